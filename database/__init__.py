@@ -1,0 +1,1 @@
+"""Chunks in, passages out: the index is embedded, stored and searched here."""

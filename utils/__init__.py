@@ -1,0 +1,1 @@
+"""What the stages share (settings, errors) and the operator's commands."""

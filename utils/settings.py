@@ -1,0 +1,121 @@
+"""Every setting, read from the environment and `.env` in one place.
+
+`.env.example` lists them all with a comment; a test holds the two equal.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from utils.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "sagemaker_documentation"
+DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
+
+Device = Literal["auto", "cpu", "cuda"]
+Backend = Literal["auto", "openvino", "torch"]
+
+
+def is_server(database: str) -> bool:
+    """Tell a Chroma server's address from an index folder."""
+    return database.startswith(("http://", "https://"))
+
+
+def _from_root(value: str | Path) -> str:
+    """Read a relative path as one below the project's root, wherever the command was started."""
+    return str(PROJECT_ROOT / Path(value).expanduser())
+
+
+def _database_from_root(value: str) -> str:
+    return value if is_server(value) else _from_root(value)
+
+
+RootedPath = Annotated[Path, BeforeValidator(_from_root)]
+
+
+class Settings(BaseSettings):
+    """The settings of every command; field names in upper case are the environment's names."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    database: Annotated[str, BeforeValidator(_database_from_root)] = Field(
+        default="database/chroma", validate_default=True
+    )
+    chroma_token: SecretStr | None = None
+    chroma_timeout: float = Field(default=10.0, gt=0)
+
+    embedding_model_name: str | None = None
+    embedding_model_path: RootedPath | None = None
+    embedding_device: Device = "auto"
+    embedding_backend: Backend = "auto"
+    embedding_cache_path: RootedPath = Field(default=Path("database/openvino"))
+
+    mistral_api_key: SecretStr | None = None
+    mistral_base_url: str = "https://api.mistral.ai/v1"
+    inference_model: str = Field(
+        default="mistral-large-latest",
+        validation_alias=AliasChoices("inference_model", "inferece_model"),
+    )
+    inference_timeout: float = Field(default=30.0, gt=0)
+    inference_concurrency: int = Field(default=256, ge=1)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_question_characters: int = Field(default=4000, ge=1)
+    top_k: int = Field(default=8, ge=1, le=100)
+    max_docs: int = Field(default=5, ge=1, le=100)
+    shutdown_seconds: int = Field(default=30, ge=0)
+
+    @field_validator("mistral_api_key", "chroma_token")
+    @classmethod
+    def _refuse_placeholder(cls, secret: SecretStr | None) -> SecretStr | None:
+        text = secret.get_secret_value().strip() if secret else ""
+        if text.startswith(("{", "<", "your")) or text.lower() in {"changeme", "xxx", "..."}:
+            raise ValueError("still holds the example's placeholder; set the real one or remove it")
+        return SecretStr(text) if text else None
+
+    @field_validator("mistral_base_url")
+    @classmethod
+    def _check_base_url(cls, url: str) -> str:
+        url = url.rstrip("/")
+        if not is_server(url) or not url.endswith("/v1"):
+            raise ValueError("must be an http(s) address that ends in /v1")
+        return url
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        if self.embedding_device == "cuda" and self.embedding_backend == "openvino":
+            raise ValueError("EMBEDDING_BACKEND=openvino runs on the CPU: set EMBEDDING_DEVICE=cpu")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: one line that names the first wrong setting and says what is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {reason}. See .env.example.") from None
