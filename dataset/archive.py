@@ -1,0 +1,134 @@
+"""The markdown files of a repository's archive (tar.gz), read while it is being downloaded.
+
+The archive is not trusted: its sizes are bounded, nothing in it says where a file is written, and
+only regular files are read.
+"""
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Collection, Generator
+from contextlib import closing
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING, cast
+
+from dataset.progress import Progress
+from utils.errors import DatasetError
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_TIMEOUT = 5.0
+_MOST_BYTES_DOWNLOADED = 128 * 1024 * 1024
+_MOST_BYTES_UNPACKED = 512 * 1024 * 1024
+_MOST_BYTES_A_FILE = 4 * 1024 * 1024
+_WHAT_TO_DO = "Check the connection and run it again, or name a mirror with --guide-url."
+
+
+def markdown_members(
+    url: str,
+    folder: str,
+    names: Collection[str],
+    *,
+    progress: Progress,
+    read_timeout: float,
+) -> Generator[tuple[str, bytes], None, None]:
+    """Read the named files that lie directly in the folder below the archive's only root.
+
+    A DatasetError says why the archive cannot be had. Closing the iterator early ends the
+    download.
+    """
+    import httpx
+
+    timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
+    # The file itself is wanted, not one that a server compressed once more on the way.
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        with httpx.stream(
+            "GET", url, timeout=timeout, headers=headers, follow_redirects=True
+        ) as response:
+            response.raise_for_status()
+            yield from _members(_Download(response, progress), folder, names)
+    except httpx.HTTPStatusError as error:
+        status = f"{error.response.status_code} {error.response.reason_phrase}".strip()
+        raise DatasetError(f"{url} answers {status}. {_WHAT_TO_DO}") from error
+    except httpx.TimeoutException as error:
+        raise DatasetError(f"{url} does not answer in time. {_WHAT_TO_DO}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"Cannot download {url}: {reason}. {_WHAT_TO_DO}") from error
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DatasetError(
+            f"{url} is not a whole tar.gz archive: {error}. {_WHAT_TO_DO}"
+        ) from error
+
+
+def _members(
+    download: "_Download", folder: str, names: Collection[str]
+) -> Generator[tuple[str, bytes], None, None]:
+    # tarfile and gzip ask no more of a file than read().
+    with (
+        gzip.GzipFile(fileobj=cast("IO[bytes]", download)) as unzipped,
+        closing(_Bounded(unzipped, _MOST_BYTES_UNPACKED)) as bounded,
+        tarfile.open(fileobj=bounded, mode="r|") as archive,
+    ):
+        for member in archive:
+            path = PurePosixPath(member.name)
+            if not member.isreg() or path.name not in names:
+                continue
+            if path.parts[1:] != (folder, path.name) or path.parts[0] in {"/", ".."}:
+                continue
+            if member.size > _MOST_BYTES_A_FILE:
+                raise DatasetError(f"{path.name} in the archive is too large to be a page.")
+            content = archive.extractfile(member)
+            if content is not None:
+                with content:
+                    yield path.name, content.read()
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than so many bytes."""
+
+    def __init__(self, source: gzip.GzipFile, most: int) -> None:
+        self._source = source
+        self._left = most
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise DatasetError("The archive unpacks to far more than the Developer Guide.")
+        return data
+
+
+class _Download(io.RawIOBase):
+    """A response's body as a file, which counts what it has given."""
+
+    def __init__(self, response: "httpx.Response", progress: Progress) -> None:
+        self._chunks = response.iter_raw()
+        self._buffer = b""
+        self._received = 0
+        length = response.headers.get("Content-Length", "")
+        self._total = int(length) if length.isdecimal() else None
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._buffer:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._received += len(chunk)
+            if self._received > _MOST_BYTES_DOWNLOADED:
+                raise DatasetError("The archive is far larger than the Developer Guide.")
+            self._progress(self._received, self._total)
+            self._buffer = chunk
+        size = len(self._buffer) if size < 0 else size
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data

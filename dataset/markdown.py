@@ -1,0 +1,182 @@
+r"""Reads markdown as sections of blocks, in the words a reader should see.
+
+AWS escapes all punctuation (`\-`, `\.`), names its anchors with `<a name="...">` and repeats
+navigation lists under `**Topics**`; none of that survives here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+BlockKind = Literal["text", "list", "code", "table"]
+
+_ANCHOR = re.compile(r"""<a\s+(?:name|id)\s*=\s*["']?([^"'>]*)["']?\s*/?>(?:\s*</a>)?""")
+_CODE_OR_ESCAPE = re.compile(r"(`+)(?!`)(?:.*?[^`])\1(?!`)|\\([!-/:-@\[-`{-~])", re.DOTALL)
+_IMAGE = re.compile(r"!\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
+_LOCAL_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!https?:)[^()\s]*\)")
+_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
+_TABLE_RULE = re.compile(r"^[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t:-]*\n?", re.MULTILINE)
+_CELL_BORDER = re.compile(r"[ \t]*\|[ \t]*")
+_MARKUP = re.compile(r"^[ \t]*```.*\n?|^[ \t]*[+*-][ \t]+|[`*]+", re.MULTILINE)
+_RUN = re.compile(r"([^\w\s])\1{2,}")
+"""Ruled lines drawn with one character."""
+_IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
+_HEADING_LIMIT = 120
+"""Characters of a heading worth repeating in every breadcrumb below it."""
+_LINK_SHARE = 0.85
+"""Above this share of its characters inside links, a page is a list of links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, list, code block or table, as a reader should see it."""
+
+    kind: BlockKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The blocks under one heading, up to the next one."""
+
+    headings: tuple[str, ...]
+    """The headings above, outermost first; empty before the first one."""
+    anchor: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def sections(text: str) -> list[Section]:
+    """Read a page as its sections, navigation left out; [] for a page that only lists links."""
+    lines = text.split("\n")
+    found = [Section((), "")]
+    open_headings: list[tuple[int, str]] = []
+    for token, children in _top_level(_parser().parse(text)):
+        if not token.map:
+            continue
+        source = lines[token.map[0] : token.map[1]]
+        if token.type == "heading_open":
+            level, (title, anchor) = int(token.tag[1]), _heading(source[0])
+            open_headings = [(at, name) for at, name in open_headings if at < level]
+            open_headings.append((level, title))
+            found.append(Section(tuple(name for _, name in open_headings), anchor))
+        elif block := _block(token, children, source):
+            found[-1].blocks.append(block)
+    found = [_without_topics(section) for section in found]
+    return [] if _only_links(text, found) else found
+
+
+def without_link_targets(text: str) -> str:
+    """Keep the words of each link and drop where it leads."""
+    return _LINK.sub(lambda link: link.group(1) or link.group(2), text)
+
+
+def plain_text(text: str) -> str:
+    """Keep the words and drop the markup: an embedding model spends tokens on every `|` and `*`."""
+    text = _TABLE_RULE.sub("", without_link_targets(text))
+    text = _MARKUP.sub("", text)
+    text = _CELL_BORDER.sub(" ", text)
+    return _RUN.sub(r"\1", text)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    # Blocks are enough here: inline parsing would triple the time.
+    return MarkdownIt("commonmark").enable("table").disable("inline")
+
+
+def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:
+    """Yield each outermost block with the tokens inside it."""
+    inside: list[Token] = []
+    opened: Token | None = None
+    for token in tokens:
+        if token.level == 0 and token.nesting == 0:
+            yield token, []
+        elif token.level == 0 and token.nesting == 1:
+            opened, inside = token, []
+        elif token.level == 0 and opened:
+            yield opened, inside
+        else:
+            inside.append(token)
+
+
+def _block(token: Token, children: list[Token], source: list[str]) -> Block | None:
+    if token.type in ("fence", "code_block"):
+        body = token.content.rstrip()
+        return Block("code", f"```{token.info.strip()}\n{body}\n```") if body.strip() else None
+    if token.type == "hr":
+        return None
+    start = token.map[0] if token.map else 0
+    code = {
+        line - start
+        for child in children
+        if child.type in ("fence", "code_block") and child.map
+        for line in range(*child.map)
+    }
+    text = _readable(source, code)
+    kinds: dict[str, BlockKind] = {
+        "bullet_list_open": "list",
+        "ordered_list_open": "list",
+        "table_open": "table",
+    }
+    return Block(kinds.get(token.type, "text"), text) if text else None
+
+
+def _readable(source: list[str], code: set[int]) -> str:
+    """Clean the lines outside code, and leave those inside as they are."""
+    parts: list[str] = []
+    prose: list[str] = []
+    for at, line in enumerate(source):
+        if at in code:
+            parts += [_clean("\n".join(prose)), line] if prose else [line]
+            prose = []
+        else:
+            prose.append(line)
+    parts.append(_clean("\n".join(prose)))
+    return "\n".join(part for part in parts if part.strip()).strip()
+
+
+def _clean(text: str) -> str:
+    text = _ANCHOR.sub("", text).replace("</a>", "").replace("&nbsp;", " ")
+    text = _IMAGE.sub(_image_words, text)
+    text = _LOCAL_LINK.sub(r"\1", text)
+    text = _CODE_OR_ESCAPE.sub(lambda m: m.group(2) or m.group(0), text)
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _image_words(image: re.Match[str]) -> str:
+    words = _CODE_OR_ESCAPE.sub(lambda m: m.group(2) or m.group(0), image.group(1))
+    return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
+
+
+def _heading(line: str) -> tuple[str, str]:
+    """The words of a heading line and the name of its anchor."""
+    anchor = _ANCHOR.search(line)
+    words = without_link_targets(_clean(line.strip().strip("#"))).replace("**", "").strip()
+    if len(words) > _HEADING_LIMIT:
+        words = words[: _HEADING_LIMIT - 1].rsplit(" ", 1)[0] + "…"
+    return words, anchor.group(1) if anchor else ""
+
+
+def _without_topics(section: Section) -> Section:
+    """Drop `**Topics**` and the list of pages under it."""
+    kept: list[Block] = []
+    after_topics = False
+    for block in section.blocks:
+        navigation = block.text.strip("*: \n") in ("Topics", "Contents", "Topic")
+        if not navigation and not (after_topics and block.kind == "list"):
+            kept.append(block)
+        after_topics = navigation
+    return Section(section.headings, section.anchor, kept)
+
+
+def _only_links(text: str, found: list[Section]) -> bool:
+    if not any(section.blocks for section in found):
+        return True
+    body = re.sub(r"^#.*$|^\*\*Topics\*\*$|[\s+*-]", "", text, flags=re.MULTILINE)
+    linked = sum(len(link.group(0)) for link in _LINK.finditer(body))
+    return linked > _LINK_SHARE * len(body)

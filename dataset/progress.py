@@ -1,0 +1,64 @@
+"""How far a long job has come: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+Progress = Callable[[int, int | None], None]
+"""Called with what is done so far and, where it is known, what there will be."""
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def silent(done: int, total: int | None) -> None:
+    """Report nothing."""
+
+
+@contextmanager
+def reporting(label: str, unit: str, stream: TextIO | None = None) -> Iterator[Progress]:
+    """Report on a stream, stderr unless told, in the way that suits it.
+
+    Args:
+        label: What is being done.
+        unit: What is counted; "B" is shown in larger units.
+        stream: Where to report.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield _lines(label, unit, stream)
+        return
+
+    from tqdm import tqdm
+
+    # The bar appears with the first step: a failed connection leaves none behind.
+    scaled = unit == "B"
+    with tqdm(desc=label, unit=unit, unit_scale=scaled, file=stream, leave=False, delay=0.1) as bar:
+
+        def advance(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield advance
+
+
+def _lines(label: str, unit: str, stream: TextIO) -> Progress:
+    from tqdm import tqdm
+
+    started = last = time.monotonic()
+
+    def line(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        # tqdm's own meter, without its bar: count, time spent and left, rate
+        meter = tqdm.format_meter(
+            done, total, now - started, ncols=0, unit=unit, unit_scale=unit == "B"
+        )
+        stream.write(f"{label}: {meter}\n")
+        stream.flush()
+
+    return line

@@ -1,0 +1,120 @@
+"""The command that fetches the documents."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataset import fetch
+from dataset.progress import reporting
+from tests.archive_server import PAGES, archive_of, archive_server
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """Give an address where nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
+
+
+def test_goes_on_without_a_source_that_fails(
+    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = fetch.main(["-d", str(tmp_path), "--guide-url", nowhere])
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.out.startswith("api-reference: ")
+    assert said.out.count("\n") == 1
+    assert said.err.startswith("developer-guide: ")
+    assert said.err.count("\n") == 1
+    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in said.err
+    assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
+
+
+def test_fails_when_nothing_could_be_had(
+    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", nowhere]
+
+    assert fetch.main(arguments) == 1
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_archive_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with archive_server() as server:
+        server.content = archive_of(PAGES)
+        arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
+        code = fetch.main(arguments)
+
+    assert code == 1
+    assert "another pipelines.md" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+
+    code = fetch.main(["--source", "api-reference", "-d", str(blocked)])
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert said.count("\n") == 1
+    assert "Cannot write" in said
+
+
+@pytest.mark.process
+def test_help_answers_in_a_blink_and_from_the_project_root() -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "dataset.fetch", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+
+    assert "--guide-url" in done.stdout
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.process
+def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    with archive_server() as server:
+        server.conduct = "stalled"
+        arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
+        command = [sys.executable, "-m", "dataset.fetch", *arguments]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            while not server.asked and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 130
+    assert said == "Interrupted. Run it again to go on.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+
+    with reporting("guide", "B", sys.stderr) as progress:
+        progress(1024 * 1024, 4 * 1024 * 1024)
+        progress(2 * 1024 * 1024, 4 * 1024 * 1024)
+        progress(3 * 1024 * 1024, None)
+
+    assert capsys.readouterr().err == "guide: 2.0 of 4.0 MiB\n"
