@@ -1,0 +1,121 @@
+"""Turns texts into vectors: picks the fastest way this machine has to run the model."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langchain_core.embeddings import Embeddings
+
+from database.models import EmbeddingModel
+from utils.errors import ModelError, SettingsError
+from utils.settings import Backend, Device
+
+if TYPE_CHECKING:
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+log = logging.getLogger(__name__)
+
+_GPU_BATCH = 256
+_CPU_BATCH = 32
+
+
+def load_embeddings(
+    model: EmbeddingModel,
+    *,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    cache: Path,
+) -> Embeddings:
+    """Load the model on CUDA where there is a GPU, else OpenVINO, else torch on the CPU.
+
+    The order is the measured one (`make bench`). Vectors have unit length and agree between the
+    backends to a cosine of 0.9999 or better.
+
+    Args:
+        model: The model's files.
+        device: "auto" takes CUDA where there is one.
+        backend: "auto" takes torch on CUDA, OpenVINO on the CPU.
+        cache: Folder for OpenVINO's form of the model.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        SettingsError: a device was asked for that this machine lacks.
+    """
+    cuda = backend != "openvino" and device != "cpu" and _has_cuda()
+    if device == "cuda" and not cuda:
+        raise SettingsError("EMBEDDING_DEVICE: cuda asked for and no CUDA GPU found; set auto.")
+    if cuda or backend == "torch":
+        return _load_torch(model, "cuda" if cuda else "cpu")
+    from database.openvino_embeddings import OpenVINOEmbeddings
+
+    try:
+        return OpenVINOEmbeddings.load(model, cache)
+    except (ImportError, ModelError) as error:
+        if backend == "openvino":
+            raise
+        log.warning("OpenVINO cannot run %s (%s); torch takes over", model.name, error)
+        return _load_torch(model, "cpu")
+
+
+def _has_cuda() -> bool:
+    """Ask the driver before torch: importing torch takes seconds that a CPU machine can save."""
+    if not (Path("/proc/driver/nvidia/version").exists() or Path("/dev/dxg").exists()):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _load_torch(model: EmbeddingModel, device: str) -> Embeddings:
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+    batch = _GPU_BATCH if device == "cuda" else _CPU_BATCH
+    try:
+        loaded = HuggingFaceEmbeddings(
+            model_name=str(model.folder),
+            model_kwargs={"device": device, "local_files_only": True},
+            encode_kwargs={"normalize_embeddings": True, "batch_size": batch},
+        )
+    except Exception as error:  # the libraries below raise whatever they like
+        raise ModelError(
+            f"Cannot load the embedding model in {model.folder} ({type(error).__name__}); "
+            "fetch it again."
+        ) from error
+    return ShrinkingBatches(loaded)
+
+
+class ShrinkingBatches(Embeddings):
+    """Torch embeddings that halve their batch and go on when the GPU runs out of memory."""
+
+    def __init__(self, embeddings: "HuggingFaceEmbeddings") -> None:
+        self._embeddings = embeddings
+
+    @property
+    def batch_size(self) -> int:
+        """Texts embedded at once."""
+        return int(self._embeddings.encode_kwargs["batch_size"])
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed passages."""
+        return self._retrying(lambda: self._embeddings.embed_documents(texts))
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question."""
+        return self._retrying(lambda: [self._embeddings.embed_query(text)])[0]
+
+    def _retrying(self, embed: Callable[[], list[list[float]]]) -> list[list[float]]:
+        import torch
+
+        while True:
+            try:
+                return embed()
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+                self._halve_batch()
+                torch.cuda.empty_cache()
+
+    def _halve_batch(self) -> None:
+        self._embeddings.encode_kwargs["batch_size"] = self.batch_size // 2
+        log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)

