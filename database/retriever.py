@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 
+from database.check import check_collection
 from database.embeddings import load_embeddings
 from database.fingerprint import Fingerprint
 from database.models import find_model
 from database.passages import Passage
 from database.rows import to_chunk
-from database.store import Live, Store
-from utils.errors import IndexMismatchError, IndexMissingError, IndexUnavailableError
+from database.store import Live, Store, connect, index_missing, translated
+from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ class Snapshot:
     embeddings: Embeddings
 
 
+def retriever_from(settings: Settings) -> "Retriever":
+    """Make the retriever that the settings describe; it opens the index when first asked."""
+    token = settings.chroma_token
+    return Retriever(
+        open_store=lambda: connect(
+            settings.database,
+            token=token.get_secret_value() if token else None,
+            timeout=settings.chroma_timeout,
+        ),
+        load=lambda fingerprint: embeddings_for(fingerprint, settings),
+        place=settings.database,
+    )
+
+
 class Retriever:
     """Finds the passages nearest to a question; any number of threads may ask at once."""
 
@@ -45,21 +60,21 @@ class Retriever:
         self,
         open_store: Callable[[], Store],
         load: Callable[[Fingerprint], Embeddings],
-        build_command: str,
+        place: str,
     ) -> None:
         """Make a retriever that holds nothing yet; `refresh` opens the index.
 
         Args:
             open_store: Connects to the store; called again after it failed.
             load: Loads the embeddings that fit an index, or raises IndexMismatchError.
-            build_command: What to run where there is no index.
+            place: Where the index lies, for messages.
         """
         self._open_store = open_store
         self._load = load
-        self._build_command = build_command
+        self._place = place
         self._store: Store | None = None
         self._snapshot: Snapshot | None = None
-        self._problem: IndexUnavailableError | None = None
+        self._problem: DocsQAError | None = None
         self._refreshing = threading.Lock()
 
     def refresh(self) -> Snapshot:
@@ -67,16 +82,24 @@ class Retriever:
 
         Raises:
             IndexUnavailableError: there is no index to read; the message says what to do.
+            ModelError, SettingsError: the model it was built with cannot be had.
         """
         with self._refreshing:
             try:
                 self._snapshot = self._follow(self._snapshot)
-            except IndexUnavailableError as error:
+            except DocsQAError as error:
                 self._problem = error
-                self._store = None if self._snapshot is None else self._store
+                if self._snapshot is None:
+                    self._close_store()
                 raise
             self._problem = None
             return self._snapshot
+
+    def _close_store(self) -> None:
+        """Forget a store that did not work: only opening it anew shows what was repaired."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def _follow(self, held: Snapshot | None) -> Snapshot:
         if self._store is None:
@@ -85,14 +108,15 @@ class Retriever:
         if held and live and held.live.revision == live.revision and held.live.name == live.name:
             return held
         live, collection, fingerprint = self._store.live_collection()
+        if held is None:
+            check_collection(self._store, live.name)
         if held and held.fingerprint.recipe == fingerprint.recipe:
             embeddings = held.embeddings
         else:
             embeddings = self._load(fingerprint)
         snapshot = Snapshot(live, collection, fingerprint, embeddings)
         started = time.perf_counter()
-        with self._store.translated():
-            _search(snapshot, "warm up", 1)
+        self._search(snapshot, "warm up", 1)
         log.info(
             "Index %s is live: revision %d, %d chunks, opened in %.2f s",
             live.name,
@@ -110,22 +134,24 @@ class Retriever:
         """
         from chromadb.errors import NotFoundError
 
-        snapshot = self._snapshot or self.refresh()
+        if isinstance(self._problem, StoreUnreachableError):
+            raise self._problem  # `refresh` finds out when it is back; no request waits for that
         try:
-            return self._search(snapshot, question, top_k)
+            return self._search(self._snapshot or self._first(), question, top_k)
         except NotFoundError:  # the collection we held was deleted: the pointer has moved on
             try:
                 return self._search(self.refresh(), question, top_k)
             except NotFoundError as error:
-                raise IndexMissingError(
-                    f"The index was deleted. Build it: {self._build_command}"
-                ) from error
+                raise index_missing(self._place) from error
+
+    def _first(self) -> Snapshot:
+        """The first snapshot; at once the reason where it is known that there is none."""
+        if self._problem is not None:
+            raise self._problem
+        return self.refresh()
 
     def _search(self, snapshot: Snapshot, question: str, top_k: int) -> list[Passage]:
-        store = self._store
-        if store is None:
-            return _search(self.refresh(), question, top_k)
-        with store.translated():
+        with translated(self._place):
             return _search(snapshot, question, top_k)
 
     @property
@@ -134,7 +160,7 @@ class Retriever:
         return self._snapshot
 
     @property
-    def problem(self) -> IndexUnavailableError | None:
+    def problem(self) -> DocsQAError | None:
         """Why the last look at the index failed; None where it went well."""
         return self._problem
 

@@ -75,7 +75,7 @@ class Store:
         """
         live = self.live()
         if live is None:
-            raise IndexMissingError(f"No index at {self.database}. Build it: {self.build_command}")
+            raise index_missing(self.database)
         collection = self.find(live.name)
         fingerprint = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if collection is None or fingerprint is None:
@@ -153,6 +153,10 @@ class Store:
             names = [collection.name for collection in self._client.list_collections()]
         return sorted(name for name in names if name.startswith(INDEX_PREFIX))
 
+    def close(self) -> None:
+        """Let go of the folder or the connections."""
+        self._client.close()  # type: ignore[attr-defined]  # every client has it
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn what Chroma and its HTTP client raise into this project's errors."""
@@ -190,6 +194,13 @@ def translated(database: str) -> Iterator[None]:
         ) from error
 
 
+def index_missing(database: str) -> IndexMissingError:
+    """What to say where nothing was built yet."""
+    return IndexMissingError(
+        f"No index at {database}. Build it: {BUILD_COMMAND.format(database=database)}"
+    )
+
+
 def _refused(database: str) -> StoreUnreachableError:
     return StoreUnreachableError(f"{database} refused the CHROMA_TOKEN. Set the server's.")
 
@@ -221,8 +232,7 @@ def connect(
         return Store(_server(database, token, timeout), database)
     path = Path(database)
     if not create and not (path / "chroma.sqlite3").is_file():
-        command = BUILD_COMMAND.format(database=database)
-        raise IndexMissingError(f"No index at {database}. Build it: {command}")
+        raise index_missing(database)
     return Store(_embedded(path), database)
 
 

@@ -1,0 +1,42 @@
+"""Starts the service: python -m inference_worker [--host H] [--port P]."""
+
+import argparse
+import logging
+import sys
+
+from utils.errors import DocsQAError
+from utils.settings import load_settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until told to stop; 1 with one line where the settings cannot make a service."""
+    parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
+    parser.add_argument("--host", help="address to listen on (default: HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: PORT)")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = load_settings()
+        from inference_worker.app import create_app
+
+        app = create_app(settings)
+    except DocsQAError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host=arguments.host or settings.host,
+        port=settings.port if arguments.port is None else arguments.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The answer flow: retrieve, prompt, generate; and the extractive answer where that fails."""
+
+import asyncio
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from database.passages import Passage
+from database.retriever import Retriever
+from inference_worker.extractive import extract_answer
+from inference_worker.mistral import Mistral
+from inference_worker.prompt import build_messages
+from utils.errors import GenerationError
+
+log = logging.getLogger(__name__)
+
+EXTRACTIVE = "extractive"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question gets back."""
+
+    text: str
+    docs: list[str]
+    """Names of the documents to read, best first, each once."""
+    passages: list[Passage]
+    """The passages the answer rests on; `[n]` in the text means the n-th of them."""
+    generator: str
+    """Who wrote the text: the language model's name, or "extractive"."""
+    degraded_reason: str | None
+    """Why the language model did not write it, where it should have; else None."""
+    timings: dict[str, float]
+    """Milliseconds by stage."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the language model failed and the passages were quoted instead."""
+        return self.degraded_reason is not None
+
+
+class Answerer:
+    """Answers questions from the index."""
+
+    def __init__(
+        self, retriever: Retriever, llm: Mistral | None, *, top_k: int, max_docs: int
+    ) -> None:
+        self._retriever = retriever
+        self._llm = llm
+        self._top_k = top_k
+        self._max_docs = max_docs
+        # Embedding is what a search spends its time on, and it fills a core: more threads than
+        # twice the cores only make every search wait for all the others.
+        self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
+
+    async def search(self, question: str, top_k: int | None = None) -> list[Passage]:
+        """Find the passages nearest to the question, best first.
+
+        Raises:
+            DocsQAError: the index cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._retriever.retrieve, question, top_k or self._top_k
+        )
+
+    async def answer(self, question: str, top_k: int | None = None) -> Answer:
+        """Answer a question from the passages nearest to it.
+
+        Raises:
+            DocsQAError: the index cannot be read. A language model that fails is no error.
+        """
+        start = time.perf_counter()
+        passages = await self.search(question, top_k)
+        retrieved = time.perf_counter()
+        text, generator, degraded_reason = await self._generate(question, passages)
+        end = time.perf_counter()
+        return Answer(
+            text=text,
+            docs=documents(passages, self._max_docs),
+            passages=passages,
+            generator=generator,
+            degraded_reason=degraded_reason,
+            timings={
+                "retrieve": round((retrieved - start) * 1000, 2),
+                "generate": round((end - retrieved) * 1000, 2),
+                "total": round((end - start) * 1000, 2),
+            },
+        )
+
+    async def _generate(
+        self, question: str, passages: list[Passage]
+    ) -> tuple[str, str, str | None]:
+        """The answer's text, who wrote it, and why not the language model if it failed."""
+        reason = None
+        if self._llm and passages:
+            try:
+                generation = await self._llm.generate(build_messages(question, passages))
+            except GenerationError as error:
+                reason = str(error)
+                log.warning("Answering without the language model: %s", reason)
+            else:
+                return generation.text, generation.model, None
+        return extract_answer(question, passages), EXTRACTIVE, reason
+
+    async def aclose(self) -> None:
+        """Let go of threads and connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._llm:
+            await self._llm.aclose()
+
+
+def documents(passages: list[Passage], limit: int) -> list[str]:
+    """Name the passages' documents, best first, each once."""
+    return list(dict.fromkeys(passage.chunk.document for passage in passages))[:limit]

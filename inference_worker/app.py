@@ -1,0 +1,116 @@
+"""Puts the service together; everything it needs can be passed in."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from database.retriever import Retriever, retriever_from
+from inference_worker import problems
+from inference_worker.answering import Answerer
+from inference_worker.mistral import Mistral, mistral_from
+from inference_worker.routes import router
+from utils.errors import DocsQAError
+from utils.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 1.0
+"""Between two looks at the pointer: a new index is noticed within two seconds."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def create_app(
+    settings: Settings,
+    *,
+    retriever: Retriever | None = None,
+    llm: Mistral | None = None,
+) -> FastAPI:
+    """Make the service.
+
+    Args:
+        settings: The settings.
+        retriever: Finds passages; made from the settings unless given.
+        llm: Writes answers; made from the settings unless given, None there without a key.
+
+    Raises:
+        SettingsError: the settings cannot make a service.
+    """
+    retriever = retriever or retriever_from(settings)
+    llm = llm or mistral_from(settings)
+    answerer = Answerer(retriever, llm, top_k=settings.top_k, max_docs=settings.max_docs)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        log.info(
+            "Answers are written by %s", llm.model if llm else "quoting: no MISTRAL_API_KEY is set"
+        )
+        watching = asyncio.create_task(_watch(retriever))
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await answerer.aclose()
+
+    app: FastAPI = FastAPIOffline(
+        title="SageMaker documentation, asked",
+        description="Answers questions over the AWS SageMaker documentation from its passages.",
+        version="1",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.retriever = retriever
+    app.state.answerer = answerer
+    app.include_router(router)
+    app.add_middleware(RequestId)
+    problems.install(app)
+    return app
+
+
+async def _watch(retriever: Retriever) -> None:
+    """Open the index, follow it when it moves, and come back to it when it was away."""
+    said = ""
+    while True:
+        try:
+            await asyncio.to_thread(retriever.refresh)
+            said = ""
+        except DocsQAError as error:
+            if str(error) != said:
+                log.warning("Not ready: %s", error)
+                said = str(error)
+        except Exception:
+            log.exception("Unforeseen while looking at the index")
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+class RequestId:
+    """Gives each request an id, the caller's own if it is plain, and says it in the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

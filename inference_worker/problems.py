@@ -1,0 +1,149 @@
+"""Errors as problem documents (RFC 9457), made here and nowhere else."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from utils.errors import (
+    DocsQAError,
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    IndexUnavailableError,
+    ModelError,
+    StoreUnreachableError,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """How one kind of error is told to a client."""
+
+    type: str
+    status: HTTPStatus
+    title: str
+    detail: str
+    """What to do; errors' own messages name places of this machine and stay in the log."""
+
+
+_RETRY = {"Retry-After": "5"}
+INTERNAL = Problem(
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Something unforeseen failed",
+    "Try again. If it stays, give the operator the request id: the log says what failed.",
+)
+_PROBLEMS: dict[type[DocsQAError], Problem] = {
+    IndexMissingError: Problem(
+        "index-missing",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "There is no index yet",
+        "The operator must build the index with utils/db_builder.py; this service then follows "
+        "by itself.",
+    ),
+    IndexMismatchError: Problem(
+        "model-mismatch",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The index was built with another embedding model",
+        "The operator must build the index again with the model that the settings name, or name "
+        "the index's model in EMBEDDING_MODEL_NAME; GET /readyz says which differ.",
+    ),
+    IndexDamagedError: Problem(
+        "index-damaged",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The index cannot be read",
+        "The operator must restore the index or build it again with utils/db_builder.py.",
+    ),
+    StoreUnreachableError: Problem(
+        "store-unreachable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The vector store does not answer",
+        "Try again in a few seconds; this service reconnects by itself.",
+    ),
+    ModelError: Problem(
+        "model-unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The embedding model cannot be loaded",
+        "The operator must provide the model that the index was built with; see the log.",
+    ),
+    IndexUnavailableError: Problem(
+        "index-unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The index cannot be read",
+        "Try again in a few seconds.",
+    ),
+}
+
+
+def problem_for(error: DocsQAError) -> Problem:
+    """Look up how an error is told; the nearest ancestor counts."""
+    for kind in type(error).__mro__:
+        if kind in _PROBLEMS:
+            return _PROBLEMS[kind]
+    return INTERNAL
+
+
+def respond(
+    request: Request,
+    problem: Problem,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Write a problem document."""
+    body = {
+        "type": f"urn:sagemaker-docs-qa:problem:{problem.type}",
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": detail or problem.detail,
+        "instance": request.url.path,
+        "request_id": request.scope.get("request_id", ""),
+    }
+    return JSONResponse(body, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the app told as a problem document."""
+
+    @app.exception_handler(DocsQAError)
+    async def known(request: Request, error: DocsQAError) -> JSONResponse:
+        problem = problem_for(error)
+        log.warning("%s: %s", problem.type, error)
+        headers = _RETRY if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return respond(request, problem, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        problem = Problem(
+            "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
+        )
+        return respond(request, problem, "; ".join(map(_told, error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        slug = status.phrase.lower().replace(" ", "-")
+        problem = Problem(slug, status, status.phrase, status.description or status.phrase)
+        return respond(request, problem, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        log.error("Unforeseen, request %s", request.scope.get("request_id"), exc_info=error)
+        return respond(request, INTERNAL)
+
+
+def _told(error: Mapping[str, object]) -> str:
+    """One wrong field in a line: where it is and what is wrong with it."""
+    place = error["loc"]
+    parts = [str(part) for part in place] if isinstance(place, tuple) else []
+    name = ".".join(parts[1:]) or "body"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"
