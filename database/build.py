@@ -82,7 +82,7 @@ class Builder:
             if live_name == goal.collection_name:
                 return _report(before, before, goal, 0, watch, Check(0, 0.0))
             with watch("copy"):
-                sources = self._sources(contents)
+                sources = self._sources(contents, [goal.collection_name, live_name])
             with watch("split"):
                 after = self._split(folder, contents, sources, spool)
             goal = replace(goal, chunks=sum(n for _, n in after.values()))
@@ -108,30 +108,37 @@ class Builder:
         with self.store.translated():
             return live.name, rows.whole_documents(collection)
 
-    def _sources(self, contents: dict[str, str]) -> dict[str, Held]:
+    def _sources(self, contents: dict[str, str], first: list[str]) -> dict[str, Held]:
         """Collections to copy from, each with the documents it holds whole and up to date.
 
-        The live one, the one before it, and what an interrupted build left. A damaged one is
-        deleted: nothing can be had from it.
+        First what an interrupted build towards the same goal left, then the live one, then others.
+        A damaged one is deleted: nothing can be had from it.
         """
         sources: dict[str, Held] = {}
         wanted = set(contents.items())
-        for name in self.store.index_names():
+        names = self.store.index_names()
+        for name in sorted(names, key=lambda name: first.index(name) if name in first else 2):
             collection = self.store.find(name)
             found = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
             if not collection or not found or found.recipe.digest() != self.recipe.digest():
                 continue
-            try:
-                check_collection(self.store, name)
-            except IndexDamagedError:
-                log.warning("Deleting the damaged collection %s", name)
-                self.store.delete(name)
+            if name != first[1] and not self._readable(name):  # the live one was looked at
                 continue
             with self.store.translated():
                 held = rows.whole_documents(collection)
             sources[name] = {n: held[n] for n in held if (n, held[n][0]) in wanted}
             wanted -= {(n, held[n][0]) for n in sources[name]}
         return sources
+
+    def _readable(self, name: str) -> bool:
+        """Whether a collection can be read; it is deleted if not."""
+        try:
+            check_collection(self.store, name)
+        except IndexDamagedError:
+            log.warning("Deleting the damaged collection %s", name)
+            self.store.delete(name)
+            return False
+        return True
 
     def _split(
         self, folder: Path, contents: dict[str, str], sources: dict[str, Held], spool: ChunkSpool

@@ -154,6 +154,12 @@ class Retriever:
         with translated(self._place):
             return _search(snapshot, question, top_k)
 
+    def close(self) -> None:
+        """Let go of the store."""
+        with self._refreshing:
+            self._snapshot = None
+            self._close_store()
+
     @property
     def snapshot(self) -> Snapshot | None:
         """What is held at present."""

@@ -21,6 +21,7 @@ from utils.errors import (
 from utils.settings import is_server
 
 if TYPE_CHECKING:
+    import httpx
     from chromadb import Collection
     from chromadb.api import ClientAPI
 
@@ -44,8 +45,11 @@ class Live:
 class Store:
     """A connection to the place where indexes lie."""
 
-    def __init__(self, client: "ClientAPI", database: str) -> None:
+    def __init__(
+        self, client: "ClientAPI", database: str, session: "httpx.Client | None" = None
+    ) -> None:
         self._client = client
+        self._session = session
         self.database = database
 
     @property
@@ -156,6 +160,8 @@ class Store:
     def close(self) -> None:
         """Let go of the folder or the connections."""
         self._client.close()  # type: ignore[attr-defined]  # every client has it
+        if self._session is not None:
+            self._session.close()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -180,24 +186,24 @@ def translated(database: str) -> Iterator[None]:
     except (AuthorizationError, ChromaAuthError) as error:
         raise _refused(database) from error
     except httpx.TransportError as error:
-        raise StoreUnreachableError(
-            f"No Chroma server answers at {database} ({type(error).__name__}). Start it, or set "
-            "DATABASE."
-        ) from error
+        raise _unreachable(database, error) from error
     except ChromaError as error:
         raise _damaged(database, error) from error
-    except (ValueError, httpx.HTTPError) as error:
-        if not is_server(database):
-            raise _damaged(database, error) from error
-        raise StoreUnreachableError(
-            f"No Chroma server answers at {database}. Start it, or set DATABASE."
-        ) from error
+    except httpx.HTTPError as error:  # a proxy's answer, or a server that is no Chroma
+        raise _unreachable(database, error) from error
 
 
 def index_missing(database: str) -> IndexMissingError:
     """What to say where nothing was built yet."""
     return IndexMissingError(
         f"No index at {database}. Build it: {BUILD_COMMAND.format(database=database)}"
+    )
+
+
+def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
+    return StoreUnreachableError(
+        f"No Chroma server answers at {database} ({type(error).__name__}). Start it, or set "
+        "DATABASE."
     )
 
 
@@ -229,7 +235,7 @@ def connect(
         StoreUnreachableError: the server does not answer or refuses the token.
     """
     if is_server(database):
-        return Store(_server(database, token, timeout), database)
+        return _server(database, token, timeout)
     path = Path(database)
     if not create and not (path / "chroma.sqlite3").is_file():
         raise index_missing(database)
@@ -240,6 +246,8 @@ def _embedded(path: Path) -> "ClientAPI":
     import chromadb
     from chromadb.config import Settings as ChromaSettings
 
+    if path.exists() and not path.is_dir():
+        raise IndexDamagedError(f"Cannot open {path}: it is a file. Name a folder.")
     with translated(str(path)):
         try:
             return chromadb.PersistentClient(
@@ -247,13 +255,11 @@ def _embedded(path: Path) -> "ClientAPI":
             )
         except OSError as error:
             raise IndexDamagedError(f"Cannot open {path} ({error.strerror}).") from error
-        except (DocsQAError, ValueError):
-            raise
         except Exception as error:  # sqlite and the Rust side raise whatever they like
             raise _damaged(str(path), error) from error
 
 
-def _server(database: str, token: str | None, timeout: float) -> "ClientAPI":
+def _server(database: str, token: str | None, timeout: float) -> Store:
     import chromadb
     import httpx
     from chromadb.config import Settings as ChromaSettings
@@ -261,13 +267,17 @@ def _server(database: str, token: str | None, timeout: float) -> "ClientAPI":
     address = urlsplit(database)
     secure = address.scheme == "https"
     with translated(database):
-        client = chromadb.HttpClient(
-            host=address.hostname or "",
-            port=address.port or (443 if secure else 80),
-            ssl=secure,
-            headers={"Authorization": f"Bearer {token}"} if token else None,
-            settings=ChromaSettings(anonymized_telemetry=False),
-        )
-    # Chroma gives its HTTP client no time-out and no way to ask for one.
-    client._server._session.timeout = httpx.Timeout(timeout)  # type: ignore[attr-defined]  # noqa: SLF001
-    return client
+        try:
+            client = chromadb.HttpClient(
+                host=address.hostname or "",
+                port=address.port or (443 if secure else 80),
+                ssl=secure,
+                headers={"Authorization": f"Bearer {token}"} if token else None,
+                settings=ChromaSettings(anonymized_telemetry=False),
+            )
+        except ValueError as error:  # all that Chroma's client says where nobody answers
+            raise _unreachable(database, error) from error
+    # Chroma gives its HTTP client no time-out and no way to ask for one, and never closes it.
+    session: httpx.Client = client._server._session  # type: ignore[attr-defined]  # noqa: SLF001
+    session.timeout = httpx.Timeout(timeout)
+    return Store(client, database, session)

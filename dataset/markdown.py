@@ -15,16 +15,36 @@ from markdown_it.token import Token
 
 BlockKind = Literal["text", "list", "code", "table"]
 
-_ANCHOR = re.compile(r"""<a\s+(?:name|id)\s*=\s*["']?([^"'>]*)["']?\s*/?>(?:\s*</a>)?""")
-_CODE_OR_ESCAPE = re.compile(r"(`+)(?!`)(?:.*?[^`])\1(?!`)|\\([!-/:-@\[-`{-~])", re.DOTALL)
-_IMAGE = re.compile(r"!\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
-_LOCAL_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!https?:)[^()\s]*\)")
-_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
-_TABLE_RULE = re.compile(r"^[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t:-]*\n?", re.MULTILINE)
-_CELL_BORDER = re.compile(r"[ \t]*\|[ \t]*")
-_MARKUP = re.compile(r"^[ \t]*```.*\n?|^[ \t]*[+*-][ \t]+|[`*]+", re.MULTILINE)
+# Every repetition has an upper bound or cannot overlap its neighbours: a hostile page costs time in
+# proportion to its size.
+_WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
+_TARGET = (
+    r"\(\s*(?:<(?P<{0}_bracketed>[^<>\n]{{0,500}})>|(?P<{0}>(?:[^()\s]|\([^()\s]{{0,200}}\)){{0,500}}))"
+    r"(?:\s+(?:\"[^\"]{{0,300}}\"|'[^']{{0,300}}'))?\s*\)"
+)
+_CODE = r"(?<!`)(?P<ticks>`{1,8})(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)"
+_LINK = r"\[(?P<words>" + _WORDS + r")\]" + _TARGET.format("target")
+_INLINE = re.compile(
+    _CODE
+    + r"|\\(?P<escaped>[!-/:-@\[-`{-~])"
+    + r"|(?P<tag><a\s+(?:name|id)\s*=[^<>]{0,200}>|</a>|<!--.{0,2000}?-->)"
+    + r"|(?P<space><br\s*/?>|&nbsp;)"
+    + r"|!\[(?P<alt>"
+    + _WORDS
+    + r")\]"
+    + _TARGET.format("image")
+    + "|"
+    + _LINK,
+    re.DOTALL,
+)
+_MARKUP = re.compile(_CODE + "|" + _LINK, re.DOTALL)
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]{1,500})(?<=[^\s*])\1(?![\w*])")
+_ANCHOR = re.compile(r"""<a\s+(?:name|id)\s*=\s*["']?([^"'<>\s]{1,200})""")
+_CELL_BORDER = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
+_LINE_MARK = re.compile(r"^[ \t]*(?:`{3,}.*\n?|[+*-][ \t]+)", re.MULTILINE)
 _RUN = re.compile(r"([^\w\s])\1{2,}")
 """Ruled lines drawn with one character."""
+_TICKS = re.compile(r"`{3,}")
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _HEADING_LIMIT = 120
 """Characters of a heading worth repeating in every breadcrumb below it."""
@@ -60,7 +80,7 @@ def sections(text: str) -> list[Section]:
             continue
         source = lines[token.map[0] : token.map[1]]
         if token.type == "heading_open":
-            level, (title, anchor) = int(token.tag[1]), _heading(source[0])
+            level, (title, anchor) = int(token.tag[1]), _heading(children[0].content)
             open_headings = [(at, name) for at, name in open_headings if at < level]
             open_headings.append((level, title))
             found.append(Section(tuple(name for _, name in open_headings), anchor))
@@ -70,17 +90,18 @@ def sections(text: str) -> list[Section]:
     return [] if _only_links(text, found) else found
 
 
-def without_link_targets(text: str) -> str:
-    """Keep the words of each link and drop where it leads."""
-    return _LINK.sub(lambda link: link.group(1) or link.group(2), text)
-
-
 def plain_text(text: str) -> str:
     """Keep the words and drop the markup: an embedding model spends tokens on every `|` and `*`."""
-    text = _TABLE_RULE.sub("", without_link_targets(text))
-    text = _MARKUP.sub("", text)
+    text = "\n".join(line for line in text.split("\n") if not _is_table_rule(line))
+    text = _LINE_MARK.sub("", text)
+    text = _MARKUP.sub(lambda found: found["code"] or found["words"] or found["target"] or "", text)
+    text = _EMPHASIS.sub(r"\2", text)
     text = _CELL_BORDER.sub(" ", text)
     return _RUN.sub(r"\1", text)
+
+
+def _is_table_rule(line: str) -> bool:
+    return "|" in line and "--" in line and not line.strip(" \t:|-")
 
 
 @cache
@@ -107,17 +128,19 @@ def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:
 def _block(token: Token, children: list[Token], source: list[str]) -> Block | None:
     if token.type in ("fence", "code_block"):
         body = token.content.rstrip()
-        return Block("code", f"```{token.info.strip()}\n{body}\n```") if body.strip() else None
+        fence = max(("```", *(run + "`" for run in _TICKS.findall(body))), key=len)
+        code = f"{fence}{token.info.strip()}\n{body}\n{fence}"
+        return Block("code", code) if body.strip() else None
     if token.type == "hr":
         return None
     start = token.map[0] if token.map else 0
-    code = {
+    code_lines = {
         line - start
         for child in children
         if child.type in ("fence", "code_block") and child.map
         for line in range(*child.map)
     }
-    text = _readable(source, code)
+    text = _readable(source, code_lines)
     kinds: dict[str, BlockKind] = {
         "bullet_list_open": "list",
         "ordered_list_open": "list",
@@ -141,22 +164,35 @@ def _readable(source: list[str], code: set[int]) -> str:
 
 
 def _clean(text: str) -> str:
-    text = _ANCHOR.sub("", text).replace("</a>", "").replace("&nbsp;", " ")
-    text = _IMAGE.sub(_image_words, text)
-    text = _LOCAL_LINK.sub(r"\1", text)
-    text = _CODE_OR_ESCAPE.sub(lambda m: m.group(2) or m.group(0), text)
+    text = _INLINE.sub(_words_of, text)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def _image_words(image: re.Match[str]) -> str:
-    words = _CODE_OR_ESCAPE.sub(lambda m: m.group(2) or m.group(0), image.group(1))
-    return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
+def _words_of(found: re.Match[str]) -> str:
+    """What a reader should see of a piece of inline markup."""
+    if found["code"]:
+        return found[0]
+    if found["escaped"]:
+        return found["escaped"]
+    if found["space"]:
+        return " "
+    if found["alt"] is not None:
+        words = _INLINE.sub(_words_of, found["alt"])
+        return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
+    if found["words"] is None:
+        return ""
+    words = _INLINE.sub(_words_of, found["words"])
+    target = found["target_bracketed"] or found["target"] or ""
+    if not target.startswith(("http://", "https://")) or not words:
+        return words
+    return target if words == target else f"[{words}]({target})"
 
 
 def _heading(line: str) -> tuple[str, str]:
-    """The words of a heading line and the name of its anchor."""
+    """The words of a heading and the name of its anchor."""
     anchor = _ANCHOR.search(line)
-    words = without_link_targets(_clean(line.strip().strip("#"))).replace("**", "").strip()
+    words = _MARKUP.sub(lambda found: found["words"] or found[0], _clean(line))
+    words = " ".join(_EMPHASIS.sub(r"\2", words).split())
     if len(words) > _HEADING_LIMIT:
         words = words[: _HEADING_LIMIT - 1].rsplit(" ", 1)[0] + "…"
     return words, anchor.group(1) if anchor else ""
@@ -178,5 +214,5 @@ def _only_links(text: str, found: list[Section]) -> bool:
     if not any(section.blocks for section in found):
         return True
     body = re.sub(r"^#.*$|^\*\*Topics\*\*$|[\s+*-]", "", text, flags=re.MULTILINE)
-    linked = sum(len(link.group(0)) for link in _LINK.finditer(body))
+    linked = sum(len(found[0]) for found in _MARKUP.finditer(body) if found["words"] is not None)
     return linked > _LINK_SHARE * len(body)

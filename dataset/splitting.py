@@ -21,6 +21,9 @@ CountTokens = Callable[[str], int]
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z0-9\"'(\[`*])")
 _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
+_FENCE = re.compile(r"[ \t]*(`{3,})(.*)")
+_NEAR_LIMIT = 0.9
+"""Tokens of parts add up to the whole's within a few: closer to the limit, the whole is counted."""
 _HEAD_ROWS = 2
 """A markdown table's header and the rule under it."""
 
@@ -50,13 +53,15 @@ class _Unit:
 def split(document: Document, size: ChunkSize, count_tokens: CountTokens) -> list[Chunk]:
     """Split one document; [] for a page that only lists links or holds no text."""
     found = sections(document.text)
-    title = document.title or _title(document, found)
+    title = _shortened(document.title or _title(document, found), size.tokens // 3, count_tokens)
     texts: list[tuple[Section, tuple[str, ...], str]] = []
     for section in found:
         headings = _fitting_headings(title, section, size, count_tokens)
         budget = size.tokens - count_tokens(_breadcrumb(title, headings))
         units = [unit for block in section.blocks for unit in _units(block, budget, count_tokens)]
-        texts += [(section, headings, text) for text in _pack(units, budget, size.overlap)]
+        texts += [
+            (section, headings, text) for text in _pack(units, budget, size.overlap, count_tokens)
+        ]
     return [
         Chunk(
             id=f"{document.name}#{document.content_hash[:16]}-{ordinal}",
@@ -78,6 +83,16 @@ def _title(document: Document, found: list[Section]) -> str:
     """The first heading; for a page without one, its file's name."""
     headings = (section.headings[0] for section in found if section.headings)
     return next(headings, PurePosixPath(document.name).stem)
+
+
+def _shortened(text: str, tokens: int, count_tokens: CountTokens) -> str:
+    """The text, its end left off where it is longer than so many tokens."""
+    if count_tokens(text) <= tokens:
+        return text
+    kept = text
+    while len(kept) > 1 and count_tokens(kept) >= tokens:
+        kept = kept[: len(kept) * 3 // 4]
+    return kept.strip() + "…"
 
 
 def _url(url: str, anchor: str) -> str:
@@ -102,97 +117,151 @@ def _fitting_headings(
 
 def _units(block: Block, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
     """Cut a block into pieces that each fit a chunk, along the seams of its kind."""
-    tokens = count_tokens(_embedded(block.text))
-    if tokens <= budget and block.kind in ("code", "table"):
-        yield _Unit(block.text, tokens, "\n\n", repeatable=False)
-    elif block.kind == "code":
-        yield from _code_units(block.text, budget, count_tokens)
-    elif block.kind == "table":
-        yield from _table_units(block.text, budget, count_tokens)
-    elif block.kind == "list":
+    if block.kind == "list":
         glue = "\n\n"
         for item in _LIST_ITEM.split(block.text):
             yield from _text_units(item, budget, count_tokens, glue)
             glue = "\n"
-    else:
+        return
+    if block.kind == "text":
         yield from _text_units(block.text, budget, count_tokens, "\n\n")
+        return
+    tokens = count_tokens(plain_text(block.text))
+    if tokens <= budget:
+        yield _Unit(block.text, tokens, "\n\n", repeatable=False)
+    elif block.kind == "code":
+        yield from _code_units(block.text, budget, count_tokens)
+    else:
+        yield from _table_units(block.text, budget, count_tokens)
 
 
 def _text_units(text: str, budget: int, count_tokens: CountTokens, glue: str) -> Iterator[_Unit]:
-    """Whole if it fits, else by sentences, else by words."""
-    tokens = count_tokens(_embedded(text))
+    """Whole if it fits, else by lines (code in a list stays whole), sentences, words."""
+    tokens = count_tokens(plain_text(text))
     if tokens <= budget:
         yield _Unit(text, tokens, glue, repeatable=True)
         return
-    for sentence in _SENTENCE_END.split(text):
-        for piece in _words(sentence, budget, count_tokens):
-            yield _Unit(piece, count_tokens(_embedded(piece)), glue, repeatable=True)
-            glue = " "
+    for part, is_code in _lines_and_code(text):
+        tokens = count_tokens(plain_text(part))
+        if tokens <= budget:
+            yield _Unit(part, tokens, glue, repeatable=not is_code)
+        elif is_code:
+            yield from _code_units(part.strip(), budget, count_tokens)
+        else:
+            yield from _sentence_units(part, budget, count_tokens, glue)
+        glue = "\n"
+
+
+def _sentence_units(
+    line: str, budget: int, count_tokens: CountTokens, glue: str
+) -> Iterator[_Unit]:
+    inside = False
+    for sentence in _SENTENCE_END.split(line):
+        for piece, tokens in _words(sentence, budget, count_tokens, inside=inside):
+            yield _Unit(piece, tokens, glue, repeatable=True)
+            glue, inside = " ", True
+
+
+def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
+    """The text's lines; those of a fenced code block together, and marked."""
+    fence = ""
+    block: list[str] = []
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            block.append(line)
+            if mark and not mark[2].strip() and mark[1].startswith(fence):
+                yield "\n".join(block), True
+                fence, block = "", []
+        elif mark:
+            fence, block = mark[1], [line]
+        else:
+            yield line, False
+    yield from ((line, False) for line in block)
 
 
 def _code_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
     """Parts of a code block between its lines, each fenced again."""
     opening, *lines, closing = text.split("\n")
-    fence = count_tokens(opening) + count_tokens(closing)
-    for part in _grouped(lines, budget - fence, count_tokens):
-        fenced = "\n".join((opening, *part, closing))
-        yield _Unit(fenced, count_tokens(fenced), "\n\n", repeatable=False)
+    for part, tokens in _grouped(lines, budget, count_tokens):
+        yield _Unit("\n".join((opening, *part, closing)), tokens, "\n\n", repeatable=False)
 
 
 def _table_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
     """Parts of a table between its rows, each under the table's head."""
     lines = text.split("\n")
     head, rows = lines[:_HEAD_ROWS], lines[_HEAD_ROWS:]
-    head_tokens = count_tokens(_embedded("\n".join(head)))
+    head_tokens = count_tokens(plain_text("\n".join(head)))
     if head_tokens > budget // 2:
         head, head_tokens, rows = [], 0, lines
-    for part in _grouped(rows, budget - head_tokens, count_tokens):
-        rows_under_head = "\n".join((*head, *part))
-        tokens = count_tokens(_embedded(rows_under_head))
-        yield _Unit(rows_under_head, tokens, "\n\n", repeatable=False)
+    for part, tokens in _grouped(rows, budget - head_tokens, count_tokens):
+        yield _Unit("\n".join((*head, *part)), head_tokens + tokens, "\n\n", repeatable=False)
 
 
-def _grouped(lines: list[str], budget: int, count_tokens: CountTokens) -> Iterator[list[str]]:
-    """Lines in groups that fit; a line that does not fit alone is cut between words."""
+def _grouped(
+    lines: list[str], budget: int, count_tokens: CountTokens
+) -> Iterator[tuple[list[str], int]]:
+    """Lines in groups that fit, with their tokens; a line too long alone is cut between words."""
     group: list[str] = []
     used = 0
     for line in lines:
-        for piece in _words(line, budget, count_tokens):
-            tokens = count_tokens(_embedded(piece))
+        for piece, tokens in _words(line, budget, count_tokens):
             if group and used + tokens > budget:
-                yield group
+                yield group, used
                 group, used = [], 0
             group.append(piece)
             used += tokens
     if group:
-        yield group
+        yield group, used
 
 
-def _words(text: str, budget: int, count_tokens: CountTokens) -> Iterator[str]:
-    """The text, halved between words (or characters, in a single word) until each part fits."""
-    if len(text) < 2 or count_tokens(_embedded(text)) <= budget:
-        yield text
+def _words(
+    text: str, budget: int, count_tokens: CountTokens, *, inside: bool = False
+) -> Iterator[tuple[str, int]]:
+    """The text and its tokens, halved between words (or in a word) until each part fits.
+
+    A part from inside a line keeps a leading dash as a dash: it is no list item there.
+    """
+    tokens = count_tokens(plain_text(f".{text}")[1:] if inside else plain_text(text))
+    if tokens <= budget or len(text) <= 1:
+        yield text, tokens
         return
     middle = len(text) // 2
-    space = text.rfind(" ", 0, middle)
-    at = space if text[:space].strip() and space > 0 else middle
-    yield from _words(text[:at], budget, count_tokens)
-    yield from _words(text[at:].lstrip() or text[at:], budget, count_tokens)
+    space = max(text.rfind(white, 0, middle) for white in " \t\n")
+    at = space if text[: max(space, 0)].strip() else middle
+    yield from _words(text[:at], budget, count_tokens, inside=inside)
+    yield from _words(text[at:].lstrip() or text[at:], budget, count_tokens, inside=True)
 
 
-def _pack(units: list[_Unit], budget: int, overlap: int) -> Iterator[str]:
+def _pack(
+    units: list[_Unit], budget: int, overlap: int, count_tokens: CountTokens
+) -> Iterator[str]:
     """Join units in order into texts that fit the budget."""
     packed: list[_Unit] = []
     used = 0
     for unit in units:
         if packed and used + unit.tokens > budget:
-            yield _join(packed)
+            yield from _joined(packed, budget, count_tokens)
             packed = _repeated(packed, min(overlap, budget - unit.tokens))
             used = sum(each.tokens for each in packed)
         packed.append(unit)
         used += unit.tokens
     if packed:
-        yield _join(packed)
+        yield from _joined(packed, budget, count_tokens)
+
+
+def _joined(units: list[_Unit], budget: int, count_tokens: CountTokens) -> Iterator[str]:
+    """One text of the units; more where joining made markup of what was none and it is too long."""
+    text = units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
+    near_limit = sum(unit.tokens for unit in units) > _NEAR_LIMIT * budget
+    if not near_limit or count_tokens(plain_text(text)) <= budget:
+        yield text
+    elif len(units) > 1:
+        middle = len(units) // 2
+        yield from _joined(units[:middle], budget, count_tokens)
+        yield from _joined(units[middle:], budget, count_tokens)
+    else:
+        yield from (piece for piece, _ in _words(text, budget, count_tokens))
 
 
 def _repeated(packed: list[_Unit], tokens: int) -> list[_Unit]:
@@ -204,12 +273,3 @@ def _repeated(packed: list[_Unit], tokens: int) -> list[_Unit]:
             break
         kept.insert(0, unit)
     return kept
-
-
-def _join(units: list[_Unit]) -> str:
-    return units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
-
-
-def _embedded(text: str) -> str:
-    """The text as Chunk.text_to_embed will show it to the model."""
-    return plain_text(text)

@@ -57,6 +57,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await answerer.aclose()
+        await asyncio.to_thread(retriever.close)
 
     app: FastAPI = FastAPIOffline(
         title="SageMaker documentation, asked",

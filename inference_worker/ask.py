@@ -37,8 +37,9 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> str:
 
     if not question:
         raise DocsQAError('The question is blank. Ask one: make ask Q="..."')
+    retriever = retriever_from(settings)
     answerer = Answerer(
-        retriever_from(settings),
+        retriever,
         mistral_from(settings),
         top_k=settings.top_k,
         max_docs=settings.max_docs,
@@ -47,6 +48,7 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> str:
         answer = await answerer.answer(question)
     finally:
         await answerer.aclose()
+        retriever.close()
     if as_json:
         return json.dumps(dataclasses.asdict(answer), indent=2)
     note = f"\n\n(Quoted from the passages: {answer.degraded_reason}.)" if answer.degraded else ""

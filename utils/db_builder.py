@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -212,7 +213,9 @@ def main(argv: list[str] | None = None) -> int:
 
         document_paths(arguments.input_data_path)
         with reporting("Building the index", "chunks") as progress:
-            report = make_builder(settings, arguments, progress).build(arguments.input_data_path)
+            builder = make_builder(settings, arguments, progress)
+            with closing(builder.store):
+                report = builder.build(arguments.input_data_path)
     except DocsQAError as error:
         _complain(str(error))
         return 1

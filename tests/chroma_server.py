@@ -1,0 +1,66 @@
+"""A real Chroma server in a process of its own, that tests can kill and start again."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+_CHROMA = Path(sys.executable).with_name("chroma")
+
+
+class ChromaServer:
+    """`chroma run` on a folder and a port that stay the same over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        command = [str(_CHROMA), "run", "--path", str(self.folder), "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{self.url}/api/v2/heartbeat").raise_for_status()
+            except httpx.HTTPError:
+                assert time.monotonic() < deadline, "the Chroma server did not start"
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """Kill -9, as a machine that fails would."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,92 @@
+"""The benchmark's command, on a handful of small pages and with few requests."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utils.settings import PROJECT_ROOT
+
+pytestmark = [pytest.mark.process, pytest.mark.model]
+
+PAGES = {
+    "endpoints.md": "# Endpoints\n\nServes a model.\n\n## Delete an Endpoint\n\nCall it.\n",
+    "training.md": "# Training Jobs\n\nA training job writes its model to Amazon S3.\n",
+    "api-reference/stop.md": "# StopTrainingJob\n\nStops a training job within 120 seconds.\n",
+}
+
+
+def benchmark(folder: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, "./utils/benchmark.py", "-d", str(folder), "-o", str(output)),
+        *("--picture", str(output.with_suffix(".png")), "--requests", "8", *options),
+    ]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+
+
+def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_path: Path) -> None:
+    folder, output = tmp_path / "documents", tmp_path / "out" / "benchmark.json"
+    for name, text in PAGES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    done = benchmark(folder, output, "--llm_clients", "4", "--llm_seconds", "0.2")
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(output.read_text())
+    measured = {row["measure"]: row for rows in report["measures"].values() for row in rows}
+    for name, target in {
+        "documentation, kB a second": "> 4x",
+        "embedding's share of the product's rate, %": "> 50",
+        "answer, 1 client, p50 ms": "< 15",
+        "answer, 1 client, p99 ms": "< 60",
+    }.items():
+        assert measured[name]["target"] == target
+        assert measured[name]["reached"] in (True, False)
+        assert any(name in line and target in line for line in done.stdout.splitlines())
+    for name in (
+        "chunks a second",
+        "peak memory, MiB",
+        "answer, 32 clients, p50 ms",
+        "answer, 32 clients, p99 ms",
+    ):
+        assert measured[name]["ours"] > 0
+        assert measured[name]["original"] > 0
+    for name in (
+        "opening the index in a fresh process, s",
+        "second build that changes nothing, s",
+        "search alone, 1 client, p50 ms",
+        "search alone, 32 clients, p99 ms",
+        "4 clients, LLM takes 0.2 s: last answered, s",
+    ):
+        assert measured[name]["ours"] > 0
+    assert measured["4 clients, LLM takes 0.2 s: answered by it"]["ours"] == 4
+    assert not [name for name in measured if name.endswith("failed")]
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_names_the_machine_and_no_place(tmp_path: Path) -> None:
+    folder, output = tmp_path / "documents", tmp_path / "benchmark.json"
+    folder.mkdir()
+    (folder / "page.md").write_text(PAGES["endpoints.md"])
+
+    done = benchmark(folder, output, "--part", "llm", "--llm_clients", "1", "--llm_seconds", "0")
+
+    assert done.returncode == 0, done.stderr
+    written = output.read_text()
+    facts = json.loads(written)["machine"]
+    assert facts["precision"] in ("bf16", "f32")
+    assert facts["cores"] >= 1
+    assert str(tmp_path) not in written
+    assert str(PROJECT_ROOT) not in written
+
+
+def test_missing_documents_are_one_clear_line(tmp_path: Path) -> None:
+    done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.json")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No dataset folder" in done.stderr
+    assert not (tmp_path / "benchmark.json").exists()

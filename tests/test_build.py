@@ -1,0 +1,293 @@
+"""A build is a sync: what the index holds afterwards depends on the folder alone."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.lock import LOCK, BuildLock
+from database.store import Store, connect
+from tests.chroma_server import ChromaServer
+from tests.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
+from tests.reading import contents
+from utils.errors import (
+    DatasetError,
+    IndexDamagedError,
+    IndexLockedError,
+    IndexMissingError,
+    StoreUnreachableError,
+)
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(params=["embedded", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "server":
+        server: ChromaServer = request.getfixturevalue("chroma_server")
+        place = server.url
+    else:
+        place = str(tmp_path / "index")
+    with closing(connect(place, create=True)) as store:
+        yield store
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pages(tmp_path / "pages")
+
+
+def test_build_makes_every_chunk_findable_by_what_it_says(store: Store, folder: Path) -> None:
+    report = builder(store).build(folder)
+
+    held = contents(store)
+    texts = " ".join(text for text, _ in held.rows.values())
+    assert report.chunks == len(held.rows) == 5
+    assert report.changes.new.documents == 3
+    assert "`KmsKeyId` in the endpoint configuration." in texts
+    assert {fields["document"] for _, fields in held.rows.values()} == PAGES.keys() - {"index.md"}
+
+
+def test_page_that_only_lists_links_is_counted_and_not_indexed(store: Store, folder: Path) -> None:
+    assert builder(store).build(folder).changes.without_text == 1
+
+
+def test_second_build_embeds_nothing_and_changes_nothing(store: Store, folder: Path) -> None:
+    builder(store).build(folder)
+    before, live = contents(store), store.live()
+    embeddings = WordEmbeddings()
+
+    report = builder(store, embeddings).build(folder)
+
+    assert embeddings.documents == []
+    assert report.embedded == 0
+    assert report.changes.unchanged.documents == 3
+    assert contents(store).rows == before.rows
+    assert store.live() == live
+
+
+def test_only_what_changed_is_embedded_again(store: Store, folder: Path) -> None:
+    builder(store).build(folder)
+    (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
+    (folder / "notebooks.md").unlink()
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+    embeddings = WordEmbeddings()
+
+    report = builder(store, embeddings).build(folder)
+
+    assert len(embeddings.documents) == 2
+    assert report.changes.new.documents == 1
+    assert report.changes.replaced.documents == 1
+    assert report.changes.deleted.documents == 1
+    assert report.changes.unchanged.documents == 1
+    documents = {fields["document"] for _, fields in contents(store).rows.values()}
+    assert documents == {"endpoints.md", "training.md", "new.md"}
+
+
+def test_changed_folder_ends_as_if_built_from_nothing(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    builder(store).build(folder)
+    (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
+    builder(store).build(folder)
+
+    fresh = connect(str(tmp_path / "fresh"), create=True)
+    builder(fresh).build(folder)
+
+    assert contents(store).rows == contents(fresh).rows
+    assert contents(store).lowest_cosine(contents(fresh)) > 0.9999
+    fresh.close()
+
+
+def test_other_recipe_embeds_everything_again(store: Store, folder: Path) -> None:
+    builder(store).build(folder)
+    embeddings = WordEmbeddings()
+
+    builder(store, embeddings, model_revision="words-2").build(folder)
+
+    assert len(embeddings.documents) == 5
+    _, _, fingerprint = store.live_collection()
+    assert fingerprint.recipe == recipe(model_revision="words-2")
+
+
+def test_index_before_stays_and_older_ones_go(store: Store, folder: Path) -> None:
+    names = []
+    for word in ("one", "two", "three"):
+        (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
+        builder(store).build(folder)
+        live = store.live()
+        assert live is not None
+        names.append(live.name)
+        previous = live.previous
+
+    assert store.index_names() == sorted(names[1:])
+    assert previous == names[1]
+
+
+def test_going_back_to_what_was_embeds_nothing(store: Store, folder: Path) -> None:
+    first = (folder / "notebooks.md").read_text()
+    builder(store).build(folder)
+    (folder / "notebooks.md").write_text("# Notebooks\n\nNow otherwise.\n")
+    builder(store).build(folder)
+    (folder / "notebooks.md").write_text(first)
+    embeddings = WordEmbeddings()
+
+    builder(store, embeddings).build(folder)
+
+    assert embeddings.documents == []
+    assert len(contents(store).rows) == 5
+
+
+def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
+    store: Store, folder: Path
+) -> None:
+    builder(store).build(folder)
+
+    _, collection, _ = store.live_collection()
+    hnsw = collection.configuration["hnsw"]
+    assert hnsw is not None
+    assert hnsw["space"] == "cosine"
+    assert hnsw["sync_threshold"] > len(contents(store).rows)
+
+
+def test_second_builder_says_who_holds_the_lock_and_leaves(store: Store, folder: Path) -> None:
+    with BuildLock(store), pytest.raises(IndexLockedError, match=r"Another build .* process \d+"):
+        builder(store).build(folder)
+
+    builder(store).build(folder)
+
+
+def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> None:
+    with BuildLock(store):
+        lock = store.find(LOCK)
+        assert lock is not None
+        # As a killed build leaves it: this host, a process id that now belongs to another.
+        metadata = dict(lock.metadata or {}) | {"process_started": "1.0"}
+        lock.modify(metadata=metadata)
+        assert builder(store).build(folder).chunks == 5
+
+
+def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store: Store) -> None:
+    elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "process_started": "1", "since": "?"}
+    store.create_new(LOCK, elsewhere | {"beat": "never changes"})
+
+    with BuildLock(store, heartbeat_seconds=0.05) as lock:
+        assert lock.held()
+
+
+def test_build_that_was_taken_for_dead_does_not_go_live(store: Store, folder: Path) -> None:
+    class Robbed(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            store.delete(LOCK)
+            store.create_new(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
+            return super().embed_documents(texts)
+
+    with pytest.raises(IndexLockedError):
+        builder(store, Robbed()).build(folder)
+
+    assert store.live() is None
+
+
+def test_failed_build_leaves_the_live_index_alone(store: Store, folder: Path) -> None:
+    class Failing(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            raise MemoryError
+
+    builder(store).build(folder)
+    before = contents(store)
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+
+    with pytest.raises(MemoryError):
+        builder(store, Failing()).build(folder)
+
+    assert contents(store).rows == before.rows
+
+
+@pytest.mark.parametrize("pages", [{}, {"index.md": PAGES["index.md"]}])
+def test_folder_without_text_changes_nothing(
+    store: Store, folder: Path, tmp_path: Path, pages: dict[str, str]
+) -> None:
+    builder(store).build(folder)
+    before = contents(store)
+
+    with pytest.raises(DatasetError):
+        builder(store).build(write_pages(tmp_path / "other", pages))
+
+    assert contents(store).rows == before.rows
+
+
+def test_file_that_is_no_document_is_named_and_the_rest_is_built(
+    store: Store, folder: Path
+) -> None:
+    (folder / "latin.md").write_bytes(b"# Caf\xe9\n\nNot UTF-8.\n")
+    said: list[str] = []
+    told = builder(store)
+
+    report = type(told)(**(vars(told) | {"skipped": said.append})).build(folder)
+
+    assert report.changes.new.documents == 3
+    assert len(said) == 1
+    assert "latin.md" in said[0]
+
+
+def test_index_damaged_on_disk_is_noticed_and_built_anew(folder: Path, tmp_path: Path) -> None:
+    database = tmp_path / "index"
+    first = connect(str(database), create=True)
+    builder(first).build(folder)
+    first.close()
+    for file in database.glob("*/*.bin"):
+        file.write_bytes(b"\x00" * 7)
+
+    again = connect(str(database))
+    report = builder(again).build(folder)
+
+    assert report.embedded == 5
+    assert len(contents(again).rows) == 5
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"this is no database", b"SQLite format 3\x00" + b"x" * 99]
+)
+def test_folder_that_holds_something_else_gives_one_clear_line(
+    tmp_path: Path, folder: Path, content: bytes
+) -> None:
+    database = tmp_path / "index"
+    database.mkdir()
+    (database / "chroma.sqlite3").write_bytes(content)
+
+    with pytest.raises((IndexDamagedError, IndexMissingError), match="index") as caught:
+        connect(str(database)).live_collection()
+
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_is_not_made_by_reading(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissingError, match="Build it: python"):
+        connect(str(tmp_path / "index"))
+
+    assert not (tmp_path / "index").exists()
+
+
+def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaServer) -> None:
+    chroma_server.kill()
+
+    with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+        connect(chroma_server.url)
+
+
+def test_build_waits_for_a_server_that_comes_back(
+    chroma_server: ChromaServer, folder: Path
+) -> None:
+    class Interrupting(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            chroma_server.kill()
+            chroma_server.start()
+            return super().embed_documents(texts)
+
+    with closing(connect(chroma_server.url)) as store:
+        report = builder(store, Interrupting()).build(folder)
+
+        assert report.chunks == 5
+        assert len(contents(store).rows) == 5

@@ -1,0 +1,303 @@
+"""Markdown becomes sections of blocks, in the words a reader should see."""
+
+import pytest
+
+from dataset.markdown import Block, plain_text, sections
+
+
+def blocks(text: str) -> list[Block]:
+    return [block for section in sections(text) for block in section.blocks]
+
+
+def readable(text: str) -> str:
+    return "\n\n".join(block.text for block in blocks(text))
+
+
+def test_escapes_of_punctuation_are_gone() -> None:
+    text = r"Use a hyphen \(\-\), a dot\. Name: train\_job\*, path C:\dir, \<tag\>, \`, \\, done\!"
+    assert readable(text) == (
+        r"Use a hyphen (-), a dot. Name: train_job*, path C:\dir, <tag>, `, \, done!"
+    )
+
+
+@pytest.mark.parametrize(
+    "code", [r"`a\-b`", r"``a`\.b``", r"`ls \*`", "`[0](x)`", '`<a name="x"></a>`', "`![i](x.png)`"]
+)
+def test_inline_code_stays_as_it_is(code: str) -> None:
+    assert readable(rf"Run {code} then\.") == f"Run {code} then."
+
+
+def test_unclosed_backtick_is_no_code() -> None:
+    assert readable(r"An odd ` tick\. And more\.") == "An odd ` tick. And more."
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~", "````"])
+def test_code_block_stays_as_it_is(fence: str) -> None:
+    code = 'echo \\\n  --a\\-b <a name="x"></a> [0](x)\n\n# no heading'
+    assert blocks(f"# Run\n\nWords\\.\n\n{fence}python\n{code}\n{fence}\n\nMore\\.") == [
+        Block("text", "Words."),
+        Block("code", f"```python\n{code}\n```"),
+        Block("text", "More."),
+    ]
+
+
+def test_code_that_holds_a_fence_is_fenced_wider() -> None:
+    (block,) = blocks("````\n```\ninside\n```\n````\n")
+    assert blocks(block.text) == [block]
+    assert "```\ninside\n```" in block.text
+
+
+def test_indented_code_is_fenced() -> None:
+    assert blocks("Words:\n\n    a \\- b\n      c\n\nMore.") == [
+        Block("text", "Words:"),
+        Block("code", "```\na \\- b\n  c\n```"),
+        Block("text", "More."),
+    ]
+
+
+def test_code_in_a_list_stays_as_it_is() -> None:
+    text = (
+        "1. Run\\:\n\n   ```\n   a \\- b\n   ```\n\n1. Then\\.\n\n   + Or\\:\n\n         c \\- d\n"
+    )
+    (block,) = blocks(text)
+    assert block.kind == "list"
+    assert "1. Run:\n" in block.text
+    assert "   ```\n   a \\- b\n   ```" in block.text
+    assert "1. Then." in block.text
+    assert "c \\- d" in block.text
+
+
+def test_empty_code_is_left_out() -> None:
+    assert blocks("Words.\n\n```\n\n```\n") == [Block("text", "Words.")]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        '# Delete it<a name="delete-it"></a>',
+        '# <a name="delete-it"></a>Delete it',
+        "# Delete it <a name='delete-it'/>",
+        '# Delete it<a id="delete-it"></a> #',
+        '# **Delete** it<a name="delete-it"></a>',
+        '# [Delete](delete.md) it<a name="delete-it"></a>',
+        'Delete it<a name="delete-it"></a>\n===',
+    ],
+)
+def test_heading_gives_words_and_anchor(heading: str) -> None:
+    section = sections(f"{heading}\n\nWords.")[-1]
+    assert section.headings == ("Delete it",)
+    assert section.anchor == "delete-it"
+
+
+def test_anchors_in_the_text_are_gone() -> None:
+    text = 'The first.<a name="one"></a>\n\n<a name="two"></a>\n\n<a name="three"></a>The second.\n'
+    assert blocks(text) == [Block("text", "The first."), Block("text", "The second.")]
+
+
+def test_headings_stand_under_the_ones_above() -> None:
+    text = "Before.\n# A\nx\n### B\nx\n## C\nx\n### D\nx\n# E\nx"
+    assert [section.headings for section in sections(text)] == [
+        (), ("A",), ("A", "B"), ("A", "C"), ("A", "C", "D"), ("E",),
+    ]  # fmt: skip
+
+
+def test_punctuation_of_a_heading_stays() -> None:
+    text = "# Use C#\n\nx\n\n# The \\*args\n\nx"
+    headings = [section.headings for section in sections(text) if section.headings]
+    assert headings == [("Use C#",), ("The *args",)]
+
+
+def test_long_heading_is_shortened_between_words() -> None:
+    (heading,) = sections("# " + "word " * 100 + "\n\nx")[-1].headings
+    assert len(heading) <= 120
+    assert heading.endswith("word…")
+
+
+def test_headings_inside_code_are_none() -> None:
+    text = "# A\n\n```\n# comment\n## other\n```\n\n    # indented\n\n> # quoted\n"
+    assert [section.headings for section in sections(text)] == [(), ("A",)]
+
+
+def test_navigation_is_dropped() -> None:
+    text = (
+        "# Kilns\n\nA kiln dries wood, slowly and at a low heat.\n\n"
+        "**Topics**\n+ [Start](start.md)\n+ [Stop](stop.md)\n\nMore words.\n"
+    )
+    assert readable(text) == "A kiln dries wood, slowly and at a low heat.\n\nMore words."
+
+
+def test_links_that_are_content_stay() -> None:
+    text = (
+        "# Kilns\n\nA kiln dries wood, slowly and at a low heat. These woods can be dried:\n\n"
+        "+ [Oak](oak.md)\n+ [Ash](https://trees.example/ash)\n"
+    )
+    assert readable(text).endswith("dried:\n\n+ Oak\n+ [Ash](https://trees.example/ash)")
+
+
+def test_topics_that_are_no_navigation_stay() -> None:
+    text = "# Kilns\n\n**Topics**\n\nTopics are named here.\n\n+ [Oak](oak.md) is hard, and dry\n"
+    assert readable(text) == "Topics are named here.\n\n+ Oak is hard, and dry"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Kilns\n\n**Topics**\n+ [Start](start.md)\n+ [Stop](stop.md)\n",
+        "# Kilns\n\n+ [Start](start.md)\n+ [Stop](https://kilns.example/stop)\n",
+        "# Kilns\n\n[Start](start.md)\n\n[Stop](stop.md)\n",
+        "# Kilns<a name='kilns'></a>\n\n## More\n",
+        "---\n\n***\n",
+        "",
+        " \n\t\n\n  ",
+    ],
+)
+def test_page_that_only_lists_links_gives_nothing(text: str) -> None:
+    assert sections(text) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("[the page](page.md)", "the page"),
+        ("[the page](page.md#part)", "the page"),
+        ("[the page](#part)", "the page"),
+        ('[the page](page.md "A title")', "the page"),
+        ("[the page](<a page.md>)", "the page"),
+        ("[the page](page_(old).md)", "the page"),
+        (r"[the \[old\] page](page.md)", "the [old] page"),
+        ("[`CreateKiln`](API_CreateKiln.html)", "`CreateKiln`"),
+        ("[the page](https://kilns.example/a_(b))", "[the page](https://kilns.example/a_(b))"),
+        ("[the page](http://kilns.example)", "[the page](http://kilns.example)"),
+    ],
+)
+def test_targets_inside_the_guide_are_dropped_and_others_kept(link: str, shown: str) -> None:
+    assert readable(f"See {link} and read on\\.") == f"See {shown} and read on."
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[the page](https://kilns.example/a_(b))",
+        '[the page](https://kilns.example "A title")',
+        "[the page](page.md)",
+    ],
+)
+def test_plain_text_holds_the_words_of_links_only(link: str) -> None:
+    assert plain_text(f"See {link}, and read.") == "See the page, and read."
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        ("![A kiln\\. Its door is open\\.](kiln.png)", "A kiln. Its door is open."),
+        ("![\\[Image NOT AVAILABLE\\]](kiln.png)", ""),
+        ("![Image](kiln.png)", ""),
+        ("![](kiln.png)", ""),
+        ('![Image](http://kilns.example/kiln.png "A kiln")', ""),
+    ],
+)
+def test_of_an_image_only_telling_words_stay(image: str, shown: str) -> None:
+    assert readable(f"Before {image}\n\nAfter.") == f"{f'Before {shown}'.strip()}\n\nAfter."
+
+
+def test_table_is_one_block() -> None:
+    table = "| Name | Size |\n| --- | --- |\n| a\\_b | 1 |\n| [c](c.md) | `2 \\| 3` |"
+    assert blocks(f"Sizes:\n\n{table}\n\nMore.") == [
+        Block("text", "Sizes:"),
+        Block("table", "| Name | Size |\n| --- | --- |\n| a_b | 1 |\n| c | `2 \\| 3` |"),
+        Block("text", "More."),
+    ]
+
+
+def test_leftovers_of_html_are_gone() -> None:
+    text = "One<br/>two&nbsp;three</a> and four\\.\n\n<!-- a remark -->\n\nFive and six\\."
+    words = readable(text)
+    assert "<!--" not in words
+    assert "<br" not in words
+    assert "</a>" not in words
+    assert words.split() == ["One", "two", "three", "and", "four.", "Five", "and", "six."]
+
+
+def test_placeholders_in_angle_brackets_stay() -> None:
+    assert readable("Set `<bucket>` to s3://<name>/\\.") == "Set `<bucket>` to s3://<name>/."
+
+
+def test_plain_text_drops_markup() -> None:
+    text = (
+        "**Bold** and *slanted* `code`.\n\n- one\n* two\n+ three\n\n"
+        "```python\nx = 1\n```\n\n| A | B |\n| --- | :-: |\n| 1 | 2 |\n\n-----\n\nEnd......"
+    )
+    assert (
+        plain_text(text).split()
+        == (
+            "Bold and slanted code . one two three x = 1 A B 1 2 - End.".replace("code .", "code.")
+        ).split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("|a|b|\n|--|--|\n|c|d|", ["a", "b", "c", "d"]),
+        ("one  |  two", ["one", "two"]),
+        ("2*3 and a*b", ["2*3", "and", "a*b"]),
+        ("snake_case and __init__", ["snake_case", "and", "__init__"]),
+        ("a - b", ["a", "-", "b"]),
+        ("-5 degrees", ["-5", "degrees"]),
+        ("see [a](b.md)[c](d.md)", ["see", "ac"]),
+    ],
+)
+def test_plain_text_glues_no_words_together(text: str, words: list[str]) -> None:
+    assert plain_text(text).split() == words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# A\n\n```\nnever closed\n" * 3,
+        ">" * 5000 + " x",
+        "[" * 5000 + "x",
+        "[" * 5000 + "x" + "]" * 5000,
+        "![" * 5000,
+        "[a](" * 50_000,
+        "- " * 5000 + "x",
+        "x " + "*" * 100_000,
+        "word " * 200_000,
+        "x" * 1_000_000,
+        "x" + " " * 200_000 + "y",
+        " " * 200_000 + "x",
+        "x" + "\t " * 100_000 + "|",
+        "x " + "-" * 200_000,
+        "|" * 100_000,
+        "x |" + "--|" * 50_000,
+        "|a" * 2000 + "|\n" + "|-" * 2000 + "|\n" + "|b" * 2000 + "|",
+        "x " + "<a name=" * 50_000,
+        "x <a name=x" + " " * 100_000,
+        "x " + "<" * 100_000,
+        "x " + "<!--" * 50_000,
+        "x " + "`" * 100_000 + " " + "word " * 20_000,
+        "x " + " ".join("`" * n for n in range(1, 300)),
+        "x " + "\\" * 100_001,
+        "\0# A\0\n\na\0b",
+        "# A\rone\r## B\rtwo",
+        "a\u2028b\x0bc\x0cd\x85e\n# A\n\nf",
+        "\ufeff# A\n\n\u202ewords\ud7ff",
+        "#" * 100_000,
+        "# \n\n## \n\nx",
+        "[a]: b\n\n[a]",
+        "\n".join(f"{'>' * depth} x" for depth in range(300)),
+        "\n".join(f"{'  ' * depth}- x" for depth in range(300)),
+    ],
+    ids=str.__len__,
+)
+def test_strange_pages_are_read(text: str) -> None:
+    for section in sections(text):
+        for block in section.blocks:
+            assert isinstance(plain_text(block.text), str)
+    assert isinstance(plain_text(text), str)
+
+
+def test_old_line_ends_part_lines() -> None:
+    assert [section.headings for section in sections("# A\rone\r## B\r\ntwo")] == [
+        (), ("A",), ("A", "B"),
+    ]  # fmt: skip

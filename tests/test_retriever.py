@@ -1,0 +1,209 @@
+"""A reader follows the live index, and says what is wrong where there is none to read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from langchain_core.embeddings import Embeddings
+
+from database.fingerprint import Fingerprint
+from database.retriever import Retriever, embeddings_for
+from database.store import Store, connect
+from tests.chroma_server import ChromaServer
+from tests.pages import WordEmbeddings, builder, recipe, write_pages
+from utils.errors import (
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreUnreachableError,
+)
+from utils.settings import Settings
+
+pytestmark = pytest.mark.process
+
+QUESTION = "Set KmsKeyId in the endpoint configuration"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pages(tmp_path / "pages")
+
+
+@pytest.fixture
+def database(tmp_path: Path, folder: Path) -> str:
+    """An embedded index over the pages."""
+    place = str(tmp_path / "index")
+    build(place, folder)
+    return place
+
+
+def build(database: str, folder: Path) -> None:
+    store = connect(database, create=True)
+    builder(store).build(folder)
+    store.close()
+
+
+Open = Callable[[str], Retriever]
+
+
+@pytest.fixture
+def retriever() -> Iterator[Open]:
+    """Makes retrievers, and closes them in the end."""
+    made: list[Retriever] = []
+
+    def load(fingerprint: Fingerprint) -> Embeddings:
+        return WordEmbeddings()
+
+    def make(database: str) -> Retriever:
+        made.append(Retriever(lambda: connect(database, timeout=2), load, database))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
+    build(chroma_server.url, folder)
+    return chroma_server
+
+
+def test_nearest_passage_comes_first_with_all_that_was_stored(
+    database: str, retriever: Open
+) -> None:
+    passages = retriever(database).retrieve(QUESTION, 3)
+
+    assert [passage.dense_rank for passage in passages] == [1, 2, 3]
+    assert passages[0].score > passages[1].score
+    best = passages[0].chunk
+    assert best.document == "endpoints.md"
+    assert best.title == "Work with endpoints"
+    assert best.headings == ("Encrypt an endpoint",)
+    assert best.anchor == "encrypt"
+    assert "KmsKeyId" in best.text
+
+
+def test_asking_for_more_passages_than_there_are_gives_them_all(
+    database: str, retriever: Open
+) -> None:
+    assert len(retriever(database).retrieve(QUESTION, 100)) == 5
+
+
+def test_reader_follows_a_new_index_without_being_opened_again(
+    database: str, folder: Path, retriever: Open
+) -> None:
+    reader = retriever(database)
+    assert len(reader.retrieve(QUESTION, 100)) == 5
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+
+    store = connect(database)
+    builder(store).build(folder)
+    reader.refresh()
+
+    assert "new.md" in {p.chunk.document for p in reader.retrieve("Something new", 1)}
+    store.close()
+
+
+def test_reader_whose_collection_was_deleted_moves_on_by_itself(
+    served: ChromaServer, folder: Path, retriever: Open
+) -> None:
+    reader = retriever(served.url)
+    reader.retrieve(QUESTION, 1)
+    for word in ("one", "two"):  # the second build deletes the collection that the reader holds
+        (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
+        build(served.url, folder)
+
+    assert reader.retrieve("Something two", 1)[0].chunk.text == "Something two."
+
+
+def test_missing_index_is_said_and_found_once_it_is_built(
+    tmp_path: Path, folder: Path, retriever: Open
+) -> None:
+    database = str(tmp_path / "index")
+    reader = retriever(database)
+    with pytest.raises(IndexMissingError, match=r"No index at .* Build it"):
+        reader.retrieve(QUESTION, 1)
+
+    build(database, folder)
+    reader.refresh()
+
+    assert reader.retrieve(QUESTION, 1)
+
+
+def test_server_down_at_start_is_said_and_found_once_it_is_up(
+    served: ChromaServer, retriever: Open
+) -> None:
+    served.kill()
+    reader = retriever(served.url)
+    with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+        reader.retrieve(QUESTION, 1)
+
+    served.start()
+    reader.refresh()
+
+    assert reader.retrieve(QUESTION, 1)
+
+
+def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
+    served: ChromaServer, retriever: Open
+) -> None:
+    reader = retriever(served.url)
+    before = reader.retrieve(QUESTION, 5)
+
+    served.kill()
+    with pytest.raises(StoreUnreachableError):
+        reader.retrieve(QUESTION, 5)
+    with pytest.raises(StoreUnreachableError):
+        reader.refresh()
+    served.start()
+    reader.refresh()
+
+    assert reader.retrieve(QUESTION, 5) == before
+
+
+def test_damaged_index_is_said_and_found_once_it_is_built_again(
+    database: str, folder: Path, retriever: Open
+) -> None:
+    for file in Path(database).glob("*/*.bin"):
+        file.write_bytes(b"\x00" * 7)
+    reader = retriever(database)
+    with pytest.raises(IndexDamagedError, match="Build it again"):
+        reader.retrieve(QUESTION, 1)
+
+    build(database, folder)
+    reader.refresh()
+
+    assert reader.retrieve(QUESTION, 1)
+
+
+def test_pointer_to_nothing_is_a_damaged_index(database: str, retriever: Open) -> None:
+    store: Store = connect(database)
+    live = store.live()
+    assert live is not None
+    store.delete(live.name)
+    store.close()
+
+    with pytest.raises(IndexDamagedError, match="not whole"):
+        retriever(database).refresh()
+
+
+@pytest.mark.model
+def test_other_model_than_the_index_was_built_with_is_named_with_the_repair(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(
+        _env_file=None,
+        database=str(tmp_path),
+        embedding_model_name="sentence-transformers/all-MiniLM-L6-v2",
+    )
+    built_with = Fingerprint(recipe(embedding_model="tests/words"), "", 3, 5, "")
+
+    with pytest.raises(IndexMismatchError) as caught:
+        embeddings_for(built_with, settings)
+
+    message = str(caught.value)
+    assert "tests/words" in message
+    assert "all-MiniLM-L6-v2" in message
+    assert "model_revision" in message
+    assert "db_builder.py" in message

@@ -1,0 +1,138 @@
+"""Starts the benchmark's child processes and sees to it that none outlives it.
+
+Each pipeline runs in a process of its own, so that its peak memory is its own. Children get a
+process group each: Ctrl-C reaches only the benchmark, which then ends them all.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import DocsQAError
+from utils.settings import PROJECT_ROOT
+
+_START_SECONDS = 180.0
+"""A service that is not ready by then is not coming."""
+_BENCHMARK = Path(__file__).with_name("benchmark.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the processes of one run share."""
+
+    documents: str
+    """The folder both pipelines read."""
+    ours: str
+    """Folder of our index."""
+    original: str
+    """Folder of the original's index."""
+    model: str
+    model_folder: str
+    logs: str
+    llm_seconds: float
+    """What the stand-in for the language model takes for an answer."""
+
+
+def worker_command(name: str, job: Job, port: int = 0) -> list[str]:
+    """The command that runs one of the benchmark's own workers."""
+    spec = json.dumps(asdict(job))
+    return [sys.executable, str(_BENCHMARK), "--worker", name, "--job", spec, "--port", str(port)]
+
+
+def run_worker(name: str, job: Job) -> dict[str, Any]:
+    """Run a worker to its end; returns the JSON object in its last line.
+
+    Raises:
+        DocsQAError: it failed.
+    """
+    log = Path(job.logs) / f"{name}.log"
+    with child(worker_command(name, job), log) as process:
+        if process.wait() != 0:
+            raise _failed(name, log)
+    figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return figures
+
+
+@contextmanager
+def server(
+    name: str, command: Sequence[str], port: int, job: Job, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Run a server; yields its address once it is ready, and ends it.
+
+    Raises:
+        DocsQAError: it ended or did not get ready.
+    """
+    import httpx
+
+    log = Path(job.logs) / f"{name}.log"
+    address = f"http://127.0.0.1:{port}"
+    with child(command, log, environment) as process:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise _failed(name, log)
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}/readyz", trust_env=False, timeout=5).is_success:
+                    break
+            time.sleep(0.05)
+        yield address
+
+
+@contextmanager
+def child(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command, its output in a file; whatever happens, it and its children end here."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # our own commands
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | _QUIET | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+_QUIET = {
+    "ANONYMIZED_TELEMETRY": "False",
+    "HF_HUB_OFFLINE": "1",
+    "NO_PROXY": "127.0.0.1",  # the stand-in for the language model is local
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _failed(name: str, log: Path) -> DocsQAError:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return DocsQAError(f"The benchmark's {name} failed: {lines[-1] if lines else 'no output'}")
