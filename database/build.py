@@ -207,11 +207,7 @@ class Builder:
         return embedded
 
     def _store(self, collection: "Collection", new: list[Row]) -> None:
-        def add_missing() -> None:
-            missing = rows.missing(collection, [row.chunk.id for row in new])
-            rows.add(collection, [row for row in new if row.chunk.id in missing])
-
-        self._persistently(add_missing)
+        self._persistently(partial(rows.add, collection, new))
 
     def _persistently(self, action: Callable[[], T]) -> T:
         """Do it, and again for a while where the server is away."""

@@ -44,7 +44,7 @@ def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
 
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
-    """Add rows; those already there stay as they are."""
+    """Add rows; those already there stay as they are, so that a broken call can be repeated."""
     for start in range(0, len(rows), PAGE):
         page = rows[start : start + PAGE]
         collection.add(

@@ -4,7 +4,7 @@ A small collection named `pointer` says in its metadata which collection readers
 write moves it, so that no reader ever meets half an index.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ INDEX_PREFIX = "index-"
 NEVER_SYNC = 1_000_000
 """hnsw:sync_threshold of a live collection. Chroma rewrites its files in place whenever this many
 writes have come in, and a kill in that moment destroys them."""
+_HEARTBEAT = "/api/v2/heartbeat"
 BUILD_COMMAND = "python ./utils/db_builder.py -d dataset/sagemaker_documentation -db {database}"
 
 
@@ -46,10 +47,10 @@ class Store:
     """A connection to the place where indexes lie."""
 
     def __init__(
-        self, client: "ClientAPI", database: str, session: "httpx.Client | None" = None
+        self, client: "ClientAPI", database: str, sessions: "Sequence[httpx.Client]" = ()
     ) -> None:
         self._client = client
-        self._session = session
+        self._sessions = sessions
         self.database = database
 
     @property
@@ -160,8 +161,8 @@ class Store:
     def close(self) -> None:
         """Let go of the folder or the connections."""
         self._client.close()  # type: ignore[attr-defined]  # every client has it
-        if self._session is not None:
-            self._session.close()
+        for session in self._sessions:
+            session.close()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -266,18 +267,25 @@ def _server(database: str, token: str | None, timeout: float) -> Store:
 
     address = urlsplit(database)
     secure = address.scheme == "https"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     with translated(database):
+        # Chroma's client waits for ever, and asks in its constructor: a silent server is met here.
+        answer = httpx.get(f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout)
+        if answer.status_code in {401, 403}:
+            raise _refused(database)
         try:
             client = chromadb.HttpClient(
                 host=address.hostname or "",
                 port=address.port or (443 if secure else 80),
                 ssl=secure,
-                headers={"Authorization": f"Bearer {token}"} if token else None,
+                headers=headers,
                 settings=ChromaSettings(anonymized_telemetry=False),
             )
         except ValueError as error:  # all that Chroma's client says where nobody answers
             raise _unreachable(database, error) from error
-    # Chroma gives its HTTP client no time-out and no way to ask for one, and never closes it.
-    session: httpx.Client = client._server._session  # type: ignore[attr-defined]  # noqa: SLF001
-    session.timeout = httpx.Timeout(timeout)
-    return Store(client, database, session)
+    # Chroma gives its two HTTP clients no time-out, no way to ask for one, and never closes them.
+    apis: list[Any] = [client._server, client._admin_client._server]  # type: ignore[attr-defined]  # noqa: SLF001
+    sessions: list[httpx.Client] = [api._session for api in apis]  # noqa: SLF001
+    for session in sessions:
+        session.timeout = httpx.Timeout(timeout)
+    return Store(client, database, sessions)

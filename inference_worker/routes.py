@@ -55,7 +55,9 @@ async def inference_endpoint(
         Question,
         Query(
             description="The question, in plain words.",
-            examples=["How to check if an endpoint is KMS encrypted"],
+            openapi_examples={
+                "kms": {"value": "How to check if an endpoint is KMS encrypted"},
+            },
         ),
     ],
 ) -> LLMResponse:

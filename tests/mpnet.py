@@ -18,7 +18,7 @@ def make_mpnet(folder: Path) -> EmbeddingModel:
     from transformers import MPNetConfig, MPNetModel
 
     words = [*_SPECIAL, *_LETTERS, *(f"##{letter}" for letter in _LETTERS), "kiln", "wood", "##s"]
-    config = MPNetConfig(
+    config = MPNetConfig(  # type: ignore[call-arg]
         vocab_size=len(words),
         hidden_size=64,
         num_hidden_layers=2,
@@ -28,7 +28,7 @@ def make_mpnet(folder: Path) -> EmbeddingModel:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        MPNetModel(config).save_pretrained(folder)
+        MPNetModel(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
     _write_tokenizer(folder, words)
     modules = enumerate(
         [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]

@@ -64,23 +64,11 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_pat
         assert measured[name]["ours"] > 0
     assert measured["4 clients, LLM takes 0.2 s: answered by it"]["ours"] == 4
     assert not [name for name in measured if name.endswith("failed")]
+    assert report["machine"]["precision"] in ("bf16", "f32")
+    assert report["machine"]["cores"] >= 1
+    assert str(tmp_path) not in output.read_text()
+    assert str(PROJECT_ROOT) not in output.read_text()
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_report_names_the_machine_and_no_place(tmp_path: Path) -> None:
-    folder, output = tmp_path / "documents", tmp_path / "benchmark.json"
-    folder.mkdir()
-    (folder / "page.md").write_text(PAGES["endpoints.md"])
-
-    done = benchmark(folder, output, "--part", "llm", "--llm_clients", "1", "--llm_seconds", "0")
-
-    assert done.returncode == 0, done.stderr
-    written = output.read_text()
-    facts = json.loads(written)["machine"]
-    assert facts["precision"] in ("bf16", "f32")
-    assert facts["cores"] >= 1
-    assert str(tmp_path) not in written
-    assert str(PROJECT_ROOT) not in written
 
 
 def test_missing_documents_are_one_clear_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A build is a sync: what the index holds afterwards depends on the folder alone."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from database.lock import LOCK, BuildLock
-from database.store import Store, connect
+from database.store import POINTER, Store, connect
 from tests.chroma_server import ChromaServer
 from tests.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.reading import contents
@@ -22,15 +23,28 @@ from utils.errors import (
 pytestmark = pytest.mark.process
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("build") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def store(server: ChromaServer) -> Iterator[Store]:
+    """An empty store on a server; embedded ones take longer to check."""
+    with closing(connect(server.url)) as empty:
+        for name in (*empty.index_names(), POINTER, LOCK):
+            empty.delete(name)
+        yield empty
+
+
 @pytest.fixture(params=["embedded", "server"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "server":
-        server: ChromaServer = request.getfixturevalue("chroma_server")
-        place = server.url
-    else:
-        place = str(tmp_path / "index")
-    with closing(connect(place, create=True)) as store:
-        yield store
+        yield request.getfixturevalue("store")
+        return
+    with closing(connect(str(tmp_path / "index"), create=True)) as empty:
+        yield empty
 
 
 @pytest.fixture
@@ -38,10 +52,12 @@ def folder(tmp_path: Path) -> Path:
     return write_pages(tmp_path / "pages")
 
 
-def test_build_makes_every_chunk_findable_by_what_it_says(store: Store, folder: Path) -> None:
-    report = builder(store).build(folder)
+def test_build_makes_every_chunk_findable_by_what_it_says(
+    either_store: Store, folder: Path
+) -> None:
+    report = builder(either_store).build(folder)
 
-    held = contents(store)
+    held = contents(either_store)
     texts = " ".join(text for text, _ in held.rows.values())
     assert report.chunks == len(held.rows) == 5
     assert report.changes.new.documents == 3
@@ -53,35 +69,35 @@ def test_page_that_only_lists_links_is_counted_and_not_indexed(store: Store, fol
     assert builder(store).build(folder).changes.without_text == 1
 
 
-def test_second_build_embeds_nothing_and_changes_nothing(store: Store, folder: Path) -> None:
-    builder(store).build(folder)
-    before, live = contents(store), store.live()
+def test_second_build_embeds_nothing_and_changes_nothing(either_store: Store, folder: Path) -> None:
+    builder(either_store).build(folder)
+    before, live = contents(either_store), either_store.live()
     embeddings = WordEmbeddings()
 
-    report = builder(store, embeddings).build(folder)
+    report = builder(either_store, embeddings).build(folder)
 
     assert embeddings.documents == []
     assert report.embedded == 0
     assert report.changes.unchanged.documents == 3
-    assert contents(store).rows == before.rows
-    assert store.live() == live
+    assert contents(either_store).rows == before.rows
+    assert either_store.live() == live
 
 
-def test_only_what_changed_is_embedded_again(store: Store, folder: Path) -> None:
-    builder(store).build(folder)
+def test_only_what_changed_is_embedded_again(either_store: Store, folder: Path) -> None:
+    builder(either_store).build(folder)
     (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
     (folder / "notebooks.md").unlink()
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
     embeddings = WordEmbeddings()
 
-    report = builder(store, embeddings).build(folder)
+    report = builder(either_store, embeddings).build(folder)
 
     assert len(embeddings.documents) == 2
     assert report.changes.new.documents == 1
     assert report.changes.replaced.documents == 1
     assert report.changes.deleted.documents == 1
     assert report.changes.unchanged.documents == 1
-    documents = {fields["document"] for _, fields in contents(store).rows.values()}
+    documents = {fields["document"] for _, fields in contents(either_store).rows.values()}
     assert documents == {"endpoints.md", "training.md", "new.md"}
 
 
@@ -111,17 +127,17 @@ def test_other_recipe_embeds_everything_again(store: Store, folder: Path) -> Non
     assert fingerprint.recipe == recipe(model_revision="words-2")
 
 
-def test_index_before_stays_and_older_ones_go(store: Store, folder: Path) -> None:
+def test_index_before_stays_and_older_ones_go(either_store: Store, folder: Path) -> None:
     names = []
     for word in ("one", "two", "three"):
         (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
-        builder(store).build(folder)
-        live = store.live()
+        builder(either_store).build(folder)
+        live = either_store.live()
         assert live is not None
         names.append(live.name)
         previous = live.previous
 
-    assert store.index_names() == sorted(names[1:])
+    assert either_store.index_names() == sorted(names[1:])
     assert previous == names[1]
 
 
@@ -140,22 +156,27 @@ def test_going_back_to_what_was_embeds_nothing(store: Store, folder: Path) -> No
 
 
 def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
-    store: Store, folder: Path
+    either_store: Store, folder: Path
 ) -> None:
-    builder(store).build(folder)
+    builder(either_store).build(folder)
 
-    _, collection, _ = store.live_collection()
+    _, collection, _ = either_store.live_collection()
     hnsw = collection.configuration["hnsw"]
     assert hnsw is not None
     assert hnsw["space"] == "cosine"
-    assert hnsw["sync_threshold"] > len(contents(store).rows)
+    assert hnsw["sync_threshold"] > len(contents(either_store).rows)
 
 
-def test_second_builder_says_who_holds_the_lock_and_leaves(store: Store, folder: Path) -> None:
-    with BuildLock(store), pytest.raises(IndexLockedError, match=r"Another build .* process \d+"):
-        builder(store).build(folder)
+def test_second_builder_says_who_holds_the_lock_and_leaves(
+    either_store: Store, folder: Path
+) -> None:
+    with (
+        BuildLock(either_store),
+        pytest.raises(IndexLockedError, match=r"Another build .* process \d+"),
+    ):
+        builder(either_store).build(folder)
 
-    builder(store).build(folder)
+    builder(either_store).build(folder)
 
 
 def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> None:
@@ -275,6 +296,14 @@ def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaS
 
     with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
         connect(chroma_server.url)
+
+
+def test_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+            connect(url, timeout=0.3)
 
 
 def test_build_waits_for_a_server_that_comes_back(

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -40,16 +40,18 @@ FILES: dict[str, object] = {
 }
 
 
-def contents(changes: dict[str, object] | None = None) -> dict[str, bytes]:
+def contents(changes: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """A model's files, as bytes; None in the changes leaves a file out."""
-    files = {name: value for name, value in (FILES | (changes or {})).items() if value is not None}
+    files = {
+        name: value for name, value in {**FILES, **(changes or {})}.items() if value is not None
+    }
     return {
         name: value if isinstance(value, bytes) else json.dumps(value).encode()
         for name, value in files.items()
     }
 
 
-def folder_of(path: Path, changes: dict[str, object] | None = None) -> Path:
+def folder_of(path: Path, changes: Mapping[str, object] | None = None) -> Path:
     for name, content in contents(changes).items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,11 +59,11 @@ def folder_of(path: Path, changes: dict[str, object] | None = None) -> Path:
     return path
 
 
-def model_of(path: Path, changes: dict[str, object] | None = None) -> EmbeddingModel:
+def model_of(path: Path, changes: Mapping[str, object] | None = None) -> EmbeddingModel:
     return EmbeddingModel(NAME, folder_of(path, changes))
 
 
-def hub_cache(path: Path, changes: dict[str, object] | None = None) -> Path:
+def hub_cache(path: Path, changes: Mapping[str, object] | None = None) -> Path:
     """A hub cache folder, laid out as the Hub's client does."""
     held = path / f"models--{NAME.replace('/', '--')}"
     folder_of(held / "snapshots" / REVISION, changes)
@@ -238,7 +240,10 @@ def test_revision_is_of_weights_and_tokenizer_and_not_of_the_name(tmp_path: Path
     revision = model_of(tmp_path / "a").revision
     assert EmbeddingModel("another/name", tmp_path / "a").revision == revision
     assert model_of(tmp_path / "b").revision == revision
-    other = {"model.safetensors": b"other"}, {"tokenizer.json": {"truncation": 1}}
+    other: list[dict[str, object]] = [
+        {"model.safetensors": b"other"},
+        {"tokenizer.json": {"truncation": 1}},
+    ]
     changed = [model_of(tmp_path / f"c{at}", each).revision for at, each in enumerate(other)]
     assert len({revision, *changed}) == 3
 

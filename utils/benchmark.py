@@ -118,13 +118,13 @@ def benchmark(arguments: argparse.Namespace) -> None:
         DocsQAError: a part could not be measured.
     """
     load = os.getloadavg()[0]
-    if load > 1:
-        _say(f"The machine is busy (load {load:.1f}): the figures will suffer.")
     with _scratch(arguments) as job:
         sample = take_sample(
             arguments.input_data_path, Path(job.documents), arguments.megabytes * 1e6
         )
         _say(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {job.model}")
+        if load > 1:
+            _say(f"The machine is busy (load {load:.1f}): the figures will suffer.")
         parts: Parts = {}
         rates, ours = _build(arguments, job, sample, parts)
         asked = services.questions(Path(job.documents))

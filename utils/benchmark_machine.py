@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
-_ROUNDS = 8
+_ROUNDS = 5
 """The best counts: the others were disturbed."""
 _PACKAGES = ("torch", "openvino", "chromadb", "sentence-transformers", "langchain-chroma")
 
