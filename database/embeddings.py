@@ -1,7 +1,6 @@
 """Turns texts into vectors: picks the fastest way this machine has to run the model."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,24 +96,29 @@ class ShrinkingBatches(Embeddings):
         return int(self._embeddings.encode_kwargs["batch_size"])
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed passages."""
-        return self._retrying(lambda: self._embeddings.embed_documents(texts))
+        """Embed passages.
 
-    def embed_query(self, text: str) -> list[float]:
-        """Embed a question."""
-        return self._retrying(lambda: [self._embeddings.embed_query(text)])[0]
-
-    def _retrying(self, embed: Callable[[], list[list[float]]]) -> list[list[float]]:
+        Raises:
+            ModelError: the GPU has no memory for a single one.
+        """
         import torch
 
         while True:
             try:
-                return embed()
-            except torch.OutOfMemoryError:
-                if self.batch_size == 1:
-                    raise
-                self._halve_batch()
-                torch.cuda.empty_cache()
+                return self._embeddings.embed_documents(texts)
+            except torch.OutOfMemoryError as error:
+                if min(self.batch_size, len(texts)) <= 1:
+                    raise ModelError(
+                        "The GPU has no memory left for one text. Free some, or set "
+                        "EMBEDDING_DEVICE=cpu."
+                    ) from error
+            # Outside the handler: there, the traceback holds on to the GPU's memory.
+            self._halve_batch()
+            torch.cuda.empty_cache()
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question."""
+        return self.embed_documents([text])[0]
 
     def _halve_batch(self) -> None:
         self._embeddings.encode_kwargs["batch_size"] = self.batch_size // 2

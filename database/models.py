@@ -62,14 +62,14 @@ class EmbeddingModel:
     def max_tokens(self) -> int:
         """Tokens the model reads of a text, its special tokens included."""
         limit = self._json("sentence_bert_config.json").get("max_seq_length")
-        return int(limit or self._json("config.json").get("max_position_embeddings", 512))
+        return int(limit) if limit else self._number("config.json", "max_position_embeddings", 512)
 
     @cached_property
     def dimension(self) -> int:
         """Length of its vectors."""
         for dense in sorted(self.folder.glob("*_Dense/config.json"), reverse=True):
-            return int(json.loads(dense.read_text())["out_features"])
-        return int(self._json("config.json")["hidden_size"])
+            return self._number(f"{dense.parent.name}/config.json", "out_features")
+        return self._number("config.json", "hidden_size")
 
     @cached_property
     def pooling(self) -> str:
@@ -78,7 +78,7 @@ class EmbeddingModel:
         if "pooling_mode" in config:
             return str(config["pooling_mode"])
         chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
-        names = [key.removeprefix("pooling_mode_").removesuffix("_tokens") for key in chosen]
+        names = [key.removeprefix("pooling_mode_").split("_token")[0] for key in chosen]
         return "+".join(names) or "mean"
 
     def tokenizer(self) -> "Tokenizer":
@@ -100,8 +100,14 @@ class EmbeddingModel:
         path = self.folder / name
         try:
             return dict(json.loads(path.read_text())) if path.is_file() else {}
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ModelError(f"Cannot read {path}; fetch the model again.") from error
+
+    def _number(self, name: str, key: str, default: int | None = None) -> int:
+        try:
+            return int(self._json(name).get(key, default))  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"No {key} in {self.folder / name}; fetch the model again.") from error
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
@@ -116,7 +122,7 @@ def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
     """
     if path and (path / "config.json").is_file():
         return _checked(EmbeddingModel(name, path))
-    if name == MINILM and not path and (packaged := _packaged_minilm()):
+    if name == MINILM and (packaged := _packaged_minilm()):
         return packaged
     return _checked(EmbeddingModel(name, _from_hub_cache(name, path) or _from_hub(name, path)))
 
@@ -167,21 +173,34 @@ def _from_hub_cache(name: str, cache: Path | None) -> Path | None:
         raise ModelError(f"EMBEDDING_MODEL_NAME: {name!r} is no model name.") from error
     except LocalEntryNotFoundError:
         return None
-    whole = any((Path(found) / weights).is_file() for weights in _WEIGHTS)
-    return Path(found) if whole else None
+    return Path(found) if _is_whole(Path(found)) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell a finished download from one that broke off: the hub's client does not say."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text())
+        configs = [
+            m["path"] + "/config.json" for m in modules if not m["type"].endswith("Normalize")
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    needed = ["tokenizer.json", *(config.lstrip("/") for config in configs)]
+    weights = any((folder / name).is_file() for name in _WEIGHTS)
+    return weights and all((folder / name).is_file() for name in needed)
 
 
 def _from_hub(name: str, cache: Path | None) -> Path:
     import httpx
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        return Path(
-            snapshot_download(
-                name, cache_dir=cache, etag_timeout=_HUB_TIMEOUT, ignore_patterns=_NOT_NEEDED
-            )
+        # snapshot_download asks the same without a time-out, and would wait for a silent hub.
+        HfApi().model_info(name, timeout=_HUB_TIMEOUT)
+        found = snapshot_download(
+            name, cache_dir=cache, etag_timeout=_HUB_TIMEOUT, ignore_patterns=_NOT_NEEDED
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""
@@ -190,3 +209,9 @@ def _from_hub(name: str, cache: Path | None) -> Path:
             f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder that holds it, or use "
             f"-m {MINILM}, which needs no download."
         ) from error
+    if not _is_whole(Path(found)):
+        raise ModelError(
+            f"{name} on the Hub is no sentence-transformers model with safetensors weights and "
+            "tokenizer.json. Set EMBEDDING_MODEL_NAME to one."
+        )
+    return Path(found)

@@ -6,6 +6,8 @@ import shutil
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,13 +47,11 @@ class OpenVINOEmbeddings(Embeddings):
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
-        exported = cache / f"{model.revision[:16]}-v{_EXPORT_VERSION}"
-        if not (exported / "model.xml").is_file():
-            exported = _export(model, exported)
-        try:
-            compiled = core.compile_model(exported / "model.xml", "CPU", config)
-        except RuntimeError as error:
-            raise ModelError(f"Cannot load {exported}; delete it, it is made anew.") from error
+        with _exported(model, cache / f"{model.revision[:16]}-v{_EXPORT_VERSION}") as folder:
+            try:
+                compiled = core.compile_model(folder / "model.xml", "CPU", config)
+            except RuntimeError as error:
+                raise ModelError(f"Cannot load {folder}; delete it, it is made anew.") from error
         return cls(compiled, model)
 
     def __init__(self, compiled: Any, model: EmbeddingModel) -> None:
@@ -120,8 +120,15 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def _export(model: EmbeddingModel, folder: Path) -> Path:
-    """Write the model in OpenVINO's form, pooled and normalized; whole or not at all."""
+@contextmanager
+def _exported(model: EmbeddingModel, folder: Path) -> Iterator[Path]:
+    """Give the folder of the model in OpenVINO's form, written first if need be, whole or not.
+
+    Where the cache cannot be written, the export lasts for the block only.
+    """
+    if (folder / "model.xml").is_file():
+        yield folder
+        return
     log.info("Exporting %s for OpenVINO, once", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -132,17 +139,27 @@ def _export(model: EmbeddingModel, folder: Path) -> Path:
     try:
         _write_openvino(model, scratch / "model.xml")
         if scratch != folder:
-            scratch.rename(folder)
-    except OSError as error:
-        if not (folder / "model.xml").is_file():  # else another process was first, as good
-            raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
-        shutil.rmtree(scratch, ignore_errors=True)
+            _move(scratch, folder)
+        yield folder
+    except ModelError:
+        raise
     except Exception as error:
-        shutil.rmtree(scratch, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise ModelError(
-            f"Cannot load the embedding model in {model.folder} ({type(error).__name__})."
+            f"Cannot export the embedding model in {model.folder} to {folder} ({reason})."
         ) from error
-    return folder
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _move(scratch: Path, folder: Path) -> None:
+    if folder.is_dir() and not (folder / "model.xml").is_file():
+        shutil.rmtree(folder)  # of no use to anyone, and in the way
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not (folder / "model.xml").is_file():  # else another process was first, as good
+            raise
 
 
 def _write_openvino(model: EmbeddingModel, path: Path) -> None:

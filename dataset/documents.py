@@ -15,6 +15,7 @@ MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
 """A larger file is no page that a person wrote; reading it would cost unbounded memory."""
 
 _FRONTMATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
+_LINE_END = re.compile(r"\r\n?")
 
 Skipped = Callable[[str], None]
 
@@ -45,12 +46,13 @@ def document_paths(folder: Path) -> list[Path]:
         raise DatasetError(
             f"No dataset folder at {folder}. Fetch the documentation: python -m dataset.fetch"
         )
-    paths = sorted(
+    found = (
         path
         for path in folder.rglob("*.md")
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    paths = sorted(found, key=lambda path: path.relative_to(folder).as_posix())
     if not paths:
         raise DatasetError(
             f"No markdown file in {folder}. Fetch the documentation: python -m dataset.fetch"
@@ -71,10 +73,15 @@ def load(folder: Path, skipped: Skipped) -> Iterator[Document]:
         try:
             yield _read(path, name)
         except DatasetError as error:
-            skipped(f"Skipped {name}: {error}")
+            shown = name.encode(errors="replace").decode()
+            skipped(f"Skipped {shown}: {error}")
 
 
 def _read(path: Path, name: str) -> Document:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError("its name is not UTF-8; rename it") from error
     try:
         size = path.stat().st_size
         if size > MAX_DOCUMENT_BYTES:
@@ -83,7 +90,7 @@ def _read(path: Path, name: str) -> Document:
                 "split it into pages"
             )
         content = path.read_bytes()
-        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        text = _LINE_END.sub("\n", content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise DatasetError(f"not UTF-8 text (byte {error.start}); convert it") from error
     except OSError as error:
@@ -107,8 +114,14 @@ def _without_frontmatter(text: str) -> tuple[str, str, str]:
         return text, "", ""
     try:
         fields = yaml.safe_load(found.group(1))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         return text, "", ""
     if not isinstance(fields, dict):
         return text, "", ""
-    return text[found.end() :], str(fields.get("title") or ""), str(fields.get("url") or "")
+    url = _line(fields.get("url"))
+    web = url.startswith(("http://", "https://"))
+    return text[found.end() :], _line(fields.get("title")), url if web else ""
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""

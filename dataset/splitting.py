@@ -22,8 +22,6 @@ CountTokens = Callable[[str], int]
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z0-9\"'(\[`*])")
 _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
 _FENCE = re.compile(r"[ \t]*(`{3,})(.*)")
-_NEAR_LIMIT = 0.9
-"""Tokens of parts add up to the whole's within a few: closer to the limit, the whole is counted."""
 _HEAD_ROWS = 2
 """A markdown table's header and the rule under it."""
 
@@ -253,8 +251,7 @@ def _pack(
 def _joined(units: list[_Unit], budget: int, count_tokens: CountTokens) -> Iterator[str]:
     """One text of the units; more where joining made markup of what was none and it is too long."""
     text = units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
-    near_limit = sum(unit.tokens for unit in units) > _NEAR_LIMIT * budget
-    if not near_limit or count_tokens(plain_text(text)) <= budget:
+    if count_tokens(plain_text(text)) <= budget:
         yield text
     elif len(units) > 1:
         middle = len(units) // 2

@@ -52,9 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return write_pages(tmp_path / "pages")
 
 
-def test_build_makes_every_chunk_findable_by_what_it_says(
-    either_store: Store, folder: Path
-) -> None:
+def test_every_chunk_is_there_as_a_reader_should_see_it(either_store: Store, folder: Path) -> None:
     report = builder(either_store).build(folder)
 
     held = contents(either_store)
@@ -167,9 +165,7 @@ def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
     assert hnsw["sync_threshold"] > len(contents(either_store).rows)
 
 
-def test_second_builder_says_who_holds_the_lock_and_leaves(
-    either_store: Store, folder: Path
-) -> None:
+def test_second_builder_says_who_is_building_and_leaves(either_store: Store, folder: Path) -> None:
     with (
         BuildLock(either_store),
         pytest.raises(IndexLockedError, match=r"Another build .* process \d+"),

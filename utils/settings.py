@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         default="database/chroma", validate_default=True
     )
     chroma_token: SecretStr | None = None
-    chroma_timeout: float = Field(default=10.0, gt=0)
+    chroma_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
 
     embedding_model_name: str | None = None
     embedding_model_path: RootedPath | None = None
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         default="mistral-large-latest",
         validation_alias=AliasChoices("inference_model", "inferece_model"),
     )
-    inference_timeout: float = Field(default=30.0, gt=0)
+    inference_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     inference_concurrency: int = Field(default=256, ge=1)
 
     host: str = "127.0.0.1"
@@ -114,6 +114,10 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"{PROJECT_ROOT / '.env'} is not UTF-8 text; save it as such."
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "settings"
