@@ -251,6 +251,7 @@ def _embedded(path: Path) -> "ClientAPI":
         raise IndexDamagedError(f"Cannot open {path}: it is a file. Name a folder.")
     with translated(str(path)):
         try:
+            path.mkdir(parents=True, exist_ok=True)
             return chromadb.PersistentClient(
                 path, settings=ChromaSettings(anonymized_telemetry=False)
             )

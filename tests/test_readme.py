@@ -1,0 +1,79 @@
+"""The readme says what is so: its routes, commands, options and pictures exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from inference_worker.app import create_app
+from inference_worker.problems import INTERNAL, problem_for
+from utils import db_builder
+from utils.errors import (
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    ModelError,
+    StoreUnreachableError,
+)
+from utils.settings import PROJECT_ROOT, Settings
+
+README = (PROJECT_ROOT / "readme.md").read_text()
+
+
+def test_routes_are_those_of_the_service(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, database=str(tmp_path))
+    schema = create_app(settings).openapi()
+    served = {
+        f"{method.upper()} {path}"
+        for path, methods in schema["paths"].items()
+        for method in methods
+    }
+
+    told = set(re.findall(r"^\| `((?:GET|POST) /[\w/.]*)", README, re.MULTILINE))
+
+    assert told == served | {"GET /docs", "GET /openapi.json"}
+
+
+def test_error_table_is_the_one_that_is_served() -> None:
+    errors = (
+        IndexMissingError,
+        IndexMismatchError,
+        IndexDamagedError,
+        ModelError,
+        StoreUnreachableError,
+    )
+    served = {
+        (str(problem.status.value), problem.type)
+        for problem in (INTERNAL, *(problem_for(error("")) for error in errors))
+    }
+
+    told = set(re.findall(r"\| (\d{3}) \| `([\w-]+)` \|", README))
+
+    assert told == served | {("422", "invalid-request")}
+
+
+def test_builder_options_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        db_builder.parse_arguments(["--help"])
+    helped = capsys.readouterr().out
+
+    told = re.findall(r"`(--?[\w-]+)`", README.split("## Build the index")[1].split("## How")[0])
+
+    assert {"-d", "-db", "-m", "-mp", "-cz", "-co"} <= set(told)
+    for option in set(told) - {"--guide-url"}:
+        assert option in helped
+
+
+def test_make_targets_it_names_exist() -> None:
+    listed = subprocess.run(
+        ["make", "help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    for target in set(re.findall(r"\bmake ([a-z]+)\b", README)):
+        assert f"make {target} " in listed, target
+
+
+def test_pictures_it_shows_are_there() -> None:
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (PROJECT_ROOT / picture).is_file(), picture
