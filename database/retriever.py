@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.embeddings import Embeddings
 
 from database.check import check_collection
+from database.connection import index_missing, translated
 from database.embeddings import load_embeddings
 from database.fingerprint import Fingerprint
 from database.models import find_model
 from database.passages import Passage
 from database.rows import to_chunk
-from database.store import Live, Store, connect, index_missing, translated
+from database.store import Live, Store, connect
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings
 

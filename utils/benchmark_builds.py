@@ -50,11 +50,21 @@ def build_ours(job: Job) -> BuildFigures:
     """Build with database.build, as db_builder does."""
     import chromadb  # noqa: F401  # imported here, an import counts for neither pipeline
 
+    from database.assembly import make_builder
     from database.models import EmbeddingModel
+    from database.store import connect
 
     model = EmbeddingModel(job.model, Path(job.model_folder))
     started = time.perf_counter()
-    builder = _builder(job, model)
+    settings = load_settings()
+    builder = make_builder(
+        model,
+        connect(job.ours, create=True),
+        cache=settings.embedding_cache_path,
+        device=settings.embedding_device,
+        backend=settings.embedding_backend,
+        skipped=lambda line: None,
+    )
     report = builder.build(Path(job.documents))
     seconds = time.perf_counter() - started
     memory = peak_memory()
@@ -69,37 +79,6 @@ def build_ours(job: Job) -> BuildFigures:
         seconds_to_open=report.seconds_to_open,
         tokens=sum(lengths),
         flops=sum(flops(model, length) for length in lengths),
-    )
-
-
-def _builder(job: Job, model: "EmbeddingModel") -> "Builder":
-    from database.build import Builder
-    from database.embeddings import load_embeddings
-    from database.fingerprint import Recipe
-    from database.store import connect
-    from dataset.splitting import CHUNKER_VERSION
-
-    settings = load_settings()
-    tokenizer = model.tokenizer()
-    return Builder(
-        store=connect(job.ours, create=True),
-        recipe=Recipe(
-            embedding_model=model.name,
-            model_revision=model.revision,
-            dimension=model.dimension,
-            pooling=model.pooling,
-            max_tokens=model.max_tokens,
-            chunker_version=CHUNKER_VERSION,
-            chunk_size=model.max_tokens - tokenizer.num_special_tokens_to_add(is_pair=False),
-            chunk_overlap=0,
-        ),
-        count_tokens=lambda text: len(tokenizer.encode(text, add_special_tokens=False)),
-        load_embeddings=lambda: load_embeddings(
-            model,
-            device=settings.embedding_device,
-            backend=settings.embedding_backend,
-            cache=settings.embedding_cache_path,
-        ),
     )
 
 

@@ -20,7 +20,6 @@ from utils.settings import (
 )
 
 if TYPE_CHECKING:
-    from database.build import Builder
     from database.report import BuildReport
     from dataset.progress import Progress
 
@@ -109,63 +108,38 @@ def _from_here(database: str) -> str:
     return database if is_server(database) else str(Path(database).absolute())
 
 
-def make_builder(
-    settings: Settings, arguments: argparse.Namespace, progress: "Progress"
-) -> "Builder":
-    """Find the model, open the store, and put a builder together from them.
+def build(settings: Settings, arguments: argparse.Namespace, progress: "Progress") -> "BuildReport":
+    """Find the model, open the store and build.
 
     Raises:
-        ModelError, SettingsError, IndexUnavailableError: one of them is not to be had.
+        DocsQAError: one of them is not to be had, or the build failed.
     """
-    from database.build import Builder
-    from database.embeddings import load_embeddings
-    from database.fingerprint import Recipe
+    from database.assembly import make_builder
     from database.models import find_model
     from database.store import connect
-    from dataset.splitting import CHUNKER_VERSION
 
     name = settings.embedding_model_name or arguments.fallback_model
     model = find_model(name, settings.embedding_model_path)
-    tokenizer = model.tokenizer()
-    readable = model.max_tokens - tokenizer.num_special_tokens_to_add(is_pair=False)
     token = settings.chroma_token
-    return Builder(
-        store=connect(
-            settings.database,
-            token=token.get_secret_value() if token else None,
-            timeout=BUILD_TIMEOUT,
-            create=True,
-        ),
-        recipe=Recipe(
-            embedding_model=name,
-            model_revision=model.revision,
-            dimension=model.dimension,
-            pooling=model.pooling,
-            max_tokens=model.max_tokens,
-            chunker_version=CHUNKER_VERSION,
-            chunk_size=_chunk_size(arguments.chunk_size, readable),
-            chunk_overlap=arguments.chunk_overlap,
-        ),
-        count_tokens=lambda text: len(tokenizer.encode(text, add_special_tokens=False)),
-        load_embeddings=lambda: load_embeddings(
+    store = connect(
+        settings.database,
+        token=token.get_secret_value() if token else None,
+        timeout=BUILD_TIMEOUT,
+        create=True,
+    )
+    with closing(store):
+        builder = make_builder(
             model,
+            store,
+            cache=settings.embedding_cache_path,
+            chunk_size=arguments.chunk_size,
+            chunk_overlap=arguments.chunk_overlap,
             device=settings.embedding_device,
             backend=settings.embedding_backend,
-            cache=settings.embedding_cache_path,
-        ),
-        progress=progress,
-        skipped=_complain,
-    )
-
-
-def _chunk_size(asked: int | None, readable: int) -> int:
-    if asked is None or asked <= readable:
-        return asked or readable
-    _complain(
-        f"Chunk size {asked} is more than the model reads: chunks of {readable} tokens are made, "
-        "so that nothing is cut off."
-    )
-    return readable
+            progress=progress,
+            skipped=_complain,
+        )
+        return builder.build(arguments.input_data_path)
 
 
 def _complain(line: str) -> None:
@@ -213,9 +187,7 @@ def main(argv: list[str] | None = None) -> int:
 
         document_paths(arguments.input_data_path)
         with reporting("Building the index", "chunks") as progress:
-            builder = make_builder(settings, arguments, progress)
-            with closing(builder.store):
-                report = builder.build(arguments.input_data_path)
+            report = build(settings, arguments, progress)
     except DocsQAError as error:
         _complain(str(error))
         return 1
