@@ -69,10 +69,12 @@ export Q
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 # A stamp a step: what an interrupted set-up has done is not done again.
 $(VENV)/.torch: Makefile | $(BIN)/python
+	@echo "Installing PyTorch and what else the service needs: a few minutes, once"
 	@if nvidia-smi -L >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then \
 		$(PIP) torch==$(TORCH_VERSION); \
 	else \

@@ -4,8 +4,11 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from database.passages import Passage
 from database.retriever import Retriever
@@ -15,6 +18,9 @@ from inference_worker.prompt import build_messages
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 EXTRACTIVE = "extractive"
 
@@ -61,9 +67,7 @@ class Answerer:
         Raises:
             DocsQAError: the index cannot be read.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._retriever.retrieve, question, top_k or self._top_k
-        )
+        return await self._in_thread(self._retriever.retrieve, question, top_k or self._top_k)
 
     async def answer(self, question: str, top_k: int | None = None) -> Answer:
         """Answer a question from the passages nearest to it.
@@ -102,7 +106,12 @@ class Answerer:
                 log.warning("Answering without the language model: %s", reason)
             else:
                 return generation.text, generation.model, None
-        return extract_answer(question, passages), EXTRACTIVE, reason
+        return await self._in_thread(extract_answer, question, passages), EXTRACTIVE, reason
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what takes milliseconds of computing without holding up the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     async def aclose(self) -> None:
         """Let go of threads and connections."""

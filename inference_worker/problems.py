@@ -17,6 +17,7 @@ from utils.errors import (
     IndexMissingError,
     IndexUnavailableError,
     ModelError,
+    SettingsError,
     StoreUnreachableError,
 )
 
@@ -42,6 +43,12 @@ INTERNAL = Problem(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Something unforeseen failed",
     "Try again. If it stays, give the operator the request id: the log says what failed.",
+)
+_MODEL_UNAVAILABLE = Problem(
+    "model-unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The embedding model cannot be loaded",
+    "The operator must provide the model that the index was built with; see the log.",
 )
 _PROBLEMS: dict[type[DocsQAError], Problem] = {
     IndexMissingError: Problem(
@@ -70,12 +77,8 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "The vector store does not answer",
         "Try again in a few seconds; this service reconnects by itself.",
     ),
-    ModelError: Problem(
-        "model-unavailable",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "The embedding model cannot be loaded",
-        "The operator must provide the model that the index was built with; see the log.",
-    ),
+    ModelError: _MODEL_UNAVAILABLE,
+    SettingsError: _MODEL_UNAVAILABLE,  # once it runs: a device asked for that is not there
     IndexUnavailableError: Problem(
         "index-unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
