@@ -208,4 +208,5 @@ def _write_openvino(model: EmbeddingModel, path: Path) -> None:
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.export's own, of its pytrees
         program = torch.export.export(Pooled().eval(), example, dynamic_shapes=(shape, shape))
-    openvino.save_model(openvino.convert_model(program), path, compress_to_fp16=False)
+        converted = openvino.convert_model(program)
+    openvino.save_model(converted, path, compress_to_fp16=False)
