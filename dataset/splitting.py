@@ -21,6 +21,9 @@ CountTokens = Callable[[str], int]
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z0-9\"'(\[`*])")
 _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
+_FIELDS = re.compile(r"[+*-] \*\*[\w.]+\*\* \(")
+"""A list of an API's fields, `- **Name** (type, ...): ...`. Each is a thing of its own: half as
+many in a chunk make it findable (a question after `KmsKeyId` met a mixture of five fields)."""
 _FENCE = re.compile(r"[ \t]*(`{3,})(.*)")
 _HEAD_ROWS = 2
 """A markdown table's header and the rule under it."""
@@ -56,6 +59,8 @@ def split(document: Document, size: ChunkSize, count_tokens: CountTokens) -> lis
     for section in found:
         headings = _fitting_headings(title, section, size, count_tokens)
         budget = size.tokens - count_tokens(_breadcrumb(title, headings))
+        if any(_FIELDS.match(block.text) for block in section.blocks):
+            budget //= 2
         units = [unit for block in section.blocks for unit in _units(block, budget, count_tokens)]
         texts += [
             (section, headings, text) for text in _pack(units, budget, size.overlap, count_tokens)

@@ -315,3 +315,12 @@ def test_title_is_the_pages_own_then_its_heading_then_its_name(
 @pytest.mark.parametrize("text", ["", "# Kilns", "**Topics**\n+ [Start](start.md)", "```\n```"])
 def test_page_without_text_gives_no_chunk(text: str) -> None:
     assert chunks_of(text) == []
+
+
+def test_fields_of_an_api_share_a_chunk_with_fewer_others() -> None:
+    fields = "\n".join(f"- **Field{n}** (string, optional): What field {n} is." for n in range(20))
+
+    chunks = chunks_of(f"# CreateKiln\n\n## Request\n\n{fields}", tokens=60)
+
+    assert max(count_words(chunk.text_to_embed) for chunk in chunks) <= 33
+    assert "\n".join(chunk.text for chunk in chunks) == fields
