@@ -18,6 +18,7 @@ from langchain_core.embeddings import Embeddings
 from database.embeddings import ShrinkingBatches, load_embeddings
 from database.models import EmbeddingModel, find_model
 from database.openvino_embeddings import OpenVINOEmbeddings
+from tests.interrupts import interruptible
 from tests.mpnet import MAX_TOKENS, NAME, make_mpnet
 from utils.errors import ModelError, SettingsError
 
@@ -250,6 +251,7 @@ def test_export_that_is_interrupted_is_made_anew(
     with subprocess.Popen(
         [sys.executable, "-c", code, str(mpnet.folder), str(cache)],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
+        preexec_fn=interruptible,
     ) as process:  # fmt: skip
         while process.poll() is None and not (cache.is_dir() and any(cache.iterdir())):
             time.sleep(0.01)

@@ -13,6 +13,7 @@ import pytest
 from dataset import fetch
 from dataset.progress import reporting
 from tests.archive_server import PAGES, archive_of, archive_server
+from tests.interrupts import interruptible
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,7 +96,9 @@ def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> N
         server.conduct = "stalled"
         arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
         command = [sys.executable, "-m", "dataset.fetch", *arguments]
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+        ) as process:
             while not server.asked and process.poll() is None:
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
@@ -117,4 +120,4 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(
         progress(2 * 1024 * 1024, 4 * 1024 * 1024)
         progress(3 * 1024 * 1024, None)
 
-    assert capsys.readouterr().err == "guide: 2.0 of 4.0 MiB\n"
+    assert capsys.readouterr().err == "guide:  50% 2.10M/4.19M [00:06<00:06, 350kB/s]\n"
