@@ -177,7 +177,10 @@ class Builder:
             while page := self._persistently(partial(rows.read_page, source, offset)):
                 offset += len(page)
                 kept = [row for row in page if _belongs(row, documents)]
-                self._store(collection, kept)
+                # Chroma counts a repeated row towards its one write to disk: it would come early.
+                ids = [row.chunk.id for row in kept]
+                missing = self._persistently(partial(rows.missing, collection, ids))
+                self._store(collection, [row for row in kept if row.chunk.id in missing])
                 done += len(kept)
                 self.progress(done, goal.chunks)
         return done

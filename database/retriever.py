@@ -203,8 +203,8 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     recipe = fingerprint.recipe
     wanted = settings.embedding_model_name or recipe.embedding_model
     repair = (
-        "Build the index again with this model (python ./utils/db_builder.py -d ... "
-        f"-db {settings.database} -m {wanted})"
+        "Build the index again with this model (python ./utils/db_builder.py -d ... -db ... "
+        f"-m {wanted})"  # no place named: /readyz shows this
     )
     model = find_model(wanted, settings.embedding_model_path)
     found = {
