@@ -41,11 +41,9 @@ def load_embeddings(
         ModelError: the model cannot be loaded.
         SettingsError: a device was asked for that this machine lacks.
     """
-    cuda = backend != "openvino" and device != "cpu" and _has_cuda()
-    if device == "cuda" and not cuda:
-        raise SettingsError("EMBEDDING_DEVICE: cuda asked for and no CUDA GPU found; set auto.")
-    if cuda or backend == "torch":
-        return _load_torch(model, "cuda" if cuda else "cpu")
+    chosen = _torch_device(device, backend)
+    if chosen:
+        return _load_torch(model, chosen)
     from database.openvino_embeddings import OpenVINOEmbeddings
 
     try:
@@ -55,6 +53,31 @@ def load_embeddings(
             raise
         log.warning("OpenVINO cannot run %s (%s); torch takes over", model.name, error)
         return _load_torch(model, "cpu")
+
+
+def prepare(model: EmbeddingModel, *, device: Device, backend: Backend, cache: Path) -> None:
+    """Have OpenVINO's form of the model in the cache, for a service that has no torch to make it.
+
+    Where torch embeds, there is nothing to prepare.
+
+    Raises:
+        ModelError: the model cannot be exported.
+        SettingsError: a device was asked for that this machine lacks.
+    """
+    if not _torch_device(device, backend):
+        from database.openvino_embeddings import OpenVINOEmbeddings
+
+        OpenVINOEmbeddings.export(model, cache)
+
+
+def _torch_device(device: Device, backend: Backend) -> Device | None:
+    """Where torch embeds: "cuda", "cpu", or None where OpenVINO does."""
+    cuda = backend != "openvino" and device != "cpu" and _has_cuda()
+    if device == "cuda" and not cuda:
+        raise SettingsError("EMBEDDING_DEVICE: cuda asked for and no CUDA GPU found; set auto.")
+    if cuda:
+        return "cuda"
+    return "cpu" if backend == "torch" else None
 
 
 def _has_cuda() -> bool:

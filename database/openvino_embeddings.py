@@ -43,7 +43,7 @@ class OpenVINOEmbeddings(Embeddings):
         import openvino
 
         core = openvino.Core()
-        with _exported(model, cache / f"{model.revision[:16]}-v{_EXPORT_VERSION}") as folder:
+        with _exported(model, cache / _folder_name(model)) as folder:
             try:
                 program = core.read_model(folder / "model.xml")
                 embeddings = cls(core, program, model)
@@ -51,6 +51,16 @@ class OpenVINOEmbeddings(Embeddings):
             except RuntimeError as error:
                 raise ModelError(f"Cannot load {folder}; delete it, it is made anew.") from error
         return embeddings
+
+    @staticmethod
+    def export(model: EmbeddingModel, cache: Path) -> None:
+        """Write the exported model to the cache folder, unless it is there.
+
+        Raises:
+            ModelError: the model cannot be exported.
+        """
+        with _exported(model, cache / _folder_name(model)):
+            pass
 
     def __init__(self, core: Any, program: Any, model: EmbeddingModel) -> None:
         self._core = core
@@ -135,6 +145,10 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
+def _folder_name(model: EmbeddingModel) -> str:
+    return f"{model.revision[:16]}-v{_EXPORT_VERSION}"
+
+
 @contextmanager
 def _exported(model: EmbeddingModel, folder: Path) -> Iterator[Path]:
     """Give the folder of the model in OpenVINO's form, written first if need be, whole or not.
@@ -153,6 +167,7 @@ def _exported(model: EmbeddingModel, folder: Path) -> Iterator[Path]:
         folder = scratch = Path(tempfile.mkdtemp(prefix="openvino-"))
     try:
         _write_openvino(model, scratch / "model.xml")
+        scratch.chmod(0o755)  # tempfile's is for its owner alone; a service may be another user
         if scratch != folder:
             _move(scratch, folder)
         yield folder

@@ -60,6 +60,14 @@ def document_paths(folder: Path) -> list[Path]:
     return paths
 
 
+def has_documents(folder: Path) -> bool:
+    """Tell whether there is anything to load."""
+    try:
+        return bool(document_paths(folder))
+    except DatasetError:
+        return False
+
+
 def load(folder: Path, skipped: Skipped) -> Iterator[Document]:
     """Read every document below a folder, in the order of their names.
 

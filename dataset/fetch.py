@@ -7,42 +7,72 @@ downloaded. What cannot be had is named, and the other goes ahead.
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from dataset.api_reference import write_api_reference
 from dataset.developer_guide import ARCHIVE_URL, fetch_developer_guide
+from dataset.documents import document_paths, has_documents
 from dataset.pages import Changes
 from dataset.progress import reporting
 from utils.errors import DatasetError
 from utils.settings import DEFAULT_DATASET
 
 API_REFERENCE, DEVELOPER_GUIDE = "api-reference", "developer-guide"
+SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
+UNFINISHED = ".fetch-unfinished"
+"""File in the documents' folder that names the sources which `fetch_missing` still has to fetch."""
 _INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch the sources asked for; 0 if at least one could be had."""
     arguments = _parser().parse_args(argv)
-    sources: dict[str, Callable[[], Changes]] = {
-        API_REFERENCE: lambda: write_api_reference(arguments.folder),
-        DEVELOPER_GUIDE: lambda: _fetch_guide(arguments.folder, arguments.guide_url),
-    }
-    chosen = list(sources) if arguments.source == "all" else [arguments.source]
+    chosen = SOURCES if arguments.source == "all" else [arguments.source]
     try:
-        had = [_fetch(name, sources[name], arguments) for name in chosen]
+        had = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Run it again to go on.\n")
         return _INTERRUPTED
     return 0 if any(had) else 1
 
 
-def _fetch(name: str, source: Callable[[], Changes], arguments: argparse.Namespace) -> bool:
+def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
+    """Fetch into an empty folder, and later what could not be had then.
+
+    Documents that someone else put there are left as they are.
+
+    Raises:
+        DatasetError: there are no documents after all.
+    """
+    unfinished = folder / UNFINISHED
+    try:
+        if unfinished.is_file():
+            missing = [name for name in SOURCES if name in unfinished.read_text().split()]
+        else:
+            missing = [] if has_documents(folder) else SOURCES
+        if missing:
+            folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text("\n".join(missing))
+            missing = [name for name in missing if not _fetch(name, folder, guide_url)]
+            unfinished.write_text("\n".join(missing))
+        if not missing:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot write to {folder}: {error.strerror}. Give a folder that can be written."
+        ) from error
+    document_paths(folder)
+
+
+def _fetch(name: str, folder: Path, guide_url: str) -> bool:
     started = time.monotonic()
     try:
-        changes = source()
+        if name == API_REFERENCE:
+            changes = write_api_reference(folder)
+        else:
+            changes = _fetch_guide(folder, guide_url)
     except DatasetError as error:
-        again = f"python -m dataset.fetch --source {name} -d {arguments.folder}"
+        again = f"python -m dataset.fetch --source {name} -d {folder}"
         sys.stderr.write(f"{name}: {error} Going on without it; to try again: {again}\n")
         return False
     sys.stdout.write(f"{name}: {changes} in {time.monotonic() - started:.1f} s\n")
@@ -62,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--source",
-        choices=[API_REFERENCE, DEVELOPER_GUIDE, "all"],
+        choices=[*SOURCES, "all"],
         default="all",
         help="which documents (default: all)",
     )

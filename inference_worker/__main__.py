@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 
 from utils.errors import DocsQAError
@@ -39,4 +40,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Before the service listens to it itself: as a container's first process it would be deaf.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from database.models import MINILM
-from tests.pages import write_pages
+from tests.pages import many_pages, write_pages
 from utils.settings import PROJECT_ROOT
 
 pytestmark = [pytest.mark.process, pytest.mark.model]
@@ -79,7 +80,7 @@ def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
         (["-d", "pages", "-db", "broken"], "cannot be read"),
         (["-d", "pages", "-db", "a-file/index"], "Cannot open"),
         (["-d", "pages", "-db", "http://127.0.0.1:9"], "No Chroma server answers"),
-        (["-d", "pages", "-mp", "no-weights"], "No weights"),
+        (["-d", "pages", "-mp", "no-weights", "-m", "some/model"], "No weights"),
         (["-d", "pages", "-m", "../etc"], "no model name"),
         (["-d", "pages", "-cz", "5"], "-cz 5"),
         (["-d", "pages", "-cz", "100", "-co", "100"], "-co 100"),
@@ -198,6 +199,45 @@ def test_service_takes_the_model_from_the_index_and_answers(service: tuple[str, 
 
     assert "KmsKeyId" in body["answer"]
     assert body["docs"][0] == "endpoints.md"
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 2.0])
+def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
+    database: Path, environment: dict[str, str], seconds: float
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inference_worker", "--port", "0"],
+        cwd=PROJECT_ROOT,
+        env=environment | {"DATABASE": str(database)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.terminate()
+    said = process.communicate(timeout=20)[1]
+
+    assert process.returncode in (0, -signal.SIGTERM), "-SIGTERM: before our first line ran"
+    assert "Traceback" not in said
+
+
+def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    write_pages(tmp_path / "pages", many_pages(150))
+    command = [sys.executable, BUILDER, "-d", "pages", "-db", "index", "-m", MINILM]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("index/*/")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "Interrupted. Run it again to go on where it was."
+    again = run(*command[1:], environment=environment, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
 
 
 def test_service_does_without_torch_once_the_model_is_exported(service: tuple[str, int]) -> None:

@@ -14,6 +14,7 @@ from dataset import fetch
 from dataset.progress import reporting
 from tests.archive_server import PAGES, archive_of, archive_server
 from tests.interrupts import interruptible
+from utils.errors import DatasetError
 
 ROOT = Path(__file__).parents[1]
 
@@ -121,3 +122,42 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(
         progress(3 * 1024 * 1024, None)
 
     assert capsys.readouterr().err == "guide:  50% 2.10M/4.19M [00:06<00:06, 350kB/s]\n"
+
+
+def test_missing_documents_are_fetched_and_what_failed_is_tried_again(
+    tmp_path: Path, nowhere: str
+) -> None:
+    folder = tmp_path / "pages"
+
+    fetch.fetch_missing(folder, nowhere)
+
+    assert (folder / "api-reference" / "CreateEndpoint.md").is_file()
+    assert (folder / fetch.UNFINISHED).read_text() == fetch.DEVELOPER_GUIDE
+    with archive_server() as server:
+        fetch.fetch_missing(folder, server.url)
+        assert server.asked, "the guide is tried again, and alone"
+
+
+def test_documents_of_someone_else_are_left_as_they_are(tmp_path: Path, nowhere: str) -> None:
+    (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
+
+
+def test_fetch_that_was_killed_is_finished(tmp_path: Path, nowhere: str) -> None:
+    (tmp_path / fetch.UNFINISHED).write_text("\n".join(fetch.SOURCES))
+    (tmp_path / "half.md").write_text("# Half\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
+
+
+def test_missing_documents_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+
+    with pytest.raises(DatasetError, match="Cannot write"):
+        fetch.fetch_missing(blocked)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -85,6 +86,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help="model where neither -m nor a setting names one (default: %(default)s)",
     )
+    add(
+        "--provision",
+        action="store_true",
+        help="work from nothing: fetch the documentation where there is none, take the packaged "
+        "model where none can be downloaded, use a ready-made index without its documents, and "
+        "leave the model in the form that a service without torch loads",
+    )
     add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
     add("--backend", choices=["auto", "openvino", "torch"], help="default: EMBEDDING_BACKEND")
     return parser.parse_args(argv)
@@ -108,18 +116,20 @@ def _from_here(database: str) -> str:
     return database if is_server(database) else str(Path(database).absolute())
 
 
-def build(settings: Settings, arguments: argparse.Namespace, progress: "Progress") -> "BuildReport":
-    """Find the model, open the store and build.
+def build(
+    settings: Settings, arguments: argparse.Namespace, progress: "Progress"
+) -> "BuildReport | None":
+    """Find the model, open the store and build; None where the index there is used as it is.
 
     Raises:
         DocsQAError: one of them is not to be had, or the build failed.
     """
     from database.assembly import make_builder
+    from database.embeddings import prepare
     from database.models import find_model
     from database.store import connect
+    from utils.provision import provide_documents, provide_model
 
-    name = settings.embedding_model_name or arguments.fallback_model
-    model = find_model(name, settings.embedding_model_path)
     token = settings.chroma_token
     store = connect(
         settings.database,
@@ -127,19 +137,35 @@ def build(settings: Settings, arguments: argparse.Namespace, progress: "Progress
         timeout=BUILD_TIMEOUT,
         create=True,
     )
+    cache, device, backend = (
+        settings.embedding_cache_path,
+        settings.embedding_device,
+        settings.embedding_backend,
+    )
+    report = None
     with closing(store):
+        if arguments.provision:
+            model = provide_model(settings, store, _complain)
+        else:
+            name = settings.embedding_model_name or arguments.fallback_model
+            model = find_model(name, settings.embedding_model_path)
         builder = make_builder(
             model,
             store,
-            cache=settings.embedding_cache_path,
+            cache=cache,
             chunk_size=arguments.chunk_size,
             chunk_overlap=arguments.chunk_overlap,
-            device=settings.embedding_device,
-            backend=settings.embedding_backend,
+            device=device,
+            backend=backend,
             progress=progress,
             skipped=_complain,
         )
-        return builder.build(arguments.input_data_path)
+        folder = arguments.input_data_path
+        if not arguments.provision or provide_documents(folder, store, builder.recipe):
+            report = builder.build(folder)
+    if arguments.provision:
+        prepare(model, cache=cache, device=device, backend=backend)
+    return report
 
 
 def _complain(line: str) -> None:
@@ -185,7 +211,8 @@ def main(argv: list[str] | None = None) -> int:
         from dataset.documents import document_paths
         from dataset.progress import reporting
 
-        document_paths(arguments.input_data_path)
+        if not arguments.provision:
+            document_paths(arguments.input_data_path)
         with reporting("Building the index", "chunks") as progress:
             report = build(settings, arguments, progress)
     except DocsQAError as error:
@@ -194,7 +221,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("Interrupted. Run it again to go on where it was.")
         return 130
-    sys.stdout.write(f"Index at {settings.database}:\n{describe(report)}\n")
+    outcome = describe(report) if report else "  used as it is; there are no documents beside it"
+    sys.stdout.write(f"Index at {settings.database}:\n{outcome}\n")
     return 0
 
 
@@ -209,4 +237,6 @@ def _check_sizes(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -1,0 +1,128 @@
+"""A builder that works from nothing, as its container does: documents, model, index."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.models import MINILM
+from database.store import Store, connect
+from dataset import fetch
+from tests.pages import builder, recipe, write_pages
+from utils import provision
+from utils.errors import DatasetError, ModelError
+from utils.settings import PROJECT_ROOT, Settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(connect(str(tmp_path / "index"), create=True)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def built(store: Store, tmp_path: Path) -> Store:
+    """A store with an index that words.embeddings made."""
+    builder(store).build(write_pages(tmp_path / "built-from"))
+    return store
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were fetched into; nothing is really fetched."""
+    folders: list[Path] = []
+    monkeypatch.setattr(provision, "fetch_missing", folders.append)
+    return folders
+
+
+def test_ready_made_index_that_fits_needs_no_documents(
+    built: Store, tmp_path: Path, fetched: list[Path]
+) -> None:
+    assert not provision.provide_documents(tmp_path / "empty", built, recipe())
+    assert fetched == []
+
+
+def test_index_made_otherwise_is_built_anew(
+    built: Store, tmp_path: Path, fetched: list[Path]
+) -> None:
+    assert provision.provide_documents(tmp_path / "empty", built, recipe(chunk_size=40))
+    assert fetched == [tmp_path / "empty"]
+
+
+def test_documents_beside_an_index_are_what_it_is_brought_in_line_with(
+    built: Store, tmp_path: Path, fetched: list[Path]
+) -> None:
+    assert provision.provide_documents(write_pages(tmp_path / "pages"), built, recipe())
+
+
+def test_index_stays_with_the_model_it_was_built_with(built: Store) -> None:
+    with pytest.raises(ModelError, match="tests/words"):
+        provision.provide_model(Settings(_env_file=None), built, print)
+
+
+def test_model_that_a_setting_names_is_not_replaced(store: Store) -> None:
+    settings = Settings(_env_file=None, embedding_model_name="some/other-model")
+    with pytest.raises(ModelError, match="some/other-model"):
+        provision.provide_model(settings, store, print)
+
+
+@pytest.mark.model
+def test_packaged_model_stands_in_where_none_can_be_downloaded(
+    store: Store, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
+
+    model = provision.provide_model(settings, store, said.append)
+
+    assert model.name == MINILM
+    (line,) = said
+    assert "all-mpnet-base-v2" in line
+    assert line.endswith(f"Going on with the packaged {MINILM}.")
+
+
+def test_folder_without_documents_and_no_way_to_any_is_an_error(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_fetch", lambda *_: False)
+    with pytest.raises(DatasetError):
+        provision.provide_documents(tmp_path / "empty", store, recipe())
+
+
+@pytest.mark.model
+@pytest.mark.process
+def test_first_start_second_start_and_start_without_documents(
+    tmp_path: Path, openvino_cache: Path
+) -> None:
+    pages = write_pages(tmp_path / "pages")
+    inherited = {k: v for k, v in os.environ.items() if k not in Settings.model_fields}
+    environment = inherited | {
+        "HF_HUB_OFFLINE": "1",
+        "EMBEDDING_MODEL_PATH": str(tmp_path / "models"),
+    }
+
+    def start(cache: Path) -> str:
+        command = [sys.executable, "utils/db_builder.py", "--provision"]
+        done = subprocess.run(
+            [*command, "-d", str(pages), "-db", str(tmp_path / "index")],
+            cwd=PROJECT_ROOT, env=environment | {"EMBEDDING_CACHE_PATH": str(cache)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "5 chunks, 5 of them embedded now" in start(openvino_cache)
+
+    cache = tmp_path / "openvino"
+    assert "0 of them embedded now" in start(cache)
+    (exported,) = cache.iterdir()
+    assert (exported / "model.xml").is_file(), "the service has no torch to make it with"
+    assert exported.stat().st_mode & 0o777 == 0o755, "the service is another user"
+
+    for page in pages.iterdir():
+        page.unlink()
+    assert "used as it is" in start(cache)
