@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import ModelError
+from utils.settings import DEFAULT_MODEL_FOLDER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -111,7 +112,7 @@ class EmbeddingModel:
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
-    """Find a model's folder: at `path`, in its package, in the hub cache, or from the Hub.
+    """Find a model's folder: in its package, at `path`, in the hub cache, or from the Hub.
 
     Args:
         name: The model's name on the Hub.
@@ -120,11 +121,20 @@ def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
     Raises:
         ModelError: one line on what is missing and how to get it.
     """
-    if path and (path / "config.json").is_file():
-        return _checked(EmbeddingModel(name, path))
     if name == MINILM and (packaged := _packaged_minilm()):
         return packaged
-    return _checked(EmbeddingModel(name, _from_hub_cache(name, path) or _from_hub(name, path)))
+    if path and _holds(path, name):
+        return _checked(EmbeddingModel(name, path))
+    found = path and _from_hub_cache(name, path)
+    found = found or _from_hub_cache(name, None) or _from_hub(name, path)
+    return _checked(EmbeddingModel(name, found))
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether a folder is the model itself; the default one is for the model of its name alone."""
+    if folder == DEFAULT_MODEL_FOLDER and folder.name != name.rpartition("/")[2]:
+        return False
+    return (folder / "config.json").is_file()
 
 
 def _checked(model: EmbeddingModel) -> EmbeddingModel:

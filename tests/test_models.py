@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from database import models
 from database.models import (
     MINILM,
     MINILM_WEIGHTS_SHA256,
@@ -120,6 +121,16 @@ def test_plain_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     model = find_model(NAME, folder_of(tmp_path))
     assert (model.name, model.folder) == (NAME, tmp_path)
     assert (model.max_tokens, model.dimension, model.pooling) == (384, 64, "mean")
+
+
+def test_default_folder_is_for_the_model_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path / "all-mpnet-base-v2")
+    monkeypatch.setattr(models, "DEFAULT_MODEL_FOLDER", folder)
+
+    assert find_model("sentence-transformers/all-mpnet-base-v2", folder).folder == folder
+    refusal(lambda: find_model("some/other-model", folder))
 
 
 def test_hub_cache_folder_is_read_without_the_hub(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every setting, read from the environment and `.env` in one place.
+"""Every setting, read from the environment, `.env` and secret files in one place.
 
 `.env.example` lists them all with a comment; a test holds the two equal.
 """
@@ -22,6 +22,10 @@ from utils.errors import SettingsError
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "sagemaker_documentation"
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
+DEFAULT_MODEL_FOLDER = PROJECT_ROOT / "all-mpnet-base-v2"
+SECRETS_FOLDERS = (Path("/run/chroma-gateway"), Path("/run/secrets"))
+"""Where containers find secrets as files, named like the setting in lower case. Docker and
+Kubernetes mount theirs at the second; the first holds the token that the gateway made."""
 
 Device = Literal["auto", "cpu", "cuda"]
 Backend = Literal["auto", "openvino", "torch"]
@@ -62,7 +66,7 @@ class Settings(BaseSettings):
     chroma_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
 
     embedding_model_name: str | None = None
-    embedding_model_path: RootedPath | None = None
+    embedding_model_path: RootedPath = DEFAULT_MODEL_FOLDER
     embedding_device: Device = "auto"
     embedding_backend: Backend = "auto"
     embedding_cache_path: RootedPath = Field(default=Path("database/openvino"))
@@ -112,8 +116,13 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: one line that names the first wrong setting and says what is wrong.
     """
+    folders = [folder for folder in SECRETS_FOLDERS if folder.is_dir()]
     try:
-        return Settings()
+        return Settings(_secrets_dir=folders)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read {error.filename} ({error.strerror}). Let the service's user read it."
+        ) from None
     except UnicodeDecodeError:
         raise SettingsError(
             f"{PROJECT_ROOT / '.env'} is not UTF-8 text; save it as such."
