@@ -1,10 +1,13 @@
 """The settings: where they come from, what they refuse, and what they never show."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from tests import compose_files
+from utils import settings
 from utils.errors import SettingsError
 from utils.settings import PROJECT_ROOT, Settings, load_settings
 
@@ -35,16 +38,18 @@ def example() -> dict[str, str]:
     return dict(pairs)
 
 
-def test_example_lists_exactly_the_settings() -> None:
-    assert set(example()) == {name.upper() for name in Settings.model_fields}
+def test_example_lists_exactly_the_settings_and_what_the_compose_files_read() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    assert set(example()) | {"INFERECE_MODEL"} == settings | compose_files.names_read()
 
 
 def test_example_states_the_defaults() -> None:
     assert Settings(_env_file=EXAMPLE) == Settings(_env_file=None)
-    empty = {name for name, value in example().items() if not value}
-    assert empty == {
-        name.upper() for name, field in Settings.model_fields.items() if field.default is None
-    }
+    settings = {name.upper(): field for name, field in Settings.model_fields.items()}
+    empty = {name for name, value in example().items() if name in settings and not value}
+    assert empty == {name for name, field in settings.items() if field.default is None}
+    for name, default in compose_files.defaults().items():
+        assert example()[name] == default
 
 
 def test_example_explains_every_setting() -> None:
@@ -204,3 +209,42 @@ def test_address_of_a_server_stays_an_address(
 ) -> None:
     monkeypatch.setenv("DATABASE", address)
     assert load_settings().database == address
+
+
+def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path, tmp_path / "missing"))
+    (tmp_path / "mistral_api_key").write_text(f"{KEY}\n")
+    (tmp_path / "chroma_token").write_text(KEY)
+
+    loaded = load_settings()
+
+    assert loaded.mistral_api_key is not None
+    assert loaded.mistral_api_key.get_secret_value() == KEY
+    assert loaded.chroma_token is not None
+    assert KEY not in repr(loaded)
+
+
+def test_environment_wins_over_a_secret_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+    (tmp_path / "mistral_api_key").write_text("the-file's")
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+
+    loaded = load_settings()
+
+    assert loaded.mistral_api_key is not None
+    assert loaded.mistral_api_key.get_secret_value() == KEY
+
+
+def test_secret_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+    secret = tmp_path / "mistral_api_key"
+    secret.write_text(KEY)
+    secret.chmod(0)
+    if os.access(secret, os.R_OK):
+        pytest.skip("root may read everything")
+
+    assert str(secret) in refusal()

