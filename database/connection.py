@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 _HEARTBEAT = "/api/v2/heartbeat"
+_REFUSED = {401, 403}
+_PROXYS_OWN = {408, 413, 429, 502, 503, 504}
+"""What a proxy answers where Chroma did not; all that Chroma's client makes of it is Exception."""
 BUILD_COMMAND = "python ./utils/db_builder.py -d dataset/sagemaker_documentation -db {database}"
 
 
@@ -40,7 +43,11 @@ def translated(database: str) -> Iterator[None]:
         raise _unreachable(database, error) from error
     except ChromaError as error:
         raise _damaged(database, error) from error
-    except httpx.HTTPError as error:  # a proxy's answer, or a server that is no Chroma
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code in _REFUSED:
+            raise _refused(database) from error
+        raise _unreachable(database, error) from error
+    except httpx.HTTPError as error:  # a server that is no Chroma
         raise _unreachable(database, error) from error
 
 
@@ -52,9 +59,10 @@ def index_missing(database: str) -> IndexMissingError:
 
 
 def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
+    response = getattr(error, "response", None)
+    reason = f"status {response.status_code}" if response is not None else type(error).__name__
     return StoreUnreachableError(
-        f"No Chroma server answers at {database} ({type(error).__name__}). Start it, or set "
-        "DATABASE."
+        f"No Chroma server answers at {database} ({reason}). Start it, or set DATABASE."
     )
 
 
@@ -92,6 +100,11 @@ def open_folder(path: Path) -> "ClientAPI":
             raise _damaged(str(path), error) from error
 
 
+def _raise_a_proxys_answer(response: "httpx.Response") -> None:
+    if response.status_code in _REFUSED | _PROXYS_OWN:
+        response.raise_for_status()
+
+
 def open_server(
     database: str, token: str | None, timeout: float
 ) -> "tuple[ClientAPI, list[httpx.Client]]":
@@ -110,8 +123,7 @@ def open_server(
     with translated(database):
         # Chroma's client waits for ever, and asks in its constructor: a silent server is met here.
         answer = httpx.get(f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout)
-        if answer.status_code in {401, 403}:
-            raise _refused(database)
+        answer.raise_for_status()
         try:
             client = chromadb.HttpClient(
                 host=address.hostname or "",
@@ -127,4 +139,5 @@ def open_server(
     sessions: list[httpx.Client] = [api._session for api in apis]  # noqa: SLF001
     for session in sessions:
         session.timeout = httpx.Timeout(timeout)
+        session.event_hooks = {"response": [_raise_a_proxys_answer]}
     return client, sessions

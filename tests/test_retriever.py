@@ -1,6 +1,7 @@
 """A reader follows the live index, and says what is wrong where there is none to read."""
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from database.fingerprint import Fingerprint
 from database.retriever import Retriever, embeddings_for
 from database.store import Store, connect
 from tests.chroma_server import ChromaServer
+from tests.gateway_server import gateway_server
 from tests.pages import WordEmbeddings, builder, recipe, write_pages
 from utils.errors import (
     IndexDamagedError,
@@ -160,6 +162,38 @@ def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
     reader.refresh()
 
     assert reader.retrieve(QUESTION, 5) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (HTTPStatus.BAD_GATEWAY, "No Chroma server answers"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "No Chroma server answers"),
+        (HTTPStatus.GATEWAY_TIMEOUT, "No Chroma server answers"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "No Chroma server answers"),
+        (HTTPStatus.UNAUTHORIZED, "refused the CHROMA_TOKEN"),
+        (HTTPStatus.FORBIDDEN, "refused the CHROMA_TOKEN"),
+    ],
+)
+def test_gateway_without_its_server_is_said_and_nothing_is_lost(
+    served: ChromaServer, retriever: Open, status: HTTPStatus, said: str
+) -> None:
+    with gateway_server(served.url) as gateway:
+        reader = retriever(gateway.url)
+        before = reader.retrieve(QUESTION, 5)
+
+        gateway.refusal = status
+        with pytest.raises(StoreUnreachableError, match=said):
+            reader.retrieve(QUESTION, 5)
+        with pytest.raises(StoreUnreachableError, match=said):
+            reader.refresh()
+        with pytest.raises(StoreUnreachableError, match=said):
+            retriever(gateway.url).refresh()
+        gateway.refusal = None
+        reader.refresh()
+
+        assert reader.retrieve(QUESTION, 5) == before
+        reader.close()
 
 
 def test_damaged_index_is_said_and_found_once_it_is_built_again(
