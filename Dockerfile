@@ -42,7 +42,7 @@ RUN pip-wheels --no-deps -r requirements-worker.txt \
 
 FROM worker-packages AS worker
 # Nothing that runs needs what installs packages.
-RUN rm -r /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY . ./
 RUN chmod -R u=rwX,go=rX .
@@ -70,10 +70,13 @@ RUN case "${TORCH}" in \
     && find bin ! -type d ! -name torch_shm_manager -delete \
     && rm -r include test
 COPY requirements-builder.txt ./
-RUN pip-wheels --no-deps -r requirements-builder.txt
+# botocore describes every service of AWS; the documentation is made of SageMaker's.
+RUN pip-wheels --no-deps -r requirements-builder.txt \
+    && find /opt/venv/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 \
+        -type d ! -name 'sagemaker*' -exec rm -r {} +
 
 FROM builder-packages AS builder
-RUN rm -r /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY deploy/as_owner.sh /usr/local/bin/as_owner
 COPY . ./

@@ -11,12 +11,15 @@ MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
 BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
 	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)")
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dataset index ask test unit check format bench pictures clean
+.PHONY: help setup run up down dataset index ask test unit test-containers check format bench \
+	pictures clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -28,6 +31,13 @@ run: setup ## documentation, index, service: all of it, on http://localhost:8000
 	$(if $(DATASET),,$(BIN)/python -m dataset.fetch)
 	$(BUILD)
 	$(WITH_DATABASE) exec $(BIN)/python -m inference_worker --port $(PORT)
+
+up: ## the whole system in containers, on http://localhost: documentation, index, service (WORKER_PORT=)
+	$(COMPOSE) up --build --detach
+	@echo "Ready when this says so: curl http://localhost:$(or $(WORKER_PORT),80)/readyz"
+
+down: ## stop the containers; documents and index stay
+	$(COMPOSE) down
 
 dataset: setup ## fetch the documentation
 	$(BIN)/python -m dataset.fetch
@@ -42,7 +52,10 @@ test: $(VENV)/.ready-dev ## run all tests
 	$(BIN)/python -m pytest -q
 
 unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other process
-	$(BIN)/python -m pytest -q -m "not model and not process"
+	$(BIN)/python -m pytest -q -m "not model and not process and not containers"
+
+test-containers: $(VENV)/.ready-dev ## run the tests that start the whole system in containers
+	$(BIN)/python -m pytest -q -m containers tests/test_containers.py
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -1,11 +1,9 @@
 #!/bin/sh
-# Runs a command as the owner of a mounted folder, never as root: as_owner COMMAND...
+# Runs a command as the checkout's owner and never as root: as_owner COMMAND...
 #
-#   OWNER_OF   the folder whose owner is meant (default: /app, where the checkout is mounted)
-#   WRITES     folders that the command writes; what root left in them is handed over
-#
-# Where root is the owner, the image's own user 10001 stands in. Group 10001 is always kept: it may
-# read the gateway's token.
+# The owner is whoever owns what is mounted: the checkout on /app, one of its folders, or this file.
+# Where only root does, the images' own user 10001 stands in. WRITES names the folders that the
+# command writes to; what root, or that user, once left in them is handed over.
 set -eu
 
 # Nothing to drop: not root, or the root of a rootless engine, who is the engine's user outside.
@@ -13,15 +11,24 @@ set -eu
 read -r _ outside _ </proc/self/uid_map
 [ "$outside" -eq 0 ] || exec "$@"
 
-owned=${OWNER_OF:-/app}
-uid=$(stat -c %u "$owned")
-gid=$(stat -c %g "$owned")
-if [ "$uid" -eq 0 ]; then
-    uid=10001 gid=10001
-fi
-for folder in ${WRITES:-/app/dataset/sagemaker_documentation /app/database/chroma \
-    /app/database/openvino /app/all-mpnet-base-v2}; do
-    [ -d "$folder" ] || [ "$uid" -ne 10001 ] || mkdir -p "$folder" 2>/dev/null || continue
-    [ ! -d "$folder" ] || find "$folder" -xdev -user 0 -exec chown -h "$uid:$gid" {} +
+: "${WRITES=/app/dataset/sagemaker_documentation /app/database/chroma /app/database/openvino
+    /app/all-mpnet-base-v2}"
+
+owner=
+for place in /app $WRITES "$0"; do
+    [ -e "$place" ] || continue
+    owner=$(stat -c %u:%g "$place")
+    case $owner in
+        0:* | 10001:*) owner= ;;
+        *) break ;;
+    esac
 done
-exec setpriv --reuid "$uid" --regid "$gid" --groups 10001 --no-new-privs -- "$@"
+: "${owner:=10001:10001}"
+
+for folder in $WRITES; do
+    [ -d "$folder" ] || mkdir "$folder" 2>/dev/null || continue
+    find "$folder" -xdev \( -user 0 -o -user 10001 \) -exec chown -h "$owner" {} +
+done
+
+# Group 10001 may read the token that the gateway made.
+exec setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --groups 10001 --no-new-privs -- "$@"

@@ -56,7 +56,7 @@ def test_packages_are_listed_once() -> None:
 
 
 def test_settings_that_containers_get_exist() -> None:
-    others = {"OWNER_OF", "WRITES", "RUST_LOG", "HF_ENDPOINT", "HF_TOKEN", "HTTPS_PROXY"}
+    others = {"WRITES", "RUST_LOG", "HF_ENDPOINT", "HF_TOKEN", "HTTPS_PROXY"}
     known = {name.upper() for name in Settings.model_fields} | {"INFERECE_MODEL"} | others
     for service in compose_files.services().values():
         assert set(service.get("environment", {})) <= known
