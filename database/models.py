@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataset.progress import bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER
 
@@ -210,7 +211,11 @@ def _from_hub(name: str, cache: Path | None) -> Path:
         # snapshot_download asks the same without a time-out, and would wait for a silent hub.
         HfApi().model_info(name, timeout=_HUB_TIMEOUT)
         found = snapshot_download(
-            name, cache_dir=cache, etag_timeout=_HUB_TIMEOUT, ignore_patterns=_NOT_NEEDED
+            name,
+            cache_dir=cache,
+            etag_timeout=_HUB_TIMEOUT,
+            ignore_patterns=_NOT_NEEDED,
+            tqdm_class=bar_class(),
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""

@@ -4,7 +4,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Progress = Callable[[int, int | None], None]
 """Called with what is done so far and, where it is known, what there will be."""
@@ -41,6 +44,39 @@ def reporting(label: str, unit: str, stream: TextIO | None = None) -> Iterator[P
             bar.update(done - bar.n)
 
         yield advance
+
+
+def bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
+    """What a library that reports through tqdm should show; None on a terminal, for its own bar.
+
+    Elsewhere such libraries say nothing, or overwrite a line that no log ever ends.
+    """
+    out = stream or sys.stderr
+    if out.isatty():
+        return None
+
+    from tqdm import tqdm
+
+    class LineBar(tqdm):  # type: ignore[misc]  # tqdm ships no types
+        """A bar that is a plain line every few seconds."""
+
+        def __init__(self, *given: Any, **options: Any) -> None:
+            self._said = time.monotonic()
+            super().__init__(*given, **options | {"file": out, "ncols": 0})
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> None:
+            """Write the line, if it is time for one."""
+            now = time.monotonic()
+            if now - self._said >= _SECONDS_BETWEEN_LINES:
+                self._said = now
+                out.write(f"{self}\n")
+                out.flush()
+
+        def close(self) -> None:
+            """End without a word: what is done is said by who did it."""
+            self.disable = True
+
+    return LineBar
 
 
 def _lines(label: str, unit: str, stream: TextIO) -> Progress:

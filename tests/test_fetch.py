@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataset import fetch
-from dataset.progress import reporting
+from dataset.progress import bar_class, reporting
 from tests.archive_server import PAGES, archive_of, archive_server
 from tests.interrupts import interruptible
 from utils.errors import DatasetError
@@ -161,3 +161,23 @@ def test_missing_documents_that_cannot_be_written_are_one_line(tmp_path: Path) -
 
     with pytest.raises(DatasetError, match="Cannot write"):
         fetch.fetch_missing(blocked)
+
+
+def test_bars_of_libraries_are_lines_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    kind = bar_class(sys.stderr)
+    assert kind is not None
+
+    with kind(desc="Fetching", total=0, unit="B", unit_scale=True) as bar:
+        for clock[0] in range(1, 12):
+            bar.total += 1_000_000
+            bar.refresh()
+            bar.update(500_000)
+    said = capsys.readouterr().err.splitlines()
+
+    assert len(said) == 2
+    assert said[0].startswith("Fetching:")
+    assert "2.00M/5.00M" in said[0]
