@@ -25,7 +25,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 IMAGES = Path(__file__).resolve().parent
-DIAGRAMS = ("high_level_diag", "database_inference")
+DIAGRAMS = ("high_level_diag", "database_inference", "containers")
 SCALE = 2
 """Pixels of a picture for each CSS pixel, for sharp text on any screen."""
 
