@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from database.retriever import Retriever, retriever_from
 from inference_worker import problems
 from inference_worker.answering import Answerer
+from inference_worker.body_limit import BodyLimit
 from inference_worker.mistral import Mistral, mistral_from
 from inference_worker.routes import router
 from utils.errors import DocsQAError
@@ -70,6 +71,7 @@ def create_app(
     app.state.retriever = retriever
     app.state.answerer = answerer
     app.include_router(router)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestId)
     problems.install(app)
     return app

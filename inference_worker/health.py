@@ -11,7 +11,9 @@ def main(argv: list[str]) -> int:
     """Ask; 0 when the answer is good, 1 with one line when it is not."""
     (url,) = argv
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT):  # noqa: S310  # the operator's own
+        # Past any proxy that the engine hands its containers: the service is right here.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(url, timeout=_TIMEOUT):
             return 0
     except OSError as error:
         sys.stderr.write(f"{url}: {error}\n")

@@ -88,6 +88,14 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
 }
 
 
+BODY_TOO_LARGE = Problem(
+    "body-too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The request's body is too large",
+    "Send less.",
+)
+
+
 def problem_for(error: DocsQAError) -> Problem:
     """Look up how an error is told; the nearest ancestor counts."""
     for kind in type(error).__mro__:
@@ -134,6 +142,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
+        if status == BODY_TOO_LARGE.status:
+            return respond(request, BODY_TOO_LARGE, error.detail)
         slug = status.phrase.lower().replace(" ", "-")
         problem = Problem(slug, status, status.phrase, status.description or status.phrase)
         return respond(request, problem, headers=error.headers)

@@ -23,6 +23,7 @@ from utils.settings import Settings
 
 _PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    413: {"description": "The body is too large", **_PROBLEM},
     422: {"description": "The question is missing, blank or over-long", **_PROBLEM},
     503: {"description": "The index or the store is not available", **_PROBLEM},
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_worker.app import create_app
-from inference_worker.problems import INTERNAL, problem_for
+from inference_worker.problems import BODY_TOO_LARGE, INTERNAL, problem_for
 from utils import db_builder
 from utils.errors import (
     IndexDamagedError,
@@ -45,7 +45,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
     )
     served = {
         (str(problem.status.value), problem.type)
-        for problem in (INTERNAL, *(problem_for(error("")) for error in errors))
+        for problem in (INTERNAL, BODY_TOO_LARGE, *(problem_for(error("")) for error in errors))
     }
 
     told = set(re.findall(r"\| (\d{3}) \| `([\w-]+)` \|", README))

@@ -358,3 +358,32 @@ def wait_until_ready(http: httpx.Client) -> None:
     while http.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline, http.get("/readyz").text
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("route", ["/v1/search", "/v1/answers"])
+@pytest.mark.parametrize("told", [True, False])
+def test_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(
+    database: str, route: str, told: bool
+) -> None:
+    with serve(database, max_body_bytes=100_000) as service:
+        content = b" " * 100_001 if told else (b" " * 1000 for _ in range(101))
+        response = httpx.post(f"{service.url}{route}", content=content)
+
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"].endswith(":body-too-large")
+    assert problem["detail"] == "Send at most 100,000 bytes."
+    assert problem["request_id"] == response.headers["x-request-id"]
+
+
+def test_body_within_the_limit_is_read(database: str) -> None:
+    padded = b" " * 90_000 + b'{"query": "endpoint"}'
+    with serve(database, max_body_bytes=100_000) as service:
+        response = httpx.post(
+            f"{service.url}/v1/search",
+            content=padded,
+            headers={"Content-Type": "application/json"},
+        )
+
+    assert response.status_code == 200

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -240,11 +241,23 @@ def test_environment_wins_over_a_secret_file(
 def test_secret_file_that_cannot_be_read_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "mistral_api_key").write_bytes(b"\xff not text")
     monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
-    secret = tmp_path / "mistral_api_key"
-    secret.write_text(KEY)
-    secret.chmod(0)
-    if os.access(secret, os.R_OK):
-        pytest.skip("root may read everything")
 
-    assert str(secret) in refusal()
+    assert refusal().startswith("A secret's file cannot be read")
+
+
+def test_secret_file_of_someone_else_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody, this_user = 65534, os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        secret = Path(folder) / "mistral_api_key"
+        secret.write_text(KEY)
+        secret.chmod(0)
+        monkeypatch.setattr(settings, "SECRETS_FOLDERS", (Path(folder),))
+        if this_user == 0:
+            os.seteuid(nobody)
+        try:
+            assert str(secret) in refusal()
+        finally:
+            os.seteuid(this_user)

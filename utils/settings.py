@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from utils.errors import SettingsError
 
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_question_characters: int = Field(default=4000, ge=1)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
     top_k: int = Field(default=8, ge=1, le=100)
     max_docs: int = Field(default=5, ge=1, le=100)
     shutdown_seconds: int = Field(default=30, ge=0)
@@ -116,13 +118,12 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: one line that names the first wrong setting and says what is wrong.
     """
-    folders = [folder for folder in SECRETS_FOLDERS if folder.is_dir()]
     try:
+        folders = [folder for folder in SECRETS_FOLDERS if folder.is_dir()]
         return Settings(_secrets_dir=folders)
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot read {error.filename} ({error.strerror}). Let the service's user read it."
-        ) from None
+    except (OSError, SourceError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        raise SettingsError(f"A secret's file cannot be read: {cause}.") from None
     except UnicodeDecodeError:
         raise SettingsError(
             f"{PROJECT_ROOT / '.env'} is not UTF-8 text; save it as such."

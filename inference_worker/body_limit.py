@@ -1,0 +1,35 @@
+"""Refuses bodies over a limit before they fill the memory: whoever asks, one request is small."""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class BodyLimit:
+    """Counts what arrives, whatever the sender says of its length."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        """Wrap an app.
+
+        Args:
+            app: What handles the request.
+            limit: Largest body, in bytes.
+        """
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; HTTPException 413 where it goes over the limit."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > self._limit:
+                raise HTTPException(413, f"Send at most {self._limit:,} bytes.")
+            return message
+
+        await self._app(scope, counted, send)
