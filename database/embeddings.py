@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from database.models import EmbeddingModel
+from database.openvino_embeddings import OpenVINOEmbeddings, has_torch
 from utils.errors import ModelError, SettingsError
 from utils.settings import Backend, Device
 
@@ -44,12 +45,10 @@ def load_embeddings(
     chosen = _torch_device(device, backend)
     if chosen:
         return _load_torch(model, chosen)
-    from database.openvino_embeddings import OpenVINOEmbeddings
-
     try:
         return OpenVINOEmbeddings.load(model, cache)
     except (ImportError, ModelError) as error:
-        if backend == "openvino":
+        if backend == "openvino" or not has_torch():
             raise
         log.warning("OpenVINO cannot run %s (%s); torch takes over", model.name, error)
         return _load_torch(model, "cpu")
@@ -65,8 +64,6 @@ def prepare(model: EmbeddingModel, *, device: Device, backend: Backend, cache: P
         SettingsError: a device was asked for that this machine lacks.
     """
     if not _torch_device(device, backend):
-        from database.openvino_embeddings import OpenVINOEmbeddings
-
         OpenVINOEmbeddings.export(model, cache)
 
 
@@ -84,13 +81,20 @@ def _has_cuda() -> bool:
     """Ask the driver before torch: importing torch takes seconds that a CPU machine can save."""
     if not (Path("/proc/driver/nvidia/version").exists() or Path("/dev/dxg").exists()):
         return False
+    if not has_torch():  # as in the image that only answers, on a host with a GPU
+        return False
     import torch
 
     return torch.cuda.is_available()
 
 
 def _load_torch(model: EmbeddingModel, device: str) -> Embeddings:
-    from langchain_huggingface import HuggingFaceEmbeddings
+    try:
+        from langchain_huggingface import HuggingFaceEmbeddings
+    except ImportError as error:
+        raise ModelError(
+            f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
+        ) from error
 
     batch = _GPU_BATCH if device == "cuda" else _CPU_BATCH
     try:

@@ -26,6 +26,11 @@ class Recipe:
         fields = dataclasses.asdict(self) | {"embedding_model": ""}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
+    def embeds_like(self, other: "Recipe") -> bool:
+        """Whether a question embedded for one finds its passages in an index made by the other."""
+        fields = ("model_revision", "dimension", "pooling")
+        return all(getattr(self, field) == getattr(other, field) for field in fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:

@@ -1,5 +1,6 @@
 """Runs a sentence-transformers model on the CPU with OpenVINO, without torch once exported."""
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -28,6 +29,11 @@ _BATCH_TOKENS = 800
 137 GFLOP/s with 800, 127 with 1600, 123 with 3200."""
 _EXPORT_VERSION = 1
 """Raise it with every change to what is exported."""
+
+
+def has_torch() -> bool:
+    """Whether models can be exported here; the image that only answers does without."""
+    return importlib.util.find_spec("torch") is not None
 
 
 class OpenVINOEmbeddings(Embeddings):
@@ -158,6 +164,11 @@ def _exported(model: EmbeddingModel, folder: Path) -> Iterator[Path]:
     if (folder / "model.xml").is_file():
         yield folder
         return
+    if not has_torch():
+        raise ModelError(
+            f"OpenVINO's form of {model.name} is not at {folder}, and there is no torch here to "
+            "make it. Run db_builder --provision with the same EMBEDDING_CACHE_PATH."
+        )
     log.info("Exporting %s for OpenVINO, once", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -46,10 +46,12 @@ def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
     """
     unfinished = folder / UNFINISHED
     try:
+        missing = [] if has_documents(folder) else SOURCES
         if unfinished.is_file():
-            missing = [name for name in SOURCES if name in unfinished.read_text().split()]
-        else:
-            missing = [] if has_documents(folder) else SOURCES
+            noted = unfinished.read_text().split()
+            # Without our own pages, what lies here now is someone else's.
+            if API_REFERENCE in noted or (folder / API_REFERENCE).is_dir():
+                missing = [name for name in SOURCES if name in noted]
         if missing:
             folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_text("\n".join(missing))

@@ -329,6 +329,57 @@ def test_torch_takes_over_where_openvino_cannot(
     assert "torch takes over" in caplog.text
 
 
+WITHOUT_TORCH = """
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from database.embeddings import load_embeddings
+from database.models import EmbeddingModel
+from utils.errors import ModelError
+
+class Hides(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "langchain_huggingface"}:
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Hides if finder is PathFinder else finder for finder in sys.meta_path]
+folder, cache, backend = sys.argv[1:]
+model = EmbeddingModel("tests/small-mpnet", Path(folder))
+try:
+    loaded = load_embeddings(model, backend=backend, cache=Path(cache))
+    print(len(loaded.embed_query("kiln")))
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("exported", "backend", "said"),
+    [
+        (True, "auto", "64"),
+        (False, "auto", "no torch here to make it"),
+        (False, "openvino", "no torch here to make it"),
+        (True, "torch", "no torch here to run"),
+    ],
+)
+def test_machine_without_torch_says_in_one_line_what_it_lacks(
+    exported: bool, backend: str, said: str, mpnet: EmbeddingModel, export: Path, tmp_path: Path
+) -> None:
+    cache = export.parent if exported else tmp_path / "empty"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(mpnet.folder), str(cache), backend],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+
+    assert said in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_torch_says_in_one_line_what_it_cannot_load(
     file: str, mpnet: EmbeddingModel, tmp_path: Path

@@ -146,6 +146,17 @@ def test_documents_of_someone_else_are_left_as_they_are(tmp_path: Path, nowhere:
     assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
 
 
+def test_documents_put_in_place_of_an_unfinished_fetch_are_left_as_they_are(
+    tmp_path: Path, nowhere: str
+) -> None:
+    (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
+    (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
+
+
 def test_fetch_that_was_killed_is_finished(tmp_path: Path, nowhere: str) -> None:
     (tmp_path / fetch.UNFINISHED).write_text("\n".join(fetch.SOURCES))
     (tmp_path / "half.md").write_text("# Half\n")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from database.fingerprint import Fingerprint
 from database.models import MINILM
 from database.store import Store, connect
 from dataset import fetch
 from tests.pages import builder, recipe, write_pages
 from utils import provision
-from utils.errors import DatasetError, ModelError
+from utils.errors import DatasetError, IndexMismatchError, ModelError
 from utils.settings import PROJECT_ROOT, Settings
 
 
@@ -25,10 +26,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def built(store: Store, tmp_path: Path) -> Store:
-    """A store with an index that words.embeddings made."""
+def built(store: Store, tmp_path: Path) -> Fingerprint:
+    """An index that word embeddings made."""
     builder(store).build(write_pages(tmp_path / "built-from"))
-    return store
+    fingerprint = provision.live_fingerprint(store)
+    assert fingerprint is not None
+    return fingerprint
 
 
 @pytest.fixture
@@ -40,44 +43,55 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_ready_made_index_that_fits_needs_no_documents(
-    built: Store, tmp_path: Path, fetched: list[Path]
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
-    assert not provision.provide_documents(tmp_path / "empty", built, recipe())
+    otherwise_split = recipe(chunk_size=40)
+    for wanted in (recipe(), otherwise_split):
+        assert not provision.provide_documents(tmp_path / "empty", store, wanted, built)
     assert fetched == []
 
 
-def test_index_made_otherwise_is_built_anew(
-    built: Store, tmp_path: Path, fetched: list[Path]
+def test_ready_made_index_of_another_model_is_not_replaced(
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
-    assert provision.provide_documents(tmp_path / "empty", built, recipe(chunk_size=40))
-    assert fetched == [tmp_path / "empty"]
+    other = recipe(embedding_model="other/words", model_revision="words-2")
+    with pytest.raises(IndexMismatchError, match=r"tests/words, this is other/words"):
+        provision.provide_documents(tmp_path / "empty", store, other, built)
+    assert fetched == []
 
 
 def test_documents_beside_an_index_are_what_it_is_brought_in_line_with(
-    built: Store, tmp_path: Path, fetched: list[Path]
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
-    assert provision.provide_documents(write_pages(tmp_path / "pages"), built, recipe())
+    pages = write_pages(tmp_path / "pages")
+    assert provision.provide_documents(pages, store, recipe(), built)
 
 
-def test_index_stays_with_the_model_it_was_built_with(built: Store) -> None:
+def test_nothing_at_all_is_where_documents_are_fetched(
+    store: Store, tmp_path: Path, fetched: list[Path]
+) -> None:
+    assert provision.live_fingerprint(store) is None
+    assert provision.provide_documents(tmp_path / "empty", store, recipe(), None)
+    assert fetched == [tmp_path / "empty"]
+
+
+def test_index_stays_with_the_model_it_was_built_with(built: Fingerprint) -> None:
     with pytest.raises(ModelError, match="tests/words"):
         provision.provide_model(Settings(_env_file=None), built, print)
 
 
-def test_model_that_a_setting_names_is_not_replaced(store: Store) -> None:
+def test_model_that_a_setting_names_is_not_replaced() -> None:
     settings = Settings(_env_file=None, embedding_model_name="some/other-model")
     with pytest.raises(ModelError, match="some/other-model"):
-        provision.provide_model(settings, store, print)
+        provision.provide_model(settings, None, print)
 
 
 @pytest.mark.model
-def test_packaged_model_stands_in_where_none_can_be_downloaded(
-    store: Store, tmp_path: Path
-) -> None:
+def test_packaged_model_stands_in_where_none_can_be_downloaded(tmp_path: Path) -> None:
     said: list[str] = []
     settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
 
-    model = provision.provide_model(settings, store, said.append)
+    model = provision.provide_model(settings, None, said.append)
 
     assert model.name == MINILM
     (line,) = said
@@ -90,7 +104,7 @@ def test_folder_without_documents_and_no_way_to_any_is_an_error(
 ) -> None:
     monkeypatch.setattr(fetch, "_fetch", lambda *_: False)
     with pytest.raises(DatasetError):
-        provision.provide_documents(tmp_path / "empty", store, recipe())
+        provision.provide_documents(tmp_path / "empty", store, recipe(), None)
 
 
 @pytest.mark.model

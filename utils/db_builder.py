@@ -128,7 +128,7 @@ def build(
     from database.embeddings import prepare
     from database.models import find_model
     from database.store import connect
-    from utils.provision import provide_documents, provide_model
+    from utils.provision import live_fingerprint, provide_documents, provide_model
 
     token = settings.chroma_token
     store = connect(
@@ -144,8 +144,10 @@ def build(
     )
     report = None
     with closing(store):
+        built = live_fingerprint(store) if arguments.provision else None
         if arguments.provision:
-            model = provide_model(settings, store, _complain)
+            model = provide_model(settings, built, _complain)
+            prepare(model, cache=cache, device=device, backend=backend)
         else:
             name = settings.embedding_model_name or arguments.fallback_model
             model = find_model(name, settings.embedding_model_path)
@@ -161,10 +163,8 @@ def build(
             skipped=_complain,
         )
         folder = arguments.input_data_path
-        if not arguments.provision or provide_documents(folder, store, builder.recipe):
+        if not arguments.provision or provide_documents(folder, store, builder.recipe, built):
             report = builder.build(folder)
-    if arguments.provision:
-        prepare(model, cache=cache, device=device, backend=backend)
     return report
 
 

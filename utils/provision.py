@@ -3,23 +3,31 @@
 `db_builder --provision` runs on this: it works from nothing, and leaves alone what is there.
 """
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from database.check import check_collection
-from database.fingerprint import Recipe
+from database.fingerprint import Fingerprint, Recipe
 from database.models import MINILM, EmbeddingModel, find_model
 from database.store import Store
 from dataset.documents import has_documents
 from dataset.fetch import fetch_missing
-from utils.errors import IndexDamagedError, IndexMissingError, ModelError
+from utils.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, ModelError
 from utils.settings import DEFAULT_EMBEDDING_MODEL, Settings
 
-log = logging.getLogger(__name__)
+
+def live_fingerprint(store: Store) -> Fingerprint | None:
+    """How the live index was made; None where there is none to keep."""
+    try:
+        _, _, fingerprint = store.live_collection()
+    except (IndexMissingError, IndexDamagedError):
+        return None
+    return fingerprint
 
 
-def provide_model(settings: Settings, store: Store, say: Callable[[str], None]) -> EmbeddingModel:
+def provide_model(
+    settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
+) -> EmbeddingModel:
     """The model that the settings name, else the index's own; for a first index the default.
 
     Where the default cannot be had, the packaged one stands in, and the index stays with it: a
@@ -29,8 +37,7 @@ def provide_model(settings: Settings, store: Store, say: Callable[[str], None]) 
         ModelError: the model is not to be had.
     """
     path = settings.embedding_model_path
-    built = live_recipe(store)
-    name = settings.embedding_model_name or (built and built.embedding_model)
+    name = settings.embedding_model_name or (built and built.recipe.embedding_model)
     if name:
         return find_model(name, path)
     try:
@@ -40,26 +47,30 @@ def provide_model(settings: Settings, store: Store, say: Callable[[str], None]) 
         return find_model(MINILM, path)
 
 
-def live_recipe(store: Store) -> Recipe | None:
-    """How the live index was made; None where there is none that can be read."""
-    try:
-        live, _, fingerprint = store.live_collection()
-        check_collection(store, live.name)
-    except (IndexMissingError, IndexDamagedError):
-        return None
-    return fingerprint.recipe
+def provide_documents(
+    folder: Path, store: Store, recipe: Recipe, built: Fingerprint | None
+) -> bool:
+    """Fetch what documents are missing; False where a ready-made index is used without any.
 
-
-def provide_documents(folder: Path, store: Store, recipe: Recipe) -> bool:
-    """Fetch what documents are missing; False where an index is to be used without any.
-
-    An index that was put there ready-made, and fits, needs no documents.
+    Args:
+        folder: Where the documents lie, or are fetched to.
+        store: Where the index lies.
+        recipe: How an index would be built now.
+        built: How the live one was made.
 
     Raises:
-        DatasetError: there are none and none could be fetched.
+        DatasetError: there are no documents and none could be fetched.
+        IndexMismatchError: there is an index without its documents, of another model.
+        IndexDamagedError: there is an index without its documents, and it cannot be read.
     """
-    built = None if has_documents(folder) else live_recipe(store)
-    if built and built.digest() == recipe.digest():
-        return False
-    fetch_missing(folder)
-    return True
+    if built is None or has_documents(folder):
+        fetch_missing(folder)
+        return True
+    if not built.recipe.embeds_like(recipe):
+        raise IndexMismatchError(
+            f"The index at {store.database} was built with {built.recipe.embedding_model}, this "
+            f"is {recipe.embedding_model}, and there are no documents to build it anew from. Put "
+            f"them in {folder}, or provide the model that the index was built with."
+        )
+    check_collection(store, built.collection_name)
+    return False
