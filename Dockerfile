@@ -38,7 +38,7 @@ COPY requirements-worker.txt ./
 # OpenVINO's plug-ins for GPUs and NPUs go: no code here asks for those devices.
 RUN pip-wheels --no-deps -r requirements-worker.txt \
     && cd /opt/venv/lib/python3.11/site-packages/openvino \
-    && rm -r include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
+    && rm -rf include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
 
 FROM worker-packages AS worker
 # Nothing that runs needs what installs packages.
@@ -68,7 +68,7 @@ RUN case "${TORCH}" in \
     esac \
     && cd /opt/venv/lib/python3.11/site-packages/torch \
     && find bin ! -type d ! -name torch_shm_manager -delete \
-    && rm -r include test
+    && rm -rf include test
 COPY requirements-builder.txt ./
 # botocore describes every service of AWS; the documentation is made of SageMaker's.
 RUN pip-wheels --no-deps -r requirements-builder.txt \
@@ -80,7 +80,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY deploy/as_owner.sh /usr/local/bin/as_owner
 COPY . ./
-RUN chmod -R u=rwX,go=rX .
+RUN chmod -R u=rwX,go=rX . /usr/local/bin/as_owner
 # Starts as root only to become the owner of what is mounted on /app.
 ENTRYPOINT ["sh", "/usr/local/bin/as_owner"]
 EXPOSE 8000

@@ -32,9 +32,10 @@ run: setup ## documentation, index, service: all of it, on http://localhost:8000
 	$(BUILD)
 	$(WITH_DATABASE) exec $(BIN)/python -m inference_worker --port $(PORT)
 
-up: ## the whole system in containers, on http://localhost: documentation, index, service (WORKER_PORT=)
+up: ## the whole system in containers, on http://localhost: documentation, index, service
+	@echo "The first build takes minutes; to watch it: $(COMPOSE) logs --follow db_builder"
 	$(COMPOSE) up --build --detach
-	@echo "Ready when this says so: curl http://localhost:$(or $(WORKER_PORT),80)/readyz"
+	@echo "Ready when this says so: curl http://$$($(COMPOSE) port inference_worker 8000 | sed s/0.0.0.0/localhost/)/readyz"
 
 down: ## stop the containers; documents and index stay
 	$(COMPOSE) down
@@ -55,7 +56,7 @@ unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other 
 	$(BIN)/python -m pytest -q -m "not model and not process and not containers"
 
 test-containers: $(VENV)/.ready-dev ## run the tests that start the whole system in containers
-	$(BIN)/python -m pytest -q -m containers tests/test_containers.py
+	$(BIN)/python -m pytest -q -rs -m containers tests/test_containers.py
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

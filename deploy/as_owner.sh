@@ -1,15 +1,12 @@
 #!/bin/sh
-# Runs a command as the checkout's owner and never as root: as_owner COMMAND...
+# Runs a command as the checkout's owner and never as the host's root: as_owner COMMAND...
 #
 # The owner is whoever owns what is mounted: the checkout on /app, one of its folders, or this file.
 # Where only root does, the images' own user 10001 stands in. WRITES names the folders that the
 # command writes to; what root, or that user, once left in them is handed over.
 set -eu
 
-# Nothing to drop: not root, or the root of a rootless engine, who is the engine's user outside.
 [ "$(id -u)" -eq 0 ] || exec "$@"
-read -r _ outside _ </proc/self/uid_map
-[ "$outside" -eq 0 ] || exec "$@"
 
 : "${WRITES=/app/dataset/sagemaker_documentation /app/database/chroma /app/database/openvino
     /app/all-mpnet-base-v2}"
@@ -23,11 +20,16 @@ for place in /app $WRITES "$0"; do
         *) break ;;
     esac
 done
-: "${owner:=10001:10001}"
+if [ -z "$owner" ]; then
+    # In a rootless engine, root in here is the engine's plain user outside, and owns the checkout.
+    read -r _ outside _ </proc/self/uid_map
+    if [ "$outside" -eq 0 ]; then owner=10001:10001; else owner=0:0; fi
+fi
 
 for folder in $WRITES; do
     [ -d "$folder" ] || mkdir "$folder" 2>/dev/null || continue
-    find "$folder" -xdev \( -user 0 -o -user 10001 \) -exec chown -h "$owner" {} +
+    # What cannot be handed over, the command meets and names.
+    find "$folder" -xdev \( -user 0 -o -user 10001 \) -exec chown -h "$owner" {} + || :
 done
 
 # Group 10001 may read the token that the gateway made.

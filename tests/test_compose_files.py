@@ -56,7 +56,15 @@ def test_packages_are_listed_once() -> None:
 
 
 def test_settings_that_containers_get_exist() -> None:
-    others = {"WRITES", "RUST_LOG", "HF_ENDPOINT", "HF_TOKEN", "HTTPS_PROXY"}
+    others = {
+        "WRITES",
+        "RUST_LOG",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "no_proxy",
+    }
     known = {name.upper() for name in Settings.model_fields} | {"INFERECE_MODEL"} | others
     for service in compose_files.services().values():
         assert set(service.get("environment", {})) <= known
@@ -92,7 +100,7 @@ def test_every_service_is_hardened_and_bounded() -> None:
 def test_services_that_start_as_root_have_no_more_rights_than_to_become_another() -> None:
     for name, service in compose_files.services().items():
         if name in {"chroma", "db_builder"}:
-            assert service["cap_add"] == ["CHOWN", "SETGID", "SETUID"]
+            assert service["cap_add"] == ["CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"]
         else:
             assert "cap_add" not in service
 
@@ -107,6 +115,17 @@ def test_gpu_file_differs_in_the_image_and_the_devices_only() -> None:
         same = {key: value for key, value in service.items() if key in cpu["services"][name]}
         assert same == cpu["services"][name]
         more = set(service) - set(same)
-        assert more == (
-            {"image", "deploy", "build"} if name in {"db_builder", "inference_worker"} else set()
-        )
+        if name in {"db_builder", "inference_worker"}:
+            assert more - {"mem_limit"} == {"image", "deploy", "build"}
+        else:
+            assert not more
+
+
+def test_model_folder_is_read_where_it_is_mounted() -> None:
+    target = "/app/${EMBEDDING_MODEL_PATH:-./all-mpnet-base-v2}"
+    for path in (compose_files.CPU, compose_files.GPU):
+        assert composed(path)["x-model-folder"]["target"] == target
+    services = compose_files.services()
+    for name in ("db_builder", "inference_worker"):
+        assert services[name]["environment"]["EMBEDDING_MODEL_PATH"] == target
+    assert target in services["db_builder"]["environment"]["WRITES"].split()

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -229,7 +230,7 @@ def test_chroma_is_reached_through_its_gateway_alone(system: Checkout, network: 
     assert f"|-- {gateway}\n" not in listed
 
 
-def test_token_and_key_are_in_no_log_and_only_where_they_are_needed(system: Checkout) -> None:
+def test_token_is_in_no_log_and_no_description_of_a_container(system: Checkout) -> None:
     token = token_of(system)
     for service in [*LONG_RUNNING, "db_builder"]:
         assert token not in system.logs(service)
@@ -459,8 +460,7 @@ def test_commands_of_the_original_work_word_for_word(checkout: Checkout) -> None
 def test_ready_made_index_is_served_without_documents_and_without_a_build(
     checkout: Checkout,
 ) -> None:
-    build = "python ./utils/db_builder.py -d dataset/sagemaker_documentation -db database/chroma"
-    docker("run", "--rm", "-v", f"{checkout.folder}:/app", "inference-worker", *build.split())
+    docker("run", "--rm", "-v", f"{checkout.folder}:/app", "inference-worker", *BUILD)
     for page in (checkout.folder / "dataset" / "sagemaker_documentation").glob("*.md"):
         page.unlink()
     (checkout.folder / ".env").unlink()
@@ -472,14 +472,64 @@ def test_ready_made_index_is_served_without_documents_and_without_a_build(
     assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
 
 
-def test_checkout_of_root_is_written_by_nobody_else_than_the_images_user(
+BUILD = [
+    *("python", "./utils/db_builder.py"),
+    *("-d", "dataset/sagemaker_documentation", "-db", "database/chroma"),
+]
+
+
+def test_checkout_of_root_is_written_by_the_images_user(checkout: Checkout) -> None:
+    if os.getuid():
+        pytest.skip("not root: cannot make a checkout of root's")
+    checkout.folder.chmod(0o755)  # pytest's are for their owner alone
+    for path in [checkout.folder, *checkout.folder.rglob("*")]:
+        os.chown(path, 0, 0)
+
+    docker("run", "--rm", "-v", f"{checkout.folder}:/app", "inference-worker", *BUILD)
+
+    assert owners(checkout.folder / "database" / "chroma") == {10001}
+
+
+def test_image_runs_as_whom_it_is_told_to_and_else_as_its_own_user() -> None:
+    assert docker("run", "--rm", "inference-worker", "id", "-u").strip() == "10001"
+    told = ["run", "--rm", "--user", "1234:1234", "inference-worker", "id", "-u"]
+    assert docker(*told).strip() == "1234"
+
+
+def test_checkout_locked_for_others_with_what_a_kill_left_in_it_still_starts(
     checkout: Checkout,
 ) -> None:
-    whoami = ["run", "--rm", "inference-worker", "id", "-u"]
+    leftover = checkout.folder / "database" / "openvino" / ".exporting-killed"
+    leftover.mkdir()
+    checkout.give_to_owner()
+    for path in [checkout.folder, *checkout.folder.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o077)
+    for name in ("database/openvino", "all-mpnet-base-v2"):  # as the readme says
+        (checkout.folder / name).chmod(0o755)
 
-    assert docker(*whoami).strip() == "10001"
-    plain = ["run", "--rm", "--user", "1234:1234", "inference-worker", "id", "-u"]
-    assert docker(*plain).strip() == "1234"
+    checkout.compose("up", "--detach")
+
+    checkout.wait_until_ready()
+    assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
+
+
+def test_checkout_without_documents_fetches_them_and_a_stopped_builder_ends_at_once(
+    checkout: Checkout,
+) -> None:
+    for page in (checkout.folder / "dataset" / "sagemaker_documentation").glob("*.md"):
+        page.unlink()
+    checkout.compose("up", "--detach", "chroma-gateway")
+    checkout.compose("up", "--detach", "--no-deps", "db_builder")
+
+    wait_for(lambda: "api-reference: 1" in checkout.logs("db_builder"), 60, "fetched")
+    wait_for(lambda: "Exporting" in checkout.logs("db_builder"), 60, "building")
+    checkout.compose("stop", "--timeout", "60", "db_builder")
+
+    assert checkout.inspect("db_builder")["State"]["ExitCode"] == 130
+    assert "Interrupted. Run it again" in checkout.logs("db_builder")
+    dataset = checkout.folder / "dataset" / "sagemaker_documentation"
+    assert (dataset / "api-reference" / "CreateEndpoint.md").is_file()
+    assert owners(dataset) == {checkout.owner}
 
 
 def test_gpu_file_is_valid_alone() -> None:

@@ -1,11 +1,14 @@
 #!/bin/sh
-# Settles the token, then starts nginx. CHROMA_TOKEN wins; else the one made at the first start.
+# Settles the token, then starts nginx. CHROMA_TOKEN wins, then the file /run/secrets/chroma_token;
+# else the one made at the first start.
 set -eu
 umask 027
 kept=/run/chroma-gateway/chroma_token
 
 if [ -n "${CHROMA_TOKEN:-}" ]; then
     token=$CHROMA_TOKEN
+elif [ -s /run/secrets/chroma_token ]; then
+    token=$(cat /run/secrets/chroma_token)
 elif [ -s "$kept" ]; then
     token=$(cat "$kept")
 else
