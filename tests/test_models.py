@@ -315,6 +315,8 @@ def test_model_is_fetched_from_the_hub_once(hub: HubServer, tmp_path: Path) -> N
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == set(FILES)
     assert {name: (folder / name).read_bytes() for name in found} == contents()
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o044 == 0o044, "in containers another user reads it"
 
     hub.asked.clear()
     assert find_in_a_process(hub.url, tmp_path / "cache")[0] == said
