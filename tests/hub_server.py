@@ -1,13 +1,18 @@
-"""A local server that speaks the Hugging Face Hub's protocol, and can misbehave."""
+"""A local server that speaks the Hugging Face Hub's protocol, and can misbehave.
+
+In a container, `python -m tests.hub_server NAME FOLDER` serves a folder's model on port 9000.
+"""
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 REVISION = "e4ce9877abf3edfe10b0d82785e83bdcb973e22e"
 
@@ -30,8 +35,10 @@ class HubServer:
 
 
 @contextmanager
-def hub_server(name: str, files: dict[str, bytes]) -> Iterator[HubServer]:
-    """Serve one model on a free port of the loopback."""
+def hub_server(
+    name: str, files: dict[str, bytes], address: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[HubServer]:
+    """Serve one model, on a free port of the loopback unless told another address."""
     server: HubServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,7 +85,7 @@ def hub_server(name: str, files: dict[str, bytes]) -> Iterator[HubServer]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Keep quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with ThreadingHTTPServer(address, Handler) as listening:
         server = HubServer(f"http://127.0.0.1:{listening.server_port}", files)
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -92,3 +99,14 @@ def hub_server(name: str, files: dict[str, bytes]) -> Iterator[HubServer]:
 
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
+
+
+if __name__ == "__main__":
+    served, folder = sys.argv[1], Path(sys.argv[2])
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    with hub_server(served, found, ("", 9000)) as hub:
+        hub.closing.wait()

@@ -26,6 +26,7 @@ from tests.containers import (
     engine_missing,
     wait_for,
 )
+from tests.mpnet import make_mpnet
 from tests.pages import PAGES
 from utils.settings import PROJECT_ROOT
 
@@ -530,6 +531,34 @@ def test_checkout_without_documents_fetches_them_and_a_stopped_builder_ends_at_o
     dataset = checkout.folder / "dataset" / "sagemaker_documentation"
     assert (dataset / "api-reference" / "CreateEndpoint.md").is_file()
     assert owners(dataset) == {checkout.owner}
+
+
+def test_first_start_downloads_the_default_model_and_the_worker_reads_it(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    name = "sentence-transformers/all-mpnet-base-v2"
+    make_mpnet(tmp_path / "model")
+    (checkout.folder / ".env").unlink()
+    checkout.compose("up", "--detach", "chroma-gateway")
+    hub = docker(
+        "run", "--detach", "--rm", "--network", f"{checkout.project}_default",
+        "--network-alias", "hub", "--volume", f"{PROJECT_ROOT / 'tests'}:/srv/tests:ro",
+        "--volume", f"{tmp_path / 'model'}:/model:ro", "--workdir", "/srv",
+        PYTHON, "python", "-m", "tests.hub_server", name, "/model",
+    ).strip()  # fmt: skip
+    try:
+        checkout.settings = {"HF_ENDPOINT": "http://hub:9000"}
+        checkout.compose("up", "--detach")
+        index = checkout.wait_until_ready()["index"]
+    finally:
+        docker("kill", hub)
+
+    assert (index["embedding_model"], index["dimension"]) == (name, 64)
+    models = checkout.folder / "all-mpnet-base-v2"
+    assert list(models.glob("models--*/snapshots/*/model.safetensors"))
+    assert owners(models) == {checkout.owner}
+    assert checkout.ask(QUESTION).status_code == 200
+    assert "0 of them embedded now" in checkout.compose("run", "--rm", "db_builder")
 
 
 def test_gpu_file_is_valid_alone() -> None:
