@@ -415,6 +415,34 @@ def test_stopped_worker_first_finishes_what_it_was_asked(system: Checkout, netwo
         system.wait_until_ready()
 
 
+def recipe_of_the_readme(secret: Path) -> str:
+    """What the readme says to write into docker-compose.override.yml."""
+    readme = (PROJECT_ROOT / "readme.md").read_text()
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    assert "/etc/sagemaker-docs/mistral_api_key" in recipe
+    return str(recipe).replace("/etc/sagemaker-docs/mistral_api_key", str(secret))
+
+
+def test_key_in_a_file_is_read_and_stands_in_no_description(system: Checkout) -> None:
+    key = "a-key-that-nobody-may-see"
+    secret = system.folder / "mistral_api_key"
+    override = system.folder / "docker-compose.override.yml"
+    secret.write_text(key)
+    override.write_text(recipe_of_the_readme(secret))
+    try:
+        system.compose("up", "--detach", "--no-deps", "inference_worker")
+        system.wait_until_ready()
+
+        assert "Answers are written by mistral-large-latest" in system.logs("inference_worker")
+        assert key not in docker("inspect", system.container("inference_worker"))
+        assert key not in system.logs("inference_worker")
+    finally:
+        override.unlink()
+        secret.unlink()
+        system.compose("up", "--detach", "--no-deps", "inference_worker")
+        system.wait_until_ready()
+
+
 def test_index_and_token_outlive_down_and_up(system: Checkout) -> None:
     before, token = system.wait_until_ready()["index"], token_of(system)
 
