@@ -1,6 +1,6 @@
 """Opens Chroma, embedded or a server, and turns what it raises into this project's errors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,15 +100,19 @@ def open_folder(path: Path) -> "ClientAPI":
             raise _damaged(str(path), error) from error
 
 
-def _raise_a_proxys_answer(response: "httpx.Response") -> None:
-    if response.status_code in _REFUSED | _PROXYS_OWN:
-        response.raise_for_status()
-
-
 def open_server(
-    database: str, token: str | None, timeout: float
+    database: str,
+    token: str | None,
+    timeout: float,
+    renew_token: Callable[[], str | None] = lambda: None,
 ) -> "tuple[ClientAPI, list[httpx.Client]]":
     """Connect to a server; the HTTP clients are the caller's to close.
+
+    Args:
+        database: The server's address.
+        token: Bearer token of the server's gateway.
+        timeout: Seconds a request may take.
+        renew_token: Asked for the token of now after one was refused, for the requests that follow.
 
     Raises:
         StoreUnreachableError: it does not answer or refuses the token.
@@ -137,7 +141,15 @@ def open_server(
     # Chroma gives its two HTTP clients no time-out, no way to ask for one, and never closes them.
     apis: list[Any] = [client._server, client._admin_client._server]  # type: ignore[attr-defined]  # noqa: SLF001
     sessions: list[httpx.Client] = [api._session for api in apis]  # noqa: SLF001
+
+    def look_at(response: httpx.Response) -> None:
+        if response.status_code in _REFUSED and (fresh := renew_token()):
+            for session in sessions:
+                session.headers["Authorization"] = f"Bearer {fresh}"
+        if response.status_code in _REFUSED | _PROXYS_OWN:
+            response.raise_for_status()
+
     for session in sessions:
         session.timeout = httpx.Timeout(timeout)
-        session.event_hooks = {"response": [_raise_a_proxys_answer]}
+        session.event_hooks = {"response": [look_at]}
     return client, sessions

@@ -22,7 +22,7 @@ from database.passages import Passage
 from database.rows import to_chunk
 from database.store import Live, Store, connect
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
-from utils.settings import Settings
+from utils.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -42,16 +42,21 @@ class Snapshot:
 
 def retriever_from(settings: Settings) -> "Retriever":
     """Make the retriever that the settings describe; it opens the index when first asked."""
-    token = settings.chroma_token
     return Retriever(
         open_store=lambda: connect(
             settings.database,
-            token=token.get_secret_value() if token else None,
+            token=_token_of(settings),
+            # The gateway was given another: its file, or the environment's .env, has it.
+            renew_token=lambda: _token_of(load_settings()),
             timeout=settings.chroma_timeout,
         ),
         load=lambda fingerprint: embeddings_for(fingerprint, settings),
         place=settings.database,
     )
+
+
+def _token_of(settings: Settings) -> str | None:
+    return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
 class Retriever:

@@ -4,7 +4,7 @@ A small collection named `pointer` says in its metadata which collection readers
 write moves it, so that no reader ever meets half an index.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,13 +167,19 @@ class Store:
 
 
 def connect(
-    database: str, *, token: str | None = None, timeout: float = 10.0, create: bool = False
+    database: str,
+    *,
+    token: str | None = None,
+    renew_token: Callable[[], str | None] = lambda: None,
+    timeout: float = 10.0,
+    create: bool = False,
 ) -> Store:
     """Open a folder or connect to a server.
 
     Args:
         database: A folder, or a server's address.
         token: Bearer token of the server's gateway.
+        renew_token: Asked for the token of now after one was refused.
         timeout: Seconds a request to the server may take.
         create: Make the folder where it is missing.
 
@@ -183,7 +189,7 @@ def connect(
         StoreUnreachableError: the server does not answer or refuses the token.
     """
     if is_server(database):
-        client, sessions = open_server(database, token, timeout)
+        client, sessions = open_server(database, token, timeout, renew_token)
         return Store(client, database, sessions)
     path = Path(database)
     if not create and not (path / "chroma.sqlite3").is_file():

@@ -16,6 +16,8 @@ class GatewayServer:
 
     url: str
     refusal: HTTPStatus | None = None
+    token: str = ""
+    """What it demands of who asks, where it demands one."""
 
 
 @contextmanager
@@ -33,9 +35,12 @@ def gateway_server(behind: str) -> Iterator[GatewayServer]:
             self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _answer(self, body: bytes) -> None:
-            if gateway.refusal:
-                page = f"<html><h1>{gateway.refusal.value}</h1></html>".encode()
-                self._send(gateway.refusal, "text/html", page)
+            refusal = gateway.refusal
+            if gateway.token and self.headers["Authorization"] != f"Bearer {gateway.token}":
+                refusal = HTTPStatus.UNAUTHORIZED
+            if refusal:
+                page = f"<html><h1>{refusal.value}</h1></html>".encode()
+                self._send(refusal, "text/html", page)
                 return
             kind = {"Content-Type": self.headers.get("Content-Type", "application/json")}
             passed = httpx.request(self.command, f"{behind}{self.path}", content=body, headers=kind)

@@ -415,6 +415,20 @@ def test_stopped_worker_first_finishes_what_it_was_asked(system: Checkout, netwo
         system.wait_until_ready()
 
 
+def test_worker_takes_up_the_token_that_the_gateway_was_given(system: Checkout) -> None:
+    started = system.inspect("inference_worker")["State"]["StartedAt"]
+    system.settings = {"CHROMA_TOKEN": "another-token.of-the_operators~own"}
+    try:
+        system.compose("up", "--detach", "--no-deps", "chroma-gateway")
+        wait_for(lambda: token_of(system) == "another-token.of-the_operators~own", 10, "written")
+        wait_for(lambda: system.ask(QUESTION).status_code == 200, 30, "answering")
+        assert system.inspect("inference_worker")["State"]["StartedAt"] == started
+    finally:
+        system.settings = {}
+        system.compose("up", "--detach", "--no-deps", "chroma-gateway")
+        wait_for(lambda: system.ask(QUESTION).status_code == 200, 30, "answering")
+
+
 def recipe_of_the_readme(secret: Path) -> str:
     """What the readme says to write into docker-compose.override.yml."""
     readme = (PROJECT_ROOT / "readme.md").read_text()

@@ -49,20 +49,26 @@ Open = Callable[[str], Retriever]
 
 
 @pytest.fixture
-def retriever() -> Iterator[Open]:
-    """Makes retrievers, and closes them in the end."""
+def retriever_with() -> Iterator[Callable[[Callable[[], Store]], Retriever]]:
+    """Makes retrievers that open their store in a given way, and closes them in the end."""
     made: list[Retriever] = []
 
     def load(fingerprint: Fingerprint) -> Embeddings:
         return WordEmbeddings()
 
-    def make(database: str) -> Retriever:
-        made.append(Retriever(lambda: connect(database, timeout=2), load, database))
+    def make(open_store: Callable[[], Store]) -> Retriever:
+        made.append(Retriever(open_store, load, "the store"))
         return made[-1]
 
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def retriever(retriever_with: Callable[[Callable[[], Store]], Retriever]) -> Open:
+    """Makes retrievers of an address or a folder."""
+    return lambda database: retriever_with(lambda: connect(database, timeout=2))
 
 
 @pytest.fixture
@@ -190,6 +196,30 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
         with pytest.raises(StoreUnreachableError, match=said):
             retriever(gateway.url).refresh()
         gateway.refusal = None
+        reader.refresh()
+
+        assert reader.retrieve(QUESTION, 5) == before
+        reader.close()
+
+
+def test_token_that_the_gateway_was_given_anew_is_taken_up(
+    served: ChromaServer, retriever_with: Callable[[Callable[[], Store]], Retriever]
+) -> None:
+    known = "the-first-token"
+    with gateway_server(served.url) as gateway:
+        gateway.token = known
+        reader = retriever_with(
+            lambda: connect(gateway.url, token="the-first-token", renew_token=lambda: known)
+        )
+        before = reader.retrieve(QUESTION, 5)
+
+        gateway.token = "the-second-token"
+        for _ in range(2):
+            with pytest.raises(StoreUnreachableError, match="refused the CHROMA_TOKEN"):
+                reader.refresh()
+        known = "the-second-token"
+        with pytest.raises(StoreUnreachableError, match="refused the CHROMA_TOKEN"):
+            reader.refresh()
         reader.refresh()
 
         assert reader.retrieve(QUESTION, 5) == before
