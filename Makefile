@@ -56,7 +56,7 @@ unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other 
 	$(BIN)/python -m pytest -q -m "not model and not process and not containers"
 
 test-containers: $(VENV)/.ready-dev ## run the tests that start the whole system in containers
-	$(BIN)/python -m pytest -q -rs -m containers tests/test_containers.py
+	$(BIN)/python -m pytest -q -rs -m containers
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rule
 	$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ from database.embeddings import load_embeddings
 from database.models import MINILM, EmbeddingModel, find_model
 from database.openvino_embeddings import OpenVINOEmbeddings
 from tests.chroma_server import ChromaServer
+from tests.containers import Checkout, engine_missing
+from tests.pages import PAGES
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -65,3 +67,42 @@ def developer_guide() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/dataset here: the real Developer Guide is not at hand")
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers."""
+    if missing := engine_missing():
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def system(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """The system in containers, from a fresh checkout with a few documents and no .env."""
+    checkout = Checkout(tmp_path_factory.mktemp("docsqa"))
+    checkout.write_documents(PAGES)
+    try:
+        checkout.compose("up", "--detach", "--build")
+        checkout.wait_until_ready()
+        yield checkout
+    finally:
+        checkout.down()
+
+
+@pytest.fixture
+def network(system: Checkout) -> str:
+    """The network that builder, worker and gateway share."""
+    return f"{system.project}_default"
+
+
+@pytest.fixture
+def checkout(system: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A fresh checkout in which nothing was started; the images are those of `system`."""
+    fresh = Checkout(tmp_path_factory.mktemp("original"))
+    fresh.write_documents(PAGES)
+    (fresh.folder / ".env").write_text(f"EMBEDDING_MODEL_NAME={MINILM}\n")
+    fresh.give_to_owner()
+    try:
+        yield fresh
+    finally:
+        fresh.down()

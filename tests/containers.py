@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from tests.chroma_server import free_port
 from utils.settings import PROJECT_ROOT
 
 T = TypeVar("T")
@@ -23,6 +23,9 @@ T = TypeVar("T")
 PYTHON = "python:3.11-slim-bookworm"
 NOBODYS = 4321
 """Owner of the checkout where the tests run as root; no user of any image."""
+QUESTION = "How is the storage volume of an endpoint encrypted?"
+QUESTIONS = [QUESTION, "What does managed spot training cost?", "What runs on a notebook instance?"]
+LONG_RUNNING = ["chroma", "chroma-gateway", "inference_worker"]
 NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 """No test downloads a model: the packaged one stands in."""
 
@@ -41,25 +44,24 @@ def compose_command() -> list[str]:
     return ["docker", "compose"] if asked.returncode == 0 else ["docker-compose"]
 
 
+def said_by(command: Sequence[str], *, check: bool, **options: Any) -> str:
+    """Run a command; what it said on both streams."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500,
+        check=False, **options,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return str(done.stdout)
+
+
 def docker(*arguments: str, check: bool = True) -> str:
     """Run docker; what it said on both streams."""
-    done = subprocess.run(
-        ["docker", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=1200,
-    )
-    assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}"
-    return done.stdout
+    return said_by(["docker", *arguments], check=check)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+def owners(folder: Path) -> set[int]:
+    """Who owns a folder and what is in it."""
+    return {path.lstat().st_uid for path in [folder, *folder.rglob("*")]}
 
 
 class Checkout:
@@ -100,18 +102,8 @@ class Checkout:
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         environment = os.environ | NO_HUB | {"WORKER_PORT": str(self.port)} | self.settings
-        done = subprocess.run(
-            [*compose_command(), "-p", self.project, *arguments],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=1500,
-        )
-        assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}"
-        return done.stdout
+        command = [*compose_command(), "-p", self.project, *arguments]
+        return said_by(command, check=check, cwd=self.folder, env=environment)
 
     def container(self, service: str) -> str:
         """The id of a service's container, running or not."""
@@ -132,6 +124,10 @@ class Checkout:
 
     def run_in(self, service: str, *command: str) -> str:
         return docker("exec", self.container(service), *command)
+
+    def token(self) -> str:
+        """The bearer token of the moment."""
+        return self.run_in("inference_worker", "cat", "/run/chroma-gateway/chroma_token")
 
     def kill(self, service: str) -> None:
         """Kill a service's process as a crash would; `docker kill` would not be restarted."""

@@ -89,9 +89,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--provision",
         action="store_true",
-        help="work from nothing: fetch the documentation where there is none, take the packaged "
-        "model where none can be downloaded, use a ready-made index without its documents, and "
-        "leave the model in the form that a service without torch loads",
+        help="work from nothing: fetch documents, fall back to the packaged model, use a ready-"
+        "made index as it is, and leave the model in the form that a service without torch loads",
     )
     add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
     add("--backend", choices=["auto", "openvino", "torch"], help="default: EMBEDDING_BACKEND")
