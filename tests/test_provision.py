@@ -18,6 +18,8 @@ from utils import provision
 from utils.errors import DatasetError, IndexMismatchError, ModelError
 from utils.settings import PROJECT_ROOT, Settings
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
@@ -108,7 +110,6 @@ def test_folder_without_documents_and_no_way_to_any_is_an_error(
 
 
 @pytest.mark.model
-@pytest.mark.process
 def test_first_start_second_start_and_start_without_documents(
     tmp_path: Path, openvino_cache: Path
 ) -> None:
