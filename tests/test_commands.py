@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from database.models import MINILM
+from tests.chroma_server import free_port
 from tests.pages import many_pages, write_pages
 from utils.settings import PROJECT_ROOT
 
@@ -169,9 +169,7 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str
 @pytest.fixture
 def service(database: Path, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
     """The service's address and process id."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "inference_worker", "--port", str(port)],
         cwd=PROJECT_ROOT,
