@@ -6,20 +6,21 @@ again, it goes on where it was: the collection's name follows from its content.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from database import rows
+from database import rows, word_vectors
 from database.check import Check, check_collection
 from database.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.lock import BuildLock
+from database.related_words import corpus_words
 from database.report import BuildReport, Changes, Stopwatch
 from database.rows import Row
 from database.spool import ChunkSpool
@@ -79,7 +80,9 @@ class Builder:
                 contents = {d.name: d.content_hash for d in load(folder, self.skipped)}
                 goal = Fingerprint(self.recipe, corpus_hash(contents), len(contents), 0, "")
                 live_name, before = self._live()
+            embeddings = cache(self._loading(watch))
             if live_name == goal.collection_name:
+                self._write_words(live_name, [], embeddings, watch)
                 return _report(before, before, goal, 0, watch, Check(0, 0.0))
             with watch("copy"):
                 sources = self._sources(contents, [goal.collection_name, live_name])
@@ -89,7 +92,8 @@ class Builder:
             collection = self._open(goal)
             with watch("copy"):
                 done = self._copy(collection, sources, goal)
-            embedded = self._embed(collection, spool, done, watch)
+            embedded = self._embed(collection, spool, done, embeddings, watch)
+            self._write_words(collection.name, sources, embeddings, watch)
             with watch("check"):
                 check = self._check(goal)
                 self._go_live(collection, goal, lock)
@@ -186,28 +190,58 @@ class Builder:
         return done
 
     def _embed(
-        self, collection: "Collection", spool: ChunkSpool, done: int, watch: Stopwatch
+        self,
+        collection: "Collection",
+        spool: ChunkSpool,
+        done: int,
+        embeddings: Callable[[], Embeddings],
+        watch: Stopwatch,
     ) -> int:
         """Embed and store what no collection held; returns how many chunks that were."""
-        embeddings: Embeddings | None = None
         embedded = 0
         total = done + len(spool)
         for window in spool.windows(WINDOW):
             ids = [chunk.id for chunk in window]
             missing = self._persistently(partial(rows.missing, collection, ids))
             todo = [chunk for chunk in window if chunk.id in missing]
-            if todo and embeddings is None:
-                with watch("load model"):
-                    embeddings = self.load_embeddings()
-            if todo and embeddings is not None:
+            if todo:
+                model = embeddings()
                 with watch("embed"):
-                    vectors = embeddings.embed_documents([chunk.text_to_embed for chunk in todo])
+                    vectors = model.embed_documents([chunk.text_to_embed for chunk in todo])
                 with watch("store"):
                     self._store(collection, [*map(Row, todo, vectors)])
                 embedded += len(todo)
             done += len(window)
             self.progress(done, total)
         return embedded
+
+    def _loading(self, watch: Stopwatch) -> Callable[[], Embeddings]:
+        def load() -> Embeddings:
+            with watch("load model"):
+                return self.load_embeddings()
+
+        return load
+
+    def _write_words(
+        self,
+        index: str,
+        known: Iterable[str],
+        embeddings: Callable[[], Embeddings],
+        watch: Stopwatch,
+    ) -> None:
+        """Have the vectors of the index's words beside it, unless they are there."""
+
+        def write() -> None:
+            collection = self.store.find(index)
+            if collection is None or word_vectors.are_written(self.store, index):
+                return
+            words = corpus_words(chunk.text_to_embed for chunk in rows.read_chunks(collection))
+            word_vectors.write(
+                self.store, index, words, lambda texts: embeddings().embed_documents(texts), known
+            )
+
+        with watch("words"):
+            self._persistently(write)
 
     def _store(self, collection: "Collection", new: list[Row]) -> None:
         self._persistently(partial(rows.add, collection, new))
@@ -261,6 +295,7 @@ class Builder:
         for name in self.store.index_names():
             if name not in keep:
                 self.store.delete(name)
+        word_vectors.delete_orphans(self.store)
 
 
 def _belongs(row: Row, documents: Held) -> bool:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _BATCH_TOKENS = 800
 """Tokens embedded at once by one stream. Measured in f32 on 512 KiB of second-level cache a core:
 137 GFLOP/s with 800, 127 with 1600, 123 with 3200."""
+_FEW = 4
+"""So few texts are embedded like a question: it takes half the time, and no second program."""
 _EXPORT_VERSION = 1
 """Raise it with every change to what is exported."""
 
@@ -103,6 +105,8 @@ class OpenVINOEmbeddings(Embeddings):
         if not texts:
             return []
         encodings = self._tokenizer.encode_batch_fast(texts)
+        if len(texts) <= _FEW:
+            return self._infer_at_once(encodings)
         order = sorted(range(len(texts)), key=lambda at: -len(encodings[at]))
         vectors: list[list[float]] = [[] for _ in texts]
         queue = openvino.AsyncInferQueue(self._for_documents)
@@ -119,12 +123,16 @@ class OpenVINOEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a question; any number of threads may call at once."""
+        return self._infer_at_once([self._tokenizer.encode(text)])[0]
+
+    def _infer_at_once(self, encodings: "list[Encoding]") -> list[list[float]]:
+        """Embed a text or a few in one batch, with all cores."""
         if not hasattr(self._thread, "request"):
             with self._compiling:
                 self._thread.request = self._for_queries.create_infer_request()
-        outputs = self._thread.request.infer(_inputs([self._tokenizer.encode(text)]))
-        vector: list[float] = next(iter(outputs.values()))[0].tolist()
-        return vector
+        outputs = self._thread.request.infer(_inputs(encodings))
+        vectors: list[list[float]] = next(iter(outputs.values())).tolist()
+        return vectors
 
 
 def _batches(order: list[int], encodings: "list[Encoding]") -> list[list[int]]:

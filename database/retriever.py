@@ -9,17 +9,25 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
+from pydantic import PrivateAttr
 
+from database import rows, word_vectors
 from database.check import check_collection
 from database.connection import index_missing, translated
 from database.embeddings import load_embeddings
 from database.fingerprint import Fingerprint
+from database.lexical import LexicalIndex
 from database.models import find_model
-from database.passages import Passage
-from database.rows import to_chunk
+from database.passages import Findings
+from database.ranking import Ranking
+from database.related_words import RelatedWords
+from database.search import Corpus, search
 from database.store import Live, Store, connect
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings, load_settings
@@ -32,15 +40,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One state of the index, with the embeddings that fit it."""
+    """One state of the index, with all that a search of it needs."""
 
     live: Live
-    collection: "Collection"
     fingerprint: Fingerprint
-    embeddings: Embeddings
+    corpus: Corpus
 
 
-def retriever_from(settings: Settings) -> "Retriever":
+def retriever_from(settings: Settings, ranking: Ranking | None = None) -> "Retriever":
     """Make the retriever that the settings describe; it opens the index when first asked."""
     return Retriever(
         open_store=lambda: connect(
@@ -52,6 +59,9 @@ def retriever_from(settings: Settings) -> "Retriever":
         ),
         load=lambda fingerprint: embeddings_for(fingerprint, settings),
         place=settings.database,
+        ranking=ranking or Ranking(),
+        top_k=settings.top_k,
+        min_confidence=settings.min_confidence,
     )
 
 
@@ -59,14 +69,33 @@ def _token_of(settings: Settings) -> str | None:
     return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
-class Retriever:
-    """Finds the passages nearest to a question; any number of threads may ask at once."""
+class Retriever(BaseRetriever):
+    """Finds the passages that answer a question; any number of threads may ask at once.
+
+    It is a LangChain retriever too: `invoke(question)` gives the passages as documents.
+    """
+
+    top_k: int = 8
+    """How many passages `invoke` gives."""
+    min_confidence: float | None = None
+    """From which confidence on a question is answerable; None for what the calibration chose."""
+    _open_store: Callable[[], Store] = PrivateAttr()
+    _load: Callable[[Fingerprint], Embeddings] = PrivateAttr()
+    _place: str = PrivateAttr()
+    _ranking: Ranking = PrivateAttr()
+    _store: Store | None = PrivateAttr(default=None)
+    _snapshot: Snapshot | None = PrivateAttr(default=None)
+    _problem: DocsQAError | None = PrivateAttr(default=None)
+    _refreshing: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     def __init__(
         self,
         open_store: Callable[[], Store],
         load: Callable[[Fingerprint], Embeddings],
         place: str,
+        ranking: Ranking | None = None,
+        top_k: int = 8,
+        min_confidence: float | None = None,
     ) -> None:
         """Make a retriever that holds nothing yet; `refresh` opens the index.
 
@@ -74,14 +103,15 @@ class Retriever:
             open_store: Connects to the store; called again after it failed.
             load: Loads the embeddings that fit an index, or raises IndexMismatchError.
             place: Where the index lies, for messages.
+            ranking: How evidence is weighed.
+            top_k: How many passages `invoke` gives.
+            min_confidence: From which confidence on a question is answerable.
         """
+        super().__init__(top_k=top_k, min_confidence=min_confidence)
         self._open_store = open_store
         self._load = load
         self._place = place
-        self._store: Store | None = None
-        self._snapshot: Snapshot | None = None
-        self._problem: DocsQAError | None = None
-        self._refreshing = threading.Lock()
+        self._ranking = ranking or Ranking()
 
     def refresh(self) -> Snapshot:
         """Follow the pointer. What was held goes on answering until the new one has answered.
@@ -90,9 +120,14 @@ class Retriever:
             IndexUnavailableError: there is no index to read; the message says what to do.
             ModelError, SettingsError: the model it was built with cannot be had.
         """
+        from chromadb.errors import NotFoundError
+
         with self._refreshing:
             try:
-                self._snapshot = self._follow(self._snapshot)
+                try:
+                    self._snapshot = self._follow(self._snapshot)
+                except NotFoundError:  # deleted while it was read: the pointer has moved on
+                    self._snapshot = self._follow(self._snapshot)
             except DocsQAError as error:
                 self._problem = error
                 if self._snapshot is None:
@@ -117,11 +152,12 @@ class Retriever:
         if held is None:
             check_collection(self._store, live.name)
         if held and held.fingerprint.recipe == fingerprint.recipe:
-            embeddings = held.embeddings
+            embeddings = held.corpus.embeddings
         else:
             embeddings = self._load(fingerprint)
-        snapshot = Snapshot(live, collection, fingerprint, embeddings)
         started = time.perf_counter()
+        corpus = read_corpus(self._store, live.name, collection, embeddings)
+        snapshot = Snapshot(live, fingerprint, corpus)
         self._search(snapshot, "warm up", 1)
         log.info(
             "Index %s is live: revision %d, %d chunks, opened in %.2f s",
@@ -132,8 +168,8 @@ class Retriever:
         )
         return snapshot
 
-    def retrieve(self, question: str, top_k: int) -> list[Passage]:
-        """Find the `top_k` nearest passages, best first.
+    def search(self, question: str, top_k: int) -> Findings:
+        """Find the `top_k` passages that answer best, and how probable it is that they do.
 
         Raises:
             IndexUnavailableError: there is no index to read.
@@ -156,9 +192,36 @@ class Retriever:
             raise self._problem
         return self.refresh()
 
-    def _search(self, snapshot: Snapshot, question: str, top_k: int) -> list[Passage]:
+    def _search(self, snapshot: Snapshot, question: str, top_k: int) -> Findings:
         with translated(self._place):
-            return _search(snapshot, question, top_k)
+            return search(snapshot.corpus, question, top_k, self._ranking, self.min_confidence)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        """What LangChain asks of a retriever."""
+        return [
+            Document(
+                id=passage.chunk.id,
+                page_content=passage.text,
+                metadata={
+                    "document": passage.chunk.document,
+                    "title": passage.chunk.title,
+                    "headings": list(passage.chunk.headings),
+                    "url": passage.chunk.url,
+                    "score": passage.score,
+                },
+            )
+            for passage in self.search(query, self.top_k).passages
+        ]
+
+    def documents(self) -> set[str]:
+        """The names of the documents that the index holds.
+
+        Raises:
+            IndexUnavailableError: there is no index to read.
+        """
+        return set((self._snapshot or self._first()).corpus.lexical.documents)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -177,25 +240,25 @@ class Retriever:
         return self._problem
 
 
-def _search(snapshot: Snapshot, question: str, top_k: int) -> list[Passage]:
-    vectors: Any = [snapshot.embeddings.embed_query(question)]
-    found: Any = snapshot.collection.query(
-        query_embeddings=vectors,
-        n_results=min(top_k, snapshot.fingerprint.chunks),
-        include=["documents", "metadatas", "distances"],
+def read_corpus(
+    store: Store, index: str, collection: "Collection", embeddings: Embeddings
+) -> Corpus:
+    """Read what a search needs of an index: its chunks, and the vectors of its words."""
+    with store.translated():
+        chunks = sorted(
+            rows.read_chunks(collection), key=lambda chunk: (chunk.document, chunk.ordinal)
+        )
+    words = word_vectors.read(store, index)
+    if words is None:
+        log.warning("The index has no words of its own (an older build): run db_builder again.")
+    return Corpus(
+        collection=collection,
+        embeddings=embeddings,
+        chunks=chunks,
+        places={chunk.id: place for place, chunk in enumerate(chunks)},
+        lexical=LexicalIndex(chunks),
+        related=RelatedWords(*words, embed=embeddings.embed_query) if words else None,
     )
-    columns = zip(
-        found["ids"][0],
-        found["documents"][0],
-        found["metadatas"][0],
-        found["distances"][0],
-        strict=True,
-    )
-    # Chroma returns cosine distances; a score is a similarity.
-    return [
-        Passage(to_chunk(id_, text, fields), score=1.0 - distance, dense_rank=rank)
-        for rank, (id_, text, fields, distance) in enumerate(columns, start=1)
-    ]
 
 
 def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:

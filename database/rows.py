@@ -1,6 +1,6 @@
 """Chunks as rows of a Chroma collection, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,19 @@ def read_page(collection: "Collection", offset: int) -> list[Row]:
         page["ids"], page["documents"], page["metadatas"], page["embeddings"], strict=True
     )
     return [Row(to_chunk(id_, text, fields), vector) for id_, text, fields, vector in columns]
+
+
+def read_chunks(collection: "Collection") -> Iterator[Chunk]:
+    """Read a collection's chunks without their vectors, in Chroma's order."""
+    offset = 0
+    while True:
+        page: Any = collection.get(
+            include=["documents", "metadatas"], limit=PAGE * 4, offset=offset
+        )
+        if not page["ids"]:
+            return
+        yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+        offset += PAGE * 4
 
 
 def missing(collection: "Collection", ids: list[str]) -> set[str]:

@@ -149,9 +149,13 @@ class Store:
 
     def index_names(self) -> list[str]:
         """The index collections here: live, previous, and what interrupted builds left."""
+        return self.names(INDEX_PREFIX)
+
+    def names(self, prefix: str) -> list[str]:
+        """The collections here whose names begin so."""
         with self.translated():
             names = [collection.name for collection in self._client.list_collections()]
-        return sorted(name for name in names if name.startswith(INDEX_PREFIX))
+        return sorted(name for name in names if name.startswith(prefix))
 
     def close(self) -> None:
         """Let go of the folder or the connections."""

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from database.passages import Passage
+from database.passages import Findings, Passage
 from database.retriever import Retriever
 from inference_worker.extractive import extract_answer
 from inference_worker.mistral import Mistral
@@ -38,6 +38,10 @@ class Answer:
     """Who wrote the text: the language model's name, or "extractive"."""
     degraded_reason: str | None
     """Why the language model did not write it, where it should have; else None."""
+    answerable: bool
+    """Whether the documentation answers the question, as far as the search can tell."""
+    confidence: float
+    """Probability that it does, 0 to 1."""
     timings: dict[str, float]
     """Milliseconds by stage."""
 
@@ -61,31 +65,37 @@ class Answerer:
         # twice the cores only make every search wait for all the others.
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
 
-    async def search(self, question: str, top_k: int | None = None) -> list[Passage]:
-        """Find the passages nearest to the question, best first.
+    async def search(self, question: str, top_k: int | None = None) -> Findings:
+        """Find the passages that answer the question best, and how probable it is that they do.
 
         Raises:
             DocsQAError: the index cannot be read.
         """
-        return await self._in_thread(self._retriever.retrieve, question, top_k or self._top_k)
+        return await self._in_thread(self._retriever.search, question, top_k or self._top_k)
 
     async def answer(self, question: str, top_k: int | None = None) -> Answer:
-        """Answer a question from the passages nearest to it.
+        """Answer a question from the passages found; say so where they do not answer it.
 
         Raises:
             DocsQAError: the index cannot be read. A language model that fails is no error.
         """
         start = time.perf_counter()
-        passages = await self.search(question, top_k)
+        findings = await self.search(question, top_k)
         retrieved = time.perf_counter()
-        text, generator, degraded_reason = await self._generate(question, passages)
+        docs = documents(findings.passages, self._max_docs)
+        if findings.answerable:
+            text, generator, degraded_reason = await self._generate(question, findings.passages)
+        else:
+            text, generator, degraded_reason = not_covered(docs), EXTRACTIVE, None
         end = time.perf_counter()
         return Answer(
             text=text,
-            docs=documents(passages, self._max_docs),
-            passages=passages,
+            docs=docs,
+            passages=findings.passages,
             generator=generator,
             degraded_reason=degraded_reason,
+            answerable=findings.answerable,
+            confidence=findings.confidence,
             timings={
                 "retrieve": round((retrieved - start) * 1000, 2),
                 "generate": round((end - retrieved) * 1000, 2),
@@ -118,6 +128,12 @@ class Answerer:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._llm:
             await self._llm.aclose()
+
+
+def not_covered(docs: Sequence[str]) -> str:
+    """Say that the documentation does not answer, and what in it comes nearest."""
+    nearest = f" The nearest pages are {', '.join(docs[:3])}." if docs else ""
+    return f"The documentation does not seem to cover this.{nearest}"
 
 
 def documents(passages: list[Passage], limit: int) -> list[str]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from database.passages import Passage
+from database.terms import terms
 from inference_worker.quotable import Listing, Quotable, is_whole, quotable
 from inference_worker.sentence_ranking import MAX_CHARACTERS, Ballot, Candidate, candidates_of
-from inference_worker.terms import terms
 
 MAX_STEPS = 7
 MAX_CODE_LINES = 12
@@ -26,7 +26,7 @@ def extract_answer(question: str, passages: Sequence[Passage]) -> str:
     """Quote the sentences of the passages, best first, that answer the question best."""
     if not passages:
         return "Nothing was found in the documentation that answers this question."
-    parts = [quotable(passage.chunk.text) for passage in passages]
+    parts = [quotable(passage.text) for passage in passages]
     candidates = candidates_of(question, passages, parts)
     if not candidates:
         return _where_to_read(passages)

@@ -53,7 +53,7 @@ def build_messages(question: str, passages: Sequence[Passage]) -> list[BaseMessa
             number=number,
             document=_quoted(passage.chunk.document),
             breadcrumb=_quoted(passage.chunk.breadcrumb),
-            text=_quoted(passage.chunk.text.strip()),
+            text=_quoted(passage.text.strip()),
         )
         for number, passage in enumerate(passages, start=1)
     )

@@ -13,7 +13,6 @@ from inference_worker.schemas import (
     AnswerResponse,
     Liveness,
     LLMResponse,
-    PassageOut,
     Question,
     Readiness,
     SearchRequest,
@@ -79,10 +78,9 @@ async def answers(
 
 @router.post("/v1/search", tags=["answers"], responses=PROBLEMS)
 async def search(request: Request, answerer: AnswererOfApp, asked: SearchRequest) -> SearchResponse:
-    """Find the passages nearest to a query; no language model is asked."""
+    """Find the passages that answer a query best; no language model is asked."""
     _check_length(request, ("body", "query"), asked.query)
-    passages = await answerer.search(asked.query, asked.top_k)
-    return SearchResponse(query=asked.query, passages=[PassageOut.of(each) for each in passages])
+    return SearchResponse.of(asked.query, await answerer.search(asked.query, asked.top_k))
 
 
 @router.get("/healthz", tags=["operation"])

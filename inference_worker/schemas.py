@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from database.passages import Passage
+from database.passages import Findings, Passage
 from inference_worker.answering import Answer
 
 
@@ -15,6 +15,12 @@ def _not_blank(text: str) -> str:
 
 
 Question = Annotated[str, AfterValidator(_not_blank)]
+Answerable = Annotated[
+    bool, Field(description="Whether the documentation answers it, as far as the search can tell.")
+]
+Confidence = Annotated[
+    float, Field(ge=0, le=1, description="Probability that the documentation answers it.")
+]
 TopK = Annotated[int, Field(ge=1, le=100, description="How many passages to use.")]
 
 
@@ -51,8 +57,13 @@ class PassageOut(BaseModel):
     anchor: str
     url: str
     text: str
-    score: float = Field(description="Cosine similarity with the question, -1 to 1.")
-    dense_rank: int = Field(description="Place in the dense ranking, from 1.")
+    score: float = Field(description="How well it fits; comparable within one answer only.")
+    dense_rank: int | None = Field(
+        description="Place in the ranking by meaning, from 1; null where it is not in it."
+    )
+    lexical_rank: int | None = Field(
+        description="Place in the ranking by words, from 1; null where it is not in it."
+    )
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -64,9 +75,10 @@ class PassageOut(BaseModel):
             headings=list(chunk.headings),
             anchor=chunk.anchor,
             url=chunk.url,
-            text=chunk.text,
+            text=passage.text,
             score=round(passage.score, 4),
             dense_rank=passage.dense_rank,
+            lexical_rank=passage.lexical_rank,
         )
 
 
@@ -78,6 +90,8 @@ class AnswerResponse(BaseModel):
     generator: str = Field(description="The language model's name, or `extractive`.")
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None
+    answerable: Answerable
+    confidence: Confidence
     passages: list[PassageOut] = Field(description="`[n]` in the answer means the n-th of these.")
     timings: dict[str, float] = Field(description="Milliseconds by stage.")
 
@@ -90,16 +104,30 @@ class AnswerResponse(BaseModel):
             generator=answer.generator,
             degraded=answer.degraded,
             degraded_reason=answer.degraded_reason,
+            answerable=answer.answerable,
+            confidence=round(answer.confidence, 4),
             passages=[PassageOut.of(passage) for passage in answer.passages],
             timings=answer.timings,
         )
 
 
 class SearchResponse(BaseModel):
-    """The passages nearest to a query, best first."""
+    """The passages that answer a query best, best first."""
 
     query: str
+    answerable: Answerable
+    confidence: Confidence
     passages: list[PassageOut]
+
+    @classmethod
+    def of(cls, query: str, findings: Findings) -> Self:
+        """Show what a search found."""
+        return cls(
+            query=query,
+            answerable=findings.answerable,
+            confidence=round(findings.confidence, 4),
+            passages=[PassageOut.of(passage) for passage in findings.passages],
+        )
 
 
 class Liveness(BaseModel):

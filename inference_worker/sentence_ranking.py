@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from database.passages import Passage
+from database.terms import identifiers, is_identifier, terms
 from inference_worker.quotable import Quotable
-from inference_worker.terms import identifiers, is_identifier, terms
 
 MAX_CHARACTERS = 600
 MAX_SENTENCES = 4

@@ -8,6 +8,7 @@ from langchain_core.embeddings import Embeddings
 from database.build import Builder
 from database.fingerprint import Recipe
 from database.store import Store
+from dataset.chunks import Chunk
 
 DIMENSION = 64
 
@@ -51,17 +52,33 @@ def many_pages(count: int) -> dict[str, str]:
     }
 
 
+def chunk(
+    text: str,
+    *,
+    document: str = "kilns.md",
+    title: str = "Kilns",
+    headings: tuple[str, ...] = (),
+    ordinal: int = 0,
+    siblings: int = 9,
+) -> Chunk:
+    """A chunk of a page, as splitting would make it."""
+    id_ = f"{document}:{ordinal}"
+    return Chunk(id_, document, "hash", title, headings, "", "", ordinal, siblings, text)
+
+
 class WordEmbeddings(Embeddings):
     """Puts texts with the same words close together; records what it was asked to embed."""
 
     def __init__(self) -> None:
         self.documents: list[str] = []
+        self.queries: list[str] = []
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         self.documents += texts
         return [_vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
+        self.queries.append(text)
         return _vector(text)
 
 

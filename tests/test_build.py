@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from database import word_vectors
 from database.lock import LOCK, BuildLock
 from database.store import POINTER, Store, connect
 from tests.chroma_server import ChromaServer
@@ -22,6 +23,9 @@ from utils.errors import (
 
 pytestmark = pytest.mark.process
 
+KILNS = {f"kiln-{n}.md": f"# Kilns\n\nKilns of kind {n}.\n" for n in range(5)}
+"""Pages with two words that stand in enough of them to have vectors."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
@@ -33,7 +37,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 def store(server: ChromaServer) -> Iterator[Store]:
     """An empty store on a server; embedded ones take longer to check."""
     with closing(connect(server.url)) as empty:
-        for name in (*empty.index_names(), POINTER, LOCK):
+        words = [word_vectors.name_for(name) for name in empty.index_names()]
+        for name in (*empty.index_names(), *words, POINTER, LOCK):
             empty.delete(name)
         yield empty
 
@@ -219,6 +224,73 @@ def test_failed_build_leaves_the_live_index_alone(store: Store, folder: Path) ->
         builder(store, Failing()).build(folder)
 
     assert contents(store).rows == before.rows
+
+
+def words_of(store: Store) -> list[str] | None:
+    live, _, _ = store.live_collection()
+    found = word_vectors.read(store, live.name)
+    return sorted(found[0]) if found else None
+
+
+def test_build_writes_the_words_of_its_index_and_embeds_them_once(
+    either_store: Store, tmp_path: Path
+) -> None:
+    folder = write_pages(tmp_path / "kilns", KILNS)
+    first, second = WordEmbeddings(), WordEmbeddings()
+
+    builder(either_store, first).build(folder)
+    (folder / "kiln-5.md").write_text("# Kilns\n\nNo kilns of any kind.\n")
+    builder(either_store, second).build(folder)
+
+    assert words_of(either_store) == ["kiln", "kind"]
+    assert first.documents[5:] == ["kilns", "kind"]
+    assert len(second.documents) == 1
+
+
+def test_index_of_an_older_build_is_given_its_words_and_nothing_else(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = write_pages(tmp_path / "kilns", KILNS)
+    first, second = WordEmbeddings(), WordEmbeddings()
+    builder(store, first).build(folder)
+    live = store.live()
+    assert live is not None
+    store.delete(word_vectors.name_for(live.name))
+
+    builder(store, second).build(folder)
+
+    assert words_of(store) == ["kiln", "kind"]
+    assert second.documents == ["kilns", "kind"]
+    assert store.live() == live
+
+
+def test_build_interrupted_before_its_words_does_not_go_live_and_ends_whole(
+    store: Store, tmp_path: Path
+) -> None:
+    class Interrupted(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            if "kind" in texts:
+                raise KeyboardInterrupt
+            return super().embed_documents(texts)
+
+    folder, embeddings = write_pages(tmp_path / "kilns", KILNS), WordEmbeddings()
+    with pytest.raises(KeyboardInterrupt):
+        builder(store, Interrupted()).build(folder)
+    assert store.live() is None
+
+    builder(store, embeddings).build(folder)
+
+    assert embeddings.documents == ["kilns", "kind"]
+    assert words_of(store) == ["kiln", "kind"]
+
+
+def test_words_go_with_their_index(store: Store, folder: Path) -> None:
+    for word in ("one", "two", "three"):
+        (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
+        builder(store).build(folder)
+
+    kept = {word_vectors.name_for(name) for name in store.index_names()}
+    assert set(store.names(word_vectors.name_for(""))) == kept
 
 
 @pytest.mark.parametrize("pages", [{}, {"index.md": PAGES["index.md"]}])

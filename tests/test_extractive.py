@@ -11,7 +11,7 @@ def passage(
     text: str, *, document: str = "kilns.md", title: str = "Kilns", rank: int = 1
 ) -> Passage:
     chunk = Chunk(f"{document}:{rank}", document, "hash", title, (), "", "", rank, 9, text)
-    return Passage(chunk, score=0.8 - rank / 100, dense_rank=rank)
+    return Passage(chunk, text, score=0.8 - rank / 100, dense_rank=rank)
 
 
 def test_the_sentence_that_holds_the_answer_is_quoted_whole() -> None:

@@ -7,7 +7,7 @@ from inference_worker.prompt import build_messages
 
 def passage(text: str, *, document: str = "batch.md", title: str = "Batches") -> Passage:
     chunk = Chunk("id", document, "hash", title, ("Sizes",), "", "", 0, 1, text)
-    return Passage(chunk, score=0.7, dense_rank=1)
+    return Passage(chunk, chunk.text, score=0.7, dense_rank=1)
 
 
 def test_passages_are_numbered_with_document_and_breadcrumb() -> None:

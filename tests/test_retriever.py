@@ -12,7 +12,7 @@ from database.retriever import Retriever, embeddings_for
 from database.store import Store, connect
 from tests.chroma_server import ChromaServer
 from tests.gateway_server import gateway_server
-from tests.pages import WordEmbeddings, builder, recipe, write_pages
+from tests.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from utils.errors import (
     IndexDamagedError,
     IndexMismatchError,
@@ -80,10 +80,11 @@ def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
 def test_nearest_passage_comes_first_with_all_that_was_stored(
     database: str, retriever: Open
 ) -> None:
-    passages = retriever(database).retrieve(QUESTION, 3)
+    passages = retriever(database).search(QUESTION, 3).passages
 
-    assert [passage.dense_rank for passage in passages] == [1, 2, 3]
-    assert passages[0].score > passages[1].score
+    scores = [passage.score for passage in passages]
+    assert scores == sorted(scores, reverse=True)
+    assert (passages[0].dense_rank, passages[0].lexical_rank) == (1, 1)
     best = passages[0].chunk
     assert best.document == "endpoints.md"
     assert best.title == "Work with endpoints"
@@ -95,21 +96,25 @@ def test_nearest_passage_comes_first_with_all_that_was_stored(
 def test_asking_for_more_passages_than_there_are_gives_them_all(
     database: str, retriever: Open
 ) -> None:
-    assert len(retriever(database).retrieve(QUESTION, 100)) == 5
+    passages = retriever(database).search(QUESTION, 100).passages
+    text = "\n".join(passage.text for passage in passages)
+    for piece in ("endpoint serves", "`KmsKeyId`", "job reads", "spot training", "runs Jupyter"):
+        assert piece in text
 
 
 def test_reader_follows_a_new_index_without_being_opened_again(
     database: str, folder: Path, retriever: Open
 ) -> None:
     reader = retriever(database)
-    assert len(reader.retrieve(QUESTION, 100)) == 5
+    assert reader.documents() == PAGES.keys() - {"index.md"}
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
 
     store = connect(database)
     builder(store).build(folder)
     reader.refresh()
 
-    assert "new.md" in {p.chunk.document for p in reader.retrieve("Something new", 1)}
+    assert reader.search("Something new", 1).passages[0].chunk.document == "new.md"
+    assert "new.md" in reader.documents()
     store.close()
 
 
@@ -117,12 +122,49 @@ def test_reader_whose_collection_was_deleted_moves_on_by_itself(
     served: ChromaServer, folder: Path, retriever: Open
 ) -> None:
     reader = retriever(served.url)
-    reader.retrieve(QUESTION, 1)
+    reader.search(QUESTION, 1)
     for word in ("one", "two"):  # the second build deletes the collection that the reader holds
         (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
         build(served.url, folder)
 
-    assert reader.retrieve("Something two", 1)[0].chunk.text == "Something two."
+    assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
+
+
+def test_langchain_is_given_documents(database: str, retriever: Open) -> None:
+    reader = retriever(database)
+    reader.top_k = 2
+
+    found = reader.invoke(QUESTION)
+
+    passages = reader.search(QUESTION, 2).passages
+    assert len(found) == 2
+    assert [document.page_content for document in found] == [each.text for each in passages]
+    assert found[0].id == passages[0].chunk.id
+    assert found[0].metadata == {
+        "document": "endpoints.md",
+        "title": "Work with endpoints",
+        "headings": ["Encrypt an endpoint"],
+        "url": passages[0].chunk.url,
+        "score": passages[0].score,
+    }
+
+
+def test_words_of_the_index_are_held_with_it(
+    database: str, folder: Path, retriever: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = retriever(database)
+    related = reader.refresh().corpus.related
+    assert related is not None
+    assert len(related) == 0
+    for name in "abcde":
+        (folder / f"{name}.md").write_text(f"# Kilns\n\nKilns of kind {name}.\n")
+
+    build(database, folder)
+
+    grown = reader.refresh().corpus.related
+    assert grown is not None
+    assert len(grown) == 2
+    assert "no words of its own" not in caplog.text
 
 
 def test_missing_index_is_said_and_found_once_it_is_built(
@@ -131,12 +173,12 @@ def test_missing_index_is_said_and_found_once_it_is_built(
     database = str(tmp_path / "index")
     reader = retriever(database)
     with pytest.raises(IndexMissingError, match=r"No index at .* Build it"):
-        reader.retrieve(QUESTION, 1)
+        reader.search(QUESTION, 1)
 
     build(database, folder)
     reader.refresh()
 
-    assert reader.retrieve(QUESTION, 1)
+    assert reader.search(QUESTION, 1).passages
 
 
 def test_server_down_at_start_is_said_and_found_once_it_is_up(
@@ -145,29 +187,29 @@ def test_server_down_at_start_is_said_and_found_once_it_is_up(
     served.kill()
     reader = retriever(served.url)
     with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
-        reader.retrieve(QUESTION, 1)
+        reader.search(QUESTION, 1)
 
     served.start()
     reader.refresh()
 
-    assert reader.retrieve(QUESTION, 1)
+    assert reader.search(QUESTION, 1).passages
 
 
 def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
     served: ChromaServer, retriever: Open
 ) -> None:
     reader = retriever(served.url)
-    before = reader.retrieve(QUESTION, 5)
+    before = reader.search(QUESTION, 5)
 
     served.kill()
     with pytest.raises(StoreUnreachableError):
-        reader.retrieve(QUESTION, 5)
+        reader.search(QUESTION, 5)
     with pytest.raises(StoreUnreachableError):
         reader.refresh()
     served.start()
     reader.refresh()
 
-    assert reader.retrieve(QUESTION, 5) == before
+    assert reader.search(QUESTION, 5) == before
 
 
 @pytest.mark.parametrize(
@@ -186,11 +228,11 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
 ) -> None:
     with gateway_server(served.url) as gateway:
         reader = retriever(gateway.url)
-        before = reader.retrieve(QUESTION, 5)
+        before = reader.search(QUESTION, 5)
 
         gateway.refusal = status
         with pytest.raises(StoreUnreachableError, match=said):
-            reader.retrieve(QUESTION, 5)
+            reader.search(QUESTION, 5)
         with pytest.raises(StoreUnreachableError, match=said):
             reader.refresh()
         with pytest.raises(StoreUnreachableError, match=said):
@@ -198,7 +240,7 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
         gateway.refusal = None
         reader.refresh()
 
-        assert reader.retrieve(QUESTION, 5) == before
+        assert reader.search(QUESTION, 5) == before
         reader.close()
 
 
@@ -211,7 +253,7 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
         reader = retriever_with(
             lambda: connect(gateway.url, token="the-first-token", renew_token=lambda: known)
         )
-        before = reader.retrieve(QUESTION, 5)
+        before = reader.search(QUESTION, 5)
 
         gateway.token = "the-second-token"
         for _ in range(2):
@@ -222,7 +264,7 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
             reader.refresh()
         reader.refresh()
 
-        assert reader.retrieve(QUESTION, 5) == before
+        assert reader.search(QUESTION, 5) == before
         reader.close()
 
 
@@ -233,12 +275,12 @@ def test_damaged_index_is_said_and_found_once_it_is_built_again(
         file.write_bytes(b"\x00" * 7)
     reader = retriever(database)
     with pytest.raises(IndexDamagedError, match="Build it again"):
-        reader.retrieve(QUESTION, 1)
+        reader.search(QUESTION, 1)
 
     build(database, folder)
     reader.refresh()
 
-    assert reader.retrieve(QUESTION, 1)
+    assert reader.search(QUESTION, 1).passages
 
 
 def test_pointer_to_nothing_is_a_damaged_index(database: str, retriever: Open) -> None:

@@ -80,6 +80,7 @@ def our_service(job: Job, environment: dict[str, str] | None = None) -> Abstract
         "EMBEDDING_MODEL_NAME": job.model,
         "EMBEDDING_MODEL_PATH": job.model_folder,
         "MISTRAL_API_KEY": _NO_KEY,
+        "MIN_CONFIDENCE": "0",  # the original answers everything; so does ours here
     }
     return server("service", command, port, job, settings | (environment or {}))
 

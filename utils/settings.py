@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     top_k: int = Field(default=8, ge=1, le=100)
     max_docs: int = Field(default=5, ge=1, le=100)
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
     shutdown_seconds: int = Field(default=30, ge=0)
 
     @field_validator("mistral_api_key", "chroma_token")
