@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8000
-# DATASET and DATABASE: a folder of documents and an index, where the defaults are not meant.
+# DATASET, DATABASE and QUESTIONS: a folder of documents, an index and a file of labelled
+# questions, where the defaults are not meant.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
@@ -19,7 +20,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index ask test unit test-containers check format bench \
-	pictures clean
+	evaluate calibrate pictures clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -70,6 +71,14 @@ format: $(VENV)/.ready-dev ## put the code in the project's form
 
 bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET=)
 	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)")
+
+evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE=)
+	$(BIN)/python ./utils/evaluate.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
+		$(if $(DATABASE),-db "$(DATABASE)")
+
+calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
+	$(BIN)/python ./utils/calibrate.py -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
+		-db "$(or $(DATABASE),database/chroma)"
 
 pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
 	$(BIN)/python images/draw.py

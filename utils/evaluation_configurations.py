@@ -1,0 +1,86 @@
+"""The configurations of retrieval that are compared, as the command line names them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from utils.errors import DocsQAError
+
+SHIPPED = "shipped"
+Value = bool | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A way to retrieve, as it differs from the shipped one."""
+
+    label: str
+    ranking: Mapping[str, Value] = field(default_factory=dict)
+    """The fields of Ranking that differ."""
+    database: str | None = None
+    """Another index; None for the command's."""
+
+
+def parse_configuration(text: str, defaults: Mapping[str, Value]) -> Configuration:
+    """Read `shipped` or `label:key=value,key=value`, where the label may be left out.
+
+    Args:
+        text: What was written on the command line.
+        defaults: The names that may be set, with a value of the type each has.
+
+    Raises:
+        DocsQAError: it cannot be understood; names the part and says what would be right.
+    """
+    before, colon, after = text.partition(":")
+    # A colon behind the first "=" belongs to a value: database=http://host:port
+    label, body = (before.strip(), after) if colon and "=" not in before else (text, text)
+    if not label or not body.strip():
+        raise DocsQAError(f"--compare {text!r}: a label and what it stands for, like a:key=value.")
+    if body.strip() == SHIPPED:
+        return Configuration(label)
+    ranking: dict[str, Value] = {}
+    database = None
+    for part in body.split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            raise DocsQAError(f"--compare {text!r}: {part!r} is neither key=value nor {SHIPPED}.")
+        if key in ranking or (key == "database" and database):
+            raise DocsQAError(f"--compare {text!r}: {key} is set twice.")
+        if key == "database":
+            database = value
+        elif key in defaults:
+            ranking[key] = _value(value, defaults[key], f"--compare {text!r}: {key}")
+        else:
+            known = ", ".join((*defaults, "database"))
+            raise DocsQAError(f"--compare {text!r}: no such key {key!r}; there are {known}.")
+    return Configuration(label, ranking, database)
+
+
+def _value(text: str, default: Value, place: str) -> Value:
+    """The text as a value of the default's type."""
+    if isinstance(default, bool):
+        truths = {"true": True, "1": True, "false": False, "0": False}
+        if text.lower() not in truths:
+            raise DocsQAError(f"{place} must be true or false, not {text!r}.")
+        return truths[text.lower()]
+    kind, name = (int, "a whole number") if isinstance(default, int) else (float, "a number")
+    try:
+        value = kind(text)
+    except ValueError:
+        raise DocsQAError(f"{place} must be {name}, not {text!r}.") from None
+    if not math.isfinite(value):
+        raise DocsQAError(f"{place} must be {name}, not {text!r}.")
+    return value
+
+
+def check_labels(configurations: Iterable[Configuration]) -> None:
+    """Make sure that no two go by one name.
+
+    Raises:
+        DocsQAError: two do.
+    """
+    seen = set()
+    for each in configurations:
+        if each.label in seen:
+            raise DocsQAError(f"--compare names {each.label!r} twice; give one of them a label.")
+        seen.add(each.label)
