@@ -26,6 +26,7 @@ from utils.settings import Settings
 pytestmark = pytest.mark.process
 
 QUESTION = "How is the storage volume of an endpoint encrypted with KmsKeyId?"
+FOREIGN = "Who won the Eurovision song contest in 1998?"
 
 
 def load_words(fingerprint: Fingerprint) -> Embeddings:
@@ -37,8 +38,13 @@ def serve(
     load: Callable[[Fingerprint], Embeddings] = load_words,
     **settings: Any,
 ) -> Service:
-    retriever = Retriever(lambda: connect(database, timeout=2), load, database)
     chosen = Settings(_env_file=None, database=database, **settings)
+    retriever = Retriever(
+        lambda: connect(database, timeout=2),
+        load,
+        database,
+        min_confidence=chosen.min_confidence,
+    )
     return Service(create_app(chosen, retriever=retriever))
 
 
@@ -105,6 +111,45 @@ def test_answer_without_a_key_is_marked_extractive(client: httpx.Client) -> None
     assert body["degraded"] is False
     assert len(body["passages"]) == 2
     assert body["timings"].keys() == {"retrieve", "generate", "total"}
+
+
+def test_search_says_how_probable_it_is_that_the_documentation_answers(
+    client: httpx.Client,
+) -> None:
+    covered = client.post("/v1/search", json={"query": QUESTION}).json()
+    foreign = client.post("/v1/search", json={"query": FOREIGN}).json()
+
+    assert covered["answerable"] is True
+    assert foreign["answerable"] is False
+    assert 0 <= foreign["confidence"] < covered["confidence"] <= 1
+    assert foreign["passages"]  # what comes nearest is shown all the same
+
+
+def test_what_is_not_covered_is_said_and_costs_no_language_model(
+    database: str, mistral: MistralServer
+) -> None:
+    with (
+        serve(database, **with_mistral(mistral)) as running,
+        httpx.Client(base_url=running.url, timeout=30) as http,
+    ):
+        body = http.post("/v1/answers", json={"question": FOREIGN}).json()
+
+    assert body["answerable"] is False
+    assert body["answer"].startswith("The documentation does not seem to cover this.")
+    assert body["docs"][0] in body["answer"]
+    assert body["degraded"] is False
+    assert mistral.requests == []
+
+
+@pytest.mark.parametrize(("least", "answerable"), [(0.0, True), (1.0, False)])
+def test_setting_decides_how_sure_an_answer_must_be(
+    database: str, least: float, answerable: bool
+) -> None:
+    for question in (QUESTION, FOREIGN):
+        with serve(database, min_confidence=least) as running:
+            asked = httpx.post(f"{running.url}/v1/answers", json={"question": question}, timeout=30)
+
+        assert asked.json()["answerable"] is answerable
 
 
 def test_search_gives_passages_best_first(client: httpx.Client) -> None:
