@@ -386,7 +386,7 @@ async def test_sixty_four_clients_wait_for_the_language_model_together(
     database: str, mistral: MistralServer
 ) -> None:
     mistral.default = answer("So it is [1].", delay=1.0)
-    with serve(database, **with_mistral(mistral)) as running:
+    with serve(database, min_confidence=0.0, **with_mistral(mistral)) as running:
         async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:
             asked = [
                 http.post("/inference_endpoint", params={"message": f"{QUESTION} {number}"})
