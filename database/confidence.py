@@ -39,8 +39,8 @@ class Evidence:
     """How much of the question the best single sentence holds, its terms weighed by their rarity,
     0 to 1."""
     about: float
-    """How many documents have the rarest word of the question's names in their headings, ln(1 + n):
-    a page that mentions a service in passing does not answer questions about it."""
+    """How many documents have the rarest word of the question's names in their headings or define
+    it, ln(1 + n): a page that mentions a service in passing does not answer questions about it."""
     asked: float
     """How much the question holds, ln(1 + terms): of a long one less is repeated in an answer."""
 

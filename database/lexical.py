@@ -24,6 +24,8 @@ Scores = npt.NDArray[np.float32]
 TITLE_REPEATS, HEADING_REPEATS, TITLE_REPEATS_IN_DOCUMENT = 3, 2, 5
 """How often title and headings count beside a text's own words: they say what it is about."""
 _LINK_TARGET = re.compile(r"\]\([^()\s]*\)")
+_LABEL = re.compile(r"^[ \t]*(?:[-+*] )?\*\*([^*\n]{1,80})\*\*", re.MULTILINE)
+"""What a list defines, `- **Name** ...`: an API's page has fields where others have headings."""
 _K1, _B = 0.9, 0.75
 _RARE = 9.0
 """Rarity of a word that stands nowhere, in place of an infinite one."""
@@ -114,6 +116,7 @@ class LexicalIndex:
             texts.append(array("i", TITLE_REPEATS * titles[at] + HEADING_REPEATS * headings + body))
             whole[at].extend(headings + body)
             headed[at].update(headings)
+            headed[at].update(vocabulary.read(" ".join(_LABEL.findall(chunk.text))))
         self._numbers = vocabulary.numbers
         self._chunks = Field(texts, self._numbers)
         self._titles = Field(titles, self._numbers)
@@ -137,7 +140,7 @@ class LexicalIndex:
         return 0 if number is None else self._chunks.holders(number)
 
     def headed(self, term: str) -> int:
-        """How many documents have a term in their title or headings."""
+        """How many documents have a term in their title, headings, or what their lists define."""
         number = self._numbers.get(term)
         return 0 if number is None else int(self._headed[number])
 

@@ -201,3 +201,14 @@ def test_texts_without_words_are_kept_and_score_nothing() -> None:
     first, second = scores(mixed, "oak", titles=1, documents=1)
     assert second > first == 0
     assert len(LexicalIndex([])) == 0
+
+
+def test_documents_are_about_what_their_lists_define() -> None:
+    defining = chunk("- **KilnKeyId** (string): The key.\n- **Age** (long): In days.")
+    mentioning = chunk("The kiln has a **bold** door. An oak key lies in it.", document="b.md")
+    index = LexicalIndex([defining, mentioning])
+
+    assert index.headed("key") == 1
+    assert index.headed("age") == 1
+    assert index.headed("bold") == 0
+    assert index.headed("oak") == 0
