@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from database.ranking import Scores
 from database.terms import terms_of, words
 from dataset.chunks import Chunk
-
-Scores = npt.NDArray[np.float32]
 
 TITLE_REPEATS, HEADING_REPEATS, TITLE_REPEATS_IN_DOCUMENT = 3, 2, 5
 """How often title and headings count beside a text's own words: they say what it is about."""
@@ -90,11 +89,6 @@ class Field:
         part = slice(self._starts[number], self._starts[number + 1])
         return self._indices[part], self._data[part]
 
-    @property
-    def nbytes(self) -> int:
-        """Memory that the columns take."""
-        return self._data.nbytes + self._indices.nbytes + self._starts.nbytes
-
 
 class LexicalIndex:
     """BM25 over the chunks of one index, their documents' titles, and the documents whole."""
@@ -128,11 +122,6 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         return self._chunks.size
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that the columns of all fields take."""
-        return self._chunks.nbytes + self._titles.nbytes + self._whole.nbytes
 
     def holders(self, term: str) -> int:
         """In how many chunks a term stands."""

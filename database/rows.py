@@ -68,14 +68,18 @@ def read_page(collection: "Collection", offset: int) -> list[Row]:
 
 def read_chunks(collection: "Collection") -> Iterator[Chunk]:
     """Read a collection's chunks without their vectors, in Chroma's order."""
+    for page in pages(collection, ["documents", "metadatas"]):
+        yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+
+
+def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:
+    """Read a collection page by page, as Chroma gives it, in its order."""
     offset = 0
     while True:
-        page: Any = collection.get(
-            include=["documents", "metadatas"], limit=PAGE * 4, offset=offset
-        )
+        page: Any = collection.get(include=include, limit=PAGE * 4, offset=offset)
         if not page["ids"]:
             return
-        yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+        yield page
         offset += PAGE * 4
 
 
@@ -94,17 +98,12 @@ def whole_documents(collection: "Collection") -> dict[str, tuple[str, int]]:
     """
     expected: dict[str, tuple[str, int]] = {}
     counted: dict[tuple[str, str], int] = {}
-    offset = 0
-    while True:
-        page: Any = collection.get(include=["metadatas"], limit=PAGE * 4, offset=offset)
-        if not page["ids"]:
-            break
+    for page in pages(collection, ["metadatas"]):
         for fields in page["metadatas"]:
             key = (fields["document"], fields["document_hash"])
             counted[key] = counted.get(key, 0) + 1
             if fields["ordinal"] == 0:
                 expected[fields["document"]] = (fields["document_hash"], fields["siblings"])
-        offset += PAGE * 4
     return {
         name: (content_hash, siblings)
         for name, (content_hash, siblings) in expected.items()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from database.confidence import gather, shipped_model
+from database.confidence import LOOKED_AT, gather, shipped_model
 from database.joining import join, text_of
 from database.lexical import LexicalIndex
 from database.passages import Findings, Passage
@@ -64,7 +64,7 @@ def search(
     runs = join(best, corpus.chunks, ranking, top_k)
     dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
     model = shipped_model()
-    evidence = gather(query, [corpus.chunks[place] for place in best[:10]], corpus.lexical)
+    evidence = gather(query, [corpus.chunks[place] for place in best[:LOOKED_AT]], corpus.lexical)
     confidence = model.confidence(evidence)
     return Findings(
         passages=[
@@ -131,14 +131,15 @@ def _spread_of(corpus: Corpus, cosines: Mapping[int, float], candidates: int) ->
 
 def _best_first(total: Scores) -> list[int]:
     """The places of what was found at all; of a corpus without any evidence, all of it."""
-    places = np.flatnonzero(total)
-    if not len(places):
-        places = np.arange(len(total))
-    order: list[int] = places[np.argsort(-total[places], kind="stable")].tolist()
+    return _found(total) or list(range(len(total)))
+
+
+def _found(scores: Scores) -> list[int]:
+    """The places that have a score, best first."""
+    places = np.flatnonzero(scores)
+    order: list[int] = places[np.argsort(-scores[places], kind="stable")].tolist()
     return order
 
 
 def _ranks(scores: Scores) -> dict[int, int]:
-    places = np.flatnonzero(scores)
-    order = places[np.argsort(-scores[places], kind="stable")].tolist()
-    return {place: rank for rank, place in enumerate(order, start=1)}
+    return {place: rank for rank, place in enumerate(_found(scores), start=1)}

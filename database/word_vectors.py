@@ -4,20 +4,19 @@ They are written with the index, so that a service need not embed thousands of w
 and never changed after: a reader in another process sees all of them or none.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from database import rows
 from database.store import NEVER_SYNC, Store
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
 _PREFIX = "words-of-"
-_PAGE = 250
-_READ_PAGE = 2000
 
 Vectors = npt.NDArray[np.float32]
 
@@ -33,12 +32,12 @@ def read(store: Store, index: str) -> tuple[list[str], Vectors] | None:
     if collection is None or not _is_whole(collection):
         return None
     stems: list[str] = []
-    pages: list[Vectors] = [np.zeros((0, 1), dtype=np.float32)]
+    vectors: list[Vectors] = []
     with store.translated():
-        for page in _pages(collection):
+        for page in rows.pages(collection, ["embeddings"]):
             stems += page["ids"]
-            pages.append(np.asarray(page["embeddings"], dtype=np.float32))
-    return stems, np.concatenate(pages[1:] or pages)
+            vectors.append(np.asarray(page["embeddings"], dtype=np.float32))
+    return stems, np.concatenate(vectors or [np.zeros((0, 1), dtype=np.float32)])
 
 
 def are_written(store: Store, index: str) -> bool:
@@ -49,16 +48,6 @@ def are_written(store: Store, index: str) -> bool:
 
 def _is_whole(collection: "Collection") -> bool:
     return bool((collection.metadata or {}).get("whole"))
-
-
-def _pages(collection: "Collection") -> Iterator[Any]:
-    offset = 0
-    while True:
-        page: Any = collection.get(include=["embeddings"], limit=_READ_PAGE, offset=offset)
-        if not page["ids"]:
-            return
-        yield page
-        offset += _READ_PAGE
 
 
 def write(
@@ -93,8 +82,8 @@ def write(
         held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
     stems = list(words)
     with store.translated():
-        for start in range(0, len(stems), _PAGE):
-            page = stems[start : start + _PAGE]
+        for start in range(0, len(stems), rows.PAGE):
+            page = stems[start : start + rows.PAGE]
             collection.add(
                 ids=page,
                 embeddings=[held[stem] for stem in page],

@@ -6,7 +6,8 @@ from math import log
 import numpy as np
 import pytest
 
-from database.lexical import LexicalIndex, Query, Scores
+from database.lexical import LexicalIndex, Query
+from database.ranking import Scores
 from database.terms import terms
 from tests.pages import chunk
 
