@@ -9,7 +9,9 @@ import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 
-from inference_worker.mistral import Mistral, mistral_from
+from inference_worker.answers import Usage
+from inference_worker.language_model import LanguageModel
+from inference_worker.providers import language_model_from
 from tests import mistral_server as replies
 from tests.mistral_server import MistralServer, Reply
 from utils.errors import GenerationError, SettingsError
@@ -28,8 +30,8 @@ def server() -> Iterator[MistralServer]:
 @asynccontextmanager
 async def client(
     url: str, *, seconds: float = 10.0, concurrency: int = 256
-) -> AsyncIterator[Mistral]:
-    mistral = mistral_from(
+) -> AsyncIterator[LanguageModel]:
+    mistral = language_model_from(
         Settings(
             _env_file=None,
             mistral_api_key=SecretStr(KEY),
@@ -54,13 +56,13 @@ async def failure(server: MistralServer, *, seconds: float = 10.0) -> str:
 
 
 def test_without_a_key_there_is_no_model() -> None:
-    assert mistral_from(Settings(_env_file=None, mistral_api_key=None)) is None
+    assert language_model_from(Settings(_env_file=None, mistral_api_key=None)) is None
 
 
 def test_a_key_that_cannot_be_sent_stops_the_start_without_being_shown() -> None:
     settings = Settings(_env_file=None, mistral_api_key=SecretStr("kéy\nkey"))
     with pytest.raises(SettingsError, match="MISTRAL_API_KEY") as caught:
-        mistral_from(settings)
+        language_model_from(settings)
     assert "kéy" not in str(caught.value)
 
 
@@ -70,7 +72,7 @@ async def test_an_answer_is_one_call_at_temperature_zero(server: MistralServer) 
         generation = await mistral.generate(QUESTION)
     assert generation.text == "A group of samples [1]."
     assert (generation.model, generation.attempts) == ("mistral-test", 1)
-    assert (generation.input_tokens, generation.output_tokens) == (6, 5)
+    assert generation.usage == Usage(6, 5)
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -234,6 +236,5 @@ async def test_waiting_for_a_turn_counts_against_the_deadline(server: MistralSer
         outcomes = await asyncio.gather(
             *(mistral.generate(QUESTION) for _ in range(2)), return_exceptions=True
         )
-    assert [type(outcome) for outcome in outcomes if isinstance(outcome, Exception)] == [
-        GenerationError
-    ]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert [str(error) for error in failed] == ["the language model did not answer within 1.5 s"]

@@ -78,8 +78,16 @@ class Settings(BaseSettings):
         default="mistral-large-latest",
         validation_alias=AliasChoices("inference_model", "inferece_model"),
     )
+    inference_base_url: str | None = None
+    inference_api_key: SecretStr | None = None
     inference_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     inference_concurrency: int = Field(default=256, ge=1)
+    inference_max_tokens: int = Field(default=1024, ge=16)
+    prompt_max_tokens: int = Field(default=6000, ge=1000)
+    breaker_failures: int = Field(default=5, ge=1)
+    breaker_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
+    answer_cache_size: int = Field(default=1000, ge=0)
+    answer_cache_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -90,7 +98,7 @@ class Settings(BaseSettings):
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     shutdown_seconds: int = Field(default=30, ge=0)
 
-    @field_validator("mistral_api_key", "chroma_token")
+    @field_validator("mistral_api_key", "inference_api_key", "chroma_token")
     @classmethod
     def _refuse_placeholder(cls, secret: SecretStr | None) -> SecretStr | None:
         text = secret.get_secret_value().strip() if secret else ""

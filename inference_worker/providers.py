@@ -1,0 +1,130 @@
+"""Makes the language model that the settings name: Mistral's, or any of LangChain's factory."""
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from inference_worker.language_model import ATTEMPT_SHARE, LanguageModel
+from inference_worker.mistral import mistral_chat
+from utils.errors import SettingsError
+from utils.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+MISTRAL = "mistralai"
+_NO_KEY = "none"
+"""What a server that asks for no key gets: the clients want one all the same."""
+_OLLAMA, _OPENAI = "ollama", "openai"
+
+
+def language_model_from(settings: Settings) -> LanguageModel | None:
+    """Make the language model, or None where it is Mistral's and there is no key.
+
+    Raises:
+        SettingsError: there can be no such model; the message says what to set or to install.
+    """
+    provider, model = split_name(settings.inference_model)
+    if provider == MISTRAL:
+        if settings.mistral_api_key is None:
+            return None
+        chat, close = mistral_chat(settings, model)
+        return _wrapped(settings, chat, close=close)
+    made = _from_factory(settings, provider, model)
+    return _wrapped(settings, made, close=lambda: _close(made))
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Tell provider and model; a bare name is one of Mistral's, and so is one it fine-tuned."""
+    provider, colon, model = name.partition(":")
+    if not colon or provider == "ft":
+        return MISTRAL, name
+    return provider, model
+
+
+def _wrapped(settings: Settings, chat: "BaseChatModel", **options: Any) -> LanguageModel:
+    return LanguageModel(
+        chat,
+        name=settings.inference_model,
+        seconds=settings.inference_timeout,
+        concurrency=settings.inference_concurrency,
+        breaker_failures=settings.breaker_failures,
+        breaker_seconds=settings.breaker_seconds,
+        **options,
+    )
+
+
+def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatModel":
+    from langchain.chat_models import init_chat_model
+
+    try:
+        chat: BaseChatModel = init_chat_model(
+            model, model_provider=provider, **_options(settings, provider)
+        )
+    except ImportError as error:
+        package = f"langchain-{provider.replace('_', '-')}"
+        with contextlib.suppress(IndexError):
+            package = str(error).split("pip install ")[1].split("`")[0].strip(" .'\"")
+        raise SettingsError(
+            f"INFERENCE_MODEL={settings.inference_model} needs a package that is not installed: "
+            f"pip install {package}"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - each provider raises its own
+        # A provider's client checks its options in ways of its own, and may quote the key.
+        raise SettingsError(
+            f"INFERENCE_MODEL={settings.inference_model}: LangChain makes no such model "
+            f"({type(error).__name__}). It is provider:model, as in openai:gpt-4.1; its address "
+            "and key are INFERENCE_BASE_URL and INFERENCE_API_KEY."
+        ) from None
+    return chat
+
+
+def _http_client(settings: Settings) -> httpx.AsyncClient:
+    """A client with a pool as large as the calls allowed at once; OpenAI's sets its time-outs."""
+    most = settings.inference_concurrency
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
+    return httpx.AsyncClient(limits=limits)
+
+
+async def _close(chat: "BaseChatModel") -> None:
+    """Close the connections of a provider's client, which LangChain keeps to itself.
+
+    Anthropic's it shares between models of one address, so this is for the end of a process.
+    """
+    for name in ("root_async_client", "_async_client"):
+        client = getattr(chat, name, None)
+        if client is not None:
+            await client.close()
+
+
+def _options(settings: Settings, provider: str) -> dict[str, Any]:
+    """What the factory is told; providers name the limit of an answer's length differently."""
+    attempt = settings.inference_timeout * ATTEMPT_SHARE
+    options: dict[str, Any] = {"temperature": 0.0}
+    if settings.inference_base_url:
+        options["base_url"] = settings.inference_base_url
+    if provider == _OLLAMA:
+        client: dict[str, Any] = {"timeout": attempt}
+        if key := settings.inference_api_key:
+            client["headers"] = {"Authorization": f"Bearer {key.get_secret_value()}"}
+        return options | {
+            "num_predict": settings.inference_max_tokens,
+            # Unset, Ollama takes a few thousand and cuts what is longer without a word.
+            "num_ctx": settings.prompt_max_tokens + settings.inference_max_tokens,
+            "client_kwargs": client,
+        }
+    options |= {"max_tokens": settings.inference_max_tokens, "max_retries": 0, "timeout": attempt}
+    if provider == _OPENAI:
+        # LangChain's own client would be shared with every model of the same address, open or not;
+        # and with one of ours, or another address, it asks for no usage in streams by itself.
+        options |= {"stream_usage": True, "http_async_client": _http_client(settings)}
+    if settings.inference_api_key:
+        options["api_key"] = settings.inference_api_key
+    elif settings.inference_base_url:
+        options["api_key"] = _NO_KEY
+    else:
+        raise SettingsError(
+            f"INFERENCE_MODEL={settings.inference_model} needs a key: set INFERENCE_API_KEY."
+        )
+    return options
