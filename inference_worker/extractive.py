@@ -1,6 +1,7 @@
 """The answer where no language model writes one: the passages' own best sentences, quoted whole.
 
-Nothing is reworded; what is added says only where the words stand.
+Nothing is reworded; what is added says only where the words stand, and `[n]` after what is from
+the n-th passage.
 """
 
 import re
@@ -42,7 +43,9 @@ def _written(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
     groups: dict[int, list[Candidate]] = {}
     for each in chosen:
         groups.setdefault(each.passage, []).append(each)
-    return "\n\n".join(_paragraph(group, passages[index]) for index, group in groups.items())
+    return "\n\n".join(
+        f"{_paragraph(group, passages[index])} [{index + 1}]" for index, group in groups.items()
+    )
 
 
 def _paragraph(group: list[Candidate], passage: Passage) -> str:
@@ -83,7 +86,7 @@ def _numbered(listing: Listing, best: Candidate, document: str) -> str:
     lines = [f"{number}. {item}" for number, item in enumerate(shown, start=1)]
     lead = f"{listing.intro}\n\n" if listing.intro else ""
     rest = f"\n\nThe remaining steps are in {document}." if len(shown) < len(listing.items) else ""
-    return f"{lead}{chr(10).join(lines)}{rest}"
+    return f"{lead}{chr(10).join(lines)} [{best.passage + 1}]{rest}"
 
 
 def _with_code(question: str, answer: str, part: Quotable) -> str:

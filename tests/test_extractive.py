@@ -53,7 +53,7 @@ For more information about kiln temperature, see [Kiln temperature](kiln.md).
 
 A kiln holds a temperature of 60 degrees, as [the plan](plan.md) says."""
     answer = extract_answer("What temperature does a kiln hold?", [passage(text)])
-    assert answer == "A kiln holds a temperature of 60 degrees, as the plan says."
+    assert answer == "A kiln holds a temperature of 60 degrees, as the plan says. [1]"
 
 
 def test_a_sentence_cut_by_the_chunk_is_not_quoted() -> None:
@@ -61,7 +61,7 @@ def test_a_sentence_cut_by_the_chunk_is_not_quoted() -> None:
         "of the kiln temperature is logged daily. Logs of the kiln stay for a month. The kiln tem"
     )
     answer = extract_answer("How long do logs of the kiln temperature stay?", [passage(text)])
-    assert answer == "Logs of the kiln stay for a month."
+    assert answer == "Logs of the kiln stay for a month. [1]"
 
 
 def test_a_lead_in_is_quoted_only_with_its_list() -> None:
@@ -80,7 +80,7 @@ def test_how_to_is_answered_with_numbered_steps() -> None:
 1. Open the door of the kiln."""
     answer = extract_answer("How do I open the kiln?", [passage(text)])
     assert answer == (
-        "1. Switch the fan off.\n2. Wait until the kiln is cold.\n3. Open the door of the kiln."
+        "1. Switch the fan off.\n2. Wait until the kiln is cold.\n3. Open the door of the kiln. [1]"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_table_row_answers_for_the_name_it_is_about() -> None:
 | `max_heat` | The highest heat. Default value: 80. |
 | `min_heat` | The lowest heat. Default value: 20. |"""
     answer = extract_answer("What is the default of max_heat?", [passage(text)])
-    assert answer == "`max_heat`: The highest heat. Default value: 80."
+    assert answer == "`max_heat`: The highest heat. Default value: 80. [1]"
 
 
 def test_a_field_of_the_api_is_named_with_its_operation() -> None:
@@ -150,7 +150,8 @@ def test_every_sentence_comes_from_a_passage_and_none_twice() -> None:
     answer = extract_answer("How many days does a kiln need to dry oak or ash?", passages)
     assert answer.count("A kiln dries oak in nine days.") == 1
     assert "Ash in a kiln dries in six days." in answer
-    for sentence in answer.replace("\n\n", " ").split(". "):
+    assert answer.endswith(" [1]")
+    for sentence in answer.removesuffix(" [1]").split(". "):
         assert any(sentence.rstrip(".") in text for text in texts)
 
 
