@@ -148,14 +148,26 @@ def _checked(model: EmbeddingModel) -> EmbeddingModel:
     return model
 
 
+def packaged_tokenizer() -> "Tokenizer | None":
+    """The tokenizer of the MiniLM that a package carries; None where that is not installed."""
+    model = _in_package()
+    return model.tokenizer() if model else None
+
+
 def _packaged_minilm() -> EmbeddingModel | None:
-    """The MiniLM that a package carries, found without running the package's code."""
+    """The MiniLM that a package carries, its weights verified."""
+    if model := _in_package():
+        verify_weights(model, MINILM_WEIGHTS_SHA256)
+        return _checked(model)
+    return None
+
+
+def _in_package() -> EmbeddingModel | None:
+    """The packaged MiniLM's folder, found without running the package's code."""
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    model = EmbeddingModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
-    verify_weights(model, MINILM_WEIGHTS_SHA256)
-    return _checked(model)
+    return EmbeddingModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
 
 
 def verify_weights(model: EmbeddingModel, sha256: str) -> None:
