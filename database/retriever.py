@@ -7,6 +7,7 @@ and goes on answering from what it holds while the next collection is being open
 import logging
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from database.ranking import Ranking
 from database.related_words import RelatedWords
 from database.search import Corpus, search
 from database.store import Live, Store, connect
+from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings, load_settings
 
@@ -222,6 +224,17 @@ class Retriever(BaseRetriever):
             IndexUnavailableError: there is no index to read.
         """
         return set((self._snapshot or self._first()).corpus.lexical.documents)
+
+    def document(self, name: str) -> list[Chunk]:
+        """The chunks of one document, in order; none where the index does not hold it.
+
+        Raises:
+            IndexUnavailableError: there is no index to read.
+        """
+        chunks = (self._snapshot or self._first()).corpus.chunks
+        first = bisect_left(chunks, name, key=lambda chunk: chunk.document)
+        last = bisect_right(chunks, name, lo=first, key=lambda chunk: chunk.document)
+        return list(chunks[first:last])
 
     def close(self) -> None:
         """Let go of the store."""
