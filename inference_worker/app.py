@@ -12,16 +12,20 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from database.retriever import Retriever, retriever_from
-from inference_worker import problems
+from inference_worker import chat, problems
 from inference_worker.answering import Answerer
 from inference_worker.body_limit import BodyLimit
-from inference_worker.mistral import Mistral, mistral_from
+from inference_worker.language_model import LanguageModel
+from inference_worker.metrics import Metrics
+from inference_worker.providers import language_model_from
+from inference_worker.request_metrics import RequestMetrics
 from inference_worker.routes import router
 from utils.errors import DocsQAError
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
+VERSION = "1"
 WATCH_SECONDS = 1.0
 """Between two looks at the pointer: a new index is noticed within two seconds."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -31,7 +35,7 @@ def create_app(
     settings: Settings,
     *,
     retriever: Retriever | None = None,
-    llm: Mistral | None = None,
+    llm: LanguageModel | None = None,
 ) -> FastAPI:
     """Make the service.
 
@@ -44,16 +48,27 @@ def create_app(
         SettingsError: the settings cannot make a service.
     """
     retriever = retriever or retriever_from(settings)
-    llm = llm or mistral_from(settings)
-    answerer = Answerer(retriever, llm, top_k=settings.top_k, max_docs=settings.max_docs)
+    llm = llm or language_model_from(settings)
+    metrics = Metrics()
+    answerer = Answerer(retriever, llm, settings, metrics)
+    from inference_worker.mcp_server import McpEndpoint  # takes a second to import
+
+    mcp = McpEndpoint(
+        answerer,
+        version=VERSION,
+        most_characters=settings.max_question_characters,
+        allowed_hosts=settings.mcp_allowed_hosts,
+        allowed_origins=settings.mcp_allowed_origins,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.info(
-            "Answers are written by %s", llm.model if llm else "quoting: no MISTRAL_API_KEY is set"
+            "Answers are written by %s", llm.name if llm else "quoting: no MISTRAL_API_KEY is set"
         )
         watching = asyncio.create_task(_watch(retriever))
-        yield
+        async with mcp.running():
+            yield
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
@@ -63,16 +78,20 @@ def create_app(
     app: FastAPI = FastAPIOffline(
         title="SageMaker documentation, asked",
         description="Answers questions over the AWS SageMaker documentation from its passages.",
-        version="1",
+        version=VERSION,
         redoc_url=None,
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.retriever = retriever
     app.state.answerer = answerer
+    app.state.metrics = metrics
     app.include_router(router)
+    app.include_router(chat.router)
+    app.router.routes.append(mcp.route)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestId)
+    app.add_middleware(RequestMetrics, metrics=metrics)
     problems.install(app)
     return app
 
@@ -94,7 +113,10 @@ async def _watch(retriever: Retriever) -> None:
 
 
 class RequestId:
-    """Gives each request an id, the caller's own if it is plain, and says it in the response."""
+    """Gives each request an id, the caller's own if it is plain, and says it in the response.
+
+    Also tells browsers to take a response for nothing but what it says it is.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -113,6 +135,7 @@ class RequestId:
                 message["headers"] = [
                     *message.get("headers", []),
                     (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 

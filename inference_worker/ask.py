@@ -6,7 +6,10 @@ import dataclasses
 import json
 import logging
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+from inference_worker.answers import Answer, Event, Token
 from utils.errors import DocsQAError
 from utils.settings import Settings, load_settings
 
@@ -20,40 +23,68 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     question = " ".join(arguments.question).strip()
     try:
-        printed = asyncio.run(_ask(load_settings(), question, as_json=arguments.json))
+        asyncio.run(_ask(load_settings(), question, as_json=arguments.json))
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-    sys.stdout.write(printed + "\n")
     return 0
 
 
-async def _ask(settings: Settings, question: str, *, as_json: bool) -> str:
+async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
     from database.retriever import retriever_from
     from inference_worker.answering import Answerer
-    from inference_worker.mistral import mistral_from
+    from inference_worker.providers import language_model_from
 
     if not question:
         raise DocsQAError('The question is blank. Ask one: make ask Q="..."')
     retriever = retriever_from(settings)
-    answerer = Answerer(
-        retriever,
-        mistral_from(settings),
-        top_k=settings.top_k,
-        max_docs=settings.max_docs,
-    )
+    answerer = Answerer(retriever, language_model_from(settings), settings)
     try:
-        answer = await answerer.answer(question)
+        if as_json:
+            answer = await answerer.answer(question)
+            sys.stdout.write(json.dumps(dataclasses.asdict(answer), indent=2) + "\n")
+        else:
+            await _print(answerer.events(question))
     finally:
         await answerer.aclose()
         retriever.close()
-    if as_json:
-        return json.dumps(dataclasses.asdict(answer), indent=2)
-    note = f"\n\n(Quoted from the passages: {answer.degraded_reason}.)" if answer.degraded else ""
-    documents = "\n".join(f"  {name}" for name in answer.docs)
-    return f"{answer.text}{note}\n\nRead next:\n{documents}"
+
+
+async def _print(events: AsyncGenerator[Event, None]) -> None:
+    """Print an answer as it arrives, then where it is from."""
+    said = ""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Token):
+                said += event.text
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+            elif isinstance(event, Answer):
+                sys.stdout.write(_after(event, said))
+
+
+def _after(answer: Answer, said: str) -> str:
+    """What is told after an answer's text."""
+    parts = [""]
+    if said.rstrip() != answer.text:
+        parts.append(f"... (it broke off; from the passages:)\n\n{answer.text}")
+    if answer.degraded:
+        parts.append(f"(Quoted from the passages: {answer.degraded_reason}.)")
+    if answer.grounding.unsupported:
+        doubtful = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
+        parts.append(f"In no passage, so do not rely on it: {doubtful}")
+    cited = dict.fromkeys(each.number for each in answer.grounding.citations)
+    chunks = {number: answer.passages[number - 1].chunk for number in sorted(cited)}
+    if chunks:
+        lines = [
+            f"  [{number}] {each.breadcrumb}\n      {each.url or each.document}"
+            for number, each in chunks.items()
+        ]
+        parts.append("\n".join(["Sources:", *lines]))
+    parts.append("\n".join(["Read next:", *(f"  {name}" for name in answer.docs)]))
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
-"""Errors as problem documents (RFC 9457), made here and nowhere else."""
+"""Errors as problem documents (RFC 9457), or as OpenAI's clients know them; made here alone."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from inference_worker import openai_errors
+from inference_worker.event_stream import CLIENT_CLOSED_REQUEST
 from utils.errors import (
     DocsQAError,
     IndexDamagedError,
@@ -87,7 +90,12 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
     ),
 }
 
-
+MODEL_NOT_FOUND = Problem(
+    "model-not-found",
+    HTTPStatus.NOT_FOUND,
+    "There is no such model",
+    "GET /v1/models lists what may be asked for.",
+)
 BODY_TOO_LARGE = Problem(
     "body-too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -104,14 +112,14 @@ def problem_for(error: DocsQAError) -> Problem:
     return INTERNAL
 
 
-def respond(
-    request: Request,
-    problem: Problem,
-    detail: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """Write a problem document."""
-    body = {
+def document(
+    request: Request, problem: Problem, detail: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """The body of a problem document, or of OpenAI's error where its clients ask."""
+    if _as_openai(request):
+        message = detail or problem.detail
+        return openai_errors.document(problem.status, message, problem.type, param)
+    return {
         "type": f"urn:sagemaker-docs-qa:problem:{problem.type}",
         "title": problem.title,
         "status": problem.status.value,
@@ -119,7 +127,25 @@ def respond(
         "instance": request.url.path,
         "request_id": request.scope.get("request_id", ""),
     }
+
+
+def respond(
+    request: Request,
+    problem: Problem,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    param: str | None = None,
+) -> JSONResponse:
+    """Write a problem document; `param` names the field that is wrong, where one is."""
+    body = document(request, problem, detail, param)
+    if _as_openai(request):
+        return JSONResponse(body, openai_errors.status_of(problem.status), dict(headers or {}))
     return JSONResponse(body, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _as_openai(request: Request) -> bool:
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return openai_errors.expected_at(path)
 
 
 def install(app: FastAPI) -> None:
@@ -137,10 +163,14 @@ def install(app: FastAPI) -> None:
         problem = Problem(
             "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
         )
-        return respond(request, problem, "; ".join(map(_told, error.errors())))
+        wrong = error.errors()
+        param = _name(wrong[0]) if wrong else None
+        return respond(request, problem, "; ".join(map(_told, wrong)), param=param)
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+    async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == CLIENT_CLOSED_REQUEST:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
         status = HTTPStatus(error.status_code)
         if status == BODY_TOO_LARGE.status:
             return respond(request, BODY_TOO_LARGE, error.detail)
@@ -156,7 +186,10 @@ def install(app: FastAPI) -> None:
 
 def _told(error: Mapping[str, object]) -> str:
     """One wrong field in a line: where it is and what is wrong with it."""
+    return f"{_name(error)}: {str(error['msg']).removeprefix('Value error, ')}"
+
+
+def _name(error: Mapping[str, object]) -> str:
     place = error["loc"]
     parts = [str(part) for part in place] if isinstance(place, tuple) else []
-    name = ".".join(parts[1:]) or "body"
-    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"
+    return ".".join(parts[1:]) or "body"

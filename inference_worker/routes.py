@@ -4,8 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
 
+from inference_worker import examples
+from inference_worker.answer_events import STREAM_EXAMPLE, sent
 from inference_worker.answering import Answerer
+from inference_worker.event_stream import EventStream, while_connected
+from inference_worker.metrics import CONTENT_TYPE
 from inference_worker.problems import MEDIA_TYPE
 from inference_worker.readiness import readiness
 from inference_worker.schemas import (
@@ -13,6 +18,7 @@ from inference_worker.schemas import (
     AnswerResponse,
     Liveness,
     LLMResponse,
+    ProblemDocument,
     Question,
     Readiness,
     SearchRequest,
@@ -20,11 +26,20 @@ from inference_worker.schemas import (
 )
 from utils.settings import Settings
 
-_PROBLEM: dict[str, Any] = {"content": {MEDIA_TYPE: {}}}
+
+def problem_response(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    """How an error is shown in OpenAPI."""
+    schema = ProblemDocument.model_json_schema()
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    413: {"description": "The body is too large", **_PROBLEM},
-    422: {"description": "The question is missing, blank or over-long", **_PROBLEM},
-    503: {"description": "The index or the store is not available", **_PROBLEM},
+    413: problem_response("The body is too large", examples.TOO_LARGE),
+    422: problem_response("The question is missing, blank or over-long", examples.INVALID),
+    503: problem_response("The index or the store is not available", examples.UNAVAILABLE),
 }
 
 router = APIRouter()
@@ -35,7 +50,7 @@ def _answerer(request: Request) -> Answerer:
     return answerer
 
 
-def _check_length(request: Request, field: tuple[str, str], text: str) -> None:
+def check_length(request: Request, field: tuple[str, str], text: str) -> None:
     """Refuse a question over the limit, which is a setting."""
     settings: Settings = request.app.state.settings
     limit = settings.max_question_characters
@@ -56,31 +71,51 @@ async def inference_endpoint(
         Query(
             description="The question, in plain words.",
             openapi_examples={
-                "kms": {"value": "How to check if an endpoint is KMS encrypted"},
+                "kms": {"value": examples.QUESTION},
             },
         ),
     ],
 ) -> LLMResponse:
     """Answer a question, and name the documents to read next."""
-    _check_length(request, ("query", "message"), message)
-    answer = await answerer.answer(message)
+    check_length(request, ("query", "message"), message)
+    answer = await while_connected(request, answerer.answer(message))
     return LLMResponse(answer=answer.text, docs=answer.docs)
 
 
-@router.post("/v1/answers", tags=["answers"], responses=PROBLEMS)
+@router.post(
+    "/v1/answers",
+    tags=["answers"],
+    response_model=AnswerResponse,
+    responses=PROBLEMS | {200: {"content": {EventStream.media_type: STREAM_EXAMPLE}}},
+)
 async def answers(
     request: Request, answerer: AnswererOfApp, asked: AnswerRequest
-) -> AnswerResponse:
+) -> AnswerResponse | EventStream:
     """Answer a question, with the passages it rests on and how it came about."""
-    _check_length(request, ("body", "question"), asked.question)
-    return AnswerResponse.of(await answerer.answer(asked.question, asked.top_k))
+    check_length(request, ("body", "question"), asked.question)
+    if asked.stream:
+        events = answerer.events(asked.question, asked.top_k)
+        return await EventStream.begun(sent(events, request))
+    answer = await while_connected(request, answerer.answer(asked.question, asked.top_k))
+    return AnswerResponse.of(answer)
 
 
 @router.post("/v1/search", tags=["answers"], responses=PROBLEMS)
 async def search(request: Request, answerer: AnswererOfApp, asked: SearchRequest) -> SearchResponse:
     """Find the passages that answer a query best; no language model is asked."""
-    _check_length(request, ("body", "query"), asked.query)
+    check_length(request, ("body", "query"), asked.query)
     return SearchResponse.of(asked.query, await answerer.search(asked.query, asked.top_k))
+
+
+@router.get(
+    "/metrics",
+    tags=["operation"],
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": examples.METRICS}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Count and time what the service does, in Prometheus' text format."""
+    return Response(request.app.state.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
 @router.get("/healthz", tags=["operation"])

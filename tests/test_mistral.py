@@ -238,3 +238,17 @@ async def test_waiting_for_a_turn_counts_against_the_deadline(server: MistralSer
         )
     failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert [str(error) for error in failed] == ["the language model did not answer within 1.5 s"]
+
+
+async def test_who_would_wait_too_long_is_told_so_at_once(server: MistralServer) -> None:
+    server.default = replies.answer("Yes.", delay=0.6)
+    async with client(server.url, seconds=1.0, concurrency=1) as mistral:
+        await mistral.generate(QUESTION)  # now it is known how long a call takes
+        under_way = asyncio.create_task(mistral.generate(QUESTION))
+        await asyncio.sleep(0.05)
+        with pytest.raises(GenerationError, match="the language model is busy"):
+            await mistral.generate(QUESTION)
+        assert not under_way.done()
+        assert (await under_way).text == "Yes."
+
+    assert len(server.requests) == 2

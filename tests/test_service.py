@@ -110,7 +110,7 @@ def test_answer_without_a_key_is_marked_extractive(client: httpx.Client) -> None
     assert body["generator"] == "extractive"
     assert body["degraded"] is False
     assert len(body["passages"]) == 2
-    assert body["timings"].keys() == {"retrieve", "generate", "total"}
+    assert body["timings"].keys() == {"retrieve", "generate", "ground", "total"}
 
 
 def test_search_says_how_probable_it_is_that_the_documentation_answers(
@@ -195,7 +195,8 @@ def test_missing_message_is_refused(client: httpx.Client) -> None:
         b'{"question": ""}',
         b'{"question": "a", "top_k": 0}',
         b'{"question": "a", "top_k": 101}',
-        b'{"question": "a", "stream": true}',
+        b'{"question": "a", "stream": "perhaps"}',
+        b'{"question": "\\ud800"}',
     ],
 )
 def test_body_that_is_no_question_is_refused(client: httpx.Client, body: bytes) -> None:

@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from utils.errors import SettingsError
@@ -46,7 +46,15 @@ def _database_from_root(value: str) -> str:
     return value if is_server(value) else _from_root(value)
 
 
+def _separated(value: object) -> object:
+    """Read names that commas separate."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
 RootedPath = Annotated[Path, BeforeValidator(_from_root)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -97,6 +105,8 @@ class Settings(BaseSettings):
     max_docs: int = Field(default=5, ge=1, le=100)
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     shutdown_seconds: int = Field(default=30, ge=0)
+    mcp_allowed_hosts: Names = ("inference_worker",)
+    mcp_allowed_origins: Names = ()
 
     @field_validator("mistral_api_key", "inference_api_key", "chroma_token")
     @classmethod

@@ -1,0 +1,127 @@
+"""What responses look like, for OpenAPI; a test holds them against the schemas."""
+
+from typing import Any
+
+QUESTION = "How to check if an endpoint is KMS encrypted"
+ANSWER = "Call `DescribeEndpointConfig` and look for `KmsKeyId` in its response [1]."
+
+_MARKER = ANSWER.index("[1]")
+_DOCUMENT = "api-reference/DescribeEndpointConfig.md"
+_TITLE = "DescribeEndpointConfig"
+_URL = (
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpointConfig.html"
+    "#sagemaker-DescribeEndpointConfig-response-KmsKeyId"
+)
+_QUOTE = "- **KmsKeyId** (string): the key that encrypts the storage volume."
+
+PASSAGE: dict[str, Any] = {
+    "document": _DOCUMENT,
+    "title": _TITLE,
+    "headings": ["Response"],
+    "anchor": "sagemaker-DescribeEndpointConfig-response-KmsKeyId",
+    "url": _URL,
+    "text": _QUOTE,
+    "score": 7.9312,
+    "dense_rank": 1,
+    "lexical_rank": 4,
+}
+ORIGINAL: dict[str, Any] = {"answer": ANSWER, "docs": [_DOCUMENT]}
+SEARCH: dict[str, Any] = {
+    "query": QUESTION,
+    "answerable": True,
+    "confidence": 0.9731,
+    "passages": [PASSAGE],
+}
+FOUND: dict[str, Any] = {key: SEARCH[key] for key in ("answerable", "confidence", "passages")}
+WHOLE: dict[str, Any] = {
+    **ORIGINAL,
+    "citations": [
+        {
+            "number": 1,
+            "start": _MARKER,
+            "end": _MARKER + 3,
+            "document": _DOCUMENT,
+            "title": _TITLE,
+            "headings": ["Response"],
+            "quote": _QUOTE,
+            "url": _URL,
+        }
+    ],
+    "unsupported": [],
+    "misplaced": [],
+    "removed_citations": 0,
+    "uncited_sentences": 0,
+    "generator": "mistral-large-latest",
+    "degraded": False,
+    "degraded_reason": None,
+    "answerable": True,
+    "confidence": 0.9731,
+    "truncated": False,
+    "cached": False,
+    "usage": {"input_tokens": 2143, "output_tokens": 24},
+    "corpus": {
+        "revision": 3,
+        "built_at": "2026-11-20T08:15:00+00:00",
+        "documents": 2706,
+        "sources": [
+            {
+                "name": "Amazon SageMaker API Reference",
+                "documents": 1422,
+                "url": "https://docs.aws.amazon.com/sagemaker/latest/APIReference/",
+                "as_of": "botocore 1.44.5",
+            }
+        ],
+    },
+    "passages": [PASSAGE],
+    "timings": {"retrieve": 14.8, "generate": 912.4, "ground": 1.9, "total": 929.1},
+}
+LIVENESS: dict[str, Any] = {"status": "alive"}
+READINESS: dict[str, Any] = {
+    "ready": True,
+    "checks": {name: {"ok": True, "detail": "ok"} for name in ("store", "index", "model")},
+    "index": {
+        "embedding_model": "sentence-transformers/all-MiniLM-L6-v2",
+        "documents": 2706,
+        "chunks": 20957,
+        "built_at": "2026-11-20T08:15:00+00:00",
+        "revision": 3,
+    },
+}
+METRICS = 'docsqa_llm_tokens_total{direction="input"} 2143.0\n'
+
+_REQUEST_ID = "5f0c2f6f1d5b4a9c8e3a7b2d4c6e8f01"
+
+
+def problem(slug: str, title: str, status: int, detail: str, path: str) -> dict[str, Any]:
+    """A problem document."""
+    return {
+        "type": f"urn:sagemaker-docs-qa:problem:{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": path,
+        "request_id": _REQUEST_ID,
+    }
+
+
+TOO_LARGE = problem(
+    "body-too-large",
+    "The request's body is too large",
+    413,
+    "Send at most 1,048,576 bytes.",
+    "/v1/answers",
+)
+INVALID = problem(
+    "invalid-request",
+    "The request is not valid",
+    422,
+    "question: is blank; ask a question",
+    "/v1/answers",
+)
+UNAVAILABLE = problem(
+    "store-unreachable",
+    "The vector store does not answer",
+    503,
+    "Try again in a few seconds; this service reconnects by itself.",
+    "/v1/answers",
+)

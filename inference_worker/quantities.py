@@ -1,0 +1,183 @@
+"""Numbers with their units, compared by what they amount to.
+
+`1,024` is 1024, `15 min` is `15 minutes` and `900 s`; `5 GB` is neither `5 MB` nor `5 GiB`. Bytes
+are not converted into one another: whether 1 KB is 1,000 or 1,024 of them is not agreed. `3.10` is
+a version and no `3.1`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LETTERS = (
+    r"A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\uff21-\uff3a\uff41-\uff5a"
+)
+"""What a word is made of, for a character class. Cyrillic and Greek belong to it, as they hold the
+look-alikes of Latin letters; Chinese and Japanese do not, as they stand beside names unspaced."""
+
+_UNITS: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("time", 0.001)),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), ("time", 1)),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), ("time", 60)),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("time", 3600)),
+    **dict.fromkeys(("day", "days"), ("time", 86400)),
+    **dict.fromkeys(("week", "weeks"), ("time", 604800)),
+    **dict.fromkeys(("month", "months"), ("month", 1)),
+    **dict.fromkeys(("year", "years"), ("year", 1)),
+    **dict.fromkeys(("%", "percent", "per cent"), ("%", 1)),
+    **dict.fromkeys(("x", "×", "times"), ("times", 1)),  # noqa: RUF001 (the sign itself is meant)
+    **dict.fromkeys(("byte", "bytes"), ("byte", 1)),
+    **dict.fromkeys(("kb", "kilobyte", "kilobytes"), ("kb", 1)),
+    **dict.fromkeys(("mb", "megabyte", "megabytes"), ("mb", 1)),
+    **dict.fromkeys(("gb", "gigabyte", "gigabytes"), ("gb", 1)),
+    **dict.fromkeys(("tb", "terabyte", "terabytes"), ("tb", 1)),
+    **dict.fromkeys(("pb", "petabyte", "petabytes"), ("pb", 1)),
+    **dict.fromkeys(("kib", "kibibyte", "kibibytes"), ("kib", 1)),
+    **dict.fromkeys(("mib", "mebibyte", "mebibytes"), ("mib", 1)),
+    **dict.fromkeys(("gib", "gibibyte", "gibibytes"), ("gib", 1)),
+    **dict.fromkeys(("tib", "tebibyte", "tebibytes"), ("tib", 1)),
+    **dict.fromkeys(("kbps",), ("kbps", 1)),
+    **dict.fromkeys(("mbps",), ("mbps", 1)),
+    **dict.fromkeys(("gbps",), ("gbps", 1)),
+    **dict.fromkeys(("hz",), ("hz", 1)),
+    **dict.fromkeys(("khz",), ("hz", 1000)),
+    **dict.fromkeys(("mhz",), ("hz", 1e6)),
+    **dict.fromkeys(("ghz",), ("hz", 1e9)),
+    **dict.fromkeys(("px", "pixel", "pixels"), ("pixel", 1)),
+    **dict.fromkeys(("gpu", "gpus"), ("gpu", 1)),
+    **dict.fromkeys(("vcpu", "vcpus"), ("vcpu", 1)),
+    **dict.fromkeys(("cpu", "cpus"), ("cpu", 1)),
+    **dict.fromkeys(("usd", "$", "dollar", "dollars"), ("$", 1)),
+    **dict.fromkeys(("k", "thousand"), ("", 1000)),
+    **dict.fromkeys(("m", "million"), ("", 1e6)),
+    **dict.fromkeys(("b", "billion"), ("", 1e9)),
+}
+"""What each unit measures, and how much of it; "" is a plain number."""
+
+_BY_LENGTH = sorted((re.escape(unit) for unit in _UNITS), key=len, reverse=True)
+_UNIT = "(?:" + "|".join(unit for unit in _BY_LENGTH if unit not in ("k", "m", "b")) + ")"
+NUMBER = (
+    rf"\d(?<![{LETTERS}.]\d)(?:(?<=\d)\d{{0,2}}(?:,\d{{3}})++(?!\d)|\d*+)(?:\.\d++)*+(?:[eE][+-]?\d++)?"
+    rf"(?:(?:[kKMB]|[\s-]?(?i:{_UNIT}))(?![{LETTERS}]))?"
+    rf"(?![{LETTERS}])(?!\.[{LETTERS}])"
+)
+"""A number with its unit, where it is no part of a larger word. It starts with a digit, which makes
+the search fast: sign, `$` and `v` are looked for before it."""
+_NUMBER = re.compile(NUMBER)
+_DIGITS = re.compile(r"[\d,]*\d(?:\.\d+)*(?:[eE][+-]?\d+)?")
+_SIGN = re.compile(rf"(?<![{LETTERS}.)\]])[-\u2212]\Z")
+_WORDS = {
+    word: value
+    for value, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+        fifteen sixteen seventeen eighteen nineteen twenty""".split()  # noqa: SIM905
+    )
+} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100}
+_UNIT_IN_NAME = re.compile(r"(?:Seconds|Minutes|Hours|Days|Bytes|GB|MB)\b")
+_NUMERAL = re.compile(r"^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])", re.MULTILINE)
+
+_TO_SPACES = str.maketrans(dict.fromkeys(".,;:!?()[]{}|*`\"'-/", " "))
+_LONGEST = 300
+"""Digits of a number that is still computed with; what is longer is compared as text."""
+
+Value = int | float | str
+"""A text where the number is a version, or ends in a zero that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number and what it measures."""
+
+    value: Value
+    """As written; `amount` is what it comes to."""
+    measures: str
+    """What is measured; "" for a plain number."""
+    amount: Value
+    """In the first unit of its kind, so that an hour equals 60 minutes."""
+
+
+class Quantities:
+    """The numbers of a text."""
+
+    def __init__(self, text: str) -> None:
+        self._measured: set[tuple[Value, str]] = set()
+        self._bare: set[Value] = set()
+        self._values: set[Value] = set()
+        text = _NUMERAL.sub(" ", text)
+        words = text.lower().translate(_TO_SPACES).split()
+        for quantity in (*_in_digits(text), *_in_words(words)):
+            self._values |= {quantity.value, quantity.amount}
+            self._measured.add((quantity.amount, quantity.measures))
+            if not quantity.measures:
+                self._bare.add(quantity.value)
+        units = [*_UNITS.keys() & words, *map(str.lower, _UNIT_IN_NAME.findall(text))]
+        self._units = {_UNITS[unit][0] for unit in units}
+
+    def holds(self, quantity: Quantity) -> bool:
+        """Tell whether the number stands in the text.
+
+        One with a unit does so with that unit, or alone where the unit stands elsewhere ("8 to 10
+        hours", the head of a table); one without does so with any unit.
+        """
+        if not quantity.measures:
+            return quantity.amount in self._values
+        return (quantity.amount, quantity.measures) in self._measured or (
+            quantity.value in self._bare and quantity.measures in self._units
+        )
+
+
+def quantity_at(text: str, start: int, end: int) -> Quantity:
+    """Read a match of NUMBER in a text."""
+    digits = _DIGITS.match(text, start, end)
+    written = digits[0] if digits else ""
+    unit = "$" if text[start - 1 : start] == "$" else _unit(text[start + len(written) : end])
+    return _quantity(_value(written, -1 if is_negative(text, start) else 1), unit)
+
+
+def is_negative(text: str, start: int) -> bool:
+    """Tell whether a minus stands before the number: neither a dash nor part of a word."""
+    return _SIGN.search(text, max(0, start - 2), start) is not None
+
+
+def _unit(written: str) -> str:
+    return written.lstrip("- \t\r\n\u00a0").lower()
+
+
+def _quantity(value: Value, unit: str) -> Quantity:
+    measures, factor = _UNITS.get(unit, ("", 1))
+    amount = value if isinstance(value, str) or factor == 1 else round(value * factor, 9)
+    return Quantity(value, measures, amount)
+
+
+def _value(digits: str, sign: int = 1) -> Value:
+    plain = digits.replace(",", "")
+    whole, _, fraction = plain.partition(".")
+    if "." in fraction or len(plain) > _LONGEST:
+        return plain
+    if "e" in plain.lower():
+        return sign * float(plain)
+    if not fraction.strip("0"):
+        return sign * int(whole)
+    return plain if fraction.endswith("0") else sign * float(plain)
+
+
+def _in_digits(text: str) -> Iterator[Quantity]:
+    """Read the numbers of a text; a negative one without its sign, too."""
+    for found in _NUMBER.finditer(text):
+        quantity = quantity_at(text, *found.span())
+        yield quantity
+        if is_negative(text, found.start()) and not isinstance(quantity.value, str):
+            yield _quantity(-quantity.value, "")
+
+
+def _in_words(words: list[str]) -> Iterator[Quantity]:
+    """Read "one hour", "an hour" and "five" among words in lower case."""
+    before = ""
+    for word in words:
+        if word in _UNITS and (before in _WORDS or before in ("a", "an")):
+            yield _quantity(_WORDS.get(before, 1), word)
+        elif before in _WORDS:
+            yield _quantity(_WORDS[before], "")
+        before = word
+    if before in _WORDS:
+        yield _quantity(_WORDS[before], "")
