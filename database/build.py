@@ -26,6 +26,7 @@ from database.rows import Row
 from database.spool import ChunkSpool
 from database.store import NEVER_SYNC, Store
 from dataset.documents import load
+from dataset.sources import sources_of
 from dataset.splitting import ChunkSize, CountTokens, split
 from utils.errors import (
     DatasetError,
@@ -78,7 +79,7 @@ class Builder:
         with BuildLock(self.store) as lock, ChunkSpool() as spool:
             with watch("read"):
                 contents = {d.name: d.content_hash for d in load(folder, self.skipped)}
-                goal = Fingerprint(self.recipe, corpus_hash(contents), len(contents), 0, "")
+                goal = self._goal(contents, folder)
                 live_name, before = self._live()
             embeddings = cache(self._loading(watch))
             if live_name == goal.collection_name:
@@ -98,6 +99,17 @@ class Builder:
                 check = self._check(goal)
                 self._go_live(collection, goal, lock)
             return _report(before, after, goal, embedded, watch, check)
+
+    def _goal(self, contents: dict[str, str], folder: Path) -> Fingerprint:
+        """What the new index will say of itself; its chunks are not counted yet."""
+        return Fingerprint(
+            recipe=self.recipe,
+            corpus_hash=corpus_hash(contents),
+            documents=len(contents),
+            chunks=0,
+            built_at="",
+            sources=sources_of(contents, folder),
+        )
 
     def _live(self) -> tuple[str, Held]:
         """The live collection's name and documents; nothing where none is worth keeping."""

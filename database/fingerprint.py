@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from dataset.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Fingerprint:
     chunks: int
     built_at: str
     """UTC, ISO 8601."""
+    sources: tuple[Source, ...] = field(default=(), compare=False)
+    """Where the documents are from; () for an index of an older build."""
 
     @property
     def collection_name(self) -> str:
@@ -54,7 +58,7 @@ class Fingerprint:
         """The fingerprint as a collection's metadata."""
         fields: dict[str, Any] = dataclasses.asdict(self)
         recipe: dict[str, Any] = fields.pop("recipe")
-        return recipe | fields
+        return recipe | fields | {"sources": json.dumps(fields["sources"])}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self | None:
@@ -62,10 +66,19 @@ class Fingerprint:
         fields = dict(metadata)
         try:
             recipe = Recipe(**{f.name: fields[f.name] for f in dataclasses.fields(Recipe)})
-            rest = [f.name for f in dataclasses.fields(cls) if f.name != "recipe"]
-            return cls(recipe=recipe, **{name: fields[name] for name in rest})
+            rest = ("corpus_hash", "documents", "chunks", "built_at")
+            known = {name: fields[name] for name in rest}
         except KeyError:
             return None
+        return cls(recipe=recipe, sources=_sources(fields.get("sources")), **known)
+
+
+def _sources(text: object) -> tuple[Source, ...]:
+    """Read the sources back; () where there are none, for a search does not need them."""
+    try:
+        return tuple(Source(**fields) for fields in json.loads(str(text)))
+    except (TypeError, ValueError):
+        return ()
 
 
 def corpus_hash(content_hashes: Mapping[str, str]) -> str:

@@ -1,0 +1,148 @@
+"""An index says where its documents are from and as of when, from what lies beside them."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from database.fingerprint import Fingerprint
+from database.store import Store, connect
+from dataset.developer_guide import GUIDE_URL, guide_names
+from dataset.sources import Source, sources_of
+from tests.pages import builder, recipe, write_pages
+
+HISTORY = """\
+# History
+
+In March 3, 2031 nothing happened\\.
+
+| Change | Description | Date |
+| --- |--- |--- |
+| June 6, 2032 | Stops on May 5, 2030, they say | January 9, 2021 |
+| [Ovens](#h) | Hotter | December 12, 2022 |
+| [Stoves](#h) | Older | June 1, 2022 |
+| [Ash](#h) | No such day | February 31, 2024 |
+| [Oak](#h) | No such month | Smarch 1, 2024 |
+"""
+NOTICE = "The pages are generated from the models of\nbotocore 1.23.4 (https://example.org).\n"
+
+GUIDE_PAGES = sorted(guide_names() - {"doc-history.md"})[:3]
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def test_each_source_is_counted_dated_and_named(tmp_path: Path) -> None:
+    write(tmp_path, "doc-history.md", HISTORY)
+    write(tmp_path, "api-reference/NOTICE", NOTICE)
+    names = [*GUIDE_PAGES, "doc-history.md", "api-reference/A.md", "api-reference/B.md", "own.md"]
+
+    guide, reference, others = sources_of(names, tmp_path)
+
+    assert guide == Source("Amazon SageMaker Developer Guide", 4, GUIDE_URL, "2022-12-12")
+    assert reference.name == "Amazon SageMaker API Reference"
+    assert reference.url.startswith("https://docs.aws.amazon.com/sagemaker/")
+    assert (reference.documents, reference.as_of) == (2, "botocore 1.23.4")
+    assert others == Source("other documents", 1, "", "")
+
+
+def test_what_is_not_known_is_left_open(tmp_path: Path) -> None:
+    assert [
+        source.as_of for source in sources_of([*GUIDE_PAGES, "api-reference/A.md"], tmp_path)
+    ] == ["", ""]
+    write(tmp_path, "doc-history.md", "# History\n")
+    write(tmp_path, "api-reference/NOTICE", "Nothing of a version.")
+    assert [
+        source.as_of for source in sources_of([*GUIDE_PAGES, "api-reference/A.md"], tmp_path)
+    ] == ["", ""]
+
+
+def test_source_without_documents_is_not_told(tmp_path: Path) -> None:
+    assert sources_of([], tmp_path) == ()
+    assert [source.name for source in sources_of(["own.md"], tmp_path)] == ["other documents"]
+
+
+def test_date_is_the_real_guides(developer_guide: Path) -> None:
+    names = [path.name for path in developer_guide.glob("*.md")]
+    (guide,) = sources_of(names, developer_guide)
+    assert guide.as_of == "2023-01-12"
+    assert guide.documents == len(names)
+
+
+@pytest.fixture
+def fingerprint() -> Fingerprint:
+    sources = (Source("Kilns", 2, "https://example.org", "2022-12-12"), Source("Ash", 1, "", ""))
+    return Fingerprint(recipe(), "hash", 3, 5, "2026-01-01T00:00:00+00:00", sources)
+
+
+def test_sources_are_read_back_from_the_metadata(fingerprint: Fingerprint) -> None:
+    metadata = fingerprint.to_metadata()
+    assert all(isinstance(value, str | int | float | bool) for value in metadata.values())
+    found = Fingerprint.from_metadata(metadata)
+    assert found is not None
+    assert found.sources == fingerprint.sources
+    assert found == fingerprint
+
+
+@pytest.mark.parametrize(
+    "told", [None, "", "garbage", "5", '[{"name": "Kilns"}]', "[5]", '{"a": 1}']
+)
+def test_index_of_an_older_build_has_no_sources_and_stays_valid(
+    fingerprint: Fingerprint, told: str | None
+) -> None:
+    metadata = {
+        name: value for name, value in fingerprint.to_metadata().items() if name != "sources"
+    }
+    found = Fingerprint.from_metadata(metadata | ({} if told is None else {"sources": told}))
+    assert found is not None
+    assert found.sources == ()
+    assert found == fingerprint
+    assert found.collection_name == fingerprint.collection_name
+
+
+def test_sources_do_not_make_another_index_of_it(fingerprint: Fingerprint) -> None:
+    other = replace(fingerprint, sources=())
+    assert other == fingerprint
+    assert other.collection_name == fingerprint.collection_name
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pages(tmp_path / "pages", {"own.md": "# Own\n\nA page of our own.\n"})
+
+
+def sources(store: Store) -> list[tuple[str, int]]:
+    return [(source.name, source.documents) for source in store.live_collection()[2].sources]
+
+
+def test_build_notes_the_sources_of_what_it_read(tmp_path: Path, folder: Path) -> None:
+    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+        builder(store).build(folder)
+        assert sources(store) == [("other documents", 1)]
+
+        write(folder, GUIDE_PAGES[0], "# Guide\n\nA page of the guide.\n")
+        builder(store).build(folder)
+
+        assert sources(store) == [("Amazon SageMaker Developer Guide", 1), ("other documents", 1)]
+
+
+def test_index_without_sources_is_current_and_is_not_written_again(
+    tmp_path: Path, folder: Path
+) -> None:
+    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+        builder(store).build(folder)
+        live, collection, _ = store.live_collection()
+        older = {k: v for k, v in (collection.metadata or {}).items() if k != "sources"}
+        collection.modify(metadata=older)
+
+        report = builder(store).build(folder)
+
+        assert report.embedded == 0
+        assert store.live() == live
+        assert sources(store) == []
+        metadata = store.live_collection()[1].metadata
+        assert json.dumps(metadata, sort_keys=True) == json.dumps(older, sort_keys=True)
