@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from database.build import Builder, Progress
-from database.embeddings import load_embeddings
+from database import api_models
+from database.build import WINDOW, Builder, Progress
+from database.embeddings import AnyModel, load_embeddings
 from database.fingerprint import Recipe
-from database.models import EmbeddingModel
 from database.store import Store
-from dataset.splitting import CHUNKER_VERSION
+from dataset.splitting import CHUNKER_VERSION, CountTokens
 from utils.settings import Backend, Device
 
 
 def make_builder(
-    model: EmbeddingModel,
+    model: AnyModel,
     store: Store,
     *,
     cache: Path,
@@ -38,15 +38,15 @@ def make_builder(
         skipped: Told in a line of each thing that could not be done as asked.
 
     Raises:
-        ModelError: the model's files cannot be read.
+        ModelError: the model's files cannot be read, or its API does not answer.
     """
-    tokenizer = model.tokenizer()
-    readable = model.max_tokens - tokenizer.num_special_tokens_to_add(is_pair=False)
+    count_tokens, readable = _counting(model)
     if chunk_size is not None and chunk_size > readable:
         skipped(
             f"Chunk size {chunk_size} is more than the model reads: chunks of {readable} tokens "
             "are made, so that nothing is cut off."
         )
+    size = min(chunk_size or readable, readable)
     return Builder(
         store=store,
         recipe=Recipe(
@@ -56,11 +56,32 @@ def make_builder(
             pooling=model.pooling,
             max_tokens=model.max_tokens,
             chunker_version=CHUNKER_VERSION,
-            chunk_size=min(chunk_size or readable, readable),
+            chunk_size=size,
             chunk_overlap=chunk_overlap,
         ),
-        count_tokens=lambda text: len(tokenizer.encode(text, add_special_tokens=False)),
+        count_tokens=count_tokens,
         load_embeddings=lambda: load_embeddings(model, device=device, backend=backend, cache=cache),
         progress=progress,
         skipped=skipped,
+        window=_window(model, size),
     )
+
+
+def _counting(model: AnyModel) -> tuple[CountTokens, int]:
+    """How a text's tokens are counted, and how many of them a chunk may have."""
+    if isinstance(model, api_models.ApiModel):
+        return api_models.count_tokens, model.max_tokens
+    tokenizer = model.tokenizer()
+    special: int = tokenizer.num_special_tokens_to_add(is_pair=False)
+    return (
+        lambda text: len(tokenizer.encode(text, add_special_tokens=False)),
+        model.max_tokens - special,
+    )
+
+
+def _window(model: AnyModel, chunk_size: int) -> int:
+    """Chunks embedded and stored at a time: of an API a request's, for these are paid for."""
+    if isinstance(model, api_models.ApiModel):
+        fitting = api_models.chunks_in_a_request(chunk_size)
+        return min(fitting, model.pace.batch_size)
+    return WINDOW

@@ -65,6 +65,8 @@ class Builder:
     """Called only where there is something to embed: loading takes seconds."""
     progress: Progress = lambda done, total: None
     skipped: Callable[[str], None] = log.warning
+    window: int = WINDOW
+    """Chunks embedded and stored at a time."""
 
     def build(self, folder: Path) -> BuildReport:
         """Bring the index in line with the folder.
@@ -212,7 +214,7 @@ class Builder:
         """Embed and store what no collection held; returns how many chunks that were."""
         embedded = 0
         total = done + len(spool)
-        for window in spool.windows(WINDOW):
+        for window in spool.windows(self.window):
             ids = [chunk.id for chunk in window]
             missing = self._persistently(partial(rows.missing, collection, ids))
             todo = [chunk for chunk in window if chunk.id in missing]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
-from database.models import EmbeddingModel
+from database.api_embeddings import ApiEmbeddings
+from database.api_models import ApiModel, api_model, is_api_model
+from database.models import EmbeddingModel, find_model
 from database.openvino_embeddings import OpenVINOEmbeddings, has_torch
 from utils.errors import ModelError, SettingsError
-from utils.settings import Backend, Device
+from utils.settings import Backend, Device, Settings
 
 if TYPE_CHECKING:
     from langchain_huggingface import HuggingFaceEmbeddings
@@ -20,8 +22,28 @@ _GPU_BATCH = 256
 _CPU_BATCH = 32
 
 
+AnyModel = EmbeddingModel | ApiModel
+
+
+def model_for(name: str, settings: Settings, *, building: bool = False) -> AnyModel:
+    """The model of a name: files on this machine or from the Hub, or an API's.
+
+    Args:
+        name: The model's name on the Hub, or `provider:model`.
+        settings: Where its files lie, or how its API is reached.
+        building: Whether an index is built with it: an API is then asked patiently.
+
+    Raises:
+        ModelError: one line on what is missing and how to get it.
+        SettingsError: an API's name, or its key.
+    """
+    if is_api_model(name):
+        return api_model(name, settings, building=building)
+    return find_model(name, settings.embedding_model_path)
+
+
 def load_embeddings(
-    model: EmbeddingModel,
+    model: AnyModel,
     *,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -33,7 +55,7 @@ def load_embeddings(
     backends to a cosine of 0.9999 or better.
 
     Args:
-        model: The model's files.
+        model: The model's files, or its API: then the rest does not matter.
         device: "auto" takes CUDA where there is one.
         backend: "auto" takes torch on CUDA, OpenVINO on the CPU.
         cache: Folder for OpenVINO's form of the model.
@@ -42,6 +64,8 @@ def load_embeddings(
         ModelError: the model cannot be loaded.
         SettingsError: a device was asked for that this machine lacks.
     """
+    if isinstance(model, ApiModel):
+        return model.embeddings()
     chosen = _torch_device(device, backend)
     if chosen:
         return _load_torch(model, chosen)
@@ -54,16 +78,26 @@ def load_embeddings(
         return _load_torch(model, "cpu")
 
 
-def prepare(model: EmbeddingModel, *, device: Device, backend: Backend, cache: Path) -> None:
+def embed_words(embeddings: Embeddings, words: list[str]) -> list[list[float]]:
+    """Embed a question's words: in one request to an API, one by one on this machine.
+
+    Many at once would have OpenVINO compile its program for documents in a service.
+    """
+    if isinstance(embeddings, ApiEmbeddings):
+        return embeddings.embed_documents(words)
+    return [embeddings.embed_query(word) for word in words]
+
+
+def prepare(model: AnyModel, *, device: Device, backend: Backend, cache: Path) -> None:
     """Have OpenVINO's form of the model in the cache, for a service that has no torch to make it.
 
-    Where torch embeds, there is nothing to prepare.
+    Where torch or an API embeds, there is nothing to prepare.
 
     Raises:
         ModelError: the model cannot be exported.
         SettingsError: a device was asked for that this machine lacks.
     """
-    if not _torch_device(device, backend):
+    if not isinstance(model, ApiModel) and not _torch_device(device, backend):
         OpenVINOEmbeddings.export(model, cache)
 
 

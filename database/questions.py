@@ -30,11 +30,9 @@ def read_question(question: str, related: RelatedWords | None, weight: float) ->
     near: dict[str, Mapping[str, float]] = {term: {} for word in asked for term in terms_of(word)}
     if related and weight:
         spoken = dict.fromkeys(part for word in asked for part in parts(word) if part.isalpha())
-        for part in islice(spoken, MOST_RELATED):
+        for part, others in related.near(islice(spoken, MOST_RELATED)).items():
             (stem,) = terms_of(part)
-            near[stem] = {
-                other: min(1.0, weight * cosine**2) for other, cosine in related.near(part).items()
-            }
+            near[stem] = {other: min(1.0, weight * cosine**2) for other, cosine in others.items()}
     return Query(near, names_in(asked))
 
 

@@ -51,14 +51,14 @@ class RelatedWords:
         self,
         stems: Sequence[str],
         vectors: npt.NDArray[np.float32],
-        embed: Callable[[str], Sequence[float]],
+        embed: Callable[[list[str]], Sequence[Sequence[float]]],
     ) -> None:
         """Hold the words.
 
         Args:
             stems: The words, as `terms` gives them.
             vectors: Their vectors of unit length, (words, dimension).
-            embed: Embeds a question's word with the same model.
+            embed: Embeds a question's words with the same model.
         """
         self._stems = stems
         self._places = {stem: place for place, stem in enumerate(stems)}
@@ -70,26 +70,44 @@ class RelatedWords:
     def __len__(self) -> int:
         return len(self._stems)
 
-    def near(self, word: str) -> Mapping[str, float]:
-        """Find the words near one, nearest first: stem and cosine; {} without any."""
-        with self._lock:
-            if word in self._known:
-                self._known.move_to_end(word)
-                return self._known[word]
-        found = self._look(word)
-        with self._lock:
-            self._known[word] = found
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return found
+    def near(self, words: Iterable[str]) -> dict[str, Mapping[str, float]]:
+        """Find the words near each of these, nearest first: stem and cosine; {} without any.
 
-    def _look(self, word: str) -> Mapping[str, float]:
+        What is not known yet is given to be embedded in one go, for it may go over the network.
+        """
+        found: dict[str, Mapping[str, float]] = {}
+        with self._lock:
+            for word in words:
+                if word in self._known:
+                    self._known.move_to_end(word)
+                found[word] = self._known.get(word, {})
+            new = [word for word in found if word not in self._known]
+        looked_up = self._look(new)
+        with self._lock:
+            for word, near in looked_up.items():
+                self._known[word] = near
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+        return found | looked_up
+
+    def _look(self, words: list[str]) -> dict[str, Mapping[str, float]]:
         if not self._stems:
-            return {}
-        own = terms_of(word)
-        known = self._places.get(own[0]) if own else None
-        vector = self._embed(word) if known is None else self._vectors[known]
-        cosines = self._vectors @ np.asarray(vector, dtype=np.float32)
+            return {word: {} for word in words}
+        stems = {word: terms_of(word) for word in words}
+        vectors = {
+            word: self._vectors[self._places[own[0]]]
+            for word, own in stems.items()
+            if own and own[0] in self._places
+        }
+        unknown = [word for word in words if word not in vectors]
+        if unknown:
+            embedded = np.asarray(self._embed(unknown), dtype=np.float32)
+            vectors |= zip(unknown, embedded, strict=True)
+        return {word: self._nearest(vectors[word], own) for word, own in stems.items()}
+
+    def _nearest(self, vector: npt.NDArray[np.float32], own: Sequence[str]) -> Mapping[str, float]:
+        """The words whose vectors point a vector's way, its word's own stems left out."""
+        cosines = self._vectors @ vector
         best = np.argsort(-cosines)[: MOST + len(own)]
         near = {self._stems[at]: float(cosines[at]) for at in best if cosines[at] >= NEAREST}
         return dict([pair for pair in near.items() if pair[0] not in own][:MOST])

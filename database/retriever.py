@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -19,12 +20,12 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import PrivateAttr
 
 from database import rows, word_vectors
+from database.api_models import is_api_model
 from database.check import check_collection
 from database.connection import index_missing, translated
-from database.embeddings import load_embeddings
+from database.embeddings import embed_words, load_embeddings, model_for
 from database.fingerprint import Fingerprint
 from database.lexical import LexicalIndex
-from database.models import find_model
 from database.passages import Findings
 from database.ranking import Ranking
 from database.related_words import RelatedWords
@@ -270,7 +271,7 @@ def read_corpus(
         chunks=chunks,
         places={chunk.id: place for place, chunk in enumerate(chunks)},
         lexical=LexicalIndex(chunks),
-        related=RelatedWords(*words, embed=embeddings.embed_query) if words else None,
+        related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
     )
 
 
@@ -287,19 +288,16 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
         "Build the index again with this model (python ./utils/db_builder.py -d ... -db ... "
         f"-m {wanted})"  # no place named: /readyz shows this
     )
-    model = find_model(wanted, settings.embedding_model_path)
-    found = {
-        "model_revision": model.revision,
-        "dimension": model.dimension,
-        "pooling": model.pooling,
-    }
-    for field, ours in found.items():
-        theirs = getattr(recipe, field)
+    also = " and EMBEDDING_BASE_URL as they were" if is_api_model(recipe.embedding_model) else ""
+    model = model_for(wanted, settings)
+    # The dimension last: to know an API's, it is asked.
+    for field in ("model_revision", "pooling", "dimension"):
+        theirs, ours = getattr(recipe, field), getattr(model, field.removeprefix("model_"))
         if ours != theirs:
             raise IndexMismatchError(
                 f"The index was built with {recipe.embedding_model} and this service is set to "
                 f"{wanted}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
-                f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}."
+                f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}{also}."
             )
     return load_embeddings(
         model,
@@ -310,4 +308,6 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
 
 
 def _short(value: object) -> str:
-    return str(value)[:12]
+    """A hash by its beginning; an API's revision is words, and whole."""
+    text = str(value)
+    return text if " " in text else text[:12]

@@ -57,7 +57,9 @@ def write(
     embed: Callable[[list[str]], list[list[float]]],
     known: Iterable[str],
 ) -> int:
-    """Write the words of an index; what another index has a vector of is not embedded again.
+    """Write the words of an index; what has a vector here already is not embedded again.
+
+    Interrupted and called again, it goes on where it was.
 
     Args:
         store: Where the index lies.
@@ -70,27 +72,33 @@ def write(
         How many words were embedded.
     """
     name = name_for(index)
+    collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)
     held: dict[str, Sequence[float]] = {}
     for other in known:
         found = read(store, other) if other != index else None
         if found:
             held.update(zip(found[0], found[1].tolist(), strict=True))
-    store.delete(name)  # what an interrupted build left
-    collection = store.create(name, {"whole": False}, NEVER_SYNC)
-    new = [stem for stem in words if stem not in held]
-    if new:
-        held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
-    stems = list(words)
     with store.translated():
-        for start in range(0, len(stems), rows.PAGE):
-            page = stems[start : start + rows.PAGE]
+        there = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
+        if left := sorted(there - words.keys()):  # by an interrupted build, or an older one
+            collection.delete(ids=left)
+    embedded = 0
+    todo = [stem for stem in words if stem not in there]
+    for start in range(0, len(todo), rows.PAGE):
+        page = todo[start : start + rows.PAGE]
+        new = [stem for stem in page if stem not in held]
+        if new:
+            held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
+            embedded += len(new)
+        with store.translated():
             collection.add(
                 ids=page,
                 embeddings=[held[stem] for stem in page],
                 documents=[words[stem] for stem in page],
             )
+    with store.translated():
         collection.modify(metadata={"whole": True})
-    return len(new)
+    return embedded
 
 
 def delete_orphans(store: Store) -> None:

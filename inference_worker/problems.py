@@ -15,6 +15,7 @@ from inference_worker import openai_errors
 from inference_worker.event_stream import CLIENT_CLOSED_REQUEST
 from utils.errors import (
     DocsQAError,
+    EmbeddingApiError,
     IndexDamagedError,
     IndexMismatchError,
     IndexMissingError,
@@ -81,6 +82,13 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "Try again in a few seconds; this service reconnects by itself.",
     ),
     ModelError: _MODEL_UNAVAILABLE,
+    EmbeddingApiError: Problem(
+        "embedding-api-unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The embedding model's API does not answer",
+        "Try again in a few seconds; this service recovers by itself. If it stays, the operator "
+        "finds the reason in the log: the API's key, address, model or limits.",
+    ),
     SettingsError: _MODEL_UNAVAILABLE,  # once it runs: a device asked for that is not there
     IndexUnavailableError: Problem(
         "index-unavailable",

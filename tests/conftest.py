@@ -24,7 +24,14 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of the developer's reaches a test: it could be spent."""
-    for name in ("MISTRAL_API_KEY", "DATABASE", "EMBEDDING_MODEL_NAME", "EMBEDDING_MODEL_PATH"):
+    for name in (
+        "MISTRAL_API_KEY",
+        "DATABASE",
+        "EMBEDDING_MODEL_NAME",
+        "EMBEDDING_MODEL_PATH",
+        "EMBEDDING_API_KEY",
+        "EMBEDDING_BASE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -26,7 +26,14 @@ QUESTION = "How is the storage volume of an endpoint encrypted?"
 @pytest.fixture(scope="module")
 def environment(openvino_cache: Path) -> dict[str, str]:
     """This process's environment, with nothing of a developer's own settings in it."""
-    settings = {"MISTRAL_API_KEY", "DATABASE", "EMBEDDING_MODEL_NAME", "EMBEDDING_MODEL_PATH"}
+    settings = {
+        "MISTRAL_API_KEY",
+        "DATABASE",
+        "EMBEDDING_MODEL_NAME",
+        "EMBEDDING_MODEL_PATH",
+        "EMBEDDING_API_KEY",
+        "EMBEDDING_BASE_URL",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in settings}
     return kept | {"EMBEDDING_CACHE_PATH": str(openvino_cache), "PYTHONPATH": ""}
 

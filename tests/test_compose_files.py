@@ -81,10 +81,11 @@ def test_only_the_worker_is_reached_from_outside() -> None:
         assert composed(path)["networks"]["store"]["internal"] is True
 
 
-def test_only_the_worker_gets_the_key_and_only_the_gateway_a_token() -> None:
+def test_keys_and_the_token_go_only_where_they_are_used() -> None:
     for name, service in compose_files.services().items():
         environment = service.get("environment", {})
         assert ("MISTRAL_API_KEY" in environment) == (name == "inference_worker")
+        assert ("EMBEDDING_API_KEY" in environment) == (name in {"db_builder", "inference_worker"})
         assert ("CHROMA_TOKEN" in environment) == (name == "chroma-gateway")
 
 

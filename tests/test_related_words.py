@@ -17,17 +17,23 @@ class TurningEmbed:
     def __init__(self, angles: Angles) -> None:
         self.angles = angles
         self.asked: list[str] = []
+        self.calls = 0
 
-    def __call__(self, word: str) -> Sequence[float]:
-        self.asked.append(word)
-        angle = self.angles.get(word, 0.0)
-        return [cos(angle), sin(angle)]
+    def __call__(self, words: list[str]) -> Sequence[Sequence[float]]:
+        self.asked += words
+        self.calls += 1
+        angles = [self.angles.get(word, 0.0) for word in words]
+        return [[cos(angle), sin(angle)] for angle in angles]
 
 
 def related(held: Angles, embed: TurningEmbed) -> RelatedWords:
     """The words of an index, by their angles."""
     vectors = np.array([[cos(angle), sin(angle)] for angle in held.values()], dtype=np.float32)
     return RelatedWords(list(held), vectors.reshape(-1, 2), embed)
+
+
+def near(words: RelatedWords, word: str) -> Mapping[str, float]:
+    return words.near([word])[word]
 
 
 def times(text: str, count: int = FEWEST_CHUNKS) -> list[str]:
@@ -69,7 +75,7 @@ def test_short_giant_and_empty_words_are_left_out(text: str) -> None:
 
 def test_near_words_come_nearest_first_and_far_ones_not_at_all() -> None:
     held = {"worker": 0.5, "labor": 0.2, "disk": 1.5, "stove": 3.0}
-    found = related(held, TurningEmbed({"annotator": 0.0})).near("annotator")
+    found = near(related(held, TurningEmbed({"annotator": 0.0})), "annotator")
     assert list(found) == ["labor", "worker"]
     assert list(found.values()) == pytest.approx([cos(0.2), cos(0.5)])
 
@@ -77,20 +83,20 @@ def test_near_words_come_nearest_first_and_far_ones_not_at_all() -> None:
 def test_word_counts_as_near_from_the_threshold_on() -> None:
     edge = float(np.arccos(NEAREST))
     held = {"just": edge - 0.01, "not": edge + 0.01}
-    assert list(related(held, TurningEmbed({})).near("kiln")) == ["just"]
+    assert list(near(related(held, TurningEmbed({})), "kiln")) == ["just"]
 
 
 def test_word_is_not_near_itself_in_any_form() -> None:
     held = {"kiln": 0.0, "stove": 0.1}
     words = related(held, TurningEmbed({}))
-    assert list(words.near("kiln")) == ["stove"]
-    assert list(words.near("kilns")) == ["stove"]
+    assert list(near(words, "kiln")) == ["stove"]
+    assert list(near(words, "kilns")) == ["stove"]
 
 
 @pytest.mark.parametrize("word", ["kilns", "oven"])
 def test_only_the_nearest_words_stand_for_one_its_own_not_counted(word: str) -> None:
     held = {"kiln": -0.5 * (word == "oven")} | {f"w{n}": 0.01 * n for n in range(2 * MOST, 0, -1)}
-    found = related(held, TurningEmbed({})).near(word)
+    found = near(related(held, TurningEmbed({})), word)
     assert list(found) == [f"w{n}" for n in range(1, MOST + 1)]
 
 
@@ -98,22 +104,22 @@ def test_word_of_the_index_is_not_embedded_and_another_once() -> None:
     embed = TurningEmbed({"annotator": 0.1})
     words = related({"worker": 0.0, "labor": 0.2}, embed)
 
-    assert words.near("workers") == {"labor": pytest.approx(cos(0.2))}
+    assert near(words, "workers") == {"labor": pytest.approx(cos(0.2))}
     assert embed.asked == []
-    first = words.near("annotator")
-    assert words.near("annotator") == first != {}
+    first = near(words, "annotator")
+    assert near(words, "annotator") == first != {}
     assert embed.asked == ["annotator"]
 
 
 def test_what_was_asked_long_ago_is_forgotten_and_what_is_asked_again_is_kept() -> None:
     embed = TurningEmbed({})
     words = related({"kiln": 0.0}, embed)
-    words.near("old")
+    near(words, "old")
     for number in range(10_000):
-        words.near(f"word{number}")
-        words.near("often")
+        near(words, f"word{number}")
+        near(words, "often")
 
-    words.near("old")
+    near(words, "old")
 
     assert embed.asked.count("old") == 2
     assert embed.asked.count("often") == 1
@@ -123,5 +129,20 @@ def test_index_without_words_embeds_nothing() -> None:
     embed = TurningEmbed({})
     words = related({}, embed)
     assert len(words) == 0
-    assert words.near("kiln") == {}
+    assert near(words, "kiln") == {}
     assert embed.asked == []
+
+
+def test_words_that_are_new_are_embedded_in_one_go_and_the_others_not_at_all() -> None:
+    embed = TurningEmbed({"annotator": 0.1, "oven": 0.3})
+    words = related({"worker": 0.0, "labor": 0.2}, embed)
+    near(words, "oven")
+
+    found = words.near(["annotator", "workers", "oven", "annotator", "stove"])
+
+    assert list(found) == ["annotator", "workers", "oven", "stove"]
+    assert embed.asked == ["oven", "annotator", "stove"]
+    assert embed.calls == 2
+    assert found["workers"] == near(words, "worker") == {"labor": pytest.approx(cos(0.2))}
+    assert found["annotator"]["labor"] == pytest.approx(cos(0.1))
+    assert words.near([]) == {}

@@ -93,7 +93,7 @@ def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     "placeholder",
     ["{your mistral api key}", "<your key>", "your-mistral-api-key", "changeme", "XXX", " {key} "],
 )
-@pytest.mark.parametrize("name", ["MISTRAL_API_KEY", "CHROMA_TOKEN"])
+@pytest.mark.parametrize("name", ["MISTRAL_API_KEY", "CHROMA_TOKEN", "EMBEDDING_API_KEY"])
 def test_placeholder_is_refused(
     name: str, placeholder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +119,7 @@ def test_key_is_read_without_the_space_around_it(monkeypatch: pytest.MonkeyPatch
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_API_KEY", KEY)
     monkeypatch.setenv("CHROMA_TOKEN", KEY)
+    monkeypatch.setenv("EMBEDDING_API_KEY", KEY)
     settings = load_settings()
     assert (
         KEY not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
@@ -144,6 +145,12 @@ def test_secrets_are_not_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MISTRAL_BASE_URL", "api.mistral.ai/v1"),
         ("EMBEDDING_DEVICE", "gpu"),
         ("EMBEDDING_BACKEND", "onnx"),
+        ("EMBEDDING_BASE_URL", "api.openai.com/v1"),
+        ("EMBEDDING_BASE_URL", "ftp://api.openai.com"),
+        ("EMBEDDING_BASE_URL", "http://own:99999/v1"),
+        ("EMBEDDING_TIMEOUT", "0"),
+        ("EMBEDDING_BATCH_SIZE", "0"),
+        ("EMBEDDING_REQUESTS_PER_MINUTE", "0"),
         ("CHROMA_TIMEOUT", "0"),
         ("INFERENCE_TIMEOUT", "-1"),
         ("INFERENCE_TIMEOUT", "inf"),
@@ -179,7 +186,9 @@ def test_file_that_is_not_text_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_slash_after_the_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/")
+    monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/")
     assert load_settings().mistral_base_url == "http://127.0.0.1:9/v1"
+    assert load_settings().embedding_base_url == "http://127.0.0.1:9"
 
 
 def test_relative_paths_start_at_the_projects_root(

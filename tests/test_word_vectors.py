@@ -104,6 +104,44 @@ def test_interrupted_write_reads_as_none_and_is_written_anew(store: Store) -> No
     assert found[0] == ["oak"]
 
 
+def test_interrupted_write_goes_on_where_it_was(store: Store) -> None:
+    words = {f"oak{number}": f"oaks{number}" for number in range(600)}
+    embedded: list[str] = []
+
+    def killed(texts: list[str]) -> list[list[float]]:
+        if len(embedded) == 2 * rows.PAGE:
+            raise KeyboardInterrupt
+        embedded.extend(texts)
+        return WordEmbeddings().embed_documents(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        word_vectors.write(store, INDEX, words | {"gone": "gone"}, killed, [])
+    assert word_vectors.read(store, INDEX) is None
+
+    again = write(store, INDEX, words)
+
+    assert sorted(embedded + again) == sorted(words.values())
+    found = word_vectors.read(store, INDEX)
+    assert found is not None
+    written = dict(zip(*found, strict=True))
+    assert written.keys() == words.keys()
+    expected = WordEmbeddings().embed_documents(list(words.values()))
+    for stem, vector in zip(words, expected, strict=True):
+        assert written[stem] == pytest.approx(vector, abs=1e-6)
+
+
+def test_word_that_an_interrupted_write_left_and_nobody_has_now_is_gone(store: Store) -> None:
+    half = store.create(word_vectors.name_for(INDEX), {"whole": False}, NEVER_SYNC)
+    for word in ("gone", "oak"):
+        half.add(ids=[word], embeddings=[1.0] * 64, documents=[word])
+
+    assert write(store, INDEX, {"oak": "oak", "ash": "ash"}) == ["ash"]
+
+    found = word_vectors.read(store, INDEX)
+    assert found is not None
+    assert sorted(found[0]) == ["ash", "oak"]
+
+
 def test_words_half_written_are_neither_read_nor_copied(store: Store) -> None:
     name = word_vectors.name_for("index-before")
     half = store.create(name, {"whole": False}, NEVER_SYNC)

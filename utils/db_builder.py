@@ -71,7 +71,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "-m",
         "--embedding_model_name",
         metavar="NAME",
-        help="embedding model (default: EMBEDDING_MODEL_NAME, else --fallback_model)",
+        help="embedding model: a name on the Hub, or provider:model for an API (default: "
+        "EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
     add(
         "-mp",
@@ -124,8 +125,7 @@ def build(
         DocsQAError: one of them is not to be had, or the build failed.
     """
     from database.assembly import make_builder
-    from database.embeddings import prepare
-    from database.models import find_model
+    from database.embeddings import model_for, prepare
     from database.store import connect
     from utils.provision import live_fingerprint, provide_documents, provide_model
 
@@ -149,7 +149,7 @@ def build(
             prepare(model, cache=cache, device=device, backend=backend)
         else:
             name = settings.embedding_model_name or arguments.fallback_model
-            model = find_model(name, settings.embedding_model_path)
+            model = model_for(name, settings, building=True)
         builder = make_builder(
             model,
             store,

@@ -4,6 +4,7 @@ DocsQAError
 ├── SettingsError            a setting is missing or wrong
 ├── DatasetError             there are no documents to read, or none could be fetched
 ├── ModelError               the embedding model cannot be found, verified or loaded
+│   └── EmbeddingApiError        the embedding model's API does not answer, or not as it should
 ├── IndexUnavailableError    no question can be answered from the index at present
 │   ├── IndexMissingError        nothing was built there yet
 │   ├── IndexMismatchError       it was built with another model or other settings
@@ -31,6 +32,10 @@ class DatasetError(DocsQAError):
 
 class ModelError(DocsQAError):
     """The embedding model cannot be found, verified or loaded."""
+
+
+class EmbeddingApiError(ModelError):
+    """The embedding model's API does not answer, or refuses; nothing of its answer is quoted."""
 
 
 class IndexUnavailableError(DocsQAError):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from database.check import check_collection
+from database.embeddings import AnyModel, model_for
 from database.fingerprint import Fingerprint, Recipe
-from database.models import MINILM, EmbeddingModel, find_model
+from database.models import MINILM, find_model
 from database.store import Store
 from dataset.documents import has_documents
 from dataset.fetch import fetch_missing
@@ -27,7 +28,7 @@ def live_fingerprint(store: Store) -> Fingerprint | None:
 
 def provide_model(
     settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
-) -> EmbeddingModel:
+) -> AnyModel:
     """The model that the settings name, else the index's own; for a first index the default.
 
     Where the default cannot be had, the packaged one stands in, and the index stays with it: a
@@ -39,7 +40,7 @@ def provide_model(
     path = settings.embedding_model_path
     name = settings.embedding_model_name or (built and built.recipe.embedding_model)
     if name:
-        return find_model(name, path)
+        return model_for(name, settings, building=True)
     try:
         return find_model(DEFAULT_EMBEDDING_MODEL, path)
     except ModelError as error:

@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    HttpUrl,
     SecretStr,
     ValidationError,
     field_validator,
@@ -79,6 +80,11 @@ class Settings(BaseSettings):
     embedding_device: Device = "auto"
     embedding_backend: Backend = "auto"
     embedding_cache_path: RootedPath = Field(default=Path("database/openvino"))
+    embedding_api_key: SecretStr | None = None
+    embedding_base_url: str | None = None
+    embedding_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    embedding_batch_size: int = Field(default=64, ge=1, le=2048)
+    embedding_requests_per_minute: int = Field(default=60, ge=1)
 
     mistral_api_key: SecretStr | None = None
     mistral_base_url: str = "https://api.mistral.ai/v1"
@@ -108,7 +114,7 @@ class Settings(BaseSettings):
     mcp_allowed_hosts: Names = ("inference_worker",)
     mcp_allowed_origins: Names = ()
 
-    @field_validator("mistral_api_key", "inference_api_key", "chroma_token")
+    @field_validator("mistral_api_key", "inference_api_key", "embedding_api_key", "chroma_token")
     @classmethod
     def _refuse_placeholder(cls, secret: SecretStr | None) -> SecretStr | None:
         text = secret.get_secret_value().strip() if secret else ""
@@ -123,6 +129,17 @@ class Settings(BaseSettings):
         if not is_server(url) or not url.endswith("/v1"):
             raise ValueError("must be an http(s) address that ends in /v1")
         return url
+
+    @field_validator("embedding_base_url")
+    @classmethod
+    def _check_embedding_base_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            HttpUrl(url)
+        except ValueError:
+            raise ValueError("must be an http(s) address") from None
+        return url.rstrip("/")
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
