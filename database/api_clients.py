@@ -9,13 +9,12 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from langchain_core.embeddings import Embeddings
 
+from database.retry_after import seconds_to_wait
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class RefusedError(Exception):
     def __init__(self, status: int, retry_after: str) -> None:
         super().__init__(f"status {status}")
         self.status = status
-        self.pause = _seconds_to_wait(retry_after)
+        self.pause = seconds_to_wait(retry_after)
         """Seconds that the API asks to be left alone."""
 
 
@@ -190,18 +189,6 @@ def _ollama(model: str, address: str, key: str | None, seconds: float) -> Client
     )
     close = embeddings._client.close  # noqa: SLF001  # there is no other way to it
     return Client(embeddings, close, (httpx.RequestError, ConnectionError))
-
-
-def _seconds_to_wait(retry_after: str) -> float:
-    """Read a Retry-After header, in seconds or as an HTTP date (RFC 9110, 10.2.3); 0 if neither."""
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        then = parsedate_to_datetime(retry_after)
-        then = then if then.tzinfo else then.replace(tzinfo=UTC)
-        return max(0.0, (then - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _bearer(key: str | None) -> dict[str, str]:

@@ -28,15 +28,15 @@ from inference_worker.answers import (
     Turn,
     Usage,
 )
-from inference_worker.citations import CitationFilter
-from inference_worker.extractive import extract_answer
 from inference_worker.follow_up import retrieval_question
-from inference_worker.generation_failures import PromptTooLongError
-from inference_worker.grounding import ground
-from inference_worker.language_model import Generation, LanguageModel
+from inference_worker.generation.failures import PromptTooLongError
+from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.prompt import VERSION, write_prompt
+from inference_worker.generation.token_counter import TokenCounter
+from inference_worker.grounding.check import ground
+from inference_worker.grounding.citations import CitationFilter
 from inference_worker.metrics import Metrics
-from inference_worker.prompt import VERSION, write_prompt
-from inference_worker.token_counter import TokenCounter
+from inference_worker.quoting.extractive import extract_answer
 from utils.errors import GenerationError
 from utils.settings import Settings
 
@@ -54,6 +54,8 @@ class _Draft:
 
     question: str
     history: Sequence[Turn]
+    searched: str
+    """What was searched for: the question, and what it leans on."""
     findings: Findings
     text: str = ""
     generator: str = EXTRACTIVE
@@ -176,10 +178,11 @@ class Answerer:
     ) -> Events:
         """Retrieve, prompt, generate, ground."""
         start = time.perf_counter()
-        findings = await self.search(retrieval_question(question, history), top_k)
+        searched = retrieval_question(question, history)
+        findings = await self.search(searched, top_k)
         found = time.perf_counter()
         yield Found(findings)
-        draft = _Draft(question, history, findings)
+        draft = _Draft(question, history, searched, findings)
         async with aclosing(self._write(draft, streaming)) as pieces:
             async for piece in pieces:
                 yield Token(piece)
@@ -222,7 +225,7 @@ class Answerer:
                 return
         draft.generator, draft.removed_citations = EXTRACTIVE, 0
         if draft.findings.answerable:
-            draft.text = await self._in_thread(extract_answer, draft.question, draft.passages)
+            draft.text = await self._in_thread(extract_answer, draft.searched, draft.passages)
         else:
             draft.text = not_covered(documents(draft.passages))
         if not said:  # what was said of a text that broke off cannot be taken back by saying more
@@ -301,7 +304,7 @@ class Answerer:
             revision=snapshot.live.revision,
             built_at=fingerprint.built_at,
             documents=fingerprint.documents,
-            sources=(),
+            sources=fingerprint.sources,
         )
 
     def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from database.passages import Findings, Passage
+from dataset.sources import Source
 
 EXTRACTIVE = "extractive"
 """The generator's name where the passages are quoted and no language model wrote."""
@@ -79,17 +80,6 @@ class Usage:
 
     input_tokens: int
     output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a part of the documentation is from, and as of when."""
-
-    name: str
-    documents: int
-    url: str
-    as_of: str
-    """A date (ISO 8601), or the version it is from."""
 
 
 @dataclass(frozen=True, slots=True)

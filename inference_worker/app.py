@@ -12,12 +12,13 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from database.retriever import Retriever, retriever_from
-from inference_worker import chat, problems
+from inference_worker import problems
 from inference_worker.answering import Answerer
 from inference_worker.body_limit import BodyLimit
-from inference_worker.language_model import LanguageModel
+from inference_worker.generation.language_model import LanguageModel
+from inference_worker.generation.providers import language_model_from
 from inference_worker.metrics import Metrics
-from inference_worker.providers import language_model_from
+from inference_worker.openai_api import chat
 from inference_worker.request_metrics import RequestMetrics
 from inference_worker.routes import router
 from utils.errors import DocsQAError
@@ -51,7 +52,7 @@ def create_app(
     llm = llm or language_model_from(settings)
     metrics = Metrics()
     answerer = Answerer(retriever, llm, settings, metrics)
-    from inference_worker.mcp_server import McpEndpoint  # takes a second to import
+    from inference_worker.mcp_api.server import McpEndpoint  # takes a second to import
 
     mcp = McpEndpoint(
         answerer,

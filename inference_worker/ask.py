@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
     from database.retriever import retriever_from
     from inference_worker.answering import Answerer
-    from inference_worker.providers import language_model_from
+    from inference_worker.generation.providers import language_model_from
 
     if not question:
         raise DocsQAError('The question is blank. Ask one: make ask Q="..."')

@@ -5,7 +5,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from inference_worker.answer_cache import AnswerCache
 from inference_worker.answers import Answer, Usage
-from inference_worker.language_model import LanguageModel
+from inference_worker.generation.language_model import LanguageModel
 from utils.errors import GenerationError
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

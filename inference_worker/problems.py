@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from inference_worker import openai_errors
 from inference_worker.event_stream import CLIENT_CLOSED_REQUEST
+from inference_worker.openai_api import errors as openai_errors
 from utils.errors import (
     DocsQAError,
     EmbeddingApiError,

@@ -11,14 +11,14 @@ from database.passages import Findings, Passage
 from inference_worker import examples
 from inference_worker.answers import Answer, Citation, UnsupportedKind
 
-_HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")
+HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")
 """JSON can carry it; it is no text, and no tokenizer reads it."""
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank; ask a question")
-    if _HALF_A_CHARACTER.search(text):
+    if HALF_A_CHARACTER.search(text):
         raise ValueError("holds half a character (a lone surrogate); send valid Unicode")
     return text.strip()
 

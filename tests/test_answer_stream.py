@@ -18,7 +18,7 @@ from database.retriever import Retriever
 from database.store import connect
 from inference_worker import event_stream
 from inference_worker.app import create_app
-from inference_worker.language_model import Generation, LanguageModel
+from inference_worker.generation.language_model import Generation, LanguageModel
 from tests import chat_replies as replies
 from tests.mistral_server import MistralServer
 from tests.pages import PAGES, builder, write_pages

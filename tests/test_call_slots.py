@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from inference_worker.call_slots import CallSlots, QueueFullError
+from inference_worker.generation.call_slots import CallSlots, QueueFullError
 
 
 async def test_no_more_calls_run_than_there_are_slots() -> None:

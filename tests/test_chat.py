@@ -15,9 +15,9 @@ from database.retriever import Retriever
 from database.store import connect
 from inference_worker.answers import Turn
 from inference_worker.app import create_app
-from inference_worker.chat import MOST_CHARACTERS, MOST_TURNS, conversation
-from inference_worker.chat_examples import MODEL
-from inference_worker.chat_request import ChatRequest, Message
+from inference_worker.openai_api.chat import MOST_CHARACTERS, MOST_TURNS, conversation
+from inference_worker.openai_api.examples import MODEL
+from inference_worker.openai_api.request import ChatRequest, Message
 from tests import chat_replies as replies
 from tests.mistral_server import MistralServer
 from tests.pages import PAGES, builder, write_pages

@@ -7,7 +7,7 @@ import pytest
 
 from database.passages import Passage
 from inference_worker.answers import Answer, Citation, Grounding
-from inference_worker.chat_content import address, annotations, begins_anew, ending, link
+from inference_worker.openai_api.content import address, annotations, begins_anew, ending, link
 from tests.pages import chunk
 
 TEXT = "Encrypt it with `KmsKeyId` [2]. It costs more [1][2]."

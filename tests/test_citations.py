@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from inference_worker.citations import CitationFilter
+from inference_worker.grounding.citations import CitationFilter
 
 PASSAGES = 8
 

@@ -4,7 +4,7 @@ import time
 
 from database.passages import Passage
 from dataset.chunks import Chunk
-from inference_worker.extractive import extract_answer
+from inference_worker.quoting.extractive import extract_answer
 
 
 def passage(

@@ -7,7 +7,7 @@ import pytest
 
 from database.passages import Passage
 from inference_worker.answers import Grounding
-from inference_worker.grounding import ground
+from inference_worker.grounding.check import ground
 from tests.pages import chunk
 
 LIMITS = """\

@@ -13,9 +13,9 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 
 from inference_worker.answers import Usage
-from inference_worker.generation_failures import PromptTooLongError
-from inference_worker.language_model import Generation, LanguageModel
-from inference_worker.providers import language_model_from
+from inference_worker.generation.failures import PromptTooLongError
+from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.providers import language_model_from
 from tests import chat_replies as replies
 from tests.anthropic_server import AnthropicServer
 from tests.chat_replies import SECRET, Reply

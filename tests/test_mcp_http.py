@@ -137,7 +137,7 @@ def test_what_nobody_foresaw_is_logged_and_told_without_its_inside(
     assert told.startswith("Something unforeseen failed. Try again.")
     assert told.endswith("Request id: abc-123")
     assert "SECRET" not in response.text
-    (logged,) = [each for each in caplog.records if each.name == "inference_worker.mcp_server"]
+    (logged,) = [each for each in caplog.records if each.name == "inference_worker.mcp_api.server"]
     assert "abc-123" in logged.getMessage()
     assert logged.exc_info is not None
 

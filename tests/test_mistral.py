@@ -10,8 +10,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 
 from inference_worker.answers import Usage
-from inference_worker.language_model import LanguageModel
-from inference_worker.providers import language_model_from
+from inference_worker.generation.language_model import LanguageModel
+from inference_worker.generation.providers import language_model_from
 from tests import mistral_server as replies
 from tests.mistral_server import MistralServer, Reply
 from utils.errors import GenerationError, SettingsError

@@ -5,8 +5,9 @@ import pytest
 from database.passages import Passage
 from dataset.chunks import Chunk
 from inference_worker.answers import Turn
-from inference_worker.prompt import Prompt, build_messages, write_prompt
-from inference_worker.token_counter import TokenCounter
+from inference_worker.generation import token_counter
+from inference_worker.generation.prompt import Prompt, build_messages, write_prompt
+from inference_worker.generation.token_counter import TokenCounter
 
 
 def passage(text: str, *, document: str = "batch.md", title: str = "Batches") -> Passage:
@@ -115,5 +116,5 @@ def test_the_counter_counts_no_fewer_tokens_than_there_are_words() -> None:
 
 
 def test_without_a_tokenizer_characters_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference_worker.token_counter.packaged_tokenizer", lambda: None)
+    monkeypatch.setattr(token_counter, "packaged_tokenizer", lambda: None)
     assert TokenCounter()("x" * 300) == 101

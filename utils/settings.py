@@ -130,9 +130,9 @@ class Settings(BaseSettings):
             raise ValueError("must be an http(s) address that ends in /v1")
         return url
 
-    @field_validator("embedding_base_url")
+    @field_validator("inference_base_url", "embedding_base_url")
     @classmethod
-    def _check_embedding_base_url(cls, url: str | None) -> str | None:
+    def _check_address(cls, url: str | None) -> str | None:
         if url is None:
             return None
         try:

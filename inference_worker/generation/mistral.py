@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from inference_worker.generation_failures import refusal
-from inference_worker.language_model import ATTEMPT_SHARE
+from inference_worker.generation.failures import refusal
+from inference_worker.generation.language_model import ATTEMPT_SHARE
 from utils.errors import SettingsError
 from utils.settings import Settings
 

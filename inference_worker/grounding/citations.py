@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from inference_worker.answer_markup import Mark, MarkupReader
+from inference_worker.grounding.markup import Mark, MarkupReader
 
 _GAP = re.compile(r"[ \t]{0,8}(?:\([ \t]{0,8})?\Z")
 _LONGEST_GAP = 17

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from database.passages import Passage
-from inference_worker.answer_parts import Marker, Sentence, taken_apart, without_invisible
 from inference_worker.answers import Citation, Grounding, Misplaced, Unsupported
-from inference_worker.checkable import Item
-from inference_worker.evidence import Evidence
-from inference_worker.excerpts import Excerpts
+from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.evidence import Evidence
+from inference_worker.grounding.excerpts import Excerpts
+from inference_worker.grounding.parts import Marker, Sentence, taken_apart, without_invisible
 
 
 def ground(text: str, passages: Sequence[Passage]) -> Grounding:

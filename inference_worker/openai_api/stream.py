@@ -11,8 +11,8 @@ from fastapi import Request
 from fastapi.sse import format_sse_event
 
 from inference_worker.answers import Answer, Event, Found, Token
-from inference_worker.chat_content import annotations, begins_anew, ending
-from inference_worker.chat_schemas import (
+from inference_worker.openai_api.content import annotations, begins_anew, ending
+from inference_worker.openai_api.schemas import (
     About,
     ChatCompletionChunk,
     ChunkChoice,

@@ -9,9 +9,9 @@ import re
 from functools import cached_property, lru_cache
 
 from dataset.markdown import plain_text
-from inference_worker.answer_markup import INVISIBLE
-from inference_worker.checkable import Item
-from inference_worker.quantities import Quantities
+from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.markup import INVISIBLE
+from inference_worker.grounding.quantities import Quantities
 
 _TYPOGRAPHY = str.maketrans(
     "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from database.terms import STOP_WORDS, words
-from inference_worker.quotable import sentences
+from inference_worker.quoting.quotable import sentences
 
 _FEWEST_WORDS = 6
 _FEWEST_CONTENT_WORDS = 3

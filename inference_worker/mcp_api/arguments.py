@@ -5,13 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
+from inference_worker.schemas import HALF_A_CHARACTER
+
 MOST_RESULTS = 20
 """Of passages in one result: see mcp_results for what a client reads."""
 
 _PLACE = re.compile(r"(?P<name>.+?)(?:#(?P<ordinal>[0-9]{1,9}))?", re.DOTALL)
-
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
-"""JSON can hold such a surrogate alone; no tokenizer takes it."""
 
 
 def _asked(text: str, info: ValidationInfo) -> str:
@@ -21,7 +20,7 @@ def _asked(text: str, info: ValidationInfo) -> str:
         raise ValueError("is blank; say in plain words what to look for")
     if len(text) > most:
         raise ValueError(f"has {len(text):,} characters, at most {most:,} are read; shorten it")
-    if _HALF_A_CHARACTER.search(text):
+    if HALF_A_CHARACTER.search(text):
         raise ValueError("is not valid Unicode text; write it without the broken character")
     return text
 

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference_worker import chat_examples
 from inference_worker.answers import Answer
-from inference_worker.chat_examples import MODEL
+from inference_worker.openai_api import examples as chat_examples
+from inference_worker.openai_api.examples import MODEL
 from inference_worker.schemas import Answerable, Confidence, MisplacedOut, UnsupportedOut
 
 

@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from inference_worker.mcp_arguments import input_schema, what_is_wrong
-from inference_worker.mcp_tools import INSTRUCTIONS, TOOLS, RefusedError, Tool
+from inference_worker.mcp_api.arguments import input_schema, what_is_wrong
+from inference_worker.mcp_api.tools import INSTRUCTIONS, TOOLS, RefusedError, Tool
 from inference_worker.problems import INTERNAL, Problem, problem_for, respond
 from utils.errors import DocsQAError
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from inference_worker.language_model import ATTEMPT_SHARE, LanguageModel
-from inference_worker.mistral import mistral_chat
+from inference_worker.generation.language_model import ATTEMPT_SHARE, LanguageModel
+from inference_worker.generation.mistral import mistral_chat
 from utils.errors import SettingsError
 from utils.settings import Settings
 

@@ -7,11 +7,12 @@ from urllib.parse import quote, urlsplit
 from database.passages import Passage
 from dataset.chunks import Chunk
 from inference_worker.answers import Answer
-from inference_worker.chat_schemas import Annotation, UrlCitation
+from inference_worker.openai_api.schemas import Annotation, UrlCitation
 
 SOURCES = "\n\nSources:\n"
 NEAREST = "\n\nNearest pages:\n"
 MOST_NEAREST = 3
+MOST_DOUBTS = 8
 _MARKDOWN = re.compile(r"[\\`*<\[\]]")
 _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
 """All that an address may hold as it is, but for what ends a link in Markdown: ( ) and the like."""
@@ -32,7 +33,7 @@ def begins_anew(answer: Answer, streamed: str) -> str:
 
 def ending(answer: Answer) -> str:
     """What follows the answer's text: what is to be known of it, and the links."""
-    return f"{_note(answer)}{_links(answer)}"
+    return f"{_note(answer)}{_doubts(answer)}{_links(answer)}"
 
 
 def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
@@ -62,6 +63,13 @@ def _note(answer: Answer) -> str:
     if answer.truncated:
         return "\n\n(The answer was cut at its longest length.)"
     return ""
+
+
+def _doubts(answer: Answer) -> str:
+    """What the answer says and no passage does."""
+    texts = dict.fromkeys(_plain(each.text) for each in answer.grounding.unsupported)
+    shown = ", ".join(list(texts)[:MOST_DOUBTS])
+    return f"\n\n(In no passage, so do not rely on it: {shown}.)" if shown else ""
 
 
 def _links(answer: Answer) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_random_exponential
 
-from inference_worker import generation_failures as failures
 from inference_worker.answers import Usage
-from inference_worker.call_slots import CallSlots, QueueFullError
-from inference_worker.circuit_breaker import CircuitBreaker, CircuitOpenError
-from inference_worker.generation_failures import AttemptError, told
+from inference_worker.generation import failures
+from inference_worker.generation.call_slots import CallSlots, QueueFullError
+from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
+from inference_worker.generation.failures import AttemptError, told
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

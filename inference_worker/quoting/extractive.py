@@ -10,8 +10,13 @@ from itertools import accumulate
 
 from database.passages import Passage
 from database.terms import terms
-from inference_worker.quotable import Listing, Quotable, is_whole, quotable
-from inference_worker.sentence_ranking import MAX_CHARACTERS, Ballot, Candidate, candidates_of
+from inference_worker.quoting.quotable import Listing, Quotable, is_whole, quotable
+from inference_worker.quoting.sentence_ranking import (
+    MAX_CHARACTERS,
+    Ballot,
+    Candidate,
+    candidates_of,
+)
 
 MAX_STEPS = 7
 MAX_CODE_LINES = 12

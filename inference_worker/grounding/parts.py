@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 
-from inference_worker.answer_markup import INVISIBLE, Mark, read
-from inference_worker.checkable import Item, items_in_code, items_in_prose
-from inference_worker.citations import pointed
-from inference_worker.statements import Statement, statements
+from inference_worker.grounding.checkable import Item, items_in_code, items_in_prose
+from inference_worker.grounding.citations import pointed
+from inference_worker.grounding.markup import INVISIBLE, Mark, read
+from inference_worker.grounding.statements import Statement, statements
 
 _MASK = "\ufffc"
 """Stands for a character of inline code: part of no word and no address."""

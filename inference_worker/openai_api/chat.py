@@ -8,12 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
-from inference_worker import chat_examples
 from inference_worker.answers import Answer, Turn
-from inference_worker.chat_content import NEAREST, SOURCES, annotations, ending
-from inference_worker.chat_examples import MODEL
-from inference_worker.chat_request import ChatRequest, Message
-from inference_worker.chat_schemas import (
+from inference_worker.event_stream import EventStream, while_connected
+from inference_worker.openai_api import examples as chat_examples
+from inference_worker.openai_api.content import NEAREST, SOURCES, annotations, ending
+from inference_worker.openai_api.errors import ErrorResponse
+from inference_worker.openai_api.examples import MODEL
+from inference_worker.openai_api.request import ChatRequest, Message
+from inference_worker.openai_api.schemas import (
     About,
     ChatCompletion,
     Choice,
@@ -22,9 +24,7 @@ from inference_worker.chat_schemas import (
     ModelList,
     Usage,
 )
-from inference_worker.chat_stream import Completion, chunks, fingerprint, finish_reason
-from inference_worker.event_stream import EventStream, while_connected
-from inference_worker.openai_errors import ErrorResponse
+from inference_worker.openai_api.stream import Completion, chunks, fingerprint, finish_reason
 from inference_worker.problems import MODEL_NOT_FOUND, respond
 from inference_worker.routes import AnswererOfApp, check_length
 

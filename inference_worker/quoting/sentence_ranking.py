@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from database.passages import Passage
 from database.terms import identifiers, is_identifier, terms
-from inference_worker.quotable import Quotable
+from inference_worker.quoting.quotable import Quotable
 
 MAX_CHARACTERS = 600
 MAX_SENTENCES = 4

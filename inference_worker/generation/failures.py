@@ -8,12 +8,11 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 from httpx_sse import SSEError
 
+from database.retry_after import seconds_to_wait
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ def refusal(status: int, retry_after: str, text: str) -> AttemptError:
         return AttemptError("the language model refused the API key")
     if status == 404:
         return AttemptError("the language model's name or address is not known")
-    pause = _seconds_to_wait(retry_after)
+    pause = seconds_to_wait(retry_after)
     if status == 429:
         message = "the language model is rate limited"
         return AttemptError(message, attempts=MAX_ATTEMPTS, pause=pause)
@@ -171,15 +170,3 @@ def _is_about_connection(error: BaseException) -> bool:
         # openai and anthropic have trees of their own, and bring an HTTP client of their own.
         names & {"APIConnectionError", "TransportError", "NetworkError", "ProtocolError"}
     )
-
-
-def _seconds_to_wait(retry_after: str) -> float:
-    """Read a Retry-After header, in seconds or as an HTTP date (RFC 9110, 10.2.3); 0 if neither."""
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        then = parsedate_to_datetime(retry_after)
-        then = then if then.tzinfo else then.replace(tzinfo=UTC)
-        return max(0.0, (then - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError):
-        return 0.0

@@ -1,6 +1,5 @@
 """What OpenAI's clients ask with; fields that mean nothing here are ignored."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,10 +12,9 @@ from pydantic import (
     field_validator,
 )
 
-from inference_worker import chat_examples
-from inference_worker.chat_examples import MODEL
-
-_HALF = re.compile("[\ud800-\udfff]")
+from inference_worker.openai_api import examples as chat_examples
+from inference_worker.openai_api.examples import MODEL
+from inference_worker.schemas import HALF_A_CHARACTER
 
 
 def _joined(content: object) -> object:
@@ -39,7 +37,7 @@ def _joined(content: object) -> object:
 
 def _whole_characters(text: str) -> str:
     """Replace halves of characters: a client that cuts a text in UTF-16 leaves such."""
-    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+    return HALF_A_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 _PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_worker.mcp_arguments import (
+from inference_worker.mcp_api.arguments import (
     Arguments,
     AskArguments,
     FetchArguments,
     SearchArguments,
 )
-from inference_worker.mcp_results import (
+from inference_worker.mcp_api.results import (
     PART_CHARACTERS,
     AskResult,
     FetchResult,

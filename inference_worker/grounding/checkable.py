@@ -16,9 +16,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inference_worker.answer_markup import Mark
 from inference_worker.answers import UnsupportedKind
-from inference_worker.quantities import LETTERS, NUMBER, Quantity, is_negative, quantity_at
+from inference_worker.grounding.markup import Mark
+from inference_worker.grounding.quantities import (
+    LETTERS,
+    NUMBER,
+    Quantity,
+    is_negative,
+    quantity_at,
+)
 
 _NOT_ADDRESS = r"\s<>\"'`\u201c\u201d|\\\]\[{}\ufffc"
 _COMMON = (

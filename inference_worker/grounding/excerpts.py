@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from database.terms import terms
-from inference_worker.checkable import Item
-from inference_worker.evidence import Evidence
-from inference_worker.quotable import sentences
+from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.evidence import Evidence
+from inference_worker.quoting.quotable import sentences
 
 LONGEST = 300
 """Characters of an excerpt."""

@@ -1,0 +1,1 @@
+"""The language model: what it is told, and how it is called."""

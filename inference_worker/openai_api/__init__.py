@@ -1,0 +1,1 @@
+"""OpenAI's API, for the clients that speak it."""

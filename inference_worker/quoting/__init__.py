@@ -1,0 +1,1 @@
+"""The answer where no language model writes one."""
