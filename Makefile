@@ -20,7 +20,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index ask test unit test-containers check format bench \
-	evaluate calibrate pictures clean
+	evaluate calibrate prompts pictures clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -79,6 +79,10 @@ evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUEST
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
 	$(BIN)/python ./utils/calibrate.py -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
 		-db "$(or $(DATABASE),database/chroma)"
+
+prompts: $(VENV)/.ready-dev ## show what the language model is given for labelled questions (QUESTIONS= DATABASE=)
+	$(BIN)/python ./utils/prompt_report.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
+		$(if $(DATABASE),-db "$(DATABASE)")
 
 pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
 	$(BIN)/python images/draw.py

@@ -17,6 +17,13 @@ PAGES = {
     "api-reference/stop.md": "# StopTrainingJob\n\nStops a training job within 120 seconds.\n",
 }
 
+BRIEF = (
+    *("--first_token_seconds", "0.05", "--tokens_per_second", "500", "--answer_tokens", "20"),
+    *("--stream_questions", "4", "--stream_clients", "4", "--stream_seconds", "2"),
+    *("--outage_seconds", "1", "--outage_timeout", "1"),
+)
+"""Makes the parts with a simulated provider short."""
+
 
 def benchmark(folder: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [
@@ -32,7 +39,7 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_pat
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
-    done = benchmark(folder, output, "--llm_clients", "4", "--llm_seconds", "0.2")
+    done = benchmark(folder, output, "--llm_clients", "4", "--llm_seconds", "0.2", *BRIEF)
 
     assert done.returncode == 0, done.stderr
     report = json.loads(output.read_text())
@@ -60,9 +67,22 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_pat
         "search alone, 1 client, p50 ms",
         "search alone, 32 clients, p99 ms",
         "4 clients, LLM takes 0.2 s: last answered, s",
+        "1 client, first event (passages), p50 ms",
+        "4 streams, answers a second",
+        "memory at most, MiB",
+        "provider back after silence, first answer by it after s",
     ):
         assert measured[name]["ours"] > 0
     assert measured["4 clients, LLM takes 0.2 s: answered by it"]["ours"] == 4
+    for name in ("of 4 streams, not whole", "4 streams, failures"):
+        assert measured[name]["reached"] is True
+    assert measured["whole answer of 20 tokens, s"]["ratio"] > 1
+    assert measured["provider healthy, degraded, %"]["ours"] == 0
+    assert measured["provider gone (connection refused), degraded, %"]["ours"] > 50
+    met = [name for name in measured if " -> 200 " in name]
+    assert sum("mistral-large-latest" in name for name in met) == 1
+    assert sum("extractive: " in name for name in met) == 10
+    assert report["settings"]["outage_timeout"] == 1
     assert not [name for name in measured if name.endswith("failed")]
     assert report["machine"]["precision"] in ("bf16", "f32")
     assert report["machine"]["cores"] >= 1

@@ -2,21 +2,21 @@
 
 In one run, on the same files and the same model: our build against the original's pipeline and
 against the machine's own matrix rate; our service against the original's path from a question to
-its passages; and many clients that wait for a slow language model.
+its passages; many clients that wait for a slow language model; and with a simulated provider of
+one, answers streamed to one client and to many, and outages of the provider.
 """
 
 import argparse
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,9 +26,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils import benchmark_services as services
+from utils.benchmark_answers import measure_streaming, streaming_measures
+from utils.benchmark_arguments import parse_arguments
 from utils.benchmark_builds import BuildFigures, build_original, build_ours
+from utils.benchmark_failures import failures_measures, measure_failures
 from utils.benchmark_machine import MatrixRates, machine_facts, measure_matrix_rates
+from utils.benchmark_outage import measure_outage, outage_measures
 from utils.benchmark_processes import Job, run_worker
+from utils.benchmark_provider import serve_provider
 from utils.benchmark_report import (
     Measure,
     Served,
@@ -40,62 +45,17 @@ from utils.benchmark_report import (
     service_measures,
     table,
 )
+from utils.benchmark_sample import Sample, questions, take_sample
+from utils.benchmark_streams import measure_streams, streams_measures
 from utils.errors import DocsQAError
-from utils.settings import DEFAULT_DATASET, PROJECT_ROOT, load_settings
-
-_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+from utils.settings import load_settings
 
 Parts = dict[str, list[Measure]]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The documents that are measured with."""
-
-    documents: int
-    size: int
-    """Bytes."""
-
-
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; paths are relative to the current directory."""
-    parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
-    add = parser.add_argument
-    add(
-        "-d",
-        "--input_data_path",
-        type=Path,
-        default=DEFAULT_DATASET,
-        metavar="FOLDER",
-        help="folder of markdown documents (default: dataset/sagemaker_documentation)",
-    )
-    add(
-        "--megabytes",
-        type=float,
-        default=1.0,
-        metavar="N",
-        help="measure with an evenly spread sample of about so many megabytes; 0 takes all of "
-        "them (default: %(default)g)",
-    )
-    add("--part", choices=["build", "service", "llm", "all"], default="all")
-    add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
-    add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
-    add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
-    add("--requests", type=int, default=400, help="a setting (default: %(default)s)")
-    add("--llm_clients", type=int, default=64, help="default: %(default)s")
-    add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
-    add("--worker", choices=sorted(_WORKERS), help=argparse.SUPPRESS)
-    add("--job", type=json.loads, help=argparse.SUPPRESS)
-    add("--port", type=int, default=0, help=argparse.SUPPRESS)
-    arguments = parser.parse_args(argv)
-    if arguments.megabytes < 0 or min(arguments.requests, arguments.llm_clients) < 1:
-        parser.error("--megabytes must be 0 or more, --requests and --llm_clients 1 or more")
-    return arguments
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measure; 0 whatever the figures, 1 with one line where they could not be had."""
-    arguments = parse_arguments(argv)
+    arguments = parse_arguments(__doc__, argv)
     try:
         if arguments.worker:
             _WORKERS[arguments.worker](Job(**arguments.job), arguments.port)
@@ -120,20 +80,17 @@ def benchmark(arguments: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
     with _scratch(arguments) as job:
         sample = take_sample(
-            arguments.input_data_path, Path(job.documents), arguments.megabytes * 1e6
+            arguments.input_data_path, Path(job.documents), arguments.megabytes * 1e6, _say
         )
         _say(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {job.model}")
         if load > 1:
             _say(f"The machine is busy (load {load:.1f}): the figures will suffer.")
         parts: Parts = {}
         rates, ours = _build(arguments, job, sample, parts)
-        asked = services.questions(Path(job.documents))
-        if arguments.part in ("service", "all"):
-            parts["service"] = _serve(job, asked, arguments.requests)
-        if arguments.part in ("llm", "all"):
-            _say(f"{arguments.llm_clients} clients and a slow language model ...")
-            figures = services.measure_llm(job, asked, arguments.llm_clients)
-            parts["language model"] = llm_measures(figures)
+        asked = questions(Path(job.documents))
+        for part, (title, measure) in _SERVED.items():
+            if arguments.part in (part, "all"):
+                parts[title] = measure(arguments, job, asked)
     facts = machine_facts() | {
         "backend": rates.backend,
         "precision": rates.precision,
@@ -163,32 +120,10 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             logs=logs,
             model=name,
             model_folder=str(model.folder.resolve()),
-            llm_seconds=arguments.llm_seconds,
+            first_token_seconds=arguments.first_token_seconds,
+            tokens_per_second=arguments.tokens_per_second,
+            answer_tokens=arguments.answer_tokens,
         )
-
-
-def take_sample(folder: Path, target: Path, limit: float) -> Sample:
-    """Copy an evenly spread part of a folder's documents; always the same ones.
-
-    Args:
-        folder: The documents.
-        target: Where to copy them.
-        limit: About how many bytes; 0 for all.
-
-    Raises:
-        DatasetError: there are none.
-    """
-    from dataset.documents import load
-
-    names = [document.name for document in load(folder, _say)]
-    sizes = {name: (folder / name).stat().st_size for name in names}
-    share = min(1.0, limit / sum(sizes.values())) if limit else 1.0
-    taken = [name for at, name in enumerate(names) if int((at + 1) * share) > int(at * share)]
-    taken = taken or names[:1]
-    for name in taken:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, target / name)
-    return Sample(len(taken), sum(sizes[name] for name in taken))
 
 
 def _build(
@@ -199,7 +134,7 @@ def _build(
     rates = MatrixRates(**run_worker("matrix-rate", job))
     _say("our build ...")
     ours = BuildFigures(**run_worker("build", job))
-    if arguments.part == "llm":
+    if arguments.part in ("llm", "streams", "outage"):
         return rates, ours
     _say("the original's build ...")
     original = BuildFigures(**run_worker("original-build", job))
@@ -213,26 +148,62 @@ def _build(
     return rates, ours
 
 
-def _serve(job: Job, asked: list[str], requests: int) -> list[Measure]:
+def _serve(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
     """Both services, one after the other."""
 
     def measured(address: str, send: services.Ask) -> dict[int, services.Latency]:
         return {
             clients: services.measure_latency(
-                address, send, asked, clients=clients, requests=requests
+                address, send, asked, clients=clients, requests=arguments.requests
             )
             for clients in services.CLIENTS
         }
 
     _say("our service ...")
-    with services.our_service(job) as address:
-        answers, searches = measured(address, services.ask), measured(address, services.search)
+    with services.our_service(job) as ours:
+        answers, searches = (
+            measured(ours.address, services.ask),
+            measured(ours.address, services.search),
+        )
     _say("the original's service ...")
-    with services.original_service(job) as address:
-        originals = measured(address, services.ask)
+    with services.original_service(job) as original:
+        originals = measured(original.address, services.ask)
     served = [Served("answer", n, answers[n], originals[n]) for n in services.CLIENTS]
     served += [Served("search alone", n, searches[n]) for n in services.CLIENTS]
     return service_measures(served)
+
+
+def _wait_for_llm(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    clients, seconds = arguments.llm_clients, arguments.llm_seconds
+    _say(f"{clients} clients and a slow language model ...")
+    return llm_measures(services.measure_llm(job, asked, clients, seconds))
+
+
+def _stream_to_one(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    _say(
+        f"answers streamed to one client; the simulated provider begins after "
+        f"{job.first_token_seconds:g} s and writes {job.answer_tokens} tokens, "
+        f"{job.tokens_per_second:g} a second ..."
+    )
+    return streaming_measures(job, measure_streaming(job, asked, arguments.stream_questions))
+
+
+def _stream_to_many(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    clients, seconds = arguments.stream_clients, arguments.stream_seconds
+    _say(
+        f"answers streamed to {clients} clients for {seconds:g} s; service, clients and simulated "
+        f"provider share {os.cpu_count()} cores ..."
+    )
+    return streams_measures(job, measure_streams(job, asked, clients, seconds))
+
+
+def _outage(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    seconds, timeout = arguments.outage_seconds, arguments.outage_timeout
+    _say(f"outages, with INFERENCE_TIMEOUT and BREAKER_SECONDS at {timeout:g} s ...")
+    figures = measure_outage(job, asked, seconds, timeout)
+    _say("each way in which a language model can fail ...")
+    failures = measure_failures(job, asked, timeout)
+    return outage_measures(figures) + failures_measures(failures)
 
 
 def _show(
@@ -252,6 +223,7 @@ def _show(
         "machine": facts,
         "model": arguments.embedding_model_name,
         "sample": asdict(sample),
+        "settings": _settings(arguments),
         "measures": as_json(parts),
         "our_build": asdict(ours),
     }
@@ -266,6 +238,12 @@ def _show(
         raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
     finally:
         sys.stdout.write(f"{caption}\n\n{table(parts)}\n")
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the figures were measured with: the options that are numbers."""
+    options = vars(arguments).items()
+    return {n: value for n, value in options if isinstance(value, int | float) and n != "port"}
 
 
 def _say(line: str) -> None:
@@ -287,8 +265,17 @@ _WORKERS: dict[str, Callable[[Job, int], None]] = {
     "build": _printing(build_ours),
     "original-build": _printing(build_original),
     "original-service": services.serve_original,
-    "llm": services.serve_llm,
+    "provider": serve_provider,
 }
+
+_SERVED: dict[str, tuple[str, Callable[[argparse.Namespace, Job, list[str]], list[Measure]]]] = {
+    "service": ("service", _serve),
+    "llm": ("language model", _wait_for_llm),
+    "streaming": ("streaming", _stream_to_one),
+    "streams": ("streams", _stream_to_many),
+    "outage": ("outage", _outage),
+}
+"""The parts that ask a service: the title and what measures it."""
 
 
 if __name__ == "__main__":

@@ -40,8 +40,27 @@ class Job:
     model: str
     model_folder: str
     logs: str
-    llm_seconds: float
-    """What the stand-in for the language model takes for an answer."""
+    provider: str = ""
+    """Address of the simulated provider's API, for the original's path; without, no answer is
+    written."""
+    first_token_seconds: float = 0.5
+    """What the simulated provider takes before an answer's first token."""
+    tokens_per_second: float = 60.0
+    """How fast it goes on from there."""
+    answer_tokens: int = 120
+
+    @property
+    def answer_seconds(self) -> float:
+        """What the simulated provider takes for a whole answer."""
+        return self.first_token_seconds + (self.answer_tokens - 1) / self.tokens_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that is ready."""
+
+    address: str
+    process_id: int
 
 
 def worker_command(name: str, job: Job, port: int = 0) -> list[str]:
@@ -67,8 +86,8 @@ def run_worker(name: str, job: Job) -> dict[str, Any]:
 @contextmanager
 def server(
     name: str, command: Sequence[str], port: int, job: Job, environment: Mapping[str, str]
-) -> Iterator[str]:
-    """Run a server; yields its address once it is ready, and ends it.
+) -> Iterator[Running]:
+    """Run a server; yields it once it is ready, and ends it.
 
     Raises:
         DocsQAError: it ended or did not get ready.
@@ -86,7 +105,7 @@ def server(
                 if httpx.get(f"{address}/readyz", trust_env=False, timeout=5).is_success:
                     break
             time.sleep(0.05)
-        yield address
+        yield Running(address, process.pid)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The two services under load: ours, and the original's path from a question to its passages."""
+"""The two services under load: ours, and the original's path from a question to its answer."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from utils.benchmark_processes import Job, free_port, server, worker_command
+from utils.benchmark_processes import Job, Running, free_port, server, worker_command
+from utils.benchmark_provider import simulated_provider
 from utils.errors import DocsQAError
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 CLIENTS = (1, 32)
-_QUESTIONS = 200
 _REQUEST_SECONDS = 120.0
 _NO_KEY = " "
 """An empty variable would let the key in .env through; a blank one is no key."""
-_LLM_TEXT = "The documentation says so [1]."
+_CHAIN_CALLS = 3
+QUOTED = "extractive"
+"""The generator of an answer that no language model wrote, as the service's callers know it."""
 
 Ask = Callable[["httpx.AsyncClient", str], Awaitable["httpx.Response"]]
 
@@ -53,25 +54,9 @@ class LLMFigures:
     """Answers that the language model wrote."""
 
 
-def questions(folder: Path) -> list[str]:
-    """Up to 200 of the documents' headings, evenly spread; always the same ones."""
-    from dataset.documents import load
-    from dataset.markdown import sections
-
-    found = dict.fromkeys(
-        section.headings[-1]
-        for document in load(folder, lambda skipped: None)
-        for section in sections(document.text)
-        if section.headings and section.headings[-1].strip()
-    )
-    headings = sorted(found)
-    if not headings:
-        raise DocsQAError(f"No heading in {folder} that could be asked about.")
-    step = max(1.0, len(headings) / _QUESTIONS)
-    return [headings[int(at * step)] for at in range(min(_QUESTIONS, len(headings)))]
-
-
-def our_service(job: Job, environment: dict[str, str] | None = None) -> AbstractContextManager[str]:
+def our_service(
+    job: Job, environment: dict[str, str] | None = None
+) -> AbstractContextManager[Running]:
     """Run our service on our index; it quotes, unless the environment names a language model."""
     port = free_port()
     command = [sys.executable, "-m", "inference_worker", "--host", "127.0.0.1", "--port", f"{port}"]
@@ -81,20 +66,29 @@ def our_service(job: Job, environment: dict[str, str] | None = None) -> Abstract
         "EMBEDDING_MODEL_PATH": job.model_folder,
         "MISTRAL_API_KEY": _NO_KEY,
         "MIN_CONFIDENCE": "0",  # the original answers everything; so does ours here
+        "ANSWER_CACHE_SIZE": "0",  # every answer is made, and none is shared
     }
     return server("service", command, port, job, settings | (environment or {}))
 
 
-def original_service(job: Job) -> AbstractContextManager[str]:
-    """Run the original's path on the original's index."""
+def original_service(job: Job, provider: str = "") -> AbstractContextManager[Running]:
+    """Run the original's path on the original's index; with a provider's address, to the answer."""
     port = free_port()
-    command = worker_command("original-service", job, port)
+    command = worker_command("original-service", replace(job, provider=provider), port)
     return server("original-service", command, port, job, {})
 
 
 def serve_original(job: Job, port: int) -> None:
-    """What the original did for a question, without the language model."""
+    """What the original did for a question; without a provider, all but the language model.
+
+    With one, a chain of three calls, one after the other, none of them streamed, and the answer
+    only after the last. That much is known of it. Assumed here: each call is given the passages,
+    what the call before it wrote and the question, and writes as many tokens as an answer of ours
+    has, since that is all the simulated provider writes; nothing is added for parsing, prompts or
+    retrying.
+    """
     import chromadb
+    import httpx
     from chromadb.config import Settings as ChromaSettings
     from fastapi import FastAPI
     from langchain_chroma import Chroma
@@ -103,34 +97,22 @@ def serve_original(job: Job, port: int) -> None:
     client = chromadb.PersistentClient(job.original, ChromaSettings(anonymized_telemetry=False))
     embeddings = HuggingFaceEmbeddings(model_name=job.model_folder)
     retriever = Chroma(client=client, embedding_function=embeddings).as_retriever()
+    retriever.invoke("warm-up")
+    http = httpx.Client(timeout=_REQUEST_SECONDS, trust_env=False)
     app = FastAPI()
+
+    def call(*texts: str) -> str:
+        body = {"model": "chain", "messages": [{"role": "user", "content": "\n\n".join(texts)}]}
+        response = http.post(f"{job.provider}/chat/completions", json=body)
+        return str(response.raise_for_status().json()["choices"][0]["message"]["content"])
 
     @app.post("/inference_endpoint")
     def inference_endpoint(message: str) -> dict[str, Any]:
         found = retriever.invoke(message)
-        return {"answer": "", "docs": [document.metadata["source"] for document in found]}
-
-    _serve(app, port)
-
-
-def serve_llm(job: Job, port: int) -> None:
-    """A stand-in for Mistral's chat API that thinks for a while before each answer."""
-    from fastapi import FastAPI
-
-    app = FastAPI()
-
-    @app.post("/v1/chat/completions")
-    async def completions(body: dict[str, Any]) -> dict[str, Any]:
-        await asyncio.sleep(job.llm_seconds)
-        message = {"role": "assistant", "content": _LLM_TEXT}
-        return {
-            "id": "benchmark",
-            "object": "chat.completion",
-            "created": 0,
-            "model": body["model"],
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-        }
+        answer = ""
+        for _ in range(_CHAIN_CALLS if job.provider else 0):
+            answer = call(*(document.page_content for document in found), answer, message)
+        return {"answer": answer, "docs": [document.metadata["source"] for document in found]}
 
     _serve(app, port)
 
@@ -177,7 +159,7 @@ async def _load(
     address: str, send: Ask, asked: Sequence[str], clients: int, requests: int
 ) -> tuple[list[float], float]:
     """Seconds of each request that was answered with 200, and of all together."""
-    async with _http(address, clients) as http:
+    async with http_clients(address, clients) as http:
         await _keep_busy(http, send, asked, clients, min(requests, 20 + 2 * clients))
         start = time.perf_counter()
         times = await _keep_busy(http, send, asked, clients, requests)
@@ -204,7 +186,8 @@ async def _keep_busy(
     return times
 
 
-def _http(address: str, clients: int) -> "httpx.AsyncClient":
+def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
+    """A pool of connections, one a client."""
     import httpx
 
     return httpx.AsyncClient(
@@ -220,18 +203,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def measure_llm(job: Job, asked: Sequence[str], clients: int) -> LLMFigures:
-    """Ask all at once while the language model takes its time."""
-    port = free_port()
-    with server("llm", worker_command("llm", job, port), port, job, {}) as llm:
-        settings = {"MISTRAL_BASE_URL": f"{llm}/v1", "MISTRAL_API_KEY": "benchmark"}
-        with our_service(job, settings) as address:
-            seconds, answered = asyncio.run(_all_at_once(address, asked, clients))
-    return LLMFigures(clients, job.llm_seconds, seconds, answered)
+def measure_llm(job: Job, asked: Sequence[str], clients: int, seconds: float) -> LLMFigures:
+    """Ask all at once while the language model takes so many seconds."""
+    slow = replace(job, first_token_seconds=seconds, answer_tokens=1)
+    with simulated_provider(slow) as provider, our_service(job, provider.settings) as ours:
+        took, answered = asyncio.run(_all_at_once(ours.address, asked, clients))
+    return LLMFigures(clients, seconds, took, answered)
 
 
 async def _all_at_once(address: str, asked: Sequence[str], clients: int) -> tuple[float, int]:
-    async with _http(address, clients) as http:
+    async with http_clients(address, clients) as http:
         await _keep_busy(http, search, asked, clients, 2 * clients)
         start = time.perf_counter()
         responses = await asyncio.gather(
@@ -242,7 +223,7 @@ async def _all_at_once(address: str, asked: Sequence[str], clients: int) -> tupl
         )
         seconds = time.perf_counter() - start
     written = [
-        response.status_code == 200 and response.json()["generator"] != "extractive"
+        response.status_code == 200 and response.json()["generator"] != QUOTED
         for response in responses
     ]
     return seconds, sum(written)

@@ -1,0 +1,91 @@
+"""The benchmark's command line."""
+
+import argparse
+import json
+from pathlib import Path
+
+from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
+
+PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
+_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def parse_arguments(description: str | None, argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line; paths are relative to the current directory."""
+    parser = argparse.ArgumentParser(prog="benchmark", description=description)
+    add = parser.add_argument
+    add(
+        "-d",
+        "--input_data_path",
+        type=Path,
+        default=DEFAULT_DATASET,
+        metavar="FOLDER",
+        help="folder of markdown documents (default: dataset/sagemaker_documentation)",
+    )
+    add(
+        "--megabytes",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="measure with an evenly spread sample of about so many megabytes; 0 takes all of "
+        "them (default: %(default)g)",
+    )
+    add("--part", choices=[*PARTS, "all"], default="all")
+    add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
+    add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
+    add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
+    add("--requests", type=int, default=400, help="a setting (default: %(default)s)")
+    add("--llm_clients", type=int, default=64, help="default: %(default)s")
+    add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
+    _add_streaming(parser)
+    add("--worker", help=argparse.SUPPRESS)
+    add("--job", type=json.loads, help=argparse.SUPPRESS)
+    add("--port", type=int, default=0, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    _check(parser, arguments)
+    return arguments
+
+
+def _add_streaming(parser: argparse.ArgumentParser) -> None:
+    """How the simulated provider streams, and how it is used."""
+    add = parser.add_argument_group("with a simulated provider of a language model").add_argument
+    add(
+        "--first_token_seconds",
+        type=float,
+        default=0.5,
+        help="before an answer's first token (default: %(default)g)",
+    )
+    add("--tokens_per_second", type=float, default=60.0, help="then (default: %(default)g)")
+    add("--answer_tokens", type=int, default=120, help="default: %(default)s")
+    add("--stream_questions", type=int, default=40, help="by one client (default: %(default)s)")
+    add("--stream_clients", type=int, default=200, help="default: %(default)s")
+    add(
+        "--stream_seconds",
+        type=float,
+        default=20.0,
+        help="they are kept busy, after a warm-up of a quarter of it (default: %(default)g)",
+    )
+    add(
+        "--outage_seconds",
+        type=float,
+        default=5.0,
+        help="with the provider, without and with it again (default: %(default)g)",
+    )
+    add(
+        "--outage_timeout",
+        type=float,
+        default=5.0,
+        help="INFERENCE_TIMEOUT and BREAKER_SECONDS of an outage (default: %(default)g)",
+    )
+
+
+def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    counts = ("requests", "llm_clients", "answer_tokens", "stream_questions", "stream_clients")
+    if arguments.megabytes < 0 or arguments.first_token_seconds < 0:
+        parser.error("--megabytes and --first_token_seconds must be 0 or more")
+    for name in counts:
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
+    for name in ("tokens_per_second", "stream_seconds", "outage_seconds", "outage_timeout"):
+        if getattr(arguments, name) <= 0:
+            parser.error(f"--{name} must be more than 0")

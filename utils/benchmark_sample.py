@@ -1,0 +1,59 @@
+"""What is measured with: a part of the documents, and questions about them."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset.documents import load
+from dataset.markdown import sections
+from utils.errors import DocsQAError
+
+_QUESTIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The documents that are measured with."""
+
+    documents: int
+    size: int
+    """Bytes."""
+
+
+def take_sample(folder: Path, target: Path, limit: float, say: Callable[[str], None]) -> Sample:
+    """Copy an evenly spread part of a folder's documents; always the same ones.
+
+    Args:
+        folder: The documents.
+        target: Where to copy them.
+        limit: About how many bytes; 0 for all.
+        say: Is told of documents that cannot be read.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    names = [document.name for document in load(folder, say)]
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    share = min(1.0, limit / sum(sizes.values())) if limit else 1.0
+    taken = [name for at, name in enumerate(names) if int((at + 1) * share) > int(at * share)]
+    taken = taken or names[:1]
+    for name in taken:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target / name)
+    return Sample(len(taken), sum(sizes[name] for name in taken))
+
+
+def questions(folder: Path) -> list[str]:
+    """Up to 200 of the documents' headings, evenly spread; always the same ones."""
+    found = dict.fromkeys(
+        section.headings[-1]
+        for document in load(folder, lambda skipped: None)
+        for section in sections(document.text)
+        if section.headings and section.headings[-1].strip()
+    )
+    headings = sorted(found)
+    if not headings:
+        raise DocsQAError(f"No heading in {folder} that could be asked about.")
+    step = max(1.0, len(headings) / _QUESTIONS)
+    return [headings[int(at * step)] for at in range(min(_QUESTIONS, len(headings)))]
