@@ -7,13 +7,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from langchain_core.messages import BaseMessage
-
-from database.passages import Findings, Passage
+from database.passages import Findings
 from database.retriever import Retriever
 from dataset.chunks import Chunk
 from inference_worker.answer_cache import AnswerCache, normalized
@@ -26,18 +24,13 @@ from inference_worker.answers import (
     Grounding,
     Token,
     Turn,
-    Usage,
 )
 from inference_worker.follow_up import retrieval_question
-from inference_worker.generation.failures import PromptTooLongError
-from inference_worker.generation.language_model import Generation, LanguageModel
-from inference_worker.generation.prompt import VERSION, write_prompt
-from inference_worker.generation.token_counter import TokenCounter
+from inference_worker.generation.language_model import LanguageModel
+from inference_worker.generation.prompt import VERSION
 from inference_worker.grounding.check import ground
-from inference_worker.grounding.citations import CitationFilter
 from inference_worker.metrics import Metrics
-from inference_worker.quoting.extractive import extract_answer
-from utils.errors import GenerationError
+from inference_worker.writing import Draft, Writer, documents
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,28 +39,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Events = AsyncGenerator[Event, None]
-
-
-@dataclass(slots=True)
-class _Draft:
-    """An answer while it is being written."""
-
-    question: str
-    history: Sequence[Turn]
-    searched: str
-    """What was searched for: the question, and what it leans on."""
-    findings: Findings
-    text: str = ""
-    generator: str = EXTRACTIVE
-    degraded_reason: str | None = None
-    truncated: bool = False
-    removed_citations: int = 0
-    usage: Usage | None = None
-    grounding: Grounding = field(default_factory=Grounding)
-
-    @property
-    def passages(self) -> list[Passage]:
-        return self.findings.passages
 
 
 class Answerer:
@@ -91,7 +62,12 @@ class Answerer:
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._count_tokens = TokenCounter()
+        self._writer = Writer(
+            llm,
+            max_tokens=settings.prompt_max_tokens,
+            metrics=self._metrics,
+            in_thread=self._in_thread,
+        )
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
@@ -182,24 +158,17 @@ class Answerer:
         findings = await self.search(searched, top_k)
         found = time.perf_counter()
         yield Found(findings)
-        draft = _Draft(question, history, searched, findings)
-        async with aclosing(self._write(draft, streaming)) as pieces:
+        draft = Draft(question, history, searched, findings)
+        async with aclosing(self._writer.write(draft, streaming=streaming)) as pieces:
             async for piece in pieces:
                 yield Token(piece)
         written = time.perf_counter()
         draft.text = draft.text.rstrip()
-        if findings.answerable:
-            grounding = await self._in_thread(ground, draft.text, draft.passages)
-            quoted = draft.generator == EXTRACTIVE
-            draft.grounding = replace(
-                grounding,
-                removed_citations=draft.removed_citations,
-                # A quoted paragraph is from one passage, which is cited at its end.
-                uncited_sentences=0 if quoted else grounding.uncited_sentences,
-            )
+        grounding = await self._ground(draft)
         end = time.perf_counter()
         yield self._finished(
             draft,
+            grounding,
             {
                 "retrieve": round((found - start) * 1000, 2),
                 "generate": round((written - found) * 1000, 2),
@@ -208,76 +177,24 @@ class Answerer:
             },
         )
 
-    async def _write(self, draft: _Draft, streaming: bool) -> AsyncGenerator[str, None]:
-        """Write the draft's text, and give it as it comes."""
-        said = False
-        if self._llm and draft.findings.answerable and draft.passages:
-            try:
-                async with aclosing(self._generate(self._llm, draft, streaming)) as pieces:
-                    async for piece in pieces:
-                        said = True
-                        yield piece
-            except GenerationError as error:
-                draft.degraded_reason = str(error)
-                self._metrics.language_model_failed(error)
-                log.warning("Answering without the language model: %s", error)
-            else:
-                return
-        draft.generator, draft.removed_citations = EXTRACTIVE, 0
-        if draft.findings.answerable:
-            draft.text = await self._in_thread(extract_answer, draft.searched, draft.passages)
-        else:
-            draft.text = not_covered(documents(draft.passages))
-        if not said:  # what was said of a text that broke off cannot be taken back by saying more
-            for line in draft.text.splitlines(keepends=True):
-                yield line
+    async def _ground(self, draft: Draft) -> Grounding:
+        if not draft.findings.answerable:
+            return Grounding()
+        found = await self._in_thread(ground, draft.text, draft.passages)
+        return replace(
+            found,
+            removed_citations=draft.removed_citations,
+            # A quoted paragraph is from one passage, which is cited at its end.
+            uncited_sentences=0 if draft.is_quoted else found.uncited_sentences,
+        )
 
-    async def _generate(
-        self, llm: LanguageModel, draft: _Draft, streaming: bool
-    ) -> AsyncGenerator[str, None]:
-        """Have the language model write; what it cites beyond its passages is taken out."""
-        shown = draft.passages
-        while True:
-            prompt = await self._in_thread(
-                write_prompt,
-                draft.question,
-                shown,
-                draft.history,
-                max_tokens=self._settings.prompt_max_tokens,
-                count_tokens=self._count_tokens,
-            )
-            shown = shown[: prompt.passages]
-            citations = CitationFilter(len(shown))
-            draft.text = ""
-            try:
-                async with aclosing(_pieces(llm, prompt.messages, streaming)) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, Generation):
-                            draft.usage, draft.truncated = piece.usage, piece.truncated
-                            text = citations.finish()
-                        else:
-                            text = citations.feed(piece)
-                        text = text if draft.text else text.lstrip()
-                        draft.text += text
-                        if text:
-                            yield text
-            except PromptTooLongError:
-                if len(shown) == 1:
-                    raise
-                shown = shown[: len(shown) // 2]
-                continue
-            draft.generator, draft.removed_citations = llm.name, citations.removed
-            if draft.usage:
-                self._metrics.took(draft.usage)
-            return
-
-    def _finished(self, draft: _Draft, timings: dict[str, float]) -> Answer:
-        used = [draft.passages[number - 1] for number in draft.grounding.used]
+    def _finished(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
+        used = [draft.passages[number - 1] for number in grounding.used]
         return Answer(
             text=draft.text,
             docs=documents([*used, *draft.passages])[: self._settings.max_docs],
             passages=draft.passages,
-            grounding=draft.grounding,
+            grounding=grounding,
             generator=draft.generator,
             degraded_reason=draft.degraded_reason,
             answerable=draft.findings.answerable,
@@ -329,28 +246,3 @@ class Answerer:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._llm:
             await self._llm.aclose()
-
-
-async def _pieces(
-    llm: LanguageModel, messages: Sequence[BaseMessage], streaming: bool
-) -> AsyncGenerator[str | Generation, None]:
-    """What the language model writes: as it comes, or at once; what it took comes last."""
-    if streaming:
-        async with aclosing(llm.stream(messages)) as pieces:
-            async for piece in pieces:
-                yield piece
-    else:
-        generation = await llm.generate(messages)
-        yield generation.text
-        yield generation
-
-
-def not_covered(docs: Sequence[str]) -> str:
-    """Say that the documentation does not answer, and what in it comes nearest."""
-    nearest = f" The nearest pages are {', '.join(docs[:3])}." if docs else ""
-    return f"The documentation does not seem to cover this.{nearest}"
-
-
-def documents(passages: Sequence[Passage]) -> list[str]:
-    """Name the passages' documents in their order, each once."""
-    return list(dict.fromkeys(passage.chunk.document for passage in passages))

@@ -180,9 +180,9 @@ async def test_citations_that_point_nowhere_never_reach_the_client(
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        (replies.broken_after(3, TEXT, between=0.02), "cannot be reached"),
+        (replies.broken_after(3, TEXT, between=0.02), "broke off"),
         (replies.unfinished_after(3, TEXT), "broke off"),
-        (replies.garbled_after(3, TEXT), "could not be read"),
+        (replies.garbled_after(3, TEXT), "broke off"),
         (replies.hangs_after(3, TEXT), "did not answer"),
     ],
     ids=["reset", "unfinished", "garbled", "hangs"],

@@ -147,10 +147,10 @@ async def test_trouble_before_the_first_word_is_tried_again(
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        (replies.broken_after(2, TEXT, between=0.02), "the language model cannot be reached"),
+        (replies.broken_after(2, TEXT, between=0.02), "the language model broke off"),
         (replies.unfinished_after(2, TEXT), "the language model broke off"),
         (replies.error_after(2, TEXT), "the language model broke off"),
-        (replies.garbled_after(2, TEXT), "the language model's answer could not be read"),
+        (replies.garbled_after(2, TEXT), "the language model broke off"),
         (replies.hangs_after(2, TEXT), "the language model did not answer"),
     ],
     ids=["reset", "no-finish", "error-event", "garbage", "hang"],

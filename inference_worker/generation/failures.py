@@ -82,6 +82,18 @@ def told() -> Iterator[None]:
         raise _failure(error) from None
 
 
+@contextmanager
+def broken_off_by_any_error() -> Iterator[None]:
+    """Have whatever goes wrong after the first words told as an answer that broke off."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        log.info("The language model broke off: %s", type(error).__name__)
+        raise broken_off() from None
+
+
 def _failure(error: Exception) -> AttemptError:
     """What a provider's exception, or one of its causes, says."""
     chain = list(_chain(error))

@@ -118,7 +118,7 @@ class LanguageModel:
                 yield piece
                 with self._out_of_time():
                     async with asyncio.timeout_at(deadline):
-                        with told():
+                        with failures.broken_off_by_any_error():
                             piece = await reading.next()
             yield reading.generation(self.name)
 

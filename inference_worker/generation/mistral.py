@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from langchain_mistralai import ChatMistralAI
 
 CONNECT_SECONDS = 5.0
+MOST_IDLE = 32
+"""Connections that wait for the next call."""
 
 
 def mistral_chat(
@@ -55,7 +57,7 @@ def mistral_chat(
 
 
 def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
-    """Connect as ChatMistralAI does, with a pool as large as the calls allowed at once."""
+    """Connect as ChatMistralAI does, with as many connections as calls are allowed at once."""
     attempt = settings.inference_timeout * ATTEMPT_SHARE
     return httpx.AsyncClient(
         base_url=settings.mistral_base_url,
@@ -67,7 +69,7 @@ def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
         timeout=httpx.Timeout(attempt, connect=min(CONNECT_SECONDS, attempt)),
         limits=httpx.Limits(
             max_connections=settings.inference_concurrency,
-            max_keepalive_connections=settings.inference_concurrency,
+            max_keepalive_connections=MOST_IDLE,
         ),
         event_hooks={"response": [_raise_for_status, _read_to_the_end]},
     )

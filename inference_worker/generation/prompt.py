@@ -60,6 +60,11 @@ MAX_TURNS = 6
 MAX_TURN_CHARACTERS = 1000
 """Of earlier messages, what a follow-up leans on; the rest is left out."""
 
+_PICTURES = re.compile(
+    r"!\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([^()\s]*\)|\[\[See the AWS doc[^\[\]]*\]\]\([^()\s]*\)"
+)
+"""Pictures, and what stands in AWS's markdown for what it could not show. They say nothing, and
+look like citations."""
 _MARKER = re.compile(r"<(?=\s*/?\s*(?:passage|question|conversation)\b)", re.IGNORECASE)
 
 
@@ -71,7 +76,7 @@ class Prompt:
     passages: int
     """How many of the passages are in it, from the first."""
     tokens: int
-    """By the counter's reckoning."""
+    """By the counter's reckoning, part by part."""
 
 
 def write_prompt(
@@ -86,12 +91,11 @@ def write_prompt(
     tokens = _tokens(build_messages(question, [], history), count_tokens)
     fitting = 0
     for number, passage in enumerate(passages, start=1):
-        tokens += count_tokens(_numbered(number, passage))
-        if tokens > max_tokens and fitting:
+        more = count_tokens(_numbered(number, passage))
+        if tokens + more > max_tokens and fitting:
             break
-        fitting = number
-    messages = build_messages(question, passages[:fitting], history)
-    return Prompt(messages, fitting, _tokens(messages, count_tokens))
+        fitting, tokens = number, tokens + more
+    return Prompt(build_messages(question, passages[:fitting], history), fitting, tokens)
 
 
 def build_messages(
@@ -114,7 +118,7 @@ def _numbered(number: int, passage: Passage) -> str:
         number=number,
         document=_quoted(passage.chunk.document),
         breadcrumb=_quoted(passage.chunk.breadcrumb),
-        text=_quoted(passage.text.strip()),
+        text=_quoted(_PICTURES.sub("", passage.text).strip()),
     )
 
 

@@ -16,8 +16,9 @@ English, so that a prompt is rather too short than too long."""
 class TokenCounter:
     """Counts with the packaged model's WordPiece.
 
-    It cuts English and code into more tokens than the language models' own, larger vocabularies do:
-    what fits by it, fits.
+    Of 30 prompts it counted 1.10 times as many tokens as Mistral's Tekken (0.98 to 1.25), and 0.93
+    times as many as Mistral's older tokenizers (0.87 to 1.02): near enough for a budget that stays
+    far below any model's context.
     """
 
     def __call__(self, text: str) -> int:
