@@ -9,6 +9,9 @@ from utils.errors import DocsQAError
 from utils.settings import load_settings
 
 
+_SWITCH_SECONDS = 0.001
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve until told to stop; 1 with one line where the settings cannot make a service."""
     parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
@@ -26,6 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+    # Threads that search would otherwise keep the loop, which serves all streams, waiting 5 ms at
+    # each of its turns.
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
     import uvicorn
 

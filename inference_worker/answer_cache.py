@@ -14,6 +14,10 @@ from inference_worker.answers import Answer, Event, Found, Token
 
 Events = AsyncGenerator[Event, None]
 
+PAUSE = 0.04
+"""Seconds after a piece of text in which those that follow are gathered: sending costs as much as
+receiving, and nobody reads faster."""
+
 
 def normalized(question: str) -> str:
     """Write equal questions alike: Unicode's compatible forms, case and spaces do not count."""
@@ -30,7 +34,7 @@ class AnswerCache:
     """Gives the events of an answer: from an earlier one, from one under way, or made anew.
 
     Args:
-        size: Answers kept; with 0, none are, and nothing is shared.
+        size: Answers kept; with 0, none are, and none is shared.
         seconds: How long each is kept.
     """
 
@@ -60,11 +64,7 @@ class AnswerCache:
             keep: Whether an answer is worth keeping.
             whole: Whether it is made in one piece; one made in pieces is another flow.
         """
-        if not self._size:
-            async with aclosing(make()) as made:
-                async for event in made:
-                    yield event
-            return
+        key = key if self._size else object()
         if kept := self._kept.get(key):
             yield kept.found
             yield Token(kept.answer.text)
@@ -93,7 +93,7 @@ class AnswerCache:
         if self._flights.get(place) is flight:
             del self._flights[place]
         match flight.events:
-            case [Found() as found, *_, Answer() as answer] if keep(answer):
+            case [Found() as found, *_, Answer() as answer] if self._size and keep(answer):
                 self._kept[place[0]] = _Kept(found, answer)
 
 
@@ -127,6 +127,8 @@ class _Flight:
                     fresh, at = self.events[at:], len(self.events)
                     for event in joined(fresh):
                         yield event
+                    if isinstance(fresh[-1], Token):
+                        await asyncio.sleep(PAUSE)
                 elif self._task.done():
                     self._task.result()  # raises what the flow raised
                     return

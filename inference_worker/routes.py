@@ -45,7 +45,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 router = APIRouter()
 
 
-def _answerer(request: Request) -> Answerer:
+async def _answerer(request: Request) -> Answerer:  # async: a plain one would cost a thread
     answerer: Answerer = request.app.state.answerer
     return answerer
 

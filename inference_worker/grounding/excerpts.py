@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from database.terms import terms
 from inference_worker.grounding.checkable import Item
@@ -34,6 +34,7 @@ class Excerpts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
+        self._rarity: dict[str, float] = {}
 
     def nearest(self, said: str, items: Sequence[Item], passage: int) -> str:
         """Choose the piece of a passage that shares most with a sentence, verbatim.
@@ -42,7 +43,7 @@ class Excerpts:
         each by its rarity among the passages; of equal pieces, the shorter.
         """
         asked = frozenset(terms(said))
-        rarity = self._rarity
+        rarity = self._rarity = self._rarity or _rarity(self._texts)
 
         def worth(piece: _Piece) -> tuple[float, int]:
             shared = sum(rarity[term] for term in asked & piece.terms)
@@ -52,12 +53,12 @@ class Excerpts:
         pieces = _pieces(self._texts[passage])
         return max(pieces, key=worth).text if pieces else ""
 
-    @cached_property
-    def _rarity(self) -> dict[str, float]:
-        each = (frozenset().union(*(piece.terms for piece in _pieces(t))) for t in self._texts)
-        holders = Counter(term for held in each for term in held)
-        count = len(self._texts)
-        return {term: math.log(1 + count / holding) for term, holding in holders.items()}
+
+def _rarity(texts: Sequence[str]) -> dict[str, float]:
+    """How much a term tells: the fewer of the passages hold it, the more."""
+    each = (frozenset().union(*(piece.terms for piece in _pieces(text))) for text in texts)
+    holders = Counter(term for held in each for term in held)
+    return {term: math.log(1 + len(texts) / holding) for term, holding in holders.items()}
 
 
 @lru_cache(maxsize=1024)
