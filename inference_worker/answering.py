@@ -76,6 +76,10 @@ class Answerer:
         # twice the cores only make every search wait for all the others.
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
 
+    async def prepare(self) -> None:
+        """Load what the first answer would otherwise wait for."""
+        await self._writer.prepare()
+
     async def search(self, question: str, top_k: int | None = None) -> Findings:
         """Find the passages that answer the question best, and how probable it is that they do.
 

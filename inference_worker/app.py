@@ -68,6 +68,7 @@ def create_app(
             "Answers are written by %s", llm.name if llm else "quoting: no MISTRAL_API_KEY is set"
         )
         watching = asyncio.create_task(_watch(retriever))
+        await answerer.prepare()
         async with mcp.running():
             yield
         watching.cancel()

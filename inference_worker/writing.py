@@ -75,6 +75,11 @@ class Writer:
         self._in_thread = in_thread
         self._count_tokens = TokenCounter()
 
+    async def prepare(self) -> None:
+        """Load what the first draft would otherwise wait for."""
+        if self._llm:
+            await self._in_thread(self._count_tokens, "")
+
     async def write(self, draft: Draft, *, streaming: bool) -> Pieces:
         """Write the draft's text, and give it as it comes."""
         said = False
