@@ -50,18 +50,9 @@ def join(found: Sequence[int], chunks: Sequence[Chunk], ranking: Ranking, top_k:
     return choice.all()[:top_k]
 
 
-def text_of(chunks: Sequence[Chunk], under: Sequence[str] | None = None) -> str:
-    """The text of neighbouring chunks; where a section ends, the next one's heading is said.
-
-    Args:
-        chunks: One or more chunks of a document, in order.
-        under: The headings that the reader sees above the text, where it may begin in another
-            section than theirs; its own heading is then said first.
-    """
-    first = chunks[0]
-    parts = [first.text]
-    if under is not None and first.headings and tuple(under) != first.headings:
-        parts.insert(0, f"## {first.headings[-1]}")
+def text_of(chunks: Sequence[Chunk]) -> str:
+    """The text of neighbouring chunks; where a section ends, the next one's heading is said."""
+    parts = [chunks[0].text]
     for before, chunk in pairwise(chunks):
         if chunk.headings and chunk.headings != before.headings:
             parts.append(f"## {chunk.headings[-1]}")
@@ -120,9 +111,8 @@ class _Choice:
             if run.first <= place <= run.last or not self._near(run, place):
                 continue
             first, last = min(run.first, place), max(run.last, place)
-            under = self.chunks[run.found].headings
-            length = len(text_of(self.chunks[first : last + 1], under))
-            more = length - len(text_of(self.chunks[run.first : run.last + 1], under))
+            length = len(text_of(self.chunks[first : last + 1]))
+            more = length - len(text_of(self.chunks[run.first : run.last + 1]))
             free = not any(
                 other is not run and other.first <= last and other.last >= first
                 for other in self.runs

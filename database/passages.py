@@ -20,6 +20,14 @@ class Passage:
     """The chunk's place in the dense ranking, from 1; None where it is not in it."""
     lexical_rank: int | None = None
     """The chunk's place in the lexical ranking, from 1; None where it is not in it."""
+    begins_under: tuple[str, ...] | None = None
+    """The headings above the text's first words, where these are not the found chunk's."""
+
+    @property
+    def breadcrumb(self) -> str:
+        """Where the text begins: title and headings; sections that follow in it name themselves."""
+        headings = self.chunk.headings if self.begins_under is None else self.begins_under
+        return " > ".join((self.chunk.title, *headings))
 
 
 @dataclass(frozen=True, slots=True)

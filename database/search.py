@@ -70,9 +70,8 @@ def search(
         passages=[
             Passage(
                 chunk=corpus.chunks[run.found],
-                text=text_of(
-                    corpus.chunks[run.first : run.last + 1], corpus.chunks[run.found].headings
-                ),
+                text=text_of(corpus.chunks[run.first : run.last + 1]),
+                begins_under=corpus.chunks[run.first].headings,
                 score=float(total[run.found]),
                 dense_rank=dense_rank.get(run.found),
                 lexical_rank=lexical_rank.get(run.found),

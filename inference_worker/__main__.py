@@ -8,7 +8,6 @@ import sys
 from utils.errors import DocsQAError
 from utils.settings import load_settings
 
-
 _SWITCH_SECONDS = 0.001
 
 

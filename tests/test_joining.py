@@ -186,13 +186,3 @@ def test_heading_is_said_where_a_section_begins_inside_a_passage() -> None:
 
 def test_nothing_found_gives_no_passage() -> None:
     assert join([], pages(2), JOINED, 8) == []
-
-
-def test_a_passage_that_begins_in_another_section_than_the_reader_sees_names_it() -> None:
-    chunks = [
-        chunk("One.", headings=("Light",), ordinal=0),
-        chunk("Two.", headings=("Burn",), ordinal=1),
-    ]
-    assert text_of(chunks, under=("Burn",)) == "## Light\n\nOne.\n\n## Burn\n\nTwo."
-    assert text_of(chunks, under=("Light",)) == "One.\n\n## Burn\n\nTwo."
-    assert text_of(chunks[:1], under=("Light",)) == "One."

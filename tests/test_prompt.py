@@ -1,5 +1,7 @@
 """The prompt that the language model gets."""
 
+import dataclasses
+
 import pytest
 
 from database.passages import Passage
@@ -128,3 +130,9 @@ def test_pictures_are_left_out_as_they_look_like_citations() -> None:
     )
     _, human = build_messages("How?", [passage(text)])
     assert "Dry it.  Then  burn [it](http://a.example/it)." in str(human.text)
+
+
+def test_a_passage_is_shown_under_the_headings_it_begins_with() -> None:
+    joined = dataclasses.replace(passage("One.\n\n## Sizes\n\nTwo."), begins_under=("Before",))
+    _, human = build_messages("How large?", [joined])
+    assert "Batches > Before\n\nOne.\n\n## Sizes\n\nTwo." in str(human.text)

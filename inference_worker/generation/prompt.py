@@ -117,7 +117,7 @@ def _numbered(number: int, passage: Passage) -> str:
     return PASSAGE.format(
         number=number,
         document=_quoted(passage.chunk.document),
-        breadcrumb=_quoted(passage.chunk.breadcrumb),
+        breadcrumb=_quoted(passage.breadcrumb),
         text=_quoted(_PICTURES.sub("", passage.text).strip()),
     )
 

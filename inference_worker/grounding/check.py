@@ -110,7 +110,7 @@ def _all_of(passage: Passage) -> str:
     chunk = passage.chunk
     address = chunk.url.partition("#")[0]
     return "\n".join(
-        (passage.text, chunk.title, *chunk.headings, chunk.document, chunk.url, address)
+        (passage.text, passage.breadcrumb, *chunk.headings, chunk.document, chunk.url, address)
     )
 
 
