@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from database.models import MINILM
+from tests import chat_replies as replies
 from tests.chroma_server import free_port
+from tests.mistral_server import MistralServer
 from tests.pages import many_pages, write_pages
 from utils.settings import PROJECT_ROOT
 
@@ -130,6 +132,34 @@ def test_ask_prints_json_when_told(database: Path, environment: dict[str, str]) 
     asked = run("-m", "inference_worker.ask", "--json", QUESTION, environment=with_database)
 
     assert json.loads(asked.stdout)["docs"][0] == "endpoints.md"
+
+
+def test_ask_prints_the_answer_while_it_is_being_written(
+    database: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "inference_worker.ask", QUESTION]
+    with MistralServer() as mistral:
+        mistral.default = replies.answer(pieces=["First ", "second [1]. [9]"], between=3.0)
+        asking = subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment
+            | {
+                "DATABASE": str(database),
+                "MISTRAL_API_KEY": "test-key",
+                "MISTRAL_BASE_URL": mistral.url,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert asking.stdout is not None
+        first = os.read(asking.stdout.fileno(), 100).decode()  # what is there, and no more
+        still_writing = mistral.in_flight
+        rest, _ = asking.communicate(timeout=60)
+
+    assert (first, still_writing) == ("First", 1)
+    assert rest.startswith(" second [1].\n\nSources:\n  [1] Work with endpoints")
+    assert "[9]" not in rest
 
 
 def test_ask_without_an_index_says_how_to_build_one(

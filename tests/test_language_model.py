@@ -11,8 +11,10 @@ from langchain_anthropic._client_utils import (
 )
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
+from tenacity import wait_none
 
 from inference_worker.answers import Usage
+from inference_worker.generation import language_model
 from inference_worker.generation.failures import PromptTooLongError
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.providers import language_model_from
@@ -41,6 +43,12 @@ SERVERS: dict[str, type[ChatServer]] = {
 @pytest.fixture(params=SERVERS)
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: the pauses that a server asks for stay."""
+    monkeypatch.setattr(language_model, "BACKOFF", wait_none())
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
+from tenacity import wait_none
 
 from inference_worker.answers import Usage
+from inference_worker.generation import language_model
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
 from tests import mistral_server as replies
@@ -19,6 +21,12 @@ from utils.settings import Settings
 
 KEY = "test-key-7f3a"
 QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is a batch?")]
+
+
+@pytest.fixture(autouse=True)
+def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: the pauses that a server asks for stay."""
+    monkeypatch.setattr(language_model, "BACKOFF", wait_none())
 
 
 @pytest.fixture
