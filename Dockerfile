@@ -39,6 +39,9 @@ COPY requirements-worker.txt ./
 RUN pip-wheels --no-deps -r requirements-worker.txt \
     && cd /opt/venv/lib/python3.11/site-packages/openvino \
     && rm -rf include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
+# Clients of other providers: langchain-openai and the like.
+ARG EXTRA_PACKAGES=
+RUN [ -z "${EXTRA_PACKAGES}" ] || pip-wheels -c requirements-worker.txt ${EXTRA_PACKAGES}
 
 FROM worker-packages AS worker
 # Nothing that runs needs what installs packages.

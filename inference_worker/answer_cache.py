@@ -62,7 +62,7 @@ class AnswerCache:
             key: All that decides the answer.
             make: Starts the flow that makes it.
             keep: Whether an answer is worth keeping.
-            whole: Whether it is made in one piece; one made in pieces is another flow.
+            whole: Whether the flow makes it in one piece; one under way in pieces serves too.
         """
         key = key if self._size else object()
         if kept := self._kept.get(key):
@@ -81,7 +81,8 @@ class AnswerCache:
         keep: Callable[[Answer], bool],
         whole: bool,
     ) -> "_Flight":
-        place = (key, whole)
+        # Who wants it whole may listen to one that is made in pieces, not the other way.
+        place = (key, whole and (key, False) not in self._flights)
         if place not in self._flights:
             self._flights[place] = _Flight(make(), partial(self._landed, place, keep))
         return self._flights[place]
@@ -128,7 +129,7 @@ class _Flight:
                     for event in joined(fresh):
                         yield event
                     if isinstance(fresh[-1], Token):
-                        await asyncio.sleep(PAUSE)
+                        await asyncio.wait({self._task}, timeout=PAUSE)
                 elif self._task.done():
                     self._task.result()  # raises what the flow raised
                     return

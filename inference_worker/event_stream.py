@@ -1,10 +1,9 @@
 """Server-sent events to a client that may be slow, silent for long, or gone."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Self, TypeVar
 
 import anyio
 from fastapi.sse import KEEPALIVE_COMMENT
@@ -42,7 +41,6 @@ class EventStream(StreamingResponse):
         self._events = events
         self._first = first
         self._active = time.monotonic()
-        self._sending = False
 
     @classmethod
     async def begun(cls, events: AsyncGenerator[bytes, None]) -> Self:
@@ -52,39 +50,44 @@ class EventStream(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         """Send events and heartbeats until either side ends; starlette cancels it on leaving."""
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
         try:
+            await send({"type": "http.response.start", **start})
             async with anyio.create_task_group() as group:
-                group.start_soon(self._watch, send, group.cancel_scope)
-                if self._first:
-                    await self._send(send, self._first)
-                async for event in self._events:
-                    await self._send(send, event)
+                group.start_soon(self._keep_alive, send, group.cancel_scope)
+                if await self._send_all(send):
+                    await self._send(send, b"", more=False)
                 group.cancel_scope.cancel()
         finally:
             # Also when the client left while an event was being sent, not made.
             with anyio.CancelScope(shield=True):
                 await self._events.aclose()
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, send: Send, event: bytes) -> None:
-        self._active, self._sending = time.monotonic(), True
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-        self._active, self._sending = time.monotonic(), False
+    async def _send_all(self, send: Send) -> bool:
+        """Send the events; False where the client has stopped taking them."""
+        if self._first and not await self._send(send, self._first):
+            return False
+        async for event in self._events:
+            if not await self._send(send, event):
+                return False
+        return True
 
-    async def _watch(self, send: Send, scope: anyio.CancelScope) -> None:
-        """Send a heartbeat when nothing was sent for a while; end it when nothing is taken."""
+    async def _send(self, send: Send, event: bytes, *, more: bool = True) -> bool:
+        """Send; False where it was not taken in time, and will not be."""
+        with anyio.move_on_after(STALLED_SECONDS) as limit:
+            await send({"type": "http.response.body", "body": event, "more_body": more})
+        self._active = time.monotonic()
+        return not limit.cancelled_caught
+
+    async def _keep_alive(self, send: Send, scope: anyio.CancelScope) -> None:
+        """Send a heartbeat when nothing was sent for a while; end it all when that is not taken."""
         while True:
             await anyio.sleep(HEARTBEAT_SECONDS / 2)
             idle = time.monotonic() - self._active
-            if self._sending and idle > STALLED_SECONDS:
+            if idle > HEARTBEAT_SECONDS / 2 and not await self._send(send, KEEPALIVE_COMMENT):
                 scope.cancel()
-            elif not self._sending and idle > HEARTBEAT_SECONDS / 2:
-                await self._send(send, KEEPALIVE_COMMENT)
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """Do the work for as long as its client is there; the body must have been read.
 
     Raises:
@@ -95,6 +98,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
+            leaving.result()  # raises where it was no leaving: a body over the limit
             raise HTTPException(CLIENT_CLOSED_REQUEST)
         return working.result()
     finally:

@@ -181,7 +181,9 @@ class AnswerResponse(BaseModel):
     confidence: Confidence
     truncated: bool = Field(description="Whether the answer was cut at its longest length.")
     cached: bool = Field(description="Whether the text is from an earlier, equal question.")
-    usage: UsageOut | None = Field(description="Null where no language model was called.")
+    usage: UsageOut | None = Field(
+        description="Null where no language model wrote it now, or its provider gave no figures."
+    )
     corpus: CorpusOut | None
     passages: list[PassageOut] = Field(description="`[n]` in the answer means the n-th of these.")
     timings: dict[str, float] = Field(description="Milliseconds by stage.")

@@ -108,12 +108,14 @@ class Writer:
 
     async def _generate(self, llm: LanguageModel, draft: Draft, streaming: bool) -> Pieces:
         """Have the language model write, from fewer passages where all are too long for it."""
-        shown = draft.passages
+        shown, deadline = draft.passages, llm.deadline()
         while True:
             prompt = await self._prompt(draft, shown)
             shown = shown[: prompt.passages]
             try:
-                async with aclosing(self._attempt(llm, draft, prompt, streaming)) as pieces:
+                async with aclosing(
+                    self._attempt(draft, prompt, _pieces(llm, prompt.messages, deadline, streaming))
+                ) as pieces:
                     async for piece in pieces:
                         yield piece
             except PromptTooLongError:
@@ -124,14 +126,16 @@ class Writer:
                 return
 
     async def _attempt(
-        self, llm: LanguageModel, draft: Draft, prompt: Prompt, streaming: bool
+        self, draft: Draft, prompt: Prompt, written: AsyncGenerator[str | Generation, None]
     ) -> Pieces:
         """Pass on what the language model writes, without what it cites beyond its passages."""
         citations = CitationFilter(prompt.passages)
         text = ""
-        async with aclosing(_pieces(llm, prompt.messages, streaming)) as pieces:
+        model = ""
+        async with aclosing(written) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Generation):
+                    model = piece.model
                     draft.usage, draft.truncated = piece.usage, piece.truncated
                     said = citations.finish()
                 else:
@@ -140,7 +144,9 @@ class Writer:
                 text += said
                 if said:
                     yield said
-        draft.text, draft.generator = text, llm.name
+        if not text.strip():
+            raise GenerationError("the language model gave an empty answer")
+        draft.text, draft.generator = text, model
         draft.removed_citations = citations.removed
         if draft.usage:
             self._metrics.took(draft.usage)
@@ -158,15 +164,15 @@ class Writer:
 
 
 async def _pieces(
-    llm: LanguageModel, messages: Sequence[BaseMessage], streaming: bool
+    llm: LanguageModel, messages: Sequence[BaseMessage], deadline: float, streaming: bool
 ) -> AsyncGenerator[str | Generation, None]:
     """What the language model writes: as it comes, or at once; what it took comes last."""
     if streaming:
-        async with aclosing(llm.stream(messages)) as pieces:
+        async with aclosing(llm.stream(messages, deadline)) as pieces:
             async for piece in pieces:
                 yield piece
     else:
-        generation = await llm.generate(messages)
+        generation = await llm.generate(messages, deadline)
         yield generation.text
         yield generation
 

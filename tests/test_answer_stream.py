@@ -1,11 +1,12 @@
 """POST /v1/answers with `stream: true`: an answer as it arrives, whatever happens on the way."""
 
 import asyncio
+import dataclasses
 import json
 import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ async def test_citations_that_point_nowhere_never_reach_the_client(
         (replies.broken_after(3, TEXT, between=0.02), "broke off"),
         (replies.unfinished_after(3, TEXT), "broke off"),
         (replies.garbled_after(3, TEXT), "broke off"),
-        (replies.hangs_after(3, TEXT), "did not answer"),
+        (replies.hangs_after(3, TEXT), "broke off"),
     ],
     ids=["reset", "unfinished", "garbled", "hangs"],
 )
@@ -255,7 +256,7 @@ class Bursting(LanguageModel):
         )
 
     async def stream(
-        self, messages: Sequence[BaseMessage]
+        self, messages: Sequence[BaseMessage], deadline: float | None = None
     ) -> AsyncGenerator[str | Generation, None]:
         yield "A word "
         raise RuntimeError("a secret of the inside")
@@ -394,14 +395,95 @@ async def test_a_client_that_takes_nothing_is_let_go(
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
     mistral.default = replies.answer(pieces=["x" * 200_000] * 200, between=0.01)
     with serve(retriever, **with_mistral(mistral)) as service:
-        host, _, port = service.url.removeprefix("http://").partition(":")
-        body = json.dumps({"question": QUESTION, "stream": True}).encode()
-        with socket.create_connection((host, int(port))) as client:
-            head = f"POST /v1/answers HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
-            client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        with reading_nothing(service):
             deadline = time.monotonic() + 20
             while not mistral.left:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
 
         assert "docsqa_answers_shared 0.0" in metrics_of(service)
+        await until_nothing_is_left(service)
+
+
+async def test_a_client_that_takes_nothing_is_let_go_while_the_model_is_silent(
+    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
+    mistral.default = replies.hangs_after(1, "x" * 20_000_000)
+    with serve(retriever, **with_mistral(mistral)) as service, reading_nothing(service):
+        deadline = time.monotonic() + 20
+        while not mistral.left:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        await until_nothing_is_left(service)
+
+
+async def test_an_answer_of_nothing_but_citations_that_point_nowhere_is_quoted_instead(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("[9]")
+    with serve(retriever, **with_mistral(mistral)) as service:
+        answer = (await all_events(service))[-1][1]
+
+    assert "KmsKeyId" in answer["answer"]
+    assert answer["degraded_reason"] == "the language model gave an empty answer"
+
+
+async def test_shorter_prompts_share_one_time_budget(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.silence()
+    mistral.script(dataclasses.replace(replies.too_long(), delay=1.2))
+    with serve(retriever, **with_mistral(mistral, inference_timeout=2.0)) as service:
+        answer = (await all_events(service))[-1][1]
+
+    assert answer["degraded"] is True
+    assert answer["timings"]["generate"] < 2800
+
+
+async def test_a_plain_question_joins_the_stream_of_an_equal_one(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("word " * 20 + "[1]", between=0.03)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            streamed = events(http)
+            await anext(streamed)
+            plain = asyncio.create_task(http.post("/v1/answers", json={"question": QUESTION}))
+            told = [event async for event in streamed]
+
+            assert (await plain).json()["answer"] == told[-1][1]["answer"]
+    assert len(mistral.requests) == 1
+
+
+async def test_a_body_that_nobody_asked_for_and_is_too_large_is_refused(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.silence()
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            response = await http.post(
+                "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
+            )
+
+    assert response.status_code == 413
+
+
+@contextmanager
+def reading_nothing(service: Service) -> Iterator[None]:
+    """Ask for a stream, and leave it unread."""
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    body = json.dumps({"question": QUESTION, "stream": True}).encode()
+    with socket.create_connection((host, int(port))) as client:
+        head = f"POST /v1/answers HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        yield
+
+
+async def until_nothing_is_left(service: Service) -> None:
+    """Wait until no request is under way; the one that asks counts when it has ended."""
+    deadline = time.monotonic() + 10
+    while 'route="/v1/answers"' not in metrics_of(service):
+        assert time.monotonic() < deadline, metrics_of(service)
+        await asyncio.sleep(0.1)

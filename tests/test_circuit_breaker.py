@@ -134,5 +134,18 @@ def test_a_call_may_say_that_the_service_answers_before_it_ends(
     opened(breaker)
     clock.now += 10
     with breaker.call():
-        breaker.succeeded()
+        breaker.answers()
         assert not refuses(breaker)
+
+
+def test_calls_that_begin_well_and_then_fail_count_in_a_row(breaker: CircuitBreaker) -> None:
+    for _ in range(3):
+        with pytest.raises(ServiceError):
+            begin_well_and_fail(breaker)
+    assert refuses(breaker)
+
+
+def begin_well_and_fail(breaker: CircuitBreaker) -> None:
+    with breaker.call():
+        breaker.answers()
+        raise ServiceError

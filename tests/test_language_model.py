@@ -159,7 +159,7 @@ async def test_trouble_before_the_first_word_is_tried_again(
         (replies.unfinished_after(2, TEXT), "the language model broke off"),
         (replies.error_after(2, TEXT), "the language model broke off"),
         (replies.garbled_after(2, TEXT), "the language model broke off"),
-        (replies.hangs_after(2, TEXT), "the language model did not answer"),
+        (replies.hangs_after(2, TEXT), "the language model broke off"),
     ],
     ids=["reset", "no-finish", "error-event", "garbage", "hang"],
 )

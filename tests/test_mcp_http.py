@@ -10,9 +10,12 @@ import httpx
 import pytest
 from mcp import Client, MCPError
 
+from tests import chat_replies as replies
 from tests.mcp_service import BEFORE, CURRENT, MODES, QUESTION, serve, write_index
+from tests.mistral_server import MistralServer
 from tests.pages import WordEmbeddings
 from tests.service import Service
+from tests.test_service import with_mistral
 
 pytestmark = pytest.mark.process
 
@@ -255,3 +258,28 @@ async def test_service_stops_at_once_with_a_client_still_connected(database: str
             service.__exit__(None, None, None)
 
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("revision", [CURRENT, BEFORE])
+async def test_a_client_that_leaves_stops_the_language_model_s_call(
+    database: str, revision: str
+) -> None:
+    with MistralServer() as mistral, serve(database, **with_mistral(mistral)) as service:
+        post(service, SEARCH)  # opens the index
+        mistral.default = replies.silence()
+        with pytest.raises(httpx.ReadTimeout):
+            ask_and_leave(service, revision)
+        assert mistral.requests
+        await mistral.idle(within=1)
+
+        assert mistral.left == 1
+
+
+def ask_and_leave(service: Service, revision: str) -> None:
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": revision}
+    params: dict[str, Any] = {"name": "ask", "arguments": {"question": QUESTION}}
+    if revision == CURRENT:
+        headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "ask"}
+        params["_meta"] = META
+    message = SEARCH | {"params": params}
+    httpx.post(f"{service.url}/mcp", json=message, headers=headers, timeout=1)

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from inference_worker.app import create_app
+from inference_worker.mcp_api.server import REFUSALS
 from inference_worker.problems import BODY_TOO_LARGE, INTERNAL, problem_for
 from utils import db_builder
 from utils.errors import (
+    EmbeddingApiError,
     IndexDamagedError,
     IndexMismatchError,
     IndexMissingError,
+    IndexUnavailableError,
     ModelError,
     StoreUnreachableError,
 )
@@ -41,11 +44,19 @@ def test_error_table_is_the_one_that_is_served() -> None:
         IndexMismatchError,
         IndexDamagedError,
         ModelError,
+        EmbeddingApiError,
+        IndexUnavailableError,
         StoreUnreachableError,
     )
     served = {
         (str(problem.status.value), problem.type)
-        for problem in (INTERNAL, BODY_TOO_LARGE, *(problem_for(error("")) for error in errors))
+        for problem in (
+            INTERNAL,
+            BODY_TOO_LARGE,
+            REFUSALS[403],
+            REFUSALS[421],
+            *(problem_for(error("")) for error in errors),
+        )
     }
 
     told = set(re.findall(r"\| (\d{3}) \| `([\w-]+)` \|", README))

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     top_k: int = Field(default=8, ge=1, le=100)
     max_docs: int = Field(default=5, ge=1, le=100)
     min_confidence: float | None = Field(default=None, ge=0, le=1)
-    shutdown_seconds: int = Field(default=30, ge=0)
+    shutdown_seconds: int = Field(default=35, ge=0)
     mcp_allowed_hosts: Names = ("inference_worker",)
     mcp_allowed_origins: Names = ()
 

@@ -75,13 +75,14 @@ class CircuitBreaker:
                 self._probe_at = self._clock()  # given up by who asked for it: the next may probe
             raise
         else:
-            self.succeeded()
+            self.answers()
+            self._failures = 0
 
-    def succeeded(self) -> None:
-        """The service answers; a call may say so before it has ended."""
+    def answers(self) -> None:
+        """Let the others call too: a call may say so before it has ended, and may yet fail."""
         if self.is_open:
             log.warning("%s answers again", self._name)
-        self._failures, self._probe_at = 0, None
+        self._probe_at = None
 
     def _failed(self) -> None:
         self._failures += 1

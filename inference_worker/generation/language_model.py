@@ -83,23 +83,33 @@ class LanguageModel:
             is_failure=lambda error: isinstance(error, AttemptError) and error.blames_service,
         )
 
-    async def generate(self, messages: "Sequence[BaseMessage]") -> Generation:
+    def deadline(self) -> float:
+        """When an answer that is begun now must have ended, on the event loop's clock."""
+        return _now() + self._seconds
+
+    async def generate(
+        self, messages: "Sequence[BaseMessage]", deadline: float | None = None
+    ) -> Generation:
         """Have the model write one answer.
+
+        Args:
+            messages: The prompt.
+            deadline: When it must have ended, where it was begun before.
 
         Raises:
             GenerationError: there is none; the message is fit for a caller's eyes.
         """
-        deadline = self._deadline()
+        deadline = deadline or self.deadline()
         with self._out_of_time():
             async with asyncio.timeout_at(deadline):
-                async for attempt in self._attempts():
+                async for attempt in self._attempts(deadline):
                     with attempt:
                         number = attempt.retry_state.attempt_number
                         return await self._complete(messages, number, deadline)
         raise AssertionError("tenacity ends with a result or an exception")
 
     async def stream(
-        self, messages: "Sequence[BaseMessage]"
+        self, messages: "Sequence[BaseMessage]", deadline: float | None = None
     ) -> AsyncGenerator[str | Generation, None]:
         """Have the model write one answer; give its text as it comes, and the whole at the end.
 
@@ -108,7 +118,7 @@ class LanguageModel:
         Raises:
             GenerationError: there is none, or it broke off; the message is fit for a caller's eyes.
         """
-        deadline = self._deadline()
+        deadline = deadline or self.deadline()
         async with AsyncExitStack() as call:
             with self._out_of_time():
                 async with asyncio.timeout_at(deadline):
@@ -143,7 +153,7 @@ class LanguageModel:
         self, messages: "Sequence[BaseMessage]", call: AsyncExitStack, deadline: float
     ) -> "_Reading":
         """Open a stream and read its first piece, in as many attempts as that may take."""
-        async for attempt in self._attempts():
+        async for attempt in self._attempts(deadline):
             with attempt:
                 async with AsyncExitStack() as opening:
                     await opening.enter_async_context(self._call(deadline))
@@ -152,7 +162,7 @@ class LanguageModel:
                     reading = _Reading(chunks, attempt.retry_state.attempt_number)
                     async with self._attempt_time():
                         await reading.next()
-                    self.breaker.succeeded()
+                    self.breaker.answers()
                     await call.enter_async_context(opening.pop_all())
                     return reading
         raise AssertionError("tenacity ends with a result or an exception")
@@ -187,13 +197,11 @@ class LanguageModel:
             message = f"the language model did not answer within {self._seconds:g} s"
             raise AttemptError(message) from error
 
-    def _attempts(self) -> AsyncRetrying:
+    def _attempts(self, deadline: float) -> AsyncRetrying:
+        left = max(0.0, deadline - _now())
         return AsyncRetrying(
-            stop=stop_before_delay(self._seconds), wait=_pause, retry=_may_try_again, reraise=True
+            stop=stop_before_delay(left), wait=_pause, retry=_may_try_again, reraise=True
         )
-
-    def _deadline(self) -> float:
-        return _now() + self._seconds
 
 
 class _Reading:

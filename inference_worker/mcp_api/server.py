@@ -7,7 +7,7 @@ current revision (2026-07-28) and those before it, which begin with `initialize`
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,15 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from inference_worker.event_stream import while_connected
 from inference_worker.mcp_api.arguments import input_schema, what_is_wrong
+from inference_worker.mcp_api.results import Result
 from inference_worker.mcp_api.tools import INSTRUCTIONS, TOOLS, RefusedError, Tool
 from inference_worker.problems import INTERNAL, Problem, problem_for, respond
 from utils.errors import DocsQAError
@@ -174,9 +177,11 @@ class DocumentationServer:
         except ValidationError as error:
             return _failed(what_is_wrong(error, tool.arguments))
         try:
-            result = await tool.call(self._answerer, arguments)
+            result = await _while_connected(context, tool.call(self._answerer, arguments))
         except RefusedError as error:
             return _failed(str(error))
+        except HTTPException:
+            return _failed("The client left.")  # nobody reads it
         except DocsQAError as error:
             problem = problem_for(error)
             log.warning("%s: %s", problem.type, error)
@@ -189,6 +194,13 @@ class DocumentationServer:
             content=[protocol.TextContent(text=result.as_text())],
             structured_content=result.model_dump(mode="json"),
         )
+
+
+async def _while_connected(context: ServerRequestContext[Any], work: Awaitable[Result]) -> Result:
+    """Do the work for as long as its client is there: the SDK does not look."""
+    if context.request is None:
+        return await work
+    return await while_connected(context.request, work)
 
 
 def _listed(tool: Tool, most_characters: int) -> protocol.Tool:
