@@ -19,9 +19,18 @@ PAUSE = 0.04
 receiving, and nobody reads faster."""
 
 
+def compatible(text: str) -> str:
+    """Write characters in Unicode's compatible form.
+
+    What is searched for and written from must be in it as well as the key, or one question would be
+    given the answer of another that only looks like it.
+    """
+    return unicodedata.normalize("NFKC", text)
+
+
 def normalized(question: str) -> str:
-    """Write equal questions alike: Unicode's compatible forms, case and spaces do not count."""
-    return " ".join(unicodedata.normalize("NFKC", question).casefold().split())
+    """Write equal questions alike: spaces do not count. Case does: names are told apart by it."""
+    return " ".join(compatible(question).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The answer flow: retrieve, prompt, generate, ground; and quoting where no model can write."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -14,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from database.passages import Findings
 from database.retriever import Retriever
 from dataset.chunks import Chunk
-from inference_worker.answer_cache import AnswerCache, normalized
+from inference_worker.answer_cache import AnswerCache, compatible, normalized
 from inference_worker.answers import (
     EXTRACTIVE,
     Answer,
@@ -131,6 +132,8 @@ class Answerer:
             DocsQAError: the index cannot be read; before the first event.
         """
         start = time.perf_counter()
+        question = compatible(question)
+        history = [Turn(turn.role, compatible(turn.text)) for turn in history]
         revision = self._revision()
         key = (revision, *self._key(question, top_k, history))
         make = partial(self._flow, question, top_k, history, streaming)
@@ -229,10 +232,9 @@ class Answerer:
         )
 
     def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:
-        """All that decides an answer."""
+        """All that decides an answer; a conversation as its digest, as it may be long."""
         return (
-            normalized(question),
-            tuple((turn.role, normalized(turn.text)) for turn in history),
+            hashlib.sha256(repr((normalized(question), history)).encode()).digest(),
             top_k or self._settings.top_k,
             self._llm and self._llm.name,
             VERSION,

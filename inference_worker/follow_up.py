@@ -139,7 +139,9 @@ def leans(question: str, before: str) -> bool:
     """
     if len(question) > _LONG:
         return False
-    text = _COURTESY.sub("", question.strip().lower(), count=1)
+    text = question.strip().lower()
+    if polite := _COURTESY.match(text):
+        text = text[polite.end() :]
     own = {word for word in words(text) if _says_something(word) and not _is(word, _ASPECTS)}
     if len(own) >= _PLENTY:
         return False

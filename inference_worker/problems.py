@@ -28,6 +28,8 @@ from utils.errors import (
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MOST_TOLD = 5
+"""How many wrong fields of one request are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,9 @@ def install(app: FastAPI) -> None:
         )
         wrong = error.errors()
         param = _name(wrong[0]) if wrong else None
-        return respond(request, problem, "; ".join(map(_told, wrong)), param=param)
+        detail = "; ".join(map(_told, wrong[:MOST_TOLD]))
+        more = f"; and {len(wrong) - MOST_TOLD:,} more" if len(wrong) > MOST_TOLD else ""
+        return respond(request, problem, detail + more, param=param)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:

@@ -297,7 +297,7 @@ async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
     mistral.default = replies.answer("word " * 40, between=0.05)
     with serve(retriever, **with_mistral(mistral)) as service:
         async with asking(service) as one, asking(service) as other:
-            first, second = events(one), events(other, f" {QUESTION.upper()} ")
+            first, second = events(one), events(other, f" {QUESTION} ")
             assert (await anext(first))[0] == "passages"
             assert (await anext(first))[0] == "token"
             assert (await anext(second))[0] == "passages"
@@ -321,7 +321,7 @@ async def test_an_equal_question_later_costs_no_call_and_says_so(
 ) -> None:
     with serve(retriever, **with_mistral(mistral)) as service:
         first = (await all_events(service))[-1][1]
-        told = await all_events(service, f"  {QUESTION.lower()}")
+        told = await all_events(service, f"  {QUESTION}")
         other = (await all_events(service, top_k=2))[-1][1]
 
     again = told[-1][1]
@@ -487,3 +487,16 @@ async def until_nothing_is_left(service: Service) -> None:
     while 'route="/v1/answers"' not in metrics_of(service):
         assert time.monotonic() < deadline, metrics_of(service)
         await asyncio.sleep(0.1)
+
+
+async def test_a_question_in_look_alikes_searches_and_asks_as_the_plain_one(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in QUESTION)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service, wide)
+        again = (await all_events(service))[-1][1]
+
+    assert QUESTION in str(mistral.requests[0].last_message)
+    assert told[-1][1]["confidence"] == again["confidence"]
+    assert again["cached"] is True

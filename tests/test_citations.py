@@ -109,7 +109,7 @@ def test_without_passages_every_citation_goes() -> None:
 
 UNTOUCHED = [
     "A (1) b (2).",
-    "[1](https://kiln.example/a) and [the guide](guide.md), ![1](kiln.png)",
+    "[1](https://kiln.example/a) and [the guide](guide.md)",
     "[the guide][1] and [99](https://kiln.example)",
     "[1]: https://kiln.example\n[^99]: A note.",
     "- [ ] open\n- [x] done\n- [X] done",
@@ -247,3 +247,20 @@ def test_hostile_text_takes_time_in_proportion_to_its_size(text: str) -> None:
     cleaned(text)
     cleaned(*text)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("said", "cleaned"),
+    [
+        ("See ![x](https://a.example/?q=1) [1].", "See !\\[x](https://a.example/?q=1) [1]."),
+        ("Great![1]", "Great![1]"),
+        ("A ![1](kiln.png).", "A !\\[1](kiln.png)."),
+        ("Use `![x](y)` [1].", "Use `![x](y)` [1]."),
+        ("A [link](https://a.example) stays.", "A [link](https://a.example) stays."),
+        ("![a][b] and ![](c)", "!\\[a][b] and !\\[](c)"),
+    ],
+)
+def test_a_picture_becomes_its_words_however_it_arrives(said: str, cleaned: str) -> None:
+    for at in range(len(said) + 1):
+        citations = CitationFilter(3)
+        assert citations.feed(said[:at]) + citations.feed(said[at:]) + citations.finish() == cleaned

@@ -344,3 +344,12 @@ def test_a_hostile_passage_takes_time_in_proportion() -> None:
     for text in ("a_b" * 20_000, "1," * 20_000, "[" * 20_000, "x15 " * 20_000, "**" * 20_000):
         ground('Set a_b to 15 with "b a" [1].', [passage(text)])
     assert time.process_time() - start < 5
+
+
+def test_an_answer_that_cites_after_every_word_takes_no_longer_than_others() -> None:
+    text = " ".join(f"The {n}th kiln burns `Wood{n}` for {n} hours." for n in range(300))
+    passages = [passage(text) for _ in range(8)]
+    answer = " ".join(f"aB{n} [1]" for n in range(600))
+    started = time.process_time()
+    ground(answer, passages)
+    assert time.process_time() - started < 5

@@ -82,7 +82,7 @@ def test_report_shows_each_prompt_as_it_is_sent_and_what_it_holds(
     assert cells(report, "| 2 |")[5:] == ["-", "not sent (0.01)", "-"]
     assert f"<question>\n{ENCRYPT}\n</question>" in report
     assert report.count("You answer questions about Amazon SageMaker from passages") == 2
-    assert "[1] endpoints.md\nWork with endpoints > Encrypt an endpoint\n\n" in report
+    assert "[1] endpoints.md\nWork with endpoints\n\n" in report
     assert cells(report, "| all |")[5:] == ["1 / 2", "1 / 1", "2 / 2"]
     assert cells(report, "| unanswerable |")[5:] == ["-", "-", "1 / 1"]
     printed = capsys.readouterr().out

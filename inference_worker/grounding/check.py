@@ -20,6 +20,9 @@ from inference_worker.grounding.evidence import Evidence
 from inference_worker.grounding.excerpts import Excerpts
 from inference_worker.grounding.parts import Marker, Sentence, taken_apart, without_invisible
 
+_MOST_ITEMS = 40
+"""Of a sentence's checkable items, what its quotation is chosen by."""
+
 
 def ground(text: str, passages: Sequence[Passage]) -> Grounding:
     """Check an answer whose citations are cleaned; `[n]` in it means the n-th passage.
@@ -38,6 +41,13 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
         for marker in each.markers
     }
 
+    # Once for a sentence and a passage: an answer may cite as often as it has words.
+    quotes = {
+        (place, number): excerpts.nearest(each.spoken, each.items[:_MOST_ITEMS], number - 1)
+        for place, each in enumerate(sentences)
+        for number in {marker.number for marker in each.markers}
+    }
+
     def span(part: Item | Marker) -> tuple[int, int]:
         return places[part.start], places[part.end - 1] + 1
 
@@ -46,9 +56,9 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
             Citation(
                 marker.number,
                 *span(marker),
-                quote=excerpts.nearest(each.spoken, each.items, marker.number - 1),
+                quote=quotes[place, marker.number],
             )
-            for each in sentences
+            for place, each in enumerate(sentences)
             for marker in each.markers
         ],
         used=_used(markers, misplaced),

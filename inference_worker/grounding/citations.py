@@ -1,4 +1,4 @@
-"""Cleans the citations of an answer as it arrives."""
+"""Cleans an answer as it arrives: its citations, and pictures, which it may not have."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ class CitationFilter:
         self._gap = ""
         self._after_removed = False
         self._at_line_start = True
+        self._after_bang = False
 
     def feed(self, piece: str) -> str:
         """Take the next piece, and give what can be said now."""
@@ -46,9 +47,18 @@ class CitationFilter:
                 said = self._citation(mark)
             else:
                 said, self._gap, self._after_removed = self._gap + mark.text, "", False
+            if mark.kind == "text":
+                said = self._without_pictures(said)
             if said:
                 self._at_line_start = said.endswith("\n")
+                self._after_bang = said.endswith("!") and mark.kind == "text"
                 yield said
+
+    def _without_pictures(self, said: str) -> str:
+        """Make of a picture its words: who shows it would fetch an address that the model chose."""
+        if self._after_bang and said.startswith("["):
+            said = f"\\{said}"
+        return said.replace("![", "!\\[")
 
     def _citation(self, mark: Mark) -> str:
         numbers, pointing_nowhere = pointed(mark.spans, self._passages)

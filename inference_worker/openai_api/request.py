@@ -7,6 +7,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     WithJsonSchema,
     field_validator,
@@ -15,6 +16,8 @@ from pydantic import (
 from inference_worker.openai_api import examples as chat_examples
 from inference_worker.openai_api.examples import MODEL
 from inference_worker.schemas import HALF_A_CHARACTER
+
+MOST_MESSAGES = 2000
 
 
 def _joined(content: object) -> object:
@@ -68,7 +71,8 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [chat_examples.REQUEST]})
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    # The first wrong one is told: there may be as many as a body holds.
+    messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MOST_MESSAGES)]
     model: str = MODEL
     stream: bool | None = False
     stream_options: StreamOptions | None = None

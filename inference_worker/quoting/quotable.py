@@ -25,6 +25,7 @@ _EMPTY = re.compile(r"\s*\(\s*\)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
 )
+_LONGEST_ABBREVIATION = 8
 _BOUNDARY = re.compile(r"(?<=[.!?])([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])")
 _WHOLE_START = re.compile(r"^[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
 _WHOLE_END = re.compile(r"[.!?][\"')\]*_`”]*$")
@@ -104,13 +105,15 @@ def plain(text: str) -> str:
 def sentences(text: str) -> list[str]:
     """Split a paragraph; what lies between two is one space."""
     found: list[str] = []
-    start = 0
+    start = counted = ticks = 0
     for boundary in _BOUNDARY.finditer(text):
-        head = text[start : boundary.start() + len(boundary[1])]
-        if _ABBREVIATION.search(text[start : boundary.start()]) or head.count("`") % 2:
+        at, end = boundary.start(), boundary.start() + len(boundary[1])
+        ticks += text.count("`", counted, end)
+        counted = end
+        if _ABBREVIATION.search(text, max(start, at - _LONGEST_ABBREVIATION), at) or ticks % 2:
             continue
-        found.append(head)
-        start = boundary.end()
+        found.append(text[start:end])
+        start, ticks = boundary.end(), 0
     return [*found, text[start:]] if text[start:] else found
 
 
