@@ -32,6 +32,8 @@ from tests.pages import DIMENSION, WordEmbeddings
 from utils.errors import EmbeddingApiError, ModelError, SettingsError
 from utils.settings import PROJECT_ROOT, Settings
 
+pytestmark = pytest.mark.process
+
 KEY = "a-key-that-nobody-may-see"
 PROVIDERS = ["mistralai", "openai", "ollama"]
 PACE = Pace(seconds=6, attempt_seconds=1, batch_size=4, rest=0, refused_rest=0)

@@ -25,6 +25,8 @@ from tests.chat_clients import (
 from tests.chat_replies import SECRET, Reply, Request
 from tests.chat_server import ChatServer
 
+pytestmark = pytest.mark.process
+
 TEXT = "One two three four five six."
 BROKEN = {"ReadError", "OpenAIConnectionError", "AnthropicConnectionError"}
 CUT = {"RemoteProtocolError", "OpenAIConnectionError", "AnthropicConnectionError"}

@@ -15,6 +15,8 @@ from tests.mistral_server import MistralServer
 from tests.ollama_server import OllamaServer
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.process
+
 SERVERS = [MistralServer, OpenAIServer, OllamaServer, AnthropicServer]
 
 

@@ -28,6 +28,8 @@ from tests.openai_server import OpenAIServer
 from utils.errors import GenerationError, SettingsError
 from utils.settings import Settings
 
+pytestmark = pytest.mark.process
+
 KEY = "test-key-7f3a"
 QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is a batch?")]
 TEXT = "A group of samples [1]."

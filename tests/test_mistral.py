@@ -19,6 +19,8 @@ from tests.mistral_server import MistralServer, Reply
 from utils.errors import GenerationError, SettingsError
 from utils.settings import Settings
 
+pytestmark = pytest.mark.process
+
 KEY = "test-key-7f3a"
 QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is a batch?")]
 
