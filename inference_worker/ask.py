@@ -2,8 +2,6 @@
 
 import argparse
 import asyncio
-import dataclasses
-import json
 import logging
 import sys
 from collections.abc import AsyncGenerator
@@ -44,7 +42,9 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
     try:
         if as_json:
             answer = await answerer.answer(question)
-            sys.stdout.write(json.dumps(dataclasses.asdict(answer), indent=2) + "\n")
+            from inference_worker.schemas import AnswerResponse
+
+            sys.stdout.write(AnswerResponse.of(answer).model_dump_json(indent=2) + "\n")
         else:
             await _print(answerer.events(question))
     finally:

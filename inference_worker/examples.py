@@ -8,17 +8,14 @@ ANSWER = "Call `DescribeEndpointConfig` and look for `KmsKeyId` in its response 
 _MARKER = ANSWER.index("[1]")
 _DOCUMENT = "api-reference/DescribeEndpointConfig.md"
 _TITLE = "DescribeEndpointConfig"
-_URL = (
-    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpointConfig.html"
-    "#sagemaker-DescribeEndpointConfig-response-KmsKeyId"
-)
+_URL = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpointConfig.html"
 _QUOTE = "- **KmsKeyId** (string): the key that encrypts the storage volume."
 
 PASSAGE: dict[str, Any] = {
     "document": _DOCUMENT,
     "title": _TITLE,
     "headings": ["Response"],
-    "anchor": "sagemaker-DescribeEndpointConfig-response-KmsKeyId",
+    "anchor": "",
     "url": _URL,
     "text": _QUOTE,
     "score": 7.9312,

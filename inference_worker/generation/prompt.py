@@ -65,7 +65,14 @@ _PICTURES = re.compile(
 )
 """Pictures, and what stands in AWS's markdown for what it could not show. They say nothing, and
 look like citations."""
-_MARKER = re.compile(r"<(?=\s*/?\s*(?:passage|question|conversation)\b)", re.IGNORECASE)
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\xad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]"
+)
+_MARKER = re.compile(
+    r"[<\uff1c\ufe64\u2039\u3008\u27e8](?=\W{0,8}(?:passage|question|conversation)\b)",
+    re.IGNORECASE,
+)
+"""An opening of one of the prompt's own markers, with what looks like its bracket too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +144,4 @@ def _tokens(messages: Sequence[BaseMessage], count_tokens: Callable[[str], int])
 
 def _quoted(text: str) -> str:
     """Take from the text the power to open or close one of the prompt's own markers."""
-    return _MARKER.sub("&lt;", text)
+    return _MARKER.sub("&lt;", _INVISIBLE.sub("", text))
