@@ -8,6 +8,7 @@ from contextlib import aclosing
 from fastapi import Request
 from fastapi.sse import format_sse_event
 
+from inference_worker import examples
 from inference_worker.answers import Answer, Event, Found, Token
 from inference_worker.problems import INTERNAL, document, problem_for
 from inference_worker.schemas import AnswerResponse, FoundEvent, TokenEvent
@@ -15,11 +16,24 @@ from utils.errors import DocsQAError
 
 log = logging.getLogger(__name__)
 
+
+def _event(name: str, data: str) -> bytes:
+    return format_sse_event(event=name, data_str=data)
+
+
 STREAM_EXAMPLE = {
-    "schema": {"type": "string"},
-    "example": 'event: passages\ndata: {"answerable": true, "confidence": 0.97, "passages": [...]}'
-    '\n\nevent: token\ndata: {"text": "Look for KmsKeyId [1]."}'
-    '\n\nevent: answer\ndata: {"answer": "Look for KmsKeyId [1].", "docs": [...], ...}\n\n',
+    "schema": {
+        "type": "string",
+        "description": "Events named `passages` (FoundEvent), `token` (TokenEvent), `answer` "
+        "(AnswerResponse) and `error` (ProblemDocument); the data of each is JSON.",
+    },
+    "example": b"".join(
+        (
+            _event("passages", json.dumps(examples.FOUND)),
+            _event("token", json.dumps({"text": examples.ANSWER})),
+            _event("answer", json.dumps(examples.WHOLE)),
+        )
+    ).decode(),
 }
 
 
@@ -42,8 +56,7 @@ async def sent(
             raise
         problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
         log.warning("%s in the middle of an answer", problem.type, exc_info=error)
-        body = json.dumps(document(request, problem))
-        yield format_sse_event(event="error", data_str=body)
+        yield _event("error", json.dumps(document(request, problem)))
 
 
 def _written(event: Event) -> bytes:
@@ -54,4 +67,4 @@ def _written(event: Event) -> bytes:
             name, data = "token", TokenEvent(text=event.text).model_dump_json()
         case Answer():
             name, data = "answer", AnswerResponse.of(event).model_dump_json()
-    return format_sse_event(event=name, data_str=data)
+    return _event(name, data)

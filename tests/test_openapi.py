@@ -1,13 +1,17 @@
 """OpenAPI tells the shape of every response, with an example that has it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel
 
 from inference_worker.app import create_app
+from inference_worker.schemas import AnswerResponse, FoundEvent, TokenEvent
 from utils.settings import Settings
 
 Place = tuple[str, str, str, str]
@@ -72,3 +76,21 @@ def test_every_route_tells_how_it_fails(schema: dict[str, Any]) -> None:
 def test_streams_are_told_beside_the_whole(schema: dict[str, Any]) -> None:
     content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
     assert {"application/json", "text/event-stream"} <= set(content)
+
+
+def test_the_streams_examples_are_made_of_their_events(schema: dict[str, Any]) -> None:
+    models: dict[str, type[BaseModel]] = {"passages": FoundEvent, "token": TokenEvent, "answer": AnswerResponse}
+    content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
+    frames = content["text/event-stream"]["example"].strip().split("\n\n")
+    names = []
+    for frame in frames:
+        name, data = re.fullmatch(r"event: (\w+)\ndata: (.*)", frame).groups()  # type: ignore[union-attr]
+        models[name].model_validate_json(data)
+        names.append(name)
+    assert names == ["passages", "token", "answer"]
+    assert str(FoundEvent.__name__) in content["text/event-stream"]["schema"]["description"]
+
+    chat = schema["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+    chunk, done = chat["text/event-stream"]["example"].strip().split("\n\n")
+    assert ChatCompletionChunk.model_validate_json(chunk.removeprefix("data: ")).choices
+    assert done == "data: [DONE]"
