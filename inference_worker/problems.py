@@ -202,6 +202,7 @@ def _told(error: Mapping[str, object]) -> str:
 
 
 def _name(error: Mapping[str, object]) -> str:
-    place = error["loc"]
+    # Of a body that is no JSON it is the place where reading stopped.
+    place = error["loc"] if error["type"] != "json_invalid" else ()
     parts = [str(part) for part in place] if isinstance(place, tuple) else []
     return ".".join(parts[1:]) or "body"

@@ -433,3 +433,10 @@ def test_body_within_the_limit_is_read(database: str) -> None:
         )
 
     assert response.status_code == 200
+
+
+def test_a_body_that_is_no_json_is_said_to_be_none(client: httpx.Client) -> None:
+    headers = {"content-type": "application/json"}
+    response = client.post("/v1/answers", content=b'{"question": "a",}', headers=headers)
+
+    assert assert_problem(response, 422, "invalid-request")["detail"].startswith("body: JSON")
