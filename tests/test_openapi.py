@@ -79,7 +79,11 @@ def test_streams_are_told_beside_the_whole(schema: dict[str, Any]) -> None:
 
 
 def test_the_streams_examples_are_made_of_their_events(schema: dict[str, Any]) -> None:
-    models: dict[str, type[BaseModel]] = {"passages": FoundEvent, "token": TokenEvent, "answer": AnswerResponse}
+    models: dict[str, type[BaseModel]] = {
+        "passages": FoundEvent,
+        "token": TokenEvent,
+        "answer": AnswerResponse,
+    }
     content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
     frames = content["text/event-stream"]["example"].strip().split("\n\n")
     names = []
