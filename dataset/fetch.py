@@ -1,7 +1,8 @@
 """Fetch the documents to answer from: `python -m dataset.fetch`.
 
 The API reference comes from an installed package and needs no network; the Developer Guide is
-downloaded. What cannot be had is named, and the other goes ahead.
+downloaded. What cannot be had is named, and the other goes ahead. Pages of the web are fetched only
+where they are named.
 """
 
 import argparse
@@ -11,14 +12,17 @@ from pathlib import Path
 
 from dataset.api_reference import write_api_reference
 from dataset.developer_guide import ARCHIVE_URL, fetch_developer_guide
-from dataset.documents import document_paths, has_documents
+from dataset.folder import document_paths, has_documents
 from dataset.pages import Changes
 from dataset.progress import reporting
+from dataset.web.arguments import add_arguments, names_pages, request_of
 from utils.errors import DatasetError
 from utils.settings import DEFAULT_DATASET
 
 API_REFERENCE, DEVELOPER_GUIDE = "api-reference", "developer-guide"
 SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
+"""What `all` means."""
+WEB = "web"
 UNFINISHED = ".fetch-unfinished"
 """File in the documents' folder that names the sources which `fetch_missing` still has to fetch."""
 _INTERRUPTED = 130
@@ -26,9 +30,14 @@ _INTERRUPTED = 130
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch the sources asked for; 0 if at least one could be had."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.source != WEB and names_pages(arguments):
+        parser.error(f"pages are named, but not their source: add --source {WEB}")
     chosen = SOURCES if arguments.source == "all" else [arguments.source]
     try:
+        if chosen == [WEB]:
+            return 0 if _fetch_web(arguments) else 1
         had = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Run it again to go on.\n")
@@ -87,6 +96,30 @@ def _fetch_guide(folder: Path, url: str) -> Changes:
         return fetch_developer_guide(folder, archive_url=url, progress=progress)
 
 
+def _fetch_web(arguments: argparse.Namespace) -> bool:
+    from dataset.web.fetch import Troubles, fetch_web
+    from dataset.web.live_guide import doubled
+
+    started = time.monotonic()
+    troubles = Troubles()
+    changes = problem = None
+    try:
+        request = request_of(arguments)
+        with reporting(WEB, "page") as progress:
+            changes = fetch_web(arguments.folder, request, troubles, progress=progress)
+    except DatasetError as error:
+        problem = f"{WEB}: {error}\n"
+    sys.stderr.writelines(f"{WEB}: {line}\n" for line in troubles.told())
+    if problem or not changes:
+        sys.stderr.write(problem or "")
+        return False
+    sys.stdout.write(f"{WEB}: {changes} in {time.monotonic() - started:.1f} s\n")
+    if request.guide and (line := doubled(arguments.folder, request.guide)):
+        sys.stdout.write(f"{WEB}: {line}\n")
+    sys.stdout.flush()
+    return True
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dataset.fetch",
@@ -94,9 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--source",
-        choices=[*SOURCES, "all"],
+        choices=[*SOURCES, "all", WEB],
         default="all",
-        help="which documents (default: all)",
+        help="which documents (default: all, that is both but no pages of the web)",
     )
     parser.add_argument(
         "-d",
@@ -112,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="a mirror of the Developer Guide's archive, for networks that cannot reach GitHub",
     )
+    add_arguments(parser)
     return parser
 
 

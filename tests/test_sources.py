@@ -11,6 +11,7 @@ from database.fingerprint import Fingerprint
 from database.store import Store, connect
 from dataset.developer_guide import GUIDE_URL, guide_names
 from dataset.sources import Source, sources_of
+from dataset.web.state import NAME, State
 from tests.pages import builder, recipe, write_pages
 
 HISTORY = """\
@@ -71,6 +72,68 @@ def test_date_is_the_real_guides(developer_guide: Path) -> None:
     (guide,) = sources_of(names, developer_guide)
     assert guide.as_of == "2023-01-12"
     assert guide.documents == len(names)
+
+
+def hold(folder: Path, *pages: tuple[str, str]) -> None:
+    """Note pages of the web as fetched: address, and when that was."""
+    (folder / "web").mkdir(exist_ok=True)
+    with closing(State.open(folder / "web")) as state:
+        state.name("a list", 1, [(url, "") for url, _ in pages])
+        for url, checked in pages:
+            state.claim(state.held(url), url, 1)
+            state.store(url, checked=checked)
+
+
+def test_websites_are_named_by_their_hosts_and_dated_by_the_newest_fetch(tmp_path: Path) -> None:
+    hold(
+        tmp_path,
+        ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"),
+        ("https://kilns.example/b.html", "2021-07-08T07:08:09Z"),
+        ("http://127.0.0.1:8000/c", "2021-01-01T00:00:00Z"),
+        (f"{GUIDE_URL}whatis.html", "2021-09-10T00:00:00Z"),
+        ("https://docs.aws.amazon.com/s3/a.html", ""),
+    )
+    names = [
+        "web/kilns.example/a.md",
+        "web/kilns.example/b.md",
+        "web/127.0.0.1~8000/c.md",
+        "web/docs.aws.amazon.com/sagemaker/latest/dg/whatis.md",
+        "web/docs.aws.amazon.com/s3/a.md",
+        "web/loose.md",
+    ]
+    assert sources_of(names, tmp_path) == (
+        Source("127.0.0.1:8000", 1, "http://127.0.0.1:8000/", "2021-01-01"),
+        Source("docs.aws.amazon.com", 1, "https://docs.aws.amazon.com/", ""),
+        Source("AWS SageMaker Developer Guide, live", 1, GUIDE_URL, "2021-09-10"),
+        Source("kilns.example", 2, "https://kilns.example/", "2021-07-08"),
+        Source("other documents", 1, "", ""),
+    )
+
+
+@pytest.mark.parametrize("state", [None, b"not a database" * 100])
+def test_websites_without_a_state_are_not_dated(tmp_path: Path, state: bytes | None) -> None:
+    if state:
+        (tmp_path / "web").mkdir()
+        (tmp_path / "web" / NAME).write_bytes(state)
+    (source,) = sources_of(["web/kilns.example/a.md"], tmp_path)
+    assert source == Source("kilns.example", 1, "https://kilns.example/", "")
+
+
+def test_state_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    hold(tmp_path, ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"))
+    (tmp_path / "web").chmod(0o500)
+    try:
+        (source,) = sources_of(["web/kilns.example/a.md"], tmp_path)
+    finally:
+        (tmp_path / "web").chmod(0o700)
+    assert source.as_of == "2021-05-06"
+
+
+def test_websites_beyond_the_first_twenty_are_others(tmp_path: Path) -> None:
+    names = [f"web/h{host}.example/{page}.md" for host in range(25) for page in range(25 - host)]
+    found = sources_of(names, tmp_path)
+    assert len(found) == 21
+    assert found[-1] == Source("other documents", 1 + 2 + 3 + 4 + 5, "", "")
 
 
 @pytest.fixture

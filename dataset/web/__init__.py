@@ -1,0 +1,1 @@
+"""Pages of the web as documents: found by lists, fetched politely, kept current."""

@@ -1,0 +1,89 @@
+"""Addresses of pages: one spelling for each, so that none is fetched twice."""
+
+import ipaddress
+import re
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
+
+from utils.errors import DocumentError
+
+MOST_CHARACTERS = 2000
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
+_PORTS = {"http": 80, "https": 443}
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+"""Bytes that mean the same with and without an escape (RFC 3986, 2.3)."""
+_KEPT = "/%:@!$&'()*+,;=~-._"
+
+
+def normal(address: str, base: str = "") -> str:
+    """Spell an address in the one way, absolute and without its fragment.
+
+    Raises:
+        DocumentError: it is no address of a page on the web.
+    """
+    try:
+        parts = urlsplit(urldefrag(urljoin(base, address.strip())).url)
+        port = parts.port
+        host = _host(parts.hostname or "")
+        if parts.scheme not in _PORTS or parts.username is not None or parts.password is not None:
+            raise DocumentError("is no http or https address without a password")
+        shown = f"[{host}]" if ":" in host else host
+        if port is not None and port != _PORTS[parts.scheme]:
+            shown += f":{port}"
+        # A path that begins with two slashes would be read as a host.
+        path = "/" + _escaped(parts.path, _KEPT).lstrip("/")
+        path = urlsplit(urljoin(f"http://host{path}", path)).path or "/"
+        query = f"?{_escaped(parts.query, _KEPT + '?')}" if parts.query else ""
+    except (ValueError, UnicodeError) as error:
+        raise DocumentError("is no address of a page") from error
+    found = f"{parts.scheme}://{shown}{path}{query}"
+    if len(found) > MOST_CHARACTERS:
+        raise DocumentError(f"is longer than {MOST_CHARACTERS} characters")
+    return found
+
+
+def host_of(url: str) -> str:
+    """Name an address's host, with its port where that is not the scheme's own."""
+    return urlsplit(url).netloc
+
+
+def endpoint(url: str) -> tuple[str, int]:
+    """Tell the host and the port that an address leads to."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def is_literal(host: str) -> bool:
+    """Tell whether a host is an address of the network itself, and not a name of one."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
+def shown(address: str) -> str:
+    """Make an address fit for a line of output, whatever it holds."""
+    line = "".join(char if char.isprintable() else "?" for char in address)
+    return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+def _host(host: str) -> str:
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host))
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    host = host.lower().removesuffix(".")
+    if not _HOST.fullmatch(host):
+        raise ValueError(host)
+    return host
+
+
+def _escaped(text: str, kept: str) -> str:
+    text = quote(text, safe=kept)
+    return _ESCAPE.sub(_one_spelling, text)
+
+
+def _one_spelling(escape: re.Match[str]) -> str:
+    byte = int(escape[1], 16)
+    return chr(byte) if byte in _PLAIN else escape[0].upper()

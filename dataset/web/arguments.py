@@ -1,0 +1,120 @@
+"""The web's part of the command line of `python -m dataset.fetch`."""
+
+import argparse
+from pathlib import Path
+
+from dataset.web.request import PRESETS, Kind, PageList, Request, given, live_guide
+from utils.errors import DatasetError
+
+_FASTEST = 100.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `--source web`."""
+    web = parser.add_argument_group("pages of the web, fetched with --source web only")
+    web.add_argument("--url", action="append", metavar="URL", help="a page (repeatable)")
+    web.add_argument(
+        "--urls", type=Path, action="append", metavar="FILE",
+        help="a file with an address on each line; # begins a comment (repeatable)",
+    )  # fmt: skip
+    web.add_argument(
+        "--sitemap", action="append", metavar="URL", help="a sitemap, or an index of them"
+    )
+    web.add_argument("--llms-txt", action="append", metavar="URL", help="an llms.txt")
+    web.add_argument(
+        "--preset", choices=PRESETS, help="aws-live: the SageMaker Developer Guide as it is now"
+    )
+    web.add_argument("--preset-url", metavar="URL", help="a mirror of the preset's guide")
+    web.add_argument(
+        "--include", action="append", metavar="GLOB",
+        help="only pages whose address matches; * matches / too (repeatable)",
+    )  # fmt: skip
+    web.add_argument(
+        "--exclude", action="append", metavar="GLOB", help="no pages whose address matches"
+    )
+    web.add_argument("--limit", type=_count, metavar="N", help="ask for N pages at most")
+    web.add_argument(
+        "--rate", type=_rate, default=2.0, metavar="PER_SECOND",
+        help="requests a second to one host (default: 2); its robots.txt may ask for fewer",
+    )  # fmt: skip
+    web.add_argument(
+        "--contact", type=_contact, default="", metavar="URL_OR_MAIL",
+        help="whom a host's operator can ask, shown in the User-Agent",
+    )  # fmt: skip
+    web.add_argument(
+        "--other-hosts", action="store_true",
+        help="take the pages of other hosts, too, that a sitemap or an llms.txt names",
+    )  # fmt: skip
+    web.add_argument(
+        "--intranet", action="store_true",
+        help="follow names to private addresses; one that is given as a number always works",
+    )  # fmt: skip
+    web.add_argument(
+        "--allow-removals", action="store_true",
+        help="let pages go though most of a list or a host are gone at once",
+    )  # fmt: skip
+
+
+def names_pages(arguments: argparse.Namespace) -> bool:
+    """Tell whether the options name a page or a list of pages."""
+    given_lists = (arguments.url, arguments.urls, arguments.sitemap, arguments.llms_txt)
+    return any(given_lists) or bool(arguments.preset or arguments.preset_url)
+
+
+def request_of(arguments: argparse.Namespace) -> Request:
+    """What the options ask for.
+
+    Raises:
+        DatasetError: nothing, or an address is none.
+    """
+    lists: list[PageList] = []
+    kinds: tuple[tuple[Kind, list[str] | None], ...] = (
+        ("url", arguments.url),
+        ("sitemap", arguments.sitemap),
+        ("llms.txt", arguments.llms_txt),
+    )
+    for kind, addresses in kinds:
+        lists += [PageList(kind, given(address)) for address in addresses or ()]
+    lists += [PageList("urls", str(path.resolve())) for path in arguments.urls or ()]
+    guide = None
+    if arguments.preset:
+        guide = live_guide(arguments.preset_url) if arguments.preset_url else live_guide()
+        lists += guide.lists
+    if not lists:
+        raise DatasetError(
+            "No page is named. Give --url, --urls, --sitemap, --llms-txt or --preset."
+        )
+    return Request(
+        lists=tuple(dict.fromkeys(lists)),
+        guide=guide,
+        include=tuple(arguments.include or ()),
+        exclude=tuple(arguments.exclude or ()),
+        limit=arguments.limit,
+        rate=arguments.rate,
+        contact=arguments.contact,
+        other_hosts=arguments.other_hosts,
+        intranet=arguments.intranet,
+        allow_removals=arguments.allow_removals,
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text[:9]) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text[:9])
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to {_FASTEST:.0f}")
+    return rate
+
+
+def _contact(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or set("()\\") & set(text) or len(text) > 200:
+        raise argparse.ArgumentTypeError("give an address of a page or a mailbox")
+    return text

@@ -1,0 +1,183 @@
+"""Reads the lists that name pages: sitemaps, llms.txt, a guide's table of contents, files."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from dataset.web import sitemap
+from dataset.web.addresses import host_of, normal, shown
+from dataset.web.answers import Answer
+from dataset.web.client import Bounds, Client
+from dataset.web.links import targets
+from dataset.web.pages import is_html
+from dataset.web.request import PageList, Request
+from utils.errors import DocumentError
+
+Named = tuple[str, str]
+"""A page's address in its normal spelling, and when it was changed; "" if unknown."""
+
+MOST_PAGES = 100_000
+MOST_SITEMAPS = 1000
+_SITEMAP = Bounds(sitemap.MOST_BYTES, seconds=300.0)
+_TEXT = Bounds(10 * 1024 * 1024, seconds=120.0)
+_AT_ONCE = 1000
+
+
+class Reading:
+    """One list, read in batches."""
+
+    def __init__(
+        self, source: PageList, request: Request, client: Client, trouble: Callable[[str], None]
+    ) -> None:
+        self._source, self._request = source, request
+        self._client, self._trouble = client, trouble
+        self._hosts = set() if source.kind == "urls" else {host_of(source.where)}
+        self.whole = True
+        """Whether all of it could be read; what is not named may only then be taken for gone."""
+        self.elsewhere = 0
+        """How many pages of other hosts were left out."""
+
+    async def batches(self) -> AsyncIterator[list[Named]]:
+        """Give the pages that are asked for.
+
+        Raises:
+            DocumentError: the list cannot be read; what was given until then is right.
+        """
+        batch: list[Named] = []
+        count = 0
+        async for address, base, changed in self._entries():
+            if not (named := self._named(address, base, changed)):
+                continue
+            if count == MOST_PAGES:
+                self._incomplete(f"names more than {MOST_PAGES:,} pages; the rest is left out")
+                break
+            count += 1
+            batch.append(named)
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def _entries(self) -> AsyncIterator[tuple[str, str, str]]:
+        """Address as written, address of the list, and date of change of every page."""
+        where = self._source.where
+        match self._source.kind:
+            case "url":
+                yield where, where, ""
+            case "urls":
+                for line in _lines(Path(where)):
+                    yield line, "", ""
+            case "sitemap":
+                async for found in self._sitemaps():
+                    yield found
+            case "llms.txt":
+                answer = await self._get(where, _TEXT)
+                if is_html(answer):
+                    raise DocumentError("is HTML, not markdown")
+                for target in targets(answer.content.decode(errors="replace")):
+                    yield target, answer.url, ""
+            case "contents":
+                answer = await self._get(where, _TEXT)
+                for target in _contents(answer.content):
+                    yield target, answer.url, ""
+
+    async def _sitemaps(self) -> AsyncIterator[tuple[str, str, str]]:
+        """Read a sitemap, and those that it names."""
+        waiting = deque([self._source.where])
+        seen = {self._source.where}
+        while waiting:
+            url = waiting.popleft()
+            try:
+                answer = await self._get(url, _SITEMAP)
+                for at, entry in enumerate(sitemap.entries(answer.content)):
+                    if not entry.is_sitemap:
+                        yield entry.address, answer.url, entry.changed
+                    elif (inner := self._inner(entry.address, answer.url)) and inner not in seen:
+                        if len(seen) > MOST_SITEMAPS:
+                            self._incomplete(f"names more than {MOST_SITEMAPS} sitemaps")
+                            return
+                        seen.add(inner)
+                        waiting.append(inner)
+                    if at % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
+            except DocumentError as error:
+                if url == self._source.where:
+                    raise
+                self._incomplete(f"names {url}, which {error}")
+
+    def _inner(self, address: str, base: str) -> str:
+        """A sitemap that a sitemap names; "" where it is not to be read."""
+        try:
+            inner = normal(address, base)
+        except DocumentError as error:
+            self._incomplete(f"names a sitemap that {error}")
+            return ""
+        if not self._is_own(inner):
+            self._incomplete(f"names a sitemap of another host, {host_of(inner)}")
+            return ""
+        return inner
+
+    async def _get(self, url: str, bounds: Bounds) -> Answer:
+        answer = await self._client.get(url, bounds=bounds)
+        if answer.status != HTTPStatus.OK:
+            raise DocumentError(answer.problem())
+        if url == self._source.where:
+            self._hosts.add(host_of(answer.url))
+        return answer
+
+    def _named(self, address: str, base: str, changed: str) -> Named | None:
+        """A page as it is asked for; None if it is not."""
+        try:
+            url = self._request.spelled(normal(address, base))
+        except DocumentError as error:
+            if self._source.kind == "urls":
+                self._incomplete(f"names {shown(address)!r}, which {error}")
+            return None
+        guide = self._request.guide
+        if self._source.optional and guide and not guide.holds(url):
+            return None
+        if not self._is_own(url):
+            self.elsewhere += 1
+            return None
+        return (url, changed) if self._request.wants(url) else None
+
+    def _is_own(self, url: str) -> bool:
+        return self._request.other_hosts or not self._hosts or host_of(url) in self._hosts
+
+    def _incomplete(self, problem: str) -> None:
+        self.whole = False
+        self._trouble(f"{self._source.where} {problem}")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line in file:
+                address = line.partition(" #")[0].strip()
+                if address and not address.startswith("#"):
+                    yield address
+    except UnicodeDecodeError as error:
+        raise DocumentError("is not UTF-8 text") from error
+    except OSError as error:
+        raise DocumentError(f"cannot be read ({error.strerror})") from error
+
+
+def _contents(content: bytes) -> Iterator[str]:
+    """Name the pages of a table of contents, however deep they stand in it."""
+    try:
+        waiting: list[Any] = [json.loads(content)]
+    except (ValueError, RecursionError) as error:
+        raise DocumentError("is not the JSON of a table of contents") from error
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(reversed(node))
+        elif isinstance(node, dict):
+            if isinstance(node.get("href"), str):
+                yield node["href"]
+            waiting.append(node.get("contents"))

@@ -1,0 +1,95 @@
+"""Sitemaps (sitemaps.org): XML from strangers, read as a stream, without entities or DTDs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import ParseError  # only the error; defusedxml parses
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from dataset.frontmatter import iso
+from dataset.web.answers import unpacked
+from utils.errors import DocumentError
+
+MOST_BYTES = 50 * 1024 * 1024
+"""The protocol's own limit, unpacked."""
+_PIECE = 64 * 1024
+_MOST_CHARACTERS = 4000
+_MOST_DEPTH = 50
+_GZIP = b"\x1f\x8b"
+_ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a sitemap names."""
+
+    address: str
+    """As written."""
+    changed: str
+    """When it was last changed (ISO 8601), "" if unknown."""
+    is_sitemap: bool
+    """Whether it is another sitemap, and not a page."""
+
+
+def entries(content: bytes) -> Iterator[Entry]:
+    """Read a sitemap or an index of sitemaps, gzipped or not.
+
+    Raises:
+        DocumentError: it is none, or not whole; what was given until then is right.
+    """
+    if content.startswith(_GZIP):
+        content = unpacked(content, MOST_BYTES)
+    reader = _Reader()
+    parser = DefusedXMLParser(target=reader, forbid_dtd=True)
+    try:
+        for at in range(0, len(content), _PIECE):
+            parser.feed(content[at : at + _PIECE])
+            yield from reader.taken()
+        parser.close()
+    except DefusedXmlException as error:
+        raise DocumentError("is XML with a DTD or entities, which no sitemap needs") from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise DocumentError("is no XML, or breaks off") from error
+    yield from reader.taken()
+
+
+class _Reader:
+    """Receives the parser's events; only the elements directly below an entry count."""
+
+    def __init__(self) -> None:
+        self._path: list[str] = []
+        self._fields: dict[str, str] = {}
+        self._found: list[Entry] = []
+
+    def taken(self) -> list[Entry]:
+        """Give what was found since the last call."""
+        found, self._found = self._found, []
+        return found
+
+    def start(self, tag: str, _: dict[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        if not self._path and name not in _ROOTS:
+            raise DocumentError("is no sitemap")
+        if len(self._path) >= _MOST_DEPTH:
+            raise DocumentError("is nested too deeply for a sitemap")
+        self._path.append(name)
+        if len(self._path) == 2:
+            self._fields = {}
+
+    def data(self, text: str) -> None:
+        if len(self._path) == 3 and self._path[2] in ("loc", "lastmod"):
+            so_far = self._fields.get(self._path[2], "")
+            if len(so_far) < _MOST_CHARACTERS:
+                self._fields[self._path[2]] = so_far + text
+
+    def end(self, _: str) -> None:
+        root, *inner = self._path
+        self._path.pop()
+        address = self._fields.get("loc", "").strip()
+        if len(inner) == 1 and inner[0] == _ROOTS[root] and address:
+            changed = iso(self._fields.get("lastmod", "").strip())
+            self._found.append(Entry(address, changed, is_sitemap=root == "sitemapindex"))
+
+    def close(self) -> None:
+        """Nothing is left to do."""

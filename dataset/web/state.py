@@ -1,0 +1,244 @@
+"""What is known of each page between runs: which lists name it, its file, and what its host said.
+
+SQLite, each page in a transaction of its own: a run that is killed loses at most the page it was
+at. A page's row is there before its file is, so that no file is ever left without an owner.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from dataset.web.addresses import host_of
+from dataset.web.held import COLUMNS, Held
+from dataset.web.names import file_of, folded
+from utils.errors import DatasetError
+
+NAME = ".state.sqlite"
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE pages (
+    url TEXT PRIMARY KEY, host TEXT NOT NULL, asked TEXT NOT NULL DEFAULT '',
+    final TEXT NOT NULL DEFAULT '', file TEXT, folded TEXT UNIQUE,
+    answered TEXT NOT NULL DEFAULT '', etag TEXT NOT NULL DEFAULT '',
+    modified TEXT NOT NULL DEFAULT '', content TEXT NOT NULL DEFAULT '',
+    written TEXT NOT NULL DEFAULT '', version TEXT NOT NULL DEFAULT '',
+    status INTEGER NOT NULL DEFAULT 0, fetched TEXT NOT NULL DEFAULT '',
+    checked TEXT NOT NULL DEFAULT '', tried INTEGER NOT NULL DEFAULT 0,
+    gone INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX pages_of_host ON pages (host);
+CREATE INDEX pages_by_final ON pages (final);
+CREATE TABLE named (
+    list TEXT, url TEXT, changed TEXT NOT NULL, run INTEGER NOT NULL,
+    PRIMARY KEY (list, url)) WITHOUT ROWID;
+CREATE INDEX named_by_url ON named (url, run);
+PRAGMA user_version = {_VERSION};
+"""
+
+
+class State:
+    """The pages of one dataset, and the lists that name them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the state in the web folder; make it if there is none.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        path = folder / NAME
+        try:
+            connection = sqlite3.connect(path, isolation_level=None)
+            # Only the death of the machine could cost the file, and that is found out here.
+            connection.execute("PRAGMA synchronous = OFF")
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("it is damaged")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        except sqlite3.Error as error:
+            raise DatasetError(
+                f"Cannot read {path}: {error}. Delete it: all pages are then asked for anew."
+            ) from error
+        if version not in (0, _VERSION):
+            raise DatasetError(
+                f"{path} is of another version of this project. Delete it: all pages are then "
+                "asked for anew."
+            )
+        return cls(connection)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def next_run(self) -> int:
+        """Number a new run."""
+        last = self._db.execute(
+            "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
+            " (SELECT ifnull(max(tried), 0) FROM pages))"
+        )
+        return int(last.fetchone()[0]) + 1
+
+    def name(self, list_name: str, run: int, pages: Iterable[tuple[str, str]]) -> None:
+        """Note that a list names pages: address and date of change, "" if unknown."""
+        with self.together():
+            for url, changed in pages:
+                self._db.execute(
+                    "INSERT INTO named VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                    " SET changed = excluded.changed, run = excluded.run",
+                    (list_name, url, changed, run),
+                )
+                self._db.execute(
+                    "INSERT OR IGNORE INTO pages (url, host) VALUES (?, ?)", (url, host_of(url))
+                )
+
+    def count(self, list_name: str, run: int | None = None) -> int:
+        """Count the pages that a list names, in a run or at all."""
+        where, given = (" AND run = ?", (run,)) if run is not None else ("", ())
+        sql = f"SELECT count(*) FROM named WHERE list = ?{where}"  # noqa: S608  # ours alone
+        return int(self._db.execute(sql, (list_name, *given)).fetchone()[0])
+
+    def wanted(self, run: int) -> dict[str, int]:
+        """Count the pages that a run's lists name, by host."""
+        return dict(
+            self._db.execute(
+                "SELECT host, count(*) FROM pages WHERE url IN"
+                " (SELECT url FROM named WHERE run = ?) GROUP BY host ORDER BY host",
+                (run,),
+            )
+        )
+
+    def due(self, host: str, run: int, most: int = 100) -> list[tuple[str, str]]:
+        """The next pages of a host to ask for, with the newest date that a list gives them.
+
+        Those never had come first, so that a run goes on where the one before it ended.
+        """
+        return self._db.execute(
+            "SELECT url, (SELECT max(changed) FROM named"
+            " WHERE named.url = pages.url AND run = ?) AS newest FROM pages"
+            " WHERE host = ? AND tried <> ? AND newest IS NOT NULL"
+            " ORDER BY checked, rowid LIMIT ?",
+            (run, host, run, most),
+        ).fetchall()
+
+    def held(self, url: str) -> Held:
+        """What is held of a page that some list names."""
+        sql = f"SELECT {COLUMNS} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
+        return Held(*self._db.execute(sql, (url,)).fetchone())
+
+    def claim(self, held: Held, final: str, run: int) -> str | None:
+        """Settle which file a page is kept in; None where another address stands for the page.
+
+        Several addresses may lead to one page: then the page's own address stands for it, if a
+        list names that, else the first.
+        """
+        with self.together():
+            other = self._db.execute(
+                "SELECT url, file FROM pages WHERE url <> ? AND ((final = ? AND file IS NOT NULL)"
+                " OR (url = ? AND EXISTS (SELECT 1 FROM named WHERE named.url = pages.url"
+                " AND run = ?))) ORDER BY file IS NULL LIMIT 1",
+                (held.url, final, final, run),
+            ).fetchone()
+            if other and final != held.url:
+                self._stand_back(held, final, other, run)
+                return None
+            if held.file:
+                return held.file
+            if other and other[1]:
+                self._hand_over(other[0], held.url)
+                return str(other[1])
+            return self._reserve(held.url, final)
+
+    def store(self, url: str, **columns: str | int) -> None:
+        """Note what became of a page."""
+        names = ", ".join(f"{name} = ?" for name in columns)
+        sql = f"UPDATE pages SET {names} WHERE url = ?"  # noqa: S608  # ours alone
+        self._db.execute(sql, (*columns.values(), url))
+
+    def gone(self, run: int) -> list[tuple[str, int, int]]:
+        """Hosts whose pages vanished in a run: how many, of how many held."""
+        return self._db.execute(
+            "SELECT host, sum(gone = ?), count(*) FROM pages WHERE file IS NOT NULL"
+            " GROUP BY host HAVING sum(gone = ?) > 0",
+            (run, run),
+        ).fetchall()
+
+    def keep(self, host: str) -> None:
+        """Take back that pages of a host have vanished."""
+        self._db.execute("UPDATE pages SET gone = 0 WHERE host = ?", (host,))
+
+    def settle(self, list_name: str, run: int) -> None:
+        """Forget what a list named before, since it was read whole."""
+        self._db.execute("DELETE FROM named WHERE list = ? AND run <> ?", (list_name, run))
+
+    def unnamed(self, run: int) -> list[tuple[str, str | None]]:
+        """Address and file of the pages that are to leave: vanished, or named by no list."""
+        return self._db.execute(
+            "SELECT url, file FROM pages WHERE gone = ? OR NOT EXISTS"
+            " (SELECT 1 FROM named WHERE named.url = pages.url)",
+            (run,),
+        ).fetchall()
+
+    def forget(self, url: str) -> None:
+        """Drop a page."""
+        self._db.execute("DELETE FROM pages WHERE url = ?", (url,))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all of it or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _stand_back(self, held: Held, final: str, other: tuple[str, str | None], run: int) -> None:
+        """Let another address stand for a page; a file that was kept for it goes there, or goes."""
+        if held.file and (held.final != final or other[1]):
+            self.store(held.url, etag="", modified="", gone=run)
+            return
+        if held.file:
+            self._hand_over(held.url, other[0])
+        self.store(held.url, final=final)
+
+    def _hand_over(self, giver: str, taker: str) -> None:
+        file = self._db.execute("SELECT file FROM pages WHERE url = ?", (giver,)).fetchone()[0]
+        self._db.execute(
+            "UPDATE pages SET file = NULL, folded = NULL, etag = '', modified = '', content = ''"
+            " WHERE url = ?",
+            (giver,),
+        )
+        self._db.execute(
+            "UPDATE pages SET file = ?, folded = ? WHERE url = ?", (file, folded(file), taker)
+        )
+
+    def _reserve(self, url: str, final: str) -> str:
+        for apart in (False, True):
+            file = file_of(final, apart=apart)
+            taken = self._db.execute("SELECT 1 FROM pages WHERE folded = ?", (folded(file),))
+            if not taken.fetchone():
+                break
+        self.store(url, file=file, folded=folded(file), final=final)
+        return file
+
+
+def checked_on(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Tell of each page in a web folder its file, its address and when its host was last asked.
+
+    Nothing where that is not known.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            yield from connection.execute("SELECT file, final, checked FROM pages WHERE file <> ''")
+    except sqlite3.Error:
+        return

@@ -1,0 +1,82 @@
+"""A plain web server over a folder, without listings, that can misbehave."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+
+Conduct = Literal["well", "cut", "stalled", "endless", "refusing", "broken"]
+
+
+@dataclass
+class WebFolder:
+    """Where it listens, how it gives parts, and what it was asked."""
+
+    url: str
+    conduct: Conduct = "well"
+    missing: int = 404
+    """What it says of a file that is not there."""
+    times: int = 10**6
+    """How many requests for parts it misbehaves."""
+    asked: list[str] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def parts_asked(self) -> list[str]:
+        return [path for path in self.asked if "/part-" in path]
+
+
+@contextmanager
+def web_folder(folder: Path) -> Iterator[WebFolder]:
+    """Serve on a free port of the loopback."""
+    web: WebFolder
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            web.asked.append(self.path)
+            file = folder / self.path.lstrip("/")
+            if not file.is_file():
+                self.send_error(web.missing)
+                return
+            conduct = web.conduct if "/part-" in self.path and web.times > 0 else "well"
+            web.times -= conduct != "well"
+            self._give(file.read_bytes(), conduct)
+
+        def _give(self, content: bytes, conduct: Conduct) -> None:
+            if conduct in ("refusing", "broken"):
+                self.send_error(403 if conduct == "refusing" else 500)
+                return
+            size = 10**9 if conduct == "endless" else len(content)
+            self.send_response(200)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            half = content[: len(content) // 2]
+            self.wfile.write(content if conduct == "well" else half)
+            if conduct == "stalled":
+                web.closing.wait(30)
+            while conduct == "endless" and not web.closing.is_set():
+                try:
+                    self.wfile.write(bytes(1 << 16))
+                except OSError:
+                    return
+                time.sleep(0.001)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the tests' output is theirs."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web = WebFolder(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
