@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from database.confidence import LOOKED_AT, gather, shipped_model
+from database.filters import EVERYTHING, Filters
 from database.joining import join, text_of
-from database.lexical import LexicalIndex
+from database.lexical import LexicalIndex, Query
+from database.nearest import nearest, nearest_of_some
 from database.passages import Findings, Passage
 from database.questions import clauses, read_question
 from database.ranking import Ranking, Scores, spread
@@ -18,6 +21,8 @@ from dataset.chunks import Chunk
 if TYPE_CHECKING:
     from chromadb import Collection
     from langchain_core.embeddings import Embeddings
+
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ def search(
     top_k: int,
     ranking: Ranking,
     min_confidence: float | None = None,
+    filters: Filters = EVERYTHING,
 ) -> Findings:
     """Find the passages that answer a question best, best first.
 
@@ -50,17 +56,17 @@ def search(
         ranking: How evidence is weighed.
         min_confidence: From which confidence on it is answerable; the model's threshold unless
             given.
+        filters: Which documents are meant; the others might as well not be there.
     """
     query = read_question(question, corpus.related, ranking.related)
-    dense = _dense_scores(corpus, question, ranking) if ranking.dense else _nothing(corpus)
-    lexical = spread(
-        corpus.lexical.scores(query, titles=ranking.titles, documents=ranking.documents)
-        if ranking.lexical
-        else _nothing(corpus),
-        ranking.candidates,
-    )
+    meant = _meant(corpus, filters)
+    if not len(meant):
+        return Findings([], 0.0, answerable=False, evidence=gather(query, [], corpus.lexical))
+    nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
+    dense = _dense_scores(corpus, question, ranking, meant) if ranking.dense else nothing
+    lexical = _lexical_scores(corpus, query, ranking, meant) if ranking.lexical else nothing
     total = ranking.dense * dense + ranking.lexical * lexical
-    best = _best_first(total)
+    best = _found(total) or meant.tolist()  # without any evidence, all of it
     runs = join(best, corpus.chunks, ranking, top_k)
     dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
     model = shipped_model()
@@ -84,55 +90,60 @@ def search(
     )
 
 
-def _nothing(corpus: Corpus) -> Scores:
-    return np.zeros(len(corpus.chunks), dtype=np.float32)
+def _meant(corpus: Corpus, filters: Filters) -> Places:
+    """The places of the chunks that are searched, in order."""
+    if filters == EVERYTHING:
+        return np.arange(len(corpus.chunks))
+    return np.flatnonzero(filters.mask(corpus.chunks))
 
 
-def _dense_scores(corpus: Corpus, question: str, ranking: Ranking) -> Scores:
+def _lexical_scores(corpus: Corpus, query: Query, ranking: Ranking, meant: Places) -> Scores:
+    """How much of the question stands in each chunk and around it."""
+    scores = corpus.lexical.scores(query, titles=ranking.titles, documents=ranking.documents)
+    return _spread_at(corpus, meant, scores[meant], ranking.candidates)
+
+
+def _dense_scores(corpus: Corpus, question: str, ranking: Ranking, meant: Places) -> Scores:
     """How near each chunk is: to the question as a whole, and to the best of its clauses."""
     parts = clauses(question) if ranking.clauses else []
-    whole, *others = _cosines(corpus, [question, *parts], ranking.candidates)
-    nearest = _spread_of(corpus, whole, ranking.candidates)
+    whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, meant)
+    near = _spread_of(corpus, whole, ranking.candidates)
     if not others:
-        return nearest
+        return near
     best: dict[int, float] = {}
     for cosines in others:
         for place, cosine in cosines.items():
             best[place] = max(cosine, best.get(place, -1.0))
     share = ranking.clauses
-    mixed: Scores = (1 - share) * nearest + share * _spread_of(corpus, best, ranking.candidates)
+    mixed: Scores = (1 - share) * near + share * _spread_of(corpus, best, ranking.candidates)
     return mixed
 
 
-def _cosines(corpus: Corpus, texts: list[str], candidates: int) -> list[dict[int, float]]:
-    """For each text the nearest chunks, by place, with their cosine."""
+def _cosines(
+    corpus: Corpus, texts: list[str], candidates: int, meant: Places
+) -> list[dict[int, float]]:
+    """For each text the nearest of the chunks meant, by place, with their cosine."""
     embeddings = corpus.embeddings
-    vectors: Any = (
+    vectors = (
         embeddings.embed_documents(texts) if len(texts) > 1 else [embeddings.embed_query(texts[0])]
     )
-    found: Any = corpus.collection.query(
-        query_embeddings=vectors,
-        n_results=min(candidates, len(corpus.chunks)),
-        include=["distances"],
-    )
-    # Chroma returns cosine distances.
-    return [
-        {corpus.places[id_]: 1.0 - distance for id_, distance in zip(ids, distances, strict=True)}
-        for ids, distances in zip(found["ids"], found["distances"], strict=True)
-    ]
+    if len(meant) == len(corpus.chunks):
+        return nearest(corpus.collection, vectors, corpus.places, candidates)
+    some = {corpus.chunks[place].id: place for place in meant.tolist()}
+    return nearest_of_some(corpus.collection, vectors, some, candidates, of=len(corpus.chunks))
+
+
+def _spread_at(corpus: Corpus, places: Places, scores: Scores, candidates: int) -> Scores:
+    """Some chunks' scores brought to their own spread; 0 for all others."""
+    total = np.zeros(len(corpus.chunks), dtype=np.float32)
+    total[places] = spread(scores, candidates)
+    return total
 
 
 def _spread_of(corpus: Corpus, cosines: Mapping[int, float], candidates: int) -> Scores:
-    scores = _nothing(corpus)
-    places = np.fromiter(cosines, dtype=np.int64, count=len(cosines))
+    places = np.fromiter(cosines, dtype=np.intp, count=len(cosines))
     values = np.fromiter(cosines.values(), dtype=np.float32, count=len(cosines))
-    scores[places] = spread(values, candidates)
-    return scores
-
-
-def _best_first(total: Scores) -> list[int]:
-    """The places of what was found at all; of a corpus without any evidence, all of it."""
-    return _found(total) or list(range(len(total)))
+    return _spread_at(corpus, places, values, candidates)
 
 
 def _found(scores: Scores) -> list[int]:

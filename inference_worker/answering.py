@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from database.filters import EVERYTHING, Filters
 from database.passages import Findings
 from database.retriever import Retriever
 from dataset.chunks import Chunk
@@ -81,14 +82,16 @@ class Answerer:
         """Load what the first answer would otherwise wait for."""
         await self._writer.prepare()
 
-    async def search(self, question: str, top_k: int | None = None) -> Findings:
+    async def search(
+        self, question: str, top_k: int | None = None, filters: Filters = EVERYTHING
+    ) -> Findings:
         """Find the passages that answer the question best, and how probable it is that they do.
 
         Raises:
             DocsQAError: the index cannot be read.
         """
         top_k = top_k or self._settings.top_k
-        return await self._in_thread(self._retriever.search, question, top_k)
+        return await self._in_thread(self._retriever.search, question, top_k, filters)
 
     async def document(self, name: str) -> list[Chunk]:
         """The chunks of one document in order; none where the index has no such document.
@@ -99,14 +102,19 @@ class Answerer:
         return await self._in_thread(self._retriever.document, name)
 
     async def answer(
-        self, question: str, top_k: int | None = None, history: Sequence[Turn] = ()
+        self,
+        question: str,
+        top_k: int | None = None,
+        history: Sequence[Turn] = (),
+        filters: Filters = EVERYTHING,
     ) -> Answer:
         """Answer a question from the passages found; say so where they do not answer it.
 
         Raises:
             DocsQAError: the index cannot be read. A language model that fails is no error.
         """
-        async with aclosing(self.events(question, top_k, history, streaming=False)) as events:
+        events_of = self.events(question, top_k, history, filters, streaming=False)
+        async with aclosing(events_of) as events:
             async for event in events:
                 if isinstance(event, Answer):
                     return event
@@ -117,6 +125,7 @@ class Answerer:
         question: str,
         top_k: int | None = None,
         history: Sequence[Turn] = (),
+        filters: Filters = EVERYTHING,
         *,
         streaming: bool = True,
     ) -> Events:
@@ -126,6 +135,7 @@ class Answerer:
             question: What is asked.
             top_k: How many passages to write from; the setting unless given.
             history: What was said before, for a question that leans on it.
+            filters: Which documents it is to be answered from.
             streaming: Whether the language model's words are wanted as they come.
 
         Raises:
@@ -135,8 +145,8 @@ class Answerer:
         question = compatible(question)
         history = [Turn(turn.role, compatible(turn.text)) for turn in history]
         revision = self._revision()
-        key = (revision, *self._key(question, top_k, history))
-        make = partial(self._flow, question, top_k, history, streaming)
+        key = (revision, filters, *self._key(question, top_k, history))
+        make = partial(self._flow, question, top_k, history, filters, streaming)
 
         def keep(answer: Answer) -> bool:
             """What is quoted costs nothing to make again, and a failure may have passed."""
@@ -157,12 +167,17 @@ class Answerer:
                 yield event
 
     async def _flow(
-        self, question: str, top_k: int | None, history: Sequence[Turn], streaming: bool
+        self,
+        question: str,
+        top_k: int | None,
+        history: Sequence[Turn],
+        filters: Filters,
+        streaming: bool,
     ) -> Events:
         """Retrieve, prompt, generate, ground."""
         start = time.perf_counter()
         searched = retrieval_question(question, history)
-        findings = await self.search(searched, top_k)
+        findings = await self.search(searched, top_k, filters)
         found = time.perf_counter()
         yield Found(findings)
         draft = Draft(question, history, searched, findings)
@@ -211,6 +226,15 @@ class Answerer:
             cached=False,
             corpus=self._corpus(),
             timings=timings,
+        )
+
+    def forget(self, document: str) -> int:
+        """Drop the kept answers that name a document; how many are left that do."""
+        return self._cache.forget(
+            lambda answer: (
+                document in answer.docs
+                or any(passage.chunk.document == document for passage in answer.passages)
+            )
         )
 
     def _revision(self) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ _TITLE = "DescribeEndpointConfig"
 _URL = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpointConfig.html"
 _QUOTE = "- **KmsKeyId** (string): the key that encrypts the storage volume."
 
+FILTERS: dict[str, Any] = {"documents": ["api-reference/*"], "title": "endpoint"}
 PASSAGE: dict[str, Any] = {
     "document": _DOCUMENT,
     "title": _TITLE,

@@ -94,9 +94,10 @@ async def answers(
     """Answer a question, with the passages it rests on and how it came about."""
     check_length(request, ("body", "question"), asked.question)
     if asked.stream:
-        events = answerer.events(asked.question, asked.top_k)
+        events = answerer.events(asked.question, asked.top_k, filters=asked.meant)
         return await EventStream.begun(sent(events, request))
-    answer = await while_connected(request, answerer.answer(asked.question, asked.top_k))
+    answering = answerer.answer(asked.question, asked.top_k, filters=asked.meant)
+    answer = await while_connected(request, answering)
     return AnswerResponse.of(answer)
 
 
@@ -104,7 +105,8 @@ async def answers(
 async def search(request: Request, answerer: AnswererOfApp, asked: SearchRequest) -> SearchResponse:
     """Find the passages that answer a query best; no language model is asked."""
     check_length(request, ("body", "query"), asked.query)
-    return SearchResponse.of(asked.query, await answerer.search(asked.query, asked.top_k))
+    findings = await answerer.search(asked.query, asked.top_k, asked.meant)
+    return SearchResponse.of(asked.query, findings)
 
 
 @router.get(

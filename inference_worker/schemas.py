@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from database.filters import EVERYTHING, Filters
 from database.passages import Findings, Passage
 from inference_worker import examples
 from inference_worker.answers import Answer, Citation, UnsupportedKind
+from inference_worker.filters import FiltersIn
 
 HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")
 """JSON can carry it; it is no text, and no tokenizer reads it."""
@@ -46,7 +48,20 @@ class LLMResponse(BaseModel):
     docs: list[str] = Field(description="Document names, each once, best first.")
 
 
-class AnswerRequest(BaseModel):
+class _Filtered(BaseModel):
+    """What is asked of some documents only, or of all."""
+
+    filters: FiltersIn | None = Field(
+        default=None, description="Which documents are searched; all of them unless told."
+    )
+
+    @property
+    def meant(self) -> Filters:
+        """Which documents are searched."""
+        return self.filters.to_filters() if self.filters else EVERYTHING
+
+
+class AnswerRequest(_Filtered):
     """A question."""
 
     question: Question = Field(examples=[examples.QUESTION])
@@ -58,7 +73,7 @@ class AnswerRequest(BaseModel):
     )
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(_Filtered):
     """A search."""
 
     query: Question = Field(examples=["KmsKeyId of an endpoint configuration"])

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from database import rows, word_vectors
-from database.lexical import Query
+from database.corpus import read_corpus
+from database.filters import EVERYTHING, Filters
+from database.lexical import LexicalIndex, Query
 from database.passages import Findings, Passage
 from database.questions import MOST_CLAUSES, MOST_RELATED, clauses, read_question
 from database.ranking import Ranking
-from database.retriever import read_corpus
 from database.rows import Row
 from database.search import Corpus, search
-from database.store import Store, connect
+from database.store import Live, Store, connect
 from dataset.chunks import Chunk
 from tests.pages import WordEmbeddings, chunk
 
@@ -32,6 +33,8 @@ PAGES = [
     chunk("Yew bends well in steam.", document="yew.md", title="Yew"),
 ]
 
+MEANT = Filters(documents=("yew.md", "oak.md"))
+
 Index = Callable[..., Corpus]
 
 
@@ -48,7 +51,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
         rows.add(collection, [*map(Row, chunks, vectors)])
         if words:
             word_vectors.write(store, "index-made-up", words, WordEmbeddings().embed_documents, [])
-        return read_corpus(store, "index-made-up", collection, WordEmbeddings())
+        return read_corpus(store, Live("index-made-up", "", 1, 1), collection, WordEmbeddings())
 
     yield make
     for store in stores:
@@ -238,3 +241,108 @@ def test_findings_carry_the_text_joined_and_what_speaks_for_it(index: Index) -> 
     other = search(corpus, "cheap flights overseas", 3, Ranking())
     assert findings.confidence > other.confidence
     assert not other.answerable
+
+
+def test_only_documents_meant_are_found(index: Index) -> None:
+    corpus = index(PAGES)
+    for ranking in (DENSE, LEXICAL, BOTH):
+        found = search(corpus, "tell me what burns hot in a stove", 5, ranking, filters=MEANT)
+        assert set(documents(found)) == {"yew.md", "oak.md"}
+
+
+def test_what_is_meant_is_found_behind_any_number_of_better_chunks(index: Index) -> None:
+    better = [chunk("Ash burns bright.", document=f"ash-{n:03}.md") for n in range(60)]
+    corpus = index([*better, *PAGES])
+    narrow = replace(BOTH, candidates=3)
+
+    found = search(corpus, "what burns bright", 5, narrow, filters=MEANT)
+
+    assert set(documents(found)) == {"yew.md", "oak.md"}
+    assert {passage.dense_rank for passage in found.passages} == {1, 2}
+
+
+def test_search_of_some_documents_ranks_them_as_if_there_were_no_others(index: Index) -> None:
+    question = "bend oak or yew in steam first"
+    corpus, alone = (
+        index(PAGES),
+        index([page for page in PAGES if page.document in MEANT.documents]),
+    )
+    for ranking in (DENSE, replace(DENSE, candidates=1)):
+        some = search(corpus, question, 5, ranking, filters=MEANT)
+        assert documents(some) == documents(search(alone, question, 5, ranking))
+        assert [passage.score for passage in some.passages] == pytest.approx(
+            [passage.score for passage in search(alone, question, 5, ranking).passages], abs=1e-3
+        )
+
+
+def test_words_in_common_are_weighed_among_the_documents_meant(index: Index) -> None:
+    some = [
+        chunk("Oven oven ash bright.", document="oak.md"),
+        chunk("Oven dry ash bright.", document="yew.md"),
+    ]
+    others = [chunk("Ash burns bright dry.", document=f"ash-{n:03}.md") for n in range(60)]
+
+    among = search(index([*others, *some]), "oven", 5, LEXICAL, filters=MEANT)
+    alone = search(index(some), "oven", 5, LEXICAL)
+
+    assert documents(among) == documents(alone) == ["oak.md", "yew.md"]
+    assert [passage.score for passage in among.passages] == pytest.approx(
+        [passage.score for passage in alone.passages], abs=1e-3
+    )
+
+
+def test_one_document_gives_all_its_passages(index: Index) -> None:
+    of_one = [
+        chunk(f"Oak number {n} is {n} years old.", document="oak.md", ordinal=n) for n in range(9)
+    ]
+    corpus = index([*of_one, *PAGES[3:]])
+    only = Filters(documents=("oak.md",))
+    found = search(corpus, "old oak", 8, replace(Ranking(), gap=0), filters=only)
+    assert documents(found) == ["oak.md"] * 8
+
+
+def test_nothing_is_found_and_nothing_embedded_where_no_document_is_meant(index: Index) -> None:
+    corpus = index(PAGES)
+    found = search(
+        corpus, "How hot is a kiln?", 5, Ranking(), 0.0, filters=Filters(title="no such title")
+    )
+    assert (found.passages, found.confidence, found.answerable) == ([], 0.0, False)
+    assert queries(corpus) == []
+
+
+def test_evidence_is_of_the_documents_meant(index: Index) -> None:
+    corpus = index(PAGES)
+    question = "How does yew bend in steam?"
+    everywhere = search(corpus, question, 5, Ranking(), filters=EVERYTHING)
+    elsewhere = search(corpus, question, 5, Ranking(), filters=Filters(documents=("ash.md",)))
+    assert elsewhere.evidence.said < everywhere.evidence.said
+    assert elsewhere.confidence < everywhere.confidence
+
+
+def test_empty_index_finds_nothing(index: Index) -> None:
+    corpus = index(PAGES)
+    empty = replace(corpus, chunks=[], places={}, lexical=LexicalIndex([]))
+    assert search(empty, "How hot is a kiln?", 5, Ranking()).passages == []
+
+
+@pytest.mark.parametrize(
+    "filters", [EVERYTHING, Filters(documents=("*.md",)), Filters(title="oak")]
+)
+def test_chunk_of_a_change_under_way_is_not_found(index: Index, filters: Filters) -> None:
+    corpus = index(PAGES)
+    secret = replace(PAGES[2], id="new", text="Set `oak_age_days` never.")
+    vectors = WordEmbeddings().embed_documents(["how old is an oak"])
+    rows.add(corpus.collection, [Row(secret, vectors[0])])
+
+    found = search(corpus, "how old is an oak", 8, Ranking(), filters=filters)
+
+    assert "oak.md" in documents(found)
+    assert all("never" not in passage.text for passage in found.passages)
+
+
+@pytest.mark.parametrize("filters", [EVERYTHING, MEANT])
+def test_chunk_replaced_a_moment_ago_hinders_no_search(index: Index, filters: Filters) -> None:
+    corpus = index(PAGES)
+    rows.delete(corpus.collection, [PAGES[2].id])
+    found = search(corpus, "how does yew bend in steam", 8, Ranking(), filters=filters)
+    assert documents(found)[0] == "yew.md"

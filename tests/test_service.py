@@ -440,3 +440,72 @@ def test_a_body_that_is_no_json_is_said_to_be_none(client: httpx.Client) -> None
     response = client.post("/v1/answers", content=b'{"question": "a",}', headers=headers)
 
     assert assert_problem(response, 422, "invalid-request")["detail"].startswith("body: JSON")
+
+
+FILTERED = {"documents": ["*.md"], "title": "train", "formats": ["markdown"]}
+
+
+def test_search_looks_at_the_documents_that_the_filters_mean(client: httpx.Client) -> None:
+    everywhere = client.post("/v1/search", json={"query": QUESTION}).json()
+    asked = {"query": QUESTION, "filters": FILTERED}
+    found = client.post("/v1/search", json=asked).json()
+
+    assert everywhere["passages"][0]["document"] == "endpoints.md"
+    assert {passage["document"] for passage in found["passages"]} == {"training.md"}
+    assert found["confidence"] < everywhere["confidence"]
+    assert client.post("/v1/search", json=asked | {"filters": None}).json() == everywhere
+
+
+def test_nothing_is_found_where_no_document_is_meant(client: httpx.Client) -> None:
+    asked = {"query": QUESTION, "filters": {"changed_since": "2020-01-01"}}
+    found = client.post("/v1/search", json=asked).json()
+    assert (found["passages"], found["confidence"], found["answerable"]) == ([], 0.0, False)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_rests_on_the_documents_that_the_filters_mean(
+    client: httpx.Client, *, stream: bool
+) -> None:
+    asked = {"question": QUESTION, "filters": FILTERED, "stream": stream}
+    response = client.post("/v1/answers", json=asked)
+    assert "training.md" in response.text
+    assert "endpoints.md" not in response.text
+    nothing = asked | {"filters": {"documents": ["no-such.md"]}}
+    assert client.post("/v1/answers", json=nothing).status_code == 200
+
+
+def test_answers_of_other_filters_are_kept_apart(database: str, mistral: MistralServer) -> None:
+    mistral.default = answer("So it is [1].")
+    with (
+        serve(database, min_confidence=0.0, **with_mistral(mistral)) as running,
+        httpx.Client(base_url=running.url, timeout=30) as http,
+    ):
+        for filters in (None, FILTERED, {"title": "endpoint"}, FILTERED):
+            http.post("/v1/answers", json={"question": QUESTION, "filters": filters})
+
+    assert len(mistral.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("filters", "says"),
+    [
+        ({"document": ["a.md"]}, "filters.document"),
+        ({"documents": []}, "at least 1"),
+        ({"documents": ["a.md"] * 21}, "at most 20"),
+        ({"documents": ["a" * 501]}, "at most 500"),
+        ({"documents": "a.md"}, "list"),
+        ({"formats": ["word"]}, "there are csv, docx"),
+        ({"changed_since": "last spring"}, "write 2026-03-01 or"),
+        ({"changed_before": "2026-02-30"}, "write 2026-03-01 or"),
+        ({"title": ""}, "at least 1"),
+        ({"url": "u" * 2001}, "at most 2000"),
+        ("a.md", "filters"),
+    ],
+)
+@pytest.mark.parametrize("route", ["/v1/search", "/v1/answers"])
+def test_filter_that_is_none_is_refused(
+    client: httpx.Client, route: str, filters: Any, says: str
+) -> None:
+    asked = {"query": QUESTION, "question": QUESTION, "filters": filters}
+    response = client.post(route, json=asked)
+    assert says in assert_problem(response, 422, "invalid-request")["detail"]

@@ -1,0 +1,117 @@
+"""Which documents a search looks at."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import translate
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset.chunks import Chunk
+
+_WILD = re.compile(r"[*?]")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a document must be like, all of it; without any, every document will do.
+
+    A day is its first moment in UTC, and a time without a zone is in UTC.
+    """
+
+    documents: tuple[str, ...] = ()
+    """Names, of which it has one. `*` stands for any characters, `/` too, and `?` for one."""
+    url: str = ""
+    """How its address begins."""
+    title: str = ""
+    """What its title holds, in capitals or not."""
+    formats: tuple[str, ...] = ()
+    """Formats, of which it has one, as `dataset.conversion` names them."""
+    changed_since: str = ""
+    """When it was last changed at the earliest (ISO 8601). It must say when it was changed."""
+    changed_before: str = ""
+    """Until when it was last changed, that moment left out. It must say when it was changed."""
+
+    def matches(self, chunk: Chunk) -> bool:
+        """Whether the document that a chunk is of is one of those meant."""
+        return _test_of(self)(chunk)
+
+    def mask(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.bool_]:
+        """Of each chunk, whether it is of a document meant; those of a document stand together."""
+        test = _test_of(self)
+        document, meant = None, False
+        mask = np.zeros(len(chunks), dtype=np.bool_)
+        for place, chunk in enumerate(chunks):
+            if chunk.document != document:
+                document, meant = chunk.document, test(chunk)
+            mask[place] = meant
+        return mask
+
+
+EVERYTHING = Filters()
+
+
+def instant(text: str) -> datetime:
+    """Read a date or a time (ISO 8601), in UTC unless it says otherwise.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def _test_of(filters: Filters) -> Callable[[Chunk], bool]:
+    """One function for all that is asked of a document."""
+    tests: list[Callable[[Chunk], bool]] = []
+    if filters.documents:
+        tests.append(_name_test(filters.documents))
+    if filters.url:
+        tests.append(lambda chunk: chunk.url.startswith(filters.url))
+    if filters.title:
+        title = filters.title.casefold()
+        tests.append(lambda chunk: title in chunk.title.casefold())
+    if filters.formats:
+        tests.append(lambda chunk: chunk.format in filters.formats)
+    if filters.changed_since or filters.changed_before:
+        tests.append(_date_test(filters.changed_since, filters.changed_before))
+    return lambda chunk: all(test(chunk) for test in tests)
+
+
+def _name_test(patterns: Sequence[str]) -> Callable[[Chunk], bool]:
+    names = frozenset(pattern for pattern in patterns if not _WILD.search(pattern))
+    # Names may hold brackets. Python's translation never goes back behind a `*` once passed, so
+    # that no pattern takes longer than its length times the name's.
+    wild = [
+        re.compile(translate(pattern.replace("[", "[[]"))).match
+        for pattern in patterns
+        if _WILD.search(pattern)
+    ]
+    return lambda chunk: chunk.document in names or any(match(chunk.document) for match in wild)
+
+
+def _date_test(since: str, before: str) -> Callable[[Chunk], bool]:
+    earliest = instant(since) if since else None
+    end = instant(before) if before else None
+
+    def test(chunk: Chunk) -> bool:
+        changed = _changed(chunk)
+        return (
+            changed is not None
+            and (not earliest or earliest <= changed)
+            and (not end or changed < end)
+        )
+
+    return test
+
+
+def _changed(chunk: Chunk) -> datetime | None:
+    """When its document was last changed; None if it does not say so, or not in a form we read."""
+    try:
+        return instant(chunk.changed) if chunk.changed else None
+    except ValueError:
+        return None
