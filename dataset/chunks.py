@@ -28,6 +28,12 @@ class Chunk:
     """How many chunks the document has."""
     text: str
     """As a reader should see it."""
+    format: str = "markdown"
+    """What the document was written in, as `dataset.conversion` names it."""
+    changed: str = ""
+    """When the document was last changed, as it says itself (ISO 8601); "" if unknown."""
+    revision: int = 0
+    """The index's revision that added it in place; 0 where a build stored it."""
 
     @property
     def breadcrumb(self) -> str:

@@ -1,135 +1,112 @@
-"""Reads a folder of markdown as documents, one at a time."""
+"""A document: one file of the dataset as markdown, with what it says of itself."""
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
-import yaml
-
+from dataset.conversion.converter import FORMATS, VERSION, Limits, convert, format_of
 from dataset.developer_guide import GUIDE_URL, guide_names
-from utils.errors import DatasetError
+from dataset.frontmatter import Frontmatter, split_off
+from utils.errors import DocumentError
 
-MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
-"""A larger file is no page that a person wrote; reading it would cost unbounded memory."""
-
-_FRONTMATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
-_LINE_END = re.compile(r"\r\n?")
-
-Skipped = Callable[[str], None]
+MAX_DOCUMENT_BYTES = Limits().input_bytes
+"""A larger file is no document that a person wrote; reading it would cost unbounded memory."""
+MAX_NAME_BYTES = 500
+_AS_IT_IS = {"markdown", "text"}
+"""Formats that are not converted: their hash is that of their bytes, whatever the converter."""
+_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One page as it lies in the dataset."""
+    """One document as it lies in the dataset."""
 
     name: str
     """Path under the dataset's root, `/`-separated."""
     text: str
     """Markdown, without its frontmatter."""
     title: str
-    """From the frontmatter, else "": the splitter then takes the first heading."""
+    """As the document says itself, else "": the splitter then takes the first heading."""
     url: str
     """Where a person reads it live; "" if unknown."""
     content_hash: str
-    """SHA-256 of the file's bytes, hexadecimal."""
+    """SHA-256, hexadecimal, of all that decides its text: see `content_hash`."""
+    format: str = "markdown"
+    """What it was converted from."""
+    changed: str = ""
+    """When it was last changed, as it says itself (ISO 8601); "" if unknown."""
 
 
-def document_paths(folder: Path) -> list[Path]:
-    """List the markdown files below a folder in a fixed order, hidden ones left out.
+def content_hash(content: bytes, name: str, given: Frontmatter | None = None) -> str:
+    """Hash a file's bytes, and what else decides its document.
+
+    Args:
+        content: The file.
+        name: Its name, whose ending tells the format.
+        given: What is said of it from outside.
+    """
+    digest = hashlib.sha256(content)
+    if format_of(name) not in _AS_IT_IS:
+        digest.update(f"\n{format_of(name)} {VERSION}".encode())
+    if given and given != Frontmatter():
+        digest.update(f"\n{given}".encode())
+    return digest.hexdigest()
+
+
+def read_document(
+    content: bytes,
+    name: str,
+    *,
+    given: Frontmatter | None = None,
+    limits: Limits | None = None,
+) -> Document:
+    """Read a file as a document; formats but text are converted in another process.
+
+    Args:
+        content: The file.
+        name: Its name, whose ending tells the format.
+        given: What is said of it from outside; it goes before what the file says.
+        limits: What a conversion may take.
 
     Raises:
-        DatasetError: the folder is missing or holds no markdown.
+        DocumentError: it cannot be one; the message says why.
     """
-    if not folder.is_dir():
-        raise DatasetError(
-            f"No dataset folder at {folder}. Fetch the documentation: python -m dataset.fetch"
-        )
-    found = (
-        path
-        for path in folder.rglob("*.md")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    paths = sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-    if not paths:
-        raise DatasetError(
-            f"No markdown file in {folder}. Fetch the documentation: python -m dataset.fetch"
-        )
-    return paths
-
-
-def has_documents(folder: Path) -> bool:
-    """Tell whether there is anything to load."""
-    try:
-        return bool(document_paths(folder))
-    except DatasetError:
-        return False
-
-
-def load(folder: Path, skipped: Skipped) -> Iterator[Document]:
-    """Read every document below a folder, in the order of their names.
-
-    A file that cannot be a document is left out; `skipped` is told which and why, in one line.
-
-    Raises:
-        DatasetError: the folder is missing or holds no markdown.
-    """
-    for path in document_paths(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            yield _read(path, name)
-        except DatasetError as error:
-            shown = name.encode(errors="replace").decode()
-            skipped(f"Skipped {shown}: {error}")
-
-
-def _read(path: Path, name: str) -> Document:
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise DatasetError("its name is not UTF-8; rename it") from error
-    try:
-        size = path.stat().st_size
-        if size > MAX_DOCUMENT_BYTES:
-            raise DatasetError(
-                f"{size / 2**20:.0f} MiB is over the limit of {MAX_DOCUMENT_BYTES >> 20} MiB; "
-                "split it into pages"
-            )
-        content = path.read_bytes()
-        text = _LINE_END.sub("\n", content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"not UTF-8 text (byte {error.start}); convert it") from error
-    except OSError as error:
-        raise DatasetError(f"cannot be read ({error.strerror})") from error
-    text, title, url = _without_frontmatter(text)
-    if not url and name in guide_names():
-        url = f"{GUIDE_URL}{path.stem}.html"
+    given = given or Frontmatter()
+    converted = convert(content, name, limits or Limits())
+    head, text = split_off(converted.text)
     return Document(
         name=name,
         text=text,
-        title=title,
-        url=url,
-        content_hash=hashlib.sha256(content).hexdigest(),
+        title=given.title or head.title or converted.title,
+        url=given.url or head.url or converted.url or _live_address(name),
+        content_hash=content_hash(content, name, given),
+        format=format_of(name) or "",
+        changed=given.changed or head.changed or converted.changed,
     )
 
 
-def _without_frontmatter(text: str) -> tuple[str, str, str]:
-    """Take a YAML frontmatter off a page: text, title and url."""
-    found = _FRONTMATTER.match(text)
-    if not found:
-        return text, "", ""
-    try:
-        fields = yaml.safe_load(found.group(1))
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
-        return text, "", ""
-    if not isinstance(fields, dict):
-        return text, "", ""
-    url = _line(fields.get("url"))
-    web = url.startswith(("http://", "https://"))
-    return text[found.end() :], _line(fields.get("title")), url if web else ""
+def _live_address(name: str) -> str:
+    return f"{GUIDE_URL}{PurePosixPath(name).stem}.html" if name in guide_names() else ""
 
 
-def _line(value: object) -> str:
-    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+def check_name(name: str) -> None:
+    """Refuse what is no name of a document.
+
+    Raises:
+        DocumentError: it could lead out of the dataset, or cannot be shown, or tells no format.
+    """
+    if not name or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+        raise DocumentError(f"a name has 1 to {MAX_NAME_BYTES} bytes")
+    if _NOT_IN_A_NAME.search(name) or not unicodedata.is_normalized("NFC", name):
+        raise DocumentError("a name holds no backslash or control character, and is NFC Unicode")
+    parts = name.split("/")
+    if any(not part or part.startswith(".") or part != part.strip() for part in parts):
+        raise DocumentError(
+            "a name is a path like guides/page.md: no empty part, none that begins with a dot or "
+            "a space, none that ends with a space"
+        )
+    if format_of(name) is None:
+        known = ", ".join(sorted(FORMATS))
+        raise DocumentError(f"the name's ending must be one of these: {known}")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from dataset.conversion.converter import Limits
 from dataset.developer_guide import GUIDE_URL
-from dataset.documents import MAX_DOCUMENT_BYTES, Document, document_paths, load
+from dataset.documents import Document
+from dataset.folder import document_paths, load
 from utils.errors import DatasetError
 
 UNREADABLE = Path("/proc/self/mem")
@@ -60,7 +62,7 @@ def test_names_are_paths_below_the_folder_in_their_order(tmp_path: Path) -> None
     assert names == ["Z.md", "a-b.md", "a/b/c.md", "a/z.md", "b.md"]
 
 
-def test_only_markdown_that_is_not_hidden_is_read(tmp_path: Path) -> None:
+def test_only_documents_that_are_not_hidden_are_read(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -68,8 +70,10 @@ def test_only_markdown_that_is_not_hidden_is_read(tmp_path: Path) -> None:
             ".hidden.md": "# Hidden",
             ".git/notes.md": "# Hidden",
             "a/.cache/b/notes.md": "# Hidden",
-            "notes.txt": "no markdown",
-            "LICENSE": "no markdown",
+            "program.exe": "no document",
+            "LICENSE": "says whose they are",
+            "LICENSE-guide.txt": "says whose they are",
+            "a/NOTICE.md": "says whose they are",
         },
     )
     (tmp_path / "folder.md").mkdir()
@@ -125,7 +129,6 @@ def test_frontmatter_is_found_behind_a_mark_and_dos_line_ends(tmp_path: Path) ->
         "- a list",
         "date: 2020-13-45",
         "? [1]\n: 2",
-        "title: a\0b",
         "title: !!python/object:os.system x",
         "title: " + "[" * 5000,
     ],
@@ -173,7 +176,8 @@ def test_over_large_file_is_named_and_left_out(tmp_path: Path) -> None:
 
 
 def test_file_at_the_limit_is_read(tmp_path: Path) -> None:
-    assert len(only(tmp_path, b"x" * MAX_DOCUMENT_BYTES).text) == MAX_DOCUMENT_BYTES
+    limit = Limits().output_bytes
+    assert len(only(tmp_path, b"x" * limit).text) == limit
 
 
 @pytest.mark.skipif(not UNREADABLE.is_file(), reason="needs /proc")
@@ -205,9 +209,9 @@ def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
     assert "No dataset folder" in refusal(tmp_path / "page.md")
 
 
-def test_folder_without_markdown_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path, {"notes.txt": "no markdown", ".hidden.md": "# Hidden"})
-    assert "No markdown file" in refusal(tmp_path)
+def test_folder_without_documents_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, {"notes.exe": "no document", ".hidden.md": "# Hidden"})
+    assert "No document in" in refusal(tmp_path)
 
 
 def test_guide_page_gets_its_live_address(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from database.passages import Passage
-from dataset.documents import load
+from dataset.folder import load
 from dataset.splitting import ChunkSize, split
 from inference_worker.grounding.check import ground
 from inference_worker.quoting.quotable import quotable, sentences

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from database.models import EmbeddingModel
-from dataset.documents import load
+from dataset.folder import load
 from dataset.splitting import ChunkSize, split
 
 pytestmark = pytest.mark.model

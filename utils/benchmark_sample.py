@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.documents import load
+from dataset.folder import load
 from dataset.markdown import sections
 from utils.errors import DocsQAError
 

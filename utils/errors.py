@@ -3,6 +3,7 @@
 DocsQAError
 ├── SettingsError            a setting is missing or wrong
 ├── DatasetError             there are no documents to read, or none could be fetched
+│   └── DocumentError            a file cannot be taken as a document
 ├── ModelError               the embedding model cannot be found, verified or loaded
 │   └── EmbeddingApiError        the embedding model's API does not answer, or not as it should
 ├── IndexUnavailableError    no question can be answered from the index at present
@@ -10,7 +11,8 @@ DocsQAError
 │   ├── IndexMismatchError       it was built with another model or other settings
 │   ├── IndexDamagedError        it is there and cannot be read
 │   └── StoreUnreachableError    the Chroma server does not answer
-├── IndexLockedError         another build is writing the index
+├── IndexLockedError         another build or change is writing the index
+├── SnapshotError            a snapshot cannot be written, read or trusted
 └── GenerationError          the language model gave no usable answer
 
 Every message is one line that a person can act on. Nothing here knows of HTTP; the table in
@@ -28,6 +30,10 @@ class SettingsError(DocsQAError):
 
 class DatasetError(DocsQAError):
     """There are no documents to read, or none could be fetched."""
+
+
+class DocumentError(DatasetError):
+    """A file cannot be taken as a document; the message says why, and does not name the file."""
 
 
 class ModelError(DocsQAError):
@@ -59,7 +65,11 @@ class StoreUnreachableError(IndexUnavailableError):
 
 
 class IndexLockedError(DocsQAError):
-    """Another build is writing the index; the message says who."""
+    """Another build or change is writing the index; the message says who."""
+
+
+class SnapshotError(DocsQAError):
+    """A snapshot of an index cannot be written, read or trusted."""
 
 
 class GenerationError(DocsQAError):

@@ -1,0 +1,142 @@
+"""The zip files that docx, pptx, xlsx and epub are: checked before any parser sees them.
+
+Nothing is unpacked to disk, no archive in the archive is opened, macros (`vbaProject.bin`) are
+never read: a file that holds some is taken for its text.
+"""
+
+import io
+import posixpath
+import re
+import zipfile
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from dataset.conversion.refusals import PROTECTED, shown_size, unreadable
+from utils.errors import DocumentError
+
+MOST_PARTS = 10_000
+MOST_BYTES = 512 << 20
+MOST_TIMES = 300
+"""How many times its packed size a part may have; sheets and pages reach some 60."""
+_TOO_SMALL_FOR_A_BOMB = 4 << 20
+
+_OLD_OFFICE = bytes.fromhex("d0cf11e0a1b11ae1")
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_ENCODING = re.compile(rb"""^[^<]*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]+)""")
+_PLAIN_ENCODINGS = (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"utf-16")
+_ODD_XML = "holds XML with a document type or an odd encoding; save it again with Office"
+_RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """What one part of an Office file says of another, or of an address outside."""
+
+    kind: str
+    """The last word of its type: `slide`, `hyperlink`, `image`."""
+    target: str
+    """A part's name, or an address outside."""
+    external: bool
+
+
+class Container:
+    """The parts of a checked zip file."""
+
+    def __init__(self, content: bytes, format_name: str) -> None:
+        """Open and check it.
+
+        Raises:
+            DocumentError: it is no zip file, protected, or made to harm.
+        """
+        self._format = format_name
+        if content.startswith(_OLD_OFFICE):
+            old = "is in the old Office format; save it in the new one (docx, pptx, xlsx)"
+            raise DocumentError(PROTECTED if _ENCRYPTED in content else old)
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(content))
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise DocumentError(unreadable(format_name)) from error
+        _check(self._zip.infolist())
+        self.names = frozenset(self._zip.namelist())
+
+    def read(self, name: str) -> bytes:
+        """A part's bytes.
+
+        Raises:
+            DocumentError: it is not there or damaged.
+        """
+        try:
+            return self._zip.read(name)
+        except (KeyError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise DocumentError(unreadable(self._format)) from error
+        except Exception as error:
+            # zlib's own error, whose module may be missing where zipfile works without it.
+            raise DocumentError(unreadable(self._format)) from error
+
+    def check_xml(self) -> None:
+        """Refuse a document type in any XML part, and with it every entity.
+
+        Office files may hold none by their standard. A parser that is careful would refuse them
+        too; not every parser is.
+
+        Raises:
+            DocumentError: there is one.
+        """
+        for name in self.names:
+            if name.lower().endswith((".xml", ".rels", ".vml")):
+                self._checked_xml(name)
+
+    def _checked_xml(self, name: str) -> bytes:
+        content = self.read(name)
+        encoding = _ENCODING.match(content.replace(b"\0", b"")[:400])
+        odd = encoding is not None and encoding[1].lower() not in _PLAIN_ENCODINGS
+        if odd or b"<!DOCTYPE" in content or b"<!DOCTYPE" in content.replace(b"\0", b""):
+            raise DocumentError(_ODD_XML)
+        return content
+
+    def xml(self, name: str) -> ElementTree.Element:
+        """A part as XML, without document type or entities.
+
+        Raises:
+            DocumentError: it is not there, or no XML.
+        """
+        try:
+            return ElementTree.fromstring(self._checked_xml(name))  # noqa: S314 (no DTD is let in)
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
+            raise DocumentError(unreadable(self._format)) from error
+
+    def relationships(self, name: str) -> dict[str, Relationship]:
+        """What a part ("" for the whole file) refers to, by the ids that it uses."""
+        folder, part = posixpath.split(name)
+        at = posixpath.join(folder, "_rels", f"{part}.rels")
+        if at not in self.names:
+            return {}
+        found: dict[str, Relationship] = {}
+        for element in self.xml(at).iter(_RELATIONSHIP):
+            external = element.get("TargetMode") == "External"
+            target = element.get("Target", "")
+            if not external:
+                target = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+            kind = element.get("Type", "").rpartition("/")[2]
+            found[element.get("Id", "")] = Relationship(kind, target, external)
+        return found
+
+
+def _check(parts: list[zipfile.ZipInfo]) -> None:
+    if len(parts) > MOST_PARTS:
+        raise DocumentError(f"holds more than {MOST_PARTS:,} parts")
+    if len({part.filename for part in parts}) < len(parts):
+        raise DocumentError("holds two parts of the same name")
+    if sum(part.file_size for part in parts) > MOST_BYTES:
+        raise DocumentError(f"unpacks to more than {shown_size(MOST_BYTES)}")
+    for part in parts:
+        name = part.filename
+        if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+            raise DocumentError("holds a part whose name leads out of it")
+        if part.flag_bits & 0x1:
+            raise DocumentError(PROTECTED)
+        if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DocumentError("is packed in a way that Office files are not")
+        packed = max(part.compress_size, 1)
+        if part.file_size > _TOO_SMALL_FOR_A_BOMB and part.file_size > MOST_TIMES * packed:
+            raise DocumentError(f"holds a part that unpacks to over {MOST_TIMES} times its size")

@@ -1,0 +1,75 @@
+"""CSV and TSV as one pipe table; a formula in a cell is text, as everywhere here."""
+
+import codecs
+import csv
+import io
+
+from dataset.conversion.converted import Converted
+from dataset.conversion.html_inline import escaped
+from dataset.conversion.html_table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
+from dataset.conversion.refusals import no_text, unreadable
+from utils.errors import DocumentError
+
+_DELIMITERS = ",;\t|"
+_SAMPLE_LINES = 50
+_MOST_IN_A_SAMPLE = 1 << 16
+_LONGEST_CELL = 1 << 20
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def read(content: bytes, _: str) -> Converted:
+    """Convert a table in text; its first row is the head.
+
+    Raises:
+        DocumentError: it is no text, or no table that is read.
+    """
+    text = _decoded(content)
+    csv.field_size_limit(_LONGEST_CELL)
+    rows: list[list[str]] = []
+    cells = 0
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
+            cells += len(row)
+            if len(row) > MAX_COLUMNS or cells > MAX_CELLS:
+                raise DocumentError(too_large())
+            rows.append([_cell(value) for value in row])
+    except csv.Error as error:
+        reason = f"holds a cell of more than {_LONGEST_CELL >> 20} MiB, or an unclosed quote"
+        raise DocumentError(
+            reason if "field larger" in str(error) else unreadable("csv")
+        ) from error
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        raise DocumentError(no_text())
+    return Converted(pipe_table(rows) + "\n")
+
+
+def _decoded(content: bytes) -> str:
+    encoding = _UTF_16.get(content[:2], "utf-8-sig")
+    try:
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"not UTF-8 text (byte {error.start}); convert it") from error
+    if "\0" in text:
+        raise DocumentError(f"is no text: a NUL at byte {content.index(0)}")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    """The character that parts the first lines into the most columns, alike in all of them."""
+    sample = text[:_MOST_IN_A_SAMPLE].splitlines()[:_SAMPLE_LINES]
+
+    def columns(delimiter: str) -> tuple[int, int]:
+        try:
+            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        except csv.Error:
+            return 0, 0
+        usual = max(set(widths), key=widths.count, default=1)
+        return (widths.count(usual), usual) if usual > 1 else (0, 0)
+
+    return max(_DELIMITERS, key=columns)
+
+
+def _cell(value: str) -> str:
+    lines = (" ".join(escaped(line).split()) for line in value.splitlines())
+    return "<br>".join(line for line in lines if line)

@@ -1,0 +1,73 @@
+"""EPUB books as markdown: their chapters in the order of reading."""
+
+import posixpath
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from dataset.conversion.container import Container
+from dataset.conversion.converted import Converted
+from dataset.conversion.dates import iso_date
+from dataset.conversion.html import decoded, markdown_of
+from dataset.conversion.html_page import content_of
+from dataset.conversion.html_tree import parse
+from dataset.conversion.properties import title_of
+from dataset.conversion.refusals import PROTECTED, no_text, unreadable
+from utils.errors import DocumentError
+
+_BOOK = "{http://www.idpf.org/2007/opf}"
+_ABOUT = "{http://purl.org/dc/elements/1.1/}"
+_ROOT = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
+_PAGES = ("application/xhtml+xml", "text/html")
+
+
+def read(content: bytes, _: str) -> Converted:
+    """Convert a book.
+
+    Raises:
+        DocumentError: it cannot be read, is protected, or holds no text.
+    """
+    container = Container(content, "epub")
+    root = next(container.xml("META-INF/container.xml").iter(_ROOT), None)
+    if root is None:
+        raise DocumentError(unreadable("epub"))
+    name = root.get("full-path", "")
+    book = container.xml(name)
+    locked = _encrypted(container)
+    chapters: list[str] = []
+    for part in _reading_order(book, posixpath.dirname(name)):
+        if part in locked:
+            raise DocumentError(PROTECTED)
+        chapters.append(markdown_of(content_of(parse(decoded(container.read(part))))).strip())
+    text = "\n\n".join(chapter for chapter in chapters if chapter)
+    if not text:
+        raise DocumentError(no_text())
+    title = " ".join((book.findtext(f".//{_ABOUT}title") or "").split())
+    return Converted(f"{text}\n", title=title or title_of(text, ""), changed=_changed(book))
+
+
+def _reading_order(book: ElementTree.Element, folder: str) -> list[str]:
+    parts = {
+        item.get("id"): posixpath.normpath(posixpath.join(folder, unquote(item.get("href", ""))))
+        for item in book.iter(f"{_BOOK}item")
+        if item.get("media-type") in _PAGES and "nav" not in item.get("properties", "").split()
+    }
+    order = (item.get("idref") for item in book.iter(f"{_BOOK}itemref"))
+    return [parts[name] for name in dict.fromkeys(order) if name in parts]
+
+
+def _encrypted(container: Container) -> set[str]:
+    """The parts that only a reader with the key can read; fonts are often among them."""
+    if "META-INF/encryption.xml" not in container.names:
+        return set()
+    listed = container.xml("META-INF/encryption.xml").iter()
+    return {unquote(one.get("URI", "")) for one in listed if one.tag.endswith("CipherReference")}
+
+
+def _changed(book: ElementTree.Element) -> str:
+    said = [
+        one.text or ""
+        for one in book.iter(f"{_BOOK}meta")
+        if one.get("property") == "dcterms:modified"
+    ]
+    said += [one.text or "" for one in book.iter(f"{_ABOUT}date")]
+    return next((date for date in map(iso_date, said) if date), "")

@@ -1,0 +1,118 @@
+"""Jupyter notebooks as markdown: prose as it stands, code in fences, outputs that are text."""
+
+import json
+import re
+from typing import Any
+
+from dataset.conversion.converted import Converted
+from dataset.conversion.html_code import fenced
+from dataset.conversion.properties import title_of
+from dataset.conversion.refusals import no_text, unreadable
+from utils.errors import DocumentError
+
+_LONGEST_OUTPUT = 20_000
+"""Characters of one output that are kept; training logs run to megabytes."""
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
+_ATTACHMENT = re.compile(r"!\[([^\]]{0,500})\]\((?:attachment:|data:)[^)\s]*\)")
+
+
+def read(content: bytes, _: str) -> Converted:
+    """Convert a notebook (format 4, and 3 with its worksheets).
+
+    Raises:
+        DocumentError: it is no notebook, or holds no text.
+    """
+    try:
+        book = json.loads(content)
+    except ValueError as error:
+        raise DocumentError(unreadable("ipynb")) from error
+    cells = _cells(book)
+    language = _language(book)
+    blocks: list[str] = []
+    for cell in cells:
+        source = _joined(cell.get("source", cell.get("input", "")))
+        kind = cell.get("cell_type")
+        if kind == "code":
+            blocks += [_fenced(source, language), *_outputs(cell)]
+        elif kind == "heading":
+            blocks.append(f"{'#' * min(max(int(cell.get('level', 1)), 1), 6)} {source.strip()}")
+        elif kind == "markdown":
+            blocks.append(_ATTACHMENT.sub(r"\1", source).strip())
+        else:
+            blocks.append(_fenced(source, ""))
+    text = "\n\n".join(block for block in blocks if block.strip())
+    if not text:
+        raise DocumentError(no_text())
+    said = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
+    return Converted(text + "\n", title=title_of(text, said if isinstance(said, str) else ""))
+
+
+def _cells(book: Any) -> list[dict[str, Any]]:
+    found: list[Any] = []
+    if isinstance(book, dict) and isinstance(book.get("cells"), list):
+        found = book["cells"]
+    elif isinstance(book, dict) and isinstance(book.get("worksheets"), list):
+        sheets = (sheet for sheet in book["worksheets"] if isinstance(sheet, dict))
+        found = [cell for sheet in sheets for cell in sheet.get("cells", [])]
+    else:
+        raise DocumentError(unreadable("ipynb"))
+    return [cell for cell in found if isinstance(cell, dict)]
+
+
+def _language(book: dict[str, Any]) -> str:
+    about = book.get("metadata")
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        part = about.get(key) if isinstance(about, dict) else None
+        said = part.get(name) if isinstance(part, dict) else None
+        if isinstance(said, str) and re.fullmatch(r"[\w+#.-]{1,30}", said):
+            return said.lower()
+    return "python"
+
+
+def _outputs(cell: dict[str, Any]) -> list[str]:
+    outputs = cell.get("outputs")
+    blocks: list[str] = []
+    for output in outputs if isinstance(outputs, list) else []:
+        if isinstance(output, dict):
+            blocks.append(_output(output))
+    return blocks
+
+
+def _output(output: dict[str, Any]) -> str:
+    kind = output.get("output_type")
+    if kind == "error":
+        return _fenced(f"{output.get('ename', 'Error')}: {output.get('evalue', '')}", "")
+    if kind == "stream":
+        return _fenced(_joined(output.get("text", "")), "")
+    data = output.get("data", output)
+    if not isinstance(data, dict):
+        return ""
+    if markdown := _joined(data.get("text/markdown", "")):
+        return _ATTACHMENT.sub(r"\1", markdown[:_LONGEST_OUTPUT]).strip()
+    html = _joined(data.get("text/html", ""))
+    if "<table" in html and len(html) < _LONGEST_OUTPUT * 10:
+        from dataset.conversion.html import markdown_of
+        from dataset.conversion.html_tree import parse
+
+        return markdown_of(parse(html).body).strip()
+    plain = _joined(data.get("text/plain", data.get("text", "")))
+    return (
+        ""
+        if re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())
+        else _fenced(plain, "")
+    )
+
+
+def _fenced(text: str, language: str) -> str:
+    text = _TERMINAL.sub("", text).replace("\0", "")
+    lines = (line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n"))
+    body = "\n".join(lines)
+    if len(body) > _LONGEST_OUTPUT and not language:
+        body = f"{body[:_LONGEST_OUTPUT]}\n[... cut]"
+    return fenced(body, language)
+
+
+def _joined(source: Any) -> str:
+    if isinstance(source, list):
+        return "".join(line for line in source if isinstance(line, str))
+    return source if isinstance(source, str) else ""

@@ -1,0 +1,89 @@
+"""What a PDF's page draws beside its text: ruled lines, and the areas that are links."""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_PATH = 2
+_LINE_TO, _MOVE_TO = 0, 2
+_MOST_RULES = 20_000
+_LONGEST_ADDRESS = 2000
+THIN = 3.0
+"""Points: what is thinner is a rule, or the edge of a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a page, in points from its lower left corner."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point lies inside."""
+        return self.left <= x <= self.right and self.bottom <= y <= self.top
+
+
+def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]:
+    """The areas of a page that lead to an address on the web."""
+    at, link, area = ctypes.c_int(), pdfium.FPDF_LINK(), pdfium.FS_RECTF()
+    while pdfium.FPDFLink_Enumerate(page.raw, at, link):
+        action = pdfium.FPDFLink_GetAction(link)
+        length = pdfium.FPDFAction_GetURIPath(document.raw, action, None, 0) if action else 0
+        if 0 < length < _LONGEST_ADDRESS and pdfium.FPDFLink_GetAnnotRect(link, area):
+            address = ctypes.create_string_buffer(length)
+            pdfium.FPDFAction_GetURIPath(document.raw, action, address, length)
+            said = address.value.decode(errors="replace")
+            if said.startswith(("http://", "https://")):
+                yield Box(area.left, area.bottom, area.right, area.top), said
+
+
+def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:
+    """The straight lines and edges that a page draws."""
+    given = 0
+    for at in range(pdfium.FPDFPage_CountObjects(page.raw)):
+        drawn = pdfium.FPDFPage_GetObject(page.raw, at)
+        if pdfium.FPDFPageObj_GetType(drawn) != _PATH:
+            continue
+        for rule in _edges(pdfium, drawn):
+            given += 1
+            if given > _MOST_RULES:
+                return
+            yield rule
+
+
+def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
+    matrix = pdfium.FS_MATRIX()
+    if not pdfium.FPDFPageObj_GetMatrix(path, matrix):
+        return
+    x, y = ctypes.c_float(), ctypes.c_float()
+    last: tuple[float, float] | None = None
+    start: tuple[float, float] | None = None
+    for at in range(min(pdfium.FPDFPath_CountSegments(path), _MOST_RULES)):
+        segment = pdfium.FPDFPath_GetPathSegment(path, at)
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        if not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
+            continue
+        point = (
+            matrix.a * x.value + matrix.c * y.value + matrix.e,
+            matrix.b * x.value + matrix.d * y.value + matrix.f,
+        )
+        if kind == _MOVE_TO:
+            start = point
+        elif kind == _LINE_TO and last:
+            yield from _rule(last, point)
+        if pdfium.FPDFPathSegment_GetClose(segment) and start:
+            yield from _rule(point, start)
+        last = point
+
+
+def _rule(one: tuple[float, float], other: tuple[float, float]) -> Iterator[Box]:
+    wide, high = abs(one[0] - other[0]), abs(one[1] - other[1])
+    if min(wide, high) < THIN < max(wide, high):
+        yield Box(
+            min(one[0], other[0]), min(one[1], other[1]),
+            max(one[0], other[0]), max(one[1], other[1]),
+        )  # fmt: skip

@@ -1,0 +1,209 @@
+"""PowerPoint files as markdown: a heading for each slide, its text, tables, charts and notes.
+
+The parts are read here and not with python-pptx, which would bring image and spreadsheet writers
+along (40 MB) and knows neither SmartArt's words nor which paragraphs are list items.
+"""
+
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from dataset.conversion.container import Container, Relationship
+from dataset.conversion.converted import Converted
+from dataset.conversion.html_inline import escaped, linked
+from dataset.conversion.html_table import one_cell, pipe_table
+from dataset.conversion.pptx_charts import chart_table
+from dataset.conversion.properties import core_properties, title_of
+from dataset.conversion.refusals import no_text, unreadable
+from utils.errors import DocumentError
+
+_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_TITLES = ("title", "ctrTitle")
+_SURROUNDINGS = ("dt", "ftr", "sldNum", "hdr")
+_FILE_NAME = re.compile(r"\S+\.\w{3,4}|(?:picture|image|grafik|bild) \d+", re.IGNORECASE)
+
+
+def read(content: bytes, _: str) -> Converted:
+    """Convert a presentation.
+
+    Raises:
+        DocumentError: it cannot be read, or holds no text.
+    """
+    container = Container(content, "pptx")
+    container.check_xml()
+    blocks: list[str] = []
+    for number, name in enumerate(_slides(container), start=1):
+        blocks += _Slide(container, name).blocks(number)
+    if not any(not block.startswith("## Slide ") for block in blocks):
+        raise DocumentError(no_text())
+    text = "\n\n".join(blocks) + "\n"
+    title, changed = core_properties(container)
+    return Converted(text, title=title_of(text, title), changed=changed)
+
+
+def _slides(container: Container) -> Iterator[str]:
+    """The slides' parts in the order of the show, hidden slides left out."""
+    top = container.relationships("").values()
+    main = next((one.target for one in top if one.kind == "officeDocument"), "")
+    parts = container.relationships(main)
+    for listed in container.xml(main).iter(f"{_P}sldId"):
+        slide = parts.get(listed.get(f"{_R}id", ""))
+        if slide is None or slide.external or slide.target not in container.names:
+            raise DocumentError(unreadable("pptx"))
+        yield slide.target
+
+
+class _Slide:
+    def __init__(self, container: Container, name: str) -> None:
+        self._container = container
+        self._xml = container.xml(name)
+        self._parts = container.relationships(name)
+
+    def blocks(self, number: int) -> list[str]:
+        if self._xml.get("show") == "0":
+            return []
+        shapes = list(_shapes(self._xml.find(f".//{_P}spTree")))
+        titles = [one for one in shapes if _placeholder(one) in _TITLES]
+        title = " ".join(self._lines(titles[0])) if titles else ""
+        level = "#" if titles and _placeholder(titles[0]) == "ctrTitle" else "##"
+        blocks = [f"{level} {title}" if title else f"## Slide {number}"]
+        for shape in sorted(shapes, key=_position):
+            if shape not in titles[:1]:
+                blocks += self._shape(shape)
+        return blocks + self._notes()
+
+    def _shape(self, shape: Element) -> list[str]:
+        kind = _placeholder(shape)
+        if kind in _SURROUNDINGS:
+            return []
+        if shape.tag == f"{_P}graphicFrame":
+            return self._graphic(shape)
+        if shape.tag == f"{_P}pic":
+            about = shape.find(f".//{_P}cNvPr")
+            words = " ".join((about.get("descr") or "").split()) if about is not None else ""
+            return [] if not words or _FILE_NAME.fullmatch(words) else [escaped(words)]
+        body = shape.find(f"{_P}txBody")
+        return [] if body is None else self._paragraphs(body, listed=kind in ("body", "obj", ""))
+
+    def _paragraphs(self, body: Element, listed: bool | None) -> list[str]:
+        """A text's paragraphs: lines, or the items of lists as deep as they are indented."""
+        blocks: list[str] = []
+        inside = False
+        for paragraph in body.iter(f"{_A}p"):
+            words = self._line(paragraph)
+            if not words:
+                continue
+            mark = _bullet(paragraph, listed=bool(listed))
+            if not mark:
+                blocks.append(words)
+            else:
+                item = f"{'  ' * _level(paragraph)}{mark} {words}".replace("\n", " ")
+                if inside:
+                    blocks[-1] += f"\n{item}"
+                else:
+                    blocks.append(item.lstrip())
+            inside = bool(mark)
+        return blocks
+
+    def _lines(self, shape: Element) -> list[str]:
+        found = (self._line(one).replace("\n", " ") for one in shape.iter(f"{_A}p"))
+        return [line for line in found if line]
+
+    def _line(self, paragraph: Element) -> str:
+        parts: list[str] = []
+        for piece in paragraph:
+            if piece.tag == f"{_A}br":
+                parts.append("\n")
+            elif piece.tag in (f"{_A}r", f"{_A}fld"):
+                words = escaped(piece.findtext(f"{_A}t") or "")
+                link = piece.find(f"{_A}rPr/{_A}hlinkClick")
+                target = None if link is None else self._parts.get(link.get(f"{_R}id", ""))
+                parts.append(linked(words, _address(target)))
+        lines = (" ".join(line.split()) for line in "".join(parts).replace("\v", "\n").split("\n"))
+        return "\n".join(line for line in lines if line)
+
+    def _graphic(self, frame: Element) -> list[str]:
+        if (table := frame.find(f".//{_A}tbl")) is not None:
+            rows = [
+                [one_cell(self._lines(cell)) for cell in row.findall(f"{_A}tc")]
+                for row in table.findall(f"{_A}tr")
+            ]
+            return [pipe_table(rows)] if any(map(any, rows)) else []
+        if (chart := frame.find(f".//{_C}chart")) is not None:
+            part = self._part(chart.get(f"{_R}id", ""))
+            return [] if part is None else chart_table(part)
+        if (diagram := frame.find(f".//{_DIAGRAM}relIds")) is not None:
+            part = self._part(diagram.get(f"{_R}dm", ""))
+            lines = [] if part is None else self._lines(part)
+            return ["\n".join(f"- {line}" for line in lines)] if lines else []
+        return []
+
+    def _part(self, identity: str) -> Element | None:
+        named = self._parts.get(identity)
+        if named is None or named.external or named.target not in self._container.names:
+            return None
+        return self._container.xml(named.target)
+
+    def _notes(self) -> list[str]:
+        for part in self._parts.values():
+            if part.kind == "notesSlide" and part.target in self._container.names:
+                notes = self._container.xml(part.target)
+                shapes = [one for one in notes.iter(f"{_P}sp") if _placeholder(one) == "body"]
+                said = [line for shape in shapes for line in self._lines(shape)]
+                return [f"Notes: {said[0]}", *said[1:]] if said else []
+        return []
+
+
+def _shapes(tree: Element | None) -> Iterator[Element]:
+    """A slide's shapes, those in groups too; of alternatives the first."""
+    for shape in tree if tree is not None else ():
+        if shape.tag == f"{_P}grpSp":
+            yield from _shapes(shape)
+        elif shape.tag == _ALTERNATIVES:
+            yield from _shapes(shape[0] if len(shape) else None)
+        elif shape.tag in (f"{_P}sp", f"{_P}pic", f"{_P}graphicFrame"):
+            yield shape
+
+
+def _placeholder(shape: Element) -> str | None:
+    """Which part of its layout a shape fills; None for one that stands for itself."""
+    found = shape.find(f".//{_P}nvPr/{_P}ph")
+    return None if found is None else found.get("type", "")
+
+
+def _position(shape: Element) -> tuple[int, int]:
+    """Where it stands, from the top; what stands where the layout says comes first."""
+    at = shape.find(f"{_P}spPr/{_A}xfrm/{_A}off")
+    if at is None:
+        at = shape.find(f"{_P}xfrm/{_A}off")
+    try:
+        return (0, 0) if at is None else (int(at.get("y", "0")), int(at.get("x", "0")))
+    except ValueError:
+        return (0, 0)
+
+
+def _bullet(paragraph: Element, *, listed: bool) -> str:
+    about = paragraph.find(f"{_A}pPr")
+    if about is not None:
+        if about.find(f"{_A}buNone") is not None:
+            return ""
+        if about.find(f"{_A}buAutoNum") is not None:
+            return "1."
+        if about.find(f"{_A}buChar") is not None:
+            return "-"
+    return "-" if listed else ""
+
+
+def _level(paragraph: Element) -> int:
+    about = paragraph.find(f"{_A}pPr")
+    said = "0" if about is None else about.get("lvl", "0")
+    return min(int(said), 8) if said.isascii() and said.isdigit() else 0
+
+
+def _address(target: Relationship | None) -> str:
+    return target.target if target is not None and target.external else ""

@@ -1,0 +1,136 @@
+"""Sphinx's directives and roles, read for their text by docutils alone."""
+
+import re
+from typing import Any, cast
+
+from docutils import nodes
+from docutils.parsers.rst import Directive, directives, roles
+from docutils.parsers.rst.languages import en
+
+_DIRECTIVE = re.compile(
+    r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([\w:+.-]+?)[ \t]?::", re.MULTILINE
+)
+_ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`|`:([A-Za-z][\w:+.-]{0,60}):")
+_CODE = (
+    "code",
+    "code-block",
+    "sourcecode",
+    "math",
+    "prompt",
+    "ipython",
+    "jupyter-execute",
+    "doctest",
+    "testcode",
+    "testoutput",
+    "console",
+    "highlight-block",
+    "productionlist",
+)
+_READ_ANEW = ("code", "code-block", "sourcecode", "math")
+"""Docutils knows these, and refuses them with Sphinx's options."""
+_UNSEEN = (
+    "toctree", "index", "highlight", "currentmodule", "automodule", "autoclass", "autofunction",
+    "automethod", "autosummary", "literalinclude", "module", "sectionauthor", "codeauthor",
+    "tabularcolumns", "default-domain", "mermaid", "graphviz", "digraph", "plot", "testsetup",
+    "testcleanup", "role",
+)  # fmt: skip
+_NOTES = {
+    "seealso": "See also",
+    "versionadded": "Added in version",
+    "versionchanged": "Changed in version",
+    "deprecated": "Deprecated since version",
+}
+_OBJECTS = re.compile(
+    r"(?:\w+:)?(?:function|class|method|classmethod|staticmethod|attribute|data|exception|module"
+    r"|property|decorator|option|envvar|confval|describe|object|cmdoption|type|macro|struct|enum)"
+)
+_TARGET = re.compile(r"(?P<words>.*?)\s*<(?P<target>[^<>]*)>", re.DOTALL)
+_LITERAL_ROLES = re.compile(
+    r"(?:\w+:)?(?:class|func|meth|mod|attr|data|exc|obj|const|option|envvar|file|command|program"
+    r"|kbd|samp|keyword|token|makevar|mimetype|regexp|var|type|macro|member|struct|enum|cmdoption)"
+)
+
+
+class _AnyOptions(dict[str, Any]):
+    """Takes every option of a directive as it stands."""
+
+    def __missing__(self, _: str) -> Any:
+        return directives.unchanged
+
+
+class _Sphinx(Directive):
+    """A directive that docutils does not know: its text is kept, its doing is not."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = _AnyOptions(name=directives.unchanged)
+
+    def run(self) -> list[nodes.Node]:
+        name = self.name.lower()
+        said, _, more = "".join(self.arguments).partition("\n")
+        if name in _UNSEEN:
+            return []
+        if name in _CODE:
+            lines = self.content or [said]
+            code = nodes.literal_block("\n".join(lines), "\n".join(lines))
+            code["classes"] = ["code", f"language-{said}"] if said and name != "math" else ["code"]
+            return [code]
+        if name in _NOTES:
+            return self._note(f"{_NOTES[name]} {said}".strip(), more)
+        if _OBJECTS.fullmatch(name):
+            return self._object()
+        words = "".join(self.arguments)
+        title = [nodes.paragraph("", "", *self._words(words))] if words else []
+        return [*title, *self._inside()]
+
+    def _note(self, label: str, more: str) -> list[nodes.Node]:
+        first = [nodes.paragraph("", "", *self._words(more))] if more else []
+        inside = [*first, *self._inside()]
+        start = nodes.strong("", f"{label}: " if inside else label)
+        if inside and isinstance(inside[0], nodes.paragraph):
+            inside[0].insert(0, start)
+            return inside
+        return [nodes.paragraph("", "", start), *inside]
+
+    def _object(self) -> list[nodes.Node]:
+        lines = "\n".join(self.arguments).split("\n")
+        terms = [
+            nodes.term("", "", nodes.literal("", line.strip())) for line in lines if line.strip()
+        ]
+        item = nodes.definition_list_item("", *terms[:1], nodes.definition("", *self._inside()))
+        return [nodes.definition_list("", item)] if terms else self._inside()
+
+    def _inside(self) -> list[nodes.Node]:
+        box = nodes.Element()
+        self.state.nested_parse(self.content, self.content_offset, box, match_titles=True)
+        return list(box.children)
+
+    def _words(self, said: str) -> list[nodes.Node]:
+        found, _ = self.state.inline_text(said, self.lineno)
+        return list(found)
+
+
+def _role(
+    name: str, rawtext: str, text: str, *_: Any, **__: Any
+) -> tuple[list[nodes.Node], list[Any]]:
+    """A role's words: those before `<target>`, or the last part of `~a.b.C`."""
+    plain = text.replace("\0", "")
+    if titled := _TARGET.fullmatch(plain):
+        plain = titled["words"] or titled["target"]
+    elif plain.startswith("~"):
+        plain = plain[1:].rpartition(".")[2]
+    plain = plain.lstrip("!~")
+    kind = nodes.literal if _LITERAL_ROLES.fullmatch(name.lower()) else nodes.inline
+    return [kind(rawtext, plain)], []
+
+
+def read_unknown_names(source: str) -> None:
+    """Have docutils read the directives and roles of a page that it does not know."""
+    for name in {found.lower() for found in _DIRECTIVE.findall(source)}:
+        if name not in en.directives or name in _READ_ANEW:
+            directives.register_directive(name, _Sphinx)
+    for pair in _ROLE.findall(source):
+        name = (pair[0] or pair[1]).lower()
+        if name not in en.roles:
+            roles.register_local_role(name, cast(Any, _role))

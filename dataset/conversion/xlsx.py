@@ -1,0 +1,81 @@
+"""Excel files as markdown: each sheet a heading, each block of cells a table."""
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+
+from dataset.conversion.container import Container
+from dataset.conversion.converted import Converted
+from dataset.conversion.html_inline import escaped
+from dataset.conversion.html_table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
+from dataset.conversion.properties import core_properties, title_of
+from dataset.conversion.refusals import no_text
+from utils.errors import DocumentError
+
+Cell = int | float | str | bool | time | date | datetime | timedelta
+_WHOLE = 1e15
+"""Up to here a float holds every whole number."""
+
+
+def read(content: bytes, _: str) -> Converted:
+    """Convert an Excel file: the values that were last computed, of the sheets that are shown.
+
+    Raises:
+        DocumentError: it cannot be read, or holds no text.
+    """
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    container = Container(content, "xlsx")
+    container.check_xml()
+    book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+    blocks: list[str] = []
+    cells = 0
+    for sheet in book.sheets_metadata:
+        if sheet.visible != SheetVisibleEnum.Visible:
+            continue
+        found = book.get_sheet_by_name(sheet.name)
+        if found.width > MAX_COLUMNS:
+            raise DocumentError(too_large())
+        rows: list[list[str]] = []
+        for row in found.iter_rows():
+            rows.append([_shown(cell) for cell in row])
+            cells += sum(1 for cell in rows[-1] if cell)
+            if cells > MAX_CELLS:
+                raise DocumentError(too_large())
+        tables = list(_tables(rows))
+        if tables:
+            blocks += [f"## {escaped(' '.join(sheet.name.split()))}", *tables]
+    if not blocks:
+        raise DocumentError(no_text())
+    text = "\n\n".join(blocks) + "\n"
+    title, changed = core_properties(container)
+    return Converted(text, title=title_of(text, title), changed=changed)
+
+
+def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Each run of rows between empty ones; a row of one cell before it is a line of text."""
+    for filled, run in groupby(rows, any):
+        if not filled:
+            continue
+        block = list(run)
+        while block and sum(1 for cell in block[0] if cell) == 1 and len(block[0]) > 1:
+            yield next(cell for cell in block.pop(0) if cell).replace("<br>", " ")
+        if block:
+            first = min(next(at for at, cell in enumerate(row) if cell) for row in block)
+            yield pipe_table([row[first:] for row in block])
+
+
+def _shown(cell: Cell) -> str:
+    if isinstance(cell, str):
+        lines = (" ".join(escaped(line).split()) for line in cell.splitlines())
+        return "<br>".join(line for line in lines if line)
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _WHOLE:
+        return str(int(cell))
+    if isinstance(cell, float):
+        return f"{cell:.15g}"
+    if isinstance(cell, datetime):
+        return cell.isoformat(sep=" ", timespec="minutes" if not cell.second else "seconds")
+    return str(cell)

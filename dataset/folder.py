@@ -1,0 +1,148 @@
+"""A folder of documents: which files are documents, and what each of them holds."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from dataset.conversion.converter import format_of
+from dataset.documents import MAX_DOCUMENT_BYTES, Document, content_hash, read_document
+from utils.errors import DatasetError, DocumentError
+
+_ABOUT_THE_FOLDER = ("LICENSE", "LICENCE", "NOTICE", "COPYING")
+"""Files that say whose the documents are; written beside them, and no documents."""
+
+Skipped = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of a folder's documents are meant; all of them unless told."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of names (`*` matches `/` too); with any, only what matches one is meant."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of names that are not meant, whatever `include` says."""
+
+    def holds(self, name: str) -> bool:
+        """Whether a document is meant."""
+        included = not self.include or any(fnmatchcase(name, one) for one in self.include)
+        return included and not any(fnmatchcase(name, one) for one in self.exclude)
+
+
+EVERYTHING = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that holds a document, not converted yet."""
+
+    name: str
+    path: Path
+    content_hash: str
+
+    def read(self) -> Document:
+        """Read it as a document.
+
+        Raises:
+            DocumentError: it cannot be one.
+            DatasetError: it is no longer what it was when it was hashed.
+        """
+        content = _content(self.path, self.name)
+        if content_hash(content, self.name) != self.content_hash:
+            raise DatasetError(f"{self.name} changed during the build. Run it again.")
+        return read_document(content, self.name)
+
+
+def document_paths(folder: Path, selection: Selection = EVERYTHING) -> list[Path]:
+    """List the documents' files below a folder in a fixed order, hidden ones left out.
+
+    Raises:
+        DatasetError: the folder is missing or holds no document.
+    """
+    if not folder.is_dir():
+        raise DatasetError(
+            f"No dataset folder at {folder}. Fetch the documentation: python -m dataset.fetch"
+        )
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
+    found = [
+        names[name]
+        for name in sorted(names)
+        if _may_be_document(name) and selection.holds(name) and names[name].is_file()
+    ]
+    if not found:
+        chosen = "" if selection == EVERYTHING else " that --include and --exclude leave"
+        raise DatasetError(
+            f"No document{chosen} in {folder}. Fetch the documentation: python -m dataset.fetch"
+        )
+    return found
+
+
+def _may_be_document(name: str) -> bool:
+    parts = name.split("/")
+    return (
+        format_of(name) is not None
+        and not any(part.startswith(".") for part in parts)
+        and not parts[-1].startswith(_ABOUT_THE_FOLDER)
+    )
+
+
+def has_documents(folder: Path) -> bool:
+    """Tell whether there is anything to load."""
+    try:
+        return bool(document_paths(folder))
+    except DatasetError:
+        return False
+
+
+def files(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> Iterator[File]:
+    """Name and hash every document's file below a folder, in the order of their names.
+
+    A file that cannot be read is left out; `skipped` is told which and why, in one line.
+
+    Raises:
+        DatasetError: the folder is missing or holds no document.
+    """
+    for path in document_paths(folder, selection):
+        name = path.relative_to(folder).as_posix()
+        try:
+            yield File(name, path, content_hash(_content(path, name), name))
+        except DocumentError as error:
+            skipped(skipping(name, error))
+
+
+def load(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> Iterator[Document]:
+    """Read every document below a folder, in the order of their names.
+
+    A file that cannot be a document is left out; `skipped` is told which and why, in one line.
+
+    Raises:
+        DatasetError: the folder is missing or holds no document.
+    """
+    for file in files(folder, skipped, selection):
+        try:
+            yield file.read()
+        except DocumentError as error:
+            skipped(skipping(file.name, error))
+
+
+def skipping(name: str, error: DocumentError) -> str:
+    """The line on a file that is left out."""
+    return f"Skipped {name.encode(errors='replace').decode()}: {error}"
+
+
+def _content(path: Path, name: str) -> bytes:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DocumentError("its name is not UTF-8; rename it") from error
+    try:
+        size = path.stat().st_size
+        if size > MAX_DOCUMENT_BYTES:
+            raise DocumentError(
+                f"{size / 2**20:.0f} MiB is over the limit of {MAX_DOCUMENT_BYTES >> 20} MiB; "
+                "split it into pages"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"cannot be read ({error.strerror})") from error

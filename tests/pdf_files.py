@@ -1,0 +1,181 @@
+"""PDF files, made on the spot by ReportLab, and broken ones written by hand."""
+# The libraries that make the files ship no types.
+# mypy: disable-error-code="import-untyped"
+
+import io
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from reportlab.lib import colors, pdfencrypt
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    ListFlowable,
+    PageBreak,
+    PageTemplate,
+    Paragraph,
+    Preformatted,
+    SimpleDocTemplate,
+    Table,
+)
+
+STYLES = getSampleStyleSheet()
+_FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+SENTENCE = (
+    "The harbour crane lifts one container at a time and puts it on the quay, where a straddle "
+    "carrier fetches it within four minutes."
+)
+
+
+def paragraph(text: str, style: str = "Normal") -> Paragraph:
+    """A paragraph in one of ReportLab's styles."""
+    return Paragraph(text, STYLES[style])
+
+
+def bullets(*items: str) -> ListFlowable:
+    """A list with dots."""
+    return ListFlowable([paragraph(item) for item in items], bulletType="bullet", start="•")
+
+
+def code(text: str) -> Preformatted:
+    """A block of code."""
+    return Preformatted(text, STYLES["Code"])
+
+
+def table(rows: Sequence[Sequence[str]], *, ruled: bool) -> Table:
+    """A table with rules around its cells, or with nothing around them."""
+    style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else []
+    return Table([list(row) for row in rows], style=style)
+
+
+def pdf_of(*flow: Flowable, columns: int = 1, running: str = "", **options: Any) -> bytes:
+    """A PDF of paragraphs and the like, with a line at the foot of each page if given."""
+    file = io.BytesIO()
+
+    def foot(canvas: Canvas, _: Any) -> None:
+        canvas.setFont("Helvetica", 8)
+        canvas.drawString(60, 20, running)
+        canvas.drawRightString(540, 20, f"Page {canvas.getPageNumber()}" if running else "")
+
+    if columns == 1:
+        document: BaseDocTemplate = SimpleDocTemplate(file, pagesize=A4, **options)
+        document.build(list(flow), onFirstPage=foot, onLaterPages=foot)
+    else:
+        width = 520 / columns
+        frames = [Frame(40 + at * width, 60, width - 20, 700) for at in range(columns)]
+        document = BaseDocTemplate(file, pagesize=A4, **options)
+        document.addPageTemplates([PageTemplate(frames=frames, onPage=foot)])
+        document.build(list(flow))
+    return file.getvalue()
+
+
+def pages_of(*texts: str) -> bytes:
+    """A PDF with one paragraph a page."""
+    flow: list[Flowable] = []
+    for text in texts:
+        flow += [paragraph(text), PageBreak()]
+    return pdf_of(*flow)
+
+
+def drawn_row_by_row(left: Sequence[str], right: Sequence[str]) -> bytes:
+    """Two columns whose lines were drawn from left to right, as some printers do."""
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=A4)
+    for at, (one, other) in enumerate(zip(left, right, strict=True)):
+        canvas.drawString(50, 760 - 14 * at, one)
+        canvas.drawString(320, 760 - 14 * at, other)
+    canvas.save()
+    return file.getvalue()
+
+
+def in_other_scripts(*texts: tuple[str, str]) -> bytes:
+    """Paragraphs, each with the name of its font: DejaVu is embedded, the Asian ones are not."""
+    pdfmetrics.registerFont(TTFont("DejaVu", str(_FONT)))
+    for name in ("STSong-Light", "HeiseiMin-W3"):
+        pdfmetrics.registerFont(UnicodeCIDFont(name))
+    return pdf_of(
+        *(
+            Paragraph(text, ParagraphStyle(font, fontName=font, spaceAfter=12))
+            for text, font in texts
+        )
+    )
+
+
+def scanned(pages: int = 1) -> bytes:
+    """Pages with a drawing on them and no text."""
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=A4)
+    for _ in range(pages):
+        canvas.rect(100, 100, 300, 400, fill=1)
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def protected(password: str) -> bytes:
+    """A PDF that opens with a password alone ("" for one that is only kept from changes)."""
+    lock = pdfencrypt.StandardEncryption(password, ownerPassword="other", canPrint=0)
+    return pdf_of(paragraph(SENTENCE), encrypt=lock)
+
+
+def of_objects(*objects: bytes, trailer: bytes = b"<</Root 1 0 R/Size 99>>") -> bytes:
+    """A PDF of objects as they are given, with a table that says where each one is."""
+    file = bytearray(b"%PDF-1.7\n")
+    places = []
+    for number, content in enumerate(objects, start=1):
+        places.append(len(file))
+        file += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    start = len(file)
+    file += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    for place in places:
+        file += b"%010d 00000 n \n" % place
+    file += b"trailer\n%s\nstartxref\n%d\n%%%%EOF" % (trailer, start)
+    return bytes(file)
+
+
+def stream(content: bytes, more: bytes = b"") -> bytes:
+    """A stream object."""
+    return b"<<%s/Length %d>>\nstream\n%s\nendstream" % (more, len(content), content)
+
+
+def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"") -> bytes:
+    """A PDF of one page that is drawn so; its fourth object is the drawing."""
+    return of_objects(
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 "
+        b"5 0 R>>/XObject<</X1 6 0 R>>>>>>",
+        drawing,
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        *more,
+    )
+
+
+def inflating(size: int) -> bytes:
+    """A page whose drawing unpacks to so many bytes of spaces."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(size >> 20))
+    return one_page(stream(packed + packer.flush(), b"/Filter/FlateDecode"))
+
+
+def endless_pages(count: int) -> bytes:
+    """A PDF that says it has so many pages, all of them the same one."""
+    kids = b"3 0 R " * count
+    return of_objects(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 "
+        b"5 0 R>>>>>>",
+        stream(b"BT /F1 12 Tf 50 700 Td (The same page again.) Tj ET"),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )

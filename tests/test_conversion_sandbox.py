@@ -1,0 +1,79 @@
+"""A process that parses a stranger's file can reach nothing."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).resolve().parent.parent
+_ENTER = (
+    "import ctypes, os, signal, socket, subprocess, sys\n"
+    "from pathlib import Path\n"
+    "from dataset.conversion import sandbox\n"
+    "sandbox.enter(20, 1 << 30, Path({root!r}))\n"
+)
+
+
+def inside(code: str, folder: Path) -> str:
+    """Run a line of Python in the sandbox; what it prints, or the name of its error."""
+    guarded = f"try: {code}\nexcept BaseException as error: print(type(error).__name__)"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-B", "-c", _ENTER.format(root=str(ROOT)) + guarded],
+        capture_output=True,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        text=True,
+        timeout=60,
+    )
+    return ended.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what the kernel refuses is Linux's")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(open('/etc/passwd').read())",
+        "print(open('secret').read())",
+        f"print(open({str(ROOT / 'pyproject.toml')!r}).read())",
+        "print(os.listdir('/'))",
+        "open('new', 'w')",
+        "os.mkdir('new')",
+        "os.unlink('secret')",
+        "print(os.fork())",
+        "os.execv('/bin/true', ['true'])",
+        "print(subprocess.run(['/bin/true']))",
+        "os.kill(os.getppid(), 0)",
+    ],
+)
+def test_files_programs_and_processes_are_out_of_reach(code: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    assert inside(code, tmp_path) == "PermissionError"
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_the_network_is_closed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        python = inside(f"socket.create_connection(('127.0.0.1', {port}))", tmp_path)
+        assert python == "OSError"
+        if sys.platform == "linux":
+            native = "print(ctypes.CDLL(None).socket(2, 1, 0))"
+            assert inside(native, tmp_path) == "-1"
+
+
+def test_memory_and_time_are_limited(tmp_path: Path) -> None:
+    assert inside("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
+    limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
+    assert inside(limits, tmp_path) == "(21, 21)"
+    assert inside("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", tmp_path) == (
+        "(0, 0)"
+    )
+
+
+def test_modules_of_python_and_packages_are_still_imported(tmp_path: Path) -> None:
+    code = "import xml.dom.minidom, selectolax.lexbor, docutils.core; print('imported')"
+    assert inside(code, tmp_path) == "imported"

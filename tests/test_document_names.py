@@ -1,0 +1,103 @@
+"""What may be the name of a document, wherever the name comes from."""
+
+import pytest
+
+from dataset.documents import MAX_NAME_BYTES, check_name
+from utils.errors import DocumentError
+
+_LONGEST = "x" * (MAX_NAME_BYTES - 3) + ".md"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page.md",
+        "guides/setup/page.md",
+        "Page.MD",
+        "page.tar.html",
+        "a b.md",
+        "a..b.md",
+        "dir./page.md",
+        "con.md",
+        "%2e%2e.md",
+        "gr\u00fcn/\u30ac\u30a4\u30c9.md",
+        "\U0001f525.pdf",
+        _LONGEST,
+        "\u00e9" * ((MAX_NAME_BYTES - 4) // 2) + ".md",
+    ],
+)
+def test_paths_with_a_known_ending_are_names(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../page.md",
+        "a/../page.md",
+        "..",
+        ".",
+        "./page.md",
+        "/etc/page.md",
+        "a//page.md",
+        "page.md/",
+        "a/.hidden.md",
+        ".hidden/page.md",
+        ".md",
+        " page.md",
+        "page.md ",
+        "dir /page.md",
+        "a/ page.md",
+        "a/\u3000page.md",
+        "a/\xa0/page.md",
+    ],
+)
+def test_what_could_lead_elsewhere_or_hide_is_no_name(name: str) -> None:
+    with pytest.raises(DocumentError, match="a name is a path like guides/page.md"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\0.md",
+        "a\n.md",
+        "a\r\nX-Header: 1.md",
+        "\x1b[31mred.md",
+        "a\x7f.md",
+        "a\x85.md",
+        "a\x9b.md",
+        "a\u2028b.md",
+        "a\u2029b.md",
+        "a\\b.md",
+        "..\\page.md",
+        "a\ud800.md",
+        "\udcff.md",
+        "e\u0301.md",
+        "\u212b.md",
+    ],
+)
+def test_what_cannot_be_shown_or_compared_is_no_name(name: str) -> None:
+    with pytest.raises(DocumentError, match="no backslash or control character"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "x" + _LONGEST, "\u00e9" * (MAX_NAME_BYTES // 2) + ".md"])
+def test_a_name_has_a_length(name: str) -> None:
+    with pytest.raises(DocumentError, match=f"1 to {MAX_NAME_BYTES} bytes"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["page", "page.", "page.md.", "page.exe", "page.md.exe", "a.md/page", "page.m d"]
+)
+def test_the_ending_tells_the_format(name: str) -> None:
+    with pytest.raises(DocumentError, match=r"must be one of these: \.csv, .*\.md,"):
+        check_name(name)
+
+
+def test_the_message_says_nothing_of_the_name_which_may_be_anything() -> None:
+    with pytest.raises(DocumentError) as refused:
+        check_name("secret\n.md")
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,139 @@
+"""What a page says of itself in its frontmatter, and what a hostile one costs."""
+
+import time
+
+import pytest
+
+from dataset.frontmatter import Frontmatter, iso, split_off, web_address
+
+_BODY = "# Kilns\n\nA kiln fires clay.\n"
+_NOTHING = Frontmatter()
+
+
+def page(*lines: str) -> str:
+    return "\n".join(("---", *lines, "---", _BODY))
+
+
+def said(*lines: str) -> Frontmatter:
+    read, text = split_off(page(*lines))
+    assert text == _BODY
+    return read
+
+
+def test_title_address_and_date_are_read() -> None:
+    read = said("title: Our kilns", "url: https://kilns.example/", "changed: 2026-03-01", "x: [1]")
+    assert read == Frontmatter("Our kilns", "https://kilns.example/", "2026-03-01")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---", "---\n", "---\ntitle: a\n", _BODY, f"\n{page('a: b')}"]
+)
+def test_a_page_without_frontmatter_is_text(text: str) -> None:
+    assert split_off(text) == (_NOTHING, text)
+
+
+@pytest.mark.parametrize(
+    "head", ["title: [", "\ttitle: a", "just words", "- a\n- b", "a: &x", "a: *x", "%YAML 9\n", "@"]
+)
+def test_what_is_no_mapping_is_text(head: str) -> None:
+    read, text = split_off(page(head))
+    assert read == _NOTHING
+    assert text.endswith(_BODY)
+
+
+def test_the_best_of_several_dates_counts() -> None:
+    assert said("date: 2020-01-01", "lastmod: 2025-05-05").changed == "2025-05-05"
+    assert said("date: 2020-01-01", "lastmod: last week").changed == "2020-01-01"
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("title: 7", "7"),
+        ("title: 'a  b'", "a b"),
+        ("title: |\n  a\n  b", "a b"),
+        ("title: [a]", ""),
+        ("title: {a: b}", ""),
+        ("title:", ""),
+        ("title: null", ""),
+    ],
+)
+def test_a_title_is_one_line(line: str, title: str) -> None:
+    assert said(line).title == title
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("2026-03-01", "2026-03-01"),
+        (" 2026-03-01 ", "2026-03-01"),
+        ("2026-03-01T00:00:00", "2026-03-01"),
+        ("2026-03-01T10:00:00", "2026-03-01T10:00:00Z"),
+        ("2026-03-01T10:00:00+02:00", "2026-03-01T08:00:00Z"),
+        ("2026-03-01T10:00:00.123456Z", "2026-03-01T10:00:00Z"),
+        ("0001-01-01T00:00:00+23:59", ""),
+        ("9999-12-31T23:59:59-23:59", ""),
+        ("yesterday", ""),
+        ("2026-02-30", ""),
+        ("", ""),
+        ("2026-03-01\nSet-Cookie: a", ""),
+        ("\uff12\uff10\uff12\uff16-03-01", ""),
+        (20260301, ""),
+        (None, ""),
+    ],
+)
+def test_dates_are_written_in_one_way(value: object, written: str) -> None:
+    assert iso(value) == written
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://a.example", "javascript:alert(1)", "//a.example", "/a", " https://a.example"]
+)
+def test_only_the_web_has_addresses(url: str) -> None:
+    assert web_address(url) == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "title: !!python/object/apply:os.system [id]",
+        "title: !!timestamp soon",
+        "title: !!int ''",
+        "title: !!int x",
+        "title: !!bool x",
+        "title: !!float x",
+        "title: !!binary x",
+        "title: 0x" + "f" * 5000,
+        "title: " + "1:" * 5000 + "1",
+        "title: " + "9" * 5000,
+        "date: 2026-02-30",
+        "date: 2026-01-01 00:00:00 +99:99",
+        "a: " + "[" * 2000,
+        "a: &a [*a]",
+        "? [a]\n: b",
+    ],
+)
+def test_no_head_is_more_than_a_page_without_one(line: str) -> None:
+    read, text = split_off(page(line))
+    assert len(read.title) <= 2 * len(line)
+    assert text.endswith(_BODY)
+
+
+def test_a_title_can_be_stored_and_sent() -> None:
+    said('title: "a\\ud800b"').title.encode()
+
+
+def test_names_for_names_cost_no_more_than_their_length() -> None:
+    levels = ["a: &a {k: v}"]
+    for before, name in zip("abcdef", "bcdefg", strict=True):
+        levels.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 11)}]}}")
+    began = time.process_time()
+    split_off(page(*levels))
+    assert time.process_time() - began < 0.5
+
+
+def test_a_long_head_costs_no_more_than_a_short_one() -> None:
+    began = time.process_time()
+    read, text = split_off(page(*("key: value" for _ in range(50_000))))
+    assert time.process_time() - began < 0.5
+    assert text.endswith(_BODY)
