@@ -8,7 +8,9 @@ from database.build import WINDOW, Builder, Progress
 from database.embeddings import AnyModel, load_embeddings
 from database.fingerprint import Recipe
 from database.store import Store
-from dataset.splitting import CHUNKER_VERSION, CountTokens
+from dataset.chunks import Chunk
+from dataset.documents import Document
+from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split
 from utils.settings import Backend, Device
 
 
@@ -65,6 +67,13 @@ def make_builder(
         skipped=skipped,
         window=_window(model, size),
     )
+
+
+def splitter_for(model: AnyModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
+    """What splits a document as an index was split that the model was used for."""
+    count_tokens, _ = _counting(model)
+    size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
+    return lambda document: split(document, size, count_tokens)
 
 
 def _counting(model: AnyModel) -> tuple[CountTokens, int]:

@@ -6,9 +6,8 @@ again, it goes on where it was: the collection's name follows from its content.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,14 +23,15 @@ from database.related_words import corpus_words
 from database.report import BuildReport, Changes, Stopwatch
 from database.rows import Row
 from database.spool import ChunkSpool
-from database.store import NEVER_SYNC, Store
-from dataset.documents import load
+from database.store import Store
+from database.swap import go_live
+from database.wanted import Wanted, wanted_documents
+from dataset.folder import EVERYTHING, Selection
 from dataset.sources import sources_of
 from dataset.splitting import ChunkSize, CountTokens, split
 from utils.errors import (
     DatasetError,
     IndexDamagedError,
-    IndexLockedError,
     IndexMissingError,
     StoreUnreachableError,
 )
@@ -50,7 +50,7 @@ OUTAGE_SECONDS = 60
 
 Progress = Callable[[int, int], None]
 """Told after each step how many chunks are stored and how many there will be."""
-Held = dict[str, tuple[str, int]]
+Held = Mapping[str, tuple[str, int]]
 """Documents in a collection: name to (content hash, number of chunks)."""
 
 
@@ -68,8 +68,8 @@ class Builder:
     window: int = WINDOW
     """Chunks embedded and stored at a time."""
 
-    def build(self, folder: Path) -> BuildReport:
-        """Bring the index in line with the folder.
+    def build(self, folder: Path, selection: Selection = EVERYTHING) -> BuildReport:
+        """Bring the index in line with the folder, and with what came through the API.
 
         Raises:
             DatasetError: the folder is missing or holds no document with text.
@@ -80,17 +80,17 @@ class Builder:
         watch = Stopwatch()
         with BuildLock(self.store) as lock, ChunkSpool() as spool:
             with watch("read"):
-                contents = {d.name: d.content_hash for d in load(folder, self.skipped)}
-                goal = self._goal(contents, folder)
-                live_name, before = self._live()
+                wanted = wanted_documents(self.store, folder, selection, self.skipped)
+                live_name, before, live_recipe = self._live()
             embeddings = cache(self._loading(watch))
-            if live_name == goal.collection_name:
-                self._write_words(live_name, [], embeddings, watch)
-                return _report(before, before, goal, 0, watch, Check(0, 0.0))
+            goal = self._goal(wanted, folder)
             with watch("copy"):
-                sources = self._sources(contents, [goal.collection_name, live_name])
+                sources = self._sources(wanted.contents, [goal.collection_name, live_name])
             with watch("split"):
-                after = self._split(folder, contents, sources, spool)
+                after = self._split(wanted, sources, spool)
+            if after == before and live_recipe and live_recipe.digest() == self.recipe.digest():
+                self._write_words(live_name, [], embeddings, watch)
+                return _report(before, before, wanted, 0, watch, Check(0, 0.0))
             goal = replace(goal, chunks=sum(n for _, n in after.values()))
             collection = self._open(goal)
             with watch("copy"):
@@ -98,35 +98,57 @@ class Builder:
             embedded = self._embed(collection, spool, done, embeddings, watch)
             self._write_words(collection.name, sources, embeddings, watch)
             with watch("check"):
-                check = self._check(goal)
-                self._go_live(collection, goal, lock)
-            return _report(before, after, goal, embedded, watch, check)
+                check = self._check(collection.name, goal)
+                go_live(self.store, lock, collection, goal)
+            return _report(before, after, wanted, embedded, watch, check)
 
-    def _goal(self, contents: dict[str, str], folder: Path) -> Fingerprint:
+    def renew(self, lock: BuildLock) -> None:
+        """Move to a new collection that holds what the live one holds, and delete all others.
+
+        What was deleted before is then in no collection any more.
+
+        Args:
+            lock: Held by the caller.
+
+        Raises:
+            IndexUnavailableError: the store cannot be read or written.
+        """
+        watch = Stopwatch()
+        live, _, fingerprint = self.store.live_collection()
+        name, held, _ = self._live()
+        goal = replace(fingerprint, chunks=sum(n for _, n in held.values()), changed_at="")
+        sources = {name: held}
+        collection = self._open(goal)
+        self._copy(collection, sources, goal)
+        self._write_words(collection.name, [live.name], cache(self._loading(watch)), watch)
+        self._check(collection.name, goal)
+        go_live(self.store, lock, collection, goal, keep_previous=False)
+
+    def _goal(self, wanted: Wanted, folder: Path) -> Fingerprint:
         """What the new index will say of itself; its chunks are not counted yet."""
         return Fingerprint(
             recipe=self.recipe,
-            corpus_hash=corpus_hash(contents),
-            documents=len(contents),
+            corpus_hash=corpus_hash(wanted.contents),
+            documents=len(wanted.contents),
             chunks=0,
             built_at="",
-            sources=sources_of(contents, folder),
+            sources=sources_of(wanted.contents, folder),
         )
 
-    def _live(self) -> tuple[str, Held]:
-        """The live collection's name and documents; nothing where none is worth keeping."""
+    def _live(self) -> tuple[str, Held, Recipe | None]:
+        """The live collection's name, documents and recipe; nothing where none is worth keeping."""
         try:
-            live, collection, _ = self.store.live_collection()
+            live, collection, fingerprint = self.store.live_collection()
             check_collection(self.store, live.name)
         except IndexMissingError:
-            return "", {}
+            return "", {}, None
         except IndexDamagedError as error:
             log.warning("%s Building anew.", error)
-            return "", {}
+            return "", {}, None
         with self.store.translated():
-            return live.name, rows.whole_documents(collection)
+            return live.name, rows.whole_documents(collection), fingerprint.recipe
 
-    def _sources(self, contents: dict[str, str], first: list[str]) -> dict[str, Held]:
+    def _sources(self, contents: Mapping[str, str], first: list[str]) -> dict[str, Held]:
         """Collections to copy from, each with the documents it holds whole and up to date.
 
         First what an interrupted build towards the same goal left, then the live one, then others.
@@ -158,30 +180,30 @@ class Builder:
             return False
         return True
 
-    def _split(
-        self, folder: Path, contents: dict[str, str], sources: dict[str, Held], spool: ChunkSpool
-    ) -> Held:
+    def _split(self, wanted: Wanted, sources: dict[str, Held], spool: ChunkSpool) -> Held:
         """Split what no collection holds; returns what the new index will hold."""
         size = ChunkSize(self.recipe.chunk_size, self.recipe.chunk_overlap)
-        after: Held = {name: held for source in sources.values() for name, held in source.items()}
-        for document in load(folder, lambda skipped: None):
-            if document.name in after or document.name not in contents:
-                continue
-            if contents[document.name] != document.content_hash:
-                raise DatasetError(f"{document.name} changed during the build. Run it again.")
+        after = {name: held for source in sources.values() for name, held in source.items()}
+        for document in wanted.documents(wanted.contents.keys() - after.keys()):
             chunks = split(document, size, self.count_tokens)
             if chunks:
                 after[document.name] = (document.content_hash, len(chunks))
                 spool.extend(chunks)
         if not after:
-            raise DatasetError(f"No document in {folder} holds any text.")
+            raise DatasetError(f"No document in {wanted.folder} holds any text.")
         return after
 
     def _open(self, goal: Fingerprint) -> "Collection":
         """The new collection: the one an interrupted build left, or a fresh one."""
-        return self.store.find(goal.collection_name) or self.store.create(
-            goal.collection_name, goal.to_metadata(), goal.chunks
-        )
+        name = goal.collection_name
+        live = self.store.live()
+        there = self.store.find(name)
+        made = Fingerprint.from_metadata(there.metadata or {}) if there else None
+        if live and (name == live.name or (made and made.changed_at)):
+            # That one was changed in place: it no longer holds what its name stands for.
+            name = f"{name}-r{live.revision}"
+            there = self.store.find(name)
+        return there or self.store.create(name, goal.to_metadata(), goal.chunks)
 
     def _copy(self, collection: "Collection", sources: dict[str, Held], goal: Fingerprint) -> int:
         """Take over what has not changed; returns how many chunks are in place after it."""
@@ -194,7 +216,7 @@ class Builder:
             offset = 0
             while page := self._persistently(partial(rows.read_page, source, offset)):
                 offset += len(page)
-                kept = [row for row in page if _belongs(row, documents)]
+                kept = [_as_built(row) for row in page if _belongs(row, documents)]
                 # Chroma counts a repeated row towards its one write to disk: it would come early.
                 ids = [row.chunk.id for row in kept]
                 missing = self._persistently(partial(rows.missing, collection, ids))
@@ -274,42 +296,29 @@ class Builder:
             reraise=True,
         )(translated)
 
-    def _check(self, goal: Fingerprint) -> Check:
+    def _check(self, name: str, goal: Fingerprint) -> Check:
         """Hold the finished collection against what it should be.
 
         Raises:
             IndexDamagedError: it is not that; it was deleted and never went live.
         """
         try:
-            check = check_collection(self.store, goal.collection_name)
+            check = check_collection(self.store, name)
         except IndexDamagedError:
-            self.store.delete(goal.collection_name)
+            self.store.delete(name)
             raise
         if check.rows != goal.chunks:
-            self.store.delete(goal.collection_name)
+            self.store.delete(name)
             raise IndexDamagedError(
                 f"The new index holds {check.rows} chunks and should hold {goal.chunks}. It did "
                 "not go live; run the build again."
             )
         return check
 
-    def _go_live(self, collection: "Collection", goal: Fingerprint, lock: BuildLock) -> None:
-        """Note when it was built, move the pointer, and delete what is older than the last two."""
-        if not lock.held():
-            raise IndexLockedError("Another build took this one for dead. Run the build again.")
-        built = replace(goal, built_at=datetime.now(UTC).isoformat(timespec="seconds"))
-        with self.store.translated():
-            collection.modify(
-                metadata=built.to_metadata(),
-                configuration={"hnsw": {"sync_threshold": NEVER_SYNC}},
-            )
-        self.store.point_at(goal.collection_name)
-        live = self.store.live()
-        keep = {live.name, live.previous} if live else set()
-        for name in self.store.index_names():
-            if name not in keep:
-                self.store.delete(name)
-        word_vectors.delete_orphans(self.store)
+
+def _as_built(row: Row) -> Row:
+    """A row that was added in place, as a build stores it."""
+    return replace(row, chunk=replace(row.chunk, revision=0)) if row.chunk.revision else row
 
 
 def _belongs(row: Row, documents: Held) -> bool:
@@ -318,13 +327,15 @@ def _belongs(row: Row, documents: Held) -> bool:
 
 
 def _report(
-    before: Held, after: Held, goal: Fingerprint, embedded: int, watch: Stopwatch, check: Check
+    before: Held, after: Held, wanted: Wanted, embedded: int, watch: Stopwatch, check: Check
 ) -> BuildReport:
     return BuildReport(
-        changes=Changes.between(before, after, goal.documents),
+        changes=Changes.between(before, after, len(wanted.contents)),
         chunks=sum(n for _, n in after.values()),
         embedded=embedded,
         seconds=watch.total,
         seconds_by_stage=watch.stages,
         seconds_to_open=check.seconds_to_open,
+        from_api=len(wanted.uploaded),
+        left_out=wanted.left_out,
     )

@@ -3,8 +3,9 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from dataset.sources import Source
@@ -35,24 +36,72 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One state of a document."""
+
+    name: str
+    content_hash: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a fingerprint says after documents were changed in place; the pointer carries it."""
+
+    corpus_hash: str
+    documents: int
+    chunks: int
+    changed_at: str
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "Changed | None":
+        """Read it from the pointer; None where nothing was changed in place."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: metadata[name] for name in names}) if "changed_at" in metadata else None
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """The recipe, the documents it was applied to, and when."""
 
     recipe: Recipe
     corpus_hash: str
-    """SHA-256 over the names and content hashes of the documents."""
+    """See `corpus_hash`."""
     documents: int
     chunks: int
     built_at: str
     """UTC, ISO 8601."""
     sources: tuple[Source, ...] = field(default=(), compare=False)
     """Where the documents are from; () for an index of an older build."""
+    changed_at: str = ""
+    """When documents were last changed in place (UTC, ISO 8601); "" for one as it was built."""
 
     @property
     def collection_name(self) -> str:
         """The collection's name: the same recipe and documents always get the same one."""
         target = f"{self.recipe.digest()} {self.corpus_hash}"
         return f"index-{hashlib.sha256(target.encode()).hexdigest()[:16]}"
+
+    def after(self, gone: Iterable[Version], come: Iterable[Version]) -> Changed:
+        """What documents that change in place make of it.
+
+        Args:
+            gone: The documents deleted, and those replaced as they were.
+            come: The documents added, and those replaced as they are now.
+        """
+        gone, come = list(gone), list(come)
+        terms = [_hashed(v.name, v.content_hash) for v in come]
+        terms += [-_hashed(v.name, v.content_hash) for v in gone]
+        return Changed(
+            corpus_hash=_with(int(self.corpus_hash, 16), terms),
+            documents=self.documents + len(come) - len(gone),
+            chunks=self.chunks + sum(v.chunks for v in come) - sum(v.chunks for v in gone),
+            changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def overlaid(self, changed: Changed | None) -> "Fingerprint":
+        """It with what was changed in place."""
+        return dataclasses.replace(self, **dataclasses.asdict(changed)) if changed else self
 
     def to_metadata(self) -> dict[str, Any]:
         """The fingerprint as a collection's metadata."""
@@ -70,7 +119,12 @@ class Fingerprint:
             known = {name: fields[name] for name in rest}
         except KeyError:
             return None
-        return cls(recipe=recipe, sources=_sources(fields.get("sources")), **known)
+        return cls(
+            recipe=recipe,
+            sources=_sources(fields.get("sources")),
+            changed_at=fields.get("changed_at", ""),
+            **known,
+        )
 
 
 def _sources(text: object) -> tuple[Source, ...]:
@@ -82,9 +136,17 @@ def _sources(text: object) -> tuple[Source, ...]:
 
 
 def corpus_hash(content_hashes: Mapping[str, str]) -> str:
-    """Hash the documents' names and content hashes, in the order of their names."""
-    lines = (f"{name} {content_hashes[name]}\n" for name in sorted(content_hashes))
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode())
-    return digest.hexdigest()
+    """Hash the documents' names and content hashes, in whatever order.
+
+    The sum of a SHA-256 for each document, modulo 2^256: a document that comes or goes changes it
+    without the others being read.
+    """
+    return _with(0, (_hashed(name, content) for name, content in content_hashes.items()))
+
+
+def _hashed(name: str, content_hash: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{name} {content_hash}\n".encode()).digest())
+
+
+def _with(total: int, terms: Iterable[int]) -> str:
+    return f"{(total + sum(terms)) % 2**256:064x}"

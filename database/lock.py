@@ -1,4 +1,8 @@
-"""One build at a time: a lock made with create_collection, which has one winner."""
+"""One writer at a time: a lock made with create_collection, which has one winner.
+
+A build holds it for minutes, and whoever comes meanwhile leaves. A change of a few documents holds
+it for a moment, and is waited for.
+"""
 
 import contextlib
 import logging
@@ -8,7 +12,7 @@ import threading
 import time
 import uuid
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import psutil
 
@@ -19,6 +23,14 @@ log = logging.getLogger(__name__)
 
 LOCK = "build-lock"
 HEARTBEAT_SECONDS = 4.0
+PATIENCE = 30.0
+"""Seconds that a writer waits for others' changes."""
+_GLANCE = 0.05
+
+_held_here: set[str] = set()
+"""The owners that this process is at present."""
+
+Purpose = Literal["build", "change"]
 
 
 class BuildLock:
@@ -28,10 +40,17 @@ class BuildLock:
     heartbeat stands still for three beats, watched with our clock alone, so that clocks may differ.
     """
 
-    def __init__(self, store: Store, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        purpose: Purpose = "build",
+        patience: float = PATIENCE,
+    ) -> None:
         self._store = store
         self._beat_every = heartbeat_seconds
-        self._owner = _this_process()
+        self._patience = patience
+        self._owner = _this_process() | {"purpose": purpose}
         self._released = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="build-lock", daemon=True)
 
@@ -39,21 +58,31 @@ class BuildLock:
         """Take the lock.
 
         Raises:
-            IndexLockedError: a living build holds it; the message says who.
+            IndexLockedError: a living writer holds it, and keeps it; the message says who.
         """
-        while self._store.create_new(LOCK, self._metadata()) is None:
-            holder = self._holder()
-            if holder is None:
-                continue
-            if not self._is_dead(holder):
-                raise IndexLockedError(
-                    f"Another build is writing {self._store.database}: {_describe(holder)}. "
-                    "Wait for it to end, then run this again."
-                )
-            log.info("Taking over from a build that died: %s", _describe(holder))
-            self._store.delete(LOCK)
+        _held_here.add(self._owner["owner"])
+        try:
+            self._take()
+        except BaseException:
+            _held_here.discard(self._owner["owner"])
+            raise
         self._beating.start()
         return self
+
+    def _take(self) -> None:
+        tired = time.monotonic() + self._patience
+        while self._store.create_new(LOCK, self._metadata()) is None:
+            holder = holder_of(self._store)
+            if holder is None:
+                continue
+            waited = time.monotonic() >= tired
+            if self._is_dead(holder, waited):
+                log.info("Taking over from a writer that died: %s", describe(holder))
+                self._take_away(holder)
+            elif _is_change(holder) and not waited:
+                time.sleep(_GLANCE)
+            else:
+                raise locked(self._store, holder)
 
     def __exit__(
         self,
@@ -64,32 +93,38 @@ class BuildLock:
         """Give the lock back."""
         self._released.set()
         self._beating.join()
-        with contextlib.suppress(DocsQAError):
-            if self.held():
-                self._store.delete(LOCK)
+        try:
+            with contextlib.suppress(DocsQAError):
+                if self.held():
+                    self._store.delete(LOCK)
+        finally:
+            _held_here.discard(self._owner["owner"])
 
     def held(self) -> bool:
         """Whether the lock is still ours: nobody took us for dead."""
-        holder = self._holder()
-        return holder is not None and bool(holder["owner"] == self._owner["owner"])
+        holder = holder_of(self._store)
+        return holder is not None and bool(holder.get("owner") == self._owner["owner"])
 
     def _metadata(self) -> dict[str, Any]:
         return self._owner | {"beat": uuid.uuid4().hex}
 
-    def _holder(self) -> dict[str, Any] | None:
-        collection = self._store.find(LOCK)
-        return dict(collection.metadata or {}) if collection else None
+    def _is_dead(self, holder: dict[str, Any], waited: bool) -> bool:
+        if is_here(holder):
+            stuck = _is_change(holder) and waited and self._stands_still(holder)
+            return is_gone(holder) or stuck
+        return (waited or not _is_change(holder)) and self._stands_still(holder)
 
-    def _is_dead(self, holder: dict[str, Any]) -> bool:
-        if holder.get("host") == self._owner["host"]:
-            try:
-                process = psutil.Process(int(holder["pid"]))
-                return str(process.create_time()) != str(holder["process_started"])
-            except psutil.NoSuchProcess:
-                return True
+    def _stands_still(self, holder: dict[str, Any]) -> bool:
+        """Whether a holder's heart has stopped; looking takes three beats."""
         time.sleep(3 * self._beat_every)
-        now = self._holder()
+        now = holder_of(self._store)
         return now is not None and now.get("beat") == holder.get("beat")
+
+    def _take_away(self, holder: dict[str, Any]) -> None:
+        """Remove a dead one's lock, unless somebody else was faster and holds it by now."""
+        now = holder_of(self._store)
+        if now is not None and now.get("owner") == holder.get("owner"):
+            self._store.delete(LOCK)
 
     def _beat(self) -> None:
         while not self._released.wait(self._beat_every):
@@ -97,6 +132,48 @@ class BuildLock:
                 collection = self._store.find(LOCK)
                 if collection and self.held():
                     collection.modify(metadata=self._metadata())
+
+
+def holder_of(store: Store) -> dict[str, Any] | None:
+    """Who holds the lock; None where it is free."""
+    collection = store.find(LOCK)
+    return dict(collection.metadata or {}) if collection else None
+
+
+def locked(store: Store, holder: dict[str, Any]) -> IndexLockedError:
+    """What to say to whoever comes while a living writer holds the lock."""
+    what = "change" if _is_change(holder) else "build"
+    return IndexLockedError(
+        f"Another {what} is writing {store.database}: {describe(holder)}. "
+        "Wait for it to end, then run this again."
+    )
+
+
+def _is_change(holder: dict[str, Any]) -> bool:
+    return holder.get("purpose") == "change"
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Name a holder for a person."""
+    return f"process {holder.get('pid')} on {holder.get('host')}, since {holder.get('since')}"
+
+
+def is_here(holder: dict[str, Any]) -> bool:
+    """Whether the holder is, or was, a process of this machine."""
+    return bool(holder.get("host") == socket.gethostname())
+
+
+def is_gone(holder: dict[str, Any]) -> bool:
+    """Whether the holder was of this machine and ended, or let go when the store was away."""
+    if not is_here(holder):
+        return False
+    try:
+        process = psutil.Process(int(holder["pid"]))
+    except psutil.NoSuchProcess:
+        return True
+    if str(process.create_time()) != str(holder["process_started"]):
+        return True
+    return process.pid == os.getpid() and holder.get("owner") not in _held_here
 
 
 def _this_process() -> dict[str, Any]:
@@ -108,7 +185,3 @@ def _this_process() -> dict[str, Any]:
         "process_started": str(process.create_time()),
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }
-
-
-def _describe(holder: dict[str, Any]) -> str:
-    return f"process {holder.get('pid')} on {holder.get('host')}, since {holder.get('since')}"

@@ -67,6 +67,10 @@ class BuildReport:
     seconds_by_stage: dict[str, float]
     seconds_to_open: float
     """How long a fresh process takes from opening the new index to its first answer."""
+    from_api: int = 0
+    """Documents that came through the API, and were taken as they came."""
+    left_out: tuple[str, ...] = ()
+    """Documents of the folder that were deleted through the API."""
 
     @property
     def chunks_per_second(self) -> float:

@@ -10,8 +10,6 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -19,26 +17,25 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from pydantic import PrivateAttr
 
-from database import rows, word_vectors
 from database.api_models import is_api_model
 from database.check import check_collection
 from database.connection import index_missing, translated
-from database.embeddings import embed_words, load_embeddings, model_for
+from database.corpus import OvertakenError, follow_changes, read_corpus
+from database.embeddings import load_embeddings, model_for
+from database.filters import EVERYTHING, Filters
 from database.fingerprint import Fingerprint
-from database.lexical import LexicalIndex
 from database.passages import Findings
 from database.ranking import Ranking
-from database.related_words import RelatedWords
 from database.search import Corpus, search
 from database.store import Live, Store, connect
 from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings, load_settings
 
-if TYPE_CHECKING:
-    from chromadb import Collection
-
 log = logging.getLogger(__name__)
+
+_MOST_LOOKS = 10
+"""How often a reader that is overtaken by changes starts anew before it comes back later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,13 @@ class Snapshot:
     live: Live
     fingerprint: Fingerprint
     corpus: Corpus
+
+    def document(self, name: str) -> list[Chunk]:
+        """The chunks of one document, in order; none where it holds no such document."""
+        chunks = self.corpus.chunks
+        first = bisect_left(chunks, name, key=lambda chunk: chunk.document)
+        last = bisect_right(chunks, name, lo=first, key=lambda chunk: chunk.document)
+        return list(chunks[first:last])
 
 
 def retriever_from(settings: Settings, ranking: Ranking | None = None) -> "Retriever":
@@ -139,6 +143,24 @@ class Retriever(BaseRetriever):
             self._problem = None
             return self._snapshot
 
+    @property
+    def store(self) -> Store:
+        """The store; connected to where it is not yet, while `_refreshing` is held."""
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store
+
+    def opened_store(self) -> Store:
+        """The store that is read, for those that read or write beside the retriever.
+
+        An embedded one must be opened once in a process: a second client would see it as it was.
+
+        Raises:
+            IndexUnavailableError: it cannot be opened.
+        """
+        with self._refreshing:
+            return self.store
+
     def _close_store(self) -> None:
         """Forget a store that did not work: only opening it anew shows what was repaired."""
         if self._store is not None:
@@ -146,33 +168,53 @@ class Retriever(BaseRetriever):
             self._store = None
 
     def _follow(self, held: Snapshot | None) -> Snapshot:
-        if self._store is None:
-            self._store = self._open_store()
-        live = self._store.live()
-        if held and live and held.live.revision == live.revision and held.live.name == live.name:
-            return held
-        live, collection, fingerprint = self._store.live_collection()
+        live = self.store.live()
+        if held and live and held.live.name == live.name:
+            return held if held.live.revision == live.revision else self._caught_up(held)
+        return self._opened(held)
+
+    def _opened(self, held: Snapshot | None) -> Snapshot:
+        """Open the live collection, and read what a search needs of it."""
+        live, collection, fingerprint = self.store.live_collection()
         if held is None:
-            check_collection(self._store, live.name)
+            check_collection(self.store, live.name)
         if held and held.fingerprint.recipe == fingerprint.recipe:
             embeddings = held.corpus.embeddings
         else:
             embeddings = self._load(fingerprint)
         started = time.perf_counter()
-        corpus = read_corpus(self._store, live.name, collection, embeddings)
+        corpus = read_corpus(self.store, live, collection, embeddings)
         snapshot = Snapshot(live, fingerprint, corpus)
         self._search(snapshot, "warm up", 1)
         log.info(
             "Index %s is live: revision %d, %d chunks, opened in %.2f s",
             live.name,
             live.revision,
-            fingerprint.chunks,
+            len(corpus.chunks),
             time.perf_counter() - started,
         )
-        return snapshot
+        return self._caught_up(snapshot)
 
-    def search(self, question: str, top_k: int) -> Findings:
+    def _caught_up(self, held: Snapshot) -> Snapshot:
+        """The snapshot with what was changed in place since it was read."""
+        for _ in range(_MOST_LOOKS):
+            live, _, fingerprint = self.store.live_collection()
+            if live.name != held.live.name or live.revision == held.live.revision:
+                return held
+            try:
+                corpus = follow_changes(self.store, held.corpus, held.live.revision, live)
+            except OvertakenError:
+                continue
+            held = Snapshot(live, fingerprint, corpus)
+        return held  # somebody writes without pause; the next look goes on from here
+
+    def search(self, question: str, top_k: int, filters: Filters = EVERYTHING) -> Findings:
         """Find the `top_k` passages that answer best, and how probable it is that they do.
+
+        Args:
+            question: What is asked.
+            top_k: How many passages are wanted.
+            filters: Which documents are meant.
 
         Raises:
             IndexUnavailableError: there is no index to read.
@@ -182,10 +224,10 @@ class Retriever(BaseRetriever):
         if isinstance(self._problem, StoreUnreachableError):
             raise self._problem  # `refresh` finds out when it is back; no request waits for that
         try:
-            return self._search(self._snapshot or self._first(), question, top_k)
+            return self._search(self.current(), question, top_k, filters)
         except NotFoundError:  # the collection we held was deleted: the pointer has moved on
             try:
-                return self._search(self.refresh(), question, top_k)
+                return self._search(self.refresh(), question, top_k, filters)
             except NotFoundError as error:
                 raise index_missing(self._place) from error
 
@@ -195,9 +237,21 @@ class Retriever(BaseRetriever):
             raise self._problem
         return self.refresh()
 
-    def _search(self, snapshot: Snapshot, question: str, top_k: int) -> Findings:
+    def current(self) -> Snapshot:
+        """What is held; opened where nothing is yet.
+
+        Raises:
+            IndexUnavailableError: there is no index to read.
+        """
+        return self._snapshot or self._first()
+
+    def _search(
+        self, snapshot: Snapshot, question: str, top_k: int, filters: Filters = EVERYTHING
+    ) -> Findings:
         with translated(self._place):
-            return search(snapshot.corpus, question, top_k, self._ranking, self.min_confidence)
+            return search(
+                snapshot.corpus, question, top_k, self._ranking, self.min_confidence, filters
+            )
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
@@ -224,7 +278,7 @@ class Retriever(BaseRetriever):
         Raises:
             IndexUnavailableError: there is no index to read.
         """
-        return set((self._snapshot or self._first()).corpus.lexical.documents)
+        return set(self.current().corpus.lexical.documents)
 
     def document(self, name: str) -> list[Chunk]:
         """The chunks of one document, in order; none where the index does not hold it.
@@ -232,10 +286,7 @@ class Retriever(BaseRetriever):
         Raises:
             IndexUnavailableError: there is no index to read.
         """
-        chunks = (self._snapshot or self._first()).corpus.chunks
-        first = bisect_left(chunks, name, key=lambda chunk: chunk.document)
-        last = bisect_right(chunks, name, lo=first, key=lambda chunk: chunk.document)
-        return list(chunks[first:last])
+        return self.current().document(name)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -252,27 +303,6 @@ class Retriever(BaseRetriever):
     def problem(self) -> DocsQAError | None:
         """Why the last look at the index failed; None where it went well."""
         return self._problem
-
-
-def read_corpus(
-    store: Store, index: str, collection: "Collection", embeddings: Embeddings
-) -> Corpus:
-    """Read what a search needs of an index: its chunks, and the vectors of its words."""
-    with store.translated():
-        chunks = sorted(
-            rows.read_chunks(collection), key=lambda chunk: (chunk.document, chunk.ordinal)
-        )
-    words = word_vectors.read(store, index)
-    if words is None:
-        log.warning("The index has no words of its own (an older build): run db_builder again.")
-    return Corpus(
-        collection=collection,
-        embeddings=embeddings,
-        chunks=chunks,
-        places={chunk.id: place for place, chunk in enumerate(chunks)},
-        lexical=LexicalIndex(chunks),
-        related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
-    )
 
 
 def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:

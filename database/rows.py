@@ -1,7 +1,8 @@
 """Chunks as rows of a Chroma collection, and back."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataset.chunks import Chunk
@@ -9,6 +10,9 @@ from dataset.chunks import Chunk
 if TYPE_CHECKING:
     from chromadb import Collection
 
+_DEFAULTS = {
+    field.name: field.default for field in dataclasses.fields(Chunk) if field.default is not MISSING
+}
 PAGE = 250
 """Rows in one request; Chroma refuses over 5461 and bodies over 40 MiB."""
 
@@ -34,7 +38,9 @@ def to_metadata(chunk: Chunk) -> dict[str, Any]:
     }
     if chunk.headings:  # Chroma refuses empty lists
         fields["headings"] = list(chunk.headings)
-    return fields
+    # What every chunk of the guide has alike is not stored with each of them.
+    others = {"format": chunk.format, "changed": chunk.changed, "revision": chunk.revision}
+    return fields | {name: value for name, value in others.items() if value != _DEFAULTS[name]}
 
 
 def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
@@ -67,9 +73,39 @@ def read_page(collection: "Collection", offset: int) -> list[Row]:
 
 
 def read_chunks(collection: "Collection") -> Iterator[Chunk]:
-    """Read a collection's chunks without their vectors, in Chroma's order."""
-    for page in pages(collection, ["documents", "metadatas"]):
+    """Read a collection's chunks without their vectors, in Chroma's order.
+
+    By the ids of one moment: were rows deleted meanwhile, places would shift and some be skipped.
+    """
+    ids: list[str] = collection.get(include=[])["ids"]
+    for start in range(0, len(ids), PAGE * 4):
+        page: Any = collection.get(
+            ids=ids[start : start + PAGE * 4], include=["documents", "metadatas"]
+        )
         yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+
+
+def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk]:
+    """Read all chunks of some documents, without their vectors; of every version that is there."""
+    chunks: list[Chunk] = []
+    for start in range(0, len(names), PAGE):
+        where: Any = {"document": {"$in": list(names[start : start + PAGE])}}
+        page: Any = collection.get(where=where, include=["documents", "metadatas"])
+        chunks += map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+    return chunks
+
+
+def unseen(collection: "Collection", revision: int) -> list[str]:
+    """The ids of rows that wait for a later revision than this."""
+    where: Any = {"revision": {"$gt": revision}}
+    ids: list[str] = collection.get(where=where, include=[])["ids"]
+    return ids
+
+
+def delete(collection: "Collection", ids: Sequence[str]) -> None:
+    """Delete rows; those that are gone already are as good."""
+    for start in range(0, len(ids), PAGE):
+        collection.delete(ids=list(ids[start : start + PAGE]))
 
 
 def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:

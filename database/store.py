@@ -6,12 +6,12 @@ write moves it, so that no reader ever meets half an index.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from database.connection import BUILD_COMMAND, index_missing, open_folder, open_server, translated
-from database.fingerprint import Fingerprint
+from database.fingerprint import Changed, Fingerprint
 from utils.errors import (
     IndexDamagedError,
 )
@@ -35,7 +35,21 @@ class Live:
 
     name: str
     previous: str
+    """The collection that was live before, kept for rollback; "" for none."""
     revision: int
+    """Rises with every change that readers are to see."""
+    since: int
+    """The revision with which this collection went live; later ones changed it in place."""
+    folder_since: int = 0
+    """Changes through the API up to this revision are void for builds: the folder rules again."""
+    job: str = ""
+    """The job that changed an index in place last; its entries may not be marked yet."""
+    job_revision: int = 0
+    """The revision that this job made."""
+    previous_revision: int = 0
+    """The last revision of the previous collection."""
+    changed: Changed | None = None
+    """What was changed in place since it went live."""
 
 
 class Store:
@@ -63,7 +77,18 @@ class Store:
         if pointer is None or not pointer.metadata or "live" not in pointer.metadata:
             return None
         fields: Mapping[str, Any] = pointer.metadata
-        return Live(fields["live"], fields.get("previous", ""), int(fields["revision"]))
+        revision = int(fields["revision"])
+        return Live(
+            name=fields["live"],
+            previous=fields.get("previous", ""),
+            revision=revision,
+            since=int(fields.get("since", revision)),
+            folder_since=int(fields.get("folder_since", 0)),
+            job=fields.get("job", ""),
+            job_revision=int(fields.get("job_revision", 0)),
+            previous_revision=int(fields.get("previous_revision", 0)),
+            changed=Changed.from_metadata(fields),
+        )
 
     def live_collection(self) -> "tuple[Live, Collection, Fingerprint]":
         """The live collection and what it was made from.
@@ -82,22 +107,45 @@ class Store:
             raise IndexDamagedError(
                 f"The index at {self.database} is not whole. Build it again: {self.build_command}"
             )
-        return live, collection, fingerprint
+        return live, collection, fingerprint.overlaid(live.changed)
 
-    def point_at(self, name: str) -> None:
-        """Make a collection the live one, in one write; the one before stays for rollback."""
-        before = self.live()
+    def point_at(self, name: str, *, keep_previous: bool = True) -> Live:
+        """Make a collection the live one, in one write; the one before stays for rollback.
+
+        Args:
+            name: The collection.
+            keep_previous: Whether there is a way back; not where the one before is to vanish.
+        """
+        before = self.live() or Live("", "", revision=0, since=0)
+        revision = before.revision + 1
+        previous = before.name if keep_previous else ""
+        after = replace(before, name=name, previous=previous, revision=revision, since=revision)
+        return self._point(replace(after, previous_revision=before.revision, changed=None))
+
+    def advance(self, live: Live, job: str, changed: Changed) -> Live:
+        """Let readers see what a job changed in place: the same collection's next revision."""
+        revision = live.revision + 1
+        return self._point(
+            replace(live, revision=revision, job=job, job_revision=revision, changed=changed)
+        )
+
+    def return_to_folder(self) -> None:
+        """Have builds go by their folder alone: what came through the API so far is void."""
+        live = self.live()
+        if live is not None:
+            self._point(replace(live, folder_since=live.revision))
+
+    def _point(self, live: Live) -> Live:
+        metadata: dict[str, Any] = {"live": live.name} | asdict(live)
+        metadata |= metadata.pop("changed") or {}
+        del metadata["name"]
         with self.translated():
-            metadata = {
-                "live": name,
-                "previous": before.name if before else "",
-                "revision": before.revision + 1 if before else 1,
-            }
             pointer = self.find(POINTER)
             if pointer is None:
                 self._client.create_collection(POINTER, metadata=metadata, embedding_function=None)
             else:
                 pointer.modify(metadata=metadata)
+        return live
 
     def create(self, name: str, metadata: dict[str, Any], rows: int) -> "Collection":
         """Create an index collection that persists its vectors once, when its last row arrives.
@@ -126,6 +174,22 @@ class Store:
                 if self.find(name) is None:
                     raise
                 return None
+
+    def ensure(self, name: str) -> "Collection":
+        """The collection of this name, made where it is missing; it is written in place."""
+        from chromadb.errors import ChromaError
+
+        found = self.find(name)
+        if found is not None:
+            return found
+        try:
+            return self.create(name, {"made_for": name}, NEVER_SYNC)
+        except IndexDamagedError as error:
+            # Somebody else has just made it.
+            found = self.find(name) if isinstance(error.__cause__, ChromaError) else None
+            if found is None:
+                raise
+            return found
 
     def find(self, name: str) -> "Collection | None":
         """Look a collection up by its name."""

@@ -57,6 +57,12 @@ class AnswerCache:
         """Answers being made at present."""
         return len(self._flights)
 
+    def forget(self, outdated: Callable[[Answer], bool]) -> int:
+        """Drop the answers that are outdated; how many are left that are."""
+        for key in [key for key, kept in self._kept.items() if outdated(kept.answer)]:
+            self._kept.pop(key, None)
+        return sum(outdated(kept.answer) for kept in self._kept.values())
+
     async def events(
         self,
         key: Hashable,

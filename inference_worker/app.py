@@ -5,16 +5,21 @@ import contextlib
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from database.changes import Split
+from database.fingerprint import Recipe
 from database.retriever import Retriever, retriever_from
 from inference_worker import problems
 from inference_worker.answering import Answerer
 from inference_worker.body_limit import BodyLimit
+from inference_worker.documents_api.change_queue import ChangeQueue
+from inference_worker.documents_api.receiving import Receiver
+from inference_worker.documents_api.routes import router as documents_router
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
 from inference_worker.metrics import Metrics
@@ -37,6 +42,7 @@ def create_app(
     *,
     retriever: Retriever | None = None,
     llm: LanguageModel | None = None,
+    splitter: Callable[[Recipe], Split] | None = None,
 ) -> FastAPI:
     """Make the service.
 
@@ -44,6 +50,7 @@ def create_app(
         settings: The settings.
         retriever: Finds passages; made from the settings unless given.
         llm: Writes answers; made from the settings unless given, None there without a key.
+        splitter: Makes what splits documents as an index was; made from the settings unless given.
 
     Raises:
         SettingsError: the settings cannot make a service.
@@ -52,6 +59,7 @@ def create_app(
     llm = llm or language_model_from(settings)
     metrics = Metrics()
     answerer = Answerer(retriever, llm, settings, metrics)
+    changes = ChangeQueue(retriever, answerer, settings, splitter)
     from inference_worker.mcp_api.server import McpEndpoint  # takes a second to import
 
     mcp = McpEndpoint(
@@ -69,8 +77,10 @@ def create_app(
         )
         watching = asyncio.create_task(_watch(retriever))
         await answerer.prepare()
+        changes.start()
         async with mcp.running():
             yield
+        await changes.stop()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
@@ -88,10 +98,15 @@ def create_app(
     app.state.retriever = retriever
     app.state.answerer = answerer
     app.state.metrics = metrics
+    app.state.changes = changes
+    app.state.receiver = Receiver(settings)
     app.include_router(router)
+    app.include_router(documents_router)
     app.include_router(chat.router)
     app.router.routes.append(mcp.route)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
+    )
     app.add_middleware(RequestId)
     app.add_middleware(RequestMetrics, metrics=metrics)
     problems.install(app)

@@ -7,29 +7,37 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class BodyLimit:
     """Counts what arrives, whatever the sender says of its length."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
         """Wrap an app.
 
         Args:
             app: What handles the request.
             limit: Largest body, in bytes.
+            upload_limit: Largest body of a request that brings documents.
         """
         self._app = app
         self._limit = limit
+        self._upload_limit = upload_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; HTTPException 413 where it goes over the limit."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._upload_limit if _brings_documents(scope) else self._limit
         arrived = 0
 
         async def counted() -> Message:
             nonlocal arrived
             message = await receive()
             arrived += len(message.get("body", b""))
-            if arrived > self._limit:
-                raise HTTPException(413, f"Send at most {self._limit:,} bytes.")
+            if arrived > limit:
+                raise HTTPException(413, f"Send at most {limit:,} bytes.")
             return message
 
         await self._app(scope, counted, send)
+
+
+def _brings_documents(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] in ("PUT", "POST") and path.startswith("/v1/documents")

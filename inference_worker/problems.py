@@ -17,6 +17,7 @@ from utils.errors import (
     DocsQAError,
     EmbeddingApiError,
     IndexDamagedError,
+    IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
     IndexUnavailableError,
@@ -91,6 +92,12 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "Try again in a few seconds; this service recovers by itself. If it stays, the operator "
         "finds the reason in the log: the API's key, address, model or limits.",
     ),
+    IndexLockedError: Problem(
+        "index-locked",
+        HTTPStatus.CONFLICT,
+        "The index is being built",
+        "Try again when the build has ended; it says how far it is where it was started.",
+    ),
     SettingsError: _MODEL_UNAVAILABLE,  # once it runs: a device asked for that is not there
     IndexUnavailableError: Problem(
         "index-unavailable",
@@ -99,6 +106,19 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "Try again in a few seconds.",
     ),
 }
+
+
+class ProblemError(Exception):
+    """A request that is answered with a problem that no layer below knows of."""
+
+    def __init__(
+        self, problem: Problem, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(problem.type)
+        self.problem = problem
+        self.detail = detail
+        self.headers = headers
+
 
 MODEL_NOT_FOUND = Problem(
     "model-not-found",
@@ -167,6 +187,10 @@ def install(app: FastAPI) -> None:
         log.warning("%s: %s", problem.type, error)
         headers = _RETRY if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return respond(request, problem, headers=headers)
+
+    @app.exception_handler(ProblemError)
+    async def told(request: Request, error: ProblemError) -> JSONResponse:
+        return respond(request, error.problem, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -10,7 +10,9 @@ from jsonschema import Draft202012Validator
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
+from database.filters import EVERYTHING
 from inference_worker.app import create_app
+from inference_worker.filters import FiltersIn
 from inference_worker.schemas import AnswerResponse, FoundEvent, TokenEvent
 from utils.settings import Settings
 
@@ -98,3 +100,12 @@ def test_the_streams_examples_are_made_of_their_events(schema: dict[str, Any]) -
     chunk, done = chat["text/event-stream"]["example"].strip().split("\n\n")
     assert ChatCompletionChunk.model_validate_json(chunk.removeprefix("data: ")).choices
     assert done == "data: [DONE]"
+
+
+def test_the_filters_of_a_request_have_an_example_that_fits_them(schema: dict[str, Any]) -> None:
+    filters = schema["components"]["schemas"]["FiltersIn"]
+    (example,) = filters["examples"]
+    assert FiltersIn.model_validate(example).to_filters() != EVERYTHING
+    for request in ("AnswerRequest", "SearchRequest"):
+        properties = schema["components"]["schemas"][request]["properties"]
+        assert "FiltersIn" in str(properties["filters"])

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from inference_worker.app import create_app
+from inference_worker.documents_api.problems import ALL as ABOUT_DOCUMENTS
 from inference_worker.mcp_api.server import REFUSALS
 from inference_worker.problems import BODY_TOO_LARGE, INTERNAL, problem_for
 from utils import db_builder
 from utils.errors import (
     EmbeddingApiError,
     IndexDamagedError,
+    IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
     IndexUnavailableError,
@@ -33,7 +35,7 @@ def test_routes_are_those_of_the_service(tmp_path: Path) -> None:
         for method in methods
     }
 
-    told = set(re.findall(r"^\| `((?:GET|POST) /[\w/.{}]*)", README, re.MULTILINE))
+    told = set(re.findall(r"^\| `((?:GET|POST|PUT|DELETE) /[\w/.{}]*)", README, re.MULTILINE))
 
     assert told == served | {"GET /docs", "GET /openapi.json"}
 
@@ -43,6 +45,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
         IndexMissingError,
         IndexMismatchError,
         IndexDamagedError,
+        IndexLockedError,
         ModelError,
         EmbeddingApiError,
         IndexUnavailableError,
@@ -53,6 +56,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
         for problem in (
             INTERNAL,
             BODY_TOO_LARGE,
+            *ABOUT_DOCUMENTS,
             REFUSALS[403],
             REFUSALS[421],
             *(problem_for(error("")) for error in errors),

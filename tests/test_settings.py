@@ -34,7 +34,7 @@ def refusal() -> str:
 
 
 def example() -> dict[str, str]:
-    pairs = re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
+    pairs = re.findall(r"^([A-Z_0-9]+)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert len(pairs) == len(dict(pairs)), "a setting is listed twice"
     return dict(pairs)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from database import rows, word_vectors
-from database.retriever import read_corpus
+from database.corpus import read_corpus
 from database.rows import Row
-from database.store import NEVER_SYNC, Store, connect
+from database.store import NEVER_SYNC, Live, Store, connect
 from tests.pages import WordEmbeddings, chunk
 
 INDEX = "index-now"
@@ -181,9 +181,9 @@ def test_index_without_words_is_served_and_says_so(
     rows.add(collection, [*map(Row, chunks, WordEmbeddings().embed_documents(["Oak", "Ash"]))])
 
     with caplog.at_level(logging.WARNING):
-        old = read_corpus(store, INDEX, collection, WordEmbeddings())
+        old = read_corpus(store, Live(INDEX, "", 1, 1), collection, WordEmbeddings())
     write(store, INDEX, WORDS)
-    new = read_corpus(store, INDEX, collection, WordEmbeddings())
+    new = read_corpus(store, Live(INDEX, "", 1, 1), collection, WordEmbeddings())
 
     assert old.related is None
     assert old.chunks == chunks[::-1]

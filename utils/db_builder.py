@@ -11,91 +11,20 @@ from typing import TYPE_CHECKING
 # `python ./utils/db_builder.py` puts utils/ on the path and not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.builder_arguments import parse_arguments
+from utils.builder_report import describe
 from utils.errors import DocsQAError, SettingsError
-from utils.settings import (
-    DEFAULT_DATASET,
-    DEFAULT_EMBEDDING_MODEL,
-    Settings,
-    is_server,
-    load_settings,
-)
+from utils.settings import Settings, is_server, load_settings
 
 if TYPE_CHECKING:
     from database.report import BuildReport
+    from database.store import Store
     from dataset.progress import Progress
 
 MIN_CHUNK_SIZE = 32
 """Tokens; with less there is no room for a sentence under its headings."""
 BUILD_TIMEOUT = 600.0
 """Seconds for one request to the server: the last one makes it write the vectors to disk."""
-
-
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; paths are relative to the current directory."""
-    parser = argparse.ArgumentParser(
-        prog="db_builder",
-        description="Brings the index in line with a folder of markdown. Run it again after an "
-        "interruption or a change: it goes on where it was and embeds only what is new.",
-    )
-    add = parser.add_argument
-    add(
-        "-d",
-        "--input_data_path",
-        type=Path,
-        default=DEFAULT_DATASET,
-        metavar="FOLDER",
-        help="folder of markdown documents (default: dataset/sagemaker_documentation)",
-    )
-    add(
-        "-db",
-        "--database_path",
-        metavar="PATH_OR_URL",
-        help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
-    )
-    add(
-        "-cz",
-        "--chunk_size",
-        type=int,
-        metavar="TOKENS",
-        help="longest chunk, in tokens of the model (default and upper limit: what it reads)",
-    )
-    add(
-        "-co",
-        "--chunk_overlap",
-        type=int,
-        default=0,
-        metavar="TOKENS",
-        help="what a chunk repeats of the one before where a section is cut (default: 0)",
-    )
-    add(
-        "-m",
-        "--embedding_model_name",
-        metavar="NAME",
-        help="embedding model: a name on the Hub, or provider:model for an API (default: "
-        "EMBEDDING_MODEL_NAME, else --fallback_model)",
-    )
-    add(
-        "-mp",
-        "--embedding_model_path",
-        type=Path,
-        metavar="FOLDER",
-        help="model folder or hub cache folder (default: EMBEDDING_MODEL_PATH)",
-    )
-    add(
-        "--fallback_model",
-        default=DEFAULT_EMBEDDING_MODEL,
-        metavar="NAME",
-        help="model where neither -m nor a setting names one (default: %(default)s)",
-    )
-    add(
-        "--provision",
-        action="store_true",
-        help="work from nothing: fetch documents, fall back to the packaged model, use a ready-"
-        "made index as it is, and leave the model in the form that a service without torch loads",
-    )
-    add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
-    add("--backend", choices=["auto", "openvino", "torch"], help="default: EMBEDDING_BACKEND")
-    return parser.parse_args(argv)
 
 
 def settings_for(arguments: argparse.Namespace) -> Settings:
@@ -126,16 +55,11 @@ def build(
     """
     from database.assembly import make_builder
     from database.embeddings import model_for, prepare
-    from database.store import connect
+    from database.swap import return_to_folder
+    from dataset.folder import Selection
     from utils.provision import live_fingerprint, provide_documents, provide_model
 
-    token = settings.chroma_token
-    store = connect(
-        settings.database,
-        token=token.get_secret_value() if token else None,
-        timeout=BUILD_TIMEOUT,
-        create=True,
-    )
+    store = _connected(settings)
     cache, device, backend = (
         settings.embedding_cache_path,
         settings.embedding_device,
@@ -143,6 +67,8 @@ def build(
     )
     report = None
     with closing(store):
+        if arguments.folder_only:
+            return_to_folder(store)
         built = live_fingerprint(store) if arguments.provision else None
         if arguments.provision:
             model = provide_model(settings, built, _complain)
@@ -163,40 +89,49 @@ def build(
         )
         folder = arguments.input_data_path
         if not arguments.provision or provide_documents(folder, store, builder.recipe, built):
-            report = builder.build(folder)
+            selection = Selection(tuple(arguments.include), tuple(arguments.exclude))
+            report = builder.build(folder, selection)
     return report
+
+
+def roll_back(settings: Settings) -> str:
+    """Return to the index before; what to say about it.
+
+    Raises:
+        DocsQAError: there is none, or it cannot be read.
+    """
+    from database.swap import rollback
+
+    with closing(_connected(settings)) as store:
+        live, changed = rollback(store)
+        _, _, fingerprint = store.live_collection()
+    recipe = fingerprint.recipe
+    lines = [
+        f"Index at {settings.database}: returned to {live.name}, built {fingerprint.built_at} with "
+        f"{recipe.embedding_model}. Run it again to undo this."
+    ]
+    if changed:
+        lines.append(
+            f"{changed:,} documents were changed through the API since, and are now as they were "
+            "then; a build brings them up to date."
+        )
+    return "\n".join(lines)
+
+
+def _connected(settings: Settings) -> "Store":
+    from database.store import connect
+
+    token = settings.chroma_token
+    return connect(
+        settings.database,
+        token=token.get_secret_value() if token else None,
+        timeout=BUILD_TIMEOUT,
+        create=True,
+    )
 
 
 def _complain(line: str) -> None:
     sys.stderr.write(f"{line}\n")
-
-
-def describe(report: "BuildReport") -> str:
-    """The report as lines for a person."""
-    changes = report.changes
-    tallies = {
-        "new": changes.new,
-        "replaced": changes.replaced,
-        "unchanged": changes.unchanged,
-        "deleted": changes.deleted,
-    }
-    lines = [
-        f"  {name:<10} {t.documents:>7,} documents {t.chunks:>9,} chunks"
-        for name, t in tallies.items()
-    ]
-    if changes.without_text:
-        lines.append(f"  no text    {changes.without_text:>7,} documents (they only list links)")
-    lines.append(
-        f"{report.chunks:,} chunks, {report.embedded:,} of them embedded now, in "
-        f"{report.seconds:.1f} s ({report.chunks_per_second:.1f} a second)"
-    )
-    spent = ", ".join(
-        f"{name} {seconds:.1f} s" for name, seconds in report.seconds_by_stage.items()
-    )
-    lines.append(f"Time went to: {spent}")
-    if report.seconds_to_open:
-        lines.append(f"A fresh process opens the index in {report.seconds_to_open:.2f} s")
-    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -207,7 +142,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _check_sizes(arguments)
         settings = settings_for(arguments)
-        from dataset.documents import document_paths
+        if arguments.rollback:
+            sys.stdout.write(f"{roll_back(settings)}\n")
+            return 0
+        from dataset.folder import document_paths
         from dataset.progress import reporting
 
         if not arguments.provision:

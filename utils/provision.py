@@ -11,8 +11,8 @@ from database.embeddings import AnyModel, model_for
 from database.fingerprint import Fingerprint, Recipe
 from database.models import MINILM, find_model
 from database.store import Store
-from dataset.documents import has_documents
 from dataset.fetch import fetch_missing
+from dataset.folder import has_documents
 from utils.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, ModelError
 from utils.settings import DEFAULT_EMBEDDING_MODEL, Settings
 
@@ -73,5 +73,5 @@ def provide_documents(
             f"is {recipe.embedding_model}, and there are no documents to build it anew from. Put "
             f"them in {folder}, or provide the model that the index was built with."
         )
-    check_collection(store, built.collection_name)
+    check_collection(store, store.live_collection()[0].name)
     return False

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
         default="database/chroma", validate_default=True
     )
     chroma_token: SecretStr | None = None
+    snapshot_url: str | None = None
+    snapshot_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     chroma_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
 
     embedding_model_name: str | None = None
@@ -107,6 +109,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     max_question_characters: int = Field(default=4000, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    admin_key: SecretStr | None = None
+    max_upload_bytes: int = Field(default=33_554_432, ge=1024)
+    conversion_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    conversion_memory_bytes: int = Field(default=1_073_741_824, ge=268_435_456)
     top_k: int = Field(default=8, ge=1, le=100)
     max_docs: int = Field(default=5, ge=1, le=100)
     min_confidence: float | None = Field(default=None, ge=0, le=1)
@@ -114,7 +120,9 @@ class Settings(BaseSettings):
     mcp_allowed_hosts: Names = ("inference_worker",)
     mcp_allowed_origins: Names = ()
 
-    @field_validator("mistral_api_key", "inference_api_key", "embedding_api_key", "chroma_token")
+    @field_validator(
+        "mistral_api_key", "inference_api_key", "embedding_api_key", "chroma_token", "admin_key"
+    )
     @classmethod
     def _refuse_placeholder(cls, secret: SecretStr | None) -> SecretStr | None:
         text = secret.get_secret_value().strip() if secret else ""

@@ -1,0 +1,293 @@
+"""Changes a few documents of the live index in place: all of a job's become visible in one step.
+
+    write the new chunks -> move the pointer -> delete what they replaced
+
+Readers take a chunk for real only if the pointer's revision covers it and its document has that
+content now, so that the rows of a change under way are seen by nobody, and those it replaced by
+nobody any more. Killed at any moment, it is done again by the next writer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+
+from database import rows
+from database.fingerprint import Fingerprint, Version
+from database.jobs import Job, Jobs, Outcome, now
+from database.lock import BuildLock
+from database.rows import Row
+from database.store import Live, Store
+from database.uploads import Entry, Uploads
+from dataset.chunks import Chunk
+from dataset.documents import Document
+from utils.errors import IndexLockedError
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+WINDOW = 32
+"""Chunks embedded at a time: searches get their turn in between."""
+
+_CHANGES = ("added", "replaced", "deleted")
+
+Split = Callable[[Document], list[Chunk]]
+Told = Callable[[Job], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What it takes to make chunks and vectors as the live index has them."""
+
+    split: Split
+    embeddings: Embeddings
+
+
+@dataclass(frozen=True)
+class Changer:
+    """Runs jobs; the caller holds the lock, and is the process that serves an embedded folder."""
+
+    store: Store
+    lock: BuildLock
+    tools: Callable[[Fingerprint], Tools]
+    """Called only where there is something to embed."""
+    told: Told = lambda job: None
+    """Told how a job stands."""
+    look_for: Callable[[str], Mapping[str, Any]] = lambda name: {}
+    """Looks for a deleted document wherever a reader might still find it: what was looked at, and
+    how often it was found there."""
+    renew: Callable[[BuildLock], None] = lambda lock: None
+    """Moves to a new collection and deletes all others."""
+
+    def recover(self) -> None:
+        """Finish what a writer that died had begun.
+
+        What it made visible is kept and tidied up; of what it had not, no row stays.
+        """
+        live, collection, _ = self.store.live_collection()
+        uploads = Uploads(self.store)
+        with self.store.translated():
+            rows.delete(collection, rows.unseen(collection, live.revision))
+        entries = [entry for entry in uploads.of_job(live.job) if not entry.revision]
+        if entries:
+            if live.job_revision > live.since:
+                self._tidy(collection, entries, live.job_revision)
+            uploads.mark(entries, live.job_revision)
+
+    def put(self, job: Job) -> Job:
+        """Add or replace a job's documents.
+
+        Raises:
+            IndexUnavailableError: the store went away; the job can be run again.
+            IndexLockedError: somebody took this process for dead.
+        """
+        live, collection, fingerprint = self.store.live_collection()
+        if live.job == job.id:  # its writer died between making it visible and saying so
+            return self._end(replace(job, state="done"))
+        uploads = Uploads(self.store)
+        entries = uploads.of_job(job.id)
+        before = self._versions(collection, [entry.document for entry in entries])
+        if refused := _unmet(job, entries, before):
+            uploads.forget(entries)
+            return self._end(refused)
+        new = [e for e in entries if e.content_hash != _etag(before, e.document)]
+        uploads.forget(entry for entry in entries if entry not in new)
+        job = replace(
+            job,
+            state="running",
+            done=0,
+            outcomes=(
+                *(outcome for outcome in job.outcomes if outcome.outcome == "refused"),
+                *(_unchanged(before[e.document]) for e in entries if e not in new),
+            ),
+        )
+        if not new:
+            return self._end(replace(job, state="done", revision=live.revision))
+        return self._write(job, new, before, (live, collection, fingerprint))
+
+    def _write(
+        self,
+        job: Job,
+        new: Sequence[Entry],
+        before: Mapping[str, Version],
+        at: "tuple[Live, Collection, Fingerprint]",
+    ) -> Job:
+        live, collection, fingerprint = at
+        uploads = Uploads(self.store)
+        tools = self.tools(fingerprint)
+        made = {entry: tools.split(uploads.document(entry)) for entry in new}
+        empty = [entry for entry, chunks in made.items() if not chunks]
+        uploads.forget(empty)
+        job = replace(
+            job,
+            total=sum(map(len, made.values())),
+            outcomes=(*job.outcomes, *(_without_text(entry) for entry in empty)),
+        )
+        for entry, chunks in made.items():
+            if chunks:
+                job = self._embed(job, collection, chunks, live.revision + 1, tools.embeddings)
+                job = replace(job, outcomes=(*job.outcomes, _written(entry, chunks, before)))
+        kept = [entry for entry in new if entry not in empty]
+        if not kept:
+            return self._end(replace(job, state="done", revision=live.revision))
+        return self._end(replace(self._show(job, kept, before, at), state="done"))
+
+    def _embed(
+        self,
+        job: Job,
+        collection: "Collection",
+        chunks: Sequence[Chunk],
+        revision: int,
+        embeddings: Embeddings,
+    ) -> Job:
+        """Write a document's chunks, seen by nobody yet."""
+        for start in range(0, len(chunks), WINDOW):
+            window = [replace(chunk, revision=revision) for chunk in chunks[start : start + WINDOW]]
+            vectors = embeddings.embed_documents([chunk.text_to_embed for chunk in window])
+            with self.store.translated():
+                rows.add(collection, [*map(Row, window, vectors)])
+            job = replace(job, done=job.done + len(window))
+            self.told(job)
+        return job
+
+    def delete(self, job: Job) -> Job:
+        """Delete a job's document from the live index, and from those beside it.
+
+        To purge it, all else is moved to a new collection, and the older ones are deleted.
+
+        Raises:
+            IndexUnavailableError: the store went away; the job can be run again.
+            IndexLockedError: somebody took this process for dead.
+        """
+        live, collection, fingerprint = self.store.live_collection()
+        uploads = Uploads(self.store)
+        entries = uploads.of_job(job.id)
+        if live.job != job.id and any(not entry.revision for entry in entries):
+            before = self._versions(collection, [entry.document for entry in entries])
+            job = _unmet(job, entries, before) or _not_there(job, entries, before) or job
+            if job.state == "failed":
+                uploads.forget(entries)
+                return self._end(job)
+            deleted = tuple(
+                Outcome(entry.document, "deleted", previous=_etag(before, entry.document))
+                for entry in entries
+            )
+            job = replace(job, state="running", outcomes=deleted)
+            job = self._show(job, entries, before, (live, collection, fingerprint))
+        if job.kind == "purge":
+            self.renew(self.lock)
+            job = replace(job, revision=self.store.live_collection()[0].revision)
+        (outcome,) = job.outcomes
+        checked = dict(self.look_for(outcome.name))
+        job = replace(job, state="done", checked=checked)
+        return self._end(job)
+
+    def _show(
+        self,
+        job: Job,
+        entries: Sequence[Entry],
+        before: Mapping[str, Version],
+        at: "tuple[Live, Collection, Fingerprint]",
+    ) -> Job:
+        """Move the pointer, and delete what was replaced."""
+        live, collection, fingerprint = at
+        job = replace(job, revision=live.revision + 1)
+        Jobs(self.store).update(job)
+        changed = [outcome.name for outcome in job.outcomes if outcome.outcome in _CHANGES]
+        after = fingerprint.after(
+            gone=[before[name] for name in changed if name in before],
+            come=[
+                Version(outcome.name, outcome.etag, outcome.chunks)
+                for outcome in job.outcomes
+                if outcome.outcome in ("added", "replaced")
+            ],
+        )
+        if not self.lock.held():
+            raise IndexLockedError("Another writer took this one for dead. Run the job again.")
+        live = self.store.advance(live, job.id, after)
+        self._tidy(collection, entries, live.revision)
+        Uploads(self.store).mark(entries, live.revision)  # last: it says that all is tidy
+        return replace(job, revision=live.revision)
+
+    def _tidy(self, collection: "Collection", entries: Sequence[Entry], revision: int) -> None:
+        """Delete the rows and texts that visible entries have replaced; note what is there now."""
+        _, _, fingerprint = self.store.live_collection()
+        now_at = {entry.document: entry.content_hash for entry in entries}
+        deleted = [entry.document for entry in entries if entry.is_deletion]
+        others = [self.store.find(name) for name in self.store.index_names()] if deleted else []
+        with self.store.translated():
+            held = rows.read_documents(collection, list(now_at))
+            old = [chunk.id for chunk in held if chunk.document_hash != now_at[chunk.document]]
+            rows.delete(collection, old)
+            collection.modify(metadata=fingerprint.to_metadata())
+            for other in others:
+                if other is not None and other.name != collection.name:
+                    rows.delete(other, [c.id for c in rows.read_documents(other, deleted)])
+        uploads = Uploads(self.store)
+        uploads.forget(uploads.overtaken(entries, revision))
+
+    def _versions(self, collection: "Collection", names: Sequence[str]) -> dict[str, Version]:
+        with self.store.translated():
+            held = rows.read_documents(collection, names)
+        return {c.document: Version(c.document, c.document_hash, c.siblings) for c in held}
+
+    def _end(self, job: Job) -> Job:
+        job = replace(job, finished_at=now())
+        Jobs(self.store).update(job)
+        self.told(job)
+        return job
+
+
+def _etag(before: Mapping[str, Version], name: str) -> str:
+    """The content hash that a document had; "" where there was none."""
+    return before[name].content_hash if name in before else ""
+
+
+def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) -> Job | None:
+    """The job as failed, where a document is not what it was to be."""
+    for entry in entries:
+        if not job.condition.holds(_etag(before, entry.document)):
+            return _failed(
+                job,
+                "precondition-failed",
+                "The document is no longer what If-Match or If-None-Match says. Read it again.",
+            )
+    return None
+
+
+def _not_there(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) -> Job | None:
+    """The job as failed, where there is no such document."""
+    if all(entry.document in before for entry in entries):
+        return None
+    return _failed(job, "document-not-found", "The index holds no document of this name.")
+
+
+def _failed(job: Job, problem: str, detail: str) -> Job:
+    return replace(job, state="failed", problem=problem, detail=detail)
+
+
+def _unchanged(version: Version) -> Outcome:
+    return Outcome(
+        version.name,
+        "unchanged",
+        etag=version.content_hash,
+        previous=version.content_hash,
+        chunks=version.chunks,
+    )
+
+
+def _written(entry: Entry, chunks: Sequence[Chunk], before: Mapping[str, Version]) -> Outcome:
+    previous = _etag(before, entry.document)
+    return Outcome(
+        entry.document,
+        "replaced" if previous else "added",
+        etag=entry.content_hash,
+        previous=previous,
+        chunks=len(chunks),
+        embedded=len(chunks),
+    )
+
+
+def _without_text(entry: Entry) -> Outcome:
+    return Outcome(entry.document, "refused", reason="it holds no text, or only links")

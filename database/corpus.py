@@ -1,0 +1,96 @@
+"""Reads what a search needs of an index, and follows the changes that are made to it in place."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from langchain_core.embeddings import Embeddings
+
+from database import rows, word_vectors
+from database.embeddings import embed_words
+from database.lexical import LexicalIndex, in_order
+from database.related_words import RelatedWords
+from database.search import Corpus
+from database.store import Live, Store
+from database.uploads import Uploads
+from dataset.chunks import Chunk
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+log = logging.getLogger(__name__)
+
+
+class OvertakenError(Exception):
+    """A later change was made while an earlier one was read: look at the pointer again."""
+
+
+def current_chunks(store: Store, live: Live, collection: "Collection") -> list[Chunk]:
+    """The chunks that an index holds at a revision, in the order of their documents.
+
+    A change under way has written rows that are not to be seen yet, and may not have deleted those
+    that it replaced. The caller looks at the pointer afterwards: what was changed meanwhile is not
+    in here, or not whole.
+    """
+    shown = Uploads(store).visible(live, live.since)
+    with store.translated():
+        chunks = [
+            chunk
+            for chunk in rows.read_chunks(collection)
+            if chunk.revision <= live.revision
+            and (
+                chunk.document not in shown
+                or shown[chunk.document].content_hash == chunk.document_hash
+            )
+        ]
+    return in_order(chunks)
+
+
+def read_corpus(
+    store: Store, live: Live, collection: "Collection", embeddings: Embeddings
+) -> Corpus:
+    """Read what a search needs of an index: its chunks, and the vectors of its words."""
+    chunks = current_chunks(store, live, collection)
+    words = word_vectors.read(store, live.name)
+    if words is None:
+        log.warning("The index has no words of its own (an older build): run db_builder again.")
+    return Corpus(
+        collection=collection,
+        embeddings=embeddings,
+        chunks=chunks,
+        places=_places(chunks),
+        lexical=LexicalIndex(chunks),
+        related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
+    )
+
+
+def follow_changes(store: Store, corpus: Corpus, after: int, live: Live) -> Corpus:
+    """The corpus with the changes that were made in place after a revision.
+
+    Raises:
+        OvertakenError: something was changed once more meanwhile.
+    """
+    shown = Uploads(store).visible(live, after)
+    wanted = {name: entry.content_hash for name, entry in shown.items() if not entry.is_deletion}
+    with store.translated():
+        found = [
+            chunk
+            for chunk in rows.read_documents(corpus.collection, list(wanted))
+            if chunk.document_hash == wanted[chunk.document]
+        ]
+    whole = {chunk.document: chunk.siblings for chunk in found}
+    if whole.keys() != wanted.keys() or sum(whole.values()) != len(found):
+        raise OvertakenError
+    chunks = in_order([*(c for c in corpus.chunks if c.document not in shown), *found])
+    return replace(
+        corpus,
+        chunks=chunks,
+        places=_places(chunks),
+        lexical=corpus.lexical.changed(shown.keys(), in_order(found)),
+    )
+
+
+def _places(chunks: Sequence[Chunk]) -> dict[str, int]:
+    return {chunk.id: place for place, chunk in enumerate(chunks)}

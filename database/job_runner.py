@@ -1,0 +1,268 @@
+"""Runs the jobs of the documents API, one after the other, in a thread of the service.
+
+Any replica may run any job: who gets the lock runs all that wait. What fails because the store is
+away or a build is writing waits for better times; what cannot succeed ends as failed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from database import rows
+from database.assembly import splitter_for
+from database.build import Builder
+from database.changes import Changer, Split, Tools
+from database.embeddings import model_for
+from database.filters import Filters
+from database.fingerprint import Fingerprint, Recipe
+from database.folder_owner import FolderOwner
+from database.jobs import Job, Jobs, now
+from database.lock import BuildLock
+from database.retriever import Retriever, Snapshot
+from database.store import Store
+from database.uploads import Uploads
+from dataset.splitting import CHUNKER_VERSION
+from utils.errors import (
+    DatasetError,
+    DocsQAError,
+    EmbeddingApiError,
+    IndexLockedError,
+    IndexMismatchError,
+    IndexMissingError,
+    ModelError,
+    StoreUnreachableError,
+)
+from utils.settings import Settings, is_server
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 2.0
+"""Between two looks for jobs that another replica accepted and did not finish."""
+_TELL_SECONDS = 1.0
+"""Between two notes in the store on how far a job is."""
+_PURGED_FROM_DISK = (
+    "Deleted text stays in Chroma's log on disk until it is cleaned up: stop what serves the index "
+    "(the Chroma server; for an embedded index this service), run `chroma vacuum --path FOLDER` "
+    "with the index's folder, and start it again."
+)
+
+
+class JobRunner:
+    """The thread that changes documents.
+
+    Args:
+        retriever: Holds the live index; it follows each change before the job is done.
+        database: Where the index lies.
+        splitter: Makes what splits documents as an index was split.
+        open_store: Connects with time for long requests; for a server alone.
+        finished: Told of each job that ended.
+        forget_answers: Drops kept answers that name a document; gives how many are left.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        database: str,
+        *,
+        splitter: Callable[[Recipe], Split],
+        open_store: Callable[[], Store],
+        finished: Callable[[Job], None] = lambda job: None,
+        forget_answers: Callable[[str], int] = lambda name: 0,
+    ) -> None:
+        self._retriever = retriever
+        self._database = database
+        self._splitter = splitter
+        self._open_store = open_store
+        self._finished = finished
+        self._forget_answers = forget_answers
+        self._owner = FolderOwner(database)
+        self._server: Store | None = None
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._said = ""
+
+    def start(self) -> None:
+        """Begin to run jobs, those first that were left over."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Run no more; the job under way is given up and done again by the next who can."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        self._owner.release()
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._wake.set()
+
+    def claim(self) -> None:
+        """Make sure that this process may change the index.
+
+        Raises:
+            IndexLockedError: another process serves this folder.
+        """
+        self._owner.claim()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self._retriever.snapshot is not None:
+                    self._work()
+                self._said = ""
+            except DocsQAError as error:
+                self._drop_connection()
+                if str(error) != self._said:
+                    log.warning("Jobs wait: %s", error)
+                    self._said = str(error)
+            except Exception:
+                log.exception("Unforeseen while looking for jobs")
+            self._wake.wait(IDLE_SECONDS)
+            self._wake.clear()
+
+    def _work(self) -> None:
+        store = self._store()
+        if not Jobs(store).unfinished():
+            return
+        self._owner.claim()
+        with BuildLock(store, purpose="change") as lock:
+            changer = Changer(
+                store,
+                lock,
+                tools=self._tools,
+                told=self._teller(store),
+                look_for=lambda name: self._look_for(store, name),
+                renew=lambda lock: self._renew(store, lock),
+            )
+            changer.recover()
+            for job in Jobs(store).unfinished():
+                if self._stopping.is_set():
+                    return
+                self._finish(store, changer, job)
+        Jobs(store).forget_old()
+
+    def _finish(self, store: Store, changer: Changer, job: Job) -> None:
+        """Run a job to its end.
+
+        Raises:
+            DocsQAError: it cannot be run now; it stays.
+        """
+        try:
+            job = changer.put(job) if job.kind == "put" else changer.delete(job)
+        except (StoreUnreachableError, EmbeddingApiError, IndexLockedError, IndexMissingError):
+            raise
+        except DocsQAError as error:
+            log.warning("Job %s failed: %s", job.id, error)
+            job = _failed(job, error)
+        except Exception as error:
+            log.exception("Unforeseen, job %s", job.id)
+            job = _failed(job, error)
+        if job.problem:
+            Uploads(store).forget(e for e in Uploads(store).of_job(job.id) if not e.revision)
+            Jobs(store).update(job)
+        self._retriever.refresh()
+        self._finished(job)
+
+    def _teller(self, store: Store) -> Callable[[Job], None]:
+        told = time.monotonic()
+
+        def tell(job: Job) -> None:
+            nonlocal told
+            if self._stopping.is_set():
+                raise IndexLockedError("The service stops; the job is run when it is back.")
+            if time.monotonic() - told > _TELL_SECONDS and not job.is_finished:
+                told = time.monotonic()
+                Jobs(store).update(job)
+
+        return tell
+
+    def _tools(self, fingerprint: Fingerprint) -> Tools:
+        """What makes chunks and vectors as the live index has them.
+
+        Raises:
+            IndexMismatchError: this version makes others.
+        """
+        snapshot = self._fitting(fingerprint)
+        if fingerprint.recipe.chunker_version != CHUNKER_VERSION:
+            raise IndexMismatchError(
+                "The index was built by a version that splits documents in another way. Build it "
+                "again with utils/db_builder.py."
+            )
+        return Tools(self._splitter(fingerprint.recipe), snapshot.corpus.embeddings)
+
+    def _fitting(self, fingerprint: Fingerprint) -> Snapshot:
+        snapshot = self._retriever.refresh()
+        if snapshot.fingerprint.recipe != fingerprint.recipe:
+            raise IndexMismatchError("The index moved meanwhile.")
+        return snapshot
+
+    def _renew(self, store: Store, lock: BuildLock) -> None:
+        """Move to a new collection, and delete all others."""
+        _, _, fingerprint = store.live_collection()
+        snapshot = self._fitting(fingerprint)
+        Builder(
+            store=store,
+            recipe=fingerprint.recipe,
+            count_tokens=len,  # nothing is split
+            load_embeddings=lambda: snapshot.corpus.embeddings,
+        ).renew(lock)
+
+    def _look_for(self, store: Store, name: str) -> Mapping[str, Any]:
+        """Look for a deleted document wherever it was.
+
+        Raises:
+            AssertionError: it is still found.
+        """
+        collections = store.index_names()
+        chunks = texts = 0
+        with store.translated():
+            for collection in map(store.find, collections):
+                if collection is not None:
+                    chunks += len(rows.read_documents(collection, [name]))
+        texts = sum(not entry.is_deletion for entry in Uploads(store).of_document(name))
+        snapshot = self._retriever.refresh()
+        passages = self._retriever.search(name, 100, Filters(documents=(name,))).passages
+        found = {
+            "chunks": chunks,
+            "uploaded_texts": texts,
+            "postings": int(name in snapshot.corpus.lexical.documents),
+            "cached_answers": self._forget_answers(name),
+            "found_by_search": sum(passage.chunk.document == name for passage in passages),
+        }
+        if any(found.values()):
+            raise RuntimeError(f"A deleted document is still there: {found}")
+        return found | {"collections": collections, "text_on_disk": _PURGED_FROM_DISK}
+
+    def _store(self) -> Store:
+        if not is_server(self._database):
+            return self._retriever.opened_store()
+        if self._server is None:
+            self._server = self._open_store()
+        return self._server
+
+    def _drop_connection(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+def splitter_from(settings: Settings, recipe: Recipe) -> Split:
+    """What splits documents as an index was split, by the model that the settings lead to."""
+    model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
+    return splitter_for(model, recipe)
+
+
+def _failed(job: Job, error: Exception) -> Job:
+    """A job that cannot succeed, in words for whoever asked for it."""
+    problem, detail = "internal-error", "Something unforeseen failed; the service's log has it."
+    if isinstance(error, DatasetError):
+        problem, detail = "document-refused", str(error)
+    elif isinstance(error, IndexMismatchError | ModelError):
+        problem = "model-mismatch"
+        detail = "The operator must build the index again with utils/db_builder.py."
+    return replace(job, state="failed", problem=problem, detail=detail, finished_at=now())

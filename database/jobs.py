@@ -1,0 +1,165 @@
+"""Changes asked for through the API: kept in the store, so that a restart loses none.
+
+Whoever holds the lock runs what is not finished, in the order it came: a job that another process
+left half done is done again from its beginning, which is harmless.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from database.store import Store
+
+JOBS = "jobs"
+KEPT = 1000
+"""Finished jobs that can still be asked for."""
+
+Kind = Literal["put", "delete", "purge"]
+State = Literal["queued", "running", "done", "failed"]
+Outcomes = Literal["added", "replaced", "unchanged", "deleted", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one document."""
+
+    name: str
+    outcome: Outcomes
+    etag: str = ""
+    """The content hash that it has now; "" where it has none."""
+    previous: str = ""
+    """The content hash that it had before."""
+    chunks: int = 0
+    embedded: int = 0
+    """How many of its chunks were embedded for it."""
+    reason: str = ""
+    """Why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a document must be for a job to touch it; "" asks nothing, "*" that there is one."""
+
+    match: str = ""
+    none_match: str = ""
+
+    def holds(self, etag: str) -> bool:
+        """Whether a document with this content hash, "" for none, meets it."""
+        return _matches(self.match, etag, default=True) and not _matches(
+            self.none_match, etag, default=False
+        )
+
+
+def _matches(header: str, etag: str, *, default: bool) -> bool:
+    if not header:
+        return default
+    if header.strip() == "*":
+        return bool(etag)
+    given = {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
+    return etag in given
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One change, from the moment it was accepted."""
+
+    id: str
+    kind: Kind
+    created_at: str
+    """UTC, ISO 8601."""
+    state: State = "queued"
+    finished_at: str = ""
+    done: int = 0
+    """Chunks written so far."""
+    total: int = 0
+    """Chunks to be written, as far as is known."""
+    revision: int = 0
+    """The index's revision that shows it."""
+    condition: Condition = Condition()
+    outcomes: tuple[Outcome, ...] = ()
+    checked: Mapping[str, Any] = field(default_factory=dict)
+    """What was looked for after a deletion, and how often it was found."""
+    problem: str = ""
+    """The kind of problem that ended it, as problem documents name it."""
+    detail: str = ""
+    """What to do about it."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("done", "failed")
+
+    @classmethod
+    def new(cls, kind: Kind, **fields: Any) -> "Job":
+        """A job that was just accepted."""
+        return cls(id=uuid.uuid4().hex, kind=kind, created_at=now(), **fields)
+
+
+def now() -> str:
+    """This moment: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Jobs:
+    """The jobs of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, job: Job) -> None:
+        """Accept a job."""
+        collection = self._store.ensure(JOBS)
+        vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma wants one of every row
+        with self._store.translated():
+            collection.add(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
+
+    def update(self, job: Job) -> None:
+        """Write down how a job stands."""
+        collection = self._store.ensure(JOBS)
+        with self._store.translated():
+            collection.update(ids=[job.id], metadatas=[_fields(job)])
+
+    def find(self, id_: str) -> Job | None:
+        """The job with this id."""
+        collection = self._store.find(JOBS)
+        if collection is None:
+            return None
+        with self._store.translated():
+            found: Any = collection.get(ids=[id_], include=["metadatas"])
+        return _job(found["metadatas"][0]) if found["ids"] else None
+
+    def unfinished(self) -> list[Job]:
+        """What is still to be done, in the order it came."""
+        return self._in_state("open")
+
+    def forget_old(self) -> None:
+        """Delete the oldest of the finished jobs."""
+        finished = self._in_state("finished")
+        collection = self._store.find(JOBS)
+        if collection is not None and len(finished) > KEPT:
+            with self._store.translated():
+                collection.delete(ids=[job.id for job in finished[:-KEPT]])
+
+    def _in_state(self, state: str) -> list[Job]:
+        collection = self._store.find(JOBS)
+        if collection is None:
+            return []
+        with self._store.translated():
+            found: Any = collection.get(where={"state": state}, include=["metadatas"])
+        return sorted(map(_job, found["metadatas"]), key=lambda job: (job.created_at, job.id))
+
+
+def _fields(job: Job) -> dict[str, str]:
+    state = "finished" if job.is_finished else "open"
+    return {"state": state, "body": json.dumps(asdict(job))}
+
+
+def _job(fields: Mapping[str, Any]) -> Job:
+    body = json.loads(fields["body"])
+    body["condition"] = Condition(**body["condition"])
+    body["outcomes"] = tuple(Outcome(**outcome) for outcome in body["outcomes"])
+    return Job(**body)

@@ -1,0 +1,90 @@
+"""Makes another collection the live one, in one step; and back."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from database import rows, word_vectors
+from database.check import check_collection
+from database.fingerprint import Fingerprint
+from database.lock import BuildLock
+from database.store import NEVER_SYNC, Live, Store
+from database.uploads import Uploads
+from utils.errors import IndexLockedError, IndexMissingError
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+
+def go_live(
+    store: Store,
+    lock: BuildLock,
+    collection: "Collection",
+    goal: Fingerprint,
+    *,
+    keep_previous: bool = True,
+) -> Live:
+    """Note when it was built, move the pointer, and delete what is older than the one before.
+
+    Args:
+        store: Where both lie.
+        lock: Held by the caller.
+        collection: The finished index.
+        goal: What it says of itself.
+        keep_previous: Whether the index before stays for rollback.
+
+    Raises:
+        IndexLockedError: somebody took this process for dead; nothing went live.
+    """
+    if not lock.held():
+        raise IndexLockedError("Another build took this one for dead. Run the build again.")
+    built = replace(goal, built_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    with store.translated():
+        collection.modify(
+            metadata=built.to_metadata(), configuration={"hnsw": {"sync_threshold": NEVER_SYNC}}
+        )
+    live = store.point_at(collection.name, keep_previous=keep_previous)
+    for name in store.index_names():
+        if name not in {live.name, live.previous}:
+            store.delete(name)
+    word_vectors.delete_orphans(store)
+    return live
+
+
+def rollback(store: Store) -> tuple[Live, int]:
+    """Return to the index that was live before; once more, and it is undone.
+
+    Returns:
+        The pointer, and how many documents were changed through the API since, which are now as
+        they were then.
+
+    Raises:
+        IndexLockedError: a build is running.
+        IndexMissingError: there is none to return to.
+        IndexDamagedError: it cannot be read.
+    """
+    with BuildLock(store) as lock:
+        live, _, _ = store.live_collection()
+        previous = store.find(live.previous) if live.previous else None
+        if previous is None:
+            raise IndexMissingError(
+                f"There is no previous index at {store.database}: none was replaced by a build yet."
+            )
+        check_collection(store, previous.name)
+        with store.translated():
+            # What a writer that died had not made visible must not become so now.
+            rows.delete(previous, rows.unseen(previous, live.previous_revision))
+        changed = Uploads(store).visible(live, live.since)
+        if not lock.held():
+            raise IndexLockedError("Another build took this one for dead. Run it again.")
+        return store.point_at(previous.name), len(changed)
+
+
+def return_to_folder(store: Store) -> None:
+    """Have builds go by their folder alone: what came through the API so far is void for them.
+
+    Raises:
+        IndexLockedError: a build or change is running.
+    """
+    with BuildLock(store):
+        store.return_to_folder()

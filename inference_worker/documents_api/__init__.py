@@ -1,0 +1,1 @@
+"""The documents of the index over HTTP: list, read, add, replace, delete."""

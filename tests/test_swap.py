@@ -1,0 +1,241 @@
+"""Builds, the way back, and what came through the API: who wins when both change an index."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from database.lock import BuildLock
+from database.retriever import Retriever
+from database.rows import Row, add
+from database.store import Store, connect
+from database.swap import return_to_folder, rollback
+from database.uploads import Uploads
+from dataset.folder import Selection
+from tests.changing import asked, delete, document, put, run, seen
+from tests.pages import PAGES, WordEmbeddings, builder, chunk, write_pages
+from utils.errors import IndexLockedError, IndexMissingError
+
+pytestmark = pytest.mark.process
+
+WITH_TEXT = {name for name in PAGES if name != "index.md"}
+KILNS = "# Kilns\n\nOak burns slowly.\n"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    store = connect(str(folder / "index"), create=True)
+    builder(store).build(write_pages(folder / "pages"))
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def pages(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built / "pages", tmp_path / "pages"))
+
+
+@pytest.fixture
+def store(built: Path, tmp_path: Path) -> Iterator[Store]:
+    opened = connect(str(shutil.copytree(built / "index", tmp_path / "index")))
+    yield opened
+    opened.close()
+
+
+def reader(store: Store) -> Retriever:
+    return Retriever(
+        open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
+    )
+
+
+def test_build_keeps_what_was_put_through_the_api(store: Store, pages: Path) -> None:
+    put(store, "kilns.md", KILNS)
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+
+    report = builder(store).build(pages)
+
+    assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
+    assert (report.from_api, report.embedded) == (1, 1)
+
+
+def test_build_that_brings_nothing_new_moves_nothing(store: Store, pages: Path) -> None:
+    put(store, "kilns.md", KILNS)
+    delete(store, "training.md")
+    before = store.live()
+
+    report = builder(store).build(pages)
+
+    assert store.live() == before
+    assert report.embedded == 0
+    assert report.left_out == ("training.md",)
+
+
+def test_version_of_the_api_goes_before_the_folders(store: Store, pages: Path) -> None:
+    put(store, "training.md", "# Training\n\nThe API says so.\n")
+    (pages / "training.md").write_text("# Training\n\nThe folder says so.\n")
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+
+    builder(store).build(pages)
+
+    assert seen(store)["training.md"] == ["The API says so."]
+
+
+def test_deleted_document_stays_away_until_the_folder_rules_again(
+    store: Store, pages: Path
+) -> None:
+    delete(store, "training.md")
+    put(store, "kilns.md", KILNS)
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    assert "training.md" not in seen(store)
+
+    return_to_folder(store)
+    builder(store).build(pages)
+
+    assert seen(store).keys() == WITH_TEXT | {"more.md"}
+
+
+def test_change_after_the_folder_rules_again_counts_anew(store: Store, pages: Path) -> None:
+    delete(store, "training.md")
+    return_to_folder(store)
+    builder(store).build(pages)
+
+    put(store, "kilns.md", KILNS)
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+
+    assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
+
+
+def test_change_of_chunk_size_splits_uploaded_texts_anew(store: Store, pages: Path) -> None:
+    long = "# Kilns\n\n" + " ".join(f"Sentence number {n} is here." for n in range(30))
+    put(store, "kilns.md", long)
+    pieces = len(seen(store)["kilns.md"])
+
+    builder(store, chunk_size=30).build(pages)
+
+    assert len(seen(store)["kilns.md"]) > pieces
+    assert "Sentence number 29" in " ".join(seen(store)["kilns.md"])
+
+
+def test_index_that_was_changed_is_not_taken_for_what_it_was_built_as(
+    store: Store, pages: Path
+) -> None:
+    """The folder is as at first, so a new collection would get the live one's name."""
+    first = store.live_collection()[0].name
+    delete(store, "training.md")
+    return_to_folder(store)
+
+    builder(store).build(pages)
+
+    assert store.live_collection()[0].name != first
+    assert seen(store).keys() == WITH_TEXT
+
+
+def test_only_what_is_selected_is_built(store: Store, pages: Path) -> None:
+    builder(store).build(pages, Selection(include=("*.md",), exclude=("train*",)))
+    assert seen(store).keys() == WITH_TEXT - {"training.md"}
+
+
+def test_rollback_returns_to_the_index_before_and_undoes_itself(store: Store, pages: Path) -> None:
+    follows = reader(store)
+    follows.refresh()
+    before, revision = seen(store), store.live_collection()[0].revision
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    after = seen(store)
+
+    live, changed = rollback(store)
+
+    assert (live.revision, changed) == (revision + 2, 0)
+    assert seen(store) == before
+    follows.refresh()
+    assert follows.documents() == before.keys()
+    rollback(store)
+    assert seen(store) == after
+
+
+def test_rollback_says_how_many_documents_are_as_they_were(store: Store, pages: Path) -> None:
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    put(store, "kilns.md", KILNS)
+    put(store, "endpoints.md", "# Endpoints\n\nAnother text.\n")
+
+    _, changed = rollback(store)
+
+    assert changed == 2
+    assert seen(store).keys() == WITH_TEXT
+    builder(store).build(pages)
+    assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
+
+
+def test_rollback_brings_no_deleted_document_back(store: Store, pages: Path) -> None:
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    delete(store, "training.md")
+
+    rollback(store)
+
+    assert seen(store).keys() == WITH_TEXT - {"training.md"}
+
+
+def test_rollback_shows_nothing_that_was_never_visible(store: Store, pages: Path) -> None:
+    live, collection, _ = store.live_collection()
+    left = chunk("Half a change.", document="half.md")
+    add(collection, [Row(replace(left, revision=live.revision + 1), [1.0] * 64)])
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+
+    rollback(store)
+
+    assert "half.md" not in seen(store)
+
+
+def test_rollback_without_a_previous_index_says_so(store: Store) -> None:
+    with pytest.raises(IndexMissingError, match="no previous index"):
+        rollback(store)
+
+
+def test_rollback_waits_for_no_build(store: Store, pages: Path) -> None:
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+
+    with BuildLock(store), pytest.raises(IndexLockedError, match="Another build"):
+        rollback(store)
+
+
+def test_purge_leaves_one_collection_and_no_way_back(store: Store, pages: Path) -> None:
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    put(store, "kilns.md", KILNS)
+    delete(store, "training.md")
+    before = seen(store)
+    embeddings = WordEmbeddings()
+
+    with BuildLock(store) as lock:
+        builder(store, embeddings).renew(lock)
+
+    assert seen(store) == before
+    assert store.index_names() == [store.live_collection()[0].name]
+    assert [text for text in embeddings.documents if "Oak" in text] == []
+    _, collection, fingerprint = store.live_collection()
+    assert collection.count() == fingerprint.chunks
+    with pytest.raises(IndexMissingError):
+        rollback(store)
+
+
+def test_upload_that_waits_is_put_into_the_index_that_went_live_meanwhile(
+    store: Store, pages: Path
+) -> None:
+    asked(store, "put", [document("kilns.md", KILNS)])
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    assert "kilns.md" not in seen(store)
+
+    run(store)
+
+    assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
+    assert [entry.revision > 0 for entry in Uploads(store).of_document("kilns.md")] == [True]
