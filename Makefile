@@ -20,7 +20,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index ask test unit test-containers check format bench \
-	evaluate calibrate prompts pictures clean
+	evaluate calibrate prompts endurance pictures clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -83,6 +83,9 @@ calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questio
 prompts: $(VENV)/.ready-dev ## show what the language model is given for labelled questions (QUESTIONS= DATABASE=)
 	$(BIN)/python ./utils/prompt_report.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
 		$(if $(DATABASE),-db "$(DATABASE)")
+
+endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET=)
+	$(BIN)/python -m utils.endurance $(if $(DATASET),-d "$(DATASET)")
 
 pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
 	$(BIN)/python images/draw.py
