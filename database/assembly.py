@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from database import api_models
-from database.build import WINDOW, Builder, Progress
+from database.build import WINDOW, Builder
 from database.embeddings import AnyModel, load_embeddings
+from database.filling import Progress
 from database.fingerprint import Recipe
 from database.store import Store
 from dataset.chunks import Chunk

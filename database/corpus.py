@@ -1,7 +1,7 @@
 """Reads what a search needs of an index, and follows the changes that are made to it in place."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from database.lexical import LexicalIndex, in_order
 from database.related_words import RelatedWords
 from database.search import Corpus
 from database.store import Live, Store
-from database.uploads import Uploads
+from database.uploads import Entry, Uploads
 from dataset.chunks import Chunk
 
 if TYPE_CHECKING:
@@ -36,16 +36,20 @@ def current_chunks(store: Store, live: Live, collection: "Collection") -> list[C
     """
     shown = Uploads(store).visible(live, live.since)
     with store.translated():
-        chunks = [
-            chunk
-            for chunk in rows.read_chunks(collection)
-            if chunk.revision <= live.revision
-            and (
-                chunk.document not in shown
-                or shown[chunk.document].content_hash == chunk.document_hash
-            )
-        ]
-    return in_order(chunks)
+        return in_order(c for c in rows.read_chunks(collection) if is_current(c, live, shown))
+
+
+def is_current(chunk: Chunk, live: Live, shown: Mapping[str, Entry]) -> bool:
+    """Whether a chunk of the live collection is one that readers see.
+
+    Args:
+        chunk: As it lies there.
+        live: The pointer.
+        shown: What was changed in place and is visible.
+    """
+    changed = shown.get(chunk.document)
+    is_of_now = changed is None or changed.content_hash == chunk.document_hash
+    return chunk.revision <= live.revision and is_of_now
 
 
 def read_corpus(

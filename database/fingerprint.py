@@ -6,9 +6,25 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from dataset.sources import Source
+
+
+class Embedder(Protocol):
+    """What is known of an embedding model, of files or behind an API."""
+
+    @property
+    def revision(self) -> str:
+        """Its version."""
+
+    @property
+    def pooling(self) -> str:
+        """How a text's vector is made from those of its tokens."""
+
+    @property
+    def dimension(self) -> int:
+        """The length of its vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,15 @@ class Recipe:
         """Same recipe, same digest. The model counts by its revision, not by its name."""
         fields = dataclasses.asdict(self) | {"embedding_model": ""}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    def difference(self, model: Embedder) -> tuple[str, str, str] | None:
+        """The first thing in which a model's vectors would be others: what, here, there."""
+        # The dimension last: to know an API's, it is asked.
+        for name in ("model_revision", "pooling", "dimension"):
+            made, theirs = getattr(self, name), getattr(model, name.removeprefix("model_"))
+            if made != theirs:
+                return name, str(made), str(theirs)
+        return None
 
     def embeds_like(self, other: "Recipe") -> bool:
         """Whether a question embedded for one finds its passages in an index made by the other."""

@@ -320,15 +320,13 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     )
     also = " and EMBEDDING_BASE_URL as they were" if is_api_model(recipe.embedding_model) else ""
     model = model_for(wanted, settings)
-    # The dimension last: to know an API's, it is asked.
-    for field in ("model_revision", "pooling", "dimension"):
-        theirs, ours = getattr(recipe, field), getattr(model, field.removeprefix("model_"))
-        if ours != theirs:
-            raise IndexMismatchError(
-                f"The index was built with {recipe.embedding_model} and this service is set to "
-                f"{wanted}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
-                f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}{also}."
-            )
+    if differs := recipe.difference(model):
+        field, theirs, ours = differs
+        raise IndexMismatchError(
+            f"The index was built with {recipe.embedding_model} and this service is set to "
+            f"{wanted}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
+            f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}{also}."
+        )
     return load_embeddings(
         model,
         device=settings.embedding_device,
@@ -337,7 +335,6 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     )
 
 
-def _short(value: object) -> str:
+def _short(text: str) -> str:
     """A hash by its beginning; an API's revision is words, and whole."""
-    text = str(value)
     return text if " " in text else text[:12]

@@ -26,6 +26,8 @@ def go_live(
 ) -> Live:
     """Note when it was built, move the pointer, and delete what is older than the one before.
 
+    A goal that says already when it was built was built elsewhere.
+
     Args:
         store: Where both lie.
         lock: Held by the caller.
@@ -38,7 +40,8 @@ def go_live(
     """
     if not lock.held():
         raise IndexLockedError("Another build took this one for dead. Run the build again.")
-    built = replace(goal, built_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    built_at = goal.built_at or datetime.now(UTC).isoformat(timespec="seconds")
+    built = replace(goal, built_at=built_at)
     with store.translated():
         collection.modify(
             metadata=built.to_metadata(), configuration={"hnsw": {"sync_threshold": NEVER_SYNC}}

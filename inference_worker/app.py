@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 VERSION = "1"
 WATCH_SECONDS = 1.0
 """Between two looks at the pointer: a new index is noticed within two seconds."""
+SNAPSHOT_RETRY_SECONDS = 10.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -75,7 +76,7 @@ def create_app(
         log.info(
             "Answers are written by %s", llm.name if llm else "quoting: no MISTRAL_API_KEY is set"
         )
-        watching = asyncio.create_task(_watch(retriever))
+        watching = asyncio.create_task(_begin_and_watch(settings, retriever))
         await answerer.prepare()
         changes.start()
         async with mcp.running():
@@ -111,6 +112,20 @@ def create_app(
     app.add_middleware(RequestMetrics, metrics=metrics)
     problems.install(app)
     return app
+
+
+async def _begin_and_watch(settings: Settings, retriever: Retriever) -> None:
+    """Where there is no index and a snapshot is named, begin with that; then follow the index."""
+    while settings.snapshot_url:
+        from database.snapshot.provide import provide_at_start
+
+        try:
+            await asyncio.to_thread(provide_at_start, settings)
+            break
+        except DocsQAError as error:
+            log.warning("No snapshot yet: %s", error)
+            await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
+    await _watch(retriever)
 
 
 async def _watch(retriever: Retriever) -> None:

@@ -34,6 +34,12 @@ def gateway_server(behind: str) -> Iterator[GatewayServer]:
         def do_POST(self) -> None:
             self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
+        def do_PUT(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def do_DELETE(self) -> None:
+            self._answer(b"")
+
         def _answer(self, body: bytes) -> None:
             refusal = gateway.refusal
             if gateway.token and self.headers["Authorization"] != f"Bearer {gateway.token}":

@@ -55,6 +55,7 @@ def build(
     """
     from database.assembly import make_builder
     from database.embeddings import model_for, prepare
+    from database.snapshot.provide import provide_from
     from database.swap import return_to_folder
     from dataset.folder import Selection
     from utils.provision import live_fingerprint, provide_documents, provide_model
@@ -69,6 +70,8 @@ def build(
     with closing(store):
         if arguments.folder_only:
             return_to_folder(store)
+        if arguments.provision:
+            provide_from(settings, store)
         built = live_fingerprint(store) if arguments.provision else None
         if arguments.provision:
             model = provide_model(settings, built, _complain)

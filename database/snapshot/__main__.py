@@ -1,0 +1,192 @@
+"""Snapshots of the index: `python -m database.snapshot push|pull|list|verify URL`."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataset.progress import reporting
+from utils.errors import DocsQAError
+from utils.settings import Settings, is_server, load_settings
+
+if TYPE_CHECKING:
+    from database.snapshot.catalogue import Snapshot
+    from database.store import Store
+
+_STORE_TIMEOUT = 600.0
+"""Seconds for one request to the server: the last one makes it write the vectors to disk."""
+_INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what was asked; 0 if it could be done, 1 with one line on what is wrong."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    commands = {"push": _push, "pull": _pull, "list": _list, "verify": _verify}
+    try:
+        commands[arguments.command](arguments, _settings_for(arguments))
+    except DocsQAError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Run it again to go on where it was.\n")
+        return _INTERRUPTED
+    return 0
+
+
+def _push(arguments: argparse.Namespace, settings: Settings) -> None:
+    from database.snapshot.push import push
+
+    with (
+        _opened(settings, create=False) as store,
+        reporting("Reading the index", "rows") as reading,
+        reporting("Sending", "B") as sending,
+    ):
+        pushed = push(store, arguments.url, work=arguments.work, reading=reading, sending=sending)
+    manifest = pushed.manifest
+    how = f"{_megabytes(pushed.sent)} sent" if pushed.sent else "all of it was there already"
+    print(f"{pushed.url}")
+    print(
+        f"  {manifest.collections['index'].rows:,} chunks of {manifest.fingerprint.documents:,} "
+        f"documents, {_megabytes(manifest.bytes)}; {how}"
+    )
+    print(f"  SHA-256 of its manifest: {pushed.sha256}")
+
+
+def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
+    from database.snapshot.catalogue import find
+    from database.snapshot.model import hold_against
+    from database.snapshot.pull import pull
+
+    snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
+    fits = partial(hold_against, settings=settings)
+    with (
+        _opened(settings, create=True) as store,
+        reporting("Pulling", "B") as progress,
+    ):
+        done = pull(
+            store,
+            snapshot,
+            fits=(lambda fingerprint: None) if arguments.any_model else fits,
+            progress=progress,
+        )
+    outcome = "is live" if done.changed else "was live already; nothing was done"
+    print(f"{settings.database}: {done.index} {outcome}\n{_described(snapshot)}")
+
+
+def _list(arguments: argparse.Namespace, settings: Settings) -> None:
+    from database.snapshot.catalogue import every
+
+    found = False
+    for snapshot in every(arguments.url):
+        found = True
+        print(_described(snapshot))
+    if not found:
+        print(f"No snapshot at {arguments.url}.")
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
+    from database.snapshot.catalogue import find
+    from database.snapshot.contents import verify
+
+    snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
+    with reporting("Verifying", "B") as progress:
+        verify(snapshot, progress)
+    print(f"Whole and unchanged:\n{_described(snapshot)}")
+
+
+def _described(snapshot: "Snapshot") -> str:
+    manifest = snapshot.manifest
+    fingerprint = manifest.fingerprint
+    return (
+        f"{snapshot.url}\n"
+        f"  {manifest.created_at}, revision {manifest.revision}, "
+        f"{manifest.collections['index'].rows:,} chunks of {fingerprint.documents:,} documents, "
+        f"{_megabytes(manifest.bytes)}, {fingerprint.recipe.embedding_model}\n"
+        f"  SHA-256 of its manifest: {snapshot.sha256}"
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+@contextmanager
+def _opened(settings: Settings, *, create: bool) -> "Iterator[Store]":
+    from database.store import connect
+
+    token = settings.chroma_token
+    store = connect(
+        settings.database,
+        token=token.get_secret_value() if token else None,
+        timeout=_STORE_TIMEOUT,
+        create=create,
+    )
+    with closing(store):
+        yield store
+
+
+def _settings_for(arguments: argparse.Namespace) -> Settings:
+    settings = load_settings()
+    database = getattr(arguments, "database_path", None)
+    if not database:
+        return settings
+    place = database if is_server(database) else str(Path(database).absolute())
+    return settings.model_copy(update={"database": place})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m database.snapshot",
+        description="Copies the index between machines, by a folder or an object store. Whatever "
+        "was interrupted goes on when it is run again.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="push|pull|list|verify")
+    helps = {
+        "push": "write a snapshot of the live index; the service may go on writing",
+        "pull": "make a snapshot the live index; the one before stays for rollback",
+        "list": "show the snapshots, newest first",
+        "verify": "download and check everything, and write nothing",
+    }
+    for name, text in helps.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "url",
+            metavar="URL",
+            help="a folder, s3://BUCKET/PATH, gs://BUCKET/PATH, or https://HOST/PATH (not to push)",
+        )
+        if name in ("push", "pull"):
+            command.add_argument(
+                "-db",
+                "--database_path",
+                metavar="PATH_OR_URL",
+                help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
+            )
+        if name in ("pull", "verify"):
+            command.add_argument(
+                "--sha256",
+                metavar="HEX",
+                help="refuse a manifest with another hash (default: SNAPSHOT_SHA256)",
+            )
+        if name == "push":
+            command.add_argument(
+                "--work", type=Path, metavar="FOLDER", help="where to pack it (default: TMPDIR)"
+            )
+        if name == "pull":
+            command.add_argument(
+                "--any-model",
+                action="store_true",
+                help="pull also where this machine has another embedding model, or none",
+            )
+    return parser
+
+
+if __name__ == "__main__":
+    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

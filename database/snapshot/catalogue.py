@@ -1,0 +1,126 @@
+"""Finds the snapshots in a place, newest first, and reads what each says of itself."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import orjson
+from obstore.exceptions import PermissionDeniedError
+
+from database.snapshot.file_systems import Patience
+from database.snapshot.manifest import MANIFEST, MOST_BYTES, Manifest, is_name, is_sha256
+from database.snapshot.storage import Storage
+from utils.errors import SnapshotError
+
+NAMES = "snapshots.json"
+_MOST_NAMES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that was found, and nothing of it but its manifest read."""
+
+    storage: Storage
+    """Its own folder."""
+    manifest: Manifest
+    sha256: str
+    """Of its manifest's file."""
+    is_pinned: bool = False
+    """Whether this very hash was demanded."""
+
+    @property
+    def url(self) -> str:
+        """Its own address."""
+        return self.storage.url
+
+
+def names(storage: Storage) -> list[str]:
+    """The names of the snapshots in a folder, newest first; some may be unfinished.
+
+    Raises:
+        SnapshotError: the store does not answer.
+    """
+    listing = storage.listing()
+    if listing is not None:
+        found = [name for name in listing.folders if is_name(name)]
+    else:
+        content = storage.read(NAMES, MOST_BYTES)
+        found = _noted(content) if content is not None else []
+    return sorted(found, reverse=True)
+
+
+def _noted(content: bytes) -> list[str]:
+    try:
+        noted = orjson.loads(content)["snapshots"][:_MOST_NAMES]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{NAMES} is no list of snapshots.") from error
+    return [name for name in noted if isinstance(name, str) and is_name(name)]
+
+
+def write_names(storage: Storage, new: str) -> None:
+    """Note the snapshots' names for places that cannot be listed.
+
+    Raises:
+        SnapshotError: the store does not take it.
+    """
+    every = sorted({*names(storage), new}, reverse=True)
+    storage.write(NAMES, orjson.dumps({"snapshots": every}, option=orjson.OPT_INDENT_2))
+
+
+def every(url: str, patience: Patience | None = None) -> Iterator[Snapshot]:
+    """The snapshots at an address, newest first: a folder of them, or one by itself.
+
+    Raises:
+        SnapshotError: the store does not answer, or one of them cannot be trusted.
+    """
+    storage = Storage(url, patience)
+    try:
+        itself = _read(storage)
+    except SnapshotError as error:
+        if not isinstance(error.__cause__, PermissionDeniedError):
+            raise
+        itself = None  # S3 says so of what is not there, to those who may not list
+    if itself is not None:
+        yield itself
+        return
+    for name in names(storage):
+        found = _read(Storage(f"{storage.url}/{name}", patience))
+        if found is not None:  # an unfinished one has no manifest
+            yield found
+
+
+def find(url: str, sha256: str | None = None, patience: Patience | None = None) -> Snapshot:
+    """The newest snapshot at an address.
+
+    Args:
+        url: A folder of snapshots, or one by itself.
+        sha256: The manifest's own hash, where it is demanded.
+        patience: How long the store may take.
+
+    Raises:
+        SnapshotError: there is none, the store does not answer, or the hash is another.
+    """
+    if sha256 is not None and not is_sha256(sha256.lower()):
+        raise SnapshotError("A SHA-256 has 64 hexadecimal digits. Give the one that push printed.")
+    found = next(every(url, patience), None)
+    if found is None:
+        raise SnapshotError(
+            f"No snapshot at {Storage(url).url}. Push one there, or check the address."
+        )
+    if sha256 is not None and sha256.lower() != found.sha256:
+        raise SnapshotError(
+            f"The manifest of {found.url} has the SHA-256 {found.sha256}, and another was "
+            "demanded. It is not used; name the snapshot's own folder if a newer one was pushed."
+        )
+    return replace(found, is_pinned=sha256 is not None)
+
+
+def _read(storage: Storage) -> Snapshot | None:
+    content = storage.read(MANIFEST, MOST_BYTES)
+    if content is None:
+        return None
+    try:
+        manifest = Manifest.from_json(content)
+    except SnapshotError as error:
+        raise SnapshotError(f"{storage.url}: {error}") from error
+    return Snapshot(storage, manifest, hashlib.sha256(content).hexdigest())

@@ -1,0 +1,165 @@
+"""Reads an index whole, as one state, while the service goes on writing."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from database import rows, word_vectors
+from database.corpus import is_current
+from database.fingerprint import Fingerprint
+from database.rows import Row
+from database.snapshot import api_documents
+from database.snapshot.manifest import Contents, Part, Role
+from database.snapshot.parts import PART_BYTES, Record, write_parts
+from database.store import Live, Store
+from database.uploads import UPLOADS, Uploads
+from dataset.progress import Progress, silent
+from utils.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+TRIES = 10
+"""How often an index that changes while it is read is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What tells one state of an index from another without reading it."""
+
+    live: Live
+    fingerprint: Fingerprint
+    origin: str
+    """The live collection's id."""
+    counts: tuple[tuple[str, str, int], ...]
+    """Name, id and rows of the collection and of those beside it."""
+
+    @property
+    def digest(self) -> str:
+        """Same state, same digest; another store's never has the same."""
+        fields = (asdict(self.live), self.fingerprint.to_metadata(), self.origin, self.counts)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One state of an index, as files of parts in a folder."""
+
+    state: State
+    collections: dict[Role, Contents]
+    parts: tuple[Part, ...]
+
+
+def state_of(store: Store) -> State:
+    """The state that an index is in.
+
+    Raises:
+        IndexUnavailableError: there is none to be read.
+    """
+    live, collection, fingerprint = store.live_collection()
+    counts = []
+    with store.translated():
+        for name in (live.name, word_vectors.name_for(live.name), UPLOADS):
+            found = store.find(name)
+            if found is not None:
+                counts.append((name, str(found.id), found.count()))
+    return State(live, fingerprint, str(collection.id), tuple(counts))
+
+
+def export(
+    store: Store,
+    folder: Path,
+    progress: Progress = silent,
+    part_bytes: int = PART_BYTES,
+    tries: int = TRIES,
+) -> Export:
+    """Write the parts of an index to a folder, all of one state.
+
+    Nothing is locked. What was written of a state that passed meanwhile is thrown away.
+
+    Raises:
+        SnapshotError: the index changes faster than it can be read.
+        IndexUnavailableError: it cannot be read.
+    """
+    from chromadb.errors import NotFoundError
+
+    for _ in range(tries):
+        state = state_of(store)
+        try:
+            with store.translated():
+                found = _export(store, state, folder, progress, part_bytes)
+        except NotFoundError:  # replaced while it was read
+            continue
+        if state_of(store) == state:
+            return found
+        for part in found.parts:
+            (folder / part.name).unlink()
+    raise SnapshotError(
+        f"The index at {store.database} changed {tries} times while it was read. Push when fewer "
+        "documents come in."
+    )
+
+
+def _export(
+    store: Store, state: State, folder: Path, progress: Progress, part_bytes: int
+) -> Export:
+    collections: dict[Role, Contents] = {}
+    parts: list[Part] = []
+    recipe = state.fingerprint.recipe
+    words = store.find(word_vectors.name_for(state.live.name))
+    held: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
+    if words is not None and word_vectors.are_written(store, state.live.name):
+        held.append(("words", _words(words)))
+    if store.find(UPLOADS) is not None:
+        held.append(("uploads", api_documents.read(store, state.live)))
+    done = 0
+
+    def counted(records: Iterable[Record]) -> Iterator[Record]:
+        nonlocal done
+        for record in records:
+            done += 1
+            if done % rows.PAGE == 0:
+                progress(done, None)
+            yield record
+
+    for role, records in held:
+        written = [*write_parts(role, counted(records), folder, len(parts), part_bytes)]
+        dimension = api_documents.DIMENSION if role == "uploads" else recipe.dimension
+        collections[role] = Contents(sum(part.rows for part in written), dimension)
+        parts += written
+    return Export(state, collections, tuple(parts))
+
+
+def _chunks(store: Store) -> Iterator[Record]:
+    """The chunks that a reader sees, as a build would have stored them."""
+    for row in _current_rows(store):
+        chunk = replace(row.chunk, revision=0)
+        yield Record(chunk.id, chunk.text, _float32(row.vector), rows.to_metadata(chunk))
+
+
+def _current_rows(store: Store) -> Iterator[Row]:
+    """The rows of the index as a reader sees it, in the store's order."""
+    live, collection, _ = store.live_collection()
+    shown = Uploads(store).visible(live, live.since)
+    offset = 0
+    while page := rows.read_page(collection, offset):
+        offset += len(page)
+        for row in sorted(page, key=lambda row: row.chunk.id):
+            if is_current(row.chunk, live, shown):
+                yield row
+
+
+def _words(collection: "Collection") -> Iterator[Record]:
+    for page in rows.pages(collection, ["documents", "embeddings"]):
+        found = zip(page["ids"], page["documents"], page["embeddings"], strict=True)
+        for id_, text, vector in sorted(found, key=lambda row: row[0]):
+            yield Record(id_, text, _float32(vector), None)
+
+
+def _float32(vector: object) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    return np.asarray(vector, dtype=np.float32)

@@ -1,0 +1,132 @@
+"""Pushes a snapshot: one state of the index, read, packed and sent; the manifest last."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from database.snapshot.catalogue import names, write_names
+from database.snapshot.export import Export, State, export, state_of
+from database.snapshot.file_systems import Patience
+from database.snapshot.manifest import MANIFEST, MOST_BYTES, Manifest
+from database.snapshot.parts import PART_BYTES
+from database.snapshot.storage import Storage
+from database.store import Store
+from dataset.progress import Progress, silent
+from utils.errors import SnapshotError
+
+SOFTWARE = "sagemaker-docs-qa 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A snapshot that lies where it was to lie."""
+
+    url: str
+    """Its own address."""
+    sha256: str
+    """Of its manifest: who pulls may demand it."""
+    manifest: Manifest
+    sent: int
+    """Bytes sent now; what an earlier push had sent is not among them."""
+
+
+def push(
+    store: Store,
+    url: str,
+    *,
+    work: Path | None = None,
+    part_bytes: int = PART_BYTES,
+    patience: Patience | None = None,
+    reading: Progress = silent,
+    sending: Progress = silent,
+) -> Pushed:
+    """Push a snapshot of the live index, unless that state of it lies there already.
+
+    Interrupted and run again, it sends only what is missing.
+
+    Args:
+        store: Where the index lies.
+        url: The folder of snapshots.
+        work: Where the parts are packed; the system's temporary folder unless told.
+        part_bytes: How large parts get, before compression.
+        patience: How long the object store may take.
+        reading: Told how many rows were read.
+        sending: Told how many bytes were sent.
+
+    Raises:
+        SnapshotError: it cannot be written there, or the index does not stand still.
+        IndexUnavailableError: there is no index to read.
+    """
+    storage = Storage(url, patience)
+    if storage.is_read_only:
+        raise SnapshotError(
+            f"{storage.url} can only be read from. Push to a folder, s3:// or gs://."
+        )
+    if already := _already_there(storage, state_of(store), patience):
+        return already
+    try:
+        with tempfile.TemporaryDirectory(dir=work, prefix="snapshot-") as folder:
+            exported = export(store, Path(folder), reading, part_bytes)
+            return _send(storage, exported, Path(folder), sending, patience)
+    except OSError as error:
+        raise SnapshotError(
+            f"The snapshot cannot be packed: {error.strerror}. Name a folder with --work."
+        ) from error
+
+
+def _already_there(storage: Storage, state: State, patience: Patience | None) -> Pushed | None:
+    """The snapshot of this very state, where it was pushed before."""
+    for name in _of_state(names(storage), state):
+        folder = Storage(f"{storage.url}/{name}", patience)
+        content = folder.read(MANIFEST, MOST_BYTES)
+        if content is not None:
+            sha256 = hashlib.sha256(content).hexdigest()
+            return Pushed(folder.url, sha256, Manifest.from_json(content), sent=0)
+    return None
+
+
+def _of_state(folders: Iterable[str], state: State) -> list[str]:
+    return [name for name in folders if name.endswith(_ending(state))]
+
+
+def _ending(state: State) -> str:
+    return f"-{state.digest[:12]}"
+
+
+def _send(
+    storage: Storage,
+    exported: Export,
+    folder: Path,
+    progress: Progress,
+    patience: Patience | None,
+) -> Pushed:
+    now = datetime.now(UTC)
+    begun = _of_state(names(storage), exported.state)
+    name = begun[0] if begun else f"{now:%Y%m%dT%H%M%SZ}{_ending(exported.state)}"
+    target = Storage(f"{storage.url}/{name}", patience)
+    manifest = Manifest(
+        created_at=now.isoformat(timespec="seconds"),
+        software=SOFTWARE,
+        origin=exported.state.origin,
+        revision=exported.state.live.revision,
+        fingerprint=exported.state.fingerprint,
+        collections=exported.collections,
+        parts=exported.parts,
+    ).sealed()
+    listing = target.listing()
+    there = listing.files if listing else {}
+    done = sent = 0
+    for part in manifest.parts:
+        # A part's name follows from its content, and a file is there whole or not at all.
+        if there.get(part.name) != part.bytes:
+            target.write(part.name, (folder / part.name).read_bytes())
+            sent += part.bytes
+        done += part.bytes
+        progress(done, manifest.bytes)
+    content = manifest.to_json()
+    target.write(MANIFEST, content)
+    write_names(storage, name)
+    return Pushed(target.url, hashlib.sha256(content).hexdigest(), manifest, sent)
