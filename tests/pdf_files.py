@@ -52,10 +52,10 @@ def code(text: str) -> Preformatted:
     return Preformatted(text, STYLES["Code"])
 
 
-def table(rows: Sequence[Sequence[str]], *, ruled: bool) -> Table:
+def table(rows: Sequence[Sequence[Any]], *, ruled: bool, **options: Any) -> Table:
     """A table with rules around its cells, or with nothing around them."""
     style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else []
-    return Table([list(row) for row in rows], style=style)
+    return Table([list(row) for row in rows], style=style, **options)
 
 
 def pdf_of(*flow: Flowable, columns: int = 1, running: str = "", **options: Any) -> bytes:

@@ -229,25 +229,60 @@ def test_a_child_that_was_taken_over_is_not_believed(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for the child says something that the real one never would."""
-    package = tmp_path / "dataset" / "conversion"
-    package.mkdir(parents=True)
-    (package / "child.py").write_text(f"import sys; sys.stdout.write({said!r})")
-    monkeypatch.setattr("dataset.conversion.supervision.PACKAGE_ROOT", tmp_path)
+    stand_in(f"import sys; sys.stdout.write({said!r})", tmp_path, monkeypatch)
     line = refusal(b"<p>x", "a.html", Limits(seconds=20, output_bytes=1000))
     assert line in ("cannot be read as HTML", "gives more than 1000 bytes of text; split it", "a b")
 
 
-@pytest.mark.process
-def test_a_child_that_writes_without_end_or_lives_on_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have another program run in the child's place, without its limits."""
     package = tmp_path / "dataset" / "conversion"
     package.mkdir(parents=True)
+    (package / "child.py").write_text(code)
     monkeypatch.setattr("dataset.conversion.supervision.PACKAGE_ROOT", tmp_path)
-    (package / "child.py").write_text("while True: print('x' * 4096)")
+
+
+@pytest.mark.process
+def test_what_a_child_says_of_a_file_is_held_to_its_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
+    stand_in(f"print({json.dumps(said)!r})", tmp_path, monkeypatch)
+    assert convert(b"<p>x", "a.html", SMALL) == Converted("ab", "t t", "", "")
+
+
+@pytest.mark.process
+def test_a_child_that_writes_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in("while True: print('x' * 4096)", tmp_path, monkeypatch)
     limits = Limits(seconds=20, output_bytes=1000)
+    started = time.monotonic()
     assert "gives more than" in refusal(b"<p>x", "a.html", limits)
-    forever = "import os, time\nfor pipe in 0, 1, 2: os.close(pipe)\nos.fork()\ntime.sleep(60)"
-    (package / "child.py").write_text(forever)
-    assert "takes longer" in refusal(b"<p>x", "a.html", Limits(seconds=1))
-    assert psutil.Process().children(recursive=True) == []
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.process
+def test_a_child_that_lives_on_is_ended_with_those_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = tmp_path / "pids"
+    stand_in(
+        "import os, time\n"
+        "for pipe in 0, 1, 2: os.close(pipe)\n"
+        f"if child := os.fork(): open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child}}')\n"
+        "time.sleep(30)",
+        tmp_path,
+        monkeypatch,
+    )
+    started = time.monotonic()
+    assert "takes longer" in refusal(b"<p>x", "a.html", Limits(seconds=2))
+    assert time.monotonic() - started < 10
+    assert [pid for pid in map(int, pids.read_text().split()) if _lives(pid)] == []
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -39,6 +39,10 @@ def test_an_anchor_belongs_to_the_next_heading_only_if_nothing_stands_between() 
     assert text.split("\n\n") == ["Words.", "## Far", '## A<a name="a"></a>', "## B"]
 
 
+def test_an_anchor_before_words_is_not_the_next_headings() -> None:
+    assert text_of('<main><a name="x"></a>Words.<h2>T</h2></main>') == "Words.\n\n## T"
+
+
 def test_an_anchor_that_would_break_the_markup_is_left_out() -> None:
     assert text_of("<h2 id='a\"><b'>T</h2>") == "## T"
 
@@ -61,6 +65,14 @@ def test_only_the_content_is_kept() -> None:
     </main>
     <aside>Advertisement</aside><footer>Imprint</footer></body>"""
     assert text_of(page) == "# Crane\n\nKept.\n\nIn a tab."
+
+
+@pytest.mark.parametrize("title", ["On this page", "In this article", "Topics", "Contents:"])
+def test_a_list_of_the_parts_of_a_page_is_left_out(title: str) -> None:
+    links = "<ul><li><a href=#a>Part A</a><ul><li><a href=b.html>B</a></ul></ul>"
+    assert text_of(f"<h1>T</h1><div><h6>{title}</h6>{links}</div><p>Words.") == "# T\n\nWords."
+    told = "<ul><li><a href=#a>A</a>: what it is and what it does</ul>"
+    assert "what it does" in text_of(f"<h1>T</h1><div><h6>{title}</h6>{told}</div>")
 
 
 @pytest.mark.parametrize(
@@ -283,6 +295,20 @@ def test_a_page_is_read_in_its_encoding(content: bytes, shown: str) -> None:
 def test_a_page_that_is_nested_without_end_is_refused(tag: str) -> None:
     with pytest.raises(DocumentError, match="nested too deep"):
         to_markdown(f"<{tag}>" * 100_000 + "x")
+
+
+def test_tags_of_xhtml_that_close_themselves_are_empty() -> None:
+    page = (
+        '<html xmlns="http://www.w3.org/1999/xhtml"><body><i class="x"/><p><a id="p"/>a<br/>b</p>'
+    )
+    assert text_of(f'{page}<div id="q"/><h2>T</h2><img src="x" alt="A crane"/></body>') == (
+        'a\nb\n\n## T<a name="q"></a>\n\nA crane'
+    )
+
+
+def test_a_page_of_tags_that_no_one_knows_is_not_nested_without_end() -> None:
+    with pytest.raises(DocumentError, match="nested too deep"):
+        to_markdown("<x-box>" * 1000 + "x")
 
 
 def test_a_deep_page_that_is_none_too_deep_is_read() -> None:

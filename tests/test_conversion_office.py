@@ -93,6 +93,11 @@ def test_a_macro_is_never_read_and_the_words_beside_it_are() -> None:
     assert docx.read(with_macro(), "").text == "Words beside a macro.\n"
 
 
+def test_a_word_file_does_not_say_how_it_is_converted() -> None:
+    package = repacked(docx_of("Words."), {"mammoth/style-map": b"p => h1"})
+    assert docx.read(package, "").text == "Words.\n"
+
+
 def test_a_word_file_without_words_is_refused() -> None:
     with pytest.raises(DocumentError, match="holds no text"):
         docx.read(saved(word()), "")

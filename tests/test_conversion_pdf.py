@@ -76,6 +76,18 @@ def test_tables_become_pipe_tables(ruled: bool) -> None:
     )
 
 
+def test_cells_of_several_lines_are_whole_where_rules_are_around_them() -> None:
+    said = "Stop at once, lower the load to the quay and call the foreman, who decides."
+    rows = [["Wind", "What to do"], ["10 m/s", paragraph(said)], ["15 m/s", paragraph(said)]]
+    cells = table(rows, ruled=True, colWidths=[80, 150])
+    assert text_of(pdf_of(paragraph(SENTENCE), cells)).split("\n")[2:] == [
+        "| Wind | What to do |",
+        "| --- | --- |",
+        f"| 10 m/s | {said} |",
+        f"| 15 m/s | {said} |",
+    ]
+
+
 def test_links_lead_where_they_led() -> None:
     content = pdf_of(paragraph('See <a href="https://x.example/a">the page</a>.'))
     assert text_of(content) == "See [the page](https://x.example/a)."

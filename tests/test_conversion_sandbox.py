@@ -77,3 +77,23 @@ def test_memory_and_time_are_limited(tmp_path: Path) -> None:
 def test_modules_of_python_and_packages_are_still_imported(tmp_path: Path) -> None:
     code = "import xml.dom.minidom, selectolax.lexbor, docutils.core; print('imported')"
     assert inside(code, tmp_path) == "imported"
+
+
+def test_answering_comes_before_converting(tmp_path: Path) -> None:
+    assert inside("print(os.nice(0) >= 5)", tmp_path) == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses whom to end so")
+def test_where_memory_ends_the_conversion_goes_first(tmp_path: Path) -> None:
+    code = _ENTER.format(root=str(ROOT)) + "print('in', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-B", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"in\n"
+        assert Path(f"/proc/{child.pid}/oom_score_adj").read_text() == "1000\n"
+        child.communicate()

@@ -88,9 +88,10 @@ class Container:
 
     def _checked_xml(self, name: str) -> bytes:
         content = self.read(name)
-        encoding = _ENCODING.match(content.replace(b"\0", b"")[:400])
+        letters = content.replace(b"\0", b"")  # in UTF-16 there is one beside each
+        encoding = _ENCODING.match(letters[:400])
         odd = encoding is not None and encoding[1].lower() not in _PLAIN_ENCODINGS
-        if odd or b"<!DOCTYPE" in content or b"<!DOCTYPE" in content.replace(b"\0", b""):
+        if odd or b"<!DOCTYPE" in letters:
             raise DocumentError(_ODD_XML)
         return content
 

@@ -26,7 +26,7 @@ ADMONITION = re.compile(
     r"|seealso|admonition|callout|alert|versionadded|versionchanged|deprecated)(?:[-_].*)?"
 )
 _CONTENTS = re.compile(
-    r"(?:on|in) this (?:page|article|section|guide)|table of contents|contents|page contents",
+    r"(?:on|in) this (?:page|article|section|guide)|(?:table of |page )?contents|topics?",
     re.IGNORECASE,
 )
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -126,18 +126,21 @@ def _lengths(root: Element) -> dict[Element, int]:
 
 
 def _drop_contents_lists(main: Element) -> None:
-    """Drop `On this page` with the list of links to parts of the page below it."""
+    """Drop `On this page` and `Topics` with the list of links below them."""
     for element in list(main.walk()):
-        blocks = list(element.elements())
-        for title, entries in pairwise(blocks):
-            if not _CONTENTS.fullmatch(title.words().strip(" :")):
+        for title, entries in pairwise(list(element.elements())):
+            if entries.tag not in ("ul", "ol"):
                 continue
-            links = [below for below in entries.walk() if below.tag == "a"]
-            inside = all(link.get("href").startswith("#") for link in links)
-            if entries.tag in ("ul", "ol") and links and inside:
+            words = title.words().strip(" :")
+            if _CONTENTS.fullmatch(words) and _only_links(entries):
                 element.children = [
                     child for child in element.children if child not in (title, entries)
                 ]
+
+
+def _only_links(entries: Element) -> bool:
+    linked = sum(len(below.words()) for below in entries.walk() if below.tag == "a")
+    return linked > 0 and linked >= len(entries.words()) - len(list(entries.walk()))
 
 
 def title_of(page: Page, content: Element) -> str:

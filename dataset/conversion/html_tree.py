@@ -23,6 +23,14 @@ _NEVER_TEXT = frozenset((
 ))  # fmt: skip
 
 
+_XHTML = "http://www.w3.org/1999/xhtml"
+_HEAD = 2000
+_CLOSED_AT_ONCE = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)"
+    r"([A-Za-z][\w:-]{0,50})((?:\s[^<>]{0,2000})?)/>",
+    re.IGNORECASE,
+)
+"""`<a id="x"/>` is empty in XHTML, and holds the rest of the page for a parser of HTML."""
 _MOST_OPEN = 4000
 _NEVER_CLOSED_BY_OTHERS = re.compile(
     r"<(/?)(?:div|span|section|article|blockquote|table|ul|ol|dl|a|b|i|em|strong|font|u|small|big"
@@ -99,6 +107,8 @@ def parse(html: str) -> Page:
     """
     from selectolax.lexbor import LexborHTMLParser
 
+    if _XHTML in html[:_HEAD]:
+        html = _CLOSED_AT_ONCE.sub(r"<\1\2></\1>", html)
     if _open_at_once(html) > _MOST_OPEN:  # Lexbor's time is quadratic in it
         raise DocumentError(too_deep())
     try:

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from database.changes import Split
 from database.fingerprint import Recipe
 from database.job_runner import JobRunner, splitter_from
 from database.jobs import Condition, Job, Jobs, Kind, Outcome
-from database.lock import holder_of, is_gone, locked
+from database.lock import HEARTBEAT_SECONDS, holder_of, is_gone, is_here, locked
 from database.retriever import Retriever
 from database.store import Store, connect
 from database.uploads import Uploads
@@ -46,6 +48,8 @@ class ChangeQueue:
         self._settings = settings
         self._waiting: dict[str, set[asyncio.Future[Job]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat: tuple[object, float] = (None, 0.0)
+        """The last heartbeat of a build elsewhere, and when it was first met."""
         self._runner = JobRunner(
             retriever,
             settings.database,
@@ -130,13 +134,24 @@ class ChangeQueue:
     def _accept(self, job: Job, accept: Callable[[Store], None]) -> Job:
         store = self._retriever.opened_store()
         holder = holder_of(store)
-        if holder and holder.get("purpose") != "change" and not is_gone(holder):
+        if holder and holder.get("purpose") != "change" and not self._is_dead(holder):
             raise locked(store, holder)
         self._runner.claim()
         accept(store)
         Jobs(store).add(job)
         self._runner.wake()
         return job
+
+    def _is_dead(self, build: dict[str, Any]) -> bool:
+        """Whether a build ended without giving the lock back; the job's runner takes it over.
+
+        Of one elsewhere the first to ask cannot know: who asks three beats later can.
+        """
+        if is_here(build):
+            return is_gone(build)
+        if self._beat[0] != build.get("beat"):
+            self._beat = (build.get("beat"), time.monotonic())
+        return time.monotonic() - self._beat[1] > 3 * HEARTBEAT_SECONDS
 
     async def _follow(self, job: Job) -> None:
         snapshot = self._retriever.snapshot

@@ -74,14 +74,15 @@ class Receiver:
         documents: dict[str, Document] = {}
         refused: list[Outcome] = []
         for file in files:
-            # A charset of the sender's choice can make halves of characters, which cannot be sent.
-            name = (file.filename or "").encode(errors="replace").decode()
+            name = file.filename or ""
             try:
                 check_name(name)
                 _check_new(name, documents)
                 documents[name] = await self._read(await file.read(), name, Frontmatter())
             except DocumentError as error:
-                refused.append(Outcome(name, "refused", reason=str(error)))
+                # A charset of the sender's choice makes halves of characters, which cannot be sent.
+                shown = name.encode(errors="replace").decode()
+                refused.append(Outcome(shown, "refused", reason=str(error)))
         return list(documents.values()), refused
 
     async def _body(self, request: Request) -> bytes:
