@@ -101,7 +101,7 @@ def test_rst_carries_nothing_out(tmp_path: Path) -> None:
 .. literalinclude:: {secret}
 .. raw:: html
 
-   <script>run()</script>
+   <script>run()</script><p>raw words</p>
 
 .. raw:: html
    :file: {secret}
@@ -126,7 +126,7 @@ Words :raw-html:`<b>raw</b>`.
 """
     text = rst_text(source)
     assert "s3cret" not in text
-    assert "<script>" not in text
+    assert "raw words" not in text
     assert "A crane" in text
     assert "Words" in text
 

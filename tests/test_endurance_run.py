@@ -208,12 +208,11 @@ async def test_rest_begins_when_all_actions_have_ended_and_none_begins_during_it
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("database", ["server", "embedded"])
-def test_short_run_finds_nothing_wrong_and_reports(database: str, tmp_path: Path) -> None:
+def test_short_run_finds_nothing_wrong_and_reports(tmp_path: Path) -> None:
     output = tmp_path / "out" / "endurance.json"
     command = [
         *(sys.executable, "-m", "utils.endurance", "--minutes", "0.5", "--pages", "12"),
-        *("--rate", "8", "--changes", "1", "--database", database, "-o", str(output)),
+        *("--rate", "8", "--changes", "1", "-o", str(output)),
     ]
 
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)

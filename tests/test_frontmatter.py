@@ -134,6 +134,6 @@ def test_names_for_names_cost_no_more_than_their_length() -> None:
 
 def test_a_long_head_costs_no_more_than_a_short_one() -> None:
     began = time.process_time()
-    read, text = split_off(page(*("key: value" for _ in range(50_000))))
+    _read, text = split_off(page(*("key: value" for _ in range(50_000))))
     assert time.process_time() - began < 0.5
     assert text.endswith(_BODY)

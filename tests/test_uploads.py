@@ -134,8 +134,9 @@ def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
     last = shown(uploads, "b", 3, document(text="second"))
     uploads.add("waiting", [document(text="third")])
 
-    assert [(entry.job, entry.document) for entry in uploads.overtaken(last)] == [("a", "kilns.md")]
-    assert uploads.overtaken([]) == []
+    overtaken = uploads.overtaken(last, 3)
+    assert [(entry.job, entry.document) for entry in overtaken] == [("a", "kilns.md")]
+    assert uploads.overtaken([], 3) == []
 
 
 def test_what_is_forgotten_leaves_no_text(uploads: Uploads, opened: Store) -> None:

@@ -153,7 +153,12 @@ async def put_document(
     document = await receiver.one(request, name, said_of(title, url, changed))
     condition = Condition(if_match, if_none_match)
     job = await queue.put([document], [], condition)
-    return _answer(await queue.wait(job, seconds_to_wait(request)), response)
+    job = await queue.wait(job, seconds_to_wait(request))
+    answer = _answer(job, response)
+    if job.is_finished:
+        response.headers["ETag"] = f'"{job.outcomes[0].etag}"'
+        response.status_code = 201 if job.outcomes[0].outcome == "added" else 200
+    return answer
 
 
 @router.post(
@@ -256,8 +261,4 @@ def _answer(job: Job, response: Response) -> JobOut:
     if all(outcome.outcome == "refused" for outcome in job.outcomes):
         reasons = "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in job.outcomes)
         raise ProblemError(DOCUMENT_REFUSED, reasons)
-    added = [outcome for outcome in job.outcomes if outcome.outcome == "added"]
-    response.status_code = 201 if len(added) == len(job.outcomes) else 200
-    if job.kind == "put" and len(job.outcomes) == 1:
-        response.headers["ETag"] = f'"{job.outcomes[0].etag}"'
     return JobOut.of(job)
