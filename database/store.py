@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 POINTER = "pointer"
 INDEX_PREFIX = "index-"
+_CREATIONS = 5
+"""How often a collection is created that can neither be created nor found."""
 NEVER_SYNC = 1_000_000
 """hnsw:sync_threshold of a live collection. Chroma rewrites its files in place whenever this many
 writes have come in, and a kill in that moment destroys them."""
@@ -165,15 +167,19 @@ class Store:
         """Create an empty collection, or None where one of that name is already there."""
         from chromadb.errors import ChromaError
 
-        with self.translated():
-            try:
-                return self._client.create_collection(
-                    name, metadata=metadata, embedding_function=None
-                )
-            except ChromaError:
-                if self.find(name) is None:
-                    raise
-                return None
+        for attempts_left in reversed(range(_CREATIONS)):
+            with self.translated():
+                try:
+                    return self._client.create_collection(
+                        name, metadata=metadata, embedding_function=None
+                    )
+                except ChromaError:
+                    if self.find(name) is not None:
+                        return None
+                    # It may have been there and be gone by now.
+                    if not attempts_left:
+                        raise
+        return None
 
     def ensure(self, name: str) -> "Collection":
         """The collection of this name, made where it is missing; it is written in place."""

@@ -103,14 +103,13 @@ class Uploads:
             after: What was visible with this revision is left out.
         """
         marked = {"$and": [{"revision": {"$gt": after}}, {"revision": {"$lte": live.revision}}]}
-        found = list(self._entries(marked))
-        if live.job_revision > after:
-            found += [
-                replace(entry, revision=live.job_revision)
-                for entry in self._entries({"job": live.job})
-                if not entry.revision
-            ]
-        return {e.document: e for e in sorted(found, key=lambda entry: entry.revision)}
+        # In one request: between two, the last job's entries might be marked.
+        found = [
+            replace(entry, revision=entry.revision or live.job_revision)
+            for entry in self._entries({"$or": [marked, {"job": live.job}]})
+        ]
+        shown = [entry for entry in found if after < entry.revision <= live.revision]
+        return {e.document: e for e in sorted(shown, key=lambda entry: entry.revision)}
 
     def held(self, live: Live) -> dict[str, Entry]:
         """The last change of each document that a build has to respect."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dataset import fetch
 from inference_worker.app import create_app
 from inference_worker.documents_api.problems import ALL as ABOUT_DOCUMENTS
 from inference_worker.mcp_api.server import REFUSALS
@@ -71,12 +72,14 @@ def test_error_table_is_the_one_that_is_served() -> None:
 def test_builder_options_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         db_builder.parse_arguments(["--help"])
+    with pytest.raises(SystemExit):
+        fetch.main(["--help"])
     helped = capsys.readouterr().out
 
-    told = re.findall(r"`(--?[\w-]+)`", README.split("## Build the index")[1].split("## How")[0])
+    told = re.findall(r"`(--?[\w-]+)`", README.split("## Build the index")[1].split("\n## ")[0])
 
     assert {"-d", "-db", "-m", "-mp", "-cz", "-co"} <= set(told)
-    for option in set(told) - {"--guide-url"}:
+    for option in set(told):
         assert option in helped
 
 
