@@ -2,8 +2,9 @@
 
 In one run, on the same files and the same model: our build against the original's pipeline and
 against the machine's own matrix rate; our service against the original's path from a question to
-its passages; many clients that wait for a slow language model; and with a simulated provider of
-one, answers streamed to one client and to many, and outages of the provider.
+its passages; many clients that wait for a slow language model; with a simulated provider of one,
+answers streamed to one client and to many, and outages of the provider; and an index that changes
+while it is asked.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from utils.benchmark_answers import measure_streaming, streaming_measures
 from utils.benchmark_arguments import parse_arguments
 from utils.benchmark_builds import BuildFigures, build_original, build_ours
 from utils.benchmark_failures import failures_measures, measure_failures
+from utils.benchmark_living import Pace, measure_living
 from utils.benchmark_machine import MatrixRates, machine_facts, measure_matrix_rates
 from utils.benchmark_outage import measure_outage, outage_measures
 from utils.benchmark_processes import Job, run_worker
@@ -128,10 +130,15 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
 
 def _build(
     arguments: argparse.Namespace, job: Job, sample: Sample, parts: Parts
-) -> tuple[MatrixRates, BuildFigures]:
-    """Build what the asked parts need; both indexes for comparing, only ours for the rest."""
+) -> tuple[MatrixRates, BuildFigures | None]:
+    """Build what the asked parts need; both indexes for comparing, only ours for the rest.
+
+    A living index is built where it is measured.
+    """
     _say("the machine's matrix rate ...")
     rates = MatrixRates(**run_worker("matrix-rate", job))
+    if arguments.part == "living":
+        return rates, None
     _say("our build ...")
     ours = BuildFigures(**run_worker("build", job))
     if arguments.part in ("llm", "streams", "outage"):
@@ -206,12 +213,17 @@ def _outage(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[M
     return outage_measures(figures) + failures_measures(failures)
 
 
+def _live(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    pace = Pace(arguments.living_changes, arguments.living_rate, arguments.living_seconds)
+    return measure_living(job, asked, pace, _say)
+
+
 def _show(
     arguments: argparse.Namespace,
     parts: Parts,
     facts: dict[str, Any],
     sample: Sample,
-    ours: BuildFigures,
+    ours: BuildFigures | None,
 ) -> None:
     caption = (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['backend']} {facts['precision']}; "
@@ -225,7 +237,7 @@ def _show(
         "sample": asdict(sample),
         "settings": _settings(arguments),
         "measures": as_json(parts),
-        "our_build": asdict(ours),
+        "our_build": asdict(ours) if ours else None,
     }
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -274,6 +286,7 @@ _SERVED: dict[str, tuple[str, Callable[[argparse.Namespace, Job, list[str]], lis
     "streaming": ("streaming", _stream_to_one),
     "streams": ("streams", _stream_to_many),
     "outage": ("outage", _outage),
+    "living": ("living index", _live),
 }
 """The parts that ask a service: the title and what measures it."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 
-PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
+PARTS = ("build", "service", "llm", "streaming", "streams", "outage", "living")
+_SAMPLE_MEGABYTES = 1.0
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -18,17 +19,15 @@ def parse_arguments(description: str | None, argv: list[str] | None) -> argparse
         "-d",
         "--input_data_path",
         type=Path,
-        default=DEFAULT_DATASET,
         metavar="FOLDER",
         help="folder of markdown documents (default: dataset/sagemaker_documentation)",
     )
     add(
         "--megabytes",
         type=float,
-        default=1.0,
         metavar="N",
         help="measure with an evenly spread sample of about so many megabytes; 0 takes all of "
-        "them (default: %(default)g)",
+        "them (default: 1; 0 where -d is given for a living index alone)",
     )
     add("--part", choices=[*PARTS, "all"], default="all")
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
@@ -38,10 +37,15 @@ def parse_arguments(description: str | None, argv: list[str] | None) -> argparse
     add("--llm_clients", type=int, default=64, help="default: %(default)s")
     add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
     _add_streaming(parser)
+    _add_living(parser)
     add("--worker", help=argparse.SUPPRESS)
     add("--job", type=json.loads, help=argparse.SUPPRESS)
     add("--port", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    if arguments.megabytes is None:
+        whole = arguments.part == "living" and arguments.input_data_path
+        arguments.megabytes = 0.0 if whole else _SAMPLE_MEGABYTES
+    arguments.input_data_path = arguments.input_data_path or DEFAULT_DATASET
     _check(parser, arguments)
     return arguments
 
@@ -79,13 +83,32 @@ def _add_streaming(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_living(parser: argparse.ArgumentParser) -> None:
+    """What happens to an index that changes while it is asked."""
+    add = parser.add_argument_group("with an index that changes while it is asked").add_argument
+    add(
+        "--living_changes",
+        type=int,
+        default=20,
+        help="documents added, replaced and deleted one by one (default: %(default)s)",
+    )
+    add("--living_rate", type=float, default=20.0, help="requests a second (default: %(default)g)")
+    add(
+        "--living_seconds",
+        type=float,
+        default=5.0,
+        help="with these requests alone, to compare with (default: %(default)g)",
+    )
+
+
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     counts = ("requests", "llm_clients", "answer_tokens", "stream_questions", "stream_clients")
     if arguments.megabytes < 0 or arguments.first_token_seconds < 0:
         parser.error("--megabytes and --first_token_seconds must be 0 or more")
-    for name in counts:
+    for name in (*counts, "living_changes"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be 1 or more")
-    for name in ("tokens_per_second", "stream_seconds", "outage_seconds", "outage_timeout"):
+    times = ("tokens_per_second", "stream_seconds", "outage_seconds", "outage_timeout")
+    for name in (*times, "living_rate", "living_seconds"):
         if getattr(arguments, name) <= 0:
             parser.error(f"--{name} must be more than 0")

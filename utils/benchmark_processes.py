@@ -78,16 +78,21 @@ def run_worker(name: str, job: Job) -> dict[str, Any]:
     log = Path(job.logs) / f"{name}.log"
     with child(worker_command(name, job), log) as process:
         if process.wait() != 0:
-            raise _failed(name, log)
+            raise failed(name, log)
     figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
     return figures
 
 
 @contextmanager
 def server(
-    name: str, command: Sequence[str], port: int, job: Job, environment: Mapping[str, str]
+    name: str,
+    command: Sequence[str],
+    port: int,
+    job: Job,
+    environment: Mapping[str, str],
+    ready: str = "/readyz",
 ) -> Iterator[Running]:
-    """Run a server; yields it once it is ready, and ends it.
+    """Run a server; yields it once `ready` answers with 200, and ends it.
 
     Raises:
         DocsQAError: it ended or did not get ready.
@@ -100,9 +105,9 @@ def server(
         deadline = time.monotonic() + _START_SECONDS
         while True:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise _failed(name, log)
+                raise failed(name, log)
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{address}/readyz", trust_env=False, timeout=5).is_success:
+                if httpx.get(f"{address}{ready}", trust_env=False, timeout=5).is_success:
                     break
             time.sleep(0.05)
         yield Running(address, process.pid)
@@ -152,6 +157,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _failed(name: str, log: Path) -> DocsQAError:
+def failed(name: str, log: Path) -> DocsQAError:
+    """The error for a process that failed, with the last line it wrote."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return DocsQAError(f"The benchmark's {name} failed: {lines[-1] if lines else 'no output'}")
