@@ -25,5 +25,5 @@ def served_index(
     """
     with ChromaServer(folder / "chroma") as server:
         with closing(connect(server.url)) as store:
-            builder(store, **changes).build(write_pages(folder / "pages", pages))
+            builder(store, None, **changes).build(write_pages(folder / "pages", pages))
         yield server.url
