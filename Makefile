@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8000
+# How many processes `make test` shares the tests out to.
+WORKERS ?= 2
 # DATASET, DATABASE and QUESTIONS: a folder of documents, an index and a file of labelled
 # questions, where the defaults are not meant.
 
@@ -51,7 +53,7 @@ ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is 
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
 
 test: $(VENV)/.ready-dev ## run all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other process
 	$(BIN)/python -m pytest -q -m "not model and not process and not containers"

@@ -26,7 +26,7 @@ REQUEST_BYTES = 32_768
 bytes to a token, its densest chunk 1.8."""
 MAX_UNREADABLE = 2
 """An answer that cannot be read is asked for once more: it may have been a proxy's page."""
-_BACKOFF = wait_random_exponential(multiplier=0.5, max=20)
+BACKOFF = wait_random_exponential(multiplier=0.5, max=20)
 """Full jitter: a random share of 0.5, 1, 2 ... seconds."""
 _LONGEST_REST = 60.0
 
@@ -255,4 +255,4 @@ def _may_try_again(state: RetryCallState) -> bool:
 def _pause(state: RetryCallState) -> float:
     """Seconds before the next attempt: what the API asks for, plus the jittered backoff."""
     error = _failure(state)
-    return error.pause + _BACKOFF(state) if isinstance(error, _AttemptError) else 0.0
+    return error.pause + BACKOFF(state) if isinstance(error, _AttemptError) else 0.0

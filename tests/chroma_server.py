@@ -10,7 +10,8 @@ from typing import Self
 
 import httpx
 
-_CHROMA = Path(sys.executable).with_name("chroma")
+_CHROMA = "import sys, chromadb_rust_bindings as chroma; chroma.cli(sys.argv)"
+"""What the command `chroma` does, without the second that it takes to import Chroma's client."""
 
 
 class ChromaServer:
@@ -38,9 +39,11 @@ class ChromaServer:
         self.kill()
 
     def start(self) -> None:
-        command = [str(_CHROMA), "run", "--path", str(self.folder), "--port", str(self.port)]
+        arguments = ["run", "--path", str(self.folder), "--port", str(self.port)]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", _CHROMA, *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 60
         while True:

@@ -21,6 +21,16 @@ from tests.pages import PAGES
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: begun last, one worker would end alone with them."""
+    kinds = ("model", "process")
+    order: dict[Path, int] = {}
+    for item in items:
+        rank = next((at for at, kind in enumerate(kinds) if item.get_closest_marker(kind)), 9)
+        order[item.path] = min(rank, order.get(item.path, rank))
+    items.sort(key=lambda item: order[item.path])
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of the developer's reaches a test: it could be spent."""
@@ -52,7 +62,11 @@ def minilm() -> EmbeddingModel:
 
 @pytest.fixture(scope="session")
 def openvino_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("openvino")
+    """Where exported models are kept; the workers of a run share it, for an export takes long."""
+    own = tmp_path_factory.getbasetemp()
+    cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "openvino"
+    cache.mkdir(exist_ok=True)
+    return cache
 
 
 @pytest.fixture(scope="session")

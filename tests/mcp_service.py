@@ -1,6 +1,7 @@
 """The service's /mcp over a small index, and the official SDK's client to ask it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from database.fingerprint import Fingerprint
 from database.retriever import Retriever
 from database.store import connect
 from inference_worker.app import create_app
-from tests.pages import PAGES, WordEmbeddings, builder, write_pages
+from tests.pages import PAGES, WordEmbeddings
+from tests.served_index import served_index
 from tests.service import Service
 from utils.settings import Settings
 
@@ -27,16 +29,13 @@ LONG = "# A long page\n\n" + "\n\n".join(
 )
 
 
-def write_index(folder: Path) -> str:
-    """An index of the made-up pages and a long one, each with its place on the web."""
-    store = connect(str(folder / "index"), create=True)
+def documentation(folder: Path) -> AbstractContextManager[str]:
+    """Serve an index of the made-up pages and a long one, each with its place on the web."""
     pages = {
         name: f"---\nurl: https://docs.example/{name.removesuffix('.md')}.html\n---\n{text}"
         for name, text in (PAGES | {"long.md": LONG}).items()
     }
-    builder(store).build(write_pages(folder / "pages", pages))
-    store.close()
-    return str(folder / "index")
+    return served_index(folder, pages)
 
 
 def load_words(fingerprint: Fingerprint) -> Embeddings:

@@ -1,6 +1,7 @@
 """Made-up documentation, and embeddings that need no model."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
@@ -33,7 +34,7 @@ PAGES = {
 }
 
 
-def write_pages(folder: Path, pages: dict[str, str] = PAGES) -> Path:
+def write_pages(folder: Path, pages: Mapping[str, str] = PAGES) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text)

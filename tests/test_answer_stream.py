@@ -23,6 +23,7 @@ from inference_worker.generation.language_model import Generation, LanguageModel
 from tests import chat_replies as replies
 from tests.mistral_server import MistralServer
 from tests.pages import PAGES, builder, write_pages
+from tests.served_index import served_index
 from tests.service import Service
 from tests.test_service import FOREIGN, QUESTION, load_words, with_mistral
 from tests.test_service import serve as serve_index
@@ -42,14 +43,11 @@ class KeptOpen(Retriever):
 
 @pytest.fixture(scope="module")
 def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
-    place = tmp_path_factory.mktemp("stream")
-    database = str(place / "index")
-    with closing(connect(database, create=True)) as store:
-        builder(store).build(write_pages(place / "pages"))
-    kept = KeptOpen(lambda: connect(database), load_words, database)  # type: ignore[call-arg]
-    kept.refresh()
-    yield kept
-    Retriever.close(kept)
+    with served_index(tmp_path_factory.mktemp("stream")) as database:
+        kept = KeptOpen(lambda: connect(database), load_words, database)  # type: ignore[call-arg]
+        kept.refresh()
+        yield kept
+        Retriever.close(kept)
 
 
 def serve(retriever: Retriever, llm: LanguageModel | None = None, **settings: Any) -> Service:
@@ -357,10 +355,10 @@ async def test_no_answer_is_kept_when_the_setting_says_so(
 async def test_an_answer_from_an_older_index_is_not_given_again(
     tmp_path: Path, mistral: MistralServer
 ) -> None:
-    database = str(tmp_path / "index")
-    with closing(connect(database, create=True)) as store:
-        builder(store).build(write_pages(tmp_path / "pages"))
-    with serve_index(database, **with_mistral(mistral)) as service:
+    with (
+        served_index(tmp_path) as database,
+        serve_index(database, **with_mistral(mistral)) as service,
+    ):
         before = (await all_events(service))[-1][1]
         with closing(connect(database)) as store:
             more = PAGES | {"new.md": "# News\n\nThere is a new page.\n"}

@@ -19,6 +19,7 @@ from database.retriever import retriever_from
 from database.store import connect
 from inference_worker.app import create_app
 from tests.chat_replies import Reply, failed, silence
+from tests.chroma_server import ChromaServer
 from tests.embedding_server import EmbeddingServer
 from tests.pages import many_pages, write_pages
 from tests.service import Service
@@ -43,8 +44,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    return str(tmp_path / "index")
+def database(chroma_server: ChromaServer) -> str:
+    """On a server: an embedded index takes a process more for each build and reader."""
+    return chroma_server.url
 
 
 def settings(server: EmbeddingServer, database: str, name: str, **given: Any) -> Settings:
@@ -137,12 +139,12 @@ def test_build_that_the_api_breaks_goes_on_where_it_was_and_pays_for_no_text_twi
 
 
 def test_build_killed_in_the_middle_of_a_request_pays_at_most_for_that_one_twice(
-    server: EmbeddingServer, tmp_path: Path, database: str
+    server: EmbeddingServer, tmp_path: Path
 ) -> None:
     pages = write_pages(tmp_path / "many", many_pages(60))
     command = [
         *(sys.executable, str(PROJECT_ROOT / "utils" / "db_builder.py")),
-        *("-d", str(pages), "-db", database, "-m", "mistralai:words"),
+        *("-d", str(pages), "-db", str(tmp_path / "index"), "-m", "mistralai:words"),
     ]
     environment = {
         "PATH": "",
@@ -294,7 +296,7 @@ def test_service_started_while_the_api_is_away_says_so_and_becomes_ready_by_itse
     ],
 )
 def test_builder_says_in_one_line_what_is_wrong(
-    server: EmbeddingServer, folder: Path, database: str, given: dict[str, str], said: str
+    server: EmbeddingServer, folder: Path, tmp_path: Path, given: dict[str, str], said: str
 ) -> None:
     environment = {
         "PATH": "",
@@ -302,7 +304,7 @@ def test_builder_says_in_one_line_what_is_wrong(
         "EMBEDDING_BASE_URL": server.address("openai"),
     }
     failed_build = subprocess.run(
-        [sys.executable, "-m", "utils.db_builder", "-d", str(folder), "-db", database],
+        [*(sys.executable, "-m", "utils.db_builder"), "-d", folder, "-db", tmp_path / "index"],
         cwd=PROJECT_ROOT,
         env=environment | given,
         capture_output=True,

@@ -1,6 +1,7 @@
 """The benchmark's command, on a handful of small pages and with few requests."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,28 +19,38 @@ PAGES = {
 }
 
 BRIEF = (
+    *("--matrix_rounds", "1"),
     *("--first_token_seconds", "0.05", "--tokens_per_second", "500", "--answer_tokens", "20"),
     *("--stream_questions", "4", "--stream_clients", "4", "--stream_seconds", "2"),
     *("--outage_seconds", "1", "--outage_timeout", "1"),
 )
-"""Makes the parts with a simulated provider short."""
+"""Makes the matrix rate and the parts with a simulated provider short."""
 
 
-def benchmark(folder: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def benchmark(
+    folder: Path, output: Path, cache: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "./utils/benchmark.py", "-d", str(folder), "-o", str(output)),
         *("--picture", str(output.with_suffix(".png")), "--requests", "8", *options),
     ]
-    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"EMBEDDING_CACHE_PATH": str(cache)}
+    return subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
-def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_benchmark_measures_everything_and_writes_table_json_and_picture(
+    tmp_path: Path, openvino_cache: Path
+) -> None:
     folder, output = tmp_path / "documents", tmp_path / "out" / "benchmark.json"
     for name, text in PAGES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
-    done = benchmark(folder, output, "--llm_clients", "4", "--llm_seconds", "0.2", *BRIEF)
+    llm = ("--llm_clients", "4", "--llm_seconds", "0.2")
+    done = benchmark(folder, output, openvino_cache, *llm, *BRIEF)
 
     assert done.returncode == 0, done.stderr
     report = json.loads(output.read_text())
@@ -92,7 +103,7 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(tmp_pat
 
 
 def test_missing_documents_are_one_clear_line(tmp_path: Path) -> None:
-    done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.json")
+    done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.json", tmp_path)
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from inference_worker.openai_api.examples import MODEL
 from inference_worker.openai_api.request import ChatRequest, Message
 from tests import chat_replies as replies
 from tests.mistral_server import MistralServer
-from tests.pages import PAGES, builder, write_pages
+from tests.pages import PAGES
+from tests.served_index import served_index
 from tests.service import Service
 from tests.test_answer_stream import Bursting
 from tests.test_service import FOREIGN, QUESTION, load_words, serve, with_mistral
@@ -37,12 +37,10 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    place = tmp_path_factory.mktemp("chat")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pages = PAGES | {"endpoints.md": f"---\nurl: {URL}\n---\n{PAGES['endpoints.md']}"}
-    with closing(connect(str(place / "index"), create=True)) as store:
-        builder(store).build(write_pages(place / "pages", pages))
-    return str(place / "index")
+    with served_index(tmp_path_factory.mktemp("chat"), pages) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

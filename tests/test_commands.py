@@ -203,7 +203,7 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str
     assert not loaded & {"torch", "openvino", "chromadb", "transformers", "langchain_core"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service(database: Path, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
     """The service's address and process id."""
     port = free_port()
@@ -258,7 +258,7 @@ def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
 def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    write_pages(tmp_path / "pages", many_pages(150))
+    write_pages(tmp_path / "pages", many_pages(64))
     command = [sys.executable, BUILDER, "-d", "pages", "-db", "index", "-m", MINILM]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True

@@ -162,9 +162,9 @@ def test_the_answer_is_the_same_each_time_and_takes_milliseconds() -> None:
     passages = [passage(text, document=f"{rank}.md", rank=rank) for rank in range(1, 9)]
     question = "How many days does a hot kiln need to dry wood3?"
     first = extract_answer(question, passages)
-    started = time.perf_counter()
+    started = time.process_time()
     assert extract_answer(question, passages) == first
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25
 
 
 def test_odd_text_is_survived() -> None:

@@ -152,8 +152,8 @@ def test_long_earlier_question_is_searched_from_its_beginning() -> None:
 
 
 def test_text_without_an_end_is_decided_at_once() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("endpoint. " + "it " * 1300, "so " * 1300, "?" * 4000, "is it a b " * 400):
         searched([text, text], text)
 
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2

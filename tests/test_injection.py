@@ -6,17 +6,15 @@ A model double obeys all that reaches it as an instruction; what reaches it quot
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
-from database.store import connect
 from tests import chat_replies as replies
 from tests.chat_replies import Reply, Request
 from tests.mistral_server import MistralServer
-from tests.pages import builder, write_pages
+from tests.served_index import served_index
 from tests.service import Service
 from tests.test_service import serve, with_mistral
 
@@ -63,16 +61,14 @@ def mistral(server: MistralServer) -> MistralServer:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An index of pages that carry the attacks, in title, heading and text."""
-    place = tmp_path_factory.mktemp("injection")
     pages = {
         f"{name}.md": f"# Kiln {name}: {ORDER.search(text)[0]}\n\n## Kilns\n\nA kiln. {text}\n"  # type: ignore[index]
         for name, text in ATTACKS.items()
     }
-    with closing(connect(str(place / "index"), create=True)) as store:
-        builder(store, chunk_size=200).build(write_pages(place / "pages", pages))
-    return str(place / "index")
+    with served_index(tmp_path_factory.mktemp("injection"), pages, chunk_size=200) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from tests.mcp_service import (
     QUESTION,
     call,
     called,
+    documentation,
     refused,
     serve,
     text_of,
-    write_index,
 )
 from tests.mistral_server import MistralServer, answer, failed
 from tests.service import Service
@@ -28,8 +28,9 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_index(tmp_path_factory.mktemp("mcp"))
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with documentation(tmp_path_factory.mktemp("mcp")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

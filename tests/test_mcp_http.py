@@ -11,7 +11,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tests import chat_replies as replies
-from tests.mcp_service import BEFORE, CURRENT, MODES, QUESTION, serve, write_index
+from tests.mcp_service import BEFORE, CURRENT, MODES, QUESTION, documentation, serve
 from tests.mistral_server import MistralServer
 from tests.pages import WordEmbeddings
 from tests.service import Service
@@ -43,8 +43,9 @@ SEARCH = {
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_index(tmp_path_factory.mktemp("mcp"))
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with documentation(tmp_path_factory.mktemp("mcp")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

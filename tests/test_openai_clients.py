@@ -1,7 +1,6 @@
 """OpenAI's own package and LangChain's, which ask this service when given its address."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 
 import httpx
 import pytest
@@ -22,7 +21,8 @@ from database.store import connect
 from inference_worker.app import create_app
 from tests import chat_replies as replies
 from tests.mistral_server import MistralServer
-from tests.pages import PAGES, builder, write_pages
+from tests.pages import PAGES
+from tests.served_index import served_index
 from tests.service import Service
 from tests.test_answer_stream import Bursting
 from tests.test_service import QUESTION, load_words, serve, with_mistral
@@ -44,14 +44,12 @@ def mistral() -> Iterator[MistralServer]:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    place = tmp_path_factory.mktemp("openai")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pages = PAGES | {
         "endpoints.md": f"---\nurl: {URL.partition('#')[0]}\n---\n{PAGES['endpoints.md']}"
     }
-    with closing(connect(str(place / "index"), create=True)) as store:
-        builder(store).build(write_pages(place / "pages", pages))
-    return str(place / "index")
+    with served_index(tmp_path_factory.mktemp("openai"), pages) as address:
+        yield address
 
 
 @pytest.fixture(scope="module", params=["written", "quoted"])

@@ -1,7 +1,7 @@
 """The report of prompts, over a small real index."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import pytest
 
 from database.retriever import Retriever
 from database.store import connect
-from tests.pages import WordEmbeddings, builder, write_pages
+from tests.pages import WordEmbeddings
+from tests.served_index import served_index
 from utils.errors import IndexMissingError
 from utils.evaluation_configurations import Value
 from utils.evaluation_questions import Question
@@ -45,13 +46,10 @@ def questions(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> str:
-    place = str(tmp_path / "index")
-    store = connect(place, create=True)
-    builder(store).build(write_pages(tmp_path / "pages"))
-    store.close()
-    return place
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_index(tmp_path_factory.mktemp("prompts")) as address:
+        yield address
 
 
 def open_index(database: str | None, ranking: Mapping[str, Value]) -> Retriever:

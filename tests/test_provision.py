@@ -13,6 +13,7 @@ from database.fingerprint import Fingerprint
 from database.models import MINILM
 from database.store import Store, connect
 from dataset import fetch
+from tests.chroma_server import ChromaServer
 from tests.pages import builder, recipe, write_pages
 from utils import provision
 from utils.errors import DatasetError, IndexMismatchError, ModelError
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(connect(str(tmp_path / "index"), create=True)) as opened:
+def store(chroma_server: ChromaServer) -> Iterator[Store]:
+    with closing(connect(chroma_server.url)) as opened:
         yield opened
 
 

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path, folder: Path) -> str:
+def embedded(tmp_path: Path, folder: Path) -> str:
     """An embedded index over the pages."""
     place = str(tmp_path / "index")
     build(place, folder)
@@ -78,9 +78,9 @@ def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
 
 
 def test_nearest_passage_comes_first_with_all_that_was_stored(
-    database: str, retriever: Open
+    embedded: str, retriever: Open
 ) -> None:
-    passages = retriever(database).search(QUESTION, 3).passages
+    passages = retriever(embedded).search(QUESTION, 3).passages
 
     scores = [passage.score for passage in passages]
     assert scores == sorted(scores, reverse=True)
@@ -94,22 +94,22 @@ def test_nearest_passage_comes_first_with_all_that_was_stored(
 
 
 def test_asking_for_more_passages_than_there_are_gives_them_all(
-    database: str, retriever: Open
+    served: ChromaServer, retriever: Open
 ) -> None:
-    passages = retriever(database).search(QUESTION, 100).passages
+    passages = retriever(served.url).search(QUESTION, 100).passages
     text = "\n".join(passage.text for passage in passages)
     for piece in ("endpoint serves", "`KmsKeyId`", "job reads", "spot training", "runs Jupyter"):
         assert piece in text
 
 
 def test_reader_follows_a_new_index_without_being_opened_again(
-    database: str, folder: Path, retriever: Open
+    embedded: str, folder: Path, retriever: Open
 ) -> None:
-    reader = retriever(database)
+    reader = retriever(embedded)
     assert reader.documents() == PAGES.keys() - {"index.md"}
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
 
-    store = connect(database)
+    store = connect(embedded)
     builder(store).build(folder)
     reader.refresh()
 
@@ -130,8 +130,8 @@ def test_reader_whose_collection_was_deleted_moves_on_by_itself(
     assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
 
 
-def test_langchain_is_given_documents(database: str, retriever: Open) -> None:
-    reader = retriever(database)
+def test_langchain_is_given_documents(served: ChromaServer, retriever: Open) -> None:
+    reader = retriever(served.url)
     reader.top_k = 2
 
     found = reader.invoke(QUESTION)
@@ -150,16 +150,16 @@ def test_langchain_is_given_documents(database: str, retriever: Open) -> None:
 
 
 def test_words_of_the_index_are_held_with_it(
-    database: str, folder: Path, retriever: Open, caplog: pytest.LogCaptureFixture
+    served: ChromaServer, folder: Path, retriever: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = retriever(database)
+    reader = retriever(served.url)
     related = reader.refresh().corpus.related
     assert related is not None
     assert len(related) == 0
     for name in "abcde":
         (folder / f"{name}.md").write_text(f"# Kilns\n\nKilns of kind {name}.\n")
 
-    build(database, folder)
+    build(served.url, folder)
 
     grown = reader.refresh().corpus.related
     assert grown is not None
@@ -269,29 +269,29 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
 
 
 def test_damaged_index_is_said_and_found_once_it_is_built_again(
-    database: str, folder: Path, retriever: Open
+    embedded: str, folder: Path, retriever: Open
 ) -> None:
-    for file in Path(database).glob("*/*.bin"):
+    for file in Path(embedded).glob("*/*.bin"):
         file.write_bytes(b"\x00" * 7)
-    reader = retriever(database)
+    reader = retriever(embedded)
     with pytest.raises(IndexDamagedError, match="Build it again"):
         reader.search(QUESTION, 1)
 
-    build(database, folder)
+    build(embedded, folder)
     reader.refresh()
 
     assert reader.search(QUESTION, 1).passages
 
 
-def test_pointer_to_nothing_is_a_damaged_index(database: str, retriever: Open) -> None:
-    store: Store = connect(database)
+def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, retriever: Open) -> None:
+    store: Store = connect(served.url)
     live = store.live()
     assert live is not None
     store.delete(live.name)
     store.close()
 
     with pytest.raises(IndexDamagedError, match="not whole"):
-        retriever(database).refresh()
+        retriever(served.url).refresh()
 
 
 @pytest.mark.model

@@ -19,6 +19,7 @@ from inference_worker.app import create_app
 from tests.chroma_server import ChromaServer
 from tests.mistral_server import MistralServer, answer, failed, rate_limited, silence
 from tests.pages import WordEmbeddings, builder, write_pages
+from tests.served_index import served_index
 from tests.service import Service
 from utils.errors import IndexMismatchError, ModelError
 from utils.settings import Settings
@@ -57,12 +58,9 @@ def with_mistral(mistral: MistralServer, **settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    place = tmp_path_factory.mktemp("service")
-    store = connect(str(place / "index"), create=True)
-    builder(store).build(write_pages(place / "pages"))
-    store.close()
-    return str(place / "index")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served_index(tmp_path_factory.mktemp("service")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

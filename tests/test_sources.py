@@ -12,6 +12,7 @@ from database.store import Store, connect
 from dataset.developer_guide import GUIDE_URL, guide_names
 from dataset.sources import Source, sources_of
 from dataset.web.state import NAME, State
+from tests.chroma_server import ChromaServer
 from tests.pages import builder, recipe, write_pages
 
 HISTORY = """\
@@ -182,8 +183,8 @@ def sources(store: Store) -> list[tuple[str, int]]:
     return [(source.name, source.documents) for source in store.live_collection()[2].sources]
 
 
-def test_build_notes_the_sources_of_what_it_read(tmp_path: Path, folder: Path) -> None:
-    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+def test_build_notes_the_sources_of_what_it_read(chroma_server: ChromaServer, folder: Path) -> None:
+    with closing(connect(chroma_server.url)) as store:
         builder(store).build(folder)
         assert sources(store) == [("other documents", 1)]
 
@@ -194,9 +195,9 @@ def test_build_notes_the_sources_of_what_it_read(tmp_path: Path, folder: Path) -
 
 
 def test_index_without_sources_is_current_and_is_not_written_again(
-    tmp_path: Path, folder: Path
+    chroma_server: ChromaServer, folder: Path
 ) -> None:
-    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+    with closing(connect(chroma_server.url)) as store:
         builder(store).build(folder)
         live, collection, _ = store.live_collection()
         older = {k: v for k, v in (collection.metadata or {}).items() if k != "sources"}

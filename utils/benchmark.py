@@ -125,6 +125,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,
+            matrix_rounds=arguments.matrix_rounds,
         )
 
 

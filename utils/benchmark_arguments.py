@@ -33,6 +33,12 @@ def parse_arguments(description: str | None, argv: list[str] | None) -> argparse
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
     add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
     add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
+    add(
+        "--matrix_rounds",
+        type=int,
+        default=5,
+        help="of the machine's matrix rate, the best of which counts (default: %(default)s)",
+    )
     add("--requests", type=int, default=400, help="a setting (default: %(default)s)")
     add("--llm_clients", type=int, default=64, help="default: %(default)s")
     add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
@@ -102,7 +108,10 @@ def _add_living(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    counts = ("requests", "llm_clients", "answer_tokens", "stream_questions", "stream_clients")
+    counts = (
+        *("matrix_rounds", "requests", "llm_clients"),
+        *("answer_tokens", "stream_questions", "stream_clients"),
+    )
     if arguments.megabytes < 0 or arguments.first_token_seconds < 0:
         parser.error("--megabytes and --first_token_seconds must be 0 or more")
     for name in (*counts, "living_changes"):

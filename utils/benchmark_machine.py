@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
-_ROUNDS = 5
-"""The best counts: the others were disturbed."""
 _PACKAGES = ("torch", "openvino", "chromadb", "sentence-transformers", "langchain-chroma")
 
 
@@ -73,12 +71,13 @@ def measure_matrix_rates(job: Job) -> MatrixRates:
     if isinstance(embeddings, OpenVINOEmbeddings):
         precision = {"f32": "f32", "float": "f32"}.get(embeddings.precision, "bf16")
         dtype = torch.float32 if precision == "f32" else torch.bfloat16
-        return MatrixRates("openvino", precision, _openvino_rate(precision), _torch_rate(dtype))
+        openvino = _openvino_rate(precision, job.matrix_rounds)
+        return MatrixRates("openvino", precision, openvino, _torch_rate(dtype, job.matrix_rounds))
     device = "cpu" if settings.embedding_device == "cpu" else None
-    return MatrixRates("torch", "f32", 0.0, _torch_rate(torch.float32, device))
+    return MatrixRates("torch", "f32", 0.0, _torch_rate(torch.float32, job.matrix_rounds, device))
 
 
-def _openvino_rate(precision: str) -> float:
+def _openvino_rate(precision: str, rounds: int) -> float:
     """The better of one product on all cores and a product on each."""
     import numpy as np
     import openvino
@@ -102,11 +101,11 @@ def _openvino_rate(precision: str) -> float:
             queue.wait_all()
             return count
 
-        rates.append(_best_rate(products))
+        rates.append(_best_rate(products, rounds))
     return max(rates)
 
 
-def _torch_rate(dtype: "torch.dtype", device: str | None = None) -> float:
+def _torch_rate(dtype: "torch.dtype", rounds: int, device: str | None = None) -> float:
     import torch
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -120,14 +119,17 @@ def _torch_rate(dtype: "torch.dtype", device: str | None = None) -> float:
             torch.cuda.synchronize()
         return repeats
 
-    return _best_rate(products)
+    return _best_rate(products, rounds)
 
 
-def _best_rate(products: Callable[[], int]) -> float:
-    """FLOP/s of the fastest of several rounds, each of as many products as it says."""
+def _best_rate(products: Callable[[], int], rounds: int) -> float:
+    """FLOP/s of the fastest of some rounds, each of as many products as it says.
+
+    The best counts: the others were disturbed.
+    """
     products()
     best = 0.0
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         count = products()
         best = max(best, count * _PRODUCT_FLOPS / (time.perf_counter() - start))

@@ -48,6 +48,8 @@ class Job:
     tokens_per_second: float = 60.0
     """How fast it goes on from there."""
     answer_tokens: int = 120
+    matrix_rounds: int = 5
+    """How often the machine's matrix rate is measured."""
 
     @property
     def answer_seconds(self) -> float:
