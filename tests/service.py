@@ -1,12 +1,17 @@
 """The service in a thread, asked over real HTTP."""
 
+import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
+
+from tests.chat_server import ChatServer
 
 
 class Service:
@@ -39,3 +44,13 @@ class Service:
     ) -> None:
         self._server.should_exit = True
         self._thread.join(30)
+
+
+async def leave_once_asked(request: Coroutine[Any, Any, Any], model: ChatServer) -> None:
+    """Send a request, and close its connection when the language model is at work on it."""
+    asking = asyncio.create_task(request)
+    while not model.in_flight:  # noqa: ASYNC110 - the server is in another thread
+        await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

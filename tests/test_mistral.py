@@ -244,13 +244,13 @@ async def test_calls_at_once_are_bounded(server: MistralServer) -> None:
 
 
 async def test_waiting_for_a_turn_counts_against_the_deadline(server: MistralServer) -> None:
-    server.default = replies.answer("Yes.", delay=0.9)
-    async with client(server.url, seconds=1.5, concurrency=1) as mistral:
+    server.default = replies.answer("Yes.", delay=1.6)
+    async with client(server.url, seconds=2.5, concurrency=1) as mistral:
         outcomes = await asyncio.gather(
             *(mistral.generate(QUESTION) for _ in range(2)), return_exceptions=True
         )
     failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    assert [str(error) for error in failed] == ["the language model did not answer within 1.5 s"]
+    assert [str(error) for error in failed] == ["the language model did not answer within 2.5 s"]
 
 
 async def test_who_would_wait_too_long_is_told_so_at_once(server: MistralServer) -> None:

@@ -111,6 +111,7 @@ def test_folder_without_documents_and_no_way_to_any_is_an_error(
 
 
 @pytest.mark.model
+@pytest.mark.timeout(600)
 def test_first_start_second_start_and_start_without_documents(
     tmp_path: Path, openvino_cache: Path
 ) -> None:
@@ -126,7 +127,7 @@ def test_first_start_second_start_and_start_without_documents(
         done = subprocess.run(
             [*command, "-d", str(pages), "-db", str(tmp_path / "index")],
             cwd=PROJECT_ROOT, env=environment | {"EMBEDDING_CACHE_PATH": str(cache)},
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
