@@ -7,7 +7,7 @@ content now, so that the rows of a change under way are seen by nobody, and thos
 nobody any more. Killed at any moment, it is done again by the next writer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from database import rows
 from database.fingerprint import Fingerprint, Version
 from database.jobs import Job, Jobs, Outcome, now
 from database.lock import BuildLock
+from database.recovery import tidy
 from database.rows import Row
 from database.store import Live, Store
 from database.uploads import Entry, Uploads
@@ -25,7 +26,7 @@ from dataset.documents import Document
 from utils.errors import IndexLockedError
 
 if TYPE_CHECKING:
-    from chromadb import Collection
+    from chromadb import Collection as ChromaCollection
 
 WINDOW = 32
 """Chunks embedded at a time: searches get their turn in between."""
@@ -60,21 +61,6 @@ class Changer:
     renew: Callable[[BuildLock], None] = lambda lock: None
     """Moves to a new collection and deletes all others."""
 
-    def recover(self) -> None:
-        """Finish what a writer that died had begun.
-
-        What it made visible is kept and tidied up; of what it had not, no row stays.
-        """
-        live, collection, _ = self.store.live_collection()
-        uploads = Uploads(self.store)
-        with self.store.translated():
-            rows.delete(collection, rows.unseen(collection, live.revision))
-        entries = [entry for entry in uploads.of_job(live.job) if not entry.revision]
-        if entries:
-            if live.job_revision > live.since:
-                self._tidy(collection, entries, live.job_revision)
-            uploads.mark(entries, live.job_revision)
-
     def put(self, job: Job) -> Job:
         """Add or replace a job's documents.
 
@@ -83,23 +69,28 @@ class Changer:
             IndexLockedError: somebody took this process for dead.
         """
         live, collection, fingerprint = self.store.live_collection()
-        if live.job == job.id:  # its writer died between making it visible and saying so
-            return self._end(replace(job, state="done"))
         uploads = Uploads(self.store)
         entries = uploads.of_job(job.id)
+        if live.job == job.id or any(entry.revision for entry in entries):
+            # Its writer died between making it visible and saying so.
+            return self._end(replace(job, state="done"))
         before = self._versions(collection, [entry.document for entry in entries])
         if refused := _unmet(job, entries, before):
             uploads.forget(entries)
             return self._end(refused)
-        new = [e for e in entries if e.content_hash != _etag(before, e.document)]
-        uploads.forget(entry for entry in entries if entry not in new)
+        held = uploads.held(live)
+        new = [e for e in entries if not _is_held(e, before, held, live)]
+        same = [entry for entry in entries if entry not in new]
+        uploads.forget(entry for entry in same if entry.document in held)
+        # The folder has the same: from now on it is the API's too, and stays if the folder's goes.
+        uploads.mark([entry for entry in same if entry.document not in held], live.revision)
         job = replace(
             job,
             state="running",
             done=0,
             outcomes=(
                 *(outcome for outcome in job.outcomes if outcome.outcome == "refused"),
-                *(_unchanged(before[e.document]) for e in entries if e not in new),
+                *(_unchanged(before[entry.document]) for entry in same),
             ),
         )
         if not new:
@@ -111,7 +102,7 @@ class Changer:
         job: Job,
         new: Sequence[Entry],
         before: Mapping[str, Version],
-        at: "tuple[Live, Collection, Fingerprint]",
+        at: "tuple[Live, ChromaCollection, Fingerprint]",
     ) -> Job:
         live, collection, fingerprint = at
         uploads = Uploads(self.store)
@@ -136,7 +127,7 @@ class Changer:
     def _embed(
         self,
         job: Job,
-        collection: "Collection",
+        collection: "ChromaCollection",
         chunks: Sequence[Chunk],
         revision: int,
         embeddings: Embeddings,
@@ -165,7 +156,8 @@ class Changer:
         entries = uploads.of_job(job.id)
         if live.job != job.id and any(not entry.revision for entry in entries):
             before = self._versions(collection, [entry.document for entry in entries])
-            job = _unmet(job, entries, before) or _not_there(job, entries, before) or job
+            known = before.keys() | uploads.present(live)  # a build would bring back the latter
+            job = _unmet(job, entries, before) or _not_there(job, entries, known) or job
             if job.state == "failed":
                 uploads.forget(entries)
                 return self._end(job)
@@ -175,7 +167,8 @@ class Changer:
             )
             job = replace(job, state="running", outcomes=deleted)
             job = self._show(job, entries, before, (live, collection, fingerprint))
-        if job.kind == "purge":
+        live, _, _ = self.store.live_collection()
+        if job.kind == "purge" and (live.since <= live.job_revision or live.previous):
             self.renew(self.lock)
             job = replace(job, revision=self.store.live_collection()[0].revision)
         (outcome,) = job.outcomes
@@ -188,10 +181,10 @@ class Changer:
         job: Job,
         entries: Sequence[Entry],
         before: Mapping[str, Version],
-        at: "tuple[Live, Collection, Fingerprint]",
+        at: "tuple[Live, ChromaCollection, Fingerprint]",
     ) -> Job:
         """Move the pointer, and delete what was replaced."""
-        live, collection, fingerprint = at
+        live, _, fingerprint = at
         job = replace(job, revision=live.revision + 1)
         Jobs(self.store).update(job)
         changed = [outcome.name for outcome in job.outcomes if outcome.outcome in _CHANGES]
@@ -206,28 +199,10 @@ class Changer:
         if not self.lock.held():
             raise IndexLockedError("Another writer took this one for dead. Run the job again.")
         live = self.store.advance(live, job.id, after)
-        self._tidy(collection, entries, live.revision)
-        Uploads(self.store).mark(entries, live.revision)  # last: it says that all is tidy
+        tidy(self.store, live, entries)
         return replace(job, revision=live.revision)
 
-    def _tidy(self, collection: "Collection", entries: Sequence[Entry], revision: int) -> None:
-        """Delete the rows and texts that visible entries have replaced; note what is there now."""
-        _, _, fingerprint = self.store.live_collection()
-        now_at = {entry.document: entry.content_hash for entry in entries}
-        deleted = [entry.document for entry in entries if entry.is_deletion]
-        others = [self.store.find(name) for name in self.store.index_names()] if deleted else []
-        with self.store.translated():
-            held = rows.read_documents(collection, list(now_at))
-            old = [chunk.id for chunk in held if chunk.document_hash != now_at[chunk.document]]
-            rows.delete(collection, old)
-            collection.modify(metadata=fingerprint.to_metadata())
-            for other in others:
-                if other is not None and other.name != collection.name:
-                    rows.delete(other, [c.id for c in rows.read_documents(other, deleted)])
-        uploads = Uploads(self.store)
-        uploads.forget(uploads.overtaken(entries, revision))
-
-    def _versions(self, collection: "Collection", names: Sequence[str]) -> dict[str, Version]:
+    def _versions(self, collection: "ChromaCollection", names: Sequence[str]) -> dict[str, Version]:
         with self.store.translated():
             held = rows.read_documents(collection, names)
         return {c.document: Version(c.document, c.document_hash, c.siblings) for c in held}
@@ -256,9 +231,19 @@ def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) ->
     return None
 
 
-def _not_there(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) -> Job | None:
+def _is_held(
+    entry: Entry, before: Mapping[str, Version], held: Mapping[str, Entry], live: Live
+) -> bool:
+    """Whether the index holds this already, and builds know or can be told that it stays."""
+    name, content = entry.document, entry.content_hash
+    if _etag(before, name) != content:
+        return False
+    return held[name].content_hash == content if name in held else live.revision > live.folder_since
+
+
+def _not_there(job: Job, entries: Sequence[Entry], known: Collection[str]) -> Job | None:
     """The job as failed, where there is no such document."""
-    if all(entry.document in before for entry in entries):
+    if all(entry.document in known for entry in entries):
         return None
     return _failed(job, "document-not-found", "The index holds no document of this name.")
 

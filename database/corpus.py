@@ -70,13 +70,12 @@ def read_corpus(
     )
 
 
-def follow_changes(store: Store, corpus: Corpus, after: int, live: Live) -> Corpus:
-    """The corpus with the changes that were made in place after a revision.
+def follow_changes(store: Store, corpus: Corpus, shown: Mapping[str, Entry]) -> Corpus:
+    """The corpus with changes that were made in place since it was read.
 
     Raises:
         OvertakenError: something was changed once more meanwhile.
     """
-    shown = Uploads(store).visible(live, after)
     wanted = {name: entry.content_hash for name, entry in shown.items() if not entry.is_deletion}
     with store.translated():
         found = [

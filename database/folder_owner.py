@@ -5,6 +5,7 @@ that the operating system lets go of when the process ends, however it ends.
 """
 
 import fcntl
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ class FolderOwner:
     def __init__(self, database: str) -> None:
         self._database = database
         self._held: IO[bytes] | None = None
+        self._claiming = threading.Lock()  # the file's lock would keep out our own threads too
 
     def claim(self) -> None:
         """Become the one that writes, or stay it.
@@ -27,8 +29,11 @@ class FolderOwner:
         Raises:
             IndexLockedError: another process is.
         """
-        if self._held or is_server(self._database):
-            return
+        with self._claiming:
+            if not self._held and not is_server(self._database):
+                self._held = self._locked_file()
+
+    def _locked_file(self) -> IO[bytes]:
         file = (Path(self._database) / _FILE).open("wb")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,7 +43,7 @@ class FolderOwner:
                 f"Another process serves {self._database} and changes it. Send changes to that "
                 "one, or have all use a Chroma server."
             ) from error
-        self._held = file
+        return file
 
     def release(self) -> None:
         """Let another process be the one."""

@@ -7,6 +7,7 @@ away or a build is writing waits for better times; what cannot succeed ends as f
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from database.fingerprint import Fingerprint, Recipe
 from database.folder_owner import FolderOwner
 from database.jobs import Job, Jobs, now
 from database.lock import BuildLock
+from database.recovery import recover
 from database.retriever import Retriever, Snapshot
 from database.store import Store
 from database.uploads import Uploads
@@ -41,6 +43,9 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 """Between two looks for jobs that another replica accepted and did not finish."""
+_MOST_RUNNERS = 10
+"""How many processes may begin a job and not end it, before it is taken for what ends them."""
+_STOP_SECONDS = 10.0
 _TELL_SECONDS = 1.0
 """Between two notes in the store on how far a job is."""
 _PURGED_FROM_DISK = (
@@ -84,6 +89,7 @@ class JobRunner:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._said = ""
+        self._id = uuid.uuid4().hex
 
     def start(self) -> None:
         """Begin to run jobs, those first that were left over."""
@@ -94,8 +100,9 @@ class JobRunner:
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
-        self._owner.release()
+            self._thread.join(timeout=_STOP_SECONDS)
+        if not self._thread.is_alive():  # else it may still write
+            self._owner.release()
 
     def wake(self) -> None:
         """Look for jobs now."""
@@ -139,10 +146,10 @@ class JobRunner:
                 look_for=lambda name: self._look_for(store, name),
                 renew=lambda lock: self._renew(store, lock),
             )
-            changer.recover()
             for job in Jobs(store).unfinished():
                 if self._stopping.is_set():
                     return
+                recover(store)  # each time: the one before may have failed half-way
                 self._finish(store, changer, job)
         Jobs(store).forget_old()
 
@@ -152,6 +159,13 @@ class JobRunner:
         Raises:
             DocsQAError: it cannot be run now; it stays.
         """
+        if self._id not in job.runners:
+            job = replace(job, runners=(*job.runners, self._id))
+            Jobs(store).update(job)
+        if len(job.runners) > _MOST_RUNNERS:
+            log.error("Job %s is given up: %d services ended over it", job.id, _MOST_RUNNERS)
+            self._end(store, _failed(job, RuntimeError()))
+            return
         try:
             job = changer.put(job) if job.kind == "put" else changer.delete(job)
         except (StoreUnreachableError, EmbeddingApiError, IndexLockedError, IndexMissingError):
@@ -162,7 +176,13 @@ class JobRunner:
         except Exception as error:
             log.exception("Unforeseen, job %s", job.id)
             job = _failed(job, error)
+        self._end(store, job)
+
+    def _end(self, store: Store, job: Job) -> None:
         if job.problem:
+            live = store.live()
+            if live and live.job == job.id:
+                raise IndexLockedError("What a job made visible is finished when it is run again.")
             Uploads(store).forget(e for e in Uploads(store).of_job(job.id) if not e.revision)
             Jobs(store).update(job)
         self._retriever.refresh()
@@ -173,13 +193,16 @@ class JobRunner:
 
         def tell(job: Job) -> None:
             nonlocal told
-            if self._stopping.is_set():
-                raise IndexLockedError("The service stops; the job is run when it is back.")
+            self._go_on()
             if time.monotonic() - told > _TELL_SECONDS and not job.is_finished:
                 told = time.monotonic()
                 Jobs(store).update(job)
 
         return tell
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise IndexLockedError("The service stops; the job is run when it is back.")
 
     def _tools(self, fingerprint: Fingerprint) -> Tools:
         """What makes chunks and vectors as the live index has them.
@@ -209,6 +232,7 @@ class JobRunner:
             store=store,
             recipe=fingerprint.recipe,
             count_tokens=len,  # nothing is split
+            progress=lambda done, total: self._go_on(),
             load_embeddings=lambda: snapshot.corpus.embeddings,
         ).renew(lock)
 
@@ -219,12 +243,14 @@ class JobRunner:
             AssertionError: it is still found.
         """
         collections = store.index_names()
-        chunks = texts = 0
+        chunks = 0
         with store.translated():
             for collection in map(store.find, collections):
                 if collection is not None:
                     chunks += len(rows.read_documents(collection, [name]))
-        texts = sum(not entry.is_deletion for entry in Uploads(store).of_document(name))
+        entries = Uploads(store).of_document(name)
+        # What waits was sent after this deletion, and is no part of it.
+        texts = sum(bool(entry.revision) and not entry.is_deletion for entry in entries)
         snapshot = self._retriever.refresh()
         passages = self._retriever.search(name, 100, Filters(documents=(name,))).passages
         found = {

@@ -9,17 +9,19 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from database.store import Store
 
 JOBS = "jobs"
+ACCEPTING_SECONDS = 600.0
+"""How long it may take to write down what a job brings."""
 KEPT = 1000
 """Finished jobs that can still be asked for."""
 
 Kind = Literal["put", "delete", "purge"]
-State = Literal["queued", "running", "done", "failed"]
+State = Literal["accepting", "queued", "running", "done", "failed"]
 Outcomes = Literal["added", "replaced", "unchanged", "deleted", "refused"]
 
 
@@ -60,7 +62,7 @@ def _matches(header: str, etag: str, *, default: bool) -> bool:
     if header.strip() == "*":
         return bool(etag)
     given = {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
-    return etag in given
+    return bool(etag) and etag in given
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Job:
     """Chunks to be written, as far as is known."""
     revision: int = 0
     """The index's revision that shows it."""
+    runners: tuple[str, ...] = ()
+    """Who tried to run it: one that kills whoever tries is given up."""
     condition: Condition = Condition()
     outcomes: tuple[Outcome, ...] = ()
     checked: Mapping[str, Any] = field(default_factory=dict)
@@ -111,7 +115,7 @@ class Jobs:
         self._store = store
 
     def add(self, job: Job) -> None:
-        """Accept a job."""
+        """Write down a job; one that is still being accepted is run by nobody."""
         collection = self._store.ensure(JOBS)
         vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma wants one of every row
         with self._store.translated():
@@ -136,6 +140,16 @@ class Jobs:
         """What is still to be done, in the order it came."""
         return self._in_state("open")
 
+    def known(self) -> set[str]:
+        """The jobs that have not ended: their uploads are awaited.
+
+        Those whose acceptance takes longer than anybody waits are given up.
+        """
+        accepting = self._in_state("accepting")
+        given_up = datetime.now(UTC) - timedelta(seconds=ACCEPTING_SECONDS)
+        young = [job for job in accepting if datetime.fromisoformat(job.created_at) > given_up]
+        return {job.id for job in (*young, *self.unfinished())}
+
     def forget_old(self) -> None:
         """Delete the oldest of the finished jobs."""
         finished = self._in_state("finished")
@@ -155,11 +169,13 @@ class Jobs:
 
 def _fields(job: Job) -> dict[str, str]:
     state = "finished" if job.is_finished else "open"
+    state = job.state if job.state == "accepting" else state
     return {"state": state, "body": json.dumps(asdict(job))}
 
 
 def _job(fields: Mapping[str, Any]) -> Job:
     body = json.loads(fields["body"])
     body["condition"] = Condition(**body["condition"])
+    body["runners"] = tuple(body.get("runners", ()))
     body["outcomes"] = tuple(Outcome(**outcome) for outcome in body["outcomes"])
     return Job(**body)

@@ -95,8 +95,7 @@ class BuildLock:
         self._beating.join()
         try:
             with contextlib.suppress(DocsQAError):
-                if self.held():
-                    self._store.delete(LOCK)
+                self._take_away(self._owner)
         finally:
             _held_here.discard(self._owner["owner"])
 
@@ -121,17 +120,33 @@ class BuildLock:
         return now is not None and now.get("beat") == holder.get("beat")
 
     def _take_away(self, holder: dict[str, Any]) -> None:
-        """Remove a dead one's lock, unless somebody else was faster and holds it by now."""
-        now = holder_of(self._store)
-        if now is not None and now.get("owner") == holder.get("owner"):
-            self._store.delete(LOCK)
+        """Remove a holder's lock, unless somebody else was faster and holds it by now.
+
+        It is moved out of the way first: by its id, which is another's if another took it.
+        """
+        from chromadb.errors import NotFoundError
+
+        found = self._store.find(LOCK)
+        if found is None or (found.metadata or {}).get("owner") != holder["owner"]:
+            return
+        gone = f"{LOCK}-{uuid.uuid4().hex}"
+        try:
+            with self._store.translated():
+                found.modify(name=gone)
+        except NotFoundError:
+            return
+        self._store.delete(gone)
 
     def _beat(self) -> None:
         while not self._released.wait(self._beat_every):
-            with contextlib.suppress(DocsQAError):
+            try:
                 collection = self._store.find(LOCK)
                 if collection and self.held():
                     collection.modify(metadata=self._metadata())
+            except DocsQAError:
+                continue  # the store is away; whoever waits for us cannot look either
+            except Exception:
+                log.exception("A beat of the lock was lost")
 
 
 def holder_of(store: Store) -> dict[str, Any] | None:

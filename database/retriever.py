@@ -28,6 +28,7 @@ from database.passages import Findings
 from database.ranking import Ranking
 from database.search import Corpus, search
 from database.store import Live, Store, connect
+from database.uploads import Uploads
 from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings, load_settings
@@ -45,6 +46,8 @@ class Snapshot:
     live: Live
     fingerprint: Fingerprint
     corpus: Corpus
+    uploaded: frozenset[str]
+    """The documents that came through the API."""
 
     def document(self, name: str) -> list[Chunk]:
         """The chunks of one document, in order; none where it holds no such document."""
@@ -158,6 +161,8 @@ class Retriever(BaseRetriever):
         Raises:
             IndexUnavailableError: it cannot be opened.
         """
+        if self._store is not None:
+            return self._store  # another model may be loading now, which takes long
         with self._refreshing:
             return self.store
 
@@ -184,7 +189,8 @@ class Retriever(BaseRetriever):
             embeddings = self._load(fingerprint)
         started = time.perf_counter()
         corpus = read_corpus(self.store, live, collection, embeddings)
-        snapshot = Snapshot(live, fingerprint, corpus)
+        uploaded = frozenset(Uploads(self.store).present(live))
+        snapshot = Snapshot(live, fingerprint, corpus, uploaded)
         self._search(snapshot, "warm up", 1)
         log.info(
             "Index %s is live: revision %d, %d chunks, opened in %.2f s",
@@ -202,10 +208,12 @@ class Retriever(BaseRetriever):
             if live.name != held.live.name or live.revision == held.live.revision:
                 return held
             try:
-                corpus = follow_changes(self.store, held.corpus, held.live.revision, live)
+                shown = Uploads(self.store).visible(live, held.live.revision)
+                corpus = follow_changes(self.store, held.corpus, shown)
             except OvertakenError:
                 continue
-            held = Snapshot(live, fingerprint, corpus)
+            put = {name for name, entry in shown.items() if not entry.is_deletion}
+            held = Snapshot(live, fingerprint, corpus, held.uploaded - shown.keys() | put)
         return held  # somebody writes without pause; the next look goes on from here
 
     def search(self, question: str, top_k: int, filters: Filters = EVERYTHING) -> Findings:

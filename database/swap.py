@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from database import rows, word_vectors
 from database.check import check_collection
 from database.fingerprint import Fingerprint
-from database.lock import BuildLock
+from database.lock import LOCK, BuildLock
+from database.recovery import recover_in_other_process
 from database.store import NEVER_SYNC, Live, Store
 from database.uploads import Uploads
 from utils.errors import IndexLockedError, IndexMissingError
@@ -50,6 +51,8 @@ def go_live(
     for name in store.index_names():
         if name not in {live.name, live.previous}:
             store.delete(name)
+    for name in store.names(f"{LOCK}-"):  # moved out of the way by one that died then
+        store.delete(name)
     word_vectors.delete_orphans(store)
     return live
 
@@ -67,6 +70,7 @@ def rollback(store: Store) -> tuple[Live, int]:
         IndexDamagedError: it cannot be read.
     """
     with BuildLock(store) as lock:
+        recover_in_other_process(store)
         live, _, _ = store.live_collection()
         previous = store.find(live.previous) if live.previous else None
         if previous is None:

@@ -155,6 +155,15 @@ class Uploads:
         for start in range(0, len(ids), _PAGE):
             yield collection, ids[start : start + _PAGE]
 
+    def present(self, live: Live) -> set[str]:
+        """The documents that came through the API and were not deleted since."""
+        return {name for name, entry in self.held(live).items() if not entry.is_deletion}
+
+    def waiting(self, live: Live) -> list[Entry]:
+        """The entries that are still to become visible."""
+        found = self._entries({"revision": 0})
+        return [entry for entry in found if entry.job != live.job]
+
     def overtaken(self, entries: Iterable[Entry], revision: int) -> list[Entry]:
         """The visible entries that those of a revision have replaced."""
         names = sorted({entry.document for entry in entries})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from database.snapshot import api_documents
 from database.store import Store
 from database.uploads import Entry, Uploads
 from dataset.documents import Document
@@ -57,6 +58,8 @@ def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: 
     """
     uploads = Uploads(store)
     live = store.live()
+    if live and api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
+        api_documents.swap(store, live.name)
     changed = uploads.held(live) if live else {}
     found = {file.name: file for file in files(folder, skipped, selection)}
     return Wanted(

@@ -16,7 +16,7 @@ MAX_DOCUMENT_BYTES = Limits().input_bytes
 MAX_NAME_BYTES = 500
 _AS_IT_IS = {"markdown", "text"}
 """Formats that are not converted: their hash is that of their bytes, whatever the converter."""
-_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|[\ud800-\udfff]")
+_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\\ufffd]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)

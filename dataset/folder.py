@@ -70,10 +70,15 @@ def document_paths(folder: Path, selection: Selection = EVERYTHING) -> list[Path
         for name in sorted(names)
         if _may_be_document(name) and selection.holds(name) and names[name].is_file()
     ]
-    if not found:
-        chosen = "" if selection == EVERYTHING else " that --include and --exclude leave"
+    if not found and selection != EVERYTHING:
+        one = next((f", as {name}" for name in sorted(names) if _may_be_document(name)), "")
         raise DatasetError(
-            f"No document{chosen} in {folder}. Fetch the documentation: python -m dataset.fetch"
+            f"--include and --exclude leave no document of {folder}. They match names, which are "
+            f"paths below it{one}."
+        )
+    if not found:
+        raise DatasetError(
+            f"No document in {folder}. Fetch the documentation: python -m dataset.fetch"
         )
     return found
 

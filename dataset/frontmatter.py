@@ -3,11 +3,19 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 import yaml
 
-_FRONTMATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n", re.DOTALL)
-_DATES = ("changed", "last_modified", "lastmod", "updated", "date")
+_FRONTMATTER = re.compile(r"\A---[ \t]*\n(.{0,16000}?)\n---[ \t]*\n", re.DOTALL)
+"""Of a length that a person writes: reading YAML costs time, and a page may be hostile."""
+_TAG = re.compile(r"(?:^|[:\-?,\[{])[ \t]*!", re.MULTILINE)
+"""A value with a type of its own: no page needs one."""
+_ADDRESSES = ("url", "source_url", "source", "canonical_url", "permalink")
+_DATES = (
+    *("changed", "last_modified", "last-modified", "lastmod", "last_updated", "lastUpdated"),
+    *("updated", "modified", "date"),
+)
 """The names under which pages of other systems carry the day of their last change, best first."""
 
 
@@ -26,19 +34,29 @@ def split_off(text: str) -> tuple[Frontmatter, str]:
     found = _FRONTMATTER.match(text)
     if not found:
         return Frontmatter(), text
-    try:
-        fields = yaml.safe_load(found.group(1))
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
+    fields = _fields(found.group(1))
+    if fields is None:
         return Frontmatter(), text
-    if not isinstance(fields, dict):
-        return Frontmatter(), text
+    addresses = (web_address(_line(fields.get(name))) for name in _ADDRESSES)
     dates = (iso(fields[name]) for name in _DATES if name in fields)
     read = Frontmatter(
         title=_line(fields.get("title")),
-        url=web_address(_line(fields.get("url"))),
+        url=next((url for url in addresses if url), ""),
         changed=next((changed for changed in dates if changed), ""),
     )
     return read, text[found.end() :]
+
+
+def _fields(head: str) -> dict[Any, Any] | None:
+    """Read a head as texts and lists and maps of texts; None where it is none."""
+    if _TAG.search(head):
+        return None
+    try:
+        # The base loader makes texts alone: no dates, no numbers, no merges that multiply.
+        fields = yaml.load(head, yaml.BaseLoader)  # noqa: S506  # it makes no objects
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 def web_address(url: str) -> str:
@@ -65,4 +83,7 @@ def iso(value: object) -> str:
 
 
 def _line(value: object) -> str:
-    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+    """A text in one line, without halves of characters; "" for what is no text."""
+    if not isinstance(value, str) or value in ("null", "~"):
+        return ""
+    return " ".join(value.encode(errors="ignore").decode().split())

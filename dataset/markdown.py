@@ -5,6 +5,7 @@ navigation lists under `**Topics**`; none of that survives here.
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,8 +20,8 @@ BlockKind = Literal["text", "list", "code", "table"]
 # proportion to its size.
 _WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
 _TARGET = (
-    r"\(\s*(?:<(?P<{0}_bracketed>[^<>\n]{{0,500}})>|(?P<{0}>(?:[^()\s]|\([^()\s]{{0,200}}\)){{0,500}}))"
-    r"(?:\s+(?:\"[^\"]{{0,300}}\"|'[^']{{0,300}}'))?\s*\)"
+    r"\(\s{{0,100}}(?:<(?P<{0}_bracketed>[^<>\n]{{0,500}})>|(?P<{0}>(?:[^()\s]|\([^()\s]{{0,200}}\)){{0,500}}))"
+    r"(?:\s{{1,100}}(?:\"[^\"]{{0,300}}\"|'[^']{{0,300}}'))?\s{{0,100}}\)"
 )
 _CODE = r"(?<!`)(?P<ticks>`{1,8})(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)"
 _LINK = r"\[(?P<words>" + _WORDS + r")\]" + _TARGET.format("target")
@@ -46,6 +47,7 @@ _RUN = re.compile(r"([^\w\s])\1{2,}")
 """Ruled lines drawn with one character."""
 _TICKS = re.compile(r"`{3,}")
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
+_MOST_MISSING_CELLS = 4096
 _HEADING_LIMIT = 120
 """Characters of a heading worth repeating in every breadcrumb below it."""
 _LINK_SHARE = 0.85
@@ -106,6 +108,8 @@ def _is_table_rule(line: str) -> bool:
 
 @cache
 def _parser() -> MarkdownIt:
+    # A table may leave cells out, and each is made up for: of some kilobytes, a hundred megabytes.
+    sys.modules["markdown_it.rules_block.table"].MAX_AUTOCOMPLETED_CELLS = _MOST_MISSING_CELLS
     # Blocks are enough here: inline parsing would triple the time.
     return MarkdownIt("commonmark").enable("table").disable("inline")
 

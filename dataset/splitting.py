@@ -77,6 +77,8 @@ def split(document: Document, size: ChunkSize, count_tokens: CountTokens) -> lis
             ordinal=ordinal,
             siblings=len(texts),
             text=text,
+            format=document.format,
+            changed=document.changed,
         )
         for ordinal, (section, headings, text) in enumerate(texts)
     ]

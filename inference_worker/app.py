@@ -124,7 +124,11 @@ async def _begin_and_watch(settings: Settings, retriever: Retriever) -> None:
             break
         except DocsQAError as error:
             log.warning("No snapshot yet: %s", error)
-            await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
+        except Exception:
+            log.exception("Unforeseen while a snapshot was pulled")
+        with contextlib.suppress(DocsQAError):
+            await asyncio.to_thread(retriever.refresh)  # /readyz then says what is missing
+        await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
     await _watch(retriever)
 
 

@@ -179,8 +179,10 @@ async def _pieces(
 
 def not_covered(docs: Sequence[str]) -> str:
     """Say that the documentation does not answer, and what in it comes nearest."""
-    nearest = f" The nearest pages are {', '.join(docs[:3])}." if docs else ""
-    return f"The documentation does not seem to cover this.{nearest}"
+    if not docs:
+        return "No document matches what was asked for."
+    nearest = ", ".join(docs[:3])
+    return f"The documentation does not seem to cover this. The nearest pages are {nearest}."
 
 
 def documents(passages: Sequence[Passage]) -> list[str]:

@@ -9,6 +9,7 @@ from database.changes import Changer, Tools
 from database.corpus import current_chunks
 from database.jobs import Job, Jobs
 from database.lock import BuildLock
+from database.recovery import recover
 from database.store import Store
 from database.uploads import Uploads
 from dataset.documents import Document
@@ -41,11 +42,11 @@ def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
             lock,
             tools=lambda made: Tools(splitter(made.recipe), embeddings or WordEmbeddings()),
         )
-        changer.recover()
-        return [
-            changer.put(job) if job.kind == "put" else changer.delete(job)
-            for job in Jobs(store).unfinished()
-        ]
+        ended = []
+        for job in Jobs(store).unfinished():
+            recover(store)
+            ended.append(changer.put(job) if job.kind == "put" else changer.delete(job))
+        return ended
 
 
 def put(store: Store, name: str, text: str, embeddings: WordEmbeddings | None = None) -> Job:

@@ -55,7 +55,7 @@ def followed(store: Store, held: tuple[int, Corpus]) -> State:
     revision, corpus = held
     live, _, _ = store.live_collection()
     if live.revision != revision:
-        corpus = follow_changes(store, corpus, revision, live)
+        corpus = follow_changes(store, corpus, Uploads(store).visible(live, revision))
     state: State = {}
     for chunk in corpus.chunks:
         state.setdefault(chunk.document, []).append(chunk.text)
@@ -200,7 +200,7 @@ def test_reader_that_is_overtaken_says_so(store: Store) -> None:
     collection.delete(ids=[chunk.id for chunk in rows.read_documents(collection, ["kilns.md"])][:1])
 
     with pytest.raises(OvertakenError):
-        follow_changes(store, corpus, revision, live)
+        follow_changes(store, corpus, Uploads(store).visible(live, revision))
 
 
 CHANGES: dict[str, tuple[Any, list[Document], str]] = {

@@ -417,7 +417,7 @@ def test_halves_of_characters_in_a_file_are_no_error_of_ours(service: httpx.Clie
         "*a" * 10_000,
         "<!--" * 5_000,
         " " * 20_000 + "|",
-        "|a" * 200 + "|\n" + "|-" * 200 + "|\n" + "|b\n" * 200,
+        "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + "|b\n" * 100,
         "> " * 10_000 + "a",
         "x" * 20_000,
     ],

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from database.rows import read_chunks
 from database.store import connect
 from database.uploads import Uploads
 from dataset.documents import read_document
+from inference_worker.documents_api import change_queue
 from tests.chroma_server import ChromaServer, free_port
 from tests.documents_service import AS_ADMIN, built, found, serving, wait_until_ready
 from tests.pages import PAGES, WordEmbeddings, builder, write_pages
@@ -368,17 +370,27 @@ def test_a_page_put_as_the_folder_has_it_stays_when_the_folder_has_it_no_more(
         assert client.get("/v1/documents/training.md").status_code == 200
 
 
-def test_a_build_that_died_elsewhere_does_not_lock_for_ever(chroma: ChromaServer) -> None:
+def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
+    chroma: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.2)
     with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
-        dead = {"owner": "x", "host": "elsewhere", "pid": 1, "process_started": "0", "beat": "b"}
-        store.create_new(LOCK, dead | {"since": "yesterday", "purpose": "build"})
+        build = {"owner": "x", "host": "elsewhere", "pid": 1, "process_started": "0"}
+        build |= {"since": "yesterday", "purpose": "build"}
+        lock = store.create_new(LOCK, build | {"beat": "0"})
+        assert lock
         try:
-            refused = put(client, "dead.md", "zqdead")
-            assert (refused.status_code, problem(refused)) == (409, "index-locked")
-            until(lambda: put(client, "dead.md", "zqdead").status_code != 409, within=20)
-            until(lambda: "dead.md" in found(client, "zqdead"), within=30)
+            for beat in range(8):
+                lock.modify(metadata=build | {"beat": str(beat)})
+                refused = put(client, "dead.md", "zqdead")
+                assert (refused.status_code, problem(refused)) == (409, "index-locked")
+                time.sleep(0.2)
+            time.sleep(0.7)
+            accepted = put(client, "dead.md", "zqdead", **AT_ONCE)
+            assert accepted.status_code == 202
         finally:
             store.delete(LOCK)
+        assert ended(client, accepted.headers["Location"])["state"] == "done"
 
 
 def test_a_change_under_way_is_waited_for(chroma: ChromaServer) -> None:
@@ -394,10 +406,7 @@ def test_a_change_through_one_service_is_seen_by_another_at_once(chroma: ChromaS
         for n in range(3):
             assert put(one, "shared.md", f"zqshared{n}").status_code in (200, 201)
             assert found(one, f"zqshared{n}")[0] == "shared.md"
-            until(
-                lambda n=n: f"zqshared{n}" in other.get("/v1/documents/shared.md").text,
-                VISIBLE_ELSEWHERE,
-            )
+            until(partial(shows, other, "shared.md", f"zqshared{n}"), VISIBLE_ELSEWHERE)
             assert found(other, f"zqshared{n}")[0] == "shared.md"
         assert one.delete("/v1/documents/shared.md").status_code == 200
         until(lambda: other.get("/v1/documents/shared.md").status_code == 404, VISIBLE_ELSEWHERE)
@@ -421,15 +430,19 @@ def test_two_services_change_an_index_at_once_and_nothing_is_lost(chroma: Chroma
         assert statuses == {201: changes}
         wanted = [f"both/{n:02d}.md" for n in range(changes)]
         for client in (one, other):
-            until(lambda client=client: listed(client, "both/") == wanted, VISIBLE_ELSEWHERE)
+            until(partial(lists, client, "both/", wanted), VISIBLE_ELSEWHERE)
             for n in range(0, changes, 10):
                 assert Counter(found(client, f"zqboth{n}"))[f"both/{n:02d}.md"] == 1
     assert_each_row_once(chroma.url, wanted)
 
 
-def listed(client: httpx.Client, prefix: str) -> list[str]:
+def shows(client: httpx.Client, name: str, word: str) -> bool:
+    return word in client.get(f"/v1/documents/{name}").text
+
+
+def lists(client: httpx.Client, prefix: str, wanted: list[str]) -> bool:
     response = client.get("/v1/documents", params={"prefix": prefix, "limit": 1000})
-    return [document["name"] for document in response.json()["documents"]]
+    return [document["name"] for document in response.json()["documents"]] == wanted
 
 
 def test_a_store_that_is_away_is_told_and_its_jobs_are_done_when_it_is_back(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from inference_worker.app import create_app
 from inference_worker.documents_api.problems import ALL as ABOUT_DOCUMENTS
 from inference_worker.mcp_api.server import REFUSALS
 from inference_worker.problems import BODY_TOO_LARGE, INTERNAL, problem_for
-from utils import db_builder
+from utils import builder_arguments
 from utils.errors import (
     EmbeddingApiError,
     IndexDamagedError,
@@ -71,7 +71,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
 
 def test_builder_options_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        db_builder.parse_arguments(["--help"])
+        builder_arguments.parse_arguments(["--help"])
     with pytest.raises(SystemExit):
         fetch.main(["--help"])
     helped = capsys.readouterr().out

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from utils.benchmark_services import percentile
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
 SEARCH, ANSWER = "search", "answer"
+_ROUTES = {SEARCH: ("/v1/search", "query"), ANSWER: ("/v1/answers", "question")}
 NOT_SENT = "not sent: too many were waiting"
 _MOST_WAITING = 400
 _SECONDS = 60.0
@@ -43,64 +44,61 @@ async def load(
 
     At the end, those under way are waited for: none is lost.
     """
-    ended: list[Request] = []
-    waiting: set[asyncio.Task[None]] = set()
     async with http_client() as http:
-        sending = asyncio.create_task(_send(http, workers, asked, rate, kinds, ended, waiting))
+        asking = _Asking(http, workers, asked, rate, kinds)
+        sending = asyncio.create_task(asking.run())
         try:
-            yield ended
+            yield asking.ended
             sending.cancel()
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*asking.sent)
         finally:
-            for task in (sending, *waiting):
+            for task in (sending, *asking.sent):
                 task.cancel()
-            ends = await asyncio.gather(sending, *waiting, return_exceptions=True)
+            ends = await asyncio.gather(sending, *asking.sent, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             raise end
 
 
-async def _send(
-    http: "httpx.AsyncClient",
-    workers: Sequence[str],
-    asked: Sequence[str],
-    rate: float,
-    kinds: Sequence[str],
-    ended: list[Request],
-    waiting: set[asyncio.Task[None]],
-) -> None:
-    begun = time.perf_counter()
-    turns = itertools.cycle(itertools.product(kinds, workers))
-    for sent, question, (kind, worker) in zip(
-        itertools.count(), itertools.cycle(asked), turns
-    ):  # without end
-        await asyncio.sleep(max(begun + sent / rate - time.perf_counter(), 0))
-        if len(waiting) >= _MOST_WAITING:
-            ended.append(Request(kind, time.perf_counter(), 0.0, NOT_SENT))
-            continue
-        task = asyncio.create_task(_ask(http, worker, kind, question, ended))
-        waiting.add(task)
-        task.add_done_callback(waiting.discard)
+@dataclass(slots=True)
+class _Asking:
+    http: "httpx.AsyncClient"
+    workers: Sequence[str]
+    asked: Sequence[str]
+    rate: float
+    kinds: Sequence[str]
+    ended: list[Request] = field(default_factory=list)
+    sent: list[asyncio.Task[None]] = field(default_factory=list)
+    _waiting: int = 0
 
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        begun = time.perf_counter()
+        turns = itertools.cycle(itertools.product(self.kinds, self.workers))
+        todo = zip(itertools.count(), itertools.cycle(self.asked), turns, strict=False)
+        for number, question, (kind, worker) in todo:
+            await asyncio.sleep(max(begun + number / self.rate - time.perf_counter(), 0))
+            if self._waiting >= _MOST_WAITING:
+                self.ended.append(Request(kind, time.perf_counter(), 0.0, NOT_SENT))
+                continue
+            self.sent.append(asyncio.create_task(self._ask(worker, kind, question)))
 
-async def _ask(
-    http: "httpx.AsyncClient", worker: str, kind: str, question: str, ended: list[Request]
-) -> None:
-    import httpx
+    async def _ask(self, worker: str, kind: str, question: str) -> None:
+        import httpx
 
-    sent, failure = time.perf_counter(), ""
-    try:
-        if kind == SEARCH:
-            response = await http.post(f"{worker}/v1/search", json={"query": question})
-        else:
-            response = await http.post(f"{worker}/v1/answers", json={"question": question})
-        if response.status_code != 200:
-            failure = f"status {response.status_code}"
-        elif not response.json()["passages"]:
-            failure = "nothing found"
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        failure = type(error).__name__
-    ended.append(Request(kind, sent, time.perf_counter() - sent, failure))
+        route, asked = _ROUTES[kind]
+        self._waiting += 1
+        sent, failure = time.perf_counter(), ""
+        try:
+            response = await self.http.post(f"{worker}{route}", json={asked: question})
+            if response.status_code != 200:
+                failure = f"status {response.status_code}"
+            elif not response.json()["passages"]:
+                failure = "nothing found"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            failure = type(error).__name__
+        self._waiting -= 1
+        self.ended.append(Request(kind, sent, time.perf_counter() - sent, failure))
 
 
 def http_client() -> "httpx.AsyncClient":

@@ -19,7 +19,8 @@ from database.snapshot.parts import PART_BYTES, Record, write_parts
 from database.store import Live, Store
 from database.uploads import UPLOADS, Uploads
 from dataset.progress import Progress, silent
-from utils.errors import SnapshotError
+from utils.errors import IndexDamagedError, SnapshotError
+from utils.settings import is_server
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -95,6 +96,13 @@ def export(
                 found = _export(store, state, folder, progress, part_bytes)
         except NotFoundError:  # replaced while it was read
             continue
+        except IndexDamagedError as error:
+            if is_server(store.database) or state_of(store) == state:
+                raise
+            # Of a folder, this process reads vectors as they were when it opened it.
+            raise SnapshotError(
+                f"Documents in {store.database} were changed while it was read. Push again."
+            ) from error
         if state_of(store) == state:
             return found
         for part in found.parts:

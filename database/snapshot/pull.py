@@ -110,7 +110,10 @@ def provide(
         See `pull`.
     """
     try:
-        store.live_collection()
+        live, _, _ = store.live_collection()
+        if api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
+            with BuildLock(store):
+                api_documents.swap(store, live.name)
     except IndexMissingError:
         snapshot = find(url, sha256, patience)
         return pull(store, snapshot, fits=fits, progress=progress).changed

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from database.store import Store, connect
 from database.uploads import Uploads
 from dataset.documents import Document
 from inference_worker.answering import Answerer
-from utils.errors import DocsQAError
+from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings, load_settings
 
 LONG_REQUEST_SECONDS = 600.0
@@ -137,8 +138,10 @@ class ChangeQueue:
         if holder and holder.get("purpose") != "change" and not self._is_dead(holder):
             raise locked(store, holder)
         self._runner.claim()
+        jobs = Jobs(store)
+        jobs.add(replace(job, state="accepting"))
         accept(store)
-        Jobs(store).add(job)
+        jobs.update(job)
         self._runner.wake()
         return job
 
@@ -176,7 +179,12 @@ class ChangeQueue:
 
         if self._loop is None:
             return 0
-        return asyncio.run_coroutine_threadsafe(forget(), self._loop).result(timeout=10)
+        coroutine = forget()
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+        except (RuntimeError, TimeoutError) as error:
+            coroutine.close()
+            raise IndexLockedError("The service stops; the job ends when it is back.") from error
 
     def _connect(self) -> Store:
         return connect(

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from database.jobs import Condition, Job
 from database.joining import text_of
 from database.retriever import Retriever, Snapshot
-from database.uploads import Uploads
 from inference_worker.documents_api import examples
 from inference_worker.documents_api.admin import Admin
 from inference_worker.documents_api.change_queue import ChangeQueue
@@ -95,14 +94,14 @@ async def list_documents(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DocumentList:
     """List the documents of the index by name."""
-    snapshot, origins = await asyncio.to_thread(_state, retriever)
+    snapshot = await asyncio.to_thread(retriever.current)
     names = snapshot.corpus.lexical.documents
     page, total = page_of(snapshot.corpus.chunks, names, prefix, after, limit)
     more = await asyncio.to_thread(
         page_of, snapshot.corpus.chunks, names, prefix, page[-1].name if page else "", 1
     )
     return DocumentList(
-        documents=[DocumentOut.of(listed, _origin(listed.name, origins)) for listed in page],
+        documents=[DocumentOut.of(listed, _origin(listed.name, snapshot)) for listed in page],
         total=total,
         next=page[-1].name if page and more[0] else None,
         revision=snapshot.live.revision,
@@ -112,12 +111,12 @@ async def list_documents(
 @router.get("/v1/documents/{name:path}", tags=["documents"], responses=_NO_INDEX | _NOT_FOUND)
 async def read_document(response: Response, retriever: RetrieverOfApp, name: Name) -> DocumentText:
     """Read a document, as it is searched; the `ETag` is what `If-Match` takes."""
-    snapshot, origins = await asyncio.to_thread(_state, retriever)
+    snapshot = await asyncio.to_thread(retriever.current)
     chunks = snapshot.document(name)
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
-    shown = DocumentOut.of(Listed.of(chunks[0]), _origin(name, origins))
+    shown = DocumentOut.of(Listed.of(chunks[0]), _origin(name, snapshot))
     return DocumentText(**shown.model_dump(), text=text_of(chunks))
 
 
@@ -239,15 +238,8 @@ async def read_job(queue: QueueOfApp, id: Annotated[str, Path(max_length=100)]) 
     return JobOut.of(job)
 
 
-def _state(retriever: Retriever) -> tuple[Snapshot, set[str]]:
-    """What the index holds, and which of its documents came through the API."""
-    snapshot = retriever.current()
-    entries = Uploads(retriever.opened_store()).held(snapshot.live)
-    return snapshot, {name for name, entry in entries.items() if not entry.is_deletion}
-
-
-def _origin(name: str, origins: set[str]) -> Origin:
-    return "api" if name in origins else "folder"
+def _origin(name: str, snapshot: Snapshot) -> Origin:
+    return "api" if name in snapshot.uploaded else "folder"
 
 
 def _answer(job: Job, response: Response) -> JobOut:
