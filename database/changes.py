@@ -79,11 +79,11 @@ class Changer:
             uploads.forget(entries)
             return self._end(refused)
         held = uploads.held(live)
-        new = [e for e in entries if not _is_held(e, before, held, live)]
-        same = [entry for entry in entries if entry not in new]
-        uploads.forget(entry for entry in same if entry.document in held)
+        same = [e for e in entries if _is_held(e, before, held)]
         # The folder has the same: from now on it is the API's too, and stays if the folder's goes.
-        uploads.mark([entry for entry in same if entry.document not in held], live.revision)
+        claimed = [e for e in same if e.document not in held]
+        new = [entry for entry in entries if entry not in same]
+        uploads.forget(entry for entry in same if entry not in claimed)
         job = replace(
             job,
             state="running",
@@ -93,9 +93,13 @@ class Changer:
                 *(_unchanged(before[entry.document]) for entry in same),
             ),
         )
-        if not new:
-            return self._end(replace(job, state="done", revision=live.revision))
-        return self._write(job, new, before, (live, collection, fingerprint))
+        at = (live, collection, fingerprint)
+        job, written = self._write(job, new, before, at) if new else (job, [])
+        if written or claimed:
+            job = self._show(job, [*claimed, *written], before, at)
+        else:
+            job = replace(job, revision=live.revision)
+        return self._end(replace(job, state="done"))
 
     def _write(
         self,
@@ -103,7 +107,8 @@ class Changer:
         new: Sequence[Entry],
         before: Mapping[str, Version],
         at: "tuple[Live, ChromaCollection, Fingerprint]",
-    ) -> Job:
+    ) -> tuple[Job, list[Entry]]:
+        """Write documents, seen by nobody yet; gives those that hold any text."""
         live, collection, fingerprint = at
         uploads = Uploads(self.store)
         tools = self.tools(fingerprint)
@@ -119,10 +124,7 @@ class Changer:
             if chunks:
                 job = self._embed(job, collection, chunks, live.revision + 1, tools.embeddings)
                 job = replace(job, outcomes=(*job.outcomes, _written(entry, chunks, before)))
-        kept = [entry for entry in new if entry not in empty]
-        if not kept:
-            return self._end(replace(job, state="done", revision=live.revision))
-        return self._end(replace(self._show(job, kept, before, at), state="done"))
+        return job, [entry for entry in new if entry not in empty]
 
     def _embed(
         self,
@@ -167,8 +169,7 @@ class Changer:
             )
             job = replace(job, state="running", outcomes=deleted)
             job = self._show(job, entries, before, (live, collection, fingerprint))
-        live, _, _ = self.store.live_collection()
-        if job.kind == "purge" and (live.since <= live.job_revision or live.previous):
+        if job.kind == "purge":
             self.renew(self.lock)
             job = replace(job, revision=self.store.live_collection()[0].revision)
         (outcome,) = job.outcomes
@@ -231,14 +232,11 @@ def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) ->
     return None
 
 
-def _is_held(
-    entry: Entry, before: Mapping[str, Version], held: Mapping[str, Entry], live: Live
-) -> bool:
-    """Whether the index holds this already, and builds know or can be told that it stays."""
+def _is_held(entry: Entry, before: Mapping[str, Version], held: Mapping[str, Entry]) -> bool:
+    """Whether the index holds this already, and the next build would not bring something else."""
     name, content = entry.document, entry.content_hash
-    if _etag(before, name) != content:
-        return False
-    return held[name].content_hash == content if name in held else live.revision > live.folder_since
+    kept = held[name].content_hash if name in held else content
+    return _etag(before, name) == kept == content
 
 
 def _not_there(job: Job, entries: Sequence[Entry], known: Collection[str]) -> Job | None:

@@ -22,6 +22,7 @@ from database.fingerprint import Fingerprint, Recipe
 from database.folder_owner import FolderOwner
 from database.jobs import Job, Jobs, now
 from database.lock import BuildLock
+from database.purging import remove_orphaned_folders, renew_uploads, settle, text_on_disk
 from database.recovery import recover
 from database.retriever import Retriever, Snapshot
 from database.store import Store
@@ -48,11 +49,6 @@ _MOST_RUNNERS = 10
 _STOP_SECONDS = 10.0
 _TELL_SECONDS = 1.0
 """Between two notes in the store on how far a job is."""
-_PURGED_FROM_DISK = (
-    "Deleted text stays in Chroma's log on disk until it is cleaned up: stop what serves the index "
-    "(the Chroma server; for an embedded index this service), run `chroma vacuum --path FOLDER` "
-    "with the index's folder, and start it again."
-)
 
 
 class JobRunner:
@@ -138,6 +134,7 @@ class JobRunner:
             return
         self._owner.claim()
         with BuildLock(store, purpose="change") as lock:
+            settle(store)
             changer = Changer(
                 store,
                 lock,
@@ -226,7 +223,13 @@ class JobRunner:
 
     def _renew(self, store: Store, lock: BuildLock) -> None:
         """Move to a new collection, and delete all others."""
-        _, _, fingerprint = store.live_collection()
+        live, _, fingerprint = store.live_collection()
+        if live.since <= live.job_revision or live.previous:  # else it was done before
+            self._move(store, lock, fingerprint)
+        renew_uploads(store)
+        remove_orphaned_folders(self._database)
+
+    def _move(self, store: Store, lock: BuildLock, fingerprint: Fingerprint) -> None:
         snapshot = self._fitting(fingerprint)
         Builder(
             store=store,
@@ -262,7 +265,7 @@ class JobRunner:
         }
         if any(found.values()):
             raise RuntimeError(f"A deleted document is still there: {found}")
-        return found | {"collections": collections, "text_on_disk": _PURGED_FROM_DISK}
+        return found | {"collections": collections, "text_on_disk": text_on_disk(self._database)}
 
     def _store(self) -> Store:
         if not is_server(self._database):

@@ -3,12 +3,14 @@
 Whoever holds the lock calls it before it changes anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from database import rows
 from database.folder_owner import FolderOwner
 from database.jobs import Jobs
+from database.purging import is_unsettled, settle
 from database.store import Live, Store
 from database.uploads import Entry, Uploads
 
@@ -37,13 +39,30 @@ def recover_in_other_process(store: Store) -> None:
     Raises:
         IndexLockedError: there is something to do, and a service to do it.
     """
+    settle_in_other_process(store)
     live = store.live()
-    if live is None or not _unmarked(Uploads(store), live):
-        return
+    if live is not None and _unmarked(Uploads(store), live):
+        with _owning(store):
+            recover(store)
+
+
+def settle_in_other_process(store: Store) -> None:
+    """Finish a purge that died, so that what came through the API can be read whole.
+
+    Raises:
+        IndexLockedError: there is something to do, and a service to do it.
+    """
+    if is_unsettled(store):
+        with _owning(store):
+            settle(store)
+
+
+@contextmanager
+def _owning(store: Store) -> Iterator[None]:
     owner = FolderOwner(store.database)
     owner.claim()
     try:
-        recover(store)
+        yield
     finally:
         owner.release()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from database.recovery import settle_in_other_process
 from database.snapshot import api_documents
 from database.store import Store
 from database.uploads import Entry, Uploads
@@ -56,6 +57,7 @@ def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: 
     Raises:
         DatasetError: the folder is missing or holds no document.
     """
+    settle_in_other_process(store)
     uploads = Uploads(store)
     live = store.live()
     if live and api_documents.are_staged(store, live.name):  # by a pull that was killed at its end

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -109,7 +109,8 @@ def _is_table_rule(line: str) -> bool:
 @cache
 def _parser() -> MarkdownIt:
     # A table may leave cells out, and each is made up for: of some kilobytes, a hundred megabytes.
-    sys.modules["markdown_it.rules_block.table"].MAX_AUTOCOMPLETED_CELLS = _MOST_MISSING_CELLS
+    table: Any = sys.modules["markdown_it.rules_block.table"]
+    table.MAX_AUTOCOMPLETED_CELLS = _MOST_MISSING_CELLS
     # Blocks are enough here: inline parsing would triple the time.
     return MarkdownIt("commonmark").enable("table").disable("inline")
 

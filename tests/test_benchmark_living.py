@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from database.models import MINILM, find_model
 from dataset.conversion.converter import convert
 from utils import benchmark_living_changes as changing
-from utils.benchmark_arguments import parse_arguments
+from utils.benchmark_arguments import PARTS, parse_arguments, parts_of
 from utils.benchmark_living_changes import (
     Change,
     ChangesFigures,
@@ -364,6 +364,12 @@ def test_living_index_alone_takes_a_named_folder_whole() -> None:
     assert sample_of("--part", "living", "-d", "pages", "--megabytes", "2") == (2, Path("pages"))
     assert sample_of("--part", "living") == (1, DEFAULT_DATASET)
     assert sample_of("-d", "pages") == (1, Path("pages"))
+
+
+def test_living_index_is_measured_only_where_it_is_asked_for() -> None:
+    assert parts_of(parse_arguments(None, []).part) == PARTS
+    assert "living" not in PARTS
+    assert parts_of("living") == ("living",)
 
 
 @pytest.mark.process

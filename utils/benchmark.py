@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils import benchmark_services as services
 from utils.benchmark_answers import measure_streaming, streaming_measures
-from utils.benchmark_arguments import parse_arguments
+from utils.benchmark_arguments import parse_arguments, parts_of
 from utils.benchmark_builds import BuildFigures, build_original, build_ours
 from utils.benchmark_failures import failures_measures, measure_failures
 from utils.benchmark_living import Pace, measure_living
@@ -91,7 +91,7 @@ def benchmark(arguments: argparse.Namespace) -> None:
         rates, ours = _build(arguments, job, sample, parts)
         asked = questions(Path(job.documents))
         for part, (title, measure) in _SERVED.items():
-            if arguments.part in (part, "all"):
+            if part in parts_of(arguments.part):
                 parts[title] = measure(arguments, job, asked)
     facts = machine_facts() | {
         "backend": rates.backend,
@@ -146,7 +146,7 @@ def _build(
         return rates, ours
     _say("the original's build ...")
     original = BuildFigures(**run_worker("original-build", job))
-    if arguments.part in ("build", "all"):
+    if "build" in parts_of(arguments.part):
         _say("our build again ...")
         start = time.perf_counter()
         run_worker("build", job)
