@@ -27,6 +27,7 @@ from database.recovery import recover
 from database.retriever import Retriever, Snapshot
 from database.store import Store
 from database.uploads import Uploads
+from database.vector_files import blank_unused_rows
 from dataset.splitting import CHUNKER_VERSION
 from utils.errors import (
     DatasetError,
@@ -228,6 +229,7 @@ class JobRunner:
             self._move(store, lock, fingerprint)
         renew_uploads(store)
         remove_orphaned_folders(self._database)
+        blank_unused_rows(self._database)
 
     def _move(self, store: Store, lock: BuildLock, fingerprint: Fingerprint) -> None:
         snapshot = self._fitting(fingerprint)

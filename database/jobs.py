@@ -124,12 +124,14 @@ class Jobs:
     def update(self, job: Job) -> None:
         """Write down how a job stands."""
         collection = self._store.ensure(JOBS)
+        vector: Sequence[float] = [1.0, time.time() % 1000]
         with self._store.translated():
-            collection.update(ids=[job.id], metadatas=[_fields(job)])
+            # Not `update`: while a purge moves the jobs, this one may not be there yet.
+            collection.upsert(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
 
     def find(self, id_: str) -> Job | None:
         """The job with this id."""
-        collection = self._store.find(JOBS)
+        collection = self._store.find_moving(JOBS)
         if collection is None:
             return None
         with self._store.translated():
@@ -159,7 +161,7 @@ class Jobs:
                 collection.delete(ids=[job.id for job in finished[:-KEPT]])
 
     def _in_state(self, state: str) -> list[Job]:
-        collection = self._store.find(JOBS)
+        collection = self._store.find_moving(JOBS)
         if collection is None:
             return []
         with self._store.translated():

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from database.jobs import JOBS
-from database.store import NEVER_SYNC, Store
+from database.store import NEVER_SYNC, OUTGOING, Store
 from database.uploads import UPLOADS
 from database.vector_files import segment_folders
 from utils.errors import IndexDamagedError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INCOMING = "-incoming"
-OUTGOING = "-outgoing"
 QUIET_SECONDS = 0.5
 """How long no row may come to an outgoing collection before it is deleted: far longer than a
 service holds a handle between two rows."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 POINTER = "pointer"
 INDEX_PREFIX = "index-"
+OUTGOING = "-outgoing"
+"""What a collection is called while a purge moves its rows to a new one."""
 _CREATIONS = 5
 """How often a collection is created that can neither be created nor found."""
 NEVER_SYNC = 1_000_000
@@ -206,6 +208,10 @@ class Store:
                 return self._client.get_collection(name, embedding_function=None)
             except NotFoundError:
                 return None
+
+    def find_moving(self, name: str) -> "Collection | None":
+        """Look up a collection that a purge may just be moving to a new one of the same name."""
+        return self.find(name) or self.find(f"{name}{OUTGOING}") or self.find(name)
 
     def delete(self, name: str) -> None:
         """Delete a collection; one that is gone already is as good."""

@@ -173,7 +173,7 @@ class Uploads:
         return [entry for entry in found if 0 < entry.revision < revision]
 
     def _entries(self, where: dict[str, Any]) -> Iterator[Entry]:
-        collection = self._store.find(UPLOADS)
+        collection = self._store.find_moving(UPLOADS)
         if collection is None:
             return
         with self._store.translated():

@@ -50,12 +50,15 @@ def _blank(folder: Path) -> bool:
         return False
     files = {folder / "data_level0.bin": row_bytes, folder / "length.bin": _LENGTH_BYTES}
     # What is laid out in another way is left alone.
-    if version != _VERSION or any(_size(file) != places * n for file, n in files.items()):
+    if version != _VERSION or not all(
+        each and rows * each <= _size(path) <= places * each for path, each in files.items()
+    ):
         return False
-    for file, bytes_each in files.items():
-        with file.open("r+b") as opened:
-            opened.seek(rows * bytes_each)
-            opened.write(bytes((places - rows) * bytes_each))
+    for path, each in files.items():
+        unused = _size(path) - rows * each
+        with path.open("r+b") as opened:
+            opened.seek(rows * each)
+            opened.write(bytes(unused))
     return True
 
 

@@ -395,7 +395,7 @@ def test_command_has_everything_happen_to_an_index_and_loses_no_request(tmp_path
     chunks = measured["first build, chunks"]["ours"]
     assert chunks >= 24
     assert 1 <= measured["sync, chunks embedded"]["ours"] < chunks
-    assert measured["build with another model, chunks embedded"]["ours"] > chunks
+    assert measured["build with another model, chunks embedded"]["ours"] >= chunks
     assert 1 <= measured["build with the first model again, chunks embedded"]["ours"] < chunks
     for kind in (changing.ADD, changing.REPLACE, changing.ADD_WORD_FILE, changing.DELETE):
         answered = measured[f"{kind}, answered, p50 ms"]["ours"]
