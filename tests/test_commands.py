@@ -85,7 +85,7 @@ def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
     ("arguments", "said"),
     [
         (["-d", "nowhere"], "No dataset folder"),
-        (["-d", "empty"], "No markdown file"),
+        (["-d", "empty"], "No document in"),
         (["-d", "pages", "-db", "broken"], "cannot be read"),
         (["-d", "pages", "-db", "a-file/index"], "Cannot open"),
         (["-d", "pages", "-db", "http://127.0.0.1:9"], "No Chroma server answers"),
