@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,7 @@ from utils.errors import (
     DatasetError,
     DocsQAError,
     EmbeddingApiError,
+    IndexDamagedError,
     IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
@@ -47,6 +49,9 @@ IDLE_SECONDS = 2.0
 """Between two looks for jobs that another replica accepted and did not finish."""
 _MOST_RUNNERS = 10
 """How many processes may begin a job and not end it, before it is taken for what ends them."""
+_MOST_TRIES = 3
+"""How often a job is tried that the store breaks off: rows that go while Chroma looks them up, or a
+lock of its SQLite, have it fail once; a full disk always."""
 _STOP_SECONDS = 10.0
 _TELL_SECONDS = 1.0
 """Between two notes in the store on how far a job is."""
@@ -86,6 +91,7 @@ class JobRunner:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._said = ""
+        self._broken_off: Counter[str] = Counter()
         self._id = uuid.uuid4().hex
 
     def start(self) -> None:
@@ -169,12 +175,18 @@ class JobRunner:
         except (StoreUnreachableError, EmbeddingApiError, IndexLockedError, IndexMissingError):
             raise
         except DocsQAError as error:
+            if isinstance(error, IndexDamagedError) and self._may_try_again(job):
+                raise
             log.warning("Job %s failed: %s", job.id, error)
             job = _failed(job, error)
         except Exception as error:
             log.exception("Unforeseen, job %s", job.id)
             job = _failed(job, error)
         self._end(store, job)
+
+    def _may_try_again(self, job: Job) -> bool:
+        self._broken_off[job.id] += 1
+        return self._broken_off[job.id] < _MOST_TRIES
 
     def _end(self, store: Store, job: Job) -> None:
         if job.problem:
@@ -183,6 +195,7 @@ class JobRunner:
                 raise IndexLockedError("What a job made visible is finished when it is run again.")
             Uploads(store).forget(e for e in Uploads(store).of_job(job.id) if not e.revision)
             Jobs(store).update(job)
+        self._broken_off.pop(job.id, None)
         self._retriever.refresh()
         self._finished(job)
 

@@ -30,7 +30,12 @@ from database.search import Corpus, search
 from database.store import Live, Store, connect
 from database.uploads import Uploads
 from dataset.chunks import Chunk
-from utils.errors import DocsQAError, IndexMismatchError, StoreUnreachableError
+from utils.errors import (
+    DocsQAError,
+    IndexDamagedError,
+    IndexMismatchError,
+    StoreUnreachableError,
+)
 from utils.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -136,7 +141,7 @@ class Retriever(BaseRetriever):
             try:
                 try:
                     self._snapshot = self._follow(self._snapshot)
-                except NotFoundError:  # deleted while it was read: the pointer has moved on
+                except (NotFoundError, IndexDamagedError):  # changed while it was read
                     self._snapshot = self._follow(self._snapshot)
             except DocsQAError as error:
                 self._problem = error
@@ -233,7 +238,10 @@ class Retriever(BaseRetriever):
             raise self._problem  # `refresh` finds out when it is back; no request waits for that
         try:
             return self._search(self.current(), question, top_k, filters)
-        except NotFoundError:  # the collection we held was deleted: the pointer has moved on
+        except (NotFoundError, IndexDamagedError) as error:
+            # The collection was deleted and the pointer has moved on, or rows went while they were
+            # looked up: all that Chroma says then is that something failed inside.
+            log.info("Searching once more (%s)", error.__cause__ or error)
             try:
                 return self._search(self.refresh(), question, top_k, filters)
             except NotFoundError as error:

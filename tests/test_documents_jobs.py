@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import chromadb
 import httpx
 import pytest
+from chromadb.errors import InternalError
 
 from database.folder_owner import FolderOwner
 from database.jobs import Job, Jobs
 from database.lock import LOCK, BuildLock
 from database.rows import read_chunks
-from database.store import connect
+from database.store import INDEX_PREFIX, connect
 from database.uploads import Uploads
 from dataset.documents import read_document
 from inference_worker.documents_api import change_queue
@@ -192,6 +194,26 @@ def test_a_job_that_fails_says_so_where_it_is_asked_for(
         assert body["problem"]["type"] == type_
         assert body["problem"]["detail"]
     assert service.get("/v1/documents/second.md").status_code == 404
+
+
+@pytest.mark.parametrize(("failures", "state"), [(2, "done"), (3, "failed")])
+def test_a_job_that_the_store_breaks_off_is_tried_again_but_not_for_ever(
+    service: httpx.Client, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    left = iter(range(failures))
+    add = chromadb.Collection.add
+
+    def failing(collection: chromadb.Collection, **given: Any) -> None:
+        if collection.name.startswith(INDEX_PREFIX) and next(left, None) is not None:
+            raise InternalError("database is locked")
+        add(collection, **given)
+
+    monkeypatch.setattr(chromadb.Collection, "add", failing)
+    word = f"zqbroken{failures}"
+    body = ended(service, put(service, f"{word}.md", word, **AT_ONCE).headers["Location"])
+
+    assert body["state"] == state
+    assert (f"{word}.md" in found(service, word)) is (state == "done")
 
 
 def test_changes_are_made_in_the_order_they_came(

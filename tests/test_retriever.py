@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
+import chromadb
 import pytest
+from chromadb.errors import InternalError
 from langchain_core.embeddings import Embeddings
 
 from database.fingerprint import Fingerprint
@@ -72,6 +75,24 @@ def retriever(retriever_with: Callable[[Callable[[], Store]], Retriever]) -> Ope
 
 
 @pytest.fixture
+def failing_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the next queries fail as they do where rows go while Chroma looks them up."""
+    query = chromadb.Collection.query
+
+    def fail(times: int) -> None:
+        left = iter(range(times))
+
+        def failing(collection: chromadb.Collection, **asked: Any) -> Any:
+            if next(left, None) is not None:
+                raise InternalError("Error finding id")
+            return query(collection, **asked)
+
+        monkeypatch.setattr(chromadb.Collection, "query", failing)
+
+    return fail
+
+
+@pytest.fixture
 def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
     build(chroma_server.url, folder)
     return chroma_server
@@ -128,6 +149,38 @@ def test_reader_whose_collection_was_deleted_moves_on_by_itself(
         build(served.url, folder)
 
     assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
+
+
+def test_search_that_met_a_change_inside_chroma_is_done_once_more(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    reader = retriever(served.url)
+    before = reader.search(QUESTION, 3)
+    failing_queries(1)
+
+    assert reader.search(QUESTION, 3) == before
+
+
+def test_store_that_fails_again_is_damaged(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    reader = retriever(served.url)
+    reader.search(QUESTION, 1)
+    failing_queries(2)
+
+    with pytest.raises(IndexDamagedError, match="cannot be read"):
+        reader.search(QUESTION, 1)
+
+
+def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    failing_queries(1)
+    reader = retriever(served.url)
+
+    reader.refresh()
+
+    assert reader.problem is None
 
 
 def test_langchain_is_given_documents(served: ChromaServer, retriever: Open) -> None:

@@ -103,6 +103,7 @@ class Run:
 
     async def _looking(self, until: float) -> None:
         """Look at the whole every few minutes, and say how it goes."""
+        told = 0
         while time.perf_counter() + _LOOK_EVERY < until:
             await asyncio.sleep(_LOOK_EVERY)
             await self._look()
@@ -112,6 +113,9 @@ class Run:
                 f"{sum(self.writes.kinds.values()):,} changes, "
                 f"{len(self.checker.violations)} violations"
             )
+            for each in self.checker.violations[told:]:
+                self.say(f"  {each.kind}: {each.what} {each.facts}")
+            told = len(self.checker.violations)
 
     async def _look(self) -> None:
         """Let everything come to rest, and hold the whole against the model, on every worker."""
