@@ -282,7 +282,7 @@ def test_a_child_that_lives_on_is_ended_with_those_it_started(
 
 
 def _lives_on(pid: int) -> bool:
-    """Whether the process still runs some seconds after it was killed: nothing waits for its end."""
+    """Whether it still runs some seconds after it was killed: nothing waits for its end."""
     ends = time.monotonic() + 10
     while _lives(pid):
         if time.monotonic() > ends:
