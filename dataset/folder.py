@@ -108,8 +108,13 @@ def files(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> 
     Raises:
         DatasetError: the folder is missing or holds no document.
     """
-    for path in document_paths(folder, selection):
-        name = path.relative_to(folder).as_posix()
+    paths = {
+        path.relative_to(folder).as_posix(): path for path in document_paths(folder, selection)
+    }
+    for pattern in selection.include:
+        if not any(fnmatchcase(name, pattern) for name in paths):
+            skipped(f"--include {pattern}: no document has such a name.")
+    for name, path in paths.items():
         try:
             yield File(name, path, content_hash(_content(path, name), name))
         except DocumentError as error:

@@ -8,7 +8,7 @@ import pytest
 from dataset.conversion.converter import Limits
 from dataset.developer_guide import GUIDE_URL
 from dataset.documents import Document
-from dataset.folder import document_paths, load
+from dataset.folder import Selection, document_paths, load
 from utils.errors import DatasetError
 
 UNREADABLE = Path("/proc/self/mem")
@@ -79,6 +79,16 @@ def test_only_documents_that_are_not_hidden_are_read(tmp_path: Path) -> None:
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "dangling.md").symlink_to(tmp_path / "nowhere")
     assert document_paths(tmp_path) == [tmp_path / "page.md"]
+
+
+def test_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"a.md": "# A\n\nText.\n", "b.md": "# B\n\nText.\n"})
+    said: list[str] = []
+
+    found = list(load(tmp_path, said.append, Selection(include=("a*", "c*"))))
+
+    assert [document.name for document in found] == ["a.md"]
+    assert said == ["--include c*: no document has such a name."]
 
 
 def test_folder_below_a_hidden_one_is_read(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def describe(report: "BuildReport") -> str:
         for name, t in tallies.items()
     ]
     if changes.without_text:
-        lines.append(f"  no text    {changes.without_text:>7,} documents (they only list links)")
+        lines.append(f"  no text    {changes.without_text:>7,} documents (or only links)")
     if report.from_api:
         lines.append(
             f"  {report.from_api:,} of them came through the API and are kept as they came"
