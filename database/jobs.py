@@ -4,19 +4,25 @@ Whoever holds the lock runs what is not finished, in the order it came: a job th
 left half done is done again from its beginning, which is harmless.
 """
 
+import contextlib
 import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from database.store import Store
+from database.store import OUTGOING, Store
+
+if TYPE_CHECKING:
+    from chromadb import Collection
 
 JOBS = "jobs"
 ACCEPTING_SECONDS = 600.0
 """How long it may take to write down what a job brings."""
+_CLOCKS_DIFFER_SECONDS = 60.0
+"""By how much another replica's clock may be wrong before a job of its is forgotten too early."""
 KEPT = 1000
 """Finished jobs that can still be asked for."""
 
@@ -105,7 +111,16 @@ class Job:
 
 def now() -> str:
     """This moment: UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _moment(datetime.now(UTC))
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_older(job: Job, seconds: float) -> bool:
+    age = datetime.now(UTC) - datetime.fromisoformat(job.created_at)
+    return age > timedelta(seconds=seconds)
 
 
 class Jobs:
@@ -114,12 +129,33 @@ class Jobs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, job: Job) -> None:
-        """Write down a job; one that is still being accepted is run by nobody."""
+    def add(self, job: Job) -> Job:
+        """Write down a job; one that is still being accepted is run by nobody.
+
+        Returns:
+            The job, with a moment after those of all that are to be done: the clock of the
+            replica that accepted one of them may be ahead of ours, and the later change wins.
+        """
+        newest = max((other.created_at for other in self._not_ended()), default="")
+        if job.created_at <= newest:
+            after = datetime.fromisoformat(newest) + timedelta(milliseconds=1)
+            job = replace(job, created_at=_moment(after))
         collection = self._store.ensure(JOBS)
         vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma wants one of every row
         with self._store.translated():
             collection.add(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
+        return job
+
+    def _not_ended(self) -> list[Job]:
+        from chromadb.errors import NotFoundError
+
+        left: list[Job] = []
+        # First: while a purge moves the jobs, some are in the old collection alone.
+        old = self._store.find(f"{JOBS}{OUTGOING}")
+        if old is not None:
+            with contextlib.suppress(NotFoundError):  # all are moved by now
+                left = self._read(old, "open", "accepting")
+        return left + self._in_state("open", "accepting")
 
     def update(self, job: Job) -> None:
         """Write down how a job stands."""
@@ -148,24 +184,35 @@ class Jobs:
         Those whose acceptance takes longer than anybody waits are given up.
         """
         accepting = self._in_state("accepting")
-        given_up = datetime.now(UTC) - timedelta(seconds=ACCEPTING_SECONDS)
-        young = [job for job in accepting if datetime.fromisoformat(job.created_at) > given_up]
+        young = [job for job in accepting if not _is_older(job, ACCEPTING_SECONDS)]
         return {job.id for job in (*young, *self.unfinished())}
 
     def forget_old(self) -> None:
-        """Delete the oldest of the finished jobs."""
-        finished = self._in_state("finished")
-        collection = self._store.find(JOBS)
-        if collection is not None and len(finished) > KEPT:
-            with self._store.translated():
-                collection.delete(ids=[job.id for job in finished[:-KEPT]])
+        """Delete the oldest of the finished jobs, and those whose acceptance never ended."""
+        self._delete("finished", self._in_state("finished")[:-KEPT])
+        given_up = ACCEPTING_SECONDS + _CLOCKS_DIFFER_SECONDS
+        accepting = self._in_state("accepting")
+        self._delete("accepting", [job for job in accepting if _is_older(job, given_up)])
 
-    def _in_state(self, state: str) -> list[Job]:
+    def forget_refused(self, job: Job) -> None:
+        """Delete a job whose acceptance failed."""
+        self._delete("accepting", [job])
+
+    def _delete(self, state: str, jobs: Sequence[Job]) -> None:
+        collection = self._store.find(JOBS)
+        if collection is not None and jobs:
+            with self._store.translated():
+                # The state once more: one that is accepted by now stays.
+                collection.delete(ids=[job.id for job in jobs], where={"state": state})
+
+    def _in_state(self, *states: str) -> list[Job]:
         collection = self._store.find_moving(JOBS)
-        if collection is None:
-            return []
+        return self._read(collection, *states) if collection is not None else []
+
+    def _read(self, collection: "Collection", *states: str) -> list[Job]:
+        where: Any = {"state": {"$in": [*states]}}
         with self._store.translated():
-            found: Any = collection.get(where={"state": state}, include=["metadatas"])
+            found: Any = collection.get(where=where, include=["metadatas"])
         return sorted(map(_job, found["metadatas"]), key=lambda job: (job.created_at, job.id))
 
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -26,6 +27,7 @@ HEARTBEAT_SECONDS = 4.0
 PATIENCE = 30.0
 """Seconds that a writer waits for others' changes."""
 _GLANCE = 0.05
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _held_here: set[str] = set()
 """The owners that this process is at present."""
@@ -109,15 +111,11 @@ class BuildLock:
 
     def _is_dead(self, holder: dict[str, Any], waited: bool) -> bool:
         if is_here(holder):
-            stuck = _is_change(holder) and waited and self._stands_still(holder)
-            return is_gone(holder) or stuck
-        return (waited or not _is_change(holder)) and self._stands_still(holder)
+            return is_gone(holder) or (_is_change(holder) and waited and self._is_still(holder))
+        return (waited or not _is_change(holder)) and self._is_still(holder)
 
-    def _stands_still(self, holder: dict[str, Any]) -> bool:
-        """Whether a holder's heart has stopped; looking takes three beats."""
-        time.sleep(3 * self._beat_every)
-        now = holder_of(self._store)
-        return now is not None and now.get("beat") == holder.get("beat")
+    def _is_still(self, holder: dict[str, Any]) -> bool:
+        return stands_still(self._store, holder, self._beat_every)
 
     def _take_away(self, holder: dict[str, Any]) -> None:
         """Remove a holder's lock, unless somebody else was faster and holds it by now.
@@ -147,6 +145,20 @@ class BuildLock:
                 continue  # the store is away; whoever waits for us cannot look either
             except Exception:
                 log.exception("A beat of the lock was lost")
+
+
+def stands_still(store: Store, holder: dict[str, Any], beat_every: float) -> bool:
+    """Whether a holder's heart has stopped; looking takes three beats.
+
+    Raises:
+        StoreUnreachableError: the store was away in between, so that nobody could beat.
+    """
+    for _ in range(3):
+        time.sleep(beat_every)
+        now = holder_of(store)
+        if now is None or now.get("beat") != holder.get("beat"):
+            return False
+    return True
 
 
 def holder_of(store: Store) -> dict[str, Any] | None:
@@ -182,21 +194,40 @@ def is_gone(holder: dict[str, Any]) -> bool:
     """Whether the holder was of this machine and ended, or let go when the store was away."""
     if not is_here(holder):
         return False
+    pid = int(holder["pid"])
+    born = _born(pid)
+    if not psutil.pid_exists(pid):
+        return True
+    # The versions before noted no such thing, and some systems hide it of others' processes.
+    if born and holder.get("born") and born != holder["born"]:
+        return True
+    return pid == os.getpid() and holder.get("owner") not in _held_here
+
+
+def _born(pid: int) -> str:
+    """When a process began, as no step of the clock changes it; "" where that cannot be read.
+
+    Since the machine booted, that is, and which boot it was: a moment of the clock would be
+    computed from the clock of now.
+    """
+    if not _BOOT.exists():
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return ""
     try:
-        process = psutil.Process(int(holder["pid"]))
-    except psutil.NoSuchProcess:
-        return True
-    if str(process.create_time()) != str(holder["process_started"]):
-        return True
-    return process.pid == os.getpid() and holder.get("owner") not in _held_here
+        _, _, after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")
+        # Its 22nd field; the name, which may hold anything, is the second.
+        return f"{_BOOT.read_text().strip()}/{int(after_name.split()[19])}"
+    except OSError:
+        return ""
 
 
 def _this_process() -> dict[str, Any]:
-    process = psutil.Process()
     return {
         "owner": uuid.uuid4().hex,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "process_started": str(process.create_time()),
+        "born": _born(os.getpid()),
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }

@@ -185,13 +185,13 @@ def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> Non
         lock = store.find(LOCK)
         assert lock is not None
         # As a killed build leaves it: this host, a process id that now belongs to another.
-        metadata = dict(lock.metadata or {}) | {"process_started": "1.0"}
+        metadata = dict(lock.metadata or {}) | {"born": "another boot/1"}
         lock.modify(metadata=metadata)
         assert builder(store).build(folder).chunks == 5
 
 
 def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store: Store) -> None:
-    elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "process_started": "1", "since": "?"}
+    elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "1", "since": "?"}
     store.create_new(LOCK, elsewhere | {"beat": "never changes"})
 
     with BuildLock(store, heartbeat_seconds=0.05) as lock:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from database import jobs as jobs_module
-from database.jobs import JOBS, Condition, Job, Jobs, Outcome, now
-from database.store import Store, connect
+from database.jobs import JOBS, Condition, Job, Jobs, Outcome, State, now
+from database.store import OUTGOING, Store, connect
 
 _ETAG = "6a8c1f"
 
@@ -24,6 +25,22 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def jobs(opened: Store) -> Jobs:
     opened.delete(JOBS)
     return Jobs(opened)
+
+
+def new_at(moment: str) -> Job:
+    """A job that a replica accepts whose clock says this."""
+    return replace(Job.new("put"), created_at=moment)
+
+
+def ago(seconds: float) -> str:
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rename(store: Store, name: str, new: str) -> None:
+    collection = store.find(name)
+    assert collection
+    collection.modify(name=new)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +121,55 @@ def test_an_id_is_only_compared(jobs: Jobs, id_: str) -> None:
     assert jobs.find(id_) is None
 
 
-def test_unfinished_jobs_come_in_the_order_they_were_accepted(jobs: Jobs) -> None:
-    accepted = [
-        replace(Job.new("put"), created_at=f"2026-03-01T09:30:{second:02d}.000Z")
-        for second in (7, 1, 30, 12)
-    ]
-    for job in accepted:
-        jobs.add(job)
-    assert jobs.unfinished() == sorted(accepted, key=lambda job: job.created_at)
+def test_jobs_come_in_the_order_they_were_accepted_whatever_the_replicas_clocks_say(
+    jobs: Jobs,
+) -> None:
+    accepted = [jobs.add(new_at(f"2026-03-01T09:30:{second:02d}.000Z")) for second in (7, 1, 30)]
+
+    assert jobs.unfinished() == accepted
+    assert [job.created_at[17:] for job in accepted] == ["07.000Z", "07.001Z", "30.000Z"]
+
+
+@pytest.mark.parametrize("state", ["accepting", "running"])
+def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: State) -> None:
+    ahead = replace(new_at("2026-03-01T23:59:59.999Z"), state=state)
+    jobs.add(ahead)
+
+    assert jobs.add(new_at("2026-03-01T09:30:00.000Z")).created_at == "2026-03-02T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("moved", [[], [0], [1], [0, 1]])
+def test_a_job_comes_after_those_that_a_purge_is_moving(
+    jobs: Jobs, opened: Store, moved: list[int]
+) -> None:
+    at_once = new_at("2026-03-01T09:30:07.000Z"), new_at("2026-03-01T09:30:07.000Z")
+    before = [jobs.add(at_once[0]), jobs.add(replace(at_once[1], state="accepting"))]
+    rename(opened, JOBS, JOBS + OUTGOING)
+    try:
+        opened.ensure(JOBS)
+        for at in moved:
+            jobs.update(before[at])
+        accepted = jobs.add(new_at("2026-03-01T09:30:01.000Z"))
+    finally:
+        opened.delete(JOBS + OUTGOING)
+
+    assert accepted.created_at == "2026-03-01T09:30:07.002Z"
+
+
+def test_an_ended_job_does_not_put_off_those_that_follow(jobs: Jobs) -> None:
+    jobs.add(replace(new_at("2036-03-01T09:30:07.000Z"), state="done"))
+    job = new_at("2026-03-01T09:30:01.000Z")
+
+    assert jobs.add(job) == job
+
+
+def test_jobs_of_one_moment_have_the_same_order_for_all(jobs: Jobs) -> None:
+    """Two replicas that accept at once see nothing of each other."""
+    at_once = [new_at("2026-03-01T09:30:07.000Z") for _ in range(9)]
+    for job in at_once:
+        jobs.update(job)
+
+    assert jobs.unfinished() == sorted(at_once, key=lambda job: job.id)
 
 
 def test_a_finished_job_is_found_and_not_run_again(jobs: Jobs) -> None:
@@ -144,6 +202,31 @@ def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
 
     assert [jobs.find(job.id) is not None for job in ended] == [False] * 3 + [True] * 3
     assert jobs.unfinished() == [waiting]
+
+
+def test_jobs_whose_acceptance_broke_off_are_forgotten_and_no_other(jobs: Jobs) -> None:
+    ages = {"dead": 700, "dead too": 7000, "clock behind": 605, "slow": 500, "young": 0}
+    accepting = {
+        name: replace(new_at(ago(seconds)), state="accepting") for name, seconds in ages.items()
+    }
+    waiting = new_at(ago(9000))
+    for job in (*accepting.values(), waiting):
+        jobs.update(job)  # each from another replica's clock
+    jobs.forget_old()
+
+    left = [name for name, job in accepting.items() if jobs.find(job.id)]
+    assert left == ["clock behind", "slow", "young"]
+    assert jobs.unfinished() == [waiting]
+
+
+def test_only_a_job_that_is_not_accepted_can_be_refused(jobs: Jobs) -> None:
+    refused, accepted = (jobs.add(replace(Job.new("put"), state="accepting")) for _ in range(2))
+    jobs.update(replace(accepted, state="queued"))
+    for job in (refused, accepted):
+        jobs.forget_refused(job)
+
+    assert jobs.find(refused.id) is None
+    assert jobs.find(accepted.id)
 
 
 def test_jobs_outlive_the_process_that_accepted_them(tmp_path: Path) -> None:
