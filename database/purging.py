@@ -92,7 +92,7 @@ def renew_uploads(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
             _copy_missing(store, old, new)
             with store.translated():
                 old.modify(name=name + OUTGOING)
-            _move_in(store, name, new)
+            move_in(store, name, new)
     settle(store, quiet_seconds)
 
 
@@ -119,7 +119,7 @@ def settle(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     for name in leaving:
         new = store.find(name + INCOMING)
         if new is not None:
-            _move_in(store, name, new)
+            move_in(store, name, new)
     copied = len(leaving)
     while copied:
         time.sleep(quiet_seconds)
@@ -132,7 +132,8 @@ def _passing_names() -> set[str]:
     return {name + end for name in _RENEWED for end in (INCOMING, OUTGOING)}
 
 
-def _move_in(store: Store, name: str, new: "Collection") -> None:
+def move_in(store: Store, name: str, new: "Collection") -> None:
+    """Give a collection its name, unless a service that wanted to write took it just now."""
     try:
         with store.translated():
             new.modify(name=name)

@@ -11,6 +11,7 @@ from database import rows
 from database.folder_owner import FolderOwner
 from database.jobs import Jobs
 from database.purging import is_unsettled, settle
+from database.snapshot import api_documents
 from database.store import Live, Store
 from database.uploads import Entry, Uploads
 
@@ -24,6 +25,7 @@ def recover(store: Store) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
+    api_documents.finish(store)
     live, collection, _ = store.live_collection()
     uploads = Uploads(store)
     with store.translated():
@@ -40,6 +42,7 @@ def recover_in_other_process(store: Store) -> None:
         IndexLockedError: there is something to do, and a service to do it.
     """
     settle_in_other_process(store)
+    api_documents.finish(store)
     live = store.live()
     if live is not None and _unmarked(Uploads(store), live):
         with _owning(store):

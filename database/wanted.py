@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from database.recovery import settle_in_other_process
-from database.snapshot import api_documents
+from database.recovery import recover_in_other_process
 from database.store import Store
 from database.uploads import Entry, Uploads
 from dataset.documents import Document
@@ -57,11 +56,9 @@ def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: 
     Raises:
         DatasetError: the folder is missing or holds no document.
     """
-    settle_in_other_process(store)
+    recover_in_other_process(store)
     uploads = Uploads(store)
     live = store.live()
-    if live and api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
-        api_documents.swap(store, live.name)
     changed = uploads.held(live) if live else {}
     found = {file.name: file for file in files(folder, skipped, selection)}
     return Wanted(

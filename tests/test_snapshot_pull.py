@@ -12,7 +12,8 @@ from database.fingerprint import Fingerprint
 from database.lock import LOCK, BuildLock
 from database.snapshot.catalogue import find
 from database.snapshot.contents import verify
-from database.snapshot.pull import provide, pull
+from database.snapshot.provide import provide
+from database.snapshot.pull import pull
 from database.store import Store, connect
 from tests.chroma_server import ChromaServer
 from tests.made_indexes import (

@@ -2,6 +2,15 @@
 
 Their journal counts in revisions of its own store. What is visible there moves without them, and is
 given the revision here with which the index that holds it goes live.
+
+    stage beside `uploads` -> move the pointer -> delete what is visible in `uploads`
+    -> rename it to uploads-outgoing -> rename what was staged to uploads -> copy what waits
+    -> delete uploads-outgoing
+
+All but the first two is `finish`, which whoever holds the lock calls before it runs a job. From the
+third on, `uploads` and then uploads-outgoing hold nothing but what still waits for its job. So all
+that is in uploads-outgoing is to be copied, as it is when a purge moves it, and the purge's own
+`settle` does that, also for a pull that died half-way.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from database.purging import QUIET_SECONDS, move_in, settle
 from database.snapshot.parts import Record
-from database.store import NEVER_SYNC, Live, Store
+from database.store import NEVER_SYNC, OUTGOING, Live, Store
 from database.uploads import UPLOADS, Uploads
 from dataset.documents import check_name
 
@@ -22,6 +32,8 @@ DIMENSION = 2
 _STAGED = "uploads-of-"
 _BATCH = 16
 """Rows in one request, each of up to 100,000 characters."""
+_PAGE = 1000
+"""Ids in one request."""
 
 
 def read(store: Store, live: Live) -> Iterator[Record]:
@@ -69,21 +81,9 @@ def stage(store: Store, index: str, records: Iterable[Record], revision: int) ->
         revision: The revision with which it goes live.
     """
     store.delete(_STAGED + index)
-    here, live = store.find(UPLOADS), store.live()
     staged = store.create(_STAGED + index, {"made_for": UPLOADS}, NEVER_SYNC)
     with store.translated():
         _add(staged, records, revision)
-        if here is not None and live is not None:
-            _add(staged, _waiting(here, live), 0)
-
-
-def _waiting(collection: "Collection", live: Live) -> Iterator[Record]:
-    """What was put here and is still to be made visible: its job goes on afterwards."""
-    where: Any = {"$and": [{"revision": 0}, {"job": {"$ne": live.job}}]}
-    found: Any = collection.get(where=where, include=[])
-    ids = sorted(found["ids"])
-    for start in range(0, len(ids), _BATCH):
-        yield from _rows(collection, {"ids": ids[start : start + _BATCH]})
 
 
 def _add(collection: "Collection", records: Iterable[Record], revision: int) -> None:
@@ -112,15 +112,45 @@ def are_staged(store: Store, index: str) -> bool:
     return store.find(_STAGED + index) is not None
 
 
-def swap(store: Store, index: str) -> None:
-    """Put what was staged for an index, which is live by now, in the place of what was here.
+def finish(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+    """Put what was staged for the live index in the place of what was here before.
 
-    The caller holds the lock. Interrupted and called again, it ends the same.
+    To be called before a job is run: a pull may have died just before, and what jobs wrote to the
+    old place would be lost. Interrupted and called again, it ends the same. What waits for its job
+    stays, also what services accept meanwhile.
+
+    Args:
+        store: The caller holds its lock.
+        quiet_seconds: How long to look for rows that come late.
+
+    Raises:
+        IndexUnavailableError: the store cannot be read or written.
     """
-    staged = store.find(_STAGED + index)
-    if staged is not None:
-        store.delete(UPLOADS)
-        with store.translated():
-            staged.modify(name=UPLOADS)
-    for name in store.names(_STAGED):  # of pulls that were given up
+    names = store.names(_STAGED)
+    live = store.live() if names else None
+    if live is not None and _STAGED + live.name in names:
+        settle(store, quiet_seconds)
+        # Once more where a service that wanted to write took the name in between.
+        while (staged := store.find(_STAGED + live.name)) is not None:
+            _make_way(store, live)
+            move_in(store, UPLOADS, staged)
+            settle(store, quiet_seconds)
+        names.remove(_STAGED + live.name)
+    for name in names:  # of pulls that died; one that goes on stages anew
         store.delete(name)
+
+
+def _make_way(store: Store, live: Live) -> None:
+    """Leave nothing here but what waits, under the name that it is copied from.
+
+    No job was run since the pointer moved, so the last one is still the same.
+    """
+    collection = store.find(UPLOADS)
+    if collection is None:
+        return
+    where: Any = {"$or": [{"revision": {"$gt": 0}}, {"job": live.job}]}
+    with store.translated():
+        visible = collection.get(where=where, include=[])["ids"]
+        for start in range(0, len(visible), _PAGE):
+            collection.delete(ids=visible[start : start + _PAGE])
+        collection.modify(name=UPLOADS + OUTGOING)

@@ -4,16 +4,53 @@ import time
 from contextlib import closing
 from functools import partial
 
+from database.lock import BuildLock
+from database.snapshot import api_documents
+from database.snapshot.catalogue import find
+from database.snapshot.file_systems import Patience
 from database.snapshot.model import hold_against
-from database.snapshot.pull import provide
+from database.snapshot.pull import Fits, pull
 from database.store import Store, connect
-from dataset.progress import reporting
-from utils.errors import IndexLockedError
+from dataset.progress import Progress, reporting, silent
+from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
 
 _REQUEST_SECONDS = 600.0
 """For one request to the store: the last one makes it write all vectors to disk."""
 _LOOK_SECONDS = 2.0
+
+
+def provide(
+    store: Store,
+    url: str,
+    sha256: str | None,
+    *,
+    fits: Fits,
+    patience: Patience | None = None,
+    progress: Progress = silent,
+) -> bool:
+    """Start from a snapshot where nothing was built yet; whether it did.
+
+    Args:
+        store: Where the index lies, or is to lie.
+        url: A folder of snapshots, or one by itself; not asked where there is an index.
+        sha256: The manifest's own hash, where it is demanded.
+        fits: See `database.snapshot.pull`.
+        patience: How long the object store may take.
+        progress: Told how many bytes were read.
+
+    Raises:
+        See `pull`.
+    """
+    try:
+        live, _, _ = store.live_collection()
+        if api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
+            with BuildLock(store):
+                api_documents.finish(store)
+    except IndexMissingError:
+        snapshot = find(url, sha256, patience)
+        return pull(store, snapshot, fits=fits, progress=progress).changed
+    return False
 
 
 def provide_from(settings: Settings, store: Store) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ from database import rows, word_vectors
 from database.check import check_collection
 from database.fingerprint import Fingerprint
 from database.lock import BuildLock
+from database.purging import is_unsettled
+from database.recovery import recover_in_other_process, settle_in_other_process
 from database.snapshot import api_documents
-from database.snapshot.catalogue import Snapshot, find
+from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import parts
-from database.snapshot.file_systems import Patience
 from database.snapshot.manifest import Manifest, Role
 from database.snapshot.parts import Record
 from database.store import NEVER_SYNC, Store
@@ -71,14 +73,14 @@ def pull(store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = s
             "manifest's hash with --sha256."
         )
     live = _same(store, snapshot.manifest)
-    if live and not api_documents.are_staged(store, live):
+    if live and not api_documents.are_staged(store, live) and not is_unsettled(store):
         return Pulled(live, changed=False)
     if not live:
         fits(snapshot.manifest.fingerprint)
     with BuildLock(store) as lock:
+        _recover(store)
         # Another pull was faster, or one died just before its last step.
         if live := _same(store, snapshot.manifest):
-            api_documents.swap(store, live)
             return Pulled(live, changed=False)
         target = _Target.at(store, snapshot)
         target.fill(progress)
@@ -87,37 +89,12 @@ def pull(store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = s
     return Pulled(target.index, changed=True)
 
 
-def provide(
-    store: Store,
-    url: str,
-    sha256: str | None,
-    *,
-    fits: Fits,
-    patience: Patience | None = None,
-    progress: Progress = silent,
-) -> bool:
-    """Start from a snapshot where nothing was built yet; whether it did.
-
-    Args:
-        store: Where the index lies, or is to lie.
-        url: A folder of snapshots, or one by itself; not asked where there is an index.
-        sha256: The manifest's own hash, where it is demanded.
-        fits: See `pull`.
-        patience: How long the object store may take.
-        progress: See `pull`.
-
-    Raises:
-        See `pull`.
-    """
-    try:
-        live, _, _ = store.live_collection()
-        if api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
-            with BuildLock(store):
-                api_documents.swap(store, live.name)
-    except IndexMissingError:
-        snapshot = find(url, sha256, patience)
-        return pull(store, snapshot, fits=fits, progress=progress).changed
-    return False
+def _recover(store: Store) -> None:
+    """Finish what a writer that died had begun; a live index that is damaged stays as it is."""
+    settle_in_other_process(store)
+    api_documents.finish(store)
+    with suppress(IndexMissingError, IndexDamagedError):
+        recover_in_other_process(store)
 
 
 def _same(store: Store, manifest: Manifest) -> str | None:
@@ -233,7 +210,7 @@ class _Target:
         if collection is None:
             raise SnapshotError("The new index is gone. Run the pull again.")
         go_live(self.store, lock, collection, self.fingerprint)
-        api_documents.swap(self.store, self.index)
+        api_documents.finish(self.store)
 
 
 def _batches(found: Iterable[Record]) -> Iterator[list[Record]]:
