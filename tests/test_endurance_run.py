@@ -25,7 +25,7 @@ from utils.endurance import schedule
 from utils.endurance.checker import Checker
 from utils.endurance.exchange import HALF, LEFTOVER
 from utils.endurance.folder import Folder
-from utils.endurance.memory import Series, growth
+from utils.endurance.memory import KEPT_BY_CHROMA, Series, growth
 from utils.endurance.model import Document, Model
 from utils.endurance.pages import Mark, marks, write
 from utils.endurance.rest import Rest
@@ -156,6 +156,21 @@ def test_memory_that_grows_is_caught_and_passing_peaks_are_not() -> None:
     assert burst is not None
     assert not burst.is_flat
     assert growth(series(noise[:300])) is None
+
+
+def test_what_chroma_keeps_of_deleted_indexes_is_no_growth_of_ours() -> None:
+    rng = random.Random(1)
+    rows, builds = 4500, range(200, 1500, 100)
+    kept = [KEPT_BY_CHROMA * rows * sum(at > built for built in builds) for at in range(1500)]
+    grown = series(400 * MIB + rng.uniform(-8, 8) * MIB + kept[at] for at in range(1500))
+    before = growth(grown)
+    grown.deleted = [(float(built), rows) for built in builds]
+    after = growth(grown)
+
+    assert before is not None
+    assert not before.is_flat
+    assert after is not None
+    assert after.is_flat
 
 
 def test_schedule_follows_from_the_seed_and_has_everything_in_half_an_hour() -> None:

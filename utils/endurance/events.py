@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ _PAUSE_SECONDS = 10.0
 """Between the end of an event and the next of its lane, so that there are calm moments too."""
 _ATTEMPTS = 6
 _ANOTHER = "Another build"
+_MOVED = re.compile(r"^([\d,]+) chunks, ", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Events:
     folder: Folder
     rng: random.Random
     action: Callable[[], AbstractAsyncContextManager[None]]
+    deleted: Callable[[int], None]
+    """Told of each build, which deletes an index of about as many rows."""
     chunk_size: int | None = None
     """None for the model's own."""
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -125,6 +129,8 @@ class Events:
             if built.status == 0:
                 self._build_seconds = built.seconds
                 self.folder.built()
+                if moved := _MOVED.search(built.output):
+                    self.deleted(int(moved[1].replace(",", "")))
                 return built
             self.counts["builds that gave up"] += 1
             excused = self.checker.model.windows.overlap([STORE], started, time.perf_counter())

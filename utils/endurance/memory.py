@@ -26,6 +26,11 @@ MOST_GROWTH = 0.15
 caches' last entries stay below; losing one index of a swap, or one answer in ten, does not."""
 LEAST_COUNTED = 48 * MIB
 """Growth of less than this is the allocator's, whatever its share."""
+KEPT_BY_CHROMA = 3400
+"""Bytes of each row of a deleted collection that Chroma 1.5.9 holds until it ends: its pool of
+graphs never lets go of one. Measured with 384 dimensions: 12.5 MiB for 4,000 rows, without plateau
+over 70 collections. Its pool must not be bounded: a graph that is evicted comes back without the
+rows that were added in place."""
 MOST_PEAK = 1.6
 """Of the median: while an index is followed there are two, and the vectors of the new."""
 
@@ -38,6 +43,8 @@ class Series:
     start: int
     times: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+    deleted: list[tuple[float, int]] = field(default_factory=list)
+    """When its Chroma deleted a collection, and of how many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +56,15 @@ class Growth:
     highest: float
     rise: float
     """Of the floor over the whole series, by the line that fits it best; bytes."""
+    kept: float = 0.0
+    """Bytes that Chroma kept meanwhile of what was deleted."""
 
     @property
     def is_flat(self) -> bool:
-        """Whether the process holds what it held."""
+        """Whether the process holds what it held, and what Chroma keeps."""
         allowed = max(MOST_GROWTH * self.median, LEAST_COUNTED)
         peak = max(MOST_PEAK * self.median, self.median + 2 * LEAST_COUNTED)
-        return self.rise <= allowed and self.highest <= peak
+        return self.rise - self.kept <= allowed and self.highest - self.kept <= peak
 
 
 @dataclass(slots=True)
@@ -63,7 +72,15 @@ class Memory:
     """Samples services every second."""
 
     services: Sequence[Service]
+    with_chroma: Service
+    """The one that Chroma runs in."""
     series: dict[tuple[str, int], Series] = field(default_factory=dict)
+
+    def note_deleted(self, rows: int) -> None:
+        """Chroma deleted a collection just now."""
+        key = self.with_chroma.name, self.with_chroma.starts
+        if key in self.series:
+            self.series[key].deleted.append((time.perf_counter(), rows))
 
     async def run(self) -> None:
         """Sample until cancelled."""
@@ -102,6 +119,7 @@ def growth(series: Series, warm_up: float = _WARM_UP_SECONDS) -> Growth | None:
         median=float(np.median(memory)),
         highest=float(memory.max()),
         rise=slope * (len(floor) - 1),
+        kept=KEPT_BY_CHROMA * sum(rows for moment, rows in series.deleted if moment >= times[0]),
     )
 
 
@@ -119,4 +137,5 @@ def summary(series: Series) -> dict[str, Any]:
     }
     if grown:
         shown |= {"rise of the floor": round(grown.rise / MIB, 1), "flat": grown.is_flat}
+        shown |= {"of it kept by Chroma": round(grown.kept / MIB, 1)} if grown.kept else {}
     return shown

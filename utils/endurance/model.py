@@ -117,6 +117,11 @@ class Document:
             states |= {span.state for span in self.folder.spans if span.is_open}
         return states
 
+    @property
+    def is_the_apis(self) -> bool:
+        """Whether the API alone decides what it is now, and builds no more."""
+        return all(span.touched for span in self.api.spans if span.is_open)
+
 
 class Model:
     """Every document there was, by name and by number."""

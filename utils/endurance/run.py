@@ -62,10 +62,11 @@ class Run:
         )
         watch = Watch(client, checker, system, self._random("watch"), self.has_filters)
         self.writes = Writes(client, checker, system, watch)
-        rng = self._random("events")
-        self.events = Events(system, checker, self.folder, rng, self.rest.action)
         services = [*system.workers, *([system.store] if system.store else [])]
-        self.memory = Memory(services)
+        self.memory = Memory(services, with_chroma=services[-1])
+        deleted = self.memory.note_deleted
+        rng = self._random("events")
+        self.events = Events(system, checker, self.folder, rng, self.rest.action, deleted)
 
     def _random(self, part: str) -> random.Random:
         return random.Random(f"{self.seed} {part}")  # noqa: S311  # no secrets

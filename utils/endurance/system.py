@@ -135,7 +135,9 @@ class System:
     @property
     def environment(self) -> dict[str, str]:
         """What builder and workers share."""
-        return {"CHROMA_TOKEN": _BLANK, "EMBEDDING_DEVICE": "cpu"}
+        # As the image and `make run` have it.
+        heap = {"MALLOC_ARENA_MAX": "2"}
+        return {"CHROMA_TOKEN": _BLANK, "EMBEDDING_DEVICE": "cpu"} | heap
 
     def kill_worker(self, worker: Service) -> None:
         """Kill it; from here on it is away."""

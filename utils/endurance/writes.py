@@ -19,6 +19,7 @@ from utils.endurance.windows import BUILD, STORE
 _JOB_SECONDS = 60.0
 """A job takes no longer, builds and the store's absence not counted: it waits for their end."""
 _POLL_SECONDS = 0.2
+_UNMET = "precondition-failed"
 _NO_MORE_JOBS_SECONDS = 20.0
 """A job not taken up by then, counted so too, never is. One that was left is done before the next
 change."""
@@ -58,13 +59,16 @@ class Writes:
         change = self._begin(document, document.next_version())
         exchange = await self._put(worker, change, headers)
         self._count("under a condition that fails", exchange)
-        if exchange.status == 412:
+        unmet = exchange.status == 412
+        if exchange.status == 202:
+            exchange = await self._follow(worker, exchange, unmet=True)
+            unmet = exchange.status == 200 and exchange.body["state"] == "failed"
+        if unmet:
             document.api.refused(change.span)
-        else:
-            if exchange.status in (200, 201, 202):
-                what = f"a condition that fails let {document.name} be replaced"
-                self._wrong(exchange, what)
-            self._unknown([change])
+            return
+        if exchange.status in (200, 201):
+            self._wrong(exchange, f"a condition that fails let {document.name} be replaced")
+        self._unknown([change])
 
     async def race(self, workers: Sequence[Service], document: Document) -> None:
         """Put two versions at once, both on condition that nobody else was faster: one may win."""
@@ -148,8 +152,16 @@ class Writes:
         for change in changes:
             await self.watch.change(change, by)
 
-    async def _follow(self, worker: Service, accepted: Exchange) -> Exchange:
-        """Ask after a job until it is done; any worker that is there will do."""
+    async def _follow(
+        self, worker: Service, accepted: Exchange, *, unmet: bool = False
+    ) -> Exchange:
+        """Ask after a job until it has ended; any worker that is there will do.
+
+        Args:
+            worker: Who is asked first.
+            accepted: What the change was answered with; given back where the job came to nothing.
+            unmet: Whether the job is to fail, for its condition.
+        """
         job, begun = accepted.body["job"], time.perf_counter()
         while time.perf_counter() < self._calm_after(begun, _JOB_SECONDS):
             await asyncio.sleep(_POLL_SECONDS)
@@ -161,7 +173,8 @@ class Writes:
             self.checker.status(exchange)
             if exchange.status == 200 and exchange.body["state"] in ("done", "failed"):
                 self.kinds[f"job {exchange.body['state']}"] += 1
-                if exchange.body["state"] == "done":
+                problem = (exchange.body["problem"] or {}).get("type")
+                if exchange.body["state"] == "done" or (unmet and problem == _UNMET):
                     return exchange
                 what = f"job {job} failed: {exchange.body['problem']}"
                 self.checker.report(JOB, what, asked=accepted.asked)
@@ -213,7 +226,8 @@ class Writes:
                 return
         if len(set(shown)) == 1 and shown[0] in document.open_states:
             document.api.settle(shown[0], time.perf_counter())
-            document.etag = exchange.body["etag"] if exchange.status == 200 else ""
+            known = exchange.status == 200 and document.is_the_apis  # a build brings another
+            document.etag = exchange.body["etag"] if known else ""
             self.unsettled.pop(document.name, None)
             self.kinds["settled by a look"] += 1
 
