@@ -33,7 +33,7 @@ setup: $(VENV)/.ready ## make the environment: .venv with everything that ships
 run: setup ## documentation, index, service: all of it, on http://localhost:8000 (PORT= DATASET= DATABASE=)
 	$(if $(DATASET),,$(BIN)/python -m dataset.fetch)
 	$(BUILD)
-	$(WITH_DATABASE) exec $(BIN)/python -m inference_worker --port $(PORT)
+	$(WITH_DATABASE) MALLOC_ARENA_MAX=2 exec $(BIN)/python -m inference_worker --port $(PORT)
 
 up: ## the whole system in containers, on http://localhost: documentation, index, service
 	@echo "The first build takes minutes; to watch it: $(COMPOSE) logs --follow db_builder"
