@@ -17,7 +17,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from tenacity import RetryCallState, Retrying, wait_random_exponential
 
 from database.api_clients import Client, RefusedError, UnreachableError, UnreadableError
-from utils.errors import EmbeddingApiError
+from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,10 @@ class _AttemptError(EmbeddingApiError):
         self.attempts = attempts
         self.pause = pause
         self.rest = rest
+
+
+class _RefusedAttemptError(_AttemptError, EmbeddingRefusedError):
+    """One request failed, and would again."""
 
 
 class ApiEmbeddings(Embeddings):
@@ -188,7 +192,7 @@ class ApiEmbeddings(Embeddings):
                 pause=pause,
                 rest=max(pace.rest, pause),
             )
-        return _AttemptError(
+        return _RefusedAttemptError(
             f"{api} refused a request (status {status}). Check EMBEDDING_MODEL_NAME and "
             "EMBEDDING_BASE_URL; a server that takes fewer texts at once needs a lower "
             "EMBEDDING_BATCH_SIZE, one that takes shorter texts a lower -cz."

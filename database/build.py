@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
+from database import rows
 from database.check import Check, check_collection
 from database.filling import Filling, Progress
 from database.fingerprint import Fingerprint, Recipe, corpus_hash
@@ -101,14 +102,22 @@ class Builder:
             lock: Held by the caller.
 
         Raises:
+            IndexDamagedError: the live one is not whole; it stays.
             IndexUnavailableError: the store cannot be read or written.
         """
         filling = Filling(self.store, self.progress, Stopwatch())
-        live, _, fingerprint = self.store.live_collection()
-        name, held, _ = held_by_live(self.store)
-        goal = replace(fingerprint, chunks=sum(n for _, n in held.values()), changed_at="")
-        collection = self._open(goal)
-        filling.copy(collection, {name: held}, goal.chunks)
+        live, source, fingerprint = self.store.live_collection()
+        with self.store.translated():
+            held = rows.whole_documents(source)
+        if sum(n for _, n in held.values()) != fingerprint.chunks:
+            raise IndexDamagedError(
+                f"The index at {self.store.database} lacks chunks that it should hold, so it is "
+                f"not moved. Build it again: {self.store.build_command}"
+            )
+        goal = replace(fingerprint, changed_at="")
+        # A name of its own: one that a build gave may have held in place what was deleted since.
+        collection = self._opened(goal, f"{goal.collection_name}-r{live.revision}")
+        filling.copy(collection, {live.name: held}, goal.chunks)
         filling.write_words(collection.name, [live.name], cache(self.load_embeddings))
         self._check(collection.name, goal)
         go_live(self.store, lock, collection, goal, keep_previous=False)
@@ -146,8 +155,11 @@ class Builder:
         if live and (name == live.name or (made and made.changed_at)):
             # That one was changed in place: it no longer holds what its name stands for.
             name = f"{name}-r{live.revision}"
-            there = self.store.find(name)
-        return there or self.store.create(name, goal.to_metadata(), goal.chunks)
+        return self._opened(goal, name)
+
+    def _opened(self, goal: Fingerprint, name: str) -> "Collection":
+        """The collection of this name, with what an interrupted run left in it."""
+        return self.store.find(name) or self.store.create(name, goal.to_metadata(), goal.chunks)
 
     def _loading(self, watch: Stopwatch) -> Callable[[], Embeddings]:
         def load() -> Embeddings:

@@ -75,21 +75,19 @@ class Changer:
             # Its writer died between making it visible and saying so.
             return self._end(replace(job, state="done"))
         before = self._versions(collection, [entry.document for entry in entries])
-        if refused := _unmet(job, entries, before):
-            uploads.forget(entries)
-            return self._end(refused)
+        if refused := _lost(job, entries) or _unmet(job, entries, before):
+            return self._end(refused, forgetting=entries)
         held = uploads.held(live)
         same = [e for e in entries if _is_held(e, before, held)]
         # The folder has the same: from now on it is the API's too, and stays if the folder's goes.
         claimed = [e for e in same if e.document not in held]
         new = [entry for entry in entries if entry not in same]
-        uploads.forget(entry for entry in same if entry not in claimed)
         job = replace(
             job,
             state="running",
             done=0,
             outcomes=(
-                *(outcome for outcome in job.outcomes if outcome.outcome == "refused"),
+                *_refused_before(job, entries),
                 *(_unchanged(before[entry.document]) for entry in same),
             ),
         )
@@ -99,7 +97,8 @@ class Changer:
             job = self._show(job, [*claimed, *written], before, at)
         else:
             job = replace(job, revision=live.revision)
-        return self._end(replace(job, state="done"))
+        again = [entry for entry in same if entry not in claimed]
+        return self._end(replace(job, state="done"), forgetting=again)
 
     def _write(
         self,
@@ -114,12 +113,14 @@ class Changer:
         tools = self.tools(fingerprint)
         made = {entry: tools.split(uploads.document(entry)) for entry in new}
         empty = [entry for entry, chunks in made.items() if not chunks]
-        uploads.forget(empty)
         job = replace(
             job,
             total=sum(map(len, made.values())),
             outcomes=(*job.outcomes, *(_without_text(entry) for entry in empty)),
         )
+        if empty:
+            Jobs(self.store).update(job)  # first: whoever runs it again must know of them
+            uploads.forget(empty)
         for entry, chunks in made.items():
             if chunks:
                 job = self._embed(job, collection, chunks, live.revision + 1, tools.embeddings)
@@ -138,6 +139,7 @@ class Changer:
         for start in range(0, len(chunks), WINDOW):
             window = [replace(chunk, revision=revision) for chunk in chunks[start : start + WINDOW]]
             vectors = embeddings.embed_documents([chunk.text_to_embed for chunk in window])
+            self._hold_on()
             with self.store.translated():
                 rows.add(collection, [*map(Row, window, vectors)])
             job = replace(job, done=job.done + len(window))
@@ -156,13 +158,14 @@ class Changer:
         live, collection, fingerprint = self.store.live_collection()
         uploads = Uploads(self.store)
         entries = uploads.of_job(job.id)
+        if live.job != job.id and (lost := _lost(job, entries)):
+            return self._end(lost)
         if live.job != job.id and any(not entry.revision for entry in entries):
             before = self._versions(collection, [entry.document for entry in entries])
             known = before.keys() | uploads.present(live)  # a build would bring back the latter
             job = _unmet(job, entries, before) or _not_there(job, entries, known) or job
             if job.state == "failed":
-                uploads.forget(entries)
-                return self._end(job)
+                return self._end(job, forgetting=entries)
             deleted = tuple(
                 Outcome(entry.document, "deleted", previous=_etag(before, entry.document))
                 for entry in entries
@@ -197,20 +200,33 @@ class Changer:
                 if outcome.outcome in ("added", "replaced")
             ],
         )
-        if not self.lock.held():
-            raise IndexLockedError("Another writer took this one for dead. Run the job again.")
+        self._hold_on()
         live = self.store.advance(live, job.id, after)
         tidy(self.store, live, entries)
         return replace(job, revision=live.revision)
+
+    def _hold_on(self) -> None:
+        """Make sure that nobody took this writer for dead.
+
+        Raises:
+            IndexLockedError: somebody did, and writes now.
+        """
+        if not self.lock.held():
+            raise IndexLockedError("Another writer took this one for dead. Run the job again.")
 
     def _versions(self, collection: "ChromaCollection", names: Sequence[str]) -> dict[str, Version]:
         with self.store.translated():
             held = rows.read_documents(collection, names)
         return {c.document: Version(c.document, c.document_hash, c.siblings) for c in held}
 
-    def _end(self, job: Job) -> Job:
+    def _end(self, job: Job, forgetting: Sequence[Entry] = ()) -> Job:
+        """Write down how a job ended, and only then forget what it brought.
+
+        The other way round it would end otherwise where it is run again.
+        """
         job = replace(job, finished_at=now())
         Jobs(self.store).update(job)
+        Uploads(self.store).forget(forgetting)
         self.told(job)
         return job
 
@@ -230,6 +246,13 @@ def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) ->
                 "The document is no longer what If-Match or If-None-Match says. Read it again.",
             )
     return None
+
+
+def _lost(job: Job, entries: Sequence[Entry]) -> Job | None:
+    """The job as failed, where nothing is left of what it brought."""
+    if entries or job.outcomes:
+        return None
+    return _failed(job, "internal-error", "What was sent is no longer there. Send it again.")
 
 
 def _is_held(entry: Entry, before: Mapping[str, Version], held: Mapping[str, Entry]) -> bool:
@@ -270,6 +293,12 @@ def _written(entry: Entry, chunks: Sequence[Chunk], before: Mapping[str, Version
         chunks=len(chunks),
         embedded=len(chunks),
     )
+
+
+def _refused_before(job: Job, entries: Sequence[Entry]) -> list[Outcome]:
+    """What was refused when it was sent; and by a writer that died, what it had forgotten then."""
+    tried = {_without_text(entry) for entry in entries}
+    return [o for o in job.outcomes if o.outcome == "refused" and o not in tried]
 
 
 def _without_text(entry: Entry) -> Outcome:

@@ -59,6 +59,10 @@ class Recipe:
         fields = ("model_revision", "dimension", "pooling")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
+    def shares_model(self, other: "Recipe") -> bool:
+        """Whether a model that was loaded for one is as good for the other."""
+        return self.embeds_like(other) and self.max_tokens == other.max_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Version:

@@ -35,17 +35,23 @@ def collections_to_copy(
     """Collections to copy from, each with the documents it holds whole and up to date.
 
     First what an interrupted build towards the same goal left, then the live one, then others.
-    A damaged one is deleted: nothing can be had from it.
+    A damaged one is deleted: nothing can be had from it. Not those that readers may be reading or
+    be led back to: a check can fail for reasons of its own, like want of memory.
     """
     sources: dict[str, Held] = {}
     wanted = set(contents.items())
+    live = store.live()
+    in_use = {live.name, live.previous} if live else set()
     names = store.index_names()
     for name in sorted(names, key=lambda name: first.index(name) if name in first else 2):
         collection = store.find(name)
         found = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if not collection or not found or found.recipe.digest() != recipe.digest():
             continue
-        if name != first[1] and not _readable(store, name):  # the live one was looked at
+        if name != first[1] and not _is_readable(store, name):  # the live one was looked at
+            if name not in in_use:
+                log.warning("Deleting the damaged collection %s", name)
+                store.delete(name)
             continue
         with store.translated():
             held = rows.whole_documents(collection)
@@ -54,12 +60,9 @@ def collections_to_copy(
     return sources
 
 
-def _readable(store: Store, name: str) -> bool:
-    """Whether a collection can be read; it is deleted if not."""
+def _is_readable(store: Store, name: str) -> bool:
     try:
         check_collection(store, name)
     except IndexDamagedError:
-        log.warning("Deleting the damaged collection %s", name)
-        store.delete(name)
         return False
     return True

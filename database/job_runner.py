@@ -13,27 +13,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from database import rows
 from database.assembly import splitter_for
-from database.build import Builder
 from database.changes import Changer, Split, Tools
+from database.deletion import look_for, renew
 from database.embeddings import model_for
-from database.filters import Filters
 from database.fingerprint import Fingerprint, Recipe
 from database.folder_owner import FolderOwner
 from database.jobs import Job, Jobs, now
 from database.lock import BuildLock
-from database.purging import remove_orphaned_folders, renew_uploads, settle, text_on_disk
+from database.purging import is_unsettled, settle, text_on_disk
 from database.recovery import recover
 from database.retriever import Retriever, Snapshot
 from database.store import Store
 from database.uploads import Uploads
-from database.vector_files import blank_unused_rows
 from dataset.splitting import CHUNKER_VERSION
 from utils.errors import (
     DatasetError,
     DocsQAError,
     EmbeddingApiError,
+    EmbeddingRefusedError,
     IndexDamagedError,
     IndexLockedError,
     IndexMismatchError,
@@ -52,6 +50,7 @@ _MOST_RUNNERS = 10
 _MOST_TRIES = 3
 """How often a job is tried that the store breaks off: rows that go while Chroma looks them up, or a
 lock of its SQLite, have it fail once; a full disk always."""
+_TOOK_EFFECT = "The change took effect, but what follows it failed."
 _STOP_SECONDS = 10.0
 _TELL_SECONDS = 1.0
 """Between two notes in the store on how far a job is."""
@@ -137,7 +136,7 @@ class JobRunner:
 
     def _work(self) -> None:
         store = self._store()
-        if not Jobs(store).unfinished():
+        if not Jobs(store).unfinished() and not is_unsettled(store):
             return
         self._owner.claim()
         with BuildLock(store, purpose="change") as lock:
@@ -148,11 +147,13 @@ class JobRunner:
                 tools=self._tools,
                 told=self._teller(store),
                 look_for=lambda name: self._look_for(store, name),
-                renew=lambda lock: self._renew(store, lock),
+                renew=lambda lock: renew(store, lock, self._fitting, self._go_on),
             )
             for job in Jobs(store).unfinished():
                 if self._stopping.is_set():
                     return
+                if not lock.held():  # whoever took it writes what recovering would delete
+                    raise IndexLockedError("Another writer took this one for dead.")
                 recover(store)  # each time: the one before may have failed half-way
                 self._finish(store, changer, job)
         Jobs(store).forget_old()
@@ -172,10 +173,10 @@ class JobRunner:
             return
         try:
             job = changer.put(job) if job.kind == "put" else changer.delete(job)
-        except (StoreUnreachableError, EmbeddingApiError, IndexLockedError, IndexMissingError):
+        except (StoreUnreachableError, IndexLockedError, IndexMissingError):
             raise
         except DocsQAError as error:
-            if isinstance(error, IndexDamagedError) and self._may_try_again(job):
+            if self._may_pass(error, job):
                 raise
             log.warning("Job %s failed: %s", job.id, error)
             job = _failed(job, error)
@@ -184,6 +185,12 @@ class JobRunner:
             job = _failed(job, error)
         self._end(store, job)
 
+    def _may_pass(self, error: DocsQAError, job: Job) -> bool:
+        """Whether what broke a job off may be otherwise when it is run again."""
+        if isinstance(error, EmbeddingApiError):
+            return not isinstance(error, EmbeddingRefusedError)
+        return isinstance(error, IndexDamagedError) and self._may_try_again(job)
+
     def _may_try_again(self, job: Job) -> bool:
         self._broken_off[job.id] += 1
         return self._broken_off[job.id] < _MOST_TRIES
@@ -191,10 +198,15 @@ class JobRunner:
     def _end(self, store: Store, job: Job) -> None:
         if job.problem:
             live = store.live()
-            if live and live.job == job.id:
+            is_visible = live is not None and live.job == job.id
+            if is_visible and self._may_try_again(job):
                 raise IndexLockedError("What a job made visible is finished when it is run again.")
-            Uploads(store).forget(e for e in Uploads(store).of_job(job.id) if not e.revision)
+            if is_visible:
+                job = replace(job, detail=f"{_TOOK_EFFECT} {job.detail}")
             Jobs(store).update(job)
+            if not is_visible:  # else the next writer tidies up by them
+                entries = Uploads(store).of_job(job.id)
+                Uploads(store).forget(entry for entry in entries if not entry.revision)
         self._broken_off.pop(job.id, None)
         self._retriever.refresh()
         self._finished(job)
@@ -235,52 +247,9 @@ class JobRunner:
             raise IndexMismatchError("The index moved meanwhile.")
         return snapshot
 
-    def _renew(self, store: Store, lock: BuildLock) -> None:
-        """Move to a new collection, and delete all others."""
-        live, _, fingerprint = store.live_collection()
-        if live.since <= live.job_revision or live.previous:  # else it was done before
-            self._move(store, lock, fingerprint)
-        renew_uploads(store)
-        remove_orphaned_folders(self._database)
-        blank_unused_rows(self._database)
-
-    def _move(self, store: Store, lock: BuildLock, fingerprint: Fingerprint) -> None:
-        snapshot = self._fitting(fingerprint)
-        Builder(
-            store=store,
-            recipe=fingerprint.recipe,
-            count_tokens=len,  # nothing is split
-            progress=lambda done, total: self._go_on(),
-            load_embeddings=lambda: snapshot.corpus.embeddings,
-        ).renew(lock)
-
     def _look_for(self, store: Store, name: str) -> Mapping[str, Any]:
-        """Look for a deleted document wherever it was.
-
-        Raises:
-            AssertionError: it is still found.
-        """
-        collections = store.index_names()
-        chunks = 0
-        with store.translated():
-            for collection in map(store.find, collections):
-                if collection is not None:
-                    chunks += len(rows.read_documents(collection, [name]))
-        entries = Uploads(store).of_document(name)
-        # What waits was sent after this deletion, and is no part of it.
-        texts = sum(bool(entry.revision) and not entry.is_deletion for entry in entries)
-        snapshot = self._retriever.refresh()
-        passages = self._retriever.search(name, 100, Filters(documents=(name,))).passages
-        found = {
-            "chunks": chunks,
-            "uploaded_texts": texts,
-            "postings": int(name in snapshot.corpus.lexical.documents),
-            "cached_answers": self._forget_answers(name),
-            "found_by_search": sum(passage.chunk.document == name for passage in passages),
-        }
-        if any(found.values()):
-            raise RuntimeError(f"A deleted document is still there: {found}")
-        return found | {"collections": collections, "text_on_disk": text_on_disk(self._database)}
+        found = look_for(store, self._retriever, name, self._forget_answers)
+        return found | {"text_on_disk": text_on_disk(self._database)}
 
     def _store(self) -> Store:
         if not is_server(self._database):
@@ -304,7 +273,10 @@ def splitter_from(settings: Settings, recipe: Recipe) -> Split:
 def _failed(job: Job, error: Exception) -> Job:
     """A job that cannot succeed, in words for whoever asked for it."""
     problem, detail = "internal-error", "Something unforeseen failed; the service's log has it."
-    if isinstance(error, DatasetError):
+    if isinstance(error, EmbeddingRefusedError):
+        problem = "document-refused"
+        detail = "The embedding model's API refuses its text; the service's log says why."
+    elif isinstance(error, DatasetError):
         problem, detail = "document-refused", str(error)
     elif isinstance(error, IndexMismatchError | ModelError):
         problem = "model-mismatch"

@@ -179,7 +179,7 @@ class Retriever(BaseRetriever):
 
     def _follow(self, held: Snapshot | None) -> Snapshot:
         live = self.store.live()
-        if held and live and held.live.name == live.name:
+        if held and live and live.is_built_as(held.live):
             return held if held.live.revision == live.revision else self._caught_up(held)
         return self._opened(held)
 
@@ -188,7 +188,7 @@ class Retriever(BaseRetriever):
         live, collection, fingerprint = self.store.live_collection()
         if held is None:
             check_collection(self.store, live.name)
-        if held and held.fingerprint.recipe == fingerprint.recipe:
+        if held and held.fingerprint.recipe.shares_model(fingerprint.recipe):
             embeddings = held.corpus.embeddings
         else:
             embeddings = self._load(fingerprint)
@@ -210,7 +210,7 @@ class Retriever(BaseRetriever):
         """The snapshot with what was changed in place since it was read."""
         for _ in range(_MOST_LOOKS):
             live, _, fingerprint = self.store.live_collection()
-            if live.name != held.live.name or live.revision == held.live.revision:
+            if not live.is_built_as(held.live) or live.revision == held.live.revision:
                 return held
             try:
                 shown = Uploads(self.store).visible(live, held.live.revision)

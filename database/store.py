@@ -55,6 +55,13 @@ class Live:
     changed: Changed | None = None
     """What was changed in place since it went live."""
 
+    def is_built_as(self, other: "Live") -> bool:
+        """Whether both are states of a collection between which it was changed in place only.
+
+        One that a rollback brought back is another: what was changed before it went is not in it.
+        """
+        return (self.name, self.since) == (other.name, other.since)
+
 
 class Store:
     """A connection to the place where indexes lie."""
@@ -106,6 +113,8 @@ class Store:
         if live is None:
             raise index_missing(self.database)
         collection = self.find(live.name)
+        if collection is None and (now := self.live()) and now.name != live.name:
+            live, collection = now, self.find(now.name)  # it moved between the two looks
         fingerprint = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if collection is None or fingerprint is None:
             raise IndexDamagedError(

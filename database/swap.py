@@ -8,6 +8,7 @@ from database import rows, word_vectors
 from database.check import check_collection
 from database.fingerprint import Fingerprint
 from database.lock import LOCK, BuildLock
+from database.purging import remove_orphaned_folders
 from database.recovery import recover_in_other_process
 from database.store import NEVER_SYNC, Live, Store
 from database.uploads import Uploads
@@ -51,6 +52,7 @@ def go_live(
     for name in store.index_names():
         if name not in {live.name, live.previous}:
             store.delete(name)
+    remove_orphaned_folders(store.database)
     for name in store.names(f"{LOCK}-"):  # moved out of the way by one that died then
         store.delete(name)
     word_vectors.delete_orphans(store)
@@ -94,4 +96,5 @@ def return_to_folder(store: Store) -> None:
         IndexLockedError: a build or change is running.
     """
     with BuildLock(store):
+        recover_in_other_process(store)  # it goes by what is not void yet
         store.return_to_folder()

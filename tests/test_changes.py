@@ -11,7 +11,7 @@ import pytest
 from database import rows
 from database.changes import Changer, Tools
 from database.corpus import OvertakenError, follow_changes, read_corpus
-from database.jobs import Condition, Jobs
+from database.jobs import Condition, Job, Jobs
 from database.lock import BuildLock
 from database.search import Corpus
 from database.store import Store, connect
@@ -249,6 +249,67 @@ def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
         _put_back(store, before, after)
         assert seen(store) == before
     assert kills > 5
+
+
+ENDS: dict[str, tuple[Any, Condition, str, str, list[tuple[str, str]]]] = {
+    "same content": ("put", Condition(), OLD["kilns.md"], "", [("kilns.md", "unchanged")]),
+    "no text": ("put", Condition(), "\n", "", [("kilns.md", "refused")]),
+    "unmet condition": ("put", Condition(match='"x"'), NEW, "precondition-failed", []),
+    "nothing to delete": ("delete", Condition(), "", "document-not-found", []),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_writer_killed_before_it_says_how_a_job_ended_leaves_it_to_end_the_same(
+    case: str, store: Store
+) -> None:
+    kind, condition, text, problem, outcomes = ENDS[case]
+    put(store, "kilns.md", OLD["kilns.md"])
+    before, kills = seen(store), 0
+    while True:
+        job = replace(Job.new(kind), condition=condition)
+        if kind == "put":
+            Uploads(store).add(job.id, [document("kilns.md", text)])
+        else:
+            Uploads(store).add_deletion(job.id, "absent.md")
+        Jobs(store).add(job)
+        try:
+            run(DyingStore(store, writes=kills))
+        except KilledError:
+            kills += 1
+            run(store)
+        else:
+            break
+        ended = Jobs(store).find(job.id)
+        assert ended is not None
+        assert ended.problem == problem
+        assert [(each.name, each.outcome) for each in ended.outcomes] == outcomes
+    assert kills > 3
+    assert seen(store) == before
+    put(store, "last.md", "# Last\n\nLast.\n")  # finds what is left over
+    assert len(Uploads(store).of_document("kilns.md")) == 1
+    assert Uploads(store).of_document("absent.md") == []
+
+
+def test_job_whose_texts_are_gone_fails(store: Store) -> None:
+    for kind in ("put", "delete"):
+        job = Job.new(kind)
+        Jobs(store).add(job)
+
+    assert [job.problem for job in run(store)] == ["internal-error"] * 2
+
+
+def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
+    asked(store, "put", [document("kilns.md", NEW)])
+    tools = Tools(splitter(recipe()), WordEmbeddings())
+    before = rows_of(store, "kilns.md")
+    with BuildLock(store, purpose="change") as lock:
+        changer = Changer(store, lock, tools=lambda fingerprint: tools)
+        store.delete("build-lock")
+        with pytest.raises(IndexLockedError):
+            changer.put(Jobs(store).unfinished()[0])
+
+    assert rows_of(store, "kilns.md") == before
 
 
 def _put_back(store: Store, before: State, after: State) -> None:

@@ -1,5 +1,6 @@
 """Builds, the way back, and what came through the API: who wins when both change an index."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from database import holdings
+from database.check import Check
 from database.lock import BuildLock
 from database.retriever import Retriever
 from database.rows import Row, add
 from database.store import Store, connect
 from database.swap import return_to_folder, rollback
 from database.uploads import Uploads
+from database.vector_files import segment_folders
 from dataset.folder import Selection
 from tests.changing import asked, delete, document, put, run, seen
+from tests.dying_store import DyingStore, KilledError
 from tests.pages import PAGES, WordEmbeddings, builder, chunk, write_pages
-from utils.errors import IndexLockedError, IndexMissingError
+from utils.errors import IndexDamagedError, IndexLockedError, IndexMissingError
 
 pytestmark = pytest.mark.process
 
@@ -225,6 +230,93 @@ def test_purge_leaves_one_collection_and_no_way_back(store: Store, pages: Path) 
     assert collection.count() == fingerprint.chunks
     with pytest.raises(IndexMissingError):
         rollback(store)
+
+
+def test_purge_moves_nothing_of_an_index_that_is_not_whole(store: Store) -> None:
+    _, collection, _ = store.live_collection()
+    lost = collection.get(limit=1)["ids"]
+    collection.delete(ids=lost)
+    before = store.index_names()
+
+    with BuildLock(store) as lock, pytest.raises(IndexDamagedError, match="lacks chunks"):
+        builder(store).renew(lock)
+
+    assert store.index_names() == before
+
+
+def test_check_that_fails_for_its_own_reasons_deletes_no_index_in_use(
+    store: Store, pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the operating system ends it for want of memory."""
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    (pages / "more.md").write_text("# More\n\nOther words.\n")
+    live = store.live()
+    assert live is not None
+    there: list[str] = []
+
+    def fails(store: Store, name: str) -> Check:
+        raise IndexDamagedError("opening it ended with status -9")
+
+    def load() -> WordEmbeddings:
+        there.extend(store.index_names())
+        return WordEmbeddings()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holdings, "check_collection", fails)
+        replace(builder(store), load_embeddings=load).build(pages)
+
+    assert {live.name, live.previous} <= set(there)
+    assert seen(store).keys() == WITH_TEXT | {"more.md"}
+
+
+def test_reader_follows_across_a_way_back_and_forth(store: Store, pages: Path) -> None:
+    """What was changed meanwhile was changed in the other index."""
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    builder(store).build(pages)
+    held = reader(store)
+    held.refresh()
+
+    rollback(store)
+    put(store, "training.md", "# Training\n\nAnother text.\n")
+    rollback(store)
+    held.refresh()
+    live = store.live()
+    assert live is not None
+    assert held.current().live == live
+    put(store, "kilns.md", KILNS)
+    held.refresh()
+
+    assert "kilns.md" in held.documents()
+    assert held.documents() == seen(store).keys()
+
+
+def test_change_whose_writer_died_is_whole_when_the_folder_rules_again(
+    store: Store, pages: Path
+) -> None:
+    """Its writer is killed just after it became visible, and had tidied nothing up."""
+    job = asked(store, "put", [document("training.md", "# Training\n\nAnother text.\n")])
+    kills = 0
+    while (live := store.live()) and live.job != job.id:
+        with contextlib.suppress(KilledError):
+            run(DyingStore(store, writes=kills))
+        kills += 1
+
+    return_to_folder(store)
+    run(store)
+    put(store, "kilns.md", KILNS)
+
+    assert seen(store)["training.md"] == ["Another text."]
+    builder(store).build(pages)
+    assert seen(store)["training.md"] != ["Another text."]
+
+
+def test_folders_of_deleted_indexes_go_with_the_builds_after(store: Store, pages: Path) -> None:
+    for word in ("one", "two", "three", "four"):
+        (pages / "more.md").write_text(f"# More\n\nMore words, {word}.\n")
+        builder(store).build(pages)
+
+    assert len(segment_folders(store.database)) <= len(store.names(""))
 
 
 def test_upload_that_waits_is_put_into_the_index_that_went_live_meanwhile(

@@ -44,6 +44,10 @@ class EmbeddingApiError(ModelError):
     """The embedding model's API does not answer, or refuses; nothing of its answer is quoted."""
 
 
+class EmbeddingRefusedError(EmbeddingApiError):
+    """The embedding model's API refuses these texts: asked again, it would again."""
+
+
 class IndexUnavailableError(DocsQAError):
     """No question can be answered from the index at present."""
 

@@ -60,6 +60,7 @@ DELETED: dict[str, Any] = {
         "postings": 0,
         "cached_answers": 0,
         "found_by_search": 0,
+        "accepted_since": 0,
         "collections": ["index-0a1b2c3d4e5f6071"],
     },
     "text_on_disk": "(what remains, and the command that clears it)",
