@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from database import purging
+from database import purging, tidy
 from database.jobs import JOBS, Job, Jobs
 from database.purging import (
     INCOMING,
@@ -294,6 +294,37 @@ def test_folders_of_deleted_collections_go_and_those_in_use_stay(
     assert kept is not None
     assert kept.query(query_embeddings=NEAR_A, n_results=1)["ids"] == [["a"]]
     reopened.close()
+
+
+def test_files_of_a_servers_deleted_collections_go_while_it_runs(
+    chroma_server: ChromaServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = connect(chroma_server.url)
+    for name in ("kept", "gone"):
+        collection = store.create(name, {"made_for": name}, rows=2)
+        vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
+        collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
+        collection.query(query_embeddings=NEAR_A, n_results=1)
+    store.delete("gone")
+
+    assert tidy.main([str(chroma_server.folder)]) == 0
+    assert "of 1 deleted" in capsys.readouterr().out
+    assert tidy.main([str(chroma_server.folder)]) == 0
+    assert "of 0 deleted" in capsys.readouterr().out
+
+    chroma_server.kill()
+    chroma_server.start()
+    kept = store.find("kept")
+    assert kept is not None
+    assert kept.query(query_embeddings=NEAR_A, n_results=1)["ids"] == [["a"]]
+    store.close()
+
+
+def test_folder_that_is_not_chromas_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tidy.main([str(tmp_path)]) == 1
+    assert "no chroma.sqlite3" in capsys.readouterr().err
 
 
 def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
