@@ -1,5 +1,6 @@
 """Documents over HTTP: who may change them, what each route answers, and what it then finds."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -199,6 +200,33 @@ def test_the_same_content_again_embeds_nothing(
     assert outcome["etag"] == outcome["previous"] == first.json()["documents"][0]["etag"]
     assert again.json()["revision"] == first.json()["revision"]
     assert len(words.documents) == embedded
+
+
+def test_the_same_content_again_leaves_its_text_in_no_log(
+    service: httpx.Client, place: str
+) -> None:
+    def logged() -> int:
+        with closing(sqlite3.connect(f"file:{place}/chroma.sqlite3?mode=ro", uri=True)) as log:
+            return int(log.execute("SELECT count(*) FROM embeddings_queue").fetchone()[0])
+
+    long = page("long", *(f"Line {n} of a long text.\n" * 400 for n in range(20)))
+    first = put(service, "long.md", long)
+    before = logged()
+    jobs = [put(service, "long.md", long).json()["job"] for _ in range(3)]
+
+    assert logged() - before == 3  # that of each job
+    told = service.get(f"/v1/jobs/{jobs[0]}").json()
+    assert (told["state"], told["documents"][0]["outcome"]) == ("done", "unchanged")
+    assert put(service, "long.md", long, headers={"If-None-Match": "*"}).status_code == 412
+    etag = first.headers["ETag"]
+    assert put(service, "long.md", long, headers={"If-Match": etag}).headers["ETag"] == etag
+
+
+def test_the_folders_content_sent_again_is_the_apis_from_then_on(service: httpx.Client) -> None:
+    content = PAGES["training.md"].encode()
+    assert service.get("/v1/documents/training.md").json()["origin"] == "folder"
+    assert put(service, "training.md", content).json()["documents"][0]["outcome"] == "unchanged"
+    assert service.get("/v1/documents/training.md").json()["origin"] == "api"
 
 
 def test_a_page_of_the_folder_is_replaced(service: httpx.Client) -> None:

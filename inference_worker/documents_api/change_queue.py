@@ -2,27 +2,23 @@
 
 import asyncio
 import contextlib
-import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from database.changes import Split
 from database.fingerprint import Recipe
 from database.job_runner import JobRunner, splitter_from
 from database.jobs import Condition, Job, Jobs, Kind, Outcome
-from database.lock import HEARTBEAT_SECONDS, holder_of, is_gone, is_here, locked, stands_still
+from database.lock import HEARTBEAT_SECONDS, holder_of, locked
 from database.retriever import Retriever
 from database.store import Store, connect
 from database.uploads import Uploads
 from dataset.documents import Document
 from inference_worker.answering import Answerer
-from utils.errors import DocsQAError, IndexLockedError, StoreUnreachableError
+from inference_worker.documents_api.accepting import unchanged_already, written_down
+from inference_worker.documents_api.lock_watch import Watch
+from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings, load_settings
-
-log = logging.getLogger(__name__)
 
 LONG_REQUEST_SECONDS = 600.0
 """For one request to the server: the last one of a purge makes it write all vectors to disk."""
@@ -86,7 +82,11 @@ class ChangeQueue:
         def accept(store: Store) -> None:
             Uploads(store).add(job.id, documents)
 
-        return await asyncio.to_thread(self._accept, job, accept)
+        def unchanged(store: Store) -> Job | None:
+            snapshot = self._retriever.snapshot
+            return unchanged_already(store, snapshot, job, documents)
+
+        return await asyncio.to_thread(self._accept, job, accept, unchanged)
 
     async def delete(self, name: str, *, purge: bool, condition: Condition) -> Job:
         """Accept a document to be deleted.
@@ -134,7 +134,13 @@ class ChangeQueue:
                 del self._waiting[job.id]
         return job
 
-    def _accept(self, job: Job, accept: Callable[[Store], None]) -> Job:
+    def _accept(
+        self,
+        job: Job,
+        accept: Callable[[Store], None],
+        without: Callable[[Store], Job | None] = lambda store: None,
+    ) -> Job:
+        """Write down a job with what it brings, unless it can be ended `without`."""
         store = self._retriever.opened_store()
         holder = holder_of(store)
         # Where a build ended without giving the lock back, the job's runner takes it over.
@@ -142,7 +148,9 @@ class ChangeQueue:
         if holder and is_build and not self._watch.found_dead(store, holder):
             raise locked(store, holder)
         self._runner.claim()
-        job = _written_down(store, job, accept)
+        if (ended := without(store)) is not None:
+            return ended
+        job = written_down(store, job, accept)
         self._runner.wake()
         return job
 
@@ -183,69 +191,6 @@ class ChangeQueue:
             renew_token=lambda: _token_of(load_settings()),
             timeout=LONG_REQUEST_SECONDS,
         )
-
-
-class Watch:
-    """Finds out in the background whether a writer died, for those who cannot wait for it."""
-
-    def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
-        self._beat_every = heartbeat_seconds
-        self._last_beat: Any = None
-        """The last beat of a writer that died."""
-        self._watching: threading.Thread | None = None
-
-    def found_dead(self, store: Store, holder: dict[str, Any]) -> bool:
-        """Whether a holder is known to have died.
-
-        Of one elsewhere the first to ask cannot know: who asks three beats later can.
-        """
-        if is_here(holder):
-            return is_gone(holder)
-        if self._last_beat is not None and self._last_beat == holder.get("beat"):
-            return True
-        if self._watching is None or not self._watching.is_alive():
-            self._watching = threading.Thread(
-                target=self._follow, args=(store, holder), name="watch-lock", daemon=True
-            )
-            self._watching.start()
-        return False
-
-    def _follow(self, store: Store, holder: dict[str, Any] | None) -> None:
-        try:
-            while holder is not None and not is_here(holder):
-                if stands_still(store, holder, self._beat_every):
-                    self._last_beat = holder.get("beat")
-                    return
-                holder = holder_of(store)
-        except (DocsQAError, RuntimeError):
-            return  # the store was away: who asks next begins anew; or it was closed
-        except Exception:
-            log.exception("A writer elsewhere is watched no more")
-
-
-def _written_down(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
-    """The job as it was accepted; where that fails, nothing of it stays."""
-    jobs = Jobs(store)
-    accepted = None
-    try:
-        job = jobs.add(replace(job, state="accepting"))
-        accept(store)
-        accepted = replace(job, state="queued")
-        jobs.update(accepted)
-    except Exception as error:
-        # Whether the last word arrived is unknown where no answer came: it may be run already.
-        if accepted is None or not isinstance(error, StoreUnreachableError):
-            with contextlib.suppress(Exception):  # whoever runs jobs tidies up later
-                _forget(store, job)
-        raise
-    return accepted
-
-
-def _forget(store: Store, job: Job) -> None:
-    found = Jobs(store).find(job.id)
-    if found is None or found.state == "accepting":
-        Uploads(store).forget(Uploads(store).of_job(job.id))
-        Jobs(store).forget_refused(job)
 
 
 def _token_of(settings: Settings) -> str | None:
