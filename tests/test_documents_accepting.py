@@ -130,7 +130,7 @@ def test_a_change_whose_acceptance_arrives_though_it_seems_to_fail_is_made(
                 withheld[0]()  # late
             assert len(Jobs(store).unfinished()) == 1
         until(lambda: not Jobs(store).unfinished())
-        assert found(client, word)[0] == f"{word}.md"
+        until(lambda: found(client, word)[0] == f"{word}.md")
 
 
 def test_the_error_is_told_though_nothing_can_be_tidied_up(

@@ -520,7 +520,8 @@ def test_reading_goes_on_while_another_model_is_loaded(tmp_path: Path) -> None:
             loading.clear()
             go.clear()
             with closing(connect(chroma.url)) as store:
-                builder(store, chunk_size=40).build(write_pages(tmp_path / "pages"))
+                pages = write_pages(tmp_path / "pages")
+                builder(store, model_revision="of another model").build(pages)
             try:
                 assert loading.wait(10)
                 began = time.monotonic()
