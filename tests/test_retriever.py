@@ -1,6 +1,7 @@
 """A reader follows the live index, and says what is wrong where there is none to read."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,29 @@ def test_reader_whose_collection_was_deleted_moves_on_by_itself(
         build(served.url, folder)
 
     assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
+
+
+def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Path) -> None:
+    loaded: list[str] = []
+
+    def load(fingerprint: Fingerprint) -> Embeddings:
+        loaded.append(fingerprint.recipe.model_revision)
+        return WordEmbeddings()
+
+    with closing(connect(embedded)) as store:
+        reader = Retriever(lambda: store, load, embedded)
+        reader.refresh()
+        first = loaded[0]
+        builder(store, chunk_size=40).build(folder)
+        reader.refresh()
+        assert loaded == [first]
+        builder(store, chunk_size=40, max_tokens=128).build(folder)
+        reader.refresh()
+        assert loaded == [first] * 2
+        builder(store, model_revision="another").build(folder)
+        reader.refresh()
+
+    assert loaded == [first, first, "another"]
 
 
 def test_search_that_met_a_change_inside_chroma_is_done_once_more(
