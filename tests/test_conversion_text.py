@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dataset.conversion import delimited, notebook, rst
+from dataset.conversion.converter import Limits, convert
 from dataset.conversion.dates import iso_date
 from utils.errors import DocumentError
 
@@ -258,3 +259,11 @@ def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
 )
 def test_dates_are_dates_or_instants_in_utc(said: str, date: str) -> None:
     assert iso_date(said) == date
+
+
+@pytest.mark.process
+def test_a_picture_in_rst_is_looked_up_nowhere() -> None:
+    """Its parser wants to know kinds of files from lists that a machine may have."""
+    source = b"Kilns\n=====\n\nOak.\n\n.. image:: https://kilns.example/oak.gif\n   :alt: An oak\n"
+
+    assert "An oak" in convert(source, "kilns.rst", Limits()).text

@@ -34,7 +34,9 @@ _MOST_FRAMES = 3000
 def main(format_name: str, seconds: float, memory_bytes: int, output_bytes: int, url: str) -> str:
     """Convert what stands on stdin; the answer is one JSON object."""
     import json
+    import mimetypes
 
+    mimetypes.init()  # for docutils, while the machine's lists of them can be read
     try:
         content = sys.stdin.buffer.read()
         sys.setrecursionlimit(_MOST_FRAMES)
