@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8000
 # How many processes `make test` shares the tests out to.
-WORKERS ?= 2
+WORKERS ?= 3
 # DATASET, DATABASE and QUESTIONS: a folder of documents, an index and a file of labelled
 # questions, where the defaults are not meant.
 
