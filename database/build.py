@@ -83,7 +83,7 @@ class Builder:
                 filling.write_words(live_name, [], embeddings)
                 return _report(before, before, wanted, 0, watch, Check(0, 0.0))
             goal = replace(goal, chunks=sum(n for _, n in after.values()))
-            collection = self._open(goal)
+            collection = self._collection_for(goal)
             with watch("copy"):
                 done = filling.copy(collection, sources, goal.chunks)
             embedded = filling.embed(collection, spool, done, embeddings, self.window)
@@ -116,7 +116,7 @@ class Builder:
             )
         goal = replace(fingerprint, changed_at="")
         # A name of its own: one that a build gave may have held in place what was deleted since.
-        collection = self._opened(goal, f"{goal.collection_name}-r{live.revision}")
+        collection = self._find_or_create(goal, f"{goal.collection_name}-r{live.revision}")
         filling.copy(collection, {live.name: held}, goal.chunks)
         filling.write_words(collection.name, [live.name], cache(self.load_embeddings))
         self._check(collection.name, goal)
@@ -146,7 +146,7 @@ class Builder:
             raise DatasetError(f"No document in {wanted.folder} holds any text.")
         return after
 
-    def _open(self, goal: Fingerprint) -> "Collection":
+    def _collection_for(self, goal: Fingerprint) -> "Collection":
         """The new collection: the one an interrupted build left, or a fresh one."""
         name = goal.collection_name
         live = self.store.live()
@@ -155,9 +155,9 @@ class Builder:
         if live and (name == live.name or (made and made.changed_at)):
             # That one was changed in place: it no longer holds what its name stands for.
             name = f"{name}-r{live.revision}"
-        return self._opened(goal, name)
+        return self._find_or_create(goal, name)
 
-    def _opened(self, goal: Fingerprint, name: str) -> "Collection":
+    def _find_or_create(self, goal: Fingerprint, name: str) -> "Collection":
         """The collection of this name, with what an interrupted run left in it."""
         return self.store.find(name) or self.store.create(name, goal.to_metadata(), goal.chunks)
 

@@ -23,7 +23,6 @@ from database.store import Live, Store
 from database.uploads import Entry, Uploads
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from utils.errors import IndexLockedError
 
 if TYPE_CHECKING:
     from chromadb import Collection as ChromaCollection
@@ -139,7 +138,7 @@ class Changer:
         for start in range(0, len(chunks), WINDOW):
             window = [replace(chunk, revision=revision) for chunk in chunks[start : start + WINDOW]]
             vectors = embeddings.embed_documents([chunk.text_to_embed for chunk in window])
-            self._hold_on()
+            self.lock.hold_on()
             with self.store.translated():
                 rows.add(collection, [*map(Row, window, vectors)])
             job = replace(job, done=job.done + len(window))
@@ -200,19 +199,10 @@ class Changer:
                 if outcome.outcome in ("added", "replaced")
             ],
         )
-        self._hold_on()
+        self.lock.hold_on()
         live = self.store.advance(live, job.id, after)
         tidy(self.store, live, entries)
         return replace(job, revision=live.revision)
-
-    def _hold_on(self) -> None:
-        """Make sure that nobody took this writer for dead.
-
-        Raises:
-            IndexLockedError: somebody did, and writes now.
-        """
-        if not self.lock.held():
-            raise IndexLockedError("Another writer took this one for dead. Run the job again.")
 
     def _versions(self, collection: "ChromaCollection", names: Sequence[str]) -> dict[str, Version]:
         with self.store.translated():

@@ -14,7 +14,6 @@ from database.snapshot import api_documents
 from database.store import Store
 from database.uploads import Uploads
 from database.vector_files import blank_unused_rows
-from utils.errors import IndexLockedError
 
 _LOOKED_AT = 100
 """Passages of each search for a deleted document."""
@@ -48,8 +47,7 @@ def renew(
             progress=lambda done, total: go_on(),
             load_embeddings=lambda: snapshot.corpus.embeddings,
         ).renew(lock)
-    if not lock.held():
-        raise IndexLockedError("Another writer took this one for dead. Run the job again.")
+    lock.hold_on()
     api_documents.finish(store)  # pulls that were given up have staged texts too
     renew_uploads(store)
     remove_orphaned_folders(store.database)

@@ -152,8 +152,7 @@ class JobRunner:
             for job in Jobs(store).unfinished():
                 if self._stopping.is_set():
                     return
-                if not lock.held():  # whoever took it writes what recovering would delete
-                    raise IndexLockedError("Another writer took this one for dead.")
+                lock.hold_on()  # whoever took it writes what recovering would delete
                 recover(store)  # each time: the one before may have failed half-way
                 self._finish(store, changer, job)
         Jobs(store).forget_old()

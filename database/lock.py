@@ -81,7 +81,7 @@ class BuildLock:
             if self._is_dead(holder, waited):
                 log.info("Taking over from a writer that died: %s", describe(holder))
                 self._take_away(holder)
-            elif _is_change(holder) and not waited:
+            elif is_change(holder) and not waited:
                 time.sleep(_GLANCE)
             else:
                 raise locked(self._store, holder)
@@ -106,13 +106,22 @@ class BuildLock:
         holder = holder_of(self._store)
         return holder is not None and bool(holder.get("owner") == self._owner["owner"])
 
+    def hold_on(self) -> None:
+        """Make sure that the lock is still ours, before something is written.
+
+        Raises:
+            IndexLockedError: somebody took us for dead, and writes now.
+        """
+        if not self.held():
+            raise IndexLockedError("Another writer took this one for dead. Run it again.")
+
     def _metadata(self) -> dict[str, Any]:
         return self._owner | {"beat": uuid.uuid4().hex}
 
     def _is_dead(self, holder: dict[str, Any], waited: bool) -> bool:
         if is_here(holder):
-            return is_gone(holder) or (_is_change(holder) and waited and self._is_still(holder))
-        return (waited or not _is_change(holder)) and self._is_still(holder)
+            return is_gone(holder) or (is_change(holder) and waited and self._is_still(holder))
+        return (waited or not is_change(holder)) and self._is_still(holder)
 
     def _is_still(self, holder: dict[str, Any]) -> bool:
         return stands_still(self._store, holder, self._beat_every)
@@ -169,14 +178,15 @@ def holder_of(store: Store) -> dict[str, Any] | None:
 
 def locked(store: Store, holder: dict[str, Any]) -> IndexLockedError:
     """What to say to whoever comes while a living writer holds the lock."""
-    what = "change" if _is_change(holder) else "build"
+    what = "change" if is_change(holder) else "build"
     return IndexLockedError(
         f"Another {what} is writing {store.database}: {describe(holder)}. "
         "Wait for it to end, then run this again."
     )
 
 
-def _is_change(holder: dict[str, Any]) -> bool:
+def is_change(holder: dict[str, Any]) -> bool:
+    """Whether the holder changes a few documents; else it builds."""
     return holder.get("purpose") == "change"
 
 

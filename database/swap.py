@@ -12,7 +12,7 @@ from database.purging import remove_orphaned_folders
 from database.recovery import recover_in_other_process
 from database.store import NEVER_SYNC, Live, Store
 from database.uploads import Uploads
-from utils.errors import IndexLockedError, IndexMissingError
+from utils.errors import IndexMissingError
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -40,8 +40,7 @@ def go_live(
     Raises:
         IndexLockedError: somebody took this process for dead; nothing went live.
     """
-    if not lock.held():
-        raise IndexLockedError("Another build took this one for dead. Run the build again.")
+    lock.hold_on()
     built_at = goal.built_at or datetime.now(UTC).isoformat(timespec="seconds")
     built = replace(goal, built_at=built_at)
     with store.translated():
@@ -84,8 +83,7 @@ def rollback(store: Store) -> tuple[Live, int]:
             # What a writer that died had not made visible must not become so now.
             rows.delete(previous, rows.unseen(previous, live.previous_revision))
         changed = Uploads(store).visible(live, live.since)
-        if not lock.held():
-            raise IndexLockedError("Another build took this one for dead. Run it again.")
+        lock.hold_on()
         return store.point_at(previous.name), len(changed)
 
 

@@ -27,6 +27,7 @@ from database.vector_files import blank_unused_rows
 from tests.changing import document
 from tests.chroma_server import ChromaServer
 from tests.dying_store import DyingStore, KilledError
+from tests.meanwhile import Meanwhile
 from utils.settings import PROJECT_ROOT, Settings
 
 SECRET = "Xylophagous"
@@ -188,17 +189,6 @@ def test_settling_that_is_killed_is_settled_again(store: Store) -> None:
     assert held(store) == before
 
 
-class Meanwhile:
-    """Stands in for the pause before the last look: others write in it."""
-
-    def __init__(self, *writes: Callable[[], None]) -> None:
-        self._writes = list(writes)
-
-    def sleep(self, seconds: float) -> None:
-        if self._writes:
-            self._writes.pop(0)()
-
-
 def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +216,14 @@ def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
     assert [found.state for found in Jobs(store).unfinished()] == ["queued"]
     after = held(store)
     assert all(before[name].items() <= after[name].items() for name in before)
+
+
+def _create_with_two_rows(store: Store, name: str) -> None:
+    """A collection whose graph lies on disk."""
+    collection = store.create(name, {"made_for": name}, rows=2)
+    vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
+    collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
+    collection.query(query_embeddings=NEAR_A, n_results=1)
 
 
 def _first_row(store: Store, name: str) -> dict[str, Any]:
@@ -263,10 +261,7 @@ def test_folders_of_deleted_collections_go_and_those_in_use_stay(
     store: Store, folder: Path, tmp_path: Path
 ) -> None:
     for name in ("kept", "gone", "gone-too"):
-        collection = store.create(name, {"made_for": name}, rows=2)
-        vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
-        collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
-        collection.query(query_embeddings=NEAR_A, n_results=1)
+        _create_with_two_rows(store, name)
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").touch()
@@ -301,10 +296,7 @@ def test_files_of_a_servers_deleted_collections_go_while_it_runs(
 ) -> None:
     store = connect(chroma_server.url)
     for name in ("kept", "gone"):
-        collection = store.create(name, {"made_for": name}, rows=2)
-        vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
-        collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
-        collection.query(query_embeddings=NEAR_A, n_results=1)
+        _create_with_two_rows(store, name)
     store.delete("gone")
 
     assert tidy.main([str(chroma_server.folder)]) == 0

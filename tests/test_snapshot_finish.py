@@ -15,6 +15,7 @@ from database.uploads import UPLOADS, Uploads
 from tests.changing import asked
 from tests.dying_store import DyingStore, KilledError
 from tests.made_indexes import chunks_of, document, make_index, upload, uploaded
+from tests.meanwhile import Meanwhile
 from tests.snapshot_steps import PULLED, WAITING, finished, stand_before_the_last_step, waiting
 
 QUIET = 0.01
@@ -49,17 +50,6 @@ def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> No
 
     assert Uploads(store).of_job("job-last") == []
     assert waiting(store) == [("waits.md", False)]
-
-
-class Meanwhile:
-    """Stands in for the pause before the last look: others write in it."""
-
-    def __init__(self, *writes: Callable[[], None]) -> None:
-        self._writes = list(writes)
-
-    def sleep(self, seconds: float) -> None:
-        if self._writes:
-            self._writes.pop(0)()
 
 
 def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(

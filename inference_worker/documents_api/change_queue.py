@@ -9,7 +9,7 @@ from database.changes import Split
 from database.fingerprint import Recipe
 from database.job_runner import JobRunner, splitter_from
 from database.jobs import Condition, Job, Jobs, Kind, Outcome
-from database.lock import HEARTBEAT_SECONDS, holder_of, locked
+from database.lock import HEARTBEAT_SECONDS, holder_of, is_change, locked
 from database.retriever import Retriever
 from database.store import Store, connect
 from database.uploads import Uploads
@@ -144,8 +144,7 @@ class ChangeQueue:
         store = self._retriever.opened_store()
         holder = holder_of(store)
         # Where a build ended without giving the lock back, the job's runner takes it over.
-        is_build = holder and holder.get("purpose") != "change"
-        if holder and is_build and not self._watch.found_dead(store, holder):
+        if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
             raise locked(store, holder)
         self._runner.claim()
         if (ended := without(store)) is not None:

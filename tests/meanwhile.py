@@ -1,0 +1,14 @@
+"""A stand-in for a pause, in which others write."""
+
+from collections.abc import Callable
+
+
+class Meanwhile:
+    """Stands in for the pause before the last look: others write in it."""
+
+    def __init__(self, *writes: Callable[[], None]) -> None:
+        self._writes = list(writes)
+
+    def sleep(self, seconds: float) -> None:
+        if self._writes:
+            self._writes.pop(0)()
