@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.progress import bar_class
 from utils.errors import ModelError
-from utils.settings import DEFAULT_MODEL_FOLDER
+from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,6 +24,10 @@ MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4f
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB of them."""
+_OURS = "models/"
+"""Where `database.adapt` writes models, below the project's root."""
+_FOLDERS = (_OURS, "/")
+"""How the name of a model begins that is a folder."""
 _HUB_TIMEOUT = 5.0
 """Seconds until the Hub counts as unreachable."""
 
@@ -113,10 +117,10 @@ class EmbeddingModel:
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
-    """Find a model's folder: in its package, at `path`, in the hub cache, or from the Hub.
+    """Find a model's folder: by its name, in its package, at `path`, in a hub cache, on the Hub.
 
     Args:
-        name: The model's name on the Hub.
+        name: The model's name on the Hub, or a folder as `named` writes it.
         path: A plain model folder, or a hub cache folder that holds it or may receive it.
 
     Raises:
@@ -124,11 +128,41 @@ def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
     """
     if name == MINILM and (packaged := _packaged_minilm()):
         return packaged
+    if name.startswith(_FOLDERS):
+        return _checked(EmbeddingModel(name, _folder_of(name)))
     if path and _holds(path, name):
         return _checked(EmbeddingModel(name, path))
     found = path and _from_hub_cache(name, path)
     found = found or _from_hub_cache(name, None) or _from_hub(name, path)
     return _checked(EmbeddingModel(name, found))
+
+
+def named(model: str) -> str:
+    """The name by which everybody finds a model that somebody asked for here.
+
+    A folder below the project's `models/` is named from the project's root, so that an index built
+    with it can be served elsewhere; another one by its whole path; all else is a name already.
+    """
+    if not model.startswith((*_FOLDERS, ".", "~")):
+        return model
+    folder = Path(model).expanduser().absolute().resolve()
+    if not folder.is_dir() and model.startswith(_OURS):
+        folder = (PROJECT_ROOT / model).resolve()
+    try:
+        below = folder.relative_to(PROJECT_ROOT.resolve()).as_posix()
+    except ValueError:
+        return str(folder)
+    return below if below.startswith(_OURS) else str(folder)
+
+
+def _folder_of(name: str) -> Path:
+    folder = PROJECT_ROOT / name
+    if ".." in folder.parts or not folder.is_dir():
+        raise ModelError(
+            f"No model folder {name} here. Copy it from where it was made, or make one: "
+            "python -m database.adapt"
+        )
+    return folder
 
 
 def _holds(folder: Path, name: str) -> bool:

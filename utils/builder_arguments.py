@@ -63,7 +63,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "-m",
         "--embedding_model_name",
         metavar="NAME",
-        help="embedding model: a name on the Hub, or provider:model for an API (default: "
+        help="embedding model: a name on the Hub, a folder like models/NAME, or provider:model for "
+        "an API (default: "
         "EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
     add(

@@ -29,10 +29,13 @@ BUILD_TIMEOUT = 600.0
 
 def settings_for(arguments: argparse.Namespace) -> Settings:
     """The settings, with what the command line says in their place."""
+    from database.models import named
+
     settings = load_settings()
+    model = arguments.embedding_model_name
     given = {
         "database": arguments.database_path and _from_here(arguments.database_path),
-        "embedding_model_name": arguments.embedding_model_name,
+        "embedding_model_name": model and named(model),
         "embedding_model_path": arguments.embedding_model_path
         and arguments.embedding_model_path.absolute(),
         "embedding_device": arguments.device,
