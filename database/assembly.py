@@ -43,7 +43,7 @@ def make_builder(
     Raises:
         ModelError: the model's files cannot be read, or its API does not answer.
     """
-    count_tokens, readable = _counting(model)
+    count_tokens, readable = counting(model)
     if chunk_size is not None and chunk_size > readable:
         skipped(
             f"Chunk size {chunk_size} is more than the model reads: chunks of {readable} tokens "
@@ -72,13 +72,13 @@ def make_builder(
 
 def splitter_for(model: AnyModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
     """What splits a document as an index was split that the model was used for."""
-    count_tokens, _ = _counting(model)
+    count_tokens, _ = counting(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
     return lambda document: split(document, size, count_tokens)
 
 
-def _counting(model: AnyModel) -> tuple[CountTokens, int]:
-    """How a text's tokens are counted, and how many of them a chunk may have."""
+def counting(model: AnyModel) -> tuple[CountTokens, int]:
+    """How a text's tokens are counted for a model, and how many of them a chunk may have."""
     if isinstance(model, api_models.ApiModel):
         return api_models.count_tokens, model.max_tokens
     tokenizer = model.tokenizer()

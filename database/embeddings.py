@@ -66,7 +66,7 @@ def load_embeddings(
     """
     if isinstance(model, ApiModel):
         return model.embeddings()
-    chosen = _torch_device(device, backend)
+    chosen = torch_device(device, backend)
     if chosen:
         return _load_torch(model, chosen)
     try:
@@ -97,12 +97,16 @@ def prepare(model: AnyModel, *, device: Device, backend: Backend, cache: Path) -
         ModelError: the model cannot be exported.
         SettingsError: a device was asked for that this machine lacks.
     """
-    if not isinstance(model, ApiModel) and not _torch_device(device, backend):
+    if not isinstance(model, ApiModel) and not torch_device(device, backend):
         OpenVINOEmbeddings.export(model, cache)
 
 
-def _torch_device(device: Device, backend: Backend) -> Device | None:
-    """Where torch embeds: "cuda", "cpu", or None where OpenVINO does."""
+def torch_device(device: Device, backend: Backend) -> Device | None:
+    """Where torch embeds: "cuda", "cpu", or None where OpenVINO does.
+
+    Raises:
+        SettingsError: a device was asked for that this machine lacks.
+    """
     cuda = backend != "openvino" and device != "cpu" and _has_cuda()
     if device == "cuda" and not cuda:
         raise SettingsError("EMBEDDING_DEVICE: cuda asked for and no CUDA GPU found; set auto.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from database.adapt import __main__ as adapt
 from dataset import fetch
 from inference_worker.app import create_app
 from inference_worker.documents_api.problems import ALL as ABOUT_DOCUMENTS
@@ -80,6 +81,19 @@ def test_builder_options_are_those_of_the_command(capsys: pytest.CaptureFixture[
 
     assert {"-d", "-db", "-m", "-mp", "-cz", "-co"} <= set(told)
     for option in set(told):
+        assert option in helped
+
+
+def test_options_of_adapting_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        adapt.parse_arguments(["--help"])
+    helped = capsys.readouterr().out
+
+    section = README.split("## Adapt the model to your documents")[1].split("\n## ")[0]
+    options = re.findall(r"`(--?[\w-]+)`", section.split("| option |")[1].split("\n\n")[0])
+
+    assert {"-d", "-m", "-o", "--pairs", "--seed"} <= set(options)
+    for option in options:
         assert option in helped
 
 

@@ -1,0 +1,125 @@
+"""The flow: documents -> pairs -> training -> judgement -> a model folder."""
+
+import hashlib
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+
+from database.adapt.card import About, write_card
+from database.adapt.corpus import Corpus, read_corpus
+from database.adapt.judging import general_trial, judge, unseen_trial
+from database.adapt.pairs import count_kinds, enough_pairs
+from database.adapt.publishing import publish
+from database.adapt.training import Plan, load_model, train
+from database.assembly import counting
+from database.models import EmbeddingModel
+from dataset.folder import EVERYTHING, Selection, load
+from dataset.progress import Progress
+from dataset.splitting import ChunkSize
+from utils.errors import ModelError
+
+_SMALLEST_BATCH = 8
+_PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for."""
+
+    folder: Path
+    """The documents."""
+    base: EmbeddingModel
+    output: Path
+    """Where the model goes."""
+    device: str
+    """ "cuda" or "cpu"."""
+    plan: Plan
+    selection: Selection = EVERYTHING
+
+
+def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> About:
+    """Adapt a model to documents; goes on from where an interrupted run was.
+
+    Args:
+        request: What is asked for.
+        progress: Told how many pairs are learned, and how many there are.
+        say: Told in a line of what begins, and of each document that is left out.
+
+    Raises:
+        DatasetError: there are no documents, or too few.
+        ModelError: the output is there already, or the model cannot be loaded, trained or written.
+    """
+    started = time.monotonic()
+    base = request.base
+    if request.output.exists():
+        raise ModelError(
+            f"{request.output} is there already, and an index may have been built with it. Name "
+            "another with -o, or delete it."
+        )
+    say(f"Reading {request.folder}")
+    corpus = _read(request, say)
+    plan = _fitted(request.plan, corpus)
+    lot = Random(plan.seed)  # noqa: S311  # nothing secret
+    pairs = enough_pairs(corpus, lot, pairs=plan.pairs, passes=plan.passes)
+    checkpoints = _checkpoints(request, corpus)
+    say(
+        f"Learning from {len(pairs):,} pairs of {len(corpus.learned):,} documents on "
+        f"{request.device}; {len(corpus.held_out):,} documents are held out"
+    )
+    model = load_model(base, request.device)
+    train(model, pairs, plan, checkpoints=checkpoints, progress=progress)
+    say("Judging")
+    general = load_model(base, request.device)
+    trials = [trial for trial in (unseen_trial(corpus, plan.seed), general_trial()) if trial]
+    about = About(
+        base=base.name,
+        base_revision=base.revision,
+        documents=len(corpus.documents),
+        corpus=corpus.digest,
+        held_out=tuple(sorted(corpus.held_out)),
+        pairs=count_kinds(pairs),
+        plan=asdict(plan),
+        gains=tuple(judge(trial, general, model) for trial in trials),
+        device=request.device,
+        seconds=round(time.monotonic() - started),
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        packages={name: version(name) for name in _PACKAGES},
+    )
+    name = request.output.name
+    publish(model, base, request.output, about=asdict(about), card=write_card(name, about))
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return about
+
+
+def _read(request: Request, say: Callable[[str], None]) -> Corpus:
+    count_tokens, readable = counting(request.base)
+    return read_corpus(
+        load(request.folder, say, request.selection),
+        ChunkSize(readable, 0),
+        count_tokens,
+        hold_out=request.plan.hold_out,
+        seed=request.plan.seed,
+    )
+
+
+def _fitted(plan: Plan, corpus: Corpus) -> Plan:
+    """The plan with a batch that the documents can fill often, as no passage is in it twice."""
+    passages = sum(chunk.document not in corpus.held_out for chunk in corpus.chunks)
+    return replace(plan, batch=min(plan.batch, max(_SMALLEST_BATCH, passages // 4)))
+
+
+def _checkpoints(request: Request, corpus: Corpus) -> Path:
+    """The folder of this very training's checkpoints, beside the output; others' are removed."""
+    what = repr((request.base.revision, request.plan, corpus.digest, request.device))
+    digest = hashlib.sha256(what.encode()).hexdigest()
+    stem = f".{request.output.name}.training-"
+    own = request.output.parent / f"{stem}{digest[:16]}"
+    for other in request.output.parent.glob(f"{stem}*"):
+        if other != own:
+            shutil.rmtree(other, ignore_errors=True)
+    return own

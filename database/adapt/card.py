@@ -1,0 +1,130 @@
+"""What an adapted model says of itself: its card for people, the same figures for programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from database.adapt.judging import MOST_LOST, Gain, lost
+
+_NAMED = 12
+"""Held-out documents that the card lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """From what a model was made, how, and what it gained."""
+
+    base: str
+    base_revision: str
+    documents: int
+    corpus: str
+    """SHA-256 of the documents' names and contents."""
+    held_out: tuple[str, ...]
+    """The documents that nothing was learned from."""
+    pairs: Mapping[str, int]
+    """How many of each kind were learned."""
+    plan: Mapping[str, Any]
+    gains: tuple[Gain, ...]
+    device: str
+    seconds: int
+    peak_bytes: int
+    packages: Mapping[str, str]
+
+
+def describe(about: About) -> str:
+    """The figures as lines for a person at a terminal."""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in about.pairs.items())
+    lines = [
+        f"  {sum(about.pairs.values()):,} pairs ({kinds}) of "
+        f"{about.documents - len(about.held_out):,} documents; {len(about.held_out):,} held out",
+        *(f"  {line}" for line in _table(about.gains)),
+        f"  {_minutes(about.seconds)} on {about.device}, at most {about.peak_bytes / 1e9:.1f} GB",
+    ]
+    for gain in lost(about.gains):
+        lines.append(
+            f"  Warning: on {gain.trial} it lost more than {MOST_LOST}. Learn less: a lower "
+            "--learning_rate, or fewer --pairs."
+        )
+    return "\n".join(lines)
+
+
+def _table(gains: Sequence[Gain]) -> list[str]:
+    rows = [("nDCG@10", "questions", "general", "adapted", "difference (95% interval)")]
+    rows += [
+        (
+            gain.trial,
+            f"{gain.questions:,}",
+            f"{gain.general:.3f}",
+            f"{gain.adapted:.3f}",
+            f"{gain.change:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
+        )
+        for gain in gains
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if at in (0, len(row) - 1) else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} min {seconds % 60} s"
+
+
+def write_card(name: str, about: About) -> str:
+    """The model's card, as the Hub shows one: markdown under a head of YAML."""
+    gains = [
+        f"| {gain.trial} | {gain.questions:,} | {gain.general:.3f} | {gain.adapted:.3f} | "
+        f"{gain.change:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) |"
+        for gain in about.gains
+    ]
+    pairs = [f"| {kind} | {count:,} |" for kind, count in about.pairs.items()]
+    plan = [f"| {key.replace('_', ' ')} | {value:g} |" for key, value in about.plan.items()]
+    others = len(about.held_out) - _NAMED
+    held_out = ", ".join(about.held_out[:_NAMED]) + (f" and {others:,} more" if others > 0 else "")
+    packages = ", ".join(f"{package} {version}" for package, version in about.packages.items())
+    return "\n".join(
+        (
+            "---",
+            "library_name: sentence-transformers",
+            "pipeline_tag: sentence-similarity",
+            *([f"base_model: {about.base}"] if not about.base.startswith("/") else []),
+            "---",
+            "",
+            f"# {name}",
+            "",
+            f"{about.base}, adapted to {about.documents:,} documents by "
+            "`python -m database.adapt`. It is used like the model it was made from. Its weights "
+            "carry what it learned of the documents: their licence and the base model's both bear "
+            "on it.",
+            "",
+            "## What it gained",
+            "",
+            "| nDCG@10 | questions | general | adapted | difference (95% interval) |",
+            "| --- | --- | --- | --- | --- |",
+            *gains,
+            "",
+            "The held-out documents taught it nothing; the questions are sentences in which other "
+            "pages link to them. The other topics have nothing to do with the documents: there, "
+            "nothing should be lost.",
+            "",
+            "## From what and how",
+            "",
+            "| pairs | |",
+            "| --- | --- |",
+            *pairs,
+            "",
+            "| plan | |",
+            "| --- | --- |",
+            *plan,
+            "",
+            f"- Base: revision {about.base_revision}",
+            f"- Documents: SHA-256 {about.corpus}; held out: {held_out or 'none'}",
+            f"- {_minutes(about.seconds)} on {about.device}, at most "
+            f"{about.peak_bytes / 1e9:.1f} GB; {packages}",
+            "",
+        )
+    )

@@ -1,0 +1,88 @@
+"""Writes the adapted model as a folder that is everything the general one is, weights apart."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from database.models import EmbeddingModel
+from utils.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+ABOUT = "adaptation.json"
+"""What the model was made from, how, and what it gained, for programs."""
+CARD = "README.md"
+
+_WEIGHTS = {".safetensors", ".bin"}
+_NOT_OURS = {"onnx", "openvino", CARD, ABOUT}
+"""Other forms of the general weights, and what is said of them."""
+
+
+def publish(
+    model: "SentenceTransformer",
+    base: EmbeddingModel,
+    folder: Path,
+    *,
+    about: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    Args:
+        model: What is written.
+        base: Whose configuration and tokenizer are taken over to the letter: how a text is cut and
+            pooled stays as it was.
+        folder: Where; it does not exist yet.
+        about: What is said of it in `adaptation.json`.
+        card: Its `README.md`.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    except OSError as error:
+        raise ModelError(f"Cannot write to {folder.parent} ({error.strerror}).") from error
+    try:
+        model.save_pretrained(str(scratch), create_model_card=False)
+        _take_over(base.folder, scratch)
+        (scratch / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        (scratch / CARD).write_text(card)
+        # Made for their owner alone; a service may be another user.
+        scratch.chmod(0o755)
+        for path in scratch.rglob("*.safetensors"):
+            path.chmod(0o644)
+        scratch.rename(folder)
+    except OSError as error:
+        raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _take_over(base: Path, folder: Path) -> None:
+    for path in sorted(base.rglob("*")):
+        below = path.relative_to(base)
+        ours = not _NOT_OURS & set(below.parts) and path.suffix not in _WEIGHTS
+        if ours and path.is_file() and not below.parts[0].startswith("."):
+            (folder / below).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / below)
+
+
+def about(folder: Path) -> dict[str, Any] | None:
+    """What an adapted model says of itself; None for any other model.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    path = folder / ABOUT
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise ModelError(f"Cannot read {path}; copy the model again.") from error

@@ -1,0 +1,259 @@
+"""A model learns a folder of documents, and is then used like any other."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from database.adapt import __main__ as command
+from database.adapt.judging import Trial, ndcg
+from database.adapt.pairs import Pair, make_pairs
+from database.adapt.publishing import about, publish
+from database.adapt.training import Plan, load_model, train
+from database.embeddings import load_embeddings
+from database.models import MINILM, EmbeddingModel, find_model, named
+from database.retriever import retriever_from
+from dataset.progress import silent
+from tests.test_adapt_pairs import corpus_in
+from tests.workshop import PAGES, write_workshop
+from utils import db_builder
+from utils.errors import ModelError
+from utils.settings import PROJECT_ROOT, Settings
+
+pytestmark = pytest.mark.model
+
+PLAN = Plan(batch=16, learning_rate=3e-4, tokens=48)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_workshop(tmp_path_factory.mktemp("adapt") / "documents")
+
+
+@pytest.fixture(scope="module")
+def pairs(folder: Path) -> list[Pair]:
+    return make_pairs(corpus_in(folder, hold_out=0), Random(1))
+
+
+@pytest.fixture(scope="module")
+def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the command wrote, the way a person calls it."""
+    output = tmp_path_factory.mktemp("models") / "workshop"
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "320"]
+    done = subprocess.run(
+        [sys.executable, "-m", "database.adapt", *asked],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "held-out documents" in done.stdout
+    assert f"-m {output}" in done.stdout
+    assert not any(word in done.stderr for word in ("Warning", "REPORT", "it/s]"))
+    return output
+
+
+def digest(minilm: EmbeddingModel, pairs: list[Pair], checkpoints: Path) -> str:
+    model = load_model(minilm, "cpu")
+    train(model, pairs, PLAN, checkpoints=checkpoints, progress=silent)
+    weights = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()
+
+
+class KilledError(Exception):
+    """Stands for a kill -9."""
+
+
+def dying_after(steps: int) -> Callable[[int, int | None], None]:
+    def progress(done: int, total: int | None) -> None:
+        if done >= steps * PLAN.batch:
+            raise KilledError
+
+    return progress
+
+
+def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path: Path) -> None:
+    """Nicknames that only links know lead to their pages afterwards; nobody asked before."""
+    corpus = corpus_in(folder, hold_out=0)
+    nicknames = {
+        mention.sentence.split("speak of ")[1].split(" when")[0]: mention.chunk.document
+        for mention in corpus.mentions
+    }
+    trial = Trial(
+        name="nicknames",
+        questions=tuple(nicknames),
+        answers=tuple(nicknames.values()),
+        passages=tuple(chunk.text_to_embed.split("See also")[0] for chunk in corpus.chunks),
+        documents=tuple(chunk.document for chunk in corpus.chunks),
+    )
+    model = load_model(minilm, "cpu")
+    before = ndcg(trial, model).mean()
+    mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
+
+    train(model, 4 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
+
+    assert ndcg(trial, model).mean() > before + 0.1
+
+
+def test_training_is_reproducible_and_resumed_after_a_kill(
+    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+) -> None:
+    few = pairs[: 8 * PLAN.batch]
+    once = digest(minilm, few, tmp_path / "once")
+    model = load_model(minilm, "cpu")
+    with pytest.raises(KilledError):
+        train(model, few, PLAN, checkpoints=tmp_path / "killed", progress=dying_after(4))
+    whole = sorted((tmp_path / "killed").iterdir())
+    assert whole
+    # As a kill amid writing a checkpoint leaves it.
+    (tmp_path / "killed" / "checkpoint-90").mkdir()
+    (tmp_path / "killed" / "checkpoint-90" / "model.safetensors").write_bytes(b"half")
+
+    assert digest(minilm, few, tmp_path / "killed") == once
+    assert not (tmp_path / "killed" / "checkpoint-90").exists()
+
+
+def test_lower_layers_and_words_stay_as_they_are(
+    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+) -> None:
+    model = load_model(minilm, "cpu")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    train(model, pairs[: 4 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=silent)
+
+    changed = {
+        name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
+    }
+    assert changed
+    assert not any("embeddings" in name or "layer.2." in name for name in changed)
+    assert any("layer.3." in name for name in changed)
+    assert model.max_seq_length == minilm.max_tokens
+
+
+def test_folder_is_the_general_model_but_for_the_weights(
+    adapted: Path, minilm: EmbeddingModel
+) -> None:
+    model = find_model(str(adapted))
+
+    assert (model.dimension, model.pooling, model.max_tokens) == (384, "mean", 256)
+    assert model.tokenizer_file.read_bytes() == minilm.tokenizer_file.read_bytes()
+    assert model.revision != minilm.revision
+    assert model.weights.stat().st_mode & 0o777 == 0o644
+    assert not [path for path in adapted.parent.iterdir() if path != adapted]
+
+
+def test_backends_agree_on_an_adapted_model(
+    adapted: Path, minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    model = find_model(str(adapted))
+    texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
+    ours, torchs = (
+        np.array(
+            load_embeddings(model, device="cpu", backend=backend, cache=tmp_path).embed_documents(
+                texts
+            )
+        )
+        for backend in ("openvino", "torch")
+    )
+    general = load_embeddings(minilm, device="cpu", backend="torch", cache=tmp_path)
+
+    assert (ours * torchs).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert ((ours * general.embed_documents(texts)).sum(axis=1) < 0.999).all()
+
+
+def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: EmbeddingModel) -> None:
+    said = about(adapted)
+
+    assert said
+    assert said["base"] == MINILM
+    assert said["base_revision"] == minilm.revision
+    assert [gain["trial"] for gain in said["gains"]] == ["held-out documents", "other topics"]
+    assert 0 < len(said["held_out"]) < said["documents"] == len(PAGES)
+    assert "## What it gained" in (adapted / "README.md").read_text()
+    assert about(minilm.folder) is None
+
+
+def test_index_is_built_and_searched_with_an_adapted_model(
+    adapted: Path, folder: Path, tmp_path: Path
+) -> None:
+    index = str(tmp_path / "index")
+
+    assert db_builder.main(["-d", str(folder), "-db", index, "-m", str(adapted)]) == 0
+
+    settings = Settings(database=index, embedding_model_name=None)
+    with closing(retriever_from(settings)) as retriever:
+        found = retriever.search("How do I clean the Garnow lathe?", 3)
+    assert found.passages[0].chunk.document == "garnow-lathe.md"
+
+
+def test_output_that_is_there_is_not_touched(
+    adapted: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (adapted / "adaptation.json").read_bytes()
+
+    assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(adapted)]) == 1
+
+    assert "is there already" in capsys.readouterr().err
+    assert (adapted / "adaptation.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["-m", "openai:words"], "only a model whose weights are here can learn"),
+        (["-m", "models/none"], "No model folder models/none here"),
+        (["--pairs", "3"], "--pairs 3: one batch has 64."),
+        (["--learning_rate", "0"], "--learning_rate 0: must be between 0 and 1."),
+        (["--hold_out", "0.9"], "--hold_out 0.9: must be between 0 and 0.5."),
+        (["--include", "nothing*"], "leave no document"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    given: list[str], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+
+    assert command.main(["-d", str(folder), "-o", str(output), *given]) == 1
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_model_that_cannot_be_written_leaves_nothing(
+    minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    model = load_model(minilm, "cpu")
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ModelError, match="Cannot write"):
+        publish(model, minilm, tmp_path / "file" / "name", about={}, card="")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_models_below_the_project_are_named_from_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT_ROOT)
+    assert named("./models/mine") == named("models/mine") == "models/mine"
+    monkeypatch.chdir(tmp_path)
+    assert named("models/mine") == "models/mine"
+    assert named(str(PROJECT_ROOT / "models" / "mine")) == "models/mine"
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    assert named("models/mine") == str(tmp_path / "models" / "mine")
+    assert named(MINILM) == MINILM
+    assert named("openai:words") == "openai:words"
+
+
+def test_name_cannot_lead_out_of_the_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No model folder"):
+        find_model("models/../database")

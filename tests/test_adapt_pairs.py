@@ -1,0 +1,148 @@
+"""Pairs come from what documents say themselves, without what would give the answer away."""
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from database.adapt.batches import batches
+from database.adapt.corpus import Corpus, read_corpus
+from database.adapt.pairs import Pair, count_kinds, enough_pairs, make_pairs
+from dataset.folder import load
+from dataset.splitting import ChunkSize
+from tests.workshop import PAGES, write_workshop
+from utils.errors import DatasetError
+
+
+def no_one(line: str) -> None:
+    raise AssertionError(line)
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> Corpus:
+    return read_corpus(load(folder, no_one), ChunkSize(60, 0), words, hold_out=hold_out, seed=seed)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_workshop(tmp_path / "documents")
+
+
+@pytest.fixture
+def corpus(folder: Path) -> Corpus:
+    return corpus_in(folder)
+
+
+@pytest.fixture
+def pairs(corpus: Corpus) -> list[Pair]:
+    return make_pairs(corpus, Random(1))
+
+
+def of(kind: str, pairs: list[Pair]) -> list[Pair]:
+    found = [pair for pair in pairs if pair.kind == kind]
+    assert found
+    return found
+
+
+def test_every_kind_of_pair_is_made(pairs: list[Pair]) -> None:
+    assert all(count_kinds(pairs).values())
+    assert sum(count_kinds(pairs).values()) == len(pairs)
+
+
+def test_heading_that_asks_is_not_above_the_passage(corpus: Corpus, pairs: list[Pair]) -> None:
+    headings = {chunk.id: (chunk.title, *chunk.headings)[-1] for chunk in corpus.chunks}
+
+    for pair in of("heading", pairs):
+        crumbs, _, _ = pair.passage.partition("\n\n")
+        assert pair.question.endswith(headings[pair.chunk])
+        assert headings[pair.chunk] not in crumbs.split(" > ")
+
+
+def test_sentence_that_asks_is_mostly_taken_out_of_its_passage(pairs: list[Pair]) -> None:
+    stayed = Counter(pair.question in pair.passage for pair in of("sentence", pairs))
+
+    assert stayed[False] > 4 * stayed[True]
+
+
+def test_link_and_its_sentence_ask_for_what_they_lead_to(corpus: Corpus, pairs: list[Pair]) -> None:
+    documents = {chunk.id: chunk.document for chunk in corpus.chunks}
+    mentioned = {(mention.sentence, mention.chunk.document) for mention in corpus.mentions}
+
+    for pair in of("mention", pairs):
+        assert (pair.question, documents[pair.chunk]) in mentioned
+    assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
+
+
+def test_held_out_documents_teach_nothing(corpus: Corpus, pairs: list[Pair]) -> None:
+    documents = {chunk.id: chunk.document for chunk in corpus.chunks}
+    assert 0 < len(corpus.held_out) < len(PAGES) / 2
+    assert set(corpus.learned) == PAGES.keys() - corpus.held_out
+
+    assert corpus.held_out.isdisjoint(documents[pair.chunk] for pair in pairs)
+    spoken_there = {
+        mention.sentence for mention in corpus.mentions if mention.source in corpus.held_out
+    } - {mention.sentence for mention in corpus.mentions if mention.source not in corpus.held_out}
+    assert spoken_there.isdisjoint(pair.question for pair in of("mention", pairs))
+
+
+def test_held_out_documents_stay_so_whatever_else_there_is(folder: Path, corpus: Corpus) -> None:
+    (folder / "new.md").write_text("# New\n\nA page that was not there before.\n")
+
+    assert corpus_in(folder).held_out - {"new.md"} == corpus.held_out
+    assert corpus_in(folder, seed=2).held_out != corpus.held_out
+    assert not corpus_in(folder, hold_out=0).held_out
+
+
+def test_same_seed_makes_the_same_pairs(corpus: Corpus, pairs: list[Pair]) -> None:
+    assert make_pairs(corpus, Random(1)) == pairs
+    assert make_pairs(corpus, Random(2)) != pairs
+
+
+def test_few_documents_are_gone_through_several_times(corpus: Corpus, pairs: list[Pair]) -> None:
+    thrice = enough_pairs(corpus, Random(1), pairs=10_000, passes=3)
+
+    assert len(thrice) > 2.5 * len(pairs)
+    assert thrice[: len(pairs)] == pairs
+    assert len(set(thrice)) > len(pairs)
+    assert enough_pairs(corpus, Random(1), pairs=50, passes=3) == pairs[:50]
+
+
+def test_digest_changes_with_a_document(folder: Path, corpus: Corpus) -> None:
+    assert corpus_in(folder).digest == corpus.digest
+    (folder / "calder-kiln.md").write_text("# Calder kiln\n\nIt was sold.\n")
+
+    assert corpus_in(folder).digest != corpus.digest
+
+
+def test_a_few_documents_are_too_few(tmp_path: Path) -> None:
+    (tmp_path / "one.md").write_text("# One\n\nAlone.\n")
+
+    with pytest.raises(DatasetError, match="1 documents with text are too few"):
+        corpus_in(tmp_path)
+
+
+def test_no_batch_holds_a_passage_or_a_question_twice() -> None:
+    pairs = [Pair("heading", f"Question {n % 7}", "", f"chunk {n % 5}") for n in range(40)]
+
+    made = list(batches(pairs, 4))
+
+    assert made
+    for batch in made:
+        assert len({pairs[place].chunk for place in batch}) == 4
+        assert len({pairs[place].question for place in batch}) == 4
+    used = [place for batch in made for place in batch]
+    assert len(used) == len(set(used))
+
+
+def test_pair_that_must_wait_comes_in_the_next_batch() -> None:
+    pairs = [Pair("heading", f"Question {n}", "", chunk) for n, chunk in enumerate("aabbcc")]
+
+    assert list(batches(pairs, 3)) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_what_fills_no_batch_makes_none() -> None:
+    assert list(batches([Pair("link", "Question", "", "a")] * 9, 2)) == []
