@@ -45,7 +45,7 @@ def pairs(folder: Path) -> list[Pair]:
 def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the command wrote, the way a person calls it."""
     output = tmp_path_factory.mktemp("models") / "workshop"
-    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "320"]
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "128"]
     done = subprocess.run(
         [sys.executable, "-m", "database.adapt", *asked],
         cwd=PROJECT_ROOT,
@@ -97,7 +97,7 @@ def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path
     before = ndcg(trial, model).mean()
     mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
 
-    train(model, 4 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
+    train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
 
     assert ndcg(trial, model).mean() > before + 0.1
 
@@ -109,7 +109,7 @@ def test_training_is_reproducible_and_resumed_after_a_kill(
     once = digest(minilm, few, tmp_path / "once")
     model = load_model(minilm, "cpu")
     with pytest.raises(KilledError):
-        train(model, few, PLAN, checkpoints=tmp_path / "killed", progress=dying_after(4))
+        train(model, few, PLAN, checkpoints=tmp_path / "killed", progress=dying_after(6))
     whole = sorted((tmp_path / "killed").iterdir())
     assert whole
     # As a kill amid writing a checkpoint leaves it.
@@ -126,7 +126,7 @@ def test_lower_layers_and_words_stay_as_they_are(
     model = load_model(minilm, "cpu")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    train(model, pairs[: 4 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=silent)
+    train(model, pairs[: 3 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=silent)
 
     changed = {
         name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
