@@ -12,7 +12,8 @@ from markdown_it.token import Token
 
 from dataset.documents import Document
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n")
+"""Between sentences as prose has them; a colon ends none."""
 _SPOKEN = {"text", "code_inline"}
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 
@@ -71,7 +72,7 @@ def _links(source: str, tokens: list[Token]) -> Iterator[Link]:
             text += token.content
         else:
             text += _BREAKS.get(token.type, "")
-    ends = [0, *(end.end() for end in _SENTENCE_END.finditer(text)), len(text)]
+    ends = [0, *(end.end() for end in SENTENCE_END.finditer(text)), len(text)]
     for start, end, href in found:
         words = " ".join(text[start:end].split())
         before = max(place for place in ends if place <= start)

@@ -1,9 +1,8 @@
 """What `db_builder` is asked on the command line."""
 
 import argparse
-from pathlib import Path
 
-from utils.settings import DEFAULT_DATASET, DEFAULT_EMBEDDING_MODEL
+from database.arguments import add_documents, add_model_place
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -16,28 +15,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "API stays so.",
     )
     add = parser.add_argument
-    add(
-        "-d",
-        "--input_data_path",
-        type=Path,
-        default=DEFAULT_DATASET,
-        metavar="FOLDER",
-        help="folder of documents (default: dataset/sagemaker_documentation)",
-    )
-    add(
-        "--include",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="take only documents whose name matches, as `guides/*`; may be given several times",
-    )
-    add(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="leave out documents whose name matches; may be given several times",
-    )
+    add_documents(parser)
     add(
         "-db",
         "--database_path",
@@ -64,22 +42,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--embedding_model_name",
         metavar="NAME",
         help="embedding model: a name on the Hub, a folder like models/NAME, or provider:model for "
-        "an API (default: "
-        "EMBEDDING_MODEL_NAME, else --fallback_model)",
+        "an API (default: EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
-    add(
-        "-mp",
-        "--embedding_model_path",
-        type=Path,
-        metavar="FOLDER",
-        help="model folder or hub cache folder (default: EMBEDDING_MODEL_PATH)",
-    )
-    add(
-        "--fallback_model",
-        default=DEFAULT_EMBEDDING_MODEL,
-        metavar="NAME",
-        help="model where neither -m nor a setting names one (default: %(default)s)",
-    )
+    add_model_place(parser)
     add(
         "--provision",
         action="store_true",

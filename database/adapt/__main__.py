@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from database.arguments import add_documents, add_model_place
 from dataset.progress import reporting
 from utils.errors import DocsQAError, ModelError, SettingsError
-from utils.settings import DEFAULT_DATASET, DEFAULT_EMBEDDING_MODEL, PROJECT_ROOT, load_settings
+from utils.settings import PROJECT_ROOT, load_settings
 
 if TYPE_CHECKING:
     from database.adapt.training import Plan
@@ -28,28 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "again after an interruption: it goes on where it was.",
     )
     add = parser.add_argument
-    add(
-        "-d",
-        "--input_data_path",
-        type=Path,
-        default=DEFAULT_DATASET,
-        metavar="FOLDER",
-        help="folder of documents (default: dataset/sagemaker_documentation)",
-    )
-    add(
-        "--include",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="take only documents whose name matches, as `guides/*`; may be given several times",
-    )
-    add(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="leave out documents whose name matches; may be given several times",
-    )
+    add_documents(parser)
     add(
         "-m",
         "--embedding_model_name",
@@ -57,19 +37,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="the model to begin with: a name on the Hub, or a folder like models/NAME (default: "
         "EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
-    add(
-        "-mp",
-        "--embedding_model_path",
-        type=Path,
-        metavar="FOLDER",
-        help="model folder or hub cache folder (default: EMBEDDING_MODEL_PATH)",
-    )
-    add(
-        "--fallback_model",
-        default=DEFAULT_EMBEDDING_MODEL,
-        metavar="NAME",
-        help="model where neither -m nor a setting names one (default: %(default)s)",
-    )
+    add_model_place(parser)
     add(
         "-o",
         "--output",

@@ -109,8 +109,8 @@ def _read(request: Request, say: Callable[[str], None]) -> Corpus:
 
 def _fitted(plan: Plan, corpus: Corpus) -> Plan:
     """The plan with a batch that the documents can fill often, as no passage is in it twice."""
-    passages = sum(chunk.document not in corpus.held_out for chunk in corpus.chunks)
-    return replace(plan, batch=min(plan.batch, max(_SMALLEST_BATCH, passages // 4)))
+    quarter = len(corpus.learned_chunks) // 4
+    return replace(plan, batch=min(plan.batch, max(_SMALLEST_BATCH, quarter)))
 
 
 def _checkpoints(request: Request, corpus: Corpus) -> Path:

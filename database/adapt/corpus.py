@@ -47,6 +47,11 @@ class Corpus:
         return tuple(name for name in self.documents if name not in self.held_out)
 
     @cached_property
+    def learned_chunks(self) -> tuple[Chunk, ...]:
+        """Their chunks."""
+        return tuple(chunk for chunk in self.chunks if chunk.document not in self.held_out)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256, hexadecimal, of the documents' names and contents."""
         held = {(chunk.document, chunk.document_hash) for chunk in self.chunks}

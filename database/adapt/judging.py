@@ -76,7 +76,7 @@ def unseen_trial(corpus: Corpus, seed: int) -> Trial | None:
     if not asked:
         return None
     chunks = [chunk for chunk in corpus.chunks if chunk.document in corpus.held_out]
-    others = [chunk for chunk in corpus.chunks if chunk.document not in corpus.held_out]
+    others = corpus.learned_chunks
     room = max(0, min(_POOL - len(chunks), len(others)))
     chunks += Random(seed).sample(others, room)  # noqa: S311  # nothing secret
     return Trial(

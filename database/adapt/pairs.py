@@ -5,7 +5,6 @@ it was taken from, and one page speaks of another in words of its own. What woul
 away is taken out of the passage: the heading that asks, the sentence that asks.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from typing import Literal
 
 from database.adapt.corpus import Corpus, Mention
 from dataset.chunks import Chunk
+from dataset.links import SENTENCE_END
 from dataset.markdown import plain_text
 
 Kind = Literal["heading", "sentence", "link", "mention"]
 KINDS: tuple[Kind, ...] = ("heading", "sentence", "link", "mention")
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n")
 _SENTENCE_WORDS = range(6, 41)
 """A shorter sentence says nothing of its own; a longer one is a list."""
 _SENTENCE_STAYS = 0.1
@@ -47,7 +46,6 @@ def make_pairs(corpus: Corpus, random: Random) -> list[Pair]:
         corpus: The documents. What is held out gives neither passages nor questions.
         random: Decides on what is left out of a passage, and on the order.
     """
-    learned = [chunk for chunk in corpus.chunks if chunk.document not in corpus.held_out]
     mentions = [
         mention
         for mention in corpus.mentions
@@ -56,8 +54,8 @@ def make_pairs(corpus: Corpus, random: Random) -> list[Pair]:
     pairs = list(
         dict.fromkeys(
             (
-                *_from_headings(learned, random),
-                *_from_sentences(learned, random),
+                *_from_headings(corpus.learned_chunks, random),
+                *_from_sentences(corpus.learned_chunks, random),
                 *_from_links(mentions, random),
                 *_from_mentions(mentions, random),
             )
@@ -108,7 +106,7 @@ def _from_sentences(chunks: Sequence[Chunk], random: Random) -> Iterator[Pair]:
         text = plain_text(chunk.text)
         sentences = [
             sentence.strip()
-            for sentence in _SENTENCE_END.split(text)
+            for sentence in SENTENCE_END.split(text)
             if len(sentence.split()) in _SENTENCE_WORDS
         ]
         if len(sentences) < 2:  # nothing would be left
