@@ -20,8 +20,7 @@ from database.embeddings import load_embeddings
 from database.models import MINILM, EmbeddingModel, find_model, named
 from database.retriever import retriever_from
 from dataset.progress import silent
-from tests.test_adapt_pairs import corpus_in
-from tests.workshop import PAGES, write_workshop
+from tests.workshop import PAGES, corpus_in, write_workshop
 from utils import db_builder
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT, Settings

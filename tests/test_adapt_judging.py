@@ -21,8 +21,7 @@ from database.adapt.judging import (
     ndcg,
     unseen_trial,
 )
-from tests.test_adapt_pairs import corpus_in
-from tests.workshop import PAGES, write_workshop
+from tests.workshop import PAGES, corpus_in, write_workshop
 
 
 class Directions:

@@ -7,24 +7,10 @@ from random import Random
 import pytest
 
 from database.adapt.batches import batches
-from database.adapt.corpus import Corpus, read_corpus
+from database.adapt.corpus import Corpus
 from database.adapt.pairs import Pair, count_kinds, enough_pairs, make_pairs
-from dataset.folder import load
-from dataset.splitting import ChunkSize
-from tests.workshop import PAGES, write_workshop
+from tests.workshop import PAGES, corpus_in, write_workshop
 from utils.errors import DatasetError
-
-
-def no_one(line: str) -> None:
-    raise AssertionError(line)
-
-
-def words(text: str) -> int:
-    return len(text.split())
-
-
-def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> Corpus:
-    return read_corpus(load(folder, no_one), ChunkSize(60, 0), words, hold_out=hold_out, seed=seed)
 
 
 @pytest.fixture

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from database.adapt.corpus import Corpus, read_corpus
+from dataset.folder import load
+from dataset.splitting import ChunkSize
+
 _NAMES = ("Brimset", "Calder", "Dorvane", "Elmick", "Fostrel", "Garnow", "Hulvey", "Istrel")
 _KINDS = ("press", "lathe", "kiln")
 _NICKNAMES = (
@@ -41,3 +45,17 @@ def write_workshop(folder: Path) -> Path:
     for name, text in PAGES.items():
         (folder / name).write_text(text)
     return folder
+
+
+def _nothing_skipped(line: str) -> None:
+    raise AssertionError(line)
+
+
+def _words(text: str) -> int:
+    return len(text.split())
+
+
+def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> Corpus:
+    return read_corpus(
+        load(folder, _nothing_skipped), ChunkSize(60, 0), _words, hold_out=hold_out, seed=seed
+    )

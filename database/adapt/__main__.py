@@ -57,9 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     """Adapt; 0 when the model is written, 1 with one line on what is wrong."""
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    # Nothing is fetched but the model itself, and that by us; the libraries' own words stay out.
+    # Nothing is fetched but the model itself, and that by us.
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         _run(arguments)
     except DocsQAError as error:
