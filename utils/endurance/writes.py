@@ -19,7 +19,7 @@ from utils.endurance.windows import BUILD, STORE
 _JOB_SECONDS = 60.0
 """A job takes no longer, builds and the store's absence not counted: it waits for their end."""
 _POLL_SECONDS = 0.2
-_UNMET = "precondition-failed"
+_UNMET, _NOT_THERE = "precondition-failed", "document-not-found"
 _NO_MORE_JOBS_SECONDS = 20.0
 """A job not taken up by then, counted so too, never is. One that was left is done before the next
 change."""
@@ -61,7 +61,7 @@ class Writes:
         self._count("under a condition that fails", exchange)
         unmet = exchange.status == 412
         if exchange.status == 202:
-            exchange = await self._follow(worker, exchange, unmet=True)
+            exchange = await self._follow(worker, exchange, to_fail_for=_UNMET)
             unmet = exchange.status == 200 and exchange.body["state"] == "failed"
         if unmet:
             document.api.refused(change.span)
@@ -111,7 +111,9 @@ class Writes:
         """Delete what is not there."""
         exchange = await self.client.send("delete", worker, "DELETE", _path(document))
         self._count("delete of what is not there", exchange)
-        if exchange.status in (200, 202):
+        if exchange.status == 202:
+            exchange = await self._follow(worker, exchange, to_fail_for=_NOT_THERE)
+        if exchange.status == 200 and exchange.body["state"] == "done":
             self._wrong(exchange, f"{document.name} is not there and was deleted")
 
     def _begin(self, document: Document, state: State) -> Change:
@@ -153,14 +155,14 @@ class Writes:
             await self.watch.change(change, by)
 
     async def _follow(
-        self, worker: Service, accepted: Exchange, *, unmet: bool = False
+        self, worker: Service, accepted: Exchange, *, to_fail_for: str = ""
     ) -> Exchange:
         """Ask after a job until it has ended; any worker that is there will do.
 
         Args:
             worker: Who is asked first.
             accepted: What the change was answered with; given back where the job came to nothing.
-            unmet: Whether the job is to fail, for its condition.
+            to_fail_for: The problem that the job is to end with; none where it is to be done.
         """
         job, begun = accepted.body["job"], time.perf_counter()
         while time.perf_counter() < self._calm_after(begun, _JOB_SECONDS):
@@ -174,7 +176,7 @@ class Writes:
             if exchange.status == 200 and exchange.body["state"] in ("done", "failed"):
                 self.kinds[f"job {exchange.body['state']}"] += 1
                 problem = (exchange.body["problem"] or {}).get("type")
-                if exchange.body["state"] == "done" or (unmet and problem == _UNMET):
+                if exchange.body["state"] == "done" or (problem and problem == to_fail_for):
                     return exchange
                 what = f"job {job} failed: {exchange.body['problem']}"
                 self.checker.report(JOB, what, asked=accepted.asked)
