@@ -104,7 +104,7 @@ def benchmark(arguments: argparse.Namespace) -> None:
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
     """A temporary folder for everything that the run makes."""
-    from database.models import MINILM, find_model
+    from database.models import MINILM, find_model, named
 
     name = arguments.embedding_model_name
     # The packaged MiniLM needs no folder; the setting's may hold another model.
@@ -122,6 +122,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             logs=logs,
             model=name,
             model_folder=str(model.folder.resolve()),
+            other_model=named(arguments.living_model),
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,

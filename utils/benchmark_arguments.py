@@ -117,6 +117,12 @@ def _add_living(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help="with these requests alone, to compare with (default: %(default)g)",
     )
+    add(
+        "--living_model",
+        default="",
+        metavar="NAME",
+        help="changed to and back, such as models/NAME (default: the same without its last layer)",
+    )
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

@@ -75,9 +75,10 @@ def _made(job: Job) -> Iterator[tuple[LivingIndex, Path]]:
         scratch = Path(folder)
         models, exported = scratch / "models", scratch / "exported"
         keep_both(models, job.model, Path(job.model_folder))
+        other = job.other_model or SHORTENED
         with chroma(job, "chroma", scratch / "chroma") as address:
             follows = load_settings().embedding_model_name is None
-            index = LivingIndex(replace(job, ours=address), models, exported, follows)
+            index = LivingIndex(replace(job, ours=address), models, exported, other, follows)
             _export(index, scratch)
             yield index, scratch
 
@@ -87,7 +88,7 @@ def _export(index: LivingIndex, scratch: Path) -> None:
     page = scratch / "page"
     page.mkdir()
     (page / "page.md").write_text("# A page\n\nIt is read once.\n")
-    for at, model in enumerate((index.job.model, SHORTENED)):
+    for at, model in enumerate((index.job.model, index.other_model)):
         asyncio.run(index.build(f"export-{at}", model, page, str(scratch / f"page-{at}")))
 
 

@@ -46,6 +46,8 @@ class LivingIndex:
     """Hub cache folder of the models the index changes between."""
     exported: Path
     """Where they lie in OpenVINO's form."""
+    other_model: str
+    """What the index changes to and back."""
     follows_models: bool
     """Whether workers take the model's name from the index; else they are told the job's."""
 

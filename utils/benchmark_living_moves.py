@@ -17,7 +17,6 @@ from utils.benchmark_living_load import (
     load,
     milliseconds,
 )
-from utils.benchmark_living_models import SHORTENED
 from utils.benchmark_report import Measure, Target
 from utils.errors import DocsQAError
 
@@ -80,8 +79,9 @@ async def measure_moves(
             await asyncio.sleep(calm_seconds)
             calm_until = time.perf_counter()
             mover = _Mover(http, workers, store)
+            other = index.build("other-model", index.other_model)
             moves = [
-                await mover.move("build with another model", index.build("other-model", SHORTENED)),
+                await mover.move("build with another model", other),
                 await mover.move("rollback", _roll_back(index, "rollback")),
                 await mover.move("rollback of the rollback", _roll_back(index, "rollback-again")),
             ]

@@ -50,6 +50,8 @@ class Job:
     answer_tokens: int = 120
     matrix_rounds: int = 5
     """How often the machine's matrix rate is measured."""
+    other_model: str = ""
+    """What a living index changes to and back; without, the same without its last layer."""
 
     @property
     def answer_seconds(self) -> float:
