@@ -1,6 +1,6 @@
 """Pairs come from what documents say themselves, without what would give the answer away."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
 
@@ -9,6 +9,7 @@ import pytest
 from database.adapt.batches import batches
 from database.adapt.corpus import Corpus
 from database.adapt.pairs import Pair, count_kinds, enough_pairs, make_pairs
+from database.terms import terms
 from tests.workshop import PAGES, corpus_in, write_workshop
 from utils.errors import DatasetError
 
@@ -24,7 +25,9 @@ def corpus(folder: Path) -> Corpus:
 
 
 @pytest.fixture
-def pairs(corpus: Corpus) -> list[Pair]:
+def pairs(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
+    """With all of the questions' words."""
+    monkeypatch.setattr("database.adapt.pairs._WORDS_GO", 0.0)
     return make_pairs(corpus, Random(1))
 
 
@@ -61,6 +64,30 @@ def test_link_and_its_sentence_ask_for_what_they_lead_to(corpus: Corpus, pairs: 
     for pair in of("mention", pairs):
         assert (pair.question, documents[pair.chunk]) in mentioned
     assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
+
+
+def test_questions_go_without_some_of_the_words_that_their_passage_has(corpus: Corpus) -> None:
+    chunks = {chunk.id: chunk for chunk in corpus.chunks}
+    sentences = defaultdict(list)
+    for mention in corpus.mentions:
+        sentences[mention.chunk.id].append(mention.sentence.split())
+    gone = stayed = 0
+    for pair in of("mention", make_pairs(corpus, Random(1))):
+        asked = pair.question.split()
+        whole = next(words for words in sentences[pair.chunk] if is_within(asked, words))
+        there = set(terms(chunks[pair.chunk].text_to_embed))
+        assert len(asked) >= 3
+        assert all(there & set(terms(word)) for word in whole if word not in asked)
+        gone += len(whole) - len(asked)
+        stayed += sum(bool(there & set(terms(word))) for word in asked)
+
+    assert 0.5 < gone / stayed < 2
+
+
+def is_within(some: list[str], words: list[str]) -> bool:
+    """Whether words are among others, in their order."""
+    rest = iter(words)
+    return all(word in rest for word in some)
 
 
 def test_held_out_documents_teach_nothing(corpus: Corpus, pairs: list[Pair]) -> None:

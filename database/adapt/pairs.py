@@ -2,7 +2,8 @@
 
 Nobody has to label anything. A heading names the text under it, a sentence belongs to the passage
 it was taken from, and one page speaks of another in words of its own. What would give the answer
-away is taken out of the passage: the heading that asks, the sentence that asks.
+away is taken out: of the passage the heading that asks and the sentence that asks, and of the
+question half of the words that the passage has too.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from random import Random
 from typing import Literal
 
 from database.adapt.corpus import Corpus, Mention
+from database.terms import terms
 from dataset.chunks import Chunk
 from dataset.links import SENTENCE_END
 from dataset.markdown import plain_text
@@ -25,6 +27,10 @@ _SENTENCE_STAYS = 0.1
 """How often a sentence stays in its passage: an exact match should count as well."""
 _CRUMBS_GO = 0.5
 """How often the headings around are left out: the text itself should be enough."""
+_WORDS_GO = 0.5
+"""How often a question goes without a word that stands in the passage: people ask with others."""
+_FEWEST_WORDS = 3
+"""A question of fewer words asks for nothing of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ def _from_headings(chunks: Sequence[Chunk], random: Random) -> Iterator[Pair]:
             question = f"{chunk.title} {heading}"
         if random.random() < _CRUMBS_GO:
             around = around[:1]
+        question = _with_fewer_words(question, chunk, random)
         yield Pair("heading", question, _passage(around, chunk), chunk.id)
 
 
@@ -115,7 +122,8 @@ def _from_sentences(chunks: Sequence[Chunk], random: Random) -> Iterator[Pair]:
         if random.random() >= _SENTENCE_STAYS:
             text = text.replace(sentence, " ")
         crumbs = (chunk.title, *chunk.headings)
-        yield Pair("sentence", sentence, _joined(crumbs, text), chunk.id)
+        question = _with_fewer_words(sentence, chunk, random)
+        yield Pair("sentence", question, _joined(crumbs, text), chunk.id)
 
 
 def _from_links(mentions: Sequence[Mention], random: Random) -> Iterator[Pair]:
@@ -132,7 +140,19 @@ def _from_mentions(mentions: Sequence[Mention], random: Random) -> Iterator[Pair
     for mention in mentions:
         words = len(mention.sentence.split())
         if words in _SENTENCE_WORDS and words > len(mention.words.split()):
-            yield Pair("mention", mention.sentence, _target(mention, random), mention.chunk.id)
+            question = _with_fewer_words(mention.sentence, mention.chunk, random)
+            yield Pair("mention", question, _target(mention, random), mention.chunk.id)
+
+
+def _with_fewer_words(question: str, chunk: Chunk, random: Random) -> str:
+    """A question without some of the words that stand in the chunk, its headings or itself."""
+    there = set(terms(chunk.text_to_embed))
+    kept = [
+        word
+        for word in question.split()
+        if there.isdisjoint(terms(word)) or random.random() >= _WORDS_GO
+    ]
+    return " ".join(kept) if len(kept) >= _FEWEST_WORDS else question
 
 
 def _target(mention: Mention, random: Random) -> str:
