@@ -367,9 +367,9 @@ def test_living_index_alone_takes_a_named_folder_whole() -> None:
 
 
 def test_living_index_is_measured_only_where_it_is_asked_for() -> None:
-    assert parts_of(parse_arguments(None, []).part) == PARTS
+    assert parts_of(parse_arguments(None, [])) == PARTS
     assert "living" not in PARTS
-    assert parts_of("living") == ("living",)
+    assert parts_of(parse_arguments(None, ["--part", "living"])) == ("living",)
 
 
 @pytest.mark.process

@@ -3,8 +3,8 @@
 In one run, on the same files and the same model: our build against the original's pipeline and
 against the machine's own matrix rate; our service against the original's path from a question to
 its passages; many clients that wait for a slow language model; with a simulated provider of one,
-answers streamed to one client and to many, and outages of the provider; and an index that changes
-while it is asked.
+answers streamed to one client and to many, and outages of the provider; another model beside the
+first; and an index that changes while it is asked.
 """
 
 import argparse
@@ -28,11 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils import benchmark_services as services
 from utils.benchmark_answers import measure_streaming, streaming_measures
-from utils.benchmark_arguments import parse_arguments, parts_of
+from utils.benchmark_arguments import LIVING, MODELS, parse_arguments, parts_of
 from utils.benchmark_builds import BuildFigures, build_original, build_ours
 from utils.benchmark_failures import failures_measures, measure_failures
 from utils.benchmark_living import Pace, measure_living
 from utils.benchmark_machine import MatrixRates, machine_facts, measure_matrix_rates
+from utils.benchmark_models import QuestionFigures, compare_models, embed_questions
 from utils.benchmark_outage import measure_outage, outage_measures
 from utils.benchmark_processes import Job, run_worker
 from utils.benchmark_provider import serve_provider
@@ -91,7 +92,7 @@ def benchmark(arguments: argparse.Namespace) -> None:
         rates, ours = _build(arguments, job, sample, parts)
         asked = questions(Path(job.documents))
         for part, (title, measure) in _SERVED.items():
-            if part in parts_of(arguments.part):
+            if part in parts_of(arguments):
                 parts[title] = measure(arguments, job, asked)
     facts = machine_facts() | {
         "backend": rates.backend,
@@ -122,7 +123,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             logs=logs,
             model=name,
             model_folder=str(model.folder.resolve()),
-            other_model=named(arguments.living_model),
+            other_model=named(arguments.other_model),
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,
@@ -135,11 +136,11 @@ def _build(
 ) -> tuple[MatrixRates, BuildFigures | None]:
     """Build what the asked parts need; both indexes for comparing, only ours for the rest.
 
-    A living index is built where it is measured.
+    A living index is built where it is measured, and so are those of two models.
     """
     _say("the machine's matrix rate ...")
     rates = MatrixRates(**run_worker("matrix-rate", job))
-    if arguments.part == "living":
+    if arguments.part in (LIVING, MODELS):
         return rates, None
     _say("our build ...")
     ours = BuildFigures(**run_worker("build", job))
@@ -147,7 +148,7 @@ def _build(
         return rates, ours
     _say("the original's build ...")
     original = BuildFigures(**run_worker("original-build", job))
-    if "build" in parts_of(arguments.part):
+    if "build" in parts_of(arguments):
         _say("our build again ...")
         start = time.perf_counter()
         run_worker("build", job)
@@ -220,6 +221,10 @@ def _live(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Mea
     return measure_living(job, asked, pace, _say)
 
 
+def _models(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+    return compare_models(job, _say)
+
+
 def _show(
     arguments: argparse.Namespace,
     parts: Parts,
@@ -264,7 +269,9 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _printing(measure: Callable[[Job], BuildFigures | MatrixRates]) -> Callable[[Job, int], None]:
+def _printing(
+    measure: Callable[[Job], BuildFigures | MatrixRates | QuestionFigures],
+) -> Callable[[Job, int], None]:
     """A worker whose last line is its figures."""
 
     def worker(job: Job, port: int) -> None:
@@ -278,6 +285,7 @@ _WORKERS: dict[str, Callable[[Job, int], None]] = {
     "matrix-rate": _printing(measure_matrix_rates),
     "build": _printing(build_ours),
     "original-build": _printing(build_original),
+    "questions": _printing(embed_questions),
     "original-service": services.serve_original,
     "provider": serve_provider,
 }
@@ -288,7 +296,8 @@ _SERVED: dict[str, tuple[str, Callable[[argparse.Namespace, Job, list[str]], lis
     "streaming": ("streaming", _stream_to_one),
     "streams": ("streams", _stream_to_many),
     "outage": ("outage", _outage),
-    "living": ("living index", _live),
+    MODELS: ("models", _models),
+    LIVING: ("living index", _live),
 }
 """The parts that ask a service: the title and what measures it."""
 

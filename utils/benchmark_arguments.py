@@ -7,15 +7,19 @@ from pathlib import Path
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 
 PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
+MODELS = "models"
+"""Among all of them where there is another model to compare with."""
 LIVING = "living"
 """Not among all of them: it takes minutes more, for it builds an index several times."""
 _SAMPLE_MEGABYTES = 1.0
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def parts_of(part: str) -> tuple[str, ...]:
-    """What is measured where this part is asked for."""
-    return PARTS if part == "all" else (part,)
+def parts_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What is to be measured."""
+    if arguments.part != "all":
+        return (arguments.part,)
+    return (*PARTS, MODELS) if arguments.other_model else PARTS
 
 
 def parse_arguments(description: str | None, argv: list[str] | None) -> argparse.Namespace:
@@ -38,11 +42,18 @@ def parse_arguments(description: str | None, argv: list[str] | None) -> argparse
     )
     add(
         "--part",
-        choices=[*PARTS, LIVING, "all"],
+        choices=[*PARTS, MODELS, LIVING, "all"],
         default="all",
         help=f"default: all of them but {LIVING}, which takes minutes more",
     )
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
+    add(
+        "--other_model",
+        default="",
+        metavar="NAME",
+        help="compared with the first, such as models/NAME; a living index changes to it and back "
+        "(default: the first without its last layer)",
+    )
     add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
     add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
     add(
@@ -117,12 +128,6 @@ def _add_living(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help="with these requests alone, to compare with (default: %(default)g)",
     )
-    add(
-        "--living_model",
-        default="",
-        metavar="NAME",
-        help="changed to and back, such as models/NAME (default: the same without its last layer)",
-    )
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -132,6 +137,8 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
     )
     if arguments.megabytes < 0 or arguments.first_token_seconds < 0:
         parser.error("--megabytes and --first_token_seconds must be 0 or more")
+    if arguments.part == MODELS and not arguments.other_model:
+        parser.error(f"--part {MODELS} compares two: name the second with --other_model")
     for name in (*counts, "living_changes"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be 1 or more")

@@ -51,7 +51,8 @@ class Job:
     matrix_rounds: int = 5
     """How often the machine's matrix rate is measured."""
     other_model: str = ""
-    """What a living index changes to and back; without, the same without its last layer."""
+    """What the first is compared with, and a living index changes to and back; there it is the
+    first without its last layer where none is named."""
 
     @property
     def answer_seconds(self) -> float:
