@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import warnings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 log = logging.getLogger(__name__)
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+"""OpenVINO and NNCF report their use to Google Analytics, unasked; where this cannot be imported
+they do not."""
 
 _BATCH_TOKENS = 800
 """Tokens embedded at once by one stream. Measured in f32 on 512 KiB of second-level cache a core:

@@ -472,3 +472,16 @@ def test_question_without_room_does_not_shrink_the_batches_of_passages() -> None
     with pytest.raises(ModelError):
         embeddings.embed_query("x")
     assert embeddings.batch_size == 64
+
+
+def test_openvino_reports_its_use_to_nobody() -> None:
+    asks = (
+        "import database.openvino_embeddings, openvino.tools.ovc, sys; "
+        "print(type(openvino.tools.ovc.telemetry).__module__, sys.modules['openvino_telemetry'])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", asks], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "openvino.tools.ovc.telemetry_stub None\n"
