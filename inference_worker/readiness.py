@@ -1,8 +1,9 @@
 """Tells what the service needs and whether it has it: store reached, index there, model fits."""
 
+import re
 from typing import Literal
 
-from database.retriever import Retriever
+from database.retriever import Retriever, Snapshot
 from inference_worker.problems import problem_for
 from inference_worker.schemas import Readiness, ReadinessCheck
 from utils.errors import (
@@ -15,6 +16,9 @@ from utils.errors import (
 )
 
 Name = Literal["store", "index", "model"]
+
+_FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
+"""Of a model that is named by its whole path: where it lies is nobody's business outside."""
 
 
 def readiness(retriever: Retriever) -> Readiness:
@@ -32,10 +36,18 @@ def readiness(retriever: Retriever) -> Readiness:
     return Readiness(
         ready=snapshot is not None and problem is None,
         checks=checks,
-        index=snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
-        if snapshot
-        else None,
+        index=_described(snapshot) if snapshot else None,
     )
+
+
+def _described(snapshot: Snapshot) -> dict[str, str | int]:
+    """The live index's fingerprint."""
+    told = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
+    return told | {"embedding_model": _without_place(str(told["embedding_model"]))}
+
+
+def _without_place(text: str) -> str:
+    return _FOLDER_ABOVE.sub("", text)
 
 
 def _failed(problem: DocsQAError) -> Name:
@@ -48,7 +60,7 @@ def _failed(problem: DocsQAError) -> Name:
 
 
 def _detail(problem: DocsQAError) -> str:
-    """What to do. A mismatch is told in full: it names models, not places."""
+    """What to do. A mismatch is told in full: it names models."""
     if isinstance(problem, IndexMismatchError):
-        return str(problem)
+        return _without_place(str(problem))
     return problem_for(problem).detail
