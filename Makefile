@@ -9,6 +9,7 @@ PORT ?= 8000
 WORKERS ?= 3
 # DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS: a folder of documents, an index, an embedding
 # model, where an adapted one goes and a file of labelled questions, where the defaults are not meant.
+# INT8=1: adapt the model in int8 as well. OTHER: a second model for the benchmark.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
@@ -49,9 +50,9 @@ dataset: setup ## fetch the documentation
 index: setup ## bring the index in line with the documentation (DATASET= DATABASE=)
 	$(BUILD)
 
-adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT=)
+adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT= INT8=)
 	$(BIN)/python -m database.adapt --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
-		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)")
+		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)") $(if $(INT8),--int8)
 
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
@@ -75,8 +76,9 @@ format: $(VENV)/.ready-dev ## put the code in the project's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET=)
-	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)")
+bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET= MODEL= OTHER=)
+	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)") $(if $(MODEL),-m "$(MODEL)") \
+		$(if $(OTHER),--other_model "$(OTHER)")
 
 evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE= COMPARE=)
 	$(BIN)/python ./utils/evaluate.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \

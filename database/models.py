@@ -24,6 +24,8 @@ MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4f
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB of them."""
+INT8 = "int8"
+"""The folder in a model's that holds its program in int8."""
 _OURS = "models/"
 """Where `database.adapt` writes models, below the project's root."""
 _FOLDERS = (_OURS, "/")
@@ -43,7 +45,8 @@ class EmbeddingModel:
     def revision(self) -> str:
         """SHA-256 over weights and tokenizer, hexadecimal: what the vectors depend on."""
         digest = hashlib.sha256()
-        for path in (self.weights, self.tokenizer_file):
+        int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
+        for path in (self.weights, self.tokenizer_file, *int8):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
@@ -63,6 +66,12 @@ class EmbeddingModel:
         if not path.is_file():
             raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
         return path
+
+    @property
+    def int8(self) -> Path | None:
+        """OpenVINO's program of the model in int8, where `database.adapt --int8` left one."""
+        path = self.folder / INT8 / "model.xml"
+        return path if path.is_file() and path.with_suffix(".bin").is_file() else None
 
     @cached_property
     def max_tokens(self) -> int:

@@ -8,8 +8,8 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -48,7 +48,9 @@ class OpenVINOEmbeddings(Embeddings):
 
     @classmethod
     def load(cls, model: EmbeddingModel, cache: Path) -> Self:
-        """Load the exported model from the cache folder, after exporting it there the first time.
+        """Load the model's own program in int8; else the exported one from the cache folder.
+
+        It is exported there the first time.
 
         Raises:
             ModelError: the model cannot be exported or loaded.
@@ -56,23 +58,24 @@ class OpenVINOEmbeddings(Embeddings):
         import openvino
 
         core = openvino.Core()
-        with _exported(model, cache / _folder_name(model)) as folder:
+        with _program(model, cache) as path:
             try:
-                program = core.read_model(folder / "model.xml")
-                embeddings = cls(core, program, model)
+                embeddings = cls(core, core.read_model(path), model)
                 embeddings.embed_query("")
             except RuntimeError as error:
-                raise ModelError(f"Cannot load {folder}; delete it, it is made anew.") from error
+                raise ModelError(
+                    f"Cannot load {path.parent}; delete it, and the model is exported anew."
+                ) from error
         return embeddings
 
     @staticmethod
     def export(model: EmbeddingModel, cache: Path) -> None:
-        """Write the exported model to the cache folder, unless it is there.
+        """Write the exported model to the cache folder, unless it is there or not needed.
 
         Raises:
             ModelError: the model cannot be exported.
         """
-        with _exported(model, cache / _folder_name(model)):
+        with _program(model, cache):
             pass
 
     def __init__(self, core: Any, program: Any, model: EmbeddingModel) -> None:
@@ -102,6 +105,35 @@ class OpenVINOEmbeddings(Embeddings):
     def _compile(self, hint: str) -> Any:
         config = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
         return self._core.compile_model(self._program, "CPU", config)
+
+    def write_int8(self, path: Path, texts: Sequence[str]) -> None:
+        """Write the program with its products in int8; SmoothQuant (arXiv:2211.10438) finds how.
+
+        Args:
+            path: Where the program goes; its weights go beside it.
+            texts: Such as it will embed: the ranges of its numbers are taken from them.
+
+        Raises:
+            ModelError: it cannot be done with this model.
+        """
+        import nncf
+        import openvino
+
+        inputs = [_inputs([self._tokenizer.encode(text)]) for text in texts]
+        try:
+            with redirect_stdout(sys.stderr):  # NNCF shows how far it is
+                program = nncf.quantize(
+                    self._program,
+                    nncf.Dataset(inputs),
+                    subset_size=len(inputs),
+                    model_type=nncf.ModelType.TRANSFORMER,
+                    preset=nncf.QuantizationPreset.MIXED,
+                )
+        except Exception as error:  # whatever a model of another kind makes of it
+            raise ModelError(
+                f"NNCF cannot bring this model to int8 ({type(error).__name__}); do without."
+            ) from error
+        openvino.save_model(program, path, compress_to_fp16=False)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed passages, those of like length together so that little is padding."""
@@ -166,6 +198,16 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
 
 def _folder_name(model: EmbeddingModel) -> str:
     return f"{model.revision[:16]}-v{_EXPORT_VERSION}"
+
+
+@contextmanager
+def _program(model: EmbeddingModel, cache: Path) -> Iterator[Path]:
+    """Give the file of the model's program: its own in int8, or the one exported to the cache."""
+    if model.int8:
+        yield model.int8
+        return
+    with _exported(model, cache / _folder_name(model)) as folder:
+        yield folder / "model.xml"
 
 
 @contextmanager

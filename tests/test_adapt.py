@@ -1,6 +1,7 @@
 """A model learns a folder of documents, and is then used like any other."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 
 from database.adapt import __main__ as command
-from database.adapt.judging import Trial, ndcg
+from database.adapt import adaptation, blending, quantizing
+from database.adapt.judging import Gain, Trial, embedding, ndcg
 from database.adapt.pairs import Pair, make_pairs
-from database.adapt.publishing import about, publish
+from database.adapt.publishing import about, published
 from database.adapt.training import Plan, load_model, train
 from database.embeddings import load_embeddings
 from database.models import MINILM, EmbeddingModel, find_model, named
+from database.openvino_embeddings import OpenVINOEmbeddings
 from database.retriever import retriever_from
 from dataset.progress import silent
 from tests.workshop import PAGES, corpus_in, write_workshop
@@ -27,6 +30,7 @@ from utils.settings import PROJECT_ROOT, Settings
 
 pytestmark = pytest.mark.model
 
+NOTHING = Trial("nothing", (), (), (), ())
 PLAN = Plan(batch=16, learning_rate=3e-4, tokens=48)
 
 
@@ -93,12 +97,12 @@ def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path
         documents=tuple(chunk.document for chunk in corpus.chunks),
     )
     model = load_model(minilm, "cpu")
-    before = ndcg(trial, model).mean()
+    before = ndcg(trial, embedding(model)).mean()
     mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
 
     train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
 
-    assert ndcg(trial, model).mean() > before + 0.1
+    assert ndcg(trial, embedding(model)).mean() > before + 0.1
 
 
 def test_training_is_reproducible_and_resumed_after_a_kill(
@@ -117,6 +121,50 @@ def test_training_is_reproducible_and_resumed_after_a_kill(
 
     assert digest(minilm, few, tmp_path / "killed") == once
     assert not (tmp_path / "killed" / "checkpoint-90").exists()
+
+
+def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    general, trained = (load_model(minilm, "cpu") for _ in range(2))
+    start = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    end = {
+        name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in start.items()
+    }
+    trained.load_state_dict(end)
+    reached = iter([0.700, 0.685, 0.6899, 0.6901])  # the general one's, then each share's
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+    said: list[str] = []
+
+    share = blending.blend(trained, general, NOTHING, said.append)
+
+    assert share == 0.8
+    assert len(said) == 2
+    for name, tensor in trained.state_dict().items():
+        wanted = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
+        assert (tensor - wanted).abs().max() < 1e-6
+    for name, tensor in general.state_dict().items():
+        assert (tensor == start[name]).all()
+
+
+def test_model_that_loses_little_stays_as_it_was_trained(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(minilm, "cpu")
+    reached = iter([0.700, 0.691])
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+
+    assert blending.blend(model, model, NOTHING, pytest.fail) == 1.0
+
+
+def test_half_of_the_way_is_the_least(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    general, trained = (load_model(minilm, "cpu") for _ in range(2))
+    reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+
+    assert blending.blend(trained, general, NOTHING, lambda line: None) == 0.5
 
 
 def test_lower_layers_and_words_stay_as_they_are(
@@ -192,6 +240,111 @@ def test_index_is_built_and_searched_with_an_adapted_model(
     assert found.passages[0].chunk.document == "garnow-lathe.md"
 
 
+@pytest.fixture
+def quantized(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Path:
+    """What the command writes with --int8, where nothing is learned and little is tried."""
+    monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
+    few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
+    monkeypatch.setattr(adaptation, "general_trial", lambda: few)
+    output = tmp_path / "models" / "int8"
+
+    assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(output), "--int8"]) == 0
+
+    said, asides = capsys.readouterr()
+    assert "int8: " in said
+    assert "Statistics" not in said
+    assert "Calibrating int8" in asides
+    return output
+
+
+def test_model_in_int8_is_another_one_that_openvino_runs(
+    quantized: Path, minilm: EmbeddingModel, openvino_cache: Path, tmp_path: Path
+) -> None:
+    model = find_model(str(quantized))
+    texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
+    cache = tmp_path / "cache"
+    int8 = load_embeddings(model, device="cpu", backend="openvino", cache=cache)
+    torchs = load_embeddings(model, device="cpu", backend="torch", cache=cache)
+    whole = load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
+
+    assert not cache.exists()  # nothing had to be exported
+    assert model.revision != minilm.revision
+    nearness = (np.array(int8.embed_documents(texts)) * whole.embed_documents(texts)).sum(axis=1)
+    assert (nearness > 0.97).all()
+    assert (nearness < 0.99999).all()
+    assert torchs.embed_query("a lion") == pytest.approx(whole.embed_query("a lion"), abs=1e-3)
+    said = about(quantized)
+    assert said
+    assert said["quantized"]["kept"]
+    assert len(said["quantized"]["gains"]) == 2
+
+
+def test_what_int8_needs_is_said_before_anything_is_learned(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(quantizing, "find_spec", lambda name: None)
+
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(tmp_path / "out"), "--int8"]
+    assert command.main(asked) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("--int8 needs packages")
+    assert said.count("\n") == 1
+
+
+def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Path) -> None:
+    shutil.copytree(adapted, tmp_path / "copy")
+    (tmp_path / "copy" / "int8").mkdir()
+    for name in ("model.xml", "model.bin"):
+        (tmp_path / "copy" / "int8" / name).write_bytes(b"half")
+
+    with pytest.raises(ModelError, match=r"Cannot load \S+int8; delete it"):
+        load_embeddings(
+            find_model(str(tmp_path / "copy")), device="cpu", backend="openvino", cache=tmp_path
+        )
+
+
+@pytest.mark.parametrize(("change", "kept"), [(-0.0051, False), (-0.0049, True), (0.1, True)])
+def test_int8_is_kept_where_it_loses_hardly_anything(
+    change: float,
+    kept: bool,
+    minilm: EmbeddingModel,
+    openvino_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exported = next(openvino_cache.glob("*/model.xml"))
+    trials = [Trial(name, (), (), (), ()) for name in ("steady", "changing")]
+    changes = {"steady": 0.0, "changing": change}
+    monkeypatch.setattr(
+        quantizing,
+        "judge",
+        lambda trial, *models: Gain(trial.name, 1, 0.7, 0.7 + changes[trial.name], 0.0, 0.0),
+    )
+
+    def write(self: OpenVINOEmbeddings, path: Path, texts: list[str]) -> None:
+        for file in (exported, exported.with_suffix(".bin")):
+            shutil.copyfile(file, path.with_suffix(file.suffix))
+
+    monkeypatch.setattr(OpenVINOEmbeddings, "write_int8", write)
+    shutil.copytree(minilm.folder, tmp_path / "copy")
+    model = EmbeddingModel("copy", tmp_path / "copy")
+
+    quantized = quantizing.quantize(model, ["a lion", "a kiln"], trials)
+
+    assert quantized.kept is kept
+    assert bool(model.int8) is kept
+    assert (model.folder / "int8").exists() is kept
+
+
 def test_output_that_is_there_is_not_touched(
     adapted: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,8 +386,11 @@ def test_model_that_cannot_be_written_leaves_nothing(
     model = load_model(minilm, "cpu")
     (tmp_path / "file").touch()
 
-    with pytest.raises(ModelError, match="Cannot write"):
-        publish(model, minilm, tmp_path / "file" / "name", about={}, card="")
+    with (
+        pytest.raises(ModelError, match="Cannot write"),
+        published(model, minilm, tmp_path / "file" / "name"),
+    ):
+        pytest.fail("It cannot be begun.")
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

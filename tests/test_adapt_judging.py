@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import yaml
 from database.adapt.card import About, describe, write_card
 from database.adapt.judging import (
     GENERAL_FILE,
+    Embed,
     Gain,
     Trial,
     general_trial,
@@ -21,22 +22,18 @@ from database.adapt.judging import (
     ndcg,
     unseen_trial,
 )
+from database.adapt.quantizing import Quantized
 from tests.workshop import PAGES, corpus_in, write_workshop
 
 
-class Directions:
+def model(**degrees: float) -> Embed:
     """Embeds each text as the direction it was told."""
 
-    def __init__(self, degrees: dict[str, float]) -> None:
-        self._degrees = degrees
-
-    def encode(self, texts: list[str], **given: object) -> npt.NDArray[np.float64]:
-        angles = np.radians([self._degrees[text] for text in texts])
+    def embed(texts: list[str]) -> npt.NDArray[np.float64]:
+        angles = np.radians([degrees[text] for text in texts])
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
-
-def model(**degrees: float) -> Any:
-    return cast("Any", Directions(degrees))
+    return embed
 
 
 TRIAL = Trial(
@@ -133,11 +130,13 @@ ABOUT = About(
     corpus="ab12",
     held_out=tuple(f"page-{n}.md" for n in range(14)),
     pairs={"heading": 1200, "link": 3},
+    share=1.0,
     plan={"seed": 1, "learning_rate": 0.0001},
     gains=(
         Gain("held-out documents", 40, 0.5, 0.625, 0.0312, 0.2),
         Gain("other topics", 200, 0.72, 0.7, -0.03, 0.001),
     ),
+    quantized=None,
     device="cpu",
     seconds=754,
     peak_bytes=3_100_000_000,
@@ -166,3 +165,34 @@ def test_card_says_from_what_how_and_what_for() -> None:
     assert "| learning rate | 0.0001 |" in text
     assert "page-11.md and 2 more" in text
     assert "licence" in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "speed", "end"),
+    [
+        (True, 1.4, "OpenVINO embeds with it."),
+        (True, 0.9, "delete the folder int8 unless another processor serves it."),
+        (False, 1.4, "Not kept: it may lose 0.005 at most."),
+    ],
+)
+def test_report_says_what_int8_costs_and_brings(kept: bool, speed: float, end: str) -> None:
+    quantized = Quantized(kept, "bf16", speed, 0.99312, 0.98, ABOUT.gains)
+    about = replace(ABOUT, quantized=quantized)
+
+    line = next(line for line in describe(about).splitlines() if "int8" in line).strip()
+
+    assert line.startswith(f"int8: {speed:.2f} times as fast here as bf16; ")
+    assert "cosine 0.993 (least 0.980); nDCG@10 +0.125 on held-out documents and -0.020" in line
+    assert line.endswith(end)
+    assert line in write_card("mine", about)
+    assert "int8" not in describe(ABOUT)
+
+
+def test_report_says_how_far_the_model_went() -> None:
+    halfway = replace(ABOUT, share=0.5)
+
+    assert "0.5 of the way from the general weights to the trained ones: farther" in describe(
+        halfway
+    )
+    assert "- Weights: 0.5 of the way" in write_card("mine", halfway)
+    assert "of the way" not in describe(ABOUT)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from database.models import MINILM, find_model
 from tests.containers import PYTHON, QUESTION, Checkout, compose_command, docker, owners, wait_for
 from tests.mpnet import make_mpnet
 from utils.settings import PROJECT_ROOT
@@ -89,6 +90,21 @@ BUILD = [
     *("python", "./utils/db_builder.py"),
     *("-d", "dataset/sagemaker_documentation", "-db", "database/chroma"),
 ]
+
+
+def test_model_below_models_is_built_and_asked_with(checkout: Checkout) -> None:
+    shutil.copytree(find_model(MINILM).folder, checkout.folder / "models" / "mine")
+    checkout.give_to_owner()
+    checkout.settings = {
+        "EMBEDDING_MODEL_NAME": "models/mine",
+        "EMBEDDING_MODEL_PATH": "./models/mine",
+    }
+
+    checkout.compose("up", "--detach")
+
+    checkout.wait_until_ready()
+    assert checkout.readiness()["index"]["embedding_model"] == "models/mine"
+    assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
 
 
 def test_checkout_of_root_is_written_by_the_images_user(checkout: Checkout) -> None:

@@ -49,6 +49,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--pairs", type=int, metavar="N", help="learn from so many pairs at most")
     add("--learning_rate", type=float, metavar="RATE", help="how far each batch moves the weights")
     add("--hold_out", type=float, metavar="SHARE", help="of the documents, to judge by")
+    add(
+        "--int8", action="store_true", help="also for OpenVINO in int8, calibrated on the documents"
+    )
     add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
     return parser.parse_args(argv)
 
@@ -96,6 +99,7 @@ def _run(arguments: argparse.Namespace) -> None:
         output=output.absolute(),
         device=torch_device(arguments.device or settings.embedding_device, "torch") or "cpu",
         plan=plan,
+        int8=arguments.int8,
         selection=selection,
     )
     with reporting("Learning", "pairs") as progress:

@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
+from database.adapt.blending import blend
 from database.adapt.card import About, write_card
 from database.adapt.corpus import Corpus, read_corpus
-from database.adapt.judging import general_trial, judge, unseen_trial
+from database.adapt.judging import embedding, general_trial, judge, unseen_trial
 from database.adapt.pairs import count_kinds, enough_pairs
-from database.adapt.publishing import publish
+from database.adapt.publishing import published, write_about
+from database.adapt.quantizing import CALIBRATED_ON, TIMED, check_installed, quantize
 from database.adapt.training import Plan, load_model, train
 from database.assembly import counting
 from database.models import EmbeddingModel
@@ -39,6 +41,8 @@ class Request:
     device: str
     """ "cuda" or "cpu"."""
     plan: Plan
+    int8: bool = False
+    """Whether the model is wanted in int8 as well."""
     selection: Selection = EVERYTHING
 
 
@@ -61,6 +65,8 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             f"{request.output} is there already, and an index may have been built with it. Name "
             "another with -o, or delete it."
         )
+    if request.int8:
+        check_installed()
     say(f"Reading {request.folder}")
     corpus = _read(request, say)
     plan = _fitted(request.plan, corpus)
@@ -75,23 +81,32 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     train(model, pairs, plan, checkpoints=checkpoints, progress=progress)
     say("Judging")
     general = load_model(base, request.device)
-    trials = [trial for trial in (unseen_trial(corpus, plan.seed), general_trial()) if trial]
-    about = About(
-        base=base.name,
-        base_revision=base.revision,
-        documents=len(corpus.documents),
-        corpus=corpus.digest,
-        held_out=tuple(sorted(corpus.held_out)),
-        pairs=count_kinds(pairs),
-        plan=asdict(plan),
-        gains=tuple(judge(trial, general, model) for trial in trials),
-        device=request.device,
-        seconds=round(time.monotonic() - started),
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        packages={name: version(name) for name in _PACKAGES},
-    )
-    name = request.output.name
-    publish(model, base, request.output, about=asdict(about), card=write_card(name, about))
+    elsewhere = general_trial()
+    share = blend(model, general, elsewhere, say)
+    trials = [trial for trial in (unseen_trial(corpus, plan.seed), elsewhere) if trial]
+    gains = tuple(judge(trial, embedding(general), embedding(model)) for trial in trials)
+    with published(model, base, request.output) as written:
+        quantized = None
+        if request.int8:
+            say("Calibrating int8")
+            quantized = quantize(written, _drawn(corpus, plan.seed), trials)
+        about = About(
+            base=base.name,
+            base_revision=base.revision,
+            documents=len(corpus.documents),
+            corpus=corpus.digest,
+            held_out=tuple(sorted(corpus.held_out)),
+            pairs=count_kinds(pairs),
+            plan=asdict(plan),
+            share=share,
+            gains=gains,
+            quantized=quantized,
+            device=request.device,
+            seconds=round(time.monotonic() - started),
+            peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            packages={name: version(name) for name in _PACKAGES},
+        )
+        write_about(written.folder, asdict(about), write_card(request.output.name, about))
     shutil.rmtree(checkpoints, ignore_errors=True)
     return about
 
@@ -105,6 +120,13 @@ def _read(request: Request, say: Callable[[str], None]) -> Corpus:
         hold_out=request.plan.hold_out,
         seed=request.plan.seed,
     )
+
+
+def _drawn(corpus: Corpus, seed: int) -> list[str]:
+    """Passages of all documents, to calibrate with and, others, to time."""
+    count = min(CALIBRATED_ON + TIMED, len(corpus.chunks))
+    chunks = Random(seed).sample(corpus.chunks, count)  # noqa: S311  # nothing secret
+    return [chunk.text_to_embed for chunk in chunks]
 
 
 def _fitted(plan: Plan, corpus: Corpus) -> Plan:

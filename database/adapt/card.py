@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from database.adapt.judging import MOST_LOST, Gain, lost
+from database.adapt.quantizing import MOST_LOST as LOST_TO_INT8
+from database.adapt.quantizing import Quantized
+from database.models import INT8
 
 _NAMED = 12
 """Held-out documents that the card lists."""
@@ -24,7 +27,11 @@ class About:
     pairs: Mapping[str, int]
     """How many of each kind were learned."""
     plan: Mapping[str, Any]
+    share: float
+    """How much of the way from the general weights to the trained ones it goes."""
     gains: tuple[Gain, ...]
+    quantized: Quantized | None
+    """What int8 cost and brought; None where it was not asked for."""
     device: str
     seconds: int
     peak_bytes: int
@@ -40,12 +47,33 @@ def describe(about: About) -> str:
         *(f"  {line}" for line in _table(about.gains)),
         f"  {_minutes(about.seconds)} on {about.device}, at most {about.peak_bytes / 1e9:.1f} GB",
     ]
+    if about.quantized:
+        lines.append(f"  {_int8(about.quantized)}")
+    if about.share < 1:
+        lines.append(
+            f"  {about.share:g} of the way from the general weights to the trained ones: farther, "
+            f"it lost more than {MOST_LOST} on other topics"
+        )
     for gain in lost(about.gains):
         lines.append(
             f"  Warning: on {gain.trial} it lost more than {MOST_LOST}. Learn less: a lower "
             "--learning_rate, or fewer --pairs."
         )
     return "\n".join(lines)
+
+
+def _int8(quantized: Quantized) -> str:
+    """In a sentence, what int8 brings and costs, or why there is none."""
+    changes = " and ".join(f"{gain.change:+.3f} on {gain.trial}" for gain in quantized.gains)
+    line = (
+        f"int8: {quantized.speed:.2f} times as fast here as {quantized.precision}; vectors at "
+        f"cosine {quantized.cosine:.3f} (least {quantized.lowest_cosine:.3f}); nDCG@10 {changes}. "
+    )
+    if not quantized.kept:
+        return line + f"Not kept: it may lose {LOST_TO_INT8} at most."
+    if quantized.speed < 1:
+        return line + f"Slower here: delete the folder {INT8} unless another processor serves it."
+    return line + "OpenVINO embeds with it."
 
 
 def _table(gains: Sequence[Gain]) -> list[str]:
@@ -111,6 +139,7 @@ def write_card(name: str, about: About) -> str:
             "pages link to them. The other topics have nothing to do with the documents: there, "
             "nothing should be lost.",
             "",
+            *([_int8(about.quantized), ""] if about.quantized else []),
             "## From what and how",
             "",
             "| pairs | |",
@@ -121,6 +150,8 @@ def write_card(name: str, about: About) -> str:
             "| --- | --- |",
             *plan,
             "",
+            f"- Weights: {about.share:g} of the way from the base's to the trained ones, as far as "
+            "the other topics bear",
             f"- Base: revision {about.base_revision}",
             f"- Documents: SHA-256 {about.corpus}; held out: {held_out or 'none'}",
             f"- {_minutes(about.seconds)} on {about.device}, at most "

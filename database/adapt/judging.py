@@ -5,7 +5,7 @@ passages from other walks of life, written for this, on which nothing should be 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -30,6 +30,8 @@ _FEWEST_WORDS = 4
 _RESAMPLES = 5000
 
 Floats = npt.NDArray[np.float64]
+Embed = Callable[[list[str]], npt.ArrayLike]
+"""Turns texts into vectors of unit length, (texts, dimension)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +111,29 @@ def general_trial() -> Trial:
     )
 
 
-def judge(trial: Trial, general: "SentenceTransformer", adapted: "SentenceTransformer") -> Gain:
+def embedding(model: "SentenceTransformer") -> Embed:
+    """What a loaded model embeds with."""
+    return lambda texts: model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+
+
+def judge(trial: Trial, general: Embed, adapted: Embed) -> Gain:
     """Put a trial to two models."""
-    before, after = (ndcg(trial, model) for model in (general, adapted))
+    before, after = (ndcg(trial, embed) for embed in (general, adapted))
     low, high = _interval(after - before)
     return Gain(trial.name, len(before), float(before.mean()), float(after.mean()), low, high)
 
 
-def ndcg(trial: Trial, model: "SentenceTransformer") -> Floats:
+def ndcg(trial: Trial, embed: Embed) -> Floats:
     """nDCG@10 of each question (Jarvelin and Kekalainen 2002), documents by their best passage."""
     questions, passages = (
-        model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        for texts in (trial.questions, trial.passages)
+        np.asarray(embed(list(texts))) for texts in (trial.questions, trial.passages)
     )
     documents = sorted(set(trial.documents))
     place = {name: at for at, name in enumerate(documents)}
     of_passage = np.array([place[name] for name in trial.documents])
     order = np.argsort(of_passage, kind="stable")
     starts = np.searchsorted(of_passage[order], np.arange(len(documents)))
-    nearness = np.asarray(questions) @ np.asarray(passages)[order].T
+    nearness = questions @ passages[order].T
     best = np.maximum.reduceat(nearness, starts, axis=1)
     answers = np.array([place[name] for name in trial.answers])
     own = best[np.arange(len(answers)), answers]

@@ -3,11 +3,12 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.models import EmbeddingModel
+from database.models import INT8, EmbeddingModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -18,27 +19,24 @@ ABOUT = "adaptation.json"
 CARD = "README.md"
 
 _WEIGHTS = {".safetensors", ".bin"}
-_NOT_OURS = {"onnx", "openvino", CARD, ABOUT}
+_NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT}
 """Other forms of the general weights, and what is said of them."""
 
 
-def publish(
-    model: "SentenceTransformer",
-    base: EmbeddingModel,
-    folder: Path,
-    *,
-    about: Mapping[str, Any],
-    card: str,
-) -> None:
-    """Write a model folder, whole or not at all.
+@contextmanager
+def published(
+    model: "SentenceTransformer", base: EmbeddingModel, folder: Path
+) -> Iterator[EmbeddingModel]:
+    """Write a model folder, whole or not at all: it gets its name when the block has ended well.
 
     Args:
         model: What is written.
         base: Whose configuration and tokenizer are taken over to the letter: how a text is cut and
             pooled stays as it was.
         folder: Where; it does not exist yet.
-        about: What is said of it in `adaptation.json`.
-        card: Its `README.md`.
+
+    Yields:
+        The model in the folder that will be it, for what is still to be put there.
 
     Raises:
         ModelError: it cannot be written.
@@ -51,8 +49,7 @@ def publish(
     try:
         model.save_pretrained(str(scratch), create_model_card=False)
         _take_over(base.folder, scratch)
-        (scratch / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
-        (scratch / CARD).write_text(card)
+        yield EmbeddingModel(folder.name, scratch)
         # Made for their owner alone; a service may be another user.
         scratch.chmod(0o755)
         for path in scratch.rglob("*.safetensors"):
@@ -62,6 +59,12 @@ def publish(
         raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_about(folder: Path, about: Mapping[str, Any], card: str) -> None:
+    """Write what is said of a model into its folder: for programs, and for people."""
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    (folder / CARD).write_text(card)
 
 
 def _take_over(base: Path, folder: Path) -> None:
