@@ -136,9 +136,10 @@ def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
     said: list[str] = []
 
-    share = blending.blend(trained, general, NOTHING, said.append)
+    share, gain = blending.blend(trained, general, NOTHING, said.append)
 
     assert share == 0.8
+    assert gain.change == pytest.approx(-0.0099)
     assert len(said) == 2
     for name, tensor in trained.state_dict().items():
         wanted = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
@@ -154,7 +155,7 @@ def test_model_that_loses_little_stays_as_it_was_trained(
     reached = iter([0.700, 0.691])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
 
-    assert blending.blend(model, model, NOTHING, pytest.fail) == 1.0
+    assert blending.blend(model, model, NOTHING, pytest.fail)[0] == 1.0
 
 
 def test_half_of_the_way_is_the_least(
@@ -164,7 +165,7 @@ def test_half_of_the_way_is_the_least(
     reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
 
-    assert blending.blend(trained, general, NOTHING, lambda line: None) == 0.5
+    assert blending.blend(trained, general, NOTHING, lambda line: None)[0] == 0.5
 
 
 def test_lower_layers_and_words_stay_as_they_are(

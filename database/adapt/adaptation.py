@@ -81,10 +81,10 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     train(model, pairs, plan, checkpoints=checkpoints, progress=progress)
     say("Judging")
     general = load_model(base, request.device)
-    elsewhere = general_trial()
-    share = blend(model, general, elsewhere, say)
-    trials = [trial for trial in (unseen_trial(corpus, plan.seed), elsewhere) if trial]
-    gains = tuple(judge(trial, embedding(general), embedding(model)) for trial in trials)
+    unseen, elsewhere = unseen_trial(corpus, plan.seed), general_trial()
+    share, gain = blend(model, general, elsewhere, say)
+    gains = [judge(unseen, embedding(general), embedding(model))] if unseen else []
+    trials = [unseen, elsewhere] if unseen else [elsewhere]
     with published(model, base, request.output) as written:
         quantized = None
         if request.int8:
@@ -99,7 +99,7 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             pairs=count_kinds(pairs),
             plan=asdict(plan),
             share=share,
-            gains=gains,
+            gains=(*gains, gain),
             quantized=quantized,
             device=request.device,
             seconds=round(time.monotonic() - started),

@@ -7,7 +7,7 @@ The weights are taken on the straight line between the general model's and the t
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from database.adapt.judging import MOST_LOST, Trial, embedding, ndcg
+from database.adapt.judging import Gain, Trial, compare, embedding, lost, ndcg
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,7 +22,7 @@ def blend(
     general: "SentenceTransformer",
     trial: Trial,
     say: Callable[[str], None],
-) -> float:
+) -> tuple[float, Gain]:
     """Bring a trained model back towards the general one until a trial is lost by little.
 
     Args:
@@ -32,17 +32,19 @@ def blend(
         say: Told in a line of each step back.
 
     Returns:
-        The share of the way that is left; the least of SHARES where even that loses more.
+        The share of the way that is left, the least of SHARES where even that loses more; and how
+        the trial went with it.
     """
     ends = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
-    least = ndcg(trial, embedding(general)).mean() - MOST_LOST
+    before = ndcg(trial, embedding(general))
     for share in SHARES:
         if share < 1:
             say(f"{trial.name}: too much was lost; going {share:g} of the way")
             _mix(trained, general, ends, share)
-        if ndcg(trial, embedding(trained)).mean() >= least:
+        gain = compare(trial, before, ndcg(trial, embedding(trained)))
+        if not lost([gain]):
             break
-    return share
+    return share, gain
 
 
 def _mix(

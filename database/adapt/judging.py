@@ -118,7 +118,11 @@ def embedding(model: "SentenceTransformer") -> Embed:
 
 def judge(trial: Trial, general: Embed, adapted: Embed) -> Gain:
     """Put a trial to two models."""
-    before, after = (ndcg(trial, embed) for embed in (general, adapted))
+    return compare(trial, ndcg(trial, general), ndcg(trial, adapted))
+
+
+def compare(trial: Trial, before: Floats, after: Floats) -> Gain:
+    """Hold two models' nDCG@10 of a trial's questions against each other."""
     low, high = _interval(after - before)
     return Gain(trial.name, len(before), float(before.mean()), float(after.mean()), low, high)
 
