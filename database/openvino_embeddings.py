@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-"""OpenVINO and NNCF report their use to Google Analytics, unasked; where this cannot be imported
-they do not."""
-
 _BATCH_TOKENS = 800
 """Tokens embedded at once by one stream. Measured in f32 on 512 KiB of second-level cache a core:
 137 GFLOP/s with 800, 127 with 1600, 123 with 3200."""
@@ -43,8 +39,14 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
+def report_to_nobody() -> None:
+    """Keep OpenVINO and NNCF from reporting their use to Google Analytics; before an import."""
+    # Where their reporting package cannot be imported, they do without.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 class OpenVINOEmbeddings(Embeddings):
-    """A model that OpenVINO runs: bf16 where the processor has it, else f32."""
+    """A model that OpenVINO runs: its own program in int8, else bf16 or f32 as processors have."""
 
     @classmethod
     def load(cls, model: EmbeddingModel, cache: Path) -> Self:
@@ -55,6 +57,7 @@ class OpenVINOEmbeddings(Embeddings):
         Raises:
             ModelError: the model cannot be exported or loaded.
         """
+        report_to_nobody()
         import openvino
 
         core = openvino.Core()
@@ -63,9 +66,10 @@ class OpenVINOEmbeddings(Embeddings):
                 embeddings = cls(core, core.read_model(path), model)
                 embeddings.embed_query("")
             except RuntimeError as error:
-                raise ModelError(
-                    f"Cannot load {path.parent}; delete it, and the model is exported anew."
-                ) from error
+                way_on = (
+                    "copy the model's folder again" if model.int8 else "delete it, it is made anew"
+                )
+                raise ModelError(f"Cannot load {path.parent}; {way_on}.") from error
         return embeddings
 
     @staticmethod
@@ -81,6 +85,7 @@ class OpenVINOEmbeddings(Embeddings):
     def __init__(self, core: Any, program: Any, model: EmbeddingModel) -> None:
         self._core = core
         self._program = program
+        self._int8 = model.int8 is not None
         self._tokenizer: Tokenizer = model.tokenizer()
         self._tokenizer.enable_truncation(model.max_tokens)
         self._thread = threading.local()
@@ -88,7 +93,12 @@ class OpenVINOEmbeddings(Embeddings):
 
     @property
     def precision(self) -> str:
-        """The number format of its arithmetic: "bf16" or "f32"."""
+        """The number format of its products: "int8", "bf16" or "f32"."""
+        return "int8" if self._int8 else self.arithmetic
+
+    @property
+    def arithmetic(self) -> str:
+        """The number format of all that is not int8: "bf16" or "f32"."""
         bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if bf16 else "f32"
 
@@ -103,7 +113,7 @@ class OpenVINOEmbeddings(Embeddings):
         return self._compile("LATENCY")
 
     def _compile(self, hint: str) -> Any:
-        config = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
+        config = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.arithmetic}
         return self._core.compile_model(self._program, "CPU", config)
 
     def write_int8(self, path: Path, texts: Sequence[str]) -> None:
@@ -116,11 +126,12 @@ class OpenVINOEmbeddings(Embeddings):
         Raises:
             ModelError: it cannot be done with this model.
         """
-        import nncf
-        import openvino
-
+        report_to_nobody()
         inputs = [_inputs([self._tokenizer.encode(text)]) for text in texts]
         try:
+            import nncf
+            import openvino
+
             with redirect_stdout(sys.stderr):  # NNCF shows how far it is
                 program = nncf.quantize(
                     self._program,
@@ -129,11 +140,11 @@ class OpenVINOEmbeddings(Embeddings):
                     model_type=nncf.ModelType.TRANSFORMER,
                     preset=nncf.QuantizationPreset.MIXED,
                 )
+            openvino.save_model(program, path, compress_to_fp16=False)
         except Exception as error:  # whatever a model of another kind makes of it
             raise ModelError(
                 f"NNCF cannot bring this model to int8 ({type(error).__name__}); do without."
             ) from error
-        openvino.save_model(program, path, compress_to_fp16=False)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed passages, those of like length together so that little is padding."""
@@ -260,6 +271,7 @@ def _move(scratch: Path, folder: Path) -> None:
 
 def _write_openvino(model: EmbeddingModel, path: Path) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    report_to_nobody()
     import openvino
     import torch
     from sentence_transformers import SentenceTransformer

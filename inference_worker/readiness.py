@@ -1,6 +1,7 @@
 """Tells what the service needs and whether it has it: store reached, index there, model fits."""
 
 import re
+from pathlib import PurePosixPath
 from typing import Literal
 
 from database.retriever import Retriever, Snapshot
@@ -43,11 +44,8 @@ def readiness(retriever: Retriever) -> Readiness:
 def _described(snapshot: Snapshot) -> dict[str, str | int]:
     """The live index's fingerprint."""
     told = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
-    return told | {"embedding_model": _without_place(str(told["embedding_model"]))}
-
-
-def _without_place(text: str) -> str:
-    return _FOLDER_ABOVE.sub("", text)
+    model = str(told["embedding_model"])
+    return told | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
 
 
 def _failed(problem: DocsQAError) -> Name:
@@ -62,5 +60,5 @@ def _failed(problem: DocsQAError) -> Name:
 def _detail(problem: DocsQAError) -> str:
     """What to do. A mismatch is told in full: it names models."""
     if isinstance(problem, IndexMismatchError):
-        return _without_place(str(problem))
+        return _FOLDER_ABOVE.sub("", str(problem))
     return problem_for(problem).detail

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from database.models import EmbeddingModel
+from database.store import connect
+from tests.mpnet import make_mpnet
 from utils.benchmark_arguments import MODELS, PARTS, parse_arguments, parts_of
 from utils.benchmark_builds import BuildFigures
 from utils.benchmark_models import (
@@ -56,7 +58,8 @@ def test_both_models_build_and_embed_the_questions(minilm: EmbeddingModel, tmp_p
         model="first",
         model_folder=str(minilm.folder),
         logs=str(tmp_path / "logs"),
-        other_model=str(minilm.folder),
+        other_model="small",
+        other_model_folder=str(make_mpnet(tmp_path / "small").folder),
     )
     said: list[str] = []
 
@@ -64,5 +67,12 @@ def test_both_models_build_and_embed_the_questions(minilm: EmbeddingModel, tmp_p
 
     assert len(said) == 2
     assert all(measure.ours > 0 for measure in measures)
+    assert measures[0].name.startswith("first (")
+    assert measures[3].name.startswith("small (")
+    dimensions = [
+        store.live_collection()[2].recipe.dimension
+        for store in map(connect, (f"{job.ours}-first", f"{job.ours}-other"))
+    ]
+    assert dimensions == [384, 64]
     assert (tmp_path / "ours-first").is_dir()
     assert (tmp_path / "ours-other").is_dir()

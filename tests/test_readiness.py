@@ -30,6 +30,7 @@ def retriever(model: str, problem: str = "") -> Retriever:
     ("name", "told"),
     [
         ("/srv/ml/models/mine", "mine"),
+        ("/srv/my models/mine", "mine"),
         ("models/mine", "models/mine"),
         ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
         ("openai:text-embedding-3-small", "openai:text-embedding-3-small"),

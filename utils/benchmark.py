@@ -107,10 +107,11 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
     """A temporary folder for everything that the run makes."""
     from database.models import MINILM, find_model, named
 
-    name = arguments.embedding_model_name
+    name, other = named(arguments.embedding_model_name), named(arguments.other_model)
     # The packaged MiniLM needs no folder; the setting's may hold another model.
     path = None if name == MINILM else load_settings().embedding_model_path
     model = find_model(name, path)
+    other_folder = str(find_model(other, path).folder.resolve()) if other else ""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         folders = [Path(scratch) / part for part in ("documents", "ours", "original", "logs")]
         for folder in folders:
@@ -123,7 +124,8 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             logs=logs,
             model=name,
             model_folder=str(model.folder.resolve()),
-            other_model=named(arguments.other_model),
+            other_model=other,
+            other_model_folder=other_folder,
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,

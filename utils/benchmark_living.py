@@ -12,7 +12,7 @@ from pathlib import Path
 
 from utils.benchmark_living_changes import changes_measures, measure_changes
 from utils.benchmark_living_index import Built, LivingIndex, chroma, workers
-from utils.benchmark_living_models import SHORTENED, keep_both
+from utils.benchmark_living_models import SHORTENED, keep, keep_both
 from utils.benchmark_living_moves import measure_moves, moves_measures
 from utils.benchmark_living_snapshots import measure_snapshots, snapshot_measures
 from utils.benchmark_processes import Job
@@ -74,8 +74,12 @@ def _made(job: Job) -> Iterator[tuple[LivingIndex, Path]]:
     with tempfile.TemporaryDirectory(prefix="benchmark-living-") as folder:
         scratch = Path(folder)
         models, exported = scratch / "models", scratch / "exported"
-        keep_both(models, job.model, Path(job.model_folder))
         other = job.other_model or SHORTENED
+        if job.other_model:
+            keep(models, job.model, Path(job.model_folder))
+            keep(models, other, Path(job.other_model_folder))
+        else:
+            keep_both(models, job.model, Path(job.model_folder))
         with chroma(job, "chroma", scratch / "chroma") as address:
             follows = load_settings().embedding_model_name is None
             index = LivingIndex(replace(job, ours=address), models, exported, other, follows)

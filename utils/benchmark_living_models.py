@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from database.models import INT8
 from utils.errors import DocsQAError
 
 SHORTENED = "benchmark/without-the-last-layer"
@@ -22,8 +23,13 @@ def keep_both(cache: Path, name: str, folder: Path) -> None:
     Raises:
         DocsQAError: it cannot be shortened.
     """
-    _place(cache, name).symlink_to(folder, target_is_directory=True)
+    keep(cache, name, folder)
     _shorten(folder, _place(cache, SHORTENED))
+
+
+def keep(cache: Path, name: str, folder: Path) -> None:
+    """Have a model in a hub cache folder by its name."""
+    _place(cache, name).symlink_to(folder, target_is_directory=True)
 
 
 def _place(cache: Path, name: str) -> Path:
@@ -41,7 +47,9 @@ def _shorten(folder: Path, target: Path) -> None:
 
     if not (folder / _WEIGHTS).is_file():
         raise DocsQAError(f"No {_WEIGHTS} in {folder}: no other model can be made of it.")
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(_WEIGHTS, "onnx", "openvino"))
+    shutil.copytree(
+        folder, target, ignore=shutil.ignore_patterns(_WEIGHTS, "onnx", "openvino", INT8)
+    )
     config = json.loads((folder / "config.json").read_text())
     config["num_hidden_layers"] -= 1
     (target / "config.json").write_text(json.dumps(config, indent=2))

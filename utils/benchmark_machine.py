@@ -69,7 +69,7 @@ def measure_matrix_rates(job: Job) -> MatrixRates:
         cache=settings.embedding_cache_path,
     )
     if isinstance(embeddings, OpenVINOEmbeddings):
-        precision = {"f32": "f32", "float": "f32"}.get(embeddings.precision, "bf16")
+        precision = {"f32": "f32", "float": "f32"}.get(embeddings.arithmetic, "bf16")
         dtype = torch.float32 if precision == "f32" else torch.bfloat16
         openvino = _openvino_rate(precision, job.matrix_rounds)
         return MatrixRates("openvino", precision, openvino, _torch_rate(dtype, job.matrix_rounds))

@@ -51,7 +51,7 @@ def embed_questions(job: Job) -> QuestionFigures:
     )
     form = "torch"
     if isinstance(embeddings, OpenVINOEmbeddings):
-        form = f"OpenVINO {'int8' if model.int8 else embeddings.precision}"
+        form = f"OpenVINO {embeddings.precision}"
     asked = questions(Path(job.documents))
     for question in asked[:_WARM_UP]:
         embeddings.embed_query(question)
@@ -68,17 +68,14 @@ def compare_models(job: Job, say: Callable[[str], None]) -> list[Measure]:
     """Build and ask with the job's model and with its other one.
 
     Raises:
-        DocsQAError: a model cannot be had, or a build failed.
+        DocsQAError: a build failed.
     """
-    from database.models import find_model
-
-    other = find_model(job.other_model)
     jobs = (
         replace(job, ours=f"{job.ours}-first"),
         replace(
             job,
             model=job.other_model,
-            model_folder=str(other.folder.resolve()),
+            model_folder=job.other_model_folder,
             ours=f"{job.ours}-other",
         ),
     )

@@ -53,6 +53,7 @@ class Job:
     other_model: str = ""
     """What the first is compared with, and a living index changes to and back; there it is the
     first without its last layer where none is named."""
+    other_model_folder: str = ""
 
     @property
     def answer_seconds(self) -> float:

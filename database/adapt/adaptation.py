@@ -27,6 +27,7 @@ from utils.errors import ModelError
 
 _SMALLEST_BATCH = 8
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")
+_PACKAGES_OF_INT8 = ("openvino", "nncf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
         if request.int8:
             say("Calibrating int8")
             quantized = quantize(written, _drawn(corpus, plan.seed), trials)
+        packages = (*_PACKAGES, *(_PACKAGES_OF_INT8 if quantized else ()))
         about = About(
             base=base.name,
             base_revision=base.revision,
@@ -104,7 +106,7 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             device=request.device,
             seconds=round(time.monotonic() - started),
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            packages={name: version(name) for name in _PACKAGES},
+            packages={name: version(name) for name in packages},
         )
         write_about(written.folder, asdict(about), write_card(request.output.name, about))
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -123,9 +125,10 @@ def _read(request: Request, say: Callable[[str], None]) -> Corpus:
 
 
 def _drawn(corpus: Corpus, seed: int) -> list[str]:
-    """Passages of all documents, to calibrate with and, others, to time."""
-    count = min(CALIBRATED_ON + TIMED, len(corpus.chunks))
-    chunks = Random(seed).sample(corpus.chunks, count)  # noqa: S311  # nothing secret
+    """Passages to calibrate with and to time; others, where there are enough."""
+    learned = corpus.learned_chunks
+    count = min(CALIBRATED_ON + TIMED, len(learned))
+    chunks = Random(seed).sample(learned, count)  # noqa: S311  # nothing secret
     return [chunk.text_to_embed for chunk in chunks]
 
 

@@ -2,8 +2,8 @@
 
 Nobody has to label anything. A heading names the text under it, a sentence belongs to the passage
 it was taken from, and one page speaks of another in words of its own. What would give the answer
-away is taken out: of the passage the heading that asks and the sentence that asks, and of the
-question half of the words that the passage has too.
+away is taken out: of the passage the heading that asks and the sentence that asks, and of a heading
+or sentence that asks half of the words that its chunk has, what was taken out of it included.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ _SENTENCE_STAYS = 0.1
 _CRUMBS_GO = 0.5
 """How often the headings around are left out: the text itself should be enough."""
 _WORDS_GO = 0.5
-"""How often a question goes without a word that stands in the passage: people ask with others."""
+"""How often a question goes without a word that stands in its chunk: people ask with others."""
 _FEWEST_WORDS = 3
 """A question of fewer words asks for nothing of its own."""
 

@@ -18,6 +18,8 @@ ABOUT = "adaptation.json"
 """What the model was made from, how, and what it gained, for programs."""
 CARD = "README.md"
 
+_SCRATCH = ".{}.writing-"
+"""How the name of a folder begins in which a model is written."""
 _WEIGHTS = {".safetensors", ".bin"}
 _NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT}
 """Other forms of the general weights, and what is said of them."""
@@ -43,7 +45,9 @@ def published(
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        for killed in folder.parent.glob(f"{_SCRATCH.format(folder.name)}*"):
+            shutil.rmtree(killed)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_SCRATCH.format(folder.name)))
     except OSError as error:
         raise ModelError(f"Cannot write to {folder.parent} ({error.strerror}).") from error
     try:

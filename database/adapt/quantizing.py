@@ -69,9 +69,11 @@ def quantize(model: EmbeddingModel, passages: Sequence[str], trials: Sequence[Tr
         whole = OpenVINOEmbeddings.load(model, Path(cache))
         path.parent.mkdir()
         whole.write_int8(path, passages[:CALIBRATED_ON])
-        quantized = _compared(
-            whole, OpenVINOEmbeddings.load(model, Path(cache)), passages[-TIMED:], trials
-        )
+        int8 = OpenVINOEmbeddings.load(model, Path(cache))
+        try:
+            quantized = _compared(whole, int8, passages[-TIMED:], trials)
+        except RuntimeError as error:
+            raise ModelError("OpenVINO cannot run this model in int8; do without.") from error
     if not quantized.kept:
         shutil.rmtree(path.parent)
     return quantized

@@ -153,6 +153,8 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
+    # On CUDA it was made to compute in bf16, which would be judged with it.
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.max_seq_length = read_whole
     model.eval()
 
