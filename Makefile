@@ -9,7 +9,8 @@ PORT ?= 8000
 WORKERS ?= 3
 # DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS: a folder of documents, an index, an embedding
 # model, where an adapted one goes and a file of labelled questions, where the defaults are not meant.
-# INT8=1: adapt the model in int8 as well. OTHER: a second model for the benchmark.
+# DIMENSION: how many numbers an adapted model's vectors have. INT8=1: adapt it in int8 as well.
+# OTHER: a second model for the benchmark.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
@@ -50,9 +51,10 @@ dataset: setup ## fetch the documentation
 index: setup ## bring the index in line with the documentation (DATASET= DATABASE=)
 	$(BUILD)
 
-adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT= INT8=)
+adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT= DIMENSION= INT8=)
 	$(BIN)/python -m database.adapt --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
-		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)") $(if $(INT8),--int8)
+		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)") \
+		$(if $(DIMENSION),--dimension "$(DIMENSION)") $(if $(INT8),--int8)
 
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"

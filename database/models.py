@@ -46,7 +46,7 @@ class EmbeddingModel:
         """SHA-256 over weights and tokenizer, hexadecimal: what the vectors depend on."""
         digest = hashlib.sha256()
         int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
-        for path in (self.weights, self.tokenizer_file, *int8):
+        for path in (self.weights, self.tokenizer_file, *self._layers, *int8):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
@@ -68,6 +68,11 @@ class EmbeddingModel:
         return path
 
     @property
+    def _layers(self) -> list[Path]:
+        """The weights of the layers above, which lie in folders of their own."""
+        return sorted(path for name in _WEIGHTS for path in self.folder.glob(f"*_Dense/{name}"))
+
+    @property
     def int8(self) -> Path | None:
         """OpenVINO's program of the model in int8, where `database.adapt --int8` left one."""
         path = self.folder / INT8 / "model.xml"
@@ -82,8 +87,10 @@ class EmbeddingModel:
     @cached_property
     def dimension(self) -> int:
         """Length of its vectors."""
-        for dense in sorted(self.folder.glob("*_Dense/config.json"), reverse=True):
-            return self._number(f"{dense.parent.name}/config.json", "out_features")
+        layers = [path.parent.name for path in self.folder.glob("*_Dense/config.json")]
+        if layers:
+            last = max(layers, key=lambda name: (len(name), name))  # they are numbered
+            return self._number(f"{last}/config.json", "out_features")
         return self._number("config.json", "hidden_size")
 
     @cached_property

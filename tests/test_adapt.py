@@ -31,6 +31,7 @@ from utils.settings import PROJECT_ROOT, Settings
 pytestmark = pytest.mark.model
 
 NOTHING = Trial("nothing", (), (), (), ())
+TEXTS = ("How is the Brimset press cleaned?", "a sleeping lion", "Brush it with a dry cloth.")
 PLAN = Plan(batch=16, learning_rate=3e-4, tokens=48)
 
 
@@ -136,14 +137,14 @@ def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
     said: list[str] = []
 
-    share, gain = blending.blend(trained, general, NOTHING, said.append)
+    model, share = blending.blend(trained, general, TEXTS, NOTHING, said.append)
 
     assert share == 0.8
-    assert gain.change == pytest.approx(-0.0099)
     assert len(said) == 2
     for name, tensor in trained.state_dict().items():
         wanted = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
         assert (tensor - wanted).abs().max() < 1e-6
+        assert (model.state_dict()[name] == tensor).all()
     for name, tensor in general.state_dict().items():
         assert (tensor == start[name]).all()
 
@@ -155,7 +156,7 @@ def test_model_that_loses_little_stays_as_it_was_trained(
     reached = iter([0.700, 0.691])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
 
-    assert blending.blend(model, model, NOTHING, pytest.fail)[0] == 1.0
+    assert blending.blend(model, model, TEXTS, NOTHING, pytest.fail)[1] == 1.0
 
 
 def test_half_of_the_way_is_the_least(
@@ -165,7 +166,7 @@ def test_half_of_the_way_is_the_least(
     reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
 
-    assert blending.blend(trained, general, NOTHING, lambda line: None)[0] == 0.5
+    assert blending.blend(trained, general, TEXTS, NOTHING, lambda line: None)[1] == 0.5
 
 
 def test_lower_layers_and_words_stay_as_they_are(
@@ -185,7 +186,7 @@ def test_lower_layers_and_words_stay_as_they_are(
     assert model.max_seq_length == minilm.max_tokens
 
 
-def test_folder_is_the_general_model_but_for_the_weights(
+def test_folder_is_the_general_model_but_for_the_weights_and_the_last_layer(
     adapted: Path, minilm: EmbeddingModel
 ) -> None:
     model = find_model(str(adapted))
@@ -264,22 +265,20 @@ def quantized(
     return output
 
 
-def test_model_in_int8_is_another_one_that_openvino_runs(
-    quantized: Path, minilm: EmbeddingModel, openvino_cache: Path, tmp_path: Path
-) -> None:
+def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_path: Path) -> None:
     model = find_model(str(quantized))
+    whole = shutil.copytree(quantized, tmp_path / "whole", ignore=shutil.ignore_patterns("int8"))
     texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
     cache = tmp_path / "cache"
     int8 = load_embeddings(model, device="cpu", backend="openvino", cache=cache)
     torchs = load_embeddings(model, device="cpu", backend="torch", cache=cache)
-    whole = load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
 
     assert not cache.exists()  # nothing had to be exported
-    assert model.revision != minilm.revision
-    nearness = (np.array(int8.embed_documents(texts)) * whole.embed_documents(texts)).sum(axis=1)
+    assert model.revision != find_model(str(whole)).revision
+    # A GPU and torch take the whole model.
+    nearness = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
     assert (nearness > 0.97).all()
     assert (nearness < 0.99999).all()
-    assert torchs.embed_query("a lion") == pytest.approx(whole.embed_query("a lion"), abs=1e-3)
     said = about(quantized)
     assert said
     assert said["quantized"]["kept"]
@@ -367,6 +366,8 @@ def test_output_that_is_there_is_not_touched(
         (["--pairs", "3"], "--pairs 3: one batch has 64."),
         (["--learning_rate", "0"], "--learning_rate 0: must be between 0 and 1."),
         (["--hold_out", "0.9"], "--hold_out 0.9: must be between 0 and 0.5."),
+        (["-m", MINILM, "--dimension", "384"], "--dimension 384: must be between 0 and 384, which"),
+        (["-m", MINILM, "--dimension", "0"], "--dimension 0: must be between 0 and 384, which"),
         (["--include", "nothing*"], "leave no document"),
     ],
 )

@@ -243,20 +243,25 @@ def test_limit_is_the_sentence_models_own_first(
 
 def test_dimension_is_the_last_layers(tmp_path: Path) -> None:
     assert model_of(tmp_path / "plain").dimension == 64
-    dense = {"2_Dense/config.json": {"in_features": 64, "out_features": 32}}
+    dense = {
+        f"{at}_Dense/config.json": {"in_features": 64, "out_features": size}
+        for at, size in ((2, 48), (10, 32), (9, 40))
+    }
     assert model_of(tmp_path / "dense", dense).dimension == 32
 
 
-def test_revision_is_of_weights_and_tokenizer_and_not_of_the_name(tmp_path: Path) -> None:
+def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_path: Path) -> None:
     revision = model_of(tmp_path / "a").revision
     assert EmbeddingModel("another/name", tmp_path / "a").revision == revision
     assert model_of(tmp_path / "b").revision == revision
     other: list[dict[str, object]] = [
         {"model.safetensors": b"other"},
         {"tokenizer.json": {"truncation": 1}},
+        {"2_Dense/model.safetensors": b"a layer"},
+        {"2_Dense/model.safetensors": b"another layer"},
     ]
     changed = [model_of(tmp_path / f"c{at}", each).revision for at, each in enumerate(other)]
-    assert len({revision, *changed}) == 3
+    assert len({revision, *changed}) == 1 + len(other)
 
 
 @pytest.fixture

@@ -50,6 +50,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--learning_rate", type=float, metavar="RATE", help="how far each batch moves the weights")
     add("--hold_out", type=float, metavar="SHARE", help="of the documents, to judge by")
     add(
+        "--dimension",
+        type=int,
+        metavar="N",
+        help="how many numbers a vector shall have, fewer than the model's: a smaller index",
+    )
+    add(
         "--int8", action="store_true", help="also for OpenVINO in int8, calibrated on the documents"
     )
     add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
@@ -92,13 +98,20 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{name} is reached by API: only a model whose weights are here can learn."
         )
     path = arguments.embedding_model_path or settings.embedding_model_path
+    base = find_model(name, path.absolute())
+    if arguments.dimension is not None and not 0 < arguments.dimension < base.dimension:
+        raise SettingsError(
+            f"--dimension {arguments.dimension}: must be between 0 and {base.dimension}, which "
+            f"{name} has."
+        )
     output = arguments.output or _output(name, arguments.input_data_path)
     request = Request(
         folder=arguments.input_data_path,
-        base=find_model(name, path.absolute()),
+        base=base,
         output=output.absolute(),
         device=torch_device(arguments.device or settings.embedding_device, "torch") or "cpu",
         plan=plan,
+        dimension=arguments.dimension,
         int8=arguments.int8,
         selection=selection,
     )

@@ -1,10 +1,10 @@
-"""The flow: documents -> pairs -> training -> judgement -> a model folder."""
+"""The flow: documents -> pairs -> training -> evening out -> judgement -> a model folder."""
 
 import hashlib
 import resource
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,12 @@ from database.adapt.blending import blend
 from database.adapt.card import About, write_card
 from database.adapt.corpus import Corpus, read_corpus
 from database.adapt.judging import embedding, general_trial, judge, unseen_trial
-from database.adapt.pairs import count_kinds, enough_pairs
+from database.adapt.pairs import Pair, count_kinds, enough_pairs
 from database.adapt.publishing import published, write_about
 from database.adapt.quantizing import CALIBRATED_ON, TIMED, check_installed, quantize
+from database.adapt.shortening import shorten
 from database.adapt.training import Plan, load_model, train
+from database.adapt.whitening import TEXTS
 from database.assembly import counting
 from database.models import EmbeddingModel
 from dataset.folder import EVERYTHING, Selection, load
@@ -42,6 +44,8 @@ class Request:
     device: str
     """ "cuda" or "cpu"."""
     plan: Plan
+    dimension: int | None = None
+    """How many numbers a vector shall have, if fewer than the base's."""
     int8: bool = False
     """Whether the model is wanted in int8 as well."""
     selection: Selection = EVERYTHING
@@ -83,14 +87,19 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     say("Judging")
     general = load_model(base, request.device)
     unseen, elsewhere = unseen_trial(corpus, plan.seed), general_trial()
-    share, gain = blend(model, general, elsewhere, say)
-    gains = [judge(unseen, embedding(general), embedding(model))] if unseen else []
     trials = [unseen, elsewhere] if unseen else [elsewhere]
+    model, share = blend(model, general, _typical(corpus, pairs, plan.seed), elsewhere, say)
+    shortened = None
+    if request.dimension:
+        say(f"Shortening vectors to {request.dimension} numbers")
+        model, shortened = shorten(model, request.dimension, trials)
+    gains = tuple(judge(trial, embedding(general), embedding(model)) for trial in trials)
     with published(model, base, request.output) as written:
         quantized = None
         if request.int8:
             say("Calibrating int8")
-            quantized = quantize(written, _drawn(corpus, plan.seed), trials)
+            passages = _drawn(corpus, CALIBRATED_ON + TIMED, plan.seed)
+            quantized = quantize(written, passages, trials)
         packages = (*_PACKAGES, *(_PACKAGES_OF_INT8 if quantized else ()))
         about = About(
             base=base.name,
@@ -101,7 +110,8 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             pairs=count_kinds(pairs),
             plan=asdict(plan),
             share=share,
-            gains=(*gains, gain),
+            gains=gains,
+            shortened=shortened,
             quantized=quantized,
             device=request.device,
             seconds=round(time.monotonic() - started),
@@ -124,11 +134,17 @@ def _read(request: Request, say: Callable[[str], None]) -> Corpus:
     )
 
 
-def _drawn(corpus: Corpus, seed: int) -> list[str]:
-    """Passages to calibrate with and to time; others, where there are enough."""
+def _typical(corpus: Corpus, pairs: Sequence[Pair], seed: int) -> list[str]:
+    """What the model will embed, by example: passages, and as many questions."""
+    passages = _drawn(corpus, TEXTS, seed)
+    asked = [pair.question for pair in pairs]
+    return passages + asked[: len(passages)]
+
+
+def _drawn(corpus: Corpus, count: int, seed: int) -> list[str]:
+    """So many passages that the model learned from; fewer where there are not so many."""
     learned = corpus.learned_chunks
-    count = min(CALIBRATED_ON + TIMED, len(learned))
-    chunks = Random(seed).sample(learned, count)  # noqa: S311  # nothing secret
+    chunks = Random(seed).sample(learned, min(count, len(learned)))  # noqa: S311  # nothing secret
     return [chunk.text_to_embed for chunk in chunks]
 
 

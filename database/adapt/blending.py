@@ -4,10 +4,11 @@ The weights are taken on the straight line between the general model's and the t
 (WiSE-FT; Wortsman et al. 2022, arXiv:2109.01903).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from database.adapt.judging import Gain, Trial, compare, embedding, lost, ndcg
+from database.adapt.judging import Trial, compare, embedding, lost, ndcg
+from database.adapt.whitening import whitened
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -20,20 +21,22 @@ SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 def blend(
     trained: "SentenceTransformer",
     general: "SentenceTransformer",
+    texts: Sequence[str],
     trial: Trial,
     say: Callable[[str], None],
-) -> tuple[float, Gain]:
+) -> tuple["SentenceTransformer", float]:
     """Bring a trained model back towards the general one until a trial is lost by little.
 
     Args:
-        trained: Changed in place.
+        trained: Its weights are changed in place.
         general: What it was trained from.
+        texts: Such as it will embed: its vectors of them are evened out.
         trial: In which nDCG@10 may fall by MOST_LOST.
         say: Told in a line of each step back.
 
     Returns:
-        The share of the way that is left, the least of SHARES where even that loses more; and how
-        the trial went with it.
+        The model with a last layer that evens out, and the share of the way that is left: the
+        least of SHARES where even that loses more.
     """
     ends = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     before = ndcg(trial, embedding(general))
@@ -41,10 +44,10 @@ def blend(
         if share < 1:
             say(f"{trial.name}: too much was lost; going {share:g} of the way")
             _mix(trained, general, ends, share)
-        gain = compare(trial, before, ndcg(trial, embedding(trained)))
-        if not lost([gain]):
+        model = whitened(trained, texts)
+        if not lost([compare(trial, before, ndcg(trial, embedding(model)))]):
             break
-    return share, gain
+    return model, share
 
 
 def _mix(

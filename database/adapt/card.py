@@ -7,6 +7,7 @@ from typing import Any
 from database.adapt.judging import MOST_LOST, Gain, lost
 from database.adapt.quantizing import MOST_LOST as LOST_TO_INT8
 from database.adapt.quantizing import Quantized
+from database.adapt.shortening import Shortened
 from database.models import INT8
 
 _NAMED = 12
@@ -30,6 +31,8 @@ class About:
     share: float
     """How much of the way from the general weights to the trained ones it goes."""
     gains: tuple[Gain, ...]
+    shortened: Shortened | None
+    """What shorter vectors cost; None where they were not asked for."""
     quantized: Quantized | None
     """What int8 cost and brought; None where it was not asked for."""
     device: str
@@ -47,6 +50,8 @@ def describe(about: About) -> str:
         *(f"  {line}" for line in _table(about.gains)),
         f"  {_minutes(about.seconds)} on {about.device}, at most {about.peak_bytes / 1e9:.1f} GB",
     ]
+    if about.shortened:
+        lines.append(f"  {_shorter(about.shortened)}")
     if about.quantized:
         lines.append(f"  {_int8(about.quantized)}")
     if about.share < 1:
@@ -55,19 +60,32 @@ def describe(about: About) -> str:
             f"it lost more than {MOST_LOST} on other topics"
         )
     for gain in lost(about.gains):
+        way_on = "a larger --dimension, a" if about.shortened else "a"
         lines.append(
-            f"  Warning: on {gain.trial} it lost more than {MOST_LOST}. Learn less: a lower "
+            f"  Warning: on {gain.trial} it lost more than {MOST_LOST}. Try {way_on} lower "
             "--learning_rate, or fewer --pairs."
         )
     return "\n".join(lines)
 
 
+def _shorter(shortened: Shortened) -> str:
+    """In a sentence, what shorter vectors cost."""
+    return (
+        f"{shortened.dimension} instead of {shortened.of} numbers a vector: nDCG@10 "
+        f"{_changes(shortened.gains)}."
+    )
+
+
+def _changes(gains: Sequence[Gain]) -> str:
+    return " and ".join(f"{gain.change:+.3f} on {gain.trial}" for gain in gains)
+
+
 def _int8(quantized: Quantized) -> str:
     """In a sentence, what int8 brings and costs, or why there is none."""
-    changes = " and ".join(f"{gain.change:+.3f} on {gain.trial}" for gain in quantized.gains)
     line = (
         f"int8: {quantized.speed:.2f} times as fast here as {quantized.precision}; vectors at "
-        f"cosine {quantized.cosine:.3f} (least {quantized.lowest_cosine:.3f}); nDCG@10 {changes}. "
+        f"cosine {quantized.cosine:.3f} (least {quantized.lowest_cosine:.3f}); nDCG@10 "
+        f"{_changes(quantized.gains)}. "
     )
     if not quantized.kept:
         return line + f"Not kept: it may lose {LOST_TO_INT8} at most."
@@ -139,6 +157,7 @@ def write_card(name: str, about: About) -> str:
             "pages link to them. The other topics have nothing to do with the documents: there, "
             "nothing should be lost.",
             "",
+            *([_shorter(about.shortened), ""] if about.shortened else []),
             *([_int8(about.quantized), ""] if about.quantized else []),
             "## From what and how",
             "",
@@ -152,6 +171,7 @@ def write_card(name: str, about: About) -> str:
             "",
             f"- Weights: {about.share:g} of the way from the base's to the trained ones, as far as "
             "the other topics bear",
+            "- Last layer: evens out how far the documents' vectors reach along each direction",
             f"- Base: revision {about.base_revision}",
             f"- Documents: SHA-256 {about.corpus}; held out: {held_out or 'none'}",
             f"- {_minutes(about.seconds)} on {about.device}, at most "

@@ -21,8 +21,8 @@ CARD = "README.md"
 _SCRATCH = ".{}.writing-"
 """How the name of a folder begins in which a model is written."""
 _WEIGHTS = {".safetensors", ".bin"}
-_NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT}
-"""Other forms of the general weights, and what is said of them."""
+_NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT, "modules.json"}
+"""Other forms of the general weights, what is said of them, and what a model is put together of."""
 
 
 @contextmanager
