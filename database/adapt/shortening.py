@@ -6,7 +6,7 @@ components about the origin.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from database.adapt.judging import Gain, Trial, embedding, judge
 
@@ -39,7 +39,8 @@ def shorten(
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense
 
-    *before, layer, normalize = model
+    *before, last, normalize = model
+    layer = cast("Dense", last)
     short = Dense(
         layer.in_features,
         dimension,
