@@ -43,10 +43,10 @@ class EmbeddingModel:
 
     @cached_property
     def revision(self) -> str:
-        """SHA-256 over weights and tokenizer, hexadecimal: what the vectors depend on."""
+        """SHA-256 over all weights and the tokenizer, hexadecimal: what the vectors depend on."""
         digest = hashlib.sha256()
         int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
-        for path in (self.weights, self.tokenizer_file, *self._layers, *int8):
+        for path in (self.weights, self.tokenizer_file, *self.layers, *int8):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
@@ -54,10 +54,7 @@ class EmbeddingModel:
     @cached_property
     def weights(self) -> Path:
         """The weights file."""
-        for name in _WEIGHTS:
-            if (self.folder / name).is_file():
-                return self.folder / name
-        raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {self.folder}.")
+        return _weights_in(self.folder)
 
     @cached_property
     def tokenizer_file(self) -> Path:
@@ -67,10 +64,15 @@ class EmbeddingModel:
             raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
         return path
 
-    @property
-    def _layers(self) -> list[Path]:
-        """The weights of the layers above, which lie in folders of their own."""
-        return sorted(path for name in _WEIGHTS for path in self.folder.glob(f"*_Dense/{name}"))
+    @cached_property
+    def layers(self) -> tuple[Path, ...]:
+        """The weights of the dense layers above, which lie in folders of their own, in order."""
+        folders = {path.parent for path in self.folder.glob("*_Dense/config.json")}
+        # They are numbered.
+        return tuple(
+            _weights_in(folder)
+            for folder in sorted(folders, key=lambda path: (len(path.name), path.name))
+        )
 
     @property
     def int8(self) -> Path | None:
@@ -87,10 +89,8 @@ class EmbeddingModel:
     @cached_property
     def dimension(self) -> int:
         """Length of its vectors."""
-        layers = [path.parent.name for path in self.folder.glob("*_Dense/config.json")]
-        if layers:
-            last = max(layers, key=lambda name: (len(name), name))  # they are numbered
-            return self._number(f"{last}/config.json", "out_features")
+        if self.layers:
+            return self._number(f"{self.layers[-1].parent.name}/config.json", "out_features")
         return self._number("config.json", "hidden_size")
 
     @cached_property
@@ -130,6 +130,13 @@ class EmbeddingModel:
             return int(self._json(name).get(key, default))  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
             raise ModelError(f"No {key} in {self.folder / name}; fetch the model again.") from error
+
+
+def _weights_in(folder: Path) -> Path:
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {folder}.")
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
@@ -190,11 +197,13 @@ def _holds(folder: Path, name: str) -> bool:
 
 def _checked(model: EmbeddingModel) -> EmbeddingModel:
     """Fail now, with a line that says what is missing, rather than deep inside a library."""
-    for file in (model.weights, model.tokenizer_file):
+    for file in (model.weights, model.tokenizer_file, *model.layers):
         if file.stat().st_size == 0:
             raise ModelError(f"{file} is empty; fetch the model again.")
-    if not (model.folder / "config.json").is_file():
-        raise ModelError(f"No config.json in the model folder {model.folder}.")
+    # Without modules.json the layers would be left out silently.
+    for name in ("config.json", *(["modules.json"] if model.layers else [])):
+        if not (model.folder / name).is_file():
+            raise ModelError(f"No {name} in the model folder {model.folder}.")
     return model
 
 
@@ -259,7 +268,8 @@ def _is_whole(folder: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     needed = ["tokenizer.json", *(config.lstrip("/") for config in configs)]
-    weights = any((folder / name).is_file() for name in _WEIGHTS)
+    weighty = ["", *(m["path"] for m in modules if m["type"].endswith("Dense"))]
+    weights = all(any((folder / at / name).is_file() for name in _WEIGHTS) for at in weighty)
     return weights and all((folder / name).is_file() for name in needed)
 
 

@@ -18,6 +18,7 @@ from database.adapt.judging import Gain, Trial, embedding, ndcg
 from database.adapt.pairs import Pair, make_pairs
 from database.adapt.publishing import about, published
 from database.adapt.training import Plan, load_model, train
+from database.adapt.whitening import whitened
 from database.embeddings import load_embeddings
 from database.models import MINILM, EmbeddingModel, find_model, named
 from database.openvino_embeddings import OpenVINOEmbeddings
@@ -397,6 +398,22 @@ def test_model_that_cannot_be_written_leaves_nothing(
         pytest.fail("It cannot be begun.")
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_layers_are_those_of_the_model_and_no_others(
+    minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    base = EmbeddingModel("base", shutil.copytree(minilm.folder, tmp_path / "base"))
+    for stray in ("3_Dense", "7_Dense"):
+        (base.folder / stray).mkdir()
+        (base.folder / stray / "config.json").write_text('{"out_features": 5}')
+
+    with published(whitened(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
+        pass
+
+    mine = find_model(str(tmp_path / "mine"))
+    assert [path.parent.name for path in mine.layers] == ["3_Dense"]
+    assert mine.dimension == 384
 
 
 def test_what_a_kill_left_of_a_model_is_removed_before_the_next_is_written(

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from database.models import MINILM, find_model
+from database.adapt.publishing import published
+from database.adapt.training import load_model
+from database.adapt.whitening import whitened
+from database.models import MINILM, EmbeddingModel, find_model
 from dataset.conversion.converter import convert
 from utils import benchmark_living_changes as changing
 from utils.benchmark_arguments import PARTS, parse_arguments, parts_of
@@ -263,10 +266,18 @@ def test_made_up_word_file_is_read() -> None:
 
 
 @pytest.mark.model
-def test_shortened_model_is_another_one_with_vectors_as_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_adapted", [False, True])
+def test_shortened_model_is_another_one_with_vectors_as_long(
+    is_adapted: bool, tmp_path: Path
+) -> None:
     from sentence_transformers import SentenceTransformer
 
     whole = find_model(MINILM)
+    if is_adapted:
+        evened = whitened(load_model(whole, "cpu"), ["a question", "an answer"])
+        with published(evened, whole, tmp_path / "adapted"):
+            pass
+        whole = EmbeddingModel("adapted", tmp_path / "adapted")
     keep_both(tmp_path / "models", "some/name", whole.folder)
 
     shortened = find_model(SHORTENED, tmp_path / "models")

@@ -243,11 +243,43 @@ def test_limit_is_the_sentence_models_own_first(
 
 def test_dimension_is_the_last_layers(tmp_path: Path) -> None:
     assert model_of(tmp_path / "plain").dimension == 64
-    dense = {
-        f"{at}_Dense/config.json": {"in_features": 64, "out_features": size}
-        for at, size in ((2, 48), (10, 32), (9, 40))
-    }
+    dense: dict[str, object] = {}
+    for at, size in ((2, 48), (10, 32), (9, 40)):
+        dense[f"{at}_Dense/config.json"] = {"in_features": 64, "out_features": size}
+        dense[f"{at}_Dense/model.safetensors"] = b"weights"
     assert model_of(tmp_path / "dense", dense).dimension == 32
+
+
+DENSE: dict[str, object] = {
+    "modules.json": [],
+    "2_Dense/config.json": {"out_features": 32},
+    "2_Dense/model.safetensors": b"a layer",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"2_Dense/model.safetensors": None}, "No weights (model.safetensors) in the model folder"),
+        ({"2_Dense/model.safetensors": b""}, "2_Dense/model.safetensors is empty"),
+        ({"modules.json": None}, "No modules.json in the model folder"),
+    ],
+)
+def test_model_without_a_whole_last_layer_is_refused(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    folder = model_of(tmp_path / "model", DENSE | changes).folder
+    assert said in refusal(lambda: find_model(str(folder)))
+
+
+def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
+    """Some repositories hold a layer in two formats; a cache may have got one of them."""
+    two = DENSE | {"2_Dense/pytorch_model.bin": b"the same, as it was saved once"}
+    old = {name: held for name, held in two.items() if name != "2_Dense/model.safetensors"}
+    revision = model_of(tmp_path / "one", DENSE).revision
+
+    assert model_of(tmp_path / "two", two).revision == revision
+    assert model_of(tmp_path / "old", old).revision != revision
 
 
 def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_path: Path) -> None:
@@ -257,8 +289,8 @@ def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_pa
     other: list[dict[str, object]] = [
         {"model.safetensors": b"other"},
         {"tokenizer.json": {"truncation": 1}},
-        {"2_Dense/model.safetensors": b"a layer"},
-        {"2_Dense/model.safetensors": b"another layer"},
+        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"a layer"},
+        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"another layer"},
     ]
     changed = [model_of(tmp_path / f"c{at}", each).revision for at, each in enumerate(other)]
     assert len({revision, *changed}) == 1 + len(other)

@@ -47,9 +47,7 @@ def _shorten(folder: Path, target: Path) -> None:
 
     if not (folder / _WEIGHTS).is_file():
         raise DocsQAError(f"No {_WEIGHTS} in {folder}: no other model can be made of it.")
-    shutil.copytree(
-        folder, target, ignore=shutil.ignore_patterns(_WEIGHTS, "onnx", "openvino", INT8)
-    )
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("onnx", "openvino", INT8))
     config = json.loads((folder / "config.json").read_text())
     config["num_hidden_layers"] -= 1
     (target / "config.json").write_text(json.dumps(config, indent=2))

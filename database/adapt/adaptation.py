@@ -9,15 +9,26 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from database.adapt.blending import blend
 from database.adapt.card import About, write_card
 from database.adapt.corpus import Corpus, read_corpus
-from database.adapt.judging import embedding, general_trial, judge, unseen_trial
+from database.adapt.judging import (
+    Floats,
+    Gain,
+    Trial,
+    compare,
+    embedding,
+    general_trial,
+    ndcg,
+    unseen_trial,
+)
 from database.adapt.pairs import Pair, count_kinds, enough_pairs
+from database.adapt.publishing import about as said_of
 from database.adapt.publishing import published, write_about
 from database.adapt.quantizing import CALIBRATED_ON, TIMED, check_installed, quantize
-from database.adapt.shortening import shorten
+from database.adapt.shortening import Shortened, shorten
 from database.adapt.training import Plan, load_model, train
 from database.adapt.whitening import TEXTS
 from database.assembly import counting
@@ -26,6 +37,9 @@ from dataset.folder import EVERYTHING, Selection, load
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
 from utils.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _SMALLEST_BATCH = 8
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")
@@ -61,7 +75,8 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
 
     Raises:
         DatasetError: there are no documents, or too few.
-        ModelError: the output is there already, or the model cannot be loaded, trained or written.
+        ModelError: the output is there already, the base is an adapted one, or the model cannot be
+            loaded, trained or written.
     """
     started = time.monotonic()
     base = request.base
@@ -69,6 +84,11 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
         raise ModelError(
             f"{request.output} is there already, and an index may have been built with it. Name "
             "another with -o, or delete it."
+        )
+    if earlier := said_of(base.folder):
+        raise ModelError(
+            f"{base.name} has learned already, and each time a little of what is general may go. "
+            f"Begin with what it was made from, {earlier['base']}, and give it all the documents."
         )
     if request.int8:
         check_installed()
@@ -88,12 +108,13 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     general = load_model(base, request.device)
     unseen, elsewhere = unseen_trial(corpus, plan.seed), general_trial()
     trials = [unseen, elsewhere] if unseen else [elsewhere]
-    model, share = blend(model, general, _typical(corpus, pairs, plan.seed), elsewhere, say)
+    whole, share = blend(model, general, _typical(corpus, pairs, plan.seed), elsewhere, say)
+    model = shorten(whole, request.dimension) if request.dimension else whole
+    before, after = _found(general, trials), _found(model, trials)
     shortened = None
     if request.dimension:
-        say(f"Shortening vectors to {request.dimension} numbers")
-        model, shortened = shorten(model, request.dimension, trials)
-    gains = tuple(judge(trial, embedding(general), embedding(model)) for trial in trials)
+        cost = _held_against(trials, _found(whole, trials), after)
+        shortened = Shortened(request.dimension, base.dimension, cost)
     with published(model, base, request.output) as written:
         quantized = None
         if request.int8:
@@ -110,7 +131,7 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             pairs=count_kinds(pairs),
             plan=asdict(plan),
             share=share,
-            gains=gains,
+            gains=_held_against(trials, before, after),
             shortened=shortened,
             quantized=quantized,
             device=request.device,
@@ -121,6 +142,18 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
         write_about(written.folder, asdict(about), write_card(request.output.name, about))
     shutil.rmtree(checkpoints, ignore_errors=True)
     return about
+
+
+def _found(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[Floats]:
+    return [ndcg(trial, embedding(model)) for trial in trials]
+
+
+def _held_against(
+    trials: Sequence[Trial], before: Sequence[Floats], after: Sequence[Floats]
+) -> tuple[Gain, ...]:
+    return tuple(
+        compare(trial, *figures) for trial, *figures in zip(trials, before, after, strict=True)
+    )
 
 
 def _read(request: Request, say: Callable[[str], None]) -> Corpus:

@@ -8,6 +8,7 @@ from database.adapt.judging import MOST_LOST, Gain, lost
 from database.adapt.quantizing import MOST_LOST as LOST_TO_INT8
 from database.adapt.quantizing import Quantized
 from database.adapt.shortening import Shortened
+from database.adapt.whitening import SHRUNK
 from database.models import INT8
 
 _NAMED = 12
@@ -171,7 +172,7 @@ def write_card(name: str, about: About) -> str:
             "",
             f"- Weights: {about.share:g} of the way from the base's to the trained ones, as far as "
             "the other topics bear",
-            "- Last layer: evens out how far the documents' vectors reach along each direction",
+            f"- Last layer: whitening about the origin, {SHRUNK:g} of the second moment a sphere's",
             f"- Base: revision {about.base_revision}",
             f"- Documents: SHA-256 {about.corpus}; held out: {held_out or 'none'}",
             f"- {_minutes(about.seconds)} on {about.device}, at most "

@@ -1,6 +1,7 @@
-"""Writes the adapted model as a folder that is everything the general one is, weights apart."""
+"""Writes the adapted model as a folder that is everything the general one is, but what learned."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ _SCRATCH = ".{}.writing-"
 _WEIGHTS = {".safetensors", ".bin"}
 _NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT, "modules.json"}
 """Other forms of the general weights, what is said of them, and what a model is put together of."""
+_MODULE = re.compile(r"\d+_\w+/")
+"""How what lies in the folder of a module is named; the model has written its own."""
 
 
 @contextmanager
@@ -55,9 +58,8 @@ def published(
         _take_over(base.folder, scratch)
         yield EmbeddingModel(folder.name, scratch)
         # Made for their owner alone; a service may be another user.
-        scratch.chmod(0o755)
-        for path in scratch.rglob("*.safetensors"):
-            path.chmod(0o644)
+        for path in (scratch, *scratch.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         scratch.rename(folder)
     except OSError as error:
         raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
@@ -75,6 +77,7 @@ def _take_over(base: Path, folder: Path) -> None:
     for path in sorted(base.rglob("*")):
         below = path.relative_to(base)
         ours = not _NOT_OURS & set(below.parts) and path.suffix not in _WEIGHTS
+        ours = ours and not _MODULE.match(below.as_posix())
         if ours and path.is_file() and not below.parts[0].startswith("."):
             (folder / below).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / below)

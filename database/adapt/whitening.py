@@ -1,21 +1,23 @@
 """Evens out a model's vectors: what nearly all of the documents share tells none of them apart.
 
 A general model puts the passages of one field close together, along few directions. A last layer
-divides each direction by how far the documents' vectors reach along it: the root of an eigenvalue
-of their second moment (whitening; Su et al. 2021, arXiv:2103.15316). First the moment is drawn most
-of the way towards a sphere's (shrinkage; Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4),
-so that directions of which the documents say next to nothing are not blown up.
+divides each direction by how far passages and questions reach along it: the root of an eigenvalue
+of their vectors' second moment. That is whitening (Su et al. 2021, arXiv:2103.15316) about the
+origin: with the mean taken away, as they do it, less was found. First the moment is drawn most of
+the way towards a sphere's (shrinkage; Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), so
+that directions of which the documents say next to nothing are not blown up.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch.nn import Module
 
 TEXTS = 1000
 """So many passages and as many questions show the directions; more change nothing any more."""
-_SHRUNK = 0.9
+SHRUNK = 0.9
 """How much of the second moment is the sphere's. At 0.75 dense search of the guide finds more, and
 all of retrieval of the API reference less; at 0.95 hardly anything is left of either."""
 
@@ -31,7 +33,6 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
         texts: Passages and questions such as it will embed.
     """
     import torch
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
     vectors = model.encode(
@@ -41,7 +42,7 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
     # Times the dimension, for a sphere's would be 1 along each direction then.
     moment = (vectors.T @ vectors).cpu() * dimension / count
     reach, directions = (tensor.flip(-1) for tensor in torch.linalg.eigh(moment))
-    evened = directions / (_SHRUNK + (1 - _SHRUNK) * reach).sqrt()
+    evened = directions / (SHRUNK + (1 - SHRUNK) * reach).sqrt()
     layer = Dense(
         dimension,
         dimension,
@@ -49,4 +50,19 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
         activation_function=None,
         init_weight=evened.T.float().contiguous(),
     )
-    return SentenceTransformer(modules=[*model, layer, Normalize()], device=str(model.device))
+    return put_together([*model, layer, Normalize()], like=model)
+
+
+def put_together(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":
+    """Make a model of modules, which in all else is like another: its prompts, its place."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        modules=list(modules),
+        device=str(like.device),
+        prompts=cast("dict[str, str]", like.prompts),
+        default_prompt_name=like.default_prompt_name,
+        similarity_fn_name=like.similarity_fn_name,
+    )
+    model.module_kwargs = like.module_kwargs
+    return model
