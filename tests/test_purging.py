@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from database import purging, tidy
@@ -51,6 +52,13 @@ def store(folder: Path) -> Iterator[Store]:
     opened.close()
 
 
+class Vector(list[float]):
+    """Chroma gives a vector's numbers back a little off."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vector) and bool(np.allclose(self, other, rtol=1e-6, atol=1e-3))
+
+
 def filled(store: Store, documents: int = 40) -> Rows:
     """Uploads over several pages, each with its job; what there is."""
     for number in range(documents):
@@ -67,7 +75,7 @@ def held(store: Store) -> Rows:
         collection = store.find(name)
         assert collection is not None
         page: Any = collection.get(include=["documents", "metadatas", "embeddings"])
-        vectors = page["embeddings"].round(2).tolist()  # Chroma gives them back a little off
+        vectors = [Vector(vector) for vector in page["embeddings"].tolist()]
         columns = (page["documents"], page["metadatas"], vectors)
         rows[name] = dict(zip(page["ids"], zip(*columns, strict=True), strict=True))
     return rows
