@@ -133,10 +133,14 @@ class EmbeddingModel:
 
 
 def _weights_in(folder: Path) -> Path:
-    for name in _WEIGHTS:
-        if (folder / name).is_file():
-            return folder / name
+    if found := _find_weights(folder):
+        return found
     raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {folder}.")
+
+
+def _find_weights(folder: Path) -> Path | None:
+    files = (folder / name for name in _WEIGHTS)
+    return next((file for file in files if file.is_file()), None)
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
@@ -269,7 +273,7 @@ def _is_whole(folder: Path) -> bool:
         return False
     needed = ["tokenizer.json", *(config.lstrip("/") for config in configs)]
     weighty = ["", *(m["path"] for m in modules if m["type"].endswith("Dense"))]
-    weights = all(any((folder / at / name).is_file() for name in _WEIGHTS) for at in weighty)
+    weights = all(_find_weights(folder / at) for at in weighty)
     return weights and all((folder / name).is_file() for name in needed)
 
 

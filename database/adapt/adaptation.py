@@ -80,18 +80,7 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     """
     started = time.monotonic()
     base = request.base
-    if request.output.exists():
-        raise ModelError(
-            f"{request.output} is there already, and an index may have been built with it. Name "
-            "another with -o, or delete it."
-        )
-    if earlier := said_of(base.folder):
-        raise ModelError(
-            f"{base.name} has learned already, and each time a little of what is general may go. "
-            f"Begin with what it was made from, {earlier['base']}, and give it all the documents."
-        )
-    if request.int8:
-        check_installed()
+    _check(request)
     say(f"Reading {request.folder}")
     corpus = _read(request, say)
     plan = _fitted(request.plan, corpus)
@@ -142,6 +131,23 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
         write_about(written.folder, asdict(about), write_card(request.output.name, about))
     shutil.rmtree(checkpoints, ignore_errors=True)
     return about
+
+
+def _check(request: Request) -> None:
+    """Find out now, and not after the training, what cannot be done."""
+    if request.output.exists():
+        raise ModelError(
+            f"{request.output} is there already, and an index may have been built with it. Name "
+            "another with -o, or delete it."
+        )
+    if earlier := said_of(request.base.folder):
+        raise ModelError(
+            f"{request.base.name} has learned already, and each time a little of what is general "
+            f"may go. Begin with what it was made from, {earlier['base']}, and give it all the "
+            "documents."
+        )
+    if request.int8:
+        check_installed()
 
 
 def _found(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[Floats]:

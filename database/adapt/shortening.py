@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from database.adapt.judging import Gain
-from database.adapt.whitening import put_together
+from database.adapt.whitening import linear, put_together
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,6 @@ def shorten(model: "SentenceTransformer", dimension: int) -> "SentenceTransforme
         model: As `whitened` makes it.
         dimension: How many numbers are left.
     """
-    from sentence_transformers.sentence_transformer.modules import Dense
-
     *before, last, normalize = model
-    layer = cast("Dense", last)
-    short = Dense(
-        layer.in_features,
-        dimension,
-        bias=False,
-        activation_function=None,
-        init_weight=layer.linear.weight[:dimension].detach().clone(),
-    )
-    return put_together([*before, short, normalize], like=model)
+    weight = cast("Dense", last).linear.weight[:dimension].detach().clone()
+    return put_together([*before, linear(weight), normalize], like=model)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
+    from torch import Tensor
     from torch.nn import Module
 
 TEXTS = 1000
@@ -33,7 +35,7 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
         texts: Passages and questions such as it will embed.
     """
     import torch
-    from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+    from sentence_transformers.sentence_transformer.modules import Normalize
 
     vectors = model.encode(
         list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
@@ -43,14 +45,15 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
     moment = (vectors.T @ vectors).cpu() * dimension / count
     reach, directions = (tensor.flip(-1) for tensor in torch.linalg.eigh(moment))
     evened = directions / (SHRUNK + (1 - SHRUNK) * reach).sqrt()
-    layer = Dense(
-        dimension,
-        dimension,
-        bias=False,
-        activation_function=None,
-        init_weight=evened.T.float().contiguous(),
-    )
-    return put_together([*model, layer, Normalize()], like=model)
+    return put_together([*model, linear(evened.T.float().contiguous()), Normalize()], like=model)
+
+
+def linear(weight: "Tensor") -> "Dense":
+    """Make a layer that multiplies vectors with a matrix, (numbers out, numbers in)."""
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    after, before = weight.shape
+    return Dense(before, after, bias=False, activation_function=None, init_weight=weight)
 
 
 def put_together(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":
