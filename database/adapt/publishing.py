@@ -1,7 +1,6 @@
 """Writes the adapted model as a folder that is everything the general one is, but what learned."""
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.models import INT8, EmbeddingModel
+from database.models import EmbeddingModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -22,10 +21,8 @@ CARD = "README.md"
 _SCRATCH = ".{}.writing-"
 """How the name of a folder begins in which a model is written."""
 _WEIGHTS = {".safetensors", ".bin"}
-_NOT_OURS = {"onnx", "openvino", INT8, CARD, ABOUT, "modules.json"}
-"""Other forms of the general weights, what is said of them, and what a model is put together of."""
-_MODULE = re.compile(r"\d+_\w+/")
-"""How what lies in the folder of a module is named; the model has written its own."""
+_NOT_OURS = {CARD, ABOUT, "modules.json"}
+"""What is said of the general model, and what it is put together of."""
 
 
 @contextmanager
@@ -74,13 +71,11 @@ def write_about(folder: Path, about: Mapping[str, Any], card: str) -> None:
 
 
 def _take_over(base: Path, folder: Path) -> None:
-    for path in sorted(base.rglob("*")):
-        below = path.relative_to(base)
-        ours = not _NOT_OURS & set(below.parts) and path.suffix not in _WEIGHTS
-        ours = ours and not _MODULE.match(below.as_posix())
-        if ours and path.is_file() and not below.parts[0].startswith("."):
-            (folder / below).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / below)
+    """Copy what lies beside the weights; below are modules, and other forms of the weights."""
+    for path in sorted(base.iterdir()):
+        ours = path.name not in _NOT_OURS and path.suffix not in _WEIGHTS
+        if ours and path.is_file() and not path.name.startswith("."):
+            shutil.copyfile(path, folder / path.name)
 
 
 def about(folder: Path) -> dict[str, Any] | None:
