@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import psutil
 import pytest
 
 from database import rows
+from database.jobs import ACCEPTING_SECONDS, Job, Jobs, State
 from database.store import Store, connect
+from database.uploads import Uploads
+from dataset.documents import Document
 from tests.interrupts import interruptible
 from tests.pages import builder
 from utils.benchmark_watch import MIB
@@ -26,7 +30,8 @@ from utils.endurance.checker import Checker
 from utils.endurance.exchange import HALF, LEFTOVER
 from utils.endurance.folder import Folder
 from utils.endurance.memory import KEPT_BY_CHROMA, Series, growth
-from utils.endurance.model import Document, Model
+from utils.endurance.model import Document as ModelDocument
+from utils.endurance.model import Model
 from utils.endurance.pages import Mark, marks, write
 from utils.endurance.rest import Rest
 from utils.endurance.rows import check_store
@@ -122,7 +127,30 @@ def test_document_and_collection_that_should_be_gone_are_caught(
     assert check_stored(checker, stored) == [LEFTOVER, LEFTOVER]
 
 
-def _document_of_folder(checker: Checker) -> Document:
+@pytest.mark.parametrize(
+    ("state", "seconds_ago", "reported"),
+    [
+        ("accepting", 0, []),  # as a store that dies meanwhile leaves it
+        ("accepting", ACCEPTING_SECONDS + 1, ["an upload of live/page.md was left behind"]),
+        ("failed", 0, ["an upload of live/page.md was left behind"]),
+        ("queued", 0, ["job id (put) was never finished"]),
+    ],
+)
+def test_upload_of_a_change_that_nobody_saw_done_is_caught_once_nobody_awaits_it(
+    checker: Checker, stored: Store, state: State, seconds_ago: float, reported: list[str]
+) -> None:
+    version = checker.model.add("live/page.md").next_version()
+    text = write(version, "live/page.md").decode()
+    began = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    Jobs(stored).add(Job("id", "put", began.isoformat(), state))
+    Uploads(stored).add("id", [Document("live/page.md", text, "", "", "a hash")])
+
+    check_store(checker, stored.database)
+
+    assert [violation.what for violation in checker.violations] == reported
+
+
+def _document_of_folder(checker: Checker) -> ModelDocument:
     document, _ = checker.model.changing()[0]
     return document
 

@@ -87,17 +87,23 @@ def _check_collections(checker: Checker, store: "Store") -> None:
 
 
 def _check_uploads(checker: Checker, store: "Store") -> None:
-    """Whether of what came through the API there are only the texts of now, and no job is left."""
+    """Whether of what came through the API there are only the texts of now, and no job is left.
+
+    A change that was being written down when the store or the worker died is given up only when
+    that could not take longer: until then its text is awaited, and no leftover.
+    """
     from database.jobs import Jobs
     from database.rows import pages
     from database.uploads import UPLOADS
 
     collection = store.find(UPLOADS)
+    awaited = Jobs(store).known()
     present = {(d.number, version.number) for d, version in checker.model.present()}
     for page in pages(collection, ["documents", "metadatas"]) if collection else ():
         for fields, text in zip(page["metadatas"], page["documents"], strict=True):
             said = {(mark.document, mark.version) for mark in marks(text)}
-            if not fields["revision"] or not said <= present:
+            is_awaited = not fields["revision"] and fields["job"] in awaited
+            if not is_awaited and (not fields["revision"] or not said <= present):
                 what = f"an upload of {fields['document']} was left behind"
                 shown = {name: fields[name] for name in ("job", "revision", "content_hash")}
                 checker.report(LEFTOVER, what, versions=sorted(said - present), **shown)
