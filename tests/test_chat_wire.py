@@ -140,7 +140,7 @@ def test_another_path_is_not_known(kind: type[ChatServer]) -> None:
 async def test_pieces_come_one_by_one_and_the_end_with_the_last() -> None:
     came: list[float] = []
     with OllamaServer() as server:
-        server.default = replies.answer("one two three", delay=0.2, between=0.1)
+        server.default = replies.answer("one two three", delay=0.5, between=0.5)
         started = time.monotonic()
         async with (
             httpx.AsyncClient() as http,
@@ -150,10 +150,10 @@ async def test_pieces_come_one_by_one_and_the_end_with_the_last() -> None:
                 came.append(time.monotonic() - started)
 
     assert len(came) == 4
-    assert came[0] >= 0.2
-    assert came[1] - came[0] >= 0.09
-    assert came[2] - came[1] >= 0.09
-    assert came[3] - came[2] < 0.09
+    assert came[0] >= 0.5
+    assert came[1] - came[0] > 0.25
+    assert came[2] - came[1] > 0.25
+    assert came[3] - came[2] < 0.25
 
 
 async def test_200_streams_run_at_once() -> None:
@@ -211,6 +211,6 @@ def test_a_server_stops_at_once_while_it_streams() -> None:
             lines = http.send(request, stream=True).iter_lines()
             next(lines)
             stopped = time.monotonic()
-        assert time.monotonic() - stopped < 1
+        assert time.monotonic() - stopped < 10
         with pytest.raises(httpx.RemoteProtocolError):
             list(lines)
