@@ -2,13 +2,19 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 from utils.errors import DocsQAError
 from utils.settings import load_settings
 
 _SWITCH_SECONDS = 0.001
+_NOT_STARTED = 3
+"""As uvicorn's own command has it."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
     import uvicorn
 
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=arguments.host or settings.host,
         port=settings.port if arguments.port is None else arguments.port,
@@ -43,10 +49,35 @@ def main(argv: list[str] | None = None) -> int:
         access_log=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    return 0
+    server = uvicorn.Server(config)
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        # The server listens to signals itself, and when it has closed all it raises them again.
+        if server.should_exit:
+            sys.exit(0)
+        _end_at_once(number, frame)
+
+    _on_signal(stop)
+    server.run()
+    return 0 if server.started else _NOT_STARTED
+
+
+def _on_signal(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell starts what is to run in the background deaf to Ctrl-C.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End while nothing is open yet.
+
+    An exception might be lost: while modules are loaded C calls Python, and drops what it raises.
+    """
+    os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 
 if __name__ == "__main__":
-    # Before the service listens to it itself: as a container's first process it would be deaf.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Before the server listens itself: as a container's first process it would be deaf.
+    _on_signal(_end_at_once)
     sys.exit(main())

@@ -250,10 +250,36 @@ def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
     )
     time.sleep(seconds)
     process.terminate()
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=60)[1]
 
     assert process.returncode in (0, -signal.SIGTERM), "-SIGTERM: before our first line ran"
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_service_that_is_stopped_where_exceptions_are_lost_ends(
+    environment: dict[str, str], number: int, code: int
+) -> None:
+    program = f"""
+import os, runpy, signal, utils.settings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
+load_settings = utils.settings.load_settings
+
+class Stopping:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+
+def stop_and_load():
+    Stopping()
+    return load_settings()
+
+utils.settings.load_settings = stop_and_load
+runpy.run_module("inference_worker", run_name="__main__")
+"""
+    stopped = run("-c", program, environment=environment | {"PORT": "0"})
+
+    assert (stopped.returncode, stopped.stderr) == (code, "")
 
 
 def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
