@@ -59,8 +59,9 @@ adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/N
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
 
+# One thread each: more of them than cores wait for one another without letting go.
 test: $(VENV)/.ready-dev ## run all tests
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other process
 	$(BIN)/python -m pytest -q -m "not model and not process and not containers"
