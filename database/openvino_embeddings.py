@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from database.embedding_model import EmbeddingModel
 from database.embeddings import load_embeddings
-from database.models import MINILM, EmbeddingModel, find_model
+from database.models import MINILM, find_model
 from database.openvino_embeddings import OpenVINOEmbeddings
 from tests.chroma_server import ChromaServer
 from tests.containers import Checkout, engine_missing

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 
 NAME = "kilns/all-wood-base-v2"
 MAX_TOKENS = 384

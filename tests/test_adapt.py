@@ -19,8 +19,9 @@ from database.adapt.pairs import Pair, make_pairs
 from database.adapt.publishing import about, published
 from database.adapt.training import Plan, load_model, train
 from database.adapt.whitening import whitened
+from database.embedding_model import EmbeddingModel
 from database.embeddings import load_embeddings
-from database.models import MINILM, EmbeddingModel, find_model, named
+from database.models import MINILM, find_model, named
 from database.openvino_embeddings import OpenVINOEmbeddings
 from database.retriever import retriever_from
 from dataset.progress import silent

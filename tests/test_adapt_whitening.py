@@ -15,8 +15,9 @@ from database.adapt.publishing import about
 from database.adapt.shortening import shorten
 from database.adapt.training import load_model
 from database.adapt.whitening import whitened
+from database.embedding_model import EmbeddingModel
 from database.embeddings import load_embeddings
-from database.models import MINILM, EmbeddingModel, find_model
+from database.models import MINILM, find_model
 from database.retriever import retriever_from
 from tests.workshop import write_workshop
 from utils import db_builder

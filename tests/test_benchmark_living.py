@@ -20,7 +20,8 @@ from safetensors.numpy import save_file
 from database.adapt.publishing import published
 from database.adapt.training import load_model
 from database.adapt.whitening import whitened
-from database.models import MINILM, EmbeddingModel, find_model
+from database.embedding_model import EmbeddingModel
+from database.models import MINILM, find_model
 from dataset.conversion.converter import convert
 from utils import benchmark_living_changes as changing
 from utils.benchmark_arguments import PARTS, parse_arguments, parts_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from database.store import connect
 from tests.mpnet import make_mpnet
 from utils.benchmark_arguments import MODELS, PARTS, parse_arguments, parts_of

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
+from database.embedding_model import EmbeddingModel
 from database.embeddings import ShrinkingBatches, load_embeddings
-from database.models import EmbeddingModel, find_model
+from database.models import find_model
 from database.openvino_embeddings import OpenVINOEmbeddings
 from tests.interrupts import interruptible
 from tests.mpnet import MAX_TOKENS, NAME, make_mpnet
@@ -335,7 +336,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 from database.embeddings import load_embeddings
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from utils.errors import ModelError
 
 class Hides(PathFinder):

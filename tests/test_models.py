@@ -13,13 +13,8 @@ from pathlib import Path
 import pytest
 
 from database import models
-from database.models import (
-    MINILM,
-    MINILM_WEIGHTS_SHA256,
-    EmbeddingModel,
-    find_model,
-    verify_weights,
-)
+from database.embedding_model import EmbeddingModel
+from database.models import MINILM, MINILM_WEIGHTS_SHA256, find_model, verify_weights
 from tests.hub_server import REVISION, HubServer, hub_server
 from utils.errors import ModelError
 

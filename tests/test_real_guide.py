@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from dataset.folder import load
 from dataset.splitting import ChunkSize, split
 

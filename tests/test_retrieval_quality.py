@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from database.assembly import make_builder
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from database.openvino_embeddings import OpenVINOEmbeddings
 from database.retriever import Retriever
 from database.store import connect

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.splitting import ChunkSize, CountTokens, split

@@ -11,7 +11,7 @@ from utils.settings import load_settings
 
 if TYPE_CHECKING:
     from database.build import Builder
-    from database.models import EmbeddingModel
+    from database.embedding_model import EmbeddingModel
     from database.report import BuildReport
 
 _ROWS_A_CALL = 5000
@@ -51,7 +51,7 @@ def build_ours(job: Job) -> BuildFigures:
     import chromadb  # noqa: F401  # imported here, an import counts for neither pipeline
 
     from database.assembly import make_builder
-    from database.models import EmbeddingModel
+    from database.embedding_model import EmbeddingModel
     from database.store import connect
 
     model = EmbeddingModel(job.model, Path(job.model_folder))

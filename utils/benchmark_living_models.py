@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from database.models import INT8
+from database.embedding_model import INT8
 from utils.errors import DocsQAError
 
 SHORTENED = "benchmark/without-the-last-layer"

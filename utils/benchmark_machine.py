@@ -16,7 +16,7 @@ from utils.settings import load_settings
 if TYPE_CHECKING:
     import torch
 
-    from database.models import EmbeddingModel
+    from database.embedding_model import EmbeddingModel
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
@@ -57,8 +57,8 @@ def measure_matrix_rates(job: Job) -> MatrixRates:
     """Load the embeddings as a build does, which exports them once, and measure in their terms."""
     import torch
 
+    from database.embedding_model import EmbeddingModel
     from database.embeddings import load_embeddings
-    from database.models import EmbeddingModel
     from database.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()

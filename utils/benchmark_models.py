@@ -37,8 +37,8 @@ class ModelFigures:
 
 def embed_questions(job: Job) -> QuestionFigures:
     """Embed the documents' questions as a service does; runs in a worker."""
+    from database.embedding_model import EmbeddingModel
     from database.embeddings import load_embeddings
-    from database.models import EmbeddingModel
     from database.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()

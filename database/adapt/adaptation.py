@@ -32,7 +32,7 @@ from database.adapt.shortening import Shortened, shorten
 from database.adapt.training import Plan, load_model, train
 from database.adapt.whitening import TEXTS
 from database.assembly import counting
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from dataset.folder import EVERYTHING, Selection, load
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize

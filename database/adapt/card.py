@@ -9,7 +9,7 @@ from database.adapt.quantizing import MOST_LOST as LOST_TO_INT8
 from database.adapt.quantizing import Quantized
 from database.adapt.shortening import Shortened
 from database.adapt.whitening import SHRUNK
-from database.models import INT8
+from database.embedding_model import INT8
 
 _NAMED = 12
 """Held-out documents that the card lists."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from database.adapt.judging import Embed, Gain, Trial, judge
-from database.models import INT8, EmbeddingModel
+from database.embedding_model import INT8, EmbeddingModel
 from database.openvino_embeddings import OpenVINOEmbeddings
 from utils.errors import ModelError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from database.adapt.batches import batches
 from database.adapt.pairs import Pair
-from database.models import EmbeddingModel
+from database.embedding_model import EmbeddingModel
 from dataset.progress import Progress
 from utils.errors import ModelError
 
