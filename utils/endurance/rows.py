@@ -97,15 +97,16 @@ def _check_uploads(checker: Checker, store: "Store") -> None:
     from database.uploads import UPLOADS
 
     collection = store.find(UPLOADS)
-    awaited = Jobs(store).known()
+    jobs = Jobs(store)
+    awaited = jobs.known()
     present = {(d.number, version.number) for d, version in checker.model.present()}
     for page in pages(collection, ["documents", "metadatas"]) if collection else ():
         for fields, text in zip(page["metadatas"], page["documents"], strict=True):
             said = {(mark.document, mark.version) for mark in marks(text)}
-            is_awaited = not fields["revision"] and fields["job"] in awaited
-            if not is_awaited and (not fields["revision"] or not said <= present):
+            belongs = said <= present if fields["revision"] else fields["job"] in awaited
+            if not belongs:
                 what = f"an upload of {fields['document']} was left behind"
                 shown = {name: fields[name] for name in ("job", "revision", "content_hash")}
                 checker.report(LEFTOVER, what, versions=sorted(said - present), **shown)
-    for job in Jobs(store).unfinished():
+    for job in jobs.unfinished():
         checker.report(LEFTOVER, f"job {job.id} ({job.kind}) was never finished")
