@@ -1,6 +1,5 @@
 """What an answer says is held against its passages. The texts are made up."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +8,7 @@ from database.passages import Passage
 from inference_worker.answers import Grounding
 from inference_worker.grounding.check import ground
 from tests.pages import chunk
+from tests.stopwatch import takes_less_than
 
 LIMITS = """\
 A kiln times out after **60 seconds** by default. You can raise this to 15 minutes, and you
@@ -334,22 +334,19 @@ def test_claims_without_a_citation_are_counted(text: str, count: int) -> None:
     ids=lambda text: text[:8],
 )
 def test_a_huge_hostile_answer_takes_time_in_proportion(text: str) -> None:
-    start = time.process_time()
-    grounded(text)
-    assert time.process_time() - start < 3
+    with takes_less_than(3):
+        grounded(text)
 
 
 def test_a_hostile_passage_takes_time_in_proportion() -> None:
-    start = time.process_time()
-    for text in ("a_b" * 20_000, "1," * 20_000, "[" * 20_000, "x15 " * 20_000, "**" * 20_000):
-        ground('Set a_b to 15 with "b a" [1].', [passage(text)])
-    assert time.process_time() - start < 5
+    with takes_less_than(5):
+        for text in ("a_b" * 20_000, "1," * 20_000, "[" * 20_000, "x15 " * 20_000, "**" * 20_000):
+            ground('Set a_b to 15 with "b a" [1].', [passage(text)])
 
 
 def test_an_answer_that_cites_after_every_word_takes_no_longer_than_others() -> None:
     text = " ".join(f"The {n}th kiln burns `Wood{n}` for {n} hours." for n in range(300))
     passages = [passage(text) for _ in range(8)]
     answer = " ".join(f"aB{n} [1]" for n in range(600))
-    started = time.process_time()
-    ground(answer, passages)
-    assert time.process_time() - started < 5
+    with takes_less_than(5):
+        ground(answer, passages)
