@@ -69,7 +69,7 @@ class ChatServer(ABC):
         self.connections = self.max_in_flight = self.left = 0
         self.default = answer()
 
-    async def idle(self, *, within: float = 10.0) -> None:
+    async def idle(self, *, within: float = 1.0) -> None:
         """Wait until no call is in flight.
 
         Raises:

@@ -281,7 +281,7 @@ async def test_a_client_that_leaves_stops_the_call_at_once(
         async with asking(service) as http:
             body = {"question": QUESTION, "stream": stream}
             await leave_once_asked(http.post("/v1/answers", json=body), mistral)
-        await mistral.idle()
+        await mistral.idle(within=1)
 
         assert mistral.left == 1
         assert "docsqa_llm_calls 0.0" in metrics_of(service)
@@ -308,7 +308,7 @@ async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
             await anext(alone)
             await anext(alone)
             await alone.aclose()
-            await mistral.idle()
+            await mistral.idle(within=1)
             assert mistral.left == 1
 
 

@@ -204,8 +204,8 @@ def test_wait_longer_than_the_time_there_is_is_not_begun(
 ) -> None:
     server.script(rate_limited("3600"))
     started = time.monotonic()
-    assert "rate limited" in refusal(openai(replace(PACE, seconds=60)))
-    assert time.monotonic() - started < 30
+    assert "rate limited" in refusal(openai())
+    assert time.monotonic() - started < 1
     assert len(server.requests) == 1
 
 
@@ -215,7 +215,7 @@ def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, mod
     given.embeddings()  # the first takes long to import
     started = time.monotonic()
     assert "failed (status 500)" in refusal(given)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 2.5
     assert len(server.requests) >= 2
 
 
@@ -225,8 +225,8 @@ def test_api_that_hangs_is_given_up_in_time(server: EmbeddingServer, model: Make
     given.embeddings()  # the first takes long to import
     started = time.monotonic()
     assert "does not answer" in refusal(given)
-    assert time.monotonic() - started < 10
-    assert len(server.requests) <= 2, "a third attempt would end too late"
+    assert time.monotonic() - started < 1.4 + 0.6, "late by less than an attempt"
+    assert len(server.requests) <= 2
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

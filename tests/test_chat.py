@@ -308,9 +308,9 @@ async def test_client_that_leaves_ends_the_call_of_the_language_model(
     body = {"messages": said(QUESTION), "stream": streamed}
     async with httpx.AsyncClient(base_url=written.url) as http:
         await leave_once_asked(http.post(ROUTE, json=body), mistral)
-        await mistral.idle()
+        await mistral.idle(within=2)
         told = f'route="{ROUTE}",status="{status}"'
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             while told not in (await http.get("/metrics")).text:
                 continue
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -219,16 +220,18 @@ async def test_a_stream_of_nothing_is_an_error(provider: Provider, server: ChatS
 async def test_a_client_that_stops_listening_ends_the_call_at_once(
     provider: Provider, server: ChatServer
 ) -> None:
-    server.default = replies.answer("word " * 5000, between=0.02)  # 100 s
+    server.default = replies.answer("word " * 500, between=0.02)
     async with client(provider, server) as chat:
         words = chat.astream(QUESTION)
         async for chunk in words:
             if chunk.text:
                 break
         assert (server.in_flight, server.left) == (1, 0)
+        stopped = time.monotonic()
         await words.aclose()  # type: ignore[attr-defined]
         await server.idle()
 
+        assert time.monotonic() - stopped < 0.5
         assert (server.in_flight, server.left) == (0, 1)
 
 

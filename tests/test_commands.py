@@ -194,7 +194,13 @@ def test_service_with_a_wrong_setting_stops_with_one_line_that_names_it(
 
 
 @pytest.mark.parametrize(
-    "command", [[BUILDER], ["-m", "inference_worker"], ["-m", "inference_worker.ask"]]
+    "command",
+    [
+        [BUILDER],
+        ["-m", "inference_worker"],
+        ["-m", "inference_worker.ask"],
+        ["-m", "dataset.fetch"],
+    ],
 )
 def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str]) -> None:
     helped = run("-X", "importtime", *command, "--help", environment=environment)

@@ -179,7 +179,7 @@ async def test_trouble_after_words_were_said_is_final_and_told_in_our_words(
     assert str(caught.value).startswith(message)
     assert SECRET not in "".join(_told(caught.value))
     assert len(server.requests) == 1
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ async def test_who_stops_listening_ends_the_call_at_once(provider: str, server: 
         async with aclosing(llm.stream(QUESTION)) as pieces:
             await anext(pieces)
             assert llm.slots.taken == 1
-        await server.idle()
+        await server.idle(within=2)
 
         assert server.left == 1
         assert llm.slots.taken == 0
@@ -250,7 +250,7 @@ async def test_who_is_cancelled_while_waiting_ends_the_call_at_once(
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await server.idle()
+        await server.idle(within=2)
 
         assert server.left == 1
         assert llm.slots.taken == 0

@@ -258,7 +258,7 @@ async def test_service_stops_at_once_with_a_client_still_connected(database: str
             start = time.monotonic()
             service.__exit__(None, None, None)
 
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
@@ -269,7 +269,7 @@ async def test_a_client_that_leaves_stops_the_language_model_s_call(
         post(service, SEARCH)  # opens the index
         mistral.default = replies.silence()
         await ask_and_leave(service, revision, mistral)
-        await mistral.idle()
+        await mistral.idle(within=1)
 
         assert mistral.left == 1
 
