@@ -256,7 +256,7 @@ def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
     )
     time.sleep(seconds)
     process.terminate()
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=20)[1]
 
     assert process.returncode in (0, -signal.SIGTERM), "-SIGTERM: before our first line ran"
     assert "Traceback" not in said
