@@ -52,7 +52,7 @@ index: setup ## bring the index in line with the documentation (DATASET= DATABAS
 	$(BUILD)
 
 adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT= DIMENSION= INT8=)
-	$(BIN)/python -m database.adapt --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
+	$(BIN)/python -m database.adapting --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
 		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)") \
 		$(if $(DIMENSION),--dimension "$(DIMENSION)") $(if $(INT8),--int8)
 
@@ -80,23 +80,23 @@ format: $(VENV)/.ready-dev ## put the code in the project's form
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET= MODEL= OTHER=)
-	$(BIN)/python ./utils/benchmark.py $(if $(DATASET),-d "$(DATASET)") $(if $(MODEL),-m "$(MODEL)") \
+	$(BIN)/python -m utils.benchmark $(if $(DATASET),-d "$(DATASET)") $(if $(MODEL),-m "$(MODEL)") \
 		$(if $(OTHER),--other_model "$(OTHER)")
 
 evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE= COMPARE=)
-	$(BIN)/python ./utils/evaluate.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
+	$(BIN)/python -m utils.evaluation $(if $(QUESTIONS),-q "$(QUESTIONS)") \
 		$(if $(DATABASE),-db "$(DATABASE)") $(if $(COMPARE),--compare $(COMPARE))
 
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
-	$(BIN)/python ./utils/calibrate.py -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
+	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
 		-db "$(or $(DATABASE),database/chroma)"
 
 prompts: $(VENV)/.ready-dev ## show what the language model is given for labelled questions (QUESTIONS= DATABASE=)
-	$(BIN)/python ./utils/prompt_report.py $(if $(QUESTIONS),-q "$(QUESTIONS)") \
+	$(BIN)/python -m utils.evaluation.prompts $(if $(QUESTIONS),-q "$(QUESTIONS)") \
 		$(if $(DATABASE),-db "$(DATABASE)")
 
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET=)
-	$(BIN)/python -m utils.endurance $(if $(DATASET),-d "$(DATASET)")
+	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)")
 
 pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
 	$(BIN)/python images/draw.py

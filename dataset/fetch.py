@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from dataset.api_reference import write_api_reference
-from dataset.developer_guide import ARCHIVE_URL, fetch_developer_guide
 from dataset.folder import document_paths, has_documents
-from dataset.pages import Changes
+from dataset.page_files import Changes
 from dataset.progress import reporting
+from dataset.sources.api_reference import write_api_reference
+from dataset.sources.developer_guide import ARCHIVE_URL, fetch_developer_guide
 from dataset.web.arguments import add_arguments, names_pages, request_of
 from utils.errors import DatasetError
 from utils.settings import DEFAULT_DATASET
@@ -97,8 +97,8 @@ def _fetch_guide(folder: Path, url: str) -> Changes:
 
 
 def _fetch_web(arguments: argparse.Namespace) -> bool:
+    from dataset.sources.live_guide import doubled
     from dataset.web.fetch import Troubles, fetch_web
-    from dataset.web.live_guide import doubled
 
     started = time.monotonic()
     troubles = Troubles()

@@ -11,21 +11,21 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from database.changes import Split
-from database.fingerprint import Recipe
-from database.retriever import Retriever, retriever_from
-from inference_worker import problems
-from inference_worker.answering import Answerer
-from inference_worker.body_limit import BodyLimit
-from inference_worker.documents_api.change_queue import ChangeQueue
-from inference_worker.documents_api.receiving import Receiver
-from inference_worker.documents_api.routes import router as documents_router
+from database.changing.changer import Split
+from database.index.fingerprint import Recipe
+from database.reading.reader import Retriever, retriever_from
+from inference_worker.answering.answerer import Answerer
+from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
-from inference_worker.metrics import Metrics
-from inference_worker.openai_api import chat
-from inference_worker.request_metrics import RequestMetrics
-from inference_worker.routes import router
+from inference_worker.http import problems
+from inference_worker.http.body_limit import BodyLimit
+from inference_worker.http.documents.change_queue import ChangeQueue
+from inference_worker.http.documents.routes import router as documents_router
+from inference_worker.http.documents.upload_parser import Receiver
+from inference_worker.http.openai import chat
+from inference_worker.http.request_metrics import RequestMetrics
+from inference_worker.http.routes import router
 from utils.errors import DocsQAError
 from utils.settings import Settings
 
@@ -61,7 +61,7 @@ def create_app(
     metrics = Metrics()
     answerer = Answerer(retriever, llm, settings, metrics)
     changes = ChangeQueue(retriever, answerer, settings, splitter)
-    from inference_worker.mcp_api.server import McpEndpoint  # takes a second to import
+    from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
 
     mcp = McpEndpoint(
         answerer,

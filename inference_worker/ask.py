@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from inference_worker.answers import Answer, Event, Token
+from inference_worker.answer import Answer, Event, Token
 from utils.errors import DocsQAError
 from utils.settings import Settings, load_settings
 
@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
-    from database.retriever import retriever_from
-    from inference_worker.answering import Answerer
+    from database.reading.reader import retriever_from
+    from inference_worker.answering.answerer import Answerer
     from inference_worker.generation.providers import language_model_from
 
     if not question:
@@ -42,7 +42,7 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
     try:
         if as_json:
             answer = await answerer.answer(question)
-            from inference_worker.schemas import AnswerResponse
+            from inference_worker.http.schemas import AnswerResponse
 
             sys.stdout.write(AnswerResponse.of(answer).model_dump_json(indent=2) + "\n")
         else:

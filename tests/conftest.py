@@ -11,13 +11,13 @@ os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from database.embedding_model import EmbeddingModel
-from database.embeddings import load_embeddings
-from database.models import MINILM, find_model
-from database.openvino_embeddings import OpenVINOEmbeddings
-from tests.chroma_server import ChromaServer
-from tests.containers import Checkout, engine_missing
-from tests.pages import PAGES
+from database.embedding.loading import load_embeddings
+from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_folder import EmbeddingModel
+from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from tests.containers.checkout import Checkout, engine_missing
+from tests.files.pages import PAGES
+from tests.servers.chroma import ChromaServer
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from database.adapt import __main__ as adapt
+from database.adapting import __main__ as adapt
 from dataset import fetch
 from inference_worker.app import create_app
-from inference_worker.documents_api.problems import ALL as ABOUT_DOCUMENTS
-from inference_worker.mcp_api.server import REFUSALS
-from inference_worker.problems import BODY_TOO_LARGE, INTERNAL, problem_for
-from utils import builder_arguments
+from inference_worker.http.documents.problems import ALL as ABOUT_DOCUMENTS
+from inference_worker.http.mcp.server import REFUSALS
+from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, problem_for
+from utils.builder import arguments as builder_arguments
 from utils.errors import (
     EmbeddingApiError,
     IndexDamagedError,

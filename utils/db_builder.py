@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 # `python ./utils/db_builder.py` puts utils/ on the path and not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.builder_arguments import parse_arguments
-from utils.builder_report import describe
+from utils.builder.arguments import parse_arguments
+from utils.builder.report import describe
 from utils.errors import DocsQAError, SettingsError
 from utils.settings import Settings, is_server, load_settings
 
 if TYPE_CHECKING:
-    from database.report import BuildReport
-    from database.store import Store
+    from database.building.report import BuildReport
+    from database.index.store import Store
     from dataset.progress import Progress
 
 MIN_CHUNK_SIZE = 32
@@ -29,7 +29,7 @@ BUILD_TIMEOUT = 600.0
 
 def settings_for(arguments: argparse.Namespace) -> Settings:
     """The settings, with what the command line says in their place."""
-    from database.models import named
+    from database.embedding.model_finder import named
 
     settings = load_settings()
     model = arguments.embedding_model_name
@@ -56,12 +56,12 @@ def build(
     Raises:
         DocsQAError: one of them is not to be had, or the build failed.
     """
-    from database.assembly import make_builder
-    from database.embeddings import model_for, prepare
+    from database.building.builder_factory import make_builder
+    from database.embedding.loading import model_for, prepare
+    from database.index.go_live import return_to_folder
     from database.snapshot.provide import provide_from
-    from database.swap import return_to_folder
     from dataset.folder import Selection
-    from utils.provision import live_fingerprint, provide_documents, provide_model
+    from utils.builder.provision import live_fingerprint, provide_documents, provide_model
 
     store = _connected(settings)
     cache, device, backend = (
@@ -106,7 +106,7 @@ def roll_back(settings: Settings) -> str:
     Raises:
         DocsQAError: there is none, or it cannot be read.
     """
-    from database.swap import rollback
+    from database.index.go_live import rollback
 
     with closing(_connected(settings)) as store:
         live, changed = rollback(store)
@@ -125,7 +125,7 @@ def roll_back(settings: Settings) -> str:
 
 
 def _connected(settings: Settings) -> "Store":
-    from database.store import connect
+    from database.index.store import connect
 
     token = settings.chroma_token
     return connect(

@@ -16,7 +16,7 @@ DocsQAError
 └── GenerationError          the language model gave no usable answer
 
 Every message is one line that a person can act on. Nothing here knows of HTTP; the table in
-inference_worker/problems.py maps these to responses.
+inference_worker/http/problems.py maps these to responses.
 """
 
 

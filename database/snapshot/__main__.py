@@ -15,8 +15,8 @@ from utils.errors import DocsQAError
 from utils.settings import Settings, is_server, load_settings
 
 if TYPE_CHECKING:
+    from database.index.store import Store
     from database.snapshot.catalogue import Snapshot
-    from database.store import Store
 
 _STORE_TIMEOUT = 600.0
 """Seconds for one request to the server: the last one makes it write the vectors to disk."""
@@ -60,7 +60,7 @@ def _push(arguments: argparse.Namespace, settings: Settings) -> None:
 
 def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
     from database.snapshot.catalogue import find
-    from database.snapshot.model import hold_against
+    from database.snapshot.model_check import hold_against
     from database.snapshot.pull import pull
 
     snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
@@ -118,7 +118,7 @@ def _megabytes(count: int) -> str:
 
 @contextmanager
 def _opened(settings: Settings, *, create: bool) -> "Iterator[Store]":
-    from database.store import connect
+    from database.index.store import connect
 
     token = settings.chroma_token
     store = connect(

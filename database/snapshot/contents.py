@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import get_origin
 
-from database import rows
-from database.snapshot import api_documents
+from database.index import rows
+from database.snapshot import upload_rows as api_documents
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.manifest import Part, Role
 from database.snapshot.parts import Record, read_part

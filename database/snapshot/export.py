@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from database import rows, word_vectors
-from database.corpus import is_current
-from database.fingerprint import Fingerprint
-from database.rows import Row
-from database.snapshot import api_documents
+from database.index import rows, word_vectors
+from database.index.fingerprint import Fingerprint
+from database.index.rows import Row
+from database.index.store import Live, Store
+from database.journal.uploads import UPLOADS, Uploads
+from database.reading.corpus import is_current
+from database.snapshot import upload_rows as api_documents
 from database.snapshot.manifest import Contents, Part, Role
 from database.snapshot.parts import PART_BYTES, Record, write_parts
-from database.store import Live, Store
-from database.uploads import UPLOADS, Uploads
 from dataset.progress import Progress, silent
 from utils.errors import IndexDamagedError, SnapshotError
 from utils.settings import is_server

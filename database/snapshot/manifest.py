@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from database.fingerprint import Fingerprint
+from database.index.fingerprint import Fingerprint
 from utils.errors import SnapshotError
 
 FORMAT = 1

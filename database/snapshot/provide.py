@@ -4,13 +4,13 @@ import time
 from contextlib import closing
 from functools import partial
 
-from database.lock import BuildLock
-from database.snapshot import api_documents
+from database.index.lock import BuildLock
+from database.index.store import Store, connect
+from database.snapshot import upload_rows as api_documents
 from database.snapshot.catalogue import find
 from database.snapshot.file_systems import Patience
-from database.snapshot.model import hold_against
+from database.snapshot.model_check import hold_against
 from database.snapshot.pull import Fits, pull
-from database.store import Store, connect
 from dataset.progress import Progress, reporting, silent
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings

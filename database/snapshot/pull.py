@@ -6,26 +6,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from database import rows, word_vectors
-from database.check import check_collection
-from database.fingerprint import Fingerprint
-from database.lock import BuildLock
-from database.purging import is_unsettled
-from database.recovery import recover_in_other_process, settle_in_other_process
-from database.snapshot import api_documents
+from database.index import rows, word_vectors
+from database.index.check import check_collection
+from database.index.fingerprint import Fingerprint
+from database.index.go_live import go_live
+from database.index.lock import BuildLock
+from database.index.store import NEVER_SYNC, Store
+from database.journal.purge import is_unsettled
+from database.journal.recovery import recover_in_other_process, settle_in_other_process
+from database.journal.uploads import UPLOADS
+from database.snapshot import upload_rows as api_documents
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import parts
 from database.snapshot.manifest import Manifest, Role
 from database.snapshot.parts import Record
-from database.store import NEVER_SYNC, Store
-from database.swap import go_live
-from database.uploads import UPLOADS
 from dataset.progress import Progress, silent
-from utils.errors import (
-    IndexDamagedError,
-    IndexMissingError,
-    SnapshotError,
-)
+from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
 
 if TYPE_CHECKING:
     from chromadb import Collection

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from database.index.store import Store
 from database.snapshot.catalogue import names, write_names
 from database.snapshot.export import Export, State, export, state_of
 from database.snapshot.file_systems import Patience
 from database.snapshot.manifest import MANIFEST, MOST_BYTES, Manifest
 from database.snapshot.parts import PART_BYTES
 from database.snapshot.storage import Storage
-from database.store import Store
 from dataset.progress import Progress, silent
 from utils.errors import SnapshotError
 

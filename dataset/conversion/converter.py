@@ -1,7 +1,7 @@
 """Turns a file's bytes into markdown, in a separate process with limits where it takes a parser.
 
 Markdown and text are only decoded, in this process. Everything else is read by a child
-(dataset/conversion/child.py) that a hostile or broken file may kill.
+(dataset/conversion/isolation/child.py) that a hostile or broken file may kill.
 """
 
 import re
@@ -69,7 +69,7 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
         return Converted(_decoded(content))
     if not content.strip():
         raise DocumentError("is empty")
-    from dataset.conversion.supervision import convert_in_child
+    from dataset.conversion.isolation.supervision import convert_in_child
 
     return convert_in_child(content, format_name, limits, url=url)
 

@@ -5,8 +5,8 @@ import csv
 import io
 
 from dataset.conversion.converted import Converted
-from dataset.conversion.html_inline import escaped
-from dataset.conversion.html_table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
+from dataset.conversion.html.inline import escaped
+from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
 from dataset.conversion.refusals import no_text, unreadable
 from utils.errors import DocumentError
 

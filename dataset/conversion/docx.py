@@ -6,8 +6,8 @@ from typing import Any
 
 from dataset.conversion.container import Container
 from dataset.conversion.converted import Converted
-from dataset.conversion.html import markdown_of
-from dataset.conversion.html_tree import parse
+from dataset.conversion.html.reader import markdown_of
+from dataset.conversion.html.tree import parse
 from dataset.conversion.properties import core_properties, title_of
 from dataset.conversion.refusals import no_text
 from utils.errors import DocumentError

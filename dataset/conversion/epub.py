@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 
 from dataset.conversion.container import Container
 from dataset.conversion.converted import Converted
-from dataset.conversion.dates import iso_date
-from dataset.conversion.html import decoded, markdown_of
-from dataset.conversion.html_page import content_of
-from dataset.conversion.html_tree import parse
+from dataset.conversion.html.page import content_of
+from dataset.conversion.html.reader import decoded, markdown_of
+from dataset.conversion.html.tree import parse
 from dataset.conversion.properties import title_of
 from dataset.conversion.refusals import PROTECTED, no_text, unreadable
+from dataset.dates import iso_date
 from utils.errors import DocumentError
 
 _BOOK = "{http://www.idpf.org/2007/opf}"

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from dataset.conversion.converted import Converted
-from dataset.conversion.html_code import fenced
+from dataset.conversion.html.code import fenced
 from dataset.conversion.properties import title_of
 from dataset.conversion.refusals import no_text, unreadable
 from utils.errors import DocumentError
@@ -91,8 +91,8 @@ def _output(output: dict[str, Any]) -> str:
         return _ATTACHMENT.sub(r"\1", markdown[:_LONGEST_OUTPUT]).strip()
     html = _joined(data.get("text/html", ""))
     if "<table" in html and len(html) < _LONGEST_OUTPUT * 10:
-        from dataset.conversion.html import markdown_of
-        from dataset.conversion.html_tree import parse
+        from dataset.conversion.html.reader import markdown_of
+        from dataset.conversion.html.tree import parse
 
         return markdown_of(parse(html).body).strip()
     plain = _joined(data.get("text/plain", data.get("text", "")))

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 
 from dataset.conversion.container import Container, Relationship
 from dataset.conversion.converted import Converted
-from dataset.conversion.html_inline import escaped, linked
-from dataset.conversion.html_table import one_cell, pipe_table
+from dataset.conversion.html.inline import escaped, linked
+from dataset.conversion.html.table import one_cell, pipe_table
 from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.properties import core_properties, title_of
 from dataset.conversion.refusals import no_text, unreadable

@@ -2,8 +2,8 @@
 
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.html_inline import escaped
-from dataset.conversion.html_table import MAX_CELLS, pipe_table
+from dataset.conversion.html.inline import escaped
+from dataset.conversion.html.table import MAX_CELLS, pipe_table
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"

@@ -3,7 +3,7 @@
 import re
 
 from dataset.conversion.container import Container
-from dataset.conversion.dates import iso_date
+from dataset.dates import iso_date
 
 _CORE = "docProps/core.xml"
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"

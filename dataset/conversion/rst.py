@@ -8,8 +8,8 @@ import io
 import re
 
 from dataset.conversion.converted import Converted
-from dataset.conversion.html import markdown_of
-from dataset.conversion.html_tree import parse
+from dataset.conversion.html.reader import markdown_of
+from dataset.conversion.html.tree import parse
 from dataset.conversion.properties import title_of
 from dataset.conversion.refusals import no_text
 from dataset.conversion.rst_sphinx import read_unknown_names

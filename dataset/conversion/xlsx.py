@@ -7,8 +7,8 @@ from itertools import groupby
 
 from dataset.conversion.container import Container
 from dataset.conversion.converted import Converted
-from dataset.conversion.html_inline import escaped
-from dataset.conversion.html_table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
+from dataset.conversion.html.inline import escaped
+from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
 from dataset.conversion.properties import core_properties, title_of
 from dataset.conversion.refusals import no_text
 from utils.errors import DocumentError

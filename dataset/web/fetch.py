@@ -11,14 +11,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dataset.pages import Changes, Outcome
+from dataset.page_files import Changes, Outcome
 from dataset.progress import Progress, silent
-from dataset.web.client import Client
-from dataset.web.fetching import Fetcher
-from dataset.web.hosts import HostLeftError, Sleep
+from dataset.web.fetcher import Fetcher
+from dataset.web.http.client import Client
+from dataset.web.http.hosts import HostLeftError, Sleep
+from dataset.web.http.network import Guard
 from dataset.web.lists import Reading
 from dataset.web.names import FOLDER
-from dataset.web.network import Guard
 from dataset.web.pages import Convert
 from dataset.web.removals import settle
 from dataset.web.request import PageList, Request

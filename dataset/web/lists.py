@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset.web import sitemap
-from dataset.web.addresses import host_of, normal, shown
-from dataset.web.answers import Answer
-from dataset.web.client import Bounds, Client
+from dataset.web.http.addresses import host_of, normal, shown
+from dataset.web.http.client import Bounds, Client
+from dataset.web.http.responses import Answer
 from dataset.web.links import targets
 from dataset.web.pages import is_html
 from dataset.web.request import PageList, Request

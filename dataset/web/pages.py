@@ -13,8 +13,8 @@ import yaml
 from dataset.conversion.converter import Converted
 from dataset.frontmatter import iso, split_off
 from dataset.markdown import sections
-from dataset.web.addresses import host_of, normal
-from dataset.web.answers import Answer
+from dataset.web.http.addresses import host_of, normal
+from dataset.web.http.responses import Answer
 from dataset.web.links import absolute, prose
 from utils.errors import DocumentError
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from dataset.developer_guide import GUIDE_URL
-from dataset.web.addresses import normal
+from dataset.sources.developer_guide import GUIDE_URL
+from dataset.web.http.addresses import normal
 from utils.errors import DatasetError, DocumentError
 
 Kind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]

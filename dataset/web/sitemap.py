@@ -8,7 +8,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from dataset.frontmatter import iso
-from dataset.web.answers import unpacked
+from dataset.web.http.responses import unpacked
 from utils.errors import DocumentError
 
 MOST_BYTES = 50 * 1024 * 1024

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from dataset.web.addresses import host_of
-from dataset.web.held import COLUMNS, Held
+from dataset.web.http.addresses import host_of
 from dataset.web.names import file_of, folded
+from dataset.web.page_record import COLUMNS, Held
 from utils.errors import DatasetError
 
 NAME = ".state.sqlite"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 from httpx_sse import SSEError
 
-from database.retry_after import seconds_to_wait
+from dataset.web.http.retry_after import seconds_to_wait
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_random_exponential
 
-from inference_worker.answers import Usage
+from inference_worker.answer import Usage
 from inference_worker.generation import failures
 from inference_worker.generation.call_slots import CallSlots, QueueFullError
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError

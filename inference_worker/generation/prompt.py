@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from database.passages import Passage
-from inference_worker.answers import Turn
+from database.searching.passage import Passage
+from inference_worker.answer import Turn
 
 SYSTEM = """\
 You answer questions about Amazon SageMaker from passages of its documentation.

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from database.models import packaged_tokenizer
+from database.embedding.model_finder import packaged_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

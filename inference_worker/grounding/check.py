@@ -13,8 +13,8 @@ Rules that a reader should know:
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from database.passages import Passage
-from inference_worker.answers import Citation, Grounding, Misplaced, Unsupported
+from database.searching.passage import Passage
+from inference_worker.answer import Citation, Grounding, Misplaced, Unsupported
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import Evidence
 from inference_worker.grounding.excerpts import Excerpts

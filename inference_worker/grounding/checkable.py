@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inference_worker.answers import UnsupportedKind
+from inference_worker.answer import UnsupportedKind
 from inference_worker.grounding.markup import Mark
 from inference_worker.grounding.quantities import (
     LETTERS,

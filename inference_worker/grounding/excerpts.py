@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from database.terms import terms
+from database.searching.terms import terms
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import Evidence
 from inference_worker.quoting.quotable import sentences

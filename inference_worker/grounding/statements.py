@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from database.terms import STOP_WORDS, words
+from database.searching.terms import STOP_WORDS, words
 from inference_worker.quoting.quotable import sentences
 
 _FEWEST_WORDS = 6

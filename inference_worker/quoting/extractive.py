@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
-from database.passages import Passage
-from database.terms import terms
+from database.searching.passage import Passage
+from database.searching.terms import terms
 from inference_worker.quoting.quotable import Listing, Quotable, is_whole, quotable
 from inference_worker.quoting.sentence_ranking import (
     MAX_CHARACTERS,

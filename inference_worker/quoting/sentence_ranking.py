@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from database.passages import Passage
-from database.terms import identifiers, is_identifier, terms
+from database.searching.passage import Passage
+from database.searching.terms import identifiers, is_identifier, terms
 from inference_worker.quoting.quotable import Quotable
 
 MAX_CHARACTERS = 600

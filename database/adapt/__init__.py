@@ -1,1 +1,0 @@
-"""Adapts an embedding model to a folder of documents: python -m database.adapt -d FOLDER."""

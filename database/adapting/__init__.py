@@ -1,0 +1,1 @@
+"""Adapts an embedding model to a folder of documents: python -m database.adapting -d FOLDER."""

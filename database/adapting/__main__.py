@@ -1,0 +1,158 @@
+"""Adapts an embedding model to documents: python -m database.adapting -d FOLDER -o models/NAME."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from database.building.arguments import add_documents, add_model_place
+from dataset.progress import reporting
+from utils.errors import DocsQAError, ModelError, SettingsError
+from utils.settings import PROJECT_ROOT, load_settings
+
+if TYPE_CHECKING:
+    from database.adapting.training import Plan
+
+_INTERRUPTED = 130
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; paths are relative to the current directory."""
+    parser = argparse.ArgumentParser(
+        prog="database.adapting",
+        description="Teaches an embedding model the words of a folder of documents, from the "
+        "documents alone, and writes it as a model folder that -m accepts everywhere. Run it "
+        "again after an interruption: it goes on where it was.",
+    )
+    add = parser.add_argument
+    add_documents(parser)
+    add(
+        "-m",
+        "--embedding_model_name",
+        metavar="NAME",
+        help="the model to begin with: a name on the Hub, or a folder like models/NAME (default: "
+        "EMBEDDING_MODEL_NAME, else --fallback_model)",
+    )
+    add_model_place(parser)
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the model goes (default: models/, named after the model and the documents)",
+    )
+    add("--seed", type=int, metavar="N", help="of all that is drawn by lot (default: 1)")
+    add("--pairs", type=int, metavar="N", help="learn from so many pairs at most")
+    add("--learning_rate", type=float, metavar="RATE", help="how far each batch moves the weights")
+    add("--hold_out", type=float, metavar="SHARE", help="of the documents, to judge by")
+    add(
+        "--dimension",
+        type=int,
+        metavar="N",
+        help="how many numbers a vector shall have, fewer than the model's: a smaller index",
+    )
+    add(
+        "--int8", action="store_true", help="also for OpenVINO in int8, calibrated on the documents"
+    )
+    add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Adapt; 0 when the model is written, 1 with one line on what is wrong."""
+    arguments = parse_arguments(argv)
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    # Nothing is fetched but the model itself, and that by us.
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    try:
+        _run(arguments)
+    except DocsQAError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Interrupted. Run it again to go on where it was.")
+        return _INTERRUPTED
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from database.adapting.adaptation import Request, adapt
+    from database.adapting.model_card import describe
+    from database.embedding.api.models import is_api_model
+    from database.embedding.loading import torch_device
+    from database.embedding.model_finder import find_model, named
+    from dataset.folder import Selection, document_paths
+
+    plan = _plan(arguments)
+    selection = Selection(tuple(arguments.include), tuple(arguments.exclude))
+    document_paths(arguments.input_data_path, selection)
+    settings = load_settings()
+    given = arguments.embedding_model_name or settings.embedding_model_name
+    name = named(given or arguments.fallback_model)
+    if is_api_model(name):
+        raise ModelError(
+            f"{name} is reached by API: only a model whose weights are here can learn."
+        )
+    path = arguments.embedding_model_path or settings.embedding_model_path
+    base = find_model(name, path.absolute())
+    if arguments.dimension is not None and not 0 < arguments.dimension < base.dimension:
+        raise SettingsError(
+            f"--dimension {arguments.dimension}: must be between 0 and {base.dimension}, which "
+            f"{name} has."
+        )
+    output = arguments.output or _output(name, arguments.input_data_path)
+    request = Request(
+        folder=arguments.input_data_path,
+        base=base,
+        output=output.absolute(),
+        device=torch_device(arguments.device or settings.embedding_device, "torch") or "cpu",
+        plan=plan,
+        dimension=arguments.dimension,
+        int8=arguments.int8,
+        selection=selection,
+    )
+    with reporting("Learning", "pairs") as progress:
+        about = adapt(request, progress, _say)
+    written = named(str(request.output))
+    print(f"{written}: {name}, adapted\n{describe(about)}")
+    print(
+        f"Build an index with it: python ./utils/db_builder.py -d {arguments.input_data_path} "
+        f"-m {written}"
+    )
+
+
+def _plan(arguments: argparse.Namespace) -> "Plan":
+    from database.adapting.training import Plan
+
+    given = {
+        key: getattr(arguments, key)
+        for key in ("seed", "pairs", "learning_rate", "hold_out")
+        if getattr(arguments, key) is not None
+    }
+    plan = replace(Plan(), **given)
+    if plan.pairs < plan.batch:
+        raise SettingsError(f"--pairs {plan.pairs}: one batch has {plan.batch}.")
+    if not 0 < plan.learning_rate < 1:
+        raise SettingsError(f"--learning_rate {plan.learning_rate:g}: must be between 0 and 1.")
+    if not 0 <= plan.hold_out <= 0.5:
+        raise SettingsError(f"--hold_out {plan.hold_out:g}: must be between 0 and 0.5.")
+    return plan
+
+
+def _output(model: str, documents: Path) -> Path:
+    name = f"{model.rpartition('/')[2]}-{documents.absolute().name}"
+    return PROJECT_ROOT / "models" / name
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

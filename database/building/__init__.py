@@ -1,0 +1,1 @@
+"""The build flow: a folder of documents in, a live index out."""

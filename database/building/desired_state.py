@@ -1,0 +1,73 @@
+"""What an index is to hold: the folder's documents, and what came through the API.
+
+The API goes first: what was put there replaces the folder's document of the same name, and what was
+deleted there stays away although the folder has it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from database.index.store import Store
+from database.journal.recovery import recover_in_other_process
+from database.journal.uploads import Entry, Uploads
+from dataset.documents import Document
+from dataset.folder import File, Selection, Skipped, files, skipping
+from utils.errors import DocumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The documents that an index is to hold, not read yet."""
+
+    folder: Path
+    files: Mapping[str, File]
+    uploaded: Mapping[str, Entry]
+    left_out: tuple[str, ...]
+    """The folder's documents that were deleted through the API."""
+    read_upload: Callable[[Entry], Document]
+    skipped: Skipped
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """The content hash of each document."""
+        named = {name: file.content_hash for name, file in self.files.items()}
+        return named | {name: entry.content_hash for name, entry in self.uploaded.items()}
+
+    def documents(self, names: Collection[str]) -> Iterator[Document]:
+        """Read some of them, in the order of their names; what is none after all is left out.
+
+        Raises:
+            DatasetError: a file is no longer what it was.
+        """
+        for name in sorted(names):
+            if name in self.uploaded:
+                yield self.read_upload(self.uploaded[name])
+                continue
+            try:
+                yield self.files[name].read()
+            except DocumentError as error:
+                self.skipped(skipping(name, error))
+
+
+def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: Skipped) -> Wanted:
+    """Tell what an index made from a folder is to hold; the caller holds the lock.
+
+    Raises:
+        DatasetError: the folder is missing or holds no document.
+    """
+    recover_in_other_process(store)
+    uploads = Uploads(store)
+    live = store.live()
+    changed = uploads.held(live) if live else {}
+    found = {file.name: file for file in files(folder, skipped, selection)}
+    return Wanted(
+        folder=folder,
+        files={name: file for name, file in found.items() if name not in changed},
+        uploaded={name: entry for name, entry in changed.items() if not entry.is_deletion},
+        left_out=tuple(
+            name for name in sorted(found.keys() & changed) if changed[name].is_deletion
+        ),
+        read_upload=uploads.document,
+        skipped=skipped,
+    )

@@ -1,0 +1,1 @@
+"""Changes documents of the live index in place: the changer and the job runner."""

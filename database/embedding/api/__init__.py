@@ -1,0 +1,1 @@
+"""Embedding models behind a provider's API."""

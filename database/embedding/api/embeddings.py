@@ -1,0 +1,262 @@
+"""Embeds texts by an API: in batches, at a pace, and again where the failure may pass.
+
+Building is patient, for a text that was embedded has been paid for. A question is not: it waits as
+long as a setting says, and while an API is known to fail the next question hears so at once.
+"""
+
+import logging
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from tenacity import RetryCallState, Retrying, wait_random_exponential
+
+from database.embedding.api.clients import Client, RefusedError, UnreachableError, UnreadableError
+from utils.errors import EmbeddingApiError, EmbeddingRefusedError
+
+log = logging.getLogger(__name__)
+
+REQUEST_BYTES = 32_768
+"""Text in one request at most. Mistral takes 16,384 tokens, and the documentation's text has 3.9
+bytes to a token, its densest chunk 1.8."""
+MAX_UNREADABLE = 2
+"""An answer that cannot be read is asked for once more: it may have been a proxy's page."""
+BACKOFF = wait_random_exponential(multiplier=0.5, max=20)
+"""Full jitter: a random share of 0.5, 1, 2 ... seconds."""
+_LONGEST_REST = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast an API is asked, and how long it may take."""
+
+    seconds: float
+    """For one request, over all attempts and waiting."""
+    attempt_seconds: float
+    """For one attempt."""
+    batch_size: int
+    """Texts in one request at most."""
+    requests_per_minute: int | None = None
+    """None for no limit of ours."""
+    rest: float = 5.0
+    """Seconds without a question after failures that may pass."""
+    refused_rest: float = 30.0
+    """Seconds without a question after a refused key or model: an operator's work."""
+
+
+class _AttemptError(EmbeddingApiError):
+    """One request failed; says whether to try again, and how long to wait or rest."""
+
+    def __init__(
+        self, message: str, *, attempts: float = 1, pause: float = 0.0, rest: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+        self.pause = pause
+        self.rest = rest
+
+
+class _RefusedAttemptError(_AttemptError, EmbeddingRefusedError):
+    """One request failed, and would again."""
+
+
+class ApiEmbeddings(Embeddings):
+    """A model reached by API; any number of threads may ask at once.
+
+    Its vectors have unit length, and all of them the same dimension.
+    """
+
+    def __init__(self, name: str, client: Client, pace: Pace) -> None:
+        """Hold the client; it is closed with the last reference to this.
+
+        Args:
+            name: The model's name, for messages.
+            client: The API's client.
+            pace: How fast to ask and how long to wait.
+        """
+        self._name = name
+        self._client = client
+        self._pace = pace
+        self._limit = _limiter(pace.requests_per_minute)
+        self._dimension: int | None = None
+        self._resting = _Resting()
+        weakref.finalize(self, client.close)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors; found by embedding a word the first time."""
+        return self._dimension or len(self.embed_query("dimension"))
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts, in as few requests as the pace and the API allow.
+
+        Raises:
+            EmbeddingApiError: the API refuses, fails or is away; one line on what to do.
+        """
+        batches = in_batches(texts, self._pace.batch_size)
+        return [vector for batch in batches for vector in self._embed(batch)]
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question."""
+        return self.embed_documents([text])[0]
+
+    def _embed(self, batch: list[str]) -> list[list[float]]:
+        self._resting.check()
+        attempts = Retrying(
+            stop=self._is_too_late,
+            retry=_may_try_again,
+            wait=_pause,
+            before_sleep=self._say,
+            reraise=True,
+        )
+        try:
+            return attempts(partial(self._attempt, batch))
+        except _AttemptError as error:
+            self._resting.begin(error)
+            raise
+
+    def _is_too_late(self, state: RetryCallState) -> bool:
+        """Whether the next attempt could end after the time is up."""
+        spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        return spent + self._pace.attempt_seconds > self._pace.seconds
+
+    def _say(self, state: RetryCallState) -> None:
+        log.info("%s Trying again in %.1f s.", _failure(state), state.upcoming_sleep)
+
+    def _attempt(self, batch: list[str]) -> list[list[float]]:
+        if self._limit:
+            self._limit.acquire()
+        try:
+            return self._checked(self._client.ask(batch), len(batch))
+        except RefusedError as error:
+            raise self._refusal(error) from None
+        except UnreachableError:
+            raise _AttemptError(
+                f"The API of {self._name} does not answer. Check the network and "
+                "EMBEDDING_BASE_URL, or wait until it is back.",
+                attempts=float("inf"),
+                rest=self._pace.rest,
+            ) from None
+        except UnreadableError:
+            raise self._unreadable("an answer that cannot be read") from None
+
+    def _checked(self, answer: list[list[float]], count: int) -> list[list[float]]:
+        """The vectors at unit length, once they are what was asked for."""
+        try:
+            vectors = np.asarray(answer, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise UnreadableError from None
+        if vectors.ndim != 2 or len(vectors) != count or not vectors.shape[1]:
+            raise self._unreadable(f"{len(vectors)} vectors for {count} texts")
+        if self._dimension not in (None, vectors.shape[1]):
+            raise self._unreadable(
+                f"vectors of length {vectors.shape[1]} after such of {self._dimension}"
+            )
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(lengths).all() and lengths.all()):
+            raise self._unreadable("vectors without a direction")
+        self._dimension = vectors.shape[1]
+        found: list[list[float]] = (vectors / lengths).tolist()
+        return found
+
+    def _refusal(self, error: RefusedError) -> _AttemptError:
+        status, api = error.status, f"The API of {self._name}"
+        pace, pause = self._pace, error.pause
+        if status in {401, 403}:
+            return _AttemptError(
+                f"{api} refused the key. Set EMBEDDING_API_KEY to a valid one.",
+                rest=pace.refused_rest,
+            )
+        if status == 404:
+            return _AttemptError(
+                f"{api} knows no such model, or is not at this address. Check "
+                "EMBEDDING_MODEL_NAME and EMBEDDING_BASE_URL.",
+                rest=pace.refused_rest,
+            )
+        if status == 429:
+            return _AttemptError(
+                f"{api} is rate limited. Lower EMBEDDING_REQUESTS_PER_MINUTE, or try later.",
+                attempts=float("inf"),
+                pause=pause,
+                rest=max(pace.rest, pause),
+            )
+        if status == 408 or status >= 500:
+            return _AttemptError(
+                f"{api} failed (status {status}). Wait until it is back.",
+                attempts=float("inf"),
+                pause=pause,
+                rest=max(pace.rest, pause),
+            )
+        return _RefusedAttemptError(
+            f"{api} refused a request (status {status}). Check EMBEDDING_MODEL_NAME and "
+            "EMBEDDING_BASE_URL; a server that takes fewer texts at once needs a lower "
+            "EMBEDDING_BATCH_SIZE, one that takes shorter texts a lower -cz."
+        )
+
+    def _unreadable(self, what: str) -> _AttemptError:
+        return _AttemptError(
+            f"The API of {self._name} gave {what}. Check EMBEDDING_BASE_URL and "
+            "EMBEDDING_MODEL_NAME.",
+            attempts=MAX_UNREADABLE,
+        )
+
+
+@dataclass
+class _Resting:
+    """Remembers for a while that an API fails, so that not every question waits to hear it."""
+
+    until: float = 0.0
+    because: _AttemptError = field(default_factory=lambda: _AttemptError(""))
+
+    def begin(self, error: _AttemptError) -> None:
+        if error.rest:
+            self.because = error
+            self.until = time.monotonic() + min(error.rest, _LONGEST_REST)
+
+    def check(self) -> None:
+        if time.monotonic() < self.until:
+            raise EmbeddingApiError(str(self.because))
+
+
+def in_batches(texts: list[str], size: int) -> Iterator[list[str]]:
+    """Cut texts into requests: so many texts and REQUEST_BYTES at most, one text at least."""
+    batch: list[str] = []
+    room = REQUEST_BYTES
+    for text in texts:
+        length = len(text.encode())
+        if batch and (len(batch) == size or length > room):
+            yield batch
+            batch, room = [], REQUEST_BYTES
+        batch.append(text)
+        room -= length
+    if batch:
+        yield batch
+
+
+def _limiter(requests_per_minute: int | None) -> InMemoryRateLimiter | None:
+    if requests_per_minute is None:
+        return None
+    seconds = 60 / requests_per_minute
+    return InMemoryRateLimiter(
+        requests_per_second=1 / seconds, check_every_n_seconds=min(0.1, seconds / 4)
+    )
+
+
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _may_try_again(state: RetryCallState) -> bool:
+    error = _failure(state)
+    return isinstance(error, _AttemptError) and state.attempt_number < error.attempts
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds before the next attempt: what the API asks for, plus the jittered backoff."""
+    error = _failure(state)
+    return error.pause + BACKOFF(state) if isinstance(error, _AttemptError) else 0.0

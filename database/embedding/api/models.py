@@ -1,0 +1,154 @@
+"""Embedding models that are reached by API: `provider:model`, as LangChain names them.
+
+There are no weights to take a hash of and no tokenizer to count with. So a model is what its name
+and its place say, its dimension is found by asking, and tokens are counted from above by bytes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from pydantic import SecretStr
+
+from database.embedding.api.clients import PROVIDERS, Provider, connect
+from database.embedding.api.embeddings import REQUEST_BYTES, ApiEmbeddings, Pace
+from utils.errors import SettingsError
+from utils.settings import Settings
+
+MAX_TOKENS = 512
+"""What a chunk holds at most, as counted here. The models read more (2,048 tokens and up), and a
+passage is no easier to find or to read for being longer."""
+BYTES_A_TOKEN = 3
+"""A text counts as a token for so many of its bytes. Measured on the Developer Guide's chunks:
+3.9 to one of MiniLM's tokens, the densest 1.8. No chunk has more than 1,536 bytes then, and so
+not more tokens than that by any vocabulary: every byte is a token at worst."""
+
+BUILD_SECONDS = 600.0
+"""How long a build waits for one request that keeps failing in a way that may pass."""
+BUILD_ATTEMPT_SECONDS = 120.0
+"""For one request of a build; a local server without a GPU takes its time over a full one."""
+ATTEMPT_SHARE = 0.5
+"""The share of a question's time that one attempt may take, so that a second one fits."""
+
+
+def is_api_model(name: str) -> bool:
+    """Tell `provider:model` from a model's name on the Hub, which has no colon."""
+    return ":" in name
+
+
+@dataclass(frozen=True)
+class ApiModel:
+    """A model behind an API, with what an index needs to know of it."""
+
+    name: str
+    address: str
+    key: SecretStr | None
+    pace: Pace
+
+    @cached_property
+    def provider(self) -> Provider:
+        """How its provider is reached."""
+        return PROVIDERS[self.name.partition(":")[0]]
+
+    @property
+    def revision(self) -> str:
+        """The name, and whether the provider's own API or some other server goes by it.
+
+        It says less than a hash of weights: a provider may put other weights behind a name. The
+        address itself does not count, for a server may move.
+        """
+        place = "" if self.address == self.provider.address else " elsewhere"
+        return f"api {self.name}{place if self.provider.needs_key else ''}"
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors; asks the API the first time.
+
+        Raises:
+            EmbeddingApiError, ModelError: it cannot be asked.
+        """
+        return self.embeddings().dimension
+
+    @property
+    def pooling(self) -> str:
+        """How token vectors become one is the API's affair."""
+        return "api"
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that are sure to be read."""
+        return MAX_TOKENS
+
+    def embeddings(self) -> ApiEmbeddings:
+        """What embeds with it: the same each time, with its connections and what it met.
+
+        Raises:
+            ModelError: a package is missing.
+        """
+        return _embeddings(self.name, self.address, self.key, self.pace)
+
+
+def count_tokens(text: str) -> int:
+    """Count a text's tokens for a model whose tokenizer is not at hand."""
+    return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+
+def chunks_in_a_request(chunk_size: int) -> int:
+    """How many chunks of so many tokens fit into one request."""
+    return max(1, REQUEST_BYTES // (chunk_size * BYTES_A_TOKEN))
+
+
+def api_model(name: str, settings: Settings, *, building: bool) -> ApiModel:
+    """The model that a name and the settings describe; nothing is asked of it yet.
+
+    Args:
+        name: `provider:model`.
+        settings: Where its API is, its key, and how fast to ask.
+        building: Be patient and keep to the limit on requests, as a question cannot.
+
+    Raises:
+        SettingsError: the provider is not known, or its key is missing or can be none.
+    """
+    provider, _, model = name.partition(":")
+    if provider not in PROVIDERS or not model:
+        raise SettingsError(
+            f"EMBEDDING_MODEL_NAME: {name!r} is no model; an API's is named "
+            f"{', '.join(f'{known}:MODEL' for known in PROVIDERS)}. Others mostly speak OpenAI's "
+            "API: name theirs openai:MODEL and set EMBEDDING_BASE_URL."
+        )
+    address, key = _access(provider, settings)
+    if key is None and PROVIDERS[provider].needs_key and not settings.embedding_base_url:
+        raise SettingsError(f"EMBEDDING_API_KEY: {name} needs the key of its API; set it.")
+    if key and not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
+        raise SettingsError("EMBEDDING_API_KEY: holds characters that no key has; copy it again.")
+    return ApiModel(name, address, key, _pace(settings, building=building))
+
+
+def _access(provider: str, settings: Settings) -> tuple[str, SecretStr | None]:
+    """Address and key. Mistral's key of the language model goes with that one's address."""
+    address, key = settings.embedding_base_url, settings.embedding_api_key
+    if provider == "mistralai" and key is None:
+        return address or settings.mistral_base_url, settings.mistral_api_key
+    return address or PROVIDERS[provider].address, key
+
+
+def _pace(settings: Settings, *, building: bool) -> Pace:
+    if building:
+        return Pace(
+            seconds=BUILD_SECONDS,
+            attempt_seconds=BUILD_ATTEMPT_SECONDS,
+            batch_size=settings.embedding_batch_size,
+            requests_per_minute=settings.embedding_requests_per_minute,
+        )
+    return Pace(
+        seconds=settings.embedding_timeout,
+        attempt_seconds=settings.embedding_timeout * ATTEMPT_SHARE,
+        batch_size=settings.embedding_batch_size,
+    )
+
+
+@lru_cache(maxsize=4)
+def _embeddings(name: str, address: str, key: SecretStr | None, pace: Pace) -> ApiEmbeddings:
+    provider, _, model = name.partition(":")
+    secret = key.get_secret_value() if key else None
+    client = connect(provider, model, address=address, key=secret, seconds=pace.attempt_seconds)
+    return ApiEmbeddings(name, client, pace)

@@ -1,0 +1,127 @@
+"""What the folder of an embedding model holds, and what its vectors depend on."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+INT8 = "int8"
+"""The folder in a model's that holds its program in int8."""
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """A sentence-transformers model folder, read but not loaded."""
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def revision(self) -> str:
+        """SHA-256 over all weights and the tokenizer, hexadecimal: what the vectors depend on."""
+        digest = hashlib.sha256()
+        int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
+        for path in (self.weights, self.tokenizer_file, *self.layers, *int8):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def weights(self) -> Path:
+        """The weights file."""
+        return _weights_in(self.folder)
+
+    @cached_property
+    def tokenizer_file(self) -> Path:
+        """The fast tokenizer's file."""
+        path = self.folder / "tokenizer.json"
+        if not path.is_file():
+            raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
+        return path
+
+    @cached_property
+    def layers(self) -> tuple[Path, ...]:
+        """The weights of the dense layers above, which lie in folders of their own, in order."""
+        folders = {path.parent for path in self.folder.glob("*_Dense/config.json")}
+        # They are numbered.
+        return tuple(
+            _weights_in(folder)
+            for folder in sorted(folders, key=lambda path: (len(path.name), path.name))
+        )
+
+    @property
+    def int8(self) -> Path | None:
+        """OpenVINO's program of the model in int8, where `database.adapting --int8` left one."""
+        path = self.folder / INT8 / "model.xml"
+        return path if path.is_file() and path.with_suffix(".bin").is_file() else None
+
+    @cached_property
+    def max_tokens(self) -> int:
+        """Tokens the model reads of a text, its special tokens included."""
+        limit = self._json("sentence_bert_config.json").get("max_seq_length")
+        return int(limit) if limit else self._number("config.json", "max_position_embeddings", 512)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        if self.layers:
+            return self._number(f"{self.layers[-1].parent.name}/config.json", "out_features")
+        return self._number("config.json", "hidden_size")
+
+    @cached_property
+    def pooling(self) -> str:
+        """How token vectors become one: "mean", "cls", "max"..."""
+        config = self._json("1_Pooling/config.json")
+        if "pooling_mode" in config:
+            return str(config["pooling_mode"])
+        chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
+        names = [key.removeprefix("pooling_mode_").split("_token")[0] for key in chosen]
+        return "+".join(names) or "mean"
+
+    def tokenizer(self) -> "Tokenizer":
+        """Load the tokenizer without the truncation and padding its file may carry.
+
+        The packaged MiniLM's file cuts at 128 tokens, half of what the model reads.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_file(str(self.tokenizer_file))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise ModelError(f"Cannot read {self.tokenizer_file}; fetch it again.") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            return dict(json.loads(path.read_text())) if path.is_file() else {}
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"Cannot read {path}; fetch the model again.") from error
+
+    def _number(self, name: str, key: str, default: int | None = None) -> int:
+        try:
+            return int(self._json(name).get(key, default))  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"No {key} in {self.folder / name}; fetch the model again.") from error
+
+
+def _weights_in(folder: Path) -> Path:
+    if found := find_weights(folder):
+        return found
+    raise ModelError(f"No weights ({_WEIGHTS[0]}) in the model folder {folder}.")
+
+
+def find_weights(folder: Path) -> Path | None:
+    """The weights file of a model or of one of its layers; None where there is none."""
+    files = (folder / name for name in _WEIGHTS)
+    return next((file for file in files if file.is_file()), None)

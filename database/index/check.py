@@ -1,0 +1,90 @@
+"""Opens a collection and asks it something, to know that it can be read.
+
+An embedded store is checked in a process of its own, `python -m database.index.check FOLDER NAME`:
+opening a damaged one can kill the process.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from database.index.store import Store, connect
+from utils.errors import DocsQAError, IndexDamagedError
+from utils.settings import PROJECT_ROOT, is_server
+
+_TIMEOUT = 900
+"""Seconds; replaying a million unpersisted rows takes minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a readable collection showed."""
+
+    rows: int
+    seconds_to_open: float
+    """From nothing to the first answer, in a fresh process; 0 for a server's collection."""
+
+
+def check_collection(store: Store, name: str) -> Check:
+    """Read a collection, where it may be damaged.
+
+    Raises:
+        IndexDamagedError: it cannot be read.
+        StoreUnreachableError: the server does not answer, or died of the attempt.
+    """
+    if is_server(store.database):
+        return Check(rows=_read(store, name), seconds_to_open=0.0)
+    command = [sys.executable, "-m", "database.index.check", store.database, name]
+    try:
+        done = subprocess.run(  # noqa: S603  # our own interpreter and module
+            command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _damaged(store, "it does not open") from error
+    if done.returncode != 0:
+        raise _damaged(store, f"opening it ended with status {done.returncode}")
+    return Check(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _damaged(store: Store, reason: str) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"The index at {store.database} is damaged ({reason}). Build it again: "
+        f"{store.build_command}"
+    )
+
+
+def _read(store: Store, name: str) -> int:
+    """Count the rows and find one of them again by its own vector."""
+    with store.translated():
+        collection = store.find(name)
+        if collection is None:
+            raise IndexDamagedError(f"No collection {name} at {store.database}.")
+        count = collection.count()
+        sample: Any = collection.get(limit=1, include=["embeddings"])
+        if not sample["ids"]:
+            return count
+        found = collection.query(query_embeddings=sample["embeddings"], n_results=1)
+        if not found["ids"][0]:
+            raise IndexDamagedError(f"A stored vector is not found in {name}.")
+        return count
+
+
+def main(argv: list[str]) -> int:
+    """Check one collection of an embedded store and print the result as JSON."""
+    folder, name = argv
+    started = time.perf_counter()
+    try:
+        count = _read(connect(folder), name)
+    except DocsQAError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    check = Check(rows=count, seconds_to_open=round(time.perf_counter() - started, 3))
+    sys.stdout.write(json.dumps(asdict(check)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

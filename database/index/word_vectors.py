@@ -1,0 +1,109 @@
+"""The vectors of an index's words, in a collection of their own beside it.
+
+They are written with the index, so that a service need not embed thousands of words at each start,
+and never changed after: a reader in another process sees all of them or none.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from database.index import rows
+from database.index.store import NEVER_SYNC, Store
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+_PREFIX = "words-of-"
+
+Vectors = npt.NDArray[np.float32]
+
+
+def name_for(index: str) -> str:
+    """The name of the collection that belongs to an index."""
+    return f"{_PREFIX}{index}"
+
+
+def read(store: Store, index: str) -> tuple[list[str], Vectors] | None:
+    """The words of an index and their vectors, (words, dimension); None where it has none."""
+    collection = store.find(name_for(index))
+    if collection is None or not _is_whole(collection):
+        return None
+    stems: list[str] = []
+    vectors: list[Vectors] = []
+    with store.translated():
+        for page in rows.pages(collection, ["embeddings"]):
+            stems += page["ids"]
+            vectors.append(np.asarray(page["embeddings"], dtype=np.float32))
+    return stems, np.concatenate(vectors or [np.zeros((0, 1), dtype=np.float32)])
+
+
+def are_written(store: Store, index: str) -> bool:
+    """Tell whether an index has its words."""
+    collection = store.find(name_for(index))
+    return collection is not None and _is_whole(collection)
+
+
+def _is_whole(collection: "Collection") -> bool:
+    return bool((collection.metadata or {}).get("whole"))
+
+
+def write(
+    store: Store,
+    index: str,
+    words: dict[str, str],
+    embed: Callable[[list[str]], list[list[float]]],
+    known: Iterable[str],
+) -> int:
+    """Write the words of an index; what has a vector here already is not embedded again.
+
+    Interrupted and called again, it goes on where it was.
+
+    Args:
+        store: Where the index lies.
+        index: The index's name.
+        words: Stem and written form of each.
+        embed: Embeds written forms.
+        known: Other indexes made with the same model.
+
+    Returns:
+        How many words were embedded.
+    """
+    name = name_for(index)
+    collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)
+    held: dict[str, Sequence[float]] = {}
+    for other in known:
+        found = read(store, other) if other != index else None
+        if found:
+            held.update(zip(found[0], found[1].tolist(), strict=True))
+    with store.translated():
+        there = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
+        if left := sorted(there - words.keys()):  # by an interrupted build, or an older one
+            collection.delete(ids=left)
+    embedded = 0
+    todo = [stem for stem in words if stem not in there]
+    for start in range(0, len(todo), rows.PAGE):
+        page = todo[start : start + rows.PAGE]
+        new = [stem for stem in page if stem not in held]
+        if new:
+            held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
+            embedded += len(new)
+        with store.translated():
+            collection.add(
+                ids=page,
+                embeddings=[held[stem] for stem in page],
+                documents=[words[stem] for stem in page],
+            )
+    with store.translated():
+        collection.modify(metadata={"whole": True})
+    return embedded
+
+
+def delete_orphans(store: Store) -> None:
+    """Delete the words of indexes that are gone."""
+    kept = {name_for(index) for index in store.index_names()}
+    for name in store.names(_PREFIX):
+        if name not in kept:
+            store.delete(name)

@@ -1,0 +1,1 @@
+"""The journal of changes made through the documents API, and recovery of interrupted writers."""

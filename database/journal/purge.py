@@ -1,0 +1,247 @@
+"""Makes sure that what was deleted is in no file any more once Chroma was vacuumed.
+
+Chroma writes every row into a log first, and cuts the log only up to where a collection was saved
+to its own files. Those that are written in place never are, so their logs keep all that was ever
+in them; only the log of a deleted collection goes. A purge moves them to new collections, then:
+
+    copy to X-incoming -> rename X to X-outgoing -> rename X-incoming to X -> copy what came late
+    -> delete X-outgoing
+
+Readers without the lock find all of X at any moment but between the two names. Services accept
+changes without the lock too: what they write through a handle on the old collection comes late.
+"""
+
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from database.index.store import NEVER_SYNC, OUTGOING, Store
+from database.index.vector_files import segment_folders
+from database.journal.jobs import JOBS
+from database.journal.uploads import UPLOADS
+from utils.errors import IndexDamagedError
+from utils.settings import PROJECT_ROOT, is_server
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+log = logging.getLogger(__name__)
+
+INCOMING = "-incoming"
+QUIET_SECONDS = 0.5
+"""How long no row may come to an outgoing collection before it is deleted: far longer than a
+service holds a handle between two rows."""
+_RENEWED = (UPLOADS, JOBS)  # names of documents are in jobs
+_PAGE = 16
+"""Rows in one request: 16 of the longest texts stay under Chroma's limit of 40 MiB."""
+_TIMEOUT = 60.0
+
+_LIST_SEGMENTS = """
+import sqlite3, sys
+rows = sqlite3.connect(sys.argv[1], uri=True).execute("SELECT id FROM segments")
+print(*(row[0] for row in rows))
+"""
+
+_GATEWAY = "chroma-gateway"
+"""The store's host in deploy/services.yml."""
+_DEFAULT_FOLDER = "database/chroma"
+_REMAINS = (
+    "No collection holds the text any more, but the files of the store do, in Chroma's log and in "
+    "space that was set free, until it is vacuumed while nothing has it open. "
+)
+_BACKUPS = (
+    " Snapshots and backups made before keep it. Without --force, vacuum waits for an answer."
+)
+_IN_FOLDER = (
+    "Stop this service and whatever else has the index's folder open, run "
+    "`chroma vacuum --force --path {folder}`, and start them again."
+)
+_ON_SERVER = (
+    "Stop the Chroma server, run `chroma vacuum --force --path FOLDER` on its machine with the "
+    "folder that it serves, and start it again."
+)
+# A vacuum writes the store anew beside it first; /tmp lies in the container's memory.
+_IN_COMPOSE = (
+    "In the checkout, with the -f options that the system was started with: "
+    "`docker compose stop inference_worker chroma`, then "
+    "`docker compose run --rm --no-deps -e SQLITE_TMPDIR=/data chroma vacuum --force --path /data`,"
+    " then `docker compose start chroma inference_worker`."
+)
+
+
+def renew_uploads(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+    """Move what came through the API, and its jobs, to new collections, and delete the old ones.
+
+    Args:
+        store: The caller holds its lock, and may write an embedded folder in place.
+        quiet_seconds: How long to look for rows that come late.
+
+    Raises:
+        IndexUnavailableError: the store cannot be read or written; `settle` finishes it.
+    """
+    settle(store, quiet_seconds)
+    for name in _RENEWED:
+        old = store.find(name)
+        if old is not None:
+            new = store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
+            _copy_missing(store, old, new)
+            with store.translated():
+                old.modify(name=name + OUTGOING)
+            move_in(store, name, new)
+    settle(store, quiet_seconds)
+
+
+def is_unsettled(store: Store) -> bool:
+    """Whether `settle` has something to do."""
+    return not _passing_names().isdisjoint(store.names(""))
+
+
+def settle(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+    """Finish what a purge that died had begun.
+
+    To be called before anything of a job or of an upload is read under the lock: both may be
+    incomplete until then.
+
+    Args:
+        store: The caller holds its lock, and may write an embedded folder in place.
+        quiet_seconds: How long to look for rows that come late.
+
+    Raises:
+        IndexUnavailableError: the store cannot be read or written.
+    """
+    there = _passing_names().intersection(store.names(""))
+    leaving = [name for name in _RENEWED if name + OUTGOING in there]
+    for name in leaving:
+        new = store.find(name + INCOMING)
+        if new is not None:
+            move_in(store, name, new)
+    copied = len(leaving)
+    while copied:
+        time.sleep(quiet_seconds)
+        copied = sum(_copy_late(store, name) for name in leaving)
+    for name in sorted(there):
+        store.delete(name)
+
+
+def _passing_names() -> set[str]:
+    return {name + end for name in _RENEWED for end in (INCOMING, OUTGOING)}
+
+
+def move_in(store: Store, name: str, new: "Collection") -> None:
+    """Give a collection its name, unless a service that wanted to write took it just now."""
+    try:
+        with store.translated():
+            new.modify(name=name)
+    except IndexDamagedError:
+        # Chroma says no more of a name that is taken: a service that wanted to write has made one.
+        # All is copied into that.
+        if store.find(name) is None:
+            raise
+
+
+def _copy_late(store: Store, name: str) -> int:
+    old = store.find(name + OUTGOING)
+    return _copy_missing(store, old, store.ensure(name)) if old is not None else 0
+
+
+def _copy_missing(store: Store, old: "Collection", new: "Collection") -> int:
+    """Copy the rows that are not in the new collection yet, or were accepted since; how many."""
+    with store.translated():
+        held = set(new.get(include=[])["ids"])
+        missing = [id_ for id_ in old.get(include=[])["ids"] if id_ not in held]
+        for start in range(0, len(missing), _PAGE):
+            page: Any = old.get(
+                ids=missing[start : start + _PAGE],
+                include=["documents", "metadatas", "embeddings"],
+            )
+            if page["ids"]:
+                without_text = None in page["documents"]
+                new.add(
+                    ids=page["ids"],
+                    embeddings=page["embeddings"],
+                    metadatas=page["metadatas"],
+                    documents=None if without_text else page["documents"],
+                )
+        return len(missing) + _copy_accepted(old, new)
+
+
+def _copy_accepted(old: "Collection", new: "Collection") -> int:
+    """Copy again the jobs that were still being accepted and no longer are; how many.
+
+    That is all that is changed without the lock.
+    """
+    accepting = new.get(where={"state": "accepting"}, include=[])["ids"]
+    if not accepting:
+        return 0
+    found: Any = old.get(ids=accepting, include=["metadatas"])
+    accepted = {
+        id_: fields
+        for id_, fields in zip(found["ids"], found["metadatas"], strict=True)
+        if fields["state"] != "accepting"
+    }
+    if accepted:
+        new.update(ids=[*accepted], metadatas=[*accepted.values()])
+    return len(accepted)
+
+
+def remove_orphaned_folders(database: str) -> int:
+    """Remove what Chroma leaves of deleted collections in an embedded folder; says of how many.
+
+    Their vectors and ids lie there for ever otherwise. A server's folder is not in reach.
+
+    Args:
+        database: The caller is the one process that writes it.
+    """
+    if is_server(database):
+        return 0
+    # Before the table is read: a collection that is made meanwhile is in there first.
+    folders = segment_folders(database)
+    used = _segments(database) if folders else set()
+    if not used:
+        return 0
+    removed = 0
+    for folder in folders:
+        if folder.name not in used:
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                log.warning("A deleted collection's folder stays: %s", error)
+            else:
+                removed += 1
+    return removed
+
+
+def _segments(database: str) -> set[str]:
+    """The segments of all collections; none where that cannot be read.
+
+    Read by another process. Were the file closed in this one, which has it open in Chroma's own
+    SQLite, the operating system would drop the locks of that, and two could write at once.
+    """
+    address = (Path(database).resolve() / "chroma.sqlite3").as_uri() + "?mode=ro"
+    command = [sys.executable, "-I", "-c", _LIST_SEGMENTS, address]
+    try:
+        done = subprocess.run(  # noqa: S603  # our own interpreter and words
+            command, capture_output=True, text=True, timeout=_TIMEOUT, check=True
+        )
+    except subprocess.SubprocessError as error:
+        log.warning("Folders of deleted collections stay (%s).", type(error).__name__)
+        return set()
+    return set(done.stdout.split())
+
+
+def text_on_disk(database: str) -> str:
+    """What stays on disk of purged documents until when, and the commands that remove it.
+
+    Whoever sent the deletion reads it, so it names no path of this machine.
+    """
+    if not is_server(database):
+        is_default = (PROJECT_ROOT / database) == PROJECT_ROOT / _DEFAULT_FOLDER
+        folder = _DEFAULT_FOLDER if is_default else "FOLDER"
+        return _REMAINS + _IN_FOLDER.format(folder=folder) + _BACKUPS
+    in_compose = urlsplit(database).hostname == _GATEWAY
+    return _REMAINS + (_IN_COMPOSE if in_compose else _ON_SERVER) + _BACKUPS

@@ -1,0 +1,195 @@
+"""What came through the API: the documents put there, and the names of those deleted.
+
+They lie in a collection of their own, for an index holds only chunks, and another model or chunker
+needs the texts again. It is the journal of changes too: each entry notes the revision that made it
+visible, and a reader that follows the index learns from it what changed. The pointer alone decides
+what is visible: it names the last job, whose entries are marked after the fact.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from database.index.store import Live, Store
+from dataset.documents import Document
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+UPLOADS = "uploads"
+_PART = 100_000
+"""Characters of a document's text in one row."""
+_BATCH = 16
+"""Rows in one request: 16 of the longest stay under Chroma's limit of 40 MiB."""
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of one document."""
+
+    id: str
+    job: str
+    document: str
+    content_hash: str
+    """Of what was put there; "" where it was deleted."""
+    revision: int
+    """The revision that made it visible; 0 where that is still to come."""
+    parts: int
+    """In how many rows the text lies."""
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the document was deleted."""
+        return not self.content_hash
+
+
+class Uploads:
+    """The uploads of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, job: str, documents: Sequence[Document]) -> None:
+        """Note documents that a job is to put into the index."""
+        for number, document in enumerate(documents):
+            text = document.text
+            parts = [text[at : at + _PART] for at in range(0, len(text), _PART)] or [" "]
+            fields = {
+                "job": job,
+                "document": document.name,
+                "content_hash": document.content_hash,
+                "title": document.title,
+                "url": document.url,
+                "format": document.format,
+                "changed": document.changed,
+                "parts": len(parts),
+                "revision": 0,
+            }
+            self._write(f"{job}-{number:05d}", parts, fields)
+
+    def add_deletion(self, job: str, name: str) -> None:
+        """Note a document that a job is to take out of the index."""
+        fields = {"job": job, "document": name, "content_hash": "", "parts": 1, "revision": 0}
+        self._write(f"{job}-00000", [" "], fields)
+
+    def _write(self, entry: str, parts: list[str], fields: dict[str, Any]) -> None:
+        collection = self._store.ensure(UPLOADS)
+        for start in range(0, len(parts), _BATCH):
+            batch = parts[start : start + _BATCH]
+            ids = [f"{entry}/{at}" for at in range(start, start + len(batch))]
+            with self._store.translated():
+                collection.upsert(
+                    ids=ids,
+                    embeddings=[_placeholder(id_) for id_ in ids],
+                    documents=batch,
+                    metadatas=[fields | {"part": at + start} for at in range(len(batch))],
+                )
+
+    def of_job(self, job: str) -> list[Entry]:
+        """A job's entries, in the order of its documents."""
+        return sorted(self._entries({"job": job}), key=lambda entry: entry.id)
+
+    def of_document(self, name: str) -> list[Entry]:
+        """All that is noted of a document."""
+        return list(self._entries({"document": name}))
+
+    def visible(self, live: Live, after: int) -> dict[str, Entry]:
+        """The last change of each document that became visible after a revision.
+
+        Args:
+            live: The pointer, which says up to where.
+            after: What was visible with this revision is left out.
+        """
+        marked = {"$and": [{"revision": {"$gt": after}}, {"revision": {"$lte": live.revision}}]}
+        # In one request: between two, the last job's entries might be marked.
+        found = [
+            replace(entry, revision=entry.revision or live.job_revision)
+            for entry in self._entries({"$or": [marked, {"job": live.job}]})
+        ]
+        shown = [entry for entry in found if after < entry.revision <= live.revision]
+        return {e.document: e for e in sorted(shown, key=lambda entry: entry.revision)}
+
+    def held(self, live: Live) -> dict[str, Entry]:
+        """The last change of each document that a build has to respect."""
+        return self.visible(live, live.folder_since)
+
+    def document(self, entry: Entry) -> Document:
+        """The document that an entry put there."""
+        collection = self._store.ensure(UPLOADS)
+        texts: list[str] = []
+        fields: dict[str, Any] = {}
+        for start in range(0, entry.parts, _BATCH):
+            ids = [f"{entry.id}/{at}" for at in range(start, min(start + _BATCH, entry.parts))]
+            with self._store.translated():
+                page: Any = collection.get(ids=ids, include=["documents", "metadatas"])
+            by_id = dict(zip(page["ids"], page["documents"], strict=True))
+            texts += [by_id[id_] for id_ in ids]
+            fields = fields or page["metadatas"][0]
+        return Document(
+            name=entry.document,
+            text="".join(texts),
+            title=fields["title"],
+            url=fields["url"],
+            content_hash=entry.content_hash,
+            format=fields["format"],
+            changed=fields["changed"],
+        )
+
+    def mark(self, entries: Iterable[Entry], revision: int) -> None:
+        """Note the revision that made entries visible."""
+        for collection, page in self._pages(entries):
+            with self._store.translated():
+                collection.update(ids=page, metadatas=[{"revision": revision}] * len(page))
+
+    def forget(self, entries: Iterable[Entry]) -> None:
+        """Delete entries with their texts."""
+        for collection, page in self._pages(entries):
+            with self._store.translated():
+                collection.delete(ids=page)
+
+    def _pages(self, entries: Iterable[Entry]) -> Iterator[tuple["Collection", list[str]]]:
+        ids = [f"{entry.id}/{at}" for entry in entries for at in range(entry.parts)]
+        collection = self._store.ensure(UPLOADS)
+        for start in range(0, len(ids), _PAGE):
+            yield collection, ids[start : start + _PAGE]
+
+    def present(self, live: Live) -> set[str]:
+        """The documents that came through the API and were not deleted since."""
+        return {name for name, entry in self.held(live).items() if not entry.is_deletion}
+
+    def waiting(self, live: Live) -> list[Entry]:
+        """The entries that are still to become visible."""
+        found = self._entries({"revision": 0})
+        return [entry for entry in found if entry.job != live.job]
+
+    def overtaken(self, entries: Iterable[Entry], revision: int) -> list[Entry]:
+        """The visible entries that those of a revision have replaced."""
+        names = sorted({entry.document for entry in entries})
+        if not names:
+            return []
+        found = self._entries({"document": {"$in": names}})
+        return [entry for entry in found if 0 < entry.revision < revision]
+
+    def _entries(self, where: dict[str, Any]) -> Iterator[Entry]:
+        collection = self._store.find_moving(UPLOADS)
+        if collection is None:
+            return
+        with self._store.translated():
+            found: Any = collection.get(where={"$and": [{"part": 0}, where]}, include=["metadatas"])
+        for id_, fields in zip(found["ids"], found["metadatas"], strict=True):
+            yield Entry(
+                id=id_.rsplit("/", 1)[0],
+                job=fields["job"],
+                document=fields["document"],
+                content_hash=fields["content_hash"],
+                revision=fields["revision"],
+                parts=fields["parts"],
+            )
+
+
+def _placeholder(id_: str) -> Sequence[float]:
+    """A vector, which Chroma wants of every row; different ones, as its graph dislikes equal."""
+    digest = hashlib.sha256(id_.encode()).digest()
+    return [1.0 + digest[0], 1.0 + digest[1]]

@@ -1,0 +1,1 @@
+"""The reader that follows the live index, and its LangChain adapters."""

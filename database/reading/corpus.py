@@ -1,0 +1,99 @@
+"""Reads what a search needs of an index, and follows the changes that are made to it in place."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from langchain_core.embeddings import Embeddings
+
+from database.embedding.loading import embed_words
+from database.index import rows, word_vectors
+from database.index.store import Live, Store
+from database.journal.uploads import Entry, Uploads
+from database.searching.lexical_index import LexicalIndex, in_order
+from database.searching.search import Corpus
+from database.searching.synonyms import RelatedWords
+from dataset.chunks import Chunk
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+log = logging.getLogger(__name__)
+
+
+class OvertakenError(Exception):
+    """A later change was made while an earlier one was read: look at the pointer again."""
+
+
+def current_chunks(store: Store, live: Live, collection: "Collection") -> list[Chunk]:
+    """The chunks that an index holds at a revision, in the order of their documents.
+
+    A change under way has written rows that are not to be seen yet, and may not have deleted those
+    that it replaced. The caller looks at the pointer afterwards: what was changed meanwhile is not
+    in here, or not whole.
+    """
+    shown = Uploads(store).visible(live, live.since)
+    with store.translated():
+        return in_order(c for c in rows.read_chunks(collection) if is_current(c, live, shown))
+
+
+def is_current(chunk: Chunk, live: Live, shown: Mapping[str, Entry]) -> bool:
+    """Whether a chunk of the live collection is one that readers see.
+
+    Args:
+        chunk: As it lies there.
+        live: The pointer.
+        shown: What was changed in place and is visible.
+    """
+    changed = shown.get(chunk.document)
+    is_of_now = changed is None or changed.content_hash == chunk.document_hash
+    return chunk.revision <= live.revision and is_of_now
+
+
+def read_corpus(
+    store: Store, live: Live, collection: "Collection", embeddings: Embeddings
+) -> Corpus:
+    """Read what a search needs of an index: its chunks, and the vectors of its words."""
+    chunks = current_chunks(store, live, collection)
+    words = word_vectors.read(store, live.name)
+    if words is None:
+        log.warning("The index has no words of its own (an older build): run db_builder again.")
+    return Corpus(
+        collection=collection,
+        embeddings=embeddings,
+        chunks=chunks,
+        places=_places(chunks),
+        lexical=LexicalIndex(chunks),
+        related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
+    )
+
+
+def follow_changes(store: Store, corpus: Corpus, shown: Mapping[str, Entry]) -> Corpus:
+    """The corpus with changes that were made in place since it was read.
+
+    Raises:
+        OvertakenError: something was changed once more meanwhile.
+    """
+    wanted = {name: entry.content_hash for name, entry in shown.items() if not entry.is_deletion}
+    with store.translated():
+        found = [
+            chunk
+            for chunk in rows.read_documents(corpus.collection, list(wanted))
+            if chunk.document_hash == wanted[chunk.document]
+        ]
+    whole = {chunk.document: chunk.siblings for chunk in found}
+    if whole.keys() != wanted.keys() or sum(whole.values()) != len(found):
+        raise OvertakenError
+    chunks = in_order([*(c for c in corpus.chunks if c.document not in shown), *found])
+    return replace(
+        corpus,
+        chunks=chunks,
+        places=_places(chunks),
+        lexical=corpus.lexical.changed(shown.keys(), in_order(found)),
+    )
+
+
+def _places(chunks: Sequence[Chunk]) -> dict[str, int]:
+    return {chunk.id: place for place, chunk in enumerate(chunks)}

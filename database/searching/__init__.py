@@ -1,0 +1,1 @@
+"""One search: a question in, passages out."""

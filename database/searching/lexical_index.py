@@ -1,0 +1,238 @@
+"""The lexical side of search: BM25 over chunks, titles and whole documents, held in memory.
+
+It is made from what the index holds when a reader opens it, and made anew out of the one before
+when documents change; a question only adds up columns of it.
+"""
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import chain, compress, groupby
+
+import numpy as np
+
+from database.searching.bm25 import Field, Places, Splice, Texts
+from database.searching.fusion import Scores
+from database.searching.terms import terms_of, words
+from dataset.chunks import Chunk
+
+TITLE_REPEATS, HEADING_REPEATS, TITLE_REPEATS_IN_DOCUMENT = 3, 2, 5
+"""How often title and headings count beside a text's own words: they say what it is about."""
+_LINK_TARGET = re.compile(r"\]\([^()\s]*\)")
+_LABEL = re.compile(r"^[ \t]*(?:[-+*] )?\*\*([^*\n]{1,80})\*\*", re.MULTILINE)
+"""What a list defines, `- **Name** ...`: an API's page has fields where others have headings."""
+_RARE = 9.0
+"""Rarity of a word that stands nowhere, in place of an infinite one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question as the lexical side reads it."""
+
+    terms: Mapping[str, Mapping[str, float]]
+    """Each of its terms, with the terms that mean nearly the same and how nearly, 0 to 1."""
+    names: tuple[str, ...] = ()
+    """The words of it that name something: with a capital inside the question, or a digit."""
+
+
+class Vocabulary(dict[str, tuple[int, ...]]):
+    """Words with the numbers of their terms; a word is taken apart once however often it stands."""
+
+    def __init__(self, numbers: Mapping[str, int], terms: Sequence[str]) -> None:
+        """Start with the terms there are.
+
+        Args:
+            numbers: Their numbers.
+            terms: For each number its term, "" for one that is free.
+        """
+        super().__init__()
+        self.numbers = dict(numbers)
+        self.terms = list(terms)
+        self._free = (
+            []
+            if len(numbers) == len(terms)
+            else [number for number, term in enumerate(terms) if not term]
+        )
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        """Take a new word apart."""
+        self[word] = tuple(map(self._number, terms_of(word)))
+        return self[word]
+
+    def _number(self, term: str) -> int:
+        if term in self.numbers:
+            return self.numbers[term]
+        if self._free:
+            number = self._free.pop()
+            self.terms[number] = term
+        else:
+            number = len(self.terms)
+            self.terms.append(term)
+        self.numbers[term] = number
+        return number
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Free the numbers of terms that stand nowhere any more."""
+        for number in numbers:
+            self.numbers.pop(self.terms[number], None)
+            self.terms[number] = ""
+
+    def read(self, text: str) -> list[int]:
+        """The numbers of a text's terms, in order."""
+        return list(chain.from_iterable(map(self.__getitem__, words(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Documents as the fields take them."""
+
+    names: list[str] = field(default_factory=list)
+    document_of: list[int] = field(default_factory=list)
+    """For each chunk, which of the documents has it."""
+    chunks: Texts = field(default_factory=Texts)
+    titles: Texts = field(default_factory=Texts)
+    whole: Texts = field(default_factory=Texts)
+    headed: Texts = field(default_factory=Texts)
+    """What each document has in its title, headings, or what its lists define, once each."""
+
+    def add(self, name: str, chunks: Sequence[Chunk], vocabulary: Vocabulary) -> None:
+        """Read a document's chunks."""
+        title = vocabulary.read(chunks[0].title)
+        whole = TITLE_REPEATS_IN_DOCUMENT * title
+        headed = set(title)
+        for chunk in chunks:
+            headings = vocabulary.read(" ".join(chunk.headings))
+            body = vocabulary.read(_LINK_TARGET.sub("]", chunk.text))
+            self.chunks.add(TITLE_REPEATS * title + HEADING_REPEATS * headings + body)
+            self.document_of.append(len(self.names))
+            whole += headings + body
+            headed.update(headings, vocabulary.read(" ".join(_LABEL.findall(chunk.text))))
+        self.titles.add(title)
+        self.whole.add(whole)
+        self.headed.add(headed)
+        self.names.append(name)
+
+
+class LexicalIndex:
+    """BM25 over the chunks of one index, their documents' titles, and the documents whole."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        """Read the chunks, those of a document together; `in_order` if the index is to change."""
+        self.documents: tuple[str, ...] = ()
+        self._document_of: Places = np.zeros(0, dtype=np.int32)
+        self._numbers: Mapping[str, int] = {}
+        self._terms: Sequence[str] = ()
+        self._chunks = self._titles = self._whole = self._headed = Field.empty()
+        self._change(set(), chunks)
+
+    def changed(self, removed: Collection[str], added: Sequence[Chunk]) -> "LexicalIndex":
+        """The index after a change: what one made of all the chunks there are then would be.
+
+        Its chunks are numbered `in_order`. This one stays as it is, for searches under way.
+
+        Args:
+            removed: Names of documents that go; those that are not there are passed over.
+            added: All chunks of each document that comes or is replaced.
+        """
+        index = copy(self)
+        gone = {*removed, *(chunk.document for chunk in added)}
+        index._change(gone, in_order(added))  # noqa: SLF001  # it is one of this class
+        return index
+
+    def _change(self, gone: Collection[str], come: Sequence[Chunk]) -> None:
+        vocabulary = Vocabulary(self._numbers, self._terms)
+        read = _Read()
+        for name, chunks in groupby(come, key=lambda chunk: chunk.document):
+            read.add(name, list(chunks), vocabulary)
+        documents = self._change_documents(gone, read.names)
+        kept = documents.kept[self._document_of]
+        moved = documents.moved[self._document_of[kept]]
+        document_of = documents.arrived[read.document_of]
+        places = Splice(kept, np.searchsorted(moved, document_of))
+        self._document_of = np.insert(moved, places.before, document_of)
+        size = len(vocabulary.terms)
+        self._chunks = self._chunks.changed(places, read.chunks, size)
+        self._titles = self._titles.changed(documents, read.titles, size)
+        self._whole = self._whole.changed(documents, read.whole, size)
+        self._headed = self._headed.changed(documents, read.headed, size)
+        vocabulary.forget(np.flatnonzero(~(self._chunks.held | self._headed.held)).tolist())
+        self._numbers, self._terms = vocabulary.numbers, vocabulary.terms
+
+    def _change_documents(self, gone: Collection[str], come: Sequence[str]) -> Splice:
+        kept = np.array([name not in gone for name in self.documents], dtype=np.bool_)
+        staying = list(compress(self.documents, kept))
+        before = np.array([bisect_left(staying, name) for name in come], dtype=np.int64)
+        names = np.insert(np.array(staying, dtype=object), before, np.array(come, dtype=object))
+        self.documents = tuple(names.tolist())
+        return Splice(kept, before)
+
+    def __len__(self) -> int:
+        return len(self._document_of)
+
+    def holders(self, term: str) -> int:
+        """In how many chunks a term stands."""
+        number = self._numbers.get(term)
+        return 0 if number is None else self._chunks.holders(number)
+
+    def headed(self, term: str) -> int:
+        """How many documents have a term in their title, headings, or what their lists define."""
+        number = self._numbers.get(term)
+        return 0 if number is None else self._headed.holders(number)
+
+    def rarity(self, term: str) -> float:
+        """A term's inverse document frequency, as BM25 weighs it."""
+        holders = self.holders(term)
+        if not holders:
+            return max(_RARE, math.log1p(len(self)))
+        return math.log1p((len(self) - holders + 0.5) / (holders + 0.5))
+
+    def scores(self, query: Query, *, titles: float, documents: float) -> Scores:
+        """Score every chunk.
+
+        Args:
+            query: What is asked.
+            titles: What a match with the document's title adds.
+            documents: What a match with the whole document adds.
+
+        Returns:
+            A score for each chunk, 0 where no term of the question stands in it or its document.
+        """
+        total = np.zeros(len(self), dtype=np.float32)
+        for term, related in query.terms.items():
+            self._add(total, term, related)
+        about = np.zeros(len(self.documents), dtype=np.float32)
+        known = [self._numbers[term] for term in query.terms if term in self._numbers]
+        for texts, weight in ((self._titles, titles), (self._whole, documents)):
+            for number in known if weight else ():
+                holders, scores = texts.column(number, weight)
+                about[holders] += scores
+        total += about[self._document_of]
+        return total
+
+    def _add(self, total: Scores, term: str, related: Mapping[str, float]) -> None:
+        """Add to each chunk what the best of a term and its kin brings there."""
+        columns = []
+        if term in self._numbers:
+            columns.append(self._chunks.column(self._numbers[term]))
+        rarity = self.rarity(term)
+        for other, nearness in related.items():
+            if other in self._numbers:
+                # No more than the term itself is worth: a rare kin must not outweigh it.
+                weight = nearness * min(1, rarity / self.rarity(other))
+                columns.append(self._chunks.column(self._numbers[other], weight))
+        if len(columns) == 1:
+            holders, scores = columns[0]
+            total[holders] += scores
+        elif columns:
+            best = np.zeros_like(total)
+            for holders, scores in columns:
+                best[holders] = np.maximum(best[holders], scores)
+            total += best
+
+
+def in_order(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Sort chunks as an index has them: by document, and in its order."""
+    return sorted(chunks, key=lambda chunk: (chunk.document, chunk.ordinal))

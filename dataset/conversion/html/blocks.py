@@ -1,0 +1,263 @@
+"""A page's content as markdown: headings with their anchors, lists, code, notes."""
+
+import re
+from dataclasses import dataclass, field
+
+from dataset.conversion.html.code import code_block
+from dataset.conversion.html.inline import Inline, is_permalink
+from dataset.conversion.html.page import ADMONITION
+from dataset.conversion.html.table import is_layout, table
+from dataset.conversion.html.tree import Element
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
+    "dialog", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form",
+    "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main",
+    "menu", "nav", "ol", "optgroup", "p", "pre", "search", "section", "summary", "table", "tbody",
+    "td", "tfoot", "th", "thead", "tr", "ul",
+))  # fmt: skip
+_ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
+_LONGEST_NOTE = 6000
+"""Characters: a box with more in it is a part of the page and no note."""
+_LABEL = re.compile(r".*(?:title|heading|label|header).*")
+_PART_OF_NOTE = re.compile(r".*(?:title|heading|label|header|text|body|content|icon|inner).*")
+_LONGEST_LABEL = 60
+
+
+@dataclass(slots=True)
+class Blocks:
+    """Writes blocks one after another, remembering anchors until their heading comes."""
+
+    inline: Inline
+    holders: set[Element]
+    """The elements in which blocks lie."""
+    waiting_anchor: str = ""
+    written_anchors: set[str] = field(default_factory=set)
+
+    def write(self, items: list[Element | str], in_item: bool = False) -> list[str]:
+        """Write what stands in an element as blocks.
+
+        Args:
+            items: What stands in it.
+            in_item: Whether this is a list item or a cell, in which no section can begin.
+        """
+        written: list[str] = []
+        line: list[Element | str] = []
+
+        def end_line() -> None:
+            if paragraph := self.inline.write(line):
+                written.append(paragraph)
+                self.waiting_anchor = ""
+            line.clear()
+
+        for item in items:
+            if isinstance(item, str) or not self._is_block(item):
+                if isinstance(item, Element):
+                    self._remember_anchor(item)
+                line.append(item)
+                continue
+            end_line()
+            for block in self._block(item, in_item):
+                written.append(block)
+                self.waiting_anchor = ""
+        end_line()
+        return written
+
+    def _is_block(self, element: Element) -> bool:
+        return element.tag in _BLOCKS or element in self.holders
+
+    def _remember_anchor(self, element: Element) -> None:
+        """Keep the anchor of something empty: it may be the next heading's."""
+        if not element.text().strip():
+            self.waiting_anchor = anchor_of(element) or self.waiting_anchor
+
+    def _block(self, element: Element, in_item: bool) -> list[str]:
+        tag = element.tag
+        if tag in _HEADINGS:
+            return self._heading(element, in_item)
+        if tag == "pre":
+            return [block] if (block := code_block(element)) else []
+        if tag in ("ul", "ol", "menu", "dir"):
+            return self._list(element)
+        if tag == "dl":
+            return self._definitions(element)
+        if tag == "table" and not is_layout(element):
+            return table(element, lambda cell: self.write(cell.children, in_item=True))
+        if tag == "hr":
+            return []
+        if tag == "blockquote" and not _note_kind(element):
+            quoted = "\n\n".join(self.write(element.children, in_item))
+            return (
+                ["\n".join(f"> {line}".rstrip() for line in quoted.split("\n"))] if quoted else []
+            )
+        if tag in ("summary", "legend", "caption", "figcaption"):
+            words = self.inline.one_line(element.children)
+            return (
+                [f"**{words}**" if tag == "summary" and "*" not in words else words]
+                if words
+                else []
+            )
+        if kind := _note_kind(element):
+            return self._note(kind, element)
+        own = anchor_of(element)
+        if own:
+            self.waiting_anchor = own
+        return self.write(element.children, in_item)
+
+    def _heading(self, element: Element, in_item: bool) -> list[str]:
+        anchor = _heading_anchor(element) or self.waiting_anchor
+        shown = [
+            child for child in element.children if isinstance(child, str) or not is_permalink(child)
+        ]
+        words = self.inline.one_line(shown).rstrip("¶ ").strip()
+        if not words:
+            self.waiting_anchor = anchor
+            return []
+        if in_item:
+            return [f"**{words.replace('**', '')}**"]
+        if anchor in self.written_anchors:
+            anchor = ""
+        self.written_anchors.add(anchor)
+        named = f'<a name="{anchor}"></a>' if anchor else ""
+        return [f"{'#' * _HEADINGS[element.tag]} {words}{named}"]
+
+    def _list(self, element: Element) -> list[str]:
+        start = element.get("start")
+        number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
+        items: list[str] = []
+        for child in element.children:
+            if isinstance(child, str):
+                continue
+            mark = f"{number}. " if element.tag == "ol" else "- "
+            nested = child.tag in ("ul", "ol")  # a list that its author put beside the items
+            blocks = self._list(child) if nested else self.write(child.children, in_item=True)
+            if not blocks:
+                continue
+            if nested and items:
+                items[-1] += "\n" + _indented("\n".join(blocks), len(mark))
+                continue
+            items.append(_item(mark, blocks))
+            number += 1
+        if not items:
+            return []
+        loose = any("\n\n" in item for item in items)
+        return [("\n\n" if loose else "\n").join(items)]
+
+    def _definitions(self, element: Element) -> list[str]:
+        """A list of `- **term**: explanation`, or paragraphs where an explanation is a long one."""
+        pairs = _pairs(element)
+        explained = [(terms, self.write(parts, in_item=True)) for terms, parts in pairs]
+        long = any(
+            len(blocks) > 3 or any("```" in one for one in blocks) for _, blocks in explained
+        )
+        written: list[str] = []
+        for terms, blocks in explained:
+            term = ", ".join(filter(None, (self.inline.one_line(one.children) for one in terms)))
+            term = term.rstrip(":")
+            name = term if not term or "**" in term or term.startswith("`") else f"**{term}**"
+            if long:
+                written += [name, *blocks] if name else blocks
+            elif name and blocks and not blocks[0].startswith(("- ", "1. ", "|", ">")):
+                written.append(_item("- ", [f"{name}: {blocks[0]}", *blocks[1:]]))
+            elif name or blocks:
+                written.append(_item("- ", [name, *blocks] if name else blocks))
+        return written if long or not written else ["\n".join(written)]
+
+    def _note(self, kind: str, element: Element) -> list[str]:
+        label = self._own_label(element) or kind
+        blocks = self.write(element.children, in_item=True)
+        if blocks and blocks[0].strip("*_: \n").lower() in (label.lower(), f"{label.lower()}s"):
+            blocks = blocks[1:]
+        if not blocks or blocks[0].lower().startswith(f"{label.lower()}:"):
+            return blocks
+        if blocks[0].startswith(("- ", "1. ", "```", "|", ">")):
+            return [f"{label}:", *blocks]
+        return [f"{label}: {blocks[0]}", *blocks[1:]]
+
+    def _own_label(self, note: Element) -> str:
+        """Take the title off a note that has one."""
+        for below in note.walk():
+            titled = below.tag in _HEADINGS or any(map(_LABEL.fullmatch, below.classes()))
+            if below is not note and titled and below.parent is not None:
+                words = self.inline.one_line(below.children).strip(" :*")
+                if 0 < len(words) <= _LONGEST_LABEL:
+                    below.parent.children.remove(below)
+                    return words
+        return ""
+
+
+def holders_of(root: Element) -> set[Element]:
+    """The elements in which blocks lie, so that a link around a heading is taken apart."""
+    found: set[Element] = set()
+    for element in root.walk():
+        if element.tag in _BLOCKS:
+            above = element.parent
+            while above is not None and above not in found:
+                found.add(above)
+                above = above.parent
+    return found
+
+
+def anchor_of(element: Element) -> str:
+    """The name that a link can lead to, where the element has one."""
+    for name in ("id", "name"):
+        said = element.get(name)
+        if said and (name == "id" or element.tag == "a") and _ANCHOR.fullmatch(said):
+            return said
+    return ""
+
+
+def _heading_anchor(heading: Element) -> str:
+    if own := anchor_of(heading):
+        return own
+    inside = (anchor_of(below) for below in heading.walk() if below.tag in ("a", "span"))
+    if named := next((anchor for anchor in inside if anchor), ""):
+        return named
+    links = (below.get("href")[1:] for below in heading.walk() if is_permalink(below))
+    return next((name for name in links if _ANCHOR.fullmatch(name)), "")
+
+
+def _note_kind(element: Element) -> str:
+    """What a box beside the text calls itself by its class; "" for what is no such box."""
+    role = element.get("role") == "note"
+    if element.tag not in ("div", "aside", "section", "details", "blockquote") and not role:
+        return ""
+    kinds = {"seealso": "See also", "admonition": "Note", "callout": "Note", "alert": "Note"}
+    found = [
+        kind["kind"]
+        for name in element.classes()
+        if (kind := ADMONITION.fullmatch(name)) and not _PART_OF_NOTE.fullmatch(name)
+    ]
+    if not (found or role) or len(element.words()) > _LONGEST_NOTE or element.find("h1", "h2"):
+        return ""
+    best = min(found, key=lambda kind: kind in kinds, default="note")
+    return kinds.get(best, best.capitalize())
+
+
+def _pairs(element: Element) -> list[tuple[list[Element], list[Element | str]]]:
+    """The terms of a definition list, each group with what explains it."""
+    pairs: list[tuple[list[Element], list[Element | str]]] = []
+    for child in element.elements():
+        if child.tag == "div":
+            pairs += _pairs(child)
+        elif child.tag == "dt":
+            if not pairs or pairs[-1][1]:
+                pairs.append(([], []))
+            pairs[-1][0].append(child)
+        else:
+            if not pairs:
+                pairs.append(([], []))
+            pairs[-1][1].append(child)
+    return pairs
+
+
+def _item(mark: str, blocks: list[str]) -> str:
+    text = blocks[0]
+    for block in blocks[1:]:
+        text += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+    return mark + _indented(text, len(mark)).lstrip(" ")
+
+
+def _indented(text: str, width: int) -> str:
+    return "\n".join(" " * width + line if line else "" for line in text.split("\n"))

@@ -1,0 +1,81 @@
+"""Blocks of code in a page: their text as it stands, and the language they are marked with."""
+
+import re
+
+from dataset.conversion.html.tree import Element
+
+_LANGUAGE = re.compile(
+    r"(?:language|lang|highlight-source|highlight|brush:?|sourcecode)[-:](?P<name>[\w+#.-]{1,30})"
+)
+_NO_LANGUAGE = frozenset((
+    "default", "none", "text", "plain", "plaintext", "notranslate", "console-output",
+    "nohighlight",
+))  # fmt: skip
+_BARE_LANGUAGES = frozenset((
+    "bash", "c", "cpp", "csharp", "css", "diff", "dockerfile", "go", "html", "http", "ini",
+    "java", "javascript", "js", "json", "json5", "kotlin", "latex", "lua", "makefile", "markdown",
+    "perl", "php", "powershell", "properties", "python", "py", "r", "ruby", "rust", "scala", "sh",
+    "shell", "sql", "swift", "toml", "ts", "typescript", "xml", "yaml", "yml",
+))  # fmt: skip
+_GUTTER = frozenset(
+    (
+        "linenos",
+        "lineno",
+        "linenumbers",
+        "gutter",
+        "line-numbers-rows",
+        "hljs-ln-numbers",
+        "rouge-gutter",
+    )
+)
+
+
+def code_block(pre: Element) -> str:
+    """A block of code between fences; "" for an empty one."""
+    return fenced(_text(pre), language_of(pre))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Code between as many backticks as it takes; "" for none."""
+    body = text.strip("\n").rstrip()
+    runs = re.findall(r"`{3,}", body)
+    fence = max(("```", *(run + "`" for run in runs)), key=len)
+    return f"{fence}{language}\n{body}\n{fence}" if body.strip() else ""
+
+
+def language_of(pre: Element) -> str:
+    """The language that a block of code is marked with; "" if it is not."""
+    marked = [pre, *(child for child in pre.elements() if child.tag == "code")]
+    around = pre.parent
+    for _ in range(2):
+        if around is not None:
+            marked.append(around)
+            around = around.parent
+    if "literal-block" in pre.classes() and pre.get("lang"):  # as docutils marks it
+        return pre.get("lang")
+    for at, element in enumerate(marked):
+        names = [
+            *element.classes(),
+            *(f"lang-{element.get(key)}" for key in ("data-lang", "data-language")),
+        ]
+        for name in names:
+            said = _LANGUAGE.fullmatch(name)
+            if said and said["name"] not in _NO_LANGUAGE:
+                return said["name"]
+            if name in _BARE_LANGUAGES and at < len(marked) - 1:
+                return name
+    return ""
+
+
+def _text(element: Element) -> str:
+    parts: list[str] = []
+    for child in element.children:
+        if isinstance(child, str):
+            parts.append(child)
+        elif child.tag == "br":
+            parts.append("\n")
+        elif not _GUTTER.intersection(child.classes()):
+            text = _text(child)
+            own_line = child.tag in ("div", "p", "li", "tr") and not text.endswith("\n")
+            parts.append(text + "\n" if own_line else text)
+    return "".join(parts).replace("\u00a0", " ").replace("\u200b", "").replace("\r", "")

@@ -1,0 +1,207 @@
+"""Which part of a page is its content, and what the page says of itself."""
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from urllib.parse import urljoin
+
+from dataset.conversion.html.tree import Element, Page
+from dataset.dates import iso_date
+
+_DROPPED_TAGS = frozenset(("nav", "footer", "menu", "label", "fieldset"))
+_DROPPED_ROLES = frozenset(
+    ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",
+     "toolbar", "tablist")
+)  # fmt: skip
+_NOISE = re.compile(
+    r"(?:.*[-_])?(?:cookies?|consent|gdpr|onetrust|breadcrumbs?|pagination|pager|feedback|newsletter"
+    r"|social|share|sharing|skip-?(?:link|nav|to-?content)|advert(?:isement)?s?|ads"
+    r"|on-?this-?page|in-?this-?(?:page|article)|page-?toc|table-?of-?contents|tocbot|toc|localtoc"
+    r"|edit-?(?:this-?page|link)|copy-?(?:button|btn)|copybtn|screen-?reader-?only|sr-only"
+    r"|visually-?hidden|prev-?next|related-?links|navbar|site-?(?:header|footer|nav)"
+    r"|line-?numbers?(?:-rows)?|linenos?|gutter|edit-?section|headerlink-?icon)(?:[-_].*)?",
+)
+ADMONITION = re.compile(
+    r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
+    r"|seealso|admonition|callout|alert|versionadded|versionchanged|deprecated)(?:[-_].*)?"
+)
+_CONTENTS = re.compile(
+    r"(?:on|in) this (?:page|article|section|guide)|(?:table of |page )?contents|topics?",
+    re.IGNORECASE,
+)
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_ENOUGH = 0.6
+"""Of the words of all that could be the content, the share that makes one of them the content."""
+
+_CANDIDATES: tuple[Callable[[Element], bool], ...] = (
+    lambda element: element.tag == "main" or element.get("role") == "main",
+    lambda element: element.get("id") in ("main-content", "main-col-body", "maincontent"),
+    lambda element: element.tag == "article",
+    lambda element: element.get("id") in ("content", "main", "bodyContent", "mw-content-text"),
+    lambda element: bool({"markdown-body", "content", "document"}.intersection(element.classes())),
+)
+_CHANGED = (
+    "article:modified_time", "og:updated_time", "last-modified", "dcterms.modified",
+    "date.modified", "lastmod", "revised", "updated_at", "article:published_time",
+    "dcterms.date", "date",
+)  # fmt: skip
+
+
+def content_of(page: Page) -> Element:
+    """The page's content, with what surrounds it and stands in between left out."""
+    _drop(page.body, _is_noise_of_any_size)
+    lengths = _lengths(page.body)
+    half = lengths[page.body] / 2
+    # What holds half of the words is the page, whatever its class says.
+    _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
+    main = _main(page.body)
+    _drop_contents_lists(main)
+    if main.find("h1") is None:
+        titles = [element for element in page.body.walk() if element.tag == "h1"]
+        if len(titles) == 1:
+            main.children.insert(0, titles[0])
+    return main
+
+
+def _main(body: Element) -> Element:
+    for is_candidate in _CANDIDATES:
+        found = [element for element in body.walk() if is_candidate(element)]
+        sizes = {element: len(element.words()) for element in found}
+        largest = max(found, key=lambda element: sizes[element], default=None)
+        if largest and sizes[largest] > _ENOUGH * sum(sizes[one] for one in _outermost(found)):
+            return largest
+    return body
+
+
+def _outermost(found: list[Element]) -> list[Element]:
+    kept: list[Element] = []
+    inside = set(found)
+    for element in found:
+        above = element.parent
+        while above is not None and above not in inside:
+            above = above.parent
+        if above is None:
+            kept.append(element)
+    return kept
+
+
+def _is_noise_of_any_size(element: Element) -> bool:
+    role, style = element.get("role").lower(), element.get("style").replace(" ", "").lower()
+    if element.tag in _DROPPED_TAGS or role in _DROPPED_ROLES:
+        return True
+    if element.get("aria-hidden") == "true":
+        return True
+    unseen = "hidden" in element.attributes or "display:none" in style
+    # Tabs that are not the open one are hidden, and are content.
+    return unseen and role != "tabpanel" and element.tag not in ("dl", "dd", "body")
+
+
+def _is_noise(element: Element) -> bool:
+    if element.tag == "header":
+        return element.find("h1") is None
+    classes = element.classes()
+    if element.tag == "aside":
+        return not any(ADMONITION.fullmatch(name) for name in classes)
+    if element.tag in _HEADINGS or element.tag in ("a", "pre", "code"):
+        return False
+    return any(_NOISE.fullmatch(name) for name in (*classes, element.get("id").lower()) if name)
+
+
+def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
+    for element in root.walk():
+        element.children = [
+            child for child in element.children if isinstance(child, str) or not unwanted(child)
+        ]
+
+
+def _lengths(root: Element) -> dict[Element, int]:
+    """How many characters of text lie in each element."""
+    found: dict[Element, int] = {}
+    for element in reversed(list(root.walk())):
+        found[element] = sum(
+            len(child.strip()) if isinstance(child, str) else found[child]
+            for child in element.children
+        )
+    return found
+
+
+def _drop_contents_lists(main: Element) -> None:
+    """Drop `On this page` and `Topics` with the list of links below them."""
+    for element in list(main.walk()):
+        for title, entries in pairwise(list(element.elements())):
+            if entries.tag not in ("ul", "ol"):
+                continue
+            words = title.words().strip(" :")
+            if _CONTENTS.fullmatch(words) and _only_links(entries):
+                element.children = [
+                    child for child in element.children if child not in (title, entries)
+                ]
+
+
+def _only_links(entries: Element) -> bool:
+    linked = sum(len(below.words()) for below in entries.walk() if below.tag == "a")
+    return linked > 0 and linked >= len(entries.words()) - len(list(entries.walk()))
+
+
+def title_of(page: Page, content: Element) -> str:
+    """The page's name: its first heading, else what its head says."""
+    if heading := content.find("h1"):
+        return heading.words().rstrip("¶#").strip()
+    said = _meta(page, "og:title") or next(
+        (element.words() for element in page.head if element.tag == "title"), ""
+    )
+    return " ".join(said.split())
+
+
+def address_of(page: Page, url: str) -> str:
+    """Where a person reads the page, as it says itself; "" if it does not."""
+    base = url or ""
+    canonical = (
+        element.get("href")
+        for element in page.head
+        if element.tag == "link" and "canonical" in element.get("rel").lower().split()
+    )
+    for said in (next(canonical, ""), _meta(page, "og:url")):
+        address = join(base, said)
+        if said and address.startswith(("http://", "https://")):
+            return address
+    return ""
+
+
+def base_of(page: Page, url: str) -> str:
+    """What relative links are relative to; "" if unknown."""
+    own = url or address_of(page, url)
+    based = (
+        element.get("href")
+        for element in page.head
+        if element.tag == "base" and element.get("href")
+    )
+    base = join(own, next(based, own))
+    return base if base.startswith(("http://", "https://")) else ""
+
+
+def changed_of(page: Page, content: Element) -> str:
+    """When the page was last changed, as it says itself; "" if it does not."""
+    times = [element for element in content.walk() if element.tag == "time"]
+    modified = [one for one in times if one.get("itemprop") == "dateModified"]
+    shown = modified or (times if len(times) == 1 else [])
+    said = [_meta(page, name) for name in _CHANGED[:8]]
+    said += [one.get("datetime") for one in shown]
+    said += [_meta(page, name) for name in _CHANGED[8:]]
+    return next((date for date in map(iso_date, said) if date), "")
+
+
+def join(base: str, target: str) -> str:
+    """An address as seen from another; as it stands where the two cannot be joined."""
+    try:
+        return urljoin(base, target.strip())
+    except ValueError:
+        return target
+
+
+def _meta(page: Page, name: str) -> str:
+    for element in page.head:
+        named = element.get("property") or element.get("name") or element.get("itemprop")
+        if element.tag == "meta" and named.lower() == name:
+            return element.get("content").strip()
+    return ""

@@ -1,0 +1,136 @@
+"""Tables of HTML as pipe tables."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from dataset.conversion.html.tree import Element
+from dataset.sources.api_markup import code
+from utils.errors import DocumentError
+
+MAX_COLUMNS = 1000
+MAX_CELLS = 500_000
+_SPAN_LIMIT = 100
+_PARTS = ("thead", "tbody", "tfoot")
+_LIST_MARK = re.compile(r"^[ \t]*-[ \t]+")
+_HEADINGS = ("h1", "h2", "h3")
+
+
+def is_layout(table: Element) -> bool:
+    """Whether a table only arranges parts of the page."""
+    if table.get("role") in ("presentation", "none") or table.find("table", *_HEADINGS):
+        return True
+    rows = _rows(table)
+    return not rows or max(len(list(_cells(row))) for row in rows) < 2 or _holds_code(table)
+
+
+def _holds_code(table: Element) -> bool:
+    """Whether it is code beside its line numbers, or code that would lose its lines in a cell."""
+    return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())
+
+
+def table(element: Element, write: Callable[[Element], list[str]]) -> list[str]:
+    """A table as blocks: its caption and its rows.
+
+    Args:
+        element: The table.
+        write: Gives a cell's blocks.
+    """
+    rows, head_rows = _rows(element), 0
+    for row in rows:
+        cells = list(_cells(row))
+        in_head = row.parent is not None and row.parent.tag == "thead"
+        if not in_head and not (cells and all(cell.tag == "th" for cell in cells)):
+            break
+        head_rows += 1
+    grid = _grid(rows, lambda cell: one_cell(write(cell)))
+    caption = element.find("caption")
+    blocks = write(caption) if caption else []
+    return [*blocks, pipe_table(grid, head_rows)] if any(any(row) for row in grid) else blocks
+
+
+def _rows(element: Element) -> list[Element]:
+    rows: list[Element] = []
+    for child in element.elements():
+        if child.tag == "tr":
+            rows.append(child)
+        elif child.tag in _PARTS:
+            rows += [row for row in child.elements() if row.tag == "tr"]
+    return rows
+
+
+def _cells(row: Element) -> list[Element]:
+    return [cell for cell in row.elements() if cell.tag in ("td", "th")]
+
+
+def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[list[str]]:
+    """Lay cells out in rows and columns; one that spans rows says its words in each of them."""
+    grid: list[list[str]] = []
+    hanging: dict[int, tuple[int, str]] = {}
+    count = 0
+    for row in rows:
+        line: list[str] = []
+
+        def take_hanging(line: list[str] = line) -> None:
+            while len(line) in hanging:
+                left, text = hanging.pop(len(line))
+                if left > 1:
+                    hanging[len(line)] = (left - 1, text)
+                line.append(text)
+
+        for cell in _cells(row):
+            take_hanging()
+            text = text_of(cell)
+            rows_spanned, columns = _span(cell, "rowspan"), _span(cell, "colspan")
+            for at in range(columns):
+                shown = text if at == 0 else ""
+                if rows_spanned > 1:
+                    hanging[len(line)] = (rows_spanned - 1, shown)
+                line.append(shown)
+        take_hanging()
+        count += len(line)
+        if count > MAX_CELLS or len(line) > MAX_COLUMNS:
+            raise DocumentError(too_large())
+        grid.append(line)
+    return grid
+
+
+def _span(cell: Element, name: str) -> int:
+    said = cell.get(name)
+    if not (said.isascii() and said.isdigit()):
+        return 1
+    return min(int(said[:9]), _SPAN_LIMIT) or 1
+
+
+def one_cell(blocks: Sequence[str]) -> str:
+    """Blocks in one line, as a cell needs it."""
+    lines: list[str] = []
+    for block in blocks:
+        if block.startswith("```"):
+            lines.append(code(" ".join(" ".join(block.split("\n")[1:-1]).split())))
+        else:
+            lines += (" ".join(_LIST_MARK.sub("", line).split()) for line in block.split("\n"))
+    return "<br>".join(line for line in lines if line)
+
+
+def pipe_table(grid: Sequence[Sequence[str]], head_rows: int = 1) -> str:
+    """Rows as a pipe table; several rows of a head become one, and one without has its first."""
+    width = max(len(row) for row in grid)
+    while width > 1 and all(len(row) < width or not row[width - 1] for row in grid):
+        width -= 1
+    rows = [[*row, *[""] * (width - len(row))][:width] for row in grid]
+    head_rows = min(max(head_rows, 1), len(rows))
+    head = [
+        " ".join(dict.fromkeys(filter(None, (row[at] for row in rows[:head_rows]))))
+        for at in range(width)
+    ]
+    body = [row for row in rows[head_rows:] if any(row)]
+    return "\n".join(_line(row) for row in (head, ["---"] * width, *body))
+
+
+def _line(row: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def too_large() -> str:
+    """Say that a table is no table that is read."""
+    return f"holds a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"

@@ -1,0 +1,1 @@
+"""The sandboxed process in which untrusted files are parsed."""

@@ -1,0 +1,246 @@
+"""A PDF's lines as markdown: headings by their size, paragraphs by the space between."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from dataset.conversion.html.code import fenced
+from dataset.conversion.html.inline import escaped, guarded, linked
+from dataset.conversion.pdf.tables import Table
+from dataset.conversion.pdf.text import Line
+from dataset.sources.api_markup import code
+
+_BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
+_NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")
+_NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]?\s+")
+_ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
+_HYPHENATED = re.compile(r"[^\W\d_]-$")
+_MOST_LEADING = 2.6
+_LARGER = 1.12
+"""Times the type of the text: a heading's."""
+_LONGEST_HEADING = 200
+_LONGEST_BOLD_HEADING = 90
+_MOST_LEVELS = 5
+_WIDTH_OF_CODE = 0.6
+"""Of its size: how wide a typewriter's character is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What the whole document's type tells."""
+
+    body: float
+    """The size of the text."""
+    leading: float
+    """From one line of the text to the next, in times its size."""
+    sizes: tuple[float, ...]
+    """Those of the headings, largest first."""
+
+
+def measures(pages: Sequence[Sequence[Line]]) -> Measures:
+    """Find out which type is the text's and which are headings'."""
+    letters: Counter[float] = Counter()
+    leadings: Counter[float] = Counter()
+    for lines in pages:
+        for line in lines:
+            letters[line.size] += 0 if line.code else len(line.text)
+        for one, other in pairwise(lines):
+            down = one.box.bottom - other.box.bottom
+            within = one.size == other.size and not _ENDS_SENTENCE.search(one.text)
+            if within and 0 < down < _MOST_LEADING * one.size:
+                leadings[round(down / one.size, 1)] += 1
+    body = letters.most_common(1)[0][0] if letters else 10.0
+    larger = {
+        line.size
+        for lines in pages
+        for line in lines
+        if line.size >= _LARGER * body and _is_title(line.text)
+    }
+    leading = leadings.most_common(1)[0][0] if leadings else 1.2
+    return Measures(body, leading, tuple(sorted(larger, reverse=True)))
+
+
+@dataclass(slots=True)
+class _Block:
+    """Lines that belong together."""
+
+    kind: str
+    lines: list[Line] = field(default_factory=list)
+    mark: str = ""
+    level: int = 0
+
+
+def markdown_blocks(items: Iterable[Line | Table], measured: Measures) -> list[str]:
+    """Write lines and tables, in the order of reading, as blocks of markdown."""
+    blocks: list[_Block | Table] = []
+    for item in items:
+        last = blocks[-1] if blocks and isinstance(blocks[-1], _Block) else None
+        if isinstance(item, Table):
+            blocks.append(item)
+        elif last is not None and _continues(last, item, measured):
+            last.lines.append(item)
+        else:
+            blocks.append(_begun(item, last, measured))
+    written: list[str] = []
+    in_list: list[float] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            written.append(block.markdown)
+        elif block.kind == "item":
+            indent = _indent(block.lines[0].box.left, in_list)
+            text = f"{'  ' * indent}{block.mark} {_paragraph(block)}"
+            if len(in_list) > 1 or (written and in_list and indent == 0 and _is_list(written[-1])):
+                written[-1] += f"\n{text}"
+            else:
+                written.append(text)
+            continue
+        elif text := _written(block, measured):
+            written.append(text)
+        in_list.clear()
+    return written
+
+
+def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
+    if line.code:
+        return _Block("code", [line])
+    if line.size in measured.sizes and _is_title(line.text):
+        level = min(measured.sizes.index(line.size) + 1, _MOST_LEVELS)
+        return _Block("heading", [line], level=level)
+    if _BULLET.match(line.text):
+        return _Block("item", [line], mark="-")
+    if number := _NUMBER.match(line.text):
+        return _Block("item", [line], mark=f"{number[1]}.")
+    if last and _follows(last, line):
+        return _Block("item", [line], mark=f"{int(last.mark[:-1]) + 1}.")
+    if line.bold and len(line.text) < _LONGEST_BOLD_HEADING and _is_title(line.text):
+        level = min(len(measured.sizes) + 1, _MOST_LEVELS + 1)
+        if not line.text.rstrip().endswith((".", ",", ";")) and not _close(last, line, measured):
+            return _Block("heading", [line], level=level)
+    return _Block("paragraph", [line])
+
+
+def _continues(block: _Block, line: Line, measured: Measures) -> bool:
+    last = block.lines[-1]
+    if block.kind == "code":
+        return line.code and line.page == last.page and _down(last, line) < 3 * last.size
+    if line.code or abs(line.size - last.size) > 1:
+        return False
+    if block.kind == "heading":
+        alike = line.size == last.size and line.bold == last.bold
+        return alike and line.size in measured.sizes and _close(block, line, measured)
+    if _BULLET.match(line.text) or _NUMBER.match(line.text) or _follows(block, line):
+        return False
+    if line.bold and not last.bold:
+        return False
+    if not _close(block, line, measured):
+        # Perhaps the sentence goes on in the next column or on the next page.
+        moved = line.page != last.page or line.box.bottom > last.box.top
+        return moved and not _ENDS_SENTENCE.search(last.text) and line.text.lstrip()[:1].islower()
+    if block.kind == "item":
+        return line.box.left > block.lines[0].box.left + 0.3 * line.size
+    indented = line.box.left > last.box.left + 0.8 * line.size
+    return not (indented and _ENDS_SENTENCE.search(last.text))
+
+
+def _follows(block: _Block, line: Line) -> bool:
+    """Whether a line begins with the number after an item's, with no dot behind it."""
+    number = block.mark[:-1]
+    return number.isdigit() and line.text.startswith(f"{int(number) + 1} ")
+
+
+def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
+    """Whether a line stands where the paragraph's next one would."""
+    if block is None or block.lines[-1].page != line.page:
+        return False
+    last = block.lines[-1]
+    if abs(last.box.bottom - line.box.bottom) < last.size / 2:  # on one height
+        return 0 <= line.box.left - last.box.right < 3 * line.size
+    return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
+
+
+def _down(last: Line, line: Line) -> float:
+    return last.box.bottom - line.box.bottom
+
+
+def _is_title(text: str) -> bool:
+    return 1 < len(text.strip()) < _LONGEST_HEADING and any(one.isalpha() for one in text)
+
+
+def _is_list(text: str) -> bool:
+    return re.match(r"(?:-|\d+\.) ", text) is not None
+
+
+def _indent(left: float, in_list: list[float]) -> int:
+    """How deep in its list an item stands, by where its mark does."""
+    while in_list and left < in_list[-1] - 3:
+        in_list.pop()
+    if not in_list or left > in_list[-1] + 6:
+        in_list.append(left)
+    return len(in_list) - 1
+
+
+def _written(block: _Block, measured: Measures) -> str:
+    if block.kind == "code":
+        return _code(block.lines, measured)
+    text = _paragraph(block)
+    if block.kind == "heading" and text:
+        return f"{'#' * block.level} {' '.join(text.split())}"
+    return text
+
+
+def _paragraph(block: _Block) -> str:
+    text = ""
+    for at, line in enumerate(block.lines):
+        words = _words(line)
+        if at == 0 and block.mark:
+            words = (_BULLET if block.mark == "-" else _NUMBERED).sub("", words, count=1)
+        text = joined(text, words.strip())
+    return guarded(text) if block.kind == "paragraph" else text
+
+
+def _words(line: Line) -> str:
+    parts: list[str] = []
+    for run in line.runs:
+        inside = run.text.strip()
+        if run.code and inside and any(one.isalnum() for one in inside):
+            before = run.text[: len(run.text) - len(run.text.lstrip())]
+            after = run.text[len(run.text.rstrip()) :]
+            parts.append(f"{before}{linked(code(inside), run.link)}{after}")
+        else:
+            parts.append(linked(escaped(run.text), run.link))
+    return "".join(parts)
+
+
+def joined(text: str, words: str) -> str:
+    """Put the next line after a paragraph's lines: a hyphen at their end may go."""
+    if not text or not words:
+        return text or words
+    if _HYPHENATED.search(text) and words[0].islower():
+        return text[:-1] + words
+    if _is_wide(text[-1]) and _is_wide(words[0]):
+        return text + words
+    return f"{text} {words}"
+
+
+def _is_wide(character: str) -> bool:
+    """Whether it is of a script that is written without spaces, as Chinese and Japanese are."""
+    return unicodedata.east_asian_width(character) in "WF"
+
+
+def _code(lines: Sequence[Line], measured: Measures) -> str:
+    left = min(line.box.left for line in lines)
+    written: list[str] = []
+    last: Line | None = None
+    for line in lines:
+        if last is not None and _down(last, line) < line.size / 2:
+            written[-1] += f" {line.text.rstrip()}"
+        else:
+            if last is not None and _down(last, line) > 1.6 * measured.leading * line.size:
+                written.append("")
+            indent = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
+            written.append(" " * min(max(indent, 0), 80) + line.text.strip())
+        last = line
+    return fenced("\n".join(written))

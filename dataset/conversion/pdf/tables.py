@@ -1,0 +1,196 @@
+"""Tables of a PDF's page: those with rules around their cells, and those that are only aligned."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dataset.conversion.html.inline import escaped
+from dataset.conversion.html.table import pipe_table
+from dataset.conversion.pdf.drawing import Box
+from dataset.conversion.pdf.text import Line, Sheet
+
+_TOUCH = 3.0
+"""Points that two rules may be apart and still meet, and two edges and still be one column's."""
+_EDGE = 6.0
+_MOST_RULES = 600
+_FEWEST_ROWS = 3
+_MOST_WORDS = 12
+"""In a cell of a table without rules, on average: columns of prose have more."""
+_WIDEST = 0.45
+"""Of the page's width, for a cell of a table without rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, and where on its page it stands."""
+
+    markdown: str
+    box: Box
+
+
+def with_tables(sheet: Sheet, lines: Sequence[Line]) -> list[Line | Table]:
+    """A page's lines in their order, those of tables replaced by the tables."""
+    ruled: list[Line | Table] = list(lines)
+    for columns, rows in _grids(sheet.rules):
+        ruled = _filled(ruled, columns, rows)
+    return list(_aligned(ruled, sheet.width))
+
+
+def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
+    """The edges of the columns and rows that rules part, table by table."""
+    flat = sorted({_rounded(rule) for rule in rules if rule.top - rule.bottom < _TOUCH}, key=_key)
+    upright = sorted(
+        {_rounded(rule) for rule in rules if rule.right - rule.left < _TOUCH}, key=_key
+    )
+    if not flat or not upright or len(flat) + len(upright) > _MOST_RULES:
+        return
+    groups: list[tuple[list[Box], list[Box]]] = []
+    for one in flat:
+        met = [other for other in upright if _meet(one, other)]
+        joined: tuple[list[Box], list[Box]] = ([one], met)
+        kept = []
+        for group in groups:
+            if any(other in group[1] for other in met):
+                joined = (joined[0] + group[0], list({*joined[1], *group[1]}))
+            else:
+                kept.append(group)
+        groups = [*kept, joined]
+    for flats, uprights in groups:
+        columns = _distinct(rule.left for rule in uprights)
+        rows = _distinct(rule.bottom for rule in flats)
+        if len(columns) > 2 and len(rows) > 2:
+            yield columns, rows
+
+
+def _rounded(rule: Box) -> Box:
+    return Box(*(round(value) for value in (rule.left, rule.bottom, rule.right, rule.top)))
+
+
+def _key(rule: Box) -> tuple[float, float]:
+    return rule.bottom, rule.left
+
+
+def _meet(flat: Box, upright: Box) -> bool:
+    across = flat.left - _TOUCH <= upright.left <= flat.right + _TOUCH
+    return across and upright.bottom - _TOUCH <= flat.bottom <= upright.top + _TOUCH
+
+
+def _distinct(values: Iterable[float]) -> list[float]:
+    found: list[float] = []
+    for value in sorted(values):
+        if not found or value - found[-1] > _TOUCH:
+            found.append(value)
+    return found
+
+
+def _filled(
+    items: Sequence[Line | Table], columns: list[float], rows: list[float]
+) -> list[Line | Table]:
+    """Put the lines that stand between the rules into cells, the table where the first stood."""
+    box = Box(columns[0], rows[0], columns[-1], rows[-1])
+    cells = [["" for _ in columns[1:]] for _ in rows[1:]]
+    kept: list[Line | Table] = []
+    place = -1
+    for item in items:
+        x, y = (item.box.left + item.box.right) / 2, (item.box.bottom + item.box.top) / 2
+        if isinstance(item, Table) or not box.holds(x, y):
+            kept.append(item)
+            continue
+        place = len(kept) if place < 0 else place
+        row = len(rows) - 1 - bisect_right(rows, y, 1, len(rows) - 1)
+        column = bisect_right(columns, x, 1, len(columns) - 1) - 1
+        words = escaped(item.text).strip()
+        cells[row][column] = f"{cells[row][column]} {words}".strip()
+    filled = [row for row in cells if any(row)]
+    if len(filled) < 2 or not any(sum(map(bool, row)) > 1 for row in filled):
+        return list(items)
+    kept.insert(place, Table(pipe_table(filled), box))
+    return kept
+
+
+def _aligned(items: Sequence[Line | Table], width: float) -> Iterator[Line | Table]:
+    """Find rows of short pieces that stand below one another."""
+    rows = list(_rows(items))
+    at = 0
+    while at < len(rows):
+        till = at + 1
+        columns = _columns_of(rows[at], width)
+        while columns and till < len(rows) and _fits(rows[till], rows[till - 1], columns, width):
+            till += 1
+        block = [[line for line in row if isinstance(line, Line)] for row in rows[at:till]]
+        if till - at >= _FEWEST_ROWS and _few_words(block):
+            yield _table(block, columns)
+        else:
+            till = at + 1
+            yield from rows[at]
+        at = till
+
+
+def _rows(items: Sequence[Line | Table]) -> Iterator[list[Line | Table]]:
+    """Neighbours that stand at one height."""
+    row: list[Line | Table] = []
+    for item in items:
+        if row and not _level(row[-1], item):
+            yield row
+            row = []
+        row.append(item)
+    if row:
+        yield row
+
+
+def _level(one: Line | Table, other: Line | Table) -> bool:
+    if isinstance(one, Table) or isinstance(other, Table):
+        return False
+    return abs(one.box.bottom - other.box.bottom) < one.size / 2 and other.box.left > one.box.right
+
+
+def _columns_of(row: Sequence[Line | Table], width: float) -> list[Box]:
+    boxes = [item.box for item in row if isinstance(item, Line) and not item.code]
+    narrow = all(box.right - box.left < _WIDEST * width for box in boxes)
+    marked = len(row[0].text.strip()) < 2 if isinstance(row[0], Line) else True
+    return boxes if len(boxes) > 1 and len(boxes) == len(row) and narrow and not marked else []
+
+
+def _fits(
+    row: Sequence[Line | Table], above: Sequence[Line | Table], columns: list[Box], width: float
+) -> bool:
+    lines = [item for item in row if isinstance(item, Line)]
+    if len(lines) < len(row) or len(row) < 2 or len(row) > len(columns):
+        return False
+    near = above[0].box.bottom - row[0].box.top < 2 * lines[0].size
+    places = [_column(line.box, columns) for line in lines]
+    ordered = all(one < other for one, other in pairwise(places))
+    narrow = all(line.box.right - line.box.left < _WIDEST * width for line in lines)
+    return near and narrow and ordered and places[0] >= 0
+
+
+def _column(box: Box, columns: Sequence[Box]) -> int:
+    """Which column a cell stands under: their left or right edges meet, or their middles."""
+    for at, column in enumerate(columns):
+        middle = abs(box.left + box.right - column.left - column.right) / 2
+        if min(abs(box.left - column.left), abs(box.right - column.right), middle) < _EDGE:
+            return at
+    return -1
+
+
+def _few_words(block: Sequence[Sequence[Line]]) -> bool:
+    cells = [line for row in block for line in row]
+    return sum(len(line.text.split()) for line in cells) < _MOST_WORDS * len(cells)
+
+
+def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:
+    grid = [["" for _ in columns] for _ in block]
+    for row, lines in zip(grid, block, strict=True):
+        for line in lines:
+            row[_column(line.box, columns)] = escaped(line.text).strip()
+    boxes = [line.box for row in block for line in row]
+    return Table(
+        pipe_table(grid),
+        Box(
+            min(box.left for box in boxes),
+            min(box.bottom for box in boxes),
+            max(box.right for box in boxes),
+            max(box.top for box in boxes),
+        ),
+    )

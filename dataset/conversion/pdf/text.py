@@ -1,0 +1,250 @@
+"""The lines of a PDF's pages, with where they stand and in which type: what PDFium tells.
+
+A PDF holds glyphs at places. PDFium (in Chrome too) gives them as characters in the order in
+which the file draws them; here they become lines, parted where a gap is wider than a space.
+"""
+
+import ctypes
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataset.conversion.pdf.drawing import THIN, Box, links_of, rules_of
+
+_CODE_FONT = re.compile(r"courier|consol|mono|menlo|monaco|typewriter|cmtt|inconsolata|code", re.I)
+_BOLD_FONT = re.compile(r"bold|black|heavy|semibold|demi|cmbx", re.IGNORECASE)
+_FIXED_PITCH = 1
+_BOLD_WEIGHT = 600
+_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\ufffd": ""})
+"""PDFium marks a hyphen at a line's end."""
+_SPACES = re.compile(r"(\s+)")
+_GAP = 0.9
+"""Of the type's size: a wider gap parts columns and cells."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Characters that are set alike."""
+
+    text: str
+    code: bool
+    bold: bool
+    link: str
+
+
+@dataclass(slots=True)
+class Line:
+    """Characters on one base line, without a wide gap between them."""
+
+    runs: list[Run]
+    box: Box
+    size: float
+    page: int
+
+    @property
+    def text(self) -> str:
+        """Its characters."""
+        return "".join(run.text for run in self.runs)
+
+    @property
+    def code(self) -> bool:
+        """Whether it is set in a typewriter's font."""
+        return all(run.code for run in self.runs if run.text.strip())
+
+    @property
+    def bold(self) -> bool:
+        """Whether all of it is bold."""
+        return all(run.bold for run in self.runs if run.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One page: its lines in the order in which they are drawn, and its ruled lines."""
+
+    lines: list[Line]
+    rules: list[Box]
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """How a piece of text is set."""
+
+    size: float
+    code: bool
+    bold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """Characters without a space between them, all set alike."""
+
+    text: str
+    spaced: bool
+    """Whether a space stands before it."""
+    box: Box
+    set_as: _Type
+    link: str
+
+
+def sheet(document: Any, number: int) -> Sheet:
+    """Read one page.
+
+    Args:
+        document: An open pypdfium2 document.
+        number: Which page, from 0.
+    """
+    import pypdfium2.raw as pdfium  # type: ignore[import-untyped, unused-ignore]
+
+    page = document[number]
+    text = page.get_textpage()
+    try:
+        links = list(links_of(pdfium, document, page))
+        rules = list(rules_of(pdfium, page))
+        uprights = [rule for rule in rules if rule.top - rule.bottom > THIN]
+        lines = list(_lines(_Words(pdfium, text.raw, links).read(), number, uprights))
+        return Sheet(lines, rules, page.get_width(), page.get_height())
+    finally:
+        text.close()
+        page.close()
+
+
+def _lines(words: Iterable[_Word | None], number: int, uprights: Sequence[Box]) -> Iterator[Line]:
+    line: list[_Word] = []
+    for word in words:
+        if line and (word is None or _parted(line[-1], word, uprights)):
+            yield _line(line, number)
+            line = []
+        if word is not None:
+            line.append(word)
+    if line:
+        yield _line(line, number)
+
+
+class _Words:
+    """Reads a page's words; PDFium is asked of their first and last characters alone."""
+
+    def __init__(self, pdfium: Any, text: Any, links: list[tuple[Box, str]]) -> None:
+        self._pdfium, self._text, self._links = pdfium, text, links
+        self._area = pdfium.FS_RECTF()
+        self._types: dict[int | None, _Type] = {}
+
+    def read(self) -> Iterator[_Word | None]:
+        """Yield what stands between spaces, as far as it is set alike; None where a line ends."""
+        characters = self._characters()
+        at, spaced = 0, False
+        for word in _SPACES.split(characters):
+            if not word or word.isspace():
+                spaced = True
+                if "\n" in word or "\r" in word:
+                    yield None
+                at += len(word)
+                continue
+            end = at + len(word)
+            while at < end:
+                set_as = self._type(at)
+                till = end if set_as is self._type(end - 1) else self._change(at, end)
+                if box := self._box(at, till - 1, set_as.size):
+                    text = _readable(characters[at:till])
+                    yield _Word(text, spaced, box, set_as, self._link(box))
+                    spaced = False
+                at = till
+
+    def _characters(self) -> str:
+        """All characters of a page, one for each that PDFium counts."""
+        count = range(self._pdfium.FPDFText_CountChars(self._text))
+        code_of, text = self._pdfium.FPDFText_GetUnicode, self._text
+        return "".join([chr(code_of(text, at) or 0xFFFD) for at in count])
+
+    def _change(self, at: int, end: int) -> int:
+        """Where in a word the type changes."""
+        first = self._type(at)
+        return next((till for till in range(at + 1, end) if self._type(till) is not first), end)
+
+    def _box(self, first: int, last: int, size: float) -> Box | None:
+        area, box_of = self._area, self._pdfium.FPDFText_GetLooseCharBox
+        if not box_of(self._text, first, area):
+            return None
+        left, bottom, right, top = area.left, area.bottom, area.right, area.top
+        if last != first and box_of(self._text, last, area):
+            left, bottom = min(left, area.left), min(bottom, area.bottom)
+            right, top = max(right, area.right), max(top, area.top)
+        # Some fonts tell no height.
+        return Box(left, bottom, right, top if top - bottom > size / 2 else bottom + size)
+
+    def _link(self, box: Box) -> str:
+        x, y = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+        return next((address for area, address in self._links if area.holds(x, y)), "")
+
+    def _type(self, at: int) -> _Type:
+        """How a character is set; asked once for all that are drawn together."""
+        drawn = self._pdfium.FPDFText_GetTextObject(self._text, at)
+        key = ctypes.c_void_p.from_buffer(drawn).value
+        found = self._types.get(key)
+        if found is None:
+            found = self._types[key] = self._ask(at)
+        return found
+
+    def _ask(self, at: int) -> _Type:
+        pdfium, text = self._pdfium, self._text
+        name, flags, matrix = ctypes.create_string_buffer(256), ctypes.c_int(), pdfium.FS_MATRIX()
+        pdfium.FPDFText_GetFontInfo(text, at, name, 256, flags)
+        font = name.value.decode(errors="replace")
+        scale = 1.0
+        if pdfium.FPDFText_GetMatrix(text, at, matrix):
+            scale = (matrix.c**2 + matrix.d**2) ** 0.5
+        heavy = pdfium.FPDFText_GetFontWeight(text, at) >= _BOLD_WEIGHT
+        return _Type(
+            size=round(pdfium.FPDFText_GetFontSize(text, at) * scale * 2) / 2,
+            code=bool(flags.value & _FIXED_PITCH or _CODE_FONT.search(font)),
+            bold=bool(heavy or _BOLD_FONT.search(font)),
+        )
+
+
+def _readable(characters: str) -> str:
+    """Halves of characters joined, and the hyphens that PDFium marks put back."""
+    if characters.isascii() and "\x02" not in characters:
+        return characters
+    if any("\ud800" <= one < "\ue000" for one in characters):
+        characters = characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return characters.translate(_HYPHENS)
+
+
+def _parted(last: _Word, word: _Word, uprights: Sequence[Box]) -> bool:
+    height = max(min(word.set_as.size, last.set_as.size), 1.0)
+    middle = (word.box.bottom + word.box.top) / 2
+    up = abs(middle - (last.box.bottom + last.box.top) / 2)
+    ahead = word.box.left - last.box.right
+    if up > height or ahead > _GAP * height or ahead < -height:
+        return True
+    return any(
+        last.box.right - 1 <= rule.left <= word.box.left + 1 and rule.bottom <= middle <= rule.top
+        for rule in uprights
+    )
+
+
+def _line(words: list[_Word], number: int) -> Line:
+    runs: list[Run] = []
+    for word in words:
+        space = " " if word.spaced and runs else ""
+        last = runs[-1] if runs else None
+        alike = (word.set_as.code, word.set_as.bold, word.link)
+        if last and (last.code, last.bold, last.link) == alike:
+            last.text += space + word.text
+        else:
+            if last:
+                last.text += space
+            runs.append(Run(word.text, *alike))
+    sizes = Counter[float]()
+    for word in words:
+        sizes[word.set_as.size] += len(word.text)
+    box = Box(
+        min(word.box.left for word in words),
+        min(word.box.bottom for word in words),
+        max(word.box.right for word in words),
+        max(word.box.top for word in words),
+    )
+    return Line(runs, box, sizes.most_common(1)[0][0], number)

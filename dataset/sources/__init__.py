@@ -1,0 +1,1 @@
+"""Where documents are fetched from, and what each folder of documents is."""

@@ -1,0 +1,211 @@
+"""The text of one API reference page, from botocore's model of the service.
+
+One bullet holds all there is to know of a field, so that it can be found and read on its own;
+a structure inside it is named, and described on a page of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from textwrap import indent
+from typing import Any
+
+from dataset.sources.api_markup import code, to_markdown
+
+Shape = dict[str, Any]
+"""A shape, a member or an operation as the model's JSON has it."""
+
+_MOST_NAMES_LISTED = 12
+_MOST_VALUES_IN_A_BULLET = 24
+_EXTENTS = {
+    "string": "Length: {} characters.",
+    "blob": "Size: {} bytes.",
+    "list": "Number of items: {}.",
+    "map": "Number of entries: {}.",
+}
+_PLACES = {
+    "header": "Sent as the header {}.",
+    "headers": "Sent as headers that start with {}.",
+    "uri": "Part of the request's path.",
+    "querystring": "Sent as the query parameter {}.",
+    "statusCode": "Sent as the HTTP status.",
+}
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Writes the pages of one service."""
+
+    service: str
+    """Its full name, or "" where that goes without saying."""
+    shapes: dict[str, Shape]
+    has_page: Callable[[str], bool]
+    """Tells whether a structure is described on a page of its own."""
+
+    def operation(self, name: str, operation: Shape) -> str:
+        """Say what an operation does, takes, returns and fails with."""
+        parts = [f"# {name}"]
+        if self.service:
+            parts.append(f"An operation of {self.service}.")
+        parts.append(to_markdown(operation.get("documentation", "")))
+        parts += ["## Request", self._path(operation)]
+        parts.append(self._fields(operation.get("input"), "The request has no fields."))
+        parts += ["## Response"]
+        parts.append(self._fields(operation.get("output"), "The response has no fields."))
+        if errors := operation.get("errors"):
+            bullets = [self._error(error["shape"]) for error in errors]
+            parts += ["## Errors", "\n".join(bullets)]
+        return _join(parts)
+
+    def structure(self, name: str, holders: Sequence[str], users: Sequence[str]) -> str:
+        """Say what a structure is made of, which structures hold it, which operations use it."""
+        shape = self.shapes[name]
+        parts = [f"# {name}"]
+        parts.append(f"A data type of {self.service}." if self.service else "")
+        parts.append(to_markdown(shape.get("documentation", "")))
+        parts.append(f"Part of: {_names(holders, 'structures')}." if holders else "")
+        parts.append(f"Used by: {_names(users, 'operations')}.")
+        parts.append("## Fields")
+        parts.append("Exactly one of these fields is set." if shape.get("union") else "")
+        parts.append(self._fields({"shape": name}, "It has no fields."))
+        return _join(parts)
+
+    def _path(self, operation: Shape) -> str:
+        """Name the method and path of a REST service; those of the others say nothing."""
+        http = operation.get("http", {})
+        path = http.get("requestUri", "/")
+        return "" if path == "/" else code(f"{http['method']} {path}")
+
+    def _fields(self, reference: Shape | None, none: str) -> str:
+        shape = self.shapes[reference["shape"]] if reference else {}
+        required = shape.get("required", ())
+        bullets = [
+            self._field(name, member, required=name in required, body=shape.get("payload") == name)
+            for name, member in shape.get("members", {}).items()
+        ]
+        return "\n".join(bullets) or none
+
+    def _field(self, name: str, member: Shape, *, required: bool, body: bool) -> str:
+        shape = self.shapes[member["shape"]]
+        text = to_markdown(member.get("documentation") or shape.get("documentation", ""))
+        need = "required" if required else "optional"
+        head = f"**{name}** ({self._type(member['shape'])}, {need})"
+        facts = [*_remarks(member, body=body), *self._facts(member["shape"])]
+        return _bullet(head, text, " ".join(facts), self._long_lists(name, member["shape"]))
+
+    def _error(self, name: str) -> str:
+        shape = self.shapes[name]
+        status = shape.get("error", {}).get("httpStatusCode")
+        text = to_markdown(shape.get("documentation", ""))
+        return _bullet(f"**{name}**", text, f"HTTP status {status}." if status else "", [])
+
+    def _type(self, name: str) -> str:
+        shape = self.shapes[name]
+        match shape["type"]:
+            case "structure" if shape.get("document"):
+                return "JSON document"
+            case "structure" if shape.get("eventstream"):
+                return f"event stream {code(name)}"
+            case "structure":
+                return f"structure {code(name)}"
+            case "list":
+                return f"list of {self._inner(shape['member']['shape'])}"
+            case "map":
+                key, value = (
+                    self._inner(shape["key"]["shape"]),
+                    self._inner(shape["value"]["shape"]),
+                )
+                return f"map from {key} to {value}"
+            case "blob":
+                return "binary data"
+            case plain:
+                return str(plain)
+
+    def _inner(self, name: str) -> str:
+        return self._type(name).removeprefix("structure ")
+
+    def _facts(self, name: str) -> list[str]:
+        """Give the limits of a field's value, in sentences that name what they limit."""
+        shape = self.shapes[name]
+        facts = []
+        if span := _span(shape):
+            facts.append(_EXTENTS.get(shape["type"], "Value: {}.").format(span))
+        if pattern := shape.get("pattern"):
+            facts.append(f"Pattern: {code(' '.join(pattern.split()))}.")
+        if 0 < len(values := shape.get("enum", ())) <= _MOST_VALUES_IN_A_BULLET:
+            facts.append(f"Allowed values: {_coded(values)}.")
+        if "default" in shape:
+            facts.append(f"Default: {code(str(shape['default']))}.")
+        for part, label in (("member", "Each item"), ("key", "Each key"), ("value", "Each value")):
+            if part in shape and (inner := self._facts(shape[part]["shape"])):
+                facts.append(f"{label}: {' '.join(inner)}")
+        if shape["type"] == "structure" and not (shape.get("document") or self.has_page(name)):
+            facts.append(f"Fields of {code(name)}: {self._inline(shape) or 'none'}.")
+        return facts
+
+    def _inline(self, shape: Shape) -> str:
+        members = shape["members"].items()
+        return ", ".join(
+            f"{code(name)} ({self._type(member['shape'])})" for name, member in members
+        )
+
+    def _long_lists(self, field: str, name: str) -> list[str]:
+        """List the values too many for a sentence, in pieces that each say what they are."""
+        shape = self.shapes[name]
+        inner = [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
+        pieces = [piece for each in inner for piece in self._long_lists(field, each)]
+        values = shape.get("enum", ())
+        if len(values) > _MOST_VALUES_IN_A_BULLET:
+            for start in range(0, len(values), _MOST_VALUES_IN_A_BULLET):
+                some = values[start : start + _MOST_VALUES_IN_A_BULLET]
+                pieces.append(f"- Allowed values of {field}: {_coded(some)}.")
+        return pieces
+
+
+def _bullet(head: str, text: str, facts: str, pieces: list[str]) -> str:
+    """One list item: its head, what it means, its limits, and lists below it."""
+    # Limits follow a single paragraph as its last sentences, and anything longer as their own.
+    separator = "\n\n" if "\n" in text else " " if text.endswith((".", "!", "?", ":")) else ". "
+    body = separator.join(part for part in (text, facts) if part)
+    opening = ":\n\n" if body.startswith(("- ", "1. ")) else ": " if body else ""
+    content = f"{head}{opening}{body}"
+    if pieces:
+        content += "\n\n" + "\n".join(pieces)
+    return f"- {indent(content, '  ').removeprefix('  ')}"
+
+
+def _remarks(member: Shape, *, body: bool) -> list[str]:
+    remarks = []
+    if member.get("deprecated"):
+        remarks.append(f"Deprecated. {member.get('deprecatedMessage', '')}".strip())
+    if body:
+        remarks.append("Sent as the body.")
+    if place := _PLACES.get(member.get("location", "")):
+        remarks.append(place.format(code(member.get("locationName", ""))))
+    if member.get("idempotencyToken"):
+        remarks.append("The AWS SDKs fill it in where it is left out.")
+    return remarks
+
+
+def _span(shape: Shape) -> str:
+    low, high = shape.get("min"), shape.get("max")
+    if low is None and high is None:
+        return ""
+    if low == high:
+        return f"exactly {low}"
+    if high is None:
+        return f"at least {low}"
+    return f"at most {high}" if low is None else f"{low} to {high}"
+
+
+def _coded(values: Sequence[str]) -> str:
+    return ", ".join(code(value) for value in values)
+
+
+def _names(names: Sequence[str], kind: str) -> str:
+    listed = _coded(names[:_MOST_NAMES_LISTED])
+    more = len(names) - _MOST_NAMES_LISTED
+    return f"{listed} and {more} other {kind}" if more > 0 else listed
+
+
+def _join(parts: list[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,184 @@
+"""The SageMaker API reference, generated from the service models that botocore carries.
+
+There is a page for each operation of each service whose name starts with `sagemaker`, and one for
+each structure that some field of an operation's request or response holds, at whatever depth, and
+that documents at least one of its own fields. Errors have no page: the operations list them. A
+structure without such documentation is spelt out where it stands.
+
+Nothing is downloaded, and a page whose content is the same is left as it is.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset.page_files import Changes, Outcome, remove_leftovers, write_whole
+from dataset.sources.api_pages import Pages, Shape
+from utils.errors import DatasetError
+
+FOLDER = "api-reference"
+
+_SAGEMAKER = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
+_AUGMENTED_AI = "https://docs.aws.amazon.com/augmented-ai/2019-11-07/APIReference/API_"
+
+_NOTICE = """\
+The pages in this folder are generated from the Amazon SageMaker service models of
+botocore {version} (https://github.com/boto/botocore).
+
+botocore is Copyright Amazon.com, Inc. or its affiliates and is licensed under the Apache
+License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
+
+Changes: the models' documentation was converted from HTML to markdown, and each operation and
+data type was arranged as a page of its own.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a service's pages stand: what their names start with, here and live."""
+
+    prefix: str
+    live: str | None = None
+
+
+# As the live reference names them. Where its address is not known for sure, a page has none.
+_PLACES = {
+    "sagemaker": _Place("", _SAGEMAKER),
+    "sagemaker-a2i-runtime": _Place("a2i-runtime_", _AUGMENTED_AI),
+    "sagemaker-edge": _Place("edge_", f"{_SAGEMAKER}edge_"),
+    "sagemaker-featurestore-runtime": _Place("feature_store_", f"{_SAGEMAKER}feature_store_"),
+    "sagemaker-geospatial": _Place("geospatial_", f"{_SAGEMAKER}geospatial_"),
+    "sagemaker-metrics": _Place("metrics_", f"{_SAGEMAKER}metrics_"),
+    "sagemaker-runtime": _Place("runtime_", f"{_SAGEMAKER}runtime_"),
+}
+
+
+def write_api_reference(folder: Path) -> Changes:
+    """Write the pages into `api-reference/` below the folder; remove those no longer in the models.
+
+    A DatasetError says that the models are not there, or that the folder cannot be written.
+    """
+    target = folder / FOLDER
+    try:
+        pages = {f"{name}.md": text for name, text in _render()}
+        target.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target)
+        write_whole(target / "NOTICE", _notice().encode())
+        outcomes: Counter[Outcome] = Counter(
+            write_whole(target / name, text.encode()) for name, text in pages.items()
+        )
+        for path in target.glob("*.md"):
+            if path.name not in pages:
+                path.unlink()
+                outcomes["removed"] += 1
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot write the API reference to {target}: {error.strerror or error}. "
+            "Give a folder that can be written, with room for 10 MB."
+        ) from error
+    return Changes.count(outcomes)
+
+
+def _notice() -> str:
+    import botocore
+
+    return _NOTICE.format(version=botocore.__version__)
+
+
+def _render() -> Iterator[tuple[str, str]]:
+    """Name and text of every page."""
+    from botocore.exceptions import DataNotFoundError
+    from botocore.loaders import Loader
+
+    loader = Loader()
+    try:
+        services = [
+            service
+            for service in loader.list_available_services("service-2")
+            if service.startswith("sagemaker")
+        ]
+        models = {service: loader.load_service_model(service, "service-2") for service in services}
+    except DataNotFoundError as error:
+        raise DatasetError(
+            "The installed botocore carries no service models. Install it again: "
+            "pip install --force-reinstall botocore"
+        ) from error
+    for service, model in models.items():
+        yield from _render_service(service, model)
+
+
+def _render_service(service: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    shapes, operations = model["shapes"], model["operations"]
+    unknown = _Place(service.removeprefix("sagemaker").strip("-") + "_")
+    place = _PLACES.get(service, unknown)
+    full_name = "" if service == "sagemaker" else model["metadata"]["serviceFullName"]
+    uses = _uses(shapes, operations)
+    documented = {name for name in uses if _deserves_a_page(shapes[name])}
+    pages = Pages(full_name, shapes, documented.__contains__)
+
+    for name, operation in sorted(operations.items()):
+        text = pages.operation(name, operation)
+        yield place.prefix + name, _front_matter(name, full_name, place) + text
+    for name in sorted(documented):
+        text = pages.structure(name, uses[name].holders, uses[name].operations)
+        yield place.prefix + name, _front_matter(name, full_name, place) + text
+
+
+def _front_matter(name: str, full_name: str, place: _Place) -> str:
+    lines = ["---", f"title: {name} ({full_name})" if full_name else f"title: {name}"]
+    if place.live:
+        lines.append(f"url: {place.live}{name}.html")
+    return "\n".join([*lines, "---", "", ""])
+
+
+def _deserves_a_page(shape: Shape) -> bool:
+    members = shape["members"].values()
+    return not shape.get("exception") and any("documentation" in member for member in members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Uses:
+    """Who holds a structure in a field, and which operations meet it, the nearest first."""
+
+    holders: list[str]
+    operations: list[str]
+
+
+def _uses(shapes: dict[str, Shape], operations: dict[str, Shape]) -> dict[str, _Uses]:
+    """Find the structures that fields hold, and their uses."""
+    held = {name: _held_structures(shapes, name) for name in shapes}
+    depths: dict[str, dict[str, int]] = defaultdict(dict)
+    holders: dict[str, set[str]] = defaultdict(set)
+    for operation, definition in operations.items():
+        ends = {definition[end]["shape"] for end in ("input", "output") if end in definition}
+        depth, level, seen = 0, ends, set(ends)
+        while level:
+            depth += 1
+            below = set()
+            for holder in level:
+                for name in held[holder]:
+                    depths[name].setdefault(operation, depth)
+                    holders[name] |= {holder} - ends
+                    below.add(name)
+            level = below - seen
+            seen |= level
+    return {
+        name: _Uses(sorted(holders[name] - {name}), sorted(sorted(found), key=found.__getitem__))
+        for name, found in depths.items()
+    }
+
+
+def _held_structures(shapes: dict[str, Shape], name: str) -> set[str]:
+    """Find the structures in a shape's fields, through lists and maps."""
+    shape = shapes[name]
+    inner = [*shape.get("members", {}).values()]
+    inner += [shape[part] for part in ("member", "key", "value") if part in shape]
+    found = set()
+    for reference in inner:
+        if shapes[reference["shape"]]["type"] == "structure":
+            found.add(reference["shape"])
+        elif shapes[reference["shape"]]["type"] in {"list", "map"}:
+            found |= _held_structures(shapes, reference["shape"])
+    return found

@@ -1,0 +1,145 @@
+"""The SageMaker Developer Guide's own markdown, from the last commit that AWS published.
+
+The archive of that commit is downloaded, and of it only the files that the manifest names are
+taken, each verified by its git blob id. They are moved into place when all of them are right; a
+download that fails or is interrupted changes nothing.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from dataset.page_files import Changes, Outcome, write_whole
+from dataset.progress import Progress, silent
+from dataset.sources.archive import markdown_members
+from utils.errors import DatasetError
+
+COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"
+REPOSITORY = "https://github.com/awsdocs/amazon-sagemaker-developer-guide"
+ARCHIVE_URL = (
+    f"https://codeload.github.com/awsdocs/amazon-sagemaker-developer-guide/tar.gz/{COMMIT}"
+)
+GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
+MANIFEST = Path(__file__).with_name("developer_guide.blobs")
+
+_FOLDER_IN_ARCHIVE = "doc_source"
+_TEMPORARY = ".developer-guide-"
+_LICENSE_NAME = "LICENSE-developer-guide.txt"
+_LICENSE = f"""\
+The Amazon SageMaker Developer Guide in this folder is the work of Amazon Web Services.
+
+Source:   {REPOSITORY}
+Commit:   {COMMIT}
+Folder:   {_FOLDER_IN_ARCHIVE}
+Licence:  Creative Commons Attribution-ShareAlike 4.0 International (CC BY-SA 4.0)
+          https://creativecommons.org/licenses/by-sa/4.0/
+Code:     the sample code in it is under a modified MIT licence
+          (LICENSE-SAMPLECODE in the source)
+
+The files are unchanged. developer_guide.blobs, in this project's dataset/ folder, names them.
+"""
+
+
+def guide_names() -> frozenset[str]:
+    """Name the guide's files; `<stem>.md` is read live at GUIDE_URL followed by `<stem>.html`."""
+    return frozenset(_read_manifest(MANIFEST))
+
+
+def fetch_developer_guide(
+    folder: Path,
+    *,
+    archive_url: str = ARCHIVE_URL,
+    manifest: Path = MANIFEST,
+    progress: Progress = silent,
+    read_timeout: float = 30.0,
+) -> Changes:
+    """Make the folder hold every file of the guide; without network when it does already.
+
+    A DatasetError says why it could not be had and what to do; the folder is then as it was.
+    """
+    wanted = _read_manifest(manifest)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        stale = {name: blob for name, blob in wanted.items() if _blob_at(folder / name) != blob}
+        outcomes: Counter[Outcome] = Counter({"unchanged": len(wanted) - len(stale)})
+        if stale:
+            # In the folder itself: a sibling may lie on another file system (a mounted volume).
+            # Without .md: nobody takes a half-finished download for documents.
+            temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
+            try:
+                _download(temporary, stale, archive_url, progress, read_timeout)
+                for name in stale:
+                    outcomes[_move((temporary / name).with_suffix(""), folder / name)] += 1
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        write_whole(folder / _LICENSE_NAME, _LICENSE.encode())
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot write the Developer Guide to {folder}: {error.strerror or error}. "
+            "Give a folder that can be written, with room for 30 MB."
+        ) from error
+    return Changes.count(outcomes)
+
+
+def blob_id(content: bytes) -> str:
+    """Give the id by which git knows a content."""
+    # An identity that git chose, and not a secret's protection.
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _read_manifest(manifest: Path) -> dict[str, str]:
+    """Read the blob id of each file by its name."""
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+        pairs = (line.split() for line in lines if line and not line.startswith("#"))
+        return {name: blob for blob, name in pairs}
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"Cannot read the guide's list of files, {manifest}. "
+            "Restore it: git checkout -- dataset/sources/developer_guide.blobs"
+        ) from error
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what a killed run left."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _blob_at(path: Path) -> str | None:
+    return blob_id(path.read_bytes()) if path.is_file() else None
+
+
+def _move(source: Path, target: Path) -> Outcome:
+    outcome: Outcome = "changed" if target.exists() else "new"
+    source.replace(target)
+    return outcome
+
+
+def _download(
+    temporary: Path, stale: dict[str, str], url: str, progress: Progress, read_timeout: float
+) -> None:
+    """Put the stale files into the temporary folder, each without its .md."""
+    missing = set(stale)
+    members = markdown_members(
+        url, _FOLDER_IN_ARCHIVE, frozenset(stale), progress=progress, read_timeout=read_timeout
+    )
+    with closing(members):
+        for name, content in members:
+            if blob_id(content) != stale[name]:
+                raise DatasetError(
+                    f"The Developer Guide from {url} holds another {name} than commit "
+                    f"{COMMIT[:12]}. Take the archive of that very commit."
+                )
+            (temporary / name).with_suffix("").write_bytes(content)
+            missing.discard(name)
+            if not missing:
+                return
+    raise DatasetError(
+        f"The archive at {url} lacks {len(missing)} of the Developer Guide's files, among them "
+        f"{min(missing)}. Take the archive of commit {COMMIT[:12]}."
+    )

@@ -1,0 +1,30 @@
+"""The live guide beside the archived one: which pages are there twice."""
+
+from pathlib import Path
+
+from dataset.sources.developer_guide import guide_names
+from dataset.web.names import FOLDER, file_of
+from dataset.web.request import Guide
+
+_MOST_SHOWN = 3
+
+
+def folder_of(guide: Guide) -> str:
+    """The folder of a guide's pages, below the dataset's root."""
+    return f"{FOLDER}/{file_of(guide.root).removesuffix('index.md')}"
+
+
+def doubled(folder: Path, guide: Guide) -> str:
+    """Say which pages of the archived guide are there in their live form as well; "" if none is."""
+    live = folder / folder_of(guide)
+    both = sorted(
+        name for name in guide_names() if (folder / name).is_file() and (live / name).is_file()
+    )
+    if not both:
+        return ""
+    some = ", ".join(both[:_MOST_SHOWN])
+    return (
+        f"{len(both)} pages of the guide are there twice, live and from the archive of 2023 "
+        f"({some}{', …' if len(both) > _MOST_SHOWN else ''}). To answer without the archive, build "
+        f"the index with --include '{FOLDER}/*' --include 'api-reference/*'"
+    )

@@ -1,0 +1,182 @@
+"""Connections that lead where they should: what a name means is checked when it is connected to.
+
+A page of the public web may redirect to the machine itself, to its cloud's metadata service or to
+an intranet; a name may mean another address a moment later. So the address itself is checked, the
+one that the connection is then made to.
+"""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from functools import cache
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import anyio
+import httpcore
+import httpx
+
+from dataset.web.http.addresses import endpoint, is_literal
+from utils.errors import DocumentError
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Look a name up."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(where[4][0]) for where in found))
+
+
+class Guard(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses, and to others only as far as someone asked for that."""
+
+    def __init__(
+        self,
+        named: Iterable[str] = (),
+        *,
+        intranet: bool = False,
+        resolve: Resolve = resolve,
+        inner: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        """Make a guard.
+
+        Args:
+            named: Addresses that a person gave; one that is itself a private address may be
+                reached, at its very port.
+            intranet: Allow private addresses to all hosts, but not this machine's own.
+            resolve: Looks a name up.
+            inner: Makes the connections.
+        """
+        self._named: set[tuple[str, int]] = set()
+        self.name(named)
+        self._intranet = intranet
+        self._resolve = resolve
+        self._inner = inner or httpcore.AnyIOBackend()
+
+    def name(self, addresses: Iterable[str]) -> None:
+        """Take further addresses that a person gave."""
+        ends = (endpoint(url) for url in addresses)
+        self._named |= {(host, port) for host, port in ends if is_literal(host)}
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first of the host's addresses that answers."""
+        problem: Exception = httpcore.ConnectError("it has no address")
+        for address in await self.allowed(host, port):
+            try:
+                return await self._inner.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                problem = error
+        raise problem
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._inner.sleep(seconds)
+
+    async def allowed(self, host: str, port: int) -> list[str]:
+        """Look a host up.
+
+        Raises:
+            DocumentError: it leads where nobody asked to go.
+        """
+        try:
+            found = await self._resolve(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(f"its name cannot be resolved: {host}") from error
+        if (host, port) in self._named:
+            return found
+        for address in found:
+            self._check(host, ipaddress.ip_address(address))
+        return found
+
+    def is_named(self, host: str, port: int) -> bool:
+        """Tell whether a person gave just this address of a network."""
+        return (host, port) in self._named
+
+    def _check(self, host: str, address: IPAddress) -> None:
+        for meant in _meant(address):
+            if meant.is_global and not meant.is_multicast:
+                continue
+            own = meant.is_loopback or meant.is_link_local or meant.is_unspecified
+            if self._intranet and meant.is_private and not own:
+                continue
+            what = "this machine or its own network" if own else "a private network"
+            remedy = "" if own else "; --intranet allows it"
+            raise DocumentError(f"leads to {host} at {address}, {what}{remedy}")
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Carries requests past the guard; through the system's proxy where one is set."""
+
+    def __init__(self, guard: Guard, proxies: dict[str, str] | None = None) -> None:
+        self._guard = guard
+        self._direct = _Direct(guard)
+        self._proxies = {
+            scheme: httpx.AsyncHTTPTransport(proxy=proxy)
+            for scheme, proxy in (getproxies() if proxies is None else proxies).items()
+            if scheme in ("http", "https")
+        }
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        url = request.url
+        host, port = endpoint(str(url))
+        proxy = self._proxies.get(url.scheme)
+        if proxy is None or self._guard.is_named(host, port) or proxy_bypass(host):
+            return await self._direct.handle_async_request(request)
+        # A proxy resolves names itself; what they mean here is all that can be checked.
+        with suppress(httpcore.ConnectError):
+            await self._guard.allowed(host, port)
+        return await proxy.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for transport in (self._direct, *self._proxies.values()):
+            await transport.aclose()
+
+
+class _Direct(httpx.AsyncHTTPTransport):
+    """httpx's own transport, with connections made by the guard."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(verify=_trusted())
+        self._pool: Any = httpcore.AsyncConnectionPool(
+            ssl_context=_trusted(),
+            max_connections=16,
+            max_keepalive_connections=8,
+            keepalive_expiry=30.0,
+            network_backend=guard,
+        )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted here, read once: that takes a tenth of a second."""
+    return httpx.create_ssl_context()
+
+
+def _meant(address: IPAddress) -> list[IPAddress]:
+    """The address, and those that a gateway would take it for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    inside = [address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        return [one for one in inside if one]
+    return [address, *(one for one in inside if one)]

@@ -1,0 +1,1 @@
+"""The answer flow, its cache and follow-up questions."""

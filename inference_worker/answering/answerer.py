@@ -1,0 +1,269 @@
+"""The answer flow: retrieve, prompt, generate, ground; and quoting where no model can write."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from database.reading.reader import Retriever
+from database.searching.filters import EVERYTHING, Filters
+from database.searching.passage import Findings
+from dataset.chunks import Chunk
+from inference_worker.answer import EXTRACTIVE, Answer, Corpus, Event, Found, Grounding, Token, Turn
+from inference_worker.answering.cache import AnswerCache, compatible, normalized
+from inference_worker.answering.follow_up import retrieval_question
+from inference_worker.answering.metrics import Metrics
+from inference_worker.answering.writer import Draft, Writer, documents
+from inference_worker.generation.language_model import LanguageModel
+from inference_worker.generation.prompt import VERSION
+from inference_worker.grounding.check import ground
+from utils.settings import Settings
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Events = AsyncGenerator[Event, None]
+
+
+class Answerer:
+    """Answers questions from the index.
+
+    Args:
+        retriever: Finds passages.
+        llm: Writes answers; without one they are quoted.
+        settings: Limits, and what is kept of earlier answers.
+        metrics: Counts what happens.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        llm: LanguageModel | None,
+        settings: Settings,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._retriever = retriever
+        self._llm = llm
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._writer = Writer(
+            llm,
+            max_tokens=settings.prompt_max_tokens,
+            metrics=self._metrics,
+            in_thread=self._in_thread,
+        )
+        self._cache = AnswerCache(
+            settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
+        )
+        self._metrics.watch(self._cache, llm)
+        # Embedding is what a search spends its time on, and it fills a core: more threads than
+        # twice the cores only make every search wait for all the others.
+        self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
+
+    async def prepare(self) -> None:
+        """Load what the first answer would otherwise wait for."""
+        await self._writer.prepare()
+
+    async def search(
+        self, question: str, top_k: int | None = None, filters: Filters = EVERYTHING
+    ) -> Findings:
+        """Find the passages that answer the question best, and how probable it is that they do.
+
+        Raises:
+            DocsQAError: the index cannot be read.
+        """
+        top_k = top_k or self._settings.top_k
+        return await self._in_thread(self._retriever.search, question, top_k, filters)
+
+    async def document(self, name: str) -> list[Chunk]:
+        """The chunks of one document in order; none where the index has no such document.
+
+        Raises:
+            DocsQAError: the index cannot be read.
+        """
+        return await self._in_thread(self._retriever.document, name)
+
+    async def answer(
+        self,
+        question: str,
+        top_k: int | None = None,
+        history: Sequence[Turn] = (),
+        filters: Filters = EVERYTHING,
+    ) -> Answer:
+        """Answer a question from the passages found; say so where they do not answer it.
+
+        Raises:
+            DocsQAError: the index cannot be read. A language model that fails is no error.
+        """
+        events_of = self.events(question, top_k, history, filters, streaming=False)
+        async with aclosing(events_of) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
+        raise AssertionError("the flow ends with an answer or an exception")
+
+    async def events(
+        self,
+        question: str,
+        top_k: int | None = None,
+        history: Sequence[Turn] = (),
+        filters: Filters = EVERYTHING,
+        *,
+        streaming: bool = True,
+    ) -> Events:
+        """Answer a question, and tell how it comes about: one Found, Tokens, the Answer.
+
+        Args:
+            question: What is asked.
+            top_k: How many passages to write from; the setting unless given.
+            history: What was said before, for a question that leans on it.
+            filters: Which documents it is to be answered from.
+            streaming: Whether the language model's words are wanted as they come.
+
+        Raises:
+            DocsQAError: the index cannot be read; before the first event.
+        """
+        start = time.perf_counter()
+        question = compatible(question)
+        history = [Turn(turn.role, compatible(turn.text)) for turn in history]
+        revision = self._revision()
+        key = (revision, filters, *self._key(question, top_k, history))
+        make = partial(self._flow, question, top_k, history, filters, streaming)
+
+        def keep(answer: Answer) -> bool:
+            """What is quoted costs nothing to make again, and a failure may have passed."""
+            written = answer.generator != EXTRACTIVE and not answer.truncated
+            return written and self._revision() == revision
+
+        said = False
+        async with aclosing(
+            self._cache.events(key, make, keep=keep, whole=not streaming)
+        ) as events:
+            async for event in events:
+                seconds = time.perf_counter() - start
+                if isinstance(event, Token) and not said:
+                    said = True
+                    self._metrics.began(seconds)
+                elif isinstance(event, Answer):
+                    self._metrics.answered(event, seconds)
+                yield event
+
+    async def _flow(
+        self,
+        question: str,
+        top_k: int | None,
+        history: Sequence[Turn],
+        filters: Filters,
+        streaming: bool,
+    ) -> Events:
+        """Retrieve, prompt, generate, ground."""
+        start = time.perf_counter()
+        searched = retrieval_question(question, history)
+        findings = await self.search(searched, top_k, filters)
+        found = time.perf_counter()
+        yield Found(findings)
+        draft = Draft(question, history, searched, findings)
+        async with aclosing(self._writer.write(draft, streaming=streaming)) as pieces:
+            async for piece in pieces:
+                yield Token(piece)
+        written = time.perf_counter()
+        draft.text = draft.text.rstrip()
+        grounding = await self._ground(draft)
+        end = time.perf_counter()
+        yield self._finished(
+            draft,
+            grounding,
+            {
+                "retrieve": round((found - start) * 1000, 2),
+                "generate": round((written - found) * 1000, 2),
+                "ground": round((end - written) * 1000, 2),
+                "total": round((end - start) * 1000, 2),
+            },
+        )
+
+    async def _ground(self, draft: Draft) -> Grounding:
+        if not draft.findings.answerable:
+            return Grounding()
+        found = await self._in_thread(ground, draft.text, draft.passages)
+        return replace(
+            found,
+            removed_citations=draft.removed_citations,
+            # A quoted paragraph is from one passage, which is cited at its end.
+            uncited_sentences=0 if draft.is_quoted else found.uncited_sentences,
+        )
+
+    def _finished(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
+        used = [draft.passages[number - 1] for number in grounding.used]
+        return Answer(
+            text=draft.text,
+            docs=documents([*used, *draft.passages])[: self._settings.max_docs],
+            passages=draft.passages,
+            grounding=grounding,
+            generator=draft.generator,
+            degraded_reason=draft.degraded_reason,
+            answerable=draft.findings.answerable,
+            confidence=draft.findings.confidence,
+            usage=draft.usage,
+            truncated=draft.truncated,
+            cached=False,
+            corpus=self._corpus(),
+            timings=timings,
+        )
+
+    def forget(self, document: str) -> int:
+        """Drop the kept answers that name a document; how many are left that do."""
+        return self._cache.forget(
+            lambda answer: (
+                document in answer.docs
+                or any(passage.chunk.document == document for passage in answer.passages)
+            )
+        )
+
+    def _revision(self) -> tuple[str, int] | None:
+        """Which index is live."""
+        snapshot = self._retriever.snapshot
+        return (snapshot.live.name, snapshot.live.revision) if snapshot else None
+
+    def _corpus(self) -> Corpus | None:
+        """What the live index holds, and as of when."""
+        snapshot = self._retriever.snapshot
+        if snapshot is None:
+            return None
+        fingerprint = snapshot.fingerprint
+        return Corpus(
+            revision=snapshot.live.revision,
+            built_at=fingerprint.built_at,
+            documents=fingerprint.documents,
+            sources=fingerprint.sources,
+        )
+
+    def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:
+        """All that decides an answer; a conversation as its digest, as it may be long."""
+        return (
+            hashlib.sha256(repr((normalized(question), history)).encode()).digest(),
+            top_k or self._settings.top_k,
+            self._llm and self._llm.name,
+            VERSION,
+            self._settings.inference_max_tokens,
+            self._settings.prompt_max_tokens,
+        )
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what takes milliseconds of computing without holding up the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+    async def aclose(self) -> None:
+        """Let go of threads and connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._llm:
+            await self._llm.aclose()

@@ -1,0 +1,203 @@
+"""What to search for when a question continues a conversation, told without a language model.
+
+A question that leans on what was said is searched together with the questions it leans on; one
+that stands on its own is searched alone, so that an earlier topic does not draw it away. The
+evidence is in the English words; in another language every question stands on its own.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import islice, pairwise
+
+from database.searching.terms import terms_of, words
+from inference_worker.answer import Turn
+
+MOST_EARLIER = 3
+"""How many earlier questions are searched along."""
+MOST_CHARACTERS = 400
+"""Of each of them."""
+_LONG = 500
+"""Characters; a longer question says enough, and would take long to decide on."""
+_PLENTY = 8
+"""Words of its own that let a question stand alone, whatever it refers to."""
+_FEW = 2
+"""Words of its own up to which a bare "batch transform?" continues a conversation."""
+
+# Every feature has these and none is these: alone, they do not say what a question is about.
+_ASPECTS = """access account algorithm api argument aspect benefit billing boto3 case characters
+    charge choice cli code command configuration console content cost custom data default detail
+    difference disk documentation duration error example extra failure field file format free
+    hyperparameter idea info information input instance interval job kind length level limit link
+    log long maximum memory method metric minimum mode model name number object option order output
+    page parameter part permission policy possibility price pricing problem process purpose python
+    question quota range rate reason region requirement resource result role rule schema sdk second
+    setting setup size sort source status step storage support syntax term time timeout type unit
+    user value version way"""
+_DOINGS = """add adjust allow answer apply avoid be become bring call change charge check choose
+    clear come compare configure consider create customize cut define delete depend describe
+    disable download edit enable end exist expect explain export fail fill find fix follow gets go
+    grant handle happen help import improve include increase install keep leave list look lower
+    make manage matter mean modify move needed open own pass pay pick point prevent provide put
+    raise read reduce remain remove replace require reset restart restore run save say see select
+    send set share show specify start state stop store suggest support switch take talk tell test
+    thank think try tune turn understand update use view wait work write
+    afterwards automatically available best better built-in cheap cheaper correct current
+    currently different easy exact fast faster fine good high important large least less low main
+    maybe minimal necessary new next normal often old parallel per possible programmatically
+    quick quickly really recommended right safe separate several similar simple single slow small
+    soon something specific still sure typical usual various via whether without wrong yet zero"""
+
+_COURTESY = re.compile(
+    r"(?:(?:ok(?:ay)?|thanks?(?: you)?(?: a lot| very much)?|great|good|perfect|hi|hello|hmm|so"
+    r"|well|right|yes|yeah|no|please|cool|nice|now|i see|got it)\b[\s,.!:;-]*)+"
+)
+_CONTINUES = re.compile(
+    r"(?:what about|how about|what if|same for|same with|then|even|only|just|except|not|more)\b"
+)
+_JOINS = re.compile(r"(?:and|but|or|also|plus|besides|next)\b")
+_PLACES = re.compile(
+    r"(?:for|in|on|at|with|without|within|from|via|using|by|per|to|under|inside|outside|between"
+    r"|during|after|before|across)\b"
+)
+_CLAUSE = re.compile(
+    r"\b(?:am|is|are|was|were|do|does|did|don't|doesn't|can|can't|could|will|would|should|must|may"
+    r"|might|has|have|had|isn't|aren't|what's|how's|where's|who's|shall|need to"
+    r"|who|happens|explain|show|give|tell|list|describe|compare)\b"
+)
+# "Is SSO supported?", of what was spoken of; but not "Can I delete a domain?".
+_WHETHER = re.compile(r"(?:is|are|can|could|do|does|will|would|should|must|may|which)\b(?!.* an? )")
+_POINTS_BACK = re.compile(
+    r"\b(?:instead|as well|too|either|likewise|otherwise|afterwards)\s*[?.!]*$"
+    r"|\bthe same (?:thing|way|for|with|in|on|apply|applies|true)\b|\bdo the same\b"
+    r"|\byou (?:just )?(?:said|say|mentioned?|wrote|suggest(?:ed)?)\b|\byour (?:last )?answer\b"
+    r"|\b(?:first|second|third|last|other|latter|former) "
+    r"(?:ones?|option|way|step|command|method|approach|example)\b|\bof the (?:two|three)\b"
+    r"|(?<![\w\]])\[\d{1,2}\](?!\w)"  # a citation of the answer before
+)
+_PRONOUN = re.compile(
+    r"\b(?:it|itself|they|them|this|these|those|there|its|their|theirs)\b"
+    r"|\b(?:which|that|this|another|same|new|old|each|any) ones?\b"
+    r"|\bthe (?:latter|former|others)\b"
+    r"|(?<!\bthan )\bones?(?=\s*(?:[?.!]*$|(?:on|in|for|with|from|at|by)\b))"
+    r"|\bthat(?=\s*(?:$|[?.!,;]))|^that\b"
+    r"|(?<=\b(?:is|do|of|if|in|on|to) )that\b|(?<=\b(?:for|was|did|can|why|how) )that\b"
+    r"|(?<=\b(?:does|with|from|like|than|will) )that\b|(?<=\b(?:about|after|could|would) )that\b"
+)
+# Where a pronoun stands for nothing said before: "is it possible to", "is there", "this error:".
+_IDLE = re.compile(
+    r"\b(?:is|was|would|be) it (?:\w+ ){1,4}?(?:to|that|if|for)\b|\bit was \w+ (?:to|that)\b"
+    r"|\bit(?: is|'s) (?:not )?\w+ (?:to|that|what|how|why|whether|if)\b"
+    r"|\bdoes it (?:take|cost|make sense)\b(?=.* to\b)|\bit (?:seems|appears|looks|turns|says)\b"
+    r"|\b(?:is|are|was|were|be) there\b|\bthere (?:is|are|was|were|seems)\b|\bthere's\b"
+    r"|\bthose (?:who|that|which|of)\b|\b(?:this|these)\b[^.?!,]{0,40}:"
+    r"|\bthis (?:morning|week|month|year|time)\b"
+)
+_POSSESSIVES = frozenset({"its", "their", "theirs"})
+_DEFINITE = re.compile(r"\b(?:the|my|our) (?:\w+ )?(\w+)")
+_ASKS = re.compile(
+    r"\b(?:is|are|was|were|do|does|did|can|could|will|would|should|must|has|have|had)\s+$"
+)
+_BREAK = re.compile(r"[,.;:!?\n]| - ")
+_NEW_CLAUSE = re.compile(
+    r"[,.;:!?\n]| - |\b(?:and|or|but|when|if|after|before|that|which|who|so|because|while|where"
+    r"|until|unless|since|then|as|how|what|why)\s|\bto\s+(?=\S+\s)"
+)
+_BEFORE_VERB = frozenset({"i", "we", "you", "to", "cannot", "not", "please", "let", "me", "us"})
+
+
+def retrieval_question(question: str, history: Sequence[Turn]) -> str:
+    """Say what to search for: the question, and the earlier ones that it leans on, newest first.
+
+    Args:
+        question: What is asked now.
+        history: What was said before, oldest first; only the questions in it are read.
+    """
+    earlier = [turn.text for turn in reversed(history) if turn.role == "user"]
+    context = list(islice(_leant_on([question, *earlier]), MOST_EARLIER))
+    if not context:
+        return question
+    # The embedding model heeds the beginning of a text most. Commas keep it one clause: the
+    # search also looks for each clause of a question by itself.
+    return ", ".join(text.strip().rstrip(" ?.!") for text in [question, *context])
+
+
+def _leant_on(newest_first: Sequence[str]) -> Iterator[str]:
+    """The questions that the first one leans on, up to one that stands on its own."""
+    for question, before in pairwise(newest_first):
+        context = before.strip()[:MOST_CHARACTERS]
+        if not leans(question, context):
+            return
+        if any(map(_says_something, words(context))):  # "thank you" does not
+            yield context
+
+
+def leans(question: str, before: str) -> bool:
+    """Tell whether a question is to be understood from the one that was asked before it.
+
+    Evidence is how it begins, what its pronouns can mean, and how much it says of its own.
+    """
+    if len(question) > _LONG:
+        return False
+    text = question.strip().lower()
+    if polite := _COURTESY.match(text):
+        text = text[polite.end() :]
+    own = {word for word in words(text) if _says_something(word) and not _is(word, _ASPECTS)}
+    if len(own) >= _PLENTY:
+        return False
+    if not own or _CONTINUES.match(text) or _POINTS_BACK.search(text) or _refers_back(text):
+        return True
+    if not _CLAUSE.search(text):
+        fragment = _JOINS.match(text) or _PLACES.match(text)
+        return bool(fragment) or (text.endswith("?") and len(own) <= _FEW)
+    if len(own) < _FEW and (_JOINS.match(text) or _WHETHER.match(text)):
+        return True
+    return len(own) <= _FEW and _resumes(text, before)
+
+
+def _says_something(word: str) -> bool:
+    """Tell whether a word is more than grammar, a number and common doings."""
+    return bool(terms_of(word)) and not word.isdecimal() and not _is(word, _DOINGS)
+
+
+def _refers_back(text: str) -> bool:
+    """Tell whether a pronoun in the text means something that the text does not name."""
+    idle = [match.span() for match in _IDLE.finditer(text)]
+    return any(
+        not _named_before(text[: match.start()], match.group())
+        for match in _PRONOUN.finditer(text)
+        if not any(start <= match.start() < end for start, end in idle)
+    )
+
+
+def _named_before(text: str, pronoun: str) -> bool:
+    """Tell whether what precedes a pronoun names something that it can mean.
+
+    An object, and the subject of "does it ...?", is not named in its own clause; an owner may be.
+    """
+    if pronoun in _POSSESSIVES and not _ASKS.search(text):
+        return _has_noun(text)
+    breaks = list((_BREAK if _ASKS.search(text) else _NEW_CLAUSE).finditer(text))
+    return bool(breaks) and _has_noun(text[: breaks[-1].start()])
+
+
+def _has_noun(text: str) -> bool:
+    return any(
+        _says_something(word) and last not in _BEFORE_VERB
+        for last, word in pairwise(["", *words(text)])
+    )
+
+
+def _resumes(text: str, before: str) -> bool:
+    """Tell whether the text speaks of "the endpoint" where one was asked about before."""
+    known = {term for word in words(before) for term in terms_of(word)}
+    return any(not known.isdisjoint(terms_of(noun)) for noun in _DEFINITE.findall(text))
+
+
+def _is(word: str, listed: str) -> bool:
+    return terms_of(word)[0] in _stems(listed)
+
+
+@cache
+def _stems(listed: str) -> frozenset[str]:
+    return frozenset(term for word in listed.split() for term in terms_of(word)[:1])

@@ -1,0 +1,190 @@
+"""Writes an answer's text: a language model from the passages, or quoted where none can."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from database.searching.passage import Findings, Passage
+from inference_worker.answer import EXTRACTIVE, Turn, Usage
+from inference_worker.answering.metrics import Metrics
+from inference_worker.generation.failures import PromptTooLongError
+from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.prompt import Prompt, write_prompt
+from inference_worker.generation.token_counter import TokenCounter
+from inference_worker.grounding.citations import CitationFilter
+from inference_worker.quoting.extractive import extract_answer
+from utils.errors import GenerationError
+
+log = logging.getLogger(__name__)
+
+Pieces = AsyncGenerator[str, None]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An answer while it is being written."""
+
+    question: str
+    history: Sequence[Turn]
+    searched: str
+    """What was searched for: the question, and what it leans on."""
+    findings: Findings
+    text: str = ""
+    generator: str = EXTRACTIVE
+    degraded_reason: str | None = None
+    truncated: bool = False
+    removed_citations: int = 0
+    usage: Usage | None = None
+
+    @property
+    def passages(self) -> list[Passage]:
+        """What the answer may rest on."""
+        return self.findings.passages
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether no language model wrote it."""
+        return self.generator == EXTRACTIVE
+
+
+class Writer:
+    """Writes drafts.
+
+    Args:
+        llm: Writes; without one, drafts are quoted.
+        max_tokens: The prompt's budget.
+        metrics: Counts tokens and failures.
+        in_thread: Runs what takes milliseconds of computing.
+    """
+
+    def __init__(
+        self,
+        llm: LanguageModel | None,
+        *,
+        max_tokens: int,
+        metrics: Metrics,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._llm = llm
+        self._max_tokens = max_tokens
+        self._metrics = metrics
+        self._in_thread = in_thread
+        self._count_tokens = TokenCounter()
+
+    async def prepare(self) -> None:
+        """Load what the first draft would otherwise wait for."""
+        if self._llm:
+            await self._in_thread(self._count_tokens, "")
+
+    async def write(self, draft: Draft, *, streaming: bool) -> Pieces:
+        """Write the draft's text, and give it as it comes."""
+        said = False
+        if self._llm and draft.findings.answerable and draft.passages:
+            try:
+                async with aclosing(self._generate(self._llm, draft, streaming)) as pieces:
+                    async for piece in pieces:
+                        said = True
+                        yield piece
+            except GenerationError as error:
+                draft.degraded_reason = str(error)
+                self._metrics.language_model_failed(error)
+                log.warning("Answering without the language model: %s", error)
+            else:
+                return
+        await self._quote(draft)
+        if not said:  # what was said of a text that broke off cannot be taken back by saying more
+            for line in draft.text.splitlines(keepends=True):
+                yield line
+
+    async def _quote(self, draft: Draft) -> None:
+        if draft.findings.answerable:
+            draft.text = await self._in_thread(extract_answer, draft.searched, draft.passages)
+        else:
+            draft.text = not_covered(documents(draft.passages))
+
+    async def _generate(self, llm: LanguageModel, draft: Draft, streaming: bool) -> Pieces:
+        """Have the language model write, from fewer passages where all are too long for it."""
+        shown, deadline = draft.passages, llm.deadline()
+        while True:
+            prompt = await self._prompt(draft, shown)
+            shown = shown[: prompt.passages]
+            try:
+                async with aclosing(
+                    self._attempt(draft, prompt, _pieces(llm, prompt.messages, deadline, streaming))
+                ) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except PromptTooLongError:
+                if len(shown) == 1:
+                    raise
+                shown = shown[: len(shown) // 2]
+            else:
+                return
+
+    async def _attempt(
+        self, draft: Draft, prompt: Prompt, written: AsyncGenerator[str | Generation, None]
+    ) -> Pieces:
+        """Pass on what the language model writes, without what it cites beyond its passages."""
+        citations = CitationFilter(prompt.passages)
+        text = ""
+        model = ""
+        async with aclosing(written) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Generation):
+                    model = piece.model
+                    draft.usage, draft.truncated = piece.usage, piece.truncated
+                    said = citations.finish()
+                else:
+                    said = citations.feed(piece)
+                said = said if text else said.lstrip()
+                text += said
+                if said:
+                    yield said
+        if not text.strip():
+            raise GenerationError("the language model gave an empty answer")
+        draft.text, draft.generator = text, model
+        draft.removed_citations = citations.removed
+        if draft.usage:
+            self._metrics.took(draft.usage)
+
+    async def _prompt(self, draft: Draft, passages: Sequence[Passage]) -> Prompt:
+        prompt: Prompt = await self._in_thread(
+            write_prompt,
+            draft.question,
+            passages,
+            draft.history,
+            max_tokens=self._max_tokens,
+            count_tokens=self._count_tokens,
+        )
+        return prompt
+
+
+async def _pieces(
+    llm: LanguageModel, messages: Sequence[BaseMessage], deadline: float, streaming: bool
+) -> AsyncGenerator[str | Generation, None]:
+    """What the language model writes: as it comes, or at once; what it took comes last."""
+    if streaming:
+        async with aclosing(llm.stream(messages, deadline)) as pieces:
+            async for piece in pieces:
+                yield piece
+    else:
+        generation = await llm.generate(messages, deadline)
+        yield generation.text
+        yield generation
+
+
+def not_covered(docs: Sequence[str]) -> str:
+    """Say that the documentation does not answer, and what in it comes nearest."""
+    if not docs:
+        return "No document matches what was asked for."
+    nearest = ", ".join(docs[:3])
+    return f"The documentation does not seem to cover this. The nearest pages are {nearest}."
+
+
+def documents(passages: Sequence[Passage]) -> list[str]:
+    """Name the passages' documents in their order, each once."""
+    return list(dict.fromkeys(passage.chunk.document for passage in passages))

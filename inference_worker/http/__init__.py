@@ -1,0 +1,1 @@
+"""The HTTP interface: routes, schemas, problem documents and event streams."""

@@ -1,0 +1,70 @@
+"""An answer's events as POST /v1/answers sends them."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import Request
+from fastapi.sse import format_sse_event
+
+from inference_worker.answer import Answer, Event, Found, Token
+from inference_worker.http import examples
+from inference_worker.http.problems import INTERNAL, document, problem_for
+from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
+from utils.errors import DocsQAError
+
+log = logging.getLogger(__name__)
+
+
+def _event(name: str, data: str) -> bytes:
+    return format_sse_event(event=name, data_str=data)
+
+
+STREAM_EXAMPLE = {
+    "schema": {
+        "type": "string",
+        "description": "Events named `passages` (FoundEvent), `token` (TokenEvent), `answer` "
+        "(AnswerResponse) and `error` (ProblemDocument); the data of each is JSON.",
+    },
+    "example": b"".join(
+        (
+            _event("passages", json.dumps(examples.FOUND)),
+            _event("token", json.dumps({"text": examples.ANSWER})),
+            _event("answer", json.dumps(examples.WHOLE)),
+        )
+    ).decode(),
+}
+
+
+async def sent(
+    events: AsyncGenerator[Event, None], request: Request
+) -> AsyncGenerator[bytes, None]:
+    """Write events for the wire.
+
+    Raises:
+        DocsQAError: before the first event; later, it is an event of its own.
+    """
+    begun = False
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield _written(event)
+                begun = True
+    except Exception as error:
+        if not begun:
+            raise
+        problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
+        log.warning("%s in the middle of an answer", problem.type, exc_info=error)
+        yield _event("error", json.dumps(document(request, problem)))
+
+
+def _written(event: Event) -> bytes:
+    match event:
+        case Found():
+            name, data = "passages", FoundEvent.of(event.findings).model_dump_json()
+        case Token():
+            name, data = "token", TokenEvent(text=event.text).model_dump_json()
+        case Answer():
+            name, data = "answer", AnswerResponse.of(event).model_dump_json()
+    return _event(name, data)

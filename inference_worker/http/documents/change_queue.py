@@ -1,0 +1,196 @@
+"""Accepts changes of documents, and waits for them without holding up the event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from database.changing.changer import Split
+from database.changing.job_runner import JobRunner, splitter_from
+from database.index.fingerprint import Recipe
+from database.index.lock import HEARTBEAT_SECONDS, holder_of, is_change, locked
+from database.index.store import Store, connect
+from database.journal.jobs import Condition, Job, Jobs, Kind, Outcome
+from database.journal.uploads import Uploads
+from database.reading.reader import Retriever
+from dataset.documents import Document
+from inference_worker.answering.answerer import Answerer
+from inference_worker.http.documents.acceptance import unchanged_already, written_down
+from inference_worker.http.documents.lock_watch import Watch
+from utils.errors import DocsQAError, IndexLockedError
+from utils.settings import Settings, load_settings
+
+LONG_REQUEST_SECONDS = 600.0
+"""For one request to the server: the last one of a purge makes it write all vectors to disk."""
+_LOOK_SECONDS = 1.0
+"""Between two looks at a job that another replica may be running."""
+
+
+class ChangeQueue:
+    """Jobs on their way into the index.
+
+    Args:
+        retriever: Holds the live index.
+        answerer: Keeps answers, which must not outlive what they rest on.
+        settings: Where the index lies, and how its model is found.
+        splitter: Makes what splits documents; made from the settings unless given.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        answerer: Answerer,
+        settings: Settings,
+        splitter: Callable[[Recipe], Split] | None = None,
+    ) -> None:
+        self._retriever = retriever
+        self._answerer = answerer
+        self._settings = settings
+        self._waiting: dict[str, set[asyncio.Future[Job]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch = Watch(HEARTBEAT_SECONDS)
+        self._runner = JobRunner(
+            retriever,
+            settings.database,
+            splitter=splitter or partial(splitter_from, settings),
+            open_store=self._connect,
+            finished=self._tell,
+            forget_answers=self._forget_answers,
+        )
+
+    def start(self) -> None:
+        """Begin to run jobs; where no key is set, none is accepted, and those left over wait."""
+        self._loop = asyncio.get_running_loop()
+        if self._settings.admin_key:
+            self._runner.start()
+
+    async def stop(self) -> None:
+        """Run no more."""
+        await asyncio.to_thread(self._runner.stop)
+
+    async def put(
+        self, documents: Sequence[Document], refused: Sequence[Outcome], condition: Condition
+    ) -> Job:
+        """Accept documents to be added or replaced.
+
+        Raises:
+            IndexLockedError: a build is writing the index.
+            IndexUnavailableError: there is no index to change.
+        """
+        job = Job.new("put", condition=condition, outcomes=tuple(refused))
+
+        def accept(store: Store) -> None:
+            Uploads(store).add(job.id, documents)
+
+        def unchanged(store: Store) -> Job | None:
+            snapshot = self._retriever.snapshot
+            return unchanged_already(store, snapshot, job, documents)
+
+        return await asyncio.to_thread(self._accept, job, accept, unchanged)
+
+    async def delete(self, name: str, *, purge: bool, condition: Condition) -> Job:
+        """Accept a document to be deleted.
+
+        Raises:
+            IndexLockedError: a build is writing the index.
+            IndexUnavailableError: there is no index to change.
+        """
+        kind: Kind = "purge" if purge else "delete"
+        job = Job.new(kind, condition=condition)
+
+        def accept(store: Store) -> None:
+            Uploads(store).add_deletion(job.id, name)
+
+        return await asyncio.to_thread(self._accept, job, accept)
+
+    async def find(self, id_: str) -> Job | None:
+        """A job; once it has ended, this service's reader is as far as it is."""
+        job = await asyncio.to_thread(lambda: Jobs(self._retriever.opened_store()).find(id_))
+        if job and job.is_finished:
+            await self._follow(job)
+        return job
+
+    async def wait(self, job: Job, seconds: float) -> Job:
+        """Wait for a job to end; as it stands when the time is over.
+
+        A store that goes away meanwhile is waited for: the job was accepted, and will be run.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(job.id, set()).add(future)
+        try:
+            while not job.is_finished:
+                left = deadline - asyncio.get_running_loop().time()
+                done, _ = await asyncio.wait({future}, timeout=max(0.0, min(left, _LOOK_SECONDS)))
+                if done:
+                    return future.result()
+                with contextlib.suppress(DocsQAError):
+                    job = await self.find(job.id) or job
+                if left <= 0:
+                    break
+        finally:
+            self._waiting[job.id].discard(future)
+            if not self._waiting[job.id]:
+                del self._waiting[job.id]
+        return job
+
+    def _accept(
+        self,
+        job: Job,
+        accept: Callable[[Store], None],
+        without: Callable[[Store], Job | None] = lambda store: None,
+    ) -> Job:
+        """Write down a job with what it brings, unless it can be ended `without`."""
+        store = self._retriever.opened_store()
+        holder = holder_of(store)
+        # Where a build ended without giving the lock back, the job's runner takes it over.
+        if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
+            raise locked(store, holder)
+        self._runner.claim()
+        if (ended := without(store)) is not None:
+            return ended
+        job = written_down(store, job, accept)
+        self._runner.wake()
+        return job
+
+    async def _follow(self, job: Job) -> None:
+        snapshot = self._retriever.snapshot
+        if snapshot is None or snapshot.live.revision < job.revision:
+            await asyncio.to_thread(self._retriever.refresh)
+
+    def _tell(self, job: Job) -> None:
+        """Wake those who wait; called from the thread that ran the job."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, job)
+
+    def _wake(self, job: Job) -> None:
+        for future in self._waiting.get(job.id, ()):
+            if not future.done():
+                future.set_result(job)
+
+    def _forget_answers(self, name: str) -> int:
+        """Drop the answers that name a document; called from the thread that runs jobs."""
+
+        async def forget() -> int:
+            return self._answerer.forget(name)
+
+        if self._loop is None:
+            return 0
+        coroutine = forget()
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+        except (RuntimeError, TimeoutError) as error:
+            coroutine.close()
+            raise IndexLockedError("The service stops; the job ends when it is back.") from error
+
+    def _connect(self) -> Store:
+        return connect(
+            self._settings.database,
+            token=_token_of(self._settings),
+            renew_token=lambda: _token_of(load_settings()),
+            timeout=LONG_REQUEST_SECONDS,
+        )
+
+
+def _token_of(settings: Settings) -> str | None:
+    return settings.chroma_token.get_secret_value() if settings.chroma_token else None

@@ -1,0 +1,49 @@
+"""Finds out whether a writer on another machine died, without a request having to wait for it."""
+
+import logging
+import threading
+from typing import Any
+
+from database.index.lock import HEARTBEAT_SECONDS, holder_of, is_gone, is_here, stands_still
+from database.index.store import Store
+from utils.errors import DocsQAError
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Finds out in the background whether a writer died, for those who cannot wait for it."""
+
+    def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+        self._beat_every = heartbeat_seconds
+        self._last_beat: Any = None
+        """The last beat of a writer that died."""
+        self._watching: threading.Thread | None = None
+
+    def found_dead(self, store: Store, holder: dict[str, Any]) -> bool:
+        """Whether a holder is known to have died.
+
+        Of one elsewhere the first to ask cannot know: who asks three beats later can.
+        """
+        if is_here(holder):
+            return is_gone(holder)
+        if self._last_beat is not None and self._last_beat == holder.get("beat"):
+            return True
+        if self._watching is None or not self._watching.is_alive():
+            self._watching = threading.Thread(
+                target=self._follow, args=(store, holder), name="watch-lock", daemon=True
+            )
+            self._watching.start()
+        return False
+
+    def _follow(self, store: Store, holder: dict[str, Any] | None) -> None:
+        try:
+            while holder is not None and not is_here(holder):
+                if stands_still(store, holder, self._beat_every):
+                    self._last_beat = holder.get("beat")
+                    return
+                holder = holder_of(store)
+        except (DocsQAError, RuntimeError):
+            return  # the store was away: who asks next begins anew; or it was closed
+        except Exception:
+            log.exception("A writer elsewhere is watched no more")

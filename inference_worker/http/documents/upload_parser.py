@@ -1,0 +1,125 @@
+"""Takes files out of requests: one as the body, or several as a form's parts."""
+
+import asyncio
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from database.journal.jobs import Outcome
+from dataset.conversion.converter import Limits
+from dataset.documents import Document, check_name, read_document
+from dataset.frontmatter import Frontmatter, iso, web_address
+from inference_worker.http.documents.problems import DOCUMENT_REFUSED
+from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
+from inference_worker.http.problems import BODY_TOO_LARGE, ProblemError
+from utils.errors import DocumentError
+from utils.settings import Settings
+
+MOST_FILES = 100
+_CONVERSIONS = 2
+"""Files converted at a time: each fills a core."""
+_WAIT = re.compile(r"\bwait=(\d{1,9})")
+_DEFAULT_WAIT, _LONGEST_WAIT = 10.0, 60.0
+
+
+@dataclass
+class Receiver:
+    """Reads files as documents, a few at a time."""
+
+    settings: Settings
+    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONVERSIONS))
+
+    async def one(self, request: Request, name: str, given: Frontmatter) -> Document:
+        """The document that a body holds.
+
+        Raises:
+            ProblemError: it cannot be taken, and why.
+        """
+        try:
+            check_name(name)
+            return await self._read(await self._body(request), name, given)
+        except DocumentError as error:
+            raise ProblemError(DOCUMENT_REFUSED, f"{name}: {error}") from error
+
+    async def several(self, request: Request) -> tuple[list[Document], list[Outcome]]:
+        """The documents that a form's `files` hold, and those that cannot be taken.
+
+        Raises:
+            ProblemError: it holds no files.
+        """
+        try:
+            form = await request.form(max_files=MOST_FILES, max_fields=MOST_FILES)
+        except ClientDisconnect as error:
+            raise HTTPException(CLIENT_CLOSED_REQUEST) from error
+        except HTTPException as error:
+            if error.status_code == BODY_TOO_LARGE.status:
+                raise
+            raise ProblemError(DOCUMENT_REFUSED, error.detail) from error
+        try:
+            files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
+            if not files:
+                raise ProblemError(
+                    DOCUMENT_REFUSED, "Send the files as parts named `files`, each with its name."
+                )
+            return await self._all(files)
+        finally:
+            await form.close()
+
+    async def _all(self, files: Sequence[UploadFile]) -> tuple[list[Document], list[Outcome]]:
+        documents: dict[str, Document] = {}
+        refused: list[Outcome] = []
+        for file in files:
+            name = file.filename or ""
+            try:
+                check_name(name)
+                _check_new(name, documents)
+                documents[name] = await self._read(await file.read(), name, Frontmatter())
+            except DocumentError as error:
+                # A charset of the sender's choice makes halves of characters, which cannot be sent.
+                shown = name.encode(errors="replace").decode()
+                refused.append(Outcome(shown, "refused", reason=str(error)))
+        return list(documents.values()), refused
+
+    async def _body(self, request: Request) -> bytes:
+        try:
+            parts = [part async for part in request.stream()]
+        except ClientDisconnect as error:
+            raise HTTPException(CLIENT_CLOSED_REQUEST) from error
+        return b"".join(parts)
+
+    async def _read(self, content: bytes, name: str, given: Frontmatter) -> Document:
+        limits = Limits(
+            seconds=self.settings.conversion_seconds,
+            memory_bytes=self.settings.conversion_memory_bytes,
+        )
+        async with self._free:
+            return await asyncio.to_thread(read_document, content, name, given=given, limits=limits)
+
+
+def _check_new(name: str, documents: Collection[str]) -> None:
+    if name in documents:
+        raise DocumentError("another file of this request has the same name")
+
+
+def said_of(title: str, url: str, changed: str) -> Frontmatter:
+    """What a request says of its document.
+
+    Raises:
+        ProblemError: the address is not on the web, or the date is none.
+    """
+    if url and (not web_address(url) or not url.isprintable() or " " in url):
+        raise ProblemError(DOCUMENT_REFUSED, "url: must be an http(s) address, without spaces")
+    if changed and not iso(changed):
+        raise ProblemError(DOCUMENT_REFUSED, "changed: must be a date in ISO 8601, as 2026-03-01")
+    return Frontmatter(" ".join(title.split()), url, iso(changed))
+
+
+def seconds_to_wait(request: Request) -> float:
+    """How long the caller wants to wait for the change (RFC 7240)."""
+    found = _WAIT.search(request.headers.get("Prefer", ""))
+    return min(float(found.group(1)), _LONGEST_WAIT) if found else _DEFAULT_WAIT

@@ -1,0 +1,120 @@
+"""An answer's events as the chunks of a streamed chat completion."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.sse import format_sse_event
+
+from inference_worker.answer import Answer, Event, Found, Token
+from inference_worker.http.openai.content import annotations, begins_anew, ending
+from inference_worker.http.openai.schemas import (
+    About,
+    ChatCompletionChunk,
+    ChunkChoice,
+    Delta,
+    FinishReason,
+    Usage,
+)
+from inference_worker.http.problems import INTERNAL, document, problem_for
+from utils.errors import DocsQAError
+
+log = logging.getLogger(__name__)
+
+DONE = format_sse_event(data_str="[DONE]")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What every chunk of one completion says."""
+
+    id: str
+    created: int
+    model: str
+    include_usage: bool
+
+    def chunk(self, delta: Delta | None, **more: Any) -> bytes:
+        """Write a chunk; without a delta, one that has no choice."""
+        finish: FinishReason | None = more.pop("finish_reason", None)
+        if self.include_usage:
+            more.setdefault("usage", None)  # as OpenAI does: null in all but the last
+        written = ChatCompletionChunk(
+            id=self.id,
+            object="chat.completion.chunk",
+            created=self.created,
+            model=self.model,
+            choices=[]
+            if delta is None
+            else [ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish)],
+            **more,
+        )
+        return format_sse_event(data_str=written.model_dump_json(exclude_unset=True))
+
+
+async def chunks(
+    completion: Completion, events: AsyncGenerator[Event, None], request: Request
+) -> AsyncGenerator[bytes, None]:
+    """Write events for the wire.
+
+    Raises:
+        DocsQAError: before the first event; later, an error object ends the stream.
+    """
+    begun = False
+    streamed, held = "", ""
+    try:
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Found():
+                        yield completion.chunk(Delta(role="assistant", content=""))
+                        begun = True
+                    case Token():
+                        # White space at the text's very end is not the answer's.
+                        held += event.text
+                        piece = held.rstrip()
+                        held = held[len(piece) :]
+                        streamed += piece
+                        if piece:
+                            yield completion.chunk(Delta(content=piece))
+                    case Answer():
+                        for chunk in _closing(completion, event, streamed):
+                            yield chunk
+    except Exception as error:
+        if not begun:
+            raise
+        problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
+        log.warning("%s in the middle of an answer", problem.type, exc_info=error)
+        yield format_sse_event(data_str=json.dumps(document(request, problem)))
+
+
+def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[bytes]:
+    """What follows the streamed text: the rest of the content, its annotations, the end."""
+    anew = begins_anew(answer, streamed)
+    rest = anew + answer.text if anew else answer.text[len(streamed) :]
+    if rest := rest + ending(answer):
+        yield completion.chunk(Delta(content=rest))
+    if marks := annotations(answer, offset=len(streamed + anew) if anew else 0):
+        yield completion.chunk(Delta(annotations=marks))
+    yield completion.chunk(
+        Delta(),
+        finish_reason=finish_reason(answer),
+        system_fingerprint=fingerprint(answer),
+        sagemaker_docs=About.of(answer),
+    )
+    if completion.include_usage:
+        yield completion.chunk(None, usage=Usage.of(answer))
+    yield DONE
+
+
+def finish_reason(answer: Answer) -> FinishReason:
+    """Why the answer ends where it does."""
+    return "length" if answer.truncated else "stop"
+
+
+def fingerprint(answer: Answer) -> str | None:
+    """Name the index that was asked: another may answer otherwise."""
+    return f"index-{answer.corpus.revision}" if answer.corpus else None

@@ -1,0 +1,64 @@
+"""Tells what the service needs and whether it has it: store reached, index there, model fits."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Literal
+
+from database.reading.reader import Retriever, Snapshot
+from inference_worker.http.problems import problem_for
+from inference_worker.http.schemas import Readiness, ReadinessCheck
+from utils.errors import (
+    DocsQAError,
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    ModelError,
+    SettingsError,
+)
+
+Name = Literal["store", "index", "model"]
+
+_FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
+"""Of a model that is named by its whole path: where it lies is nobody's business outside."""
+
+
+def readiness(retriever: Retriever) -> Readiness:
+    """Say whether questions can be answered now."""
+    snapshot, problem = retriever.snapshot, retriever.problem
+    failed = _failed(problem) if problem else None
+    checks: dict[Name, ReadinessCheck] = {}
+    for name in ("store", "index", "model"):
+        if failed == name and problem is not None:
+            checks[name] = ReadinessCheck(ok=False, detail=_detail(problem))
+        elif snapshot is None and (problem is None or failed in list(checks)):
+            checks[name] = ReadinessCheck(ok=False, detail="not looked at yet")
+        else:
+            checks[name] = ReadinessCheck(ok=True, detail="ok")
+    return Readiness(
+        ready=snapshot is not None and problem is None,
+        checks=checks,
+        index=_described(snapshot) if snapshot else None,
+    )
+
+
+def _described(snapshot: Snapshot) -> dict[str, str | int]:
+    """The live index's fingerprint."""
+    told = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
+    model = str(told["embedding_model"])
+    return told | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
+
+
+def _failed(problem: DocsQAError) -> Name:
+    """Which of the three an error is about."""
+    if isinstance(problem, IndexMissingError | IndexDamagedError):
+        return "index"
+    if isinstance(problem, IndexMismatchError | ModelError | SettingsError):
+        return "model"
+    return "store"
+
+
+def _detail(problem: DocsQAError) -> str:
+    """What to do. A mismatch is told in full: it names models."""
+    if isinstance(problem, IndexMismatchError):
+        return _FOLDER_ABOVE.sub("", str(problem))
+    return problem_for(problem).detail

@@ -1,0 +1,38 @@
+"""Times every request by its route and status."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference_worker.answering.metrics import Metrics
+
+_NO_ROUTE = "none"
+"""For paths that are no route's: as many as anyone likes to ask for, so they count together."""
+
+
+class RequestMetrics:
+    """Stands around the app and watches."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", _NO_ROUTE)
+            self._metrics.responded(route, status, time.perf_counter() - start)

@@ -1,0 +1,138 @@
+"""The routes: what is asked, who answers."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+
+from inference_worker.answering.answerer import Answerer
+from inference_worker.answering.metrics import CONTENT_TYPE
+from inference_worker.http import examples
+from inference_worker.http.answer_events import STREAM_EXAMPLE, sent
+from inference_worker.http.event_stream import EventStream, while_connected
+from inference_worker.http.problems import MEDIA_TYPE
+from inference_worker.http.readiness import readiness
+from inference_worker.http.schemas import (
+    AnswerRequest,
+    AnswerResponse,
+    Liveness,
+    LLMResponse,
+    ProblemDocument,
+    Question,
+    Readiness,
+    SearchRequest,
+    SearchResponse,
+)
+from utils.settings import Settings
+
+
+def problem_response(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    """How an error is shown in OpenAPI."""
+    schema = ProblemDocument.model_json_schema()
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    413: problem_response("The body is too large", examples.TOO_LARGE),
+    422: problem_response("The question is missing, blank or over-long", examples.INVALID),
+    503: problem_response("The index or the store is not available", examples.UNAVAILABLE),
+}
+
+router = APIRouter()
+
+
+async def _answerer(request: Request) -> Answerer:  # async: a plain one would cost a thread
+    answerer: Answerer = request.app.state.answerer
+    return answerer
+
+
+def check_length(request: Request, field: tuple[str, str], text: str) -> None:
+    """Refuse a question over the limit, which is a setting."""
+    settings: Settings = request.app.state.settings
+    limit = settings.max_question_characters
+    if len(text) > limit:
+        message = f"has {len(text)} characters; {limit} are allowed"
+        raise RequestValidationError([{"type": "too_long", "loc": field, "msg": message}])
+
+
+AnswererOfApp = Annotated[Answerer, Depends(_answerer)]
+
+
+@router.post("/inference_endpoint", tags=["answers"], responses=PROBLEMS)
+async def inference_endpoint(
+    request: Request,
+    answerer: AnswererOfApp,
+    message: Annotated[
+        Question,
+        Query(
+            description="The question, in plain words.",
+            openapi_examples={
+                "kms": {"value": examples.QUESTION},
+            },
+        ),
+    ],
+) -> LLMResponse:
+    """Answer a question, and name the documents to read next."""
+    check_length(request, ("query", "message"), message)
+    answer = await while_connected(request, answerer.answer(message))
+    return LLMResponse(answer=answer.text, docs=answer.docs)
+
+
+@router.post(
+    "/v1/answers",
+    tags=["answers"],
+    response_model=AnswerResponse,
+    responses=PROBLEMS | {200: {"content": {EventStream.media_type: STREAM_EXAMPLE}}},
+)
+async def answers(
+    request: Request, answerer: AnswererOfApp, asked: AnswerRequest
+) -> AnswerResponse | EventStream:
+    """Answer a question, with the passages it rests on and how it came about."""
+    check_length(request, ("body", "question"), asked.question)
+    if asked.stream:
+        events = answerer.events(asked.question, asked.top_k, filters=asked.meant)
+        return await EventStream.begun(sent(events, request))
+    answering = answerer.answer(asked.question, asked.top_k, filters=asked.meant)
+    answer = await while_connected(request, answering)
+    return AnswerResponse.of(answer)
+
+
+@router.post("/v1/search", tags=["answers"], responses=PROBLEMS)
+async def search(request: Request, answerer: AnswererOfApp, asked: SearchRequest) -> SearchResponse:
+    """Find the passages that answer a query best; no language model is asked."""
+    check_length(request, ("body", "query"), asked.query)
+    findings = await answerer.search(asked.query, asked.top_k, asked.meant)
+    return SearchResponse.of(asked.query, findings)
+
+
+@router.get(
+    "/metrics",
+    tags=["operation"],
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": examples.METRICS}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Count and time what the service does, in Prometheus' text format."""
+    return Response(request.app.state.metrics.exposition(), media_type=CONTENT_TYPE)
+
+
+@router.get("/healthz", tags=["operation"])
+async def healthz() -> Liveness:
+    """Tell that the process runs."""
+    return Liveness()
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    responses={503: {"description": "Not ready; says why", "model": Readiness}},
+)
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Tell whether questions can be answered: store reached, index there, model fits."""
+    state = readiness(request.app.state.retriever)
+    response.status_code = 200 if state.ready else 503
+    return state

@@ -1,0 +1,132 @@
+"""The compose files, the Dockerfiles and what they must agree on; no engine is needed."""
+
+import re
+from typing import Any
+
+import yaml
+
+from tests.containers import compose_files
+from utils.settings import PROJECT_ROOT, Settings
+
+DOCKERFILE = (PROJECT_ROOT / "Dockerfile").read_text()
+GATEWAY = (PROJECT_ROOT / "deploy" / "chroma-gateway" / "Dockerfile").read_text()
+
+
+def argument(name: str, dockerfile: str = DOCKERFILE) -> str:
+    found = re.search(rf"^ARG {name}=(.+)$", dockerfile, flags=re.MULTILINE)
+    assert found, name
+    return found.group(1)
+
+
+def pinned(package: str) -> str:
+    text = "".join(path.read_text() for path in PROJECT_ROOT.glob("requirements*.txt"))
+    (version,) = re.findall(rf"^{package}==(\S+)", text, flags=re.MULTILINE)
+    return str(version)
+
+
+def composed(path: Any) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(path.read_text())
+    return read
+
+
+def test_defaults_are_those_of_the_dockerfiles() -> None:
+    defaults = compose_files.defaults()
+
+    assert defaults["PYTHON_IMAGE"] == argument("PYTHON_IMAGE")
+    assert defaults["NGINX_IMAGE"] == argument("NGINX_IMAGE", GATEWAY)
+    assert defaults["TORCH_CPU_INDEX"] == argument("TORCH_CPU_INDEX")
+
+
+def test_versions_agree() -> None:
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+
+    assert argument("TORCH_VERSION") == pinned("torch")
+    assert f"TORCH_VERSION := {pinned('torch')}\n" in makefile
+    assert compose_files.defaults()["CHROMA_IMAGE"] == f"chromadb/chroma:{pinned('chromadb')}"
+
+
+def test_packages_are_listed_once() -> None:
+    names = [
+        name.lower()
+        for path in PROJECT_ROOT.glob("requirements*.txt")
+        for name in re.findall(r"^([\w.-]+)==", path.read_text(), flags=re.MULTILINE)
+    ]
+
+    assert len(names) == len(set(names))
+
+
+def test_settings_that_containers_get_exist() -> None:
+    others = {
+        "WRITES",
+        "RUST_LOG",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "no_proxy",
+    }
+    known = {name.upper() for name in Settings.model_fields} | {"INFERECE_MODEL"} | others
+    for service in compose_files.services().values():
+        assert set(service.get("environment", {})) <= known
+
+
+def test_only_the_worker_is_reached_from_outside() -> None:
+    services = compose_files.services()
+
+    assert [name for name, service in services.items() if "ports" in service] == [
+        "inference_worker"
+    ]
+    assert services["chroma"]["networks"] == ["store"]
+    for path in (compose_files.CPU, compose_files.GPU):
+        assert composed(path)["networks"]["store"]["internal"] is True
+
+
+def test_keys_and_the_token_go_only_where_they_are_used() -> None:
+    for name, service in compose_files.services().items():
+        environment = service.get("environment", {})
+        assert ("MISTRAL_API_KEY" in environment) == (name == "inference_worker")
+        assert ("EMBEDDING_API_KEY" in environment) == (name in {"db_builder", "inference_worker"})
+        assert ("CHROMA_TOKEN" in environment) == (name == "chroma-gateway")
+
+
+def test_every_service_is_hardened_and_bounded() -> None:
+    for service in compose_files.services().values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert {"mem_limit", "pids_limit", "restart"} <= set(service)
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
+def test_services_that_start_as_root_have_no_more_rights_than_to_become_another() -> None:
+    for name, service in compose_files.services().items():
+        if name in {"chroma", "db_builder"}:
+            assert service["cap_add"] == ["CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"]
+        else:
+            assert "cap_add" not in service
+
+
+def test_gpu_file_differs_in_the_image_and_the_devices_only() -> None:
+    cpu, gpu = composed(compose_files.CPU), composed(compose_files.GPU)
+
+    assert gpu["networks"] == cpu["networks"]
+    assert gpu["volumes"] == cpu["volumes"]
+    assert gpu["services"].keys() == cpu["services"].keys()
+    for name, service in gpu["services"].items():
+        same = {key: value for key, value in service.items() if key in cpu["services"][name]}
+        assert same == cpu["services"][name]
+        more = set(service) - set(same)
+        if name in {"db_builder", "inference_worker"}:
+            assert more - {"mem_limit"} == {"image", "deploy", "build"}
+        else:
+            assert not more
+
+
+def test_model_folder_is_read_where_it_is_mounted() -> None:
+    target = "/app/${EMBEDDING_MODEL_PATH:-./all-mpnet-base-v2}"
+    for path in (compose_files.CPU, compose_files.GPU):
+        assert composed(path)["x-model-folder"]["target"] == target
+    services = compose_files.services()
+    for name in ("db_builder", "inference_worker"):
+        assert services[name]["environment"]["EMBEDDING_MODEL_PATH"] == target
+    assert target in services["db_builder"]["environment"]["WRITES"].split()

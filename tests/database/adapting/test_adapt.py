@@ -1,0 +1,451 @@
+"""A model learns a folder of documents, and is then used like any other."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from database.adapting import __main__ as command
+from database.adapting import adaptation
+from database.adapting import interpolation as blending
+from database.adapting import quantization as quantizing
+from database.adapting.evaluation import Gain, Trial, embedding, ndcg
+from database.adapting.pairs import Pair, make_pairs
+from database.adapting.publication import about, published
+from database.adapting.training import Plan, load_model, train
+from database.adapting.whitening import whitened
+from database.embedding.loading import load_embeddings
+from database.embedding.model_finder import MINILM, find_model, named
+from database.embedding.model_folder import EmbeddingModel
+from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.reading.reader import retriever_from
+from dataset.progress import silent
+from tests.files.workshop import PAGES, corpus_in, write_workshop
+from utils import db_builder
+from utils.errors import ModelError
+from utils.settings import PROJECT_ROOT, Settings
+
+pytestmark = pytest.mark.model
+
+NOTHING = Trial("nothing", (), (), (), ())
+TEXTS = ("How is the Brimset press cleaned?", "a sleeping lion", "Brush it with a dry cloth.")
+PLAN = Plan(batch=16, learning_rate=3e-4, tokens=48)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_workshop(tmp_path_factory.mktemp("adapt") / "documents")
+
+
+@pytest.fixture(scope="module")
+def pairs(folder: Path) -> list[Pair]:
+    return make_pairs(corpus_in(folder, hold_out=0), Random(1))
+
+
+@pytest.fixture(scope="module")
+def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the command wrote, the way a person calls it."""
+    output = tmp_path_factory.mktemp("models") / "workshop"
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "128"]
+    done = subprocess.run(
+        [sys.executable, "-m", "database.adapting", *asked],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "held-out documents" in done.stdout
+    assert f"-m {output}" in done.stdout
+    assert not any(word in done.stderr for word in ("Warning", "REPORT", "it/s]"))
+    return output
+
+
+def digest(minilm: EmbeddingModel, pairs: list[Pair], checkpoints: Path) -> str:
+    model = load_model(minilm, "cpu")
+    train(model, pairs, PLAN, checkpoints=checkpoints, progress=silent)
+    weights = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()
+
+
+class KilledError(Exception):
+    """Stands for a kill -9."""
+
+
+def dying_after(steps: int) -> Callable[[int, int | None], None]:
+    def progress(done: int, total: int | None) -> None:
+        if done >= steps * PLAN.batch:
+            raise KilledError
+
+    return progress
+
+
+def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path: Path) -> None:
+    """Nicknames that only links know lead to their pages afterwards; nobody asked before."""
+    corpus = corpus_in(folder, hold_out=0)
+    nicknames = {
+        mention.sentence.split("speak of ")[1].split(" when")[0]: mention.chunk.document
+        for mention in corpus.mentions
+    }
+    trial = Trial(
+        name="nicknames",
+        questions=tuple(nicknames),
+        answers=tuple(nicknames.values()),
+        passages=tuple(chunk.text_to_embed.split("See also")[0] for chunk in corpus.chunks),
+        documents=tuple(chunk.document for chunk in corpus.chunks),
+    )
+    model = load_model(minilm, "cpu")
+    before = ndcg(trial, embedding(model)).mean()
+    mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
+
+    train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
+
+    assert ndcg(trial, embedding(model)).mean() > before + 0.1
+
+
+def test_training_is_reproducible_and_resumed_after_a_kill(
+    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+) -> None:
+    few = pairs[: 8 * PLAN.batch]
+    once = digest(minilm, few, tmp_path / "once")
+    model = load_model(minilm, "cpu")
+    with pytest.raises(KilledError):
+        train(model, few, PLAN, checkpoints=tmp_path / "killed", progress=dying_after(6))
+    whole = sorted((tmp_path / "killed").iterdir())
+    assert whole
+    # As a kill amid writing a checkpoint leaves it.
+    (tmp_path / "killed" / "checkpoint-90").mkdir()
+    (tmp_path / "killed" / "checkpoint-90" / "model.safetensors").write_bytes(b"half")
+
+    assert digest(minilm, few, tmp_path / "killed") == once
+    assert not (tmp_path / "killed" / "checkpoint-90").exists()
+
+
+def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    general, trained = (load_model(minilm, "cpu") for _ in range(2))
+    start = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    end = {
+        name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in start.items()
+    }
+    trained.load_state_dict(end)
+    reached = iter([0.700, 0.685, 0.6899, 0.6901])  # the general one's, then each share's
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+    said: list[str] = []
+
+    model, share = blending.blend(trained, general, TEXTS, NOTHING, said.append)
+
+    assert share == 0.8
+    assert len(said) == 2
+    for name, tensor in trained.state_dict().items():
+        wanted = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
+        assert (tensor - wanted).abs().max() < 1e-6
+        assert (model.state_dict()[name] == tensor).all()
+    for name, tensor in general.state_dict().items():
+        assert (tensor == start[name]).all()
+
+
+def test_model_that_loses_little_stays_as_it_was_trained(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(minilm, "cpu")
+    reached = iter([0.700, 0.691])
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+
+    assert blending.blend(model, model, TEXTS, NOTHING, pytest.fail)[1] == 1.0
+
+
+def test_half_of_the_way_is_the_least(
+    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    general, trained = (load_model(minilm, "cpu") for _ in range(2))
+    reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
+
+    assert blending.blend(trained, general, TEXTS, NOTHING, lambda line: None)[1] == 0.5
+
+
+def test_lower_layers_and_words_stay_as_they_are(
+    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+) -> None:
+    model = load_model(minilm, "cpu")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    train(model, pairs[: 3 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=silent)
+
+    changed = {
+        name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
+    }
+    assert changed
+    assert not any("embeddings" in name or "layer.2." in name for name in changed)
+    assert any("layer.3." in name for name in changed)
+    assert model.max_seq_length == minilm.max_tokens
+
+
+def test_folder_is_the_general_model_but_for_the_weights_and_the_last_layer(
+    adapted: Path, minilm: EmbeddingModel
+) -> None:
+    model = find_model(str(adapted))
+
+    assert (model.dimension, model.pooling, model.max_tokens) == (384, "mean", 256)
+    assert model.tokenizer_file.read_bytes() == minilm.tokenizer_file.read_bytes()
+    assert model.revision != minilm.revision
+    assert model.weights.stat().st_mode & 0o777 == 0o644
+    assert not [path for path in adapted.parent.iterdir() if path != adapted]
+
+
+def test_backends_agree_on_an_adapted_model(
+    adapted: Path, minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    model = find_model(str(adapted))
+    texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
+    ours, torchs = (
+        np.array(
+            load_embeddings(model, device="cpu", backend=backend, cache=tmp_path).embed_documents(
+                texts
+            )
+        )
+        for backend in ("openvino", "torch")
+    )
+    general = load_embeddings(minilm, device="cpu", backend="torch", cache=tmp_path)
+
+    assert (ours * torchs).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert ((ours * general.embed_documents(texts)).sum(axis=1) < 0.999).all()
+
+
+def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: EmbeddingModel) -> None:
+    said = about(adapted)
+
+    assert said
+    assert said["base"] == MINILM
+    assert said["base_revision"] == minilm.revision
+    assert [gain["trial"] for gain in said["gains"]] == ["held-out documents", "other topics"]
+    assert 0 < len(said["held_out"]) < said["documents"] == len(PAGES)
+    assert "## What it gained" in (adapted / "README.md").read_text()
+    assert about(minilm.folder) is None
+
+
+def test_index_is_built_and_searched_with_an_adapted_model(
+    adapted: Path, folder: Path, tmp_path: Path
+) -> None:
+    index = str(tmp_path / "index")
+
+    assert db_builder.main(["-d", str(folder), "-db", index, "-m", str(adapted)]) == 0
+
+    settings = Settings(database=index, embedding_model_name=None)
+    with closing(retriever_from(settings)) as retriever:
+        found = retriever.search("How do I clean the Garnow lathe?", 3)
+    assert found.passages[0].chunk.document == "garnow-lathe.md"
+
+
+@pytest.fixture
+def quantized(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Path:
+    """What the command writes with --int8, where nothing is learned and little is tried."""
+    monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
+    few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
+    monkeypatch.setattr(adaptation, "general_trial", lambda: few)
+    monkeypatch.setattr(quantizing, "MOST_LOST", 1.0)  # a question is much among so few
+    output = tmp_path / "models" / "int8"
+
+    assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(output), "--int8"]) == 0
+
+    said, asides = capsys.readouterr()
+    assert "int8: " in said
+    assert "Statistics" not in said
+    assert "Calibrating int8" in asides
+    return output
+
+
+def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_path: Path) -> None:
+    model = find_model(str(quantized))
+    whole = shutil.copytree(quantized, tmp_path / "whole", ignore=shutil.ignore_patterns("int8"))
+    texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
+    cache = tmp_path / "cache"
+    int8 = load_embeddings(model, device="cpu", backend="openvino", cache=cache)
+    torchs = load_embeddings(model, device="cpu", backend="torch", cache=cache)
+
+    assert not cache.exists()  # nothing had to be exported
+    assert model.revision != find_model(str(whole)).revision
+    # A GPU and torch take the whole model.
+    nearness = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
+    assert (nearness > 0.97).all()
+    assert (nearness < 0.99999).all()
+    said = about(quantized)
+    assert said
+    assert said["quantized"]["kept"]
+    assert len(said["quantized"]["gains"]) == 2
+
+
+def test_what_int8_needs_is_said_before_anything_is_learned(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(quantizing, "find_spec", lambda name: None)
+
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(tmp_path / "out"), "--int8"]
+    assert command.main(asked) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("--int8 needs packages")
+    assert said.count("\n") == 1
+
+
+def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Path) -> None:
+    shutil.copytree(adapted, tmp_path / "copy")
+    (tmp_path / "copy" / "int8").mkdir()
+    for name in ("model.xml", "model.bin"):
+        (tmp_path / "copy" / "int8" / name).write_bytes(b"half")
+
+    with pytest.raises(ModelError, match=r"Cannot load \S+int8; copy the model's folder again"):
+        load_embeddings(
+            find_model(str(tmp_path / "copy")), device="cpu", backend="openvino", cache=tmp_path
+        )
+
+
+@pytest.mark.parametrize(("change", "kept"), [(-0.0051, False), (-0.0049, True), (0.1, True)])
+def test_int8_is_kept_where_it_loses_hardly_anything(
+    change: float,
+    kept: bool,
+    minilm: EmbeddingModel,
+    openvino_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
+    exported = next(openvino_cache.glob(f"{minilm.revision[:16]}*/model.xml"))
+    trials = [Trial(name, (), (), (), ()) for name in ("steady", "changing")]
+    changes = {"steady": 0.0, "changing": change}
+    monkeypatch.setattr(
+        quantizing,
+        "judge",
+        lambda trial, *models: Gain(trial.name, 1, 0.7, 0.7 + changes[trial.name], 0.0, 0.0),
+    )
+
+    def write(self: OpenVINOEmbeddings, path: Path, texts: list[str]) -> None:
+        for file in (exported, exported.with_suffix(".bin")):
+            shutil.copyfile(file, path.with_suffix(file.suffix))
+
+    monkeypatch.setattr(OpenVINOEmbeddings, "write_int8", write)
+    shutil.copytree(minilm.folder, tmp_path / "copy")
+    model = EmbeddingModel("copy", tmp_path / "copy")
+
+    quantized = quantizing.quantize(model, ["a lion", "a kiln"], trials)
+
+    assert quantized.kept is kept
+    assert bool(model.int8) is kept
+    assert (model.folder / "int8").exists() is kept
+
+
+def test_output_that_is_there_is_not_touched(
+    adapted: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (adapted / "adaptation.json").read_bytes()
+
+    assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(adapted)]) == 1
+
+    assert "is there already" in capsys.readouterr().err
+    assert (adapted / "adaptation.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["-m", "openai:words"], "only a model whose weights are here can learn"),
+        (["-m", "models/none"], "No model folder models/none here"),
+        (["--pairs", "3"], "--pairs 3: one batch has 64."),
+        (["--learning_rate", "0"], "--learning_rate 0: must be between 0 and 1."),
+        (["--hold_out", "0.9"], "--hold_out 0.9: must be between 0 and 0.5."),
+        (["-m", MINILM, "--dimension", "384"], "--dimension 384: must be between 0 and 384, which"),
+        (["-m", MINILM, "--dimension", "0"], "--dimension 0: must be between 0 and 384, which"),
+        (["--include", "nothing*"], "leave no document"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    given: list[str], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+
+    assert command.main(["-d", str(folder), "-o", str(output), *given]) == 1
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_model_that_cannot_be_written_leaves_nothing(
+    minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    model = load_model(minilm, "cpu")
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(ModelError, match="Cannot write"),
+        published(model, minilm, tmp_path / "file" / "name"),
+    ):
+        pytest.fail("It cannot be begun.")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_layers_are_those_of_the_model_and_no_others(
+    minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    base = EmbeddingModel("base", shutil.copytree(minilm.folder, tmp_path / "base"))
+    for stray in ("3_Dense", "7_Dense"):
+        (base.folder / stray).mkdir()
+        (base.folder / stray / "config.json").write_text('{"out_features": 5}')
+
+    with published(whitened(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
+        pass
+
+    mine = find_model(str(tmp_path / "mine"))
+    assert [path.parent.name for path in mine.layers] == ["3_Dense"]
+    assert mine.dimension == 384
+
+
+def test_what_a_kill_left_of_a_model_is_removed_before_the_next_is_written(
+    minilm: EmbeddingModel, tmp_path: Path
+) -> None:
+    (tmp_path / ".mine.writing-killed" / "int8").mkdir(parents=True)
+    (tmp_path / ".other.writing-killed").mkdir()
+
+    with published(load_model(minilm, "cpu"), minilm, tmp_path / "mine") as written:
+        assert written.folder.name.startswith(".mine.writing-")
+        assert not (tmp_path / "mine").exists()
+
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", ".other.writing-killed"}
+
+
+def test_models_below_the_project_are_named_from_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT_ROOT)
+    assert named("./models/mine") == named("models/mine") == "models/mine"
+    monkeypatch.chdir(tmp_path)
+    assert named("models/mine") == "models/mine"
+    assert named(str(PROJECT_ROOT / "models" / "mine")) == "models/mine"
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    assert named("models/mine") == str(tmp_path / "models" / "mine")
+    assert named(MINILM) == MINILM
+    assert named("openai:words") == "openai:words"
+
+
+def test_name_cannot_lead_out_of_the_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No model folder"):
+        find_model("models/../database")

@@ -1,0 +1,214 @@
+"""The judge counts what a model finds, and asks fairly."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import yaml
+
+from database.adapting.dimension_reduction import Shortened
+from database.adapting.evaluation import (
+    GENERAL_FILE,
+    Embed,
+    Gain,
+    Trial,
+    general_trial,
+    judge,
+    lost,
+    ndcg,
+    unseen_trial,
+)
+from database.adapting.model_card import About, describe, write_card
+from database.adapting.quantization import Quantized
+from tests.files.workshop import PAGES, corpus_in, write_workshop
+
+
+def model(**degrees: float) -> Embed:
+    """Embeds each text as the direction it was told."""
+
+    def embed(texts: list[str]) -> npt.NDArray[np.float64]:
+        angles = np.radians([degrees[text] for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    return embed
+
+
+TRIAL = Trial(
+    name="directions",
+    questions=("q", "r"),
+    answers=("A", "B"),
+    passages=("a1", "b1", "a2", "c1"),
+    documents=("A", "B", "A", "C"),
+)
+
+
+def test_document_ranks_by_its_best_passage() -> None:
+    points = model(q=0, r=90, a1=170, b1=60, a2=10, c1=30)
+
+    assert ndcg(TRIAL, points) == pytest.approx([1, 1])
+
+
+def test_later_places_count_less_and_those_past_the_tenth_nothing() -> None:
+    documents = tuple(f"d{n}" for n in range(12))
+    trial = Trial("places", ("q",) * 12, documents, documents, documents)
+    points = model(q=0, **{name: float(at) for at, name in enumerate(documents)})
+
+    found = ndcg(trial, points)
+
+    assert found[:2] == pytest.approx([1, 1 / np.log2(3)])
+    assert found[9] == pytest.approx(1 / np.log2(11))
+    assert found[10:].tolist() == [0, 0]
+
+
+def test_gain_is_the_difference_with_its_interval() -> None:
+    worse = model(q=0, r=90, a1=170, b1=10, a2=40, c1=80)
+    better = model(q=0, r=90, a1=170, b1=60, a2=10, c1=30)
+
+    gain = judge(TRIAL, worse, better)
+
+    assert gain.general == pytest.approx(ndcg(TRIAL, worse).mean())
+    assert gain.adapted == pytest.approx(1)
+    assert 0 < gain.low <= gain.change <= gain.high
+    assert lost([gain]) == []
+    assert lost([judge(TRIAL, better, worse)]) == [judge(TRIAL, better, worse)]
+
+
+def test_unseen_questions_lead_to_held_out_documents_in_others_words(tmp_path: Path) -> None:
+    corpus = corpus_in(write_workshop(tmp_path / "documents"))
+
+    trial = unseen_trial(corpus, seed=1)
+
+    assert trial
+    assert set(trial.answers) <= corpus.held_out
+    assert set(trial.documents) == PAGES.keys()
+    assert all("People speak of" in question for question in trial.questions)
+
+
+def test_heading_as_the_words_of_a_link_does_not_ask_for_itself(tmp_path: Path) -> None:
+    folder = write_workshop(tmp_path / "documents")
+    for path in folder.iterdir():
+        title = path.read_text().partition("\n")[0].removeprefix("# ")
+        (folder / f"to-{path.name}").write_text(
+            f"# Note\n\nWhoever wants warm hands in winter should visit [{title}]({path.name}).\n"
+        )
+
+    trial = unseen_trial(corpus_in(folder, hold_out=0.5), seed=1)
+
+    assert trial
+    asked = [question for question in trial.questions if "warm hands" in question]
+    assert set(asked) == {"Whoever wants warm hands in winter should visit ."}
+
+
+def test_documents_that_nobody_links_to_are_not_asked_for(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.md").write_text(f"# Page {number}\n\nText {number}.\n")
+
+    assert unseen_trial(corpus_in(tmp_path), seed=1) is None
+
+
+def test_general_questions_are_of_other_topics_and_well_made() -> None:
+    lines = [json.loads(line) for line in GENERAL_FILE.read_text().splitlines()]
+    trial = general_trial()
+
+    assert Counter(line["topic"] for line in lines) == dict.fromkeys(
+        {line["topic"] for line in lines}, 25
+    )
+    assert len(set(trial.questions)) == len(set(trial.passages)) == len(lines) == 200
+    assert not any("SageMaker" in text for text in trial.passages + trial.questions)
+    for question, passage in zip(trial.questions, trial.passages, strict=True):
+        assert question.lower() not in passage.lower()
+        assert len(passage.split()) >= 25
+
+
+ABOUT = About(
+    base="sentence-transformers/all-MiniLM-L6-v2",
+    base_revision="1b22",
+    documents=30,
+    corpus="ab12",
+    held_out=tuple(f"page-{n}.md" for n in range(14)),
+    pairs={"heading": 1200, "link": 3},
+    share=1.0,
+    plan={"seed": 1, "learning_rate": 0.0001},
+    gains=(
+        Gain("held-out documents", 40, 0.5, 0.625, 0.0312, 0.2),
+        Gain("other topics", 200, 0.72, 0.7, -0.03, 0.001),
+    ),
+    shortened=None,
+    quantized=None,
+    device="cpu",
+    seconds=754,
+    peak_bytes=3_100_000_000,
+    packages={"torch": "2.13.0"},
+)
+
+
+def test_report_shows_gains_and_warns_of_a_loss() -> None:
+    said = describe(ABOUT)
+
+    assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in said
+    assert "0.500    0.625  +0.125 (+0.031 to +0.200)" in said
+    assert "12 min 34 s on cpu, at most 3.1 GB" in said
+    assert "Warning: on other topics it lost more than 0.01" in said
+
+
+def test_card_says_from_what_how_and_what_for() -> None:
+    _, head, text = write_card("mine", ABOUT).split("---\n", 2)
+
+    assert yaml.safe_load(head) == {
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+    }
+    assert "| held-out documents | 40 | 0.500 | 0.625 | +0.125 (+0.031 to +0.200) |" in text
+    assert "| learning rate | 0.0001 |" in text
+    assert "page-11.md and 2 more" in text
+    assert "licence" in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "speed", "end"),
+    [
+        (True, 1.4, "OpenVINO embeds with it."),
+        (True, 0.9, "delete the folder int8 unless another processor serves it."),
+        (False, 1.4, "Not kept: it may lose 0.005 at most."),
+    ],
+)
+def test_report_says_what_int8_costs_and_brings(kept: bool, speed: float, end: str) -> None:
+    quantized = Quantized(kept, "bf16", speed, 0.99312, 0.98, ABOUT.gains)
+    about = replace(ABOUT, quantized=quantized)
+
+    line = next(line for line in describe(about).splitlines() if "int8" in line).strip()
+
+    assert line.startswith(f"int8: {speed:.2f} times as fast here as bf16; ")
+    assert "cosine 0.993 (least 0.980); nDCG@10 +0.125 on held-out documents and -0.020" in line
+    assert line.endswith(end)
+    assert line in write_card("mine", about)
+    assert "int8" not in describe(ABOUT)
+
+
+def test_report_says_what_shorter_vectors_cost() -> None:
+    about = replace(ABOUT, shortened=Shortened(192, 384, ABOUT.gains))
+    line = (
+        "192 instead of 384 numbers a vector: nDCG@10 +0.125 on held-out documents and -0.020 on "
+        "other topics."
+    )
+
+    assert line in describe(about)
+    assert line in write_card("mine", about)
+    assert "Try a larger --dimension, a lower --learning_rate" in describe(about)
+    assert "Try a lower --learning_rate" in describe(ABOUT)
+    assert "instead of" not in write_card("mine", ABOUT)
+
+
+def test_report_says_how_far_the_model_went() -> None:
+    halfway = replace(ABOUT, share=0.5)
+
+    assert "0.5 of the way from the general weights to the trained ones: farther" in describe(
+        halfway
+    )
+    assert "- Weights: 0.5 of the way" in write_card("mine", halfway)
+    assert "of the way" not in describe(ABOUT)

@@ -1,0 +1,161 @@
+"""Pairs come from what documents say themselves, without what would give the answer away."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from database.adapting.batches import batches
+from database.adapting.corpus import Corpus
+from database.adapting.pairs import Pair, count_kinds, enough_pairs, make_pairs
+from database.searching.terms import terms
+from tests.files.workshop import PAGES, corpus_in, write_workshop
+from utils.errors import DatasetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_workshop(tmp_path / "documents")
+
+
+@pytest.fixture
+def corpus(folder: Path) -> Corpus:
+    return corpus_in(folder)
+
+
+@pytest.fixture
+def pairs(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
+    """With all of the questions' words."""
+    monkeypatch.setattr("database.adapting.pairs._WORDS_GO", 0.0)
+    return make_pairs(corpus, Random(1))
+
+
+def of(kind: str, pairs: list[Pair]) -> list[Pair]:
+    found = [pair for pair in pairs if pair.kind == kind]
+    assert found
+    return found
+
+
+def test_every_kind_of_pair_is_made(pairs: list[Pair]) -> None:
+    assert all(count_kinds(pairs).values())
+    assert sum(count_kinds(pairs).values()) == len(pairs)
+
+
+def test_heading_that_asks_is_not_above_the_passage(corpus: Corpus, pairs: list[Pair]) -> None:
+    headings = {chunk.id: (chunk.title, *chunk.headings)[-1] for chunk in corpus.chunks}
+
+    for pair in of("heading", pairs):
+        crumbs, _, _ = pair.passage.partition("\n\n")
+        assert pair.question.endswith(headings[pair.chunk])
+        assert headings[pair.chunk] not in crumbs.split(" > ")
+
+
+def test_sentence_that_asks_is_mostly_taken_out_of_its_passage(pairs: list[Pair]) -> None:
+    stayed = Counter(pair.question in pair.passage for pair in of("sentence", pairs))
+
+    assert stayed[False] > 4 * stayed[True]
+
+
+def test_link_and_its_sentence_ask_for_what_they_lead_to(corpus: Corpus, pairs: list[Pair]) -> None:
+    documents = {chunk.id: chunk.document for chunk in corpus.chunks}
+    mentioned = {(mention.sentence, mention.chunk.document) for mention in corpus.mentions}
+
+    for pair in of("mention", pairs):
+        assert (pair.question, documents[pair.chunk]) in mentioned
+    assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
+
+
+def test_questions_go_without_some_of_the_words_that_their_passage_has(corpus: Corpus) -> None:
+    chunks = {chunk.id: chunk for chunk in corpus.chunks}
+    sentences = defaultdict(list)
+    for mention in corpus.mentions:
+        sentences[mention.chunk.id].append(mention.sentence.split())
+    gone = stayed = 0
+    for pair in of("mention", make_pairs(corpus, Random(1))):
+        asked = pair.question.split()
+        whole = next(words for words in sentences[pair.chunk] if is_within(asked, words))
+        there = set(terms(chunks[pair.chunk].text_to_embed))
+        assert len(asked) >= 3
+        assert all(there & set(terms(word)) for word in whole if word not in asked)
+        gone += len(whole) - len(asked)
+        stayed += sum(bool(there & set(terms(word))) for word in asked)
+
+    assert 0.5 < gone / stayed < 2
+
+
+def is_within(some: list[str], words: list[str]) -> bool:
+    """Whether words are among others, in their order."""
+    rest = iter(words)
+    return all(word in rest for word in some)
+
+
+def test_held_out_documents_teach_nothing(corpus: Corpus, pairs: list[Pair]) -> None:
+    documents = {chunk.id: chunk.document for chunk in corpus.chunks}
+    assert 0 < len(corpus.held_out) < len(PAGES) / 2
+    assert set(corpus.learned) == PAGES.keys() - corpus.held_out
+
+    assert corpus.held_out.isdisjoint(documents[pair.chunk] for pair in pairs)
+    spoken_there = {
+        mention.sentence for mention in corpus.mentions if mention.source in corpus.held_out
+    } - {mention.sentence for mention in corpus.mentions if mention.source not in corpus.held_out}
+    assert spoken_there.isdisjoint(pair.question for pair in of("mention", pairs))
+
+
+def test_held_out_documents_stay_so_whatever_else_there_is(folder: Path, corpus: Corpus) -> None:
+    (folder / "new.md").write_text("# New\n\nA page that was not there before.\n")
+
+    assert corpus_in(folder).held_out - {"new.md"} == corpus.held_out
+    assert corpus_in(folder, seed=2).held_out != corpus.held_out
+    assert not corpus_in(folder, hold_out=0).held_out
+
+
+def test_same_seed_makes_the_same_pairs(corpus: Corpus, pairs: list[Pair]) -> None:
+    assert make_pairs(corpus, Random(1)) == pairs
+    assert make_pairs(corpus, Random(2)) != pairs
+
+
+def test_few_documents_are_gone_through_several_times(corpus: Corpus, pairs: list[Pair]) -> None:
+    thrice = enough_pairs(corpus, Random(1), pairs=10_000, passes=3)
+
+    assert len(thrice) > 2.5 * len(pairs)
+    assert thrice[: len(pairs)] == pairs
+    assert len(set(thrice)) > len(pairs)
+    assert enough_pairs(corpus, Random(1), pairs=50, passes=3) == pairs[:50]
+
+
+def test_digest_changes_with_a_document(folder: Path, corpus: Corpus) -> None:
+    assert corpus_in(folder).digest == corpus.digest
+    (folder / "calder-kiln.md").write_text("# Calder kiln\n\nIt was sold.\n")
+
+    assert corpus_in(folder).digest != corpus.digest
+
+
+def test_a_few_documents_are_too_few(tmp_path: Path) -> None:
+    (tmp_path / "one.md").write_text("# One\n\nAlone.\n")
+
+    with pytest.raises(DatasetError, match="1 documents with text are too few"):
+        corpus_in(tmp_path)
+
+
+def test_no_batch_holds_a_passage_or_a_question_twice() -> None:
+    pairs = [Pair("heading", f"Question {n % 7}", "", f"chunk {n % 5}") for n in range(40)]
+
+    made = list(batches(pairs, 4))
+
+    assert made
+    for batch in made:
+        assert len({pairs[place].chunk for place in batch}) == 4
+        assert len({pairs[place].question for place in batch}) == 4
+    used = [place for batch in made for place in batch]
+    assert len(used) == len(set(used))
+
+
+def test_pair_that_must_wait_comes_in_the_next_batch() -> None:
+    pairs = [Pair("heading", f"Question {n}", "", chunk) for n, chunk in enumerate("aabbcc")]
+
+    assert list(batches(pairs, 3)) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_what_fills_no_batch_makes_none() -> None:
+    assert list(batches([Pair("link", "Question", "", "a")] * 9, 2)) == []

@@ -1,0 +1,171 @@
+"""An adapted model's vectors are evened out, and shorter ones are their longest parts."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from database.adapting import __main__ as command
+from database.adapting import adaptation
+from database.adapting.dimension_reduction import shorten
+from database.adapting.evaluation import Trial, embedding
+from database.adapting.publication import about
+from database.adapting.training import load_model
+from database.adapting.whitening import whitened
+from database.embedding.loading import load_embeddings
+from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_folder import EmbeddingModel
+from database.reading.reader import retriever_from
+from tests.files.workshop import write_workshop
+from utils import db_builder
+from utils.settings import Settings
+
+pytestmark = pytest.mark.model
+
+TEXTS = [
+    *(f"The {name} press is oiled by hand and cleaned with a dry cloth." for name in "ABCDEFGH"),
+    *(f"Where is the {thing} kept?" for thing in ("key", "cloth", "oil", "brush", "manual")),
+]
+
+
+def vectors(model: SentenceTransformer, texts: list[str]) -> npt.NDArray[np.float64]:
+    return np.asarray(embedding(model)(texts), dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def general(minilm: EmbeddingModel) -> SentenceTransformer:
+    return load_model(minilm, "cpu")
+
+
+@pytest.fixture(scope="module")
+def evened(general: SentenceTransformer) -> SentenceTransformer:
+    return whitened(general, TEXTS)
+
+
+def test_what_the_documents_share_counts_less(
+    general: SentenceTransformer, evened: SentenceTransformer
+) -> None:
+    """Nearness is that of Mahalanobis, by the texts' second moment drawn towards a sphere's."""
+    before = vectors(general, TEXTS)
+    moment = before.T @ before / len(TEXTS)
+    shrunk = 0.9 * np.eye(len(moment)) / len(moment) + 0.1 * moment
+    near = before @ np.linalg.inv(shrunk) @ before.T
+    lengths = np.sqrt(np.diag(near))
+
+    after = vectors(evened, TEXTS)
+
+    assert after @ after.T == pytest.approx(near / np.outer(lengths, lengths), abs=1e-4)
+    assert (after @ after.T).mean() < (before @ before.T).mean() - 0.1
+
+
+def test_vectors_have_unit_length_and_the_weights_are_the_same(
+    general: SentenceTransformer, evened: SentenceTransformer
+) -> None:
+    assert np.linalg.norm(vectors(evened, TEXTS), axis=1) == pytest.approx(1)
+    assert evened[0] is general[0]
+    assert len(list(general)) == 3
+
+
+def test_shorter_vectors_are_the_first_numbers(evened: SentenceTransformer) -> None:
+    shorter = shorten(evened, 7)
+
+    cut = vectors(evened, TEXTS)[:, :7]
+    assert vectors(shorter, TEXTS) == pytest.approx(
+        cut / np.linalg.norm(cut, axis=1, keepdims=True), abs=1e-4
+    )
+
+
+@pytest.fixture
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the command writes with --dimension, where nothing is learned and little is tried."""
+    monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
+    few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
+    monkeypatch.setattr(adaptation, "general_trial", lambda: few)
+    folder = write_workshop(tmp_path / "documents")
+    output = tmp_path / "models" / "short"
+    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--dimension", "96"]
+
+    assert command.main(asked) == 0
+
+    return output
+
+
+def test_index_of_shorter_vectors_is_built_and_searched(short: Path, tmp_path: Path) -> None:
+    model = find_model(str(short))
+    texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
+    index = str(tmp_path / "index")
+
+    ours, torchs = (
+        np.array(
+            load_embeddings(model, device="cpu", backend=backend, cache=tmp_path).embed_documents(
+                texts
+            )
+        )
+        for backend in ("openvino", "torch")
+    )
+    assert model.dimension == 96
+    assert ours.shape == (2, 96)
+    assert (ours * torchs).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+
+    assert db_builder.main(["-d", str(tmp_path / "documents"), "-db", index, "-m", str(short)]) == 0
+    settings = Settings(database=index, embedding_model_name=None)
+    with closing(retriever_from(settings)) as retriever:
+        found = retriever.search("How do I clean the Garnow lathe?", 3)
+        assert found.passages[0].chunk.document == "garnow-lathe.md"
+        assert retriever.current().fingerprint.recipe.dimension == 96
+
+
+def test_model_says_what_shorter_vectors_cost(short: Path) -> None:
+    said = about(short)
+
+    assert said
+    assert (said["shortened"]["dimension"], said["shortened"]["of"]) == (96, 384)
+    assert [gain["trial"] for gain in said["shortened"]["gains"]] == [
+        "held-out documents",
+        "directions",
+    ]
+    assert "96 instead of 384 numbers a vector: nDCG@10 " in (short / "README.md").read_text()
+
+
+def test_models_that_differ_in_the_last_layer_alone_are_two(short: Path) -> None:
+    model = find_model(str(short))
+    revision = model.revision
+    layer = next(short.glob("*_Dense/model.safetensors"))
+
+    layer.write_bytes(layer.read_bytes()[:-1] + b"\x01")
+
+    assert find_model(str(short)).revision != revision
+
+
+def test_adapted_model_is_no_base(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["-d", str(tmp_path / "documents"), "-m", str(short), "-o", str(tmp_path / "again")]
+
+    assert command.main(asked) == 1
+    assert f"Begin with what it was made from, {MINILM}, and" in capsys.readouterr().err
+
+
+def test_prompts_of_the_base_stay(minilm: EmbeddingModel) -> None:
+    base = load_model(minilm, "cpu")
+    base.prompts, base.default_prompt_name = {"ask": "A question: "}, "ask"
+    evened = whitened(base, TEXTS)
+
+    for model in (evened, shorten(evened, 96)):
+        assert model.prompts["ask"] == "A question: "
+        assert model.default_prompt_name == "ask"
+
+
+def test_files_can_be_read_by_a_service_of_another_user(short: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in short.rglob("*") if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in short.rglob("*") if path.is_dir()} == {0o755}
+
+
+def test_documents_of_a_page_each_are_enough(general: SentenceTransformer) -> None:
+    """Far fewer texts than numbers in a vector: most directions have nothing in them."""
+    few = whitened(general, TEXTS[:2])
+
+    assert np.isfinite(vectors(few, TEXTS)).all()

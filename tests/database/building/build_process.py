@@ -1,0 +1,28 @@
+"""A build in a process of its own, for tests to kill: run with -m, FOLDER and DATABASE."""
+
+import logging
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+from database.index.store import connect
+from tests.files.pages import WordEmbeddings, builder
+
+_SECONDS_A_WINDOW = 0.15
+
+
+class SlowEmbeddings(WordEmbeddings):
+    """Leaves time to be killed in."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        time.sleep(_SECONDS_A_WINDOW)
+        return super().embed_documents(texts)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    folder, database = sys.argv[1:]
+    with closing(connect(database, create=True)) as store:
+        report = builder(store, SlowEmbeddings()).build(Path(folder))
+    sys.stdout.write(f"built {report.chunks} chunks, {report.embedded} of them embedded\n")

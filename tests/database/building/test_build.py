@@ -1,0 +1,390 @@
+"""A build is a sync: what the index holds afterwards depends on the folder alone."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.index import word_vectors
+from database.index.lock import LOCK, BuildLock
+from database.index.store import POINTER, Store, connect
+from tests.database.index.reading import contents
+from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
+from tests.servers.chroma import ChromaServer
+from utils.errors import (
+    DatasetError,
+    IndexDamagedError,
+    IndexLockedError,
+    IndexMissingError,
+    StoreUnreachableError,
+)
+
+pytestmark = pytest.mark.process
+
+KILNS = {f"kiln-{n}.md": f"# Kilns\n\nKilns of kind {n}.\n" for n in range(5)}
+"""Pages with two words that stand in enough of them to have vectors."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("build") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def store(server: ChromaServer) -> Iterator[Store]:
+    """An empty store on a server; embedded ones take longer to check."""
+    with closing(connect(server.url)) as empty:
+        words = [word_vectors.name_for(name) for name in empty.index_names()]
+        for name in (*empty.index_names(), *words, POINTER, LOCK):
+            empty.delete(name)
+        yield empty
+
+
+@pytest.fixture(params=["embedded", "server"])
+def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "server":
+        yield request.getfixturevalue("store")
+        return
+    with closing(connect(str(tmp_path / "index"), create=True)) as empty:
+        yield empty
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pages(tmp_path / "pages")
+
+
+def test_every_chunk_is_there_as_a_reader_should_see_it(either_store: Store, folder: Path) -> None:
+    report = builder(either_store).build(folder)
+
+    held = contents(either_store)
+    texts = " ".join(text for text, _ in held.rows.values())
+    assert report.chunks == len(held.rows) == 5
+    assert report.changes.new.documents == 3
+    assert "`KmsKeyId` in the endpoint configuration." in texts
+    assert {fields["document"] for _, fields in held.rows.values()} == PAGES.keys() - {"index.md"}
+
+
+def test_page_that_only_lists_links_is_counted_and_not_indexed(store: Store, folder: Path) -> None:
+    assert builder(store).build(folder).changes.without_text == 1
+
+
+def test_second_build_embeds_nothing_and_changes_nothing(either_store: Store, folder: Path) -> None:
+    builder(either_store).build(folder)
+    before, live = contents(either_store), either_store.live()
+    embeddings = WordEmbeddings()
+
+    report = builder(either_store, embeddings).build(folder)
+
+    assert embeddings.documents == []
+    assert report.embedded == 0
+    assert report.changes.unchanged.documents == 3
+    assert contents(either_store).rows == before.rows
+    assert either_store.live() == live
+
+
+def test_only_what_changed_is_embedded_again(either_store: Store, folder: Path) -> None:
+    builder(either_store).build(folder)
+    (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
+    (folder / "notebooks.md").unlink()
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+    embeddings = WordEmbeddings()
+
+    report = builder(either_store, embeddings).build(folder)
+
+    assert len(embeddings.documents) == 2
+    assert report.changes.new.documents == 1
+    assert report.changes.replaced.documents == 1
+    assert report.changes.deleted.documents == 1
+    assert report.changes.unchanged.documents == 1
+    documents = {fields["document"] for _, fields in contents(either_store).rows.values()}
+    assert documents == {"endpoints.md", "training.md", "new.md"}
+
+
+def test_changed_folder_ends_as_if_built_from_nothing(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    builder(store).build(folder)
+    (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
+    builder(store).build(folder)
+
+    fresh = connect(str(tmp_path / "fresh"), create=True)
+    builder(fresh).build(folder)
+
+    assert contents(store).rows == contents(fresh).rows
+    assert contents(store).lowest_cosine(contents(fresh)) > 0.9999
+    fresh.close()
+
+
+def test_other_recipe_embeds_everything_again(store: Store, folder: Path) -> None:
+    builder(store).build(folder)
+    embeddings = WordEmbeddings()
+
+    builder(store, embeddings, model_revision="words-2").build(folder)
+
+    assert len(embeddings.documents) == 5
+    _, _, fingerprint = store.live_collection()
+    assert fingerprint.recipe == recipe(model_revision="words-2")
+
+
+def test_index_before_stays_and_older_ones_go(either_store: Store, folder: Path) -> None:
+    names = []
+    for word in ("one", "two", "three"):
+        (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
+        builder(either_store).build(folder)
+        live = either_store.live()
+        assert live is not None
+        names.append(live.name)
+        previous = live.previous
+
+    assert either_store.index_names() == sorted(names[1:])
+    assert previous == names[1]
+
+
+def test_going_back_to_what_was_embeds_nothing(store: Store, folder: Path) -> None:
+    first = (folder / "notebooks.md").read_text()
+    builder(store).build(folder)
+    (folder / "notebooks.md").write_text("# Notebooks\n\nNow otherwise.\n")
+    builder(store).build(folder)
+    (folder / "notebooks.md").write_text(first)
+    embeddings = WordEmbeddings()
+
+    builder(store, embeddings).build(folder)
+
+    assert embeddings.documents == []
+    assert len(contents(store).rows) == 5
+
+
+def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
+    either_store: Store, folder: Path
+) -> None:
+    builder(either_store).build(folder)
+
+    _, collection, _ = either_store.live_collection()
+    hnsw = collection.configuration["hnsw"]
+    assert hnsw is not None
+    assert hnsw["space"] == "cosine"
+    assert hnsw["sync_threshold"] > len(contents(either_store).rows)
+
+
+def test_second_builder_says_who_is_building_and_leaves(either_store: Store, folder: Path) -> None:
+    with (
+        BuildLock(either_store),
+        pytest.raises(IndexLockedError, match=r"Another build .* process \d+"),
+    ):
+        builder(either_store).build(folder)
+
+    builder(either_store).build(folder)
+
+
+def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> None:
+    with BuildLock(store):
+        lock = store.find(LOCK)
+        assert lock is not None
+        # As a killed build leaves it: this host, a process id that now belongs to another.
+        metadata = dict(lock.metadata or {}) | {"born": "another boot/1"}
+        lock.modify(metadata=metadata)
+        assert builder(store).build(folder).chunks == 5
+
+
+def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store: Store) -> None:
+    elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "1", "since": "?"}
+    store.create_new(LOCK, elsewhere | {"beat": "never changes"})
+
+    with BuildLock(store, heartbeat_seconds=0.05) as lock:
+        assert lock.held()
+
+
+def test_build_that_was_taken_for_dead_does_not_go_live(store: Store, folder: Path) -> None:
+    class Robbed(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            store.delete(LOCK)
+            store.create_new(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
+            return super().embed_documents(texts)
+
+    with pytest.raises(IndexLockedError):
+        builder(store, Robbed()).build(folder)
+
+    assert store.live() is None
+
+
+def test_failed_build_leaves_the_live_index_alone(store: Store, folder: Path) -> None:
+    class Failing(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            raise MemoryError
+
+    builder(store).build(folder)
+    before = contents(store)
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+
+    with pytest.raises(MemoryError):
+        builder(store, Failing()).build(folder)
+
+    assert contents(store).rows == before.rows
+
+
+def words_of(store: Store) -> list[str] | None:
+    live, _, _ = store.live_collection()
+    found = word_vectors.read(store, live.name)
+    return sorted(found[0]) if found else None
+
+
+def test_build_writes_the_words_of_its_index_and_embeds_them_once(
+    either_store: Store, tmp_path: Path
+) -> None:
+    folder = write_pages(tmp_path / "kilns", KILNS)
+    first, second = WordEmbeddings(), WordEmbeddings()
+
+    builder(either_store, first).build(folder)
+    (folder / "kiln-5.md").write_text("# Kilns\n\nNo kilns of any kind.\n")
+    builder(either_store, second).build(folder)
+
+    assert words_of(either_store) == ["kiln", "kind"]
+    assert first.documents[5:] == ["kilns", "kind"]
+    assert len(second.documents) == 1
+
+
+def test_index_of_an_older_build_is_given_its_words_and_nothing_else(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = write_pages(tmp_path / "kilns", KILNS)
+    first, second = WordEmbeddings(), WordEmbeddings()
+    builder(store, first).build(folder)
+    live = store.live()
+    assert live is not None
+    store.delete(word_vectors.name_for(live.name))
+
+    builder(store, second).build(folder)
+
+    assert words_of(store) == ["kiln", "kind"]
+    assert second.documents == ["kilns", "kind"]
+    assert store.live() == live
+
+
+def test_build_interrupted_before_its_words_does_not_go_live_and_ends_whole(
+    store: Store, tmp_path: Path
+) -> None:
+    class Interrupted(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            if "kind" in texts:
+                raise KeyboardInterrupt
+            return super().embed_documents(texts)
+
+    folder, embeddings = write_pages(tmp_path / "kilns", KILNS), WordEmbeddings()
+    with pytest.raises(KeyboardInterrupt):
+        builder(store, Interrupted()).build(folder)
+    assert store.live() is None
+
+    builder(store, embeddings).build(folder)
+
+    assert embeddings.documents == ["kilns", "kind"]
+    assert words_of(store) == ["kiln", "kind"]
+
+
+def test_words_go_with_their_index(store: Store, folder: Path) -> None:
+    for word in ("one", "two", "three"):
+        (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
+        builder(store).build(folder)
+
+    kept = {word_vectors.name_for(name) for name in store.index_names()}
+    assert set(store.names(word_vectors.name_for(""))) == kept
+
+
+@pytest.mark.parametrize("pages", [{}, {"index.md": PAGES["index.md"]}])
+def test_folder_without_text_changes_nothing(
+    store: Store, folder: Path, tmp_path: Path, pages: dict[str, str]
+) -> None:
+    builder(store).build(folder)
+    before = contents(store)
+
+    with pytest.raises(DatasetError):
+        builder(store).build(write_pages(tmp_path / "other", pages))
+
+    assert contents(store).rows == before.rows
+
+
+def test_file_that_is_no_document_is_named_and_the_rest_is_built(
+    store: Store, folder: Path
+) -> None:
+    (folder / "latin.md").write_bytes(b"# Caf\xe9\n\nNot UTF-8.\n")
+    said: list[str] = []
+    told = builder(store)
+
+    report = type(told)(**(vars(told) | {"skipped": said.append})).build(folder)
+
+    assert report.changes.new.documents == 3
+    assert len(said) == 1
+    assert "latin.md" in said[0]
+
+
+def test_index_damaged_on_disk_is_noticed_and_built_anew(folder: Path, tmp_path: Path) -> None:
+    database = tmp_path / "index"
+    first = connect(str(database), create=True)
+    builder(first).build(folder)
+    first.close()
+    for file in database.glob("*/*.bin"):
+        file.write_bytes(b"\x00" * 7)
+
+    again = connect(str(database))
+    report = builder(again).build(folder)
+
+    assert report.embedded == 5
+    assert len(contents(again).rows) == 5
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"this is no database", b"SQLite format 3\x00" + b"x" * 99]
+)
+def test_folder_that_holds_something_else_gives_one_clear_line(
+    tmp_path: Path, folder: Path, content: bytes
+) -> None:
+    database = tmp_path / "index"
+    database.mkdir()
+    (database / "chroma.sqlite3").write_bytes(content)
+
+    with pytest.raises((IndexDamagedError, IndexMissingError), match="index") as caught:
+        connect(str(database)).live_collection()
+
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_is_not_made_by_reading(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissingError, match="Build it: python"):
+        connect(str(tmp_path / "index"))
+
+    assert not (tmp_path / "index").exists()
+
+
+def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaServer) -> None:
+    chroma_server.kill()
+
+    with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+        connect(chroma_server.url)
+
+
+def test_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+            connect(url, timeout=0.3)
+
+
+def test_build_waits_for_a_server_that_comes_back(
+    chroma_server: ChromaServer, folder: Path
+) -> None:
+    class Interrupting(WordEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            chroma_server.kill()
+            chroma_server.start()
+            return super().embed_documents(texts)
+
+    with closing(connect(chroma_server.url)) as store:
+        report = builder(store, Interrupting()).build(folder)
+
+        assert report.chunks == 5
+        assert len(contents(store).rows) == 5

@@ -1,0 +1,153 @@
+"""Killed at any moment and run again, a build ends where an uninterrupted one does."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.index.store import Store, connect
+from tests.database.index.reading import Contents, contents
+from tests.files.pages import builder, many_pages, write_pages
+from tests.servers.chroma import ChromaServer
+from utils.errors import IndexMissingError
+from utils.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.process
+
+KILLS = 5
+PAGES = 160
+SEED = 20260115
+
+
+def start_build(folder: Path, database: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.database.building.build_process", str(folder), database],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish_build(folder: Path, database: str) -> None:
+    build = start_build(folder, database)
+    _, errors = build.communicate(timeout=120)
+    assert build.returncode == 0, errors
+
+
+def kill_builds(folder: Path, database: str, rng: random.Random) -> None:
+    for _ in range(KILLS):
+        build = start_build(folder, database)
+        time.sleep(rng.uniform(1.0, 3.5))
+        build.kill()
+        build.communicate()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pages(tmp_path_factory.mktemp("killed") / "pages", many_pages(PAGES))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    store = connect(str(tmp_path_factory.mktemp("uninterrupted")), create=True)
+    builder(store).build(folder)
+    whole = contents(store)
+    store.close()
+    return whole
+
+
+def assert_same(store: Store, expected: Contents) -> None:
+    found = contents(store)
+    assert found.rows == expected.rows
+    assert found.lowest_cosine(expected) >= 0.9999
+
+
+def test_embedded_build_killed_and_run_again_is_the_same(
+    folder: Path, uninterrupted: Contents, tmp_path: Path
+) -> None:
+    database = str(tmp_path / "index")
+    kill_builds(folder, database, random.Random(SEED))
+
+    finish_build(folder, database)
+
+    store = connect(database)
+    assert_same(store, uninterrupted)
+    store.close()
+
+
+def test_build_into_a_server_killed_and_run_again_is_the_same(
+    folder: Path, uninterrupted: Contents, chroma_server: ChromaServer
+) -> None:
+    kill_builds(folder, chroma_server.url, random.Random(SEED))
+
+    finish_build(folder, chroma_server.url)
+
+    with closing(connect(chroma_server.url)) as store:
+        assert_same(store, uninterrupted)
+
+
+def test_server_killed_during_a_build_loses_nothing(
+    folder: Path, uninterrupted: Contents, chroma_server: ChromaServer
+) -> None:
+    rng = random.Random(SEED)
+    build = start_build(folder, chroma_server.url)
+    while build.poll() is None:
+        time.sleep(rng.uniform(0.5, 2.0))
+        chroma_server.kill()
+        chroma_server.start()
+        if build.poll() is None and rng.random() < 0.3:
+            break
+    _, errors = build.communicate(timeout=120)
+
+    assert build.returncode in (0, 1), errors
+    finish_build(folder, chroma_server.url)
+    with closing(connect(chroma_server.url)) as store:
+        assert_same(store, uninterrupted)
+
+
+def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> None:
+    """While builds are killed and run again, each look finds the old index or the new, whole."""
+    database = str(tmp_path / "index")
+    small = write_pages(tmp_path / "small", many_pages(5))
+    first = connect(database, create=True)
+    builder(first).build(small)
+    first.close()
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        store = connect(database)
+        while not stop.is_set():
+            _, collection, fingerprint = store.live_collection()
+            count = collection.count()
+            seen.append(count if count == fingerprint.chunks else -1)
+            time.sleep(0.02)
+        store.close()
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    kill_builds(folder, database, random.Random(SEED))
+    finish_build(folder, database)
+    time.sleep(0.2)
+    stop.set()
+    reader.join()
+
+    assert set(seen) == {5 * 8, PAGES * 8}
+    assert seen == sorted(seen)
+
+
+def test_first_build_is_invisible_until_it_is_whole(folder: Path, tmp_path: Path) -> None:
+    database = str(tmp_path / "index")
+    build = start_build(folder, database)
+    time.sleep(3)
+    build.kill()
+    build.communicate()
+
+    with pytest.raises(IndexMissingError):
+        connect(database).live_collection()

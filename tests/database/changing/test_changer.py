@@ -1,0 +1,319 @@
+"""Documents change in place: as a whole or not at all, whenever the writer is killed."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from database.changing.changer import Changer, Tools
+from database.index import rows
+from database.index.lock import BuildLock
+from database.index.store import Store, connect
+from database.journal.jobs import Condition, Job, Jobs
+from database.journal.uploads import Uploads
+from database.reading.corpus import OvertakenError, follow_changes, read_corpus
+from database.searching.search import Corpus
+from dataset.documents import Document
+from tests.database.changing.steps import State, asked, delete, document, put, rows_of, run, seen
+from tests.database.dying_store import DyingStore, KilledError
+from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
+from tests.servers.documents_service import splitter
+from utils.errors import IndexLockedError
+
+OLD = {"kilns.md": "# Kilns\n\nOak burns slowly.\n\n## Heat\n\nSix hundred degrees.\n"}
+NEW = "# Kilns\n\nBirch burns fast.\n\n## Heat\n\nNine hundred degrees.\n\n## Ash\n\nKeep it.\n"
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    store = connect(str(folder / "index"), create=True)
+    builder(store).build(write_pages(folder / "pages", PAGES | OLD))
+    store.close()
+    return folder / "index"
+
+
+@pytest.fixture
+def store(built: Path, tmp_path: Path) -> Iterator[Store]:
+    opened = connect(str(shutil.copytree(built, tmp_path / "index")))
+    yield opened
+    opened.close()
+
+
+def reader(store: Store) -> tuple[int, Corpus]:
+    live, collection, _ = store.live_collection()
+    return live.revision, read_corpus(store, live, collection, WordEmbeddings())
+
+
+def followed(store: Store, held: tuple[int, Corpus]) -> State:
+    """What a reader finds that opened the index before and followed it."""
+    revision, corpus = held
+    live, _, _ = store.live_collection()
+    if live.revision != revision:
+        corpus = follow_changes(store, corpus, Uploads(store).visible(live, revision))
+    state: State = {}
+    for chunk in corpus.chunks:
+        state.setdefault(chunk.document, []).append(chunk.text)
+    assert sorted(state) == sorted(corpus.lexical.documents)
+    assert [corpus.places[chunk.id] for chunk in corpus.chunks] == [*range(len(corpus.chunks))]
+    return state
+
+
+def test_added_document_is_seen_with_all_its_chunks(store: Store) -> None:
+    before, held = seen(store), reader(store)
+
+    job = put(store, "yews.md", "# Yews\n\nYews are old.\n\n## Bark\n\nIt peels.\n")
+
+    assert job.state == "done"
+    assert [(o.outcome, o.chunks, o.embedded) for o in job.outcomes] == [("added", 2, 2)]
+    after = seen(store)
+    assert after == before | {"yews.md": after["yews.md"]}
+    assert len(after["yews.md"]) == 2
+    assert followed(store, held) == after
+
+
+def test_replaced_document_leaves_nothing_of_the_old_one(store: Store) -> None:
+    held = reader(store)
+
+    (outcome,) = put(store, "kilns.md", NEW).outcomes
+
+    assert (outcome.outcome, outcome.chunks) == ("replaced", 3)
+    assert outcome.previous != outcome.etag
+    assert rows_of(store, "kilns.md") == set(seen(store)["kilns.md"])
+    assert not any("Oak" in text for text in seen(store)["kilns.md"])
+    assert followed(store, held) == seen(store)
+
+
+def test_same_content_embeds_nothing_and_is_no_new_revision(store: Store) -> None:
+    put(store, "kilns.md", NEW)
+    revision, embeddings = store.live_collection()[0].revision, WordEmbeddings()
+
+    job = put(store, "kilns.md", NEW, embeddings)
+
+    assert [o.outcome for o in job.outcomes] == ["unchanged"]
+    assert embeddings.documents == []
+    assert store.live_collection()[0].revision == job.revision == revision
+
+
+def test_deleted_document_is_in_no_index_of_the_store(store: Store, tmp_path: Path) -> None:
+    more = PAGES | OLD | {"more.md": "# More\n\nMore words.\n"}
+    builder(store).build(write_pages(tmp_path / "pages", more))
+    assert len(store.index_names()) == 2
+    held = reader(store)
+
+    job = delete(store, "kilns.md")
+
+    assert [o.outcome for o in job.outcomes] == ["deleted"]
+    assert "kilns.md" not in seen(store)
+    for collection in map(store.find, store.index_names()):
+        assert collection is not None
+        assert rows.read_documents(collection, ["kilns.md"]) == []
+    assert followed(store, held) == seen(store)
+
+
+def test_document_can_come_back_after_it_was_deleted(store: Store) -> None:
+    before = seen(store)
+    text = OLD["kilns.md"]
+    put(store, "kilns.md", text)
+    delete(store, "kilns.md")
+
+    assert [o.outcome for o in put(store, "kilns.md", text).outcomes] == ["added"]
+    assert seen(store) == before
+
+
+def test_several_documents_become_visible_in_one_revision(store: Store) -> None:
+    revision = store.live_collection()[0].revision
+    asked(store, "put", [document(f"new-{n}.md", f"# New\n\nNumber {n}.\n") for n in range(5)])
+
+    (job,) = run(store)
+
+    assert job.revision == store.live_collection()[0].revision == revision + 1
+    assert {f"new-{n}.md" for n in range(5)} <= seen(store).keys()
+
+
+def test_document_without_text_is_refused_and_the_others_come(store: Store) -> None:
+    asked(store, "put", [document("empty.md", "\n"), document("full.md", "# F\n\nFull.\n")])
+
+    (job,) = run(store)
+
+    assert {o.name: o.outcome for o in job.outcomes} == {"empty.md": "refused", "full.md": "added"}
+    assert "empty.md" not in seen(store)
+    assert Uploads(store).of_document("empty.md") == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "ends"),
+    [
+        (Condition(match="*"), "failed"),
+        (Condition(match='"of another"'), "failed"),
+        (Condition(none_match="*"), "done"),
+    ],
+)
+def test_condition_is_held_against_what_is_there_under_the_lock(
+    store: Store, condition: Condition, ends: str
+) -> None:
+    job = asked(store, "put", [document("new.md", "# New\n\nText.\n")])
+    Jobs(store).update(replace(job, condition=condition))
+
+    (ended,) = run(store)
+
+    assert ended.state == ends
+    assert ("new.md" in seen(store)) == (ends == "done")
+    assert bool(Uploads(store).of_job(job.id)) == (ends == "done")
+
+
+def test_fingerprint_tells_what_the_collection_holds(store: Store) -> None:
+    put(store, "yews.md", "# Yews\n\nYews are old.\n")
+    put(store, "kilns.md", NEW)
+    delete(store, "training.md")
+
+    _, collection, fingerprint = store.live_collection()
+
+    assert fingerprint.chunks == collection.count() == sum(map(len, seen(store).values()))
+    assert fingerprint.documents == len(PAGES | OLD)  # one came, one went
+    assert fingerprint.changed_at
+
+
+def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
+    before = seen(store)
+    asked(store, "put", [document("kilns.md", NEW)])
+    tools = Tools(splitter(recipe()), WordEmbeddings())
+    with BuildLock(store, purpose="change") as lock:
+        changer = Changer(store, lock, tools=lambda fingerprint: tools)
+        store.delete("build-lock")
+        with pytest.raises(IndexLockedError):
+            changer.put(Jobs(store).unfinished()[0])
+
+    assert seen(store) == before
+
+
+def test_reader_that_is_overtaken_says_so(store: Store) -> None:
+    revision, corpus = reader(store)
+    asked(store, "put", [document("kilns.md", NEW)])
+    run(store)
+    live, collection, _ = store.live_collection()
+    collection.delete(ids=[chunk.id for chunk in rows.read_documents(collection, ["kilns.md"])][:1])
+
+    with pytest.raises(OvertakenError):
+        follow_changes(store, corpus, Uploads(store).visible(live, revision))
+
+
+CHANGES: dict[str, tuple[Any, list[Document], str]] = {
+    "add and replace": (
+        "put",
+        [document("kilns.md", NEW), document("yews.md", "# Yews\n\nOld.\n")],
+        "",
+    ),
+    "delete": ("delete", [], "kilns.md"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
+    change: str, store: Store, tmp_path: Path
+) -> None:
+    """Then the next writer brings it to the same end as if nothing had happened."""
+    kind, documents, name = CHANGES[change]
+    before = seen(store)
+    kills = 0
+    while True:
+        held = reader(store)
+        asked(store, kind, documents, name)
+        dying = DyingStore(store, writes=kills)
+        try:
+            run(dying)
+        except KilledError:
+            pass
+        else:
+            break
+        kills += 1
+        midway = seen(store)
+        assert midway == followed(store, held)
+
+        run(store)
+
+        after = seen(store)
+        assert after != before
+        assert midway in (before, after)
+        assert followed(store, held) == after
+        for document_ in after:
+            assert rows_of(store, document_) == set(after[document_])
+        assert Jobs(store).unfinished() == []
+        _, collection, fingerprint = store.live_collection()
+        assert fingerprint.chunks == collection.count()
+        _put_back(store, before, after)
+        assert seen(store) == before
+    assert kills > 5
+
+
+ENDS: dict[str, tuple[Any, Condition, str, str, list[tuple[str, str]]]] = {
+    "same content": ("put", Condition(), OLD["kilns.md"], "", [("kilns.md", "unchanged")]),
+    "no text": ("put", Condition(), "\n", "", [("kilns.md", "refused")]),
+    "unmet condition": ("put", Condition(match='"x"'), NEW, "precondition-failed", []),
+    "nothing to delete": ("delete", Condition(), "", "document-not-found", []),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_writer_killed_before_it_says_how_a_job_ended_leaves_it_to_end_the_same(
+    case: str, store: Store
+) -> None:
+    kind, condition, text, problem, outcomes = ENDS[case]
+    put(store, "kilns.md", OLD["kilns.md"])
+    before, kills = seen(store), 0
+    while True:
+        job = replace(Job.new(kind), condition=condition)
+        if kind == "put":
+            Uploads(store).add(job.id, [document("kilns.md", text)])
+        else:
+            Uploads(store).add_deletion(job.id, "absent.md")
+        Jobs(store).add(job)
+        try:
+            run(DyingStore(store, writes=kills))
+        except KilledError:
+            kills += 1
+            run(store)
+        else:
+            break
+        ended = Jobs(store).find(job.id)
+        assert ended is not None
+        assert ended.problem == problem
+        assert [(each.name, each.outcome) for each in ended.outcomes] == outcomes
+    assert kills > 3
+    assert seen(store) == before
+    put(store, "last.md", "# Last\n\nLast.\n")  # finds what is left over
+    assert len(Uploads(store).of_document("kilns.md")) == 1
+    assert Uploads(store).of_document("absent.md") == []
+
+
+def test_job_whose_texts_are_gone_fails(store: Store) -> None:
+    for kind in ("put", "delete"):
+        job = Job.new(kind)
+        Jobs(store).add(job)
+
+    assert [job.problem for job in run(store)] == ["internal-error"] * 2
+
+
+def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
+    asked(store, "put", [document("kilns.md", NEW)])
+    tools = Tools(splitter(recipe()), WordEmbeddings())
+    before = rows_of(store, "kilns.md")
+    with BuildLock(store, purpose="change") as lock:
+        changer = Changer(store, lock, tools=lambda fingerprint: tools)
+        store.delete("build-lock")
+        with pytest.raises(IndexLockedError):
+            changer.put(Jobs(store).unfinished()[0])
+
+    assert rows_of(store, "kilns.md") == before
+
+
+def _put_back(store: Store, before: State, after: State) -> None:
+    for name in after.keys() - before.keys():
+        delete(store, name)
+    if before["kilns.md"] != after.get("kilns.md"):
+        put(store, "kilns.md", OLD["kilns.md"])

@@ -1,0 +1,124 @@
+"""A job that cannot be done ends as failed, and holds up none of those after it."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from database.changing.job_runner import JobRunner
+from database.index.go_live import return_to_folder
+from database.index.store import Store, connect
+from database.journal.jobs import Job, Jobs
+from database.reading.reader import Retriever
+from tests.database.changing.steps import asked, document, run, seen
+from tests.database.dying_store import DyingStore, KilledError
+from tests.files.pages import WordEmbeddings, builder, write_pages
+from tests.servers.documents_service import splitter
+from utils.errors import EmbeddingApiError, EmbeddingRefusedError
+
+pytestmark = pytest.mark.process
+
+
+class FailingEmbeddings(WordEmbeddings):
+    """Fails for texts with one word."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        super().__init__()
+        self.error = error
+        self.left = times
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if self.left and any("poison" in text for text in texts):
+            self.left -= 1
+            raise self.error
+        return super().embed_documents(texts)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    store = connect(str(folder / "index"), create=True)
+    builder(store).build(write_pages(folder / "pages"))
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def store(built: Path, tmp_path: Path) -> Iterator[Store]:
+    opened = connect(str(shutil.copytree(built / "index", tmp_path / "index")))
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[None]:
+    """A service's thread for jobs."""
+    reader = Retriever(
+        open_store=lambda: store,
+        load=lambda made: embeddings or WordEmbeddings(),
+        place=store.database,
+    )
+    reader.refresh()
+    runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
+    runner.start()
+    try:
+        yield
+    finally:
+        runner.stop()
+
+
+def ended(store: Store, job: Job) -> Job:
+    deadline = time.monotonic() + 30
+    while True:
+        found = Jobs(store).find(job.id)
+        assert found is not None
+        if found.is_finished:
+            return found
+        assert time.monotonic() < deadline, f"{found.kind} is {found.state}"
+        time.sleep(0.05)
+
+
+def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
+    store: Store, built: Path
+) -> None:
+    """Its writer dies, and before it is run again a build brings the page back."""
+    job = asked(store, "delete", name="training.md")
+    kills = 0
+    while (live := store.live()) and live.job != job.id:
+        try:
+            run(DyingStore(store, writes=kills))
+        except KilledError:
+            kills += 1
+    return_to_folder(store)
+    builder(store).build(built / "pages")
+    later = asked(store, "put", [document("later.md", "# Later\n\nLater.\n")])
+
+    with running(store):
+        assert ended(store, later).state == "done"
+
+    failed = ended(store, job)
+    assert (failed.state, failed.problem) == ("failed", "internal-error")
+    assert "took effect" in failed.detail
+    assert "later.md" in seen(store)
+
+
+def test_text_that_the_models_api_refuses_ends_its_job_alone(store: Store) -> None:
+    refused = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
+    later = asked(store, "put", [document("later.md", "# Later\n\nLater.\n")])
+
+    with running(store, FailingEmbeddings(EmbeddingRefusedError("too long"), times=99)):
+        assert ended(store, later).state == "done"
+
+    failed = ended(store, refused)
+    assert (failed.state, failed.problem) == ("failed", "document-refused")
+    assert "a.md" not in seen(store)
+
+
+def test_models_api_that_is_away_is_waited_for(store: Store) -> None:
+    job = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
+
+    with running(store, FailingEmbeddings(EmbeddingApiError("away"), times=1)):
+        assert ended(store, job).state == "done"

@@ -1,0 +1,50 @@
+"""A store whose process is killed at a chosen write: what was written stays."""
+
+from typing import TYPE_CHECKING, Any
+
+from database.index.store import Store
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+_WRITES = {"add", "upsert", "update", "delete", "modify"}
+
+
+class KilledError(BaseException):
+    """The end of the process: no handler of the code under test takes it for an error."""
+
+
+class DyingStore(Store):
+    """Another store's connection that does a number of writes, and dies in place of the next."""
+
+    def __init__(self, store: Store, writes: int) -> None:
+        super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
+        self.left = writes
+
+    def count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KilledError
+
+    def find(self, name: str) -> "Collection | None":
+        found = super().find(name)
+        return _Dying(found, self) if found is not None else None  # type: ignore[return-value]
+
+    def create(self, name: str, metadata: dict[str, Any], rows: int) -> "Collection":
+        self.count()
+        return _Dying(super().create(name, metadata, rows), self)  # type: ignore[return-value]
+
+    def delete(self, name: str) -> None:
+        self.count()
+        super().delete(name)
+
+
+class _Dying:
+    def __init__(self, collection: "Collection", store: DyingStore) -> None:
+        self._collection = collection
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _WRITES:
+            self._store.count()
+        return getattr(self._collection, name)

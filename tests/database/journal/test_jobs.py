@@ -1,0 +1,243 @@
+"""What is to be done, in the store: it survives whoever was to do it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from database.index.store import OUTGOING, Store, connect
+from database.journal import jobs as jobs_module
+from database.journal.jobs import JOBS, Condition, Job, Jobs, Outcome, State, now
+
+_ETAG = "6a8c1f"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(connect(str(tmp_path_factory.mktemp("jobs") / "index"), create=True)) as store:
+        yield store
+
+
+@pytest.fixture
+def jobs(opened: Store) -> Jobs:
+    opened.delete(JOBS)
+    return Jobs(opened)
+
+
+def new_at(moment: str) -> Job:
+    """A job that a replica accepts whose clock says this."""
+    return replace(Job.new("put"), created_at=moment)
+
+
+def ago(seconds: float) -> str:
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rename(store: Store, name: str, new: str) -> None:
+    collection = store.find(name)
+    assert collection
+    collection.modify(name=new)
+
+
+@pytest.mark.parametrize(
+    ("match", "holds", "holds_without"),
+    [
+        ("", True, True),
+        ("*", True, False),
+        (f'"{_ETAG}"', True, False),
+        (f'"other", "{_ETAG}"', True, False),
+        (f'"other","{_ETAG}" , "third"', True, False),
+        (f'W/"{_ETAG}"', True, False),
+        (_ETAG, True, False),
+        ('"other"', False, False),
+        ('"OTHER", W/"third"', False, False),
+        (f'"{_ETAG.upper()}"', False, False),
+        (f'"{_ETAG}x"', False, False),
+        ('""', False, False),
+        ('"other", ""', False, False),
+        (",", False, False),
+    ],
+)
+def test_if_match_wants_a_document_of_this_content(
+    match: str, holds: bool, holds_without: bool
+) -> None:
+    assert Condition(match).holds(_ETAG) is holds
+    assert Condition(match).holds("") is holds_without
+
+
+@pytest.mark.parametrize(
+    ("none_match", "holds", "holds_without"),
+    [
+        ("", True, True),
+        ("*", False, True),
+        (f'"{_ETAG}"', False, True),
+        (f'W/"{_ETAG}"', False, True),
+        (f'"other", "{_ETAG}"', False, True),
+        ('"other"', True, True),
+        ('""', True, True),
+        (",", True, True),
+    ],
+)
+def test_if_none_match_wants_no_document_of_this_content(
+    none_match: str, holds: bool, holds_without: bool
+) -> None:
+    assert Condition(none_match=none_match).holds(_ETAG) is holds
+    assert Condition(none_match=none_match).holds("") is holds_without
+
+
+def test_both_conditions_must_hold() -> None:
+    assert not Condition("*", "*").holds("")
+    assert not Condition("*", "*").holds(_ETAG)
+    assert Condition(f'"{_ETAG}"', '"other"').holds(_ETAG)
+
+
+def test_a_job_comes_back_as_it_was_written(jobs: Jobs) -> None:
+    job = Job.new(
+        "put",
+        condition=Condition(f'"{_ETAG}"', "*"),
+        outcomes=(
+            Outcome("a\U0001f525.md", "replaced", etag="1", previous="2", chunks=3, embedded=2),
+            Outcome("b.md", "refused", reason='it is "empty"'),
+        ),
+        checked={"chunks": 0, "collections": ["index-1"]},
+    )
+    jobs.add(job)
+    assert jobs.find(job.id) == job
+
+
+def test_where_nothing_was_asked_nothing_is_found(jobs: Jobs) -> None:
+    assert jobs.find("x") is None
+    assert jobs.unfinished() == []
+    jobs.forget_old()
+
+
+@pytest.mark.parametrize("id_", ["", "\0", "' OR 1=1 --", "../jobs", "\U0001f525", "x" * 1000])
+def test_an_id_is_only_compared(jobs: Jobs, id_: str) -> None:
+    jobs.add(Job.new("put"))
+    assert jobs.find(id_) is None
+
+
+def test_jobs_come_in_the_order_they_were_accepted_whatever_the_replicas_clocks_say(
+    jobs: Jobs,
+) -> None:
+    accepted = [jobs.add(new_at(f"2026-03-01T09:30:{second:02d}.000Z")) for second in (7, 1, 30)]
+
+    assert jobs.unfinished() == accepted
+    assert [job.created_at[17:] for job in accepted] == ["07.000Z", "07.001Z", "30.000Z"]
+
+
+@pytest.mark.parametrize("state", ["accepting", "running"])
+def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: State) -> None:
+    ahead = replace(new_at("2026-03-01T23:59:59.999Z"), state=state)
+    jobs.add(ahead)
+
+    assert jobs.add(new_at("2026-03-01T09:30:00.000Z")).created_at == "2026-03-02T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("moved", [[], [0], [1], [0, 1]])
+def test_a_job_comes_after_those_that_a_purge_is_moving(
+    jobs: Jobs, opened: Store, moved: list[int]
+) -> None:
+    at_once = new_at("2026-03-01T09:30:07.000Z"), new_at("2026-03-01T09:30:07.000Z")
+    before = [jobs.add(at_once[0]), jobs.add(replace(at_once[1], state="accepting"))]
+    rename(opened, JOBS, JOBS + OUTGOING)
+    try:
+        opened.ensure(JOBS)
+        for at in moved:
+            jobs.update(before[at])
+        accepted = jobs.add(new_at("2026-03-01T09:30:01.000Z"))
+    finally:
+        opened.delete(JOBS + OUTGOING)
+
+    assert accepted.created_at == "2026-03-01T09:30:07.002Z"
+
+
+def test_an_ended_job_does_not_put_off_those_that_follow(jobs: Jobs) -> None:
+    jobs.add(replace(new_at("2036-03-01T09:30:07.000Z"), state="done"))
+    job = new_at("2026-03-01T09:30:01.000Z")
+
+    assert jobs.add(job) == job
+
+
+def test_jobs_of_one_moment_have_the_same_order_for_all(jobs: Jobs) -> None:
+    """Two replicas that accept at once see nothing of each other."""
+    at_once = [new_at("2026-03-01T09:30:07.000Z") for _ in range(9)]
+    for job in at_once:
+        jobs.update(job)
+
+    assert jobs.unfinished() == sorted(at_once, key=lambda job: job.id)
+
+
+def test_a_finished_job_is_found_and_not_run_again(jobs: Jobs) -> None:
+    waiting, done, failed = Job.new("put"), Job.new("delete"), Job.new("purge")
+    for job in (waiting, done, failed):
+        jobs.add(job)
+    jobs.update(replace(done, state="done", finished_at=now()))
+    jobs.update(replace(failed, state="failed", problem="document-not-found"))
+    jobs.update(replace(waiting, state="running", done=3, total=9))
+
+    assert [(job.id, job.done) for job in jobs.unfinished()] == [(waiting.id, 3)]
+    found = jobs.find(failed.id)
+    assert found
+    assert found.is_finished
+    assert found.problem == "document-not-found"
+
+
+def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "KEPT", 3)
+    ended = [
+        replace(Job.new("put"), created_at=f"2026-03-01T09:30:0{n}.000Z", state="done")
+        for n in range(6)
+    ]
+    waiting = replace(Job.new("put"), created_at="2025-01-01T00:00:00.000Z")
+    for job in (*ended, waiting):
+        jobs.add(job)
+    jobs.forget_old()
+
+    assert [jobs.find(job.id) is not None for job in ended] == [False] * 3 + [True] * 3
+    assert jobs.unfinished() == [waiting]
+
+
+def test_jobs_whose_acceptance_broke_off_are_forgotten_and_no_other(jobs: Jobs) -> None:
+    ages = {"dead": 700, "dead too": 7000, "clock behind": 605, "slow": 500, "young": 0}
+    accepting = {
+        name: replace(new_at(ago(seconds)), state="accepting") for name, seconds in ages.items()
+    }
+    waiting = new_at(ago(9000))
+    for job in (*accepting.values(), waiting):
+        jobs.update(job)  # each from another replica's clock
+    jobs.forget_old()
+
+    left = [name for name, job in accepting.items() if jobs.find(job.id)]
+    assert left == ["clock behind", "slow", "young"]
+    assert jobs.unfinished() == [waiting]
+
+
+def test_only_a_job_that_is_not_accepted_can_be_refused(jobs: Jobs) -> None:
+    refused, accepted = (jobs.add(replace(Job.new("put"), state="accepting")) for _ in range(2))
+    jobs.update(replace(accepted, state="queued"))
+    for job in (refused, accepted):
+        jobs.forget_refused(job)
+
+    assert jobs.find(refused.id) is None
+    assert jobs.find(accepted.id)
+
+
+def test_jobs_outlive_the_process_that_accepted_them(tmp_path: Path) -> None:
+    job = Job.new("delete")
+    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+        Jobs(store).add(job)
+    with closing(connect(str(tmp_path / "index"))) as store:
+        assert Jobs(store).unfinished() == [job]
+
+
+def test_moments_are_utc_and_sort_as_text() -> None:
+    moments = [now() for _ in range(3)]
+    assert moments == sorted(moments)
+    assert all(moment.endswith("Z") and len(moment) == 24 for moment in moments)

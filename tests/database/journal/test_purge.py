@@ -1,0 +1,393 @@
+"""After a purge and a vacuum no file holds what was deleted; nothing else is lost meanwhile."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from database.index import tidy
+from database.index.store import NEVER_SYNC, OUTGOING, Store, connect
+from database.index.vector_files import blank_unused_rows
+from database.journal import purge as purging
+from database.journal.jobs import JOBS, Job, Jobs
+from database.journal.purge import (
+    INCOMING,
+    is_unsettled,
+    remove_orphaned_folders,
+    renew_uploads,
+    settle,
+    text_on_disk,
+)
+from database.journal.uploads import UPLOADS, Uploads
+from tests.database.changing.meanwhile import Meanwhile
+from tests.database.changing.steps import document
+from tests.database.dying_store import DyingStore, KilledError
+from tests.servers.chroma import ChromaServer
+from utils.settings import PROJECT_ROOT, Settings
+
+SECRET = "Xylophagous"
+QUIET = 0.01
+NEAR_A = [1.0, 2.0]
+
+pytestmark = pytest.mark.process
+
+Rows = dict[str, dict[str, tuple[Any, ...]]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    opened = connect(str(folder), create=True)
+    yield opened
+    opened.close()
+
+
+class Vector(list[float]):
+    """Chroma gives a vector's numbers back a little off."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vector) and bool(np.allclose(self, other, rtol=1e-6, atol=1e-3))
+
+
+def filled(store: Store, documents: int = 40) -> Rows:
+    """Uploads over several pages, each with its job; what there is."""
+    for number in range(documents):
+        job = replace(Job.new("put"), state="done")
+        Uploads(store).add(job.id, [document(f"page-{number}.md", f"# Page\n\nWord{number}.\n")])
+        Jobs(store).add(job)
+    return held(store)
+
+
+def held(store: Store) -> Rows:
+    """All that is in the two collections."""
+    rows: Rows = {}
+    for name in (UPLOADS, JOBS):
+        collection = store.find(name)
+        assert collection is not None
+        page: Any = collection.get(include=["documents", "metadatas", "embeddings"])
+        vectors = [Vector(vector) for vector in page["embeddings"].tolist()]
+        columns = (page["documents"], page["metadatas"], vectors)
+        rows[name] = dict(zip(page["ids"], zip(*columns, strict=True), strict=True))
+    return rows
+
+
+def collections(store: Store) -> list[str]:
+    return store.names("")
+
+
+def vacuum(folder: Path) -> None:
+    command = [str(Path(sys.executable).with_name("chroma")), "vacuum", "--force", "--path"]
+    subprocess.run([*command, str(folder)], check=True, capture_output=True, timeout=60)
+
+
+def is_in_a_file(word: str, folder: Path) -> bool:
+    return any(word.encode() in p.read_bytes() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_deleted_upload_is_in_no_file_after_a_vacuum_where_uploads_were_renewed(
+    renewed: bool, folder: Path
+) -> None:
+    store = connect(str(folder), create=True)
+    before = filled(store)
+    job = replace(Job.new("put"), state="done", detail=f"{SECRET}Name")
+    Uploads(store).add(job.id, [document("secret.md", f"# S\n\n{SECRET}Text.\n")])
+    Jobs(store).add(job)
+    uploads, jobs = store.find(UPLOADS), store.find(JOBS)
+    assert uploads is not None
+    assert jobs is not None
+    Uploads(store).forget(Uploads(store).of_job(job.id))
+    jobs.delete(ids=[job.id])
+    if renewed:
+        renew_uploads(store, QUIET)
+        remove_orphaned_folders(str(folder))
+        blank_unused_rows(str(folder))
+    store.close()
+
+    vacuum(folder)
+
+    assert is_in_a_file(f"{SECRET}Text", folder) != renewed
+    assert is_in_a_file(f"{SECRET}Name", folder) != renewed
+    reopened = connect(str(folder))
+    assert held(reopened) == before
+    reopened.close()
+
+
+def test_renewed_collections_are_new_and_never_synced_like_the_old(store: Store) -> None:
+    before = filled(store, 3)
+    ids = {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
+
+    renew_uploads(store, QUIET)
+
+    assert held(store) == before
+    assert collections(store) == [JOBS, UPLOADS]
+    for name, id_ in ids.items():
+        collection = store.ensure(name)
+        assert collection.id != id_
+        assert collection.configuration["hnsw"]["sync_threshold"] == NEVER_SYNC  # type: ignore[index]
+        assert collection.metadata == {"made_for": name}
+
+
+def test_store_without_uploads_is_left_as_it_is(store: Store) -> None:
+    renew_uploads(store, QUIET)
+    settle(store, QUIET)
+
+    assert collections(store) == []
+
+
+@pytest.mark.parametrize("finish", [settle, renew_uploads])
+def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
+    finish: Callable[[Store, float], None], store: Store
+) -> None:
+    Jobs(store).add(replace(Job.new("put"), state="accepting"))  # for ever: its service died
+    before = filled(store, 20)
+    kills = 0
+    while True:
+        old = {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
+        dying = DyingStore(store, writes=kills)
+        try:
+            renew_uploads(dying, QUIET)
+        except KilledError:
+            kills += 1
+        else:
+            break
+        unsettled = is_unsettled(store)
+
+        finish(store, QUIET)
+
+        assert held(store) == before
+        assert collections(store) == [JOBS, UPLOADS]
+        assert not is_unsettled(store)
+        unmoved = old == {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
+        assert finish is renew_uploads or unsettled or unmoved
+    assert kills >= 12
+    assert held(store) == before
+
+
+def test_settling_that_is_killed_is_settled_again(store: Store) -> None:
+    before = filled(store, 20)
+    # Both are at the point where most is left to do: after one rename, the name taken by another.
+    kills = 0
+    while True:
+        for name in (UPLOADS, JOBS):
+            store.ensure(name).modify(name=name + OUTGOING)
+            store.ensure(name)
+            store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
+        dying = DyingStore(store, writes=kills)
+        try:
+            settle(dying, QUIET)
+        except KilledError:
+            kills += 1
+        else:
+            break
+        settle(store, QUIET)
+        assert held(store) == before
+        assert collections(store) == [JOBS, UPLOADS]
+    assert kills > 5
+    assert held(store) == before
+
+
+def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that comes late is there, and a job whose acceptance began before was accepted."""
+    before = filled(store, 3)
+    job = replace(Job.new("put"), state="accepting")
+    Jobs(store).add(job)
+    old = {name: store.ensure(name) for name in (UPLOADS, JOBS)}
+    scratch = connect(str(Path(store.database).with_name("other")), create=True)
+    Uploads(scratch).add(job.id, [document("late.md", "# Late\n\nLate.\n")])
+    Jobs(scratch).add(replace(job, state="queued"))
+    late = {name: _first_row(scratch, name) for name in (UPLOADS, JOBS)}
+    scratch.close()
+
+    def add_text() -> None:
+        old[UPLOADS].upsert(**late[UPLOADS])
+
+    def accept() -> None:
+        old[JOBS].update(ids=[job.id], metadatas=late[JOBS]["metadatas"])
+
+    monkeypatch.setattr(purging, "time", Meanwhile(add_text, accept))
+    renew_uploads(store, QUIET)
+
+    assert [entry.document for entry in Uploads(store).of_job(job.id)] == ["late.md"]
+    assert [found.state for found in Jobs(store).unfinished()] == ["queued"]
+    after = held(store)
+    assert all(before[name].items() <= after[name].items() for name in before)
+
+
+def _create_with_two_rows(store: Store, name: str) -> None:
+    """A collection whose graph lies on disk."""
+    collection = store.create(name, {"made_for": name}, rows=2)
+    vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
+    collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
+    collection.query(query_embeddings=NEAR_A, n_results=1)
+
+
+def _first_row(store: Store, name: str) -> dict[str, Any]:
+    page: Any = store.ensure(name).get(include=["documents", "metadatas", "embeddings"])
+    return {key: page[key] for key in ("ids", "documents", "metadatas", "embeddings")}
+
+
+def test_reader_without_the_lock_finds_all_but_between_the_two_names(store: Store) -> None:
+    before = filled(store, 20)
+    seen: list[bool] = []
+
+    class Watched(DyingStore):
+        def count(self) -> None:
+            found = store.find(UPLOADS)
+            seen.append(found is not None and found.count() == len(before[UPLOADS]))
+
+    renew_uploads(Watched(store, writes=0), QUIET)
+
+    assert seen.count(False) == 1
+
+
+def test_renewal_works_against_a_server(chroma_server: ChromaServer) -> None:
+    store = connect(chroma_server.url)
+    before = filled(store, 20)
+
+    renew_uploads(store, QUIET)
+
+    assert held(store) == before
+    assert collections(store) == [JOBS, UPLOADS]
+    assert remove_orphaned_folders(chroma_server.url) == 0
+    store.close()
+
+
+def test_folders_of_deleted_collections_go_and_those_in_use_stay(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    for name in ("kept", "gone", "gone-too"):
+        _create_with_two_rows(store, name)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    link = folder / str(uuid.uuid4())
+    link.symlink_to(outside)
+    others = [folder / "backup", folder / str(uuid.uuid4()).upper(), folder / uuid.uuid4().hex]
+    for other in others:
+        other.mkdir()
+    file = folder / str(uuid.uuid4())
+    file.touch()
+    store.delete("gone")
+    store.delete("gone-too")
+    before = set(folder.iterdir())
+
+    assert remove_orphaned_folders(str(folder)) == 2
+
+    left = set(folder.iterdir())
+    assert len(before - left) == 2
+    assert left > {link, file, *others}
+    assert (outside / "file").exists()
+    assert remove_orphaned_folders(str(folder)) == 0
+    store.close()
+    reopened = connect(str(folder))
+    kept = reopened.find("kept")
+    assert kept is not None
+    assert kept.query(query_embeddings=NEAR_A, n_results=1)["ids"] == [["a"]]
+    reopened.close()
+
+
+def test_files_of_a_servers_deleted_collections_go_while_it_runs(
+    chroma_server: ChromaServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = connect(chroma_server.url)
+    for name in ("kept", "gone"):
+        _create_with_two_rows(store, name)
+    store.delete("gone")
+
+    assert tidy.main([str(chroma_server.folder)]) == 0
+    assert "of 1 deleted" in capsys.readouterr().out
+    assert tidy.main([str(chroma_server.folder)]) == 0
+    assert "of 0 deleted" in capsys.readouterr().out
+
+    chroma_server.kill()
+    chroma_server.start()
+    kept = store.find("kept")
+    assert kept is not None
+    assert kept.query(query_embeddings=NEAR_A, n_results=1)["ids"] == [["a"]]
+    store.close()
+
+
+def test_folder_that_is_not_chromas_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tidy.main([str(tmp_path)]) == 1
+    assert "no chroma.sqlite3" in capsys.readouterr().err
+
+
+def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
+    """Here in a collection that was saved to its files, and in one that never was."""
+    store = connect(str(folder), create=True)
+    vectors: list[Sequence[float]] = [[float(n), 200.0 - n] for n in range(60)]
+    ids = [str(n) for n in range(60)]
+    for name, rows in (("saved", 50), ("never-saved", NEVER_SYNC)):
+        collection = store.create(name, {"made_for": name}, rows)
+        collection.add(ids=ids[:50], embeddings=vectors[:50])
+        collection.add(ids=ids[50:], embeddings=vectors[50:])
+    files = list(folder.rglob("data_level0.bin"))
+    for file in files:  # as a process does whose memory holds text
+        with file.open("r+b") as opened:
+            opened.seek(-len(SECRET), os.SEEK_END)
+            opened.write(SECRET.encode())
+
+    assert blank_unused_rows(str(folder)) == len(files) == 2
+
+    assert not is_in_a_file(SECRET, folder)
+    store.close()
+    for reopened in (connect(str(folder)), connect(str(folder))):
+        for name in ("saved", "never-saved"):
+            found = reopened.find(name)
+            assert found is not None
+            assert found.count() == 60
+            for n in (0, 49, 59):
+                nearest = found.query(query_embeddings=list(vectors[n]), n_results=1)
+                assert nearest["ids"] == [[ids[n]]]
+        reopened.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all, but a text"])
+def test_no_folder_goes_where_the_store_cannot_be_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "chroma.sqlite3").write_bytes(content)
+    folder = tmp_path / str(uuid.uuid4())
+    folder.mkdir()
+
+    assert remove_orphaned_folders(str(tmp_path)) == 0
+    assert folder.is_dir()
+
+
+def test_text_on_disk_names_commands_that_need_no_terminal(tmp_path: Path) -> None:
+    folder, default = text_on_disk(str(tmp_path)), text_on_disk(Settings(_env_file=None).database)
+    server = text_on_disk("https://chroma.example:8000")
+    compose = text_on_disk("http://chroma-gateway:8000")
+
+    assert "`chroma vacuum --force --path FOLDER`" in folder
+    assert "`chroma vacuum --force --path database/chroma`" in default
+    assert "`chroma vacuum --force --path FOLDER`" in server
+    assert "chroma vacuum --force --path /data`" in compose
+    for text in (folder, default, server, compose):
+        assert "\n" not in text
+        assert str(tmp_path) not in text
+        assert str(PROJECT_ROOT) not in text
+
+
+def test_compose_text_fits_the_services() -> None:
+    """The command that it has the service run, on the folder that is mounted."""
+    yaml = pytest.importorskip("yaml")
+    services = yaml.safe_load((PROJECT_ROOT / "deploy" / "services.yml").read_text())["services"]
+
+    assert services["chroma"]["entrypoint"][-1] == "chroma"
+    assert services["chroma"]["command"][-2:] == ["--path", "/data"]
+    assert services["inference_worker"]["environment"]["DATABASE"] == "http://chroma-gateway:8000"

@@ -1,0 +1,167 @@
+"""What came through the API lies in the store, text and all, and tells what changed."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from database.index.store import Live, Store, connect
+from database.journal.uploads import UPLOADS, Entry, Uploads
+from dataset.documents import Document
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(connect(str(tmp_path_factory.mktemp("up") / "index"), create=True)) as store:
+        yield store
+
+
+@pytest.fixture
+def uploads(opened: Store) -> Uploads:
+    opened.delete(UPLOADS)
+    return Uploads(opened)
+
+
+def document(name: str = "kilns.md", text: str = "# Kilns\n\nClay.", **more: str) -> Document:
+    return Document(name, text, "Kilns", "https://kilns.example/", f"hash of {text[:9]}", **more)
+
+
+def pointer(revision: int, **more: object) -> Live:
+    return Live("index-1", "", revision, since=1, **more)  # type: ignore[arg-type]
+
+
+def shown(uploads: Uploads, job: str, revision: int, *documents: Document) -> list[Entry]:
+    """Documents that a job put there and made visible."""
+    uploads.add(job, documents)
+    entries = uploads.of_job(job)
+    uploads.mark(entries, revision)
+    return [replace(entry, revision=revision) for entry in entries]
+
+
+def rows_of(store: Store) -> int:
+    collection = store.find(UPLOADS)
+    return collection.count() if collection else 0
+
+
+def test_documents_come_back_whole_and_in_their_order(uploads: Uploads) -> None:
+    documents = [document(f"{n}.md", f"# {n}") for n in (3, 1, 2)]
+    uploads.add("job", documents)
+    assert [uploads.document(entry) for entry in uploads.of_job("job")] == documents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "\U0001f525 gr\u00fcn \u30ac\u30a4\u30c9\r\n\t\0 end",
+        "0123456789" * 10_000,
+        "0123456789" * 10_000 + "y",
+        " ".join(map(str, range(250_000))),
+    ],
+    ids=["one", "odd", "one part", "two parts", "many parts"],
+)
+def test_texts_come_back_to_the_letter(uploads: Uploads, text: str) -> None:
+    given = document(text=text, format="pdf", changed="2026-03-01")
+    uploads.add("job", [given])
+    (entry,) = uploads.of_job("job")
+    assert uploads.document(entry) == given
+
+
+def test_a_document_that_is_not_visible_yet_is_held_by_nobody(uploads: Uploads) -> None:
+    uploads.add("job", [document()])
+    assert uploads.visible(pointer(9), after=0) == {}
+    assert uploads.held(pointer(9)) == {}
+
+
+def test_what_the_pointers_job_made_is_visible_before_it_is_marked(uploads: Uploads) -> None:
+    uploads.add("job", [document()])
+    live = pointer(5, job="job", job_revision=5)
+    assert uploads.visible(live, after=4)["kilns.md"].revision == 5
+    assert uploads.visible(live, after=5) == {}
+
+    uploads.mark(uploads.of_job("job"), 5)
+    assert uploads.visible(live, after=4)["kilns.md"].revision == 5
+
+
+def test_a_change_is_seen_though_it_is_marked_while_it_is_looked_for(
+    uploads: Uploads, opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads.add("job", [document()])
+    entries = uploads.of_job("job")
+    looks = 0
+    find = opened.find
+
+    def find_while_it_is_marked(name: str) -> object:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            uploads.mark(entries, 5)
+        return find(name)
+
+    monkeypatch.setattr(opened, "find", find_while_it_is_marked)
+    live = pointer(5, job="job", job_revision=5)
+    assert uploads.visible(live, after=4).keys() == {"kilns.md"}
+
+
+def test_the_last_change_up_to_the_pointer_counts(uploads: Uploads) -> None:
+    shown(uploads, "a", 2, document(text="first"))
+    shown(uploads, "b", 3, document(text="second"), document("other.md"))
+    shown(uploads, "c", 4, document(text="third"))
+
+    held = uploads.visible(pointer(3), after=0)
+    assert {name: entry.job for name, entry in held.items()} == {"kilns.md": "b", "other.md": "b"}
+    assert uploads.visible(pointer(4), after=3).keys() == {"kilns.md"}
+    assert uploads.visible(pointer(4), after=4) == {}
+
+
+def test_a_deletion_is_held_too(uploads: Uploads) -> None:
+    shown(uploads, "a", 2, document())
+    uploads.add_deletion("b", "kilns.md")
+    uploads.mark(uploads.of_job("b"), 3)
+    assert uploads.held(pointer(3))["kilns.md"].is_deletion
+    assert not uploads.held(pointer(2))["kilns.md"].is_deletion
+
+
+def test_what_is_void_for_builds_is_not_held(uploads: Uploads) -> None:
+    shown(uploads, "a", 2, document("before.md"))
+    shown(uploads, "b", 3, document("after.md"))
+    assert uploads.held(pointer(3, folder_since=2)).keys() == {"after.md"}
+
+
+def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
+    shown(uploads, "a", 2, document(text="first"), document("other.md"))
+    last = shown(uploads, "b", 3, document(text="second"))
+    uploads.add("waiting", [document(text="third")])
+
+    overtaken = uploads.overtaken(last, 3)
+    assert [(entry.job, entry.document) for entry in overtaken] == [("a", "kilns.md")]
+    assert uploads.overtaken([], 3) == []
+
+
+def test_what_is_forgotten_leaves_no_text(uploads: Uploads, opened: Store) -> None:
+    long = shown(uploads, "a", 2, document(text="0123456789" * 25_000))
+    shown(uploads, "b", 3, document("other.md"))
+    uploads.forget(long)
+
+    assert uploads.of_document("kilns.md") == []
+    assert rows_of(opened) == 1
+    uploads.forget(long)
+    uploads.forget([])
+    assert rows_of(opened) == 1
+
+
+def test_accepting_a_job_twice_keeps_one_of_each(uploads: Uploads, opened: Store) -> None:
+    for _ in range(2):
+        uploads.add("job", [document(), document("other.md")])
+        uploads.add_deletion("gone", "third.md")
+    assert rows_of(opened) == 3
+
+
+def test_a_name_is_only_compared(uploads: Uploads) -> None:
+    names = ["a' OR 1=1 --.md", 'a"b.md', "a%b.md", "a_b.md", "$eq.md", "\U0001f525.md"]
+    for number, name in enumerate(names):
+        shown(uploads, f"job{number}", number + 1, document(name))
+    for name in names:
+        assert [entry.document for entry in uploads.of_document(name)] == [name]
+    assert uploads.of_document("a%") == []

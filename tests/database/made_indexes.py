@@ -1,0 +1,130 @@
+"""Small indexes made by hand, with words beside them and documents that came through the API."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from database.index import rows, word_vectors
+from database.index.fingerprint import Changed, Fingerprint
+from database.index.rows import Row
+from database.index.store import Live, Store
+from database.journal.uploads import Uploads
+from dataset.chunks import Chunk
+from dataset.documents import Document
+from tests.files.pages import WordEmbeddings, chunk, recipe
+
+WORDS = {"kiln": "kilns", "oak": "oak", "dri": "dry"}
+
+
+def chunks_of(*texts: str, document: str = "kilns.md") -> list[Chunk]:
+    """The chunks of a page."""
+    return [
+        chunk(text, document=document, ordinal=at, siblings=len(texts), headings=("Drying",))
+        for at, text in enumerate(texts)
+    ]
+
+
+def many_chunks(count: int) -> list[Chunk]:
+    """Chunks enough for several pages of rows."""
+    return chunks_of(*(f"Kiln number {n} dries oak in {n} hours." for n in range(count)))
+
+
+def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") -> Live:
+    """Make a live index of chunks, with its words."""
+    fingerprint = Fingerprint(
+        recipe=recipe(),
+        corpus_hash=hashlib.sha256(repr(chunks).encode()).hexdigest(),
+        documents=len({c.document for c in chunks}),
+        chunks=len(chunks),
+        built_at="2026-01-02T03:04:05+00:00",
+    )
+    embeddings = WordEmbeddings()
+    collection = store.create(name, fingerprint.to_metadata(), len(chunks))
+    vectors = embeddings.embed_documents([c.text_to_embed for c in chunks])
+    rows.add(collection, [*map(Row, chunks, vectors)])
+    word_vectors.write(store, name, WORDS, embeddings.embed_documents, [])
+    return store.point_at(name)
+
+
+def change_in_place(store: Store, *added: Chunk) -> Live:
+    """Add chunks to the live index, and let readers see them."""
+    live, _, fingerprint = store.live_collection()
+    add_unseen(store, *added)
+    return store.advance(live, "job-of-chunks", _changed(fingerprint, added))
+
+
+def _changed(fingerprint: Fingerprint, added: Sequence[Chunk]) -> Changed:
+    return Changed(
+        corpus_hash=fingerprint.corpus_hash,
+        documents=fingerprint.documents + len({chunk.document for chunk in added}),
+        chunks=fingerprint.chunks + len(added),
+        changed_at="2026-02-03T04:05:06+00:00",
+    )
+
+
+def add_unseen(store: Store, *added: Chunk) -> None:
+    """Add chunks that no reader sees yet."""
+    live, collection, _ = store.live_collection()
+    new = [replace(c, revision=live.revision + 1) for c in added]
+    vectors = WordEmbeddings().embed_documents([c.text_to_embed for c in added])
+    rows.add(collection, [*map(Row, new, vectors)])
+
+
+def document(name: str, text: str) -> Document:
+    """A document as the API takes it."""
+    content_hash = hashlib.sha256(text.encode()).hexdigest()
+    return Document(name=name, text=text, title="", url="", content_hash=content_hash)
+
+
+def upload(store: Store, job: str, *documents: Document) -> None:
+    """Note documents as come through the API, and let builds see them."""
+    uploads = Uploads(store)
+    uploads.add(job, documents)
+    live, _, fingerprint = store.live_collection()
+    live = store.advance(live, job, _changed(fingerprint, []))
+    uploads.mark(uploads.of_job(job), live.revision)
+
+
+def delete_upload(store: Store, job: str, name: str) -> None:
+    """Note a document as deleted through the API."""
+    uploads = Uploads(store)
+    uploads.add_deletion(job, name)
+    live, _, fingerprint = store.live_collection()
+    live = store.advance(live, job, _changed(fingerprint, []))
+    uploads.mark(uploads.of_job(job), live.revision)
+
+
+def uploaded(store: Store) -> dict[str, str]:
+    """The documents that a build has to respect: name to text."""
+    live = store.live()
+    assert live is not None
+    uploads = Uploads(store)
+    return {name: uploads.document(entry).text for name, entry in uploads.held(live).items()}
+
+
+def words_of(store: Store) -> dict[str, bytes]:
+    """The live index's words and their vectors."""
+    live = store.live()
+    assert live is not None
+    found = word_vectors.read(store, live.name)
+    assert found is not None
+    return {word: vector.tobytes() for word, vector in zip(*found, strict=True)}
+
+
+def vectors_of(store: Store) -> dict[str, bytes]:
+    """The live index's vectors as Chroma gives them, to the bit."""
+    _, collection, _ = store.live_collection()
+    got: Any = collection.get(include=["embeddings"])
+    return {
+        id_: np.asarray(vector, dtype=np.float32).tobytes()
+        for id_, vector in zip(got["ids"], got["embeddings"], strict=True)
+    }
+
+
+def clear(store: Store) -> None:
+    """Leave nothing in a store that tests share."""
+    for name in store.names(""):
+        store.delete(name)

@@ -1,0 +1,392 @@
+"""A reader follows the live index, and says what is wrong where there is none to read."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import pytest
+from chromadb.errors import InternalError
+from langchain_core.embeddings import Embeddings
+
+from database.index.fingerprint import Fingerprint
+from database.index.store import Store, connect
+from database.reading.reader import Retriever, embeddings_for
+from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
+from tests.servers.chroma import ChromaServer
+from tests.servers.gateway import gateway_server
+from utils.errors import (
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreUnreachableError,
+)
+from utils.settings import Settings
+
+pytestmark = pytest.mark.process
+
+QUESTION = "Set KmsKeyId in the endpoint configuration"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pages(tmp_path / "pages")
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, folder: Path) -> str:
+    """An embedded index over the pages."""
+    place = str(tmp_path / "index")
+    build(place, folder)
+    return place
+
+
+def build(database: str, folder: Path) -> None:
+    store = connect(database, create=True)
+    builder(store).build(folder)
+    store.close()
+
+
+Open = Callable[[str], Retriever]
+
+
+@pytest.fixture
+def retriever_with() -> Iterator[Callable[[Callable[[], Store]], Retriever]]:
+    """Makes retrievers that open their store in a given way, and closes them in the end."""
+    made: list[Retriever] = []
+
+    def load(fingerprint: Fingerprint) -> Embeddings:
+        return WordEmbeddings()
+
+    def make(open_store: Callable[[], Store]) -> Retriever:
+        made.append(Retriever(open_store, load, "the store"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def retriever(retriever_with: Callable[[Callable[[], Store]], Retriever]) -> Open:
+    """Makes retrievers of an address or a folder."""
+    return lambda database: retriever_with(lambda: connect(database, timeout=2))
+
+
+@pytest.fixture
+def failing_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the next queries fail as they do where rows go while Chroma looks them up."""
+    query = chromadb.Collection.query
+
+    def fail(times: int) -> None:
+        left = iter(range(times))
+
+        def failing(collection: chromadb.Collection, **asked: Any) -> Any:
+            if next(left, None) is not None:
+                raise InternalError("Error finding id")
+            return query(collection, **asked)
+
+        monkeypatch.setattr(chromadb.Collection, "query", failing)
+
+    return fail
+
+
+@pytest.fixture
+def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
+    build(chroma_server.url, folder)
+    return chroma_server
+
+
+def test_nearest_passage_comes_first_with_all_that_was_stored(
+    embedded: str, retriever: Open
+) -> None:
+    passages = retriever(embedded).search(QUESTION, 3).passages
+
+    scores = [passage.score for passage in passages]
+    assert scores == sorted(scores, reverse=True)
+    assert (passages[0].dense_rank, passages[0].lexical_rank) == (1, 1)
+    best = passages[0].chunk
+    assert best.document == "endpoints.md"
+    assert best.title == "Work with endpoints"
+    assert best.headings == ("Encrypt an endpoint",)
+    assert best.anchor == "encrypt"
+    assert "KmsKeyId" in best.text
+
+
+def test_asking_for_more_passages_than_there_are_gives_them_all(
+    served: ChromaServer, retriever: Open
+) -> None:
+    passages = retriever(served.url).search(QUESTION, 100).passages
+    text = "\n".join(passage.text for passage in passages)
+    for piece in ("endpoint serves", "`KmsKeyId`", "job reads", "spot training", "runs Jupyter"):
+        assert piece in text
+
+
+def test_reader_follows_a_new_index_without_being_opened_again(
+    embedded: str, folder: Path, retriever: Open
+) -> None:
+    reader = retriever(embedded)
+    assert reader.documents() == PAGES.keys() - {"index.md"}
+    (folder / "new.md").write_text("# New page\n\nSomething new.\n")
+
+    store = connect(embedded)
+    builder(store).build(folder)
+    reader.refresh()
+
+    assert reader.search("Something new", 1).passages[0].chunk.document == "new.md"
+    assert "new.md" in reader.documents()
+    store.close()
+
+
+def test_reader_whose_collection_was_deleted_moves_on_by_itself(
+    served: ChromaServer, folder: Path, retriever: Open
+) -> None:
+    reader = retriever(served.url)
+    reader.search(QUESTION, 1)
+    for word in ("one", "two"):  # the second build deletes the collection that the reader holds
+        (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
+        build(served.url, folder)
+
+    assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
+
+
+def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Path) -> None:
+    loaded: list[str] = []
+
+    def load(fingerprint: Fingerprint) -> Embeddings:
+        loaded.append(fingerprint.recipe.model_revision)
+        return WordEmbeddings()
+
+    with closing(connect(embedded)) as store:
+        reader = Retriever(lambda: store, load, embedded)
+        reader.refresh()
+        first = loaded[0]
+        builder(store, chunk_size=40).build(folder)
+        reader.refresh()
+        assert loaded == [first]
+        builder(store, chunk_size=40, max_tokens=128).build(folder)
+        reader.refresh()
+        assert loaded == [first] * 2
+        builder(store, model_revision="another").build(folder)
+        reader.refresh()
+
+    assert loaded == [first, first, "another"]
+
+
+def test_search_that_met_a_change_inside_chroma_is_done_once_more(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    reader = retriever(served.url)
+    before = reader.search(QUESTION, 3)
+    failing_queries(1)
+
+    assert reader.search(QUESTION, 3) == before
+
+
+def test_store_that_fails_again_is_damaged(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    reader = retriever(served.url)
+    reader.search(QUESTION, 1)
+    failing_queries(2)
+
+    with pytest.raises(IndexDamagedError, match="cannot be read"):
+        reader.search(QUESTION, 1)
+
+
+def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
+    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+) -> None:
+    failing_queries(1)
+    reader = retriever(served.url)
+
+    reader.refresh()
+
+    assert reader.problem is None
+
+
+def test_langchain_is_given_documents(served: ChromaServer, retriever: Open) -> None:
+    reader = retriever(served.url)
+    reader.top_k = 2
+
+    found = reader.invoke(QUESTION)
+
+    passages = reader.search(QUESTION, 2).passages
+    assert len(found) == 2
+    assert [document.page_content for document in found] == [each.text for each in passages]
+    assert found[0].id == passages[0].chunk.id
+    assert found[0].metadata == {
+        "document": "endpoints.md",
+        "title": "Work with endpoints",
+        "headings": ["Encrypt an endpoint"],
+        "url": passages[0].chunk.url,
+        "score": passages[0].score,
+    }
+
+
+def test_words_of_the_index_are_held_with_it(
+    served: ChromaServer, folder: Path, retriever: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = retriever(served.url)
+    related = reader.refresh().corpus.related
+    assert related is not None
+    assert len(related) == 0
+    for name in "abcde":
+        (folder / f"{name}.md").write_text(f"# Kilns\n\nKilns of kind {name}.\n")
+
+    build(served.url, folder)
+
+    grown = reader.refresh().corpus.related
+    assert grown is not None
+    assert len(grown) == 2
+    assert "no words of its own" not in caplog.text
+
+
+def test_missing_index_is_said_and_found_once_it_is_built(
+    tmp_path: Path, folder: Path, retriever: Open
+) -> None:
+    database = str(tmp_path / "index")
+    reader = retriever(database)
+    with pytest.raises(IndexMissingError, match=r"No index at .* Build it"):
+        reader.search(QUESTION, 1)
+
+    build(database, folder)
+    reader.refresh()
+
+    assert reader.search(QUESTION, 1).passages
+
+
+def test_server_down_at_start_is_said_and_found_once_it_is_up(
+    served: ChromaServer, retriever: Open
+) -> None:
+    served.kill()
+    reader = retriever(served.url)
+    with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+        reader.search(QUESTION, 1)
+
+    served.start()
+    reader.refresh()
+
+    assert reader.search(QUESTION, 1).passages
+
+
+def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
+    served: ChromaServer, retriever: Open
+) -> None:
+    reader = retriever(served.url)
+    before = reader.search(QUESTION, 5)
+
+    served.kill()
+    with pytest.raises(StoreUnreachableError):
+        reader.search(QUESTION, 5)
+    with pytest.raises(StoreUnreachableError):
+        reader.refresh()
+    served.start()
+    reader.refresh()
+
+    assert reader.search(QUESTION, 5) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (HTTPStatus.BAD_GATEWAY, "No Chroma server answers"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "No Chroma server answers"),
+        (HTTPStatus.GATEWAY_TIMEOUT, "No Chroma server answers"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "No Chroma server answers"),
+        (HTTPStatus.UNAUTHORIZED, "refused the CHROMA_TOKEN"),
+        (HTTPStatus.FORBIDDEN, "refused the CHROMA_TOKEN"),
+    ],
+)
+def test_gateway_without_its_server_is_said_and_nothing_is_lost(
+    served: ChromaServer, retriever: Open, status: HTTPStatus, said: str
+) -> None:
+    with gateway_server(served.url) as gateway:
+        reader = retriever(gateway.url)
+        before = reader.search(QUESTION, 5)
+
+        gateway.refusal = status
+        with pytest.raises(StoreUnreachableError, match=said):
+            reader.search(QUESTION, 5)
+        with pytest.raises(StoreUnreachableError, match=said):
+            reader.refresh()
+        with pytest.raises(StoreUnreachableError, match=said):
+            retriever(gateway.url).refresh()
+        gateway.refusal = None
+        reader.refresh()
+
+        assert reader.search(QUESTION, 5) == before
+        reader.close()
+
+
+def test_token_that_the_gateway_was_given_anew_is_taken_up(
+    served: ChromaServer, retriever_with: Callable[[Callable[[], Store]], Retriever]
+) -> None:
+    known = "the-first-token"
+    with gateway_server(served.url) as gateway:
+        gateway.token = known
+        reader = retriever_with(
+            lambda: connect(gateway.url, token="the-first-token", renew_token=lambda: known)
+        )
+        before = reader.search(QUESTION, 5)
+
+        gateway.token = "the-second-token"
+        for _ in range(2):
+            with pytest.raises(StoreUnreachableError, match="refused the CHROMA_TOKEN"):
+                reader.refresh()
+        known = "the-second-token"
+        with pytest.raises(StoreUnreachableError, match="refused the CHROMA_TOKEN"):
+            reader.refresh()
+        reader.refresh()
+
+        assert reader.search(QUESTION, 5) == before
+        reader.close()
+
+
+def test_damaged_index_is_said_and_found_once_it_is_built_again(
+    embedded: str, folder: Path, retriever: Open
+) -> None:
+    for file in Path(embedded).glob("*/*.bin"):
+        file.write_bytes(b"\x00" * 7)
+    reader = retriever(embedded)
+    with pytest.raises(IndexDamagedError, match="Build it again"):
+        reader.search(QUESTION, 1)
+
+    build(embedded, folder)
+    reader.refresh()
+
+    assert reader.search(QUESTION, 1).passages
+
+
+def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, retriever: Open) -> None:
+    store: Store = connect(served.url)
+    live = store.live()
+    assert live is not None
+    store.delete(live.name)
+    store.close()
+
+    with pytest.raises(IndexDamagedError, match="not whole"):
+        retriever(served.url).refresh()
+
+
+@pytest.mark.model
+def test_other_model_than_the_index_was_built_with_is_named_with_the_repair(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(
+        _env_file=None,
+        database=str(tmp_path),
+        embedding_model_name="sentence-transformers/all-MiniLM-L6-v2",
+    )
+    built_with = Fingerprint(recipe(embedding_model="tests/words"), "", 3, 5, "")
+
+    with pytest.raises(IndexMismatchError) as caught:
+        embeddings_for(built_with, settings)
+
+    message = str(caught.value)
+    assert "tests/words" in message
+    assert "all-MiniLM-L6-v2" in message
+    assert "model_revision" in message
+    assert "db_builder.py" in message

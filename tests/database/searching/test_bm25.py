@@ -1,0 +1,136 @@
+"""Columns score as BM25 does, and a change leaves what texts read anew would give."""
+
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from database.searching.bm25 import Field, Splice, Texts
+
+TERMS = 40
+SEEDS = range(8)
+
+Text = list[int]
+
+
+def texts_of(texts: Sequence[Text]) -> Texts:
+    all_of_them = Texts()
+    for text in texts:
+        all_of_them.add(text)
+    return all_of_them
+
+
+def field_of(texts: Sequence[Text], terms: int = TERMS) -> Field:
+    come = Splice(np.zeros(0, dtype=np.bool_), np.zeros(len(texts), dtype=np.int64))
+    return Field.empty().changed(come, texts_of(texts), terms)
+
+
+def some_texts(chance: random.Random, most: int = 30) -> list[Text]:
+    """Texts of very different lengths, some empty, in which low numbers are frequent."""
+    lengths = [chance.choice([0, 1, 5, 50]) for _ in range(chance.randint(1, most))]
+    return [[int(chance.paretovariate(0.7)) % TERMS for _ in range(length)] for length in lengths]
+
+
+def dense(field: Field, terms: int = TERMS) -> list[list[float]]:
+    """For each term what it adds to each text."""
+    rows = np.zeros((terms, field.size), dtype=np.float32)
+    for term in range(terms):
+        texts, weights = field.column(term)
+        rows[term, texts] = weights
+    listed: list[list[float]] = rows.tolist()
+    return listed
+
+
+def bm25s_scores(texts: Sequence[Text]) -> list[list[float]]:
+    """The same by another's implementation of Lucene's BM25."""
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it speaks at every index
+    model: Any = bm25s.BM25(k1=0.9, b=0.75, method="lucene", csc_backend="numpy")
+    numbers = {str(term): term for term in range(TERMS)}
+    model.index((texts, numbers), show_progress=False, create_empty_token=False)
+    rows = np.zeros((TERMS, len(texts)), dtype=np.float32)
+    starts = model.scores["indptr"]
+    for term in range(TERMS):
+        part = slice(starts[term], starts[term + 1])
+        rows[term, model.scores["indices"][part]] = model.scores["data"][part]
+    listed: list[list[float]] = rows.tolist()
+    return listed
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_scores_are_those_of_bm25s(seed: int) -> None:
+    texts = [*some_texts(random.Random(seed)), [1, 2, 3]]
+    ours, theirs = dense(field_of(texts)), bm25s_scores(texts)
+    for term in range(TERMS):
+        assert ours[term] == pytest.approx(theirs[term], rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_texts_exchanged_leave_what_all_texts_read_anew_give(seed: int) -> None:
+    chance = random.Random(seed)
+    texts = some_texts(chance)
+    field = field_of(texts)
+    for _ in range(6):
+        stay = [chance.random() < 0.8 for _ in texts]
+        come = some_texts(chance, most=6) if chance.random() < 0.8 else []
+        kept = [text for text, stays in zip(texts, stay, strict=True) if stays]
+        before = sorted(chance.randint(0, len(kept)) for _ in come)
+        texts = list(kept)
+        for place, text in reversed(list(zip(before, come, strict=True))):
+            texts.insert(place, text)
+
+        splice = Splice(np.array(stay, dtype=np.bool_), np.array(before, dtype=np.int64))
+        field = field.changed(splice, texts_of(come), TERMS)
+
+        assert dense(field) == dense(field_of(texts))
+        assert [field.holders(term) for term in range(TERMS)] == [
+            sum(term in text for text in texts) for term in range(TERMS)
+        ]
+
+
+def test_columns_list_their_texts_in_order() -> None:
+    field = field_of([[0], [1], [0]]).changed(
+        Splice(np.array([True, False, True]), np.array([0, 1, 2])),
+        texts_of([[0], [0], [0, 1]]),
+        TERMS,
+    )
+    assert field.column(0)[0].tolist() == [0, 1, 2, 3, 4]
+    assert field.column(1)[0].tolist() == [4]
+
+
+def test_splice_tells_where_each_text_goes() -> None:
+    splice = Splice(np.array([True, False, True, True]), np.array([0, 1, 1, 3]))
+    assert splice.moved.tolist() == [1, -1, 4, 5]
+    assert splice.arrived.tolist() == [0, 2, 3, 6]
+
+
+def test_field_before_a_change_stays_as_it_is() -> None:
+    texts = [[0, 0, 1], [1, 2], [2]]
+    field = field_of(texts)
+    before = dense(field)
+    field.changed(Splice(np.array([False, True, False]), np.array([0])), texts_of([[5]]), TERMS)
+    assert dense(field) == before
+
+
+def test_terms_may_become_more() -> None:
+    field = field_of([[0, 1]], terms=2)
+    grown = field.changed(Splice(np.array([True]), np.array([1])), texts_of([[4]]), 5)
+    assert grown.held.tolist() == [True, True, False, False, True]
+    assert field.held.tolist() == [True, True]
+
+
+def test_weight_multiplies_what_a_term_adds() -> None:
+    field = field_of([[0, 0, 1], [1]])
+    assert field.column(0, 0.5)[1] == pytest.approx(0.5 * field.column(0)[1])
+    assert field.column(0, 0.5)[1].dtype == np.float32
+
+
+def test_texts_without_terms_have_no_columns() -> None:
+    field = field_of([[], []])
+    assert field.size == 2
+    assert not field.held.any()
+    assert field_of([]).size == 0

@@ -1,0 +1,167 @@
+"""Whether the documentation answers is told from what the best sentences hold."""
+
+from collections.abc import Mapping, Sequence
+from math import log1p
+from pathlib import Path
+
+import pytest
+
+from database.searching.confidence import (
+    LOOKED_AT,
+    MODEL_FILE,
+    ConfidenceModel,
+    Evidence,
+    gather,
+    names_in,
+    shipped_model,
+)
+from database.searching.lexical_index import LexicalIndex, Query
+from database.searching.terms import terms, words
+from dataset.chunks import Chunk
+from tests.files.pages import chunk
+
+MODEL = ConfidenceModel(said=6.0, about=0.5, asked=1.0, intercept=-4.0, threshold=0.5)
+ANSWER = chunk("In the kiln oak dries.", title="Page")
+SILENCE = chunk("Stoves glow red today.", title="Page")
+
+
+def evidence(
+    question: str,
+    best: Sequence[Chunk],
+    others: Sequence[Chunk] = (),
+    *,
+    related: Mapping[str, Mapping[str, float]] | None = None,
+) -> Evidence:
+    """What the best chunks give for a question, in an index of these and others."""
+    near = {term: (related or {}).get(term, {}) for term in terms(question)}
+    query = Query(near, names_in(words(question)))
+    return gather(query, best, LexicalIndex([*best, *others]))
+
+
+def said(question: str, *texts: str, title: str = "Page") -> float:
+    """How much of a question the best of the texts says."""
+    return evidence(question, [chunk(text, title=title) for text in texts]).said
+
+
+def test_sentence_with_all_of_the_question_says_it_all() -> None:
+    assert said("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
+
+
+def test_what_is_said_twice_counts_once() -> None:
+    assert said("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
+    near = {"annot": {stem: 0.6 - n / 10 for n, stem in enumerate(("worker", "elf", "gnome"))}}
+    best = [chunk("Worker, elf, gnome: the annotators.")]
+    assert evidence("annotator", best, related=near).said == 0.6
+    best = [chunk("Worker, elf, gnome and annotators.")]
+    assert evidence("annotator", best, related=near).said == 1.0
+
+
+def test_words_spread_over_sentences_say_less() -> None:
+    whole = said("hot oak kiln", "In a hot kiln the oak dries.")
+    spread = said("hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now.")
+    assert 0 < spread < whole
+
+
+def test_rare_words_weigh_more() -> None:
+    common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
+    rare_said = evidence("kiln yew", [chunk("Felled yew dries.")], common).said
+    common_said = evidence("kiln yew", [chunk("Large kilns glow.")], common).said
+    assert rare_said > 2 * common_said > 0
+
+
+def test_what_stands_above_the_sentence_counts_half() -> None:
+    assert said("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
+    assert said("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
+
+
+def test_related_word_counts_by_its_nearness() -> None:
+    best = [chunk("The worker labels logs.")]
+    asked = {"annot": {"worker": 0.6}}
+    assert evidence("annotator", best, related=asked).said == pytest.approx(0.6)
+    assert evidence("annotator", best).said == 0.0
+
+
+def test_piece_too_short_to_say_anything_is_not_read() -> None:
+    assert said("kiln", "Kilns:") == 0.0
+    assert said("kiln", "Hot kilns:") == 0.0
+    assert said("kiln", "Hot dry kilns:") == 1.0
+
+
+def test_the_best_of_the_first_chunks_count_and_later_ones_are_not_read() -> None:
+    silent = [SILENCE] * (LOOKED_AT - 1)
+    assert evidence("oak kiln", [*silent, ANSWER]).said == 1.0
+    assert evidence("oak kiln", [SILENCE, *silent, ANSWER]).said == 0.0
+
+
+def test_one_chunk_that_says_it_is_enough() -> None:
+    assert evidence("oak kiln", [ANSWER, *[SILENCE] * LOOKED_AT]).said == 1.0
+    assert evidence("oak kiln", [ANSWER]).said == 1.0
+
+
+def test_pages_about_what_is_named_are_counted_by_the_rarest_name() -> None:
+    others = [chunk("Glow.", document=f"{n}.md", headings=("The Kiln",)) for n in range(3)]
+    others.append(chunk("Glow.", document="9.md", title="Yew"))
+    best = [chunk("Ash burns.", document="best.md", title="Page")]
+    assert evidence("does a Kiln burn", best, others).about == log1p(3)
+    assert evidence("does a Kiln burn Yew", best, others).about == log1p(1)
+    assert evidence("does a Kiln burn Elm", best, others).about == 0.0
+    assert evidence("does a KilnYew burn", best, others).about == log1p(1)
+
+
+def test_question_that_names_nothing_is_as_if_much_were_about_it() -> None:
+    best = [chunk("Ash burns.")]
+    assert evidence("does ash burn", best).about == 4.0
+    assert evidence("does ash burn", best).asked == log1p(2)
+
+
+@pytest.mark.parametrize("question", ["", "what is it about?"])
+def test_question_without_terms_finds_no_evidence(question: str) -> None:
+    assert evidence(question, [chunk("Ash burns in stoves.")]) == Evidence(0.0, 4.0, 0.0)
+
+
+def test_nothing_found_says_nothing() -> None:
+    assert gather(Query({"ash": {}}), [], LexicalIndex([])).said == 0.0
+
+
+def test_more_said_is_more_confidence() -> None:
+    for model in (MODEL, shipped_model()):
+        rising = [model.confidence(Evidence(said / 10, 2.0, 1.5)) for said in range(11)]
+        assert rising == sorted(set(rising))
+        assert 0 < rising[0] < rising[-1] < 1
+
+
+def test_confidence_is_the_logistic_of_the_weighed_evidence() -> None:
+    assert MODEL.confidence(Evidence(0.5, 0.0, 1.0)) == 0.5
+    assert MODEL.confidence(Evidence(0.5, 2.0, 1.0)) == pytest.approx(0.7310586)
+    assert MODEL.confidence(Evidence(0.5, 0.0, 0.0)) == pytest.approx(0.2689414)
+
+
+def test_shipped_model_tells_a_good_answer_from_none() -> None:
+    model = shipped_model()
+    assert 0 < model.threshold < 1
+    assert model.confidence(Evidence(1.0, 4.0, 2.0)) > model.threshold
+    assert model.confidence(Evidence(0.0, 0.0, 2.0)) < model.threshold
+
+
+def test_model_is_written_as_it_is_shipped(tmp_path: Path) -> None:
+    copy = tmp_path / "confidence.json"
+    shipped_model().save(copy)
+    assert copy.read_text() == MODEL_FILE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which kiln dries Oak or ELM?", ("Oak", "ELM")),
+        ("Kilns of oak", ()),
+        ("KilnConfig of oak", ("KilnConfig",)),
+        ("is p3 better than kiln_7 in 2023", ("p3", "kiln_7")),
+        ("is 4xl better than 4", ("4xl",)),
+        ("how do I ask Amazon or AWS The What", ()),
+        ("", ()),
+    ],
+)
+def test_names_have_letters_and_a_capital_inside_the_question_or_a_digit(
+    question: str, expected: tuple[str, ...]
+) -> None:
+    assert names_in(words(question)) == expected

@@ -1,0 +1,130 @@
+"""The nearest of the chunks meant are found, whatever else the collection holds or lacks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from chromadb import Collection
+
+from database.index.store import connect
+from database.searching.dense import nearest, nearest_of_some
+from tests.servers.chroma import ChromaServer
+
+ROWS, DIMENSION = 600, 8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A collection of random vectors, some of them close to the first question."""
+
+    collection: Collection
+    vectors: npt.NDArray[np.float64]
+    ids: list[str]
+    questions: list[list[float]]
+
+    def some(self, count: int) -> dict[str, int]:
+        """The rows farthest from the first question."""
+        farthest = np.argsort(self.cosines(0))[:count]
+        return {self.ids[place]: int(place) for place in farthest}
+
+    def cosines(self, question: int) -> npt.NDArray[np.float64]:
+        asked = np.array(self.questions[question])
+        cosines: npt.NDArray[np.float64] = (self.vectors @ asked) / (
+            np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(asked)
+        )
+        return cosines
+
+    def best(self, question: int, places: list[int], count: int) -> dict[int, float]:
+        cosines = self.cosines(question)
+        order = sorted(places, key=lambda place: -cosines[place])[:count]
+        return {place: float(cosines[place]) for place in order}
+
+    def add_unknown(self, count: int) -> None:
+        """Rows of a change under way, nearer to the questions than all others."""
+        noise = np.random.default_rng(7).standard_normal((count, DIMENSION)) / 10
+        near = np.resize(self.questions, (count, DIMENSION)) + noise
+        self.collection.add(ids=[f"new-{n}" for n in range(count)], embeddings=near.tolist())
+
+
+@contextmanager
+def made(database: str) -> Iterator[Rows]:
+    store = connect(database, create=True)
+    collection = store.create("index-numbers", {"model": "numbers"}, ROWS)
+    chance = np.random.default_rng(6)
+    vectors = chance.standard_normal((ROWS, DIMENSION))
+    ids = [f"row-{n}" for n in range(ROWS)]
+    collection.add(ids=ids, embeddings=vectors.tolist())
+    yield Rows(collection, vectors, ids, chance.standard_normal((2, DIMENSION)).tolist())
+    store.close()
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Iterator[Rows]:
+    with made(str(tmp_path / "index")) as rows:
+        yield rows
+
+
+def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], count: int) -> None:
+    """The very best of these places were found for each question, in order."""
+    assert len(found) == len(rows.questions)
+    for question, cosines in enumerate(found):
+        best = rows.best(question, places, count)
+        assert list(cosines) == list(best)
+        assert cosines == pytest.approx(best, abs=1e-5)
+
+
+def assert_all_found(rows: Rows, meant: dict[str, int], wanted: int) -> None:
+    found = nearest_of_some(rows.collection, rows.questions, meant, wanted, of=ROWS)
+    assert_best(rows, found, list(meant.values()), wanted)
+
+
+@pytest.mark.parametrize("count", [1, 40, 200, 450, 599])
+def test_far_chunks_are_found_where_only_they_are_meant(rows: Rows, count: int) -> None:
+    assert_all_found(rows, rows.some(count), wanted=30)
+
+
+@pytest.mark.process
+def test_far_chunks_are_found_on_a_server_too(chroma_server: ChromaServer) -> None:
+    with made(chroma_server.url) as rows:
+        for count in (1, 40, 200, 450):
+            assert_all_found(rows, rows.some(count), wanted=30)
+
+
+@pytest.mark.parametrize("count", [40, 200, 450])
+def test_rows_that_are_gone_do_not_hinder_the_others(rows: Rows, count: int) -> None:
+    meant = rows.some(count)
+    gone = list(meant)[:7]
+    rows.collection.delete(ids=gone)
+
+    found = nearest_of_some(rows.collection, rows.questions, meant, 30, of=ROWS)
+
+    left = [place for id_, place in meant.items() if id_ not in gone]
+    assert_best(rows, found, left, 30)
+
+
+def test_nothing_is_found_where_all_that_is_meant_is_gone(rows: Rows) -> None:
+    meant = rows.some(5)
+    rows.collection.delete(ids=list(meant))
+    assert nearest_of_some(rows.collection, rows.questions, meant, 3, of=ROWS) == [{}, {}]
+
+
+@pytest.mark.parametrize("unknown", [3, 100, 700])
+def test_rows_not_known_yet_take_nobody_s_place(rows: Rows, unknown: int) -> None:
+    rows.add_unknown(unknown)
+    meant = dict(zip(rows.ids, range(ROWS), strict=True))
+
+    found = nearest(rows.collection, rows.questions, meant, 30)
+
+    assert_best(rows, found, list(range(ROWS)), 30)
+    assert_all_found(rows, rows.some(450), wanted=30)
+
+
+def test_fewer_are_found_where_there_are_no_more(rows: Rows) -> None:
+    meant = dict(zip(rows.ids, range(ROWS), strict=True))
+    rows.collection.delete(ids=rows.ids[3:])
+    found = nearest(rows.collection, rows.questions, meant, 30)
+    assert [set(places) for places in found] == [{0, 1, 2}] * 2

@@ -1,0 +1,143 @@
+"""Filters choose documents by name, address, title, format and date."""
+
+from dataclasses import replace
+
+import pytest
+
+from database.searching.filters import EVERYTHING, Filters, instant
+from dataset.chunks import Chunk
+from tests.files.pages import chunk
+from tests.stopwatch import takes_less_than
+
+
+def page(
+    name: str = "kilns.md",
+    *,
+    title: str = "Kilns",
+    url: str = "",
+    format: str = "markdown",  # noqa: A002  # as in Chunk
+    changed: str = "",
+) -> Chunk:
+    made = chunk("Hot.", document=name, title=title)
+    return replace(made, url=url, format=format, changed=changed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("kilns.md", "kilns.md", True),
+        ("kilns.md", "old/kilns.md", False),
+        ("kilns", "kilns.md", False),
+        ("Kilns.md", "kilns.md", False),
+        ("kilns.md", "kilnsxmd", False),
+        ("*", "api/Kiln.md", True),
+        ("*.md", "api/Kiln.md", True),
+        ("api/*", "api/Kiln.md", True),
+        ("api/*", "api/old/Kiln.md", True),
+        ("api/*", "api", False),
+        ("*/Kiln.md", "api/Kiln.md", True),
+        ("*iln*d", "api/Kiln.md", True),
+        ("*iln*d", "api/Kiln.mdx", False),
+        ("kiln?.md", "kilns.md", True),
+        ("kiln?.md", "kiln.md", False),
+        ("?*", "k", True),
+        ("*a*b", "ab-ab", True),
+        ("report [v2].pdf", "report [v2].pdf", True),
+        ("report [v2].*", "report [v2].pdf", True),
+        ("report [v2].*", "report v.pdf", False),
+        ("[!k]*", "ash.md", False),
+        ("a\\*.md", "a\\b.md", True),
+        ("*", "two\nlines.md", True),
+        ("öfen*", "öfen.md", True),
+    ],
+)
+def test_name_is_matched_by_a_pattern(pattern: str, name: str, *, matches: bool) -> None:
+    assert Filters(documents=(pattern,)).matches(page(name)) is matches
+
+
+def test_one_of_several_names_is_enough() -> None:
+    filters = Filters(documents=("oak.md", "ash*", "yew.md"))
+    names = ["oak.md", "ash-2.md", "yew.md", "elm.md"]
+    assert [filters.matches(page(name)) for name in names] == [True, True, True, False]
+
+
+def test_pattern_of_many_stars_takes_no_long_time() -> None:
+    filters = Filters(documents=("*a" * 100 + "b",))
+    with takes_less_than(1):
+        assert not filters.matches(page("a" * 1000))
+
+
+def test_address_is_matched_by_its_beginning() -> None:
+    filters = Filters(url="https://docs.example/kilns/")
+    assert filters.matches(page(url="https://docs.example/kilns/hot.html#door"))
+    assert not filters.matches(page(url="https://docs.example/kilns"))
+    assert not filters.matches(page(url="see https://docs.example/kilns/"))
+    assert not filters.matches(page(url=""))
+
+
+def test_title_is_matched_by_a_part_in_capitals_or_not() -> None:
+    filters = Filters(title="HOT kiln")
+    assert filters.matches(page(title="The hot Kilns of old"))
+    assert not filters.matches(page(title="Kilns, hot"))
+    assert Filters(title="STRASSE").matches(page(title="Straße"))
+
+
+def test_format_is_one_of_those_named() -> None:
+    filters = Filters(formats=("pdf", "docx"))
+    assert filters.matches(page(format="docx"))
+    assert not filters.matches(page(format="markdown"))
+
+
+@pytest.mark.parametrize(
+    ("since", "before", "changed", "matches"),
+    [
+        ("2026-03-01", "", "2026-03-01", True),
+        ("2026-03-01", "", "2026-02-28T23:59:59Z", False),
+        ("2026-03-01", "", "2026-03-01T01:00:00+02:00", False),
+        ("2026-03-01T01:00:00+02:00", "", "2026-02-28T23:30:00", True),
+        ("", "2026-03-01", "2026-03-01", False),
+        ("", "2026-03-01", "2026-02-28T23:59:59.999Z", True),
+        ("2026-03-01", "2026-04-01", "2026-03-31", True),
+        ("2026-03-01", "2026-04-01", "2026-04-01", False),
+        ("2026-03-01", "2026-03-01", "2026-03-01", False),
+        ("0001-01-01", "", "", False),
+        ("", "9999-12-31", "", False),
+        ("0001-01-01", "", "last spring", False),
+    ],
+)
+def test_document_is_of_a_time(since: str, before: str, changed: str, *, matches: bool) -> None:
+    filters = Filters(changed_since=since, changed_before=before)
+    assert filters.matches(page(changed=changed)) is matches
+
+
+def test_all_that_is_asked_must_be_so() -> None:
+    filters = Filters(documents=("*.pdf",), title="kiln", formats=("pdf",))
+    kiln = page("kiln.pdf", format="pdf")
+    assert filters.matches(kiln)
+    assert not filters.matches(replace(kiln, title="Oak"))
+    assert not filters.matches(replace(kiln, format="html"))
+    assert not filters.matches(replace(kiln, document="kiln.htm"))
+
+
+def test_no_filter_matches_everything() -> None:
+    assert Filters() == EVERYTHING
+    assert EVERYTHING.matches(page())
+    assert EVERYTHING.mask([page(), page("oak.md")]).tolist() == [True, True]
+
+
+def test_chunks_are_meant_by_their_document() -> None:
+    chunks = [
+        chunk("Door.", document="a.md", title="Oak"),
+        chunk("Fire.", document="a.md", title="Oak", ordinal=1),
+        chunk("Ash.", document="b.md", title="Ash"),
+        chunk("Yew.", document="c.md", title="Oaks"),
+    ]
+    assert Filters(title="oak").mask(chunks).tolist() == [True, True, False, True]
+    assert Filters(title="elm").mask(chunks).tolist() == [False] * 4
+    assert Filters(title="elm").mask([]).tolist() == []
+
+
+def test_what_is_no_date_is_refused() -> None:
+    with pytest.raises(ValueError, match="isoformat"):
+        instant("yesterday")
+    assert instant("2026-03-01") == instant("2026-03-01T01:00+01:00")

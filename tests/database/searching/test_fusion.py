@@ -1,0 +1,67 @@
+"""Two sides' scores are brought to one scale, and every ingredient can be taken out."""
+
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+import pytest
+
+from database.searching.fusion import ABLATIONS, LEAST, Ranking, Scores, spread
+
+
+def scores(*values: float) -> Scores:
+    return np.array(values, dtype=np.float32)
+
+
+def test_scores_become_standard_deviations_above_the_last_candidate() -> None:
+    found = spread(scores(5, 1, 3, 3), candidates=10)  # deviation: the root of 2
+    above = scores(4 / 2**0.5, 0, 2 / 2**0.5, 2 / 2**0.5)
+    assert found == pytest.approx(above + LEAST)
+    assert found.dtype == np.float32
+
+
+def test_scale_of_the_scores_does_not_matter() -> None:
+    some = scores(0.31, 0.7, 0.05, 0.44)
+    assert spread(1000 * some + 7, 10) == pytest.approx(spread(some, 10), rel=1e-3)
+
+
+def test_only_candidates_count_and_what_is_none_has_nothing() -> None:
+    found = spread(scores(-900, 9, 0, 6, -40, 3), candidates=3)
+    deviation = 6**0.5
+    assert found == pytest.approx(
+        [0, 6 / deviation + LEAST, 0, 3 / deviation + LEAST, 0, LEAST], abs=1e-5
+    )
+
+
+def test_best_stays_best() -> None:
+    some = np.random.default_rng(7).normal(size=500).astype(np.float32)
+    found = spread(some, 50)
+    assert found.shape == some.shape
+    assert np.argmax(found) == np.argmax(some)
+    assert np.count_nonzero(found) == 50
+    assert found.min() == 0
+
+
+@pytest.mark.parametrize("some", [scores(3), scores(2, 2, 2, 2)])
+def test_scores_that_tell_nothing_apart_say_only_that_all_were_found(some: Scores) -> None:
+    assert spread(some, 200) == pytest.approx(np.full(len(some), LEAST))
+
+
+def test_what_was_not_found_is_no_candidate() -> None:
+    assert np.array_equal(spread(scores(0, 0, 0), 200), [0, 0, 0])
+    assert len(spread(scores(), 200)) == 0
+    assert spread(scores(2, 2, 0, 0), 2) == pytest.approx([LEAST, LEAST, 0, 0])
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_changes_fields_that_there_are(name: str) -> None:
+    changes = ABLATIONS[name]
+    changed = replace(Ranking(), **changes)  # type: ignore[arg-type]
+    different = {key for key, value in asdict(changed).items() if value != asdict(Ranking())[key]}
+    assert different == changes.keys() != set()
+
+
+def test_every_ingredient_can_be_taken_out() -> None:
+    limits = {"candidates", "characters"}
+    assert {key for changes in ABLATIONS.values() for key in changes} == {
+        field.name for field in fields(Ranking)
+    } - limits

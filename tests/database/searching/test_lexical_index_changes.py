@@ -1,0 +1,139 @@
+"""An index that follows changes is the one that would be made of all chunks anew."""
+
+import pickle
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from database.searching.fusion import Scores
+from database.searching.lexical_index import LexicalIndex, Query, in_order
+from database.searching.terms import terms
+from dataset.chunks import Chunk
+from tests.files.pages import chunk
+
+WORDS = ("oak", "ash", "elm", "kiln", "stove", "KilnConfig", "ml.k3.large", "heat_age", "dry")
+RELATED = {"kiln": {"stove": 0.8, "ash": 0.5}}
+
+
+def pages(*texts: str) -> LexicalIndex:
+    """An index of documents with one chunk each."""
+    return LexicalIndex([chunk(text, document=f"{n}.md", title="") for n, text in enumerate(texts)])
+
+
+def scores(index: LexicalIndex, question: str) -> Scores:
+    query = Query({term: RELATED.get(term, {}) for term in terms(question)})
+    return index.scores(query, titles=0.4, documents=0.7)
+
+
+def document(chance: random.Random, name: str, *own: str) -> list[Chunk]:
+    """A made-up document of a few chunks, with words of its own."""
+    some = [*WORDS, *own]
+    title = " ".join(chance.choices(some, k=chance.randint(0, 3)))
+    texts = [" ".join(chance.choices(some, k=chance.choice([0, 4, 40]))) for _ in range(4)]
+    return [
+        chunk(
+            f"{text}\n- **[{chance.choice(some)}](page{ordinal}.md)**: {chance.choice(some)}",
+            document=name,
+            title=title,
+            headings=tuple(chance.choices(some, k=chance.randint(0, 2))),
+            ordinal=ordinal,
+        )
+        for ordinal, text in enumerate(texts[: chance.randint(1, 4)])
+    ]
+
+
+def after_change(chunks: list[Chunk], gone: list[str], come: list[Chunk]) -> list[Chunk]:
+    """All chunks there are then."""
+    others = {*gone, *(each.document for each in come)}
+    return in_order([*come, *(each for each in chunks if each.document not in others)])
+
+
+def assert_same(index: LexicalIndex, anew: LexicalIndex, words: Sequence[str]) -> None:
+    assert index.documents == anew.documents
+    assert len(index) == len(anew)
+    for term in {term for word in words for term in terms(word)}:
+        assert index.holders(term) == anew.holders(term), term
+        assert index.headed(term) == anew.headed(term), term
+        assert index.rarity(term) == anew.rarity(term), term
+    for word in words:
+        question = f"{word} dry kiln"
+        assert np.array_equal(scores(index, question), scores(anew, question)), word
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_index_that_followed_changes_equals_one_made_anew(seed: int) -> None:
+    chance = random.Random(seed)
+    names = [f"{name}.md" for name in "abcdefghij"]
+    chunks = [each for name in names[::2] for each in document(chance, name)]
+    index = LexicalIndex(chunks)
+    own: list[str] = []
+    for change in range(8):
+        own.append(f"word{seed}x{change}")
+        come = [
+            each
+            for name in chance.sample(names, chance.randint(0, 3))
+            for each in document(chance, name, own[-1])
+        ]
+        gone = chance.sample(names, chance.randint(0, 3))
+
+        index = index.changed(gone, come)
+        chunks = after_change(chunks, gone, come)
+
+        assert_same(index, LexicalIndex(chunks), [*WORDS, *own, "page0.md", "page3.md"])
+
+
+def test_change_leaves_the_index_that_searches_hold_as_it_was() -> None:
+    chance = random.Random(0)
+    chunks = [each for name in ("a.md", "b.md", "c.md") for each in document(chance, name)]
+    index = LexicalIndex(chunks)
+
+    changed = index.changed(["a.md"], document(chance, "b.md", "zebra"))
+    changed.changed(["b.md"], document(chance, "d.md", "gnu"))
+
+    assert_same(index, LexicalIndex(chunks), [*WORDS, "zebra", "gnu"])
+    gone, come = ["c.md"], document(chance, "e.md", "lynx")
+    other = index.changed(gone, come).changed((), document(chance, "f.md", "gnu"))
+    assert other.headed("lynx") + other.holders("lynx") > 0
+    anew = LexicalIndex(after_change(chunks, gone, come))
+    assert_same(index.changed(gone, come), anew, [*WORDS, "zebra", "gnu", "lynx"])
+
+
+def test_replaced_document_is_found_by_its_new_words_only() -> None:
+    index = LexicalIndex([chunk("Oak dries.", document="a.md"), chunk("Ash.", document="b.md")])
+    changed = index.changed((), [chunk("Yew bends.", document="a.md")])
+    assert changed.documents == ("a.md", "b.md")
+    assert np.array_equal(scores(changed, "oak"), [0, 0])
+    assert scores(changed, "yew")[0] > 0
+
+
+def test_document_that_is_not_there_can_go() -> None:
+    index = pages("Oak.", "Ash.")
+    assert_same(index.changed(["yew.md"], []), index, WORDS)
+
+
+def test_last_document_goes_and_another_comes() -> None:
+    empty = pages("Oak dries.").changed(["0.md"], [])
+    assert (len(empty), empty.documents, empty.holders("oak")) == (0, (), 0)
+    again = empty.changed((), [chunk("Ash.", document="b.md")])
+    assert_same(again, LexicalIndex([chunk("Ash.", document="b.md")]), WORDS)
+
+
+def test_nothing_is_kept_of_a_document_that_went() -> None:
+    index = pages("Oak.", "Ash.")
+    text = "- **[Zq7f3a](zq7f3b.md)** and Zq7f3c"
+    secret = [chunk(text, document="n.md", title="Zq7f3d", headings=("Zq7f3e",))]
+    told = index.changed((), secret)
+    assert b"zq7f3" in pickle.dumps(told)
+    assert b"zq7f3" not in pickle.dumps(told.changed(["n.md"], []))
+
+
+def test_endless_changes_do_not_make_the_index_grow() -> None:
+    index = pages("Oak.", "Ash.")
+    sizes = []
+    for version in range(40):
+        text = f"Kiln word{version:04} number{version:04} here."
+        index = index.changed((), [chunk(text, document="n.md", title=f"Name{version:04}")])
+        sizes.append(len(pickle.dumps(index)))
+    assert max(sizes[2:]) <= sizes[2] + 64

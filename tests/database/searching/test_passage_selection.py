@@ -1,0 +1,188 @@
+"""Ranked chunks become passages: spread over documents, said once, and whole across cuts."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import chain
+
+import pytest
+
+from database.searching.fusion import Ranking
+from database.searching.passage_selection import LONGEST, LOOK_AHEAD, TOGETHER, Run, join, text_of
+from dataset.chunks import Chunk
+from tests.files.pages import chunk
+
+SEED = 20260115
+CASES = 120
+WOODS = ["oak", "ash", "elm", "fir", "yew", "bay", "box", "fig"]
+JOINED = Ranking(per_document=2, duplicates=0.9, gap=2, characters=9000)
+ALONE = replace(JOINED, gap=0)
+
+
+def page(name: str, *texts: str, headings: Sequence[str] = ()) -> list[Chunk]:
+    """The chunks of a document, each under a heading of its own where headings are given."""
+    return [
+        chunk(text, document=name, title=name, headings=tuple(headings[n : n + 1]), ordinal=n)
+        for n, text in enumerate(texts)
+    ]
+
+
+def pages(count: int, length: int = 9) -> list[Chunk]:
+    """Documents of one chunk each, no two alike."""
+    return list(
+        chain.from_iterable(
+            page(f"other-{number}", " ".join(f"word{number}x{place}" for place in range(length)))
+            for number in range(count)
+        )
+    )
+
+
+def corpus(rng: random.Random) -> list[Chunk]:
+    """Documents with sections of chunks, some short, some long, some alike."""
+    chunks: list[Chunk] = []
+    for number in range(rng.randint(1, 30)):
+        texts = [
+            " ".join(f"{rng.choice(WOODS)}{rng.randint(0, 30)}" for _ in range(rng.randint(2, 150)))
+            for _ in range(rng.randint(1, 20))
+        ]
+        if rng.random() < 0.2 and chunks:
+            texts[0] = rng.choice(chunks).text
+        above = [f"Part {place // 3}" for place in range(len(texts))]
+        chunks += page(f"d{number}", *texts, headings=above)
+    return chunks
+
+
+@cache
+def cases() -> list[tuple[list[int], list[Chunk], Ranking]]:
+    """What searches of random corpora found: the chunks of few documents are often near it."""
+    rng = random.Random(SEED)
+    made = []
+    for _ in range(CASES):
+        chunks = corpus(rng)
+        found = sorted(range(len(chunks)), key=lambda place: rng.random() + place // 15 % 3)
+        ranking = replace(
+            JOINED,
+            characters=rng.choice([2000, 9000]),
+            gap=rng.choice([0, 1, 2, 3]),
+            per_document=rng.choice([1, 2, 3]),
+        )
+        made.append((found[: rng.randint(1, len(found))], chunks, ranking))
+    return made
+
+
+def held(runs: Sequence[Run]) -> list[int]:
+    return [place for run in runs for place in range(run.first, run.last + 1)]
+
+
+def length(chunks: Sequence[Chunk], runs: Sequence[Run]) -> int:
+    return sum(len(text_of(chunks[run.first : run.last + 1])) for run in runs)
+
+
+def test_what_is_asked_for_less_is_the_beginning_of_more() -> None:
+    for found, chunks, ranking in cases():
+        everything = join(found, chunks, ranking, len(found))
+        for top_k in (1, 5, TOGETHER, TOGETHER + 1, 12, 30):
+            assert join(found, chunks, ranking, top_k) == everything[:top_k]
+
+
+def test_nothing_found_is_lost_and_no_chunk_is_in_two_passages() -> None:
+    for found, chunks, ranking in cases():
+        runs = join(found, chunks, ranking, len(found))
+        assert set(found) <= set(held(runs))
+        assert len(held(runs)) == len(set(held(runs)))
+        assert all(run.first <= run.found <= run.last for run in runs)
+
+
+def test_passage_stays_in_one_document_and_one_length() -> None:
+    for found, chunks, ranking in cases():
+        for run in join(found, chunks, ranking, len(found)):
+            inside = chunks[run.first : run.last + 1]
+            assert len({each.document for each in inside}) == 1
+            assert len(text_of(inside)) <= max(LONGEST, len(chunks[run.found].text))
+
+
+def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
+    fullest = 0.0
+    for found, some, ranking in cases():
+        chunks = [*some, *pages(TOGETHER)]  # so many documents that nothing has to wait
+        more = [*found, *range(len(some), len(chunks))]
+        limit = TOGETHER * max(len(each.text) for each in chunks)
+        runs = join(more, chunks, replace(ranking, characters=limit), TOGETHER)
+        assert length(chunks, runs) <= limit
+        fullest = max(fullest, length(chunks, runs) / limit)
+    assert fullest > 0.95
+
+
+def test_chunk_too_long_for_the_first_passages_comes_after_them() -> None:
+    chunks = [*page("long", "oak " * 2000), *pages(TOGETHER + 1)]
+    runs = join(range(len(chunks)), chunks, replace(ALONE, characters=5000), TOGETHER + 2)
+    assert [run.found for run in runs] == [*range(1, TOGETHER + 1), 0, TOGETHER + 1]
+
+
+def test_document_has_its_share_and_the_rest_of_it_comes_last() -> None:
+    chunks = [*page("much", "oak one", "ash two", "elm three", "fir four"), *pages(2)]
+    runs = join(range(6), chunks, ALONE, 6)
+    assert [run.found for run in runs] == [0, 1, 4, 5, 2, 3]
+    for found, some, ranking in cases():
+        first = join(found, some, ranking, TOGETHER)
+        shares = Counter(some[run.found].document for run in first)
+        documents = {some[place].document for place in found}
+        if len(documents) * ranking.per_document >= len(found) >= TOGETHER:
+            assert max(shares.values()) <= ranking.per_document
+
+
+def test_repetition_of_another_document_comes_after_the_first_passages() -> None:
+    same = "In a hot kiln the oak dries for seven weeks or more"
+    chunks = [*page("a", same), *page("b", f"{same}, more or less"), *pages(TOGETHER)]
+    runs = join(range(len(chunks)), chunks, ALONE, 10)
+    assert [run.found for run in runs] == [0, *range(2, TOGETHER + 1), 1, TOGETHER + 1]
+
+
+@pytest.mark.parametrize("second", ["a", "c"])
+def test_repetition_is_of_another_document_and_nearly_all_words(second: str) -> None:
+    same = "In a hot kiln the oak dries for seven weeks or more"
+    other = same if second == "a" else "In a hot kiln the elm dries for seven weeks or less"
+    texts = [*page("a", same), *page(second, other), *pages(TOGETHER)]
+    runs = join(range(len(texts)), texts, ALONE, 3)
+    assert [run.found for run in runs] == [0, 1, 2]
+
+
+def test_chunks_found_near_each_other_become_one_passage_with_what_stands_between() -> None:
+    chunks = [*page("kiln", *(f"Step {n}." for n in range(6))), *pages(3)]
+    assert join([1, 6, 3, 7], chunks, JOINED, 4) == [Run(1, 1, 3), Run(6, 6, 6), Run(7, 7, 7)]
+    assert text_of(chunks[1:4]) == "Step 1.\n\nStep 2.\n\nStep 3."
+    assert join([3, 6, 1], chunks, JOINED, 4) == [Run(3, 1, 3), Run(6, 6, 6)]
+
+
+@pytest.mark.parametrize(("gap", "joined"), [(0, False), (1, False), (2, True)])
+def test_chunks_further_apart_than_the_gap_stay_apart(gap: int, *, joined: bool) -> None:
+    chunks = page("kiln", "Oak dries.", "Between.", "Ash burns.")
+    runs = join([0, 2], chunks, replace(JOINED, gap=gap), 2)
+    assert runs == ([Run(0, 0, 2)] if joined else [Run(0, 0, 0), Run(2, 2, 2)])
+
+
+def test_neighbours_of_different_documents_are_not_joined() -> None:
+    chunks = [*page("a", "Oak dries."), *page("b", "Ash burns.")]
+    assert join([0, 1], chunks, JOINED, 2) == [Run(0, 0, 0), Run(1, 1, 1)]
+
+
+def test_passage_grows_as_long_as_it_may_and_only_to_the_best_found() -> None:
+    third = "oak " * (LONGEST // 4 // 3)
+    chunks = [*page("kiln", *[third] * 4), *pages(LOOK_AHEAD)]
+    long = join([0, 1, 2, 3], chunks, JOINED, 9)
+    assert long[0] == Run(0, 0, 1)
+    others = [*range(4, LOOK_AHEAD + 3)]
+    assert join([1, *others[:-1], 0], chunks, JOINED, 9)[0] == Run(1, 0, 1)
+    assert join([1, *others, 0], chunks, JOINED, 9)[0] == Run(1, 1, 1)
+
+
+def test_heading_is_said_where_a_section_begins_inside_a_passage() -> None:
+    chunks = page("kiln", "One.", "Two.", "Three.", headings=("Dry", "Dry", "Burn"))
+    assert text_of(chunks) == "One.\n\nTwo.\n\n## Burn\n\nThree."
+    assert text_of(chunks[:1]) == "One."
+
+
+def test_nothing_found_gives_no_passage() -> None:
+    assert join([], pages(2), JOINED, 8) == []

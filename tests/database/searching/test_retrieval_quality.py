@@ -1,0 +1,113 @@
+"""Retrieval keeps its quality: our own questions over the generated API reference hold a floor.
+
+A change that loses quality fails here. The floors lie two or three questions below what was
+measured; where a change finds more, raise them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from database.building.builder_factory import make_builder
+from database.embedding.model_folder import EmbeddingModel
+from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.index.store import connect
+from database.reading.reader import Retriever
+from dataset.sources.api_reference import write_api_reference
+from utils.evaluation.__main__ import DEFAULT_QUESTIONS
+from utils.evaluation.metrics import Values, comparable, summaries
+from utils.evaluation.questions import KINDS, Question, load_questions
+from utils.evaluation.runs import ask_all
+
+EVERY = 20
+"""Of the pages that answer no question, every twentieth stands in the way: embedding all of them
+would take ten times as long."""
+
+FLOORS = {
+    "hit@1": 0.78,
+    "hit@5": 0.89,
+    "hit@10": 0.935,
+    "nDCG@10": 0.85,
+    "facts@8": 0.875,
+    "AUROC": 0.775,
+    "answerable answered": 0.8,
+    "unanswerable refused": 0.54,
+}
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Question]:
+    return load_questions([DEFAULT_QUESTIONS])
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("documentation")
+    write_api_reference(folder)
+    return folder
+
+
+def test_question_set_is_large_and_of_all_kinds(questions: list[Question]) -> None:
+    assert len(questions) >= 80
+    assert {question.kind for question in questions} == set(KINDS)
+
+
+def test_every_fact_stands_in_a_right_document(questions: list[Question], pages: Path) -> None:
+    lacking = [
+        (question.id, fact)
+        for question in questions
+        for fact in question.answer_facts
+        if not any(
+            comparable(fact) in comparable((pages / name).read_text().replace("\\", ""))
+            for name in question.gold_docs
+        )
+    ]
+
+    assert not lacking
+
+
+@pytest.fixture(scope="module")
+def retriever(
+    questions: list[Question],
+    pages: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    minilm: EmbeddingModel,
+    embeddings: OpenVINOEmbeddings,
+    openvino_cache: Path,
+) -> Iterator[Retriever]:
+    """Over the pages that answer, and some of the others."""
+    wanted = {name for question in questions for name in question.gold_docs}
+    others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - wanted)
+    for number, name in enumerate(others):
+        if number % EVERY:
+            (pages / name).unlink()
+    database = str(tmp_path_factory.mktemp("quality") / "index")
+    store = connect(database, create=True)
+    make_builder(minilm, store, cache=openvino_cache, device="cpu", skipped=print).build(pages)
+    store.close()
+    made = Retriever(lambda: connect(database), lambda fingerprint: embeddings, database)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def measured(retriever: Retriever, questions: list[Question]) -> Values:
+    return summaries(ask_all(retriever, questions, 60))["all"]
+
+
+@pytest.mark.model
+@pytest.mark.process
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("metric", FLOORS)
+def test_quality_is_no_worse_than_it_was(metric: str, measured: Values) -> None:
+    value = measured[metric]
+
+    assert value is not None
+    assert value >= FLOORS[metric]
+
+
+@pytest.mark.model
+@pytest.mark.process
+def test_first_eight_passages_stay_within_what_is_handed_to_a_model(measured: Values) -> None:
+    assert (measured["characters@8, most"] or 0) <= 9000

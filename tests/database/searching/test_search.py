@@ -1,0 +1,348 @@
+"""One search weighs both sides of the evidence; neither side's gaps lose a passage."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from database.index import rows, word_vectors
+from database.index.rows import Row
+from database.index.store import Live, Store, connect
+from database.reading.corpus import read_corpus
+from database.searching.filters import EVERYTHING, Filters
+from database.searching.fusion import Ranking
+from database.searching.lexical_index import LexicalIndex, Query
+from database.searching.passage import Findings, Passage
+from database.searching.query import MOST_CLAUSES, MOST_RELATED, clauses, read_question
+from database.searching.search import Corpus, search
+from dataset.chunks import Chunk
+from tests.files.pages import WordEmbeddings, chunk
+
+DENSE = Ranking(
+    dense=1.0, lexical=0.0, clauses=0.0, titles=0.1, documents=0.1, related=0.0, candidates=200
+)
+LEXICAL = replace(DENSE, dense=0.0, lexical=1.0)
+BOTH = replace(DENSE, lexical=1.0)
+
+PAGES = [
+    chunk("Please tell me what the name means here.", document="names.md", title="Names"),
+    chunk("The `CreateKilnConfig` call heats a kiln.", document="heat.md", title="Heat"),
+    chunk("Set `oak_age_days` or ml.k3.2xlarge first.", document="oak.md", title="Oak"),
+    chunk("Ash burns bright in a stove.", document="ash.md", title="Ash"),
+    chunk("Yew bends well in steam.", document="yew.md", title="Yew"),
+]
+
+MEANT = Filters(documents=("yew.md", "oak.md"))
+
+Index = Callable[..., Corpus]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    """Makes a corpus of chunks, with words or without."""
+    stores: list[Store] = []
+
+    def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> Corpus:
+        store = connect(str(tmp_path / f"index-{len(stores)}"), create=True)
+        stores.append(store)
+        collection = store.create("index-made-up", {"model": "words"}, len(chunks))
+        vectors = WordEmbeddings().embed_documents([each.text_to_embed for each in chunks])
+        rows.add(collection, [*map(Row, chunks, vectors)])
+        if words:
+            word_vectors.write(store, "index-made-up", words, WordEmbeddings().embed_documents, [])
+        return read_corpus(store, Live("index-made-up", "", 1, 1), collection, WordEmbeddings())
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def embedded(corpus: Corpus) -> list[str]:
+    """What was embedded several texts at a time, the chunks first."""
+    assert isinstance(corpus.embeddings, WordEmbeddings)
+    return corpus.embeddings.documents
+
+
+def queries(corpus: Corpus) -> list[str]:
+    """What was embedded to search."""
+    assert isinstance(corpus.embeddings, WordEmbeddings)
+    return corpus.embeddings.queries
+
+
+def documents(findings: Findings) -> list[str]:
+    return [passage.chunk.document for passage in findings.passages]
+
+
+def by_document(findings: Findings) -> dict[str, Passage]:
+    return {passage.chunk.document: passage for passage in findings.passages}
+
+
+@pytest.mark.parametrize(
+    ("question", "document"),
+    [
+        ("what CreateKilnConfig means here", "heat.md"),
+        ("what create_kiln_config means here", "heat.md"),
+        ("what oak_age_days means here", "oak.md"),
+        ("what ml.k3.2xlarge means here", "oak.md"),
+    ],
+)
+def test_identifier_is_found_that_the_embeddings_miss(
+    index: Index, question: str, document: str
+) -> None:
+    corpus = index(PAGES)
+    assert documents(search(corpus, question, 5, DENSE))[0] == "names.md"
+    assert documents(search(corpus, question, 5, BOTH))[0] == document
+
+
+def test_passage_says_where_each_side_ranked_it(index: Index) -> None:
+    found = by_document(search(index(PAGES), "tell me what an oak_age means here", 5, BOTH))
+
+    assert found["names.md"].dense_rank == 1
+    assert found["oak.md"].lexical_rank == 1
+    assert found["yew.md"].lexical_rank is None
+
+
+def test_chunk_that_only_one_side_proposes_is_found_and_has_no_rank_in_the_other(
+    index: Index,
+) -> None:
+    narrow = replace(BOTH, candidates=1)
+
+    found = by_document(search(index(PAGES), "what CreateKilnConfig means here", 5, narrow))
+
+    assert found.keys() == {"names.md", "heat.md"}
+    assert (found["names.md"].dense_rank, found["names.md"].lexical_rank) == (1, None)
+    assert (found["heat.md"].dense_rank, found["heat.md"].lexical_rank) == (None, 1)
+
+
+def test_one_side_alone_searches_alone(index: Index) -> None:
+    corpus = index(PAGES)
+    found = by_document(search(corpus, "stove", 5, LEXICAL))
+    assert queries(corpus) == []
+    assert found.keys() == {"ash.md"}
+    assert (found["ash.md"].dense_rank, found["ash.md"].lexical_rank) == (None, 1)
+    dense = search(corpus, "stove", 5, DENSE).passages
+    assert {passage.lexical_rank for passage in dense} == {None}
+    assert [passage.score for passage in dense] == sorted(
+        (passage.score for passage in dense), reverse=True
+    )
+
+
+def test_related_word_finds_what_neither_side_does(index: Index) -> None:
+    corpus = index(PAGES, {"stove": "oven", "bend": "bend"})  # "oven" has stove's vector here
+    assert corpus.related is not None
+    assert documents(search(corpus, "oven", 5, replace(LEXICAL, related=1.0))) == ["ash.md"]
+    assert len(search(corpus, "oven", 5, LEXICAL).passages) == len(PAGES)  # no evidence: all
+
+
+def test_nearness_squared_and_weighed_is_what_a_related_word_is_worth(index: Index) -> None:
+    related = index(PAGES, {"stove": "oven hot", "oven": "oven"}).related  # 45 degrees apart
+    assert related is not None
+
+    def worth(weight: float) -> Mapping[str, float]:
+        return read_question("Oven", related, weight).terms["oven"]
+
+    assert worth(0.6) == {"stove": pytest.approx(0.6 * 0.5, abs=0.02)}
+    assert worth(3.0) == {"stove": 1.0}
+    assert worth(0.0) == {}
+    assert read_question("Is an Oven hot", None, 1.0) == Query({"oven": {}, "hot": {}}, ("Oven",))
+
+
+def test_each_side_weighs_what_it_is_given(index: Index) -> None:
+    corpus = index(PAGES)
+
+    def score(ranking: Ranking) -> float:
+        return by_document(search(corpus, "stove", 5, ranking))["ash.md"].score
+
+    dense, lexical = score(DENSE), score(LEXICAL)
+    both = replace(BOTH, dense=0.5, lexical=3.0)
+    assert dense > 0 < lexical
+    assert score(both) == pytest.approx(0.5 * dense + 3.0 * lexical, rel=1e-4)
+
+
+def test_clause_that_asks_is_heard_through_the_story_around_it(index: Index) -> None:
+    story = (
+        "I would like to know the name please and tell me what it all means to you here. "
+        "Yew bends in steam? Please tell me what the name means here."
+    )
+    corpus = index(PAGES)
+    plain = by_document(search(corpus, story, 5, DENSE))
+    assert len(queries(corpus)) == 1
+    built = len(embedded(corpus))
+
+    heard = by_document(search(corpus, story, 5, replace(DENSE, clauses=0.9)))
+
+    assert embedded(corpus)[built:] == [story, *clauses(story)]
+    assert heard["yew.md"].score > plain["yew.md"].score
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How hot is a kiln?", []),
+        ("Help! How hot is a kiln?", []),
+        ("My kiln is cold. How hot is it?", ["My kiln is cold.", "How hot is it?"]),
+        ("A cold kiln: how hot is it - and how", ["A cold kiln", "how hot is it"]),
+        ("One two three. " * 9, ["One two three."] * MOST_CLAUSES),
+    ],
+)
+def test_question_of_several_clauses_is_taken_apart(question: str, expected: list[str]) -> None:
+    found = clauses(question)
+    assert found == expected
+
+
+@pytest.mark.parametrize("question", ["what is it about?", "???", "", "what of it. And why is it?"])
+def test_question_that_says_nothing_is_searched_all_the_same(index: Index, question: str) -> None:
+    findings = search(index(PAGES, {"stove": "stove"}), question, 3, Ranking())
+    assert len(findings.passages) == 3
+    assert findings.evidence.said == 0.0
+    assert not findings.answerable
+
+
+@pytest.mark.parametrize("question", ["How hot is an oak?", "what is it", "yew"])
+def test_only_chunk_is_found_whatever_is_asked(index: Index, question: str) -> None:
+    findings = search(index(PAGES[2:3]), question, 8, Ranking())
+    assert documents(findings) == ["oak.md"]
+    assert findings.passages[0].text == PAGES[2].text
+
+
+def test_long_nonsense_embeds_a_bounded_number_of_times(index: Index) -> None:
+    corpus = index(PAGES, {"stove": "stove"})
+    letters = [f"{a}{b}{c}" for a in "qxzvkw" for b in "abcdefgh" for c in "lmnoprst"]
+    nonsense = " ".join(f"{word}." if n % 5 == 0 else word for n, word in enumerate(letters * 3))
+    nonsense = nonsense[:4000]
+    assert len(nonsense) == 4000
+
+    built = len(embedded(corpus))
+
+    findings = search(corpus, nonsense, 3, Ranking())
+
+    assert len(findings.passages) == 3
+    assert len(queries(corpus)) == MOST_RELATED
+    assert len(embedded(corpus)) - built == 1 + MOST_CLAUSES
+    assert 0 <= findings.confidence <= 1
+
+
+def test_findings_carry_the_text_joined_and_what_speaks_for_it(index: Index) -> None:
+    chunks = [
+        chunk("Oak dries slowly in a hot kiln.", title="Oak", ordinal=0),
+        chunk("Turn it each day.", title="Oak", ordinal=1),
+        chunk("Oak kilns stay hot for days.", title="Oak", ordinal=2),
+        *PAGES[3:],
+    ]
+    corpus = index(chunks)
+
+    findings = search(corpus, "hot oak kiln", 3, replace(Ranking(), gap=2))
+
+    best = findings.passages[0]
+    assert best.text == "\n\n".join(each.text for each in chunks[:3])
+    assert best.chunk in (chunks[0], chunks[2])
+    assert findings.evidence.said > 0.5
+    other = search(corpus, "cheap flights overseas", 3, Ranking())
+    assert findings.confidence > other.confidence
+    assert not other.answerable
+
+
+def test_only_documents_meant_are_found(index: Index) -> None:
+    corpus = index(PAGES)
+    for ranking in (DENSE, LEXICAL, BOTH):
+        found = search(corpus, "tell me what burns hot in a stove", 5, ranking, filters=MEANT)
+        assert set(documents(found)) == {"yew.md", "oak.md"}
+
+
+def test_what_is_meant_is_found_behind_any_number_of_better_chunks(index: Index) -> None:
+    better = [chunk("Ash burns bright.", document=f"ash-{n:03}.md") for n in range(60)]
+    corpus = index([*better, *PAGES])
+    narrow = replace(BOTH, candidates=3)
+
+    found = search(corpus, "what burns bright", 5, narrow, filters=MEANT)
+
+    assert set(documents(found)) == {"yew.md", "oak.md"}
+    assert {passage.dense_rank for passage in found.passages} == {1, 2}
+
+
+def test_search_of_some_documents_ranks_them_as_if_there_were_no_others(index: Index) -> None:
+    question = "bend oak or yew in steam first"
+    corpus, alone = (
+        index(PAGES),
+        index([page for page in PAGES if page.document in MEANT.documents]),
+    )
+    for ranking in (DENSE, replace(DENSE, candidates=1)):
+        some = search(corpus, question, 5, ranking, filters=MEANT)
+        assert documents(some) == documents(search(alone, question, 5, ranking))
+        assert [passage.score for passage in some.passages] == pytest.approx(
+            [passage.score for passage in search(alone, question, 5, ranking).passages], abs=1e-3
+        )
+
+
+def test_words_in_common_are_weighed_among_the_documents_meant(index: Index) -> None:
+    some = [
+        chunk("Oven oven ash bright.", document="oak.md"),
+        chunk("Oven dry ash bright.", document="yew.md"),
+    ]
+    others = [chunk("Ash burns bright dry.", document=f"ash-{n:03}.md") for n in range(60)]
+
+    among = search(index([*others, *some]), "oven", 5, LEXICAL, filters=MEANT)
+    alone = search(index(some), "oven", 5, LEXICAL)
+
+    assert documents(among) == documents(alone) == ["oak.md", "yew.md"]
+    assert [passage.score for passage in among.passages] == pytest.approx(
+        [passage.score for passage in alone.passages], abs=1e-3
+    )
+
+
+def test_one_document_gives_all_its_passages(index: Index) -> None:
+    of_one = [
+        chunk(f"Oak number {n} is {n} years old.", document="oak.md", ordinal=n) for n in range(9)
+    ]
+    corpus = index([*of_one, *PAGES[3:]])
+    only = Filters(documents=("oak.md",))
+    found = search(corpus, "old oak", 8, replace(Ranking(), gap=0), filters=only)
+    assert documents(found) == ["oak.md"] * 8
+
+
+def test_nothing_is_found_and_nothing_embedded_where_no_document_is_meant(index: Index) -> None:
+    corpus = index(PAGES)
+    found = search(
+        corpus, "How hot is a kiln?", 5, Ranking(), 0.0, filters=Filters(title="no such title")
+    )
+    assert (found.passages, found.confidence, found.answerable) == ([], 0.0, False)
+    assert queries(corpus) == []
+
+
+def test_evidence_is_of_the_documents_meant(index: Index) -> None:
+    corpus = index(PAGES)
+    question = "How does yew bend in steam?"
+    everywhere = search(corpus, question, 5, Ranking(), filters=EVERYTHING)
+    elsewhere = search(corpus, question, 5, Ranking(), filters=Filters(documents=("ash.md",)))
+    assert elsewhere.evidence.said < everywhere.evidence.said
+    assert elsewhere.confidence < everywhere.confidence
+
+
+def test_empty_index_finds_nothing(index: Index) -> None:
+    corpus = index(PAGES)
+    empty = replace(corpus, chunks=[], places={}, lexical=LexicalIndex([]))
+    assert search(empty, "How hot is a kiln?", 5, Ranking()).passages == []
+
+
+@pytest.mark.parametrize(
+    "filters", [EVERYTHING, Filters(documents=("*.md",)), Filters(title="oak")]
+)
+def test_chunk_of_a_change_under_way_is_not_found(index: Index, filters: Filters) -> None:
+    corpus = index(PAGES)
+    secret = replace(PAGES[2], id="new", text="Set `oak_age_days` never.")
+    vectors = WordEmbeddings().embed_documents(["how old is an oak"])
+    rows.add(corpus.collection, [Row(secret, vectors[0])])
+
+    found = search(corpus, "how old is an oak", 8, Ranking(), filters=filters)
+
+    assert "oak.md" in documents(found)
+    assert all("never" not in passage.text for passage in found.passages)
+
+
+@pytest.mark.parametrize("filters", [EVERYTHING, MEANT])
+def test_chunk_replaced_a_moment_ago_hinders_no_search(index: Index, filters: Filters) -> None:
+    corpus = index(PAGES)
+    rows.delete(corpus.collection, [PAGES[2].id])
+    found = search(corpus, "how does yew bend in steam", 8, Ranking(), filters=filters)
+    assert documents(found)[0] == "yew.md"

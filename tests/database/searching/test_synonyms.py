@@ -1,0 +1,148 @@
+"""Words that mean nearly the same are learned from the corpus and the model, at little cost."""
+
+from collections.abc import Mapping, Sequence
+from math import cos, sin
+
+import numpy as np
+import pytest
+
+from database.searching.synonyms import FEWEST_CHUNKS, MOST, NEAREST, RelatedWords, corpus_words
+
+Angles = Mapping[str, float]
+
+
+class TurningEmbed:
+    """Embeds words as directions in a plane, by their angles; records what it was asked."""
+
+    def __init__(self, angles: Angles) -> None:
+        self.angles = angles
+        self.asked: list[str] = []
+        self.calls = 0
+
+    def __call__(self, words: list[str]) -> Sequence[Sequence[float]]:
+        self.asked += words
+        self.calls += 1
+        angles = [self.angles.get(word, 0.0) for word in words]
+        return [[cos(angle), sin(angle)] for angle in angles]
+
+
+def related(held: Angles, embed: TurningEmbed) -> RelatedWords:
+    """The words of an index, by their angles."""
+    vectors = np.array([[cos(angle), sin(angle)] for angle in held.values()], dtype=np.float32)
+    return RelatedWords(list(held), vectors.reshape(-1, 2), embed)
+
+
+def near(words: RelatedWords, word: str) -> Mapping[str, float]:
+    return words.near([word])[word]
+
+
+def times(text: str, count: int = FEWEST_CHUNKS) -> list[str]:
+    return [text] * count
+
+
+def test_word_in_enough_texts_is_held_by_its_stem() -> None:
+    texts = times("Kilns burn.") + times("Stoves glow.", FEWEST_CHUNKS - 1)
+    assert corpus_words(texts) == {"burn": "burn", "kiln": "kilns"}
+
+
+def test_form_written_most_is_the_form_and_the_first_of_equals() -> None:
+    assert corpus_words([*times("kiln", 2), *times("Kilns", 3)]) == {"kiln": "kilns"}
+    assert corpus_words([*times("kilns", 3), *times("kiln", 3)]) == {"kiln": "kiln"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kiln kiln kiln kiln kiln kiln",
+        pytest.param(
+            "kiln Kiln KILN kilns Kilns KILNS",
+        ),
+    ],
+)
+def test_text_counts_once_however_often_it_has_the_word(text: str) -> None:
+    assert corpus_words([text]) == {}
+    assert corpus_words(times(text, FEWEST_CHUNKS - 1)) == {}
+
+
+def test_parts_of_a_name_with_underscores_are_words_and_camel_case_is_not() -> None:
+    assert corpus_words(times("kiln_heat7 StoveGlow ashElm")) == {"heat": "heat", "kiln": "kiln"}
+
+
+@pytest.mark.parametrize("text", ["", "a ox 42 é", "what should the amazon", "x" * 41])
+def test_short_giant_and_empty_words_are_left_out(text: str) -> None:
+    assert corpus_words(times(text)) == {}
+
+
+def test_near_words_come_nearest_first_and_far_ones_not_at_all() -> None:
+    held = {"worker": 0.5, "labor": 0.2, "disk": 1.5, "stove": 3.0}
+    found = near(related(held, TurningEmbed({"annotator": 0.0})), "annotator")
+    assert list(found) == ["labor", "worker"]
+    assert list(found.values()) == pytest.approx([cos(0.2), cos(0.5)])
+
+
+def test_word_counts_as_near_from_the_threshold_on() -> None:
+    edge = float(np.arccos(NEAREST))
+    held = {"just": edge - 0.01, "not": edge + 0.01}
+    assert list(near(related(held, TurningEmbed({})), "kiln")) == ["just"]
+
+
+def test_word_is_not_near_itself_in_any_form() -> None:
+    held = {"kiln": 0.0, "stove": 0.1}
+    words = related(held, TurningEmbed({}))
+    assert list(near(words, "kiln")) == ["stove"]
+    assert list(near(words, "kilns")) == ["stove"]
+
+
+@pytest.mark.parametrize("word", ["kilns", "oven"])
+def test_only_the_nearest_words_stand_for_one_its_own_not_counted(word: str) -> None:
+    held = {"kiln": -0.5 * (word == "oven")} | {f"w{n}": 0.01 * n for n in range(2 * MOST, 0, -1)}
+    found = near(related(held, TurningEmbed({})), word)
+    assert list(found) == [f"w{n}" for n in range(1, MOST + 1)]
+
+
+def test_word_of_the_index_is_not_embedded_and_another_once() -> None:
+    embed = TurningEmbed({"annotator": 0.1})
+    words = related({"worker": 0.0, "labor": 0.2}, embed)
+
+    assert near(words, "workers") == {"labor": pytest.approx(cos(0.2))}
+    assert embed.asked == []
+    first = near(words, "annotator")
+    assert near(words, "annotator") == first != {}
+    assert embed.asked == ["annotator"]
+
+
+def test_what_was_asked_long_ago_is_forgotten_and_what_is_asked_again_is_kept() -> None:
+    embed = TurningEmbed({})
+    words = related({"kiln": 0.0}, embed)
+    near(words, "old")
+    for number in range(10_000):
+        near(words, f"word{number}")
+        near(words, "often")
+
+    near(words, "old")
+
+    assert embed.asked.count("old") == 2
+    assert embed.asked.count("often") == 1
+
+
+def test_index_without_words_embeds_nothing() -> None:
+    embed = TurningEmbed({})
+    words = related({}, embed)
+    assert len(words) == 0
+    assert near(words, "kiln") == {}
+    assert embed.asked == []
+
+
+def test_words_that_are_new_are_embedded_in_one_go_and_the_others_not_at_all() -> None:
+    embed = TurningEmbed({"annotator": 0.1, "oven": 0.3})
+    words = related({"worker": 0.0, "labor": 0.2}, embed)
+    near(words, "oven")
+
+    found = words.near(["annotator", "workers", "oven", "annotator", "stove"])
+
+    assert list(found) == ["annotator", "workers", "oven", "stove"]
+    assert embed.asked == ["oven", "annotator", "stove"]
+    assert embed.calls == 2
+    assert found["workers"] == near(words, "worker") == {"labor": pytest.approx(cos(0.2))}
+    assert found["annotator"]["labor"] == pytest.approx(cos(0.1))
+    assert words.near([]) == {}

@@ -1,0 +1,156 @@
+"""The command: `python -m database.snapshot push|pull|list|verify URL`."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.index.store import connect
+from database.snapshot.__main__ import main
+from tests.database.index.reading import contents
+from tests.database.made_indexes import chunks_of, make_index
+from tests.servers.chroma import ChromaServer
+from utils.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.process
+
+MADE_UP = "tests/words"
+"""The model of the made index: no machine has it."""
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    folder = tmp_path / "index"
+    with closing(connect(str(folder), create=True)) as made:
+        make_index(made, chunks_of("Oak dries.", "Ash burns."))
+    return folder
+
+
+@pytest.fixture
+def snapshots(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder with a snapshot of the index."""
+    assert main(["push", str(tmp_path / "snapshots"), "-db", str(index)]) == 0
+    capsys.readouterr()
+    return tmp_path / "snapshots"
+
+
+def sha256_of(printed: str) -> str:
+    return printed.strip().rpartition(": ")[2]
+
+
+def test_push_says_where_it_lies_and_what_to_demand(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(tmp_path / "snapshots")
+    assert main(["push", place, "-db", str(index)]) == 0
+    first = capsys.readouterr().out
+    assert main(["push", place, "-db", str(index)]) == 0
+    second = capsys.readouterr().out
+
+    assert first.startswith(place)
+    assert "2 chunks of 1 documents" in first
+    assert len(sha256_of(first)) == 64
+    assert "all of it was there already" in second
+    assert sha256_of(second) == sha256_of(first)
+
+
+def test_list_and_verify_describe_it(snapshots: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", str(snapshots)]) == 0
+    listed = capsys.readouterr().out
+    assert main(["verify", str(snapshots), "--sha256", sha256_of(listed)]) == 0
+    assert capsys.readouterr().out == f"Whole and unchanged:\n{listed}"
+    assert MADE_UP in listed
+
+
+def test_list_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"No snapshot at {tmp_path}.\n"
+
+
+def test_model_that_is_not_to_be_had_is_refused_in_one_line(
+    snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
+    said = capsys.readouterr().err
+    assert f"Embedding model {MADE_UP} is not" in said
+    assert "--any-model" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.model
+def test_other_model_is_refused_in_one_line(
+    snapshots: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EMBEDDING_MODEL_NAME", "sentence-transformers/all-MiniLM-L6-v2")
+    assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
+    said = capsys.readouterr().err
+    assert f"made with {MADE_UP} and this machine is set to sentence-transformers/" in said
+    assert "model_revision is words-1 there" in said
+    assert said.count("\n") == 1
+
+
+def test_pull_into_a_server(
+    snapshots: Path,
+    index: Path,
+    chroma_server: ChromaServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pull = ["pull", str(snapshots), "-db", chroma_server.url, "--any-model"]
+    assert main(pull) == 0
+    first = capsys.readouterr().out
+    assert main(pull) == 0
+    second = capsys.readouterr().out
+
+    assert "is live\n" in first
+    assert "was live already; nothing was done" in second
+    with closing(connect(chroma_server.url)) as pulled, closing(connect(str(index))) as made:
+        assert contents(pulled).rows == contents(made).rows
+
+
+def test_hash_that_is_another_stops_it(
+    snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new"
+    assert main(["pull", str(snapshots), "-db", str(new), "--sha256", "0" * 64]) == 1
+    assert "another was demanded" in capsys.readouterr().err
+    assert not new.exists()
+
+
+def test_hash_can_be_demanded_by_a_setting(
+    snapshots: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPSHOT_SHA256", "0" * 64)
+    assert main(["verify", str(snapshots)]) == 1
+    assert "another was demanded" in capsys.readouterr().err
+
+
+def test_work_folder_that_is_missing_is_said(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert main(["push", str(tmp_path / "s"), "-db", str(index), "--work", nowhere]) == 1
+    assert "Name a folder with --work" in capsys.readouterr().err
+
+
+def test_no_index_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["push", str(tmp_path / "s"), "-db", str(tmp_path / "nowhere")]) == 1
+    assert capsys.readouterr().err.startswith("No index at")
+
+
+def test_command_helps_at_once_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from database.snapshot.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'chromadb', 'obstore', 'torch', 'openvino', 'fsspec'} & sys.modules.keys()\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "push|pull|list|verify" in done.stdout

@@ -1,0 +1,186 @@
+"""A pull that died at its end costs no change: whoever comes next finishes it first."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.changing.job_runner import JobRunner
+from database.index.lock import BuildLock
+from database.index.store import Store, connect
+from database.journal.jobs import Jobs
+from database.journal.uploads import UPLOADS, Entry, Uploads
+from database.reading.reader import Retriever
+from database.snapshot import upload_rows as api_documents
+from database.snapshot.provide import provide
+from tests.database.changing.steps import asked, delete, put, run, seen
+from tests.database.dying_store import DyingStore, KilledError
+from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
+from tests.database.snapshot.steps import (
+    PULLED,
+    any_model,
+    finished,
+    pulled,
+    pushed,
+    stand_before_the_last_step,
+    waiting,
+)
+from tests.files.pages import WordEmbeddings, builder, write_pages
+from tests.servers.documents_service import splitter
+
+QUIET = 0.01
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(connect(str(tmp_path / "index"), create=True)) as made:
+        yield made
+
+
+def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = tmp_path / "snapshots"
+    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+        make_index(source, chunks_of("Pulled."), "index-there")
+        upload(source, "job-there", *(document(*item) for item in PULLED.items()))
+        pushed(source, snapshots)
+    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+        make_index(store, chunks_of("Before."), "index-before")
+        upload(store, "job-here", document("mine.md", "Mine."))
+        Uploads(store).add("job-waits", [document("waits.md", "Waits.")])
+        with monkeypatch.context() as dying:
+            dying.setattr(api_documents, "finish", die_where_all_is_staged(store))
+            with pytest.raises(KilledError):
+                pulled(store, snapshots)
+    kills = 0
+    while True:
+        copy = shutil.copytree(tmp_path / "index", tmp_path / f"index-{kills}")
+        with closing(connect(str(copy))) as store:
+            try:
+                api_documents.finish(DyingStore(store, writes=kills), QUIET)
+            except KilledError:
+                kills += 1
+            else:
+                break
+            assert not pulled(store, snapshots).changed
+            assert uploaded(store) == PULLED
+            assert waiting(store) == [("waits.md", False)], f"killed before write {kills}"
+            assert store.names("uploads") == [UPLOADS]
+    assert kills >= 5
+
+
+def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
+    """The end of a pull that has just gone live; it looks for what others left before that."""
+
+    def finish(_: Store) -> None:
+        live = store.live()
+        if live and api_documents.are_staged(store, live.name):
+            raise KilledError
+
+    return finish
+
+
+def held(store: Store) -> dict[str, Entry]:
+    live = store.live()
+    assert live is not None
+    return Uploads(store).held(live)
+
+
+def test_changes_after_a_pull_that_died_at_its_end_stay(store: Store) -> None:
+    """Once the documents are in their place, nothing replaces them a second time."""
+    stand_before_the_last_step(store)
+    with BuildLock(store, purpose="change"):
+        api_documents.finish(store, QUIET)
+    put(store, "new.md", "# New\n\nZebra.\n")
+    delete(store, "pulled.md")
+    before = (seen(store), held(store))
+
+    with BuildLock(store):
+        api_documents.finish(store, QUIET)
+    assert not provide(store, "s3://never-asked/for", None, fits=any_model)
+
+    assert (seen(store), held(store)) == before
+    assert {"new.md", "waits.md", "late.md"} <= seen(store).keys()
+    assert held(store)["pulled.md"].is_deletion
+
+
+def test_service_and_then_a_build_after_such_a_pull_lose_no_change(
+    store: Store, tmp_path: Path
+) -> None:
+    pages = write_pages(tmp_path / "pages")
+    builder(store).build(pages)
+    put(store, "old.md", "# Old\n\nOld.\n")
+    live = store.live()
+    assert live is not None
+    api_documents.stage(store, live.name, [*api_documents.read(store, live)], live.revision)
+    asked(store, "put", [document("new.md", "# New\n\nZebra.\n")])
+    asked(store, "delete", name="training.md")
+    before = seen(store)
+
+    run_all(store)
+    builder(store).build(pages)
+
+    gone, come = before.keys() - seen(store).keys(), seen(store).keys() - before.keys()
+    assert (gone, come) == ({"training.md"}, {"new.md"})
+
+
+def run_all(store: Store) -> None:
+    """Have a service run what waits."""
+    reader = Retriever(
+        open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
+    )
+    reader.refresh()
+    runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
+    runner.start()
+    deadline = time.monotonic() + 30
+    while Jobs(store).unfinished() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner.stop()
+    assert not Jobs(store).unfinished()
+
+
+def test_start_after_a_pull_that_died_at_its_end_keeps_what_waits(store: Store) -> None:
+    stand_before_the_last_step(store)
+    assert not provide(store, "s3://never-asked/for", None, fits=any_model)
+    assert finished(store)
+
+
+def test_pull_over_a_job_that_died_half_tidy_leaves_a_tidy_index_for_rollback(
+    store: Store, tmp_path: Path
+) -> None:
+    """The next writer would look for what to tidy among documents that are no longer here."""
+    make_index(store, chunks_of("Before.", document="kilns.md"), "index-before")
+    put(store, "kilns.md", "# Kilns\n\nOak.\n")
+    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+        make_index(source, chunks_of("Pulled."), "index-there")
+        pushed(source, tmp_path / "snapshots")
+    asked(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])
+    die_after_the_pointer_moved(store)
+
+    pulled(store, tmp_path / "snapshots")
+
+    collection = store.find("index-before")
+    assert collection is not None
+    assert texts(collection.get(include=["documents"])["documents"]) == "Ash."
+    assert seen(store) == {"kilns.md": ["Pulled."]}
+
+
+def texts(found: Sequence[str] | None) -> str:
+    return "|".join(text.strip() for text in found or ())
+
+
+def die_after_the_pointer_moved(store: Store) -> None:
+    live = store.live()
+    for writes in range(100):
+        try:
+            run(DyingStore(store, writes=writes))
+        except KilledError:
+            if store.live() != live:
+                return
+    pytest.fail("never moved")

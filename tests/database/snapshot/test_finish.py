@@ -1,0 +1,191 @@
+"""Documents of the API that a pull brought take the place of those before; what waits stays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from database.index.store import Store, connect
+from database.journal import purge as purging
+from database.journal.purge import is_unsettled, settle
+from database.journal.uploads import UPLOADS, Uploads
+from database.snapshot import upload_rows as api_documents
+from tests.database.changing.meanwhile import Meanwhile
+from tests.database.changing.steps import asked
+from tests.database.dying_store import DyingStore, KilledError
+from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
+from tests.database.snapshot.steps import (
+    PULLED,
+    WAITING,
+    finished,
+    stand_before_the_last_step,
+    waiting,
+)
+
+QUIET = 0.01
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(connect(str(tmp_path / "index"), create=True)) as made:
+        yield made
+
+
+def test_what_was_accepted_after_the_staging_waits_on(store: Store) -> None:
+    stand_before_the_last_step(store)
+    api_documents.finish(store, QUIET)
+    assert finished(store)
+    assert not Uploads(store).of_document("mine.md")[0].revision
+
+
+def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> None:
+    """Its entries look as if they waited, but the index before has them."""
+    before = make_index(store, chunks_of("Before."), "index-before")
+    _, _, fingerprint = store.live_collection()
+    asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
+    Uploads(store).add("job-last", [document("last.md", "Last.")])
+    changed = fingerprint.after(gone=[], come=[])
+    store.advance(before, "job-last", changed)
+    api_documents.stage(store, "index-pulled", [], before.revision + 2)
+    make_index(store, chunks_of("Pulled."), "index-pulled")
+
+    api_documents.finish(store, QUIET)
+
+    assert Uploads(store).of_job("job-last") == []
+    assert waiting(store) == [("waits.md", False)]
+
+
+def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_before_the_last_step(store)
+    old = store.ensure(UPLOADS)
+    found: Any = old.get(where={"document": "late.md"}, include=["metadatas", "embeddings"])
+    (fields,) = found["metadatas"]
+
+    def write(name: str) -> None:
+        row = {**fields, "document": name, "job": f"job-{name}"}
+        old.upsert(
+            ids=[f"job-{name}-00000/0"],
+            embeddings=found["embeddings"],
+            documents=[name],
+            metadatas=[row],
+        )
+
+    monkeypatch.setattr(
+        purging, "time", Meanwhile(lambda: write("later.md"), lambda: write("last.md"))
+    )
+    api_documents.finish(store, QUIET)
+
+    assert waiting(store) == sorted([*WAITING, ("last.md", False), ("later.md", False)])
+    assert uploaded(store) == PULLED
+    assert store.names("uploads") == [UPLOADS]
+
+
+class Hasty(Store):
+    """A store where a service writes just when a name is free, once."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
+        self.written = False
+
+    def find(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        found = super().find(name)
+        is_free = name == UPLOADS and found is not None and not self.written
+        return _Renamed(found, self) if is_free else found
+
+
+class _Renamed:
+    def __init__(self, collection: object, store: Hasty) -> None:
+        self._collection = collection
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._collection, name)
+
+    def modify(self, **fields: str) -> None:
+        self._collection.modify(**fields)  # type: ignore[attr-defined]
+        self._store.written = True
+        Uploads(self._store).add("job-hasty", [document("hasty.md", "Hasty.")])
+
+
+def test_service_that_takes_the_name_between_the_renames_loses_nothing(store: Store) -> None:
+    stand_before_the_last_step(store)
+    hasty = Hasty(store)
+    api_documents.finish(hasty, QUIET)
+    assert hasty.written
+    assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
+    assert uploaded(store) == PULLED
+    assert store.names("uploads") == [UPLOADS]
+
+
+def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_loses_nothing(
+    store: Store,
+) -> None:
+    stand_before_the_last_step(store)
+    with pytest.raises(KilledError):  # one deletes, one renames
+        api_documents.finish(DyingStore(store, writes=2), QUIET)
+    Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
+    assert is_unsettled(store)
+
+    api_documents.finish(store, QUIET)
+
+    assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
+    assert uploaded(store) == PULLED
+    assert store.names("uploads") == [UPLOADS]
+
+
+def again(store: Store) -> None:
+    settle(store, QUIET)
+    api_documents.finish(store, QUIET)
+
+
+def at_once(store: Store) -> None:
+    api_documents.finish(store, QUIET)
+    settle(store, QUIET)
+
+
+@pytest.mark.parametrize("resume", [again, at_once])
+def test_killed_at_any_write_and_called_again_it_ends_the_same(
+    resume: Callable[[Store], None], tmp_path: Path
+) -> None:
+    kills = 0
+    while True:
+        with closing(connect(str(tmp_path / f"index-{kills}"), create=True)) as store:
+            stand_before_the_last_step(store)
+            try:
+                api_documents.finish(DyingStore(store, writes=kills), QUIET)
+            except KilledError:
+                kills += 1
+            else:
+                assert finished(store)
+                break
+            resume(store)
+            assert finished(store), f"killed before write {kills}"
+            assert not is_unsettled(store)
+    assert kills >= 5
+
+
+@pytest.mark.parametrize("index", ["index-given-up", "index-gone"])
+def test_what_pulls_that_died_had_staged_goes(index: str, store: Store) -> None:
+    live = make_index(store, chunks_of("Mine."))
+    upload(store, "job-1", document("mine.md", "Mine."))
+    if index == "index-given-up":
+        store.create(index, {"made_for": index}, 2)
+    api_documents.stage(store, index, api_documents.read(store, live), 7)
+
+    api_documents.finish(store, QUIET)
+
+    assert store.names("uploads") == [UPLOADS]
+    assert uploaded(store) == {"mine.md": "Mine."}
+
+
+def test_nothing_is_written_where_nothing_was_staged(store: Store) -> None:
+    make_index(store, chunks_of("Mine."))
+    upload(store, "job-1", document("mine.md", "Mine."))
+    id_ = store.ensure(UPLOADS).id
+    api_documents.finish(DyingStore(store, writes=0))
+    assert store.ensure(UPLOADS).id == id_

@@ -1,0 +1,298 @@
+"""A snapshot's parts and manifest: exact where they are right, refused where they are not."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import zstandard
+
+from database.index.fingerprint import Fingerprint
+from database.snapshot.manifest import MOST_PART_BYTES, Contents, Manifest, Part, is_name
+from database.snapshot.parts import Record, read_part, write_parts
+from tests.files.pages import DIMENSION, recipe
+from utils.errors import SnapshotError
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def records(count: int) -> list[Record]:
+    rng = np.random.default_rng(7)
+    return [
+        Record(
+            id=f"kilns.md#{n}",
+            text=f"Kiln {n} dries oak: 30 °C, “slowly”.\nThen faster.",
+            vector=rng.standard_normal(DIMENSION, dtype=np.float32),
+            metadata={"document": "kilns.md", "ordinal": n, "headings": ["Drying", "Oak"]},
+        )
+        for n in range(count)
+    ]
+
+
+def assert_same(found: list[Record], expected: list[Record]) -> None:
+    assert [(r.id, r.text, r.metadata) for r in found] == [
+        (r.id, r.text, r.metadata) for r in expected
+    ]
+    assert [r.vector.tobytes() for r in found] == [r.vector.tobytes() for r in expected]
+
+
+def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[Part, bytes]:
+    """A part whose manifest fits what it holds, and its content."""
+    content = zstandard.compress(lines)
+    sha256 = hashlib.sha256(content).hexdigest()
+    part = Part("index", f"part-00000-{sha256[:16]}.zst", rows, len(content), len(lines), sha256)
+    return replace(part, **changes), content
+
+
+def line(**changes: Any) -> bytes:
+    vector = base64.b64encode(np.ones(DIMENSION, dtype="<f4").tobytes()).decode()
+    fields = {"id": "a", "text": "b", "metadata": None, "vector": vector} | changes
+    return orjson.dumps({k: v for k, v in fields.items() if v != "absent"}) + b"\n"
+
+
+def vector_of(*values: float) -> str:
+    return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
+
+
+def manifest_of(*parts: Part, dimension: int = DIMENSION) -> Manifest:
+    return Manifest(
+        created_at="2026-01-02T03:04:05+00:00",
+        software="tests",
+        origin="collection",
+        revision=3,
+        fingerprint=Fingerprint(recipe(), "0" * 64, 1, 1, "2026-01-02"),
+        collections={"index": Contents(sum(p.rows for p in parts), dimension)},
+        parts=parts,
+    ).sealed()
+
+
+def test_rows_come_back_to_the_bit(tmp_path: Path) -> None:
+    written = records(50)
+    (part,) = write_parts("index", written, tmp_path, 0, 1 << 20)
+    found = [*read_part(part, (tmp_path / part.name).read_bytes(), DIMENSION)]
+    assert part.rows == 50
+    assert_same(found, written)
+
+
+def test_full_part_is_followed_by_another(tmp_path: Path) -> None:
+    written = records(50)
+    parts = [*write_parts("index", written, tmp_path, 3, 4096)]
+    found = [
+        record
+        for part in parts
+        for record in read_part(part, (tmp_path / part.name).read_bytes(), DIMENSION)
+    ]
+    assert len(parts) > 3
+    assert [int(part.name[5:10]) for part in parts] == [*range(3, 3 + len(parts))]
+    assert all(part.unpacked < 4096 + 1024 for part in parts)
+    assert_same(found, written)
+
+
+def test_same_rows_give_the_same_parts(tmp_path: Path) -> None:
+    written = records(50)
+    shuffled = [replace(r, metadata=dict(reversed((r.metadata or {}).items()))) for r in written]
+    once = [*write_parts("index", written, tmp_path, 0, 8192)]
+    again = [*write_parts("index", shuffled, tmp_path, 0, 8192)]
+    assert once == again
+
+
+def test_no_rows_give_no_part(tmp_path: Path) -> None:
+    assert [*write_parts("words", [], tmp_path, 0, 8192)] == []
+
+
+def test_changed_part_gives_no_row() -> None:
+    part, content = part_of(line())
+    changed = content[:-1] + bytes([content[-1] ^ 1])
+    for wrong in (changed, content[:-1], content + b"x", b""):
+        with pytest.raises(SnapshotError, match="is not what the manifest says"):
+            next(read_part(part, wrong, DIMENSION))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"vector": vector_of(*[1.0] * (DIMENSION - 1))},
+        {"vector": vector_of(*[1.0] * (DIMENSION - 1), float("nan"))},
+        {"vector": vector_of(*[1.0] * (DIMENSION - 1), float("inf"))},
+        {"vector": vector_of(*[0.0] * DIMENSION)},
+        {"vector": vector_of(*[3e38] * DIMENSION)},
+        {"vector": "not base64!"},
+        {"vector": [1.0] * DIMENSION},
+        {"vector": "absent"},
+        {"id": ""},
+        {"id": 7},
+        {"id": "x" * 5000},
+        {"text": None},
+        {"text": ["a"]},
+        {"metadata": []},
+        {"metadata": {}},
+        {"metadata": {"a": {"b": 1}}},
+        {"metadata": {"a": None}},
+        {"metadata": {"a": [1, 2]}},
+        {"metadata": {"a": []}},
+    ],
+)
+def test_row_that_is_none_is_refused_by_number(wrong: dict[str, Any]) -> None:
+    part, content = part_of(line() + line(**wrong), rows=2)
+    with pytest.raises(SnapshotError, match="row 2 is no row of an index"):
+        list(read_part(part, content, DIMENSION))
+
+
+@pytest.mark.parametrize("lines", [b"[]\n", b"{\n", b"\xff\n", b"\n", b"[" * 5000 + b"\n", b"1\n"])
+def test_line_that_is_no_row_is_refused(lines: bytes) -> None:
+    part, content = part_of(lines)
+    with pytest.raises(SnapshotError, match="row 1 is no row"):
+        list(read_part(part, content, DIMENSION))
+
+
+def test_last_line_cut_short_is_refused() -> None:
+    part, content = part_of(line() + line()[:-1])
+    with pytest.raises(SnapshotError, match="something else than the manifest says"):
+        list(read_part(part, content, DIMENSION))
+
+
+def test_part_of_more_or_fewer_rows_than_said_is_refused() -> None:
+    for rows in (1, 3):
+        part, content = part_of(line() * 2, rows=rows)
+        with pytest.raises(SnapshotError, match="2 rows and should hold"):
+            list(read_part(part, content, DIMENSION))
+
+
+def test_part_that_unpacks_to_more_than_said_is_given_up_at_once() -> None:
+    bomb = zstandard.compress(b"\n" * (1 << 29))
+    sha256 = hashlib.sha256(bomb).hexdigest()
+    part = Part("index", f"part-00000-{sha256[:16]}.zst", 1, len(bomb), 1000, sha256)
+    with pytest.raises(SnapshotError, match="something else than the manifest says"):
+        list(read_part(part, bomb, DIMENSION))
+
+
+def test_row_without_end_is_given_up() -> None:
+    endless = b"x" * (40 << 20)
+    part, content = part_of(endless)
+    with pytest.raises(SnapshotError, match="too long"):
+        list(read_part(part, content, DIMENSION))
+
+
+def test_part_that_wants_much_memory_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27, compression_level=1)
+    content = zstandard.ZstdCompressor(compression_params=parameters).compress(line() * 300_000)
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = f"part-00000-{sha256[:16]}.zst"
+    part = Part("index", name, 300_000, len(content), len(line()) * 300_000, sha256)
+    with pytest.raises(SnapshotError, match="cannot be unpacked"):
+        list(read_part(part, content, DIMENSION))
+
+
+def test_part_that_is_not_compressed_is_refused() -> None:
+    content = line()
+    sha256 = hashlib.sha256(content).hexdigest()
+    part = Part("index", f"part-00000-{sha256[:16]}.zst", 1, len(content), len(content), sha256)
+    with pytest.raises(SnapshotError, match="cannot be unpacked"):
+        list(read_part(part, content, DIMENSION))
+
+
+def test_row_too_large_for_a_snapshot_is_said(tmp_path: Path) -> None:
+    huge = replace(records(1)[0], text="x" * (17 << 20))
+    with pytest.raises(SnapshotError, match="too large"):
+        list(write_parts("uploads", [huge], tmp_path, 0, 8192))
+
+
+def test_manifest_comes_back_as_it_was() -> None:
+    part, _ = part_of(line())
+    manifest = manifest_of(part)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_manifest_of_a_later_software_with_more_to_say_is_read() -> None:
+    part, _ = part_of(line())
+    fields = json.loads(manifest_of(part).to_json())
+    fields["fingerprint"]["added_later"] = "something"
+    assert Manifest.from_json(resealed(fields)).parts == (part,)
+
+
+def resealed(fields: dict[str, Any]) -> bytes:
+    """What somebody would write who knows how a manifest is made."""
+    fields.pop("digest", None)
+    digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return orjson.dumps(fields | {"digest": digest})
+
+
+def test_manifest_changed_by_hand_is_refused() -> None:
+    part, _ = part_of(line())
+    content = manifest_of(part).to_json().replace(b'"revision": 3', b'"revision": 4')
+    with pytest.raises(SnapshotError, match="changed after it was written"):
+        Manifest.from_json(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"7", b"\xff", b"[" * 9000])
+def test_file_that_is_no_manifest_is_refused(content: bytes) -> None:
+    with pytest.raises(SnapshotError, match="no snapshot's manifest"):
+        Manifest.from_json(content)
+
+
+def test_newer_format_is_named() -> None:
+    with pytest.raises(SnapshotError, match="is of format 2, and this software reads 1"):
+        Manifest.from_json(b'{"format": 2}')
+
+
+def set_part(**changes: Any) -> Change:
+    return lambda fields: fields["parts"][0].update(changes)
+
+
+LIES: dict[str, Change] = {
+    "a part outside the folder": set_part(name="../../etc/passwd"),
+    "a part of another name": set_part(name="part-00000-0000000000000000.zst"),
+    "a part that is no name": set_part(name=["part"]),
+    "a hash that is none": set_part(sha256="x" * 64),
+    "a part too large to download": set_part(bytes=MOST_PART_BYTES + 1),
+    "a part too large to unpack": set_part(unpacked=1 << 40),
+    "a part of no rows": set_part(rows=0),
+    "rows that are no number": set_part(rows="1"),
+    "rows that are true": set_part(rows=True),
+    "a part of an unknown collection": set_part(collection="pointer"),
+    "a part of a collection it does not hold": set_part(collection="words"),
+    "rows that do not add up": lambda f: f["collections"]["index"].update(rows=2),
+    "vectors of another length": lambda f: f["collections"]["index"].update(dimension=2),
+    "a dimension beyond measure": lambda f: f["fingerprint"].update(dimension=1 << 30),
+    "a dimension that is text": lambda f: f["fingerprint"].update(dimension="64"),
+    "half a fingerprint": lambda f: f["fingerprint"].pop("pooling"),
+    "a fingerprint of lists": lambda f: f["fingerprint"].update(pooling=["mean"]),
+    "a fingerprint that is none": lambda f: f.update(fingerprint=[]),
+    "a source that cannot be": lambda f: f["fingerprint"].update(
+        sources='[{"name": {}, "documents": 1, "url": "", "as_of": ""}]'
+    ),
+    "no index": lambda f: f.update(collections={}, parts=[]),
+    "an index of no rows": lambda f: f.update(
+        collections={"index": {"rows": 0, "dimension": DIMENSION}}, parts=[]
+    ),
+    "a collection not known": lambda f: f["collections"].update(x={"rows": 0, "dimension": 1}),
+    "a part twice": lambda f: (
+        f["collections"]["index"].update(rows=2) or f["parts"].append(f["parts"][0])
+    ),
+    "a negative revision": lambda f: f.update(revision=-1),
+    "no parts": lambda f: f.pop("parts"),
+    "parts that are none": lambda f: f.update(parts=[7]),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+def test_manifest_that_says_what_cannot_be_is_refused(lie: Change) -> None:
+    part, _ = part_of(line())
+    fields = json.loads(manifest_of(part).to_json())
+    lie(fields)
+    with pytest.raises(SnapshotError, match="The manifest cannot be trusted"):
+        Manifest.from_json(resealed(fields))
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "20261123T031500Z-", "20261123T031500Z-1a2b3c4d5e6f/..", "x", "", "latest"]
+)
+def test_folder_of_another_name_is_no_snapshot(name: str) -> None:
+    assert not is_name(name)
+    assert is_name("20261123T031500Z-1a2b3c4d5e6f")

@@ -1,0 +1,268 @@
+"""A pull makes a snapshot the live index, whole, or changes nothing."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from database.index.fingerprint import Fingerprint
+from database.index.lock import LOCK, BuildLock
+from database.index.store import Store, connect
+from database.snapshot.catalogue import find
+from database.snapshot.contents import verify
+from database.snapshot.provide import provide
+from database.snapshot.pull import pull
+from tests.database.index.reading import contents
+from tests.database.made_indexes import (
+    change_in_place,
+    chunks_of,
+    clear,
+    document,
+    make_index,
+    many_chunks,
+    upload,
+    uploaded,
+    words_of,
+)
+from tests.database.snapshot.steps import any_model, part_files, pulled, pushed
+from tests.servers.chroma import ChromaServer
+from utils.errors import IndexLockedError, IndexMismatchError, IndexMissingError, SnapshotError
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Store]:
+    """An index of some pages of rows."""
+    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+        make_index(made, many_chunks(300))
+        yield made
+
+
+@pytest.fixture
+def target(server: ChromaServer) -> Iterator[Store]:
+    """An empty store on a server; embedded ones take longer to check."""
+    with closing(connect(server.url)) as empty:
+        clear(empty)
+        yield empty
+
+
+@pytest.fixture(params=["embedded", "server"])
+def either_target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "server":
+        yield request.getfixturevalue("target")
+        return
+    with closing(connect(str(tmp_path / "target"), create=True)) as empty:
+        yield empty
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "snapshots"
+
+
+def test_pulled_index_is_the_one_that_was_pushed(
+    source: Store, either_target: Store, folder: Path
+) -> None:
+    upload(source, "job-1", document("notes.md", "# Notes\n\nOak.\n"))
+    pushed(source, folder)
+
+    done = pulled(either_target, folder)
+
+    assert done.changed
+    assert contents(either_target).rows == contents(source).rows
+    assert contents(either_target).lowest_cosine(contents(source)) >= 0.9999
+    assert words_of(either_target).keys() == words_of(source).keys()
+    assert uploaded(either_target) == {"notes.md": "# Notes\n\nOak.\n"}
+    here, there = either_target.live_collection()[2], source.live_collection()[2]
+    assert replace(here, built_at=there.built_at) == replace(there, changed_at="")
+
+
+def test_interrupted_pull_goes_on_without_what_it_has(
+    source: Store, either_target: Store, folder: Path
+) -> None:
+    done = pushed(source, folder)
+    snapshot = find(str(folder))
+    first, second = part_files(done)[:2]
+
+    def interrupt(count: int, total: int | None) -> None:
+        if count > first.stat().st_size:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(either_target, snapshot, fits=any_model, progress=interrupt)
+    with pytest.raises(IndexMissingError):
+        either_target.live_collection()
+    first.unlink()
+    assert second.exists()
+
+    assert pulled(either_target, snapshot).changed
+    assert contents(either_target).rows == contents(source).rows
+    assert len(either_target.index_names()) == 1
+
+
+def test_pull_of_what_is_live_does_nothing(source: Store, target: Store, folder: Path) -> None:
+    done = pushed(source, folder)
+    pulled(target, folder)
+    live = target.live()
+    for file in part_files(done):
+        file.unlink()
+
+    assert not pulled(target, folder).changed
+    assert target.live() == live
+
+
+def test_pull_where_it_was_pushed_does_nothing(source: Store, folder: Path) -> None:
+    pushed(source, folder)
+    assert not pulled(source, folder).changed
+
+
+def test_index_changed_after_a_pull_is_pulled_again(
+    source: Store, target: Store, folder: Path
+) -> None:
+    pushed(source, folder)
+    pulled(target, folder)
+    change_in_place(target, *chunks_of("Ash dries too.", document="ash.md"))
+
+    assert pulled(target, folder).changed
+
+    assert contents(target).rows == contents(source).rows
+
+
+def test_index_before_stays_for_rollback_and_older_ones_go(
+    source: Store, target: Store, folder: Path
+) -> None:
+    make_index(target, chunks_of("Older."), "index-older")
+    make_index(target, chunks_of("Before."), "index-before")
+    pushed(source, folder)
+
+    done = pulled(target, folder)
+
+    live = target.live()
+    assert live is not None
+    assert (live.name, live.previous) == (done.index, "index-before")
+    assert target.index_names() == sorted([done.index, "index-before"])
+    assert target.names("words-of-") == sorted(f"words-of-{n}" for n in target.index_names())
+
+
+def damage(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        (damage, "is not what the manifest says"),
+        (cut, "is not what the manifest says"),
+        (Path.unlink, "is missing"),
+    ],
+)
+def test_snapshot_that_is_not_whole_replaces_nothing(
+    source: Store,
+    target: Store,
+    folder: Path,
+    harm: Callable[[Path], None],
+    complaint: str,
+) -> None:
+    live = make_index(target, chunks_of("Before."), "index-before")
+    harm(part_files(pushed(source, folder))[-1])
+
+    with pytest.raises(SnapshotError, match=complaint):
+        pulled(target, folder)
+    with pytest.raises(SnapshotError, match=complaint):
+        verify(find(str(folder)))
+
+    assert target.live() == live
+    assert len(contents(target).rows) == 1
+
+
+def test_row_twice_replaces_nothing(source: Store, target: Store, folder: Path) -> None:
+    done = pushed(source, folder)
+    clear(target)
+    live = make_index(target, chunks_of("Before."), "index-before")
+    forge_row_twice(Path(done.url))
+
+    with pytest.raises(SnapshotError, match="different rows and should give"):
+        pulled(target, folder)
+
+    assert target.live() == live
+
+
+def forge_row_twice(snapshot: Path) -> None:
+    """Have a manifest name a part's rows a second time, under another number."""
+    import hashlib
+
+    import orjson
+    import zstandard
+
+    fields = json.loads((snapshot / "manifest.json").read_text())
+    again = dict(fields["parts"][0])
+    unpacked = zstandard.decompress(
+        (snapshot / again["name"]).read_bytes(), max_output_size=again["unpacked"]
+    )
+    content = zstandard.compress(unpacked, 1)
+    again |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    again["name"] = f"part-00099-{again['sha256'][:16]}.zst"
+    (snapshot / again["name"]).write_bytes(content)
+    fields["parts"].append(again)
+    fields["collections"]["index"]["rows"] += again["rows"]
+    del fields["digest"]
+    sealed = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    fields["digest"] = hashlib.sha256(sealed).hexdigest()
+    (snapshot / "manifest.json").write_bytes(orjson.dumps(fields))
+
+
+def test_other_model_is_refused_before_any_part_is_read(
+    source: Store, target: Store, folder: Path
+) -> None:
+    for file in part_files(pushed(source, folder)):
+        file.unlink()
+
+    def refuse(fingerprint: Fingerprint) -> None:
+        raise IndexMismatchError(fingerprint.recipe.embedding_model)
+
+    with pytest.raises(IndexMismatchError, match="tests/words"):
+        pull(target, find(str(folder)), fits=refuse)
+    assert target.names("") == []
+
+
+def test_pull_leaves_while_a_build_runs(source: Store, target: Store, folder: Path) -> None:
+    pushed(source, folder)
+    with BuildLock(target), pytest.raises(IndexLockedError, match="Another build is writing"):
+        pulled(target, folder)
+    assert target.find(LOCK) is None
+
+
+def test_first_start_takes_a_snapshot_and_later_ones_do_not(
+    source: Store, target: Store, folder: Path
+) -> None:
+    sha256 = pushed(source, folder).sha256
+
+    assert provide(target, str(folder), sha256, fits=any_model)
+    assert contents(target).rows == contents(source).rows
+    assert not provide(target, "s3://never-asked/for", None, fits=any_model)
+
+
+def test_index_without_words_travels_without(tmp_path: Path, target: Store, folder: Path) -> None:
+    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+        live = make_index(source, chunks_of("Oak dries.", "Ash burns."))
+        source.delete(f"words-of-{live.name}")
+        pushed(source, folder)
+        pulled(target, folder)
+        assert contents(target).rows == contents(source).rows
+        assert target.names("words-of-") == []

@@ -1,0 +1,185 @@
+"""A snapshot holds one state of an index, whatever is written meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.index.store import Store, connect
+from database.snapshot.catalogue import every, find
+from database.snapshot.contents import verify
+from database.snapshot.push import push
+from tests.database.index.reading import contents
+from tests.database.made_indexes import (
+    add_unseen,
+    change_in_place,
+    chunks_of,
+    clear,
+    document,
+    make_index,
+    many_chunks,
+    upload,
+    vectors_of,
+)
+from tests.database.snapshot.steps import SMALL, part_files, pulled, pushed, rows_in
+from tests.servers.chroma import ChromaServer
+from utils.errors import IndexMissingError, SnapshotError
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Store]:
+    """An index of some pages of rows."""
+    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+        make_index(made, many_chunks(300))
+        yield made
+
+
+@pytest.fixture
+def target(server: ChromaServer) -> Iterator[Store]:
+    """An empty store on a server; embedded ones take longer to check."""
+    with closing(connect(server.url)) as empty:
+        clear(empty)
+        yield empty
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "snapshots"
+
+
+def test_snapshot_holds_vectors_to_the_bit(source: Store, folder: Path) -> None:
+    pushed(source, folder)
+    found = {r.id: r.vector.tobytes() for r in rows_in(folder)}
+    assert found == vectors_of(source)
+
+
+def test_same_index_gives_the_same_parts(source: Store, folder: Path, tmp_path: Path) -> None:
+    once, again = pushed(source, folder), pushed(source, tmp_path / "others")
+    assert len(once.manifest.parts) > 3
+    assert once.manifest.parts == again.manifest.parts
+
+
+def test_second_push_of_a_state_sends_nothing(source: Store, folder: Path) -> None:
+    first = pushed(source, folder)
+    second = pushed(source, folder)
+    assert second.sent == 0
+    assert (second.url, second.sha256) == (first.url, first.sha256)
+    assert first.sent == sum(file.stat().st_size for file in part_files(first))
+
+
+def test_interrupted_push_is_no_snapshot_and_goes_on(source: Store, folder: Path) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        if total and done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        push(source, str(folder), part_bytes=SMALL, sending=interrupt)
+    with pytest.raises(SnapshotError, match="No snapshot at"):
+        find(str(folder))
+
+    done = pushed(source, folder)
+
+    assert 0 < done.sent < done.manifest.bytes
+    assert len([path for path in folder.iterdir() if path.is_dir()]) == 1
+    verify(find(str(folder)))
+
+
+def test_changed_index_is_another_snapshot_and_the_newest_is_first(
+    source: Store, target: Store, folder: Path
+) -> None:
+    old = pushed(source, folder)
+    make_old(Path(old.url))
+    change_in_place(source, *chunks_of("Ash dries too.", document="ash.md"))
+
+    new = pushed(source, folder)
+
+    newest, other = every(str(folder))
+    assert (newest.url, other.url) == (new.url, str(folder / "20250101T000000Z") + old.url[-13:])
+    pulled(target, folder)
+    assert "ash.md:0" in contents(target).rows
+
+
+def make_old(snapshot: Path) -> None:
+    """Have a snapshot look as pushed in another year."""
+    snapshot.rename(snapshot.with_name("20250101T000000Z" + snapshot.name[16:]))
+
+
+def test_older_snapshot_can_be_named(source: Store, target: Store, folder: Path) -> None:
+    old = pushed(source, folder)
+    change_in_place(source, *chunks_of("Ash dries too.", document="ash.md"))
+    pushed(source, folder)
+
+    pulled(target, Path(old.url))
+
+    assert "ash.md:0" not in contents(target).rows
+
+
+def test_index_that_changes_while_it_is_read_is_read_again(source: Store, folder: Path) -> None:
+    changed: list[str] = []
+
+    def change(done: int, total: int | None) -> None:
+        if not changed:
+            changed.append("now")
+            change_in_place(source, *chunks_of("Ash dries too.", document="ash.md"))
+
+    done = push(source, str(folder), part_bytes=SMALL, reading=change)
+
+    found = {r.id for r in rows_in(folder)}
+    assert found == contents(source).rows.keys()
+    assert done.manifest.revision == 2
+    live = source.live()
+    assert live is not None
+    assert live.revision == 2
+
+
+def test_index_that_never_stands_still_is_given_up(source: Store, folder: Path) -> None:
+    count = iter(range(1000))
+
+    def change(done: int, total: int | None) -> None:
+        change_in_place(source, *chunks_of("Ash.", document=f"ash-{next(count)}.md"))
+
+    with pytest.raises(SnapshotError, match="changed 10 times while it was read"):
+        push(source, str(folder), reading=change)
+    assert not [*every(str(folder))]
+
+
+def test_rows_that_no_reader_sees_are_left_out(source: Store, folder: Path) -> None:
+    seen = contents(source).rows.keys()
+    add_unseen(source, *chunks_of("Not yet.", document="later.md"))
+    pushed(source, folder)
+    found = {r.id for r in rows_in(folder)}
+    assert found == seen
+
+
+def test_rows_that_were_replaced_are_left_out(source: Store, folder: Path) -> None:
+    change_in_place(source, *chunks_of("Ash dries.", document="ash.md"))
+    upload(source, "job-1", document("ash.md", "Other words."))  # its old chunk is still there
+    pushed(source, folder)
+    found = {r.id for r in rows_in(folder)}
+    assert "ash.md:0" in contents(source).rows
+    assert "ash.md:0" not in found
+
+
+def test_demanded_hash_is_held_against_the_manifest(source: Store, folder: Path) -> None:
+    done = pushed(source, folder)
+    assert find(str(folder), done.sha256).is_pinned
+    assert find(str(folder), done.sha256.upper()).is_pinned
+    with pytest.raises(SnapshotError, match="another was demanded"):
+        find(str(folder), "0" * 64)
+    with pytest.raises(SnapshotError, match="64 hexadecimal digits"):
+        find(str(folder), "abc")
+
+
+def test_nothing_to_push_is_said(target: Store, folder: Path) -> None:
+    with pytest.raises(IndexMissingError, match="No index at"):
+        pushed(target, folder)
+    assert not folder.exists()

@@ -1,0 +1,336 @@
+"""Snapshots travel by folder, S3, Google's storage and web server, or a line says why not."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from database.index.fingerprint import Fingerprint
+from database.index.store import Store, connect
+from database.snapshot.catalogue import every, find
+from database.snapshot.contents import verify
+from database.snapshot.file_systems import Patience
+from database.snapshot.pull import pull
+from database.snapshot.push import Pushed, push
+from database.snapshot.storage import Storage
+from tests.database.index.reading import contents
+from tests.database.made_indexes import chunks_of, clear, make_index, many_chunks, words_of
+from tests.servers import gcs as gcs_server
+from tests.servers import s3 as s3_server
+from tests.servers.chroma import ChromaServer, free_port
+from tests.servers.gcs import GCSServer
+from tests.servers.s3 import S3Server
+from tests.servers.web_folder import WebFolder, web_folder
+from utils.errors import SnapshotError
+
+pytestmark = pytest.mark.process
+
+SMALL = 32 << 10
+QUICK = Patience(connect=1.0, silence=0.5, request=10.0, retries=1, retrying=2.0)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with s3_server.s3_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[GCSServer]:
+    with gcs_server.gcs_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(connect(str(tmp_path_factory.mktemp("source")), create=True)) as made:
+        make_index(made, many_chunks(300))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def target(server: ChromaServer) -> Iterator[Store]:
+    with closing(connect(server.url)) as empty:
+        clear(empty)
+        yield empty
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the loopback is asked, for credentials either."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", nobody)
+    monkeypatch.setenv("GOOGLE_BASE_URL", nobody)
+    monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "none")
+
+
+@pytest.fixture(params=["folder", "s3", "gs"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place of each kind; its name is the test's."""
+    if request.param == "folder":
+        return str(tmp_path / "snapshots")
+    running = request.getfixturevalue("s3" if request.param == "s3" else "gcs")
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"{request.param}://{s3_server.BUCKET}/{tmp_path.name}"
+
+
+def any_model(fingerprint: Fingerprint) -> None:
+    """Have no objection."""
+
+
+def pushed(store: Store, url: str) -> Pushed:
+    return push(store, url, part_bytes=SMALL, patience=QUICK)
+
+
+def test_snapshot_travels(source: Store, target: Store, place: str) -> None:
+    done = pushed(source, place)
+
+    (listed,) = every(place, QUICK)
+    snapshot = find(place, done.sha256, QUICK)
+    verify(snapshot)
+    pull(target, snapshot, fits=any_model)
+
+    assert listed.url == snapshot.url == done.url
+    assert find(done.url, None, QUICK).sha256 == done.sha256
+    assert contents(target).rows == contents(source).rows
+    assert words_of(target) == words_of(source)
+
+
+def test_second_push_sends_nothing(source: Store, place: str) -> None:
+    assert pushed(source, place).sent > 0
+    assert pushed(source, place).sent == 0
+
+
+def test_push_goes_on_where_it_was(source: Store, place: str) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        if total and done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        push(source, place, part_bytes=SMALL, patience=QUICK, sending=interrupt)
+    assert [*every(place, QUICK)] == []
+
+    done = pushed(source, place)
+
+    assert 0 < done.sent < done.manifest.bytes
+    verify(find(place, done.sha256, QUICK))
+
+
+def test_empty_place_holds_no_snapshot(place: str) -> None:
+    assert [*every(place, QUICK)] == []
+    with pytest.raises(SnapshotError, match=r"No snapshot at .* Push one there"):
+        find(place, None, QUICK)
+
+
+def test_part_that_is_gone_from_a_bucket_is_missing(
+    source: Store, s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    done = pushed(source, f"s3://{s3_server.BUCKET}/{tmp_path.name}")
+    s3.delete(f"{done.url.removeprefix(f's3://{s3_server.BUCKET}/')}/{done.manifest.parts[0].name}")
+    with pytest.raises(SnapshotError, match="is missing"):
+        verify(find(done.url, None, QUICK))
+
+
+def test_bucket_that_is_missing_is_said(
+    source: Store, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SnapshotError, match=r"status 404|no such folder or bucket") as said:
+        pushed(source, "s3://nobody-made-this/snapshots")
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "complaint"),
+    [
+        ("s3://some-bucket/x", {}, "no valid credentials. Set AWS_ACCESS_KEY_ID and"),
+        (
+            "gs://some-bucket/x",
+            {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json", "GOOGLE_BEARER_TOKEN": ""},
+            "no valid credentials. Set GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+        (
+            "s3://some-bucket/x",
+            {"AWS_ACCESS_KEY_ID": "very-secret", "AWS_SECRET_ACCESS_KEY": "more-secret"},
+            "does not answer",
+        ),
+    ],
+)
+def test_store_that_cannot_be_asked_is_said_in_a_line_without_secrets(
+    source: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    environment: dict[str, str],
+    complaint: str,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+        if not value:
+            monkeypatch.delenv(name)
+    with pytest.raises(SnapshotError, match=complaint) as said:
+        pushed(source, url)
+    assert "\n" not in str(said.value)
+    assert "secret" not in str(said.value)
+
+
+@dataclass(frozen=True)
+class Web:
+    """A snapshot on a web server."""
+
+    server: WebFolder
+    pushed: Pushed
+
+
+@pytest.fixture
+def web(source: Store, tmp_path: Path) -> Iterator[Web]:
+    done = pushed(source, str(tmp_path / "snapshots"))
+    with web_folder(tmp_path / "snapshots") as server:
+        yield Web(server, done)
+
+
+def test_web_server_without_listings_is_pulled_from(source: Store, target: Store, web: Web) -> None:
+    (listed,) = every(web.server.url, QUICK)
+    pull(target, find(web.server.url, web.pushed.sha256, QUICK), fits=any_model)
+    assert listed.sha256 == web.pushed.sha256
+    assert contents(target).rows == contents(source).rows
+
+
+def test_store_that_hides_what_it_lacks_is_pulled_from_all_the_same(web: Web) -> None:
+    web.server.missing = 403
+    verify(find(web.server.url, None, QUICK))
+
+
+def test_web_server_can_name_one_snapshot(web: Web) -> None:
+    name = web.pushed.url.rpartition("/")[2]
+    verify(find(f"{web.server.url}/{name}/", None, QUICK))
+
+
+def test_nothing_is_pulled_over_plain_http_unless_its_hash_is_demanded(
+    target: Store, web: Web
+) -> None:
+    with pytest.raises(SnapshotError, match="may be changed on its way"):
+        pull(target, find(web.server.url, None, QUICK), fits=any_model)
+    assert web.server.parts_asked == []
+    assert target.names("") == []
+
+
+def test_web_servers_are_not_pushed_to(source: Store, web: Web) -> None:
+    with pytest.raises(SnapshotError, match="can only be read from"):
+        pushed(source, web.server.url)
+
+
+def test_part_that_breaks_off_is_asked_for_again(web: Web) -> None:
+    web.server.conduct, web.server.times = "cut", 1
+    verify(find(web.server.url, None, QUICK))
+    assert len(web.server.parts_asked) == len(web.pushed.manifest.parts) + 1
+
+
+@pytest.mark.parametrize(
+    ("conduct", "complaint"),
+    [
+        ("cut", "does not answer, or not to the end"),
+        ("stalled", "does not answer, or not to the end"),
+        ("refusing", "access is refused"),
+        ("broken", "answers with status 500"),
+        ("endless", "is larger than it may be"),
+    ],
+)
+def test_part_that_cannot_be_had_is_said_in_a_line(web: Web, conduct: str, complaint: str) -> None:
+    web.server.conduct = conduct  # type: ignore[assignment]
+    with pytest.raises(SnapshotError, match=complaint) as said:
+        verify(find(web.server.url, None, QUICK))
+    assert "\n" not in str(said.value)
+
+
+def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, web: Web) -> None:
+    snapshot = find(web.server.url, web.pushed.sha256, QUICK)
+    first = snapshot.manifest.parts[0]
+
+    def interrupt(done: int, total: int | None) -> None:
+        if done > first.bytes:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(target, snapshot, fits=any_model, progress=interrupt)
+    web.server.asked.clear()
+
+    pull(target, snapshot, fits=any_model)
+
+    assert not any(first.name in path for path in web.server.asked)
+    assert contents(target).rows == contents(source).rows
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("ftp://host/snapshots", "cannot lie at a ftp:// address"),
+        ("s3:///snapshots", "has a host or bucket"),
+        ("https://name:password@host/snapshots", "neither password nor query"),
+        ("https://host/snapshots?token=secret", "neither password nor query"),
+    ],
+)
+def test_address_that_cannot_be_is_refused_without_repeating_it(url: str, complaint: str) -> None:
+    with pytest.raises(SnapshotError, match=complaint) as said:
+        Storage(url)
+    assert "password@" not in str(said.value)
+    assert "secret" not in str(said.value)
+
+
+def test_file_in_the_place_of_the_folder_is_said(source: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SnapshotError, match="file"):
+        pushed(source, str(tmp_path / "file"))
+
+
+def test_folder_of_other_things_is_not_minded(source: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "20260101T000000Z-1a2b3c4d5e6f").mkdir()
+    (tmp_path / "readme.txt").write_text("not a snapshot")
+    done = pushed(source, str(tmp_path))
+    assert [found.url for found in every(str(tmp_path))] == [done.url]
+
+
+def test_file_url_is_a_folder(source: Store, tmp_path: Path) -> None:
+    done = pushed(source, f"file://{tmp_path}/snapshots")
+    assert (tmp_path / "snapshots" / done.url.rpartition("/")[2] / "manifest.json").is_file()
+
+
+def test_list_of_names_that_is_none_is_refused(tmp_path: Path) -> None:
+    make_snapshot_list(tmp_path, '{"snapshots": 7}')
+    with web_folder(tmp_path) as server, pytest.raises(SnapshotError, match="no list of snapshots"):
+        find(server.url, None, QUICK)
+
+
+def test_names_that_lead_elsewhere_are_passed_over(tmp_path: Path) -> None:
+    make_snapshot_list(tmp_path, '{"snapshots": ["../secret", 7, "x"]}')
+    with web_folder(tmp_path) as server:
+        assert [*every(server.url, QUICK)] == []
+        assert server.asked == ["/manifest.json", "/snapshots.json"]
+
+
+def make_snapshot_list(folder: Path, text: str) -> None:
+    (folder / "snapshots.json").write_text(text)
+
+
+def test_small_index_of_one_part_travels(tmp_path: Path, target: Store) -> None:
+    with closing(connect(str(tmp_path / "one"), create=True)) as one:
+        make_index(one, chunks_of("Oak dries."))
+        pushed(one, str(tmp_path / "snapshots"))
+        pull(target, find(str(tmp_path / "snapshots")), fits=any_model)
+        assert contents(target).rows == contents(one).rows

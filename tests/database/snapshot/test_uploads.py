@@ -1,0 +1,113 @@
+"""Documents that came through the API travel with the index that holds them."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.index.store import Store, connect
+from database.journal.uploads import UPLOADS, Uploads
+from tests.database.made_indexes import (
+    chunks_of,
+    clear,
+    delete_upload,
+    document,
+    make_index,
+    many_chunks,
+    upload,
+    uploaded,
+)
+from tests.database.snapshot.steps import pulled, pushed
+from tests.servers.chroma import ChromaServer
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
+        yield running
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Store]:
+    """An index of some pages of rows."""
+    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+        make_index(made, many_chunks(300))
+        yield made
+
+
+@pytest.fixture
+def target(server: ChromaServer) -> Iterator[Store]:
+    """An empty store on a server; embedded ones take longer to check."""
+    with closing(connect(server.url)) as empty:
+        clear(empty)
+        yield empty
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "snapshots"
+
+
+def test_documents_of_the_api_are_replaced_by_the_snapshots(
+    source: Store, target: Store, folder: Path
+) -> None:
+    long = "Oak dries slowly. " * 20_000
+    upload(source, "job-1", document("old.md", "Old."))
+    upload(source, "job-2", document("old.md", "New."), document("long.md", long))
+    Uploads(source).add("job-waiting-there", [document("never.md", "Never seen.")])
+    make_index(target, chunks_of("Before."), "index-before")
+    for number in range(4):
+        upload(target, f"job-here-{number}", document("mine.md", f"Mine {number}."))
+    Uploads(target).add("job-waiting-here", [document("mine-too.md", "Mine, soon.")])
+    pushed(source, folder)
+
+    pulled(target, folder)
+
+    uploads = Uploads(target)
+    assert uploaded(target) == {"old.md": "New.", "long.md": long}
+    assert uploads.of_job("job-waiting-there") == []
+    (waiting,) = uploads.of_job("job-waiting-here")
+    assert uploads.document(waiting).text == "Mine, soon."
+    assert target.names("uploads") == [UPLOADS]
+
+
+def test_document_deleted_through_the_api_stays_deleted(
+    source: Store, target: Store, folder: Path
+) -> None:
+    delete_upload(source, "job-1", "notes.md")
+    pushed(source, folder)
+    pulled(target, folder)
+    live = target.live_collection()[0]
+    (entry,) = Uploads(target).held(live).values()
+    assert entry.document == "notes.md"
+    assert entry.is_deletion
+
+
+def test_documents_void_for_builds_do_not_travel(
+    source: Store, target: Store, folder: Path
+) -> None:
+    upload(source, "job-1", document("old.md", "Old."))
+    source.return_to_folder()
+    upload(source, "job-2", document("new.md", "New."))
+    pushed(source, folder)
+    pulled(target, folder)
+    assert uploaded(target) == {"new.md": "New."}
+
+
+def test_pull_that_died_after_going_live_is_finished_by_the_next(
+    source: Store, target: Store, folder: Path
+) -> None:
+    upload(source, "job-1", document("notes.md", "Oak."))
+    pushed(source, folder)
+    done = pulled(target, folder)
+    staged = target.find(UPLOADS)
+    assert staged is not None
+    staged.modify(name=f"uploads-of-{done.index}")  # as it is just before the last step
+    assert uploaded(target) == {}
+
+    assert not pulled(target, folder).changed
+
+    assert uploaded(target) == {"notes.md": "Oak."}

@@ -1,0 +1,298 @@
+"""A file becomes markdown within limits, or one line says why not; nothing else is left of it."""
+
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dataset.conversion.converter import FORMATS, Converted, Limits, convert, format_of
+from tests.files.office import docx_of, xlsx_of
+from tests.files.pdf import pages_of
+from utils.errors import DatasetError, DocumentError
+
+SMALL = Limits(seconds=20, memory_bytes=300 << 20)
+
+
+def refusal(content: bytes, name: str, limits: Limits = SMALL) -> str:
+    with pytest.raises(DocumentError) as refused:
+        convert(content, name, limits)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert not any(hint in line for hint in ("Traceback", "/", "Error", name))
+    return line
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("page.md", "markdown"),
+        ("guides/PAGE.HTML", "html"),
+        ("a.b.pdf", "pdf"),
+        ("notes", None),
+        ("archive.tar.gz", None),
+        ("folder.pdf/notes", None),
+        (".md", None),
+        ("guides/.pdf", None),
+        ("page.docm", None),
+    ],
+)
+def test_the_ending_of_a_name_tells_the_format(name: str, known: str | None) -> None:
+    assert format_of(name) == known
+
+
+def test_every_ending_is_in_lower_case_and_begins_with_a_dot() -> None:
+    assert all(ending.startswith(".") and ending == ending.lower() for ending in FORMATS)
+
+
+def test_another_ending_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(DocumentError, match=r"must end in one of these: \.csv, \.docx"):
+        convert(b"x", "program.exe")
+
+
+def test_a_refused_document_is_a_dataset_error() -> None:
+    assert issubclass(DocumentError, DatasetError)
+
+
+@pytest.mark.parametrize("name", ["page.md", "page.markdown", "page.txt"])
+def test_text_is_only_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child was started"))
+    content = b"\xef\xbb\xbf---\r\ntitle: T\r\n---\r# K\xc3\xb6ln <b>\r\n"
+    assert convert(content, name) == Converted("---\ntitle: T\n---\n# Köln <b>\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"caf\xe9 au lait", "not UTF-8 text (byte 3); convert it"),
+        (b"ab\0cd", "is no text: a NUL at byte 2"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(content: bytes, reason: str) -> None:
+    assert refusal(content, "page.md") == reason
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_read() -> None:
+    limits = Limits(input_bytes=1 << 20)
+    assert refusal(bytes(3 << 20), "a.pdf", limits).startswith("3 MiB is over the limit of 1 MiB")
+
+
+def test_markdown_over_the_limit_of_text_is_refused() -> None:
+    limits = Limits(output_bytes=1 << 20)
+    assert "over the limit of 1 MiB" in refusal(b"word " * 400_000, "a.md", limits)
+
+
+@pytest.mark.parametrize("ending", sorted(set(FORMATS) - {".md", ".markdown", ".txt"}))
+def test_an_empty_file_is_refused_without_a_child(
+    ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child was started"))
+    assert refusal(b" \n", f"a{ending}") == "is empty"
+
+
+@pytest.mark.process
+def test_a_page_is_converted_in_a_child_with_what_it_says_of_itself() -> None:
+    page = (
+        '<link rel=canonical href="https://docs.example/crane.html"><title>Crane</title>'
+        '<meta name="last-modified" content="2026-01-02"><main><h1>Crane</h1><p>It "lifts".</main>'
+    )
+    converted = convert(page.encode(), "crane.html", SMALL)
+    assert converted == Converted(
+        '# Crane\n\nIt "lifts".\n', "Crane", "https://docs.example/crane.html", "2026-01-02"
+    )
+
+
+@pytest.mark.process
+def test_a_fetched_page_has_its_links_made_absolute() -> None:
+    page = b"<p>See <a href='other.html#part'>the other</a>."
+    url = "https://docs.example/guide/page.html"
+    text = convert(page, "page.html", SMALL, url=url).text
+    assert text == "See [the other](https://docs.example/guide/other.html#part).\n"
+
+
+@pytest.mark.process
+def test_what_is_no_web_address_never_becomes_one() -> None:
+    page = b"<link rel=canonical href='javascript:alert(1)'><p>Words <a href='x'>here</a>."
+    converted = convert(page, "page.html", SMALL, url="file:///etc/passwd\0")
+    assert (converted.url, converted.text) == ("", "Words [here](x).\n")
+
+
+@pytest.mark.process
+def test_a_conversion_that_takes_too_long_is_ended() -> None:
+    slow = b"*a " * 200_000
+    started = time.monotonic()
+    assert refusal(slow, "a.rst", Limits(seconds=1)) == (
+        "takes longer than 1 s to convert; split it"
+    )
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.html", b"<p>word <b>bold</b></p>" * 200_000),
+        ("a.ipynb", b'{"cells":[' + b"{}," * 2_000_000 + b"{}]}"),
+    ],
+)
+def test_a_conversion_that_takes_too_much_memory_is_ended(name: str, content: bytes) -> None:
+    limits = Limits(seconds=60, memory_bytes=120 << 20)
+    assert refusal(content, name, limits) == (
+        "needs more than 120 MiB of memory to convert; split it"
+    )
+
+
+@pytest.mark.process
+def test_text_over_the_limit_is_refused_and_not_cut() -> None:
+    limits = Limits(seconds=20, output_bytes=1000)
+    assert refusal(b"<p>" + b"word " * 300, "a.html", limits) == (
+        "gives more than 1000 bytes of text; split it"
+    )
+
+
+@pytest.mark.process
+def test_text_up_to_the_limit_is_whole_even_where_json_doubles_it() -> None:
+    quotes = '"' * 999
+    limits = Limits(seconds=20, output_bytes=1000)
+    assert convert(f"<p>{quotes}".encode(), "a.html", limits).text == f"{quotes}\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a.pdf", "PDF"),
+        ("a.docx", "Word (docx)"),
+        ("a.pptx", "PowerPoint (pptx)"),
+        ("a.xlsx", "Excel (xlsx)"),
+        ("a.epub", "EPUB"),
+        ("a.ipynb", "a Jupyter notebook"),
+    ],
+)
+def test_another_file_with_the_ending_is_refused(name: str, shown: str) -> None:
+    program = b"MZ\x90\0" + bytes(range(256)) * 20
+    assert refusal(program, name) == f"cannot be read as {shown}"
+
+
+@pytest.mark.process
+def test_nothing_is_left_of_conversions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    opened = psutil.Process().num_fds()
+    convert(docx_of("Words."), "a.docx", SMALL)
+    refusal(b"*a " * 200_000, "a.rst", Limits(seconds=0.5))
+    refusal(b"no pdf", "a.pdf")
+    assert list(tmp_path.iterdir()) == []
+    assert psutil.Process().children(recursive=True) == []
+    assert psutil.Process().num_fds() == opened
+
+
+@pytest.mark.process
+def test_files_are_converted_beside_each_other() -> None:
+    files = {
+        "a.csv": b"a,b\n1,2\n",
+        "a.html": b"<h1>T</h1>",
+        "a.xlsx": xlsx_of([["x", "y"], [1, 2]]),
+        "a.pdf": pages_of("Some words."),
+    }
+    texts: dict[str, str] = {}
+    threads = [
+        threading.Thread(target=lambda n=n, c=c: texts.update({n: convert(c, n, SMALL).text}))
+        for n, c in files.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts["a.csv"].startswith("| a | b |")
+    assert texts["a.html"] == "# T\n"
+    assert "| x | y |" in texts["a.xlsx"]
+    assert texts["a.pdf"] == "Some words.\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no json",
+        "[" * 100_000,
+        '["a"]',
+        '{"text": 1}',
+        json.dumps({"text": "x" * 5000}),
+        json.dumps({"refusal": "a\nb"}),
+    ],
+)
+def test_a_child_that_was_taken_over_is_not_believed(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the child says something that the real one never would."""
+    stand_in(f"import sys; sys.stdout.write({said!r})", tmp_path, monkeypatch)
+    line = refusal(b"<p>x", "a.html", Limits(seconds=20, output_bytes=1000))
+    assert line in ("cannot be read as HTML", "gives more than 1000 bytes of text; split it", "a b")
+
+
+def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have another program run in the child's place, without its limits."""
+    package = tmp_path / "dataset" / "conversion"
+    package.mkdir(parents=True)
+    (package / "child.py").write_text(code)
+    monkeypatch.setattr("dataset.conversion.isolation.supervision.PACKAGE_ROOT", tmp_path)
+
+
+@pytest.mark.process
+def test_what_a_child_says_of_a_file_is_held_to_its_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
+    stand_in(f"print({json.dumps(said)!r})", tmp_path, monkeypatch)
+    assert convert(b"<p>x", "a.html", SMALL) == Converted("ab", "t t", "", "")
+
+
+@pytest.mark.process
+def test_a_child_that_writes_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in("while True: print('x' * 4096)", tmp_path, monkeypatch)
+    limits = Limits(seconds=20, output_bytes=1000)
+    started = time.monotonic()
+    assert "gives more than" in refusal(b"<p>x", "a.html", limits)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.process
+def test_a_child_that_lives_on_is_ended_with_those_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = tmp_path / "pids"
+    stand_in(
+        "import os, time\n"
+        "for pipe in 0, 1, 2: os.close(pipe)\n"
+        f"if child := os.fork(): open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child}}')\n"
+        "time.sleep(30)",
+        tmp_path,
+        monkeypatch,
+    )
+    started = time.monotonic()
+    assert "takes longer" in refusal(b"<p>x", "a.html", Limits(seconds=2))
+    assert time.monotonic() - started < 10
+    assert [pid for pid in map(int, pids.read_text().split()) if _lives_on(pid)] == []
+
+
+def _lives_on(pid: int) -> bool:
+    """Whether it still runs some seconds after it was killed: nothing waits for its end."""
+    ends = time.monotonic() + 10
+    while _lives(pid):
+        if time.monotonic() > ends:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

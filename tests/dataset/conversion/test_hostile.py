@@ -1,0 +1,253 @@
+"""A hostile or broken file costs one line, or gives its harmless words; it never gets further."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from dataset.conversion.converter import Limits, convert
+from tests.files import hostile
+from tests.files import pdf as pdf_files
+from tests.files.hostile import repacked
+from tests.files.office import docx_of, xlsx_of
+from tests.files.pdf import of_objects, one_page, stream
+from utils.errors import DocumentError
+
+pytestmark = pytest.mark.process
+
+Made = Callable[[], bytes]
+"""A file that is made when its test runs."""
+
+LIMITS = Limits(seconds=30, memory_bytes=400 << 20)
+SHORT = Limits(seconds=2, memory_bytes=400 << 20)
+WORDS = b"BT /F1 12 Tf 50 700 Td (Words on a page.) Tj ET"
+FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X1 6 0 R>>>>"
+
+
+def outcome(content: bytes, name: str, limits: Limits = LIMITS) -> str:
+    """The text of a file, or why there is none."""
+    try:
+        return convert(content, name, limits).text
+    except DocumentError as error:
+        line = str(error)
+        assert "\n" not in line
+        assert "/" not in line
+        return f"refused: {line}"
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """A server that notes every path that it is asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (hostile.claimed_bomb, "unpacks to more than 512 MiB"),
+        (
+            lambda: repacked(docx_of("x"), {"word/media/zeros.bin": bytes(8 << 20)}),
+            "holds a part that unpacks to over 300 times its size",
+        ),
+        (
+            lambda: repacked(docx_of("x"), {f"{n}.xml": b"" for n in range(10_001)}),
+            "holds more than 10,000 parts",
+        ),
+        (
+            lambda: repacked(docx_of("x"), {"../../etc/cron.d/x": b"x"}),
+            "holds a part whose name leads out of it",
+        ),
+        (
+            lambda: repacked(docx_of("x"), {"/etc/passwd": b"x"}),
+            "holds a part whose name leads out of it",
+        ),
+        (
+            lambda: hostile.encrypted_entries(docx_of("x")),
+            "is protected by a password; remove the protection",
+        ),
+        (hostile.encrypted_office, "is protected by a password; remove the protection"),
+        (
+            lambda: bytes.fromhex("d0cf11e0a1b11ae1") + bytes(4096),
+            "is in the old Office format; save it in the new one (docx, pptx, xlsx)",
+        ),
+        (lambda: b"GIF89a" + bytes(100), "cannot be read as Word (docx)"),
+        (lambda: docx_of("x")[:-1000], "cannot be read as Word (docx)"),
+        (lambda: docx_of("x").replace(b"word/document.xml", b"word/documint.xml"),
+         "cannot be read as Word (docx)"),
+        (lambda: repacked(docx_of("x"), {}, compression=14), "is packed in a way that Office "
+         "files are not"),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_a_container_is_checked_before_a_parser_sees_it(content: Made, reason: str) -> None:
+    assert outcome(content(), "a.docx") == f"refused: {reason}"
+
+
+def test_an_archive_in_an_archive_is_not_opened() -> None:
+    assert outcome(hostile.nested_bomb(), "a.docx") == "Harmless words.\n"
+
+
+def test_an_external_entity_reaches_neither_a_file_nor_the_network(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    refused = (
+        "refused: holds XML with a document type or an odd encoding; save it again with Office"
+    )
+    with listening() as (url, asked):
+        for target in (secret.as_uri(), f"{url}/entity.dtd"):
+            assert outcome(hostile.with_entity(target), "a.docx") == refused
+    assert asked == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-7"])
+def test_a_document_type_is_seen_in_other_encodings(encoding: str) -> None:
+    package = docx_of("x")
+    document = hostile.part_of(hostile.with_entity("file:///x"), "word/document.xml")
+    hidden = document.decode().replace("UTF-8", encoding.upper()).encode(encoding)
+    if encoding == "utf-7":  # whose declaration itself must be readable
+        hidden = document.decode().replace("UTF-8", "UTF-7").replace("<!", "+ADwAIQ-").encode()
+    changed = repacked(package, {"word/document.xml": hidden})
+    assert outcome(changed, "a.docx").startswith("refused: holds XML with a document type")
+
+
+def test_entities_that_multiply_are_refused() -> None:
+    assert outcome(hostile.billion_laughs(), "a.xlsx").startswith("refused: holds XML with")
+
+
+def test_a_cell_at_the_far_end_costs_an_error_line() -> None:
+    assert outcome(hostile.far_cell(), "a.xlsx") == (
+        "refused: needs more than 400 MiB of memory to convert; split it"
+    )
+
+
+def test_an_image_elsewhere_and_a_macro_are_left_alone() -> None:
+    with listening() as (url, asked):
+        shown = outcome(hostile.with_external_image(f"{url}/x.png"), "a.pptx")
+    assert "Words beside a picture." in shown
+    assert asked == []
+    assert outcome(hostile.with_macro(), "a.docx") == "Words beside a macro.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (lambda: pdf_files.endless_pages(10_000),
+         "refused: has 10,000 pages, over the limit of 5,000; split it"),
+        (lambda: pdf_files.protected("x"),
+         "refused: is protected by a password; remove the protection"),
+        (lambda: of_objects(b"<</Type/Catalog/Pages 2 0 R>>",
+                            b"<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>"),
+         "refused: cannot be read as PDF"),
+        (lambda: of_objects(b"<</Type/Catalog/Pages 2 0 R>>",
+                    b"<</Type/Pages/Kids[3 0 R]/Count 2000000000>>"),
+         "refused: cannot be read as PDF"),
+        (lambda: b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\nxref\n0 2000000000\n"
+         b"0000000000 65535 f \ntrailer<</Root 1 0 R/Size 2000000000>>\nstartxref\n48\n%%EOF",
+         "refused: cannot be read as PDF"),
+        (lambda: of_objects(b"<</A" * 200_000), "refused: cannot be read as PDF"),
+        (lambda: one_page(stream(WORDS), catalog=b"/OpenAction<</S/JavaScript/JS(while\\(1\\);)>>"),
+         "Words on a page.\n"),
+        (lambda: one_page(stream(WORDS), catalog=b"/OpenAction<</S/Launch/F(/bin/sh)>>"),
+         "Words on a page.\n"),
+        (lambda: one_page(stream(b"q " * 500_000 + WORDS)), "Words on a page.\n"),
+        (lambda: one_page(b"<</Length 999/Filter/FlateDecode>>\nstream\nxx\nendstream"),
+         "refused: holds no text (a scanned PDF? run OCR first)"),
+        (lambda: b"%PDF-1.7\n" + bytes(range(256)) * 100, "refused: cannot be read as PDF"),
+        (lambda: b"MZ" + bytes(5000), "refused: cannot be read as PDF"),
+    ],
+    ids=["pages", "password", "loop", "count", "xref", "nested", "javascript", "launch", "states",
+         "broken", "garbage", "program"],
+)  # fmt: skip
+def test_a_hostile_pdf(content: Made, expected: str) -> None:
+    assert outcome(content(), "a.pdf") == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: one_page(stream(WORDS + b" /X1 Do"), stream(b"/X1 Do " * 10, FORM)),
+        lambda: pdf_files.inflating(1 << 30),
+        lambda: one_page(stream(b"BT /F1 1 Tf 50 700 Td " + b"(Words) Tj " * 400_000 + b"ET")),
+    ],
+    ids=["recursion", "inflating", "million words"],
+)
+def test_a_pdf_without_end_is_ended(content: Made) -> None:
+    said = outcome(content(), "a.pdf", SHORT)
+    assert said in (
+        "refused: cannot be read as PDF within 400 MiB of memory",
+        "refused: needs more than 400 MiB of memory to convert; split it",
+        "refused: takes longer than 2 s to convert; split it",
+        "refused: cannot be read as PDF",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.html", lambda: b"<div>" * 100_000 + b"x", "refused: is nested too deep to convert"),
+        ("a.html", lambda: b"<b>" * 3_000 + b"x", "refused: is nested too deep to convert"),
+        ("a.html", lambda: b"<p " + b" ".join(b"a%d" % n for n in range(20_000)) + b">x",
+         "x\n"),
+        ("a.ipynb", lambda: b"[" * 100_000 + b"]" * 100_000,
+         "refused: is nested too deep to convert"),
+        ("a.csv", lambda: b",".join([b"c"] * 1_000_000),
+         "refused: holds a table of more than 1,000 columns or 500,000 cells; split it"),
+        ("a.csv", lambda: b"a,b\n1," + b"x" * (20 << 20),
+         "refused: holds a cell of more than 1 MiB, or an unclosed quote"),
+        ("a.csv", lambda: b"a,b\n1,=HYPERLINK(\"http://x.example\")\n",
+         '| a | b |\n| --- | --- |\n| 1 | =HYPERLINK("http://x.example") |\n'),
+        ("a.rst", lambda: b".. include:: /etc/passwd\n\nWords.\n", "Words.\n"),
+        ("a.rst", lambda: b".. raw:: html\n\n   <script>x</script>\n\nWords.\n", "Words.\n"),
+        ("a.docx", lambda: b"%PDF-1.4\n" + docx_of("Two files in one."), "Two files in one.\n"),
+        ("a.pdf", lambda: b"%PDF-1.4\n" + docx_of("x"), "refused: cannot be read as PDF"),
+        ("a.docx", lambda: xlsx_of([["x"]]), "refused: cannot be read as Word (docx)"),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_other_hostile_files(name: str, content: Made, expected: str) -> None:
+    assert outcome(content(), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.html", lambda: b"<p>word <b>bold</b> more</p>\n" * 1_000_000),
+        ("a.rst", lambda: b"*a " * 200_000),
+        ("a.html", lambda: b"<p " + b" ".join(b"a%d" % n for n in range(400_000)) + b">x</p>"),
+        ("a.rst", lambda: b"\n".join(
+            b".. |a%d| replace:: %s" % (n, b" ".join([b"|a%d|" % (n - 1)] * 10 if n else [b"lol"]))
+            for n in range(9)) + b"\n\n|a8|\n"),
+    ],
+    ids=["30 MB", "emphasis", "attributes", "substitutions"],
+)  # fmt: skip
+def test_what_takes_too_long_or_too_much_is_ended(name: str, content: Made) -> None:
+    assert outcome(content(), name, SHORT) in (
+        "refused: needs more than 400 MiB of memory to convert; split it",
+        "refused: takes longer than 2 s to convert; split it",
+    )
+
+
+def test_a_training_log_of_fifty_megabytes_is_cut_to_its_beginning() -> None:
+    head = b'{"cells":[{"cell_type":"code","source":"train()","outputs":[{"output_type":"stream",'
+    log = b'"text":"' + b"loss 0.1\\n" * 5_500_000 + b'"}]}]}'
+    limits = Limits(seconds=30, input_bytes=64 << 20)
+    said = outcome(head + log, "a.ipynb", limits)
+    assert said.startswith("```python\ntrain()\n```\n\n```\nloss 0.1\n")
+    assert said.endswith("[... cut]\n```\n")
+    assert len(said) < 30_000

@@ -1,0 +1,263 @@
+"""Word, PowerPoint and Excel files, and books, become markdown with what matters in them."""
+# The libraries that make the files ship no types.
+# mypy: disable-error-code="import-untyped, no-untyped-call"
+
+import io
+import zipfile
+from datetime import date, datetime, time
+from typing import Any
+
+import pytest
+
+from dataset.conversion import docx, epub, pptx, xlsx
+from dataset.conversion.container import Container
+from tests.files.hostile import part_of, repacked, with_external_image, with_macro
+from tests.files.office import CHANGED, docx_of, pptx_of, saved, xlsx_of
+from utils.errors import DocumentError
+
+
+def word() -> Any:
+    from docx import Document
+
+    return Document()
+
+
+def docx_text(document: Any) -> str:
+    return docx.read(saved(document), "").text.strip()
+
+
+def test_a_word_file_keeps_headings_lists_tables_and_marks() -> None:
+    document = word()
+    document.add_heading("Harbour crane", 0)
+    document.add_heading("Before you lift", 2)
+    paragraph = document.add_paragraph("Check ")
+    paragraph.add_run("all").bold = True
+    paragraph.add_run(" of ").italic = True
+    paragraph.add_run("it.")
+    for text, style in (
+        ("Brakes", "List Bullet"),
+        ("spare ones", "List Bullet 2"),
+        ("Lock", "List Bullet"),
+        ("Start", "List Number"),
+        ("Stop", "List Number"),
+        ("Said the foreman", "Quote"),
+    ):
+        document.add_paragraph(text, style=style)
+    table = document.add_table(rows=2, cols=2)
+    for cell, text in zip((c for row in table.rows for c in row.cells), "ab1|", strict=True):
+        cell.text = text
+    assert docx_text(document) == "\n\n".join(
+        (
+            "# Harbour crane",
+            "## Before you lift",
+            "Check **all** *of* it.",
+            "- Brakes\n  - spare ones\n- Lock",
+            "1. Start\n2. Stop",
+            "> Said the foreman",
+            "| a | b |\n| --- | --- |\n| 1 | \\| |",
+        )
+    )
+
+
+def test_what_a_word_file_sets_in_a_typewriters_font_is_code() -> None:
+    document = word()
+    document.add_paragraph("Call ").add_run("lift(load)").font.name = "Courier New"
+    for line in ("def lift(load):", "    return load"):
+        document.add_paragraph().add_run(line).font.name = "Consolas"
+    document.add_paragraph("x = 1\ny = 2", style="macro")
+    assert docx_text(document) == (
+        "Call `lift(load)`\n\n```\ndef lift(load):\n    return load\nx = 1\ny = 2\n```"
+    )
+
+
+def test_a_word_file_says_its_title_and_when_it_was_changed() -> None:
+    document = word()
+    document.add_paragraph("Words.")
+    document.core_properties.title = "Crane manual"
+    document.core_properties.modified = CHANGED
+    converted = docx.read(saved(document), "")
+    assert (converted.title, converted.changed) == ("Crane manual", "2026-01-02T03:04:05Z")
+    document.paragraphs[0].style = "Title"
+    assert docx.read(saved(document), "").title == "Words."
+
+
+@pytest.mark.parametrize("said", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
+def test_a_title_that_a_program_made_up_is_none(said: str) -> None:
+    document = word()
+    document.add_paragraph("Words.")
+    document.core_properties.title = said
+    assert docx.read(saved(document), "").title == ""
+
+
+def test_a_macro_is_never_read_and_the_words_beside_it_are() -> None:
+    assert docx.read(with_macro(), "").text == "Words beside a macro.\n"
+
+
+def test_a_word_file_does_not_say_how_it_is_converted() -> None:
+    package = repacked(docx_of("Words."), {"mammoth/style-map": b"p => h1"})
+    assert docx.read(package, "").text == "Words.\n"
+
+
+def test_a_word_file_without_words_is_refused() -> None:
+    with pytest.raises(DocumentError, match="holds no text"):
+        docx.read(saved(word()), "")
+
+
+def test_a_presentation_keeps_slides_lists_tables_links_and_notes() -> None:
+    from pptx import Presentation
+    from pptx.util import Inches
+
+    show = Presentation()
+    opening = show.slides.add_slide(show.slide_layouts[0])
+    opening.shapes.title.text = "Harbour crane"
+    opening.placeholders[1].text = "A course"
+    slide = show.slides.add_slide(show.slide_layouts[1])
+    slide.shapes.title.text = "Before you *lift*"
+    frame = slide.placeholders[1].text_frame
+    frame.text = "Brakes"
+    for text, level in (("spare ones", 1), ("Lock", 0)):
+        paragraph = frame.add_paragraph()
+        paragraph.text, paragraph.level = text, level
+    link = frame.add_paragraph().add_run()
+    link.text, link.hyperlink.address = "page", "https://x.example/a"
+    slide.notes_slide.notes_text_frame.text = "Say that\nthey are red."
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    cells = slide.shapes.add_table(2, 2, Inches(1), Inches(3), Inches(4), Inches(1)).table
+    for at, text in enumerate("ab12"):
+        cells.cell(at // 2, at % 2).text = text
+    box = slide.shapes.add_textbox(Inches(1), Inches(1), Inches(4), Inches(1))
+    box.text_frame.text = "Above the table"
+    assert pptx.read(saved(show), "").text.strip().split("\n\n") == [
+        "# Harbour crane",
+        "A course",
+        "## Before you \\*lift\\*",
+        "- Brakes\n  - spare ones\n- Lock\n- [page](https://x.example/a)",
+        "Notes: Say that",
+        "they are red.",
+        "## Slide 3",
+        "Above the table",
+        "| a | b |\n| --- | --- |\n| 1 | 2 |",
+    ]
+
+
+def test_a_chart_is_a_table_of_its_numbers() -> None:
+    from pptx import Presentation
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.util import Inches
+
+    show = Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[5])
+    slide.shapes.title.text = "Loads"
+    data = CategoryChartData()
+    data.categories = ["East", "West"]
+    data.add_series("Q1", (1.5, 2))
+    data.add_series("Q2", (3, None))
+    place = (Inches(1), Inches(2), Inches(4), Inches(3))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, data)
+    assert pptx.read(saved(show), "").text.strip() == (
+        "## Loads\n\n|  | Q1 | Q2 |\n| --- | --- | --- |\n| East | 1.5 | 3 |\n| West | 2 |  |"
+    )
+
+
+def test_a_hidden_slide_is_left_out() -> None:
+    package = pptx_of("Shown", ["a"])
+    slide = part_of(package, "ppt/slides/slide1.xml").replace(b"<p:sld ", b'<p:sld show="0" ')
+    with pytest.raises(DocumentError, match="holds no text"):
+        pptx.read(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
+
+
+def test_a_picture_that_lies_elsewhere_is_not_fetched() -> None:
+    text = pptx.read(with_external_image("http://127.0.0.1:9/picture.png"), "").text
+    assert text.endswith("- Words beside a picture.\n\nA crane\n")
+
+
+def test_a_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Limits"
+    for row in (
+        ["Loads of 2026"],
+        ["Wind", "Load", "When", "At", "Both", "Safe"],
+        [10, 40.5, date(2026, 1, 2), time(3, 4), datetime(2026, 1, 2, 3, 4), True],
+        [],
+        [None, "Name", "Note"],
+        [None, "a|b", "one\ntwo"],
+    ):
+        sheet.append(row)
+    hidden = book.create_sheet("Secret")
+    hidden.append(["hidden"])
+    hidden.sheet_state = "hidden"
+    book.create_sheet("Empty")
+    assert xlsx.read(saved(book), "").text.strip() == "\n\n".join(
+        (
+            "## Limits",
+            "Loads of 2026",
+            "| Wind | Load | When | At | Both | Safe |\n| --- | --- | --- | --- | --- | --- |\n"
+            "| 10 | 40.5 | 2026-01-02 | 03:04:00 | 2026-01-02 03:04 | TRUE |",
+            "| Name | Note |\n| --- | --- |\n| a\\|b | one<br>two |",
+        )
+    )
+
+
+def test_a_sheet_of_too_many_columns_is_refused() -> None:
+    with pytest.raises(DocumentError, match="1,000 columns"):
+        xlsx.read(xlsx_of([range(1001)]), "")
+
+
+def test_an_excel_file_says_when_it_was_changed() -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["a", "b"])
+    book.properties.created = book.properties.modified = CHANGED.replace(tzinfo=None)
+    assert xlsx.read(saved(book), "").changed[:4] in ("2026", str(datetime.now().year))
+
+
+def epub_of(*chapters: str, **parts: str) -> bytes:
+    items = "".join(
+        f'<item id="c{n}" href="text%20{n}.xhtml" media-type="application/xhtml+xml"/>'
+        for n, _ in enumerate(chapters)
+    )
+    order = "".join(f'<itemref idref="c{n}"/>' for n in reversed(range(len(chapters))))
+    book = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc='
+        '"http://purl.org/dc/elements/1.1/"><dc:title>The crane</dc:title>'
+        '<meta property="dcterms:modified">2026-01-02T03:04:05Z</meta></metadata>'
+        f"<manifest>{items}</manifest><spine>{order}</spine></package>"
+    )
+    root = (
+        '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("META-INF/container.xml", root)
+        archive.writestr("OEBPS/book.opf", book)
+        for n, chapter in enumerate(chapters):
+            archive.writestr(f"OEBPS/text {n}.xhtml", f"<!DOCTYPE html><body>{chapter}</body>")
+        for name, content in parts.items():
+            archive.writestr(f"META-INF/{name}.xml", content)
+    return packed.getvalue()
+
+
+def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
+    converted = epub.read(epub_of("<h1>Two</h1><p>b", "<h1 id=one>One</h1><p>a"), "")
+    assert converted.text == '# One<a name="one"></a>\n\na\n\n# Two\n\nb\n'
+    assert (converted.title, converted.changed) == ("The crane", "2026-01-02T03:04:05Z")
+
+
+def test_a_locked_book_is_refused() -> None:
+    lock = '<e xmlns:c="x"><c:CipherReference URI="OEBPS/text%200.xhtml"/></e>'
+    with pytest.raises(DocumentError, match="protected by a password"):
+        epub.read(epub_of("<p>x", encryption=lock), "")
+
+
+def test_parts_and_relations_are_found_by_their_names() -> None:
+    container = Container(docx_of("x"), "docx")
+    main = next(iter(container.relationships("").values()))
+    assert {"word/document.xml", "docProps/core.xml"} <= container.names
+    assert any(one.target == "word/document.xml" for one in container.relationships("").values())
+    assert not main.external

@@ -1,0 +1,100 @@
+"""A process that parses a stranger's file can reach nothing."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utils.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.process
+
+_ENTER = (
+    "import ctypes, os, signal, socket, subprocess, sys\n"
+    "from pathlib import Path\n"
+    "from dataset.conversion import sandbox\n"
+    "sandbox.enter(20, 1 << 30, Path({root!r}))\n"
+)
+
+
+def inside(code: str, folder: Path) -> str:
+    """Run a line of Python in the sandbox; what it prints, or the name of its error."""
+    guarded = f"try: {code}\nexcept BaseException as error: print(type(error).__name__)"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-B", "-c", _ENTER.format(root=str(PROJECT_ROOT)) + guarded],
+        capture_output=True,
+        cwd=folder,
+        env={"PYTHONPATH": str(PROJECT_ROOT)},
+        text=True,
+        timeout=60,
+    )
+    return ended.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what the kernel refuses is Linux's")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(open('/etc/passwd').read())",
+        "print(open('secret').read())",
+        f"print(open({str(PROJECT_ROOT / 'pyproject.toml')!r}).read())",
+        "print(os.listdir('/'))",
+        "open('new', 'w')",
+        "os.mkdir('new')",
+        "os.unlink('secret')",
+        "print(os.fork())",
+        "os.execv('/bin/true', ['true'])",
+        "print(subprocess.run(['/bin/true']))",
+        "os.kill(os.getppid(), 0)",
+    ],
+)
+def test_files_programs_and_processes_are_out_of_reach(code: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    assert inside(code, tmp_path) == "PermissionError"
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_the_network_is_closed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        python = inside(f"socket.create_connection(('127.0.0.1', {port}))", tmp_path)
+        assert python == "OSError"
+        if sys.platform == "linux":
+            native = "print(ctypes.CDLL(None).socket(2, 1, 0))"
+            assert inside(native, tmp_path) == "-1"
+
+
+def test_memory_and_time_are_limited(tmp_path: Path) -> None:
+    assert inside("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
+    limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
+    assert inside(limits, tmp_path) == "(21, 21)"
+    assert inside("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", tmp_path) == (
+        "(0, 0)"
+    )
+
+
+def test_modules_of_python_and_packages_are_still_imported(tmp_path: Path) -> None:
+    code = "import xml.dom.minidom, selectolax.lexbor, docutils.core; print('imported')"
+    assert inside(code, tmp_path) == "imported"
+
+
+def test_answering_comes_before_converting(tmp_path: Path) -> None:
+    assert inside("print(os.nice(0) >= 5)", tmp_path) == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses whom to end so")
+def test_where_memory_ends_the_conversion_goes_first(tmp_path: Path) -> None:
+    code = _ENTER.format(root=str(PROJECT_ROOT)) + "print('in', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-B", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PROJECT_ROOT)},
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"in\n"
+        assert Path(f"/proc/{child.pid}/oom_score_adj").read_text() == "1000\n"
+        child.communicate()

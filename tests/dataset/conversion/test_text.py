@@ -1,0 +1,269 @@
+"""reStructuredText, notebooks and tables in text become markdown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset.conversion import delimited, notebook, rst
+from dataset.conversion.converter import Limits, convert
+from dataset.dates import iso_date
+from utils.errors import DocumentError
+
+
+def rst_text(source: str) -> str:
+    return rst.read(source.encode(), "").text.strip()
+
+
+def test_rst_keeps_sections_anchors_lists_code_and_notes() -> None:
+    source = """
+Harbour crane
+=============
+
+See `the page <https://x.example/a>`_ and ``lift()``.
+
+.. _before:
+
+Before you lift
+---------------
+
+- Brakes
+- Lock
+
+  1. once
+  2. twice
+
+::
+
+   plain code
+
+.. code-block:: python
+   :linenos:
+   :emphasize-lines: 1
+
+   x = 1
+
+.. warning:: Wind.
+
+term
+  meaning
+
+==== ====
+Wind Load
+==== ====
+10   40
+==== ====
+"""
+    assert rst_text(source) == "\n\n".join(
+        (
+            '# Harbour crane<a name="harbour-crane"></a>',
+            "See [the page](https://x.example/a) and `lift()`.",
+            '## Before you lift<a name="before"></a>',
+            "- Brakes",
+            "- Lock\n  1. once\n  2. twice",
+            "```\nplain code\n```",
+            "```python\nx = 1\n```",
+            "Warning: Wind.",
+            "- **term**: meaning",
+            "| Wind | Load |\n| --- | --- |\n| 10 | 40 |",
+        )
+    ).replace("- Brakes\n\n- Lock", "- Brakes\n- Lock")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("See :ref:`the part <part>` and :class:`~a.b.Crane`.", "See the part and `Crane`."),
+        ("Press :kbd:`x` in :doc:`guide`, :py:meth:`!lift`.", "Press `x` in guide, `lift`."),
+        (".. versionadded:: 2.0\n   The spreader.", "**Added in version 2.0:** The spreader."),
+        (".. seealso:: Others.", "**See also Others.**"),
+        (
+            ".. py:function:: lift(load)\n   :module: crane\n\n   Lifts.\n\n   :param load: a load",
+            "- `lift(load)`: Lifts.\n  - **param load**: a load",
+        ),
+        (".. tabs::\n\n   .. tab:: One\n\n      In a tab.", "One\n\nIn a tab."),
+        (".. toctree::\n   :maxdepth: 2\n\n   a\n   b\n\nx", "x"),
+        (".. automodule:: crane\n   :members:\n\nx", "x"),
+        (".. math:: a^2\n   :label: eq", "```\na^2\n```"),
+        ("**unclosed and `broken", "\\*\\*unclosed and \\`broken"),
+        ("==== ====\na    b\n==== ====\n1 2 3 4 5 6 7 8\n==== ====", "1 2 3 4 5 6 7 8"),
+    ],
+)
+def test_sphinx_and_broken_rst_lose_no_words(source: str, text: str) -> None:
+    assert text in rst_text(source)
+
+
+def test_rst_carries_nothing_out(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    source = f"""
+.. include:: {secret}
+.. literalinclude:: {secret}
+.. raw:: html
+
+   <script>run()</script><p>raw words</p>
+
+.. raw:: html
+   :file: {secret}
+
+.. csv-table:: Loads
+   :file: {secret}
+
+.. csv-table:: Loads
+   :url: http://127.0.0.1:9/x
+
+.. image:: http://127.0.0.1:9/x.png
+   :alt: A crane
+
+.. figure:: {secret}
+
+   Caption
+
+.. role:: raw-html(raw)
+   :format: html
+
+Words :raw-html:`<b>raw</b>`.
+"""
+    text = rst_text(source)
+    assert "s3cret" not in text
+    assert "raw words" not in text
+    assert "A crane" in text
+    assert "Words" in text
+
+
+def book(*cells: dict[str, Any], **more: Any) -> bytes:
+    return json.dumps({"nbformat": 4, "cells": list(cells), **more}).encode()
+
+
+def notebook_text(*cells: dict[str, Any], **more: Any) -> str:
+    return notebook.read(book(*cells, **more), "").text.strip()
+
+
+def code_cell(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
+    return {"cell_type": "code", "source": source, "outputs": list(outputs)}
+
+
+def test_a_notebook_keeps_prose_code_and_outputs_that_are_text() -> None:
+    html = "<table><tr><th>a<th>b<tr><td>1<td>2</table>"
+    text = notebook_text(
+        {"cell_type": "markdown", "source": ["# Crane\n", "![photo](attachment:a.png) Words."]},
+        code_cell(
+            "lift(40)",
+            {"output_type": "stream", "text": ["\x1b[31mup\x1b[0m\n", "10%\r100%\n"]},
+            {"output_type": "execute_result", "data": {"text/plain": "40"}},
+            {"output_type": "display_data",
+             "data": {"image/png": "QUJD", "text/plain": "<Figure size 1>"}},
+            {"output_type": "execute_result", "data": {"text/html": html, "text/plain": "a b"}},
+            {"output_type": "error", "ename": "Overload", "evalue": "40 t", "traceback": ["x"]},
+        ),
+        {"cell_type": "raw", "source": "```raw"},
+        metadata={"language_info": {"name": "R"}},
+    )  # fmt: skip
+    assert text == "\n\n".join(
+        (
+            "# Crane\nphoto Words.",
+            "```r\nlift(40)\n```",
+            "```\nup\n100%\n```",
+            "```\n40\n```",
+            "| a | b |\n| --- | --- |\n| 1 | 2 |",
+            "```\nOverload: 40 t\n```",
+            "````\n```raw\n````",
+        )
+    )
+
+
+def test_a_notebook_of_the_third_format_is_read() -> None:
+    cells = [
+        {"cell_type": "heading", "level": 2, "source": "Crane"},
+        {"cell_type": "code", "input": "x"},
+    ]
+    old = json.dumps({"worksheets": [{"cells": cells}]}).encode()
+    assert notebook.read(old, "").text == "## Crane\n\n```python\nx\n```\n"
+
+
+def test_a_long_output_is_cut_and_says_so() -> None:
+    text = notebook_text(
+        code_cell("train()", {"output_type": "stream", "text": "loss\n" * 100_000})
+    )
+    assert len(text) < 30_000
+    assert text.endswith("[... cut]\n```")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"cells": 1}',
+        b"{",
+        b'{"cells": [1, {"cell_type": "code", "outputs": [1]}]}',
+    ],
+)
+def test_what_is_no_notebook_is_refused(content: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"cannot be read as a Jupyter|holds no text"):
+        notebook.read(content, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Wind,Load\n10,40\n",
+        b"\xef\xbb\xbfWind;Load\r\n10;40\r\n",
+        b"Wind\tLoad\n10\t40\n\n",
+        b'"Wind"|"Load"\n10|40',
+        "\ufeffWind\tLoad\n10\t40\n".encode("utf-16-le"),
+    ],
+)
+def test_tables_in_text_are_read_with_the_delimiter_they_have(content: bytes) -> None:
+    assert delimited.read(content, "").text == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
+
+
+def test_cells_of_any_text_stay_cells() -> None:
+    content = b'a,b,c\n"1,5","x\ny","say ""hi"""\n=1+1,<b>,a|b\n'
+    assert delimited.read(content, "").text.split("\n")[2:4] == [
+        '| 1,5 | x<br>y | say "hi" |',
+        "| =1+1 | \\<b> | a\\|b |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a,b\n1,\xff\n", "not UTF-8 text (byte 6); convert it"),
+        (b",,\n,\n", "holds no text"),
+        (b"a\0b", "is no text: a NUL at byte 1"),
+    ],
+)
+def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        delimited.read(content, "")
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("said", "date"),
+    [
+        ("2026-01-02", "2026-01-02"),
+        ("2026-01-02T03:04:05+01:00", "2026-01-02T02:04:05Z"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T00:00:00", "2026-01-02"),
+        ("D:20260102030405+01'00'", "2026-01-02T02:04:05Z"),
+        ("D:20260102030405Z", "2026-01-02T03:04:05Z"),
+        ("D:20260102", "2026-01-02"),
+        ("yesterday", ""),
+        ("0001-01-01T00:00:00+12:00", ""),
+        ("", ""),
+    ],
+)
+def test_dates_are_dates_or_instants_in_utc(said: str, date: str) -> None:
+    assert iso_date(said) == date
+
+
+@pytest.mark.process
+def test_a_picture_in_rst_is_looked_up_nowhere() -> None:
+    """Its parser wants to know kinds of files from lists that a machine may have."""
+    source = b"Kilns\n=====\n\nOak.\n\n.. image:: https://kilns.example/oak.gif\n   :alt: An oak\n"
+
+    assert "An oak" in convert(source, "kilns.rst", Limits()).text

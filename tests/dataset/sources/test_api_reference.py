@@ -1,0 +1,158 @@
+"""The API reference as it is generated from the installed service models."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dataset.page_files import Changes
+from dataset.sources.api_markup import to_markdown
+from dataset.sources.api_reference import write_api_reference
+
+CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("documents")
+    write_api_reference(made)
+    return made / "api-reference"
+
+
+@pytest.fixture(scope="module")
+def pages(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+
+
+def field(page: str, name: str) -> str:
+    """Take one field's bullet, with all that is indented below it."""
+    found = re.search(rf"^- \*\*{name}\*\*.*\n(?:(?:  .*)?\n)*", page, re.MULTILINE)
+    assert found, name
+    return found.group()
+
+
+def test_operation_has_title_address_and_sections(pages: dict[str, str]) -> None:
+    page = pages["CreateEndpoint.md"]
+
+    assert page.startswith(
+        "---\ntitle: CreateEndpoint\nurl: https://docs.aws.amazon.com/sagemaker/latest/"
+        "APIReference/API_CreateEndpoint.html\n---\n\n# CreateEndpoint\n\n"
+    )
+    headings = re.findall(r"^## (.*)", page, re.MULTILINE)
+    assert headings == ["Request", "Response", "Errors"]
+
+
+def test_field_says_its_type_need_and_limits(pages: dict[str, str]) -> None:
+    name = field(pages["CreateEndpoint.md"], "EndpointName")
+
+    assert name.startswith("- **EndpointName** (string, required): ")
+    assert "Length: 0 to 63 characters." in name
+    assert "Pattern: `" in name
+
+
+def test_encryption_key_of_an_endpoint_configuration_is_documented(pages: dict[str, str]) -> None:
+    key = field(pages["CreateEndpointConfig.md"], "KmsKeyId")
+
+    assert "(string, optional)" in key
+    assert "\n  - Key ID: `" in key
+
+
+def test_structure_says_who_uses_it_and_what_it_allows(pages: dict[str, str]) -> None:
+    variant = pages["ProductionVariant.md"]
+
+    assert "Used by: `CreateEndpointConfig`, `DescribeEndpointConfig`" in variant
+    assert "`ml.m5.xlarge`" in field(variant, "InstanceType")
+    assert "structure `ProductionVariantServerlessConfig`" in field(variant, "ServerlessConfig")
+
+
+def test_every_named_structure_has_a_page_or_is_spelt_out(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        prefix = name.rpartition("_")[0]
+        for structure in re.findall(r"\((?:list of|structure) `(\w+)`", page):
+            page_of_its_own = f"{prefix}_{structure}.md".lstrip("_")
+            assert page_of_its_own in pages or f"Fields of `{structure}`: " in page, name
+
+
+def test_other_services_are_named_as_their_live_pages(pages: dict[str, str]) -> None:
+    invoke = pages["runtime_InvokeEndpoint.md"]
+
+    assert "/APIReference/API_runtime_InvokeEndpoint.html\n" in invoke
+    assert "title: InvokeEndpoint (Amazon SageMaker Runtime)\n" in invoke
+    assert "`POST /endpoints/{EndpointName}/invocations`" in invoke
+    assert "feature_store_PutRecord.md" in pages
+
+
+def test_no_page_carries_html_or_stray_space(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        prose = CODE.sub("", page)
+        assert not re.search(r"(?<!\\)</?[A-Za-z]", prose), name
+        assert not re.search(r"&(lt|gt|amp|quot|nbsp|#\d+);", prose), name
+        assert not re.search(r"[ \t]\n|\n{3}|\u00a0|\u200b", page), name
+        assert page.endswith("\n"), name
+        assert not page.endswith("\n\n"), name
+
+
+def test_no_page_is_empty(pages: dict[str, str]) -> None:
+    assert len(pages) > 1000
+    assert min(len(page) for page in pages.values()) > 200
+
+
+def test_names_differ_in_more_than_case(pages: dict[str, str]) -> None:
+    assert len({name.lower() for name in pages}) == len(pages)
+
+
+def test_notice_names_the_source_and_its_licence(folder: Path) -> None:
+    notice = (folder / "NOTICE").read_text()
+
+    assert re.search(r"botocore \d+\.\d+\.\d+", notice)
+    assert "Apache" in notice
+
+
+def test_second_run_rewrites_nothing(folder: Path, pages: dict[str, str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    changes = write_api_reference(folder.parent)
+
+    assert changes == Changes(unchanged=len(pages))
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_run_repairs_what_was_altered_left_over_or_removed_upstream(
+    folder: Path, pages: dict[str, str]
+) -> None:
+    (folder / "CreateEndpoint.md").write_text("altered")
+    (folder / "CreateModel.md").unlink()
+    (folder / "CreateNothing.md").write_text("an operation that is no more")
+    (folder / ".CreateModel.md.1.tmp").write_text("what a killed run left")
+
+    changes = write_api_reference(folder.parent)
+
+    assert changes == Changes(new=1, changed=1, unchanged=len(pages) - 2, removed=1)
+    assert {path.name for path in folder.iterdir()} == {*pages, "NOTICE"}
+
+
+@pytest.mark.parametrize(
+    ("html", "markdown"),
+    [
+        ("<p>Call <a>CreateThing</a> .</p>", "Call `CreateThing`."),
+        (
+            '<p>See <a href="https://docs.aws.amazon.com/sagemaker/latest/APIReference/'
+            'API_runtime_DoIt.html"> <code>DoIt</code> </a>, then wait.</p>',
+            "See `DoIt`, then wait.",
+        ),
+        (
+            '<p>Read <a href="https://example.org/a">this</a>.</p>',
+            "Read [this](https://example.org/a).",
+        ),
+        ("<note> <p>Mind it.</p> </note>", "Note: Mind it."),
+        ("<important><ul><li><p>One</p></li></ul></important>", "Important:\n\n- One"),
+        ("<p>At &lt;region&gt;\u00a0or <code>&lt;zone&gt;</code></p>", "At \\<region> or `<zone>`"),
+        (
+            "<dl> <dt>Left</dt> <dd> <p>One side.</p> <p>More.</p> </dd> "
+            "<dt>Right</dt> <dd>x</dd></dl>",
+            "- **Left**: One side.\n\n  More.\n- **Right**: x",
+        ),
+    ],
+)
+def test_models_html_becomes_clean_markdown(html: str, markdown: str) -> None:
+    assert to_markdown(html) == markdown

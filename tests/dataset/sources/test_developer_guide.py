@@ -1,0 +1,224 @@
+"""Fetching the Developer Guide from a server that may misbehave."""
+
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dataset.page_files import Changes
+from dataset.sources.developer_guide import (
+    GUIDE_URL,
+    MANIFEST,
+    blob_id,
+    fetch_developer_guide,
+    guide_names,
+)
+from tests.servers.archive import (
+    PAGES,
+    ArchiveServer,
+    Conduct,
+    archive_of,
+    archive_server,
+    gzipped_noise,
+    large,
+    link,
+    manifest_of,
+)
+from utils.errors import DatasetError
+
+SHARED_GUIDE = Path(__file__).parents[4] / "shared" / "dataset" / "sagemaker_documentation"
+LICENSE = "LICENSE-developer-guide.txt"
+
+
+@pytest.fixture
+def server() -> Iterator[ArchiveServer]:
+    with archive_server() as running:
+        yield running
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return manifest_of(PAGES, tmp_path / "manifest.blobs")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "documents"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_fetches_every_page_and_says_whose_they_are(
+    server: ArchiveServer, manifest: Path, folder: Path
+) -> None:
+    received: list[tuple[int, int | None]] = []
+
+    def progress(done: int, total: int | None) -> None:
+        received.append((done, total))
+
+    changes = fetch_developer_guide(
+        folder, archive_url=server.url, manifest=manifest, progress=progress
+    )
+
+    found = contents(folder)
+    notice = found.pop(LICENSE).decode()
+    assert changes == Changes(new=3)
+    assert found == PAGES
+    assert "CC BY-SA 4.0" in notice
+    assert received[-1][1] == len(server.content)
+
+
+def test_complete_guide_needs_no_network(
+    server: ArchiveServer, manifest: Path, folder: Path
+) -> None:
+    fetch = partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+    fetch()
+
+    changes = fetch()
+
+    assert changes == Changes(unchanged=3)
+    assert len(server.asked) == 1
+
+
+def test_altered_and_missing_files_are_fetched_again(
+    server: ArchiveServer, manifest: Path, folder: Path
+) -> None:
+    fetch = partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+    fetch()
+    (folder / "endpoints.md").write_text("altered")
+    (folder / "models.md").unlink()
+    (folder / "mine.md").write_text("a page of someone's own")
+
+    changes = fetch()
+
+    assert changes == Changes(new=1, changed=1, unchanged=1)
+    assert (folder / "endpoints.md").read_bytes() == PAGES["endpoints.md"]
+    assert (folder / "mine.md").exists()
+
+
+def test_follows_redirects(server: ArchiveServer, manifest: Path, folder: Path) -> None:
+    server.conduct = "redirecting"
+
+    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+
+    assert server.asked == ["/guide.tar.gz", "/moved"]
+
+
+@pytest.mark.parametrize(
+    ("conduct", "reason"), [("missing", "404"), ("cut", "Cannot download"), ("stalled", "in time")]
+)
+def test_failed_download_leaves_the_folder_as_it_was(
+    server: ArchiveServer, manifest: Path, folder: Path, conduct: Conduct, reason: str
+) -> None:
+    folder.mkdir()
+    (folder / "endpoints.md").write_text("an older page")
+    server.conduct = conduct
+
+    with pytest.raises(DatasetError, match=reason) as failure:
+        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest, read_timeout=0.3)
+
+    assert "\n" not in str(failure.value)
+    assert contents(folder) == {"endpoints.md": b"an older page"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (archive_of({**PAGES, "models.md": b"# Other models\n"}), "another models.md"),
+        (archive_of({"models.md": PAGES["models.md"]}), "lacks 2"),
+        (archive_of(PAGES)[:-120], "not a whole tar.gz"),
+        (b"<html>Please log in to the network</html>", "not a whole tar.gz"),
+        (gzipped_noise(), "not a whole tar.gz"),
+        (archive_of({}, large("guide/doc_source/models.md", 5_000_000)), "too large"),
+    ],
+    ids=["altered", "incomplete", "truncated", "no gzip", "no tar", "huge"],
+)
+def test_wrong_content_leaves_the_folder_empty(
+    server: ArchiveServer, manifest: Path, folder: Path, content: bytes, reason: str
+) -> None:
+    server.content = content
+
+    with pytest.raises(DatasetError, match=reason):
+        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+
+    assert contents(folder) == {}
+
+
+def test_hostile_members_are_not_extracted(
+    server: ArchiveServer, manifest: Path, folder: Path, tmp_path: Path
+) -> None:
+    server.content = archive_of(
+        PAGES,
+        large("../../escaped.md", 3),
+        large("../doc_source/models.md", 3),
+        large("/doc_source/models.md", 3),
+        large("guide/doc_source/deeper/models.md", 3),
+        link("guide/doc_source/pipelines.md", "/etc/passwd"),
+        link("guide/doc_source/planted.md", "/etc/passwd"),
+    )
+
+    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+
+    assert contents(folder).keys() == {*PAGES, LICENSE}
+    assert not any(path.is_symlink() for path in folder.iterdir())
+    assert not list(tmp_path.glob("**/escaped.md"))
+
+
+def test_what_a_killed_run_left_is_removed(
+    server: ArchiveServer, manifest: Path, folder: Path
+) -> None:
+    leftover = folder / ".developer-guide-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "models").write_text("half a pa")
+
+    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+
+    assert contents(folder).keys() == {*PAGES, LICENSE}
+
+
+def test_interruption_leaves_nothing_behind(
+    server: ArchiveServer, manifest: Path, folder: Path
+) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest, progress=interrupt)
+
+    assert contents(folder) == {}
+
+
+def test_unreachable_server_is_named_with_what_to_do(manifest: Path, folder: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
+
+        with pytest.raises(DatasetError, match="--guide-url") as failure:
+            fetch_developer_guide(folder, archive_url=url, manifest=manifest)
+
+    assert url in str(failure.value)
+
+
+def test_manifest_names_the_guide_in_order() -> None:
+    lines = MANIFEST.read_text().splitlines()
+    names = [line.split()[1] for line in lines if not line.startswith("#")]
+
+    assert names == sorted(names)
+    assert len(guide_names()) == len(names) == 1284
+    assert "how-it-works-deployment.md" in guide_names()
+    assert GUIDE_URL.endswith("/dg/")
+
+
+@pytest.mark.skipif(
+    not SHARED_GUIDE.is_dir(), reason="no copy of the guide lies beside the project"
+)
+def test_manifest_matches_a_copy_of_the_guide() -> None:
+    copy = {path.name: blob_id(path.read_bytes()) for path in SHARED_GUIDE.glob("*.md")}
+    lines = MANIFEST.read_text().splitlines()
+    pairs = (line.split() for line in lines if not line.startswith("#"))
+
+    assert {name: blob for blob, name in pairs} == copy

@@ -1,0 +1,192 @@
+"""The live guide: pages asked for as `.md`, told as `.html`, from any of its lists."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset.frontmatter import split_off
+from dataset.page_files import Changes
+from dataset.sources.developer_guide import guide_names
+from dataset.sources.live_guide import doubled, folder_of
+from dataset.web.request import Guide, live_guide
+from tests.servers.web import (
+    Fetches,
+    Served,
+    WebServer,
+    html,
+    markdown,
+    page,
+    redirect,
+    sitemap,
+    web_server,
+)
+from utils.errors import DatasetError
+
+ROOT = "/sagemaker/latest/dg/"
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    """A guide of three pages, of which one has no markdown form."""
+    pages = {
+        f"{ROOT}kilns.html": page("Kilns of HTML"),
+        f"{ROOT}kilns.md": markdown("# Kilns\n\nSee [ash](ash.md#a), [map](img/map.png).\n"),
+        f"{ROOT}ash.html": page("Ash of HTML"),
+        f"{ROOT}old.html": page("Old of HTML"),
+    }
+    with web_server(pages) as serving:
+        root = serving.url + ROOT
+        serving.pages[f"{ROOT}ash.md"] = markdown(f"# Ash\n\nWords\\. [k]({root}kilns.md)\n")
+        serving.pages[f"{ROOT}sitemap.xml"] = sitemap(
+            f"{root}kilns.html", f"{root}ash.html", f"{root}old.html", f"{serving.url}/s3/a.html"
+        )
+        yield serving
+
+
+@pytest.fixture
+def guide(server: WebServer) -> Guide:
+    return live_guide(server.url + ROOT.rstrip("/"))
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetches:
+    return Fetches(tmp_path)
+
+
+def run(fetch: Fetches, guide: Guide, **options: Any) -> Changes:
+    return fetch(*guide.lists, guide=guide, **options)
+
+
+def test_pages_are_taken_as_markdown_and_told_as_html(
+    fetch: Fetches, server: WebServer, guide: Guide
+) -> None:
+    assert run(fetch, guide) == Changes(new=3)
+    files = {name.removeprefix(ROOT[1:]): text for name, text in fetch.files().items()}
+    assert set(files) == {"kilns.md", "ash.md", "old.md"}
+    root = server.url + ROOT
+    head, text = split_off(files["kilns.md"])
+    assert (head.title, head.url) == ("Kilns", f"{root}kilns.html")
+    assert text.strip() == f"# Kilns\n\nSee [ash]({root}ash.html#a), [map]({root}img/map.png)."
+    assert f"Words\\. [k]({root}kilns.html)" in files["ash.md"]
+    assert split_off(files["old.md"])[0].title == "Old of HTML"
+    assert f"{ROOT}kilns.html" not in server.paths
+    assert "/s3/a.html" not in server.paths
+    assert not fetch.troubles
+
+
+def test_second_run_asks_for_the_form_that_was_there(
+    fetch: Fetches, server: WebServer, guide: Guide
+) -> None:
+    run(fetch, guide)
+    server.asked.clear()
+    assert run(fetch, guide) == Changes(unchanged=3)
+    pages = [one for one in server.asked if one.path.endswith((".md", ".html"))]
+    assert sorted(one.path.removeprefix(ROOT) for one in pages) == [
+        "ash.md",
+        "kilns.md",
+        "old.html",
+    ]
+    assert all("If-None-Match" in one.headers for one in pages)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        Served(status=404),
+        Served(status=403),
+        Served(html("Sorry, no such page")),
+        Served(html("Sorry"), "text/markdown"),
+        redirect(f"{ROOT}ash.md"),
+        redirect(f"{ROOT}kilns.html"),
+        redirect("/errors/404.html"),
+        Served("x", "application/pdf"),
+        Served(b"x" * (6 << 20), "text/markdown"),
+    ],
+)
+def test_html_stands_in_for_a_missing_markdown_form(
+    fetch: Fetches, server: WebServer, guide: Guide, missing: Served
+) -> None:
+    server.pages[f"{ROOT}kilns.md"] = missing
+    server.pages["/errors/404.html"] = page("Not found")
+    assert run(fetch, guide) == Changes(new=3)
+    assert "title: Kilns of HTML" in fetch.files()[f"{ROOT[1:]}kilns.md"]
+    assert not fetch.troubles
+
+
+def test_markdown_form_that_went_away_is_replaced_by_html(
+    fetch: Fetches, server: WebServer, guide: Guide
+) -> None:
+    run(fetch, guide)
+    del server.pages[f"{ROOT}kilns.md"]
+    assert run(fetch, guide) == Changes(changed=1, unchanged=2)
+    del server.pages[f"{ROOT}kilns.html"]
+    assert run(fetch, guide) == Changes(unchanged=2, removed=1)
+
+
+def test_page_in_trouble_is_not_taken_for_gone(
+    fetch: Fetches, server: WebServer, guide: Guide
+) -> None:
+    run(fetch, guide)
+    server.pages[f"{ROOT}kilns.md"] = Served(status=500)
+    del server.pages[f"{ROOT}kilns.html"]
+    assert run(fetch, guide) == Changes(unchanged=2)
+    assert len(fetch.files()) == 3
+
+
+def test_any_of_the_lists_will_do_and_all_count(
+    fetch: Fetches, server: WebServer, guide: Guide
+) -> None:
+    contents = {"contents": [{"title": "Old", "href": "old.html"}, {"href": "../other/a.html"}]}
+    del server.pages[f"{ROOT}sitemap.xml"]
+    server.pages[f"{ROOT}toc-contents.json"] = Served(json.dumps(contents), "application/json")
+    server.pages[f"{ROOT}llms.txt"] = Served(
+        f"# Guide\n\n- [Kilns]({server.url}{ROOT}kilns.md)\n- [Else](https://h.example/a)\n",
+        "text/plain",
+    )
+    assert run(fetch, guide) == Changes(new=2)
+    assert not fetch.troubles
+
+    # A list that was there, and is not now, is a trouble, and its pages stay.
+    del server.pages[f"{ROOT}llms.txt"]
+    assert run(fetch, guide) == Changes(unchanged=1)
+    assert len(fetch.files()) == 2
+    assert "llms.txt answers 404 Not Found" in fetch.troubles[0]
+
+
+def test_guide_without_any_list_is_named(fetch: Fetches, server: WebServer, guide: Guide) -> None:
+    del server.pages[f"{ROOT}sitemap.xml"]
+    with pytest.raises(DatasetError):
+        run(fetch, guide)
+    assert [line.rpartition("/")[2] for line in fetch.troubles] == [
+        "sitemap.xml answers 404 Not Found",
+        "llms.txt answers 404 Not Found",
+        "toc-contents.json answers 404 Not Found",
+    ]
+
+
+def test_preset_is_the_guide_of_aws() -> None:
+    guide = live_guide()
+    assert guide.root == "https://docs.aws.amazon.com/sagemaker/latest/dg/"
+    assert guide.forms(f"{guide.root}a.html") == (f"{guide.root}a.md", f"{guide.root}a.html")
+    assert guide.spelled(f"{guide.root}a.md#b") == f"{guide.root}a.html#b"
+    assert guide.spelled("https://h.example/a.md") == "https://h.example/a.md"
+    assert folder_of(guide) == "web/docs.aws.amazon.com/sagemaker/latest/dg/"
+
+
+def test_pages_that_are_also_in_the_archive_are_told(tmp_path: Path) -> None:
+    guide = live_guide()
+    live = tmp_path / folder_of(guide)
+    live.mkdir(parents=True)
+    names = sorted(guide_names())[:5]
+    for name in names[:4]:
+        (tmp_path / name).write_text("# Old\n")
+    assert doubled(tmp_path, guide) == ""
+    for name in names[1:]:
+        (live / name).write_text("# New\n")
+    said = doubled(tmp_path, guide)
+    assert said.startswith("3 pages of the guide are there twice")
+    assert ", ".join(names[1:4]) in said
+    assert "--include" in said

@@ -1,0 +1,193 @@
+"""The command that fetches the documents."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataset import fetch
+from dataset.progress import bar_class, reporting
+from tests.interrupts import interruptible
+from tests.servers.archive import PAGES, archive_of, archive_server
+from utils.errors import DatasetError
+from utils.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """Give an address where nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
+
+
+def test_goes_on_without_a_source_that_fails(
+    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = fetch.main(["-d", str(tmp_path), "--guide-url", nowhere])
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.out.startswith("api-reference: ")
+    assert said.out.count("\n") == 1
+    assert said.err.startswith("developer-guide: ")
+    assert said.err.count("\n") == 1
+    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in said.err
+    assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
+
+
+def test_fails_when_nothing_could_be_had(
+    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", nowhere]
+
+    assert fetch.main(arguments) == 1
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_archive_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with archive_server() as server:
+        server.content = archive_of(PAGES)
+        arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
+        code = fetch.main(arguments)
+
+    assert code == 1
+    assert "another pipelines.md" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+
+    code = fetch.main(["--source", "api-reference", "-d", str(blocked)])
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert said.count("\n") == 1
+    assert "Cannot write" in said
+
+
+@pytest.mark.process
+def test_help_answers_in_a_blink_and_from_the_project_root() -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "dataset.fetch", "--help"],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+
+    assert "--guide-url" in done.stdout
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.process
+def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    with archive_server() as server:
+        server.conduct = "stalled"
+        arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
+        command = [sys.executable, "-m", "dataset.fetch", *arguments]
+        with subprocess.Popen(
+            command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+        ) as process:
+            while not server.asked and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 130
+    assert said == "Interrupted. Run it again to go on.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+
+    with reporting("guide", "B", sys.stderr) as progress:
+        progress(1024 * 1024, 4 * 1024 * 1024)
+        progress(2 * 1024 * 1024, 4 * 1024 * 1024)
+        progress(3 * 1024 * 1024, None)
+
+    assert capsys.readouterr().err == "guide:  50% 2.10M/4.19M [00:06<00:06, 350kB/s]\n"
+
+
+def test_missing_documents_are_fetched_and_what_failed_is_tried_again(
+    tmp_path: Path, nowhere: str
+) -> None:
+    folder = tmp_path / "pages"
+
+    fetch.fetch_missing(folder, nowhere)
+
+    assert (folder / "api-reference" / "CreateEndpoint.md").is_file()
+    assert (folder / fetch.UNFINISHED).read_text() == fetch.DEVELOPER_GUIDE
+    with archive_server() as server:
+        fetch.fetch_missing(folder, server.url)
+        assert server.asked, "the guide is tried again, and alone"
+
+
+def test_documents_of_someone_else_are_left_as_they_are(tmp_path: Path, nowhere: str) -> None:
+    (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
+
+
+def test_documents_put_in_place_of_an_unfinished_fetch_are_left_as_they_are(
+    tmp_path: Path, nowhere: str
+) -> None:
+    (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
+    (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
+
+
+def test_fetch_that_was_killed_is_finished(tmp_path: Path, nowhere: str) -> None:
+    (tmp_path / fetch.UNFINISHED).write_text("\n".join(fetch.SOURCES))
+    (tmp_path / "half.md").write_text("# Half\n")
+
+    fetch.fetch_missing(tmp_path, nowhere)
+
+    assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
+
+
+def test_missing_documents_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+
+    with pytest.raises(DatasetError, match="Cannot write"):
+        fetch.fetch_missing(blocked)
+
+
+def test_bars_of_libraries_are_lines_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    kind = bar_class(sys.stderr)
+    assert kind is not None
+
+    with kind(desc="Fetching", total=0, unit="B", unit_scale=True) as bar:
+        for clock[0] in range(1, 12):
+            bar.total += 1_000_000
+            bar.refresh()
+            bar.update(500_000)
+    said = capsys.readouterr().err.splitlines()
+
+    assert len(said) == 2
+    assert said[0].startswith("Fetching:")
+    assert "2.00M/5.00M" in said[0]

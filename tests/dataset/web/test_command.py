@@ -1,0 +1,254 @@
+"""`--source web` on the command line: what it prints, how it ends, and that it can be killed."""
+
+import contextlib
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from dataset import fetch
+from dataset.folder import load
+from dataset.web.state import NAME, State
+from tests.interrupts import interruptible
+from tests.servers.web import Served, WebServer, html, markdown, sitemap, web_server
+from utils.errors import DatasetError
+from utils.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server({f"/{name}.md": markdown(f"# {name}\n\nWords.\n") for name in "abc"}) as site:
+        site.sitemap()
+        yield site
+
+
+def run(folder: Path, *options: str) -> int:
+    return fetch.main(["--source", "web", "--rate", "100", "-d", str(folder), *options])
+
+
+def test_pages_are_counted_and_troubles_named(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(tmp_path, "--sitemap", f"{server.url}/sitemap.xml", "--url", f"{server.url}/none")
+    said = capsys.readouterr()
+    assert code == 0
+    assert re.fullmatch(
+        r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", said.out
+    )
+    assert said.err == f"web: {server.url}/none answers 404 Not Found\n"
+    documents = list(load(tmp_path, pytest.fail))
+    assert [document.title for document in documents] == ["a", "b", "c"]
+    assert documents[0].url == f"{server.url}/a.md"
+
+
+def test_nothing_to_be_had_is_a_failure(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--url", f"{server.url}/none") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        f"web: {server.url}/none answers 404 Not Found",
+        "web: No page could be had.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ([], "No page is named"),
+        (["--url", "ftp://h.example/"], "is no http or https address"),
+        (["--url", "nonsense\n"], "is no address of a page"),
+        (["--urls", "no-such-file"], "cannot be read (No such file"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], reason: str
+) -> None:
+    assert run(tmp_path, *options) == 1
+    assert reason in capsys.readouterr().err.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--source", "all", "--url", "https://h.example/"],
+        ["--preset", "aws-live"],
+        ["--source", "web", "--rate", "0"],
+        ["--source", "web", "--rate", "nan"],
+        ["--source", "web", "--limit", "0"],
+        ["--source", "web", "--contact", "a\nb"],
+        ["--source", "web", "--contact", "(nested)"],
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        fetch.main([*options, "-d", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_preset_can_be_fetched_from_a_mirror_and_tells_what_is_doubled(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    server.pages["/dg/whatis.md"] = markdown("# What it is\n\nWords.\n")
+    server.pages["/dg/llms.txt"] = Served("- [w](whatis.html)\n", "text/plain")
+    (tmp_path / "whatis.md").write_text("# Old\n\nWords.\n")
+    assert run(tmp_path, "--preset", "aws-live", "--preset-url", f"{server.url}/dg") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("web: 1 pages: 1 new")
+    assert second.startswith("web: 1 pages of the guide are there twice")
+
+
+def test_second_fetch_into_the_same_folder_leaves(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web").mkdir()
+    with FileLock(tmp_path / "web" / ".lock"):
+        assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
+    assert "Another fetch is writing" in capsys.readouterr().err
+    assert not server.asked
+
+
+def test_folder_that_cannot_be_written_is_one_line(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web").write_text("in the way")
+    assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
+    assert capsys.readouterr().err.startswith("web: Cannot write to")
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all" * 100, None])
+def test_state_that_cannot_be_read_says_what_to_do(
+    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
+) -> None:
+    (tmp_path / "web").mkdir()
+    state = tmp_path / "web" / NAME
+    if damage:
+        state.write_bytes(damage)
+    else:
+        with contextlib.closing(sqlite3.connect(state)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
+    assert f"{state}" in (said := capsys.readouterr().err)
+    assert "Delete it" in said
+    state.unlink()
+    assert run(tmp_path, "--url", f"{server.url}/a.md") == 0
+
+
+def test_state_and_lock_are_hidden(server: WebServer, tmp_path: Path) -> None:
+    run(tmp_path, "--url", f"{server.url}/a.md")
+    assert all(path.name.startswith(".") for path in (tmp_path / "web").iterdir() if path.is_file())
+
+
+@pytest.mark.process
+def test_html_is_converted_with_its_anchors(server: WebServer, tmp_path: Path) -> None:
+    words = '<main><h1 id="top">Ovens</h1><h2 id="heat">Heat</h2><p>See <a href="a.md">A</a>.</p>'
+    server.pages["/ovens.html"] = Served(html("Ovens", f"</p>{words}</main><p>"))
+    assert run(tmp_path, "--url", f"{server.url}/ovens.html") == 0
+    (document,) = load(tmp_path, pytest.fail)
+    assert document.title == "Ovens"
+    assert '## Heat<a name="heat"></a>' in document.text
+    assert f"[A]({server.url}/a.md)" in document.text
+
+
+def start(folder: Path, server: WebServer) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dataset.fetch", "--source", "web", "-d", str(folder),
+               "--sitemap", f"{server.url}/sitemap.xml", "--rate", "50"]  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=interruptible,
+    )  # fmt: skip
+
+
+@pytest.mark.process
+def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    names = [f"/{number}.md" for number in range(40)]
+    with web_server({name: markdown(f"# Page {name}\n\nWords.\n") for name in names}) as server:
+        server.sitemap()
+        for seen in (3, 11, 12, 25):
+            with start(tmp_path, server) as process:
+                while len(set(server.paths)) < seen and process.poll() is None:
+                    time.sleep(0.002)
+                process.kill()
+                process.communicate(timeout=30)
+            whole = [path.read_text() for path in tmp_path.rglob("*.md")]
+            assert all(text.endswith("Words.\n") for text in whole)
+            assert len(set(server.paths) - {"/sitemap.xml"}) - len(whole) <= 1
+        had = {path.name for path in tmp_path.rglob("*.md")}
+        server.asked.clear()
+        with start(tmp_path, server) as process:
+            said, trouble = process.communicate(timeout=60)
+
+    assert process.returncode == 0, trouble
+    assert "40 pages" in said
+    assert len(list(tmp_path.rglob("*.md"))) == 40
+    pages = [one for one in server.asked if one.path.endswith(".md")]
+    first = {one.path[1:] for one in pages[: 40 - len(had) + 4]}
+    assert {name[1:] for name in names} - had <= first, "what is missing comes first"
+    conditional = {one.path[1:] for one in pages if "If-None-Match" in one.headers}
+    assert len(had - conditional) <= 4, "at most the page in flight at each kill is fetched again"
+    assert not list(tmp_path.rglob(".*.tmp"))
+
+
+@pytest.mark.process
+def test_interruption_ends_with_one_line(tmp_path: Path) -> None:
+    pages = {"/a.md": markdown("# A\n\nWords.\n"), "/b.md": Served("x" * 999, conduct="stalled")}
+    with web_server(pages) as server:
+        server.pages["/sitemap.xml"] = sitemap(f"{server.url}/a.md", f"{server.url}/b.md")
+        with start(tmp_path, server) as process:
+            while "/b.md" not in server.paths and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said, trouble = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (said, trouble) == ("", "Interrupted. Run it again to go on.\n")
+    assert [path.name for path in tmp_path.rglob("*.md")] == ["a.md"]
+
+
+@pytest.mark.process
+def test_memory_stays_flat_over_many_large_pages(tmp_path: Path) -> None:
+    words = "Many words of a large page. " * 12_000
+    pages = {f"/{number}.md": markdown(f"# P {number}\n\n{words}") for number in range(24)}
+    # Of this process alone: what getrusage tells begins with the peak of the process before it.
+    code = (
+        "import sys; from dataset import fetch; fetch.main(sys.argv[1:]); "
+        "status = open('/proc/self/status').read(); "
+        "print(int(status.partition('VmHWM:')[2].split()[0]) // 1024)"
+    )
+    peaks = []
+    with web_server(pages) as server:
+        server.sitemap()
+        for limit in ("4", "20"):
+            done = subprocess.run(
+                [sys.executable, "-c", code, "--source", "web", "-d", str(tmp_path), "--rate",
+                 "100", "--sitemap", f"{server.url}/sitemap.xml", "--limit", limit],
+                cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=60,
+                env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+            )  # fmt: skip
+            peaks.append(int(done.stdout.split()[-1]))
+    assert len(list(tmp_path.rglob("*.md"))) == 24
+    assert peaks[1] - peaks[0] < 3, f"MiB at the peak with 4 and with 20 pages: {peaks}"
+
+
+def test_nobody_reads_a_state_of_another_version(tmp_path: Path) -> None:
+    with contextlib.closing(State.open(tmp_path)):
+        pass
+    with contextlib.closing(State.open(tmp_path)) as again:
+        assert again.next_run() == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(DatasetError, match="another version"):
+        State.open(tmp_path)

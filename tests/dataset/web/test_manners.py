@@ -1,0 +1,255 @@
+"""Hosts are asked politely, and what they do wrong costs a line and never the run."""
+
+import gzip
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from dataset.page_files import Changes
+from dataset.web.http import client
+from dataset.web.http.client import Bounds
+from dataset.web.http.responses import Unpacking
+from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, web_server
+from utils.errors import DatasetError
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server({f"/{name}": page(name) for name in "abc"}) as serving:
+        yield serving
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetches:
+    return Fetches(tmp_path)
+
+
+def all_of(server: WebServer) -> list:  # type: ignore[type-arg]
+    return [at(server, path) for path in server.pages if path != "/robots.txt"]
+
+
+def robots(text: str, **served: object) -> Served:
+    return Served(text, "text/plain", **served)  # type: ignore[arg-type]
+
+
+def test_agent_says_who_it_is_and_whom_to_ask(server: WebServer, fetch: Fetches) -> None:
+    fetch(at(server, "/a"))
+    assert server.asked[-1].headers["User-Agent"] == "sagemaker-docs-qa/1"
+    fetch(at(server, "/a"), contact="mailto:ops@h.example")
+    assert server.asked[-1].headers["User-Agent"] == "sagemaker-docs-qa/1 (+mailto:ops@h.example)"
+
+
+def test_no_cookie_is_kept(server: WebServer, fetch: Fetches) -> None:
+    for one in server.pages.values():
+        one.headers["Set-Cookie"] = "who=you; Path=/"
+    fetch(*all_of(server))
+    assert not any("Cookie" in one.headers for one in server.asked)
+
+
+def test_robots_txt_is_read_once_and_obeyed(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/robots.txt"] = robots("User-agent: *\nDisallow: /b\n")
+    server.pages["/d"] = redirect("/b")
+    assert fetch(*all_of(server)).new == 2
+    assert sorted(server.paths) == ["/a", "/c", "/d"]
+    assert [one.path for one in server.asked].count("/robots.txt") == 1
+    assert fetch.troubles == [
+        f"{server.url}/b robots.txt does not allow it",
+        f"{server.url}/d robots.txt does not allow it",
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_no_robots_txt_allows_everything(server: WebServer, fetch: Fetches, status: int) -> None:
+    server.pages["/robots.txt"] = robots("User-agent: *\nDisallow: /\n", status=status)
+    assert fetch(*all_of(server)).new == 3
+
+
+@pytest.mark.parametrize(
+    "served",
+    [robots("", status=503), robots("", status=500), robots("", status=599),
+     robots("Allow: /" * 100, conduct="cut")],
+)  # fmt: skip
+def test_host_whose_robots_txt_fails_is_left_alone(
+    server: WebServer, fetch: Fetches, served: Served
+) -> None:
+    server.pages["/robots.txt"] = served
+    with pytest.raises(DatasetError):
+        fetch(*all_of(server))
+    assert not server.paths
+    assert len(fetch.troubles) == 1
+    assert "its robots.txt" in fetch.troubles[0]
+    assert "3 pages not asked for" in fetch.troubles[0]
+
+
+def test_robots_txt_elsewhere_is_followed(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/robots.txt"] = redirect("/real-robots.txt", 301)
+    server.pages["/real-robots.txt"] = robots("User-agent: *\nDisallow: /b\n")
+    assert fetch(at(server, "/a"), at(server, "/b")).new == 1
+
+
+def test_robots_of_a_redirects_target_are_asked(server: WebServer, fetch: Fetches) -> None:
+    with web_server({"/x": page("X"), "/y": page("Y")}) as other:
+        other.pages["/robots.txt"] = robots("User-agent: *\nDisallow: /x\n")
+        server.pages["/to-x"] = redirect(f"{other.url}/x")
+        assert fetch(at(server, "/to-x"), at(other, "/y")).new == 1
+        assert "/x" not in other.paths
+
+
+def test_requests_keep_their_distance(server: WebServer, fetch: Fetches) -> None:
+    fetch(*all_of(server), rate=0.5)
+    assert len(fetch.slept) == 3  # robots.txt and three pages
+    assert all(1 < pause <= 2 for pause in fetch.slept)
+
+
+def test_crawl_delay_is_honoured_up_to_a_bound(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 7\n")
+    fetch(*all_of(server))
+    assert len(fetch.slept) == 3
+    assert all(5 < pause <= 7 for pause in fetch.slept)  # less what else took time
+    fetch.slept.clear()
+    server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 86400\n")
+    fetch(*all_of(server))
+    assert max(fetch.slept) <= 30
+
+
+def test_one_request_at_once_to_a_host_over_one_connection(
+    server: WebServer, fetch: Fetches
+) -> None:
+    server.delay = 0.02
+    with web_server({f"/{number}": page(f"P {number}") for number in range(3)}) as other:
+        other.delay = 0.02
+        assert fetch(*all_of(server), *all_of(other)).new == 6
+        assert other.most_at_once == 1
+    assert server.most_at_once == 1
+    assert len({one.connection for one in server.asked}) == 1
+
+
+def test_retry_after_is_honoured_and_the_page_then_had(server: WebServer, fetch: Fetches) -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
+    for wait, low, high in (("17", 13, 17), (until, 30, 50), ("soon", 0.2, 1)):
+        fetch.slept.clear()
+        server.pages["/a"] = Served(status=429, headers={"Retry-After": wait}, etag=None)
+        with pytest.raises(DatasetError):
+            fetch(at(server, "/a"))
+        assert low <= fetch.slept[-2] <= high, wait
+        assert fetch.troubles == [f"{server.url}/a answers 429 Too Many Requests"]
+
+
+def test_host_that_wants_hours_is_left_alone(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/a"] = Served(status=503, headers={"Retry-After": "86400"}, etag=None)
+    with pytest.raises(DatasetError):
+        fetch(*all_of(server))
+    assert server.paths == ["/a"]
+    assert "asks to be left alone for 86400 s; 3 pages not asked for" in fetch.troubles[0]
+
+
+def test_host_in_trouble_does_not_hold_up_another(server: WebServer, fetch: Fetches) -> None:
+    with web_server({f"/{number}": Served(status=500) for number in range(9)}) as broken:
+        assert fetch(*all_of(broken), *all_of(server)).new == 3
+        assert len(broken.paths) == 9, "three pages, three times each"
+        assert "failed 3 times in a row; 6 pages not asked for" in fetch.troubles[-1]
+
+
+def test_redirects_that_never_end_are_given_up(server: WebServer, fetch: Fetches) -> None:
+    server.pages |= {f"/{number}": redirect(f"/{number + 1}") for number in range(10)}
+    server.pages |= {"/loop": redirect("/loop"), "/ftp": redirect("ftp://h.example/")}
+    server.pages |= {"/nowhere": Served(status=302)}
+    fetch(at(server, "/a"), *(at(server, path) for path in ("/0", "/loop", "/ftp", "/nowhere")))
+    assert [line.partition(" ")[2] for line in fetch.troubles] == [
+        "is redirected more than 5 times",
+        "is redirected more than 5 times",
+        "is redirected to what is no http or https address without a password",
+        "is redirected to nowhere",
+    ]
+    assert server.paths.count("/loop") == 6
+    assert "/6" not in server.paths
+
+
+@pytest.mark.parametrize(
+    ("served", "reason"),
+    [
+        (Served(b"x" * (6 << 20)), "is larger than 5 MiB"),
+        (Served(b"", conduct="endless"), "is larger than 5 MiB"),
+        (
+            Served(gzip.compress(b"0" * (20 << 20)), headers={"Content-Encoding": "gzip"}),
+            "is larger than 5 MiB",
+        ),
+        (Served("words", headers={"Content-Encoding": "br"}), "is packed in a way"),
+        (Served("words", headers={"Content-Encoding": "gzip"}), "is not the gzip"),
+        (Served(gzip.compress(b"words")[:-6], headers={"Content-Encoding": "gzip"}), "breaks off"),
+        (Served("words" * 99, conduct="cut"), "breaks off"),
+        (Served(b"caf\xe9", "text/plain"), "is not utf-8 text"),
+        (Served(b"a\0b", "text/plain"), "is not text: it holds a zero byte"),
+        (Served("words", "text/plain; charset=no-such"), "is in an unknown encoding"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(
+    server: WebServer, fetch: Fetches, served: Served, reason: str
+) -> None:
+    server.pages["/bad"] = served
+    assert fetch(at(server, "/bad"), at(server, "/a")) == Changes(new=1)
+    (line,) = fetch.troubles
+    assert line.startswith(f"{server.url}/bad {reason}")
+
+
+def test_bomb_is_not_unpacked_beyond_the_limit() -> None:
+    bomb = gzip.compress(b"0" * (20 << 20)) * 3
+    assert len(Unpacking(1000).feed(bomb)) == 1001
+
+
+def test_page_is_read_when_it_comes_packed(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/a"] = page("A", "Many words. " * 1000, gzipped=True)
+    assert fetch(at(server, "/a")) == Changes(new=1)
+    assert "gzip" in server.asked[-1].headers["Accept-Encoding"]
+
+
+def test_page_that_trickles_is_given_up(
+    server: WebServer, fetch: Fetches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PAGE", Bounds(seconds=0.3))
+    server.pages["/slow"] = page("Slow", conduct="trickling")
+    started = time.monotonic()
+    assert fetch(at(server, "/slow"), at(server, "/a")).new == 1
+    assert time.monotonic() - started < 5
+    assert fetch.troubles == [f"{server.url}/slow takes longer than 0.3 s"]
+
+
+def test_status_that_answers_no_condition_is_no_page(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/odd"] = Served(status=304, etag=None)
+    fetch(at(server, "/odd"), at(server, "/a"))
+    assert fetch.troubles == [f"{server.url}/odd answers 304 Not Modified"]
+
+
+def test_odd_validators_are_not_sent_back(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/a"] = page("A", etag="caf\xe9")
+    server.pages["/b"] = page("B", etag="x" * 5000, headers={"Last-Modified": "yesterday"})
+    for _ in range(2):
+        assert fetch(at(server, "/a"), at(server, "/b")).present == 2
+    assert not {"If-None-Match", "If-Modified-Since"} & set(server.asked[-1].headers)
+
+
+def test_troubles_are_named_up_to_twenty_and_then_counted(
+    server: WebServer, fetch: Fetches
+) -> None:
+    fetch(at(server, "/a"), *(at(server, f"/no-{number}") for number in range(25)))
+    assert len(fetch.troubles) == 21
+    assert fetch.troubles[0] == f"{server.url}/no-0 answers 404 Not Found"
+    assert fetch.troubles[-1] == "and 5 more of the kind"
+
+
+def test_pages_that_differ_only_in_case_keep_apart(server: WebServer, fetch: Fetches) -> None:
+    server.pages |= {
+        "/Guide/A": page("Upper"),
+        "/guide/a": page("lower"),
+        "/guide/a.html": page("h"),
+    }
+    lists = [at(server, path) for path in ("/Guide/A", "/guide/a", "/guide/a.html")]
+    assert fetch(*lists).new == 3
+    assert len({name.lower() for name in fetch.files()}) == 3
+    before = fetch.files()
+    assert fetch(*reversed(lists)).unchanged == 3
+    assert fetch.files() == before

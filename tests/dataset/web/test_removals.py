@@ -1,0 +1,194 @@
+"""Vanished pages leave the dataset; what could only not be asked for stays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataset.page_files import Changes
+from tests.servers.web import Fetches, Served, WebServer, at, page, sitemap, web_server
+from utils.errors import DatasetError
+
+GONE = Served(status=410, etag=None)
+BROKEN = Served(status=500, etag=None)
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server({f"/g/{name}.html": page(name) for name in "abcd"}) as serving:
+        serving.sitemap()
+        yield serving
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, server: WebServer) -> Fetches:
+    """All four pages are held."""
+    fetches = Fetches(tmp_path)
+    assert fetches(at(server, "/sitemap.xml", "sitemap")) == Changes(new=4)
+    return fetches
+
+
+def again(fetch: Fetches, server: WebServer, **options: bool) -> Changes:
+    return fetch(at(server, "/sitemap.xml", "sitemap"), **options)
+
+
+def name_in_sitemap(server: WebServer, names: str) -> None:
+    server.pages["/sitemap.xml"] = sitemap(*(f"{server.url}/g/{name}.html" for name in names))
+
+
+def held(fetch: Fetches) -> str:
+    return "".join(name.removeprefix("g/").removesuffix(".md") for name in fetch.files())
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_page_that_its_host_lacks_leaves(fetch: Fetches, server: WebServer, status: int) -> None:
+    server.pages["/g/b.html"] = Served(status=status, etag=None)
+    assert again(fetch, server) == Changes(unchanged=3, removed=1)
+    assert held(fetch) == "acd"
+    server.pages["/g/b.html"] = page("b")
+    assert again(fetch, server) == Changes(new=1, unchanged=3)
+
+
+def test_page_that_the_list_names_no_more_leaves(fetch: Fetches, server: WebServer) -> None:
+    name_in_sitemap(server, "abc")
+    assert again(fetch, server) == Changes(unchanged=3, removed=1)
+    assert held(fetch) == "abc"
+
+
+def test_last_page_of_a_folder_takes_the_folder_along(fetch: Fetches, server: WebServer) -> None:
+    for name in "abcd":
+        server.pages[f"/g/{name}.html"] = GONE
+    server.pages["/h.html"] = page("h")
+    server.sitemap()
+    again(fetch, server)
+    assert list(fetch.files()) == ["h.md"]
+    assert not list((fetch.folder / "web").rglob("g"))
+
+
+def test_page_that_another_list_names_stays(fetch: Fetches, server: WebServer) -> None:
+    fetch(at(server, "/g/d.html"))
+    name_in_sitemap(server, "abc")
+    assert again(fetch, server) == Changes(unchanged=3)
+    assert held(fetch) == "abcd"
+
+
+def test_pages_of_lists_that_are_not_asked_for_stay(fetch: Fetches, server: WebServer) -> None:
+    assert fetch(at(server, "/g/a.html")) == Changes(unchanged=1)
+    assert held(fetch) == "abcd"
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        BROKEN,
+        Served(status=404),
+        Served("<html>Down for a moment</html>"),
+        Served(b"<urlset><url><loc>http://h.example/</loc></url>", "text/xml"),
+        Served(sitemap().content, "text/xml", conduct="cut"),
+    ],
+)
+def test_list_that_cannot_be_read_removes_nothing(
+    fetch: Fetches, server: WebServer, served: Served
+) -> None:
+    server.pages["/sitemap.xml"] = served
+    with pytest.raises(DatasetError):
+        again(fetch, server)
+    assert held(fetch) == "abcd"
+    assert "sitemap.xml" in fetch.troubles[0]
+
+
+def test_list_of_which_a_part_cannot_be_read_removes_nothing(
+    fetch: Fetches, server: WebServer
+) -> None:
+    index = (
+        f"<sitemapindex><sitemap><loc>{server.url}/1.xml</loc></sitemap>"
+        f"<sitemap><loc>{server.url}/2.xml</loc></sitemap></sitemapindex>"
+    )
+    server.pages["/sitemap.xml"] = Served(index, "text/xml")
+    server.pages["/1.xml"] = sitemap(*(f"{server.url}/g/{name}.html" for name in "abc"))
+    server.pages["/2.xml"] = BROKEN
+    assert again(fetch, server) == Changes(unchanged=3)
+    assert held(fetch) == "abcd"
+    assert fetch.troubles == [
+        f"{server.url}/sitemap.xml names {server.url}/2.xml, which answers 500 "
+        "Internal Server Error"
+    ]
+
+
+def test_list_that_shrinks_a_lot_removes_nothing_unless_told(
+    fetch: Fetches, server: WebServer
+) -> None:
+    name_in_sitemap(server, "a")
+    for _ in range(2):
+        assert again(fetch, server) == Changes(unchanged=1)
+        assert held(fetch) == "abcd"
+        assert "names 1 pages and named 4 before" in fetch.troubles[0]
+        assert "--allow-removals" in fetch.troubles[0]
+    assert again(fetch, server, allow_removals=True) == Changes(unchanged=1, removed=3)
+    assert held(fetch) == "a"
+
+
+def test_list_that_names_half_is_believed(fetch: Fetches, server: WebServer) -> None:
+    name_in_sitemap(server, "ab")
+    assert again(fetch, server) == Changes(unchanged=2, removed=2)
+
+
+@pytest.mark.parametrize("status", [500, 503, 403, 401, 418, 204, 206, 301])
+def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status: int) -> None:
+    server.pages["/g/b.html"] = Served(status=status, etag=None)
+    assert again(fetch, server) == Changes(unchanged=3)
+    assert held(fetch) == "abcd"
+    assert f"{server.url}/g/b.html" in fetch.troubles[0]
+    assert len(fetch.troubles) == 1
+
+
+def test_page_that_is_empty_for_once_stays(fetch: Fetches, server: WebServer) -> None:
+    server.pages["/g/b.html"] = Served("")
+    assert again(fetch, server) == Changes(unchanged=3)
+    assert fetch.troubles == [f"{server.url}/g/b.html holds no text"]
+    assert "title: b" in fetch.files()["g/b.md"]
+
+
+def test_host_that_lacks_everything_at_once_is_not_believed_unless_told(
+    tmp_path: Path, server: WebServer
+) -> None:
+    fetch = Fetches(tmp_path)
+    server.pages = {f"/{number}": page(f"Page {number}") for number in range(12)}
+    server.sitemap()
+    fetch(at(server, "/sitemap.xml", "sitemap"))
+    server.pages = {"/sitemap.xml": server.pages["/sitemap.xml"]}
+
+    with pytest.raises(DatasetError):
+        again(fetch, server)
+    assert "says that 12 of its 12 pages are gone: they are kept" in fetch.troubles[0]
+    assert len(fetch.files()) == 12
+    assert again(fetch, server, allow_removals=True) == Changes(removed=12)
+
+
+def test_host_that_is_down_loses_nothing(fetch: Fetches, server: WebServer) -> None:
+    with web_server({"/sitemap.xml": server.pages["/sitemap.xml"]}) as mirror:
+        lists = at(mirror, "/sitemap.xml", "sitemap"), at(server, "/g/a.html")
+        fetch(*lists, other_hosts=True)
+        for name in "abcd":
+            server.pages[f"/g/{name}.html"] = BROKEN
+        with pytest.raises(DatasetError):
+            fetch(*lists, other_hosts=True)
+        assert held(fetch) == "abcd"
+        host = server.url.removeprefix("http://")
+        assert fetch.troubles[-1] == f"{host}: failed 3 times in a row; 1 pages not asked for"
+
+
+def test_interrupted_run_removes_nothing(fetch: Fetches, server: WebServer) -> None:
+    name_in_sitemap(server, "abc")
+    server.pages["/g/a.html"] = GONE
+
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(at(server, "/sitemap.xml", "sitemap"), progress=interrupt)
+    assert held(fetch) == "abcd"
+    assert fetch(at(server, "/g/c.html")) == Changes(unchanged=1)
+    assert held(fetch) == "abcd"
+    again(fetch, server)
+    assert held(fetch) == "bc"

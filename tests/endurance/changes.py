@@ -1,0 +1,134 @@
+"""Which documents are added, replaced and deleted through the API, and how: chosen at random."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from tests.endurance.folder import SHARED, shared_name
+from tests.endurance.model import Document
+from tests.endurance.pages import Version
+from tests.endurance.system import Service
+from tests.endurance.windows import BUILD
+from tests.endurance.writes import Writes
+
+_PREFIX = "live/"
+_FEWEST, _MOST = 30, 60
+"""Between so many documents there are about as many added as deleted."""
+_NAMES = 90
+_ENDINGS = (".md",) * 8 + (".txt", ".html")
+_AT_ONCE = 3
+_WHILE_BUILDING = 0.25
+
+
+@dataclass(slots=True)
+class Changes:
+    """Changes documents at random, each by one request at a time."""
+
+    writes: Writes
+    rng: random.Random
+    action: Callable[[], AbstractAsyncContextManager[None]]
+    """Entered for each change: waits while the run is at rest."""
+    _busy: set[str] = field(default_factory=set)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def run(self, rate: float, until: float) -> None:
+        """Begin so many changes a second, at random moments, until a moment."""
+        async with asyncio.TaskGroup() as group:
+            while time.perf_counter() < until:
+                await asyncio.sleep(self.rng.expovariate(rate))
+                await self._slots.acquire()
+                group.create_task(self._one())
+
+    async def _one(self) -> None:
+        try:
+            async with self.action():
+                await self.change()
+        finally:
+            self._slots.release()
+
+    async def change(self) -> None:
+        """Make one change and follow it up."""
+        documents = self._documents()
+        workers = self.writes.system.up
+        if not documents or not workers or self._is_held_back():
+            return
+        names = {document.name for document in documents}
+        self._busy |= names
+        try:
+            await self._change(self.rng.choice(workers), documents)
+            await self._insist(documents[0])
+        finally:
+            self._busy -= names
+
+    def _is_held_back(self) -> bool:
+        """While an index is built nearly all would be answered 409: some are enough."""
+        now = time.perf_counter()
+        building = self.writes.checker.model.windows.overlap([BUILD], now, now)
+        return building and self.rng.random() > _WHILE_BUILDING
+
+    async def _insist(self, document: Document) -> None:
+        """What a client does that got no answer: half of the time it puts anew, elsewhere."""
+        workers = self.writes.system.up
+        if document.name in self.writes.unsettled and workers and self.rng.random() < 0.5:
+            await self.writes.put(self.rng.choice(workers), document)
+
+    def _there(self) -> list[Document]:
+        changing = self.writes.checker.model.changing()
+        return [document for document, _ in changing if document.name.startswith(_PREFIX)]
+
+    def _documents(self) -> list[Document]:
+        """One document at rest, or several for one request."""
+        model, rng = self.writes.checker.model, self.rng
+        there = self._there()
+        fresh = len(there) < _FEWEST or (len(there) < _MOST and rng.random() < 0.45)
+        if rng.random() < 0.08:
+            found = [model.add(shared_name(rng.randrange(SHARED)))]
+        elif fresh:
+            count = rng.choices((1, 3), (9, 1))[0]
+            found = [model.add(_name(number)) for number in rng.sample(range(_NAMES), count)]
+        else:
+            found = [rng.choice(there)]
+        return [d for d in found if d.name not in self._busy and len(d.open_states) == 1]
+
+    async def _change(self, worker: Service, documents: list[Document]) -> None:
+        rng, writes, document = self.rng, self.writes, documents[0]
+        (state,) = document.open_states
+        if len(documents) > 1:
+            await writes.post(worker, documents)
+        elif state is None and rng.random() < 0.05:
+            await writes.delete_missing(worker, document)
+        elif state is None:
+            await writes.put(worker, document, **self._headers({"If-None-Match": "*"}))
+        elif len(self._there()) > _MOST or rng.random() < 0.3:
+            await writes.delete(worker, document, purge=rng.random() < 0.08)
+        else:
+            await self._replace(worker, document, state)
+
+    async def _replace(self, worker: Service, document: Document, state: Version) -> None:
+        rng, writes, etag = self.rng, self.writes, document.etag
+        up = writes.system.up
+        roll = rng.random()
+        if roll < 0.08 and etag:
+            await writes.put_again(worker, document, state)
+        elif roll < 0.14:
+            await writes.refused(worker, document, **{"If-Match": f'"{"0" * 64}"'})
+        elif roll < 0.20:
+            await writes.refused(worker, document, **{"If-None-Match": "*"})
+        elif roll < 0.26 and etag and len(up) > 1:
+            await writes.race(up, document)
+        else:
+            await writes.put(
+                worker, document, **self._headers({"If-Match": f'"{etag}"'} if etag else {})
+            )
+
+    def _headers(self, condition: dict[str, str]) -> dict[str, str]:
+        """Now and then a condition that holds, now and then a wish not to wait."""
+        headers = condition if self.rng.random() < 0.25 else {}
+        return headers | ({"Prefer": "wait=0"} if self.rng.random() < 0.15 else {})
+
+
+def _name(number: int) -> str:
+    return f"{_PREFIX}page-{number:02d}{_ENDINGS[number % len(_ENDINGS)]}"

@@ -1,0 +1,172 @@
+"""Does to the processes what was planned: builds, swaps and kills."""
+
+import asyncio
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.endurance import schedule
+from tests.endurance.checker import Checker
+from tests.endurance.exchange import BUILDER
+from tests.endurance.folder import Folder
+from tests.endurance.model import BUILD_SECONDS
+from tests.endurance.schedule import Event
+from tests.endurance.system import Built, System
+from tests.endurance.windows import BUILD, STORE, SWAP
+
+OTHER_CHUNK_SIZE = 96
+"""Tokens; a swap goes to it and back to the model's own."""
+_STORE_SECONDS = 6.0
+"""After the store is back its clients need so long at most to come back to it."""
+_POINTER_SECONDS = 1.0
+"""A build goes live so long before its process ends, at most."""
+_PAUSE_SECONDS = 10.0
+"""Between the end of an event and the next of its lane, so that there are calm moments too."""
+_ATTEMPTS = 6
+_ANOTHER = "Another build"
+_MOVED = re.compile(r"^([\d,]+) chunks, ", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Events:
+    """Plays the lanes of a schedule; every build that was killed is run again to its end."""
+
+    system: System
+    checker: Checker
+    folder: Folder
+    rng: random.Random
+    action: Callable[[], AbstractAsyncContextManager[None]]
+    deleted: Callable[[int], None]
+    """Told of each build, which deletes an index of about as many rows."""
+    chunk_size: int | None = None
+    """None for the model's own."""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    """What was done, when, and how it ended."""
+    counts: Counter[str] = field(default_factory=Counter)
+    _build_seconds: float = 10.0
+
+    async def run(self, events: Sequence[Event], begin: float, until: float) -> None:
+        """Play one lane, until a moment."""
+        for event in events:
+            await asyncio.sleep(max(0.0, begin + event.at - time.perf_counter()))
+            if time.perf_counter() >= until:
+                return
+            async with self.action():
+                await self._play(event, begin)
+            await asyncio.sleep(max(0.0, min(_PAUSE_SECONDS, until - time.perf_counter())))
+
+    async def _play(self, event: Event, begin: float) -> None:
+        started = time.perf_counter()
+        self.counts[event.kind] += 1
+        if event.kind == schedule.KILL_WORKER:
+            outcome = await self._kill_worker(event)
+        elif event.kind == schedule.KILL_STORE:
+            outcome = await self._kill_store(event)
+        else:
+            outcome = await self._build(event)
+        now = time.perf_counter()
+        self.log.append(
+            {
+                "at": round(started - begin, 2),
+                "kind": event.kind,
+                "seconds": round(now - started, 2),
+                "outcome": outcome,
+            }
+        )
+
+    async def _kill_worker(self, event: Event) -> str:
+        worker = self.system.workers[event.worker]
+        self.system.kill_worker(worker)
+        await asyncio.sleep(event.seconds)
+        await self.system.restart_worker(worker)
+        return f"{worker.name} back"
+
+    async def _kill_store(self, event: Event) -> str:
+        store = self.system.store
+        if store is None:
+            return "there is none"
+        window = self.checker.model.windows.open(STORE, time.perf_counter())
+        store.kill()
+        await asyncio.sleep(event.seconds)
+        await store.start()
+        window.ended = time.perf_counter() + _STORE_SECONDS
+        return "back"
+
+    async def _build(self, event: Event) -> str:
+        """Change the folder and build until the index is in line, whatever happens."""
+        if event.kind in (schedule.SWAP, schedule.SWAP_KILLED, schedule.TWO_BUILDERS):
+            self.chunk_size = None if self.chunk_size else OTHER_CHUNK_SIZE
+        changed = self.folder.change()
+        window = self.checker.model.windows.open(BUILD, time.perf_counter())
+        said = []
+        if event.kind in (schedule.BUILD_KILLED, schedule.SWAP_KILLED):
+            killed = await self._once(kill_after=event.seconds * self._build_seconds)
+            said.append(f"killed after {killed.seconds:.1f} s")
+            self._may_have_gone_live(killed.seconds)
+            await asyncio.sleep(self.rng.uniform(0.5, 2.0))
+        elif event.kind == schedule.TWO_BUILDERS:
+            said.append(await self._two())
+        built = await self._until_built()
+        window.ended = time.perf_counter() + _POINTER_SECONDS
+        said.append(f"{changed} pages changed, built in {built.seconds:.1f} s")
+        return "; ".join(said)
+
+    async def _once(self, kill_after: float | None = None) -> Built:
+        size = ("-cz", str(self.chunk_size)) if self.chunk_size else ()
+        return await self.system.build(*size, kill_after=kill_after)
+
+    async def _until_built(self) -> Built:
+        """Build, and again where the store was away or another held the lock."""
+        for _ in range(_ATTEMPTS):
+            started = time.perf_counter()
+            built = await self._once()
+            self._may_have_gone_live(built.seconds)
+            if built.status == 0:
+                self._build_seconds = built.seconds
+                self.folder.built()
+                if moved := _MOVED.search(built.output):
+                    self.deleted(int(moved[1].replace(",", "")))
+                return built
+            self.counts["builds that gave up"] += 1
+            excused = self.checker.model.windows.overlap([STORE], started, time.perf_counter())
+            if not excused and _ANOTHER not in built.output:
+                self._complain("a build failed", built)
+            await asyncio.sleep(2.0)
+        self._complain(f"{_ATTEMPTS} builds failed", built)
+        return built
+
+    async def _two(self) -> str:
+        """Start two builders: one builds, the other says who does, and leaves."""
+        started = time.perf_counter()
+        first = asyncio.create_task(self._once())
+        await asyncio.sleep(self.rng.uniform(0.0, 1.5))
+        both = [await self._once(), await first]
+        self._may_have_gone_live(both[0].seconds)
+        if self.checker.model.windows.overlap([STORE], started, time.perf_counter()):
+            return "two builders while the store was away"
+        refused = [built for built in both if built.status == 1 and _ANOTHER in built.output]
+        done = [built for built in both if built.status == 0]
+        if not done or len(done) + len(refused) < 2:
+            for built in both:
+                self._complain("of two builders none built, or one failed otherwise", built)
+        for one in refused:
+            (other,) = [built for built in both if built is not one]
+            if f"process {other.process_id} " not in one.output:
+                self._complain(f"a builder did not name process {other.process_id}", one)
+        self.counts["second builder refused"] += len(refused)
+        return f"two builders, {len(refused)} refused"
+
+    def _may_have_gone_live(self, seconds: float) -> None:
+        """An index may have gone live just now: the replicas follow it."""
+        now = time.perf_counter()
+        begun = now - min(seconds, _POINTER_SECONDS)
+        self.checker.model.windows.add(SWAP, begun, now + BUILD_SECONDS)
+
+    def _complain(self, what: str, built: Built) -> None:
+        lines = [line for line in built.output.splitlines() if line.strip()]
+        self.checker.report(BUILDER, what, status=built.status, said=lines[-5:])

@@ -1,0 +1,200 @@
+"""The run: load, changes and events side by side, looks at the whole in between, and the end."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.endurance.changes import Changes
+from tests.endurance.checker import Checker
+from tests.endurance.client import Client
+from tests.endurance.events import Events
+from tests.endurance.exchange import BUILDER, WRONG
+from tests.endurance.folder import Folder
+from tests.endurance.load import Load
+from tests.endurance.memory import Memory
+from tests.endurance.reading import check_list, check_read
+from tests.endurance.rest import Rest
+from tests.endurance.rows import check_store
+from tests.endurance.schedule import plan
+from tests.endurance.system import Service, System
+from tests.endurance.visibility import Watch
+from tests.endurance.writes import Writes
+from utils.errors import DocsQAError
+
+_LOOK_EVERY = 120.0
+_CALM_SECONDS = 8.0
+"""Until replicas have followed the last change or build, for certain."""
+_SAMPLE = 25
+"""Documents that never change of which so many are looked for when everything is at rest."""
+_SETTLE_SECONDS = 90.0
+
+
+@dataclass(slots=True)
+class Run:
+    """One run on a system whose index was built once."""
+
+    system: System
+    checker: Checker
+    client: Client
+    folder: Folder
+    seed: int
+    questions: list[str]
+    has_documents: bool
+    has_filters: bool
+    say: Callable[[str], None]
+    begun: float = 0.0
+    rows: int = 0
+    rollback: str = "not tried"
+    rest: Rest = field(default_factory=Rest)
+    load: Load = field(init=False)
+    writes: Writes = field(init=False)
+    events: Events = field(init=False)
+    memory: Memory = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the parts, each with random numbers of its own."""
+        system, checker, client = self.system, self.checker, self.client
+        self.load = Load(
+            client, checker, system, self._random("load"), self.questions, self.has_documents
+        )
+        watch = Watch(client, checker, system, self._random("watch"), self.has_filters)
+        self.writes = Writes(client, checker, system, watch)
+        services = [*system.workers, *([system.store] if system.store else [])]
+        self.memory = Memory(services, with_chroma=services[-1])
+        deleted = self.memory.note_deleted
+        rng = self._random("events")
+        self.events = Events(system, checker, self.folder, rng, self.rest.action, deleted)
+
+    def _random(self, part: str) -> random.Random:
+        return random.Random(f"{self.seed} {part}")  # no secrets
+
+    async def play(self, seconds: float, rate: float, changes: float) -> None:
+        """Have everything happen for so long, then look at the whole once more."""
+        self.begun = time.perf_counter()
+        until = self.begun + seconds
+        always = [asyncio.create_task(self.memory.run()), asyncio.create_task(self.load.run(rate))]
+        try:
+            async with asyncio.TaskGroup() as group:
+                lanes = plan(
+                    self.seed, seconds, len(self.system.workers), server=bool(self.system.store)
+                )
+                for lane in lanes.values():
+                    group.create_task(self.events.run(lane, self.begun, until))
+                if changes and self.has_documents:
+                    chosen = Changes(self.writes, self._random("changes"), self.rest.action)
+                    group.create_task(chosen.run(changes, until))
+                    group.create_task(self._settling(until))
+                group.create_task(self._looking(until))
+            await self._look()
+        finally:
+            for task in always:
+                task.cancel()
+            ends = await asyncio.gather(*always, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _settling(self, until: float) -> None:
+        while time.perf_counter() < until:
+            await asyncio.sleep(1.0)
+            await self.writes.settle()
+
+    async def _looking(self, until: float) -> None:
+        """Look at the whole every few minutes, and say how it goes."""
+        told = 0
+        while time.perf_counter() + _LOOK_EVERY < until:
+            await asyncio.sleep(_LOOK_EVERY)
+            await self._look()
+            minutes = (time.perf_counter() - self.begun) / 60
+            self.say(
+                f"{minutes:4.1f} minutes: {self.checker.counts.total():,} requests, "
+                f"{sum(self.writes.kinds.values()):,} changes, "
+                f"{len(self.checker.violations)} violations"
+            )
+            for each in self.checker.violations[told:]:
+                self.say(f"  {each.kind}: {each.what} {each.facts}")
+            told = len(self.checker.violations)
+
+    async def _look(self) -> None:
+        """Let everything come to rest, and hold the whole against the model, on every worker."""
+        async with self.rest.quiet():
+            deadline = time.perf_counter() + _SETTLE_SECONDS
+            while self.writes.unsettled and time.perf_counter() < deadline:
+                await asyncio.sleep(1.0)
+                await self.writes.settle()
+            for name in self.writes.unsettled:
+                self.checker.report(WRONG, f"the replicas do not agree on {name}")
+            await asyncio.sleep(_CALM_SECONDS)
+            for worker in self.system.up:
+                await self._look_at(worker)
+
+    async def _look_at(self, worker: Service) -> None:
+        """Hold the list against the model; look for all that changes, and some that does not."""
+        model, rng = self.checker.model, self._random(f"look {time.perf_counter()}")
+        if self.has_documents:
+            page, rows, total = await self.client.list_documents(worker)
+            if self.checker.status(page):
+                check_list(self.checker, page, rows, total)
+        sample = rng.sample(model.permanent, min(_SAMPLE, len(model.permanent)))
+        for document, version in model.changing() + sample:
+            if self.has_documents:
+                check_read(self.checker, await self.client.read(worker, document.name), document)
+            if self.has_filters and not document.permanent:
+                await self.writes.watch.look_whole(worker, document, version)
+            else:
+                section = rng.randrange(version.sections)
+                await self.load.search(worker, document, version, section)
+
+    async def finish(self) -> None:
+        """Try the way back, stop everything, read the store, and have a fresh worker look at it."""
+        await self._roll_back()
+        await self.system.stop_workers()
+        self.rows = await asyncio.to_thread(check_store, self.checker, self.system.database)
+        fresh = self.system.workers[0]
+        await self.system.restart_worker(fresh)
+        await self._look_at(fresh)
+
+    async def _roll_back(self) -> None:
+        """Swap with nothing else changed, and return: the same documents in the same chunks."""
+        before = await self._chunks()
+        size = () if self.events.chunk_size else ("-cz", "96")
+        swapped = await self.system.build(*size)
+        await asyncio.sleep(_CALM_SECONDS)
+        other = await self._chunks()
+        back = await self.system.build("--rollback")
+        await asyncio.sleep(_CALM_SECONDS)
+        after = await self._chunks()
+        for what, built in (("swap before a rollback", swapped), ("rollback", back)):
+            if built.status:
+                self.checker.report(BUILDER, f"the {what} failed", said=built.last_line)
+        if swapped.status == back.status == 0 and (after != before or other == before):
+            what = f"a rollback of {other} led from {before} to {after}"
+            self.checker.report(BUILDER, what)
+        self.rollback = f"{before} chunks, swapped to {other}, back to {after}"
+        for worker in self.system.up:
+            await self._look_at(worker)
+
+    async def _chunks(self) -> list[Any]:
+        """How many chunks each worker's index has, as /readyz says."""
+        found = []
+        for worker in self.system.up:
+            ready = await self.client.send("readyz", worker, "GET", "/readyz")
+            found.append((ready.body or {}).get("index", {}).get("chunks"))
+        return found
+
+
+async def first_build(system: System, folder: Folder) -> None:
+    """Build the index that the run begins with, and start the workers on it.
+
+    Raises:
+        DocsQAError: it could not be built.
+    """
+    built = await system.build()
+    if built.status:
+        raise DocsQAError(f"The first build failed: {built.last_line}")
+    folder.built()
+    for worker in system.workers:
+        await worker.start()

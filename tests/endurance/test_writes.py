@@ -1,0 +1,69 @@
+"""What the endurance run makes of the responses to its changes."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.endurance.checker import Checker
+from tests.endurance.client import Client
+from tests.endurance.exchange import JOB, WRONG
+from tests.endurance.model import Model
+from tests.endurance.system import Service, System
+from tests.endurance.visibility import Watch
+from tests.endurance.windows import Windows
+from tests.endurance.writes import Writes
+from utils.benchmark.processes import Job
+
+NAME = "live/page.md"
+
+
+class Worker:
+    """Accepts each change with 202 and then tells that its job has ended so."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, Any] = {}
+
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json=self.ends)
+        return httpx.Response(202, json={"job": "1", "state": "queued"})
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+@pytest.fixture
+async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
+    checker = Checker(Model(Windows()))
+    service = Service("first", (), "http://worker.test", "/readyz", tmp_path, process_id=1)
+    job = Job("", "", "", "", "", "", "")
+    system = System(job, checker.model.windows, None, [service])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(worker.respond)) as http:
+        client = Client(http)
+        watch = Watch(client, checker, system, random.Random(0), filters=False)
+        yield Writes(client, checker, system, watch)
+
+
+@pytest.mark.parametrize(
+    ("ends", "kinds"),
+    [
+        ({"state": "failed", "problem": {"type": "document-not-found"}}, []),
+        ({"state": "failed", "problem": {"type": "internal"}}, [JOB]),
+        ({"state": "done", "problem": None}, [WRONG]),
+    ],
+)
+async def test_accepted_deletion_of_what_is_not_there_must_fail_for_that(
+    worker: Worker, writes: Writes, ends: dict[str, Any], kinds: list[str]
+) -> None:
+    worker.ends = ends
+    document = writes.checker.model.add(NAME)
+
+    await writes.delete_missing(writes.system.up[0], document)
+
+    assert [violation.kind for violation in writes.checker.violations] == kinds

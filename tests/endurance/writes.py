@@ -1,0 +1,252 @@
+"""One change through the API: sent, its job followed, and watched until every replica shows it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.endurance.checker import Checker
+from tests.endurance.client import Client
+from tests.endurance.exchange import JOB, LOST, WRONG, Exchange
+from tests.endurance.model import Document, State
+from tests.endurance.pages import Version, write
+from tests.endurance.reading import check_read
+from tests.endurance.system import Service, System
+from tests.endurance.visibility import Change, Watch
+from tests.endurance.windows import BUILD, STORE
+
+_JOB_SECONDS = 60.0
+"""A job takes no longer, builds and the store's absence not counted: it waits for their end."""
+_POLL_SECONDS = 0.2
+_UNMET, _NOT_THERE = "precondition-failed", "document-not-found"
+_NO_MORE_JOBS_SECONDS = 20.0
+"""A job not taken up by then, counted so too, never is. One that was left is done before the next
+change."""
+
+
+@dataclass(slots=True)
+class Writes:
+    """Sends changes, and keeps count of what came of them."""
+
+    client: Client
+    checker: Checker
+    system: System
+    watch: Watch
+    kinds: Counter[str] = field(default_factory=Counter)
+    unsettled: dict[str, float] = field(default_factory=dict)
+    """Names with a write whose outcome is unknown, and since when."""
+    last_done: float = 0.0
+    """When the last change that was acknowledged was sent."""
+
+    async def put(self, worker: Service, document: Document, **headers: str) -> None:
+        """Put a new version."""
+        change = self._begin(document, document.next_version())
+        exchange = await self._put(worker, change, headers)
+        await self._end(worker, [change], exchange, "put")
+
+    async def put_again(self, worker: Service, document: Document, state: Version) -> None:
+        """Put the content that is there already: nothing may change."""
+        exchange = await self.client.send(
+            "put", worker, "PUT", _path(document), content=write(state, document.name)
+        )
+        self._count("same content again", exchange)
+        if exchange.status == 200 and exchange.body["documents"][0]["outcome"] != "unchanged":
+            self._wrong(exchange, f"the same content of {document.name} is not unchanged")
+
+    async def refused(self, worker: Service, document: Document, **headers: str) -> None:
+        """Put under a condition that does not hold: nothing may change."""
+        change = self._begin(document, document.next_version())
+        exchange = await self._put(worker, change, headers)
+        self._count("under a condition that fails", exchange)
+        unmet = exchange.status == 412
+        if exchange.status == 202:
+            exchange = await self._follow(worker, exchange, to_fail_for=_UNMET)
+            unmet = exchange.status == 200 and exchange.body["state"] == "failed"
+        if unmet:
+            document.api.refused(change.span)
+            return
+        if exchange.status in (200, 201):
+            self._wrong(exchange, f"a condition that fails let {document.name} be replaced")
+        self._unknown([change])
+
+    async def race(self, workers: Sequence[Service], document: Document) -> None:
+        """Put two versions at once, both on condition that nobody else was faster: one may win."""
+        headers = {"If-Match": f'"{document.etag}"'}
+        changes = [self._begin(document, document.next_version()) for _ in range(2)]
+        exchanges = await asyncio.gather(
+            *(self._put(w, c, headers) for w, c in zip(workers, changes, strict=False))
+        )
+        statuses = sorted(exchange.status for exchange in exchanges)
+        if statuses in ([200, 200], [412, 412]):
+            what = f"two writers of {document.name} were answered {statuses}"
+            self._wrong(exchanges[0], what)
+        for worker, change, exchange in zip(workers, changes, exchanges, strict=False):
+            self._count("two at once", exchange)
+            if exchange.status == 412:
+                document.api.refused(change.span)
+            elif exchange.status == 200:
+                self._done([change], exchange, worker.name)
+            else:
+                self._unknown([change])
+
+    async def post(self, worker: Service, documents: Sequence[Document]) -> None:
+        """Put several new versions in one request."""
+        changes = [self._begin(document, document.next_version()) for document in documents]
+        files = [("files", (c.document.name, _content(c))) for c in changes]
+        asked = f"/v1/documents {[document.name for document in documents]}"
+        exchange = await self.client.send(
+            "post", worker, "POST", "/v1/documents", asked=asked, files=files
+        )
+        await self._end(worker, changes, exchange, "several in one request")
+
+    async def delete(self, worker: Service, document: Document, *, purge: bool) -> None:
+        """Delete a document that is there."""
+        change = self._begin(document, None)
+        path = _path(document) + ("?purge=true" if purge else "")
+        exchange = await self.client.send("delete", worker, "DELETE", path)
+        await self._end(worker, [change], exchange, "purge" if purge else "delete")
+
+    async def delete_missing(self, worker: Service, document: Document) -> None:
+        """Delete what is not there."""
+        exchange = await self.client.send("delete", worker, "DELETE", _path(document))
+        self._count("delete of what is not there", exchange)
+        if exchange.status == 202:
+            exchange = await self._follow(worker, exchange, to_fail_for=_NOT_THERE)
+        if exchange.status == 200 and exchange.body["state"] == "done":
+            self._wrong(exchange, f"{document.name} is not there and was deleted")
+
+    def _begin(self, document: Document, state: State) -> Change:
+        before = document.open_states
+        if state is None:
+            outcomes = {"deleted"}
+        else:
+            outcomes = {"added"} if None in before else set()
+            outcomes |= {"replaced"} if before - {None} else set()
+        document.etag = ""
+        span = document.api.begin(state, time.perf_counter())
+        return Change(document, state, span, frozenset(outcomes))
+
+    async def _put(self, worker: Service, change: Change, headers: dict[str, str]) -> Exchange:
+        path = _path(change.document)
+        asked = f"{path} {headers or ''}"
+        return await self.client.send(
+            "put", worker, "PUT", path, asked=asked, content=_content(change), headers=headers
+        )
+
+    async def _end(
+        self, worker: Service, changes: list[Change], exchange: Exchange, kind: str
+    ) -> None:
+        """See to it that the model knows what came of a request, and watch what it changed."""
+        self._count(kind, exchange)
+        by = worker.name
+        if exchange.status == 202:
+            exchange = await self._follow(worker, exchange)
+            by = exchange.worker
+        if exchange.status in (404, 412):
+            kind = LOST if exchange.status == 404 else WRONG
+            what = f"a change of {changes[0].document.name} was refused"
+            self.checker.report(kind, what, status=exchange.status, asked=exchange.asked)
+        if exchange.status not in (200, 201):
+            self._unknown(changes)
+            return
+        self._done(changes, exchange, by)
+        for change in changes:
+            await self.watch.change(change, by)
+
+    async def _follow(
+        self, worker: Service, accepted: Exchange, *, to_fail_for: str = ""
+    ) -> Exchange:
+        """Ask after a job until it has ended; any worker that is there will do.
+
+        Args:
+            worker: Who is asked first.
+            accepted: What the change was answered with; given back where the job came to nothing.
+            to_fail_for: The problem that the job is to end with; none where it is to be done.
+        """
+        job, begun = accepted.body["job"], time.perf_counter()
+        while time.perf_counter() < self._calm_after(begun, _JOB_SECONDS):
+            await asyncio.sleep(_POLL_SECONDS)
+            up = self.system.up
+            if not up:
+                continue
+            asked = worker if worker in up else up[0]
+            exchange = await self.client.send("job", asked, "GET", f"/v1/jobs/{job}")
+            self.checker.status(exchange)
+            if exchange.status == 200 and exchange.body["state"] in ("done", "failed"):
+                self.kinds[f"job {exchange.body['state']}"] += 1
+                problem = (exchange.body["problem"] or {}).get("type")
+                if exchange.body["state"] == "done" or (problem and problem == to_fail_for):
+                    return exchange
+                what = f"job {job} failed: {exchange.body['problem']}"
+                self.checker.report(JOB, what, asked=accepted.asked)
+                return accepted
+        self.checker.report(JOB, f"job {job} did not end", asked=accepted.asked)
+        return accepted
+
+    def _done(self, changes: list[Change], exchange: Exchange, by: str) -> None:
+        now = exchange.received
+        told = {each["name"]: each for each in exchange.body["documents"]}
+        for change in changes:
+            document = change.document
+            document.api.done(change.span, now, by)
+            self.unsettled.pop(document.name, None)
+            outcome = told.get(document.name, {})
+            if outcome.get("outcome") not in change.outcomes:
+                self._wrong(exchange, f"{document.name}: {outcome} is not {set(change.outcomes)}")
+            document.etag = outcome.get("etag") or ""
+        self.last_done = max(self.last_done, exchange.sent)
+
+    def _unknown(self, changes: list[Change]) -> None:
+        for change in changes:
+            change.document.api.unknown(change.span)
+            self.unsettled[change.document.name] = time.perf_counter()
+
+    async def settle(self) -> None:
+        """Find out by looking what came of writes that nobody knows the outcome of."""
+        if len(self.system.up) < len(self.system.workers):
+            return
+        now = time.perf_counter()
+        if self.checker.model.windows.overlap([STORE, BUILD], now, now):
+            return
+        for name, since in list(self.unsettled.items()):
+            if self.last_done > since or now > self._calm_after(since, _NO_MORE_JOBS_SECONDS):
+                await self._settle(self.checker.model.documents[name])
+
+    def _calm_after(self, moment: float, seconds: float) -> float:
+        """When so many seconds will have passed in which jobs could be done."""
+        return self.checker.model.windows.calm_after(moment, seconds, (STORE, BUILD))
+
+    async def _settle(self, document: Document) -> None:
+        if any(span.in_flight for span in document.api.spans):
+            return
+        shown: list[State] = []
+        for worker in self.system.up:
+            exchange = await self.client.read(worker, document.name)
+            shown.append(check_read(self.checker, exchange, document))
+            if exchange.status not in (200, 404):
+                return
+        if len(set(shown)) == 1 and shown[0] in document.open_states:
+            document.api.settle(shown[0], time.perf_counter())
+            known = exchange.status == 200 and document.is_the_apis  # a build brings another
+            document.etag = exchange.body["etag"] if known else ""
+            self.unsettled.pop(document.name, None)
+            self.kinds["settled by a look"] += 1
+
+    def _count(self, kind: str, exchange: Exchange) -> None:
+        self.checker.status(exchange)
+        self.kinds[f"{kind}: {exchange.status or 'no answer'}"] += 1
+
+    def _wrong(self, exchange: Exchange, what: str) -> None:
+        self.checker.report(
+            WRONG, what, worker=exchange.worker, asked=exchange.asked, body=str(exchange.body)[:300]
+        )
+
+
+def _path(document: Document) -> str:
+    return f"/v1/documents/{document.name}"
+
+
+def _content(change: Change) -> bytes:
+    assert change.state is not None  # only versions are put
+    return write(change.state, change.document.name)

@@ -1,0 +1,181 @@
+"""Changes of documents whose acceptance fails, and builds elsewhere that may have died."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import httpx
+import pytest
+from chromadb.errors import InternalError
+
+from database.index.lock import LOCK, BuildLock
+from database.index.store import Store, connect
+from database.journal.jobs import JOBS, Jobs
+from database.journal.uploads import UPLOADS, Uploads
+from inference_worker.http.documents import change_queue
+from tests.servers.chroma import ChromaServer
+from tests.servers.documents_service import built, found, serving, wait_until_ready
+
+pytestmark = pytest.mark.process
+
+ELSEWHERE = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "?", "since": "yesterday"}
+WRITES = [(JOBS, "add"), (UPLOADS, "upsert"), (JOBS, "upsert")]
+"""By which a change is accepted."""
+
+
+@pytest.fixture(scope="module")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    folder = tmp_path_factory.mktemp("chroma")
+    with ChromaServer(folder / "server") as server:
+        built(server.url, folder / "pages")
+        yield server
+
+
+@pytest.fixture
+def store(chroma: ChromaServer) -> Iterator[Store]:
+    with closing(connect(chroma.url)) as opened:
+        yield opened
+
+
+def put(client: httpx.Client, word: str) -> httpx.Response:
+    content = f"# About {word}\n\nHere {word} is told of.\n".encode()
+    return client.put(f"/v1/documents/{word}.md", content=content, headers={"Prefer": "wait=0"})
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, at: tuple[str, str], error: Exception, *, arrives: bool
+) -> list[Callable[[], None]]:
+    """Have one write to the store fail; what it writes may have arrived, or may yet."""
+    name, method = at
+    write = getattr(chromadb.Collection, method)
+    left = [error]
+    withheld: list[Callable[[], None]] = []
+
+    def fail(collection: chromadb.Collection, **given: Any) -> None:
+        fails = collection.name == name and bool(left)
+        if arrives or not fails:
+            write(collection, **given)
+        if fails:
+            withheld.append(partial(write, collection, **given))
+            raise left.pop()
+
+    monkeypatch.setattr(chromadb.Collection, method, fail)
+    return withheld
+
+
+def jobs_of(store: Store) -> list[str]:
+    return list(store.ensure(JOBS).get()["ids"])
+
+
+@pytest.mark.parametrize(
+    ("at", "error", "arrives"),
+    [
+        *(
+            (write, error, False)
+            for write in WRITES
+            for error in (InternalError("full"), OSError())
+        ),
+        *((write, httpx.ReadTimeout(""), True) for write in WRITES[:2]),
+    ],
+)
+def test_of_a_change_whose_acceptance_fails_nothing_stays(
+    at: tuple[str, str],
+    error: Exception,
+    arrives: bool,
+    chroma: ChromaServer,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(chroma.url) as client:
+        before = jobs_of(store)
+        with BuildLock(store, purpose="change"):  # nobody tidies up
+            failing(monkeypatch, at, error, arrives=arrives)
+            status = put(client, "zqhalf").status_code
+            monkeypatch.undo()
+
+            assert status == (500 if isinstance(error, OSError) else 503)
+            assert jobs_of(store) == before
+            assert Uploads(store).of_document("zqhalf.md") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "arrives"),
+    [(InternalError("?"), True), (httpx.ReadTimeout(""), True), (httpx.ReadTimeout(""), False)],
+)
+def test_a_change_whose_acceptance_arrives_though_it_seems_to_fail_is_made(
+    error: Exception,
+    arrives: bool,
+    chroma: ChromaServer,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    word = f"zqlost{type(error).__name__.lower()}{int(arrives)}"
+    with serving(chroma.url) as client:
+        with BuildLock(store, purpose="change"):
+            withheld = failing(monkeypatch, WRITES[-1], error, arrives=arrives)
+            assert put(client, word).status_code == 503
+            monkeypatch.undo()
+            if not arrives:
+                withheld[0]()  # late
+            assert len(Jobs(store).unfinished()) == 1
+        until(lambda: not Jobs(store).unfinished())
+        until(lambda: found(client, word)[0] == f"{word}.md")
+
+
+def test_the_error_is_told_though_nothing_can_be_tidied_up(
+    chroma: ChromaServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(chroma.url) as client, BuildLock(store, purpose="change"):
+        failing(monkeypatch, WRITES[1], httpx.ReadTimeout(""), arrives=False)
+        failing(monkeypatch, (JOBS, "delete"), OSError(), arrives=False)
+        response = put(client, "zqtold")
+        monkeypatch.undo()
+
+    assert response.json()["type"].endswith("store-unreachable")
+
+
+def test_a_change_is_later_than_one_that_was_accepted_by_a_clock_ahead(
+    chroma: ChromaServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(chroma.url) as client:
+        with BuildLock(store, purpose="change"):
+            with monkeypatch.context() as patch:
+                patch.setattr("database.journal.jobs.now", lambda: "2126-03-01T09:30:05.000Z")
+                first = put(client, "zqclock").json()
+            second = put(client, "zqclock").json()
+            waiting = [job.id for job in Jobs(store).unfinished()]
+        until(lambda: not Jobs(store).unfinished())
+
+    assert waiting == [first["job"], second["job"]]
+    assert second["created_at"] == "2126-03-01T09:30:05.001Z"
+
+
+def test_a_build_that_could_not_beat_while_the_store_was_away_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.3)
+    with ChromaServer(tmp_path / "server") as chroma:
+        built(chroma.url, tmp_path / "pages")
+        with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
+            store.create_new(LOCK, ELSEWHERE | {"purpose": "build", "beat": "1"})
+            assert put(client, "zqaway").status_code == 409
+            chroma.kill()
+            time.sleep(1)
+            chroma.start()
+            wait_until_ready(client)
+
+            assert put(client, "zqaway").status_code == 409
+            until(lambda: put(client, "zqaway").status_code == 202)
+            store.delete(LOCK)
+            until(lambda: not Jobs(store).unfinished())

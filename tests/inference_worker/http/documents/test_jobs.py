@@ -1,0 +1,539 @@
+"""Changes of documents that take long, wait for others, or lose who was to make them."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import httpx
+import pytest
+from chromadb.errors import InternalError
+
+from database.index.folder_owner import FolderOwner
+from database.index.lock import LOCK, BuildLock
+from database.index.rows import read_chunks
+from database.index.store import INDEX_PREFIX, connect
+from database.journal.jobs import Job, Jobs
+from database.journal.uploads import Uploads
+from dataset.documents import read_document
+from inference_worker.http.documents import change_queue
+from tests.files.pages import PAGES, WordEmbeddings, builder, write_pages
+from tests.servers.chroma import ChromaServer, free_port
+from tests.servers.documents_service import AS_ADMIN, built, found, serving, wait_until_ready
+from utils.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.process
+
+AT_ONCE = {"Prefer": "wait=0"}
+VISIBLE_ELSEWHERE = 2.0
+
+
+class GatedEmbeddings(WordEmbeddings):
+    """Embeds pages only while the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.waiting = threading.Event()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.waiting.set()
+        assert self.gate.wait(30)
+        return super().embed_documents(texts)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        self.waiting.clear()
+        self.gate.clear()
+        try:
+            yield
+        finally:
+            self.gate.set()
+
+
+@pytest.fixture(scope="module")
+def gated() -> GatedEmbeddings:
+    return GatedEmbeddings()
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, gated: GatedEmbeddings
+) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("jobs")
+    with serving(built(str(folder / "index"), folder / "pages"), gated) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    folder = tmp_path_factory.mktemp("chroma")
+    with ChromaServer(folder / "server") as server:
+        built(server.url, folder / "pages")
+        yield server
+
+
+def page(word: str) -> bytes:
+    return f"# About {word}\n\nHere {word} is told of.\n".encode()
+
+
+def put(client: httpx.Client, name: str, word: str, **headers: str) -> httpx.Response:
+    return client.put(f"/v1/documents/{name}", content=page(word), headers=headers)
+
+
+def until(what: Callable[[], bool], within: float = 20.0) -> float:
+    """Wait for it; how long it took."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < within, f"not within {within:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def ended(client: httpx.Client, location: str) -> dict[str, Any]:
+    """A job when it has ended; a store that is away is waited for."""
+    body: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        nonlocal body
+        response = client.get(location)
+        assert response.status_code in (200, 503), response.text
+        body = response.json()
+        return response.status_code == 200 and body["state"] in ("done", "failed")
+
+    until(has_ended, within=60)
+    assert body["finished_at"]
+    return body
+
+
+def problem(response: httpx.Response) -> str:
+    return str(response.json()["type"]).rpartition(":")[2]
+
+
+def page_by_hand(database: str, name: str, word: str) -> str:
+    """A job as a service leaves it that accepts one and dies."""
+    with closing(connect(database)) as store:
+        job = Job.new("put")
+        Uploads(store).add(job.id, [read_document(page(word), name)])
+        Jobs(store).add(job)
+        return job.id
+
+
+# Waiting
+
+
+def test_what_takes_long_is_followed_as_a_job(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    with gated.closed():
+        accepted = put(service, "slow.md", "zqslow", **AT_ONCE)
+        assert accepted.status_code == 202
+        location = accepted.headers["Location"]
+        assert location == f"/v1/jobs/{accepted.json()['job']}"
+        assert accepted.json()["state"] in ("queued", "running")
+        assert gated.waiting.wait(10)
+        assert "slow.md" not in found(service, "zqslow")
+        assert service.get("/v1/documents/slow.md").status_code == 404
+
+    body = ended(service, location)
+    assert (body["state"], body["done"], body["total"]) == ("done", 1, 1)
+    assert [d["outcome"] for d in body["documents"]] == ["added"]
+    assert body["problem"] is None
+    assert found(service, "zqslow")[0] == "slow.md"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "least", "most"),
+    [("wait=1", 0.9, 5.0), ("respond-async, wait=1", 0.9, 5.0), ("wait=0", 0.0, 3.0)],
+)
+def test_the_caller_says_how_long_to_wait(
+    service: httpx.Client, gated: GatedEmbeddings, prefer: str, least: float, most: float
+) -> None:
+    with gated.closed():
+        began = time.monotonic()
+        response = put(service, "patience.md", f"zq{prefer}", Prefer=prefer)
+        took = time.monotonic() - began
+    assert response.status_code == 202
+    assert least <= took <= most
+    ended(service, response.headers["Location"])
+
+
+def test_who_waits_is_answered_when_it_is_done(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    with ThreadPoolExecutor(1) as pool, gated.closed():
+        waiting = pool.submit(put, service, "waited.md", "zqwaited", Prefer="wait=99999")
+        assert gated.waiting.wait(10)
+        assert not waiting.done()
+        gated.gate.set()
+        response = waiting.result(timeout=20)
+    assert response.status_code == 201
+
+
+def test_a_job_that_fails_says_so_where_it_is_asked_for(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    with gated.closed():
+        put(service, "first.md", "zqfirst", **AT_ONCE)
+        headers = {**AT_ONCE, "If-Match": '"other"'}
+        unmet = put(service, "second.md", "zqsecond", **headers)
+        absent = service.delete("/v1/documents/absent.md", headers=AT_ONCE)
+        assert (unmet.status_code, absent.status_code) == (202, 202)
+    for response, type_ in ((unmet, "precondition-failed"), (absent, "document-not-found")):
+        body = ended(service, response.headers["Location"])
+        assert body["state"] == "failed"
+        assert body["problem"]["type"] == type_
+        assert body["problem"]["detail"]
+    assert service.get("/v1/documents/second.md").status_code == 404
+
+
+@pytest.mark.parametrize(("failures", "state"), [(2, "done"), (3, "failed")])
+def test_a_job_that_the_store_breaks_off_is_tried_again_but_not_for_ever(
+    service: httpx.Client, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    left = iter(range(failures))
+    add = chromadb.Collection.add
+
+    def failing(collection: chromadb.Collection, **given: Any) -> None:
+        if collection.name.startswith(INDEX_PREFIX) and next(left, None) is not None:
+            raise InternalError("database is locked")
+        add(collection, **given)
+
+    monkeypatch.setattr(chromadb.Collection, "add", failing)
+    word = f"zqbroken{failures}"
+    body = ended(service, put(service, f"{word}.md", word, **AT_ONCE).headers["Location"])
+
+    assert body["state"] == state
+    assert (f"{word}.md" in found(service, word)) is (state == "done")
+
+
+def test_changes_are_made_in_the_order_they_came(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    with gated.closed():
+        jobs = [put(service, "order.md", f"zqorder{n}", **AT_ONCE) for n in range(4)]
+    bodies = [ended(service, job.headers["Location"]) for job in jobs]
+    outcomes = [body["documents"][0]["outcome"] for body in bodies]
+    assert outcomes == ["added", "replaced", "replaced", "replaced"]
+    assert [body["revision"] for body in bodies] == sorted(body["revision"] for body in bodies)
+    assert "zqorder3" in service.get("/v1/documents/order.md").json()["text"]
+
+
+def test_a_page_is_deleted_though_its_next_version_waits_already(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    put(service, "again.md", "zqbefore")
+    with gated.closed():
+        put(service, "gate.md", f"zqgate{time.time()}", **AT_ONCE)
+        assert gated.waiting.wait(10)
+        deleting = service.delete("/v1/documents/again.md", headers=AT_ONCE)
+        putting = put(service, "again.md", "zqafter", **AT_ONCE)
+    assert ended(service, deleting.headers["Location"])["state"] == "done"
+    assert ended(service, putting.headers["Location"])["documents"][0]["outcome"] == "added"
+    assert found(service, "zqafter")[0] == "again.md"
+
+
+def test_searches_go_on_while_a_page_is_embedded(
+    service: httpx.Client, gated: GatedEmbeddings
+) -> None:
+    with gated.closed():
+        put(service, "long.md", f"zqlong{time.time()}", **AT_ONCE)
+        assert gated.waiting.wait(10)
+        assert found(service, "spot training")
+        assert service.get("/v1/documents").status_code == 200
+        assert service.get("/readyz").status_code == 200
+
+
+def test_first_changes_at_once_are_all_taken(tmp_path: Path) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages", {"a.md": PAGES["training.md"]})
+    with serving(database) as client, ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(put, client, f"n{n}.md", f"zqn{n}") for n in range(8)]
+        assert [future.result().status_code for future in asked] == [201] * 8
+
+
+# Whoever comes next
+
+
+def test_jobs_that_wait_in_an_index_are_run_by_who_serves_it(tmp_path: Path) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    ids = [page_by_hand(database, f"left{n}.md", f"zqleft{n}") for n in range(3)]
+    with serving(database) as client:
+        for id_ in ids:
+            assert ended(client, f"/v1/jobs/{id_}")["state"] == "done"
+        assert found(client, "zqleft1")[0] == "left1.md"
+
+
+def test_without_a_key_jobs_wait(tmp_path: Path) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    id_ = page_by_hand(database, "left.md", "zqleft")
+    with serving(database, admin_key=None) as client:
+        time.sleep(0.5)
+        assert client.get(f"/v1/jobs/{id_}").json()["state"] == "queued"
+    with serving(database) as client:
+        assert ended(client, f"/v1/jobs/{id_}")["state"] == "done"
+
+
+@contextmanager
+def worker(database: str, seconds: float) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.servers.documents_process",
+            database,
+            str(port),
+            str(seconds),
+        ],
+        cwd=PROJECT_ROOT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        yield process, url
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def asking(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
+
+        def answers() -> bool:
+            try:
+                client.get("/healthz")
+            except httpx.TransportError:
+                return False
+            return True
+
+        until(answers, within=60)
+        wait_until_ready(client)
+        yield client
+
+
+def test_a_killed_workers_jobs_are_done_by_the_next(tmp_path: Path) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    with worker(database, seconds=0.4) as (process, url), asking(url) as client:
+        assert put(client, "before.md", "zqbefore").status_code == 201
+        jobs = [put(client, f"kept{n}.md", f"zqkept{n}", **AT_ONCE) for n in range(5)]
+        jobs.append(client.delete("/v1/documents/before.md", headers=AT_ONCE))
+        assert [job.status_code for job in jobs] == [202] * 6
+        until(lambda: client.get(jobs[0].headers["Location"]).json()["state"] == "done")
+        process.kill()
+        process.wait()
+
+    with worker(database, seconds=0.0) as (_, url), asking(url) as client:
+        bodies = [ended(client, job.headers["Location"]) for job in jobs]
+        assert [body["state"] for body in bodies] == ["done"] * 6
+        assert [d["outcome"] for body in bodies for d in body["documents"]] == [
+            *["added"] * 5,
+            "deleted",
+        ]
+        names = [d["name"] for d in client.get("/v1/documents").json()["documents"]]
+        kept = [name for name in names if name not in PAGES]
+        assert kept == [f"kept{n}.md" for n in range(5)]
+        for n in range(5):
+            assert Counter(found(client, f"zqkept{n}"))[f"kept{n}.md"] == 1
+    assert_each_row_once(database, kept)
+
+
+def assert_each_row_once(database: str, names: list[str]) -> None:
+    with closing(connect(database)) as store:
+        _, collection, fingerprint = store.live_collection()
+        chunks = list(read_chunks(collection))
+    rows = Counter(chunk.document for chunk in chunks if chunk.document in names)
+    assert rows == dict.fromkeys(names, 1)
+    assert fingerprint.chunks == len(chunks)
+
+
+# Beside others
+
+
+def test_another_process_that_changes_the_folder_is_named(tmp_path: Path) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    other = FolderOwner(database)  # its lock is of the file, not of the process
+    other.claim()
+    with serving(database) as client:
+        refused = put(client, "a.md", "zqa")
+        assert (refused.status_code, problem(refused)) == (409, "index-locked")
+        assert client.get("/v1/documents/a.md").status_code == 404
+        other.release()
+        assert put(client, "a.md", "zqa").status_code == 201
+
+
+def test_a_build_keeps_what_was_put_and_leaves_out_what_was_deleted(chroma: ChromaServer) -> None:
+    with serving(chroma.url) as client:
+        put(client, "mine.md", "zqmine")
+        client.delete("/v1/documents/training.md")
+        with closing(connect(chroma.url)) as store:
+            builder(store, chunk_size=40).build(chroma.folder.parent / "pages")
+        until(lambda: client.get("/v1/documents").json()["revision"] > 3, within=5)
+        names = [d["name"] for d in client.get("/v1/documents").json()["documents"]]
+        assert "mine.md" in names
+        assert "training.md" not in names
+        assert found(client, "zqmine")[0] == "mine.md"
+
+
+def test_a_page_put_as_the_folder_has_it_stays_when_the_folder_has_it_no_more(
+    tmp_path: Path,
+) -> None:
+    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    with serving(database) as client:
+        content = PAGES["training.md"]
+        response = client.put("/v1/documents/training.md", content=content.encode())
+        assert response.json()["documents"][0]["outcome"] == "unchanged"
+        assert client.get("/v1/documents/training.md").json()["origin"] == "api"
+    (tmp_path / "pages" / "training.md").unlink()
+    with closing(connect(database)) as store:
+        builder(store).build(tmp_path / "pages")
+    with serving(database) as client:
+        assert client.get("/v1/documents/training.md").status_code == 200
+
+
+def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
+    chroma: ChromaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.2)
+    with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
+        build = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "0"}
+        build |= {"since": "yesterday", "purpose": "build"}
+        lock = store.create_new(LOCK, build | {"beat": "0"})
+        assert lock
+        try:
+            for beat in range(8):
+                lock.modify(metadata=build | {"beat": str(beat)})
+                refused = put(client, "dead.md", "zqdead")
+                assert (refused.status_code, problem(refused)) == (409, "index-locked")
+                time.sleep(0.2)
+            until(lambda: put(client, "dead.md", "zqdead", **AT_ONCE).status_code == 202)
+            accepted = put(client, "dead.md", "zqdead", **AT_ONCE)
+        finally:
+            store.delete(LOCK)
+        assert ended(client, accepted.headers["Location"])["state"] == "done"
+
+
+def test_a_change_under_way_is_waited_for(chroma: ChromaServer) -> None:
+    with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
+        with BuildLock(store, purpose="change"):
+            waits = put(client, "patient.md", "zqpatient", **AT_ONCE)
+            assert waits.status_code == 202
+        assert ended(client, waits.headers["Location"])["state"] == "done"
+
+
+def test_a_change_through_one_service_is_seen_by_another_at_once(chroma: ChromaServer) -> None:
+    with serving(chroma.url) as one, serving(chroma.url) as other:
+        for n in range(3):
+            assert put(one, "shared.md", f"zqshared{n}").status_code in (200, 201)
+            assert found(one, f"zqshared{n}")[0] == "shared.md"
+            until(partial(shows, other, "shared.md", f"zqshared{n}"), VISIBLE_ELSEWHERE)
+            assert found(other, f"zqshared{n}")[0] == "shared.md"
+        assert one.delete("/v1/documents/shared.md").status_code == 200
+        until(lambda: other.get("/v1/documents/shared.md").status_code == 404, VISIBLE_ELSEWHERE)
+        assert "shared.md" not in found(other, "zqshared2")
+
+
+def test_two_services_change_an_index_at_once_and_nothing_is_lost(chroma: ChromaServer) -> None:
+    changes = 50
+    with (
+        serving(chroma.url) as one,
+        serving(chroma.url) as other,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        asked = [
+            pool.submit(
+                put, (one, other)[n % 2], f"both/{n:02d}.md", f"zqboth{n}", Prefer="wait=60"
+            )
+            for n in range(changes)
+        ]
+        statuses = Counter(future.result().status_code for future in asked)
+        assert statuses == {201: changes}
+        wanted = [f"both/{n:02d}.md" for n in range(changes)]
+        for client in (one, other):
+            until(partial(lists, client, "both/", wanted), VISIBLE_ELSEWHERE)
+            for n in range(0, changes, 10):
+                assert Counter(found(client, f"zqboth{n}"))[f"both/{n:02d}.md"] == 1
+    assert_each_row_once(chroma.url, wanted)
+
+
+def shows(client: httpx.Client, name: str, word: str) -> bool:
+    return word in client.get(f"/v1/documents/{name}").text
+
+
+def lists(client: httpx.Client, prefix: str, wanted: list[str]) -> bool:
+    response = client.get("/v1/documents", params={"prefix": prefix, "limit": 1000})
+    return [document["name"] for document in response.json()["documents"]] == wanted
+
+
+def test_a_store_that_is_away_is_told_and_its_jobs_are_done_when_it_is_back(tmp_path: Path) -> None:
+    gated = GatedEmbeddings()
+    with ChromaServer(tmp_path / "server") as chroma:
+        built(chroma.url, tmp_path / "pages")
+        with serving(chroma.url, gated) as client:
+            with gated.closed():
+                accepted = put(client, "later.md", "zqlater", **AT_ONCE)
+                assert gated.waiting.wait(10)
+                chroma.kill()
+            for refused in (
+                put(client, "refused.md", "zqrefused"),
+                client.delete("/v1/documents/training.md"),
+                client.post("/v1/documents", files=[("files", ("refused.md", page("zqrefused")))]),
+                client.get(accepted.headers["Location"]),
+            ):
+                assert (refused.status_code, problem(refused)) == (503, "store-unreachable")
+                assert refused.headers["Retry-After"]
+            chroma.start()
+            assert ended(client, accepted.headers["Location"])["state"] == "done"
+            until(lambda: client.get("/readyz").status_code == 200)
+            assert found(client, "zqlater")[0] == "later.md"
+            assert put(client, "refused.md", "zqrefused").status_code == 201
+
+
+def test_who_waits_while_the_store_goes_away_is_told_where_to_ask(tmp_path: Path) -> None:
+    gated = GatedEmbeddings()
+    with ChromaServer(tmp_path / "server") as chroma:
+        built(chroma.url, tmp_path / "pages")
+        with serving(chroma.url, gated) as client, ThreadPoolExecutor(1) as pool:
+            with gated.closed():
+                waiting = pool.submit(put, client, "later.md", "zqlater", Prefer="wait=4")
+                assert gated.waiting.wait(10)
+                chroma.kill()
+            response = waiting.result(timeout=30)
+            assert response.status_code == 202
+            chroma.start()
+            assert ended(client, response.headers["Location"])["state"] == "done"
+
+
+def test_reading_goes_on_while_another_model_is_loaded(tmp_path: Path) -> None:
+    with ChromaServer(tmp_path / "server") as chroma:
+        built(chroma.url, tmp_path / "pages")
+        loading, go = threading.Event(), threading.Event()
+        go.set()
+
+        def load(fingerprint: object) -> WordEmbeddings:
+            loading.set()
+            assert go.wait(30)
+            return WordEmbeddings()
+
+        with serving(chroma.url, load=load) as client:
+            loading.clear()
+            go.clear()
+            with closing(connect(chroma.url)) as store:
+                pages = write_pages(tmp_path / "pages")
+                builder(store, model_revision="of another model").build(pages)
+            try:
+                assert loading.wait(10)
+                began = time.monotonic()
+                assert client.get("/v1/documents", timeout=3).status_code == 200
+                assert client.get("/v1/documents/training.md", timeout=3).status_code == 200
+                assert time.monotonic() - began < 2
+            finally:
+                go.set()

@@ -1,0 +1,240 @@
+"""OpenAI's own package and LangChain's, which ask this service when given its address."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_openai import ChatOpenAI
+from openai import (
+    APIError,
+    AsyncOpenAI,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    OpenAI,
+)
+from openai.types.chat import ChatCompletionChunk
+
+from database.index.store import connect
+from database.reading.reader import Retriever
+from inference_worker.app import create_app
+from tests.database.served_index import served_index
+from tests.files.pages import PAGES
+from tests.inference_worker.http.test_answer_stream import Bursting
+from tests.inference_worker.http.test_service import QUESTION, load_words, serve, with_mistral
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.service import Service
+from utils.settings import Settings
+
+pytestmark = pytest.mark.process
+
+MODEL = "sagemaker-docs"
+URL = "https://docs.test/endpoints.html#encrypt"
+TEXT = "Set `KmsKeyId` in the endpoint configuration [1]."
+LINK = f"\n\nSources:\n- [1] [Work with endpoints > Encrypt an endpoint]({URL})"
+
+
+@pytest.fixture(scope="module")
+def mistral() -> Iterator[MistralServer]:
+    with MistralServer() as server:
+        server.default = replies.answer(TEXT)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pages = PAGES | {
+        "endpoints.md": f"---\nurl: {URL.partition('#')[0]}\n---\n{PAGES['endpoints.md']}"
+    }
+    with served_index(tmp_path_factory.mktemp("openai"), pages) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=["written", "quoted"])
+def service(
+    request: pytest.FixtureRequest, database: str, mistral: MistralServer
+) -> Iterator[Service]:
+    """The service with a language model, and without a key."""
+    with serve(database, **(with_mistral(mistral) if request.param == "written" else {})) as one:
+        yield one
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{service.url}/v1", api_key="any", max_retries=0) as one:
+        yield one
+
+
+@pytest.fixture
+async def async_client(service: Service) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key="any", max_retries=0) as one:
+        yield one
+
+
+@pytest.fixture
+def langchain(service: Service) -> Iterator[ChatOpenAI]:
+    with httpx.Client() as http:
+        yield ChatOpenAI(
+            model=MODEL,
+            base_url=f"{service.url}/v1",
+            api_key="any",
+            http_client=http,
+        )
+
+
+def said_by(chunks: list[ChatCompletionChunk]) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+def assert_answered(content: str | None) -> None:
+    assert content
+    assert "KmsKeyId" in content
+    assert content.endswith(LINK)
+
+
+def test_openai_gets_a_completion(client: OpenAI) -> None:
+    found = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": QUESTION}], temperature=0.3
+    )
+
+    message = found.choices[0].message
+    assert_answered(message.content)
+    assert message.annotations
+    assert {each.url_citation.url for each in message.annotations} == {URL}
+    assert found.usage
+    assert found.model_extra
+    assert found.model_extra["sagemaker_docs"]["docs"][0] == "endpoints.md"
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_openai_streams(client: OpenAI, usage: bool) -> None:
+    with client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": QUESTION}],
+        stream=True,
+        stream_options={"include_usage": usage},
+    ) as stream:
+        chunks = list(stream)
+
+    assert_answered(said_by(chunks))
+    assert (chunks[-1].usage is not None) is usage
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+
+
+def test_openai_puts_a_stream_together_again(client: OpenAI) -> None:
+    with client.chat.completions.stream(
+        model=MODEL, messages=[{"role": "user", "content": QUESTION}]
+    ) as stream:
+        message = stream.get_final_completion().choices[0].message
+
+    assert_answered(message.content)
+    assert message.role == "assistant"
+    assert message.annotations
+    assert {each.url_citation.url for each in message.annotations} == {URL}
+
+
+async def test_openai_asks_and_streams_asynchronously(async_client: AsyncOpenAI) -> None:
+    found = await async_client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": QUESTION}]
+    )
+    stream = await async_client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": QUESTION}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    async with stream:
+        chunks = [chunk async for chunk in stream]
+
+    assert_answered(found.choices[0].message.content)
+    assert said_by(chunks) == found.choices[0].message.content
+    assert chunks[-1].usage is not None
+
+
+def test_openai_lists_models(client: OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == [MODEL]
+    assert client.models.retrieve(MODEL).id == MODEL
+
+
+def test_openai_raises_its_own_errors(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError, match="ask a question"):
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "system", "content": "Be brief."}]
+        )
+    with pytest.raises(NotFoundError) as unknown:
+        client.chat.completions.create(
+            model="another", messages=[{"role": "user", "content": QUESTION}]
+        )
+    assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
+
+
+def test_openai_raises_where_there_is_no_index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    nowhere = str(tmp_path_factory.mktemp("nowhere") / "index")
+    with (
+        serve(nowhere) as running,
+        OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,
+        pytest.raises(InternalServerError) as missing,
+    ):
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True
+        )
+    assert missing.value.status_code == 503
+    assert missing.value.code == "index_missing"
+
+
+def test_openai_raises_where_a_stream_fails_on_its_way(database: str) -> None:
+    retriever = Retriever(lambda: connect(database, timeout=2), load_words, database)
+    settings = Settings(_env_file=None, database=database)
+    app = create_app(settings, retriever=retriever, llm=Bursting())
+    with (
+        Service(app) as running,
+        OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True
+        ) as stream,
+        pytest.raises(APIError, match="Try again"),
+    ):
+        list(stream)
+
+
+def test_langchain_invokes_and_streams(langchain: ChatOpenAI) -> None:
+    asked = [SystemMessage("Speak like a pirate."), HumanMessage(QUESTION)]
+
+    whole = langchain.invoke(asked)
+    pieces = list(langchain.stream(asked))
+
+    assert isinstance(whole, AIMessage)
+    assert_answered(str(whole.text))
+    assert whole.usage_metadata
+    together = sum(pieces[1:], start=pieces[0])
+    assert isinstance(together, AIMessageChunk)
+    assert str(together.text) == str(whole.text)
+    assert together.response_metadata["finish_reason"] == "stop"
+
+
+def test_langchain_carries_a_conversation(langchain: ChatOpenAI) -> None:
+    talk = [HumanMessage(QUESTION)]
+
+    found = langchain.invoke(
+        [*talk, AIMessage(langchain.invoke(talk).content), HumanMessage("Why?")]
+    )
+
+    assert "KmsKeyId" in str(found.text)
+
+
+async def test_langchain_asks_asynchronously(service: Service) -> None:
+    async with httpx.AsyncClient() as http:
+        langchain = ChatOpenAI(
+            model="gpt-4o",
+            base_url=f"{service.url}/v1",
+            api_key="any",
+            http_async_client=http,
+            stream_usage=True,
+        )
+        whole = await langchain.ainvoke(QUESTION)
+        pieces = [str(piece.text) async for piece in langchain.astream(QUESTION)]
+
+    assert_answered(str(whole.text))
+    assert "".join(pieces) == str(whole.text)

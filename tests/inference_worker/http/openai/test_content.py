@@ -1,0 +1,155 @@
+"""An answer as the content of a chat message: links that hold, and markers that lead there."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from database.searching.passage import Passage
+from inference_worker.answer import Answer, Citation, Grounding
+from inference_worker.http.openai.content import address, annotations, begins_anew, ending, link
+from tests.files.pages import chunk
+
+TEXT = "Encrypt it with `KmsKeyId` [2]. It costs more [1][2]."
+
+
+def passage(document: str, url: str, title: str = "Kilns", *headings: str) -> Passage:
+    found = replace(chunk("Text.", document=document, title=title, headings=headings), url=url)
+    return Passage(found, "Text.", 1.0)
+
+
+PASSAGES = [
+    passage("kilns.md", "https://docs.test/kilns.html#cost", "Kilns", "Cost"),
+    passage("keys.md", "https://docs.test/keys.html", "Keys"),
+    passage("local.md", ""),
+    passage("kilns.md", "https://docs.test/kilns.html#size", "Kilns", "Size"),
+    passage("ovens.md", "https://docs.test/ovens.html", "Ovens"),
+]
+
+
+def answered(text: str = TEXT, **changes: object) -> Answer:
+    citations = [
+        Citation(int(match[1]), match.start(), match.end(), "Text.")
+        for match in re.finditer(r"\[(\d)\]", text)
+    ]
+    whole = Answer(
+        text=text,
+        docs=["kilns.md"],
+        passages=PASSAGES,
+        grounding=Grounding(citations=citations),
+        generator="a-model",
+        degraded_reason=None,
+        answerable=True,
+        confidence=0.9,
+        usage=None,
+        truncated=False,
+        cached=False,
+        corpus=None,
+        timings={},
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def test_each_cited_passage_is_linked_once_in_the_order_of_its_number() -> None:
+    assert ending(answered()) == (
+        "\n\nSources:\n"
+        "- [1] [Kilns > Cost](https://docs.test/kilns.html#cost)\n"
+        "- [2] [Keys](https://docs.test/keys.html)"
+    )
+
+
+def test_passage_without_an_address_is_named_by_its_document() -> None:
+    cited = answered("So it is [3].")
+
+    assert ending(cited) == "\n\nSources:\n- [3] local.md"
+    assert annotations(cited) == []
+
+
+def test_annotation_is_the_marker_and_where_it_leads() -> None:
+    found = [each.url_citation for each in annotations(answered())]
+
+    assert [TEXT[each.start_index : each.end_index] for each in found] == ["[2]", "[1]", "[2]"]
+    assert found[1].url == "https://docs.test/kilns.html#cost"
+    assert found[1].title == "Kilns > Cost"
+
+
+def test_annotations_count_from_where_the_content_begins() -> None:
+    moved = annotations(answered(), offset=100)[0].url_citation
+
+    assert (moved.start_index, moved.end_index) == (
+        100 + TEXT.index("[2]"),
+        103 + TEXT.index("[2]"),
+    )
+
+
+def test_answer_that_cites_nothing_has_no_sources() -> None:
+    assert ending(answered("So it is.")) == ""
+
+
+def test_failure_of_the_language_model_is_told_in_plain_words_before_the_sources() -> None:
+    found = ending(answered(degraded_reason="the language model is rate limited"))
+
+    assert found.startswith(
+        "\n\n(No language model wrote this; it quotes: the language model is rate limited.)"
+    )
+    assert "\n\nSources:\n" in found
+
+
+def test_answer_that_was_cut_says_so() -> None:
+    assert "cut at its longest length" in ending(answered(truncated=True))
+
+
+def test_what_is_not_covered_links_the_three_nearest_pages_once_each() -> None:
+    found = ending(answered("It does not seem to cover this.", answerable=False))
+
+    assert found == (
+        "\n\nNearest pages:\n"
+        "- [Kilns > Cost](https://docs.test/kilns.html#cost)\n"
+        "- [Keys](https://docs.test/keys.html)\n"
+        "- local.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Keys](https://evil.test) [x", "Keys\\](https://evil.test) \\[x"),
+        ("<img src=x> `code` *b*", "\\<img src=x> \\`code\\` \\*b\\*"),
+        ("a\\](b", "a\\\\\\](b"),
+        ("two\n\n# lines", "two # lines"),
+    ],
+)
+def test_title_cannot_end_its_link_or_be_markup(title: str, shown: str) -> None:
+    text = link(passage("keys.md", "https://docs.test/keys.html", title).chunk)
+
+    assert text == f"[{shown}](https://docs.test/keys.html)"
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://docs.test/a.html#b", "https://docs.test/a.html#b"),
+        ("https://docs.test/a%20b?x=1&y=2", "https://docs.test/a%20b?x=1&y=2"),
+        ("https://docs.test/a) [x](b", "https://docs.test/a%29%20%5Bx%5D%28b"),
+        ('https://docs.test/" onclick="x<>', "https://docs.test/%22%20onclick=%22x%3C%3E"),
+        ("https://docs.test/ü\n", "https://docs.test/%C3%BC%0A"),
+        ("javascript:alert(1)", ""),
+        ("data:text/html,x", ""),
+        ("http://[broken", ""),
+        ("", ""),
+    ],
+)
+def test_address_is_one_of_the_web_and_cannot_end_its_link(url: str, safe: str) -> None:
+    assert address(url) == safe
+
+
+def test_text_that_the_answer_begins_with_is_carried_on() -> None:
+    assert begins_anew(answered("Say it so."), "Say it") == ""
+
+
+def test_text_that_broke_off_is_closed_before_the_answer_follows() -> None:
+    plain = begins_anew(answered(), "It costs")
+    in_code = begins_anew(answered(), "Run:\n\n```python\nimport")
+
+    assert plain.startswith("\n\n---\n\nThe language model broke off.")
+    assert in_code == f"\n```{plain}"

@@ -1,0 +1,498 @@
+"""POST /v1/answers with `stream: true`: an answer as it arrives, whatever happens on the way."""
+
+import asyncio
+import dataclasses
+import json
+import socket
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx_sse
+import pytest
+from langchain_core.messages import BaseMessage
+
+from database.index.store import connect
+from database.reading.reader import Retriever
+from inference_worker.app import create_app
+from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.http import event_stream
+from tests.database.served_index import served_index
+from tests.files.pages import PAGES, builder, write_pages
+from tests.inference_worker.http.test_service import FOREIGN, QUESTION, load_words, with_mistral
+from tests.inference_worker.http.test_service import serve as serve_index
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.service import Service, leave_once_asked
+from utils.settings import Settings
+
+pytestmark = pytest.mark.process
+
+TEXT = "The storage volume is encrypted with `KmsKeyId` [1]."
+
+
+class KeptOpen(Retriever):
+    """Serves one test after another: opening an index takes longer than most of them."""
+
+    def close(self) -> None:
+        """Stay open."""
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+    with served_index(tmp_path_factory.mktemp("stream")) as database:
+        kept = KeptOpen(lambda: connect(database), load_words, database)  # type: ignore[call-arg]
+        kept.refresh()
+        yield kept
+        Retriever.close(kept)
+
+
+def serve(retriever: Retriever, llm: LanguageModel | None = None, **settings: Any) -> Service:
+    return Service(create_app(Settings(_env_file=None, **settings), retriever=retriever, llm=llm))
+
+
+@pytest.fixture
+def mistral() -> Iterator[MistralServer]:
+    with MistralServer() as server:
+        server.default = replies.answer(TEXT)
+        yield server
+
+
+@asynccontextmanager
+async def asking(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+        yield http
+
+
+async def events(
+    http: httpx.AsyncClient, question: str = QUESTION, **more: Any
+) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+    """Ask, and give each event's name and data as it comes."""
+    body = {"question": question, "stream": True, **more}
+    async with httpx_sse.aconnect_sse(http, "POST", "/v1/answers", json=body) as source:
+        async for event in source.aiter_sse():
+            yield event.event, json.loads(event.data)
+
+
+async def all_events(
+    service: Service, question: str = QUESTION, **more: Any
+) -> list[tuple[str, dict[str, Any]]]:
+    async with asking(service) as http:
+        return [event async for event in events(http, question, **more)]
+
+
+def raw_stream(service: Service) -> httpx.Response:
+    body = {"question": QUESTION, "stream": True}
+    return httpx.post(f"{service.url}/v1/answers", json=body, timeout=30)
+
+
+def metrics_of(service: Service) -> str:
+    return httpx.get(f"{service.url}/metrics").text
+
+
+def text_of(told: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    return "".join(data["text"] for name, data in told if name == "token")
+
+
+async def test_passages_come_first_then_the_text_piece_by_piece_then_the_whole(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer(TEXT, between=0.03)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service, top_k=3)
+        async with asking(service) as http:
+            body = {"question": QUESTION, "top_k": 3}
+            whole = (await http.post("/v1/answers", json=body)).json()
+
+    names = [name for name, _ in told]
+    assert names[0] == "passages"
+    assert names[-1] == "answer"
+    assert set(names[1:-1]) == {"token"}
+    assert len(names) > 5
+    assert text_of(told) == TEXT == told[-1][1]["answer"]
+    assert len(told[0][1]["passages"]) == 3
+    changing = {"timings", "cached", "usage"}
+    assert {key: value for key, value in told[-1][1].items() if key not in changing} == {
+        key: value for key, value in whole.items() if key not in changing
+    }
+
+
+def test_no_proxy_may_collect_or_keep_the_stream(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    with serve(retriever, **with_mistral(mistral)) as service:
+        response = raw_stream(service)
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-accel-buffering"] == "no"
+    assert "no-cache" in response.headers["cache-control"]
+    assert response.headers["x-request-id"]
+    assert "content-length" not in response.headers
+
+
+async def test_quoted_answers_stream_the_same_way(retriever: Retriever) -> None:
+    with serve(retriever) as service:
+        told = await all_events(service)
+
+    assert [told[0][0], told[-1][0]] == ["passages", "answer"]
+    assert told[-1][1]["generator"] == "extractive"
+    assert text_of(told).rstrip() == told[-1][1]["answer"]
+    assert "KmsKeyId" in text_of(told)
+    assert "[1]" in text_of(told)
+
+
+async def test_what_is_not_covered_streams_an_honest_sentence_and_no_call(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service, FOREIGN)
+
+    assert told[0][1]["answerable"] is False
+    assert text_of(told) == told[-1][1]["answer"]
+    assert text_of(told).startswith("The documentation does not seem to cover this.")
+    assert mistral.requests == []
+
+
+async def test_citations_that_point_nowhere_never_reach_the_client(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer(
+        pieces=["So it is [", "1", "] and so [9", "9]. Also 【", "1】", " and [1, ", "77]."],
+        between=0.01,
+    )
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service)
+
+    answer = told[-1][1]
+    assert text_of(told) == answer["answer"] == "So it is [1] and so. Also [1] and [1]."
+    assert answer["removed_citations"] == 2
+    assert [each["number"] for each in answer["citations"]] == [1, 1, 1]
+    for each in answer["citations"]:
+        assert answer["answer"][each["start"] : each["end"]] == "[1]"
+        assert each["document"] == answer["passages"][0]["document"]
+        assert each["quote"] in answer["passages"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (replies.broken_after(3, TEXT, between=0.02), "broke off"),
+        (replies.unfinished_after(3, TEXT), "broke off"),
+        (replies.garbled_after(3, TEXT), "broke off"),
+        (replies.hangs_after(3, TEXT), "broke off"),
+    ],
+    ids=["reset", "unfinished", "garbled", "hangs"],
+)
+async def test_a_language_model_that_breaks_off_ends_in_a_whole_quoted_answer(
+    retriever: Retriever, mistral: MistralServer, trouble: replies.Reply, reason: str
+) -> None:
+    mistral.default = trouble
+    with serve(retriever, **with_mistral(mistral, inference_timeout=1.5)) as service:
+        told = await all_events(service)
+
+    answer = told[-1][1]
+    assert told[-1][0] == "answer"
+    assert (answer["generator"], answer["degraded"]) == ("extractive", True)
+    assert reason in answer["degraded_reason"]
+    assert "KmsKeyId" in answer["answer"]
+    assert answer["answer"] != text_of(told)
+    assert replies.SECRET not in str(told)
+
+
+async def test_a_language_model_that_fails_at_once_streams_the_quoted_answer(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.refused_key()
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service)
+
+    assert told[-1][1]["degraded"] is True
+    assert text_of(told).rstrip() == told[-1][1]["answer"]
+
+
+async def test_a_prompt_too_long_for_the_model_is_sent_again_with_fewer_passages(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    shown: list[int] = []
+
+    def picky(request: replies.Request) -> replies.Reply:
+        shown.append(str(request.last_message).count("<passage>"))
+        return replies.too_long() if shown[-1] > 1 else replies.answer(TEXT)
+
+    mistral.default = picky
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service, top_k=4)
+
+    assert told[-1][1]["answer"] == TEXT
+    assert told[-1][1]["degraded"] is False
+    assert shown[0] > 1
+    assert shown[-1] == 1
+
+
+def test_an_index_that_cannot_be_read_is_an_error_response_and_no_stream(tmp_path: Path) -> None:
+    with serve_index(str(tmp_path / "nothing")) as service:
+        response = raw_stream(service)
+
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+class Bursting(LanguageModel):
+    """Fails in a way that nobody foresaw, after a word."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            None,  # type: ignore[arg-type]
+            name="bursting",
+            seconds=5,
+            concurrency=5,
+            breaker_failures=5,
+            breaker_seconds=5,
+        )
+
+    async def stream(
+        self, messages: Sequence[BaseMessage], deadline: float | None = None
+    ) -> AsyncGenerator[str | Generation, None]:
+        yield "A word "
+        raise RuntimeError("a secret of the inside")
+
+
+async def test_an_error_in_the_middle_is_the_last_event(retriever: Retriever) -> None:
+    with serve(retriever, Bursting()) as service:
+        told = await all_events(service)
+
+    name, problem = told[-1]
+    assert name == "error"
+    assert problem["type"].endswith(":internal-error")
+    assert problem["status"] == 500
+    assert problem["request_id"]
+    assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_stops_the_call_at_once(
+    retriever: Retriever, mistral: MistralServer, stream: bool
+) -> None:
+    mistral.default = replies.silence()
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            body = {"question": QUESTION, "stream": stream}
+            await leave_once_asked(http.post("/v1/answers", json=body), mistral)
+        await mistral.idle(within=1)
+
+        assert mistral.left == 1
+        assert "docsqa_llm_calls 0.0" in metrics_of(service)
+
+
+async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("word " * 40, between=0.05)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as one, asking(service) as other:
+            first, second = events(one), events(other, f" {QUESTION} ")
+            assert (await anext(first))[0] == "passages"
+            assert (await anext(first))[0] == "token"
+            assert (await anext(second))[0] == "passages"
+            await first.aclose()
+            rest = [name async for name, _ in second]
+
+            assert rest[-1] == "answer"
+            assert len(mistral.requests) == 1
+            assert mistral.left == 0
+
+            alone = events(one, f"{QUESTION} Once more?")
+            await anext(alone)
+            await anext(alone)
+            await alone.aclose()
+            await mistral.idle(within=1)
+            assert mistral.left == 1
+
+
+async def test_an_equal_question_later_costs_no_call_and_says_so(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    with serve(retriever, **with_mistral(mistral)) as service:
+        first = (await all_events(service))[-1][1]
+        told = await all_events(service, f"  {QUESTION}")
+        other = (await all_events(service, top_k=2))[-1][1]
+
+    again = told[-1][1]
+    assert (first["cached"], again["cached"], other["cached"]) == (False, True, False)
+    assert first["usage"]["input_tokens"] > 0
+    assert again["usage"] is None
+    assert text_of(told) == again["answer"] == first["answer"]
+    assert again["citations"] == first["citations"]
+    assert len(mistral.requests) == 2
+
+
+async def test_an_answer_that_failed_is_not_kept(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.script(replies.refused_key())
+    with serve(retriever, **with_mistral(mistral)) as service:
+        failed = (await all_events(service))[-1][1]
+        after = (await all_events(service))[-1][1]
+
+    assert (failed["degraded"], after["degraded"], after["cached"]) == (True, False, False)
+
+
+async def test_no_answer_is_kept_when_the_setting_says_so(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    with serve(retriever, answer_cache_size=0, **with_mistral(mistral)) as service:
+        for _ in range(2):
+            assert (await all_events(service))[-1][1]["cached"] is False
+
+    assert len(mistral.requests) == 2
+
+
+async def test_an_answer_from_an_older_index_is_not_given_again(
+    tmp_path: Path, mistral: MistralServer
+) -> None:
+    with (
+        served_index(tmp_path) as database,
+        serve_index(database, **with_mistral(mistral)) as service,
+    ):
+        before = (await all_events(service))[-1][1]
+        with closing(connect(database)) as store:
+            more = PAGES | {"new.md": "# News\n\nThere is a new page.\n"}
+            builder(store).build(write_pages(tmp_path / "pages", more))
+        deadline = time.monotonic() + 10
+        after = before
+        while after["corpus"]["revision"] == before["corpus"]["revision"]:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
+            after = (await all_events(service))[-1][1]
+
+    assert after["cached"] is False
+    assert after["corpus"]["documents"] == before["corpus"]["documents"] + 1
+
+
+def test_silence_is_filled_with_heartbeats(
+    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
+    mistral.default = replies.answer(TEXT, delay=1.0)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        response = raw_stream(service)
+
+    assert response.text.count(": ping\n\n") >= 2
+    assert "event: answer\n" in response.text
+
+
+async def test_a_client_that_takes_nothing_is_let_go(
+    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
+    mistral.default = replies.answer(pieces=["x" * 200_000] * 200, between=0.01)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        with reading_nothing(service):
+            deadline = time.monotonic() + 20
+            while not mistral.left:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+
+        assert "docsqa_answers_shared 0.0" in metrics_of(service)
+        await until_nothing_is_left(service)
+
+
+async def test_a_client_that_takes_nothing_is_let_go_while_the_model_is_silent(
+    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
+    mistral.default = replies.hangs_after(1, "x" * 20_000_000)
+    with serve(retriever, **with_mistral(mistral)) as service, reading_nothing(service):
+        deadline = time.monotonic() + 20
+        while not mistral.left:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        await until_nothing_is_left(service)
+
+
+async def test_an_answer_of_nothing_but_citations_that_point_nowhere_is_quoted_instead(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("[9]")
+    with serve(retriever, **with_mistral(mistral)) as service:
+        answer = (await all_events(service))[-1][1]
+
+    assert "KmsKeyId" in answer["answer"]
+    assert answer["degraded_reason"] == "the language model gave an empty answer"
+
+
+async def test_shorter_prompts_share_one_time_budget(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.silence()
+    mistral.script(dataclasses.replace(replies.too_long(), delay=1.2))
+    with serve(retriever, **with_mistral(mistral, inference_timeout=2.0)) as service:
+        answer = (await all_events(service))[-1][1]
+
+    assert answer["degraded"] is True
+    assert answer["timings"]["generate"] < 2800
+
+
+async def test_a_plain_question_joins_the_stream_of_an_equal_one(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("word " * 20 + "[1]", between=0.03)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            streamed = events(http)
+            await anext(streamed)
+            plain = asyncio.create_task(http.post("/v1/answers", json={"question": QUESTION}))
+            told = [event async for event in streamed]
+
+            assert (await plain).json()["answer"] == told[-1][1]["answer"]
+    assert len(mistral.requests) == 1
+
+
+async def test_a_body_that_nobody_asked_for_and_is_too_large_is_refused(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    mistral.default = replies.silence()
+    with serve(retriever, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            response = await http.post(
+                "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
+            )
+
+    assert response.status_code == 413
+
+
+@contextmanager
+def reading_nothing(service: Service) -> Iterator[None]:
+    """Ask for a stream, and leave it unread."""
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    body = json.dumps({"question": QUESTION, "stream": True}).encode()
+    with socket.create_connection((host, int(port))) as client:
+        head = f"POST /v1/answers HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        yield
+
+
+async def until_nothing_is_left(service: Service) -> None:
+    """Wait until no request is under way; the one that asks counts when it has ended."""
+    deadline = time.monotonic() + 10
+    while 'route="/v1/answers"' not in metrics_of(service):
+        assert time.monotonic() < deadline, metrics_of(service)
+        await asyncio.sleep(0.1)
+
+
+async def test_a_question_in_look_alikes_searches_and_asks_as_the_plain_one(
+    retriever: Retriever, mistral: MistralServer
+) -> None:
+    wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in QUESTION)
+    with serve(retriever, **with_mistral(mistral)) as service:
+        told = await all_events(service, wide)
+        again = (await all_events(service))[-1][1]
+
+    assert QUESTION in str(mistral.requests[0].last_message)
+    assert told[-1][1]["confidence"] == again["confidence"]
+    assert again["cached"] is True

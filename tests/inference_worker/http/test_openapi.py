@@ -1,0 +1,111 @@
+"""OpenAPI tells the shape of every response, with an example that has it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel
+
+from database.searching.filters import EVERYTHING
+from inference_worker.app import create_app
+from inference_worker.http.filters import FiltersIn
+from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
+from utils.settings import Settings
+
+Place = tuple[str, str, str, str]
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder: Path = tmp_path_factory.mktemp("index")
+    return create_app(Settings(_env_file=None, database=str(folder))).openapi()
+
+
+def responses(schema: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                for kind, content in response.get("content", {}).items():
+                    yield (path, method, status, kind), content
+
+
+def resolved(content: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A response's schema with the definitions that it refers to."""
+    return {**content["schema"], "components": schema["components"]}
+
+
+def examples_of(content: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
+    if "example" in content:
+        return [content["example"]]
+    if "examples" in content:
+        return [example["value"] for example in content["examples"].values()]
+    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    found: list[Any] = schema["components"]["schemas"].get(name, {}).get("examples", [])
+    return found
+
+
+def test_every_response_has_a_schema_and_an_example_that_fits_it(schema: dict[str, Any]) -> None:
+    seen = 0
+    for place, content in responses(schema):
+        assert content.get("schema"), place
+        examples = examples_of(content, schema)
+        assert examples, place
+        for example in examples:
+            errors = list(Draft202012Validator(resolved(content, schema)).iter_errors(example))
+            assert not errors, (place, errors)
+            seen += 1
+    assert seen > 12
+
+
+def test_an_example_that_does_not_fit_would_be_found(schema: dict[str, Any]) -> None:
+    content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
+    validator = Draft202012Validator(resolved(content["application/json"], schema))
+    assert not validator.is_valid({"answer": 5})
+
+
+def test_every_route_tells_how_it_fails(schema: dict[str, Any]) -> None:
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            statuses = set(operation["responses"])
+            if path.startswith("/v1") or path == "/inference_endpoint":
+                assert statuses - {"200"}, path
+
+
+def test_streams_are_told_beside_the_whole(schema: dict[str, Any]) -> None:
+    content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
+    assert {"application/json", "text/event-stream"} <= set(content)
+
+
+def test_the_streams_examples_are_made_of_their_events(schema: dict[str, Any]) -> None:
+    models: dict[str, type[BaseModel]] = {
+        "passages": FoundEvent,
+        "token": TokenEvent,
+        "answer": AnswerResponse,
+    }
+    content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
+    frames = content["text/event-stream"]["example"].strip().split("\n\n")
+    names = []
+    for frame in frames:
+        name, data = re.fullmatch(r"event: (\w+)\ndata: (.*)", frame).groups()  # type: ignore[union-attr]
+        models[name].model_validate_json(data)
+        names.append(name)
+    assert names == ["passages", "token", "answer"]
+    assert str(FoundEvent.__name__) in content["text/event-stream"]["schema"]["description"]
+
+    chat = schema["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+    chunk, done = chat["text/event-stream"]["example"].strip().split("\n\n")
+    assert ChatCompletionChunk.model_validate_json(chunk.removeprefix("data: ")).choices
+    assert done == "data: [DONE]"
+
+
+def test_the_filters_of_a_request_have_an_example_that_fits_them(schema: dict[str, Any]) -> None:
+    filters = schema["components"]["schemas"]["FiltersIn"]
+    (example,) = filters["examples"]
+    assert FiltersIn.model_validate(example).to_filters() != EVERYTHING
+    for request in ("AnswerRequest", "SearchRequest"):
+        properties = schema["components"]["schemas"][request]["properties"]
+        assert "FiltersIn" in str(properties["filters"])

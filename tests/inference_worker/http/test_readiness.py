@@ -1,0 +1,49 @@
+"""What is told of the index and its model to whoever asks."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from database.reading.reader import Retriever
+from inference_worker.http.readiness import readiness
+from utils.errors import IndexMismatchError
+
+
+class Told:
+    """A fingerprint that names a model."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def to_metadata(self) -> dict[str, str | int]:
+        return {"embedding_model": self._model, "chunks": 5}
+
+
+def retriever(model: str, problem: str = "") -> Retriever:
+    snapshot = SimpleNamespace(fingerprint=Told(model), live=SimpleNamespace(revision=7))
+    mismatch = IndexMismatchError(problem) if problem else None
+    return cast("Retriever", SimpleNamespace(snapshot=snapshot, problem=mismatch))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/srv/ml/models/mine", "mine"),
+        ("/srv/my models/mine", "mine"),
+        ("models/mine", "models/mine"),
+        ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("openai:text-embedding-3-small", "openai:text-embedding-3-small"),
+    ],
+)
+def test_model_is_named_without_its_place(name: str, told: str) -> None:
+    assert readiness(retriever(name)).index == {"embedding_model": told, "chunks": 5, "revision": 7}
+
+
+def test_mismatch_names_both_models_without_their_places() -> None:
+    problem = "Built with /srv/ml/mine, asked with org/other; see http://host/models/page."
+
+    shown = readiness(retriever("org/other", problem)).checks["model"]
+
+    assert shown.detail == "Built with mine, asked with org/other; see http://host/models/page."
+    assert not shown.ok

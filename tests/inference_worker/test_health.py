@@ -1,0 +1,38 @@
+"""The container's question whether its service is well."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI, Response
+
+from inference_worker import health
+from tests.servers.service import Service
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    app = FastAPI()
+
+    @app.get("/well")
+    def well() -> None: ...
+
+    @app.get("/unwell")
+    def unwell() -> Response:
+        return Response(status_code=503)
+
+    with Service(app) as running:
+        yield running
+
+
+def test_good_answer_is_health(service: Service) -> None:
+    assert health.main([f"{service.url}/well"]) == 0
+
+
+def test_bad_answer_is_not(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    assert health.main([f"{service.url}/unwell"]) == 1
+    assert "503" in capsys.readouterr().err
+
+
+def test_no_answer_is_not(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    assert health.main(["http://127.0.0.1:9/well"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,112 @@
+"""A local server that speaks the Hugging Face Hub's protocol, and can misbehave.
+
+In a container, `python -m tests.servers.hub NAME FOLDER` serves a folder's model on port 9000.
+"""
+
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+REVISION = "e4ce9877abf3edfe10b0d82785e83bdcb973e22e"
+
+
+@dataclass
+class HubServer:
+    """What the server holds, how it behaves, and what it was asked."""
+
+    url: str
+    files: dict[str, bytes]
+    """The files of the one model, under its name, that it holds."""
+    missing: set[str] = field(default_factory=set)
+    """Files that it lists and then fails to give."""
+    refusal: HTTPStatus | None = None
+    """What it answers to everything, where it refuses."""
+    silent: bool = False
+    """Whether it takes requests and never answers."""
+    asked: list[str] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def hub_server(
+    name: str, files: dict[str, bytes], address: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[HubServer]:
+    """Serve one model, on a free port of the loopback unless told another address."""
+    server: HubServer
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def _answer(self, *, with_body: bool) -> None:
+            server.asked.append(f"{self.command} {self.path}")
+            if server.silent:
+                server.closing.wait(60)
+                self.close_connection = True
+                return
+            status, headers, body = self._found()
+            self.send_response(status)
+            for header, value in headers.items():
+                self.send_header(header, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)
+
+        def _found(self) -> tuple[HTTPStatus, dict[str, str], bytes]:
+            file = self.path.removeprefix(f"/{name}/resolve/{REVISION}/")
+            if server.refusal:
+                return server.refusal, {}, b"{}"
+            if self.path.startswith(f"/api/models/{name}"):
+                siblings = [{"rfilename": each} for each in server.files]
+                about = {"id": name, "modelId": name, "sha": REVISION, "siblings": siblings}
+                return HTTPStatus.OK, {"Content-Type": "application/json"}, _json(about)
+            if file in server.missing:
+                return HTTPStatus.FORBIDDEN, {}, b""
+            if file in server.files:
+                body = server.files[file]
+                etag = f'"{hashlib.sha256(body).hexdigest()}"'
+                return HTTPStatus.OK, {"ETag": etag, "X-Repo-Commit": REVISION}, body
+            missing = {"X-Error-Code": "EntryNotFound" if file != self.path else "RepoNotFound"}
+            return HTTPStatus.NOT_FOUND, missing, b"{}"
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(address, Handler) as listening:
+        server = HubServer(f"http://127.0.0.1:{listening.server_port}", files)
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.closing.set()
+            listening.shutdown()
+            thread.join()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+if __name__ == "__main__":
+    served, folder = sys.argv[1], Path(sys.argv[2])
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    with hub_server(served, found, ("", 9000)) as hub:
+        hub.closing.wait()

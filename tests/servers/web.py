@@ -1,0 +1,253 @@
+"""A local web server of made-up pages, which behaves as hosts should, or misbehaves as some do."""
+
+import gzip
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+from dataset.conversion.converter import Converted
+from dataset.page_files import Changes
+from dataset.progress import silent
+from dataset.web.fetch import Troubles, fetch_web
+from dataset.web.http.network import Guard
+from dataset.web.request import PageList, Request, given
+
+Conduct = Literal["well", "cut", "stalled", "trickling", "endless"]
+
+MAY = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
+NOW = datetime(2022, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass
+class Served:
+    """One page as the server has it."""
+
+    content: bytes | str = b""
+    media: str | None = "text/html; charset=utf-8"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    conduct: Conduct = "well"
+    etag: str | None = "content"
+    """None: none is sent; "content": one made of the content."""
+    modified: datetime | None = None
+    gzipped: bool = False
+
+    @property
+    def body(self) -> bytes:
+        plain = self.content.encode() if isinstance(self.content, str) else self.content
+        return gzip.compress(plain, mtime=0) if self.gzipped else plain
+
+    @property
+    def validators(self) -> dict[str, str]:
+        made = f'"{hashlib.sha256(self.body).hexdigest()[:12]}"'
+        found = {"ETag": made if self.etag == "content" else self.etag}
+        found["Last-Modified"] = format_datetime(self.modified, True) if self.modified else None
+        return {name: value for name, value in found.items() if value}
+
+
+def html(title: str, words: str = "Words.") -> str:
+    """Write a page of HTML."""
+    return f"<html><head><title>{title}</title></head><body><p>{words}</p></body></html>"
+
+
+def page(title: str, words: str = "Words.", **served: Any) -> Served:
+    return Served(html(title, words), **served)
+
+
+def markdown(text: str, **served: Any) -> Served:
+    return Served(text, "text/markdown; charset=utf-8", **served)
+
+
+def redirect(to: str, status: int = 302) -> Served:
+    return Served(status=status, headers={"Location": to}, etag=None)
+
+
+def sitemap(*addresses: str | tuple[str, str], **served: Any) -> Served:
+    """Write a sitemap of addresses, or of addresses with their days of change."""
+    pairs = [(one, "") if isinstance(one, str) else one for one in addresses]
+    urls = "".join(
+        f"<url><loc>{url}</loc>{f'<lastmod>{day}</lastmod>' if day else ''}</url>"
+        for url, day in pairs
+    )
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    return Served(f'<?xml version="1.0"?><urlset xmlns="{space}">{urls}</urlset>', "text/xml",
+                  **served)  # fmt: skip
+
+
+@dataclass
+class Asked:
+    """A request that came in."""
+
+    path: str
+    headers: Mapping[str, str]
+    connection: int
+
+
+@dataclass
+class WebServer:
+    """What the server has, and what it was asked."""
+
+    url: str
+    pages: dict[str, Served] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    delay: float = 0.0
+    at_once: int = 0
+    most_at_once: int = 0
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked for, robots.txt left out."""
+        return [one.path for one in self.asked if one.path != "/robots.txt"]
+
+    def sitemap(self, **served: Any) -> None:
+        """List all pages in /sitemap.xml."""
+        own = {"/sitemap.xml", "/robots.txt"}
+        self.pages["/sitemap.xml"] = sitemap(
+            *(f"{self.url}{path}" for path in self.pages if path not in own), **served
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    site: WebServer
+
+    def do_GET(self) -> None:
+        site = self.site
+        site.asked.append(Asked(self.path, dict(self.headers), id(self.connection)))
+        site.at_once += 1
+        site.most_at_once = max(site.most_at_once, site.at_once)
+        try:
+            time.sleep(site.delay)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._answer(site.pages.get(self.path) or Served(status=404, etag=None))
+        finally:
+            site.at_once -= 1
+
+    def _answer(self, served: Served) -> None:
+        current = served.status == 200 and self._has(served)
+        body = b"" if current else served.body
+        self.send_response(304 if current else served.status)
+        for name, value in {**served.validators, **served.headers}.items():
+            self.send_header(name, value)
+        if served.media is not None:
+            self.send_header("Content-Type", served.media)
+        if served.gzipped:
+            self.send_header("Content-Encoding", "gzip")
+        if served.conduct == "endless":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while not self.site.closing.is_set():
+                self.wfile.write(b"more and more " * 1000)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if served.conduct == "stalled":
+            self.site.closing.wait(30)
+        elif served.conduct == "cut":
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+        elif served.conduct == "trickling":
+            for at in range(len(body)):
+                self.wfile.write(body[at : at + 1])
+                if self.site.closing.wait(0.05):
+                    return
+        else:
+            self.wfile.write(body)
+
+    def _has(self, served: Served) -> bool:
+        """Whether the client holds the page already."""
+        if etag := served.validators.get("ETag"):
+            return self.headers.get("If-None-Match") == etag
+        since = self.headers.get("If-Modified-Since")
+        return bool(served.modified and since and served.modified <= parsedate_to_datetime(since))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+@contextmanager
+def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]:
+    """Serve on a free port of the loopback."""
+
+    class Handler(_Handler):
+        """This server's own."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        site = WebServer(f"http://127.0.0.1:{listening.server_port}", dict(pages or {}))
+        Handler.site = site
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield site
+        finally:
+            site.closing.set()
+            listening.shutdown()
+            thread.join()
+
+
+def read_html(content: bytes, name: str, *, url: str = "") -> Converted:
+    """Stand in for the converter: title, words and canonical link, by the simplest of means."""
+    assert name == "page.html"
+    text = content.decode("utf-8-sig")
+    title = re.search(r"<title>(.*?)</title>", text)
+    canonical = re.search(r'rel="canonical" href="(.*?)"', text)
+    changed = re.search(r'<time datetime="(.*?)"', text)
+    words = re.sub(r"<head>.*?</head>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return Converted(
+        text=unescape(" ".join(words.split())),
+        title=unescape(title[1]) if title else "",
+        url=canonical[1] if canonical else "",
+        changed=changed[1] if changed else "",
+    )
+
+
+@dataclass
+class Fetches:
+    """Fetches into one folder, and keeps what was said."""
+
+    folder: Path
+    troubles: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    now: datetime = NOW
+    guard: Guard | None = None
+
+    def __call__(self, *lists: PageList, **options: Any) -> Changes:
+        """Fetch what the lists name."""
+
+        async def sleep(seconds: float) -> None:
+            self.slept.append(seconds)
+
+        troubles = Troubles()
+        progress = options.pop("progress", silent)
+        request = Request(lists, **{"rate": 1000.0} | options)
+        try:
+            return fetch_web(
+                self.folder, request, troubles, convert=read_html, sleep=sleep,
+                now=lambda: self.now, guard=self.guard, progress=progress,
+            )  # fmt: skip
+        finally:
+            self.troubles = troubles.told()
+
+    def files(self) -> dict[str, str]:
+        """The documents, by their name below the host's folder."""
+        found = sorted((self.folder / "web").rglob("*.md"))
+        return {
+            path.relative_to(self.folder / "web").as_posix().partition("/")[2]: path.read_text()
+            for path in found
+        }
+
+
+def at(server: WebServer, path: str, kind: Any = "url") -> PageList:
+    """Name a page, or a list, of a server."""
+    return PageList(kind, given(f"{server.url}{path}"))

@@ -1,0 +1,73 @@
+"""Two models are built and asked with, and shown side by side."""
+
+from pathlib import Path
+
+import pytest
+
+from database.embedding.model_folder import EmbeddingModel
+from database.index.store import connect
+from tests.files.mpnet import make_mpnet
+from utils.benchmark.arguments import MODELS, PARTS, parse_arguments, parts_of
+from utils.benchmark.builds import BuildFigures
+from utils.benchmark.models import ModelFigures, QuestionFigures, compare_models, models_measures
+from utils.benchmark.processes import Job
+
+
+def figures(name: str, seconds: float, milliseconds: float) -> ModelFigures:
+    build = BuildFigures(chunks=100, seconds=seconds, load_seconds=1.0, peak_memory=1)
+    return ModelFigures(name, build, QuestionFigures("OpenVINO f32", milliseconds, 9.0))
+
+
+def test_second_model_is_held_against_the_first() -> None:
+    measures = models_measures(figures("first", 10.0, 6.0), figures("models/other", 5.0, 8.0))
+
+    values = {measure.name: measure.ours for measure in measures}
+    assert values["first (OpenVINO f32), chunks a second"] == 10
+    assert values["models/other (OpenVINO f32), chunks a second"] == 20
+    assert values["models/other (OpenVINO f32), embedding a question, p50 ms"] == 8
+    assert values["the second builds so many times as fast"] == 2
+    assert values["and embeds questions"] == 0.75
+
+
+def test_models_are_compared_where_there_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parts_of(parse_arguments(None, ["--other_model", "models/x"])) == (*PARTS, MODELS)
+    assert parts_of(parse_arguments(None, [])) == PARTS
+    with pytest.raises(SystemExit):
+        parse_arguments(None, ["--part", MODELS])
+    assert "name the second with --other_model" in capsys.readouterr().err
+
+
+@pytest.mark.model
+@pytest.mark.process
+def test_both_models_build_and_embed_the_questions(minilm: EmbeddingModel, tmp_path: Path) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for number in range(6):
+        text = f"# Page {number}\n\n## Kiln {number}\n\nHow it is heated.\n"
+        (documents / f"{number}.md").write_text(text)
+    (tmp_path / "logs").mkdir()
+    job = Job(
+        documents=str(documents),
+        ours=str(tmp_path / "ours"),
+        original="",
+        model="first",
+        model_folder=str(minilm.folder),
+        logs=str(tmp_path / "logs"),
+        other_model="small",
+        other_model_folder=str(make_mpnet(tmp_path / "small").folder),
+    )
+    said: list[str] = []
+
+    measures = compare_models(job, said.append)
+
+    assert len(said) == 2
+    assert all(measure.ours > 0 for measure in measures)
+    assert measures[0].name.startswith("first (")
+    assert measures[3].name.startswith("small (")
+    dimensions = [
+        store.live_collection()[2].recipe.dimension
+        for store in map(connect, (f"{job.ours}-first", f"{job.ours}-other"))
+    ]
+    assert dimensions == [384, 64]
+    assert (tmp_path / "ours-first").is_dir()
+    assert (tmp_path / "ours-other").is_dir()

@@ -1,0 +1,331 @@
+"""What the benchmark reads, computes and shows of streams, over a made-up service."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from utils.benchmark.answers import (
+    BrokenStreamError,
+    Streamed,
+    StreamingClient,
+    StreamingFigures,
+    read_events,
+    streaming_measures,
+)
+from utils.benchmark.failures import Met, failures_measures, last_event
+from utils.benchmark.outage import Asked, Phase, phase_measures
+from utils.benchmark.processes import Job
+from utils.benchmark.provider import (
+    FAILURES,
+    HALF,
+    HEALTHY,
+    REFUSED,
+    answer_pieces,
+    simulated_provider,
+)
+from utils.benchmark.report import Measure
+from utils.benchmark.streams import StreamsFigures, streams_measures
+from utils.benchmark.watch import Held, Sample, core_shares, gauges, growth
+from utils.errors import DocsQAError
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+FOUND = b"event: passages\ndata: {}\n\n"
+TOKEN = b'event: token\ndata: {"text": "Yes."}\n\n'
+JOB = Job("", "", "", "", "", "", first_token_seconds=0.5, answer_tokens=100)
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def answer(reason: str | None = None, generator: str = "mistral-large-latest") -> bytes:
+    body = {"generator": generator, "degraded_reason": reason}
+    return b"event: answer\ndata: " + json.dumps(body).encode() + b"\n\n"
+
+
+def stream(*chunks: bytes) -> bytes:
+    return HEAD + b"".join(map(chunk, chunks)) + chunk(b"")
+
+
+WHOLE = stream(FOUND, TOKEN, answer())
+
+
+@asynccontextmanager
+async def service(*replies: bytes, then: float = 0.0) -> AsyncIterator[tuple[str, list[int]]]:
+    """A service that gives each request the next reply; yields its address, and who asked.
+
+    Who asked is the port of its connection. A reply that is no whole response is followed by the
+    connection's end.
+    """
+    waiting = list(replies)
+    asked: list[int] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")[1]
+        try:
+            while waiting:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
+                asked.append(peer)
+                reply = waiting.pop(0)
+                for part in reply.partition(chunk(TOKEN)) if then else (reply,):
+                    await asyncio.sleep(then)
+                    writer.write(part)
+                if not reply.endswith(chunk(b"")):
+                    break
+            else:
+                await reader.read()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+async def read(response: bytes) -> list[tuple[str, bytes]]:
+    reader = asyncio.StreamReader()
+    reader.feed_data(response)
+    reader.feed_eof()
+    return [event async for event in read_events(reader)]
+
+
+async def test_events_are_read_whatever_the_chunks_they_come_in() -> None:
+    heartbeat = b": ping\n\n"
+    events = [("passages", b"{}"), ("token", b'{"text": "Yes."}')]
+
+    assert await read(stream(FOUND, heartbeat, TOKEN)) == events
+    assert await read(stream(FOUND + TOKEN[:9], TOKEN[9:30], TOKEN[30:])) == events
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", BrokenStreamError),
+        (stream(FOUND, TOKEN[:-1]), BrokenStreamError),
+        (HEAD + chunk(FOUND), asyncio.IncompleteReadError),
+        (HEAD + chunk(FOUND)[:-9], asyncio.IncompleteReadError),
+    ],
+)
+async def test_broken_streams_are_told_from_whole_ones(
+    response: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await read(response)
+
+
+async def test_a_client_times_what_comes_and_keeps_its_connection() -> None:
+    async with (
+        service(WHOLE, WHOLE, then=0.3) as (address, asked),
+        StreamingClient(address) as client,
+    ):
+        first = await client.ask("How?")
+        second = await client.ask("Why?")
+
+    assert (first.failure, second.failure) == ("", "")
+    assert 0.3 <= first.first_event < first.first_token < first.whole < 10
+    assert first.first_token > first.first_event + 0.15
+    assert first.whole > first.first_token + 0.15
+    assert second.begun >= first.ended
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        (stream(FOUND, answer("the language model is busy")), "the language model is busy"),
+        (stream(FOUND, TOKEN, answer(generator="extractive")), "quoted"),
+        (stream(FOUND, b'event: error\ndata: {"status": 500}\n\n'), "ended in error"),
+        (stream(FOUND, TOKEN), "ended in token"),
+        (stream(), "ended in nothing"),
+        (HEAD + chunk(FOUND), "IncompleteReadError"),
+        (b"HTTP/1.1 422 Unprocessable\r\n\r\n", "status 422"),
+        (HEAD + b"what?\r\n", "ValueError"),
+    ],
+)
+async def test_anything_but_a_whole_written_answer_is_a_failure(
+    response: bytes, failure: str
+) -> None:
+    async with service(response, WHOLE) as (address, _), StreamingClient(address) as client:
+        assert (await client.ask("How?")).failure == failure
+        assert (await client.ask("How?")).failure == ""
+
+
+async def test_nobody_listening_is_a_failure() -> None:
+    async with service() as (address, _):
+        pass
+    async with StreamingClient(address) as client:
+        assert (await client.ask("How?")).failure == "ConnectionRefusedError"
+
+
+def samples(*memories: float) -> list[Sample]:
+    """One a second; the service works half the time."""
+    return [
+        Sample(100.0 + at, int(memory), {"service": 7 + at / 2})
+        for at, memory in enumerate(memories)
+    ]
+
+
+def test_growth_is_of_the_second_half_alone_and_a_minute() -> None:
+    assert growth(samples(0, 1000, 2000, 2000, 2010, 2020, 2030)) == pytest.approx(600)
+    assert growth(samples(500, 400, 300, 300, 300, 300)) == pytest.approx(0, abs=1e-6)
+    assert growth(samples(500)) == 0
+
+
+def test_growth_follows_the_line_and_not_the_last_sample() -> None:
+    assert growth(samples(0, 0, 0, 0, 90, 0, 0)) == pytest.approx(0, abs=60 * 15)
+
+
+def test_shares_of_cores_are_of_the_time_between() -> None:
+    first, *_, last = samples(1, 1, 1)
+    assert core_shares(first, last) == {"service": pytest.approx(0.5)}
+
+
+def test_gauges_are_read_from_an_exposition() -> None:
+    text = (
+        '# HELP docsqa_llm_calls Calls.\ndocsqa_llm_calls 2.0\ndocsqa_a{b="c d"} 3.0\nx_sum 1e3\n'
+    )
+    assert gauges(text) == {"docsqa_llm_calls": 2.0, "x_sum": 1000.0}
+
+
+def by_name(measures: list[Measure]) -> dict[str, Measure]:
+    return {measure.name: measure for measure in measures}
+
+
+def test_one_clients_figures_leave_the_providers_own_delay_out() -> None:
+    ours = [Streamed(0.0, 0.02, 0.53, 2.0), Streamed(0.0, 0.04, 0.57, 3.0)]
+    broken = Streamed(0.0, 9.0, 9.0, 9.0, "status 503")
+
+    shown = by_name(streaming_measures(JOB, StreamingFigures([*ours, broken], [8.0, 10.0])))
+
+    assert shown["1 client, first event (passages), p99 ms"].ours == pytest.approx(40)
+    token = shown["1 client, first token after the provider's, p50 ms"]
+    assert token.ours == pytest.approx(30)
+    assert token.reached
+    assert not shown["1 client, first token after the provider's, p99 ms"].reached
+    assert shown["whole answer of 100 tokens, s"].ratio == pytest.approx(4.0)
+    assert shown["until sources can be read, s"].ratio == pytest.approx(400)
+    assert shown["of 3 streams, not whole"].reached is False
+
+
+def test_one_client_that_was_never_answered_is_no_figure() -> None:
+    with pytest.raises(DocsQAError, match="status 503"):
+        streaming_measures(JOB, StreamingFigures([Streamed(0, 0, 0, 1, "status 503")], [8.0]))
+
+
+def streams_figures(**changes: object) -> StreamsFigures:
+    fields: dict[str, object] = {
+        "clients": 3,
+        "seconds": 10.0,
+        "ended": 20,
+        "answers": [Streamed(0.0, 0.1, 0.7, 3.0)],
+        "failures": {},
+        "at_start": samples(5 * 2**20)[0],
+        "measured": samples(*(mib * 2**20 for mib in (10, 30, 12, 13, 14))),
+        "before": Held(0, 0, 0, 0, threads=5),
+        "after": Held(0, 0, 0, 3, threads=7),
+    }
+    return StreamsFigures(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_many_clients_figures_are_rates_memory_and_what_is_left() -> None:
+    shown = by_name(streams_measures(JOB, streams_figures()))
+
+    assert shown["3 streams, answers a second"].ours == 2
+    assert shown["3 streams, tokens a second"].ours == 200
+    assert shown["3 streams, first token after the provider's, p50 ms"].ours == pytest.approx(200)
+    assert shown["3 streams, failures"].reached is True
+    memory = [shown[f"memory {when}, MiB"].ours for when in ("after the warm-up", "at the end")]
+    assert memory == [10, 14]
+    assert shown["memory before the load, MiB"].ours == 5
+    assert shown["memory at most, MiB"].ours == 30
+    assert shown["memory growth, second half, MiB a minute"].ours == pytest.approx(60)
+    assert shown["after the load, connections kept to the LLM"].target is None
+
+
+def test_what_is_left_behind_or_failed_misses_its_target() -> None:
+    left = streams_figures(failures={"status 503": 2, "quoted": 1}, after=Held(1, 2, 3, 0, 7))
+
+    shown = by_name(streams_measures(JOB, left))
+
+    missed = {name: measure.ours for name, measure in shown.items() if measure.reached is False}
+    assert missed == {
+        "3 streams, failures (2 status 503, 1 quoted)": 3,
+        "after the load, LLM calls under way": 1,
+        "after the load, answers shared": 2,
+        "after the load, clients' connections": 3,
+    }
+
+
+def test_a_phase_counts_what_was_degraded_and_what_failed() -> None:
+    asked = [
+        Asked(0, 1.0, written=True, degraded=False),
+        Asked(0, 3.0, written=False, degraded=True),
+        Asked(0, 9.0, written=False, degraded=False, failed=True),
+    ]
+
+    shown = by_name(phase_measures(Phase("gone", 4.0, asked)))
+
+    assert shown["gone, answers a second"].ours == 0.5
+    assert shown["gone, p99 ms"].ours == 3000
+    assert shown["gone, degraded, %"].ours == 50
+    assert shown["gone, failed"].ours == 1
+    assert list(by_name(phase_measures(Phase("gone", 4.0, [])))) == ["gone, answers a second"]
+
+
+def test_a_failure_is_a_line_with_what_the_caller_got() -> None:
+    (line,) = failures_measures([Met("429", 200, 1.5, "extractive", "it is busy")])
+    assert (line.name, line.ours) == ("429 -> 200 extractive: it is busy, s", 1.5)
+    assert last_event((FOUND + answer("gone")).decode())["degraded_reason"] == "gone"
+
+
+def test_simulated_answers_have_as_many_tokens_as_asked_for_and_cite() -> None:
+    pieces = answer_pieces(60)
+    assert len(pieces) == 60
+    assert all(f"[{number}]" in "".join(pieces) for number in (1, 2, 3))
+
+
+@pytest.mark.process
+def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path: Path) -> None:
+    job = Job("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
+    with simulated_provider(job) as provider, httpx.Client(trust_env=False) as client:
+
+        def ask(*, stream: bool) -> httpx.Response:
+            return client.post(f"{provider.api}/chat/completions", json={"stream": stream})
+
+        seconds = timed(lambda: ask(stream=True))
+        assert 0.5 <= seconds < 2
+        streamed = ask(stream=True).text
+        pieces = [json.loads(line[6:]) for line in streamed.splitlines() if line[:7] == "data: {"]
+        said = "".join(piece["choices"][0]["delta"]["content"] for piece in pieces)
+        assert said == "".join(answer_pieces(31))
+        assert streamed.rstrip().endswith("data: [DONE]")
+        assert timed(lambda: ask(stream=False)) >= 0.5
+        assert ask(stream=False).json()["choices"][0]["message"]["content"] == said
+
+        for mode, status in {"429, Retry-After 60": 429, "500": 500, "401": 401}.items():
+            provider.turn(mode)
+            assert ask(stream=True).status_code == status
+        assert {"429, Retry-After 60", "500", "401", HALF, REFUSED} < set(FAILURES)
+        provider.turn(HALF)
+        with pytest.raises(httpx.RemoteProtocolError):
+            ask(stream=True)
+        provider.turn(REFUSED)
+        with pytest.raises(httpx.ConnectError):
+            ask(stream=True)
+        provider.turn(HEALTHY)
+        assert ask(stream=True).is_success
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,325 @@
+"""The evaluation's command, over a retriever that finds what is laid down here."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from database.searching.fusion import ABLATIONS
+from tests.database.fixed_retriever import (
+    FixedFindings,
+    FixedRetriever,
+    findings,
+    outcome,
+    question,
+)
+from utils.errors import IndexMissingError
+from utils.evaluation.__main__ import main
+from utils.evaluation.configurations import Value
+from utils.evaluation.misses import list_misses
+from utils.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from database.reading.reader import Retriever
+
+ENCRYPT, STOP, LOST, PRICE, WEATHER = (
+    "How is an endpoint encrypted?",
+    "StopTrainingJob",
+    "How do I keep checkpoints?",
+    "What does ml.p3.2xlarge cost?",
+    "Will it rain?",
+)
+
+
+def labelled(id_: str, asked: str, kind: str, gold: list[str], facts: list[str]) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "question": asked,
+        "gold_docs": gold,
+        "answer_facts": facts,
+        "answerable": bool(gold),
+        "kind": kind,
+    }
+
+
+QUESTIONS = [
+    labelled("q1", ENCRYPT, "written", ["endpoints.md"], ["KmsKeyId"]),
+    labelled("q2", STOP, "identifier", ["stop.md"], ["120 seconds"]),
+    labelled("q3", LOST, "written", ["spot.md", "training.md"], ["/opt/ml/checkpoints"]),
+    labelled("q4", PRICE, "unanswerable", [], []),
+    labelled("q5", WEATHER, "unanswerable", [], []),
+]
+NEARBY = tuple((f"near-{at}.md", "near") for at in range(5))
+SHEET = {
+    ENCRYPT: findings(("endpoints.md", "Set `KmsKeyId`."), ("other.md", "no"), confidence=0.9),
+    STOP: findings(("other.md", "no"), ("stop.md", "in 120\nseconds"), confidence=0.4),
+    LOST: findings(*NEARBY, ("training.md", "checkpoints"), confidence=0.7),
+    PRICE: findings(("instances.md", "ml.p3.2xlarge"), confidence=0.8),
+    WEATHER: findings(confidence=0.1),
+}
+WITHOUT = SHEET | {ENCRYPT: findings(("other.md", "no"), confidence=0.2)}
+DOCUMENTS = {"endpoints.md", "stop.md", "spot.md", "training.md"}
+
+
+class Indexes:
+    """Opens retrievers as the command asks for them."""
+
+    def __init__(self, held: set[str] = DOCUMENTS) -> None:
+        self.held = held
+        self.opened: list[tuple[str | None, Mapping[str, Value], FixedRetriever]] = []
+
+    def __call__(self, database: str | None, ranking: Mapping[str, Value]) -> "Retriever":
+        sheet: dict[str, FixedFindings] = WITHOUT if ranking else SHEET
+        retriever = FixedRetriever(sheet, self.held)
+        self.opened.append((database, ranking, retriever))
+        return retriever.as_retriever()
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> str:
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in QUESTIONS))
+    return str(path)
+
+
+def row(printed: str, metric: str) -> list[str]:
+    """The cells behind a metric's name, in the first table that has it."""
+    lines = (line for line in printed.splitlines() if line.startswith(f"{metric} "))
+    return next(lines).removeprefix(metric).split()
+
+
+def test_table_has_all_questions_and_each_kind(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    indexes = Indexes()
+
+    assert main(["-q", questions, "-db", "some/index"], indexes) == 0
+
+    printed, warned = capsys.readouterr()
+    header = next(line for line in printed.splitlines() if "all " in line)
+    assert header.split() == ["all", "written", "identifier", "unanswerable"]
+    assert row(printed, "questions") == ["5", "2", "1", "2"]
+    assert row(printed, "hit@5") == ["0.667", "0.500", "1.000", "-"]
+    assert row(printed, "facts@8") == ["0.667", "0.500", "1.000", "-"]
+    assert row(printed, "answerable answered") == ["0.667", "1.000", "0.000", "-"]
+    assert row(printed, "unanswerable refused") == ["0.500", "-", "-", "0.500"]
+    # Of the 6 pairs 0.9 is above both, 0.7 and 0.4 above one.
+    assert row(printed, "AUROC") == ["0.667", "-", "-", "-"]
+    assert float(row(printed, "p50 ms")[0]) >= 0
+    assert warned == "shipped: 5 questions ...\n"
+    database, ranking, retriever = indexes.opened[0]
+    assert (database, dict(ranking), retriever.closed) == ("some/index", {}, True)
+
+
+def test_questions_are_timed_as_the_service_asks_after_all_were_asked(questions: str) -> None:
+    indexes = Indexes()
+
+    main(["-q", questions, "--depth", "40"], indexes)
+
+    asked = [each["question"] for each in QUESTIONS]
+    retriever = indexes.opened[0][2]
+    assert retriever.asked == [(each, 40) for each in asked] + [(each, 8) for each in asked]
+
+
+def test_misses_are_listed_with_what_was_found_instead(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["-q", questions], Indexes())
+
+    printed = capsys.readouterr().out
+    lost, answered, refused = printed[printed.index("No right document") :].split("\n\n  q")[1:]
+    assert "No right document among the first 5: 1 of 3" in printed
+    assert LOST in lost
+    assert "right: spot.md (not found), training.md (place 6)" in lost
+    assert lost.count("found: ") == 3
+    assert "found: 1.000 near-0.md - Guide > near-0.md" in lost
+    assert "Answered although unanswerable: 1 of 2" in printed
+    assert PRICE in answered
+    assert "found: 1.000 instances.md" in answered
+    assert "Refused although answerable: 1 of 3" in printed
+    assert STOP in refused
+    assert "right: stop.md (place 2)" in refused
+
+
+def test_misses_are_as_many_as_asked_for(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = [outcome(question(str(at)), "x.md") for at in range(3)]
+
+    listed = list_misses(outcomes, 2)
+    main(["-q", questions, "--misses", "0"], Indexes())
+
+    assert "No right document among the first 5: 3 of 3, 2 shown" in listed
+    assert listed.count("right: a.md (not found)") == 2
+    assert "No right document" not in capsys.readouterr().out
+
+
+def test_json_holds_metrics_curves_and_every_question(questions: str, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "evaluation.json"
+
+    assert main(["-q", questions, "--json", str(output)], Indexes()) == 0
+
+    text = output.read_text()
+    (shipped,) = json.loads(text)["configurations"]
+    assert shipped["metrics"]["all"]["hit@5"] == pytest.approx(2 / 3)
+    assert shipped["metrics"]["identifier"]["MRR@10"] == 0.5
+    assert [point["coverage"] for point in shipped["risk_coverage"]] == [0.2, 0.4, 0.6, 0.8, 1]
+    assert shipped["shipped_threshold"]["risk"] == pytest.approx(2 / 3)
+    assert sum(each["questions"] for each in shipped["reliability"]) == 5
+    by_id = {each["id"]: each for each in shipped["questions"]}
+    assert by_id["q3"]["gold_rank"] == 6
+    assert by_id["q3"]["metrics"]["hit@5"] == 0
+    assert by_id["q3"]["metrics"]["hit@10"] == 1
+    assert by_id["q4"]["metrics"]["hit@5"] is None
+    assert str(tmp_path) not in text
+
+
+def test_picture_is_drawn_of_all_configurations(questions: str, tmp_path: Path) -> None:
+    picture = tmp_path / "evaluation.png"
+
+    done = main(
+        ["-q", questions, "--picture", str(picture), "--compare", "shipped", "b:database=other"],
+        Indexes(),
+    )
+
+    assert done == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_comparison_says_by_how_much_and_between_which(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = next(iter(ABLATIONS.values()))
+    written = ",".join(f"{key}={value}" for key, value in changed.items())
+    compared = ["shipped", f"without:{written}", "other:database=theirs"]
+    indexes = Indexes()
+
+    assert main(["-q", questions, "-db", "mine", "--compare", *compared], indexes) == 0
+
+    assert [(place, dict(changes)) for place, changes, _ in indexes.opened] == [
+        ("mine", {}),
+        ("mine", changed),
+        ("theirs", {}),
+    ]
+    blocks = capsys.readouterr().out.split("\n\n")
+    block = next(each for each in blocks if "difference" in each and "without" in each)
+    assert row(block, "hit@5")[:3] == ["0.667", "0.333", "-0.333"]
+    assert "real" not in block  # with 3 questions none can be
+    assert row(blocks[-2], "without")[0] == "0.333"
+
+
+def test_ablation_is_a_markdown_table(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
+    indexes = Indexes()
+
+    assert main(["-q", questions, "--ablate", "--markdown"], indexes) == 0
+
+    assert [dict(changes) for _, changes, _ in indexes.opened] == [
+        {},
+        *map(dict, ABLATIONS.values()),
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "|  | hit@5 | nDCG@10 | facts@8 | AUROC | p50 ms |"
+    assert lines[1] == "| --- " * 6 + "|"
+    table = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
+    assert table == ["shipped", *ABLATIONS]
+
+
+def test_questions_of_another_corpus_are_told(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-q", questions], Indexes(held={"endpoints.md", "training.md"})) == 0
+
+    warned = capsys.readouterr().err
+    assert "lacks 2 of the 4 documents" in warned
+    assert "another corpus" in warned
+
+
+class Fickle(FixedRetriever):
+    """Finds something else for one question where fewer passages are asked for."""
+
+    def search(self, question: str, top_k: int) -> FixedFindings:
+        return super().search(LOST if question == PRICE and top_k <= 8 else question, top_k)
+
+
+def test_search_that_depends_on_how_many_are_asked_for_is_told(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fickle = Fickle(SHEET, DOCUMENTS)
+
+    assert main(["-q", questions], lambda database, ranking: fickle.as_retriever()) == 0
+
+    assert "for 1 of 5 questions a search for 8 passages differs" in capsys.readouterr().err
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a failing command writes."""
+    assert main(arguments, Indexes()) == 1
+    printed, told = capsys.readouterr()
+    assert printed == ""
+    assert told.count("\n") == 1
+    return told
+
+
+def test_missing_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere.jsonl (No such file" in refused(["-q", str(tmp_path / "nowhere.jsonl")], capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"question": " "}, "question: must be a text"),
+        ({"gold_docs": "a.md"}, "gold_docs: must be a list"),
+        ({"gold_docs": []}, "gold_docs: an answerable question has some"),
+        ({"gold_docs": ["a.md", "a.md"]}, "gold_docs: names one twice"),
+        ({"answer_facts": [3]}, "answer_facts: must be a list"),
+        ({"answerable": "yes"}, "answerable: must be true or false"),
+        ({"kind": "unanswerable"}, "answerable: contradicts the kind"),
+        ({"kind": "odd"}, "kind: must be one of real, written"),
+        ({"id": "q2"}, "id: q2 stands at"),
+    ],
+)
+def test_wrong_question_is_told_with_line_and_field(
+    change: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "questions.jsonl"
+    lines = [QUESTIONS[1], QUESTIONS[0] | change]
+    path.write_text("\n\n".join(map(json.dumps, lines)))
+
+    assert f"{path}, line 3: {told}" in refused(["-q", str(path)], capsys)
+
+
+def test_line_that_is_no_json_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps(QUESTIONS[0]) + "\n{'id': 1}\n")
+
+    assert "line 2: not JSON" in refused(["-q", str(path)], capsys)
+    path.write_text("\n")
+    assert "holds no question" in refused(["-q", str(path)], capsys)
+
+
+def test_unknown_key_is_told_before_anything_is_measured(
+    questions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(["-q", questions, "--compare", "shipped", "no_such=0"], capsys)
+
+    assert "no such key 'no_such'; there are " in told
+
+
+def test_missing_index_is_told(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def no_index(database: str | None, ranking: Mapping[str, Value]) -> "Retriever":
+        raise IndexMissingError("No index at nowhere.")
+
+    assert main(["-q", questions], no_index) == 1
+    assert capsys.readouterr().err.endswith("No index at nowhere.\n")
+
+
+@pytest.mark.process
+def test_command_starts_as_a_module() -> None:
+    command = [sys.executable, "-m", "utils.evaluation", "--help"]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--compare" in done.stdout

@@ -1,0 +1,184 @@
+"""Configurations as they are written, and intervals on differences that are known."""
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tests.database.fixed_retriever import outcome, question
+from utils.errors import DocsQAError
+from utils.evaluation.compare import Difference, compare
+from utils.evaluation.configurations import Configuration, check_labels, parse_configuration
+from utils.evaluation.runs import Outcome
+
+UNANSWERABLE = question("none", gold=(), kind="unanswerable")
+
+
+def answers(found: Sequence[bool], confidence: Sequence[float] | None = None) -> list[Outcome]:
+    """A run over so many answerable questions and a fifth as many unanswerable ones."""
+    sure = confidence or [0.9] * len(found)
+    outcomes = [
+        outcome(question(str(at), facts=["fact"]), "a.md" if hit else "x.md", confidence=sure[at])
+        for at, hit in enumerate(found)
+    ]
+    unsure = random.Random(7)
+    outcomes += [outcome(UNANSWERABLE, confidence=unsure.random()) for _ in range(len(found) // 5)]
+    return outcomes
+
+
+def by_metric(differences: Sequence[Difference]) -> dict[str, Difference]:
+    return {each.metric: each for each in differences}
+
+
+def test_identical_configurations_differ_in_nothing() -> None:
+    outcomes = answers([at % 3 > 0 for at in range(60)])
+
+    differences = compare(outcomes, outcomes)
+
+    assert {"hit@5", "nDCG@10", "facts@8", "AUROC", "characters@8"} <= set(by_metric(differences))
+    assert all(each.change == 0 and not each.real for each in differences)
+
+
+def test_as_many_gained_as_lost_is_no_real_difference() -> None:
+    one = answers([at % 2 == 0 for at in range(60)])
+    other = answers([at % 2 == 1 for at in range(60)])
+
+    hit = by_metric(compare(one, other))["hit@5"]
+
+    assert hit.change == 0
+    assert hit.low is not None
+    assert hit.low is not None
+    assert hit.high is not None
+    assert hit.low < 0 < hit.high
+    assert not hit.real
+
+
+def test_clear_gain_and_clear_loss_are_real() -> None:
+    weak = answers([at % 2 == 0 for at in range(60)])
+    strong = answers([at % 10 > 0 for at in range(60)])
+
+    gain = by_metric(compare(weak, strong))["hit@5"]
+    loss = by_metric(compare(strong, weak))["hit@5"]
+
+    assert gain.change == pytest.approx(0.4)
+    assert gain.verdict == "real, better"
+    assert loss.verdict == "real, worse"
+    # The normal approximation: questions gain 1, lose 1 or stay; 1.96 standard errors each way.
+    gained = [(at % 10 > 0) - (at % 2 == 0) for at in range(60)]
+    spread = math.sqrt(sum((each - 0.4) ** 2 for each in gained) / 60 / 60)
+    assert gain.low == pytest.approx(0.4 - 1.96 * spread, abs=0.03)
+    assert gain.high == pytest.approx(0.4 + 1.96 * spread, abs=0.03)
+
+
+def test_less_is_better_where_it_is_an_error() -> None:
+    honest = answers([True] * 60, [0.95] * 60)
+    timid = answers([True] * 60, [0.5] * 60)
+
+    assert by_metric(compare(timid, honest))["Brier"].verdict == "real, better"
+
+
+def test_auroc_is_resampled_as_it_is_computed() -> None:
+    chance = random.Random(3)
+    unsure = answers([True] * 50, [chance.random() for _ in range(50)])
+    sure = answers([True] * 50, [0.97 + chance.random() / 50 for _ in range(50)])
+
+    difference = by_metric(compare(unsure, sure))["AUROC"]
+
+    for run, value in ((unsure, difference.baseline), (sure, difference.other)):
+        truth = [each.question.answerable for each in run]
+        assert value == pytest.approx(roc_auc_score(truth, [each.confidence for each in run]))
+    assert difference.real
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < difference.change < difference.high
+
+
+def test_auroc_of_every_draw_is_between_none_and_all_pairs_in_order() -> None:
+    right, wrong = answers([True] * 50, [2.0] * 50), answers([True] * 50, [-1.0] * 50)
+
+    difference = by_metric(compare(wrong, right))["AUROC"]
+
+    assert (difference.low, difference.change, difference.high) == (1, 1, 1)
+
+
+def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
+    """A question with many facts weighs more, so the interval is wider than a question's mean."""
+    many = question("many", facts=[f"fact{at}" for at in range(30)])
+    few = [question(str(at), facts=["single"]) for at in range(10)]
+    all_facts = " ".join(many.answer_facts)
+    without = [outcome(many, "a.md"), *(outcome(each, "a.md") for each in few)]
+    with_many = [outcome(many, "a.md", texts=[all_facts]), *without[1:]]
+
+    facts = by_metric(compare(without, with_many))["facts@8"]
+
+    assert facts.change == pytest.approx(30 / 40)
+    assert facts.low == 0  # more than a third of the draws leave the one question out
+    assert facts.high is not None
+    assert facts.high > 0.9  # others hold it four times: 120 of 127
+    assert not facts.real
+
+
+def test_latency_has_no_interval() -> None:
+    outcomes = answers([True] * 5)
+
+    assert by_metric(compare(outcomes, outcomes))["p50 ms"].low is None
+
+
+DEFAULTS: dict[str, bool | int | float] = {"feedback": 0.5, "per_document": 3, "join": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shipped", Configuration("shipped")),
+        ("now:shipped", Configuration("now")),
+        ("feedback=0", Configuration("feedback=0", {"feedback": 0.0})),
+        (
+            "bare:feedback=.25,per_document=1,join=false",
+            Configuration("bare", {"feedback": 0.25, "per_document": 1, "join": False}),
+        ),
+        (
+            "database=http://host:8000",
+            Configuration("database=http://host:8000", {}, "http://host:8000"),
+        ),
+        ("mpnet:database=a/b,join=1", Configuration("mpnet", {"join": True}, "a/b")),
+    ],
+)
+def test_configuration_is_read(text: str, expected: Configuration) -> None:
+    read = parse_configuration(text, DEFAULTS)
+
+    assert read == expected
+    assert [type(value) for value in read.ranking.values()] == [
+        type(DEFAULTS[key]) for key in read.ranking
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("feedbak=0", "no such key 'feedbak'; there are feedback, per_document, join, database"),
+        ("feedback=much", "feedback must be a number"),
+        ("feedback=nan", "feedback must be a number"),
+        ("per_document=1.5", "per_document must be a whole number"),
+        ("join=perhaps", "join must be true or false"),
+        ("feedback", "neither key=value nor shipped"),
+        ("feedback=", "neither key=value nor shipped"),
+        ("feedback=0,", "neither key=value nor shipped"),
+        ("feedback=0,feedback=1", "feedback is set twice"),
+        (":feedback=0", "a label and what it stands for"),
+        ("label:", "a label and what it stands for"),
+    ],
+)
+def test_wrong_configuration_is_told(text: str, told: str) -> None:
+    with pytest.raises(DocsQAError) as caught:
+        parse_configuration(text, DEFAULTS)
+
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_configurations_of_one_name_are_refused() -> None:
+    with pytest.raises(DocsQAError, match="'a' twice"):
+        check_labels([Configuration("a"), Configuration("b"), Configuration("a")])

@@ -1,0 +1,317 @@
+"""The commands as a person types them, in processes of their own, with the real MiniLM."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from database.embedding.model_finder import MINILM
+from tests.files.pages import many_pages, write_pages
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.chroma import free_port
+from utils.settings import PROJECT_ROOT
+
+pytestmark = [pytest.mark.process, pytest.mark.model]
+
+BUILDER = str(PROJECT_ROOT / "utils" / "db_builder.py")
+QUESTION = "How is the storage volume of an endpoint encrypted?"
+
+
+@pytest.fixture(scope="module")
+def environment(openvino_cache: Path) -> dict[str, str]:
+    """This process's environment, with nothing of a developer's own settings in it."""
+    settings = {
+        "MISTRAL_API_KEY",
+        "DATABASE",
+        "EMBEDDING_MODEL_NAME",
+        "EMBEDDING_MODEL_PATH",
+        "EMBEDDING_API_KEY",
+        "EMBEDDING_BASE_URL",
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in settings}
+    return kept | {"EMBEDDING_CACHE_PATH": str(openvino_cache), "PYTHONPATH": ""}
+
+
+def run(
+    *arguments: str, environment: dict[str, str], cwd: Path = PROJECT_ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """Built from another directory, by the original's command line."""
+    place = tmp_path_factory.mktemp("commands")
+    write_pages(place / "pages")
+    built = run(
+        BUILDER, "-d", "pages", "-db", "index", "-m", MINILM, environment=environment, cwd=place
+    )
+    assert built.returncode == 0, built.stderr
+    assert "5 chunks, 5 of them embedded now" in built.stdout
+    return place / "index"
+
+
+def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
+    database: Path, environment: dict[str, str]
+) -> None:
+    pages = str(database.parent / "pages")
+    again = run(
+        *("-m", "utils.db_builder", "-d", pages, "-db", str(database)),
+        *("--embedding_model_name", MINILM, "--device", "cpu", "--backend", "openvino"),
+        environment=environment,
+    )
+
+    assert again.returncode == 0, again.stderr
+    assert "0 of them embedded now" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-d", "nowhere"], "No dataset folder"),
+        (["-d", "empty"], "No document in"),
+        (["-d", "pages", "-db", "broken"], "cannot be read"),
+        (["-d", "pages", "-db", "a-file/index"], "Cannot open"),
+        (["-d", "pages", "-db", "http://127.0.0.1:9"], "No Chroma server answers"),
+        (["-d", "pages", "-mp", "no-weights", "-m", "some/model"], "No weights"),
+        (["-d", "pages", "-m", "../etc"], "No model folder"),
+        (["-d", "pages", "-m", "etc/../passwd"], "no model name"),
+        (["-d", "pages", "-cz", "5"], "-cz 5"),
+        (["-d", "pages", "-cz", "100", "-co", "100"], "-co 100"),
+        (["-d", "pages", "--device", "cuda", "-db", "unbuilt"], "EMBEDDING_DEVICE"),
+    ],
+)
+def test_builder_says_in_one_line_what_is_wrong(
+    tmp_path: Path, environment: dict[str, str], arguments: list[str], said: str
+) -> None:
+    write_pages(tmp_path / "pages")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a-file").write_text("")
+    (tmp_path / "no-weights").mkdir()
+    (tmp_path / "no-weights" / "config.json").write_text("{}")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "chroma.sqlite3").write_bytes(b"this is no database at all")
+    given = ["-db", "index", "-m", MINILM, *arguments]
+
+    failed = run(BUILDER, *given, environment=environment, cwd=tmp_path)
+
+    assert failed.returncode == 1, failed.stdout
+    assert said in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+
+
+def test_ask_prints_the_answer_and_then_the_documents(
+    database: Path, environment: dict[str, str]
+) -> None:
+    with_database = environment | {"DATABASE": str(database)}
+    asked = run("-m", "inference_worker.ask", QUESTION, environment=with_database)
+
+    assert asked.returncode == 0, asked.stderr
+    answer, documents = asked.stdout.split("Read next:")
+    assert "KmsKeyId" in answer
+    assert documents.split()[0] == "endpoints.md"
+
+
+def test_ask_prints_json_when_told(database: Path, environment: dict[str, str]) -> None:
+    with_database = environment | {"DATABASE": str(database)}
+    asked = run("-m", "inference_worker.ask", "--json", QUESTION, environment=with_database)
+
+    assert json.loads(asked.stdout)["docs"][0] == "endpoints.md"
+
+
+def test_ask_prints_the_answer_while_it_is_being_written(
+    database: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "inference_worker.ask", QUESTION]
+    with MistralServer() as mistral:
+        mistral.default = replies.answer(pieces=["First ", "second [1]. [9]"], between=3.0)
+        asking = subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment
+            | {
+                "DATABASE": str(database),
+                "MISTRAL_API_KEY": "test-key",
+                "MISTRAL_BASE_URL": mistral.url,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert asking.stdout is not None
+        first = os.read(asking.stdout.fileno(), 100).decode()  # what is there, and no more
+        still_writing = mistral.in_flight
+        rest, _ = asking.communicate(timeout=60)
+
+    assert (first, still_writing) == ("First", 1)
+    assert rest.startswith(" second [1].\n\nSources:\n  [1] Work with endpoints")
+    assert "[9]" not in rest
+
+
+def test_ask_without_an_index_says_how_to_build_one(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    without = environment | {"DATABASE": str(tmp_path / "index")}
+    asked = run("-m", "inference_worker.ask", QUESTION, environment=without)
+
+    assert asked.returncode == 1
+    assert "Build it: python ./utils/db_builder.py" in asked.stderr
+    assert len(asked.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("MISTRAL_API_KEY", "{your mistral api key}"),
+        ("MISTRAL_BASE_URL", "https://example.invalid"),
+        ("EMBEDDING_BACKEND", "onnx"),
+    ],
+)
+def test_service_with_a_wrong_setting_stops_with_one_line_that_names_it(
+    environment: dict[str, str], name: str, value: str
+) -> None:
+    started = run("-m", "inference_worker", environment=environment | {name: value})
+
+    assert started.returncode == 1
+    assert started.stderr.startswith(f"{name}: ")
+    assert len(started.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [BUILDER],
+        ["-m", "inference_worker"],
+        ["-m", "inference_worker.ask"],
+        ["-m", "dataset.fetch"],
+    ],
+)
+def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str]) -> None:
+    helped = run("-X", "importtime", *command, "--help", environment=environment)
+
+    assert helped.returncode == 0
+    loaded = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
+    assert not loaded & {"torch", "openvino", "chromadb", "transformers", "langchain_core"}
+
+
+@pytest.fixture(scope="module")
+def service(database: Path, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """The service's address and process id."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inference_worker", "--port", str(port)],
+        cwd=PROJECT_ROOT,
+        env=environment | {"DATABASE": str(database)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    yield url, process.pid
+    process.terminate()
+    assert process.wait(30) in (0, -15)
+
+
+def test_service_takes_the_model_from_the_index_and_answers(service: tuple[str, int]) -> None:
+    url, _ = service
+    body = httpx.post(f"{url}/inference_endpoint", params={"message": QUESTION}).json()
+
+    assert "KmsKeyId" in body["answer"]
+    assert body["docs"][0] == "endpoints.md"
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 2.0])
+def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
+    database: Path, environment: dict[str, str], seconds: float
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inference_worker", "--port", "0"],
+        cwd=PROJECT_ROOT,
+        env=environment | {"DATABASE": str(database)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.terminate()
+    said = process.communicate(timeout=20)[1]
+
+    assert process.returncode in (0, -signal.SIGTERM), "-SIGTERM: before our first line ran"
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_service_that_is_stopped_where_exceptions_are_lost_ends(
+    environment: dict[str, str], number: int, code: int
+) -> None:
+    program = f"""
+import os, runpy, signal, utils.settings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
+load_settings = utils.settings.load_settings
+
+class Stopping:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+
+def stop_and_load():
+    Stopping()
+    return load_settings()
+
+utils.settings.load_settings = stop_and_load
+runpy.run_module("inference_worker", run_name="__main__")
+"""
+    stopped = run("-c", program, environment=environment | {"PORT": "0"})
+
+    assert (stopped.returncode, stopped.stderr) == (code, "")
+
+
+def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    write_pages(tmp_path / "pages", many_pages(64))
+    command = [sys.executable, BUILDER, "-d", "pages", "-db", "index", "-m", MINILM]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("index/*/")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "Interrupted. Run it again to go on where it was."
+    again = run(*command[1:], environment=environment, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+
+
+def test_service_does_without_torch_once_the_model_is_exported(service: tuple[str, int]) -> None:
+    _, process = service
+    maps = Path(f"/proc/{process}/maps")
+    if not maps.exists():
+        pytest.skip("no /proc here: cannot see what a process has loaded")
+
+    assert "libtorch" not in maps.read_text()

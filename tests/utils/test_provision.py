@@ -1,0 +1,145 @@
+"""A builder that works from nothing, as its container does: documents, model, index."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from database.embedding.model_finder import MINILM
+from database.index.fingerprint import Fingerprint
+from database.index.store import Store, connect
+from dataset import fetch
+from tests.files.pages import builder, recipe, write_pages
+from tests.servers.chroma import ChromaServer
+from utils.builder import provision
+from utils.errors import DatasetError, IndexMismatchError, ModelError
+from utils.settings import PROJECT_ROOT, Settings
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def store(chroma_server: ChromaServer) -> Iterator[Store]:
+    with closing(connect(chroma_server.url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def built(store: Store, tmp_path: Path) -> Fingerprint:
+    """An index that word embeddings made."""
+    builder(store).build(write_pages(tmp_path / "built-from"))
+    fingerprint = provision.live_fingerprint(store)
+    assert fingerprint is not None
+    return fingerprint
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were fetched into; nothing is really fetched."""
+    folders: list[Path] = []
+    monkeypatch.setattr(provision, "fetch_missing", folders.append)
+    return folders
+
+
+def test_ready_made_index_that_fits_needs_no_documents(
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
+) -> None:
+    otherwise_split = recipe(chunk_size=40)
+    for wanted in (recipe(), otherwise_split):
+        assert not provision.provide_documents(tmp_path / "empty", store, wanted, built)
+    assert fetched == []
+
+
+def test_ready_made_index_of_another_model_is_not_replaced(
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
+) -> None:
+    other = recipe(embedding_model="other/words", model_revision="words-2")
+    with pytest.raises(IndexMismatchError, match=r"tests/words, this is other/words"):
+        provision.provide_documents(tmp_path / "empty", store, other, built)
+    assert fetched == []
+
+
+def test_documents_beside_an_index_are_what_it_is_brought_in_line_with(
+    store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
+) -> None:
+    pages = write_pages(tmp_path / "pages")
+    assert provision.provide_documents(pages, store, recipe(), built)
+
+
+def test_nothing_at_all_is_where_documents_are_fetched(
+    store: Store, tmp_path: Path, fetched: list[Path]
+) -> None:
+    assert provision.live_fingerprint(store) is None
+    assert provision.provide_documents(tmp_path / "empty", store, recipe(), None)
+    assert fetched == [tmp_path / "empty"]
+
+
+def test_index_stays_with_the_model_it_was_built_with(built: Fingerprint) -> None:
+    with pytest.raises(ModelError, match="tests/words"):
+        provision.provide_model(Settings(_env_file=None), built, print)
+
+
+def test_model_that_a_setting_names_is_not_replaced() -> None:
+    settings = Settings(_env_file=None, embedding_model_name="some/other-model")
+    with pytest.raises(ModelError, match="some/other-model"):
+        provision.provide_model(settings, None, print)
+
+
+@pytest.mark.model
+def test_packaged_model_stands_in_where_none_can_be_downloaded(tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
+
+    model = provision.provide_model(settings, None, said.append)
+
+    assert model.name == MINILM
+    (line,) = said
+    assert "all-mpnet-base-v2" in line
+    assert line.endswith(f"Going on with the packaged {MINILM}.")
+
+
+def test_folder_without_documents_and_no_way_to_any_is_an_error(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_fetch", lambda *_: False)
+    with pytest.raises(DatasetError):
+        provision.provide_documents(tmp_path / "empty", store, recipe(), None)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(600)
+def test_first_start_second_start_and_start_without_documents(
+    tmp_path: Path, openvino_cache: Path
+) -> None:
+    pages = write_pages(tmp_path / "pages")
+    inherited = {k: v for k, v in os.environ.items() if k not in Settings.model_fields}
+    environment = inherited | {
+        "HF_HUB_OFFLINE": "1",
+        "EMBEDDING_MODEL_PATH": str(tmp_path / "models"),
+    }
+
+    def start(cache: Path) -> str:
+        command = [sys.executable, "utils/db_builder.py", "--provision"]
+        done = subprocess.run(
+            [*command, "-d", str(pages), "-db", str(tmp_path / "index")],
+            cwd=PROJECT_ROOT, env=environment | {"EMBEDDING_CACHE_PATH": str(cache)},
+            capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "5 chunks, 5 of them embedded now" in start(openvino_cache)
+
+    cache = tmp_path / "openvino"
+    assert "0 of them embedded now" in start(cache)
+    (exported,) = cache.iterdir()
+    assert (exported / "model.xml").is_file(), "the service has no torch to make it with"
+    assert exported.stat().st_mode & 0o777 == 0o755, "the service is another user"
+
+    for page in pages.iterdir():
+        page.unlink()
+    assert "used as it is" in start(cache)

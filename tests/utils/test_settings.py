@@ -1,0 +1,272 @@
+"""The settings: where they come from, what they refuse, and what they never show."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.containers import compose_files
+from utils import settings
+from utils.errors import SettingsError
+from utils.settings import PROJECT_ROOT, Settings, load_settings
+
+EXAMPLE = PROJECT_ROOT / ".env.example"
+KEY = "a-key-that-nobody-may-see"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the machine's environment nor its .env reaches a test."""
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for name in (*Settings.model_fields, "inferece_model"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    line = str(refused.value)
+    assert "\n" not in line
+    assert refused.value.__cause__ is None
+    return line
+
+
+def example() -> dict[str, str]:
+    pairs = re.findall(r"^([A-Z_0-9]+)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert len(pairs) == len(dict(pairs)), "a setting is listed twice"
+    return dict(pairs)
+
+
+def test_example_lists_exactly_the_settings_and_what_the_compose_files_read() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    assert set(example()) | {"INFERECE_MODEL"} == settings | compose_files.names_read()
+
+
+def test_example_states_the_defaults() -> None:
+    assert Settings(_env_file=EXAMPLE) == Settings(_env_file=None)
+    settings = {name.upper(): field for name, field in Settings.model_fields.items()}
+    empty = {name for name, value in example().items() if name in settings and not value}
+    assert empty == {name for name, field in settings.items() if field.default in (None, ())}
+    for name, default in compose_files.defaults().items():
+        assert example()[name] == default
+
+
+def test_example_explains_every_setting() -> None:
+    explained = False
+    for line in EXAMPLE.read_text().splitlines():
+        if line.startswith("# --") or not line:
+            explained = False
+        elif line.startswith("#"):
+            explained = True
+        else:
+            assert explained, line
+
+
+@pytest.mark.parametrize("name", ["INFERENCE_MODEL", "INFERECE_MODEL"])
+def test_both_spellings_of_the_model_are_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "mistral-small-latest")
+    assert load_settings().inference_model == "mistral-small-latest"
+
+
+def test_right_spelling_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERECE_MODEL", "the-old-one")
+    monkeypatch.setenv("INFERENCE_MODEL", "the-new-one")
+    assert load_settings().inference_model == "the-new-one"
+
+
+def test_empty_values_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*Settings.model_fields, "inferece_model"):
+        monkeypatch.setenv(name.upper(), "")
+    assert load_settings() == Settings(_env_file=None)
+
+
+def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=8001\nTOP_K=3\nSOMEONE_ELSES=1\n")
+    monkeypatch.setenv("PORT", "8002")
+    settings = Settings(_env_file=tmp_path / ".env")
+    assert (settings.port, settings.top_k) == (8002, 3)
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    ["{your mistral api key}", "<your key>", "your-mistral-api-key", "changeme", "XXX", " {key} "],
+)
+@pytest.mark.parametrize("name", ["MISTRAL_API_KEY", "CHROMA_TOKEN", "EMBEDDING_API_KEY"])
+def test_placeholder_is_refused(
+    name: str, placeholder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, placeholder)
+    line = refusal()
+    assert line.startswith(f"{name}: ")
+    assert "placeholder" in line
+    assert placeholder.strip() not in line
+
+
+def test_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", "  ")
+    assert load_settings().mistral_api_key is None
+
+
+def test_key_is_read_without_the_space_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", f" {KEY}\n")
+    key = load_settings().mistral_api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    monkeypatch.setenv("CHROMA_TOKEN", KEY)
+    monkeypatch.setenv("EMBEDDING_API_KEY", KEY)
+    settings = load_settings()
+    assert (
+        KEY not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    )
+
+
+def test_secrets_are_not_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", "{" + KEY)
+    monkeypatch.setenv("CHROMA_TOKEN", KEY)
+    assert KEY not in refusal()
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    monkeypatch.setenv("EMBEDDING_DEVICE", "cuda")
+    monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
+    assert KEY not in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "65536"),
+        ("MISTRAL_BASE_URL", "https://api.mistral.ai"),
+        ("MISTRAL_BASE_URL", "api.mistral.ai/v1"),
+        ("EMBEDDING_DEVICE", "gpu"),
+        ("EMBEDDING_BACKEND", "onnx"),
+        ("EMBEDDING_BASE_URL", "api.openai.com/v1"),
+        ("EMBEDDING_BASE_URL", "ftp://api.openai.com"),
+        ("EMBEDDING_BASE_URL", "http://own:99999/v1"),
+        ("EMBEDDING_TIMEOUT", "0"),
+        ("EMBEDDING_BATCH_SIZE", "0"),
+        ("EMBEDDING_REQUESTS_PER_MINUTE", "0"),
+        ("CHROMA_TIMEOUT", "0"),
+        ("INFERENCE_TIMEOUT", "-1"),
+        ("INFERENCE_TIMEOUT", "inf"),
+        ("INFERENCE_TIMEOUT", "nan"),
+        ("INFERENCE_CONCURRENCY", "0"),
+        ("MAX_QUESTION_CHARACTERS", "0"),
+        ("TOP_K", "0"),
+        ("TOP_K", "101"),
+        ("MAX_DOCS", "two"),
+        ("SHUTDOWN_SECONDS", "-1"),
+    ],
+)
+def test_wrong_value_is_one_line_that_names_the_setting(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert refusal().startswith(f"{name}: ")
+
+
+def test_settings_that_exclude_each_other_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDDING_DEVICE", "cuda")
+    monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
+    line = refusal()
+    assert "EMBEDDING_DEVICE" in line
+    assert "EMBEDDING_BACKEND" in line
+
+
+def test_file_that_is_not_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"MISTRAL_API_KEY=\xff\xfe\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    assert ".env" in refusal()
+
+
+def test_slash_after_the_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/")
+    monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/")
+    assert load_settings().mistral_base_url == "http://127.0.0.1:9/v1"
+    assert load_settings().embedding_base_url == "http://127.0.0.1:9"
+
+
+def test_relative_paths_start_at_the_projects_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMBEDDING_MODEL_PATH", "all-mpnet-base-v2")
+    settings = load_settings()
+    assert settings.database == str(PROJECT_ROOT / "database" / "chroma")
+    assert settings.embedding_cache_path == PROJECT_ROOT / "database" / "openvino"
+    assert settings.embedding_model_path == PROJECT_ROOT / "all-mpnet-base-v2"
+
+
+def test_absolute_and_home_paths_stay_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE", "~/index")
+    monkeypatch.setenv("EMBEDDING_MODEL_PATH", "/models/mpnet")
+    settings = load_settings()
+    assert settings.database == str(tmp_path / "index")
+    assert settings.embedding_model_path == Path("/models/mpnet")
+
+
+@pytest.mark.parametrize("address", ["http://chroma:8000", "https://chroma.example/"])
+def test_address_of_a_server_stays_an_address(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE", address)
+    assert load_settings().database == address
+
+
+def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path, tmp_path / "missing"))
+    (tmp_path / "mistral_api_key").write_text(f"{KEY}\n")
+    (tmp_path / "chroma_token").write_text(KEY)
+
+    loaded = load_settings()
+
+    assert loaded.mistral_api_key is not None
+    assert loaded.mistral_api_key.get_secret_value() == KEY
+    assert loaded.chroma_token is not None
+    assert KEY not in repr(loaded)
+
+
+def test_environment_wins_over_a_secret_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+    (tmp_path / "mistral_api_key").write_text("the-file's")
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+
+    loaded = load_settings()
+
+    assert loaded.mistral_api_key is not None
+    assert loaded.mistral_api_key.get_secret_value() == KEY
+
+
+def test_secret_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mistral_api_key").write_bytes(b"\xff not text")
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+
+    assert refusal().startswith("A secret's file cannot be read")
+
+
+def test_secret_file_of_someone_else_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody, this_user = 65534, os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        secret = Path(folder) / "mistral_api_key"
+        secret.write_text(KEY)
+        secret.chmod(0)
+        monkeypatch.setattr(settings, "SECRETS_FOLDERS", (Path(folder),))
+        if this_user == 0:
+            os.seteuid(nobody)
+        try:
+            assert str(secret) in refusal()
+        finally:
+            os.seteuid(this_user)

@@ -1,0 +1,1 @@
+"""Measures the build and the service: python -m utils.benchmark."""

@@ -1,0 +1,154 @@
+"""What the machine is, how fast it multiplies matrices, and what a model costs it."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.benchmark.processes import Job
+from utils.settings import load_settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from database.embedding.model_folder import EmbeddingModel
+
+_SIZE = 2048
+_PRODUCT_FLOPS = 2 * _SIZE**3
+_PACKAGES = ("torch", "openvino", "chromadb", "sentence-transformers", "langchain-chroma")
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRates:
+    """The best 2048 x 2048 product, in the embedding's precision and with its threads."""
+
+    backend: str
+    """What our embedding runs on: "openvino" or "torch"."""
+    precision: str
+    openvino: float
+    """FLOP/s; 0 where the embedding runs on a GPU."""
+    torch: float
+    """FLOP/s."""
+
+    @property
+    def reference(self) -> float:
+        """The rate in the library that embeds, FLOP/s."""
+        return self.openvino if self.backend == "openvino" else self.torch
+
+
+def flops(model: "EmbeddingModel", length: int) -> float:
+    """What a text of so many tokens costs a BERT-shaped encoder.
+
+    Two for each weight of the projections (4 h^2) and the feed-forward (2 h i) a token, and
+    4 h a pair of tokens for the attention's two products; in every layer.
+    """
+    config = json.loads((model.folder / "config.json").read_text())
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    per_token = 2 * (4 * hidden**2 + 2 * hidden * inner) + 4 * length * hidden
+    return float(config["num_hidden_layers"] * per_token * length)
+
+
+def measure_matrix_rates(job: Job) -> MatrixRates:
+    """Load the embeddings as a build does, which exports them once, and measure in their terms."""
+    import torch
+
+    from database.embedding.loading import load_embeddings
+    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+
+    settings = load_settings()
+    embeddings = load_embeddings(
+        EmbeddingModel(job.model, Path(job.model_folder)),
+        device=settings.embedding_device,
+        backend=settings.embedding_backend,
+        cache=settings.embedding_cache_path,
+    )
+    if isinstance(embeddings, OpenVINOEmbeddings):
+        precision = {"f32": "f32", "float": "f32"}.get(embeddings.arithmetic, "bf16")
+        dtype = torch.float32 if precision == "f32" else torch.bfloat16
+        openvino = _openvino_rate(precision, job.matrix_rounds)
+        return MatrixRates("openvino", precision, openvino, _torch_rate(dtype, job.matrix_rounds))
+    device = "cpu" if settings.embedding_device == "cpu" else None
+    return MatrixRates("torch", "f32", 0.0, _torch_rate(torch.float32, job.matrix_rounds, device))
+
+
+def _openvino_rate(precision: str, rounds: int) -> float:
+    """The better of one product on all cores and a product on each."""
+    import numpy as np
+    import openvino
+    from openvino import opset13 as ops
+
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((_SIZE, _SIZE), dtype=np.float32)
+    given = ops.parameter([_SIZE, _SIZE], np.float32)
+    model = openvino.Model([ops.matmul(given, ops.constant(weights), False, False)], [given])
+    rates = []
+    for hint in ("LATENCY", "THROUGHPUT"):
+        settings = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": precision}
+        queue = openvino.AsyncInferQueue(openvino.Core().compile_model(model, "CPU", settings))
+        for request in queue:
+            request.set_input_tensor(openvino.Tensor(weights))
+
+        def products(queue: Any = queue) -> int:
+            count = 2 * len(queue)
+            for _ in range(count):
+                queue.start_async()
+            queue.wait_all()
+            return count
+
+        rates.append(_best_rate(products, rounds))
+    return max(rates)
+
+
+def _torch_rate(dtype: "torch.dtype", rounds: int, device: str | None = None) -> float:
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    left = torch.randn(_SIZE, _SIZE).to(device, dtype)
+    repeats = 100 if device == "cuda" else 2
+
+    def products() -> int:
+        for _ in range(repeats):
+            torch.mm(left, left)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return repeats
+
+    return _best_rate(products, rounds)
+
+
+def _best_rate(products: Callable[[], int], rounds: int) -> float:
+    """FLOP/s of the fastest of some rounds, each of as many products as it says.
+
+    The best counts: the others were disturbed.
+    """
+    products()
+    best = 0.0
+    for _ in range(rounds):
+        start = time.perf_counter()
+        count = products()
+        best = max(best, count * _PRODUCT_FLOPS / (time.perf_counter() - start))
+    return best
+
+
+def machine_facts() -> dict[str, Any]:
+    """What the figures depend on. No names of hosts or paths."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo")
+    found = lines.read_text().splitlines() if lines.is_file() else []
+    named = (line.partition(":")[2].strip() for line in found if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

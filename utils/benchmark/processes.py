@@ -1,0 +1,169 @@
+"""Starts the benchmark's child processes and sees to it that none outlives it.
+
+Each pipeline runs in a process of its own, so that its peak memory is its own. Children get a
+process group each: Ctrl-C reaches only the benchmark, which then ends them all.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.errors import DocsQAError
+from utils.settings import PROJECT_ROOT
+
+_START_SECONDS = 180.0
+"""A service that is not ready by then is not coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the processes of one run share."""
+
+    documents: str
+    """The folder both pipelines read."""
+    ours: str
+    """Folder of our index."""
+    original: str
+    """Folder of the original's index."""
+    model: str
+    model_folder: str
+    logs: str
+    provider: str = ""
+    """Address of the simulated provider's API, for the original's path; without, no answer is
+    written."""
+    first_token_seconds: float = 0.5
+    """What the simulated provider takes before an answer's first token."""
+    tokens_per_second: float = 60.0
+    """How fast it goes on from there."""
+    answer_tokens: int = 120
+    matrix_rounds: int = 5
+    """How often the machine's matrix rate is measured."""
+    other_model: str = ""
+    """What the first is compared with, and a living index changes to and back; there it is the
+    first without its last layer where none is named."""
+    other_model_folder: str = ""
+
+    @property
+    def answer_seconds(self) -> float:
+        """What the simulated provider takes for a whole answer."""
+        return self.first_token_seconds + (self.answer_tokens - 1) / self.tokens_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that is ready."""
+
+    address: str
+    process_id: int
+
+
+def worker_command(name: str, job: Job, port: int = 0) -> list[str]:
+    """The command that runs one of the benchmark's own workers."""
+    spec = json.dumps(asdict(job))
+    command = (sys.executable, "-m", "utils.benchmark")
+    return [*command, "--worker", name, "--job", spec, "--port", str(port)]
+
+
+def run_worker(name: str, job: Job) -> dict[str, Any]:
+    """Run a worker to its end; returns the JSON object in its last line.
+
+    Raises:
+        DocsQAError: it failed.
+    """
+    log = Path(job.logs) / f"{name}.log"
+    with child(worker_command(name, job), log) as process:
+        if process.wait() != 0:
+            raise failed(name, log)
+    figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return figures
+
+
+@contextmanager
+def server(
+    name: str,
+    command: Sequence[str],
+    port: int,
+    job: Job,
+    environment: Mapping[str, str],
+    ready: str = "/readyz",
+) -> Iterator[Running]:
+    """Run a server; yields it once `ready` answers with 200, and ends it.
+
+    Raises:
+        DocsQAError: it ended or did not get ready.
+    """
+    import httpx
+
+    log = Path(job.logs) / f"{name}.log"
+    address = f"http://127.0.0.1:{port}"
+    with child(command, log, environment) as process:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise failed(name, log)
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}{ready}", trust_env=False, timeout=5).is_success:
+                    break
+            time.sleep(0.05)
+        yield Running(address, process.pid)
+
+
+@contextmanager
+def child(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command, its output in a file; whatever happens, it and its children end here."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # our own commands
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | _QUIET | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+_QUIET = {
+    "ANONYMIZED_TELEMETRY": "False",
+    "HF_HUB_OFFLINE": "1",
+    "NO_PROXY": "127.0.0.1",  # the stand-in for the language model is local
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def failed(name: str, log: Path) -> DocsQAError:
+    """The error for a process that failed, with the last line it wrote."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return DocsQAError(f"The benchmark's {name} failed: {lines[-1] if lines else 'no output'}")

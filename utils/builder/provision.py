@@ -1,0 +1,77 @@
+"""What a first start provides by itself: the documents and the embedding model.
+
+`db_builder --provision` runs on this: it works from nothing, and leaves alone what is there.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from database.embedding.loading import AnyModel, model_for
+from database.embedding.model_finder import MINILM, find_model
+from database.index.check import check_collection
+from database.index.fingerprint import Fingerprint, Recipe
+from database.index.store import Store
+from dataset.fetch import fetch_missing
+from dataset.folder import has_documents
+from utils.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, ModelError
+from utils.settings import DEFAULT_EMBEDDING_MODEL, Settings
+
+
+def live_fingerprint(store: Store) -> Fingerprint | None:
+    """How the live index was made; None where there is none to keep."""
+    try:
+        _, _, fingerprint = store.live_collection()
+    except (IndexMissingError, IndexDamagedError):
+        return None
+    return fingerprint
+
+
+def provide_model(
+    settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
+) -> AnyModel:
+    """The model that the settings name, else the index's own; for a first index the default.
+
+    Where the default cannot be had, the packaged one stands in, and the index stays with it: a
+    network that comes back one day does not make every document be embedded again.
+
+    Raises:
+        ModelError: the model is not to be had.
+    """
+    path = settings.embedding_model_path
+    name = settings.embedding_model_name or (built and built.recipe.embedding_model)
+    if name:
+        return model_for(name, settings, building=True)
+    try:
+        return find_model(DEFAULT_EMBEDDING_MODEL, path)
+    except ModelError as error:
+        say(f"{error} Going on with the packaged {MINILM}.")
+        return find_model(MINILM, path)
+
+
+def provide_documents(
+    folder: Path, store: Store, recipe: Recipe, built: Fingerprint | None
+) -> bool:
+    """Fetch what documents are missing; False where a ready-made index is used without any.
+
+    Args:
+        folder: Where the documents lie, or are fetched to.
+        store: Where the index lies.
+        recipe: How an index would be built now.
+        built: How the live one was made.
+
+    Raises:
+        DatasetError: there are no documents and none could be fetched.
+        IndexMismatchError: there is an index without its documents, of another model.
+        IndexDamagedError: there is an index without its documents, and it cannot be read.
+    """
+    if built is None or has_documents(folder):
+        fetch_missing(folder)
+        return True
+    if not built.recipe.embeds_like(recipe):
+        raise IndexMismatchError(
+            f"The index at {store.database} was built with {built.recipe.embedding_model}, this "
+            f"is {recipe.embedding_model}, and there are no documents to build it anew from. Put "
+            f"them in {folder}, or provide the model that the index was built with."
+        )
+    check_collection(store, store.live_collection()[0].name)
+    return False

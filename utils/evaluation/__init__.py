@@ -1,0 +1,1 @@
+"""Measures retrieval with labelled questions: python -m utils.evaluation."""

@@ -1,0 +1,158 @@
+"""How good a run was: retrieval by document, facts handed on, the decision to answer, time.
+
+What concerns ranked documents is computed by ir-measures (Success, nDCG, RR, with binary gains).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from utils.evaluation.questions import KINDS
+from utils.evaluation.runs import Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+RANKED = {
+    "hit@1": "Success@1",
+    "hit@5": "Success@5",
+    "hit@10": "Success@10",
+    "nDCG@10": "nDCG@10",
+    "MRR@10": "RR@10",
+}
+"""Our names of the metrics of ranked documents, with those of ir-measures."""
+PASSAGES = (3, 5, 8)
+"""In how many of the first passages facts are looked for."""
+AUROC, P50, P95 = "AUROC", "p50 ms", "p95 ms"
+LESS_IS_BETTER = {"Brier", P50, P95, *(f"characters@{count}" for count in PASSAGES)}
+
+Values = dict[str, float | None]
+"""Metric by name; None where no question is of the sort it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A metric that divides a sum over questions by another: an average, or a micro average.
+
+    Kept by question, so that questions can be resampled with what belongs to them.
+    """
+
+    part: "Floats"
+    whole: "Floats"
+    """0 for the questions that the metric is not about."""
+
+    def value(self, chosen: "npt.NDArray[np.bool_]") -> float | None:
+        """The metric over the chosen questions."""
+        whole = self.whole[chosen].sum()
+        return float(self.part[chosen].sum() / whole) if whole else None
+
+    def of(self, at: int) -> float | None:
+        """The metric of one question."""
+        return float(self.part[at] / self.whole[at]) if self.whole[at] else None
+
+
+def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
+    """Every metric that is a share, of a whole run, in the order of the tables."""
+    import numpy as np
+
+    ranked = ranked_metrics(outcomes)
+    answerable = np.array([outcome.question.answerable for outcome in outcomes], dtype=float)
+    with_gold = np.array([bool(outcome.question.gold_docs) for outcome in outcomes], dtype=float)
+    answered = np.array([outcome.answered for outcome in outcomes], dtype=float)
+    confidence = np.array([outcome.confidence for outcome in outcomes], dtype=float)
+    everyone = np.ones(len(outcomes))
+    found = {
+        name: Share(np.array(values) * with_gold, with_gold) for name, values in ranked.items()
+    }
+    for count in PASSAGES:
+        facts = [facts_within(outcome, count) for outcome in outcomes]
+        asked = np.array([len(outcome.question.answer_facts) for outcome in outcomes], dtype=float)
+        found[f"facts@{count}"] = Share(np.array(facts, dtype=float), asked)
+    for count in PASSAGES:
+        sizes = np.array([characters(outcome, count) for outcome in outcomes], dtype=float)
+        found[f"characters@{count}"] = Share(sizes, everyone)
+    found["answerable answered"] = Share(answered * answerable, answerable)
+    found["unanswerable refused"] = Share((1 - answered) * (1 - answerable), 1 - answerable)
+    found["Brier"] = Share((confidence - answerable) ** 2, everyone)
+    return found
+
+
+def ranked_metrics(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """The metrics of ranked documents, each question's; 0 where it has no right document."""
+    import ir_measures
+
+    wanted = {ir_measures.parse_measure(theirs): ours for ours, theirs in RANKED.items()}
+    judged, ranking = [], []
+    for at, outcome in enumerate(outcomes):
+        judged += [ir_measures.Qrel(str(at), name, 1) for name in outcome.question.gold_docs]
+        # Falling with the place and never equal: the order must not depend on ties in the score.
+        ranking += [
+            ir_measures.ScoredDoc(str(at), name, -float(place))
+            for place, name in enumerate(outcome.documents)
+        ]
+    values = {name: [0.0] * len(outcomes) for name in RANKED}
+    if judged and ranking:
+        for metric in ir_measures.iter_calc(list(wanted), judged, ranking):
+            values[wanted[metric.measure]][int(metric.query_id)] = float(metric.value)
+    return values
+
+
+def facts_within(outcome: Outcome, count: int) -> int:
+    """How many of the answer's facts stand in the first so many passages."""
+    text = comparable("\n".join(found.text for found in outcome.found[:count]))
+    return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
+
+
+def comparable(text: str) -> str:
+    """The text without what markdown and line breaks may add in the middle of a fact."""
+    return re.sub(r"[`*\s]+", "", text).casefold()
+
+
+def characters(outcome: Outcome, count: int) -> int:
+    """How long the first so many passages are together."""
+    return sum(len(found.text) for found in outcome.found[:count])
+
+
+def area_under_roc(outcomes: Sequence[Outcome]) -> float | None:
+    """How well confidence tells answerable from not; None where all questions are of one sort."""
+    from sklearn.metrics import roc_auc_score
+
+    answerable = [outcome.question.answerable for outcome in outcomes]
+    if len(set(answerable)) < 2:
+        return None
+    return float(roc_auc_score(answerable, [outcome.confidence for outcome in outcomes]))
+
+
+def summaries(outcomes: Sequence[Outcome]) -> dict[str, Values]:
+    """All metrics, overall ("all") and by kind."""
+    import numpy as np
+
+    by_name = shares(outcomes)
+    kinds = np.array([outcome.question.kind for outcome in outcomes])
+    present = [kind for kind in KINDS if kind in set(kinds)]
+    groups = {"all": np.full(len(outcomes), True)} | {kind: kinds == kind for kind in present}
+    return {
+        group: _summary(list(compress(outcomes, chosen)), by_name, chosen)
+        for group, chosen in groups.items()
+    }
+
+
+def _summary(
+    outcomes: Sequence[Outcome], by_name: Mapping[str, Share], chosen: "npt.NDArray[np.bool_]"
+) -> Values:
+    import numpy as np
+
+    times = [outcome.milliseconds for outcome in outcomes]
+    values: Values = {"questions": len(outcomes)}
+    values |= {name: share.value(chosen) for name, share in by_name.items()}
+    for count in PASSAGES:
+        most = max(characters(each, count) for each in outcomes)
+        values[f"characters@{count}, most"] = most
+    values[AUROC] = area_under_roc(outcomes)
+    values[P50], values[P95] = (float(np.percentile(times, share)) for share in (50, 95))
+    return values

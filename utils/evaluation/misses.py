@@ -1,0 +1,76 @@
+"""The questions that went wrong, each with what was found instead, for a person to see why."""
+
+from collections.abc import Callable, Sequence
+
+from utils.evaluation.decisions import NEAR
+from utils.evaluation.runs import Found, Outcome
+
+_SHOWN = 3
+"""How many of the documents found are shown."""
+
+
+def list_misses(outcomes: Sequence[Outcome], limit: int) -> str:
+    """What was not found, wrongly answered and wrongly refused; of each at most so many."""
+    answerable = [outcome for outcome in outcomes if outcome.question.answerable]
+    others = [outcome for outcome in outcomes if not outcome.question.answerable]
+    missed = [outcome for outcome in answerable if not outcome.found_within(NEAR)]
+    answered = [outcome for outcome in others if outcome.answered]
+    refused = [outcome for outcome in answerable if not outcome.answered]
+    # The worst first: what the model was surest of, or least.
+    answered.sort(key=lambda outcome: -outcome.confidence)
+    refused.sort(key=lambda outcome: outcome.confidence)
+    parts = (
+        (f"No right document among the first {NEAR}", missed, len(answerable), _with_gold),
+        ("Answered although unanswerable", answered, len(others), _with_found),
+        ("Refused although answerable", refused, len(answerable), _with_gold),
+    )
+    return "\n\n".join(_part(*part, limit) for part in parts)
+
+
+def _part(
+    title: str,
+    outcomes: Sequence[Outcome],
+    total: int,
+    described: Callable[[Outcome], str],
+    limit: int,
+) -> str:
+    left_out = f", {limit} shown" if len(outcomes) > limit else ""
+    heading = f"{title}: {len(outcomes)} of {total}{left_out}"
+    return "\n\n".join([heading, *(described(outcome) for outcome in outcomes[:limit])])
+
+
+def _with_gold(outcome: Outcome) -> str:
+    """A question with the places of its right documents, and what was found."""
+    ranks = {name: at for at, name in enumerate(outcome.documents, start=1)}
+    gold = ", ".join(
+        f"{name} ({f'place {ranks[name]}' if name in ranks else 'not found'})"
+        for name in outcome.question.gold_docs
+    )
+    return "\n".join([_asked(outcome), f"    right: {gold}", *_found(outcome)])
+
+
+def _with_found(outcome: Outcome) -> str:
+    return "\n".join([_asked(outcome), *_found(outcome)])
+
+
+def _asked(outcome: Outcome) -> str:
+    question = outcome.question
+    decision = "answered" if outcome.answered else "refused"
+    said = " ".join(question.question.split())
+    return (
+        f"  {question.id} ({question.kind}; confidence {outcome.confidence:.2f}, {decision})\n"
+        f"    {said}"
+    )
+
+
+def _found(outcome: Outcome) -> list[str]:
+    """The first documents found, each with its best passage's heading and score."""
+    best: dict[str, Found] = {}
+    for found in outcome.found:
+        best.setdefault(found.document, found)
+    if not best:
+        return ["    found: nothing"]
+    return [
+        f"    found: {found.score:.3f} {found.document} - {found.breadcrumb}"
+        for found in list(best.values())[:_SHOWN]
+    ]

@@ -1,0 +1,255 @@
+"""Shows prompts as the service sends them: python -m utils.evaluation.prompts -q FILE -db INDEX.
+
+For a person to judge, without a key: what the language model is given for labelled questions, and
+whether the facts of the right answer are in it. The report holds passages of the documentation.
+"""
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.errors import DocsQAError
+from utils.evaluation.__main__ import DEFAULT_QUESTIONS, OpenRetriever, open_retriever
+from utils.evaluation.metrics import comparable
+from utils.evaluation.questions import KINDS, Question, load_questions
+from utils.settings import PROJECT_ROOT, Settings, load_settings
+
+if TYPE_CHECKING:
+    from database.reading.reader import Retriever
+
+_QUESTION_WIDTH = 70
+"""Characters of a question that its line in the table has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A question with the prompt that the service makes of it."""
+
+    question: Question
+    messages: Mapping[str, str]
+    """Text by role, in the order sent."""
+    documents: tuple[str, ...]
+    """The documents of the passages in the prompt, one a passage."""
+    tokens: int
+    """By the service's own counter."""
+    facts_held: int
+    """How many of the answer's facts stand in these passages."""
+    answered: bool
+    """Whether the service sends it; if not, it says that the documentation does not answer."""
+    confidence: float
+
+    @property
+    def right_decision(self) -> bool:
+        """Whether what can be answered is, and nothing else."""
+        return self.answered == self.question.answerable
+
+    @property
+    def holds_gold(self) -> bool:
+        """Whether a right document is among the passages."""
+        return not set(self.documents).isdisjoint(self.question.gold_docs)
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; paths are relative to the current directory."""
+    parser = argparse.ArgumentParser(prog="prompt_report", description=__doc__)
+    add = parser.add_argument
+    add(
+        "-q",
+        "--questions",
+        type=Path,
+        default=DEFAULT_QUESTIONS,
+        metavar="FILE",
+        help="labelled questions, one JSON object a line (default: dataset/questions.jsonl)",
+    )
+    add(
+        "-db",
+        "--database_path",
+        metavar="PATH_OR_URL",
+        help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
+    )
+    add("-n", "--number", type=int, default=30, help="of questions (default: %(default)s)")
+    add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "prompts.md")
+    arguments = parser.parse_args(argv)
+    if arguments.number < 1:
+        parser.error("-n must be 1 or more")
+    return arguments
+
+
+def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever) -> int:
+    """Write the report and print its totals; 1 with one line where there can be none."""
+    arguments = parse_arguments(argv)
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    try:
+        questions = spread(load_questions([arguments.questions]), arguments.number)
+        with closing(opening(arguments.database_path, {})) as retriever:
+            prompted = prompt_all(retriever, questions, load_settings())
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(report(prompted), encoding="utf-8")
+    except (DocsQAError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{totals_table(prompted)}\n")
+    return 0
+
+
+def spread(questions: Sequence[Question], number: int) -> list[Question]:
+    """Choose so many, as equally from each kind as there are, evenly within it; always the same."""
+    by_kind = {kind: [each for each in questions if each.kind == kind] for kind in KINDS}
+    shares = dict.fromkeys(KINDS, 0)
+    for _ in range(min(number, len(questions))):
+        open_kinds = [kind for kind in KINDS if shares[kind] < len(by_kind[kind])]
+        shares[min(open_kinds, key=shares.__getitem__)] += 1
+    return [
+        by_kind[kind][at * len(by_kind[kind]) // share]
+        for kind, share in shares.items()
+        for at in range(share)
+    ]
+
+
+def prompt_all(
+    retriever: "Retriever", questions: Iterable[Question], settings: Settings
+) -> list[Prompted]:
+    """Retrieve for each question and write its prompt, as the answer flow does.
+
+    Raises:
+        DocsQAError: the index cannot be read.
+    """
+    from inference_worker.generation.prompt import write_prompt
+    from inference_worker.generation.token_counter import TokenCounter
+
+    count_tokens = TokenCounter()
+    prompted = []
+    for question in questions:
+        findings = retriever.search(question.question, settings.top_k)
+        prompt = write_prompt(
+            question.question,
+            findings.passages,
+            max_tokens=settings.prompt_max_tokens,
+            count_tokens=count_tokens,
+        )
+        passages = findings.passages[: prompt.passages]
+        text = comparable("\n".join(passage.text for passage in passages))
+        prompted.append(
+            Prompted(
+                question=question,
+                messages={message.type: str(message.text) for message in prompt.messages},
+                documents=tuple(passage.chunk.document for passage in passages),
+                tokens=prompt.tokens,
+                facts_held=sum(comparable(fact) in text for fact in question.answer_facts),
+                answered=findings.answerable,
+                confidence=findings.confidence,
+            )
+        )
+    return prompted
+
+
+def report(prompted: Sequence[Prompted]) -> str:
+    """All of it as markdown: the table, the totals, the prompts."""
+    sections = [_section(at, each) for at, each in enumerate(prompted, start=1)]
+    tables = (questions_table(prompted), "## Totals", totals_table(prompted))
+    return "\n\n".join(["# Prompts", *tables, *sections]) + "\n"
+
+
+def questions_table(prompted: Sequence[Prompted]) -> str:
+    """A line a question."""
+    header = ("", "question", "kind", "passages", "tokens", "facts", "decision", "gold document")
+    return _table(
+        [
+            header,
+            *(
+                (
+                    str(at),
+                    _shortened(each.question.question),
+                    each.question.kind,
+                    str(len(each.documents)),
+                    str(each.tokens),
+                    _facts([each]),
+                    _decision(each),
+                    ("held" if each.holds_gold else "MISSING") if each.question.gold_docs else "-",
+                )
+                for at, each in enumerate(prompted, start=1)
+            ),
+        ]
+    )
+
+
+def totals_table(prompted: Sequence[Prompted]) -> str:
+    """Sums and means, of all and of each kind."""
+    groups = {"all": list(prompted)}
+    for kind in KINDS:
+        groups[kind] = [each for each in prompted if each.question.kind == kind]
+    header = (
+        *("kind", "questions", "passages, mean", "tokens, mean", "tokens, most"),
+        *("facts held / asked", "gold document held", "right decisions"),
+    )
+    rows = [_totals(name, group) for name, group in groups.items() if group]
+    return _table([header, *rows])
+
+
+def _totals(name: str, group: Sequence[Prompted]) -> tuple[str, ...]:
+    def mean(count: Callable[[Prompted], int]) -> float:
+        return sum(map(count, group)) / len(group)
+
+    with_gold = [each for each in group if each.question.gold_docs]
+    return (
+        name,
+        str(len(group)),
+        f"{mean(lambda each: len(each.documents)):.1f}",
+        f"{mean(lambda each: each.tokens):,.0f}",
+        f"{max(each.tokens for each in group):,}",
+        _facts(group),
+        f"{sum(each.holds_gold for each in with_gold)} / {len(with_gold)}" if with_gold else "-",
+        f"{sum(each.right_decision for each in group)} / {len(group)}",
+    )
+
+
+def _facts(group: Iterable[Prompted]) -> str:
+    held_and_asked = [(each.facts_held, len(each.question.answer_facts)) for each in group]
+    held, asked = map(sum, zip(*held_and_asked, strict=True))
+    return f"{held} / {asked}" if asked else "-"
+
+
+def _decision(each: Prompted) -> str:
+    said = "sent" if each.answered else "not sent"
+    return f"{said} ({each.confidence:.2f})" + ("" if each.right_decision else ", WRONG")
+
+
+def _section(at: int, each: Prompted) -> str:
+    title = f"## {at}. {_shortened(each.question.question)}"
+    facts = ", ".join(f"`{fact}`" for fact in each.question.answer_facts)
+    about = [
+        f"{each.question.id}, {each.question.kind}; {_decision(each)}; {each.tokens} tokens",
+        f"Right documents: {', '.join(each.question.gold_docs) or 'none'}; facts: {facts or '-'}",
+        f"Passages of: {', '.join(each.documents) or 'none'}",
+    ]
+    messages = (f"{role}:\n\n{fenced(text)}" for role, text in each.messages.items())
+    return "\n\n".join([title, "  \n".join(about), *messages])
+
+
+def fenced(text: str) -> str:
+    """The text as a block of code, in a fence longer than any of its own."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _shortened(question: str) -> str:
+    line = " ".join(question.split())
+    return line if len(line) <= _QUESTION_WIDTH else f"{line[: _QUESTION_WIDTH - 3]}..."
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    header, *others = (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in rows
+    )
+    return "\n".join([header, "| --- " * len(rows[0]) + "|", *others])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
