@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from dataset.conversion.converter import FORMATS, VERSION, Limits, convert, format_of
 from dataset.frontmatter import Frontmatter, split_off
-from dataset.sources.developer_guide import GUIDE_URL, guide_names
+from dataset.sources.developer_guide import guide_names
+from dataset.web.request import GUIDE_URL
 from utils.errors import DocumentError
 
 MAX_DOCUMENT_BYTES = Limits().input_bytes

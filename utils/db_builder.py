@@ -57,8 +57,8 @@ def build(
         DocsQAError: one of them is not to be had, or the build failed.
     """
     from database.building.builder_factory import make_builder
+    from database.building.rollback import return_to_folder
     from database.embedding.loading import model_for, prepare
-    from database.index.go_live import return_to_folder
     from database.snapshot.provide import provide_from
     from dataset.folder import Selection
     from utils.builder.provision import live_fingerprint, provide_documents, provide_model
@@ -106,7 +106,7 @@ def roll_back(settings: Settings) -> str:
     Raises:
         DocsQAError: there is none, or it cannot be read.
     """
-    from database.index.go_live import rollback
+    from database.building.rollback import rollback
 
     with closing(_connected(settings)) as store:
         live, changed = rollback(store)

@@ -9,11 +9,11 @@ from database.index import rows
 from database.index.fingerprint import Fingerprint
 from database.index.lock import BuildLock
 from database.index.store import Store
-from database.index.vector_files import blank_unused_rows
-from database.journal.purge import remove_orphaned_folders, renew_uploads
+from database.index.vector_files import blank_unused_rows, remove_orphaned_folders
+from database.journal import staging
+from database.journal.purge import renew_uploads
 from database.journal.uploads import Uploads
 from database.reading.reader import Retriever, Snapshot
-from database.snapshot import upload_rows as api_documents
 
 _LOOKED_AT = 100
 """Passages of each search for a deleted document."""
@@ -48,7 +48,7 @@ def renew(
             load_embeddings=lambda: snapshot.corpus.embeddings,
         ).renew(lock)
     lock.hold_on()
-    api_documents.finish(store)  # pulls that were given up have staged texts too
+    staging.finish(store)  # pulls that were given up have staged texts too
     renew_uploads(store)
     remove_orphaned_folders(store.database)
     blank_unused_rows(store.database)

@@ -1,18 +1,14 @@
-"""Makes another collection the live one, in one step; and back."""
+"""Makes another collection the live one, in one step."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from database.index import rows, word_vectors
-from database.index.check import check_collection
+from database.index import word_vectors
 from database.index.fingerprint import Fingerprint
 from database.index.lock import LOCK, BuildLock
 from database.index.store import NEVER_SYNC, Live, Store
-from database.journal.purge import remove_orphaned_folders
-from database.journal.recovery import recover_in_other_process
-from database.journal.uploads import Uploads
-from utils.errors import IndexMissingError
+from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -56,43 +52,3 @@ def go_live(
         store.delete(name)
     word_vectors.delete_orphans(store)
     return live
-
-
-def rollback(store: Store) -> tuple[Live, int]:
-    """Return to the index that was live before; once more, and it is undone.
-
-    Returns:
-        The pointer, and how many documents were changed through the API since, which are now as
-        they were then.
-
-    Raises:
-        IndexLockedError: a build is running.
-        IndexMissingError: there is none to return to.
-        IndexDamagedError: it cannot be read.
-    """
-    with BuildLock(store) as lock:
-        recover_in_other_process(store)
-        live, _, _ = store.live_collection()
-        previous = store.find(live.previous) if live.previous else None
-        if previous is None:
-            raise IndexMissingError(
-                f"There is no previous index at {store.database}: none was replaced by a build yet."
-            )
-        check_collection(store, previous.name)
-        with store.translated():
-            # What a writer that died had not made visible must not become so now.
-            rows.delete(previous, rows.unseen(previous, live.previous_revision))
-        changed = Uploads(store).visible(live, live.since)
-        lock.hold_on()
-        return store.point_at(previous.name), len(changed)
-
-
-def return_to_folder(store: Store) -> None:
-    """Have builds go by their folder alone: what came through the API so far is void for them.
-
-    Raises:
-        IndexLockedError: a build or change is running.
-    """
-    with BuildLock(store):
-        recover_in_other_process(store)  # it goes by what is not void yet
-        store.return_to_folder()

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from dataset.chunks import Chunk
 
 if TYPE_CHECKING:
@@ -15,6 +18,21 @@ _DEFAULTS = {
 }
 PAGE = 250
 """Rows in one request; Chroma refuses over 5461 and bodies over 40 MiB."""
+
+
+Vector = npt.NDArray[np.float32]
+Metadata = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of a collection, as Chroma takes it."""
+
+    id: str
+    text: str
+    vector: Vector
+    metadata: Metadata | None
+    """None where it has none: Chroma takes no empty one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from database.index.vector_files import segment_folders
-from database.journal.purge import remove_orphaned_folders
+from database.index.vector_files import remove_orphaned_folders, segment_folders
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,17 +11,11 @@ Readers without the lock find all of X at any moment but between the two names. 
 changes without the lock too: what they write through a handle on the old collection comes late.
 """
 
-import logging
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from database.index.store import NEVER_SYNC, OUTGOING, Store
-from database.index.vector_files import segment_folders
 from database.journal.jobs import JOBS
 from database.journal.uploads import UPLOADS
 from utils.errors import IndexDamagedError
@@ -30,8 +24,6 @@ from utils.settings import PROJECT_ROOT, is_server
 if TYPE_CHECKING:
     from chromadb import Collection
 
-log = logging.getLogger(__name__)
-
 INCOMING = "-incoming"
 QUIET_SECONDS = 0.5
 """How long no row may come to an outgoing collection before it is deleted: far longer than a
@@ -39,13 +31,6 @@ service holds a handle between two rows."""
 _RENEWED = (UPLOADS, JOBS)  # names of documents are in jobs
 _PAGE = 16
 """Rows in one request: 16 of the longest texts stay under Chroma's limit of 40 MiB."""
-_TIMEOUT = 60.0
-
-_LIST_SEGMENTS = """
-import sqlite3, sys
-rows = sqlite3.connect(sys.argv[1], uri=True).execute("SELECT id FROM segments")
-print(*(row[0] for row in rows))
-"""
 
 _GATEWAY = "chroma-gateway"
 """The store's host in deploy/services.yml."""
@@ -187,51 +172,6 @@ def _copy_accepted(old: "Collection", new: "Collection") -> int:
     if accepted:
         new.update(ids=[*accepted], metadatas=[*accepted.values()])
     return len(accepted)
-
-
-def remove_orphaned_folders(database: str) -> int:
-    """Remove what Chroma leaves of deleted collections in an embedded folder; says of how many.
-
-    Their vectors and ids lie there for ever otherwise. A server's folder is not in reach.
-
-    Args:
-        database: The caller is the one process that writes it.
-    """
-    if is_server(database):
-        return 0
-    # Before the table is read: a collection that is made meanwhile is in there first.
-    folders = segment_folders(database)
-    used = _segments(database) if folders else set()
-    if not used:
-        return 0
-    removed = 0
-    for folder in folders:
-        if folder.name not in used:
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                log.warning("A deleted collection's folder stays: %s", error)
-            else:
-                removed += 1
-    return removed
-
-
-def _segments(database: str) -> set[str]:
-    """The segments of all collections; none where that cannot be read.
-
-    Read by another process. Were the file closed in this one, which has it open in Chroma's own
-    SQLite, the operating system would drop the locks of that, and two could write at once.
-    """
-    address = (Path(database).resolve() / "chroma.sqlite3").as_uri() + "?mode=ro"
-    command = [sys.executable, "-I", "-c", _LIST_SEGMENTS, address]
-    try:
-        done = subprocess.run(  # noqa: S603  # our own interpreter and words
-            command, capture_output=True, text=True, timeout=_TIMEOUT, check=True
-        )
-    except subprocess.SubprocessError as error:
-        log.warning("Folders of deleted collections stay (%s).", type(error).__name__)
-        return set()
-    return set(done.stdout.split())
 
 
 def text_on_disk(database: str) -> str:

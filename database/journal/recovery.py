@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from database.index import rows
 from database.index.folder_owner import FolderOwner
 from database.index.store import Live, Store
+from database.journal import staging
 from database.journal.jobs import Jobs
 from database.journal.purge import is_unsettled, settle
 from database.journal.uploads import Entry, Uploads
-from database.snapshot import upload_rows as api_documents
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -25,7 +25,7 @@ def recover(store: Store) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    api_documents.finish(store)
+    staging.finish(store)
     live, collection, _ = store.live_collection()
     uploads = Uploads(store)
     with store.translated():
@@ -42,7 +42,7 @@ def recover_in_other_process(store: Store) -> None:
         IndexLockedError: there is something to do, and a service to do it.
     """
     settle_in_other_process(store)
-    api_documents.finish(store)
+    staging.finish(store)
     live = store.live()
     if live is not None and _unmarked(Uploads(store), live):
         with _owning(store):

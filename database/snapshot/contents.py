@@ -5,10 +5,11 @@ from dataclasses import fields
 from typing import get_origin
 
 from database.index import rows
-from database.snapshot import upload_rows as api_documents
+from database.index.rows import Record
+from database.snapshot import upload_rows
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.manifest import Part, Role
-from database.snapshot.parts import Record, read_part
+from database.snapshot.parts import read_part
 from dataset.chunks import Chunk
 from dataset.documents import check_name
 from dataset.progress import Progress, silent
@@ -70,7 +71,7 @@ def _check(role: Role, record: Record) -> None:
         if role == "index":
             _check_chunk(rows.to_chunk(record.id, record.text, record.metadata or {}))
         elif role == "uploads":
-            api_documents.check(record)
+            upload_rows.check(record)
     except (KeyError, TypeError, ValueError, DocumentError) as error:
         raise SnapshotError(
             f"A row is no row of {role} that this software reads. Use the software that it was "

@@ -11,13 +11,13 @@ import numpy as np
 
 from database.index import rows, word_vectors
 from database.index.fingerprint import Fingerprint
-from database.index.rows import Row
+from database.index.rows import Record, Row
 from database.index.store import Live, Store
 from database.journal.uploads import UPLOADS, Uploads
 from database.reading.corpus import is_current
-from database.snapshot import upload_rows as api_documents
+from database.snapshot import upload_rows
 from database.snapshot.manifest import Contents, Part, Role
-from database.snapshot.parts import PART_BYTES, Record, write_parts
+from database.snapshot.parts import PART_BYTES, write_parts
 from dataset.progress import Progress, silent
 from utils.errors import IndexDamagedError, SnapshotError
 from utils.settings import is_server
@@ -124,7 +124,7 @@ def _export(
     if words is not None and word_vectors.are_written(store, state.live.name):
         held.append(("words", _words(words)))
     if store.find(UPLOADS) is not None:
-        held.append(("uploads", api_documents.read(store, state.live)))
+        held.append(("uploads", upload_rows.read(store, state.live)))
     done = 0
 
     def counted(records: Iterable[Record]) -> Iterator[Record]:
@@ -137,7 +137,7 @@ def _export(
 
     for role, records in held:
         written = [*write_parts(role, counted(records), folder, len(parts), part_bytes)]
-        dimension = api_documents.DIMENSION if role == "uploads" else recipe.dimension
+        dimension = upload_rows.DIMENSION if role == "uploads" else recipe.dimension
         collections[role] = Contents(sum(part.rows for part in written), dimension)
         parts += written
     return Export(state, collections, tuple(parts))

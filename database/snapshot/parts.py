@@ -3,15 +3,14 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import zstandard
 
+from database.index.rows import Record, Vector
 from database.snapshot.manifest import Part, Role
 from utils.errors import SnapshotError
 
@@ -23,20 +22,6 @@ _MOST_WINDOW = 1 << 23
 """Bytes of memory that a compressed stream may ask for."""
 _PIECE = 1 << 18
 _MOST_ID_CHARACTERS = 4096
-
-Vector = npt.NDArray[np.float32]
-Metadata = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A row of a collection, as Chroma takes it."""
-
-    id: str
-    text: str
-    vector: Vector
-    metadata: Metadata | None
-    """None where it has none: Chroma takes no empty one."""
 
 
 def write_parts(

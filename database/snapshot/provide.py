@@ -6,7 +6,7 @@ from functools import partial
 
 from database.index.lock import BuildLock
 from database.index.store import Store, connect
-from database.snapshot import upload_rows as api_documents
+from database.journal import staging
 from database.snapshot.catalogue import find
 from database.snapshot.file_systems import Patience
 from database.snapshot.model_check import hold_against
@@ -44,9 +44,9 @@ def provide(
     """
     try:
         live, _, _ = store.live_collection()
-        if api_documents.are_staged(store, live.name):  # by a pull that was killed at its end
+        if staging.are_staged(store, live.name):  # by a pull that was killed at its end
             with BuildLock(store):
-                api_documents.finish(store)
+                staging.finish(store)
     except IndexMissingError:
         snapshot = find(url, sha256, patience)
         return pull(store, snapshot, fits=fits, progress=progress).changed

@@ -11,15 +11,15 @@ from database.index.check import check_collection
 from database.index.fingerprint import Fingerprint
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
+from database.index.rows import Record
 from database.index.store import NEVER_SYNC, Store
+from database.journal import staging
 from database.journal.purge import is_unsettled
 from database.journal.recovery import recover_in_other_process, settle_in_other_process
 from database.journal.uploads import UPLOADS
-from database.snapshot import upload_rows as api_documents
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import parts
 from database.snapshot.manifest import Manifest, Role
-from database.snapshot.parts import Record
 from dataset.progress import Progress, silent
 from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
 
@@ -69,7 +69,7 @@ def pull(store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = s
             "manifest's hash with --sha256."
         )
     live = _same(store, snapshot.manifest)
-    if live and not api_documents.are_staged(store, live) and not is_unsettled(store):
+    if live and not staging.are_staged(store, live) and not is_unsettled(store):
         return Pulled(live, changed=False)
     if not live:
         fits(snapshot.manifest.fingerprint)
@@ -88,7 +88,7 @@ def pull(store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = s
 def _recover(store: Store) -> None:
     """Finish what a writer that died had begun; a live index that is damaged stays as it is."""
     settle_in_other_process(store)
-    api_documents.finish(store)
+    staging.finish(store)
     with suppress(IndexMissingError, IndexDamagedError):
         recover_in_other_process(store)
 
@@ -154,7 +154,7 @@ class _Target:
                 words.modify(metadata={"whole": True})
         if "uploads" in manifest.collections or self.store.find(UPLOADS):
             documents = (row for _, found in parts(self.snapshot, "uploads") for row in found)
-            api_documents.stage(self.store, self.index, documents, self.revision)
+            staging.stage(self.store, self.index, documents, self.revision)
 
     def _open(self, name: str, metadata: dict[str, Any], sync: int) -> "Collection":
         """The collection that an interrupted pull left, if it can be read, or a fresh one."""
@@ -206,7 +206,7 @@ class _Target:
         if collection is None:
             raise SnapshotError("The new index is gone. Run the pull again.")
         go_live(self.store, lock, collection, self.fingerprint)
-        api_documents.finish(self.store)
+        staging.finish(self.store)
 
 
 def _batches(found: Iterable[Record]) -> Iterator[list[Record]]:

@@ -1,27 +1,13 @@
-"""Documents that came through the API, on their way from one store to another.
+"""Documents that came through the API, as rows of a snapshot."""
 
-Their journal counts in revisions of its own store. What is visible there moves without them, and is
-given the revision here with which the index that holds it goes live.
-
-    stage beside `uploads` -> move the pointer -> delete what is visible in `uploads`
-    -> rename it to uploads-outgoing -> rename what was staged to uploads -> copy what waits
-    -> delete uploads-outgoing
-
-All but the first two is `finish`, which whoever holds the lock calls before it runs a job. From the
-third on, `uploads` and then uploads-outgoing hold nothing but what still waits for its job. So all
-that is in uploads-outgoing is to be copied, as it is when a purge moves it, and the purge's own
-`settle` does that, also for a pull that died half-way.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from database.index.store import NEVER_SYNC, OUTGOING, Live, Store
-from database.journal.purge import QUIET_SECONDS, move_in, settle
+from database.index.rows import Record
+from database.index.store import Live, Store
 from database.journal.uploads import UPLOADS, Uploads
-from database.snapshot.parts import Record
 from dataset.documents import check_name
 
 if TYPE_CHECKING:
@@ -29,11 +15,8 @@ if TYPE_CHECKING:
 
 DIMENSION = 2
 """Of the vectors that Chroma wants of every row."""
-_STAGED = "uploads-of-"
 _BATCH = 16
 """Rows in one request, each of up to 100,000 characters."""
-_PAGE = 1000
-"""Ids in one request."""
 
 
 def read(store: Store, live: Live) -> Iterator[Record]:
@@ -69,88 +52,3 @@ def check(record: Record) -> None:
         raise ValueError("not texts")
     if not all(type(fields[name]) is int for name in ("part", "parts")):
         raise ValueError("not numbers")
-
-
-def stage(store: Store, index: str, records: Iterable[Record], revision: int) -> None:
-    """Write the documents that belong to an index beside those of now.
-
-    Args:
-        store: Where the index lies.
-        index: The index, which is not live yet.
-        records: Rows as `read` gives them.
-        revision: The revision with which it goes live.
-    """
-    store.delete(_STAGED + index)
-    staged = store.create(_STAGED + index, {"made_for": UPLOADS}, NEVER_SYNC)
-    with store.translated():
-        _add(staged, records, revision)
-
-
-def _add(collection: "Collection", records: Iterable[Record], revision: int) -> None:
-    batch: list[Record] = []
-    for record in records:
-        batch.append(record)
-        if len(batch) == _BATCH:
-            _add_batch(collection, batch, revision)
-            batch.clear()
-    if batch:
-        _add_batch(collection, batch, revision)
-
-
-def _add_batch(collection: "Collection", batch: list[Record], revision: int) -> None:
-    vectors: Any = [record.vector for record in batch]
-    collection.add(
-        ids=[record.id for record in batch],
-        embeddings=vectors,
-        documents=[record.text for record in batch],
-        metadatas=[{**(record.metadata or {}), "revision": revision} for record in batch],
-    )
-
-
-def are_staged(store: Store, index: str) -> bool:
-    """Whether documents were staged for an index and are not in their place yet."""
-    return store.find(_STAGED + index) is not None
-
-
-def finish(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
-    """Put what was staged for the live index in the place of what was here before.
-
-    To be called before a job is run: a pull may have died just before, and what jobs wrote to the
-    old place would be lost. Interrupted and called again, it ends the same. What waits for its job
-    stays, also what services accept meanwhile.
-
-    Args:
-        store: The caller holds its lock.
-        quiet_seconds: How long to look for rows that come late.
-
-    Raises:
-        IndexUnavailableError: the store cannot be read or written.
-    """
-    names = store.names(_STAGED)
-    live = store.live() if names else None
-    if live is not None and _STAGED + live.name in names:
-        settle(store, quiet_seconds)
-        # Once more where a service that wanted to write took the name in between.
-        while (staged := store.find(_STAGED + live.name)) is not None:
-            _make_way(store, live)
-            move_in(store, UPLOADS, staged)
-            settle(store, quiet_seconds)
-        names.remove(_STAGED + live.name)
-    for name in names:  # of pulls that died; one that goes on stages anew
-        store.delete(name)
-
-
-def _make_way(store: Store, live: Live) -> None:
-    """Leave nothing here but what waits, under the name that it is copied from.
-
-    No job was run since the pointer moved, so the last one is still the same.
-    """
-    collection = store.find(UPLOADS)
-    if collection is None:
-        return
-    where: Any = {"$or": [{"revision": {"$gt": 0}}, {"job": live.job}]}
-    with store.translated():
-        visible = collection.get(where=where, include=[])["ids"]
-        for start in range(0, len(visible), _PAGE):
-            collection.delete(ids=visible[start : start + _PAGE])
-        collection.modify(name=UPLOADS + OUTGOING)

@@ -9,6 +9,8 @@ import re
 from functools import cache
 from typing import Any
 
+from dataset.markdown_writer import code
+
 _API_PAGE = re.compile(
     r"/sagemaker/latest/(?:APIReference|dg)/API_(?:[\w-]+_)?(?P<name>[A-Za-z0-9]+)\.html"
 )
@@ -16,14 +18,6 @@ _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _ODD_SPACES = str.maketrans(
     {"\u00a0": " ", "\u202f": " ", "\u2028": " ", "\u200b": "", "\ufeff": ""}
 )
-
-
-def code(text: str) -> str:
-    """Put a text between backticks, as many as it takes."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    edge = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{edge}{text}{edge}{fence}"
 
 
 @cache

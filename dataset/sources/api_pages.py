@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
-from dataset.sources.api_markup import code, to_markdown
+from dataset.markdown_writer import code
+from dataset.sources.api_markup import to_markdown
 
 Shape = dict[str, Any]
 """A shape, a member or an operation as the model's JSON has it."""

@@ -22,7 +22,6 @@ REPOSITORY = "https://github.com/awsdocs/amazon-sagemaker-developer-guide"
 ARCHIVE_URL = (
     f"https://codeload.github.com/awsdocs/amazon-sagemaker-developer-guide/tar.gz/{COMMIT}"
 )
-GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 MANIFEST = Path(__file__).with_name("developer_guide.blobs")
 
 _FOLDER_IN_ARCHIVE = "doc_source"

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from dataset.sources.api_reference import FOLDER
-from dataset.sources.developer_guide import GUIDE_URL, guide_names
+from dataset.sources.developer_guide import guide_names
 from dataset.sources.live_guide import folder_of
 from dataset.web.names import FOLDER as WEB_FOLDER
-from dataset.web.request import live_guide
+from dataset.web.request import GUIDE_URL, live_guide
 from dataset.web.state import checked_on
 
 GUIDE = "Amazon SageMaker Developer Guide"

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from dataset.sources.developer_guide import GUIDE_URL
 from dataset.web.http.addresses import normal
 from utils.errors import DatasetError, DocumentError
 
 Kind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]
 
 LIVE_GUIDE = "aws-live"
+GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
+"""The live SageMaker Developer Guide."""
 PRESETS = (LIVE_GUIDE,)
 
 

@@ -8,7 +8,7 @@ import pytest
 from dataset.conversion.converter import Limits
 from dataset.documents import Document
 from dataset.folder import Selection, document_paths, load
-from dataset.sources.developer_guide import GUIDE_URL
+from dataset.web.request import GUIDE_URL
 from utils.errors import DatasetError
 
 UNREADABLE = Path("/proc/self/mem")

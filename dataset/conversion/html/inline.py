@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dataset.conversion.html.page import join
 from dataset.conversion.html.tree import Element
-from dataset.sources.api_markup import code
+from dataset.markdown_writer import code
 
 _CODE = frozenset(("code", "tt", "kbd", "samp", "literal"))
 _STRONG = frozenset(("strong", "b"))

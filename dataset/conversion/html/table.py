@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from dataset.conversion.html.tree import Element
-from dataset.sources.api_markup import code
+from dataset.markdown_writer import code
 from utils.errors import DocumentError
 
 MAX_COLUMNS = 1000

@@ -11,7 +11,7 @@ from dataset.conversion.html.code import fenced
 from dataset.conversion.html.inline import escaped, guarded, linked
 from dataset.conversion.pdf.tables import Table
 from dataset.conversion.pdf.text import Line
-from dataset.sources.api_markup import code
+from dataset.markdown_writer import code
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")

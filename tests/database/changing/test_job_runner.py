@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from database.building.rollback import return_to_folder
 from database.changing.job_runner import JobRunner
-from database.index.go_live import return_to_folder
 from database.index.store import Store, connect
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Retriever

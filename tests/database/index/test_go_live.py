@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from database.building import reuse as holdings
+from database.building.rollback import return_to_folder, rollback
 from database.index.check import Check
-from database.index.go_live import return_to_folder, rollback
 from database.index.lock import BuildLock
 from database.index.rows import Row, add
 from database.index.store import Store, connect

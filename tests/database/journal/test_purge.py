@@ -14,13 +14,12 @@ import pytest
 
 from database.index import tidy
 from database.index.store import NEVER_SYNC, OUTGOING, Store, connect
-from database.index.vector_files import blank_unused_rows
+from database.index.vector_files import blank_unused_rows, remove_orphaned_folders
 from database.journal import purge as purging
 from database.journal.jobs import JOBS, Job, Jobs
 from database.journal.purge import (
     INCOMING,
     is_unsettled,
-    remove_orphaned_folders,
     renew_uploads,
     settle,
     text_on_disk,

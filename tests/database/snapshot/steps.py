@@ -5,12 +5,13 @@ from contextlib import closing
 from pathlib import Path
 
 from database.index.fingerprint import Fingerprint
+from database.index.rows import Record
 from database.index.store import Live, Store, connect
+from database.journal import staging
 from database.journal.uploads import UPLOADS, Uploads
-from database.snapshot import upload_rows as api_documents
+from database.snapshot import upload_rows
 from database.snapshot.catalogue import Snapshot, find
 from database.snapshot.contents import parts
-from database.snapshot.parts import Record
 from database.snapshot.pull import Pulled, pull
 from database.snapshot.push import Pushed, push
 from tests.database.changing.steps import asked
@@ -56,8 +57,8 @@ def stand_before_the_last_step(store: Store) -> Live:
         upload(source, "job-there", *(document(*item) for item in PULLED.items()))
         there = source.live()
         assert there is not None
-        records = [*api_documents.read(source, there)]
-    api_documents.stage(store, "index-pulled", records, live.revision + 1)
+        records = [*upload_rows.read(source, there)]
+    staging.stage(store, "index-pulled", records, live.revision + 1)
     # Accepted while the pull fetched the rest.
     asked(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
     asked(store, "delete", name="mine.md")

@@ -11,10 +11,11 @@ import pytest
 from database.changing.job_runner import JobRunner
 from database.index.lock import BuildLock
 from database.index.store import Store, connect
+from database.journal import staging
 from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, Entry, Uploads
 from database.reading.reader import Retriever
-from database.snapshot import upload_rows as api_documents
+from database.snapshot import upload_rows
 from database.snapshot.provide import provide
 from tests.database.changing.steps import asked, delete, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
@@ -55,7 +56,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
         upload(store, "job-here", document("mine.md", "Mine."))
         Uploads(store).add("job-waits", [document("waits.md", "Waits.")])
         with monkeypatch.context() as dying:
-            dying.setattr(api_documents, "finish", die_where_all_is_staged(store))
+            dying.setattr(staging, "finish", die_where_all_is_staged(store))
             with pytest.raises(KilledError):
                 pulled(store, snapshots)
     kills = 0
@@ -63,7 +64,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
         copy = shutil.copytree(tmp_path / "index", tmp_path / f"index-{kills}")
         with closing(connect(str(copy))) as store:
             try:
-                api_documents.finish(DyingStore(store, writes=kills), QUIET)
+                staging.finish(DyingStore(store, writes=kills), QUIET)
             except KilledError:
                 kills += 1
             else:
@@ -80,7 +81,7 @@ def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
 
     def finish(_: Store) -> None:
         live = store.live()
-        if live and api_documents.are_staged(store, live.name):
+        if live and staging.are_staged(store, live.name):
             raise KilledError
 
     return finish
@@ -96,13 +97,13 @@ def test_changes_after_a_pull_that_died_at_its_end_stay(store: Store) -> None:
     """Once the documents are in their place, nothing replaces them a second time."""
     stand_before_the_last_step(store)
     with BuildLock(store, purpose="change"):
-        api_documents.finish(store, QUIET)
+        staging.finish(store, QUIET)
     put(store, "new.md", "# New\n\nZebra.\n")
     delete(store, "pulled.md")
     before = (seen(store), held(store))
 
     with BuildLock(store):
-        api_documents.finish(store, QUIET)
+        staging.finish(store, QUIET)
     assert not provide(store, "s3://never-asked/for", None, fits=any_model)
 
     assert (seen(store), held(store)) == before
@@ -118,7 +119,7 @@ def test_service_and_then_a_build_after_such_a_pull_lose_no_change(
     put(store, "old.md", "# Old\n\nOld.\n")
     live = store.live()
     assert live is not None
-    api_documents.stage(store, live.name, [*api_documents.read(store, live)], live.revision)
+    staging.stage(store, live.name, [*upload_rows.read(store, live)], live.revision)
     asked(store, "put", [document("new.md", "# New\n\nZebra.\n")])
     asked(store, "delete", name="training.md")
     before = seen(store)

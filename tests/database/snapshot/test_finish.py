@@ -9,9 +9,10 @@ import pytest
 
 from database.index.store import Store, connect
 from database.journal import purge as purging
+from database.journal import staging
 from database.journal.purge import is_unsettled, settle
 from database.journal.uploads import UPLOADS, Uploads
-from database.snapshot import upload_rows as api_documents
+from database.snapshot import upload_rows
 from tests.database.changing.meanwhile import Meanwhile
 from tests.database.changing.steps import asked
 from tests.database.dying_store import DyingStore, KilledError
@@ -36,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def test_what_was_accepted_after_the_staging_waits_on(store: Store) -> None:
     stand_before_the_last_step(store)
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
     assert finished(store)
     assert not Uploads(store).of_document("mine.md")[0].revision
 
@@ -49,10 +50,10 @@ def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> No
     Uploads(store).add("job-last", [document("last.md", "Last.")])
     changed = fingerprint.after(gone=[], come=[])
     store.advance(before, "job-last", changed)
-    api_documents.stage(store, "index-pulled", [], before.revision + 2)
+    staging.stage(store, "index-pulled", [], before.revision + 2)
     make_index(store, chunks_of("Pulled."), "index-pulled")
 
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
 
     assert Uploads(store).of_job("job-last") == []
     assert waiting(store) == [("waits.md", False)]
@@ -78,7 +79,7 @@ def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(
     monkeypatch.setattr(
         purging, "time", Meanwhile(lambda: write("later.md"), lambda: write("last.md"))
     )
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
 
     assert waiting(store) == sorted([*WAITING, ("last.md", False), ("later.md", False)])
     assert uploaded(store) == PULLED
@@ -115,7 +116,7 @@ class _Renamed:
 def test_service_that_takes_the_name_between_the_renames_loses_nothing(store: Store) -> None:
     stand_before_the_last_step(store)
     hasty = Hasty(store)
-    api_documents.finish(hasty, QUIET)
+    staging.finish(hasty, QUIET)
     assert hasty.written
     assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
     assert uploaded(store) == PULLED
@@ -127,11 +128,11 @@ def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_los
 ) -> None:
     stand_before_the_last_step(store)
     with pytest.raises(KilledError):  # one deletes, one renames
-        api_documents.finish(DyingStore(store, writes=2), QUIET)
+        staging.finish(DyingStore(store, writes=2), QUIET)
     Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
     assert is_unsettled(store)
 
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
 
     assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
     assert uploaded(store) == PULLED
@@ -140,11 +141,11 @@ def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_los
 
 def again(store: Store) -> None:
     settle(store, QUIET)
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
 
 
 def at_once(store: Store) -> None:
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
     settle(store, QUIET)
 
 
@@ -157,7 +158,7 @@ def test_killed_at_any_write_and_called_again_it_ends_the_same(
         with closing(connect(str(tmp_path / f"index-{kills}"), create=True)) as store:
             stand_before_the_last_step(store)
             try:
-                api_documents.finish(DyingStore(store, writes=kills), QUIET)
+                staging.finish(DyingStore(store, writes=kills), QUIET)
             except KilledError:
                 kills += 1
             else:
@@ -175,9 +176,9 @@ def test_what_pulls_that_died_had_staged_goes(index: str, store: Store) -> None:
     upload(store, "job-1", document("mine.md", "Mine."))
     if index == "index-given-up":
         store.create(index, {"made_for": index}, 2)
-    api_documents.stage(store, index, api_documents.read(store, live), 7)
+    staging.stage(store, index, upload_rows.read(store, live), 7)
 
-    api_documents.finish(store, QUIET)
+    staging.finish(store, QUIET)
 
     assert store.names("uploads") == [UPLOADS]
     assert uploaded(store) == {"mine.md": "Mine."}
@@ -187,5 +188,5 @@ def test_nothing_is_written_where_nothing_was_staged(store: Store) -> None:
     make_index(store, chunks_of("Mine."))
     upload(store, "job-1", document("mine.md", "Mine."))
     id_ = store.ensure(UPLOADS).id
-    api_documents.finish(DyingStore(store, writes=0))
+    staging.finish(DyingStore(store, writes=0))
     assert store.ensure(UPLOADS).id == id_

@@ -14,8 +14,9 @@ import pytest
 import zstandard
 
 from database.index.fingerprint import Fingerprint
+from database.index.rows import Record
 from database.snapshot.manifest import MOST_PART_BYTES, Contents, Manifest, Part, is_name
-from database.snapshot.parts import Record, read_part, write_parts
+from database.snapshot.parts import read_part, write_parts
 from tests.files.pages import DIMENSION, recipe
 from utils.errors import SnapshotError
 

@@ -9,12 +9,12 @@ import pytest
 
 from dataset.page_files import Changes
 from dataset.sources.developer_guide import (
-    GUIDE_URL,
     MANIFEST,
     blob_id,
     fetch_developer_guide,
     guide_names,
 )
+from dataset.web.request import GUIDE_URL
 from tests.servers.archive import (
     PAGES,
     ArchiveServer,

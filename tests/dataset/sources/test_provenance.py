@@ -9,8 +9,9 @@ import pytest
 
 from database.index.fingerprint import Fingerprint
 from database.index.store import Store, connect
-from dataset.sources.developer_guide import GUIDE_URL, guide_names
+from dataset.sources.developer_guide import guide_names
 from dataset.sources.provenance import Source, sources_of
+from dataset.web.request import GUIDE_URL
 from dataset.web.state import NAME, State
 from tests.files.pages import builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
