@@ -47,7 +47,7 @@ _RUN = re.compile(r"([^\w\s])\1{2,}")
 """Ruled lines drawn with one character."""
 _TICKS = re.compile(r"`{3,}")
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
-_MOST_MISSING_CELLS = 4096
+_MAX_MISSING_CELLS = 4096
 _HEADING_LIMIT = 120
 """Characters of a heading worth repeating in every breadcrumb below it."""
 _LINK_SHARE = 0.85
@@ -110,7 +110,7 @@ def _is_table_rule(line: str) -> bool:
 def _parser() -> MarkdownIt:
     # A table may leave cells out, and each is made up for: of some kilobytes, a hundred megabytes.
     table: Any = sys.modules["markdown_it.rules_block.table"]
-    table.MAX_AUTOCOMPLETED_CELLS = _MOST_MISSING_CELLS
+    table.MAX_AUTOCOMPLETED_CELLS = _MAX_MISSING_CELLS
     # Blocks are enough here: inline parsing would triple the time.
     return MarkdownIt("commonmark").enable("table").disable("inline")
 

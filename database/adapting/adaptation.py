@@ -41,7 +41,7 @@ from utils.errors import ModelError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_SMALLEST_BATCH = 8
+_MIN_BATCH = 8
 _PACKAGES = ("torch", "transformers", "sentence-transformers", "accelerate")
 _PACKAGES_OF_INT8 = ("openvino", "nncf")
 
@@ -190,7 +190,7 @@ def _drawn(corpus: Corpus, count: int, seed: int) -> list[str]:
 def _fitted(plan: Plan, corpus: Corpus) -> Plan:
     """The plan with a batch that the documents can fill often, as no passage is in it twice."""
     quarter = len(corpus.learned_chunks) // 4
-    return replace(plan, batch=min(plan.batch, max(_SMALLEST_BATCH, quarter)))
+    return replace(plan, batch=min(plan.batch, max(_MIN_BATCH, quarter)))
 
 
 def _checkpoints(request: Request, corpus: Corpus) -> Path:

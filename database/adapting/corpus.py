@@ -11,7 +11,7 @@ from dataset.documents import Document
 from dataset.splitting import ChunkSize, CountTokens, split
 from utils.errors import DatasetError
 
-FEWEST_DOCUMENTS = 20
+MIN_DOCUMENTS = 20
 """With fewer there is nothing to tell apart, and nothing to judge by."""
 
 
@@ -105,10 +105,10 @@ def read_corpus(
         chunks += split(document, size, count_tokens)
         found += links(document)
     names = {chunk.document for chunk in chunks}
-    if len(names) < FEWEST_DOCUMENTS:
+    if len(names) < MIN_DOCUMENTS:
         raise DatasetError(
             f"{len(names)} documents with text are too few to adapt a model to: at least "
-            f"{FEWEST_DOCUMENTS} are needed."
+            f"{MIN_DOCUMENTS} are needed."
         )
     held_out = frozenset(name for name in names if _drawn(name, seed) < hold_out)
     return Corpus(chunks, found, held_out)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 GENERAL_FILE = Path(__file__).with_name("general.jsonl")
-MOST_LOST = 0.01
+MAX_NDCG_LOSS = 0.01
 """Of nDCG@10 on the general questions: what losing more says is that the training went too far."""
 
 _CUT = 10
 _POOL = 2000
 """Passages to tell a right one from: enough to be hard, few enough to embed twice in minutes."""
-_FEWEST_WORDS = 4
+_MIN_WORDS = 4
 _RESAMPLES = 5000
 
 Floats = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ def _question(mention: Mention) -> str:
     if mention.words.lower() not in crumbs:
         return mention.sentence
     rest = " ".join(mention.sentence.replace(mention.words, " ").split())
-    return rest if len(rest.split()) >= _FEWEST_WORDS else ""
+    return rest if len(rest.split()) >= _MIN_WORDS else ""
 
 
 def general_trial() -> Trial:
@@ -156,4 +156,4 @@ def _interval(differences: Floats) -> tuple[float, float]:
 
 def lost(gains: Sequence[Gain]) -> list[Gain]:
     """The trials in which more was lost than may be."""
-    return [gain for gain in gains if gain.change < -MOST_LOST]
+    return [gain for gain in gains if gain.change < -MAX_NDCG_LOSS]

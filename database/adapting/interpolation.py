@@ -31,7 +31,7 @@ def blend(
         trained: Its weights are changed in place.
         general: What it was trained from.
         texts: Such as it will embed: its vectors of them are evened out.
-        trial: In which nDCG@10 may fall by MOST_LOST.
+        trial: In which nDCG@10 may fall by MAX_NDCG_LOSS.
         say: Told in a line of each step back.
 
     Returns:

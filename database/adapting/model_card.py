@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from database.adapting.dimension_reduction import Shortened
-from database.adapting.evaluation import MOST_LOST, Gain, lost
-from database.adapting.quantization import MOST_LOST as LOST_TO_INT8
-from database.adapting.quantization import Quantized
+from database.adapting.evaluation import MAX_NDCG_LOSS, Gain, lost
+from database.adapting.quantization import MAX_INT8_NDCG_LOSS, Quantized
 from database.adapting.whitening import SHRUNK
 from database.embedding.model_folder import INT8
 
@@ -58,12 +57,12 @@ def describe(about: About) -> str:
     if about.share < 1:
         lines.append(
             f"  {about.share:g} of the way from the general weights to the trained ones: farther, "
-            f"it lost more than {MOST_LOST} on other topics"
+            f"it lost more than {MAX_NDCG_LOSS} on other topics"
         )
     for gain in lost(about.gains):
         way_on = "a larger --dimension, a" if about.shortened else "a"
         lines.append(
-            f"  Warning: on {gain.trial} it lost more than {MOST_LOST}. Try {way_on} lower "
+            f"  Warning: on {gain.trial} it lost more than {MAX_NDCG_LOSS}. Try {way_on} lower "
             "--learning_rate, or fewer --pairs."
         )
     return "\n".join(lines)
@@ -89,7 +88,7 @@ def _int8(quantized: Quantized) -> str:
         f"{_changes(quantized.gains)}. "
     )
     if not quantized.kept:
-        return line + f"Not kept: it may lose {LOST_TO_INT8} at most."
+        return line + f"Not kept: it may lose {MAX_INT8_NDCG_LOSS} at most."
     if quantized.speed < 1:
         return line + f"Slower here: delete the folder {INT8} unless another processor serves it."
     return line + "OpenVINO embeds with it."

@@ -29,7 +29,7 @@ _CRUMBS_GO = 0.5
 """How often the headings around are left out: the text itself should be enough."""
 _WORDS_GO = 0.5
 """How often a question goes without a word that stands in its chunk: people ask with others."""
-_FEWEST_WORDS = 3
+_MIN_WORDS = 3
 """A question of fewer words asks for nothing of its own."""
 
 
@@ -152,7 +152,7 @@ def _with_fewer_words(question: str, chunk: Chunk, random: Random) -> str:
         for word in question.split()
         if there.isdisjoint(terms(word)) or random.random() >= _WORDS_GO
     ]
-    return " ".join(kept) if len(kept) >= _FEWEST_WORDS else question
+    return " ".join(kept) if len(kept) >= _MIN_WORDS else question
 
 
 def _target(mention: Mention, random: Random) -> str:

@@ -16,7 +16,7 @@ from database.embedding.model_folder import INT8, EmbeddingModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from utils.errors import ModelError
 
-MOST_LOST = 0.005
+MAX_INT8_NDCG_LOSS = 0.005
 """Of nDCG@10 in any trial: an int8 that loses more is not kept."""
 CALIBRATED_ON = 300
 """So many passages; more change nothing any more."""
@@ -90,7 +90,7 @@ def _compared(
     (seconds, vectors), (seconds_int8, vectors_int8) = (_timed(embed, passages) for embed in both)
     cosines = (vectors * vectors_int8).sum(axis=1)
     return Quantized(
-        kept=all(gain.change >= -MOST_LOST for gain in gains),
+        kept=all(gain.change >= -MAX_INT8_NDCG_LOSS for gain in gains),
         precision=whole.precision,
         speed=seconds / seconds_int8,
         cosine=float(cosines.mean()),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BETWEEN_CHECKPOINTS = 0.1
 """The share of the training."""
-_FEWEST_STEPS = 5
+_MIN_STEPS = 5
 """Between checkpoints: one takes longer to write than a few steps to do again."""
 
 
@@ -125,7 +125,7 @@ def train(
         seed=plan.seed,
         use_cpu=on_cpu,
         bf16=not on_cpu,
-        save_steps=max(_FEWEST_STEPS, math.ceil(_BETWEEN_CHECKPOINTS * len(made))),
+        save_steps=max(_MIN_STEPS, math.ceil(_BETWEEN_CHECKPOINTS * len(made))),
         save_total_limit=2,
         logging_strategy="no",
         report_to="none",

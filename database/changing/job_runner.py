@@ -45,9 +45,9 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 """Between two looks for jobs that another replica accepted and did not finish."""
-_MOST_RUNNERS = 10
+_MAX_RUNNERS = 10
 """How many processes may begin a job and not end it, before it is taken for what ends them."""
-_MOST_TRIES = 3
+_MAX_TRIES = 3
 """How often a job is tried that the store breaks off: rows that go while Chroma looks them up, or a
 lock of its SQLite, have it fail once; a full disk always."""
 _TOOK_EFFECT = "The change took effect, but what follows it failed."
@@ -166,8 +166,8 @@ class JobRunner:
         if self._id not in job.runners:
             job = replace(job, runners=(*job.runners, self._id))
             Jobs(store).update(job)
-        if len(job.runners) > _MOST_RUNNERS:
-            log.error("Job %s is given up: %d services ended over it", job.id, _MOST_RUNNERS)
+        if len(job.runners) > _MAX_RUNNERS:
+            log.error("Job %s is given up: %d services ended over it", job.id, _MAX_RUNNERS)
             self._end(store, _failed(job, RuntimeError()))
             return
         try:
@@ -192,7 +192,7 @@ class JobRunner:
 
     def _may_try_again(self, job: Job) -> bool:
         self._broken_off[job.id] += 1
-        return self._broken_off[job.id] < _MOST_TRIES
+        return self._broken_off[job.id] < _MAX_TRIES
 
     def _end(self, store: Store, job: Job) -> None:
         if job.problem:

@@ -35,7 +35,7 @@ from utils.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-_MOST_LOOKS = 10
+_MAX_CATCH_UPS = 10
 """How often a reader that is overtaken by changes starts anew before it comes back later."""
 
 
@@ -203,7 +203,7 @@ class Retriever(BaseRetriever):
 
     def _caught_up(self, held: Snapshot) -> Snapshot:
         """The snapshot with what was changed in place since it was read."""
-        for _ in range(_MOST_LOOKS):
+        for _ in range(_MAX_CATCH_UPS):
             live, _, fingerprint = self.store.live_collection()
             if not live.is_built_as(held.live) or live.revision == held.live.revision:
                 return held

@@ -24,7 +24,7 @@ _IN_HEADINGS = 0.5
 _UNNAMED = 4.0
 """For a question that names nothing: as if many pages were about it."""
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
-_SHORTEST = 3
+_MIN_TERMS = 3
 """Terms; a shorter piece is a label."""
 
 StandsFor = dict[str, list[tuple[str, float]]]
@@ -103,7 +103,7 @@ def _said(stands_for: StandsFor, rarity: Mapping[str, float], chunk: Chunk) -> f
     best = 0.0
     for sentence in _SENTENCE_END.split(chunk.text):
         own = terms(sentence)
-        if len(own) >= _SHORTEST:
+        if len(own) >= _MIN_TERMS:
             held = _held(own, stands_for)
             for term, nearness in above.items():
                 held[term] = max(held.get(term, 0.0), _IN_HEADINGS * nearness)

@@ -57,7 +57,7 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
 
 Scores = npt.NDArray[np.float32]
 
-LEAST = 1e-3
+MIN_SCORE = 1e-3
 """What the last candidate gets: it was found."""
 
 
@@ -75,6 +75,6 @@ def spread(scores: Scores, candidates: int) -> Scores:
         return scores
     best = scores if len(scores) <= candidates else np.partition(scores, -candidates)[-candidates:]
     lowest, deviation = best.min(), best.std()
-    above: Scores = np.maximum(scores - lowest, 0.0) / max(float(deviation), LEAST)
-    above[(scores != 0) & (scores >= lowest)] += LEAST
+    above: Scores = np.maximum(scores - lowest, 0.0) / max(float(deviation), MIN_SCORE)
+    above[(scores != 0) & (scores >= lowest)] += MIN_SCORE
     return above

@@ -18,7 +18,7 @@ TOGETHER = 8
 """How many passages share the limit on characters, and may grow: what a language model gets."""
 LOOK_AHEAD = 60
 """A passage grows only to chunks that are among so many of the best."""
-LONGEST = 3000
+MAX_PASSAGE_CHARACTERS = 3000
 """Characters a passage may grow to."""
 
 
@@ -117,7 +117,11 @@ class _Choice:
                 other is not run and other.first <= last and other.last >= first
                 for other in self.runs
             )
-            if free and length <= LONGEST and self._characters + more <= self.ranking.characters:
+            if (
+                free
+                and length <= MAX_PASSAGE_CHARACTERS
+                and self._characters + more <= self.ranking.characters
+            ):
                 run.first, run.last = first, last
                 self._characters += more
                 return

@@ -9,12 +9,12 @@ from database.searching.lexical_index import Query
 from database.searching.synonyms import RelatedWords
 from database.searching.terms import parts, terms_of, words
 
-MOST_CLAUSES = 3
+MAX_CLAUSES = 3
 """How many clauses of a question are embedded beside the whole of it."""
-MOST_RELATED = 40
+MAX_RELATED = 40
 """For how many words of a question others are looked for: each may cost a run of the model."""
 _CLAUSE_END = re.compile(r"(?<=[.?!])\s+|: | - |; ")
-_SHORTEST_CLAUSE = 3
+_MIN_CLAUSE_WORDS = 3
 """Words."""
 
 
@@ -30,7 +30,7 @@ def read_question(question: str, related: RelatedWords | None, weight: float) ->
     near: dict[str, Mapping[str, float]] = {term: {} for word in asked for term in terms_of(word)}
     if related and weight:
         spoken = dict.fromkeys(part for word in asked for part in parts(word) if part.isalpha())
-        for part, others in related.near(islice(spoken, MOST_RELATED)).items():
+        for part, others in related.near(islice(spoken, MAX_RELATED)).items():
             (stem,) = terms_of(part)
             near[stem] = {other: min(1.0, weight * cosine**2) for other, cosine in others.items()}
     return Query(near, names_in(asked))
@@ -42,5 +42,5 @@ def clauses(question: str) -> list[str]:
     People tell a story and then ask, or give a title and then the matter.
     """
     found = [part.strip() for part in _CLAUSE_END.split(question)]
-    found = [part for part in found if len(part.split()) >= _SHORTEST_CLAUSE]
-    return found[:MOST_CLAUSES] if len(found) > 1 else []
+    found = [part for part in found if len(part.split()) >= _MIN_CLAUSE_WORDS]
+    return found[:MAX_CLAUSES] if len(found) > 1 else []

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from database.searching.terms import STOP_WORDS, terms_of
 
-FEWEST_CHUNKS = 5
+MIN_CHUNKS = 5
 """A word in fewer chunks is left out: it is a name or a slip more often than a word."""
-MOST = 16
+MAX_SYNONYMS = 16
 """How many words may stand for one."""
 NEAREST = 0.45
 """The cosine from which on a word counts as near."""
@@ -40,7 +40,7 @@ def corpus_words(texts: Iterable[str]) -> dict[str, str]:
     return {
         stem: min(forms[stem], key=lambda form: (-forms[stem][form], form))
         for stem in sorted(holders)
-        if holders[stem] >= FEWEST_CHUNKS
+        if holders[stem] >= MIN_CHUNKS
     }
 
 
@@ -108,6 +108,6 @@ class RelatedWords:
     def _nearest(self, vector: npt.NDArray[np.float32], own: Sequence[str]) -> Mapping[str, float]:
         """The words whose vectors point a vector's way, its word's own stems left out."""
         cosines = self._vectors @ vector
-        best = np.argsort(-cosines)[: MOST + len(own)]
+        best = np.argsort(-cosines)[: MAX_SYNONYMS + len(own)]
         near = {self._stems[at]: float(cosines[at]) for at in best if cosines[at] >= NEAREST}
-        return dict([pair for pair in near.items() if pair[0] not in own][:MOST])
+        return dict([pair for pair in near.items() if pair[0] not in own][:MAX_SYNONYMS])

@@ -7,9 +7,9 @@ from functools import lru_cache
 _WORD = re.compile(r"[A-Za-z0-9]\w*(?:[.:/@-]\w+)*")
 _PART = re.compile(r"[A-Z]{2,}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|\w[._:/]\w|\d[a-z]|[a-z]\d")
-_MOST_PARTS = 4
+_MAX_PARTS = 4
 """A name of more parts than this is a path or an address: nobody writes it another way."""
-_LONGEST = 200
+_MAX_WORD_CHARACTERS = 200
 """Characters of a word that are looked at: what is longer is data."""
 STOP_WORDS = frozenset(
     """a about again all also am an and any are as at be because been before being between both
@@ -33,7 +33,7 @@ def words(text: str) -> list[str]:
 
 def parts(word: str) -> list[str]:
     """The words that a name is made of, in lower case, stop words left out."""
-    found = [part.lower() for part in _PART.findall(word[:_LONGEST])]
+    found = [part.lower() for part in _PART.findall(word[:_MAX_WORD_CHARACTERS])]
     return [part for part in found if part not in STOP_WORDS]
 
 
@@ -46,10 +46,10 @@ def terms_of(word: str) -> tuple[str, ...]:
     if word.lower() in STOP_WORDS:
         return ()
     found = stems = tuple(_stem(part) for part in parts(word))
-    if 1 < len(stems) <= _MOST_PARTS:
+    if 1 < len(stems) <= _MAX_PARTS:
         found = ("".join(stems) + "_", *found)
     if len(stems) > 1 or _IDENTIFIER.search(word):
-        found = (word[:_LONGEST].lower(), *found)
+        found = (word[:_MAX_WORD_CHARACTERS].lower(), *found)
     return found
 
 

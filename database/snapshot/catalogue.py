@@ -8,12 +8,12 @@ import orjson
 from obstore.exceptions import PermissionDeniedError
 
 from database.snapshot.file_systems import Patience
-from database.snapshot.manifest import MANIFEST, MOST_BYTES, Manifest, is_name, is_sha256
+from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest, is_name, is_sha256
 from database.snapshot.storage import Storage
 from utils.errors import SnapshotError
 
 NAMES = "snapshots.json"
-_MOST_NAMES = 10_000
+_MAX_NAMES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ def names(storage: Storage) -> list[str]:
     if listing is not None:
         found = [name for name in listing.folders if is_name(name)]
     else:
-        content = storage.read(NAMES, MOST_BYTES)
+        content = storage.read(NAMES, MAX_BYTES)
         found = _noted(content) if content is not None else []
     return sorted(found, reverse=True)
 
 
 def _noted(content: bytes) -> list[str]:
     try:
-        noted = orjson.loads(content)["snapshots"][:_MOST_NAMES]
+        noted = orjson.loads(content)["snapshots"][:_MAX_NAMES]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise SnapshotError(f"{NAMES} is no list of snapshots.") from error
     return [name for name in noted if isinstance(name, str) and is_name(name)]
@@ -116,7 +116,7 @@ def find(url: str, sha256: str | None = None, patience: Patience | None = None) 
 
 
 def _read(storage: Storage) -> Snapshot | None:
-    content = storage.read(MANIFEST, MOST_BYTES)
+    content = storage.read(MANIFEST, MAX_BYTES)
     if content is None:
         return None
     try:

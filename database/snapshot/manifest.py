@@ -15,13 +15,13 @@ from utils.errors import SnapshotError
 FORMAT = 1
 """Raise when older versions of this software could not read a snapshot."""
 MANIFEST = "manifest.json"
-MOST_BYTES = 8 << 20
+MAX_BYTES = 8 << 20
 """Of a manifest; 30,000 parts fit."""
-MOST_PART_BYTES = 32 << 20
+MAX_PART_BYTES = 32 << 20
 """Of a part, as it is stored."""
-MOST_UNPACKED_BYTES = 48 << 20
+MAX_UNPACKED_BYTES = 48 << 20
 """Of a part, as it is read."""
-_MOST_DIMENSION = 1 << 14
+_MAX_DIMENSION = 1 << 14
 
 Role = Literal["index", "words", "uploads"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -173,7 +173,7 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
     for source in fingerprint.sources:
         if any(type(value) not in (str, int) for value in asdict(source).values()):
             raise _WrongError("its fingerprint names a source that cannot be")
-    _count(fingerprint.recipe.dimension, 1, _MOST_DIMENSION)
+    _count(fingerprint.recipe.dimension, 1, _MAX_DIMENSION)
     return fingerprint
 
 
@@ -181,7 +181,7 @@ def _contents(item: tuple[Any, Any]) -> tuple[Role, Contents]:
     role, fields = item
     if role not in ROLES:
         raise _WrongError("it holds a collection that is not known here")
-    return role, Contents(_count(fields["rows"]), _count(fields["dimension"], 1, _MOST_DIMENSION))
+    return role, Contents(_count(fields["rows"]), _count(fields["dimension"], 1, _MAX_DIMENSION))
 
 
 def _part(fields: Any) -> Part:
@@ -189,8 +189,8 @@ def _part(fields: Any) -> Part:
         collection=fields["collection"],
         name=fields["name"],
         rows=_count(fields["rows"], 1),
-        bytes=_count(fields["bytes"], 1, MOST_PART_BYTES),
-        unpacked=_count(fields["unpacked"], 1, MOST_UNPACKED_BYTES),
+        bytes=_count(fields["bytes"], 1, MAX_PART_BYTES),
+        unpacked=_count(fields["unpacked"], 1, MAX_UNPACKED_BYTES),
         sha256=fields["sha256"],
     )
     named = _PART.fullmatch(part.name)

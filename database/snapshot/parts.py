@@ -16,12 +16,12 @@ from utils.errors import SnapshotError
 
 PART_BYTES = 24 << 20
 """After so many bytes before compression a part is full."""
-MOST_ROW_BYTES = 16 << 20
+MAX_ROW_BYTES = 16 << 20
 _LEVEL = 3
-_MOST_WINDOW = 1 << 23
+_MAX_WINDOW = 1 << 23
 """Bytes of memory that a compressed stream may ask for."""
 _PIECE = 1 << 18
-_MOST_ID_CHARACTERS = 4096
+_MAX_ID_CHARACTERS = 4096
 
 
 def write_parts(
@@ -64,7 +64,7 @@ class _Packer:
             "vector": base64.b64encode(record.vector.astype("<f4").tobytes()).decode(),
         }
         line = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-        if len(line) > MOST_ROW_BYTES:
+        if len(line) > MAX_ROW_BYTES:
             raise SnapshotError(f"A row of {len(line):,} bytes is too large for a snapshot.")
         self.rows += 1
         self.unpacked += len(line)
@@ -111,7 +111,7 @@ def _lines(part: Part, content: bytes) -> Iterator[bytes]:
     """Unpack a part line by line; memory is bounded by the longest line."""
     unpacked = 0
     rest = bytearray()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_MOST_WINDOW)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     try:
         with decompressor.stream_reader(content) as reader:
             while piece := reader.read(_PIECE):
@@ -123,7 +123,7 @@ def _lines(part: Part, content: bytes) -> Iterator[bytes]:
                     yield bytes(rest) + line
                     rest.clear()
                 rest += last
-                if len(rest) > MOST_ROW_BYTES:
+                if len(rest) > MAX_ROW_BYTES:
                     raise SnapshotError(f"{part.name} holds a row that is too long.")
     except zstandard.ZstdError as error:
         raise SnapshotError(f"{part.name} cannot be unpacked.") from error
@@ -136,7 +136,7 @@ def _record(fields: dict[str, Any], dimension: int) -> Record:
     vector = np.frombuffer(base64.b64decode(fields["vector"], validate=True), dtype="<f4")
     if vector.shape != (dimension,) or not _has_direction(vector):
         raise ValueError("not a vector of this collection")
-    if not isinstance(id_, str) or not 0 < len(id_) <= _MOST_ID_CHARACTERS:
+    if not isinstance(id_, str) or not 0 < len(id_) <= _MAX_ID_CHARACTERS:
         raise ValueError("not an id")
     if not isinstance(text, str) or not _is_metadata(metadata):
         raise ValueError("not a row")

@@ -11,7 +11,7 @@ from database.index.store import Store
 from database.snapshot.catalogue import names, write_names
 from database.snapshot.export import Export, State, export, state_of
 from database.snapshot.file_systems import Patience
-from database.snapshot.manifest import MANIFEST, MOST_BYTES, Manifest
+from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest
 from database.snapshot.parts import PART_BYTES
 from database.snapshot.storage import Storage
 from dataset.progress import Progress, silent
@@ -81,7 +81,7 @@ def _already_there(storage: Storage, state: State, patience: Patience | None) ->
     """The snapshot of this very state, where it was pushed before."""
     for name in _of_state(names(storage), state):
         folder = Storage(f"{storage.url}/{name}", patience)
-        content = folder.read(MANIFEST, MOST_BYTES)
+        content = folder.read(MANIFEST, MAX_BYTES)
         if content is not None:
             sha256 = hashlib.sha256(content).hexdigest()
             return Pushed(folder.url, sha256, Manifest.from_json(content), sent=0)

@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 from dataset.conversion.refusals import PROTECTED, shown_size, unreadable
 from utils.errors import DocumentError
 
-MOST_PARTS = 10_000
-MOST_BYTES = 512 << 20
-MOST_TIMES = 300
+MAX_PARTS = 10_000
+MAX_BYTES = 512 << 20
+MAX_COMPRESSION_RATIO = 300
 """How many times its packed size a part may have; sheets and pages reach some 60."""
 _TOO_SMALL_FOR_A_BOMB = 4 << 20
 
@@ -124,12 +124,12 @@ class Container:
 
 
 def _check(parts: list[zipfile.ZipInfo]) -> None:
-    if len(parts) > MOST_PARTS:
-        raise DocumentError(f"holds more than {MOST_PARTS:,} parts")
+    if len(parts) > MAX_PARTS:
+        raise DocumentError(f"holds more than {MAX_PARTS:,} parts")
     if len({part.filename for part in parts}) < len(parts):
         raise DocumentError("holds two parts of the same name")
-    if sum(part.file_size for part in parts) > MOST_BYTES:
-        raise DocumentError(f"unpacks to more than {shown_size(MOST_BYTES)}")
+    if sum(part.file_size for part in parts) > MAX_BYTES:
+        raise DocumentError(f"unpacks to more than {shown_size(MAX_BYTES)}")
     for part in parts:
         name = part.filename
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
@@ -139,5 +139,10 @@ def _check(parts: list[zipfile.ZipInfo]) -> None:
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DocumentError("is packed in a way that Office files are not")
         packed = max(part.compress_size, 1)
-        if part.file_size > _TOO_SMALL_FOR_A_BOMB and part.file_size > MOST_TIMES * packed:
-            raise DocumentError(f"holds a part that unpacks to over {MOST_TIMES} times its size")
+        if (
+            part.file_size > _TOO_SMALL_FOR_A_BOMB
+            and part.file_size > MAX_COMPRESSION_RATIO * packed
+        ):
+            raise DocumentError(
+                f"holds a part that unpacks to over {MAX_COMPRESSION_RATIO} times its size"
+            )

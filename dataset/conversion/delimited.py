@@ -12,8 +12,8 @@ from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
-_MOST_IN_A_SAMPLE = 1 << 16
-_LONGEST_CELL = 1 << 20
+_MAX_SAMPLE_CHARACTERS = 1 << 16
+_MAX_CELL_CHARACTERS = 1 << 20
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -24,7 +24,7 @@ def read(content: bytes, _: str) -> Converted:
         DocumentError: it is no text, or no table that is read.
     """
     text = _decoded(content)
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_MAX_CELL_CHARACTERS)
     rows: list[list[str]] = []
     cells = 0
     try:
@@ -34,7 +34,7 @@ def read(content: bytes, _: str) -> Converted:
                 raise DocumentError(too_large())
             rows.append([_cell(value) for value in row])
     except csv.Error as error:
-        reason = f"holds a cell of more than {_LONGEST_CELL >> 20} MiB, or an unclosed quote"
+        reason = f"holds a cell of more than {_MAX_CELL_CHARACTERS >> 20} MiB, or an unclosed quote"
         raise DocumentError(
             reason if "field larger" in str(error) else unreadable("csv")
         ) from error
@@ -57,7 +57,7 @@ def _decoded(content: bytes) -> str:
 
 def _delimiter(text: str) -> str:
     """The character that parts the first lines into the most columns, alike in all of them."""
-    sample = text[:_MOST_IN_A_SAMPLE].splitlines()[:_SAMPLE_LINES]
+    sample = text[:_MAX_SAMPLE_CHARACTERS].splitlines()[:_SAMPLE_LINES]
 
     def columns(delimiter: str) -> tuple[int, int]:
         try:

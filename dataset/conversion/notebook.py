@@ -10,7 +10,7 @@ from dataset.conversion.properties import title_of
 from dataset.conversion.refusals import no_text, unreadable
 from utils.errors import DocumentError
 
-_LONGEST_OUTPUT = 20_000
+_MAX_OUTPUT_CHARACTERS = 20_000
 """Characters of one output that are kept; training logs run to megabytes."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 _ATTACHMENT = re.compile(r"!\[([^\]]{0,500})\]\((?:attachment:|data:)[^)\s]*\)")
@@ -88,9 +88,9 @@ def _output(output: dict[str, Any]) -> str:
     if not isinstance(data, dict):
         return ""
     if markdown := _joined(data.get("text/markdown", "")):
-        return _ATTACHMENT.sub(r"\1", markdown[:_LONGEST_OUTPUT]).strip()
+        return _ATTACHMENT.sub(r"\1", markdown[:_MAX_OUTPUT_CHARACTERS]).strip()
     html = _joined(data.get("text/html", ""))
-    if "<table" in html and len(html) < _LONGEST_OUTPUT * 10:
+    if "<table" in html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
         from dataset.conversion.html.reader import markdown_of
         from dataset.conversion.html.tree import parse
 
@@ -107,8 +107,8 @@ def _fenced(text: str, language: str) -> str:
     text = _TERMINAL.sub("", text).replace("\0", "")
     lines = (line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n"))
     body = "\n".join(lines)
-    if len(body) > _LONGEST_OUTPUT and not language:
-        body = f"{body[:_LONGEST_OUTPUT]}\n[... cut]"
+    if len(body) > _MAX_OUTPUT_CHARACTERS and not language:
+        body = f"{body[:_MAX_OUTPUT_CHARACTERS]}\n[... cut]"
     return fenced(body, language)
 
 

@@ -15,8 +15,8 @@ from dataset.sources.api_markup import to_markdown
 Shape = dict[str, Any]
 """A shape, a member or an operation as the model's JSON has it."""
 
-_MOST_NAMES_LISTED = 12
-_MOST_VALUES_IN_A_BULLET = 24
+_MAX_NAMES_LISTED = 12
+_MAX_VALUES_IN_A_BULLET = 24
 _EXTENTS = {
     "string": "Length: {} characters.",
     "blob": "Size: {} bytes.",
@@ -132,7 +132,7 @@ class Pages:
             facts.append(_EXTENTS.get(shape["type"], "Value: {}.").format(span))
         if pattern := shape.get("pattern"):
             facts.append(f"Pattern: {code(' '.join(pattern.split()))}.")
-        if 0 < len(values := shape.get("enum", ())) <= _MOST_VALUES_IN_A_BULLET:
+        if 0 < len(values := shape.get("enum", ())) <= _MAX_VALUES_IN_A_BULLET:
             facts.append(f"Allowed values: {_coded(values)}.")
         if "default" in shape:
             facts.append(f"Default: {code(str(shape['default']))}.")
@@ -155,9 +155,9 @@ class Pages:
         inner = [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
         pieces = [piece for each in inner for piece in self._long_lists(field, each)]
         values = shape.get("enum", ())
-        if len(values) > _MOST_VALUES_IN_A_BULLET:
-            for start in range(0, len(values), _MOST_VALUES_IN_A_BULLET):
-                some = values[start : start + _MOST_VALUES_IN_A_BULLET]
+        if len(values) > _MAX_VALUES_IN_A_BULLET:
+            for start in range(0, len(values), _MAX_VALUES_IN_A_BULLET):
+                some = values[start : start + _MAX_VALUES_IN_A_BULLET]
                 pieces.append(f"- Allowed values of {field}: {_coded(some)}.")
         return pieces
 
@@ -203,8 +203,8 @@ def _coded(values: Sequence[str]) -> str:
 
 
 def _names(names: Sequence[str], kind: str) -> str:
-    listed = _coded(names[:_MOST_NAMES_LISTED])
-    more = len(names) - _MOST_NAMES_LISTED
+    listed = _coded(names[:_MAX_NAMES_LISTED])
+    more = len(names) - _MAX_NAMES_LISTED
     return f"{listed} and {more} other {kind}" if more > 0 else listed
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import httpx
 
 _CONNECT_TIMEOUT = 5.0
-_MOST_BYTES_DOWNLOADED = 128 * 1024 * 1024
-_MOST_BYTES_UNPACKED = 512 * 1024 * 1024
-_MOST_BYTES_A_FILE = 4 * 1024 * 1024
+_MAX_BYTES_DOWNLOADED = 128 * 1024 * 1024
+_MAX_BYTES_UNPACKED = 512 * 1024 * 1024
+_MAX_BYTES_A_FILE = 4 * 1024 * 1024
 _WHAT_TO_DO = "Check the connection and run it again, or name a mirror with --guide-url."
 
 
@@ -70,7 +70,7 @@ def _members(
     # tarfile and gzip ask no more of a file than read().
     with (
         gzip.GzipFile(fileobj=cast("IO[bytes]", download)) as unzipped,
-        closing(_Bounded(unzipped, _MOST_BYTES_UNPACKED)) as bounded,
+        closing(_Bounded(unzipped, _MAX_BYTES_UNPACKED)) as bounded,
         tarfile.open(fileobj=bounded, mode="r|") as archive,
     ):
         for member in archive:
@@ -79,7 +79,7 @@ def _members(
                 continue
             if path.parts[1:] != (folder, path.name) or path.parts[0] in {"/", ".."}:
                 continue
-            if member.size > _MOST_BYTES_A_FILE:
+            if member.size > _MAX_BYTES_A_FILE:
                 raise DatasetError(f"{path.name} in the archive is too large to be a page.")
             content = archive.extractfile(member)
             if content is not None:
@@ -125,7 +125,7 @@ class _Download(io.RawIOBase):
             if chunk is None:
                 return b""
             self._received += len(chunk)
-            if self._received > _MOST_BYTES_DOWNLOADED:
+            if self._received > _MAX_BYTES_DOWNLOADED:
                 raise DatasetError("The archive is far larger than the Developer Guide.")
             self._progress(self._received, self._total)
             self._buffer = chunk

@@ -6,7 +6,7 @@ from dataset.sources.developer_guide import guide_names
 from dataset.web.names import FOLDER, file_of
 from dataset.web.request import Guide
 
-_MOST_SHOWN = 3
+_MAX_SHOWN = 3
 
 
 def folder_of(guide: Guide) -> str:
@@ -22,9 +22,9 @@ def doubled(folder: Path, guide: Guide) -> str:
     )
     if not both:
         return ""
-    some = ", ".join(both[:_MOST_SHOWN])
+    some = ", ".join(both[:_MAX_SHOWN])
     return (
         f"{len(both)} pages of the guide are there twice, live and from the archive of 2023 "
-        f"({some}{', …' if len(both) > _MOST_SHOWN else ''}). To answer without the archive, build "
+        f"({some}{', …' if len(both) > _MAX_SHOWN else ''}). To answer without the archive, build "
         f"the index with --include '{FOLDER}/*' --include 'api-reference/*'"
     )

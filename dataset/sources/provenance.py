@@ -24,7 +24,7 @@ _GUIDE_HISTORY = "doc-history.md"
 _DATE_COLUMN = re.compile(r"\|\s*([A-Z][a-z]+ \d{1,2}, \d{4})\s*\|?\s*$", re.MULTILINE)
 """The last column of the history's table; its texts tell of other dates."""
 _GENERATED_FROM = re.compile(r"\bbotocore (\d[\w.]*\w)")
-_MOST_HOSTS = 20
+_MAX_HOSTS = 20
 """Hosts with a line of their own, those with most documents; an index names its sources in one
 field."""
 
@@ -63,7 +63,7 @@ def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
             hosts["/".join(name.split("/")[:2]) + "/"] += 1
         else:
             counts[OTHERS] += 1
-    named = dict(hosts.most_common(_MOST_HOSTS))
+    named = dict(hosts.most_common(_MAX_HOSTS))
     counts[OTHERS] += hosts.total() - sum(named.values())
     sources = (
         Source(GUIDE, counts[GUIDE], GUIDE_URL, _newest_change(folder)),

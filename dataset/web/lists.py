@@ -20,9 +20,9 @@ from utils.errors import DocumentError
 Named = tuple[str, str]
 """A page's address in its normal spelling, and when it was changed; "" if unknown."""
 
-MOST_PAGES = 100_000
-MOST_SITEMAPS = 1000
-_SITEMAP = Bounds(sitemap.MOST_BYTES, seconds=300.0)
+MAX_PAGES = 100_000
+MAX_SITEMAPS = 1000
+_SITEMAP = Bounds(sitemap.MAX_BYTES, seconds=300.0)
 _TEXT = Bounds(10 * 1024 * 1024, seconds=120.0)
 _AT_ONCE = 1000
 
@@ -52,8 +52,8 @@ class Reading:
         async for address, base, changed in self._entries():
             if not (named := self._named(address, base, changed)):
                 continue
-            if count == MOST_PAGES:
-                self._incomplete(f"names more than {MOST_PAGES:,} pages; the rest is left out")
+            if count == MAX_PAGES:
+                self._incomplete(f"names more than {MAX_PAGES:,} pages; the rest is left out")
                 break
             count += 1
             batch.append(named)
@@ -98,8 +98,8 @@ class Reading:
                     if not entry.is_sitemap:
                         yield entry.address, answer.url, entry.changed
                     elif (inner := self._inner(entry.address, answer.url)) and inner not in seen:
-                        if len(seen) > MOST_SITEMAPS:
-                            self._incomplete(f"names more than {MOST_SITEMAPS} sitemaps")
+                        if len(seen) > MAX_SITEMAPS:
+                            self._incomplete(f"names more than {MAX_SITEMAPS} sitemaps")
                             return
                         seen.add(inner)
                         waiting.append(inner)

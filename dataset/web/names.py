@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 FOLDER = "web"
 """Below the dataset's root."""
 
-_MOST_BYTES_A_PART = 100
-_MOST_BYTES = 400
+_MAX_BYTES_A_PART = 100
+_MAX_BYTES = 400
 _ENDING = re.compile(r"\.(?:x?html?|md|markdown)\Z", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.~+=@,()-]")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?\Z", re.IGNORECASE)
@@ -38,7 +38,7 @@ def file_of(url: str, *, apart: bool = False) -> str:
     if apart or parts.query or [unquote(part) for part in plain] != kept:
         kept[-1] = f"{kept[-1]}-{_mark(url)}"
     name = "/".join((host, *kept))
-    if len(name.encode()) > _MOST_BYTES:
+    if len(name.encode()) > _MAX_BYTES:
         name = f"{host}/{_mark(url)}"
     return f"{name}.md"
 
@@ -50,7 +50,7 @@ def folded(name: str) -> str:
 
 def _safe(part: str) -> str:
     kept = _ODD.sub("_", unicodedata.normalize("NFC", unquote(part)))
-    kept = kept.encode()[:_MOST_BYTES_A_PART].decode(errors="ignore")
+    kept = kept.encode()[:_MAX_BYTES_A_PART].decode(errors="ignore")
     if kept.startswith("."):
         kept = f"_{kept}"
     if kept.endswith(".") or _DEVICE.match(kept):

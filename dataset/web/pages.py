@@ -27,8 +27,8 @@ _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s{0,100}<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+\S.*$", re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")
-_MOST_OF_A_TITLE = 300
-_ENOUGH_FOR_A_TITLE = 20_000
+_MAX_TITLE_CHARACTERS = 300
+_MAX_BYTES_BEFORE_TITLE = 20_000
 
 
 class Convert(Protocol):
@@ -98,7 +98,7 @@ def page_of(
     dates = (iso(changed), _date(answer.modified), iso(listed))
     return Page(
         text=text,
-        title=" ".join(title.split())[:_MOST_OF_A_TITLE],
+        title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
         url=_canonical(own, url),
         changed=next((date for date in dates if date and not _to_come(date)), ""),
     )
@@ -140,7 +140,7 @@ def _decoded(answer: Answer) -> str:
 
 
 def _first_heading(text: str) -> str:
-    heading = _HEADING.search(prose(text[:_ENOUGH_FOR_A_TITLE]))
+    heading = _HEADING.search(prose(text[:_MAX_BYTES_BEFORE_TITLE]))
     # With words below it: what only heads or links has no sections.
     found = sections(f"{heading[0]}\n\nWords.\n") if heading else []
     return next((section.headings[0] for section in found if section.headings), "")

@@ -11,11 +11,11 @@ from dataset.frontmatter import iso
 from dataset.web.http.responses import unpacked
 from utils.errors import DocumentError
 
-MOST_BYTES = 50 * 1024 * 1024
+MAX_BYTES = 50 * 1024 * 1024
 """The protocol's own limit, unpacked."""
 _PIECE = 64 * 1024
-_MOST_CHARACTERS = 4000
-_MOST_DEPTH = 50
+_MAX_CHARACTERS = 4000
+_MAX_DEPTH = 50
 _GZIP = b"\x1f\x8b"
 _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
 
@@ -39,7 +39,7 @@ def entries(content: bytes) -> Iterator[Entry]:
         DocumentError: it is none, or not whole; what was given until then is right.
     """
     if content.startswith(_GZIP):
-        content = unpacked(content, MOST_BYTES)
+        content = unpacked(content, MAX_BYTES)
     reader = _Reader()
     parser = DefusedXMLParser(target=reader, forbid_dtd=True)
     try:
@@ -71,7 +71,7 @@ class _Reader:
         name = tag.rpartition("}")[2]
         if not self._path and name not in _ROOTS:
             raise DocumentError("is no sitemap")
-        if len(self._path) >= _MOST_DEPTH:
+        if len(self._path) >= _MAX_DEPTH:
             raise DocumentError("is nested too deeply for a sitemap")
         self._path.append(name)
         if len(self._path) == 2:
@@ -80,7 +80,7 @@ class _Reader:
     def data(self, text: str) -> None:
         if len(self._path) == 3 and self._path[2] in ("loc", "lastmod"):
             so_far = self._fields.get(self._path[2], "")
-            if len(so_far) < _MOST_CHARACTERS:
+            if len(so_far) < _MAX_CHARACTERS:
                 self._fields[self._path[2]] = so_far + text
 
     def end(self, _: str) -> None:

@@ -13,9 +13,9 @@ from itertools import islice, pairwise
 from database.searching.terms import terms_of, words
 from inference_worker.answer import Turn
 
-MOST_EARLIER = 3
+MAX_EARLIER_QUESTIONS = 3
 """How many earlier questions are searched along."""
-MOST_CHARACTERS = 400
+MAX_CHARACTERS = 400
 """Of each of them."""
 _LONG = 500
 """Characters; a longer question says enough, and would take long to decide on."""
@@ -114,7 +114,7 @@ def retrieval_question(question: str, history: Sequence[Turn]) -> str:
         history: What was said before, oldest first; only the questions in it are read.
     """
     earlier = [turn.text for turn in reversed(history) if turn.role == "user"]
-    context = list(islice(_leant_on([question, *earlier]), MOST_EARLIER))
+    context = list(islice(_leant_on([question, *earlier]), MAX_EARLIER_QUESTIONS))
     if not context:
         return question
     # The embedding model heeds the beginning of a text most. Commas keep it one clause: the
@@ -125,7 +125,7 @@ def retrieval_question(question: str, history: Sequence[Turn]) -> str:
 def _leant_on(newest_first: Sequence[str]) -> Iterator[str]:
     """The questions that the first one leans on, up to one that stands on its own."""
     for question, before in pairwise(newest_first):
-        context = before.strip()[:MOST_CHARACTERS]
+        context = before.strip()[:MAX_CHARACTERS]
         if not leans(question, context):
             return
         if any(map(_says_something, words(context))):  # "thank you" does not

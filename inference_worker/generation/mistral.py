@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_mistralai import ChatMistralAI
 
 CONNECT_SECONDS = 5.0
-MOST_IDLE = 32
+MAX_IDLE = 32
 """Connections that wait for the next call."""
 
 
@@ -69,7 +69,7 @@ def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
         timeout=httpx.Timeout(attempt, connect=min(CONNECT_SECONDS, attempt)),
         limits=httpx.Limits(
             max_connections=settings.inference_concurrency,
-            max_keepalive_connections=MOST_IDLE,
+            max_keepalive_connections=MAX_IDLE,
         ),
         event_hooks={"response": [_raise_for_status, _read_to_the_end]},
     )

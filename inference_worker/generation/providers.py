@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from inference_worker.generation.language_model import ATTEMPT_SHARE, LanguageModel
-from inference_worker.generation.mistral import MOST_IDLE, mistral_chat
+from inference_worker.generation.mistral import MAX_IDLE, mistral_chat
 from utils.errors import SettingsError
 from utils.settings import Settings
 
@@ -83,7 +83,7 @@ def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatMod
 def _http_client(settings: Settings) -> httpx.AsyncClient:
     """A client with as many connections as calls are allowed; OpenAI's sets its time-outs."""
     most = settings.inference_concurrency
-    limits = httpx.Limits(max_connections=most, max_keepalive_connections=MOST_IDLE)
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=MAX_IDLE)
     return httpx.AsyncClient(limits=limits)
 
 

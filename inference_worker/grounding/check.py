@@ -20,7 +20,7 @@ from inference_worker.grounding.evidence import Evidence
 from inference_worker.grounding.excerpts import Excerpts
 from inference_worker.grounding.parts import Marker, Sentence, taken_apart, without_invisible
 
-_MOST_ITEMS = 40
+_MAX_ITEMS = 40
 """Of a sentence's checkable items, what its quotation is chosen by."""
 
 
@@ -43,7 +43,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 
     # Once for a sentence and a passage: an answer may cite as often as it has words.
     quotes = {
-        (place, number): excerpts.nearest(each.spoken, each.items[:_MOST_ITEMS], number - 1)
+        (place, number): excerpts.nearest(each.spoken, each.items[:_MAX_ITEMS], number - 1)
         for place, each in enumerate(sentences)
         for number in {marker.number for marker in each.markers}
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from inference_worker.grounding.markup import Mark, MarkupReader
 
 _GAP = re.compile(r"[ \t]{0,8}(?:\([ \t]{0,8})?\Z")
-_LONGEST_GAP = 17
+_MAX_GAP = 17
 _CLOSING = ".,;:!?)\r\n…。，、；：！？"  # noqa: RUF001 (an answer may be in Chinese)
 """What no space stands before."""
 
@@ -78,7 +78,7 @@ class CitationFilter:
                 return ""
             text = self._closed(text)
         text = self._gap + text
-        gap = _GAP.search(text, max(0, len(text) - _LONGEST_GAP))
+        gap = _GAP.search(text, max(0, len(text) - _MAX_GAP))
         self._gap = gap[0] if gap else ""
         return text[: len(text) - len(self._gap)]
 

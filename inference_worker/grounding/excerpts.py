@@ -12,13 +12,15 @@ from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import Evidence
 from inference_worker.quoting.quotable import sentences
 
-LONGEST = 300
+MAX_EXCERPT_CHARACTERS = 300
 """Characters of an excerpt."""
 _ITEM_WEIGHT = 10.0
 """What a checkable thing is worth against a word: no number of words makes up for it."""
 
 _LIST_MARK = re.compile(r"(?:[-+*•>]|\d{1,9}[.)]|#{1,6})[ \t]+")
-_PIECE = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?!\S)|\S{{1,{LONGEST}}}", re.DOTALL)
+_PIECE = re.compile(
+    rf"\S.{{0,{MAX_EXCERPT_CHARACTERS - 1}}}(?!\S)|\S{{1,{MAX_EXCERPT_CHARACTERS}}}", re.DOTALL
+)
 _NOTHING = re.compile(r"[\W_]*\Z|[ \t]*```")
 
 

@@ -21,9 +21,9 @@ from typing import Literal
 
 Kind = Literal["text", "code", "fence", "citation"]
 
-_LONGEST_BRACKET = 40
-_LONGEST_CODE = 500
-_LONGEST_FENCE_LINE = 100
+_MAX_BRACKET_CHARACTERS = 40
+_MAX_CODE_CHARACTERS = 500
+_MAX_FENCE_LINE_CHARACTERS = 100
 _CONTEXT = 100
 """Characters before a mark that its meaning may depend on."""
 
@@ -34,9 +34,9 @@ _OPEN, _SHUT = r"\[【\uff3b", r"\]】\uff3d"
 _MARK = re.compile(rf"`{{1,64}}|~{{3,64}}|\\?[{_OPEN}]")
 _MEANS = re.compile(rf"[`~\\{_OPEN}]")
 _TICKS = re.compile(r"`+|\n")
-_INSIDE = rf"[^{_OPEN}{_SHUT}\n\\]{{0,{_LONGEST_BRACKET}}}"
+_INSIDE = rf"[^{_OPEN}{_SHUT}\n\\]{{0,{_MAX_BRACKET_CHARACTERS}}}"
 _SINGLE = re.compile(rf"\\?[{_OPEN}]({_INSIDE})\\?[{_SHUT}]")
-_DOUBLE = re.compile(rf"[{_OPEN}]{{2}}([^\n]{{0,{_LONGEST_BRACKET}}}?)[{_SHUT}]{{2}}")
+_DOUBLE = re.compile(rf"[{_OPEN}]{{2}}([^\n]{{0,{_MAX_BRACKET_CHARACTERS}}}?)[{_SHUT}]{{2}}")
 _STILL_OPEN = re.compile(rf"\\?[{_OPEN}]{_INSIDE}\\?")
 _BEFORE_FENCE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?")
 _BRACKETS = re.compile(rf"[{_OPEN}{_SHUT}]")
@@ -151,10 +151,10 @@ class MarkupReader:
 
     def _fence_or_code(self, ticks: str, final: bool) -> Mark | None:
         start = self._at + len(ticks)
-        line, end, _ = self._held[start : start + _LONGEST_FENCE_LINE].partition("\n")
+        line, end, _ = self._held[start : start + _MAX_FENCE_LINE_CHARACTERS].partition("\n")
         if "`" in line and ticks[0] == "`":
             return self._inline_code(ticks, final)
-        if not end and not final and len(line) < _LONGEST_FENCE_LINE:
+        if not end and not final and len(line) < _MAX_FENCE_LINE_CHARACTERS:
             return None
         self._fence = ticks
         return Mark("fence", ticks)
@@ -162,7 +162,7 @@ class MarkupReader:
     def _inline_code(self, ticks: str, final: bool) -> Mark | None:
         """Code up to as many backticks on the same line; without these, the backticks as text."""
         held, start = self._held, self._at + len(ticks)
-        limit = start + _LONGEST_CODE
+        limit = start + _MAX_CODE_CHARACTERS
         if ticks[0] != "`":
             return Mark("text", ticks)
         for found in _TICKS.finditer(held, start, min(limit, len(held))):
@@ -181,7 +181,7 @@ class MarkupReader:
         fence = line.strip()
         may_close = (
             self._before.endswith("\n")
-            and len(line) <= _LONGEST_FENCE_LINE
+            and len(line) <= _MAX_FENCE_LINE_CHARACTERS
             and not fence.strip(self._fence[0])
         )
         if end < 0 and may_close and not final:
@@ -207,8 +207,8 @@ class MarkupReader:
 
     def _still_open(self, doubled: bool) -> bool:
         if doubled:
-            rest = self._held[self._at : self._at + _LONGEST_BRACKET + 4]
-            return "\n" not in rest and len(rest) < _LONGEST_BRACKET + 4
+            rest = self._held[self._at : self._at + _MAX_BRACKET_CHARACTERS + 4]
+            return "\n" not in rest and len(rest) < _MAX_BRACKET_CHARACTERS + 4
         return bool(_STILL_OPEN.fullmatch(self._held, self._at))
 
     def _cites(self, spans: tuple[tuple[int, int], ...], body: str, following: str) -> bool:

@@ -77,7 +77,7 @@ _UNIT_IN_NAME = re.compile(r"(?:Seconds|Minutes|Hours|Days|Bytes|GB|MB)\b")
 _NUMERAL = re.compile(r"^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])", re.MULTILINE)
 
 _TO_SPACES = str.maketrans(dict.fromkeys(".,;:!?()[]{}|*`\"'-/", " "))
-_LONGEST = 300
+_MAX_DIGITS = 300
 """Digits of a number that is still computed with; what is longer is compared as text."""
 
 Value = int | float | str
@@ -152,7 +152,7 @@ def _quantity(value: Value, unit: str) -> Quantity:
 def _value(digits: str, sign: int = 1) -> Value:
     plain = digits.replace(",", "")
     whole, _, fraction = plain.partition(".")
-    if "." in fraction or len(plain) > _LONGEST:
+    if "." in fraction or len(plain) > _MAX_DIGITS:
         return plain
     if "e" in plain.lower():
         return sign * float(plain)

@@ -8,8 +8,8 @@ from typing import Literal
 from database.searching.terms import STOP_WORDS, words
 from inference_worker.quoting.quotable import sentences
 
-_FEWEST_WORDS = 6
-_FEWEST_CONTENT_WORDS = 3
+_MIN_WORDS = 6
+_MIN_CONTENT_WORDS = 3
 
 _ITEM = re.compile(r"([ \t]*)(?:[-+*•]|\d{1,9}[.)])[ \t]+")
 _HEADING = re.compile(r"[ \t]*(?:#{1,6}[ \t]|(?:\*\*|__)[^*_]+(?:\*\*|__):?[ \t]*$|[-*_ \t]{3,}$)")
@@ -55,7 +55,7 @@ class Statement:
             return False
         spoken = words(said)
         content = sum(word.lower() not in STOP_WORDS for word in spoken)
-        return items > 0 or (len(spoken) >= _FEWEST_WORDS and content >= _FEWEST_CONTENT_WORDS)
+        return items > 0 or (len(spoken) >= _MIN_WORDS and content >= _MIN_CONTENT_WORDS)
 
 
 @dataclass(slots=True)

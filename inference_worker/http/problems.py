@@ -29,7 +29,7 @@ from utils.errors import (
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-MOST_TOLD = 5
+MAX_LISTED_FIELDS = 5
 """How many wrong fields of one request are told."""
 
 
@@ -199,8 +199,12 @@ def install(app: FastAPI) -> None:
         )
         wrong = error.errors()
         param = _name(wrong[0]) if wrong else None
-        detail = "; ".join(map(_told, wrong[:MOST_TOLD]))
-        more = f"; and {len(wrong) - MOST_TOLD:,} more" if len(wrong) > MOST_TOLD else ""
+        detail = "; ".join(map(_told, wrong[:MAX_LISTED_FIELDS]))
+        more = (
+            f"; and {len(wrong) - MAX_LISTED_FIELDS:,} more"
+            if len(wrong) > MAX_LISTED_FIELDS
+            else ""
+        )
         return respond(request, problem, detail + more, param=param)
 
     @app.exception_handler(HTTPException)

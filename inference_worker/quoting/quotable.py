@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 
-LONGEST_ITEM = 350
+MAX_ITEM_CHARACTERS = 350
 """Characters; a longer list item is quoted by the sentence."""
-LONGEST_LIST = 550
-MOST_ITEMS = 8
+MAX_LIST_CHARACTERS = 550
+MAX_ITEMS = 8
 
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*)")
@@ -25,7 +25,7 @@ _EMPTY = re.compile(r"\s*\(\s*\)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
 )
-_LONGEST_ABBREVIATION = 8
+_MAX_ABBREVIATION_CHARACTERS = 8
 _BOUNDARY = re.compile(r"(?<=[.!?])([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])")
 _WHOLE_START = re.compile(r"^[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
 _WHOLE_END = re.compile(r"[.!?][\"')\]*_`”]*$")
@@ -110,7 +110,10 @@ def sentences(text: str) -> list[str]:
         at, end = boundary.start(), boundary.start() + len(boundary[1])
         ticks += text.count("`", counted, end)
         counted = end
-        if _ABBREVIATION.search(text, max(start, at - _LONGEST_ABBREVIATION), at) or ticks % 2:
+        if (
+            _ABBREVIATION.search(text, max(start, at - _MAX_ABBREVIATION_CHARACTERS), at)
+            or ticks % 2
+        ):
             continue
         found.append(text[start:end])
         start, ticks = boundary.end(), 0
@@ -226,7 +229,7 @@ class _Reader:
             self._result.lists.append(listing)
             self._add_whole(listing)
             for item, text in enumerate(texts):
-                short = len(text) <= LONGEST_ITEM
+                short = len(text) <= MAX_ITEM_CHARACTERS
                 self._add([text] if short else sentences(text), item * 10, item=short)
         self._block += bool(items)
         self._lead = ""
@@ -238,7 +241,7 @@ class _Reader:
         whole = _WHOLE_START.match(listing.intro) and all(
             item and not item.endswith(":") for item in listing.items
         )
-        if whole and len(text) <= LONGEST_LIST and 2 <= len(listing.items) <= MOST_ITEMS:
+        if whole and len(text) <= MAX_LIST_CHARACTERS and 2 <= len(listing.items) <= MAX_ITEMS:
             self._result.quotes.append(Quote(text, self._heading, self._block, -1))
 
     def _add(self, split: list[str], first: int = 0, *, item: bool = False) -> None:

@@ -26,8 +26,8 @@ REPEAT_WEIGHT = 0.3
 NEIGHBOUR_WEIGHT = 0.3
 """What a sentence gains from the better of those beside it: answers stand next to the question's
 words as often as among them."""
-ENOUGH = 0.3
-ENOUGH_ELSEWHERE = 0.7
+MIN_GAIN = 0.3
+MIN_GAIN_ELSEWHERE = 0.7
 """A further sentence must add this share of what the first one brought; one of another passage,
 more."""
 POINTER_WEIGHT = 0.2
@@ -181,7 +181,7 @@ class Ballot:
                 and each not in chosen
                 and not any(each.overlaps(other) for other in chosen)
                 and (gain := self._gain(each, said))
-                >= first * (ENOUGH if each.passage == best.passage else ENOUGH_ELSEWHERE)
+                >= first * (MIN_GAIN if each.passage == best.passage else MIN_GAIN_ELSEWHERE)
             }
             if not gains:
                 break

@@ -5,7 +5,7 @@ import pytest
 from dataset.documents import MAX_NAME_BYTES, check_name
 from utils.errors import DocumentError
 
-_LONGEST = "x" * (MAX_NAME_BYTES - 3) + ".md"
+_LONGEST_NAME = "x" * (MAX_NAME_BYTES - 3) + ".md"
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ _LONGEST = "x" * (MAX_NAME_BYTES - 3) + ".md"
         "%2e%2e.md",
         "gr\u00fcn/\u30ac\u30a4\u30c9.md",
         "\U0001f525.pdf",
-        _LONGEST,
+        _LONGEST_NAME,
         "\u00e9" * ((MAX_NAME_BYTES - 4) // 2) + ".md",
     ],
 )
@@ -82,7 +82,9 @@ def test_what_cannot_be_shown_or_compared_is_no_name(name: str) -> None:
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "x" + _LONGEST, "\u00e9" * (MAX_NAME_BYTES // 2) + ".md"])
+@pytest.mark.parametrize(
+    "name", ["", "x" + _LONGEST_NAME, "\u00e9" * (MAX_NAME_BYTES // 2) + ".md"]
+)
 def test_a_name_has_a_length(name: str) -> None:
     with pytest.raises(DocumentError, match=f"1 to {MAX_NAME_BYTES} bytes"):
         check_name(name)

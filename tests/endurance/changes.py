@@ -15,7 +15,7 @@ from tests.endurance.windows import BUILD
 from tests.endurance.writes import Writes
 
 _PREFIX = "live/"
-_FEWEST, _MOST = 30, 60
+_MIN_DOCUMENTS, _MAX_DOCUMENTS = 30, 60
 """Between so many documents there are about as many added as deleted."""
 _NAMES = 90
 _ENDINGS = (".md",) * 8 + (".txt", ".html")
@@ -83,7 +83,7 @@ class Changes:
         """One document at rest, or several for one request."""
         model, rng = self.writes.checker.model, self.rng
         there = self._there()
-        fresh = len(there) < _FEWEST or (len(there) < _MOST and rng.random() < 0.45)
+        fresh = len(there) < _MIN_DOCUMENTS or (len(there) < _MAX_DOCUMENTS and rng.random() < 0.45)
         if rng.random() < 0.08:
             found = [model.add(shared_name(rng.randrange(SHARED)))]
         elif fresh:
@@ -102,7 +102,7 @@ class Changes:
             await writes.delete_missing(worker, document)
         elif state is None:
             await writes.put(worker, document, **self._headers({"If-None-Match": "*"}))
-        elif len(self._there()) > _MOST or rng.random() < 0.3:
+        elif len(self._there()) > _MAX_DOCUMENTS or rng.random() < 0.3:
             await writes.delete(worker, document, purge=rng.random() < 0.08)
         else:
             await self._replace(worker, document, state)

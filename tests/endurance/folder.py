@@ -10,9 +10,9 @@ from dataset.markdown import sections
 from tests.endurance.model import BUILD_SECONDS, Document, Model, Span
 from tests.endurance.pages import Version, write
 
-_MOST_CHANGING, SHARED = 60, 12
+_MAX_CHANGING, SHARED = 60, 12
 """How many pages change between builds, where as many stay, and how many the API writes too."""
-_MOST_CHANGES = 8
+_MAX_CHANGES = 8
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Folder:
                 name = f"base/page-{number:03d}.md"
                 self._write(name, write(self.model.add_permanent(name), name))
         self._names = [
-            f"folder/page-{number:02d}.md" for number in range(min(pages, _MOST_CHANGING))
+            f"folder/page-{number:02d}.md" for number in range(min(pages, _MAX_CHANGING))
         ]
         self._names += [shared_name(number) for number in range(SHARED)]
         for name in self._names:
@@ -58,7 +58,7 @@ class Folder:
 
     def change(self) -> int:
         """Add, change and remove a few pages at random; returns how many."""
-        names = self.rng.sample(self._names, self.rng.randint(3, _MOST_CHANGES))
+        names = self.rng.sample(self._names, self.rng.randint(3, _MAX_CHANGES))
         for name in names:
             document = self.model.add(name)
             if name in self._held and self.rng.random() < 0.35:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 ADD, REPLACE, DELETE = "PUT of a new page", "PUT of a page's new text", "DELETE of a page"
 ADD_WORD_FILE = "PUT of a new Word file"
 _LOOK_EVERY = 0.02
-_LONGEST = 60.0
+_MAX_SECONDS = 60.0
 """A replica that has not followed by then never does."""
-_KEY = {"Authorization": f"Bearer {ADMIN_KEY}", "Prefer": f"wait={_LONGEST:.0f}"}
+_KEY = {"Authorization": f"Bearer {ADMIN_KEY}", "Prefer": f"wait={_MAX_SECONDS:.0f}"}
 _REFUSED = 422
 _WARM_UP_SHARE = 0.5
 
@@ -128,8 +128,8 @@ class _Changing:
             raise refused(f"{kind}: {said}")
         at_once = asyncio.create_task(is_shown(answering))
         while not await is_shown(following):
-            if time.perf_counter() > sent + answered + _LONGEST:
-                raise DocsQAError(f"{kind}: the other worker did not follow in {_LONGEST:g} s.")
+            if time.perf_counter() > sent + answered + _MAX_SECONDS:
+                raise DocsQAError(f"{kind}: the other worker did not follow in {_MAX_SECONDS:g} s.")
             await asyncio.sleep(_LOOK_EVERY)
         followed = time.perf_counter() - sent
         self.changes.append(Change(kind, answered, followed, await at_once))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SEARCH, ANSWER = "search", "answer"
 _ROUTES = {SEARCH: ("/v1/search", "query"), ANSWER: ("/v1/answers", "question")}
 NOT_SENT = "not sent: too many were waiting"
-_MOST_WAITING = 400
+_MAX_WAITING = 400
 _SECONDS = 60.0
 _IDLE_SECONDS = 2.0
 """A connection is let go of before a worker lets go of it: never while a request is sent."""
@@ -78,7 +78,7 @@ class _Asking:
         todo = zip(itertools.count(), itertools.cycle(self.asked), turns, strict=False)
         for number, question, (kind, worker) in todo:
             await asyncio.sleep(max(begun + number / self.rate - time.perf_counter(), 0))
-            if self._waiting >= _MOST_WAITING:
+            if self._waiting >= _MAX_WAITING:
                 self.ended.append(Request(kind, time.perf_counter(), 0.0, NOT_SENT))
                 continue
             self.sent.append(asyncio.create_task(self._ask(worker, kind, question)))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from database.index.store import Live, Store
 
 _LOOK_EVERY = 0.03
-_LONGEST = 120.0
+_MAX_SECONDS = 120.0
 """A worker that has not followed by then never does."""
 _WARM_UP_SHARE = 0.5
 
@@ -114,7 +114,7 @@ class _Mover:
         watching = asyncio.create_task(self._watch(before))
         try:
             built = await command
-            followed = await asyncio.wait_for(watching, _LONGEST)
+            followed = await asyncio.wait_for(watching, _MAX_SECONDS)
         except TimeoutError:
             raise DocsQAError(f"After the {name}, the workers did not follow.") from None
         finally:

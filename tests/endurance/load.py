@@ -14,7 +14,7 @@ from tests.endurance.pages import Mark, Version, question
 from tests.endurance.reading import check_read
 from tests.endurance.system import Service, System
 
-MOST_WAITING = 400
+MAX_WAITING = 400
 """Requests under way at which no more are sent: the workers no longer keep up."""
 _TOP_K = 8
 _MORE = 20
@@ -55,7 +55,7 @@ class Load:
         workers = self.system.up
         if not workers:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.not_sent += 1
             return
         kinds, weights = zip(*self._kinds(), strict=True)

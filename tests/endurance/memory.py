@@ -21,17 +21,17 @@ _WARM_UP_SECONDS = 180.0
 _SPAN_SECONDS = 60.0
 _JUDGED_SECONDS = 480.0
 """A series of less after its warm-up says nothing about growth."""
-MOST_GROWTH = 0.15
+MAX_GROWTH = 0.15
 """Of the floor, from the line that fits it best, over the whole series. Fragmentation and the
 caches' last entries stay below; losing one index of a swap, or one answer in ten, does not."""
-LEAST_COUNTED = 48 * MIB
+MIN_GROWTH_BYTES = 48 * MIB
 """Growth of less than this is the allocator's, whatever its share."""
 KEPT_BY_CHROMA = 3400
 """Bytes of each row of a deleted collection that Chroma 1.5.9 holds until it ends: its pool of
 graphs never lets go of one. Measured with 384 dimensions: 12.5 MiB for 4,000 rows, without plateau
 over 70 collections. Its pool must not be bounded: a graph that is evicted comes back without the
 rows that were added in place."""
-MOST_PEAK = 1.6
+MAX_PEAK = 1.6
 """Of the median: while an index is followed there are two, and the vectors of the new."""
 
 
@@ -62,8 +62,8 @@ class Growth:
     @property
     def is_flat(self) -> bool:
         """Whether the process holds what it held, and what Chroma keeps."""
-        allowed = max(MOST_GROWTH * self.median, LEAST_COUNTED)
-        peak = max(MOST_PEAK * self.median, self.median + 2 * LEAST_COUNTED)
+        allowed = max(MAX_GROWTH * self.median, MIN_GROWTH_BYTES)
+        peak = max(MAX_PEAK * self.median, self.median + 2 * MIN_GROWTH_BYTES)
         return self.rise - self.kept <= allowed and self.highest - self.kept <= peak
 
 

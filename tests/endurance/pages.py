@@ -15,7 +15,7 @@ _WHOLE, _SECTION = "70907", "80908"
 """What the numbers begin with; then four digits of the document, four of the version, and two of
 the section."""
 _MARK = re.compile(rf"\b(?:{_WHOLE}(\d{{8}})|{_SECTION}(\d{{10}}))\b")
-_FEWEST, _MOST = 3, 8
+_MIN_SENTENCES, _MAX_SENTENCES = 3, 8
 _SENTENCES = 3
 _NOUNS = """anvil barrel basin beacon bellows brick bridge bucket cabin canal candle carriage cellar
 chimney cistern clock column compass copper cradle crane dairy ferry flour forge fountain furnace
@@ -62,7 +62,9 @@ class Version:
 
 def make_version(document: int, number: int) -> Version:
     """A version with a few sections, always as many."""
-    return Version(document, number, _random(document, number).randint(_FEWEST, _MOST))
+    return Version(
+        document, number, _random(document, number).randint(_MIN_SENTENCES, _MAX_SENTENCES)
+    )
 
 
 def marks(text: str) -> set[Mark]:

@@ -172,7 +172,7 @@ async def test_worker_that_answers_before_it_shows_a_change_is_told_of() -> None
 async def test_worker_that_never_follows_ends_the_measurement(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(changing, "_LONGEST", 0.3)
+    monkeypatch.setattr(changing, "_MAX_SECONDS", 0.3)
 
     with pytest.raises(DocsQAError, match="the other worker did not follow"):
         await change(Replicas(lag=60))

@@ -28,7 +28,7 @@ MAX_UNREADABLE = 2
 """An answer that cannot be read is asked for once more: it may have been a proxy's page."""
 BACKOFF = wait_random_exponential(multiplier=0.5, max=20)
 """Full jitter: a random share of 0.5, 1, 2 ... seconds."""
-_LONGEST_REST = 60.0
+_MAX_REST = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class _Resting:
     def begin(self, error: _AttemptError) -> None:
         if error.rest:
             self.because = error
-            self.until = time.monotonic() + min(error.rest, _LONGEST_REST)
+            self.until = time.monotonic() + min(error.rest, _MAX_REST)
 
     def check(self) -> None:
         if time.monotonic() < self.until:

@@ -18,11 +18,11 @@ _BLOCKS = frozenset((
     "td", "tfoot", "th", "thead", "tr", "ul",
 ))  # fmt: skip
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
-_LONGEST_NOTE = 6000
+_MAX_NOTE_CHARACTERS = 6000
 """Characters: a box with more in it is a part of the page and no note."""
 _LABEL = re.compile(r".*(?:title|heading|label|header).*")
 _PART_OF_NOTE = re.compile(r".*(?:title|heading|label|header|text|body|content|icon|inner).*")
-_LONGEST_LABEL = 60
+_MAX_LABEL_CHARACTERS = 60
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ class Blocks:
             titled = below.tag in _HEADINGS or any(map(_LABEL.fullmatch, below.classes()))
             if below is not note and titled and below.parent is not None:
                 words = self.inline.one_line(below.children).strip(" :*")
-                if 0 < len(words) <= _LONGEST_LABEL:
+                if 0 < len(words) <= _MAX_LABEL_CHARACTERS:
                     below.parent.children.remove(below)
                     return words
         return ""
@@ -229,7 +229,11 @@ def _note_kind(element: Element) -> str:
         for name in element.classes()
         if (kind := ADMONITION.fullmatch(name)) and not _PART_OF_NOTE.fullmatch(name)
     ]
-    if not (found or role) or len(element.words()) > _LONGEST_NOTE or element.find("h1", "h2"):
+    if (
+        not (found or role)
+        or len(element.words()) > _MAX_NOTE_CHARACTERS
+        or element.find("h1", "h2")
+    ):
         return ""
     best = min(found, key=lambda kind: kind in kinds, default="note")
     return kinds.get(best, best.capitalize())

@@ -30,7 +30,7 @@ _CONTENTS = re.compile(
     re.IGNORECASE,
 )
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_ENOUGH = 0.6
+_MIN_CONTENT_SHARE = 0.6
 """Of the words of all that could be the content, the share that makes one of them the content."""
 
 _CANDIDATES: tuple[Callable[[Element], bool], ...] = (
@@ -68,7 +68,9 @@ def _main(body: Element) -> Element:
         found = [element for element in body.walk() if is_candidate(element)]
         sizes = {element: len(element.words()) for element in found}
         largest = max(found, key=lambda element: sizes[element], default=None)
-        if largest and sizes[largest] > _ENOUGH * sum(sizes[one] for one in _outermost(found)):
+        if largest and sizes[largest] > _MIN_CONTENT_SHARE * sum(
+            sizes[one] for one in _outermost(found)
+        ):
             return largest
     return body
 

@@ -12,7 +12,7 @@ from dataset.conversion.refusals import no_text
 from utils.errors import DocumentError
 
 _CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9._:-]{2,40})""")
-_MOST_BEFORE_CHARSET = 2048
+_MAX_BYTES_BEFORE_CHARSET = 2048
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -69,7 +69,7 @@ def decoded(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
-    said = _CHARSET.search(content[:_MOST_BEFORE_CHARSET])
+    said = _CHARSET.search(content[:_MAX_BYTES_BEFORE_CHARSET])
     for label in (said[1].decode() if said else "", "utf-8"):
         try:
             encoding = codecs.lookup(label).name

@@ -31,7 +31,7 @@ _CLOSED_AT_ONCE = re.compile(
     re.IGNORECASE,
 )
 """`<a id="x"/>` is empty in XHTML, and holds the rest of the page for a parser of HTML."""
-_MOST_OPEN = 4000
+_MAX_OPEN = 4000
 _NEVER_CLOSED_BY_OTHERS = re.compile(
     r"<(/?)(?:div|span|section|article|blockquote|table|ul|ol|dl|a|b|i|em|strong|font|u|small|big"
     r"|center|fieldset|form|details|figure|main|aside|nav|header|footer|svg|g|math|template)\b",
@@ -109,7 +109,7 @@ def parse(html: str) -> Page:
 
     if _XHTML in html[:_HEAD]:
         html = _CLOSED_AT_ONCE.sub(r"<\1\2></\1>", html)
-    if _open_at_once(html) > _MOST_OPEN:  # Lexbor's time is quadratic in it
+    if _open_at_once(html) > _MAX_OPEN:  # Lexbor's time is quadratic in it
         raise DocumentError(too_deep())
     try:
         parsed = LexborHTMLParser(html)

@@ -27,7 +27,7 @@ _MODULES = {
     "csv": "dataset.conversion.delimited",
     "tsv": "dataset.conversion.delimited",
 }
-_MOST_FRAMES = 3000
+_MAX_FRAMES = 3000
 """Python frames: what is nested deeper is refused, long before the C stack ends."""
 
 
@@ -39,7 +39,7 @@ def main(format_name: str, seconds: float, memory_bytes: int, output_bytes: int,
     mimetypes.init()  # for docutils, while the machine's lists of them can be read
     try:
         content = sys.stdin.buffer.read()
-        sys.setrecursionlimit(_MOST_FRAMES)
+        sys.setrecursionlimit(_MAX_FRAMES)
         sandbox.enter(seconds, memory_bytes, Path(__file__).resolve().parent.parent.parent)
         converted = _reader(format_name)(content, url)
         _check_size(converted.text, output_bytes)

@@ -26,14 +26,14 @@ from utils.errors import DocumentError
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 
 _BLOCK = 1 << 16
-_MOST_WORDS_ON_STDERR = 1 << 16
+_MAX_STDERR_BYTES = 1 << 16
 _JSON_OVERHEAD = 2
 """A character of text takes up to two in JSON, but for control characters, which no text has."""
 _OUT_OF_MEMORY = re.compile(
     rb"MemoryError|memory allocation|bad_alloc|out of memory", re.IGNORECASE
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?", re.ASCII)
-_MOST_IN_A_LINE = 2000
+_MAX_LINE_CHARACTERS = 2000
 _GLANCE = 0.002
 
 
@@ -150,7 +150,7 @@ class _Talk:
 
     def _read_words(self, pipe: int) -> bool:
         piece = os.read(pipe, _BLOCK)
-        if len(self.words) < _MOST_WORDS_ON_STDERR:
+        if len(self.words) < _MAX_STDERR_BYTES:
             self.words += piece
         return not piece
 
@@ -192,9 +192,9 @@ def _checked(text: str, limits: Limits) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.encode(errors="replace").decode().split())[:_MOST_IN_A_LINE]
+    return " ".join(text.encode(errors="replace").decode().split())[:_MAX_LINE_CHARACTERS]
 
 
 def _is_web_address(url: str) -> bool:
     plain = url.isprintable() and not any(mark in url for mark in " <>\"'\\")
-    return plain and len(url) <= _MOST_IN_A_LINE and url.startswith(("http://", "https://"))
+    return plain and len(url) <= _MAX_LINE_CHARACTERS and url.startswith(("http://", "https://"))

@@ -7,8 +7,8 @@ from typing import Any
 
 _PATH = 2
 _LINE_TO, _MOVE_TO = 0, 2
-_MOST_RULES = 20_000
-_LONGEST_ADDRESS = 2000
+_MAX_RULES = 20_000
+_MAX_ADDRESS_CHARACTERS = 2000
 THIN = 3.0
 """Points: what is thinner is a rule, or the edge of a cell."""
 
@@ -33,7 +33,7 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
     while pdfium.FPDFLink_Enumerate(page.raw, at, link):
         action = pdfium.FPDFLink_GetAction(link)
         length = pdfium.FPDFAction_GetURIPath(document.raw, action, None, 0) if action else 0
-        if 0 < length < _LONGEST_ADDRESS and pdfium.FPDFLink_GetAnnotRect(link, area):
+        if 0 < length < _MAX_ADDRESS_CHARACTERS and pdfium.FPDFLink_GetAnnotRect(link, area):
             address = ctypes.create_string_buffer(length)
             pdfium.FPDFAction_GetURIPath(document.raw, action, address, length)
             said = address.value.decode(errors="replace")
@@ -50,7 +50,7 @@ def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:
             continue
         for rule in _edges(pdfium, drawn):
             given += 1
-            if given > _MOST_RULES:
+            if given > _MAX_RULES:
                 return
             yield rule
 
@@ -62,7 +62,7 @@ def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
     x, y = ctypes.c_float(), ctypes.c_float()
     last: tuple[float, float] | None = None
     start: tuple[float, float] | None = None
-    for at in range(min(pdfium.FPDFPath_CountSegments(path), _MOST_RULES)):
+    for at in range(min(pdfium.FPDFPath_CountSegments(path), _MAX_RULES)):
         segment = pdfium.FPDFPath_GetPathSegment(path, at)
         kind = pdfium.FPDFPathSegment_GetType(segment)
         if not pdfium.FPDFPathSegment_GetPoint(segment, x, y):

@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")
 _NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]?\s+")
 _ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
-_MOST_LEADING = 2.6
+_MAX_LEADING = 2.6
 _LARGER = 1.12
 """Times the type of the text: a heading's."""
-_LONGEST_HEADING = 200
-_LONGEST_BOLD_HEADING = 90
-_MOST_LEVELS = 5
+_MAX_HEADING_CHARACTERS = 200
+_MAX_BOLD_HEADING_CHARACTERS = 90
+_MAX_LEVELS = 5
 _WIDTH_OF_CODE = 0.6
 """Of its size: how wide a typewriter's character is."""
 
@@ -50,7 +50,7 @@ def measures(pages: Sequence[Sequence[Line]]) -> Measures:
         for one, other in pairwise(lines):
             down = one.box.bottom - other.box.bottom
             within = one.size == other.size and not _ENDS_SENTENCE.search(one.text)
-            if within and 0 < down < _MOST_LEADING * one.size:
+            if within and 0 < down < _MAX_LEADING * one.size:
                 leadings[round(down / one.size, 1)] += 1
     body = letters.most_common(1)[0][0] if letters else 10.0
     larger = {
@@ -107,7 +107,7 @@ def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
     if line.code:
         return _Block("code", [line])
     if line.size in measured.sizes and _is_title(line.text):
-        level = min(measured.sizes.index(line.size) + 1, _MOST_LEVELS)
+        level = min(measured.sizes.index(line.size) + 1, _MAX_LEVELS)
         return _Block("heading", [line], level=level)
     if _BULLET.match(line.text):
         return _Block("item", [line], mark="-")
@@ -115,8 +115,8 @@ def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
         return _Block("item", [line], mark=f"{number[1]}.")
     if last and _follows(last, line):
         return _Block("item", [line], mark=f"{int(last.mark[:-1]) + 1}.")
-    if line.bold and len(line.text) < _LONGEST_BOLD_HEADING and _is_title(line.text):
-        level = min(len(measured.sizes) + 1, _MOST_LEVELS + 1)
+    if line.bold and len(line.text) < _MAX_BOLD_HEADING_CHARACTERS and _is_title(line.text):
+        level = min(len(measured.sizes) + 1, _MAX_LEVELS + 1)
         if not line.text.rstrip().endswith((".", ",", ";")) and not _close(last, line, measured):
             return _Block("heading", [line], level=level)
     return _Block("paragraph", [line])
@@ -166,7 +166,7 @@ def _down(last: Line, line: Line) -> float:
 
 
 def _is_title(text: str) -> bool:
-    return 1 < len(text.strip()) < _LONGEST_HEADING and any(one.isalpha() for one in text)
+    return 1 < len(text.strip()) < _MAX_HEADING_CHARACTERS and any(one.isalpha() for one in text)
 
 
 def _is_list(text: str) -> bool:

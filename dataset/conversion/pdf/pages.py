@@ -18,7 +18,7 @@ _CONTENTS_LINE = re.compile(r"(?:\. ?){4,}\s*(?:\d{1,4}|[ivxlc]{1,6})?\s*$")
 _MARK = re.compile(r"\s*(?:[^\w\s(\[{\"'<$€£%]|(?P<number>\d{1,3})(?P<dot>[.)])?)\s*")
 _MARK_GAP = 2.5
 """Times the size of its type: how far a list's mark may stand before its item."""
-_FEWEST_PAGES = 2
+_MIN_PAGES = 2
 _SIDE_BY_SIDE = 5
 """Rows with two wide pieces in them, above which a page is one of columns drawn row by row."""
 _WIDE = 0.2
@@ -30,7 +30,7 @@ def running_lines(sheets: Sequence[Sheet]) -> set[str]:
     found: Counter[str] = Counter()
     for sheet in sheets:
         found.update({_shape(line) for line in sheet.lines if _in_margin(line, sheet)})
-    enough = max(_FEWEST_PAGES, len(sheets) // 3)
+    enough = max(_MIN_PAGES, len(sheets) // 3)
     return {shape for shape, count in found.items() if count >= enough}
 
 

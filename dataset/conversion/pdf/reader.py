@@ -12,7 +12,7 @@ from dataset.conversion.refusals import PROTECTED, no_text, unreadable
 from dataset.dates import iso_date
 from utils.errors import DocumentError
 
-MOST_PAGES = 5000
+MAX_PAGES = 5000
 _WHERE_IT_BEGINS = 1024
 _NEEDS_PASSWORD = 4
 _SCANNED = " (a scanned PDF? run OCR first)"
@@ -27,9 +27,9 @@ def read(content: bytes, _: str) -> Converted:
     if b"%PDF-" not in content[:_WHERE_IT_BEGINS]:
         raise DocumentError(unreadable("pdf"))
     document = _opened(content)
-    if len(document) > MOST_PAGES:
+    if len(document) > MAX_PAGES:
         raise DocumentError(
-            f"has {len(document):,} pages, over the limit of {MOST_PAGES:,}; split it"
+            f"has {len(document):,} pages, over the limit of {MAX_PAGES:,}; split it"
         )
     sheets = [sheet(document, number) for number in range(len(document))]
     unread = sum(1 for page in sheets if not page.lines)

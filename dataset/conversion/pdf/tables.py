@@ -13,9 +13,9 @@ from dataset.conversion.pdf.text import Line, Sheet
 _TOUCH = 3.0
 """Points that two rules may be apart and still meet, and two edges and still be one column's."""
 _EDGE = 6.0
-_MOST_RULES = 600
-_FEWEST_ROWS = 3
-_MOST_WORDS = 12
+_MAX_RULES = 600
+_MIN_ROWS = 3
+_MAX_WORDS = 12
 """In a cell of a table without rules, on average: columns of prose have more."""
 _WIDEST = 0.45
 """Of the page's width, for a cell of a table without rules."""
@@ -43,7 +43,7 @@ def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
     upright = sorted(
         {_rounded(rule) for rule in rules if rule.right - rule.left < _TOUCH}, key=_key
     )
-    if not flat or not upright or len(flat) + len(upright) > _MOST_RULES:
+    if not flat or not upright or len(flat) + len(upright) > _MAX_RULES:
         return
     groups: list[tuple[list[Box], list[Box]]] = []
     for one in flat:
@@ -119,7 +119,7 @@ def _aligned(items: Sequence[Line | Table], width: float) -> Iterator[Line | Tab
         while columns and till < len(rows) and _fits(rows[till], rows[till - 1], columns, width):
             till += 1
         block = [[line for line in row if isinstance(line, Line)] for row in rows[at:till]]
-        if till - at >= _FEWEST_ROWS and _few_words(block):
+        if till - at >= _MIN_ROWS and _few_words(block):
             yield _table(block, columns)
         else:
             till = at + 1
@@ -176,7 +176,7 @@ def _column(box: Box, columns: Sequence[Box]) -> int:
 
 def _few_words(block: Sequence[Sequence[Line]]) -> bool:
     cells = [line for row in block for line in row]
-    return sum(len(line.text.split()) for line in cells) < _MOST_WORDS * len(cells)
+    return sum(len(line.text.split()) for line in cells) < _MAX_WORDS * len(cells)
 
 
 def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:

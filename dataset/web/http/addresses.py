@@ -6,7 +6,7 @@ from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from utils.errors import DocumentError
 
-MOST_CHARACTERS = 2000
+MAX_CHARACTERS = 2000
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _PORTS = {"http": 80, "https": 443}
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -37,8 +37,8 @@ def normal(address: str, base: str = "") -> str:
     except (ValueError, UnicodeError) as error:
         raise DocumentError("is no address of a page") from error
     found = f"{parts.scheme}://{shown}{path}{query}"
-    if len(found) > MOST_CHARACTERS:
-        raise DocumentError(f"is longer than {MOST_CHARACTERS} characters")
+    if len(found) > MAX_CHARACTERS:
+        raise DocumentError(f"is longer than {MAX_CHARACTERS} characters")
     return found
 
 

@@ -17,13 +17,13 @@ from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep, seconds_of
 from dataset.web.http.network import Guard, Transport
 from dataset.web.http.responses import Answer, Validators, http_date, read, validator
-from dataset.web.http.robots import MOST_BYTES as MOST_BYTES_OF_ROBOTS
+from dataset.web.http.robots import MAX_BYTES as MAX_ROBOTS_BYTES
 from dataset.web.http.robots import Robots, parse
 from utils.errors import DocumentError
 
 AGENT = "sagemaker-docs-qa"
-MOST_BYTES_OF_A_PAGE = 5 * 1024 * 1024
-MOST_REDIRECTS = 5
+MAX_PAGE_BYTES = 5 * 1024 * 1024
+MAX_REDIRECTS = 5
 _TRIES = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _AGAIN = (429, 500, 502, 503, 504)
@@ -36,14 +36,14 @@ _ANYTHING = Validators()
 class Bounds:
     """What one answer may take."""
 
-    most_bytes: int = MOST_BYTES_OF_A_PAGE
+    most_bytes: int = MAX_PAGE_BYTES
     seconds: float = 60.0
     cut: bool = False
     """Take the beginning of a larger one."""
 
 
 PAGE = Bounds()
-_ROBOTS = Bounds(MOST_BYTES_OF_ROBOTS, cut=True)
+_ROBOTS = Bounds(MAX_ROBOTS_BYTES, cut=True)
 
 
 class Client:
@@ -94,7 +94,7 @@ class Client:
             DocumentError: there is no answer that may be used; the message says why.
         """
         first, bounds = host_of(url), bounds or PAGE
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             conditions = known if known.url == url else _ANYTHING
             host = self._hosts[host_of(url)]
             try:
@@ -107,7 +107,7 @@ class Client:
             if answer.status not in _REDIRECTS:
                 return answer
             url = _target(answer)
-        raise DocumentError(f"is redirected more than {MOST_REDIRECTS} times")
+        raise DocumentError(f"is redirected more than {MAX_REDIRECTS} times")
 
     async def _permitted(self, host: Host, url: str) -> None:
         host.check()
@@ -121,7 +121,7 @@ class Client:
 
     async def _robots(self, host: Host, url: str) -> Robots:
         try:
-            for _ in range(MOST_REDIRECTS + 1):
+            for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._ask(self._hosts[host_of(url)], url, _ANYTHING, _ROBOTS)
                 if answer.status not in _REDIRECTS:
                     break

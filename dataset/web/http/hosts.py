@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from dataset.web.http.robots import Robots
 from utils.errors import DocumentError
 
-LONGEST_DELAY = 30.0
+MAX_DELAY = 30.0
 """Seconds between two requests, whatever robots.txt asks for; a guide would take a day."""
-LONGEST_WAIT = 120.0
+MAX_WAIT = 120.0
 """Seconds that a host may make us wait by Retry-After; above, it is left alone in this run."""
 _FAILURES_IN_A_ROW = 3
 
@@ -42,7 +42,7 @@ class Host:
     def obey(self, robots: Robots) -> None:
         """Take the host's rules."""
         self.robots = robots
-        self._interval = max(self._interval, min(robots.delay, LONGEST_DELAY))
+        self._interval = max(self._interval, min(robots.delay, MAX_DELAY))
 
     async def wait(self) -> None:
         """Wait until the next request may start."""
@@ -57,7 +57,7 @@ class Host:
         Raises:
             HostLeftError: it asks for more than we wait.
         """
-        if seconds > LONGEST_WAIT:
+        if seconds > MAX_WAIT:
             self.leave(f"asks to be left alone for {seconds:.0f} s")
             self.check()
         self._rested = self._clock() + seconds

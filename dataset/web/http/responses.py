@@ -11,7 +11,7 @@ from utils.errors import DocumentError
 if TYPE_CHECKING:
     import httpx
 
-_MOST_CHARACTERS_OF_A_VALIDATOR = 500
+_MAX_CHARACTERS_OF_A_VALIDATOR = 500
 _GZIP = ("gzip", "x-gzip")
 _PIECE = 64 * 1024
 
@@ -141,7 +141,7 @@ def too_large(most: int) -> DocumentError:
 
 def validator(value: str) -> str:
     """An ETag or a date as it can be sent back; "" for what cannot."""
-    fit = value.isascii() and value.isprintable() and len(value) <= _MOST_CHARACTERS_OF_A_VALIDATOR
+    fit = value.isascii() and value.isprintable() and len(value) <= _MAX_CHARACTERS_OF_A_VALIDATOR
     return value if fit else ""
 
 

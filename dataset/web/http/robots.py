@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from dataset.web.http.addresses import normal
 from utils.errors import DocumentError
 
-MOST_BYTES = 512 * 1024
+MAX_BYTES = 512 * 1024
 _LINE_END = re.compile(r"\r\n?|\n")
 
 
@@ -46,7 +46,7 @@ def parse(content: bytes, agent: str) -> Robots:
     groups: dict[str, tuple[list[Rule], list[float]]] = {}
     named: list[str] = []
     naming = False
-    for line in _LINE_END.split(content[:MOST_BYTES].decode("utf-8-sig", errors="replace")):
+    for line in _LINE_END.split(content[:MAX_BYTES].decode("utf-8-sig", errors="replace")):
         field, colon, value = line.partition("#")[0].partition(":")
         field, value = field.strip().lower(), value.strip()
         if not colon:

@@ -20,11 +20,11 @@ from inference_worker.http.problems import BODY_TOO_LARGE, ProblemError
 from utils.errors import DocumentError
 from utils.settings import Settings
 
-MOST_FILES = 100
+MAX_FILES = 100
 _CONVERSIONS = 2
 """Files converted at a time: each fills a core."""
 _WAIT = re.compile(r"\bwait=(\d{1,9})")
-_DEFAULT_WAIT, _LONGEST_WAIT = 10.0, 60.0
+_DEFAULT_WAIT, _MAX_WAIT = 10.0, 60.0
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Receiver:
             ProblemError: it holds no files.
         """
         try:
-            form = await request.form(max_files=MOST_FILES, max_fields=MOST_FILES)
+            form = await request.form(max_files=MAX_FILES, max_fields=MAX_FILES)
         except ClientDisconnect as error:
             raise HTTPException(CLIENT_CLOSED_REQUEST) from error
         except HTTPException as error:
@@ -122,4 +122,4 @@ def said_of(title: str, url: str, changed: str) -> Frontmatter:
 def seconds_to_wait(request: Request) -> float:
     """How long the caller wants to wait for the change (RFC 7240)."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
-    return min(float(found.group(1)), _LONGEST_WAIT) if found else _DEFAULT_WAIT
+    return min(float(found.group(1)), _MAX_WAIT) if found else _DEFAULT_WAIT

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from inference_worker.http.schemas import HALF_A_CHARACTER
 
-MOST_RESULTS = 20
+MAX_RESULTS = 20
 """Of passages in one result: see mcp_results for what a client reads."""
 
 _PLACE = re.compile(r"(?P<name>.+?)(?:#(?P<ordinal>[0-9]{1,9}))?", re.DOTALL)
@@ -50,7 +50,7 @@ class SearchArguments(Arguments):
     top_k: int = Field(
         default=8,
         ge=1,
-        le=MOST_RESULTS,
+        le=MAX_RESULTS,
         description="How many passages to return, best first. 8 suits most questions; take more to "
         "survey a subject.",
         examples=[8],

@@ -28,9 +28,9 @@ from inference_worker.http.openai_errors import ErrorResponse
 from inference_worker.http.problems import MODEL_NOT_FOUND, respond
 from inference_worker.http.routes import AnswererOfApp, check_length
 
-MOST_TURNS = 12
+MAX_TURNS = 12
 """How many of the messages before the question are looked at, from the last."""
-MOST_CHARACTERS = 2000
+MAX_CHARACTERS = 2000
 """Of each of them."""
 _BY_HABIT = re.compile(r"(?:chat)?gpt-[\w.:-]+|o\d[\w.:-]*")
 """OpenAI's own names: what clients have built in, some of them for good."""
@@ -123,7 +123,7 @@ def conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
         for message in messages[:place]
         if message.role in {"user", "assistant"} and message.content.strip()
     ]
-    kept = [Turn(turn.role, turn.text[:MOST_CHARACTERS]) for turn in turns[-MOST_TURNS:]]
+    kept = [Turn(turn.role, turn.text[:MAX_CHARACTERS]) for turn in turns[-MAX_TURNS:]]
     return messages[place].content.strip(), kept
 
 

@@ -11,8 +11,8 @@ from inference_worker.http.openai.schemas import Annotation, UrlCitation
 
 SOURCES = "\n\nSources:\n"
 NEAREST = "\n\nNearest pages:\n"
-MOST_NEAREST = 3
-MOST_DOUBTS = 8
+MAX_NEAREST = 3
+MAX_DOUBTS = 8
 _MARKDOWN = re.compile(r"[\\`*<\[\]]")
 _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
 """All that an address may hold as it is, but for what ends a link in Markdown: ( ) and the like."""
@@ -68,7 +68,7 @@ def _note(answer: Answer) -> str:
 def _doubts(answer: Answer) -> str:
     """What the answer says and no passage does."""
     texts = dict.fromkeys(_plain(each.text) for each in answer.grounding.unsupported)
-    shown = ", ".join(list(texts)[:MOST_DOUBTS])
+    shown = ", ".join(list(texts)[:MAX_DOUBTS])
     return f"\n\n(In no passage, so do not rely on it: {shown}.)" if shown else ""
 
 
@@ -84,7 +84,7 @@ def _nearest(passages: Sequence[Passage]) -> list[str]:
     """Links to the pages that come nearest, each once."""
     first = {passage.chunk.document: passage.chunk for passage in reversed(passages)}
     names = dict.fromkeys(passage.chunk.document for passage in passages)
-    return [link(first[name]) for name in names][:MOST_NEAREST]
+    return [link(first[name]) for name in names][:MAX_NEAREST]
 
 
 def _listed(heading: str, items: Iterable[str]) -> str:

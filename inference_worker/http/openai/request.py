@@ -17,7 +17,7 @@ from inference_worker.http.openai import examples as chat_examples
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.schemas import HALF_A_CHARACTER
 
-MOST_MESSAGES = 2000
+MAX_MESSAGES = 2000
 
 
 def _joined(content: object) -> object:
@@ -72,7 +72,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [chat_examples.REQUEST]})
 
     # The first wrong one is told: there may be as many as a body holds.
-    messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MAX_MESSAGES)]
     model: str = MODEL
     stream: bool | None = False
     stream_options: StreamOptions | None = None

@@ -257,7 +257,7 @@ def quantized(
     monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
     few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
     monkeypatch.setattr(adaptation, "general_trial", lambda: few)
-    monkeypatch.setattr(quantizing, "MOST_LOST", 1.0)  # a question is much among so few
+    monkeypatch.setattr(quantizing, "MAX_INT8_NDCG_LOSS", 1.0)  # a question is much among so few
     output = tmp_path / "models" / "int8"
 
     assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(output), "--int8"]) == 0

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 import pytest
 
-from database.searching.fusion import ABLATIONS, LEAST, Ranking, Scores, spread
+from database.searching.fusion import ABLATIONS, MIN_SCORE, Ranking, Scores, spread
 
 
 def scores(*values: float) -> Scores:
@@ -15,7 +15,7 @@ def scores(*values: float) -> Scores:
 def test_scores_become_standard_deviations_above_the_last_candidate() -> None:
     found = spread(scores(5, 1, 3, 3), candidates=10)  # deviation: the root of 2
     above = scores(4 / 2**0.5, 0, 2 / 2**0.5, 2 / 2**0.5)
-    assert found == pytest.approx(above + LEAST)
+    assert found == pytest.approx(above + MIN_SCORE)
     assert found.dtype == np.float32
 
 
@@ -28,7 +28,7 @@ def test_only_candidates_count_and_what_is_none_has_nothing() -> None:
     found = spread(scores(-900, 9, 0, 6, -40, 3), candidates=3)
     deviation = 6**0.5
     assert found == pytest.approx(
-        [0, 6 / deviation + LEAST, 0, 3 / deviation + LEAST, 0, LEAST], abs=1e-5
+        [0, 6 / deviation + MIN_SCORE, 0, 3 / deviation + MIN_SCORE, 0, MIN_SCORE], abs=1e-5
     )
 
 
@@ -43,13 +43,13 @@ def test_best_stays_best() -> None:
 
 @pytest.mark.parametrize("some", [scores(3), scores(2, 2, 2, 2)])
 def test_scores_that_tell_nothing_apart_say_only_that_all_were_found(some: Scores) -> None:
-    assert spread(some, 200) == pytest.approx(np.full(len(some), LEAST))
+    assert spread(some, 200) == pytest.approx(np.full(len(some), MIN_SCORE))
 
 
 def test_what_was_not_found_is_no_candidate() -> None:
     assert np.array_equal(spread(scores(0, 0, 0), 200), [0, 0, 0])
     assert len(spread(scores(), 200)) == 0
-    assert spread(scores(2, 2, 0, 0), 2) == pytest.approx([LEAST, LEAST, 0, 0])
+    assert spread(scores(2, 2, 0, 0), 2) == pytest.approx([MIN_SCORE, MIN_SCORE, 0, 0])
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -10,7 +10,14 @@ from itertools import chain
 import pytest
 
 from database.searching.fusion import Ranking
-from database.searching.passage_selection import LONGEST, LOOK_AHEAD, TOGETHER, Run, join, text_of
+from database.searching.passage_selection import (
+    LOOK_AHEAD,
+    MAX_PASSAGE_CHARACTERS,
+    TOGETHER,
+    Run,
+    join,
+    text_of,
+)
 from dataset.chunks import Chunk
 from tests.files.pages import chunk
 
@@ -100,7 +107,7 @@ def test_passage_stays_in_one_document_and_one_length() -> None:
         for run in join(found, chunks, ranking, len(found)):
             inside = chunks[run.first : run.last + 1]
             assert len({each.document for each in inside}) == 1
-            assert len(text_of(inside)) <= max(LONGEST, len(chunks[run.found].text))
+            assert len(text_of(inside)) <= max(MAX_PASSAGE_CHARACTERS, len(chunks[run.found].text))
 
 
 def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
@@ -169,7 +176,7 @@ def test_neighbours_of_different_documents_are_not_joined() -> None:
 
 
 def test_passage_grows_as_long_as_it_may_and_only_to_the_best_found() -> None:
-    third = "oak " * (LONGEST // 4 // 3)
+    third = "oak " * (MAX_PASSAGE_CHARACTERS // 4 // 3)
     chunks = [*page("kiln", *[third] * 4), *pages(LOOK_AHEAD)]
     long = join([0, 1, 2, 3], chunks, JOINED, 9)
     assert long[0] == Run(0, 0, 1)

@@ -14,7 +14,7 @@ from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.passage import Findings, Passage
-from database.searching.query import MOST_CLAUSES, MOST_RELATED, clauses, read_question
+from database.searching.query import MAX_CLAUSES, MAX_RELATED, clauses, read_question
 from database.searching.search import Corpus, search
 from dataset.chunks import Chunk
 from tests.files.pages import WordEmbeddings, chunk
@@ -183,7 +183,7 @@ def test_clause_that_asks_is_heard_through_the_story_around_it(index: Index) -> 
         ("Help! How hot is a kiln?", []),
         ("My kiln is cold. How hot is it?", ["My kiln is cold.", "How hot is it?"]),
         ("A cold kiln: how hot is it - and how", ["A cold kiln", "how hot is it"]),
-        ("One two three. " * 9, ["One two three."] * MOST_CLAUSES),
+        ("One two three. " * 9, ["One two three."] * MAX_CLAUSES),
     ],
 )
 def test_question_of_several_clauses_is_taken_apart(question: str, expected: list[str]) -> None:
@@ -218,8 +218,8 @@ def test_long_nonsense_embeds_a_bounded_number_of_times(index: Index) -> None:
     findings = search(corpus, nonsense, 3, Ranking())
 
     assert len(findings.passages) == 3
-    assert len(queries(corpus)) == MOST_RELATED
-    assert len(embedded(corpus)) - built == 1 + MOST_CLAUSES
+    assert len(queries(corpus)) == MAX_RELATED
+    assert len(embedded(corpus)) - built == 1 + MAX_CLAUSES
     assert 0 <= findings.confidence <= 1
 
 

@@ -6,7 +6,13 @@ from math import cos, sin
 import numpy as np
 import pytest
 
-from database.searching.synonyms import FEWEST_CHUNKS, MOST, NEAREST, RelatedWords, corpus_words
+from database.searching.synonyms import (
+    MAX_SYNONYMS,
+    MIN_CHUNKS,
+    NEAREST,
+    RelatedWords,
+    corpus_words,
+)
 
 Angles = Mapping[str, float]
 
@@ -36,12 +42,12 @@ def near(words: RelatedWords, word: str) -> Mapping[str, float]:
     return words.near([word])[word]
 
 
-def times(text: str, count: int = FEWEST_CHUNKS) -> list[str]:
+def times(text: str, count: int = MIN_CHUNKS) -> list[str]:
     return [text] * count
 
 
 def test_word_in_enough_texts_is_held_by_its_stem() -> None:
-    texts = times("Kilns burn.") + times("Stoves glow.", FEWEST_CHUNKS - 1)
+    texts = times("Kilns burn.") + times("Stoves glow.", MIN_CHUNKS - 1)
     assert corpus_words(texts) == {"burn": "burn", "kiln": "kilns"}
 
 
@@ -61,7 +67,7 @@ def test_form_written_most_is_the_form_and_the_first_of_equals() -> None:
 )
 def test_text_counts_once_however_often_it_has_the_word(text: str) -> None:
     assert corpus_words([text]) == {}
-    assert corpus_words(times(text, FEWEST_CHUNKS - 1)) == {}
+    assert corpus_words(times(text, MIN_CHUNKS - 1)) == {}
 
 
 def test_parts_of_a_name_with_underscores_are_words_and_camel_case_is_not() -> None:
@@ -95,9 +101,11 @@ def test_word_is_not_near_itself_in_any_form() -> None:
 
 @pytest.mark.parametrize("word", ["kilns", "oven"])
 def test_only_the_nearest_words_stand_for_one_its_own_not_counted(word: str) -> None:
-    held = {"kiln": -0.5 * (word == "oven")} | {f"w{n}": 0.01 * n for n in range(2 * MOST, 0, -1)}
+    held = {"kiln": -0.5 * (word == "oven")} | {
+        f"w{n}": 0.01 * n for n in range(2 * MAX_SYNONYMS, 0, -1)
+    }
     found = near(related(held, TurningEmbed({})), word)
-    assert list(found) == [f"w{n}" for n in range(1, MOST + 1)]
+    assert list(found) == [f"w{n}" for n in range(1, MAX_SYNONYMS + 1)]
 
 
 def test_word_of_the_index_is_not_embedded_and_another_once() -> None:

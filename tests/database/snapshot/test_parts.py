@@ -15,7 +15,7 @@ import zstandard
 
 from database.index.fingerprint import Fingerprint
 from database.index.rows import Record
-from database.snapshot.manifest import MOST_PART_BYTES, Contents, Manifest, Part, is_name
+from database.snapshot.manifest import MAX_PART_BYTES, Contents, Manifest, Part, is_name
 from database.snapshot.parts import read_part, write_parts
 from tests.files.pages import DIMENSION, recipe
 from utils.errors import SnapshotError
@@ -251,7 +251,7 @@ LIES: dict[str, Change] = {
     "a part of another name": set_part(name="part-00000-0000000000000000.zst"),
     "a part that is no name": set_part(name=["part"]),
     "a hash that is none": set_part(sha256="x" * 64),
-    "a part too large to download": set_part(bytes=MOST_PART_BYTES + 1),
+    "a part too large to download": set_part(bytes=MAX_PART_BYTES + 1),
     "a part too large to unpack": set_part(unpacked=1 << 40),
     "a part of no rows": set_part(rows=0),
     "rows that are no number": set_part(rows="1"),

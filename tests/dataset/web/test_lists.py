@@ -162,8 +162,8 @@ def test_list_that_names_nothing_says_so(
 def test_list_of_too_many_pages_is_cut_and_says_so(
     server: WebServer, fetch: Fetches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "MOST_PAGES", 2)
-    monkeypatch.setattr(lists, "MOST_SITEMAPS", 2)
+    monkeypatch.setattr(lists, "MAX_PAGES", 2)
+    monkeypatch.setattr(lists, "MAX_SITEMAPS", 2)
     server.sitemap()
     assert fetch(at(server, "/sitemap.xml", "sitemap")).new == 2
     assert "names more than 2 pages" in fetch.troubles[0]

@@ -3,7 +3,11 @@
 import pytest
 
 from inference_worker.answer import Turn
-from inference_worker.answering.follow_up import MOST_CHARACTERS, MOST_EARLIER, retrieval_question
+from inference_worker.answering.follow_up import (
+    MAX_CHARACTERS,
+    MAX_EARLIER_QUESTIONS,
+    retrieval_question,
+)
 from tests.stopwatch import takes_less_than
 
 ENCRYPT = "How do I encrypt an endpoint?"
@@ -141,13 +145,13 @@ def test_answers_are_not_searched_for() -> None:
 def test_long_conversation_is_searched_from_its_last_questions() -> None:
     found = searched(["And its price?"] * 50, "Why?")
 
-    assert found == f"Why{', And its price' * MOST_EARLIER}"
+    assert found == f"Why{', And its price' * MAX_EARLIER_QUESTIONS}"
 
 
 def test_long_earlier_question_is_searched_from_its_beginning() -> None:
     found = searched(["key " * 1000], "Why?")
 
-    assert len(found) <= len("Why, ") + MOST_CHARACTERS
+    assert len(found) <= len("Why, ") + MAX_CHARACTERS
 
 
 def test_text_without_an_end_is_decided_at_once() -> None:

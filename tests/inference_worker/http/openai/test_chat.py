@@ -14,7 +14,7 @@ from database.index.store import connect
 from database.reading.reader import Retriever
 from inference_worker.answer import Turn
 from inference_worker.app import create_app
-from inference_worker.http.openai.chat import MOST_CHARACTERS, MOST_TURNS, conversation
+from inference_worker.http.openai.chat import MAX_CHARACTERS, MAX_TURNS, conversation
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.request import ChatRequest, Message
 from tests.database.served_index import served_index
@@ -509,9 +509,9 @@ def test_conversation_is_bounded_to_its_last_messages() -> None:
 
     _, history = conversation([*talk, Message(role="user", content="Why?")])
 
-    assert len(history) == MOST_TURNS
+    assert len(history) == MAX_TURNS
     assert history[-1].text.startswith("99 ")
-    assert {len(turn.text) for turn in history} == {MOST_CHARACTERS}
+    assert {len(turn.text) for turn in history} == {MAX_CHARACTERS}
 
 
 def test_openapi_tells_of_both_forms_and_of_the_errors(keyless: httpx.Client) -> None:
