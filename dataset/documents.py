@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dataset.conversion.converter import FORMATS, VERSION, Limits, convert, format_of
-from dataset.frontmatter import Frontmatter, split_off
+from dataset.frontmatter import Frontmatter, split_frontmatter
 from dataset.sources.developer_guide import guide_names
 from dataset.web.request import GUIDE_URL
 from utils.errors import DocumentError
@@ -76,7 +76,7 @@ def read_document(
     """
     given = given or Frontmatter()
     converted = convert(content, name, limits or Limits())
-    head, text = split_off(converted.text)
+    head, text = split_frontmatter(converted.text)
     return Document(
         name=name,
         text=text,

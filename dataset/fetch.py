@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from dataset.folder import document_paths, has_documents
-from dataset.page_files import Changes
-from dataset.progress import reporting
+from dataset.page_files import FileChanges
+from dataset.progress import report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, fetch_developer_guide
 from dataset.web.arguments import add_arguments, names_pages, request_of
@@ -91,8 +91,8 @@ def _fetch(name: str, folder: Path, guide_url: str) -> bool:
     return True
 
 
-def _fetch_guide(folder: Path, url: str) -> Changes:
-    with reporting(DEVELOPER_GUIDE, "B") as progress:
+def _fetch_guide(folder: Path, url: str) -> FileChanges:
+    with report_progress(DEVELOPER_GUIDE, "B") as progress:
         return fetch_developer_guide(folder, archive_url=url, progress=progress)
 
 
@@ -105,7 +105,7 @@ def _fetch_web(arguments: argparse.Namespace) -> bool:
     changes = problem = None
     try:
         request = request_of(arguments)
-        with reporting(WEB, "page") as progress:
+        with report_progress(WEB, "page") as progress:
             changes = fetch_web(arguments.folder, request, troubles, progress=progress)
     except DatasetError as error:
         problem = f"{WEB}: {error}\n"

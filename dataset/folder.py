@@ -12,7 +12,7 @@ from utils.errors import DatasetError, DocumentError
 _ABOUT_THE_FOLDER = ("LICENSE", "LICENCE", "NOTICE", "COPYING")
 """Files that say whose the documents are; written beside them, and no documents."""
 
-Skipped = Callable[[str], None]
+OnSkip = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Selection:
         return included and not any(fnmatchcase(name, one) for one in self.exclude)
 
 
-EVERYTHING = Selection()
+ALL_DOCUMENTS = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class File:
         return read_document(content, self.name)
 
 
-def document_paths(folder: Path, selection: Selection = EVERYTHING) -> list[Path]:
+def document_paths(folder: Path, selection: Selection = ALL_DOCUMENTS) -> list[Path]:
     """List the documents' files below a folder in a fixed order, hidden ones left out.
 
     Raises:
@@ -70,7 +70,7 @@ def document_paths(folder: Path, selection: Selection = EVERYTHING) -> list[Path
         for name in sorted(names)
         if _may_be_document(name) and selection.holds(name) and names[name].is_file()
     ]
-    if not found and selection != EVERYTHING:
+    if not found and selection != ALL_DOCUMENTS:
         one = next((f", as {name}" for name in sorted(names) if _may_be_document(name)), "")
         raise DatasetError(
             f"--include and --exclude leave no document of {folder}. They match names, which are "
@@ -100,7 +100,9 @@ def has_documents(folder: Path) -> bool:
         return False
 
 
-def files(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> Iterator[File]:
+def scan_files(
+    folder: Path, skipped: OnSkip, selection: Selection = ALL_DOCUMENTS
+) -> Iterator[File]:
     """Name and hash every document's file below a folder, in the order of their names.
 
     A file that cannot be read is left out; `skipped` is told which and why, in one line.
@@ -118,10 +120,12 @@ def files(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> 
         try:
             yield File(name, path, content_hash(_content(path, name), name))
         except DocumentError as error:
-            skipped(skipping(name, error))
+            skipped(skipped_line(name, error))
 
 
-def load(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> Iterator[Document]:
+def load_documents(
+    folder: Path, skipped: OnSkip, selection: Selection = ALL_DOCUMENTS
+) -> Iterator[Document]:
     """Read every document below a folder, in the order of their names.
 
     A file that cannot be a document is left out; `skipped` is told which and why, in one line.
@@ -129,14 +133,14 @@ def load(folder: Path, skipped: Skipped, selection: Selection = EVERYTHING) -> I
     Raises:
         DatasetError: the folder is missing or holds no document.
     """
-    for file in files(folder, skipped, selection):
+    for file in scan_files(folder, skipped, selection):
         try:
             yield file.read()
         except DocumentError as error:
-            skipped(skipping(file.name, error))
+            skipped(skipped_line(file.name, error))
 
 
-def skipping(name: str, error: DocumentError) -> str:
+def skipped_line(name: str, error: DocumentError) -> str:
     """The line on a file that is left out."""
     return f"Skipped {name.encode(errors='replace').decode()}: {error}"
 

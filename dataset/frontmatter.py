@@ -29,7 +29,7 @@ class Frontmatter:
     """ISO 8601."""
 
 
-def split_off(text: str) -> tuple[Frontmatter, str]:
+def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
     """Take the frontmatter off a page; what cannot be read as one is text."""
     found = _FRONTMATTER.match(text)
     if not found:

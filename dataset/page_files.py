@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-Outcome = Literal["new", "changed", "unchanged", "removed"]
+WriteOutcome = Literal["new", "changed", "unchanged", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class FileChanges:
     """What a run did to the files of one source."""
 
     new: int = 0
@@ -23,7 +23,7 @@ class Changes:
     removed: int = 0
 
     @classmethod
-    def count(cls, outcomes: Counter[Outcome]) -> Self:
+    def count(cls, outcomes: Counter[WriteOutcome]) -> Self:
         """Sum up the outcomes of the single files."""
         return cls(**{str(outcome): number for outcome, number in outcomes.items()})
 
@@ -39,7 +39,7 @@ class Changes:
         )
 
 
-def write_whole(path: Path, content: bytes) -> Outcome:
+def write_atomically(path: Path, content: bytes) -> WriteOutcome:
     """Put the content at the path, unless it is there already."""
     before = path.read_bytes() if path.is_file() else None
     if before == content:
@@ -54,7 +54,7 @@ def write_whole(path: Path, content: bytes) -> Outcome:
     return "new" if before is None else "changed"
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_temporary_files(folder: Path) -> None:
     """Delete the temporary files of a run that was killed."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)

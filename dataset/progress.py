@@ -15,12 +15,12 @@ Progress = Callable[[int, int | None], None]
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-def silent(done: int, total: int | None) -> None:
+def ignore_progress(done: int, total: int | None) -> None:
     """Report nothing."""
 
 
 @contextmanager
-def reporting(label: str, unit: str, stream: TextIO | None = None) -> Iterator[Progress]:
+def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iterator[Progress]:
     """Report on a stream, stderr unless told, in the way that suits it.
 
     Args:
@@ -46,7 +46,7 @@ def reporting(label: str, unit: str, stream: TextIO | None = None) -> Iterator[P
         yield advance
 
 
-def bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
+def line_bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
     """What a library that reports through tqdm should show; None on a terminal, for its own bar.
 
     Elsewhere such libraries say nothing, or overwrite a line that no log ever ends.

@@ -51,7 +51,7 @@ class _Unit:
     """Whether the next chunk may repeat it as overlap."""
 
 
-def split(document: Document, size: ChunkSize, count_tokens: CountTokens) -> list[Chunk]:
+def split_document(document: Document, size: ChunkSize, count_tokens: CountTokens) -> list[Chunk]:
     """Split one document; [] for a page that only lists links or holds no text."""
     found = sections(document.text)
     title = _shortened(document.title or _title(document, found), size.tokens // 3, count_tokens)

@@ -152,11 +152,11 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.write(f"{roll_back(settings)}\n")
             return 0
         from dataset.folder import document_paths
-        from dataset.progress import reporting
+        from dataset.progress import report_progress
 
         if not arguments.provision:
             document_paths(arguments.input_data_path)
-        with reporting("Building the index", "chunks") as progress:
+        with report_progress("Building the index", "chunks") as progress:
             report = build(settings, arguments, progress)
     except DocsQAError as error:
         _complain(str(error))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from database.building.arguments import add_documents, add_model_place
-from dataset.progress import reporting
+from dataset.progress import report_progress
 from utils.errors import DocsQAError, ModelError, SettingsError
 from utils.settings import PROJECT_ROOT, load_settings
 
@@ -115,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> None:
         int8=arguments.int8,
         selection=selection,
     )
-    with reporting("Learning", "pairs") as progress:
+    with report_progress("Learning", "pairs") as progress:
         about = adapt(request, progress, _say)
     written = named(str(request.output))
     print(f"{written}: {name}, adapted\n{describe(about)}")

@@ -33,7 +33,7 @@ from database.adapting.training import Plan, load_model, train
 from database.adapting.whitening import TEXTS
 from database.building.builder_factory import counting
 from database.embedding.model_folder import EmbeddingModel
-from dataset.folder import EVERYTHING, Selection, load
+from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
 from utils.errors import ModelError
@@ -62,7 +62,7 @@ class Request:
     """How many numbers a vector shall have, if fewer than the base's."""
     int8: bool = False
     """Whether the model is wanted in int8 as well."""
-    selection: Selection = EVERYTHING
+    selection: Selection = ALL_DOCUMENTS
 
 
 def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> About:
@@ -165,7 +165,7 @@ def _held_against(
 def _read(request: Request, say: Callable[[str], None]) -> Corpus:
     count_tokens, readable = counting(request.base)
     return read_corpus(
-        load(request.folder, say, request.selection),
+        load_documents(request.folder, say, request.selection),
         ChunkSize(readable, 0),
         count_tokens,
         hold_out=request.plan.hold_out,

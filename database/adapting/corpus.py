@@ -8,7 +8,7 @@ from functools import cached_property
 from database.adapting.links import Link, links
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from dataset.splitting import ChunkSize, CountTokens, split
+from dataset.splitting import ChunkSize, CountTokens, split_document
 from utils.errors import DatasetError
 
 MIN_DOCUMENTS = 20
@@ -102,7 +102,7 @@ def read_corpus(
     chunks: list[Chunk] = []
     found: list[Link] = []
     for document in documents:
-        chunks += split(document, size, count_tokens)
+        chunks += split_document(document, size, count_tokens)
         found += links(document)
     names = {chunk.document for chunk in chunks}
     if len(names) < MIN_DOCUMENTS:

@@ -25,9 +25,9 @@ from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
 from database.index.store import Store
-from dataset.folder import EVERYTHING, Selection
+from dataset.folder import ALL_DOCUMENTS, Selection
 from dataset.sources.provenance import sources_of
-from dataset.splitting import ChunkSize, CountTokens, split
+from dataset.splitting import ChunkSize, CountTokens, split_document
 from utils.errors import DatasetError, IndexDamagedError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Builder:
     window: int = WINDOW
     """Chunks embedded and stored at a time."""
 
-    def build(self, folder: Path, selection: Selection = EVERYTHING) -> BuildReport:
+    def build(self, folder: Path, selection: Selection = ALL_DOCUMENTS) -> BuildReport:
         """Bring the index in line with the folder, and with what came through the API.
 
         Raises:
@@ -135,7 +135,7 @@ class Builder:
         size = ChunkSize(self.recipe.chunk_size, self.recipe.chunk_overlap)
         after = {name: held for source in sources.values() for name, held in source.items()}
         for document in wanted.documents(wanted.contents.keys() - after.keys()):
-            chunks = split(document, size, self.count_tokens)
+            chunks = split_document(document, size, self.count_tokens)
             if chunks:
                 after[document.name] = (document.content_hash, len(chunks))
                 spool.extend(chunks)

@@ -11,7 +11,7 @@ from database.index.fingerprint import Recipe
 from database.index.store import Store
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split
+from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split_document
 from utils.settings import Backend, Device
 
 
@@ -74,7 +74,7 @@ def splitter_for(model: AnyModel, recipe: Recipe) -> Callable[[Document], list[C
     """What splits a document as an index was split that the model was used for."""
     count_tokens, _ = counting(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
-    return lambda document: split(document, size, count_tokens)
+    return lambda document: split_document(document, size, count_tokens)
 
 
 def counting(model: AnyModel) -> tuple[CountTokens, int]:

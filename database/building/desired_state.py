@@ -12,7 +12,7 @@ from database.index.store import Store
 from database.journal.recovery import recover_in_other_process
 from database.journal.uploads import Entry, Uploads
 from dataset.documents import Document
-from dataset.folder import File, Selection, Skipped, files, skipping
+from dataset.folder import File, OnSkip, Selection, scan_files, skipped_line
 from utils.errors import DocumentError
 
 
@@ -26,7 +26,7 @@ class Wanted:
     left_out: tuple[str, ...]
     """The folder's documents that were deleted through the API."""
     read_upload: Callable[[Entry], Document]
-    skipped: Skipped
+    skipped: OnSkip
 
     @property
     def contents(self) -> dict[str, str]:
@@ -47,10 +47,10 @@ class Wanted:
             try:
                 yield self.files[name].read()
             except DocumentError as error:
-                self.skipped(skipping(name, error))
+                self.skipped(skipped_line(name, error))
 
 
-def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: Skipped) -> Wanted:
+def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: OnSkip) -> Wanted:
     """Tell what an index made from a folder is to hold; the caller holds the lock.
 
     Raises:
@@ -60,7 +60,7 @@ def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: 
     uploads = Uploads(store)
     live = store.live()
     changed = uploads.held(live) if live else {}
-    found = {file.name: file for file in files(folder, skipped, selection)}
+    found = {file.name: file for file in scan_files(folder, skipped, selection)}
     return Wanted(
         folder=folder,
         files={name: file for name, file in found.items() if name not in changed},

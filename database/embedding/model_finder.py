@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from database.embedding.model_folder import EmbeddingModel, find_weights
-from dataset.progress import bar_class
+from dataset.progress import line_bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
 
@@ -178,7 +178,7 @@ def _from_hub(name: str, cache: Path | None) -> Path:
             cache_dir=cache,
             etag_timeout=_HUB_TIMEOUT,
             ignore_patterns=_NOT_NEEDED,
-            tqdm_class=bar_class(),
+            tqdm_class=line_bar_class(),
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset.progress import reporting
+from dataset.progress import report_progress
 from utils.errors import DocsQAError
 from utils.settings import Settings, is_server, load_settings
 
@@ -44,8 +44,8 @@ def _push(arguments: argparse.Namespace, settings: Settings) -> None:
 
     with (
         _opened(settings, create=False) as store,
-        reporting("Reading the index", "rows") as reading,
-        reporting("Sending", "B") as sending,
+        report_progress("Reading the index", "rows") as reading,
+        report_progress("Sending", "B") as sending,
     ):
         pushed = push(store, arguments.url, work=arguments.work, reading=reading, sending=sending)
     manifest = pushed.manifest
@@ -67,7 +67,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
     fits = partial(hold_against, settings=settings)
     with (
         _opened(settings, create=True) as store,
-        reporting("Pulling", "B") as progress,
+        report_progress("Pulling", "B") as progress,
     ):
         done = pull(
             store,
@@ -95,7 +95,7 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
     from database.snapshot.contents import verify
 
     snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
-    with reporting("Verifying", "B") as progress:
+    with report_progress("Verifying", "B") as progress:
         verify(snapshot, progress)
     print(f"Whole and unchanged:\n{_described(snapshot)}")
 

@@ -12,7 +12,7 @@ from database.snapshot.manifest import Part, Role
 from database.snapshot.parts import read_part
 from dataset.chunks import Chunk
 from dataset.documents import check_name
-from dataset.progress import Progress, silent
+from dataset.progress import Progress, ignore_progress
 from utils.errors import DocumentError, SnapshotError
 
 
@@ -30,7 +30,7 @@ def parts(snapshot: Snapshot, role: Role, skip: int = 0) -> Iterator[tuple[Part,
         yield part, _rows_of(snapshot, part) if passed > skip else iter(())
 
 
-def verify(snapshot: Snapshot, progress: Progress = silent) -> None:
+def verify(snapshot: Snapshot, progress: Progress = ignore_progress) -> None:
     """Read all of a snapshot and write nothing.
 
     Raises:

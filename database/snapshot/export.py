@@ -18,7 +18,7 @@ from database.reading.corpus import is_current
 from database.snapshot import upload_rows
 from database.snapshot.manifest import Contents, Part, Role
 from database.snapshot.parts import PART_BYTES, write_parts
-from dataset.progress import Progress, silent
+from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, SnapshotError
 from utils.settings import is_server
 
@@ -75,7 +75,7 @@ def state_of(store: Store) -> State:
 def export(
     store: Store,
     folder: Path,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     part_bytes: int = PART_BYTES,
     tries: int = TRIES,
 ) -> Export:

@@ -11,7 +11,7 @@ from database.snapshot.catalogue import find
 from database.snapshot.file_systems import Patience
 from database.snapshot.model_check import hold_against
 from database.snapshot.pull import Fits, pull
-from dataset.progress import Progress, reporting, silent
+from dataset.progress import Progress, ignore_progress, report_progress
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
 
@@ -27,7 +27,7 @@ def provide(
     *,
     fits: Fits,
     patience: Patience | None = None,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
 ) -> bool:
     """Start from a snapshot where nothing was built yet; whether it did.
 
@@ -61,7 +61,7 @@ def provide_from(settings: Settings, store: Store) -> bool:
     """
     if settings.snapshot_url is None:
         return False
-    with reporting("Pulling the snapshot", "B") as progress:
+    with report_progress("Pulling the snapshot", "B") as progress:
         return provide(
             store,
             settings.snapshot_url,

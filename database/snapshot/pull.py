@@ -20,7 +20,7 @@ from database.journal.uploads import UPLOADS
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import parts
 from database.snapshot.manifest import Manifest, Role
-from dataset.progress import Progress, silent
+from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class Pulled:
     """Whether another index is live now."""
 
 
-def pull(store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = silent) -> Pulled:
+def pull(
+    store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = ignore_progress
+) -> Pulled:
     """Make the index of a snapshot the live one; the one before stays for rollback.
 
     Interrupted and run again, it goes on where it was.

@@ -14,7 +14,7 @@ from database.snapshot.file_systems import Patience
 from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest
 from database.snapshot.parts import PART_BYTES
 from database.snapshot.storage import Storage
-from dataset.progress import Progress, silent
+from dataset.progress import Progress, ignore_progress
 from utils.errors import SnapshotError
 
 SOFTWARE = "sagemaker-docs-qa 1"
@@ -40,8 +40,8 @@ def push(
     work: Path | None = None,
     part_bytes: int = PART_BYTES,
     patience: Patience | None = None,
-    reading: Progress = silent,
-    sending: Progress = silent,
+    reading: Progress = ignore_progress,
+    sending: Progress = ignore_progress,
 ) -> Pushed:
     """Push a snapshot of the live index, unless that state of it lies there already.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.page_files import Changes, Outcome, remove_leftovers, write_whole
+from dataset.page_files import FileChanges, WriteOutcome, remove_temporary_files, write_atomically
 from dataset.sources.api_pages import Pages, Shape
 from utils.errors import DatasetError
 
@@ -55,7 +55,7 @@ _PLACES = {
 }
 
 
-def write_api_reference(folder: Path) -> Changes:
+def write_api_reference(folder: Path) -> FileChanges:
     """Write the pages into `api-reference/` below the folder; remove those no longer in the models.
 
     A DatasetError says that the models are not there, or that the folder cannot be written.
@@ -64,10 +64,10 @@ def write_api_reference(folder: Path) -> Changes:
     try:
         pages = {f"{name}.md": text for name, text in _render()}
         target.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(target)
-        write_whole(target / "NOTICE", _notice().encode())
-        outcomes: Counter[Outcome] = Counter(
-            write_whole(target / name, text.encode()) for name, text in pages.items()
+        remove_temporary_files(target)
+        write_atomically(target / "NOTICE", _notice().encode())
+        outcomes: Counter[WriteOutcome] = Counter(
+            write_atomically(target / name, text.encode()) for name, text in pages.items()
         )
         for path in target.glob("*.md"):
             if path.name not in pages:
@@ -78,7 +78,7 @@ def write_api_reference(folder: Path) -> Changes:
             f"Cannot write the API reference to {target}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 10 MB."
         ) from error
-    return Changes.count(outcomes)
+    return FileChanges.count(outcomes)
 
 
 def _notice() -> str:

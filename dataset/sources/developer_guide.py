@@ -12,8 +12,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from dataset.page_files import Changes, Outcome, write_whole
-from dataset.progress import Progress, silent
+from dataset.page_files import FileChanges, WriteOutcome, write_atomically
+from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from utils.errors import DatasetError
 
@@ -52,9 +52,9 @@ def fetch_developer_guide(
     *,
     archive_url: str = ARCHIVE_URL,
     manifest: Path = MANIFEST,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     read_timeout: float = 30.0,
-) -> Changes:
+) -> FileChanges:
     """Make the folder hold every file of the guide; without network when it does already.
 
     A DatasetError says why it could not be had and what to do; the folder is then as it was.
@@ -64,7 +64,7 @@ def fetch_developer_guide(
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         stale = {name: blob for name, blob in wanted.items() if _blob_at(folder / name) != blob}
-        outcomes: Counter[Outcome] = Counter({"unchanged": len(wanted) - len(stale)})
+        outcomes: Counter[WriteOutcome] = Counter({"unchanged": len(wanted) - len(stale)})
         if stale:
             # In the folder itself: a sibling may lie on another file system (a mounted volume).
             # Without .md: nobody takes a half-finished download for documents.
@@ -75,13 +75,13 @@ def fetch_developer_guide(
                     outcomes[_move((temporary / name).with_suffix(""), folder / name)] += 1
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
-        write_whole(folder / _LICENSE_NAME, _LICENSE.encode())
+        write_atomically(folder / _LICENSE_NAME, _LICENSE.encode())
     except OSError as error:
         raise DatasetError(
             f"Cannot write the Developer Guide to {folder}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 30 MB."
         ) from error
-    return Changes.count(outcomes)
+    return FileChanges.count(outcomes)
 
 
 def blob_id(content: bytes) -> str:
@@ -113,8 +113,8 @@ def _blob_at(path: Path) -> str | None:
     return blob_id(path.read_bytes()) if path.is_file() else None
 
 
-def _move(source: Path, target: Path) -> Outcome:
-    outcome: Outcome = "changed" if target.exists() else "new"
+def _move(source: Path, target: Path) -> WriteOutcome:
+    outcome: WriteOutcome = "changed" if target.exists() else "new"
     source.replace(target)
     return outcome
 

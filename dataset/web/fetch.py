@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dataset.page_files import Changes, Outcome
-from dataset.progress import Progress, silent
+from dataset.page_files import FileChanges, WriteOutcome
+from dataset.progress import Progress, ignore_progress
 from dataset.web.fetcher import Fetcher
 from dataset.web.http.client import Client
 from dataset.web.http.hosts import HostLeftError, Sleep
@@ -60,8 +60,8 @@ def fetch_web(
     guard: Guard | None = None,
     sleep: Sleep = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    progress: Progress = silent,
-) -> Changes:
+    progress: Progress = ignore_progress,
+) -> FileChanges:
     """Make the dataset hold the pages that were asked for, as they are now.
 
     Args:
@@ -112,12 +112,12 @@ class _Run:
     ) -> None:
         self._web, self._state, self._request = web, state, request
         self._troubles, self._progress = troubles, progress
-        self._outcomes: Counter[Outcome] = Counter()
+        self._outcomes: Counter[WriteOutcome] = Counter()
         self._done = self._total = 0
 
     async def go(
         self, client: Client, convert: Convert, version: str, now: Callable[[], datetime]
-    ) -> Changes:
+    ) -> FileChanges:
         run = self._state.next_run()
         async with client:
             read = await self._read_lists(client, run)
@@ -142,7 +142,7 @@ class _Run:
             allowed=self._request.allow_removals, trouble=self._troubles.add,
         )  # fmt: skip
         self._outcomes["removed"] = removed
-        changes = Changes.count(self._outcomes)
+        changes = FileChanges.count(self._outcomes)
         if not changes.present and not removed and self._troubles.count:
             raise DatasetError("No page could be had.")
         return changes

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
-from dataset.page_files import Outcome, write_whole
+from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import Client
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Answer, Validators
@@ -57,7 +57,7 @@ class Fetcher:
         self.asked = 0
         """How many pages hosts were asked for."""
 
-    async def fetch(self, url: str, listed: str) -> Outcome | None:
+    async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
         """Make a page current; None where it has no file of its own (any more).
 
         Args:
@@ -136,21 +136,21 @@ class Fetcher:
 
     def _keep(
         self, held: Held, page: Page, answer: Answer, form: str, *, intact: bool
-    ) -> Outcome | None:
+    ) -> WriteOutcome | None:
         final = self._request.spelled(answer.url)
         file = self._state.claim(held, final, self._run)
         if file is None:
             moment = instant(self._now())
             self._state.store(held.url, tried=self._run, checked=moment, status=answer.status)
             return None
-        outcome: Outcome = "unchanged"
+        outcome: WriteOutcome = "unchanged"
         written = held.written
         # A host that only renames its content, or dates it anew, has not changed it.
         if not intact or held.file != file or held.content != page.content_hash:
             content = page.to_file()
             path = self._folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            outcome = write_whole(path, content)
+            outcome = write_atomically(path, content)
             written = hashlib.sha256(content).hexdigest()
         self._note(
             held, answer, asked=form, final=final, answered=answer.url, etag=answer.etag,

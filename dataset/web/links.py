@@ -16,7 +16,7 @@ _INLINE = re.compile(
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
-def targets(text: str) -> Iterator[str]:
+def link_targets(text: str) -> Iterator[str]:
     """Name what a page links to, as written, in order."""
     for part, is_prose in _parts(text):
         if is_prose:
@@ -25,7 +25,7 @@ def targets(text: str) -> Iterator[str]:
                     yield target
 
 
-def absolute(text: str, base: str, spelled: Callable[[str], str] = str) -> str:
+def absolute_links(text: str, base: str, spelled: Callable[[str], str] = str) -> str:
     """Make a page's links absolute; code, and whatever else is no link, stays as it is.
 
     Args:
@@ -50,7 +50,7 @@ def absolute(text: str, base: str, spelled: Callable[[str], str] = str) -> str:
     return "".join(_INLINE.sub(linked, part) if is_prose else part for part, is_prose in parts)
 
 
-def prose(text: str) -> str:
+def without_fenced_code(text: str) -> str:
     """A page without its fenced code."""
     return "".join(part for part, is_prose in _parts(text) if is_prose)
 

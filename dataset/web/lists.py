@@ -12,7 +12,7 @@ from dataset.web import sitemap
 from dataset.web.http.addresses import host_of, normal, shown
 from dataset.web.http.client import Bounds, Client
 from dataset.web.http.responses import Answer
-from dataset.web.links import targets
+from dataset.web.links import link_targets
 from dataset.web.pages import is_html
 from dataset.web.request import PageList, Request
 from utils.errors import DocumentError
@@ -79,7 +79,7 @@ class Reading:
                 answer = await self._get(where, _TEXT)
                 if is_html(answer):
                     raise DocumentError("is HTML, not markdown")
-                for target in targets(answer.content.decode(errors="replace")):
+                for target in link_targets(answer.content.decode(errors="replace")):
                     yield target, answer.url, ""
             case "contents":
                 answer = await self._get(where, _TEXT)

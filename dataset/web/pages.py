@@ -11,11 +11,11 @@ from typing import Protocol
 import yaml
 
 from dataset.conversion.converter import Converted
-from dataset.frontmatter import iso, split_off
+from dataset.frontmatter import iso, split_frontmatter
 from dataset.markdown import sections
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.responses import Answer
-from dataset.web.links import absolute, prose
+from dataset.web.links import absolute_links, without_fenced_code
 from utils.errors import DocumentError
 
 _HTML = ("text/html", "application/xhtml+xml")
@@ -88,9 +88,9 @@ def page_of(
         found = convert(_told(answer), "page.html", url=url)
         text, title, own, changed = found.text, found.title, found.url, found.changed
     elif is_text(answer):
-        head, text = split_off(_decoded(answer))
+        head, text = split_frontmatter(_decoded(answer))
         title, own, changed = head.title or _first_heading(text), head.url, head.changed
-        text = absolute(text, url, spelled)
+        text = absolute_links(text, url, spelled)
     else:
         raise DocumentError(f"is {answer.media or 'of no known kind'}, not a page of text")
     if not text.strip():
@@ -140,7 +140,7 @@ def _decoded(answer: Answer) -> str:
 
 
 def _first_heading(text: str) -> str:
-    heading = _HEADING.search(prose(text[:_MAX_BYTES_BEFORE_TITLE]))
+    heading = _HEADING.search(without_fenced_code(text[:_MAX_BYTES_BEFORE_TITLE]))
     # With words below it: what only heads or links has no sections.
     found = sections(f"{heading[0]}\n\nWords.\n") if heading else []
     return next((section.headings[0] for section in found if section.headings), "")

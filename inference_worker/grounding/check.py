@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from database.searching.passage import Passage
 from inference_worker.answer import Citation, Grounding, Misplaced, Unsupported
 from inference_worker.grounding.checkable import Item
-from inference_worker.grounding.evidence import Evidence
+from inference_worker.grounding.evidence import PassageEvidence
 from inference_worker.grounding.excerpts import Excerpts
-from inference_worker.grounding.parts import Marker, Sentence, taken_apart, without_invisible
+from inference_worker.grounding.parts import Marker, Sentence, parse_answer, strip_invisible
 
 _MAX_ITEMS = 40
 """Of a sentence's checkable items, what its quotation is chosen by."""
@@ -29,9 +29,9 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 
     `removed_citations` is not known here and stays 0.
     """
-    shown, places = without_invisible(text)
-    sentences, items = taken_apart(shown, len(passages))
-    check = _Check([Evidence(_all_of(passage)) for passage in passages])
+    shown, places = strip_invisible(text)
+    sentences, items = parse_answer(shown, len(passages))
+    check = _Check([PassageEvidence(_all_of(passage)) for passage in passages])
     excerpts = Excerpts([passage.text for passage in passages])
     markers = [marker for each in sentences for marker in each.markers]
     misplaced = {
@@ -80,7 +80,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 class _Check:
     """Looks items up, each once in each passage."""
 
-    def __init__(self, evidence: list[Evidence]) -> None:
+    def __init__(self, evidence: list[PassageEvidence]) -> None:
         self._evidence = evidence
         self._found: dict[tuple[str, str, tuple[str, ...], int], bool] = {}
 

@@ -61,7 +61,7 @@ class CitationFilter:
         return said.replace("![", "!\\[")
 
     def _citation(self, mark: Mark) -> str:
-        numbers, pointing_nowhere = pointed(mark.spans, self._passages)
+        numbers, pointing_nowhere = cited_passages(mark.spans, self._passages)
         self.removed += pointing_nowhere
         self._after_removed = not numbers
         if not numbers:
@@ -93,7 +93,7 @@ class CitationFilter:
         return text
 
 
-def pointed(spans: Iterable[tuple[int, int]], passages: int) -> tuple[list[int], int]:
+def cited_passages(spans: Iterable[tuple[int, int]], passages: int) -> tuple[list[int], int]:
     """List the passages that a citation names, each once, and count its numbers that are none.
 
     Of a range that goes too far only its ends count: they are what was written.

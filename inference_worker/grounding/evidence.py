@@ -25,7 +25,7 @@ _AROUND_QUOTE = " .,;:!?'"
 _CITED = re.compile(r" ?\[\d+\]")
 
 
-class Evidence:
+class PassageEvidence:
     """A text to look things up in."""
 
     def __init__(self, text: str) -> None:

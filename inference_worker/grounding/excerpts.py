@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from database.searching.terms import terms
 from inference_worker.grounding.checkable import Item
-from inference_worker.grounding.evidence import Evidence
+from inference_worker.grounding.evidence import PassageEvidence
 from inference_worker.quoting.quotable import sentences
 
 MAX_EXCERPT_CHARACTERS = 300
@@ -28,7 +28,7 @@ _NOTHING = re.compile(r"[\W_]*\Z|[ \t]*```")
 class _Piece:
     text: str
     terms: frozenset[str]
-    evidence: Evidence
+    evidence: PassageEvidence
 
 
 class Excerpts:
@@ -66,7 +66,9 @@ def _rarity(texts: Sequence[str]) -> dict[str, float]:
 @lru_cache(maxsize=1024)
 def _pieces(text: str) -> tuple[_Piece, ...]:
     """Cut a passage into pieces; the same passages are found again and again."""
-    return tuple(_Piece(piece, frozenset(terms(piece)), Evidence(piece)) for piece in _split(text))
+    return tuple(
+        _Piece(piece, frozenset(terms(piece)), PassageEvidence(piece)) for piece in _split(text)
+    )
 
 
 def _split(text: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "code", "fence", "citation"]
+MarkKind = Literal["text", "code", "fence", "citation"]
 
 _MAX_BRACKET_CHARACTERS = 40
 _MAX_CODE_CHARACTERS = 500
@@ -74,13 +74,13 @@ _INSIDE_LIST = re.compile(rf"[{_OPEN}][\s\d,;:#^-]*$")
 class Mark:
     """A piece of an answer with what it is."""
 
-    kind: Kind
+    kind: MarkKind
     text: str
     spans: tuple[tuple[int, int], ...] = ()
     """Of a citation: the numbers cited, each as first and last."""
 
 
-def read(text: str) -> list[Mark]:
+def read_marks(text: str) -> list[Mark]:
     """Read a whole answer."""
     reader = MarkupReader()
     return [*reader.feed(text), *reader.finish()]
@@ -202,7 +202,7 @@ class MarkupReader:
         following = held[found.end() : found.end() + 1]
         if not following and not final:
             return None
-        kind: Kind = "citation" if self._cites(spans, found[1], following) else "text"
+        kind: MarkKind = "citation" if self._cites(spans, found[1], following) else "text"
         return Mark(kind, found[0], spans)
 
     def _still_open(self, doubled: bool) -> bool:

@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from inference_worker.grounding.checkable import Item, items_in_code, items_in_prose
-from inference_worker.grounding.citations import pointed
-from inference_worker.grounding.markup import INVISIBLE, Mark, read
+from inference_worker.grounding.citations import cited_passages
+from inference_worker.grounding.markup import INVISIBLE, Mark, read_marks
 from inference_worker.grounding.statements import Statement, statements
 
 _MASK = "\ufffc"
@@ -35,7 +35,7 @@ class Sentence:
     items: list[Item] = field(default_factory=list)
 
 
-def without_invisible(text: str) -> tuple[str, Sequence[int]]:
+def strip_invisible(text: str) -> tuple[str, Sequence[int]]:
     """Give the text as it shows, and for each of its characters the place in the text."""
     if not INVISIBLE.search(text):
         return text, range(len(text))
@@ -43,18 +43,18 @@ def without_invisible(text: str) -> tuple[str, Sequence[int]]:
     return "".join(text[at] for at in places), places
 
 
-def taken_apart(text: str, passages: int) -> tuple[list[Sentence], list[Item]]:
+def parse_answer(text: str, passages: int) -> tuple[list[Sentence], list[Item]]:
     """Give an answer's sentences, and all that is checkable in it in order, code included."""
     prose: list[str] = []
     spoken: list[str] = []
     markers: list[Marker] = []
     items: list[Item] = []
     at = 0
-    for mark in _with_whole_fences(read(text)):
+    for mark in _with_whole_fences(read_marks(text)):
         end = at + len(mark.text)
         masked = said = mark.text
         if mark.kind == "citation":
-            numbers, _ = pointed(mark.spans, passages)
+            numbers, _ = cited_passages(mark.spans, passages)
             markers += [Marker(number, at, end) for number in numbers]
             masked = said = " " * len(mark.text)
         elif mark.kind == "code":

@@ -80,7 +80,7 @@ _TO_SPACES = str.maketrans(dict.fromkeys(".,;:!?()[]{}|*`\"'-/", " "))
 _MAX_DIGITS = 300
 """Digits of a number that is still computed with; what is longer is compared as text."""
 
-Value = int | float | str
+QuantityValue = int | float | str
 """A text where the number is a version, or ends in a zero that counts."""
 
 
@@ -88,11 +88,11 @@ Value = int | float | str
 class Quantity:
     """A number and what it measures."""
 
-    value: Value
+    value: QuantityValue
     """As written; `amount` is what it comes to."""
     measures: str
     """What is measured; "" for a plain number."""
-    amount: Value
+    amount: QuantityValue
     """In the first unit of its kind, so that an hour equals 60 minutes."""
 
 
@@ -100,9 +100,9 @@ class Quantities:
     """The numbers of a text."""
 
     def __init__(self, text: str) -> None:
-        self._measured: set[tuple[Value, str]] = set()
-        self._bare: set[Value] = set()
-        self._values: set[Value] = set()
+        self._measured: set[tuple[QuantityValue, str]] = set()
+        self._bare: set[QuantityValue] = set()
+        self._values: set[QuantityValue] = set()
         text = _NUMERAL.sub(" ", text)
         words = text.lower().translate(_TO_SPACES).split()
         for quantity in (*_in_digits(text), *_in_words(words)):
@@ -143,13 +143,13 @@ def _unit(written: str) -> str:
     return written.lstrip("- \t\r\n\u00a0").lower()
 
 
-def _quantity(value: Value, unit: str) -> Quantity:
+def _quantity(value: QuantityValue, unit: str) -> Quantity:
     measures, factor = _UNITS.get(unit, ("", 1))
     amount = value if isinstance(value, str) or factor == 1 else round(value * factor, 9)
     return Quantity(value, measures, amount)
 
 
-def _value(digits: str, sign: int = 1) -> Value:
+def _value(digits: str, sign: int = 1) -> QuantityValue:
     plain = digits.replace(",", "")
     whole, _, fraction = plain.partition(".")
     if "." in fraction or len(plain) > _MAX_DIGITS:

@@ -28,7 +28,7 @@ _ABSENCE = re.compile(
     re.IGNORECASE,
 )
 
-Shape = Literal["paragraph", "item", "row"]
+StatementKind = Literal["paragraph", "item", "row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Statement:
 
     start: int
     end: int
-    shape: Shape
+    shape: StatementKind
     text: str
     """Its words; code and citations are masked in it."""
     led_by: int | None = None
@@ -60,7 +60,7 @@ class Statement:
 
 @dataclass(slots=True)
 class _Block:
-    shape: Shape
+    shape: StatementKind
     indent: int
     start: int
     end: int

@@ -10,12 +10,12 @@ from itertools import accumulate
 
 from database.searching.passage import Passage
 from database.searching.terms import terms
-from inference_worker.quoting.quotable import Listing, Quotable, is_whole, quotable
+from inference_worker.quoting.quotable import Quotable, QuotableList, is_whole, quotable
 from inference_worker.quoting.sentence_ranking import (
     MAX_CHARACTERS,
-    Ballot,
     Candidate,
-    candidates_of,
+    SentenceRanking,
+    build_candidates,
 )
 
 MAX_STEPS = 7
@@ -33,10 +33,10 @@ def extract_answer(question: str, passages: Sequence[Passage]) -> str:
     if not passages:
         return "Nothing was found in the documentation that answers this question."
     parts = [quotable(passage.text) for passage in passages]
-    candidates = candidates_of(question, passages, parts)
+    candidates = build_candidates(question, passages, parts)
     if not candidates:
         return _where_to_read(passages)
-    ballot = Ballot(candidates, frozenset(terms(question)))
+    ballot = SentenceRanking(candidates, frozenset(terms(question)))
     best = ballot.best()
     part = parts[best.passage]
     answer = _steps(question, best, part, passages[best.passage].chunk.document)
@@ -82,7 +82,7 @@ def _steps(question: str, best: Candidate, part: Quotable, document: str) -> str
     return ""
 
 
-def _numbered(listing: Listing, best: Candidate, document: str) -> str:
+def _numbered(listing: QuotableList, best: Candidate, document: str) -> str:
     lengths = accumulate(len(item) + 4 for item in listing.items)
     fit = [n for n, length in enumerate(lengths, start=1) if length <= MAX_CHARACTERS]
     shown = listing.items[: min(len(fit), MAX_STEPS)]

@@ -60,7 +60,7 @@ class Quote:
 
 
 @dataclass(slots=True)
-class Listing:
+class QuotableList:
     """A list with the sentence that leads to it."""
 
     ordered: bool
@@ -71,7 +71,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class QuotableRow:
     """A table's row: what it is about, and what it says."""
 
     name: str
@@ -83,8 +83,8 @@ class Quotable:
     """All that one passage offers, in its order."""
 
     quotes: list[Quote] = field(default_factory=list)
-    lists: list[Listing] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    lists: list[QuotableList] = field(default_factory=list)
+    rows: list[QuotableRow] = field(default_factory=list)
     code: list[str] = field(default_factory=list)
 
 
@@ -96,7 +96,7 @@ def quotable(text: str) -> Quotable:
     return reader.finish()
 
 
-def plain(text: str) -> str:
+def plain_sentence(text: str) -> str:
     """Leave of markdown what a sentence needs: links become their text, images go."""
     text = _LINK.sub(_link_text, _IMAGE.sub("", text))
     return _SPEAKER.sub("", " ".join(_EMPTY.sub("", _TAG.sub(" ", text)).split()))
@@ -164,7 +164,7 @@ class _Reader:
             self._read_row(line)
         elif heading := _HEADING.match(line) or _LABEL.match(line):
             self._close()
-            self._heading, self._lead = plain(heading[1]), ""
+            self._heading, self._lead = plain_sentence(heading[1]), ""
         else:
             self._read_text(line)
             self._after_blank = False
@@ -183,10 +183,10 @@ class _Reader:
             self._fence = ""
 
     def _read_row(self, line: str) -> None:
-        cells = [plain(cell) for cell in line.strip().strip("|").split("|")]
+        cells = [plain_sentence(cell) for cell in line.strip().strip("|").split("|")]
         words = [cell for cell in cells[1:] if cell]
         if len(cells) >= 2 and words and not set(line) <= set("|-: \t"):
-            self._result.rows.append(Row(cells[0].strip("`* "), "; ".join(words)))
+            self._result.rows.append(QuotableRow(cells[0].strip("`* "), "; ".join(words)))
 
     def _read_text(self, line: str) -> None:
         if item := _ITEM.match(line):
@@ -206,7 +206,7 @@ class _Reader:
     def _close_paragraph(self) -> None:
         if not self._paragraph:
             return
-        text, self._paragraph = plain(" ".join(self._paragraph)), []
+        text, self._paragraph = plain_sentence(" ".join(self._paragraph)), []
         split = sentences(text)
         self._add(split)
         self._block += 1
@@ -215,9 +215,9 @@ class _Reader:
     def _close_items(self) -> None:
         items, self._items = self._items, []
         if items and not (_MENU.search(self._heading) or _MENU.search(self._lead)):
-            texts = [_without_pointers(plain(" ".join(lines))) for _, lines in items]
+            texts = [_without_pointers(plain_sentence(" ".join(lines))) for _, lines in items]
             top = min(indent for indent, _ in items)
-            listing = Listing(
+            listing = QuotableList(
                 ordered=self._ordered,
                 heading=self._heading,
                 block=self._block,
@@ -234,7 +234,7 @@ class _Reader:
         self._block += bool(items)
         self._lead = ""
 
-    def _add_whole(self, listing: Listing) -> None:
+    def _add_whole(self, listing: QuotableList) -> None:
         """Offer a short list with its lead-in as one quote."""
         lines = [listing.intro, "", *(f"- {item}" for item in listing.items)]
         text = "\n".join(lines)

@@ -82,7 +82,7 @@ class Candidate:
         return same_block and self.is_list != other.is_list
 
 
-def candidates_of(
+def build_candidates(
     question: str, passages: Sequence[Passage], parts: Sequence[Quotable]
 ) -> list[Candidate]:
     """List what can be quoted; of sentences said twice, the first."""
@@ -149,7 +149,7 @@ def _shape(text: str, length: int, cues: list[tuple[re.Pattern[str], float]]) ->
     return weight * (0.7 if _LEANS_BACK.match(text) else 1.0)
 
 
-class Ballot:
+class SentenceRanking:
     """Weighs the candidates, and picks those that say most together."""
 
     def __init__(self, candidates: Sequence[Candidate], asked: frozenset[str]) -> None:

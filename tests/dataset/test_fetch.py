@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataset import fetch
-from dataset.progress import bar_class, reporting
+from dataset.progress import line_bar_class, report_progress
 from tests.interrupts import interruptible
 from tests.servers.archive import PAGES, archive_of, archive_server
 from utils.errors import DatasetError
@@ -115,7 +115,7 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(
     clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
 
-    with reporting("guide", "B", sys.stderr) as progress:
+    with report_progress("guide", "B", sys.stderr) as progress:
         progress(1024 * 1024, 4 * 1024 * 1024)
         progress(2 * 1024 * 1024, 4 * 1024 * 1024)
         progress(3 * 1024 * 1024, None)
@@ -178,7 +178,7 @@ def test_bars_of_libraries_are_lines_off_a_terminal(
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    kind = bar_class(sys.stderr)
+    kind = line_bar_class(sys.stderr)
     assert kind is not None
 
     with kind(desc="Fetching", total=0, unit="B", unit_scale=True) as bar:

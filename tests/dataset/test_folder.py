@@ -7,7 +7,7 @@ import pytest
 
 from dataset.conversion.converter import Limits
 from dataset.documents import Document
-from dataset.folder import Selection, document_paths, load
+from dataset.folder import Selection, document_paths, load_documents
 from dataset.web.request import GUIDE_URL
 from utils.errors import DatasetError
 
@@ -26,7 +26,7 @@ def write(folder: Path, pages: dict[str, str | bytes]) -> Path:
 def read(folder: Path) -> list[Document]:
     """Read a folder in which nothing is to be left out."""
     skipped: list[str] = []
-    documents = list(load(folder, skipped.append))
+    documents = list(load_documents(folder, skipped.append))
     assert skipped == []
     return documents
 
@@ -39,7 +39,7 @@ def only(folder: Path, content: str | bytes) -> Document:
 def left_out(folder: Path) -> str:
     """Read a folder that holds `good.md` and one file that is no document."""
     skipped: list[str] = []
-    names = [document.name for document in load(folder, skipped.append)]
+    names = [document.name for document in load_documents(folder, skipped.append)]
     assert names == ["good.md"]
     (line,) = skipped
     assert "\n" not in line
@@ -48,7 +48,7 @@ def left_out(folder: Path) -> str:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DatasetError) as refused:
-        list(load(folder, pytest.fail))
+        list(load_documents(folder, pytest.fail))
     line = str(refused.value)
     assert "\n" not in line
     assert str(folder) in line
@@ -85,7 +85,7 @@ def test_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"a.md": "# A\n\nText.\n", "b.md": "# B\n\nText.\n"})
     said: list[str] = []
 
-    found = list(load(tmp_path, said.append, Selection(include=("a*", "c*"))))
+    found = list(load_documents(tmp_path, said.append, Selection(include=("a*", "c*"))))
 
     assert [document.name for document in found] == ["a.md"]
     assert said == ["--include c*: no document has such a name."]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataset.frontmatter import Frontmatter, iso, split_off, web_address
+from dataset.frontmatter import Frontmatter, iso, split_frontmatter, web_address
 from tests.stopwatch import takes_less_than
 
 _BODY = "# Kilns\n\nA kiln fires clay.\n"
@@ -14,7 +14,7 @@ def page(*lines: str) -> str:
 
 
 def said(*lines: str) -> Frontmatter:
-    read, text = split_off(page(*lines))
+    read, text = split_frontmatter(page(*lines))
     assert text == _BODY
     return read
 
@@ -28,14 +28,14 @@ def test_title_address_and_date_are_read() -> None:
     "text", ["", "---", "---\n", "---\ntitle: a\n", _BODY, f"\n{page('a: b')}"]
 )
 def test_a_page_without_frontmatter_is_text(text: str) -> None:
-    assert split_off(text) == (_NOTHING, text)
+    assert split_frontmatter(text) == (_NOTHING, text)
 
 
 @pytest.mark.parametrize(
     "head", ["title: [", "\ttitle: a", "just words", "- a\n- b", "a: &x", "a: *x", "%YAML 9\n", "@"]
 )
 def test_what_is_no_mapping_is_text(head: str) -> None:
-    read, text = split_off(page(head))
+    read, text = split_frontmatter(page(head))
     assert read == _NOTHING
     assert text.endswith(_BODY)
 
@@ -113,7 +113,7 @@ def test_only_the_web_has_addresses(url: str) -> None:
     ],
 )
 def test_no_head_is_more_than_a_page_without_one(line: str) -> None:
-    read, text = split_off(page(line))
+    read, text = split_frontmatter(page(line))
     assert len(read.title) <= 2 * len(line)
     assert text.endswith(_BODY)
 
@@ -127,10 +127,10 @@ def test_names_for_names_cost_no_more_than_their_length() -> None:
     for before, name in zip("abcdef", "bcdefg", strict=True):
         levels.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 11)}]}}")
     with takes_less_than(0.5):
-        split_off(page(*levels))
+        split_frontmatter(page(*levels))
 
 
 def test_a_long_head_costs_no_more_than_a_short_one() -> None:
     with takes_less_than(0.5):
-        _read, text = split_off(page(*("key: value" for _ in range(50_000))))
+        _read, text = split_frontmatter(page(*("key: value" for _ in range(50_000))))
     assert text.endswith(_BODY)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from database.embedding.model_folder import EmbeddingModel
-from dataset.folder import load
-from dataset.splitting import ChunkSize, split
+from dataset.folder import load_documents
+from dataset.splitting import ChunkSize, split_document
 
 pytestmark = pytest.mark.model
 
@@ -31,8 +31,8 @@ def test_every_page_becomes_chunks_that_the_model_reads_whole(
     skipped: list[str] = []
     without_text = set()
     ids: set[str] = set()
-    for number, document in enumerate(load(developer_guide, skipped.append)):
-        chunks = split(document, size, count)
+    for number, document in enumerate(load_documents(developer_guide, skipped.append)):
+        chunks = split_document(document, size, count)
         ids.update(chunk.id for chunk in chunks)
         if not chunks:
             without_text.add(document.name)

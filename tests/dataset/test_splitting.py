@@ -10,7 +10,7 @@ import pytest
 from database.embedding.model_folder import EmbeddingModel
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from dataset.splitting import ChunkSize, CountTokens, split
+from dataset.splitting import ChunkSize, CountTokens, split_document
 
 SENTENCE = "A kiln number {n} dries wood slowly, day by day and night by night."
 
@@ -28,7 +28,9 @@ def document(
 def chunks_of(
     text: str, tokens: int = 60, overlap: int = 0, *, title: str = "", url: str = ""
 ) -> list[Chunk]:
-    return split(document(text, title=title, url=url), ChunkSize(tokens, overlap), count_words)
+    return split_document(
+        document(text, title=title, url=url), ChunkSize(tokens, overlap), count_words
+    )
 
 
 def texts_of(text: str, tokens: int = 60, overlap: int = 0) -> list[str]:
@@ -104,7 +106,7 @@ def count_tokens(request: pytest.FixtureRequest) -> CountTokens:
 def test_chunks_fit_and_nothing_is_lost(
     page: str, tokens: int, overlap: int, count_tokens: CountTokens
 ) -> None:
-    chunks = split(document(PAGES[page]), ChunkSize(tokens, overlap), count_tokens)
+    chunks = split_document(document(PAGES[page]), ChunkSize(tokens, overlap), count_tokens)
 
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= tokens
     if page not in ("giant heading", "deep headings", "heading of signs"):
@@ -124,7 +126,7 @@ def test_chunks_of_random_pages_fit(seed: int, count_tokens: CountTokens) -> Non
     ]  # fmt: skip
     text = "".join(dice.choice(scraps) + dice.choice(["", " "]) for _ in range(3000))
 
-    chunks = split(document(text), ChunkSize(40, dice.choice([0, 10, 39])), count_tokens)
+    chunks = split_document(document(text), ChunkSize(40, dice.choice([0, 10, 39])), count_tokens)
 
     assert chunks
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= 40
@@ -136,7 +138,7 @@ def test_giant_word_is_cut_and_kept(count_tokens: CountTokens) -> None:
     def count(text: str) -> int:
         return max(count_tokens(text), len(text) // 20)
 
-    chunks = split(document(f"# Kilns\n\n{giant}"), ChunkSize(60, 0), count)
+    chunks = split_document(document(f"# Kilns\n\n{giant}"), ChunkSize(60, 0), count)
 
     assert "".join(chunk.text for chunk in chunks).replace(" ", "") == giant
     assert max(count(chunk.text_to_embed) for chunk in chunks) <= 60
@@ -145,7 +147,7 @@ def test_giant_word_is_cut_and_kept(count_tokens: CountTokens) -> None:
 @pytest.mark.parametrize("title", ["Kiln " * 300, "! " * 200, "K" * 5000])
 def test_giant_title_leaves_room_for_the_text(title: str, count_tokens: CountTokens) -> None:
     page = replace(document(prose(9)), title=title.strip())
-    chunks = split(page, ChunkSize(60, 0), count_tokens)
+    chunks = split_document(page, ChunkSize(60, 0), count_tokens)
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= 60
     assert len(chunks) < 20
     assert words(prose(9)) <= words(" ".join(chunk.text for chunk in chunks))
@@ -264,8 +266,8 @@ def test_ids_are_the_same_on_every_run_and_never_twice() -> None:
 def test_ids_change_with_content_and_with_name(change: Callable[[Document], Document]) -> None:
     page = document(PAGES["prose"])
     size = ChunkSize(60, 0)
-    before = {chunk.id for chunk in split(page, size, count_words)}
-    assert before.isdisjoint(chunk.id for chunk in split(change(page), size, count_words))
+    before = {chunk.id for chunk in split_document(page, size, count_words)}
+    assert before.isdisjoint(chunk.id for chunk in split_document(change(page), size, count_words))
 
 
 def test_chunks_know_their_document_and_their_place() -> None:
@@ -308,7 +310,7 @@ def test_breadcrumb_leads_the_text_to_embed() -> None:
 def test_title_is_the_pages_own_then_its_heading_then_its_name(
     page: Document, title: str, breadcrumb: str
 ) -> None:
-    (chunk,) = split(page, ChunkSize(60, 0), count_words)
+    (chunk,) = split_document(page, ChunkSize(60, 0), count_words)
     assert (chunk.title, chunk.breadcrumb) == (title, breadcrumb)
 
 

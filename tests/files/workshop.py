@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from database.adapting.corpus import Corpus, read_corpus
-from dataset.folder import load
+from dataset.folder import load_documents
 from dataset.splitting import ChunkSize
 
 _NAMES = ("Brimset", "Calder", "Dorvane", "Elmick", "Fostrel", "Garnow", "Hulvey", "Istrel")
@@ -57,5 +57,9 @@ def _words(text: str) -> int:
 
 def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> Corpus:
     return read_corpus(
-        load(folder, _nothing_skipped), ChunkSize(60, 0), _words, hold_out=hold_out, seed=seed
+        load_documents(folder, _nothing_skipped),
+        ChunkSize(60, 0),
+        _words,
+        hold_out=hold_out,
+        seed=seed,
     )

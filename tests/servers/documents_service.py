@@ -15,7 +15,7 @@ from database.index.store import connect
 from database.reading.reader import Retriever
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from dataset.splitting import ChunkSize, split
+from dataset.splitting import ChunkSize, split_document
 from inference_worker.app import create_app
 from inference_worker.generation.language_model import LanguageModel
 from tests.files.pages import PAGES, WordEmbeddings, builder, write_pages
@@ -38,7 +38,7 @@ def splitter(recipe: Recipe) -> Split:
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
 
     def split_by_words(document: Document) -> list[Chunk]:
-        return split(document, size, lambda text: len(text.split()))
+        return split_document(document, size, lambda text: len(text.split()))
 
     return split_by_words
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset.conversion.converter import Converted
-from dataset.page_files import Changes
-from dataset.progress import silent
+from dataset.page_files import FileChanges
+from dataset.progress import ignore_progress
 from dataset.web.fetch import Troubles, fetch_web
 from dataset.web.http.network import Guard
 from dataset.web.request import PageList, Request, given
@@ -222,14 +222,14 @@ class Fetches:
     now: datetime = NOW
     guard: Guard | None = None
 
-    def __call__(self, *lists: PageList, **options: Any) -> Changes:
+    def __call__(self, *lists: PageList, **options: Any) -> FileChanges:
         """Fetch what the lists name."""
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
 
         troubles = Troubles()
-        progress = options.pop("progress", silent)
+        progress = options.pop("progress", ignore_progress)
         request = Request(lists, **{"rate": 1000.0} | options)
         try:
             return fetch_web(

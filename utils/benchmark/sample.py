@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.folder import load
+from dataset.folder import load_documents
 from dataset.markdown import sections
 from utils.errors import DocsQAError
 
@@ -33,7 +33,7 @@ def take_sample(folder: Path, target: Path, limit: float, say: Callable[[str], N
     Raises:
         DatasetError: there are none.
     """
-    names = [document.name for document in load(folder, say)]
+    names = [document.name for document in load_documents(folder, say)]
     sizes = {name: (folder / name).stat().st_size for name in names}
     share = min(1.0, limit / sum(sizes.values())) if limit else 1.0
     taken = [name for at, name in enumerate(names) if int((at + 1) * share) > int(at * share)]
@@ -48,7 +48,7 @@ def questions(folder: Path) -> list[str]:
     """Up to 200 of the documents' headings, evenly spread; always the same ones."""
     found = dict.fromkeys(
         section.headings[-1]
-        for document in load(folder, lambda skipped: None)
+        for document in load_documents(folder, lambda skipped: None)
         for section in sections(document.text)
         if section.headings and section.headings[-1].strip()
     )

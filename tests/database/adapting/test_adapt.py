@@ -26,7 +26,7 @@ from database.embedding.model_finder import MINILM, find_model, named
 from database.embedding.model_folder import EmbeddingModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.reading.reader import retriever_from
-from dataset.progress import silent
+from dataset.progress import ignore_progress
 from tests.files.workshop import PAGES, corpus_in, write_workshop
 from utils import db_builder
 from utils.errors import ModelError
@@ -70,7 +70,7 @@ def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def digest(minilm: EmbeddingModel, pairs: list[Pair], checkpoints: Path) -> str:
     model = load_model(minilm, "cpu")
-    train(model, pairs, PLAN, checkpoints=checkpoints, progress=silent)
+    train(model, pairs, PLAN, checkpoints=checkpoints, progress=ignore_progress)
     weights = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
     return hashlib.sha256(weights).hexdigest()
 
@@ -105,7 +105,7 @@ def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path
     before = ndcg(trial, embedding(model)).mean()
     mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
 
-    train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=silent)
+    train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=ignore_progress)
 
     assert ndcg(trial, embedding(model)).mean() > before + 0.1
 
@@ -179,7 +179,7 @@ def test_lower_layers_and_words_stay_as_they_are(
     model = load_model(minilm, "cpu")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    train(model, pairs[: 3 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=silent)
+    train(model, pairs[: 3 * PLAN.batch], PLAN, checkpoints=tmp_path, progress=ignore_progress)
 
     changed = {
         name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()

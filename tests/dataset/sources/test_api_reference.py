@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.page_files import Changes
+from dataset.page_files import FileChanges
 from dataset.sources.api_markup import to_markdown
 from dataset.sources.api_reference import write_api_reference
 
@@ -113,7 +113,7 @@ def test_second_run_rewrites_nothing(folder: Path, pages: dict[str, str]) -> Non
 
     changes = write_api_reference(folder.parent)
 
-    assert changes == Changes(unchanged=len(pages))
+    assert changes == FileChanges(unchanged=len(pages))
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
@@ -127,7 +127,7 @@ def test_run_repairs_what_was_altered_left_over_or_removed_upstream(
 
     changes = write_api_reference(folder.parent)
 
-    assert changes == Changes(new=1, changed=1, unchanged=len(pages) - 2, removed=1)
+    assert changes == FileChanges(new=1, changed=1, unchanged=len(pages) - 2, removed=1)
     assert {path.name for path in folder.iterdir()} == {*pages, "NOTICE"}
 
 

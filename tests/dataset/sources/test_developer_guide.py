@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.page_files import Changes
+from dataset.page_files import FileChanges
 from dataset.sources.developer_guide import (
     MANIFEST,
     blob_id,
@@ -66,7 +66,7 @@ def test_fetches_every_page_and_says_whose_they_are(
 
     found = contents(folder)
     notice = found.pop(LICENSE).decode()
-    assert changes == Changes(new=3)
+    assert changes == FileChanges(new=3)
     assert found == PAGES
     assert "CC BY-SA 4.0" in notice
     assert received[-1][1] == len(server.content)
@@ -80,7 +80,7 @@ def test_complete_guide_needs_no_network(
 
     changes = fetch()
 
-    assert changes == Changes(unchanged=3)
+    assert changes == FileChanges(unchanged=3)
     assert len(server.asked) == 1
 
 
@@ -95,7 +95,7 @@ def test_altered_and_missing_files_are_fetched_again(
 
     changes = fetch()
 
-    assert changes == Changes(new=1, changed=1, unchanged=1)
+    assert changes == FileChanges(new=1, changed=1, unchanged=1)
     assert (folder / "endpoints.md").read_bytes() == PAGES["endpoints.md"]
     assert (folder / "mine.md").exists()
 

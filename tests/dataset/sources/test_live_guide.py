@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dataset.frontmatter import split_off
-from dataset.page_files import Changes
+from dataset.frontmatter import split_frontmatter
+from dataset.page_files import FileChanges
 from dataset.sources.developer_guide import guide_names
 from dataset.sources.live_guide import doubled, folder_of
 from dataset.web.request import Guide, live_guide
@@ -56,22 +56,22 @@ def fetch(tmp_path: Path) -> Fetches:
     return Fetches(tmp_path)
 
 
-def run(fetch: Fetches, guide: Guide, **options: Any) -> Changes:
+def run(fetch: Fetches, guide: Guide, **options: Any) -> FileChanges:
     return fetch(*guide.lists, guide=guide, **options)
 
 
 def test_pages_are_taken_as_markdown_and_told_as_html(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
-    assert run(fetch, guide) == Changes(new=3)
+    assert run(fetch, guide) == FileChanges(new=3)
     files = {name.removeprefix(ROOT[1:]): text for name, text in fetch.files().items()}
     assert set(files) == {"kilns.md", "ash.md", "old.md"}
     root = server.url + ROOT
-    head, text = split_off(files["kilns.md"])
+    head, text = split_frontmatter(files["kilns.md"])
     assert (head.title, head.url) == ("Kilns", f"{root}kilns.html")
     assert text.strip() == f"# Kilns\n\nSee [ash]({root}ash.html#a), [map]({root}img/map.png)."
     assert f"Words\\. [k]({root}kilns.html)" in files["ash.md"]
-    assert split_off(files["old.md"])[0].title == "Old of HTML"
+    assert split_frontmatter(files["old.md"])[0].title == "Old of HTML"
     assert f"{ROOT}kilns.html" not in server.paths
     assert "/s3/a.html" not in server.paths
     assert not fetch.troubles
@@ -82,7 +82,7 @@ def test_second_run_asks_for_the_form_that_was_there(
 ) -> None:
     run(fetch, guide)
     server.asked.clear()
-    assert run(fetch, guide) == Changes(unchanged=3)
+    assert run(fetch, guide) == FileChanges(unchanged=3)
     pages = [one for one in server.asked if one.path.endswith((".md", ".html"))]
     assert sorted(one.path.removeprefix(ROOT) for one in pages) == [
         "ash.md",
@@ -111,7 +111,7 @@ def test_html_stands_in_for_a_missing_markdown_form(
 ) -> None:
     server.pages[f"{ROOT}kilns.md"] = missing
     server.pages["/errors/404.html"] = page("Not found")
-    assert run(fetch, guide) == Changes(new=3)
+    assert run(fetch, guide) == FileChanges(new=3)
     assert "title: Kilns of HTML" in fetch.files()[f"{ROOT[1:]}kilns.md"]
     assert not fetch.troubles
 
@@ -121,9 +121,9 @@ def test_markdown_form_that_went_away_is_replaced_by_html(
 ) -> None:
     run(fetch, guide)
     del server.pages[f"{ROOT}kilns.md"]
-    assert run(fetch, guide) == Changes(changed=1, unchanged=2)
+    assert run(fetch, guide) == FileChanges(changed=1, unchanged=2)
     del server.pages[f"{ROOT}kilns.html"]
-    assert run(fetch, guide) == Changes(unchanged=2, removed=1)
+    assert run(fetch, guide) == FileChanges(unchanged=2, removed=1)
 
 
 def test_page_in_trouble_is_not_taken_for_gone(
@@ -132,7 +132,7 @@ def test_page_in_trouble_is_not_taken_for_gone(
     run(fetch, guide)
     server.pages[f"{ROOT}kilns.md"] = Served(status=500)
     del server.pages[f"{ROOT}kilns.html"]
-    assert run(fetch, guide) == Changes(unchanged=2)
+    assert run(fetch, guide) == FileChanges(unchanged=2)
     assert len(fetch.files()) == 3
 
 
@@ -146,12 +146,12 @@ def test_any_of_the_lists_will_do_and_all_count(
         f"# Guide\n\n- [Kilns]({server.url}{ROOT}kilns.md)\n- [Else](https://h.example/a)\n",
         "text/plain",
     )
-    assert run(fetch, guide) == Changes(new=2)
+    assert run(fetch, guide) == FileChanges(new=2)
     assert not fetch.troubles
 
     # A list that was there, and is not now, is a trouble, and its pages stay.
     del server.pages[f"{ROOT}llms.txt"]
-    assert run(fetch, guide) == Changes(unchanged=1)
+    assert run(fetch, guide) == FileChanges(unchanged=1)
     assert len(fetch.files()) == 2
     assert "llms.txt answers 404 Not Found" in fetch.troubles[0]
 

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from dataset import fetch
-from dataset.folder import load
+from dataset.folder import load_documents
 from dataset.web.state import NAME, State
 from tests.interrupts import interruptible
 from tests.servers.web import Served, WebServer, html, markdown, sitemap, web_server
@@ -44,7 +44,7 @@ def test_pages_are_counted_and_troubles_named(
         r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", said.out
     )
     assert said.err == f"web: {server.url}/none answers 404 Not Found\n"
-    documents = list(load(tmp_path, pytest.fail))
+    documents = list(load_documents(tmp_path, pytest.fail))
     assert [document.title for document in documents] == ["a", "b", "c"]
     assert documents[0].url == f"{server.url}/a.md"
 
@@ -158,7 +158,7 @@ def test_html_is_converted_with_its_anchors(server: WebServer, tmp_path: Path) -
     words = '<main><h1 id="top">Ovens</h1><h2 id="heat">Heat</h2><p>See <a href="a.md">A</a>.</p>'
     server.pages["/ovens.html"] = Served(html("Ovens", f"</p>{words}</main><p>"))
     assert run(tmp_path, "--url", f"{server.url}/ovens.html") == 0
-    (document,) = load(tmp_path, pytest.fail)
+    (document,) = load_documents(tmp_path, pytest.fail)
     assert document.title == "Ovens"
     assert '## Heat<a name="heat"></a>' in document.text
     assert f"[A]({server.url}/a.md)" in document.text

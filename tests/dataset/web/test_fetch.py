@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset.frontmatter import split_off
-from dataset.page_files import Changes
+from dataset.frontmatter import split_frontmatter
+from dataset.page_files import FileChanges
 from tests.servers.web import (
     MAY,
     NOW,
@@ -42,10 +42,10 @@ def test_page_becomes_a_document_with_title_address_and_date(
 
     changes = fetch(at(server, "/guide/ovens.html"))
 
-    assert changes == Changes(new=1)
+    assert changes == FileChanges(new=1)
     host = server.url.removeprefix("http://").replace(":", "~")
     written = fetch.folder / "web" / host / "guide" / "ovens.md"
-    head, text = split_off(written.read_text())
+    head, text = split_frontmatter(written.read_text())
     assert head.title == "Ovens: hot"
     assert head.url == f"{server.url}/guide/ovens.html"
     assert head.changed == "2021-05-06T07:08:09Z"
@@ -69,7 +69,7 @@ def test_canonical_address_is_taken_from_pages_of_the_same_host(
     server.pages["/a?x=1"] = page("A", link.format(f"{server.url}/a"))
     server.pages["/b"] = page("B", link.format("https://evil.example/b"))
     fetch(at(server, "/a?x=1"), at(server, "/b"))
-    addresses = {split_off(text)[0].url for text in fetch.files().values()}
+    addresses = {split_frontmatter(text)[0].url for text in fetch.files().values()}
     assert addresses == {f"{server.url}/a", f"{server.url}/b"}
 
 
@@ -80,7 +80,7 @@ def test_markdown_is_taken_as_it_is_with_absolute_links(server: WebServer, fetch
     )
     server.pages["/g/kilns.md"] = markdown(text)
     fetch(at(server, "/g/kilns.md"))
-    head, kept = split_off(fetch.files()["g/kilns.md"])
+    head, kept = split_frontmatter(fetch.files()["g/kilns.md"])
     assert head.title == "Kilns-1"
     expected = text.replace("(ash.md#a)", f"({server.url}/g/ash.md#a)")
     assert kept.strip() == expected.replace("../up.html", f"{server.url}/up.html").strip()
@@ -93,7 +93,7 @@ def test_frontmatter_of_a_markdown_page_is_read_and_not_doubled(
         "---\ntitle: Own\ndate: 2020-02-03\n---\n\n# Other\n\nWords.\n"
     )
     fetch(at(server, "/a.md"))
-    head, text = split_off(fetch.files()["a.md"])
+    head, text = split_frontmatter(fetch.files()["a.md"])
     assert (head.title, head.changed) == ("Own", "2020-02-03")
     assert text.strip() == "# Other\n\nWords."
 
@@ -143,7 +143,7 @@ def test_second_run_asks_conditionally_and_changes_nothing(
     before = fetch.files()
     server.asked.clear()
 
-    assert fetch(*lists) == Changes(unchanged=2)
+    assert fetch(*lists) == FileChanges(unchanged=2)
 
     asked = {one.path: one.headers for one in server.asked}
     assert asked["/a"]["If-None-Match"] == server.pages["/a"].validators["ETag"]
@@ -155,9 +155,9 @@ def test_changed_page_is_written_anew(server: WebServer, fetch: Fetches) -> None
     server.pages["/a"] = page("A")
     fetch(at(server, "/a"))
     server.pages["/a"] = page("A", "Other words.")
-    assert fetch(at(server, "/a")) == Changes(changed=1)
+    assert fetch(at(server, "/a")) == FileChanges(changed=1)
     assert "Other words." in fetch.files()["a.md"]
-    assert fetch(at(server, "/a")) == Changes(unchanged=1)
+    assert fetch(at(server, "/a")) == FileChanges(unchanged=1)
 
 
 def test_same_content_under_a_new_etag_and_date_is_unchanged(
@@ -168,7 +168,7 @@ def test_same_content_under_a_new_etag_and_date_is_unchanged(
     before = fetch.files()
     server.pages["/a"] = page("A", etag='"two"', modified=MAY + timedelta(days=1))
 
-    assert fetch(at(server, "/a")) == Changes(unchanged=1)
+    assert fetch(at(server, "/a")) == FileChanges(unchanged=1)
     assert fetch.files() == before
     fetch(at(server, "/a"))
     assert server.asked[-1].headers["If-None-Match"] == '"two"'
@@ -182,7 +182,7 @@ def test_file_that_was_lost_or_altered_is_fetched_again(server: WebServer, fetch
     a.unlink()
     b.write_text("scribbled over")
 
-    assert fetch(at(server, "/a"), at(server, "/b")) == Changes(new=1, changed=1)
+    assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1, changed=1)
     assert fetch.files() == before
 
 
@@ -197,7 +197,7 @@ def test_lastmod_older_than_what_is_held_saves_the_request(
     assert len(server.paths) == 4
     server.asked.clear()
 
-    assert fetch(at(server, "/sitemap.xml", "sitemap")) == Changes(unchanged=3)
+    assert fetch(at(server, "/sitemap.xml", "sitemap")) == FileChanges(unchanged=3)
     assert sorted(server.paths) == ["/new", "/same-day", "/sitemap.xml"]
 
     server.asked.clear()
@@ -214,20 +214,20 @@ def test_redirect_is_followed_and_the_final_address_is_told(
     assert list(fetch.files()) == ["new.md"]
     assert f"url: {server.url}/new\n" in fetch.files()["new.md"]
     server.asked.clear()
-    assert fetch(at(server, "/old")) == Changes(unchanged=1)
+    assert fetch(at(server, "/old")) == FileChanges(unchanged=1)
     assert "If-None-Match" not in server.asked[-2].headers
     assert server.asked[-1].headers["If-None-Match"]
 
 
 def test_several_addresses_of_one_page_make_one_document(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/a": redirect("/c"), "/b": redirect("/c"), "/c": page("C")}
-    assert fetch(at(server, "/a"), at(server, "/b")) == Changes(new=1)
+    assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1)
     assert list(fetch.files()) == ["c.md"]
 
     # Now the page is named by its own address, which takes the file over.
     assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")).present == 1
     assert list(fetch.files()) == ["c.md"]
-    assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")) == Changes(unchanged=1)
+    assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")) == FileChanges(unchanged=1)
 
 
 def test_page_that_moved_to_another_leaves(server: WebServer, fetch: Fetches) -> None:
@@ -235,9 +235,9 @@ def test_page_that_moved_to_another_leaves(server: WebServer, fetch: Fetches) ->
     lists = at(server, "/a"), at(server, "/b")
     fetch(*lists)
     server.pages["/a"] = redirect("/b")
-    assert fetch(*lists) == Changes(unchanged=1, removed=1)
+    assert fetch(*lists) == FileChanges(unchanged=1, removed=1)
     assert list(fetch.files()) == ["b.md"]
-    assert fetch(*lists) == Changes(unchanged=1)
+    assert fetch(*lists) == FileChanges(unchanged=1)
 
 
 def test_changed_redirect_is_not_taken_for_an_unchanged_page(
@@ -250,7 +250,7 @@ def test_changed_redirect_is_not_taken_for_an_unchanged_page(
     }
     fetch(at(server, "/a"))
     server.pages["/a"] = redirect("/c")
-    assert fetch(at(server, "/a")) == Changes(changed=1)
+    assert fetch(at(server, "/a")) == FileChanges(changed=1)
     (text,) = fetch.files().values()
     assert "title: C" in text
 
@@ -305,7 +305,7 @@ def test_run_that_breaks_off_loses_no_page(server: WebServer, fetch: Fetches) ->
     assert len(fetch.files()) == 2
     server.asked.clear()
 
-    assert fetch(named) == Changes(new=2, unchanged=2)
+    assert fetch(named) == FileChanges(new=2, unchanged=2)
     first, second, *rest = [one for one in server.asked if len(one.path) == 2]
     assert {first.path, second.path} == {"/2", "/3"}
     assert all("If-None-Match" in one.headers for one in rest)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataset.web import lists
-from dataset.web.links import absolute, targets
+from dataset.web.links import absolute_links, link_targets
 from dataset.web.request import PageList
 from dataset.web.sitemap import entries
 from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, sitemap, web_server
@@ -177,13 +177,13 @@ def test_list_of_too_many_pages_is_cut_and_says_so(
 def test_links_become_absolute_and_the_rest_stays() -> None:
     base = "https://h.example/g/a.md"
     text = "![i](i.png) [t](<a b.md> 'x') [e\\](f.md) [q](q(1).md) [s](#here) ~~~\n[k](k.md)\n"
-    assert absolute(text, base) == (
+    assert absolute_links(text, base) == (
         "![i](https://h.example/g/i.png) [t](<https://h.example/g/a b.md> 'x') [e\\](f.md) "
         "[q](https://h.example/g/q(1).md) [s](https://h.example/g/a.md#here) ~~~\n"
         "[k](https://h.example/g/k.md)\n"
     )
     code = "````\n[a](b.md)\n```\n[a](b.md)\n````\n[a](https://h.example/g/b.md)\n"
-    assert absolute(code.replace("https://h.example/g/b.md", "b.md"), base).endswith(
+    assert absolute_links(code.replace("https://h.example/g/b.md", "b.md"), base).endswith(
         code.partition("````\n")[2]
     )
 
@@ -191,5 +191,5 @@ def test_links_become_absolute_and_the_rest_stays() -> None:
 def test_hostile_markdown_costs_no_time() -> None:
     for piece in ("](", "[a](", "`", "<http://", "](a(", "[a]: ", "\\", "](<"):
         text = piece * 20_000
-        assert list(targets(text)) is not None
-        assert len(absolute(text, "https://h.example/")) >= len(text)
+        assert list(link_targets(text)) is not None
+        assert len(absolute_links(text, "https://h.example/")) >= len(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.page_files import Changes
+from dataset.page_files import FileChanges
 from dataset.web.http import client
 from dataset.web.http.client import Bounds
 from dataset.web.http.responses import Unpacking
@@ -191,7 +191,7 @@ def test_what_cannot_be_read_is_one_line(
     server: WebServer, fetch: Fetches, served: Served, reason: str
 ) -> None:
     server.pages["/bad"] = served
-    assert fetch(at(server, "/bad"), at(server, "/a")) == Changes(new=1)
+    assert fetch(at(server, "/bad"), at(server, "/a")) == FileChanges(new=1)
     (line,) = fetch.troubles
     assert line.startswith(f"{server.url}/bad {reason}")
 
@@ -203,7 +203,7 @@ def test_bomb_is_not_unpacked_beyond_the_limit() -> None:
 
 def test_page_is_read_when_it_comes_packed(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A", "Many words. " * 1000, gzipped=True)
-    assert fetch(at(server, "/a")) == Changes(new=1)
+    assert fetch(at(server, "/a")) == FileChanges(new=1)
     assert "gzip" in server.asked[-1].headers["Accept-Encoding"]
 
 

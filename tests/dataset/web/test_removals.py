@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.page_files import Changes
+from dataset.page_files import FileChanges
 from tests.servers.web import Fetches, Served, WebServer, at, page, sitemap, web_server
 from utils.errors import DatasetError
 
@@ -24,11 +24,11 @@ def server() -> Iterator[WebServer]:
 def fetch(tmp_path: Path, server: WebServer) -> Fetches:
     """All four pages are held."""
     fetches = Fetches(tmp_path)
-    assert fetches(at(server, "/sitemap.xml", "sitemap")) == Changes(new=4)
+    assert fetches(at(server, "/sitemap.xml", "sitemap")) == FileChanges(new=4)
     return fetches
 
 
-def again(fetch: Fetches, server: WebServer, **options: bool) -> Changes:
+def again(fetch: Fetches, server: WebServer, **options: bool) -> FileChanges:
     return fetch(at(server, "/sitemap.xml", "sitemap"), **options)
 
 
@@ -43,15 +43,15 @@ def held(fetch: Fetches) -> str:
 @pytest.mark.parametrize("status", [404, 410])
 def test_page_that_its_host_lacks_leaves(fetch: Fetches, server: WebServer, status: int) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
-    assert again(fetch, server) == Changes(unchanged=3, removed=1)
+    assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
     assert held(fetch) == "acd"
     server.pages["/g/b.html"] = page("b")
-    assert again(fetch, server) == Changes(new=1, unchanged=3)
+    assert again(fetch, server) == FileChanges(new=1, unchanged=3)
 
 
 def test_page_that_the_list_names_no_more_leaves(fetch: Fetches, server: WebServer) -> None:
     name_in_sitemap(server, "abc")
-    assert again(fetch, server) == Changes(unchanged=3, removed=1)
+    assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
     assert held(fetch) == "abc"
 
 
@@ -68,12 +68,12 @@ def test_last_page_of_a_folder_takes_the_folder_along(fetch: Fetches, server: We
 def test_page_that_another_list_names_stays(fetch: Fetches, server: WebServer) -> None:
     fetch(at(server, "/g/d.html"))
     name_in_sitemap(server, "abc")
-    assert again(fetch, server) == Changes(unchanged=3)
+    assert again(fetch, server) == FileChanges(unchanged=3)
     assert held(fetch) == "abcd"
 
 
 def test_pages_of_lists_that_are_not_asked_for_stay(fetch: Fetches, server: WebServer) -> None:
-    assert fetch(at(server, "/g/a.html")) == Changes(unchanged=1)
+    assert fetch(at(server, "/g/a.html")) == FileChanges(unchanged=1)
     assert held(fetch) == "abcd"
 
 
@@ -107,7 +107,7 @@ def test_list_of_which_a_part_cannot_be_read_removes_nothing(
     server.pages["/sitemap.xml"] = Served(index, "text/xml")
     server.pages["/1.xml"] = sitemap(*(f"{server.url}/g/{name}.html" for name in "abc"))
     server.pages["/2.xml"] = BROKEN
-    assert again(fetch, server) == Changes(unchanged=3)
+    assert again(fetch, server) == FileChanges(unchanged=3)
     assert held(fetch) == "abcd"
     assert fetch.troubles == [
         f"{server.url}/sitemap.xml names {server.url}/2.xml, which answers 500 "
@@ -120,23 +120,23 @@ def test_list_that_shrinks_a_lot_removes_nothing_unless_told(
 ) -> None:
     name_in_sitemap(server, "a")
     for _ in range(2):
-        assert again(fetch, server) == Changes(unchanged=1)
+        assert again(fetch, server) == FileChanges(unchanged=1)
         assert held(fetch) == "abcd"
         assert "names 1 pages and named 4 before" in fetch.troubles[0]
         assert "--allow-removals" in fetch.troubles[0]
-    assert again(fetch, server, allow_removals=True) == Changes(unchanged=1, removed=3)
+    assert again(fetch, server, allow_removals=True) == FileChanges(unchanged=1, removed=3)
     assert held(fetch) == "a"
 
 
 def test_list_that_names_half_is_believed(fetch: Fetches, server: WebServer) -> None:
     name_in_sitemap(server, "ab")
-    assert again(fetch, server) == Changes(unchanged=2, removed=2)
+    assert again(fetch, server) == FileChanges(unchanged=2, removed=2)
 
 
 @pytest.mark.parametrize("status", [500, 503, 403, 401, 418, 204, 206, 301])
 def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status: int) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
-    assert again(fetch, server) == Changes(unchanged=3)
+    assert again(fetch, server) == FileChanges(unchanged=3)
     assert held(fetch) == "abcd"
     assert f"{server.url}/g/b.html" in fetch.troubles[0]
     assert len(fetch.troubles) == 1
@@ -144,7 +144,7 @@ def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status
 
 def test_page_that_is_empty_for_once_stays(fetch: Fetches, server: WebServer) -> None:
     server.pages["/g/b.html"] = Served("")
-    assert again(fetch, server) == Changes(unchanged=3)
+    assert again(fetch, server) == FileChanges(unchanged=3)
     assert fetch.troubles == [f"{server.url}/g/b.html holds no text"]
     assert "title: b" in fetch.files()["g/b.md"]
 
@@ -162,7 +162,7 @@ def test_host_that_lacks_everything_at_once_is_not_believed_unless_told(
         again(fetch, server)
     assert "says that 12 of its 12 pages are gone: they are kept" in fetch.troubles[0]
     assert len(fetch.files()) == 12
-    assert again(fetch, server, allow_removals=True) == Changes(removed=12)
+    assert again(fetch, server, allow_removals=True) == FileChanges(removed=12)
 
 
 def test_host_that_is_down_loses_nothing(fetch: Fetches, server: WebServer) -> None:
@@ -188,7 +188,7 @@ def test_interrupted_run_removes_nothing(fetch: Fetches, server: WebServer) -> N
     with pytest.raises(KeyboardInterrupt):
         fetch(at(server, "/sitemap.xml", "sitemap"), progress=interrupt)
     assert held(fetch) == "abcd"
-    assert fetch(at(server, "/g/c.html")) == Changes(unchanged=1)
+    assert fetch(at(server, "/g/c.html")) == FileChanges(unchanged=1)
     assert held(fetch) == "abcd"
     again(fetch, server)
     assert held(fetch) == "bc"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from database.searching.passage import Passage
-from dataset.folder import load
-from dataset.splitting import ChunkSize, split
+from dataset.folder import load_documents
+from dataset.splitting import ChunkSize, split_document
 from inference_worker.grounding.check import ground
 from inference_worker.quoting.quotable import quotable, sentences
 
@@ -36,9 +36,9 @@ def made_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
     size = ChunkSize(200, 0)
     passages = [
         Passage(chunk, chunk.text, score=0.5)
-        for number, document in enumerate(load(folder, print))
+        for number, document in enumerate(load_documents(folder, print))
         if number % 8 == 0
-        for chunk in split(document, size, lambda text: len(text.split()))
+        for chunk in split_document(document, size, lambda text: len(text.split()))
     ]
     made = 0
     while made < ANSWERS:
