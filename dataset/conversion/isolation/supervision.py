@@ -23,7 +23,7 @@ from dataset.conversion.refusals import (
 )
 from utils.errors import DocumentError
 
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 _BLOCK = 1 << 16
 _MAX_STDERR_BYTES = 1 << 16

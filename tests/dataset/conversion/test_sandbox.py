@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 _ENTER = (
     "import ctypes, os, signal, socket, subprocess, sys\n"
     "from pathlib import Path\n"
-    "from dataset.conversion import sandbox\n"
+    "from dataset.conversion.isolation import sandbox\n"
     "sandbox.enter(20, 1 << 30, Path({root!r}))\n"
 )
 
