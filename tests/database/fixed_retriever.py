@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from utils.evaluation.questions import Question
-from utils.evaluation.runs import Found, Outcome
+from utils.evaluation.questions import LabelledQuestion
+from utils.evaluation.runs import FoundPassage, QuestionOutcome
 
 if TYPE_CHECKING:
     from database.reading.reader import Retriever
@@ -78,21 +78,21 @@ def question(
     gold: Sequence[str] = ("a.md",),
     facts: Sequence[str] = (),
     kind: str = "written",
-) -> Question:
-    return Question(id_, f"What of {id_}?", tuple(gold), tuple(facts), bool(gold), kind)
+) -> LabelledQuestion:
+    return LabelledQuestion(id_, f"What of {id_}?", tuple(gold), tuple(facts), bool(gold), kind)
 
 
 def outcome(
-    asked: Question,
+    asked: LabelledQuestion,
     *documents: str,
     texts: Sequence[str] = (),
     confidence: float = 0.9,
     milliseconds: float = 10.0,
-) -> Outcome:
+) -> QuestionOutcome:
     """What a search made of a question: a passage for each document, with the texts or none."""
     padded = [*texts, *[""] * (len(documents) - len(texts))]
     found = tuple(
-        Found(name, f"Guide > {name}", text, 1.0 - at / 100)
+        FoundPassage(name, f"Guide > {name}", text, 1.0 - at / 100)
         for at, (name, text) in enumerate(zip(documents, padded, strict=True))
     )
-    return Outcome(asked, found, confidence, confidence >= 0.5, milliseconds)
+    return QuestionOutcome(asked, found, confidence, confidence >= 0.5, milliseconds)

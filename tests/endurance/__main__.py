@@ -26,9 +26,9 @@ from tests.endurance.report import as_text, judge_memory, lines, report
 from tests.endurance.run import Run, first_build
 from tests.endurance.system import System, running_system
 from tests.endurance.windows import Windows
-from utils.benchmark.processes import Job, free_port
-from utils.benchmark.provider import Provider, simulated_provider
-from utils.benchmark.sample import questions
+from utils.benchmark.processes import BenchmarkRun, free_port
+from utils.benchmark.provider import SimulatedProvider, simulated_provider
+from utils.benchmark.sample import heading_questions
 from utils.errors import DocsQAError
 from utils.settings import PROJECT_ROOT
 
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
+def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     """A temporary folder for everything that the run makes."""
     from database.embedding.model_finder import MINILM, find_model
 
@@ -106,7 +106,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
             folder.mkdir(parents=True, exist_ok=True)
         documents, index, store, logs = map(str, folders)
         server = f"http://127.0.0.1:{free_port()}"
-        yield Job(
+        yield BenchmarkRun(
             documents=documents,
             ours=server if arguments.database == "server" else index,
             original=store,
@@ -119,7 +119,9 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
         )
 
 
-async def _endure(arguments: argparse.Namespace, job: Job, provider: Provider) -> dict[str, Any]:
+async def _endure(
+    arguments: argparse.Namespace, job: BenchmarkRun, provider: SimulatedProvider
+) -> dict[str, Any]:
     """Fill the folder, build, start, play, look, and report."""
     windows = Windows()
     model = Model(windows)
@@ -127,7 +129,7 @@ async def _endure(arguments: argparse.Namespace, job: Job, provider: Provider) -
     rng = random.Random(f"{arguments.seed} folder")  # no secrets
     folder = Folder(Path(job.documents), model, rng)
     folder.fill(arguments.input_data_path, arguments.pages)
-    asked = questions(Path(job.documents)) if arguments.input_data_path else []
+    asked = heading_questions(Path(job.documents)) if arguments.input_data_path else []
     async with running_system(job, provider, windows) as system, client() as http:
         _say(f"the first build, of {len(model.permanent):,} pages that stay and others ...")
         await first_build(system, folder)

@@ -15,7 +15,7 @@ from tests.endurance.living_index import Built, LivingIndex, chroma, workers
 from tests.endurance.living_models import SHORTENED, keep, keep_both
 from tests.endurance.living_moves import measure_moves, moves_measures
 from tests.endurance.living_snapshots import measure_snapshots, snapshot_measures
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.report import Measure
 from utils.settings import load_settings
 
@@ -36,7 +36,7 @@ class Pace:
 
 
 def measure_living(
-    job: Job, asked: Sequence[str], pace: Pace, say: Callable[[str], None]
+    job: BenchmarkRun, asked: Sequence[str], pace: Pace, say: Callable[[str], None]
 ) -> list[Measure]:
     """Build the index, start the workers, and have everything happen to it, one after the other.
 
@@ -69,7 +69,7 @@ def measure_living(
 
 
 @contextmanager
-def _made(job: Job) -> Iterator[tuple[LivingIndex, Path]]:
+def _made(job: BenchmarkRun) -> Iterator[tuple[LivingIndex, Path]]:
     """An empty Chroma server, and two models that are ready to be used."""
     with tempfile.TemporaryDirectory(prefix="benchmark-living-") as folder:
         scratch = Path(folder)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.benchmark.processes import Job, Running, child, failed, free_port, server
+from utils.benchmark.processes import BenchmarkRun, Running, child, failed, free_port, server
 
 ADMIN_KEY = "benchmark-admin-key"
 _CHROMA = Path(sys.executable).with_name("chroma")
@@ -40,7 +40,7 @@ class Built:
 class LivingIndex:
     """What workers and commands share."""
 
-    job: Job
+    job: BenchmarkRun
     """Its `ours` is the Chroma server's address."""
     models: Path
     """Hub cache folder of the models the index changes between."""
@@ -104,7 +104,7 @@ class LivingIndex:
 
 
 @contextmanager
-def chroma(job: Job, name: str, folder: Path) -> Iterator[str]:
+def chroma(job: BenchmarkRun, name: str, folder: Path) -> Iterator[str]:
     """Run a Chroma server on a folder; yields its address."""
     port = free_port()
     command = [str(_CHROMA), "run", "--path", str(folder), "--port", str(port)]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.endurance.windows import Windows, worker_window
-from utils.benchmark.processes import Job, child, free_port
-from utils.benchmark.provider import Provider
+from utils.benchmark.processes import BenchmarkRun, child, free_port
+from utils.benchmark.provider import SimulatedProvider
 from utils.errors import DocsQAError
 from utils.settings import PROJECT_ROOT, is_server
 
@@ -99,7 +99,7 @@ class Built:
 class System:
     """Everything that runs."""
 
-    job: Job
+    job: BenchmarkRun
     windows: Windows
     store: Service | None
     """None where the index is a folder of the worker's."""
@@ -164,7 +164,9 @@ class System:
 
 
 @asynccontextmanager
-async def running_system(job: Job, provider: Provider, windows: Windows) -> AsyncIterator[System]:
+async def running_system(
+    job: BenchmarkRun, provider: SimulatedProvider, windows: Windows
+) -> AsyncIterator[System]:
     """Start the store where it is a server; nothing that was started outlives this."""
     system = make_system(job, provider, windows)
     try:
@@ -175,7 +177,7 @@ async def running_system(job: Job, provider: Provider, windows: Windows) -> Asyn
         system.end()
 
 
-def make_system(job: Job, provider: Provider, windows: Windows) -> System:
+def make_system(job: BenchmarkRun, provider: SimulatedProvider, windows: Windows) -> System:
     """Two workers on a server, or one on a folder."""
     store = None
     if is_server(job.ours):

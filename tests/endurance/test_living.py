@@ -30,7 +30,7 @@ from tests.endurance.living_models import SHORTENED, keep_both
 from tests.endurance.living_moves import Move, MovesFigures, moves_measures
 from tests.endurance.living_pages import markdown_page, word, word_file
 from tests.endurance.living_snapshots import SnapshotFigures, snapshot_measures
-from utils.benchmark.arguments import PARTS, parse_arguments, parts_of
+from utils.benchmark.arguments import PARTS, chosen_parts, parse_benchmark_arguments
 from utils.benchmark.report import Measure
 from utils.errors import DocsQAError
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
@@ -364,7 +364,7 @@ def test_snapshot_is_held_against_a_build() -> None:
 
 def test_living_index_alone_takes_a_named_folder_whole() -> None:
     def sample_of(*options: str) -> tuple[float, Path]:
-        arguments = parse_arguments(None, list(options))
+        arguments = parse_benchmark_arguments(None, list(options))
         return arguments.megabytes, arguments.input_data_path
 
     assert sample_of("--part", "living", "-d", "pages") == (0, Path("pages"))
@@ -374,9 +374,9 @@ def test_living_index_alone_takes_a_named_folder_whole() -> None:
 
 
 def test_living_index_is_measured_only_where_it_is_asked_for() -> None:
-    assert parts_of(parse_arguments(None, [])) == PARTS
+    assert chosen_parts(parse_benchmark_arguments(None, [])) == PARTS
     assert "living" not in PARTS
-    assert parts_of(parse_arguments(None, ["--part", "living"])) == ("living",)
+    assert chosen_parts(parse_benchmark_arguments(None, ["--part", "living"])) == ("living",)
 
 
 @pytest.mark.process

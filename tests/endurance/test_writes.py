@@ -16,7 +16,7 @@ from tests.endurance.system import Service, System
 from tests.endurance.visibility import Watch
 from tests.endurance.windows import Windows
 from tests.endurance.writes import Writes
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 
 NAME = "live/page.md"
 
@@ -42,7 +42,7 @@ def worker() -> Worker:
 async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
     checker = Checker(Model(Windows()))
     service = Service("first", (), "http://worker.test", "/readyz", tmp_path, process_id=1)
-    job = Job("", "", "", "", "", "", "")
+    job = BenchmarkRun("", "", "", "", "", "", "")
     system = System(job, checker.model.windows, None, [service])
     async with httpx.AsyncClient(transport=httpx.MockTransport(worker.respond)) as http:
         client = Client(http)

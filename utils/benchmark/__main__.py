@@ -26,26 +26,26 @@ from typing import Any
 from tests.endurance.living import Pace, measure_living
 from utils.benchmark import services
 from utils.benchmark.answers import measure_streaming, streaming_measures
-from utils.benchmark.arguments import LIVING, MODELS, parse_arguments, parts_of
+from utils.benchmark.arguments import LIVING, MODELS, chosen_parts, parse_benchmark_arguments
 from utils.benchmark.builds import BuildFigures, build_original, build_ours
 from utils.benchmark.failures import failures_measures, measure_failures
 from utils.benchmark.machine import MatrixRates, machine_facts, measure_matrix_rates
 from utils.benchmark.models import QuestionFigures, compare_models, embed_questions
 from utils.benchmark.outage import measure_outage, outage_measures
-from utils.benchmark.processes import Job, run_worker
+from utils.benchmark.processes import BenchmarkRun, run_worker
 from utils.benchmark.provider import serve_provider
 from utils.benchmark.report import (
     Measure,
     Served,
-    as_json,
     build_measures,
-    draw,
+    draw_measures,
     llm_measures,
     matrix_measures,
+    measures_as_json,
+    measures_table,
     service_measures,
-    table,
 )
-from utils.benchmark.sample import Sample, questions, take_sample
+from utils.benchmark.sample import DocumentSample, heading_questions, take_sample
 from utils.benchmark.streams import measure_streams, streams_measures
 from utils.errors import DocsQAError
 from utils.settings import load_settings
@@ -55,10 +55,10 @@ Parts = dict[str, list[Measure]]
 
 def main(argv: list[str] | None = None) -> int:
     """Measure; 0 whatever the figures, 1 with one line where they could not be had."""
-    arguments = parse_arguments(__doc__, argv)
+    arguments = parse_benchmark_arguments(__doc__, argv)
     try:
         if arguments.worker:
-            _WORKERS[arguments.worker](Job(**arguments.job), arguments.port)
+            _WORKERS[arguments.worker](BenchmarkRun(**arguments.job), arguments.port)
             return 0
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         benchmark(arguments)
@@ -87,9 +87,9 @@ def benchmark(arguments: argparse.Namespace) -> None:
             _say(f"The machine is busy (load {load:.1f}): the figures will suffer.")
         parts: Parts = {}
         rates, ours = _build(arguments, job, sample, parts)
-        asked = questions(Path(job.documents))
+        asked = heading_questions(Path(job.documents))
         for part, (title, measure) in _SERVED.items():
-            if part in parts_of(arguments):
+            if part in chosen_parts(arguments):
                 parts[title] = measure(arguments, job, asked)
     facts = machine_facts() | {
         "backend": rates.backend,
@@ -100,7 +100,7 @@ def benchmark(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
+def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     """A temporary folder for everything that the run makes."""
     from database.embedding.model_finder import MINILM, find_model, named
 
@@ -114,7 +114,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
         for folder in folders:
             folder.mkdir()
         documents, ours, original, logs = map(str, folders)
-        yield Job(
+        yield BenchmarkRun(
             documents=documents,
             ours=ours,
             original=original,
@@ -131,7 +131,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[Job]:
 
 
 def _build(
-    arguments: argparse.Namespace, job: Job, sample: Sample, parts: Parts
+    arguments: argparse.Namespace, job: BenchmarkRun, sample: DocumentSample, parts: Parts
 ) -> tuple[MatrixRates, BuildFigures | None]:
     """Build what the asked parts need; both indexes for comparing, only ours for the rest.
 
@@ -147,7 +147,7 @@ def _build(
         return rates, ours
     _say("the original's build ...")
     original = BuildFigures(**run_worker("original-build", job))
-    if "build" in parts_of(arguments):
+    if "build" in chosen_parts(arguments):
         _say("our build again ...")
         start = time.perf_counter()
         run_worker("build", job)
@@ -157,10 +157,10 @@ def _build(
     return rates, ours
 
 
-def _serve(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _serve(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
     """Both services, one after the other."""
 
-    def measured(address: str, send: services.Ask) -> dict[int, services.Latency]:
+    def measured(address: str, send: services.PostQuestion) -> dict[int, services.Latency]:
         return {
             clients: services.measure_latency(
                 address, send, asked, clients=clients, requests=arguments.requests
@@ -171,24 +171,28 @@ def _serve(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Me
     _say("our service ...")
     with services.our_service(job) as ours:
         answers, searches = (
-            measured(ours.address, services.ask),
-            measured(ours.address, services.search),
+            measured(ours.address, services.post_question),
+            measured(ours.address, services.post_search),
         )
     _say("the original's service ...")
     with services.original_service(job) as original:
-        originals = measured(original.address, services.ask)
+        originals = measured(original.address, services.post_question)
     served = [Served("answer", n, answers[n], originals[n]) for n in services.CLIENTS]
     served += [Served("search alone", n, searches[n]) for n in services.CLIENTS]
     return service_measures(served)
 
 
-def _wait_for_llm(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _wait_for_llm(
+    arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]
+) -> list[Measure]:
     clients, seconds = arguments.llm_clients, arguments.llm_seconds
     _say(f"{clients} clients and a slow language model ...")
     return llm_measures(services.measure_llm(job, asked, clients, seconds))
 
 
-def _stream_to_one(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _stream_to_one(
+    arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]
+) -> list[Measure]:
     _say(
         f"answers streamed to one client; the simulated provider begins after "
         f"{job.first_token_seconds:g} s and writes {job.answer_tokens} tokens, "
@@ -197,7 +201,9 @@ def _stream_to_one(arguments: argparse.Namespace, job: Job, asked: list[str]) ->
     return streaming_measures(job, measure_streaming(job, asked, arguments.stream_questions))
 
 
-def _stream_to_many(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _stream_to_many(
+    arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]
+) -> list[Measure]:
     clients, seconds = arguments.stream_clients, arguments.stream_seconds
     _say(
         f"answers streamed to {clients} clients for {seconds:g} s; service, clients and simulated "
@@ -206,7 +212,7 @@ def _stream_to_many(arguments: argparse.Namespace, job: Job, asked: list[str]) -
     return streams_measures(job, measure_streams(job, asked, clients, seconds))
 
 
-def _outage(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _outage(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
     seconds, timeout = arguments.outage_seconds, arguments.outage_timeout
     _say(f"outages, with INFERENCE_TIMEOUT and BREAKER_SECONDS at {timeout:g} s ...")
     figures = measure_outage(job, asked, seconds, timeout)
@@ -215,12 +221,12 @@ def _outage(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[M
     return outage_measures(figures) + failures_measures(failures)
 
 
-def _live(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _live(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
     pace = Pace(arguments.living_changes, arguments.living_rate, arguments.living_seconds)
     return measure_living(job, asked, pace, _say)
 
 
-def _models(arguments: argparse.Namespace, job: Job, asked: list[str]) -> list[Measure]:
+def _models(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
     return compare_models(job, _say)
 
 
@@ -228,7 +234,7 @@ def _show(
     arguments: argparse.Namespace,
     parts: Parts,
     facts: dict[str, Any],
-    sample: Sample,
+    sample: DocumentSample,
     ours: BuildFigures | None,
 ) -> None:
     caption = (
@@ -242,7 +248,7 @@ def _show(
         "model": arguments.embedding_model_name,
         "sample": asdict(sample),
         "settings": _settings(arguments),
-        "measures": as_json(parts),
+        "measures": measures_as_json(parts),
         "our_build": asdict(ours) if ours else None,
     }
     try:
@@ -251,11 +257,11 @@ def _show(
         if not find_spec("matplotlib"):
             _say("No picture: it needs matplotlib (pip install -r requirements-dev.txt).")
         elif not parts.keys().isdisjoint(("build", "service")):
-            draw(arguments.picture, parts, caption)
+            draw_measures(arguments.picture, parts, caption)
     except OSError as error:
         raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
     finally:
-        sys.stdout.write(f"{caption}\n\n{table(parts)}\n")
+        sys.stdout.write(f"{caption}\n\n{measures_table(parts)}\n")
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -269,18 +275,18 @@ def _say(line: str) -> None:
 
 
 def _printing(
-    measure: Callable[[Job], BuildFigures | MatrixRates | QuestionFigures],
-) -> Callable[[Job, int], None]:
+    measure: Callable[[BenchmarkRun], BuildFigures | MatrixRates | QuestionFigures],
+) -> Callable[[BenchmarkRun, int], None]:
     """A worker whose last line is its figures."""
 
-    def worker(job: Job, port: int) -> None:
+    def worker(job: BenchmarkRun, port: int) -> None:
         logging.basicConfig(level=logging.ERROR, format="%(message)s")
         sys.stdout.write(f"\n{json.dumps(asdict(measure(job)))}\n")
 
     return worker
 
 
-_WORKERS: dict[str, Callable[[Job, int], None]] = {
+_WORKERS: dict[str, Callable[[BenchmarkRun, int], None]] = {
     "matrix-rate": _printing(measure_matrix_rates),
     "build": _printing(build_ours),
     "original-build": _printing(build_original),
@@ -289,7 +295,9 @@ _WORKERS: dict[str, Callable[[Job, int], None]] = {
     "provider": serve_provider,
 }
 
-_SERVED: dict[str, tuple[str, Callable[[argparse.Namespace, Job, list[str]], list[Measure]]]] = {
+_SERVED: dict[
+    str, tuple[str, Callable[[argparse.Namespace, BenchmarkRun, list[str]], list[Measure]]]
+] = {
     "service": ("service", _serve),
     "llm": ("language model", _wait_for_llm),
     "streaming": ("streaming", _stream_to_one),

@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from typing import Self
 from urllib.parse import urlsplit
 
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import simulated_provider
 from utils.benchmark.report import Measure, Target
 from utils.benchmark.services import QUOTED, original_service, our_service, percentile
@@ -148,7 +148,7 @@ class StreamingFigures:
     """Seconds from question to answer."""
 
 
-def measure_streaming(job: Job, asked: Sequence[str], questions: int) -> StreamingFigures:
+def measure_streaming(job: BenchmarkRun, asked: Sequence[str], questions: int) -> StreamingFigures:
     """Ask one question after the other, ours and then the original's, of the same provider.
 
     Raises:
@@ -181,7 +181,7 @@ def _ask_original(address: str, asked: Sequence[str]) -> list[float]:
     return times
 
 
-def streaming_measures(job: Job, figures: StreamingFigures) -> list[Measure]:
+def streaming_measures(job: BenchmarkRun, figures: StreamingFigures) -> list[Measure]:
     """What a reader waits for.
 
     Raises:

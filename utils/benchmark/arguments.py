@@ -15,14 +15,16 @@ _SAMPLE_MEGABYTES = 1.0
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def parts_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+def chosen_parts(arguments: argparse.Namespace) -> tuple[str, ...]:
     """What is to be measured."""
     if arguments.part != "all":
         return (arguments.part,)
     return (*PARTS, MODELS) if arguments.other_model else PARTS
 
 
-def parse_arguments(description: str | None, argv: list[str] | None) -> argparse.Namespace:
+def parse_benchmark_arguments(
+    description: str | None, argv: list[str] | None
+) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
     parser = argparse.ArgumentParser(prog="benchmark", description=description)
     add = parser.add_argument

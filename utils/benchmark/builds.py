@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.benchmark.machine import flops
-from utils.benchmark.processes import Job, peak_memory
+from utils.benchmark.processes import BenchmarkRun, peak_memory
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BuildFigures:
         return self.flops / self.stages["embed"]
 
 
-def build_ours(job: Job) -> BuildFigures:
+def build_ours(job: BenchmarkRun) -> BuildFigures:
     """Build with database.building.build, as db_builder does."""
     import chromadb  # noqa: F401  # imported here, an import counts for neither pipeline
 
@@ -99,7 +99,7 @@ def _token_counts(builder: "Builder", model: "EmbeddingModel") -> list[int]:
     return lengths
 
 
-def build_original(job: Job) -> BuildFigures:
+def build_original(job: BenchmarkRun) -> BuildFigures:
     """Build as the original did: raw markdown, cut by characters, embedded by torch."""
     import chromadb
     from chromadb.config import Settings as ChromaSettings

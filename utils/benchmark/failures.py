@@ -9,7 +9,7 @@ from itertools import cycle
 from typing import Any
 
 from utils.benchmark.outage import outage_settings
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import FAILURES, HALF, HEALTHY, simulated_provider
 from utils.benchmark.report import Measure
 from utils.benchmark.services import http_clients, our_service
@@ -35,7 +35,7 @@ class Met:
         return f"{self.kind} -> {self.status} {self.generator}{reason}"
 
 
-def measure_failures(job: Job, asked: Sequence[str], timeout: float) -> list[Met]:
+def measure_failures(job: BenchmarkRun, asked: Sequence[str], timeout: float) -> list[Met]:
     """Ask once in each way; that of a stream that breaks off is asked as a stream.
 
     Raises:

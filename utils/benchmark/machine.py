@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def flops(model: "EmbeddingModel", length: int) -> float:
     return float(config["num_hidden_layers"] * per_token * length)
 
 
-def measure_matrix_rates(job: Job) -> MatrixRates:
+def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
     """Load the embeddings as a build does, which exports them once, and measure in their terms."""
     import torch
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from utils.benchmark.builds import BuildFigures
-from utils.benchmark.processes import Job, run_worker
+from utils.benchmark.processes import BenchmarkRun, run_worker
 from utils.benchmark.report import Measure
-from utils.benchmark.sample import questions
+from utils.benchmark.sample import heading_questions
 from utils.settings import load_settings
 
 _WARM_UP = 5
@@ -35,7 +35,7 @@ class ModelFigures:
     questions: QuestionFigures
 
 
-def embed_questions(job: Job) -> QuestionFigures:
+def embed_questions(job: BenchmarkRun) -> QuestionFigures:
     """Embed the documents' questions as a service does; runs in a worker."""
     from database.embedding.loading import load_embeddings
     from database.embedding.model_folder import EmbeddingModel
@@ -52,7 +52,7 @@ def embed_questions(job: Job) -> QuestionFigures:
     form = "torch"
     if isinstance(embeddings, OpenVINOEmbeddings):
         form = f"OpenVINO {embeddings.precision}"
-    asked = questions(Path(job.documents))
+    asked = heading_questions(Path(job.documents))
     for question in asked[:_WARM_UP]:
         embeddings.embed_query(question)
     milliseconds = []
@@ -64,7 +64,7 @@ def embed_questions(job: Job) -> QuestionFigures:
     return QuestionFigures(form, float(p50), float(p95))
 
 
-def compare_models(job: Job, say: Callable[[str], None]) -> list[Measure]:
+def compare_models(job: BenchmarkRun, say: Callable[[str], None]) -> list[Measure]:
     """Build and ask with the job's model and with its other one.
 
     Raises:

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from utils.benchmark.processes import Job
-from utils.benchmark.provider import HEALTHY, REFUSED, SILENCE, Provider, simulated_provider
+from utils.benchmark.processes import BenchmarkRun
+from utils.benchmark.provider import (
+    HEALTHY,
+    REFUSED,
+    SILENCE,
+    SimulatedProvider,
+    simulated_provider,
+)
 from utils.benchmark.report import Measure
 from utils.benchmark.services import QUOTED, http_clients, our_service, percentile
 from utils.errors import DocsQAError
@@ -22,7 +28,7 @@ _RETURN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OutageRequest:
     """One request."""
 
     ended: float
@@ -41,7 +47,7 @@ class Phase:
 
     name: str
     seconds: float
-    requests: Sequence[Asked]
+    requests: Sequence[OutageRequest]
 
 
 @dataclass(slots=True)
@@ -58,7 +64,9 @@ def outage_settings(timeout: float) -> dict[str, str]:
     return {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
 
 
-def measure_outage(job: Job, asked: Sequence[str], seconds: float, timeout: float) -> OutageFigures:
+def measure_outage(
+    job: BenchmarkRun, asked: Sequence[str], seconds: float, timeout: float
+) -> OutageFigures:
     """Take the provider away twice, once so that it refuses connections, once so that it hangs.
 
     Args:
@@ -83,11 +91,11 @@ class _Load:
 
     def __init__(self, asked: Sequence[str]) -> None:
         self._todo = itertools.cycle(asked)
-        self._requests: list[Asked] = []
+        self._requests: list[OutageRequest] = []
         self._figures = OutageFigures()
 
     async def suffer(
-        self, address: str, provider: Provider, warm_up: float, seconds: float
+        self, address: str, provider: SimulatedProvider, warm_up: float, seconds: float
     ) -> OutageFigures:
         async with http_clients(address, CLIENTS) as http:
             clients = [asyncio.create_task(self._one_client(http)) for _ in range(CLIENTS)]
@@ -105,7 +113,7 @@ class _Load:
                 raise end
         return self._figures
 
-    async def _outage(self, provider: Provider, kind: str, seconds: float) -> None:
+    async def _outage(self, provider: SimulatedProvider, kind: str, seconds: float) -> None:
         await asyncio.to_thread(provider.turn, kind)
         await self._phase(f"provider gone ({kind})", seconds)
         back = time.perf_counter()
@@ -127,7 +135,7 @@ class _Load:
                 written, degraded, failed = False, False, True
                 await asyncio.sleep(0.1)  # not in a tight loop, should the service be gone
             ended = time.perf_counter()
-            self._requests.append(Asked(ended, ended - begun, written, degraded, failed))
+            self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
 
     async def _phase(self, name: str, seconds: float) -> None:
         begin = time.perf_counter()

@@ -27,7 +27,7 @@ _START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BenchmarkRun:
     """What the processes of one run share."""
 
     documents: str
@@ -68,14 +68,14 @@ class Running:
     process_id: int
 
 
-def worker_command(name: str, job: Job, port: int = 0) -> list[str]:
+def worker_command(name: str, job: BenchmarkRun, port: int = 0) -> list[str]:
     """The command that runs one of the benchmark's own workers."""
     spec = json.dumps(asdict(job))
     command = (sys.executable, "-m", "utils.benchmark")
     return [*command, "--worker", name, "--job", spec, "--port", str(port)]
 
 
-def run_worker(name: str, job: Job) -> dict[str, Any]:
+def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
     """Run a worker to its end; returns the JSON object in its last line.
 
     Raises:
@@ -94,7 +94,7 @@ def server(
     name: str,
     command: Sequence[str],
     port: int,
-    job: Job,
+    job: BenchmarkRun,
     environment: Mapping[str, str],
     ready: str = "/readyz",
 ) -> Iterator[Running]:

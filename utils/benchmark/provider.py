@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from utils.benchmark.processes import Job, free_port, server, worker_command
+from utils.benchmark.processes import BenchmarkRun, free_port, server, worker_command
 
 HEALTHY = "healthy"
 REFUSED, SILENCE, HALF = "connection refused", "silence", "dies half-way"
@@ -50,13 +50,13 @@ _CITED = 3
 """Sentences cite the first so many passages in turn."""
 _JSON = "application/json"
 
-Request = dict[str, Any]
-Reply = Callable[[str, Request, asyncio.StreamWriter], Coroutine[Any, Any, bool]]
+RequestBody = dict[str, Any]
+WriteReply = Callable[[str, RequestBody, asyncio.StreamWriter], Coroutine[Any, Any, bool]]
 """Answers a path and a body; tells whether the connection is still good."""
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class SimulatedProvider:
     """The provider as the benchmark sees it."""
 
     control: str
@@ -88,7 +88,7 @@ class Provider:
 
 
 @contextmanager
-def simulated_provider(job: Job) -> Iterator[Provider]:
+def simulated_provider(job: BenchmarkRun) -> Iterator[SimulatedProvider]:
     """Run a provider at the job's pace.
 
     Raises:
@@ -99,16 +99,16 @@ def simulated_provider(job: Job) -> Iterator[Provider]:
     port = free_port()
     with server("provider", worker_command("provider", job, port), port, job, {}) as running:
         ready = httpx.get(f"{running.address}/readyz", trust_env=False).json()
-        yield Provider(running.address, ready["api_port"], running.process_id)
+        yield SimulatedProvider(running.address, ready["api_port"], running.process_id)
 
 
-def serve_provider(job: Job, port: int) -> None:
+def serve_provider(job: BenchmarkRun, port: int) -> None:
     """Serve until killed; `port` is the one for control."""
     asyncio.run(_Simulation(job).serve(port))
 
 
 class _Simulation:
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkRun) -> None:
         self._job = job
         self._mode = HEALTHY
         self._listening: asyncio.Server | None = None
@@ -139,7 +139,7 @@ class _Simulation:
         )
 
     async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: WriteReply
     ) -> None:
         if reply == self._complete:
             self._connections.add(writer)
@@ -151,7 +151,7 @@ class _Simulation:
             self._connections.discard(writer)
             writer.close()
 
-    async def _obey(self, path: str, body: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _obey(self, path: str, body: RequestBody, writer: asyncio.StreamWriter) -> bool:
         if path == "/control":
             await self._turn(body["mode"])
         return _write_json(writer, "200 OK", {"api_port": self._place.getsockname()[1]})
@@ -166,7 +166,7 @@ class _Simulation:
         elif mode != REFUSED and self._listening is None:
             await self._listen()
 
-    async def _complete(self, path: str, body: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _complete(self, path: str, body: RequestBody, writer: asyncio.StreamWriter) -> bool:
         if self._mode == SILENCE:
             await writer.wait_closed()
             return False
@@ -222,7 +222,7 @@ def answer_pieces(count: int) -> list[str]:
     return list(islice(tokens, count))
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[str, Request]:
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, RequestBody]:
     head = await reader.readuntil(b"\r\n\r\n")
     line, *headers = head.decode("latin-1").split("\r\n")
     lengths = [h.partition(":")[2] for h in headers if h.lower().startswith("content-length:")]

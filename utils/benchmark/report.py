@@ -143,7 +143,7 @@ def llm_measures(figures: LLMFigures) -> list[Measure]:
     ]
 
 
-def table(parts: Mapping[str, Sequence[Measure]]) -> str:
+def measures_table(parts: Mapping[str, Sequence[Measure]]) -> str:
     """The measures as aligned text, part by part."""
     rows = {part: [_row(measure) for measure in measures] for part, measures in parts.items()}
     lines = [_HEADINGS, *(row for part in rows.values() for row in part)]
@@ -180,7 +180,7 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def as_json(parts: Mapping[str, Sequence[Measure]]) -> dict[str, list[dict[str, Any]]]:
+def measures_as_json(parts: Mapping[str, Sequence[Measure]]) -> dict[str, list[dict[str, Any]]]:
     """The table's measures with all their digits."""
     return {
         part: [
@@ -198,7 +198,7 @@ def as_json(parts: Mapping[str, Sequence[Measure]]) -> dict[str, list[dict[str, 
     }
 
 
-def draw(path: Path, parts: Mapping[str, Sequence[Measure]], caption: str) -> None:
+def draw_measures(path: Path, parts: Mapping[str, Sequence[Measure]], caption: str) -> None:
     """Draw throughput and latency, ours against the original's."""
     from matplotlib.figure import Figure
 

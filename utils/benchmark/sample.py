@@ -13,7 +13,7 @@ _QUESTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class DocumentSample:
     """The documents that are measured with."""
 
     documents: int
@@ -21,7 +21,9 @@ class Sample:
     """Bytes."""
 
 
-def take_sample(folder: Path, target: Path, limit: float, say: Callable[[str], None]) -> Sample:
+def take_sample(
+    folder: Path, target: Path, limit: float, say: Callable[[str], None]
+) -> DocumentSample:
     """Copy an evenly spread part of a folder's documents; always the same ones.
 
     Args:
@@ -41,10 +43,10 @@ def take_sample(folder: Path, target: Path, limit: float, say: Callable[[str], N
     for name in taken:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target / name)
-    return Sample(len(taken), sum(sizes[name] for name in taken))
+    return DocumentSample(len(taken), sum(sizes[name] for name in taken))
 
 
-def questions(folder: Path) -> list[str]:
+def heading_questions(folder: Path) -> list[str]:
     """Up to 200 of the documents' headings, evenly spread; always the same ones."""
     found = dict.fromkeys(
         section.headings[-1]

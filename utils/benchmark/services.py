@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from utils.benchmark.processes import Job, Running, free_port, server, worker_command
+from utils.benchmark.processes import BenchmarkRun, Running, free_port, server, worker_command
 from utils.benchmark.provider import simulated_provider
 from utils.errors import DocsQAError
 
@@ -27,7 +27,7 @@ _CHAIN_CALLS = 3
 QUOTED = "extractive"
 """The generator of an answer that no language model wrote, as the service's callers know it."""
 
-Ask = Callable[["httpx.AsyncClient", str], Awaitable["httpx.Response"]]
+PostQuestion = Callable[["httpx.AsyncClient", str], Awaitable["httpx.Response"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class LLMFigures:
 
 
 def our_service(
-    job: Job, environment: dict[str, str] | None = None
+    job: BenchmarkRun, environment: dict[str, str] | None = None
 ) -> AbstractContextManager[Running]:
     """Run our service on our index; it quotes, unless the environment names a language model."""
     port = free_port()
@@ -71,14 +71,14 @@ def our_service(
     return server("service", command, port, job, settings | (environment or {}))
 
 
-def original_service(job: Job, provider: str = "") -> AbstractContextManager[Running]:
+def original_service(job: BenchmarkRun, provider: str = "") -> AbstractContextManager[Running]:
     """Run the original's path on the original's index; with a provider's address, to the answer."""
     port = free_port()
     command = worker_command("original-service", replace(job, provider=provider), port)
     return server("original-service", command, port, job, {})
 
 
-def serve_original(job: Job, port: int) -> None:
+def serve_original(job: BenchmarkRun, port: int) -> None:
     """What the original did for a question; without a provider, all but the language model.
 
     With one, a chain of three calls, one after the other, none of them streamed, and the answer
@@ -126,18 +126,18 @@ def _serve(app: "FastAPI", port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
-def ask(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
+def post_question(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
     """Ask as the original's callers do."""
     return client.post("/inference_endpoint", params={"message": question})
 
 
-def search(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
+def post_search(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
     """Retrieve only."""
     return client.post("/v1/search", json={"query": question})
 
 
 def measure_latency(
-    address: str, send: Ask, asked: Sequence[str], *, clients: int, requests: int
+    address: str, send: PostQuestion, asked: Sequence[str], *, clients: int, requests: int
 ) -> Latency:
     """Keep so many clients busy until all requests are answered, after a warm-up.
 
@@ -156,7 +156,7 @@ def measure_latency(
 
 
 async def _load(
-    address: str, send: Ask, asked: Sequence[str], clients: int, requests: int
+    address: str, send: PostQuestion, asked: Sequence[str], clients: int, requests: int
 ) -> tuple[list[float], float]:
     """Seconds of each request that was answered with 200, and of all together."""
     async with http_clients(address, clients) as http:
@@ -167,7 +167,7 @@ async def _load(
 
 
 async def _keep_busy(
-    http: "httpx.AsyncClient", send: Ask, asked: Sequence[str], clients: int, requests: int
+    http: "httpx.AsyncClient", send: PostQuestion, asked: Sequence[str], clients: int, requests: int
 ) -> list[float]:
     import httpx
 
@@ -203,7 +203,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def measure_llm(job: Job, asked: Sequence[str], clients: int, seconds: float) -> LLMFigures:
+def measure_llm(
+    job: BenchmarkRun, asked: Sequence[str], clients: int, seconds: float
+) -> LLMFigures:
     """Ask all at once while the language model takes so many seconds."""
     slow = replace(job, first_token_seconds=seconds, answer_tokens=1)
     with simulated_provider(slow) as provider, our_service(job, provider.settings) as ours:
@@ -213,7 +215,7 @@ def measure_llm(job: Job, asked: Sequence[str], clients: int, seconds: float) ->
 
 async def _all_at_once(address: str, asked: Sequence[str], clients: int) -> tuple[float, int]:
     async with http_clients(address, clients) as http:
-        await _keep_busy(http, search, asked, clients, 2 * clients)
+        await _keep_busy(http, post_search, asked, clients, 2 * clients)
         start = time.perf_counter()
         responses = await asyncio.gather(
             *(

@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from utils.benchmark.answers import Streamed, StreamingClient
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import simulated_provider
 from utils.benchmark.report import Measure, Target
 from utils.benchmark.services import our_service, percentile
 from utils.benchmark.watch import (
     MIB,
-    Held,
-    Sample,
-    Watch,
+    ProcessSample,
+    ProcessWatch,
+    ServiceState,
     core_shares,
-    growth,
-    held,
+    memory_growth,
+    read_service_state,
     samples_between,
 )
 from utils.errors import DocsQAError
@@ -45,14 +45,16 @@ class StreamsFigures:
     """Whole answers that were asked for meanwhile."""
     failures: Mapping[str, int]
     """How many streams went wrong in which way, those of the warm-up included."""
-    at_start: Sample
-    measured: Sequence[Sample]
+    at_start: ProcessSample
+    measured: Sequence[ProcessSample]
     """Those taken meanwhile; the first is at the end of the warm-up."""
-    before: Held
-    after: Held
+    before: ServiceState
+    after: ServiceState
 
 
-def measure_streams(job: Job, asked: Sequence[str], clients: int, seconds: float) -> StreamsFigures:
+def measure_streams(
+    job: BenchmarkRun, asked: Sequence[str], clients: int, seconds: float
+) -> StreamsFigures:
     """Keep so many clients busy with streamed answers for so long, after a warm-up.
 
     Raises:
@@ -67,15 +69,15 @@ def measure_streams(job: Job, asked: Sequence[str], clients: int, seconds: float
             "provider": provider.process_id,
             "clients": os.getpid(),
         }
-        watch = Watch(service.process_id, processes)
-        before = held(service.address, service.process_id, provider.port)
+        watch = ProcessWatch(service.process_id, processes)
+        before = read_service_state(service.address, service.process_id, provider.port)
         at_start = watch.sample()
         begin = time.perf_counter() + _WARM_UP_SHARE * seconds
         end = begin + seconds
         spread = min(job.answer_seconds, _WARM_UP_SHARE * seconds)
         streamed = asyncio.run(_load(service.address, asked, clients, spread, end, watch))
         time.sleep(_REST_SECONDS)
-        after = held(service.address, service.process_id, provider.port)
+        after = read_service_state(service.address, service.process_id, provider.port)
     whole = [each for each in streamed if not each.failure]
     answers = [each for each in whole if begin <= each.begun < end]
     if not answers:
@@ -94,7 +96,7 @@ def measure_streams(job: Job, asked: Sequence[str], clients: int, seconds: float
 
 
 async def _load(
-    address: str, asked: Sequence[str], clients: int, spread: float, end: float, watch: Watch
+    address: str, asked: Sequence[str], clients: int, spread: float, end: float, watch: ProcessWatch
 ) -> list[Streamed]:
     """Have all clients ask until the end; what they have asked for by then, they still get.
 
@@ -125,7 +127,7 @@ async def _one_client(
     return streamed
 
 
-def streams_measures(job: Job, figures: StreamsFigures) -> list[Measure]:
+def streams_measures(job: BenchmarkRun, figures: StreamsFigures) -> list[Measure]:
     """Speed, failures, memory and what was left."""
     who = f"{figures.clients} streams"
     none = Target("value", below=1)
@@ -165,7 +167,7 @@ def _milliseconds(name: str, seconds: Sequence[float]) -> list[Measure]:
     ]
 
 
-def _shares_of_cores(measured: Sequence[Sample]) -> list[Measure]:
+def _shares_of_cores(measured: Sequence[ProcessSample]) -> list[Measure]:
     """Who works: clients or a provider near a whole core would be what is measured."""
     if len(measured) < 2:
         return []
@@ -176,7 +178,7 @@ def _shares_of_cores(measured: Sequence[Sample]) -> list[Measure]:
     ]
 
 
-def _memory(at_start: Sample, measured: Sequence[Sample]) -> list[Measure]:
+def _memory(at_start: ProcessSample, measured: Sequence[ProcessSample]) -> list[Measure]:
     if not measured:
         return []
     return [
@@ -184,5 +186,5 @@ def _memory(at_start: Sample, measured: Sequence[Sample]) -> list[Measure]:
         Measure("memory after the warm-up, MiB", measured[0].memory / MIB),
         Measure("memory at the end, MiB", measured[-1].memory / MIB),
         Measure("memory at most, MiB", max(sample.memory for sample in measured) / MIB),
-        Measure("memory growth, second half, MiB a minute", growth(measured) / MIB),
+        Measure("memory growth, second half, MiB a minute", memory_growth(measured) / MIB),
     ]

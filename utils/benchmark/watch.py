@@ -10,7 +10,7 @@ _EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ProcessSample:
     """One look at the processes."""
 
     time: float
@@ -22,7 +22,7 @@ class Sample:
 
 
 @dataclass(slots=True)
-class Watch:
+class ProcessWatch:
     """Looks at a service's memory and at the work of all processes, every second.
 
     Args:
@@ -32,7 +32,7 @@ class Watch:
 
     service: int
     processes: Mapping[str, int]
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[ProcessSample] = field(default_factory=list)
 
     async def run(self) -> None:
         """Sample until cancelled."""
@@ -40,12 +40,12 @@ class Watch:
             self.sample()
             await asyncio.sleep(_EVERY_SECONDS)
 
-    def sample(self) -> Sample:
+    def sample(self) -> ProcessSample:
         """Look now."""
         import psutil
 
         times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
-        sample = Sample(
+        sample = ProcessSample(
             time=time.perf_counter(),
             memory=psutil.Process(self.service).memory_info().rss,
             core_seconds={name: spent.user + spent.system for name, spent in times.items()},
@@ -54,7 +54,7 @@ class Watch:
         return sample
 
 
-def growth(samples: Sequence[Sample]) -> float:
+def memory_growth(samples: Sequence[ProcessSample]) -> float:
     """Bytes a minute over the second half of the time, by the line that fits best; 0 without."""
     import numpy as np
 
@@ -66,7 +66,7 @@ def growth(samples: Sequence[Sample]) -> float:
     return 60 * float(np.polyfit(seconds, [sample.memory for sample in later], 1)[0])
 
 
-def core_shares(first: Sample, last: Sample) -> dict[str, float]:
+def core_shares(first: ProcessSample, last: ProcessSample) -> dict[str, float]:
     """How much of a core each process took between two samples; 1 is a whole core."""
     seconds = last.time - first.time
     return {
@@ -75,13 +75,15 @@ def core_shares(first: Sample, last: Sample) -> dict[str, float]:
     }
 
 
-def samples_between(samples: Sequence[Sample], begin: float, end: float) -> list[Sample]:
+def samples_between(
+    samples: Sequence[ProcessSample], begin: float, end: float
+) -> list[ProcessSample]:
     """The samples of a span of time."""
     return [sample for sample in samples if begin <= sample.time <= end]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ServiceState:
     """What a service holds beside memory."""
 
     llm_calls: float
@@ -94,17 +96,17 @@ class Held:
     threads: int
 
 
-def held(address: str, process_id: int, provider_port: int) -> Held:
+def read_service_state(address: str, process_id: int, provider_port: int) -> ServiceState:
     """Ask a service and look at its process."""
     import httpx
     import psutil
 
     with httpx.Client(trust_env=False) as client:
-        shown = gauges(client.get(f"{address}/metrics").raise_for_status().text)
+        shown = parse_gauges(client.get(f"{address}/metrics").raise_for_status().text)
     process = psutil.Process(process_id)
     port = int(address.rpartition(":")[2])
     connected = [each for each in process.net_connections("tcp") if each.raddr]
-    return Held(
+    return ServiceState(
         llm_calls=shown["docsqa_llm_calls"],
         answers_shared=shown["docsqa_answers_shared"],
         client_connections=sum(each.laddr.port == port for each in connected),
@@ -113,7 +115,7 @@ def held(address: str, process_id: int, provider_port: int) -> Held:
     )
 
 
-def gauges(exposition: str) -> dict[str, float]:
+def parse_gauges(exposition: str) -> dict[str, float]:
     """The metrics that have no labels, from Prometheus' text format."""
     lines = (line.split() for line in exposition.splitlines() if not line.startswith("#"))
     return {line[0]: float(line[1]) for line in lines if len(line) == 2 and "{" not in line[0]}

@@ -8,43 +8,38 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import DocsQAError
-from utils.evaluation.compare import Difference, compare
+from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import (
     SHIPPED,
     Configuration,
-    Value,
+    OpenRetriever,
     check_labels,
+    open_retriever,
     parse_configuration,
 )
 from utils.evaluation.metrics import summaries
 from utils.evaluation.misses import list_misses
-from utils.evaluation.picture import draw
-from utils.evaluation.questions import Question, load_questions
-from utils.evaluation.report import as_json, comparison_table, metrics_table, overview
-from utils.evaluation.runs import HANDED_ON, Outcome, ask_all, missing_documents
-from utils.settings import PROJECT_ROOT, is_server, load_settings
+from utils.evaluation.picture import draw_runs
+from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
+from utils.evaluation.report import comparison_table, metrics_table, overview, runs_as_json
+from utils.evaluation.runs import SERVED_PASSAGES, QuestionOutcome, missing_documents, run_questions
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    pass
 
-DEFAULT_QUESTIONS = PROJECT_ROOT / "dataset" / "questions.jsonl"
-
-Runs = dict[str, list[Outcome]]
+Runs = dict[str, list[QuestionOutcome]]
 Comparisons = dict[str, list[Difference]]
-OpenRetriever = Callable[[str | None, Mapping[str, Value]], "Retriever"]
-"""Opens an index, or the settings' where none is named, with some fields of Ranking changed."""
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
     parser = argparse.ArgumentParser(prog="evaluate", description=__doc__)
     add = parser.add_argument
@@ -87,8 +82,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--picture", type=Path, metavar="FILE", help="draw metrics by kind and confidence")
     add("--misses", type=int, default=10, metavar="N", help="list so many (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.depth < HANDED_ON or arguments.misses < 0:
-        parser.error(f"--depth must be {HANDED_ON} or more, --misses 0 or more")
+    if arguments.depth < SERVED_PASSAGES or arguments.misses < 0:
+        parser.error(f"--depth must be {SERVED_PASSAGES} or more, --misses 0 or more")
     if arguments.compare and len(arguments.compare) < 2:
         parser.error("--compare needs two configurations or more; the first is the baseline")
     if arguments.markdown and not (arguments.compare or arguments.ablate):
@@ -96,30 +91,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def open_retriever(database: str | None, ranking: Mapping[str, Value]) -> "Retriever":
-    """Make the retriever that is measured.
-
-    Raises:
-        DocsQAError: the settings or the values for the ranking are wrong.
-    """
-    from database.reading.reader import retriever_from
-    from database.searching.fusion import Ranking
-
-    settings = load_settings()
-    if database:
-        place = database if is_server(database) else str(Path(database).absolute())
-        # Whatever model a named index was built with; the setting's belongs to the settings' index.
-        settings = settings.model_copy(update={"database": place, "embedding_model_name": None})
-    try:
-        tuned = replace(Ranking(), **ranking)  # type: ignore[arg-type]  # of the fields' types
-    except ValueError as error:
-        raise DocsQAError(f"The ranking cannot be set so: {error}") from error
-    return retriever_from(settings, ranking=tuned)
-
-
 def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever) -> int:
     """Measure; 0 whatever the figures, 1 with one line where they could not be had."""
-    arguments = parse_arguments(argv)
+    arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         evaluate(arguments, opening)
@@ -150,10 +124,10 @@ def evaluate(arguments: argparse.Namespace, opening: OpenRetriever) -> None:
             if place not in checked:
                 checked.add(place)
                 _warn_of_missing(questions, retriever.documents())
-            runs[configuration.label] = ask_all(retriever, questions, arguments.depth)
+            runs[configuration.label] = run_questions(retriever, questions, arguments.depth)
         _warn_of_depth(runs[configuration.label], arguments.depth)
     baseline, *others = runs
-    comparisons = {other: compare(runs[baseline], runs[other]) for other in others}
+    comparisons = {other: compare_runs(runs[baseline], runs[other]) for other in others}
     _print(arguments, runs, comparisons)
     _write(arguments, configurations, runs, comparisons)
 
@@ -188,7 +162,7 @@ def configurations_for(arguments: argparse.Namespace) -> list[Configuration]:
     return configurations
 
 
-def _warn_of_missing(questions: list[Question], held: set[str]) -> None:
+def _warn_of_missing(questions: list[LabelledQuestion], held: set[str]) -> None:
     if missing := missing_documents(questions, held):
         named = {name for question in questions for name in question.gold_docs}
         _say(
@@ -197,11 +171,11 @@ def _warn_of_missing(questions: list[Question], held: set[str]) -> None:
         )
 
 
-def _warn_of_depth(outcomes: list[Outcome], depth: int) -> None:
+def _warn_of_depth(outcomes: list[QuestionOutcome], depth: int) -> None:
     if other := sum(not outcome.same_when_served for outcome in outcomes):
         _say(
-            f"Note: for {other} of {len(outcomes)} questions a search for {HANDED_ON} passages "
-            f"differs from the first {HANDED_ON} of the {depth} that are measured."
+            f"Note: for {other} of {len(outcomes)} questions a search for {SERVED_PASSAGES} "
+            f"passages differs from the first {SERVED_PASSAGES} of the {depth} that are measured."
         )
 
 
@@ -238,11 +212,11 @@ def _write(
                 "questions": files,
                 "depth": arguments.depth,
             }
-            report = measured | as_json(configurations, runs, comparisons)
+            report = measured | runs_as_json(configurations, runs, comparisons)
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(json.dumps(report, indent=2) + "\n")
         if arguments.picture:
-            draw(arguments.picture, runs, f"{asked} questions: {', '.join(files)}")
+            draw_runs(arguments.picture, runs, f"{asked} questions: {', '.join(files)}")
     except OSError as error:
         raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
 

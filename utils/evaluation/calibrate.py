@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from database.searching.confidence import MODEL_FILE, ConfidenceModel, Evidence
 from utils.errors import DocsQAError
-from utils.evaluation.__main__ import open_retriever
+from utils.evaluation.configurations import open_retriever
 from utils.evaluation.questions import load_questions
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ STRENGTH = 1.0
 FOLDS = 10
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
     parser = argparse.ArgumentParser(
         prog="calibrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -57,7 +57,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Fit and write; 1 with one line where that cannot be done."""
-    arguments = parse_arguments(argv)
+    arguments = _parse_arguments(argv)
     if not find_spec("sklearn"):
         sys.stderr.write("Not installed: scikit-learn. Run: pip install -r requirements.txt\n")
         return 1

@@ -19,7 +19,7 @@ from utils.evaluation.metrics import (
     shares,
     summaries,
 )
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,9 @@ class Difference:
         return "real, better" if better else "real, worse"
 
 
-def compare(baseline: Sequence[Outcome], other: Sequence[Outcome]) -> list[Difference]:
+def compare_runs(
+    baseline: Sequence[QuestionOutcome], other: Sequence[QuestionOutcome]
+) -> list[Difference]:
     """Hold two configurations' outcomes on the same questions, in the same order, together."""
     weights = _draws(len(baseline))
     values = [summaries(outcomes)["all"] for outcomes in (baseline, other)]
@@ -113,7 +115,7 @@ def _resampled(share: Share, weights: "Floats") -> "Floats":
     return _divided(weights @ share.part, weights @ share.whole)
 
 
-def _resampled_auroc(outcomes: Sequence[Outcome], weights: "Floats") -> "Floats":
+def _resampled_auroc(outcomes: Sequence[QuestionOutcome], weights: "Floats") -> "Floats":
     """AUROC of each draw: of the pairs of answerable and not, the share in the right order.
 
     The same that scikit-learn computes for one draw, which is too slow for all of them.

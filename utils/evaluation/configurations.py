@@ -1,13 +1,21 @@
 """The configurations of retrieval that are compared, as the command line names them."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.errors import DocsQAError
+from utils.settings import is_server, load_settings
+
+if TYPE_CHECKING:
+    from database.reading.reader import Retriever
 
 SHIPPED = "shipped"
-Value = bool | int | float
+RankingValue = bool | int | float
+OpenRetriever = Callable[[str | None, Mapping[str, RankingValue]], "Retriever"]
+"""Opens an index, or the settings' where none is named, with some fields of Ranking changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +23,13 @@ class Configuration:
     """A way to retrieve, as it differs from the shipped one."""
 
     label: str
-    ranking: Mapping[str, Value] = field(default_factory=dict)
+    ranking: Mapping[str, RankingValue] = field(default_factory=dict)
     """The fields of Ranking that differ."""
     database: str | None = None
     """Another index; None for the command's."""
 
 
-def parse_configuration(text: str, defaults: Mapping[str, Value]) -> Configuration:
+def parse_configuration(text: str, defaults: Mapping[str, RankingValue]) -> Configuration:
     """Read `shipped` or `label:key=value,key=value`, where the label may be left out.
 
     Args:
@@ -38,7 +46,7 @@ def parse_configuration(text: str, defaults: Mapping[str, Value]) -> Configurati
         raise DocsQAError(f"--compare {text!r}: a label and what it stands for, like a:key=value.")
     if body.strip() == SHIPPED:
         return Configuration(label)
-    ranking: dict[str, Value] = {}
+    ranking: dict[str, RankingValue] = {}
     database = None
     for part in body.split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
@@ -56,7 +64,7 @@ def parse_configuration(text: str, defaults: Mapping[str, Value]) -> Configurati
     return Configuration(label, ranking, database)
 
 
-def _value(text: str, default: Value, place: str) -> Value:
+def _value(text: str, default: RankingValue, place: str) -> RankingValue:
     """The text as a value of the default's type."""
     if isinstance(default, bool):
         truths = {"true": True, "1": True, "false": False, "0": False}
@@ -84,3 +92,24 @@ def check_labels(configurations: Iterable[Configuration]) -> None:
         if each.label in seen:
             raise DocsQAError(f"--compare names {each.label!r} twice; give one of them a label.")
         seen.add(each.label)
+
+
+def open_retriever(database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
+    """Make the retriever that is measured.
+
+    Raises:
+        DocsQAError: the settings or the values for the ranking are wrong.
+    """
+    from database.reading.reader import retriever_from
+    from database.searching.fusion import Ranking
+
+    settings = load_settings()
+    if database:
+        place = database if is_server(database) else str(Path(database).absolute())
+        # Whatever model a named index was built with; the setting's belongs to the settings' index.
+        settings = settings.model_copy(update={"database": place, "embedding_model_name": None})
+    try:
+        tuned = replace(Ranking(), **ranking)  # type: ignore[arg-type]  # of the fields' types
+    except ValueError as error:
+        raise DocsQAError(f"The ranking cannot be set so: {error}") from error
+    return retriever_from(settings, ranking=tuned)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 NEAR = 5
 """A question is found when a right document is among the first so many."""
@@ -21,12 +21,12 @@ class Decision:
     """The share of those answered that goes wrong."""
 
 
-def goes_wrong(outcome: Outcome) -> bool:
+def goes_wrong(outcome: QuestionOutcome) -> bool:
     """Whether answering misleads: no right document is near, as with what nothing answers."""
     return not outcome.found_within(NEAR)
 
 
-def risk_coverage(outcomes: Sequence[Outcome]) -> list[Decision]:
+def risk_coverage(outcomes: Sequence[QuestionOutcome]) -> list[Decision]:
     """The curve from the strictest threshold to answering everything."""
     surest = sorted(outcomes, key=lambda outcome: -outcome.confidence)
     curve, wrong = [], 0
@@ -38,7 +38,7 @@ def risk_coverage(outcomes: Sequence[Outcome]) -> list[Decision]:
     return curve
 
 
-def shipped_decision(outcomes: Sequence[Outcome]) -> Decision | None:
+def shipped_decision(outcomes: Sequence[QuestionOutcome]) -> Decision | None:
     """Where on that curve the shipped threshold lies; None where it answers nothing."""
     answered = [outcome for outcome in outcomes if outcome.answered]
     if not answered:
@@ -61,7 +61,7 @@ class Bin:
     """The share of them that is answerable: equal to the confidence where that is honest."""
 
 
-def reliability(outcomes: Sequence[Outcome], bins: int = 6) -> list[Bin]:
+def reliability(outcomes: Sequence[QuestionOutcome], bins: int = 6) -> list[Bin]:
     """The questions in bins of equal size, from the least sure on."""
     import numpy as np
 
@@ -70,7 +70,7 @@ def reliability(outcomes: Sequence[Outcome], bins: int = 6) -> list[Bin]:
     return [_bin(rising[start:end]) for start, end in pairwise(edges)]
 
 
-def _bin(members: Sequence[Outcome]) -> Bin:
+def _bin(members: Sequence[QuestionOutcome]) -> Bin:
     return Bin(
         len(members),
         sum(outcome.confidence for outcome in members) / len(members),

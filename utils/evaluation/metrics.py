@@ -10,7 +10,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from utils.evaluation.questions import KINDS
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class Share:
         return float(self.part[at] / self.whole[at]) if self.whole[at] else None
 
 
-def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
+def shares(outcomes: Sequence[QuestionOutcome]) -> dict[str, Share]:
     """Every metric that is a share, of a whole run, in the order of the tables."""
     import numpy as np
 
@@ -82,7 +82,7 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
     return found
 
 
-def ranked_metrics(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]]:
     """The metrics of ranked documents, each question's; 0 where it has no right document."""
     import ir_measures
 
@@ -102,7 +102,7 @@ def ranked_metrics(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
     return values
 
 
-def facts_within(outcome: Outcome, count: int) -> int:
+def facts_within(outcome: QuestionOutcome, count: int) -> int:
     """How many of the answer's facts stand in the first so many passages."""
     text = comparable("\n".join(found.text for found in outcome.found[:count]))
     return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
@@ -113,12 +113,12 @@ def comparable(text: str) -> str:
     return re.sub(r"[`*\s]+", "", text).casefold()
 
 
-def characters(outcome: Outcome, count: int) -> int:
+def characters(outcome: QuestionOutcome, count: int) -> int:
     """How long the first so many passages are together."""
     return sum(len(found.text) for found in outcome.found[:count])
 
 
-def area_under_roc(outcomes: Sequence[Outcome]) -> float | None:
+def area_under_roc(outcomes: Sequence[QuestionOutcome]) -> float | None:
     """How well confidence tells answerable from not; None where all questions are of one sort."""
     from sklearn.metrics import roc_auc_score
 
@@ -128,7 +128,7 @@ def area_under_roc(outcomes: Sequence[Outcome]) -> float | None:
     return float(roc_auc_score(answerable, [outcome.confidence for outcome in outcomes]))
 
 
-def summaries(outcomes: Sequence[Outcome]) -> dict[str, Values]:
+def summaries(outcomes: Sequence[QuestionOutcome]) -> dict[str, Values]:
     """All metrics, overall ("all") and by kind."""
     import numpy as np
 
@@ -143,7 +143,9 @@ def summaries(outcomes: Sequence[Outcome]) -> dict[str, Values]:
 
 
 def _summary(
-    outcomes: Sequence[Outcome], by_name: Mapping[str, Share], chosen: "npt.NDArray[np.bool_]"
+    outcomes: Sequence[QuestionOutcome],
+    by_name: Mapping[str, Share],
+    chosen: "npt.NDArray[np.bool_]",
 ) -> Values:
     import numpy as np
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from utils.evaluation.decisions import NEAR
-from utils.evaluation.runs import Found, Outcome
+from utils.evaluation.runs import FoundPassage, QuestionOutcome
 
 _SHOWN = 3
 """How many of the documents found are shown."""
 
 
-def list_misses(outcomes: Sequence[Outcome], limit: int) -> str:
+def list_misses(outcomes: Sequence[QuestionOutcome], limit: int) -> str:
     """What was not found, wrongly answered and wrongly refused; of each at most so many."""
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     others = [outcome for outcome in outcomes if not outcome.question.answerable]
@@ -29,9 +29,9 @@ def list_misses(outcomes: Sequence[Outcome], limit: int) -> str:
 
 def _part(
     title: str,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[QuestionOutcome],
     total: int,
-    described: Callable[[Outcome], str],
+    described: Callable[[QuestionOutcome], str],
     limit: int,
 ) -> str:
     left_out = f", {limit} shown" if len(outcomes) > limit else ""
@@ -39,7 +39,7 @@ def _part(
     return "\n\n".join([heading, *(described(outcome) for outcome in outcomes[:limit])])
 
 
-def _with_gold(outcome: Outcome) -> str:
+def _with_gold(outcome: QuestionOutcome) -> str:
     """A question with the places of its right documents, and what was found."""
     ranks = {name: at for at, name in enumerate(outcome.documents, start=1)}
     gold = ", ".join(
@@ -49,11 +49,11 @@ def _with_gold(outcome: Outcome) -> str:
     return "\n".join([_asked(outcome), f"    right: {gold}", *_found(outcome)])
 
 
-def _with_found(outcome: Outcome) -> str:
+def _with_found(outcome: QuestionOutcome) -> str:
     return "\n".join([_asked(outcome), *_found(outcome)])
 
 
-def _asked(outcome: Outcome) -> str:
+def _asked(outcome: QuestionOutcome) -> str:
     question = outcome.question
     decision = "answered" if outcome.answered else "refused"
     said = " ".join(question.question.split())
@@ -63,9 +63,9 @@ def _asked(outcome: Outcome) -> str:
     )
 
 
-def _found(outcome: Outcome) -> list[str]:
+def _found(outcome: QuestionOutcome) -> list[str]:
     """The first documents found, each with its best passage's heading and score."""
-    best: dict[str, Found] = {}
+    best: dict[str, FoundPassage] = {}
     for found in outcome.found:
         best.setdefault(found.document, found)
     if not best:

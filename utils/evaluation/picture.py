@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from utils.evaluation.decisions import reliability, risk_coverage, shipped_decision
 from utils.evaluation.metrics import summaries
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ _BARS = {"hit@5": "#1f6feb", "nDCG@10": "#79b0ff", "facts@8": "#9aa4b2"}
 _CURVES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
-def draw(path: Path, runs: Mapping[str, Sequence[Outcome]], caption: str) -> None:
+def draw_runs(path: Path, runs: Mapping[str, Sequence[QuestionOutcome]], caption: str) -> None:
     """Draw the first run's metrics by kind, and each run's curves.
 
     Args:
@@ -47,7 +47,7 @@ def draw(path: Path, runs: Mapping[str, Sequence[Outcome]], caption: str) -> Non
     figure.savefig(path, dpi=150)
 
 
-def _draw_bars(axes: "Axes", outcomes: Sequence[Outcome], title: str) -> None:
+def _draw_bars(axes: "Axes", outcomes: Sequence[QuestionOutcome], title: str) -> None:
     groups = {
         name: values
         for name, values in summaries(outcomes).items()
@@ -66,7 +66,7 @@ def _draw_bars(axes: "Axes", outcomes: Sequence[Outcome], title: str) -> None:
     axes.set_yticks([tenth / 10 for tenth in range(0, 11, 2)])
 
 
-def _draw_risk(axes: "Axes", outcomes: Sequence[Outcome], label: str, color: str) -> None:
+def _draw_risk(axes: "Axes", outcomes: Sequence[QuestionOutcome], label: str, color: str) -> None:
     curve = risk_coverage(outcomes)
     coverage, risk = [each.coverage for each in curve], [each.risk for each in curve]
     if shipped := shipped_decision(outcomes):
@@ -75,7 +75,9 @@ def _draw_risk(axes: "Axes", outcomes: Sequence[Outcome], label: str, color: str
     axes.plot(coverage, risk, color=color, linewidth=1.6, label=label)
 
 
-def _draw_reliability(axes: "Axes", outcomes: Sequence[Outcome], label: str, color: str) -> None:
+def _draw_reliability(
+    axes: "Axes", outcomes: Sequence[QuestionOutcome], label: str, color: str
+) -> None:
     bins = reliability(outcomes)
     brier = summaries(outcomes)["all"]["Brier"]
     axes.plot(

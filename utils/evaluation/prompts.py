@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import DocsQAError
-from utils.evaluation.__main__ import DEFAULT_QUESTIONS, OpenRetriever, open_retriever
+from utils.evaluation.configurations import OpenRetriever, open_retriever
 from utils.evaluation.metrics import comparable
-from utils.evaluation.questions import KINDS, Question, load_questions
+from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
 from utils.settings import PROJECT_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _QUESTION_WIDTH = 70
 class Prompted:
     """A question with the prompt that the service makes of it."""
 
-    question: Question
+    question: LabelledQuestion
     messages: Mapping[str, str]
     """Text by role, in the order sent."""
     documents: tuple[str, ...]
@@ -55,7 +55,7 @@ class Prompted:
         return not set(self.documents).isdisjoint(self.question.gold_docs)
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
     parser = argparse.ArgumentParser(prog="prompt_report", description=__doc__)
     add = parser.add_argument
@@ -83,10 +83,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever) -> int:
     """Write the report and print its totals; 1 with one line where there can be none."""
-    arguments = parse_arguments(argv)
+    arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
-        questions = spread(load_questions([arguments.questions]), arguments.number)
+        questions = choose_questions(load_questions([arguments.questions]), arguments.number)
         with closing(opening(arguments.database_path, {})) as retriever:
             prompted = prompt_all(retriever, questions, load_settings())
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever)
     return 0
 
 
-def spread(questions: Sequence[Question], number: int) -> list[Question]:
+def choose_questions(questions: Sequence[LabelledQuestion], number: int) -> list[LabelledQuestion]:
     """Choose so many, as equally from each kind as there are, evenly within it; always the same."""
     by_kind = {kind: [each for each in questions if each.kind == kind] for kind in KINDS}
     shares = dict.fromkeys(KINDS, 0)
@@ -113,7 +113,7 @@ def spread(questions: Sequence[Question], number: int) -> list[Question]:
 
 
 def prompt_all(
-    retriever: "Retriever", questions: Iterable[Question], settings: Settings
+    retriever: "Retriever", questions: Iterable[LabelledQuestion], settings: Settings
 ) -> list[Prompted]:
     """Retrieve for each question and write its prompt, as the answer flow does.
 
@@ -228,11 +228,11 @@ def _section(at: int, each: Prompted) -> str:
         f"Right documents: {', '.join(each.question.gold_docs) or 'none'}; facts: {facts or '-'}",
         f"Passages of: {', '.join(each.documents) or 'none'}",
     ]
-    messages = (f"{role}:\n\n{fenced(text)}" for role, text in each.messages.items())
+    messages = (f"{role}:\n\n{fenced_text(text)}" for role, text in each.messages.items())
     return "\n\n".join([title, "  \n".join(about), *messages])
 
 
-def fenced(text: str) -> str:
+def fenced_text(text: str) -> str:
     """The text as a block of code, in a fence longer than any of its own."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import DocsQAError
+from utils.settings import PROJECT_ROOT
 
+DEFAULT_QUESTIONS = PROJECT_ROOT / "dataset" / "questions.jsonl"
 KINDS = ("real", "written", "keyword", "identifier", "unanswerable")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LabelledQuestion:
     """A question with where its answer stands, as a person labelled it."""
 
     id: str
@@ -27,13 +29,13 @@ class Question:
     """One of KINDS."""
 
 
-def load_questions(paths: Iterable[Path]) -> list[Question]:
+def load_questions(paths: Iterable[Path]) -> list[LabelledQuestion]:
     """Read and check one or several files of questions.
 
     Raises:
         DocsQAError: a file cannot be read or a line is wrong; names the line and the field.
     """
-    questions: list[Question] = []
+    questions: list[LabelledQuestion] = []
     first_seen: dict[str, str] = {}
     for path in paths:
         before = len(questions)
@@ -72,7 +74,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, fields
 
 
-def _question(fields: Mapping[str, Any], place: str) -> Question:
+def _question(fields: Mapping[str, Any], place: str) -> LabelledQuestion:
     def wrong(field: str, reason: str) -> DocsQAError:
         return DocsQAError(f"{place}: {field}: {reason}.")
 
@@ -96,7 +98,7 @@ def _question(fields: Mapping[str, Any], place: str) -> Question:
         raise wrong("gold_docs", "an answerable question has some and an unanswerable one none")
     if fields["answer_facts"] and not fields["answerable"]:
         raise wrong("answer_facts", "an unanswerable question has none")
-    return Question(
+    return LabelledQuestion(
         id=fields["id"],
         question=fields["question"],
         gold_docs=tuple(fields["gold_docs"]),

@@ -8,7 +8,7 @@ from utils.evaluation.compare import Difference
 from utils.evaluation.configurations import Configuration
 from utils.evaluation.decisions import reliability, risk_coverage, shipped_decision
 from utils.evaluation.metrics import AUROC, P50, Values, shares, summaries
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 OVERVIEW = ("hit@5", "nDCG@10", "facts@8", AUROC, P50)
 """The metrics that a table of many configurations has room for."""
@@ -102,9 +102,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def as_json(
+def runs_as_json(
     configurations: Sequence[Configuration],
-    runs: Mapping[str, Sequence[Outcome]],
+    runs: Mapping[str, Sequence[QuestionOutcome]],
     comparisons: Mapping[str, Sequence[Difference]],
 ) -> dict[str, Any]:
     """Everything with all its digits, question by question."""
@@ -128,7 +128,7 @@ def as_json(
     }
 
 
-def _run(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _run(outcomes: Sequence[QuestionOutcome]) -> dict[str, Any]:
     shipped = shipped_decision(outcomes)
     return {
         "metrics": summaries(outcomes),
@@ -139,7 +139,7 @@ def _run(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _by_question(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _by_question(outcomes: Sequence[QuestionOutcome]) -> list[dict[str, Any]]:
     by_name = shares(outcomes)
     return [
         {

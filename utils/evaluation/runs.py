@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from utils.evaluation.questions import Question
+from utils.evaluation.questions import LabelledQuestion
 
 if TYPE_CHECKING:
     from database.reading.reader import Retriever
 
-HANDED_ON = 8
+SERVED_PASSAGES = 8
 """How many passages a reader and the language model get."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPassage:
     """A passage as it is handed on."""
 
     document: str
@@ -25,11 +25,11 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class QuestionOutcome:
     """One question, and what retrieval made of it."""
 
-    question: Question
-    found: tuple[Found, ...]
+    question: LabelledQuestion
+    found: tuple[FoundPassage, ...]
     """Best first."""
     confidence: float
     """0 to 1: how probable it is that the documentation answers the question."""
@@ -57,7 +57,9 @@ class Outcome:
         return self.gold_rank is not None and self.gold_rank <= count
 
 
-def ask_all(retriever: "Retriever", questions: Sequence[Question], depth: int) -> list[Outcome]:
+def run_questions(
+    retriever: "Retriever", questions: Sequence[LabelledQuestion], depth: int
+) -> list[QuestionOutcome]:
     """Ask every question twice: first deep, for the metrics, then as the service asks, timed.
 
     The first round is also the warm-up of the second.
@@ -74,29 +76,29 @@ def ask_all(retriever: "Retriever", questions: Sequence[Question], depth: int) -
     outcomes = []
     for question, (found, confidence, answered) in zip(questions, deep, strict=True):
         started = time.perf_counter()
-        served = _found(retriever, question, HANDED_ON)
+        served = _found(retriever, question, SERVED_PASSAGES)
         milliseconds = 1000 * (time.perf_counter() - started)
-        same = _essence(*served) == _essence(found[:HANDED_ON], confidence, answered)
-        outcomes.append(Outcome(question, found, confidence, answered, milliseconds, same))
+        same = _essence(*served) == _essence(found[:SERVED_PASSAGES], confidence, answered)
+        outcomes.append(QuestionOutcome(question, found, confidence, answered, milliseconds, same))
     return outcomes
 
 
 def _found(
-    retriever: "Retriever", question: Question, top_k: int
-) -> tuple[tuple[Found, ...], float, bool]:
+    retriever: "Retriever", question: LabelledQuestion, top_k: int
+) -> tuple[tuple[FoundPassage, ...], float, bool]:
     findings = retriever.search(question.question, top_k)
     found = tuple(
-        Found(passage.chunk.document, passage.chunk.breadcrumb, passage.text, passage.score)
+        FoundPassage(passage.chunk.document, passage.chunk.breadcrumb, passage.text, passage.score)
         for passage in findings.passages
     )
     return found, findings.confidence, findings.answerable
 
 
-def _essence(found: tuple[Found, ...], confidence: float, answered: bool) -> object:
+def _essence(found: tuple[FoundPassage, ...], confidence: float, answered: bool) -> object:
     """What a caller would notice; scores may be relative to all that was looked at."""
     return [(each.document, each.text) for each in found], round(confidence, 3), answered
 
 
-def missing_documents(questions: Sequence[Question], held: set[str]) -> list[str]:
+def missing_documents(questions: Sequence[LabelledQuestion], held: set[str]) -> list[str]:
     """The documents that questions name and the index does not hold."""
     return sorted({name for question in questions for name in question.gold_docs} - held)

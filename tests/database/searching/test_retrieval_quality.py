@@ -15,10 +15,9 @@ from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.index.store import connect
 from database.reading.reader import Retriever
 from dataset.sources.api_reference import write_api_reference
-from utils.evaluation.__main__ import DEFAULT_QUESTIONS
 from utils.evaluation.metrics import Values, comparable, summaries
-from utils.evaluation.questions import KINDS, Question, load_questions
-from utils.evaluation.runs import ask_all
+from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
+from utils.evaluation.runs import run_questions
 
 EVERY = 20
 """Of the pages that answer no question, every twentieth stands in the way: embedding all of them
@@ -37,7 +36,7 @@ FLOORS = {
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[Question]:
+def questions() -> list[LabelledQuestion]:
     return load_questions([DEFAULT_QUESTIONS])
 
 
@@ -48,12 +47,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_question_set_is_large_and_of_all_kinds(questions: list[Question]) -> None:
+def test_question_set_is_large_and_of_all_kinds(questions: list[LabelledQuestion]) -> None:
     assert len(questions) >= 80
     assert {question.kind for question in questions} == set(KINDS)
 
 
-def test_every_fact_stands_in_a_right_document(questions: list[Question], pages: Path) -> None:
+def test_every_fact_stands_in_a_right_document(
+    questions: list[LabelledQuestion], pages: Path
+) -> None:
     lacking = [
         (question.id, fact)
         for question in questions
@@ -69,7 +70,7 @@ def test_every_fact_stands_in_a_right_document(questions: list[Question], pages:
 
 @pytest.fixture(scope="module")
 def retriever(
-    questions: list[Question],
+    questions: list[LabelledQuestion],
     pages: Path,
     tmp_path_factory: pytest.TempPathFactory,
     minilm: EmbeddingModel,
@@ -92,8 +93,8 @@ def retriever(
 
 
 @pytest.fixture(scope="module")
-def measured(retriever: Retriever, questions: list[Question]) -> Values:
-    return summaries(ask_all(retriever, questions, 60))["all"]
+def measured(retriever: Retriever, questions: list[LabelledQuestion]) -> Values:
+    return summaries(run_questions(retriever, questions, 60))["all"]
 
 
 @pytest.mark.model

@@ -7,10 +7,10 @@ import pytest
 from database.embedding.model_folder import EmbeddingModel
 from database.index.store import connect
 from tests.files.mpnet import make_mpnet
-from utils.benchmark.arguments import MODELS, PARTS, parse_arguments, parts_of
+from utils.benchmark.arguments import MODELS, PARTS, chosen_parts, parse_benchmark_arguments
 from utils.benchmark.builds import BuildFigures
 from utils.benchmark.models import ModelFigures, QuestionFigures, compare_models, models_measures
-from utils.benchmark.processes import Job
+from utils.benchmark.processes import BenchmarkRun
 
 
 def figures(name: str, seconds: float, milliseconds: float) -> ModelFigures:
@@ -30,10 +30,13 @@ def test_second_model_is_held_against_the_first() -> None:
 
 
 def test_models_are_compared_where_there_are_two(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parts_of(parse_arguments(None, ["--other_model", "models/x"])) == (*PARTS, MODELS)
-    assert parts_of(parse_arguments(None, [])) == PARTS
+    assert chosen_parts(parse_benchmark_arguments(None, ["--other_model", "models/x"])) == (
+        *PARTS,
+        MODELS,
+    )
+    assert chosen_parts(parse_benchmark_arguments(None, [])) == PARTS
     with pytest.raises(SystemExit):
-        parse_arguments(None, ["--part", MODELS])
+        parse_benchmark_arguments(None, ["--part", MODELS])
     assert "name the second with --other_model" in capsys.readouterr().err
 
 
@@ -46,7 +49,7 @@ def test_both_models_build_and_embed_the_questions(minilm: EmbeddingModel, tmp_p
         text = f"# Page {number}\n\n## Kiln {number}\n\nHow it is heated.\n"
         (documents / f"{number}.md").write_text(text)
     (tmp_path / "logs").mkdir()
-    job = Job(
+    job = BenchmarkRun(
         documents=str(documents),
         ours=str(tmp_path / "ours"),
         original="",

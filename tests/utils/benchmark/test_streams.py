@@ -19,8 +19,8 @@ from utils.benchmark.answers import (
     streaming_measures,
 )
 from utils.benchmark.failures import Met, failures_measures, last_event
-from utils.benchmark.outage import Asked, Phase, phase_measures
-from utils.benchmark.processes import Job
+from utils.benchmark.outage import OutageRequest, Phase, phase_measures
+from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import (
     FAILURES,
     HALF,
@@ -31,13 +31,19 @@ from utils.benchmark.provider import (
 )
 from utils.benchmark.report import Measure
 from utils.benchmark.streams import StreamsFigures, streams_measures
-from utils.benchmark.watch import Held, Sample, core_shares, gauges, growth
+from utils.benchmark.watch import (
+    ProcessSample,
+    ServiceState,
+    core_shares,
+    memory_growth,
+    parse_gauges,
+)
 from utils.errors import DocsQAError
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 FOUND = b"event: passages\ndata: {}\n\n"
 TOKEN = b'event: token\ndata: {"text": "Yes."}\n\n'
-JOB = Job("", "", "", "", "", "", first_token_seconds=0.5, answer_tokens=100)
+JOB = BenchmarkRun("", "", "", "", "", "", first_token_seconds=0.5, answer_tokens=100)
 
 
 def chunk(data: bytes) -> bytes:
@@ -166,22 +172,22 @@ async def test_nobody_listening_is_a_failure() -> None:
         assert (await client.ask("How?")).failure == "ConnectionRefusedError"
 
 
-def samples(*memories: float) -> list[Sample]:
+def samples(*memories: float) -> list[ProcessSample]:
     """One a second; the service works half the time."""
     return [
-        Sample(100.0 + at, int(memory), {"service": 7 + at / 2})
+        ProcessSample(100.0 + at, int(memory), {"service": 7 + at / 2})
         for at, memory in enumerate(memories)
     ]
 
 
 def test_growth_is_of_the_second_half_alone_and_a_minute() -> None:
-    assert growth(samples(0, 1000, 2000, 2000, 2010, 2020, 2030)) == pytest.approx(600)
-    assert growth(samples(500, 400, 300, 300, 300, 300)) == pytest.approx(0, abs=1e-6)
-    assert growth(samples(500)) == 0
+    assert memory_growth(samples(0, 1000, 2000, 2000, 2010, 2020, 2030)) == pytest.approx(600)
+    assert memory_growth(samples(500, 400, 300, 300, 300, 300)) == pytest.approx(0, abs=1e-6)
+    assert memory_growth(samples(500)) == 0
 
 
 def test_growth_follows_the_line_and_not_the_last_sample() -> None:
-    assert growth(samples(0, 0, 0, 0, 90, 0, 0)) == pytest.approx(0, abs=60 * 15)
+    assert memory_growth(samples(0, 0, 0, 0, 90, 0, 0)) == pytest.approx(0, abs=60 * 15)
 
 
 def test_shares_of_cores_are_of_the_time_between() -> None:
@@ -193,7 +199,7 @@ def test_gauges_are_read_from_an_exposition() -> None:
     text = (
         '# HELP docsqa_llm_calls Calls.\ndocsqa_llm_calls 2.0\ndocsqa_a{b="c d"} 3.0\nx_sum 1e3\n'
     )
-    assert gauges(text) == {"docsqa_llm_calls": 2.0, "x_sum": 1000.0}
+    assert parse_gauges(text) == {"docsqa_llm_calls": 2.0, "x_sum": 1000.0}
 
 
 def by_name(measures: list[Measure]) -> dict[str, Measure]:
@@ -230,8 +236,8 @@ def streams_figures(**changes: object) -> StreamsFigures:
         "failures": {},
         "at_start": samples(5 * 2**20)[0],
         "measured": samples(*(mib * 2**20 for mib in (10, 30, 12, 13, 14))),
-        "before": Held(0, 0, 0, 0, threads=5),
-        "after": Held(0, 0, 0, 3, threads=7),
+        "before": ServiceState(0, 0, 0, 0, threads=5),
+        "after": ServiceState(0, 0, 0, 3, threads=7),
     }
     return StreamsFigures(**(fields | changes))  # type: ignore[arg-type]
 
@@ -252,7 +258,9 @@ def test_many_clients_figures_are_rates_memory_and_what_is_left() -> None:
 
 
 def test_what_is_left_behind_or_failed_misses_its_target() -> None:
-    left = streams_figures(failures={"status 503": 2, "quoted": 1}, after=Held(1, 2, 3, 0, 7))
+    left = streams_figures(
+        failures={"status 503": 2, "quoted": 1}, after=ServiceState(1, 2, 3, 0, 7)
+    )
 
     shown = by_name(streams_measures(JOB, left))
 
@@ -267,9 +275,9 @@ def test_what_is_left_behind_or_failed_misses_its_target() -> None:
 
 def test_a_phase_counts_what_was_degraded_and_what_failed() -> None:
     asked = [
-        Asked(0, 1.0, written=True, degraded=False),
-        Asked(0, 3.0, written=False, degraded=True),
-        Asked(0, 9.0, written=False, degraded=False, failed=True),
+        OutageRequest(0, 1.0, written=True, degraded=False),
+        OutageRequest(0, 3.0, written=False, degraded=True),
+        OutageRequest(0, 9.0, written=False, degraded=False, failed=True),
     ]
 
     shown = by_name(phase_measures(Phase("gone", 4.0, asked)))
@@ -295,7 +303,7 @@ def test_simulated_answers_have_as_many_tokens_as_asked_for_and_cite() -> None:
 
 @pytest.mark.process
 def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path: Path) -> None:
-    job = Job("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
+    job = BenchmarkRun("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
     with simulated_provider(job) as provider, httpx.Client(trust_env=False) as client:
 
         def ask(*, stream: bool) -> httpx.Response:

@@ -8,7 +8,7 @@ import pytest
 
 from database.searching.confidence import ConfidenceModel, Evidence
 from utils.errors import DocsQAError
-from utils.evaluation.calibrate import fit, main, parse_arguments, summary
+from utils.evaluation.calibrate import fit, main, summary
 
 
 def evidence(count: int, said: float, seed: int) -> list[Evidence]:
@@ -109,6 +109,6 @@ def test_missing_questions_are_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_each_file_of_questions_wants_an_index(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse_arguments(["-q", "a.jsonl", "-q", "b.jsonl", "-db", "index"])
+        main(["-q", "a.jsonl", "-q", "b.jsonl", "-db", "index"])
 
     assert "name an index" in capsys.readouterr().err

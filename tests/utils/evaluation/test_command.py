@@ -19,7 +19,7 @@ from tests.database.fixed_retriever import (
 )
 from utils.errors import IndexMissingError
 from utils.evaluation.__main__ import main
-from utils.evaluation.configurations import Value
+from utils.evaluation.configurations import RankingValue
 from utils.evaluation.misses import list_misses
 from utils.settings import PROJECT_ROOT
 
@@ -70,9 +70,9 @@ class Indexes:
 
     def __init__(self, held: set[str] = DOCUMENTS) -> None:
         self.held = held
-        self.opened: list[tuple[str | None, Mapping[str, Value], FixedRetriever]] = []
+        self.opened: list[tuple[str | None, Mapping[str, RankingValue], FixedRetriever]] = []
 
-    def __call__(self, database: str | None, ranking: Mapping[str, Value]) -> "Retriever":
+    def __call__(self, database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
         sheet: dict[str, FixedFindings] = WITHOUT if ranking else SHEET
         retriever = FixedRetriever(sheet, self.held)
         self.opened.append((database, ranking, retriever))
@@ -310,7 +310,7 @@ def test_unknown_key_is_told_before_anything_is_measured(
 
 
 def test_missing_index_is_told(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
-    def no_index(database: str | None, ranking: Mapping[str, Value]) -> "Retriever":
+    def no_index(database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
         raise IndexMissingError("No index at nowhere.")
 
     assert main(["-q", questions], no_index) == 1

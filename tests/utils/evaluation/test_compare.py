@@ -9,14 +9,16 @@ from sklearn.metrics import roc_auc_score
 
 from tests.database.fixed_retriever import outcome, question
 from utils.errors import DocsQAError
-from utils.evaluation.compare import Difference, compare
+from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import Configuration, check_labels, parse_configuration
-from utils.evaluation.runs import Outcome
+from utils.evaluation.runs import QuestionOutcome
 
 UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
 
-def answers(found: Sequence[bool], confidence: Sequence[float] | None = None) -> list[Outcome]:
+def answers(
+    found: Sequence[bool], confidence: Sequence[float] | None = None
+) -> list[QuestionOutcome]:
     """A run over so many answerable questions and a fifth as many unanswerable ones."""
     sure = confidence or [0.9] * len(found)
     outcomes = [
@@ -35,7 +37,7 @@ def by_metric(differences: Sequence[Difference]) -> dict[str, Difference]:
 def test_identical_configurations_differ_in_nothing() -> None:
     outcomes = answers([at % 3 > 0 for at in range(60)])
 
-    differences = compare(outcomes, outcomes)
+    differences = compare_runs(outcomes, outcomes)
 
     assert {"hit@5", "nDCG@10", "facts@8", "AUROC", "characters@8"} <= set(by_metric(differences))
     assert all(each.change == 0 and not each.real for each in differences)
@@ -45,7 +47,7 @@ def test_as_many_gained_as_lost_is_no_real_difference() -> None:
     one = answers([at % 2 == 0 for at in range(60)])
     other = answers([at % 2 == 1 for at in range(60)])
 
-    hit = by_metric(compare(one, other))["hit@5"]
+    hit = by_metric(compare_runs(one, other))["hit@5"]
 
     assert hit.change == 0
     assert hit.low is not None
@@ -59,8 +61,8 @@ def test_clear_gain_and_clear_loss_are_real() -> None:
     weak = answers([at % 2 == 0 for at in range(60)])
     strong = answers([at % 10 > 0 for at in range(60)])
 
-    gain = by_metric(compare(weak, strong))["hit@5"]
-    loss = by_metric(compare(strong, weak))["hit@5"]
+    gain = by_metric(compare_runs(weak, strong))["hit@5"]
+    loss = by_metric(compare_runs(strong, weak))["hit@5"]
 
     assert gain.change == pytest.approx(0.4)
     assert gain.verdict == "real, better"
@@ -76,7 +78,7 @@ def test_less_is_better_where_it_is_an_error() -> None:
     honest = answers([True] * 60, [0.95] * 60)
     timid = answers([True] * 60, [0.5] * 60)
 
-    assert by_metric(compare(timid, honest))["Brier"].verdict == "real, better"
+    assert by_metric(compare_runs(timid, honest))["Brier"].verdict == "real, better"
 
 
 def test_auroc_is_resampled_as_it_is_computed() -> None:
@@ -84,7 +86,7 @@ def test_auroc_is_resampled_as_it_is_computed() -> None:
     unsure = answers([True] * 50, [chance.random() for _ in range(50)])
     sure = answers([True] * 50, [0.97 + chance.random() / 50 for _ in range(50)])
 
-    difference = by_metric(compare(unsure, sure))["AUROC"]
+    difference = by_metric(compare_runs(unsure, sure))["AUROC"]
 
     for run, value in ((unsure, difference.baseline), (sure, difference.other)):
         truth = [each.question.answerable for each in run]
@@ -98,7 +100,7 @@ def test_auroc_is_resampled_as_it_is_computed() -> None:
 def test_auroc_of_every_draw_is_between_none_and_all_pairs_in_order() -> None:
     right, wrong = answers([True] * 50, [2.0] * 50), answers([True] * 50, [-1.0] * 50)
 
-    difference = by_metric(compare(wrong, right))["AUROC"]
+    difference = by_metric(compare_runs(wrong, right))["AUROC"]
 
     assert (difference.low, difference.change, difference.high) == (1, 1, 1)
 
@@ -111,7 +113,7 @@ def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
     without = [outcome(many, "a.md"), *(outcome(each, "a.md") for each in few)]
     with_many = [outcome(many, "a.md", texts=[all_facts]), *without[1:]]
 
-    facts = by_metric(compare(without, with_many))["facts@8"]
+    facts = by_metric(compare_runs(without, with_many))["facts@8"]
 
     assert facts.change == pytest.approx(30 / 40)
     assert facts.low == 0  # more than a third of the draws leave the one question out
@@ -123,7 +125,7 @@ def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
 def test_latency_has_no_interval() -> None:
     outcomes = answers([True] * 5)
 
-    assert by_metric(compare(outcomes, outcomes))["p50 ms"].low is None
+    assert by_metric(compare_runs(outcomes, outcomes))["p50 ms"].low is None
 
 
 DEFAULTS: dict[str, bool | int | float] = {"feedback": 0.5, "per_document": 3, "join": True}

@@ -12,9 +12,9 @@ from database.reading.reader import Retriever
 from tests.database.served_index import served_index
 from tests.files.pages import WordEmbeddings
 from utils.errors import IndexMissingError
-from utils.evaluation.configurations import Value
-from utils.evaluation.prompts import fenced, main, prompt_all, spread
-from utils.evaluation.questions import Question
+from utils.evaluation.configurations import RankingValue
+from utils.evaluation.prompts import choose_questions, fenced_text, main, prompt_all
+from utils.evaluation.questions import LabelledQuestion
 from utils.settings import Settings
 
 ENCRYPT = "Set KmsKeyId in the endpoint | configuration"
@@ -52,7 +52,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def open_index(database: str | None, ranking: Mapping[str, Value]) -> Retriever:
+def open_index(database: str | None, ranking: Mapping[str, RankingValue]) -> Retriever:
     assert database
     return Retriever(lambda: connect(database), lambda _: WordEmbeddings(), "the store")
 
@@ -89,7 +89,9 @@ def test_report_shows_each_prompt_as_it_is_sent_and_what_it_holds(
 
 
 def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> None:
-    spot = Question("q", "Save checkpoints", ("notebooks.md",), ("Jupyter",), True, "keyword")
+    spot = LabelledQuestion(
+        "q", "Save checkpoints", ("notebooks.md",), ("Jupyter",), True, "keyword"
+    )
     roomy = Settings(prompt_max_tokens=6000)
     narrow = roomy.model_copy(update={"prompt_max_tokens": 1})
     with closing(open_index(index, {})) as retriever:
@@ -105,7 +107,7 @@ def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> N
 def test_what_is_missing_is_one_line(
     questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing(database: str | None, ranking: Mapping[str, Value]) -> Retriever:
+    def missing(database: str | None, ranking: Mapping[str, RankingValue]) -> Retriever:
         raise IndexMissingError("No index.")
 
     output = tmp_path / "prompts.md"
@@ -115,9 +117,9 @@ def test_what_is_missing_is_one_line(
     assert not output.exists()
 
 
-def asked(id_: str, kind: str) -> Question:
+def asked(id_: str, kind: str) -> LabelledQuestion:
     answerable = kind != "unanswerable"
-    return Question(id_, "How?", ("a.md",) if answerable else (), (), answerable, kind)
+    return LabelledQuestion(id_, "How?", ("a.md",) if answerable else (), (), answerable, kind)
 
 
 def test_questions_are_spread_over_kinds_and_within_them() -> None:
@@ -125,12 +127,12 @@ def test_questions_are_spread_over_kinds_and_within_them() -> None:
     real = [asked(f"r{at}", "real") for at in range(2)]
     none = [asked(f"n{at}", "unanswerable") for at in range(10)]
 
-    chosen = [each.id for each in spread([*written, *real, *none], 10)]
+    chosen = [each.id for each in choose_questions([*written, *real, *none], 10)]
 
     assert chosen == ["r0", "r1", "w0", "w2", "w5", "w7", "n0", "n2", "n5", "n7"]
-    assert len(spread(written, 99)) == 10
+    assert len(choose_questions(written, 99)) == 10
 
 
 def test_a_fence_is_longer_than_those_in_the_text() -> None:
-    assert fenced("plain") == "```text\nplain\n```"
-    assert fenced("a\n````\nb").splitlines()[0] == "`````text"
+    assert fenced_text("plain") == "```text\nplain\n```"
+    assert fenced_text("a\n````\nb").splitlines()[0] == "`````text"
