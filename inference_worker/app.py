@@ -27,11 +27,10 @@ from inference_worker.http.openai import chat
 from inference_worker.http.request_metrics import RequestMetrics
 from inference_worker.http.routes import router
 from utils.errors import DocsQAError
-from utils.settings import Settings
+from utils.settings import VERSION, Settings
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
 WATCH_SECONDS = 1.0
 """Between two looks at the pointer: a new index is noticed within two seconds."""
 SNAPSHOT_RETRY_SECONDS = 10.0

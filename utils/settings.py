@@ -1,11 +1,14 @@
-"""Every setting, read from the environment, `.env` and secret files in one place.
+"""All settings, read from the environment, `.env` and secret files; nothing else reads them.
 
-`.env.example` lists them all with a comment; a test holds the two equal.
+`.env.example` lists them with a comment each; a test keeps the two equal.
 """
 
+import difflib
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from dotenv.parser import parse_stream
 from pydantic import (
     AliasChoices,
     BeforeValidator,
@@ -21,25 +24,34 @@ from pydantic_settings import SettingsError as SourceError
 
 from utils.errors import SettingsError
 
+VERSION = "1"
+"""Version of the project, as `--version` and the API's description state it."""
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "sagemaker_documentation"
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
 DEFAULT_MODEL_FOLDER = PROJECT_ROOT / "all-mpnet-base-v2"
 SECRETS_FOLDERS = (Path("/run/chroma-gateway"), Path("/run/secrets"))
-"""Where containers find secrets as files, named like the setting in lower case. Docker and
-Kubernetes mount theirs at the second; the first holds the token that the gateway made."""
+"""Folders of secret files, each named as its setting in lower case: the token that chroma-gateway
+generated, and the secrets that Docker and Kubernetes mount."""
+COMPOSE_VARIABLES = {
+    *("WORKER_PORT", "CHROMA_MEMORY", "BUILDER_MEMORY", "WORKER_MEMORY", "GPU_WORKER_MEMORY"),
+    *("PYTHON_IMAGE", "NGINX_IMAGE", "CHROMA_IMAGE", "EXTRA_PACKAGES", "TORCH_CPU_INDEX"),
+}
+"""Names that `.env` may set for the compose files and the Makefile alone."""
+_OTHER_PROGRAMS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|HF|PIP)_|\w+_PROXY$")
+_OLD_SPELLING = "INFERECE_MODEL"
 
 Device = Literal["auto", "cpu", "cuda"]
 Backend = Literal["auto", "openvino", "torch"]
 
 
 def is_server(database: str) -> bool:
-    """Tell a Chroma server's address from an index folder."""
+    """Return whether this is the address of a Chroma server rather than an index folder."""
     return database.startswith(("http://", "https://"))
 
 
 def _from_root(value: str | Path) -> str:
-    """Read a relative path as one below the project's root, wherever the command was started."""
+    """Resolve a relative path from the project's root, whatever the current directory is."""
     return str(PROJECT_ROOT / Path(value).expanduser())
 
 
@@ -48,7 +60,7 @@ def _database_from_root(value: str) -> str:
 
 
 def _separated(value: object) -> object:
-    """Read names that commas separate."""
+    """Split a comma-separated list."""
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
@@ -59,7 +71,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
-    """The settings of every command; field names in upper case are the environment's names."""
+    """The settings; a field's name in upper case is its name in the environment."""
 
     model_config = SettingsConfigDict(
         env_file=PROJECT_ROOT / ".env",
@@ -127,7 +139,7 @@ class Settings(BaseSettings):
     def _refuse_placeholder(cls, secret: SecretStr | None) -> SecretStr | None:
         text = secret.get_secret_value().strip() if secret else ""
         if text.startswith(("{", "<", "your")) or text.lower() in {"changeme", "xxx", "..."}:
-            raise ValueError("still holds the example's placeholder; set the real one or remove it")
+            raise ValueError("is still the example's placeholder; set the real one or remove it")
         return SecretStr(text) if text else None
 
     @field_validator("mistral_base_url")
@@ -152,28 +164,58 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         if self.embedding_device == "cuda" and self.embedding_backend == "openvino":
-            raise ValueError("EMBEDDING_BACKEND=openvino runs on the CPU: set EMBEDDING_DEVICE=cpu")
+            raise ValueError(
+                "EMBEDDING_BACKEND=openvino (--backend) runs on the CPU and EMBEDDING_DEVICE "
+                "(--device) is cuda; set EMBEDDING_DEVICE=cpu"
+            )
         return self
 
 
-def load_settings() -> Settings:
-    """Read the settings.
+def load_settings(**options: Any) -> Settings:
+    """Read and validate the settings.
+
+    Args:
+        options: Command-line options by the name of their setting; those that are given, that is
+            neither None nor "", override the setting.
 
     Raises:
-        SettingsError: one line that names the first wrong setting and says what is wrong.
+        SettingsError: one line that names the first invalid or unknown setting.
     """
+    env_file = Settings.model_config.get("env_file")
+    overrides = {name: value for name, value in options.items() if value not in (None, "")}
     try:
+        if isinstance(env_file, Path) and env_file.is_file():
+            _reject_unknown_names(env_file)
         folders = [folder for folder in SECRETS_FOLDERS if folder.is_dir()]
-        return Settings(_secrets_dir=folders)
+        return Settings(_secrets_dir=folders, **overrides)
     except (OSError, SourceError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
-        raise SettingsError(f"A secret's file cannot be read: {cause}.") from None
+        raise SettingsError(f"Cannot read a settings or secret file: {cause}.") from None
     except UnicodeDecodeError:
-        raise SettingsError(
-            f"{PROJECT_ROOT / '.env'} is not UTF-8 text; save it as such."
-        ) from None
+        raise SettingsError(f"{env_file} is not UTF-8 text; save it as UTF-8.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
         reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{name}: {reason}. See .env.example.") from None
+        raise SettingsError(f"{name}{reason}. See .env.example.") from None
+
+
+def _reject_unknown_names(env_file: Path) -> None:
+    known = {name.upper() for name in Settings.model_fields} | {_OLD_SPELLING} | COMPOSE_VARIABLES
+    with env_file.open(encoding="utf-8") as stream:
+        for line in parse_stream(stream):
+            if line.error:
+                raise SettingsError(f"{env_file}, line {line.original.line}: not NAME=value.")
+            name = (line.key or "").upper()
+            if not name or name in known or _OTHER_PROGRAMS.match(name):
+                continue
+            nearest = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {nearest[0]}?" if nearest else "remove it."
+            raise SettingsError(f"{line.key}: no such setting, in {env_file}; {advice}")
+
+
+def setting_default(name: str) -> str:
+    """Describe an option's default for --help: its setting, and that setting's own default."""
+    default = Settings.model_fields[name].default
+    place = default.relative_to(PROJECT_ROOT) if default == DEFAULT_MODEL_FOLDER else default
+    return f"default: {name.upper()}, which is {place} unless set"

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.containers import compose_files
 from utils import settings
 from utils.errors import SettingsError
-from utils.settings import PROJECT_ROOT, Settings, load_settings
+from utils.settings import COMPOSE_VARIABLES, PROJECT_ROOT, VERSION, Settings, load_settings
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
 KEY = "a-key-that-nobody-may-see"
@@ -184,6 +185,72 @@ def test_file_that_is_not_text_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     assert ".env" in refusal()
 
 
+def env_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text(text)
+    monkeypatch.setitem(Settings.model_config, "env_file", folder / ".env")
+
+
+@pytest.mark.parametrize(
+    ("line", "named", "suggested"),
+    [
+        ("PROT=80", "PROT", "did you mean PORT?"),
+        ("export MISTRAL_API_KY=key", "MISTRAL_API_KY", "did you mean MISTRAL_API_KEY?"),
+        ("embeding_model_name=x", "embeding_model_name", "did you mean EMBEDDING_MODEL_NAME?"),
+        ("ZZZ=1", "ZZZ", "remove it."),
+    ],
+)
+def test_unknown_name_in_the_env_file_is_refused_with_the_nearest_one(
+    line: str, named: str, suggested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file(tmp_path, f"TOP_K=3\n{line}\n", monkeypatch)
+    refused = refusal()
+    assert refused.startswith(f"{named}: ")
+    assert refused.endswith(suggested)
+
+
+def test_line_of_the_env_file_that_sets_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file(tmp_path, "# a comment\nTOP_K 3 = 4\n", monkeypatch)
+    assert "line 2" in refusal()
+
+
+def test_env_file_may_set_everything_in_the_example_and_what_other_programs_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = "COMPOSE_PROJECT_NAME=x\nHF_HOME=/x\nALL_PROXY=\nINFERECE_MODEL=x\ntop_k=7\n"
+    env_file(tmp_path, f"{EXAMPLE.read_text()}{others}", monkeypatch)
+    assert load_settings().top_k == 7
+
+
+def test_unknown_name_in_the_environment_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROT", "80")
+    assert load_settings().port == 8000
+
+
+def test_names_for_the_compose_files_alone_are_those_they_read() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    others = compose_files.names_read() - settings - {"INFERECE_MODEL"}
+    assert {n for n in others if not re.match(r"HF_|PIP_|.*_PROXY$", n)} == COMPOSE_VARIABLES
+
+
+def test_options_override_settings_and_are_validated_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
+    monkeypatch.setenv("TOP_K", "3")
+    assert load_settings(top_k=4, embedding_device=None).top_k == 4
+    with pytest.raises(SettingsError, match=r"EMBEDDING_BACKEND=openvino \(--backend\)"):
+        load_settings(embedding_device="cuda")
+    with pytest.raises(SettingsError, match=r"^PORT: "):
+        load_settings(port=65536)
+
+
+def test_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
 def test_slash_after_the_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/")
     monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/")
@@ -253,7 +320,7 @@ def test_secret_file_that_cannot_be_read_is_one_line(
     (tmp_path / "mistral_api_key").write_bytes(b"\xff not text")
     monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
 
-    assert refusal().startswith("A secret's file cannot be read")
+    assert refusal().startswith("Cannot read a settings or secret file: ")
 
 
 def test_secret_file_of_someone_else_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
