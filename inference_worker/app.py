@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from database.changing.changer import Split
 from database.index.fingerprint import Recipe
-from database.reading.reader import Retriever, retriever_from
+from database.reading.reader import Reader, reader_from
 from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
@@ -40,7 +40,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def create_app(
     settings: Settings,
     *,
-    retriever: Retriever | None = None,
+    reader: Reader | None = None,
     llm: LanguageModel | None = None,
     splitter: Callable[[Recipe], Split] | None = None,
 ) -> FastAPI:
@@ -48,18 +48,18 @@ def create_app(
 
     Args:
         settings: The settings.
-        retriever: Finds passages; made from the settings unless given.
+        reader: Finds passages; made from the settings unless given.
         llm: Writes answers; made from the settings unless given, None there without a key.
         splitter: Makes what splits documents as an index was; made from the settings unless given.
 
     Raises:
         SettingsError: the settings cannot make a service.
     """
-    retriever = retriever or retriever_from(settings)
+    reader = reader or reader_from(settings)
     llm = llm or language_model_from(settings)
     metrics = Metrics()
-    answerer = Answerer(retriever, llm, settings, metrics)
-    changes = ChangeQueue(retriever, answerer, settings, splitter)
+    answerer = Answerer(reader, llm, settings, metrics)
+    changes = ChangeQueue(reader, answerer, settings, splitter)
     from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
 
     mcp = McpEndpoint(
@@ -75,7 +75,7 @@ def create_app(
         log.info(
             "Answers are written by %s", llm.name if llm else "quoting: no MISTRAL_API_KEY is set"
         )
-        watching = asyncio.create_task(_begin_and_watch(settings, retriever))
+        watching = asyncio.create_task(_begin_and_watch(settings, reader))
         await answerer.prepare()
         changes.start()
         async with mcp.running():
@@ -85,7 +85,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await answerer.aclose()
-        await asyncio.to_thread(retriever.close)
+        await asyncio.to_thread(reader.close)
 
     app: FastAPI = FastAPIOffline(
         title="SageMaker documentation, asked",
@@ -95,7 +95,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings = settings
-    app.state.retriever = retriever
+    app.state.reader = reader
     app.state.answerer = answerer
     app.state.metrics = metrics
     app.state.changes = changes
@@ -113,7 +113,7 @@ def create_app(
     return app
 
 
-async def _begin_and_watch(settings: Settings, retriever: Retriever) -> None:
+async def _begin_and_watch(settings: Settings, reader: Reader) -> None:
     """Where there is no index and a snapshot is named, begin with that; then follow the index."""
     while settings.snapshot_url:
         from database.snapshot.provide import provide_at_start
@@ -126,17 +126,17 @@ async def _begin_and_watch(settings: Settings, retriever: Retriever) -> None:
         except Exception:
             log.exception("Unforeseen while a snapshot was pulled")
         with contextlib.suppress(DocsQAError):
-            await asyncio.to_thread(retriever.refresh)  # /readyz then says what is missing
+            await asyncio.to_thread(reader.refresh)  # /readyz then says what is missing
         await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
-    await _watch(retriever)
+    await _watch(reader)
 
 
-async def _watch(retriever: Retriever) -> None:
+async def _watch(reader: Reader) -> None:
     """Open the index, follow it when it moves, and come back to it when it was away."""
     said = ""
     while True:
         try:
-            await asyncio.to_thread(retriever.refresh)
+            await asyncio.to_thread(reader.refresh)
             said = ""
         except DocsQAError as error:
             if str(error) != said:

@@ -31,14 +31,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
-    from database.reading.reader import retriever_from
+    from database.reading.reader import reader_from
     from inference_worker.answering.answerer import Answerer
     from inference_worker.generation.providers import language_model_from
 
     if not question:
         raise DocsQAError('The question is blank. Ask one: make ask Q="..."')
-    retriever = retriever_from(settings)
-    answerer = Answerer(retriever, language_model_from(settings), settings)
+    reader = reader_from(settings)
+    answerer = Answerer(reader, language_model_from(settings), settings)
     try:
         if as_json:
             answer = await answerer.answer(question)
@@ -49,7 +49,7 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
             await _print(answerer.events(question))
     finally:
         await answerer.aclose()
-        retriever.close()
+        reader.close()
 
 
 async def _print(events: AsyncGenerator[Event, None]) -> None:

@@ -13,7 +13,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from database.embedding.loading import load_embeddings
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from tests.containers.checkout import Checkout, engine_missing
 from tests.files.pages import PAGES
@@ -57,7 +57,7 @@ def _logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def minilm() -> EmbeddingModel:
+def minilm() -> LocalModel:
     return find_model(MINILM)
 
 
@@ -71,7 +71,7 @@ def openvino_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def embeddings(minilm: EmbeddingModel, openvino_cache: Path) -> OpenVINOEmbeddings:
+def embeddings(minilm: LocalModel, openvino_cache: Path) -> OpenVINOEmbeddings:
     loaded = load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     return loaded

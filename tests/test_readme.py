@@ -86,7 +86,7 @@ def test_builder_options_are_those_of_the_command(capsys: pytest.CaptureFixture[
 
 def test_options_of_adapting_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        adapt.parse_arguments(["--help"])
+        adapt.main(["--help"])
     helped = capsys.readouterr().out
 
     section = README.split("## Adapt the model to your documents")[1].split("\n## ")[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
     parser = argparse.ArgumentParser(
         prog="database.adapting",
@@ -64,7 +64,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Adapt; 0 when the model is written, 1 with one line on what is wrong."""
-    arguments = parse_arguments(argv)
+    arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     # Nothing is fetched but the model itself, and that by us.
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -80,8 +80,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from database.adapting.adaptation import Request, adapt
-    from database.adapting.model_card import describe
+    from database.adapting.adaptation import AdaptationRequest, adapt
+    from database.adapting.model_card import summarize
     from database.embedding.api.models import is_api_model
     from database.embedding.loading import torch_device
     from database.embedding.model_finder import find_model, named
@@ -105,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{name} has."
         )
     output = arguments.output or _output(name, arguments.input_data_path)
-    request = Request(
+    request = AdaptationRequest(
         folder=arguments.input_data_path,
         base=base,
         output=output.absolute(),
@@ -118,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> None:
     with report_progress("Learning", "pairs") as progress:
         about = adapt(request, progress, _say)
     written = named(str(request.output))
-    print(f"{written}: {name}, adapted\n{describe(about)}")
+    print(f"{written}: {name}, adapted\n{summarize(about)}")
     print(
         f"Build an index with it: python ./utils/db_builder.py -d {arguments.input_data_path} "
         f"-m {written}"

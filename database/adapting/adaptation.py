@@ -11,28 +11,27 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from database.adapting.corpus import Corpus, read_corpus
+from database.adapting.corpus import TrainingCorpus, read_training_corpus
 from database.adapting.dimension_reduction import Shortened, shorten
 from database.adapting.evaluation import (
     Floats,
     Gain,
     Trial,
-    compare,
+    compare_ndcg,
     embedding,
     general_trial,
     ndcg,
     unseen_trial,
 )
 from database.adapting.interpolation import blend
-from database.adapting.model_card import About, write_card
+from database.adapting.model_card import AdaptationRecord, write_card
 from database.adapting.pairs import Pair, count_kinds, enough_pairs
-from database.adapting.publication import about as said_of
-from database.adapting.publication import published, write_about
+from database.adapting.publication import publish, read_record, write_record
 from database.adapting.quantization import CALIBRATED_ON, TIMED, check_installed, quantize
 from database.adapting.training import Plan, load_model, train
 from database.adapting.whitening import TEXTS
 from database.building.builder_factory import counting
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
@@ -47,12 +46,12 @@ _PACKAGES_OF_INT8 = ("openvino", "nncf")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AdaptationRequest:
     """What is asked for."""
 
     folder: Path
     """The documents."""
-    base: EmbeddingModel
+    base: LocalModel
     output: Path
     """Where the model goes."""
     device: str
@@ -65,7 +64,9 @@ class Request:
     selection: Selection = ALL_DOCUMENTS
 
 
-def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> About:
+def adapt(
+    request: AdaptationRequest, progress: Progress, say: Callable[[str], None]
+) -> AdaptationRecord:
     """Adapt a model to documents; goes on from where an interrupted run was.
 
     Args:
@@ -104,14 +105,14 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
     if request.dimension:
         cost = _held_against(trials, _found(whole, trials), after)
         shortened = Shortened(request.dimension, base.dimension, cost)
-    with published(model, base, request.output) as written:
+    with publish(model, base, request.output) as written:
         quantized = None
         if request.int8:
             say("Calibrating int8")
             passages = _drawn(corpus, CALIBRATED_ON + TIMED, plan.seed)
             quantized = quantize(written, passages, trials)
         packages = (*_PACKAGES, *(_PACKAGES_OF_INT8 if quantized else ()))
-        about = About(
+        record = AdaptationRecord(
             base=base.name,
             base_revision=base.revision,
             documents=len(corpus.documents),
@@ -128,19 +129,19 @@ def adapt(request: Request, progress: Progress, say: Callable[[str], None]) -> A
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             packages={name: version(name) for name in packages},
         )
-        write_about(written.folder, asdict(about), write_card(request.output.name, about))
+        write_record(written.folder, asdict(record), write_card(request.output.name, record))
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return about
+    return record
 
 
-def _check(request: Request) -> None:
+def _check(request: AdaptationRequest) -> None:
     """Find out now, and not after the training, what cannot be done."""
     if request.output.exists():
         raise ModelError(
             f"{request.output} is there already, and an index may have been built with it. Name "
             "another with -o, or delete it."
         )
-    if earlier := said_of(request.base.folder):
+    if earlier := read_record(request.base.folder):
         raise ModelError(
             f"{request.base.name} has learned already, and each time a little of what is general "
             f"may go. Begin with what it was made from, {earlier['base']}, and give it all the "
@@ -158,13 +159,13 @@ def _held_against(
     trials: Sequence[Trial], before: Sequence[Floats], after: Sequence[Floats]
 ) -> tuple[Gain, ...]:
     return tuple(
-        compare(trial, *figures) for trial, *figures in zip(trials, before, after, strict=True)
+        compare_ndcg(trial, *figures) for trial, *figures in zip(trials, before, after, strict=True)
     )
 
 
-def _read(request: Request, say: Callable[[str], None]) -> Corpus:
+def _read(request: AdaptationRequest, say: Callable[[str], None]) -> TrainingCorpus:
     count_tokens, readable = counting(request.base)
-    return read_corpus(
+    return read_training_corpus(
         load_documents(request.folder, say, request.selection),
         ChunkSize(readable, 0),
         count_tokens,
@@ -173,27 +174,27 @@ def _read(request: Request, say: Callable[[str], None]) -> Corpus:
     )
 
 
-def _typical(corpus: Corpus, pairs: Sequence[Pair], seed: int) -> list[str]:
+def _typical(corpus: TrainingCorpus, pairs: Sequence[Pair], seed: int) -> list[str]:
     """What the model will embed, by example: passages, and as many questions."""
     passages = _drawn(corpus, TEXTS, seed)
     asked = [pair.question for pair in pairs]
     return passages + asked[: len(passages)]
 
 
-def _drawn(corpus: Corpus, count: int, seed: int) -> list[str]:
+def _drawn(corpus: TrainingCorpus, count: int, seed: int) -> list[str]:
     """So many passages that the model learned from; fewer where there are not so many."""
     learned = corpus.learned_chunks
     chunks = Random(seed).sample(learned, min(count, len(learned)))  # noqa: S311  # nothing secret
     return [chunk.text_to_embed for chunk in chunks]
 
 
-def _fitted(plan: Plan, corpus: Corpus) -> Plan:
+def _fitted(plan: Plan, corpus: TrainingCorpus) -> Plan:
     """The plan with a batch that the documents can fill often, as no passage is in it twice."""
     quarter = len(corpus.learned_chunks) // 4
     return replace(plan, batch=min(plan.batch, max(_MIN_BATCH, quarter)))
 
 
-def _checkpoints(request: Request, corpus: Corpus) -> Path:
+def _checkpoints(request: AdaptationRequest, corpus: TrainingCorpus) -> Path:
     """The folder of this very training's checkpoints, beside the output; others' are removed."""
     what = repr((request.base.revision, request.plan, corpus.digest, request.device))
     digest = hashlib.sha256(what.encode()).hexdigest()

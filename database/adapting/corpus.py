@@ -27,7 +27,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class TrainingCorpus:
     """Documents as an index holds them, with the links between them."""
 
     chunks: Sequence[Chunk]
@@ -79,14 +79,14 @@ class Corpus:
         return tuple(found)
 
 
-def read_corpus(
+def read_training_corpus(
     documents: Iterable[Document],
     size: ChunkSize,
     count_tokens: CountTokens,
     *,
     hold_out: float,
     seed: int,
-) -> Corpus:
+) -> TrainingCorpus:
     """Split documents as an index does, and choose those that nothing is learned from.
 
     Args:
@@ -111,7 +111,7 @@ def read_corpus(
             f"{MIN_DOCUMENTS} are needed."
         )
     held_out = frozenset(name for name in names if _drawn(name, seed) < hold_out)
-    return Corpus(chunks, found, held_out)
+    return TrainingCorpus(chunks, found, held_out)
 
 
 def _drawn(name: str, seed: int) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.adapting.corpus import Corpus, Mention
+from database.adapting.corpus import Mention, TrainingCorpus
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -64,7 +64,7 @@ class Gain:
         return self.adapted - self.general
 
 
-def unseen_trial(corpus: Corpus, seed: int) -> Trial | None:
+def unseen_trial(corpus: TrainingCorpus, seed: int) -> Trial | None:
     """Ask for held-out documents as other pages speak of them; None where no page does.
 
     The words of a link are left out where they are the heading itself.
@@ -118,10 +118,10 @@ def embedding(model: "SentenceTransformer") -> Embed:
 
 def judge(trial: Trial, general: Embed, adapted: Embed) -> Gain:
     """Put a trial to two models."""
-    return compare(trial, ndcg(trial, general), ndcg(trial, adapted))
+    return compare_ndcg(trial, ndcg(trial, general), ndcg(trial, adapted))
 
 
-def compare(trial: Trial, before: Floats, after: Floats) -> Gain:
+def compare_ndcg(trial: Trial, before: Floats, after: Floats) -> Gain:
     """Hold two models' nDCG@10 of a trial's questions against each other."""
     low, high = _interval(after - before)
     return Gain(trial.name, len(before), float(before.mean()), float(after.mean()), low, high)

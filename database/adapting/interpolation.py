@@ -7,7 +7,7 @@ The weights are taken on the straight line between the general model's and the t
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from database.adapting.evaluation import Trial, compare, embedding, lost, ndcg
+from database.adapting.evaluation import Trial, compare_ndcg, embedding, lost, ndcg
 from database.adapting.whitening import whitened
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def blend(
             say(f"{trial.name}: too much was lost; going {share:g} of the way")
             _mix(trained, general, ends, share)
         model = whitened(trained, texts)
-        if not lost([compare(trial, before, ndcg(trial, embedding(model)))]):
+        if not lost([compare_ndcg(trial, before, ndcg(trial, embedding(model)))]):
             break
     return model, share
 

@@ -15,7 +15,7 @@ _NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class AdaptationRecord:
     """From what a model was made, how, and what it gained."""
 
     base: str
@@ -41,7 +41,7 @@ class About:
     packages: Mapping[str, str]
 
 
-def describe(about: About) -> str:
+def summarize(about: AdaptationRecord) -> str:
     """The figures as lines for a person at a terminal."""
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in about.pairs.items())
     lines = [
@@ -120,7 +120,7 @@ def _minutes(seconds: int) -> str:
     return f"{seconds // 60} min {seconds % 60} s"
 
 
-def write_card(name: str, about: About) -> str:
+def write_card(name: str, about: AdaptationRecord) -> str:
     """The model's card, as the Hub shows one: markdown under a head of YAML."""
     gains = [
         f"| {gain.trial} | {gain.questions:,} | {gain.general:.3f} | {gain.adapted:.3f} | "

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from database.adapting.corpus import Corpus, Mention
+from database.adapting.corpus import Mention, TrainingCorpus
 from database.adapting.links import SENTENCE_END
 from database.searching.terms import terms
 from dataset.chunks import Chunk
 from dataset.markdown import plain_text
 
-Kind = Literal["heading", "sentence", "link", "mention"]
-KINDS: tuple[Kind, ...] = ("heading", "sentence", "link", "mention")
+PairKind = Literal["heading", "sentence", "link", "mention"]
+KINDS: tuple[PairKind, ...] = ("heading", "sentence", "link", "mention")
 
 _SENTENCE_WORDS = range(6, 41)
 """A shorter sentence says nothing of its own; a longer one is a list."""
@@ -37,7 +37,7 @@ _MIN_WORDS = 3
 class Pair:
     """A question and the passage that answers it."""
 
-    kind: Kind
+    kind: PairKind
     question: str
     passage: str
     """As an index embeds it: headings and text, without what the question was made from."""
@@ -45,7 +45,7 @@ class Pair:
     """The id of the passage's chunk."""
 
 
-def make_pairs(corpus: Corpus, random: Random) -> list[Pair]:
+def make_pairs(corpus: TrainingCorpus, random: Random) -> list[Pair]:
     """Make all pairs of the documents that a model may learn from, in a random order.
 
     Args:
@@ -71,7 +71,7 @@ def make_pairs(corpus: Corpus, random: Random) -> list[Pair]:
     return pairs
 
 
-def enough_pairs(corpus: Corpus, random: Random, *, pairs: int, passes: int) -> list[Pair]:
+def enough_pairs(corpus: TrainingCorpus, random: Random, *, pairs: int, passes: int) -> list[Pair]:
     """Make pairs again, each time with other sentences and headings left out, until they suffice.
 
     Args:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ _NOT_OURS = {CARD, ABOUT, "modules.json"}
 
 
 @contextmanager
-def published(
-    model: "SentenceTransformer", base: EmbeddingModel, folder: Path
-) -> Iterator[EmbeddingModel]:
+def publish(model: "SentenceTransformer", base: LocalModel, folder: Path) -> Iterator[LocalModel]:
     """Write a model folder, whole or not at all: it gets its name when the block has ended well.
 
     Args:
@@ -53,7 +51,7 @@ def published(
     try:
         model.save_pretrained(str(scratch), create_model_card=False)
         _take_over(base.folder, scratch)
-        yield EmbeddingModel(folder.name, scratch)
+        yield LocalModel(folder.name, scratch)
         # Made for their owner alone; a service may be another user.
         for path in (scratch, *scratch.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -64,9 +62,9 @@ def published(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_about(folder: Path, about: Mapping[str, Any], card: str) -> None:
+def write_record(folder: Path, record: Mapping[str, Any], card: str) -> None:
     """Write what is said of a model into its folder: for programs, and for people."""
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    (folder / ABOUT).write_text(json.dumps(record, indent=2) + "\n")
     (folder / CARD).write_text(card)
 
 
@@ -78,7 +76,7 @@ def _take_over(base: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def about(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path) -> dict[str, Any] | None:
     """What an adapted model says of itself; None for any other model.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from database.adapting.evaluation import Embed, Gain, Trial, judge
-from database.embedding.model_folder import INT8, EmbeddingModel
+from database.embedding.model_folder import INT8, LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from utils.errors import ModelError
 
@@ -53,7 +53,7 @@ def check_installed() -> None:
         )
 
 
-def quantize(model: EmbeddingModel, passages: Sequence[str], trials: Sequence[Trial]) -> Quantized:
+def quantize(model: LocalModel, passages: Sequence[str], trials: Sequence[Trial]) -> Quantized:
     """Write a model's int8 program into its folder; take it away again where it lost too much.
 
     Args:

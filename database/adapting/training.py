@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from database.adapting.batches import batches
 from database.adapting.pairs import Pair
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from dataset.progress import Progress
 from utils.errors import ModelError
 
@@ -54,7 +54,7 @@ class Plan:
     words mean in general lies there, and training takes two thirds of the time."""
 
 
-def load_model(base: EmbeddingModel, device: str) -> "SentenceTransformer":
+def load_model(base: LocalModel, device: str) -> "SentenceTransformer":
     """Load a model to train or to judge.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 from database.building.build import WINDOW, Builder
 from database.building.upsert import Progress
 from database.embedding.api import models as api_models
-from database.embedding.loading import AnyModel, load_embeddings
+from database.embedding.loading import EmbeddingModel, load_embeddings
 from database.index.fingerprint import Recipe
 from database.index.store import Store
 from dataset.chunks import Chunk
@@ -16,7 +16,7 @@ from utils.settings import Backend, Device
 
 
 def make_builder(
-    model: AnyModel,
+    model: EmbeddingModel,
     store: Store,
     *,
     cache: Path,
@@ -70,14 +70,14 @@ def make_builder(
     )
 
 
-def splitter_for(model: AnyModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
+def splitter_for(model: EmbeddingModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
     """What splits a document as an index was split that the model was used for."""
     count_tokens, _ = counting(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
     return lambda document: split_document(document, size, count_tokens)
 
 
-def counting(model: AnyModel) -> tuple[CountTokens, int]:
+def counting(model: EmbeddingModel) -> tuple[CountTokens, int]:
     """How a text's tokens are counted for a model, and how many of them a chunk may have."""
     if isinstance(model, api_models.ApiModel):
         return api_models.count_tokens, model.max_tokens
@@ -89,7 +89,7 @@ def counting(model: AnyModel) -> tuple[CountTokens, int]:
     )
 
 
-def _window(model: AnyModel, chunk_size: int) -> int:
+def _window(model: EmbeddingModel, chunk_size: int) -> int:
     """Chunks embedded and stored at a time: of an API a request's, for these are paid for."""
     if isinstance(model, api_models.ApiModel):
         fitting = api_models.chunks_in_a_request(chunk_size)

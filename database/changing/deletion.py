@@ -13,7 +13,7 @@ from database.index.vector_files import blank_unused_rows, remove_orphaned_folde
 from database.journal import staging
 from database.journal.purge import renew_uploads
 from database.journal.uploads import Uploads
-from database.reading.reader import Retriever, Snapshot
+from database.reading.reader import IndexState, Reader
 
 _LOOKED_AT = 100
 """Passages of each search for a deleted document."""
@@ -22,7 +22,7 @@ _LOOKED_AT = 100
 def renew(
     store: Store,
     lock: BuildLock,
-    fitting: Callable[[Fingerprint], Snapshot],
+    fitting: Callable[[Fingerprint], IndexState],
     go_on: Callable[[], None],
 ) -> None:
     """Move all that the store holds to new collections, and delete the old ones.
@@ -55,13 +55,13 @@ def renew(
 
 
 def look_for(
-    store: Store, retriever: Retriever, name: str, forget_answers: Callable[[str], int]
+    store: Store, reader: Reader, name: str, forget_answers: Callable[[str], int]
 ) -> dict[str, Any]:
     """Look for a deleted document wherever it was.
 
     Args:
         store: Where all lies.
-        retriever: What searches ask.
+        reader: What searches ask.
         name: The document's name.
         forget_answers: Drops kept answers that name a document; gives how many are left.
 
@@ -79,12 +79,10 @@ def look_for(
             if collection is not None:
                 chunks += len(rows.read_documents(collection, [name]))
     texts = [entry for entry in Uploads(store).of_document(name) if not entry.is_deletion]
-    snapshot = retriever.refresh()
+    snapshot = reader.refresh()
     words = " ".join(PurePosixPath(name).with_suffix("").parts).replace("-", " ")
     passages = [
-        passage
-        for asked in (name, words)
-        for passage in retriever.search(asked, _LOOKED_AT).passages
+        passage for asked in (name, words) for passage in reader.search(asked, _LOOKED_AT).passages
     ]
     found = {
         "chunks": chunks,

@@ -25,7 +25,7 @@ from database.journal.jobs import Job, Jobs, now
 from database.journal.purge import is_unsettled, settle, text_on_disk
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
-from database.reading.reader import Retriever, Snapshot
+from database.reading.reader import IndexState, Reader
 from dataset.splitting import CHUNKER_VERSION
 from utils.errors import (
     DatasetError,
@@ -60,7 +60,7 @@ class JobRunner:
     """The thread that changes documents.
 
     Args:
-        retriever: Holds the live index; it follows each change before the job is done.
+        reader: Holds the live index; it follows each change before the job is done.
         database: Where the index lies.
         splitter: Makes what splits documents as an index was split.
         open_store: Connects with time for long requests; for a server alone.
@@ -70,7 +70,7 @@ class JobRunner:
 
     def __init__(
         self,
-        retriever: Retriever,
+        reader: Reader,
         database: str,
         *,
         splitter: Callable[[Recipe], Split],
@@ -78,7 +78,7 @@ class JobRunner:
         finished: Callable[[Job], None] = lambda job: None,
         forget_answers: Callable[[str], int] = lambda name: 0,
     ) -> None:
-        self._retriever = retriever
+        self._reader = reader
         self._database = database
         self._splitter = splitter
         self._open_store = open_store
@@ -121,7 +121,7 @@ class JobRunner:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._retriever.snapshot is not None:
+                if self._reader.snapshot is not None:
                     self._work()
                 self._said = ""
             except DocsQAError as error:
@@ -207,7 +207,7 @@ class JobRunner:
                 entries = Uploads(store).of_job(job.id)
                 Uploads(store).forget(entry for entry in entries if not entry.revision)
         self._broken_off.pop(job.id, None)
-        self._retriever.refresh()
+        self._reader.refresh()
         self._finished(job)
 
     def _teller(self, store: Store) -> Callable[[Job], None]:
@@ -240,19 +240,19 @@ class JobRunner:
             )
         return Tools(self._splitter(fingerprint.recipe), snapshot.corpus.embeddings)
 
-    def _fitting(self, fingerprint: Fingerprint) -> Snapshot:
-        snapshot = self._retriever.refresh()
+    def _fitting(self, fingerprint: Fingerprint) -> IndexState:
+        snapshot = self._reader.refresh()
         if snapshot.fingerprint.recipe != fingerprint.recipe:
             raise IndexMismatchError("The index moved meanwhile.")
         return snapshot
 
     def _look_for(self, store: Store, name: str) -> Mapping[str, Any]:
-        found = look_for(store, self._retriever, name, self._forget_answers)
+        found = look_for(store, self._reader, name, self._forget_answers)
         return found | {"text_on_disk": text_on_disk(self._database)}
 
     def _store(self) -> Store:
         if not is_server(self._database):
-            return self._retriever.opened_store()
+            return self._reader.opened_store()
         if self._server is None:
             self._server = self._open_store()
         return self._server

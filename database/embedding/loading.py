@@ -9,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 from database.embedding.api.embeddings import ApiEmbeddings
 from database.embedding.api.models import ApiModel, api_model, is_api_model
 from database.embedding.model_finder import find_model
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings, has_torch
 from utils.errors import ModelError, SettingsError
 from utils.settings import Backend, Device, Settings
@@ -23,10 +23,10 @@ _GPU_BATCH = 256
 _CPU_BATCH = 32
 
 
-AnyModel = EmbeddingModel | ApiModel
+EmbeddingModel = LocalModel | ApiModel
 
 
-def model_for(name: str, settings: Settings, *, building: bool = False) -> AnyModel:
+def model_for(name: str, settings: Settings, *, building: bool = False) -> EmbeddingModel:
     """The model of a name: files on this machine or from the Hub, or an API's.
 
     Args:
@@ -44,7 +44,7 @@ def model_for(name: str, settings: Settings, *, building: bool = False) -> AnyMo
 
 
 def load_embeddings(
-    model: AnyModel,
+    model: EmbeddingModel,
     *,
     device: Device = "auto",
     backend: Backend = "auto",
@@ -89,7 +89,7 @@ def embed_words(embeddings: Embeddings, words: list[str]) -> list[list[float]]:
     return [embeddings.embed_query(word) for word in words]
 
 
-def prepare(model: AnyModel, *, device: Device, backend: Backend, cache: Path) -> None:
+def prepare(model: EmbeddingModel, *, device: Device, backend: Backend, cache: Path) -> None:
     """Have OpenVINO's form of the model in the cache, for a service that has no torch to make it.
 
     Where torch or an API embeds, there is nothing to prepare.
@@ -127,7 +127,7 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _load_torch(model: EmbeddingModel, device: str) -> Embeddings:
+def _load_torch(model: LocalModel, device: str) -> Embeddings:
     try:
         from langchain_huggingface import HuggingFaceEmbeddings
     except ImportError as error:

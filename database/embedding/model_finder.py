@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from database.embedding.model_folder import EmbeddingModel, find_weights
+from database.embedding.model_folder import LocalModel, find_weights
 from dataset.progress import line_bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
@@ -30,7 +30,7 @@ _HUB_TIMEOUT = 5.0
 """Seconds until the Hub counts as unreachable."""
 
 
-def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
+def find_model(name: str, path: Path | None = None) -> LocalModel:
     """Find a model's folder: by its name, in its package, at `path`, in a hub cache, on the Hub.
 
     Args:
@@ -43,12 +43,12 @@ def find_model(name: str, path: Path | None = None) -> EmbeddingModel:
     if name == MINILM and (packaged := _packaged_minilm()):
         return packaged
     if name.startswith(_FOLDERS):
-        return _checked(EmbeddingModel(name, _folder_of(name)))
+        return _checked(LocalModel(name, _folder_of(name)))
     if path and _holds(path, name):
-        return _checked(EmbeddingModel(name, path))
+        return _checked(LocalModel(name, path))
     found = path and _from_hub_cache(name, path)
     found = found or _from_hub_cache(name, None) or _from_hub(name, path)
-    return _checked(EmbeddingModel(name, found))
+    return _checked(LocalModel(name, found))
 
 
 def named(model: str) -> str:
@@ -86,7 +86,7 @@ def _holds(folder: Path, name: str) -> bool:
     return (folder / "config.json").is_file()
 
 
-def _checked(model: EmbeddingModel) -> EmbeddingModel:
+def _checked(model: LocalModel) -> LocalModel:
     """Fail now, with a line that says what is missing, rather than deep inside a library."""
     for file in (model.weights, model.tokenizer_file, *model.layers):
         if file.stat().st_size == 0:
@@ -104,7 +104,7 @@ def packaged_tokenizer() -> "Tokenizer | None":
     return model.tokenizer() if model else None
 
 
-def _packaged_minilm() -> EmbeddingModel | None:
+def _packaged_minilm() -> LocalModel | None:
     """The MiniLM that a package carries, its weights verified."""
     if model := _in_package():
         verify_weights(model, MINILM_WEIGHTS_SHA256)
@@ -112,15 +112,15 @@ def _packaged_minilm() -> EmbeddingModel | None:
     return None
 
 
-def _in_package() -> EmbeddingModel | None:
+def _in_package() -> LocalModel | None:
     """The packaged MiniLM's folder, found without running the package's code."""
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return EmbeddingModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
+    return LocalModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
 
 
-def verify_weights(model: EmbeddingModel, sha256: str) -> None:
+def verify_weights(model: LocalModel, sha256: str) -> None:
     """Hold the weights against their published hash.
 
     Raises:

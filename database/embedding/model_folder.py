@@ -18,7 +18,7 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
-class EmbeddingModel:
+class LocalModel:
     """A sentence-transformers model folder, read but not loaded."""
 
     name: str

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OpenVINOEmbeddings(Embeddings):
     """A model that OpenVINO runs: its own program in int8, else bf16 or f32 as processors have."""
 
     @classmethod
-    def load(cls, model: EmbeddingModel, cache: Path) -> Self:
+    def load(cls, model: LocalModel, cache: Path) -> Self:
         """Load the model's own program in int8; else the exported one from the cache folder.
 
         It is exported there the first time.
@@ -73,7 +73,7 @@ class OpenVINOEmbeddings(Embeddings):
         return embeddings
 
     @staticmethod
-    def export(model: EmbeddingModel, cache: Path) -> None:
+    def export(model: LocalModel, cache: Path) -> None:
         """Write the exported model to the cache folder, unless it is there or not needed.
 
         Raises:
@@ -82,7 +82,7 @@ class OpenVINOEmbeddings(Embeddings):
         with _program(model, cache):
             pass
 
-    def __init__(self, core: Any, program: Any, model: EmbeddingModel) -> None:
+    def __init__(self, core: Any, program: Any, model: LocalModel) -> None:
         self._core = core
         self._program = program
         self._int8 = model.int8 is not None
@@ -207,12 +207,12 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def _folder_name(model: EmbeddingModel) -> str:
+def _folder_name(model: LocalModel) -> str:
     return f"{model.revision[:16]}-v{_EXPORT_VERSION}"
 
 
 @contextmanager
-def _program(model: EmbeddingModel, cache: Path) -> Iterator[Path]:
+def _program(model: LocalModel, cache: Path) -> Iterator[Path]:
     """Give the file of the model's program: its own in int8, or the one exported to the cache."""
     if model.int8:
         yield model.int8
@@ -222,7 +222,7 @@ def _program(model: EmbeddingModel, cache: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _exported(model: EmbeddingModel, folder: Path) -> Iterator[Path]:
+def _exported(model: LocalModel, folder: Path) -> Iterator[Path]:
     """Give the folder of the model in OpenVINO's form, written first if need be, whole or not.
 
     Where the cache cannot be written, the export lasts for the block only.
@@ -269,7 +269,7 @@ def _move(scratch: Path, folder: Path) -> None:
             raise
 
 
-def _write_openvino(model: EmbeddingModel, path: Path) -> None:
+def _write_openvino(model: LocalModel, path: Path) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     report_to_nobody()
     import openvino

@@ -13,7 +13,7 @@ from database.index import rows, word_vectors
 from database.index.store import Live, Store
 from database.journal.uploads import Entry, Uploads
 from database.searching.lexical_index import LexicalIndex, in_order
-from database.searching.search import Corpus
+from database.searching.search import SearchCorpus
 from database.searching.synonyms import RelatedWords
 from dataset.chunks import Chunk
 
@@ -54,13 +54,13 @@ def is_current(chunk: Chunk, live: Live, shown: Mapping[str, Entry]) -> bool:
 
 def read_corpus(
     store: Store, live: Live, collection: "Collection", embeddings: Embeddings
-) -> Corpus:
+) -> SearchCorpus:
     """Read what a search needs of an index: its chunks, and the vectors of its words."""
     chunks = current_chunks(store, live, collection)
     words = word_vectors.read(store, live.name)
     if words is None:
         log.warning("The index has no words of its own (an older build): run db_builder again.")
-    return Corpus(
+    return SearchCorpus(
         collection=collection,
         embeddings=embeddings,
         chunks=chunks,
@@ -70,7 +70,7 @@ def read_corpus(
     )
 
 
-def follow_changes(store: Store, corpus: Corpus, shown: Mapping[str, Entry]) -> Corpus:
+def follow_changes(store: Store, corpus: SearchCorpus, shown: Mapping[str, Entry]) -> SearchCorpus:
     """The corpus with changes that were made in place since it was read.
 
     Raises:

@@ -28,7 +28,7 @@ from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.passage import Findings
-from database.searching.search import Corpus, search
+from database.searching.search import SearchCorpus, search
 from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexDamagedError, IndexMismatchError, StoreUnreachableError
 from utils.settings import Settings, load_settings
@@ -40,12 +40,12 @@ _MAX_CATCH_UPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class IndexState:
     """One state of the index, with all that a search of it needs."""
 
     live: Live
     fingerprint: Fingerprint
-    corpus: Corpus
+    corpus: SearchCorpus
     uploaded: frozenset[str]
     """The documents that came through the API."""
 
@@ -57,9 +57,9 @@ class Snapshot:
         return list(chunks[first:last])
 
 
-def retriever_from(settings: Settings, ranking: Ranking | None = None) -> "Retriever":
-    """Make the retriever that the settings describe; it opens the index when first asked."""
-    return Retriever(
+def reader_from(settings: Settings, ranking: Ranking | None = None) -> "Reader":
+    """Make the reader that the settings describe; it opens the index when first asked."""
+    return Reader(
         open_store=lambda: connect(
             settings.database,
             token=_token_of(settings),
@@ -79,10 +79,10 @@ def _token_of(settings: Settings) -> str | None:
     return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
-class Retriever(BaseRetriever):
+class Reader(BaseRetriever):
     """Finds the passages that answer a question; any number of threads may ask at once.
 
-    It is a LangChain retriever too: `invoke(question)` gives the passages as documents.
+    It is a LangChain reader too: `invoke(question)` gives the passages as documents.
     """
 
     top_k: int = 8
@@ -94,7 +94,7 @@ class Retriever(BaseRetriever):
     _place: str = PrivateAttr()
     _ranking: Ranking = PrivateAttr()
     _store: Store | None = PrivateAttr(default=None)
-    _snapshot: Snapshot | None = PrivateAttr(default=None)
+    _snapshot: IndexState | None = PrivateAttr(default=None)
     _problem: DocsQAError | None = PrivateAttr(default=None)
     _refreshing: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -107,7 +107,7 @@ class Retriever(BaseRetriever):
         top_k: int = 8,
         min_confidence: float | None = None,
     ) -> None:
-        """Make a retriever that holds nothing yet; `refresh` opens the index.
+        """Make a reader that holds nothing yet; `refresh` opens the index.
 
         Args:
             open_store: Connects to the store; called again after it failed.
@@ -123,7 +123,7 @@ class Retriever(BaseRetriever):
         self._place = place
         self._ranking = ranking or Ranking()
 
-    def refresh(self) -> Snapshot:
+    def refresh(self) -> IndexState:
         """Follow the pointer. What was held goes on answering until the new one has answered.
 
         Raises:
@@ -154,7 +154,7 @@ class Retriever(BaseRetriever):
         return self._store
 
     def opened_store(self) -> Store:
-        """The store that is read, for those that read or write beside the retriever.
+        """The store that is read, for those that read or write beside the reader.
 
         An embedded one must be opened once in a process: a second client would see it as it was.
 
@@ -172,13 +172,13 @@ class Retriever(BaseRetriever):
             self._store.close()
             self._store = None
 
-    def _follow(self, held: Snapshot | None) -> Snapshot:
+    def _follow(self, held: IndexState | None) -> IndexState:
         live = self.store.live()
         if held and live and live.is_built_as(held.live):
             return held if held.live.revision == live.revision else self._caught_up(held)
         return self._opened(held)
 
-    def _opened(self, held: Snapshot | None) -> Snapshot:
+    def _opened(self, held: IndexState | None) -> IndexState:
         """Open the live collection, and read what a search needs of it."""
         live, collection, fingerprint = self.store.live_collection()
         if held is None:
@@ -190,7 +190,7 @@ class Retriever(BaseRetriever):
         started = time.perf_counter()
         corpus = read_corpus(self.store, live, collection, embeddings)
         uploaded = frozenset(Uploads(self.store).present(live))
-        snapshot = Snapshot(live, fingerprint, corpus, uploaded)
+        snapshot = IndexState(live, fingerprint, corpus, uploaded)
         self._search(snapshot, "warm up", 1)
         log.info(
             "Index %s is live: revision %d, %d chunks, opened in %.2f s",
@@ -201,7 +201,7 @@ class Retriever(BaseRetriever):
         )
         return self._caught_up(snapshot)
 
-    def _caught_up(self, held: Snapshot) -> Snapshot:
+    def _caught_up(self, held: IndexState) -> IndexState:
         """The snapshot with what was changed in place since it was read."""
         for _ in range(_MAX_CATCH_UPS):
             live, _, fingerprint = self.store.live_collection()
@@ -213,7 +213,7 @@ class Retriever(BaseRetriever):
             except OvertakenError:
                 continue
             put = {name for name, entry in shown.items() if not entry.is_deletion}
-            held = Snapshot(live, fingerprint, corpus, held.uploaded - shown.keys() | put)
+            held = IndexState(live, fingerprint, corpus, held.uploaded - shown.keys() | put)
         return held  # somebody writes without pause; the next look goes on from here
 
     def search(self, question: str, top_k: int, filters: Filters = EVERYTHING) -> Findings:
@@ -242,13 +242,13 @@ class Retriever(BaseRetriever):
             except NotFoundError as error:
                 raise index_missing(self._place) from error
 
-    def _first(self) -> Snapshot:
+    def _first(self) -> IndexState:
         """The first snapshot; at once the reason where it is known that there is none."""
         if self._problem is not None:
             raise self._problem
         return self.refresh()
 
-    def current(self) -> Snapshot:
+    def current(self) -> IndexState:
         """What is held; opened where nothing is yet.
 
         Raises:
@@ -257,7 +257,7 @@ class Retriever(BaseRetriever):
         return self._snapshot or self._first()
 
     def _search(
-        self, snapshot: Snapshot, question: str, top_k: int, filters: Filters = EVERYTHING
+        self, snapshot: IndexState, question: str, top_k: int, filters: Filters = EVERYTHING
     ) -> Findings:
         with translated(self._place):
             return search(
@@ -267,7 +267,7 @@ class Retriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[Document]:
-        """What LangChain asks of a retriever."""
+        """What LangChain asks of a reader."""
         return [
             Document(
                 id=passage.chunk.id,
@@ -306,7 +306,7 @@ class Retriever(BaseRetriever):
             self._close_store()
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> IndexState | None:
         """What is held at present."""
         return self._snapshot
 

@@ -19,7 +19,7 @@ from database.searching.fusion import Scores
 
 _K1, _B = 0.9, 0.75
 
-Places = npt.NDArray[np.int32]
+TextIndexes = npt.NDArray[np.int32]
 Starts = npt.NDArray[np.int64]
 
 
@@ -50,7 +50,7 @@ class Splice:
     """For each text that comes, how many of those that stay stand before it; never falling."""
 
     @cached_property
-    def moved(self) -> Places:
+    def moved(self) -> TextIndexes:
         """Where each text is after the change; -1 for one that is gone."""
         places = np.full(len(self.kept), -1, dtype=np.int32)
         staying = np.arange(np.count_nonzero(self.kept))
@@ -58,7 +58,7 @@ class Splice:
         return places
 
     @cached_property
-    def arrived(self) -> Places:
+    def arrived(self) -> TextIndexes:
         """Where each text that came is."""
         return (self.before + np.arange(len(self.before))).astype(np.int32)
 
@@ -73,7 +73,9 @@ class Field:
         counts: How often it stands in each. (In the type it is reckoned in; exact to 2**24.)
     """
 
-    def __init__(self, lengths: Places, starts: Starts, texts: Places, counts: Scores) -> None:
+    def __init__(
+        self, lengths: TextIndexes, starts: Starts, texts: TextIndexes, counts: Scores
+    ) -> None:
         self.size = len(lengths)
         self._lengths, self._starts, self._texts, self._counts = lengths, starts, texts, counts
         mean = float(lengths.mean()) if lengths.any() else 1.0
@@ -100,7 +102,7 @@ class Field:
         holders = self.holders(number)
         return math.log1p((self.size - holders + 0.5) / (holders + 0.5))
 
-    def column(self, number: int, weight: float = 1.0) -> tuple[Places, Scores]:
+    def column(self, number: int, weight: float = 1.0) -> tuple[TextIndexes, Scores]:
         """The texts that a term stands in, and what it adds to each, times a weight."""
         part = slice(self._starts[number], self._starts[number + 1])
         return self._texts[part], weight * self.rarity(number) * self._weights[part]
@@ -128,7 +130,9 @@ class Field:
         )
 
 
-def _counted(texts: Texts, places: Places) -> tuple[npt.NDArray[np.int64], Places, Scores]:
+def _counted(
+    texts: Texts, places: TextIndexes
+) -> tuple[npt.NDArray[np.int64], TextIndexes, Scores]:
     """Each term of each text once, with the text's place and how often it stands there."""
     numbers = np.frombuffer(texts.numbers, dtype=np.int32)
     lengths = np.frombuffer(texts.lengths, dtype=np.int32)

@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 
 from database.searching.lexical_index import LexicalIndex, Query
-from database.searching.terms import parts, terms, terms_of
+from database.searching.terms import terms, terms_of, word_parts
 from dataset.chunks import Chunk
 
 MODEL_FILE = Path(__file__).with_name("confidence.json")
-LOOKED_AT = 5
+MAX_SENTENCE_CHUNKS = 5
 """How many of the best chunks are read for a sentence that answers."""
 _IN_HEADINGS = 0.5
 """What a term is worth that stands above the sentence and not in it."""
@@ -32,16 +32,16 @@ StandsFor = dict[str, list[tuple[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ConfidenceFeatures:
     """What speaks for an answer."""
 
-    said: float
+    coverage: float
     """How much of the question the best single sentence holds, its terms weighed by their rarity,
     0 to 1."""
-    about: float
+    topicality: float
     """How many documents have the rarest word of the question's names in their headings or define
     it, ln(1 + n): a page that mentions a service in passing does not answer questions about it."""
-    asked: float
+    question_length: float
     """How much the question holds, ln(1 + terms): of a long one less is repeated in an answer."""
 
 
@@ -49,16 +49,16 @@ class Evidence:
 class ConfidenceModel:
     """Turns evidence into a probability."""
 
-    said: float
-    about: float
-    asked: float
+    coverage: float
+    topicality: float
+    question_length: float
     intercept: float
     threshold: float
     """From which confidence on a question is answered."""
 
-    def confidence(self, evidence: Evidence) -> float:
+    def confidence(self, evidence: ConfidenceFeatures) -> float:
         """Probability that the documentation answers, 0 to 1."""
-        weights = (self.said, self.about, self.asked)
+        weights = (self.coverage, self.topicality, self.question_length)
         logit = self.intercept + sum(
             weight * value for weight, value in zip(weights, astuple(evidence), strict=True)
         )
@@ -76,7 +76,9 @@ def shipped_model() -> ConfidenceModel:
     return ConfidenceModel(**json.loads(MODEL_FILE.read_text()))
 
 
-def gather(query: Query, best: Sequence[Chunk], index: LexicalIndex) -> Evidence:
+def extract_features(
+    query: Query, best: Sequence[Chunk], index: LexicalIndex
+) -> ConfidenceFeatures:
     """Weigh what was found.
 
     Args:
@@ -86,11 +88,13 @@ def gather(query: Query, best: Sequence[Chunk], index: LexicalIndex) -> Evidence
     """
     rarity = {term: index.rarity(term) for term in query.terms}
     stands_for = _by_term(query)
-    named = [terms_of(part)[0] for name in query.names for part in parts(name)]
-    return Evidence(
-        said=max((_said(stands_for, rarity, chunk) for chunk in best[:LOOKED_AT]), default=0.0),
-        about=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
-        asked=math.log1p(len(query.terms)),
+    named = [terms_of(part)[0] for name in query.names for part in word_parts(name)]
+    return ConfidenceFeatures(
+        coverage=max(
+            (_said(stands_for, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
+        ),
+        topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
+        question_length=math.log1p(len(query.terms)),
     )
 
 
@@ -134,7 +138,7 @@ def names_in(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(
         word
         for place, word in enumerate(words)
-        if parts(word)
+        if word_parts(word)
         and re.search(r"[A-Za-z]", word)
         and (re.search(r"[A-Z0-9]", word[1:]) or word[0].isdigit() or (place and word[0].isupper()))
     )

@@ -23,14 +23,14 @@ Of more it is asked for more than are wanted, which is less to send."""
 _MORE = 4
 """How many times as many are asked for where too few of those that came were meant."""
 
-Vectors = Sequence[Sequence[float]]
+QueryVectors = Sequence[Sequence[float]]
 Cosines = list[dict[int, float]]
 """For each vector the places of the chunks nearest to it, nearest first, with their cosine."""
 
 
-def nearest(
+def nearest_chunks(
     collection: "Collection",
-    vectors: Vectors,
+    vectors: QueryVectors,
     meant: Mapping[str, int],
     wanted: int,
     asked: int = 0,
@@ -55,8 +55,8 @@ def nearest(
         asked *= _MORE
 
 
-def nearest_of_some(
-    collection: "Collection", vectors: Vectors, meant: Mapping[str, int], wanted: int, of: int
+def nearest_among(
+    collection: "Collection", vectors: QueryVectors, meant: Mapping[str, int], wanted: int, of: int
 ) -> Cosines:
     """Find the nearest where not all chunks count; however few, none of them is missed.
 
@@ -77,12 +77,12 @@ def nearest_of_some(
             return _ask(collection, vectors, wanted, meant, ids=list(meant))[0]
         except InternalError:  # one of the rows is gone: its document was changed just now
             pass
-    return nearest(collection, vectors, meant, wanted, asked=round(1.2 * wanted / share))
+    return nearest_chunks(collection, vectors, meant, wanted, asked=round(1.2 * wanted / share))
 
 
 def _ask(
     collection: "Collection",
-    vectors: Vectors,
+    vectors: QueryVectors,
     count: int,
     meant: Mapping[str, int],
     ids: list[str] | None = None,
@@ -99,7 +99,7 @@ def _ask(
 
 
 def _compared(
-    collection: "Collection", vectors: Vectors, meant: Mapping[str, int], wanted: int
+    collection: "Collection", vectors: QueryVectors, meant: Mapping[str, int], wanted: int
 ) -> Cosines:
     """Compare the vectors here."""
     held: Any = collection.get(ids=list(meant), include=["embeddings"])

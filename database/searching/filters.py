@@ -54,7 +54,7 @@ class Filters:
 EVERYTHING = Filters()
 
 
-def instant(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """Read a date or a time (ISO 8601), in UTC unless it says otherwise.
 
     Raises:
@@ -95,8 +95,8 @@ def _name_test(patterns: Sequence[str]) -> Callable[[Chunk], bool]:
 
 
 def _date_test(since: str, before: str) -> Callable[[Chunk], bool]:
-    earliest = instant(since) if since else None
-    end = instant(before) if before else None
+    earliest = parse_instant(since) if since else None
+    end = parse_instant(before) if before else None
 
     def test(chunk: Chunk) -> bool:
         changed = _changed(chunk)
@@ -112,6 +112,6 @@ def _date_test(since: str, before: str) -> Callable[[Chunk], bool]:
 def _changed(chunk: Chunk) -> datetime | None:
     """When its document was last changed; None if it does not say so, or not in a form we read."""
     try:
-        return instant(chunk.changed) if chunk.changed else None
+        return parse_instant(chunk.changed) if chunk.changed else None
     except ValueError:
         return None

@@ -61,7 +61,7 @@ MIN_SCORE = 1e-3
 """What the last candidate gets: it was found."""
 
 
-def spread(scores: Scores, candidates: int) -> Scores:
+def standardize(scores: Scores, candidates: int) -> Scores:
     """Bring one side's scores to their own spread.
 
     Args:

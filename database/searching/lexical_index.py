@@ -14,7 +14,7 @@ from itertools import chain, compress, groupby
 
 import numpy as np
 
-from database.searching.bm25 import Field, Places, Splice, Texts
+from database.searching.bm25 import Field, Splice, TextIndexes, Texts
 from database.searching.fusion import Scores
 from database.searching.terms import terms_of, words
 from dataset.chunks import Chunk
@@ -122,7 +122,7 @@ class LexicalIndex:
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         """Read the chunks, those of a document together; `in_order` if the index is to change."""
         self.documents: tuple[str, ...] = ()
-        self._document_of: Places = np.zeros(0, dtype=np.int32)
+        self._document_of: TextIndexes = np.zeros(0, dtype=np.int32)
         self._numbers: Mapping[str, int] = {}
         self._terms: Sequence[str] = ()
         self._chunks = self._titles = self._whole = self._headed = Field.empty()

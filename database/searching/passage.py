@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from database.searching.confidence import Evidence
+from database.searching.confidence import ConfidenceFeatures
 from dataset.chunks import Chunk
 
 
@@ -40,5 +40,5 @@ class Findings:
     """Probability that the documentation answers the question, 0 to 1."""
     answerable: bool
     """Whether the confidence is enough to answer."""
-    evidence: Evidence
+    features: ConfidenceFeatures
     """What the confidence rests on."""

@@ -23,7 +23,7 @@ MAX_PASSAGE_CHARACTERS = 3000
 
 
 @dataclass(slots=True)
-class Run:
+class PassageSpan:
     """Neighbouring chunks of one document, by their places in the index."""
 
     found: int
@@ -32,7 +32,9 @@ class Run:
     last: int
 
 
-def join(found: Sequence[int], chunks: Sequence[Chunk], ranking: Ranking, top_k: int) -> list[Run]:
+def select_passages(
+    found: Sequence[int], chunks: Sequence[Chunk], ranking: Ranking, top_k: int
+) -> list[PassageSpan]:
     """Choose the passages, best first. What is asked for less is the beginning of more.
 
     Args:
@@ -66,7 +68,7 @@ class _Choice:
 
     chunks: Sequence[Chunk]
     ranking: Ranking
-    runs: list[Run] = field(default_factory=list)
+    runs: list[PassageSpan] = field(default_factory=list)
     _crowding: list[int] = field(default_factory=list)
     """Chunks whose document has its share: they come after all others."""
     _next: list[int] = field(default_factory=list)
@@ -99,7 +101,7 @@ class _Choice:
         ):
             self._next.append(place)
         else:
-            self.runs.append(Run(place, place, place))
+            self.runs.append(PassageSpan(place, place, place))
             self._of_document[chunk.document] += 1
             if together:
                 self._words.append(frozenset(words(chunk.text)))
@@ -126,15 +128,15 @@ class _Choice:
                 self._characters += more
                 return
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[PassageSpan]:
         """The passages, and after them what had to wait."""
         runs = list(self.runs)
         for place in self._next + self._crowding:
             if not any(run.first <= place <= run.last for run in runs):
-                runs.append(Run(place, place, place))
+                runs.append(PassageSpan(place, place, place))
         return runs
 
-    def _near(self, run: Run, place: int) -> bool:
+    def _near(self, run: PassageSpan, place: int) -> bool:
         same = self.chunks[run.found].document == self.chunks[place].document
         return same and max(run.first - place, place - run.last) <= self.ranking.gap
 

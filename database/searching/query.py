@@ -7,7 +7,7 @@ from itertools import islice
 from database.searching.confidence import names_in
 from database.searching.lexical_index import Query
 from database.searching.synonyms import RelatedWords
-from database.searching.terms import parts, terms_of, words
+from database.searching.terms import terms_of, word_parts, words
 
 MAX_CLAUSES = 3
 """How many clauses of a question are embedded beside the whole of it."""
@@ -29,7 +29,9 @@ def read_question(question: str, related: RelatedWords | None, weight: float) ->
     asked = words(question)
     near: dict[str, Mapping[str, float]] = {term: {} for word in asked for term in terms_of(word)}
     if related and weight:
-        spoken = dict.fromkeys(part for word in asked for part in parts(word) if part.isalpha())
+        spoken = dict.fromkeys(
+            part for word in asked for part in word_parts(word) if part.isalpha()
+        )
         for part, others in related.near(islice(spoken, MAX_RELATED)).items():
             (stem,) = terms_of(part)
             near[stem] = {other: min(1.0, weight * cosine**2) for other, cosine in others.items()}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.searching.confidence import LOOKED_AT, gather, shipped_model
-from database.searching.dense import nearest, nearest_of_some
+from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
+from database.searching.dense import nearest_among, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
-from database.searching.fusion import Ranking, Scores, spread
+from database.searching.fusion import Ranking, Scores, standardize
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.passage import Findings, Passage
-from database.searching.passage_selection import join, text_of
+from database.searching.passage_selection import select_passages, text_of
 from database.searching.query import clauses, read_question
 from database.searching.synonyms import RelatedWords
 from dataset.chunks import Chunk
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from chromadb import Collection
     from langchain_core.embeddings import Embeddings
 
-Places = npt.NDArray[np.intp]
+ChunkIndexes = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class SearchCorpus:
     """One state of the index, as a search reads it."""
 
     collection: "Collection"
@@ -40,7 +40,7 @@ class Corpus:
 
 
 def search(
-    corpus: Corpus,
+    corpus: SearchCorpus,
     question: str,
     top_k: int,
     ranking: Ranking,
@@ -53,7 +53,7 @@ def search(
         corpus: What is searched.
         question: What is asked.
         top_k: How many passages are wanted.
-        ranking: How evidence is weighed.
+        ranking: How features is weighed.
         min_confidence: From which confidence on it is answerable; the model's threshold unless
             given.
         filters: Which documents are meant; the others might as well not be there.
@@ -61,17 +61,21 @@ def search(
     query = read_question(question, corpus.related, ranking.related)
     meant = _meant(corpus, filters)
     if not len(meant):
-        return Findings([], 0.0, answerable=False, evidence=gather(query, [], corpus.lexical))
+        return Findings(
+            [], 0.0, answerable=False, features=extract_features(query, [], corpus.lexical)
+        )
     nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
     dense = _dense_scores(corpus, question, ranking, meant) if ranking.dense else nothing
     lexical = _lexical_scores(corpus, query, ranking, meant) if ranking.lexical else nothing
     total = ranking.dense * dense + ranking.lexical * lexical
-    best = _found(total) or meant.tolist()  # without any evidence, all of it
-    runs = join(best, corpus.chunks, ranking, top_k)
+    best = _found(total) or meant.tolist()  # without any features, all of it
+    runs = select_passages(best, corpus.chunks, ranking, top_k)
     dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
     model = shipped_model()
-    evidence = gather(query, [corpus.chunks[place] for place in best[:LOOKED_AT]], corpus.lexical)
-    confidence = model.confidence(evidence)
+    features = extract_features(
+        query, [corpus.chunks[place] for place in best[:MAX_SENTENCE_CHUNKS]], corpus.lexical
+    )
+    confidence = model.confidence(features)
     return Findings(
         passages=[
             Passage(
@@ -86,24 +90,28 @@ def search(
         ],
         confidence=confidence,
         answerable=confidence >= (model.threshold if min_confidence is None else min_confidence),
-        evidence=evidence,
+        features=features,
     )
 
 
-def _meant(corpus: Corpus, filters: Filters) -> Places:
+def _meant(corpus: SearchCorpus, filters: Filters) -> ChunkIndexes:
     """The places of the chunks that are searched, in order."""
     if filters == EVERYTHING:
         return np.arange(len(corpus.chunks))
     return np.flatnonzero(filters.mask(corpus.chunks))
 
 
-def _lexical_scores(corpus: Corpus, query: Query, ranking: Ranking, meant: Places) -> Scores:
+def _lexical_scores(
+    corpus: SearchCorpus, query: Query, ranking: Ranking, meant: ChunkIndexes
+) -> Scores:
     """How much of the question stands in each chunk and around it."""
     scores = corpus.lexical.scores(query, titles=ranking.titles, documents=ranking.documents)
     return _spread_at(corpus, meant, scores[meant], ranking.candidates)
 
 
-def _dense_scores(corpus: Corpus, question: str, ranking: Ranking, meant: Places) -> Scores:
+def _dense_scores(
+    corpus: SearchCorpus, question: str, ranking: Ranking, meant: ChunkIndexes
+) -> Scores:
     """How near each chunk is: to the question as a whole, and to the best of its clauses."""
     parts = clauses(question) if ranking.clauses else []
     whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, meant)
@@ -120,7 +128,7 @@ def _dense_scores(corpus: Corpus, question: str, ranking: Ranking, meant: Places
 
 
 def _cosines(
-    corpus: Corpus, texts: list[str], candidates: int, meant: Places
+    corpus: SearchCorpus, texts: list[str], candidates: int, meant: ChunkIndexes
 ) -> list[dict[int, float]]:
     """For each text the nearest of the chunks meant, by place, with their cosine."""
     embeddings = corpus.embeddings
@@ -128,19 +136,21 @@ def _cosines(
         embeddings.embed_documents(texts) if len(texts) > 1 else [embeddings.embed_query(texts[0])]
     )
     if len(meant) == len(corpus.chunks):
-        return nearest(corpus.collection, vectors, corpus.places, candidates)
+        return nearest_chunks(corpus.collection, vectors, corpus.places, candidates)
     some = {corpus.chunks[place].id: place for place in meant.tolist()}
-    return nearest_of_some(corpus.collection, vectors, some, candidates, of=len(corpus.chunks))
+    return nearest_among(corpus.collection, vectors, some, candidates, of=len(corpus.chunks))
 
 
-def _spread_at(corpus: Corpus, places: Places, scores: Scores, candidates: int) -> Scores:
+def _spread_at(
+    corpus: SearchCorpus, places: ChunkIndexes, scores: Scores, candidates: int
+) -> Scores:
     """Some chunks' scores brought to their own spread; 0 for all others."""
     total = np.zeros(len(corpus.chunks), dtype=np.float32)
-    total[places] = spread(scores, candidates)
+    total[places] = standardize(scores, candidates)
     return total
 
 
-def _spread_of(corpus: Corpus, cosines: Mapping[int, float], candidates: int) -> Scores:
+def _spread_of(corpus: SearchCorpus, cosines: Mapping[int, float], candidates: int) -> Scores:
     places = np.fromiter(cosines, dtype=np.intp, count=len(cosines))
     values = np.fromiter(cosines.values(), dtype=np.float32, count=len(cosines))
     return _spread_at(corpus, places, values, candidates)

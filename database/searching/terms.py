@@ -31,7 +31,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def parts(word: str) -> list[str]:
+def word_parts(word: str) -> list[str]:
     """The words that a name is made of, in lower case, stop words left out."""
     found = [part.lower() for part in _PART.findall(word[:_MAX_WORD_CHARACTERS])]
     return [part for part in found if part not in STOP_WORDS]
@@ -45,7 +45,7 @@ def terms_of(word: str) -> tuple[str, ...]:
     """
     if word.lower() in STOP_WORDS:
         return ()
-    found = stems = tuple(_stem(part) for part in parts(word))
+    found = stems = tuple(_stem(part) for part in word_parts(word))
     if 1 < len(stems) <= _MAX_PARTS:
         found = ("".join(stems) + "_", *found)
     if len(stems) > 1 or _IDENTIFIER.search(word):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings
 from dataset.chunks import Chunk
@@ -38,7 +38,7 @@ class Answerer:
     """Answers questions from the index.
 
     Args:
-        retriever: Finds passages.
+        reader: Finds passages.
         llm: Writes answers; without one they are quoted.
         settings: Limits, and what is kept of earlier answers.
         metrics: Counts what happens.
@@ -46,12 +46,12 @@ class Answerer:
 
     def __init__(
         self,
-        retriever: Retriever,
+        reader: Reader,
         llm: LanguageModel | None,
         settings: Settings,
         metrics: Metrics | None = None,
     ) -> None:
-        self._retriever = retriever
+        self._reader = reader
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
@@ -82,7 +82,7 @@ class Answerer:
             DocsQAError: the index cannot be read.
         """
         top_k = top_k or self._settings.top_k
-        return await self._in_thread(self._retriever.search, question, top_k, filters)
+        return await self._in_thread(self._reader.search, question, top_k, filters)
 
     async def document(self, name: str) -> list[Chunk]:
         """The chunks of one document in order; none where the index has no such document.
@@ -90,7 +90,7 @@ class Answerer:
         Raises:
             DocsQAError: the index cannot be read.
         """
-        return await self._in_thread(self._retriever.document, name)
+        return await self._in_thread(self._reader.document, name)
 
     async def answer(
         self,
@@ -230,12 +230,12 @@ class Answerer:
 
     def _revision(self) -> tuple[str, int] | None:
         """Which index is live."""
-        snapshot = self._retriever.snapshot
+        snapshot = self._reader.snapshot
         return (snapshot.live.name, snapshot.live.revision) if snapshot else None
 
     def _corpus(self) -> Corpus | None:
         """What the live index holds, and as of when."""
-        snapshot = self._retriever.snapshot
+        snapshot = self._reader.snapshot
         if snapshot is None:
             return None
         fingerprint = snapshot.fingerprint

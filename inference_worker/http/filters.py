@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from database.searching.filters import Filters, instant
+from database.searching.filters import Filters, parse_instant
 from dataset.conversion.converter import FORMATS
 from inference_worker.http import examples
 
@@ -19,7 +19,7 @@ def _format(text: str) -> str:
 
 def _moment(text: str) -> str:
     try:
-        instant(text)
+        parse_instant(text)
     except ValueError:
         raise ValueError(
             "is no date or time (ISO 8601); write 2026-03-01 or 2026-03-01T12:00:00Z"

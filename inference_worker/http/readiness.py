@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Literal
 
-from database.reading.reader import Retriever, Snapshot
+from database.reading.reader import IndexState, Reader
 from inference_worker.http.problems import problem_for
 from inference_worker.http.schemas import Readiness, ReadinessCheck
 from utils.errors import (
@@ -22,9 +22,9 @@ _FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
 """Of a model that is named by its whole path: where it lies is nobody's business outside."""
 
 
-def readiness(retriever: Retriever) -> Readiness:
+def readiness(reader: Reader) -> Readiness:
     """Say whether questions can be answered now."""
-    snapshot, problem = retriever.snapshot, retriever.problem
+    snapshot, problem = reader.snapshot, reader.problem
     failed = _failed(problem) if problem else None
     checks: dict[Name, ReadinessCheck] = {}
     for name in ("store", "index", "model"):
@@ -41,7 +41,7 @@ def readiness(retriever: Retriever) -> Readiness:
     )
 
 
-def _described(snapshot: Snapshot) -> dict[str, str | int]:
+def _described(snapshot: IndexState) -> dict[str, str | int]:
     """The live index's fingerprint."""
     told = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
     model = str(told["embedding_model"])

@@ -133,6 +133,6 @@ async def healthz() -> Liveness:
 )
 async def readyz(request: Request, response: Response) -> Readiness:
     """Tell whether questions can be answered: store reached, index there, model fits."""
-    state = readiness(request.app.state.retriever)
+    state = readiness(request.app.state.reader)
     response.status_code = 200 if state.ready else 503
     return state

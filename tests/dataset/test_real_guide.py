@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize, split_document
 
@@ -20,7 +20,7 @@ ONLY_LINKS = {
 
 
 def test_every_page_becomes_chunks_that_the_model_reads_whole(
-    developer_guide: Path, minilm: EmbeddingModel
+    developer_guide: Path, minilm: LocalModel
 ) -> None:
     tokenizer = minilm.tokenizer()
 

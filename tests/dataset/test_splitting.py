@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.splitting import ChunkSize, CountTokens, split_document
@@ -96,7 +96,7 @@ def words(text: str) -> set[str]:
 def count_tokens(request: pytest.FixtureRequest) -> CountTokens:
     if request.param == "words":
         return count_words
-    model: EmbeddingModel = request.getfixturevalue("minilm")
+    model: LocalModel = request.getfixturevalue("minilm")
     tokenizer = model.tokenizer()
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 

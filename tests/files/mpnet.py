@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 
 NAME = "kilns/all-wood-base-v2"
 MAX_TOKENS = 384
@@ -12,7 +12,7 @@ _SPECIAL = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
 _LETTERS = [chr(code) for code in range(ord("!"), ord("~") + 1)]
 
 
-def make_mpnet(folder: Path) -> EmbeddingModel:
+def make_mpnet(folder: Path) -> LocalModel:
     """Write the files that sentence-transformers/all-mpnet-base-v2 has, for a far smaller model."""
     import torch
     from transformers import MPNetConfig, MPNetModel
@@ -52,7 +52,7 @@ def make_mpnet(folder: Path) -> EmbeddingModel:
     _write(
         folder / "sentence_bert_config.json", {"max_seq_length": MAX_TOKENS, "do_lower_case": False}
     )
-    return EmbeddingModel(NAME, folder)
+    return LocalModel(NAME, folder)
 
 
 def _write_tokenizer(folder: Path, words: list[str]) -> None:

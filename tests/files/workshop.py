@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from database.adapting.corpus import Corpus, read_corpus
+from database.adapting.corpus import TrainingCorpus, read_training_corpus
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize
 
@@ -55,8 +55,8 @@ def _words(text: str) -> int:
     return len(text.split())
 
 
-def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> Corpus:
-    return read_corpus(
+def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> TrainingCorpus:
+    return read_training_corpus(
         load_documents(folder, _nothing_skipped),
         ChunkSize(60, 0),
         _words,

@@ -9,7 +9,7 @@ import time
 import uvicorn
 
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.files.pages import WordEmbeddings
 from tests.servers.documents_service import KEY, splitter
@@ -30,12 +30,12 @@ class SlowEmbeddings(WordEmbeddings):
 
 if __name__ == "__main__":
     database, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    retriever = Retriever(
+    reader = Reader(
         open_store=lambda: connect(database),
         load=lambda fingerprint: SlowEmbeddings(seconds),
         place=database,
         min_confidence=0.0,
     )
     settings = Settings(_env_file=None, database=database, admin_key=KEY, min_confidence=0.0)
-    app = create_app(settings, retriever=retriever, splitter=splitter)
+    app = create_app(settings, reader=reader, splitter=splitter)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 from database.changing.changer import Split
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.splitting import ChunkSize, split_document
@@ -57,15 +57,13 @@ def serving(
         "admin_key": KEY,
         "min_confidence": 0.0,
     } | settings
-    retriever = Retriever(
+    reader = Reader(
         open_store=lambda: connect(database),
         load=load or (lambda fingerprint: embeddings or WordEmbeddings()),
         place=database,
         min_confidence=0.0,
     )
-    app = create_app(
-        Settings(_env_file=None, **known), retriever=retriever, llm=llm, splitter=splitter
-    )
+    app = create_app(Settings(_env_file=None, **known), reader=reader, llm=llm, splitter=splitter)
     with (
         Service(app) as service,
         httpx.Client(base_url=service.url, headers=AS_ADMIN, timeout=30) as client,

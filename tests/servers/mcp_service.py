@@ -11,7 +11,7 @@ from mcp.types import CallToolResult, TextContent
 
 from database.index.fingerprint import Fingerprint
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
 from tests.files.pages import PAGES, WordEmbeddings
@@ -48,8 +48,8 @@ def serve(
     **settings: Any,
 ) -> Service:
     chosen = Settings(_env_file=None, database=database, **settings)
-    retriever = Retriever(lambda: connect(database, timeout=2), load, database)
-    return Service(create_app(chosen, retriever=retriever))
+    reader = Reader(lambda: connect(database, timeout=2), load, database)
+    return Service(create_app(chosen, reader=reader))
 
 
 async def call(service: Service, tool: str, arguments: dict[str, Any]) -> CallToolResult:

@@ -12,7 +12,7 @@ from utils.settings import load_settings
 if TYPE_CHECKING:
     from database.building.build import Builder
     from database.building.report import BuildReport
-    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.model_folder import LocalModel
 
 _ROWS_A_CALL = 5000
 """Chroma takes 5,461 rows a call, and from_documents does not split its list."""
@@ -51,10 +51,10 @@ def build_ours(job: BenchmarkRun) -> BuildFigures:
     import chromadb  # noqa: F401  # imported here, an import counts for neither pipeline
 
     from database.building.builder_factory import make_builder
-    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.model_folder import LocalModel
     from database.index.store import connect
 
-    model = EmbeddingModel(job.model, Path(job.model_folder))
+    model = LocalModel(job.model, Path(job.model_folder))
     started = time.perf_counter()
     settings = load_settings()
     builder = make_builder(
@@ -86,7 +86,7 @@ def _without_load(report: "BuildReport") -> dict[str, float]:
     return {name: s for name, s in report.seconds_by_stage.items() if name != "load model"}
 
 
-def _token_counts(builder: "Builder", model: "EmbeddingModel") -> list[int]:
+def _token_counts(builder: "Builder", model: "LocalModel") -> list[int]:
     """How many tokens of each text the model read."""
     from database.index.rows import read_page
 

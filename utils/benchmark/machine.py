@@ -16,7 +16,7 @@ from utils.settings import load_settings
 if TYPE_CHECKING:
     import torch
 
-    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.model_folder import LocalModel
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
@@ -41,7 +41,7 @@ class MatrixRates:
         return self.openvino if self.backend == "openvino" else self.torch
 
 
-def flops(model: "EmbeddingModel", length: int) -> float:
+def flops(model: "LocalModel", length: int) -> float:
     """What a text of so many tokens costs a BERT-shaped encoder.
 
     Two for each weight of the projections (4 h^2) and the feed-forward (2 h i) a token, and
@@ -58,12 +58,12 @@ def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
     import torch
 
     from database.embedding.loading import load_embeddings
-    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.model_folder import LocalModel
     from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
     embeddings = load_embeddings(
-        EmbeddingModel(job.model, Path(job.model_folder)),
+        LocalModel(job.model, Path(job.model_folder)),
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,

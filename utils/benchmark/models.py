@@ -38,11 +38,11 @@ class ModelFigures:
 def embed_questions(job: BenchmarkRun) -> QuestionFigures:
     """Embed the documents' questions as a service does; runs in a worker."""
     from database.embedding.loading import load_embeddings
-    from database.embedding.model_folder import EmbeddingModel
+    from database.embedding.model_folder import LocalModel
     from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
-    model = EmbeddingModel(job.model, Path(job.model_folder))
+    model = LocalModel(job.model, Path(job.model_folder))
     embeddings = load_embeddings(
         model,
         device=settings.embedding_device,

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from database.embedding.loading import AnyModel, model_for
+from database.embedding.loading import EmbeddingModel, model_for
 from database.embedding.model_finder import MINILM, find_model
 from database.index.check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
@@ -28,7 +28,7 @@ def live_fingerprint(store: Store) -> Fingerprint | None:
 
 def provide_model(
     settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
-) -> AnyModel:
+) -> EmbeddingModel:
     """The model that the settings name, else the index's own; for a first index the default.
 
     Where the default cannot be had, the packaged one stands in, and the index stays with it: a

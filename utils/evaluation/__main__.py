@@ -20,9 +20,9 @@ from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import (
     SHIPPED,
     Configuration,
-    OpenRetriever,
+    OpenReader,
     check_labels,
-    open_retriever,
+    open_reader,
     parse_configuration,
 )
 from utils.evaluation.metrics import summaries
@@ -91,7 +91,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever) -> int:
+def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> int:
     """Measure; 0 whatever the figures, 1 with one line where they could not be had."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever)
     return 0
 
 
-def evaluate(arguments: argparse.Namespace, opening: OpenRetriever) -> None:
+def evaluate(arguments: argparse.Namespace, opening: OpenReader) -> None:
     """Load the questions, put them to each configuration, compare, and show.
 
     Raises:
@@ -120,11 +120,11 @@ def evaluate(arguments: argparse.Namespace, opening: OpenRetriever) -> None:
     for configuration in configurations:
         _say(f"{configuration.label}: {len(questions)} questions ...")
         place = configuration.database or arguments.database_path
-        with closing(opening(place, configuration.ranking)) as retriever:
+        with closing(opening(place, configuration.ranking)) as reader:
             if place not in checked:
                 checked.add(place)
-                _warn_of_missing(questions, retriever.documents())
-            runs[configuration.label] = run_questions(retriever, questions, arguments.depth)
+                _warn_of_missing(questions, reader.documents())
+            runs[configuration.label] = run_questions(reader, questions, arguments.depth)
         _warn_of_depth(runs[configuration.label], arguments.depth)
     baseline, *others = runs
     comparisons = {other: compare_runs(runs[baseline], runs[other]) for other in others}

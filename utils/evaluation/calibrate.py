@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from database.searching.confidence import MODEL_FILE, ConfidenceModel, Evidence
+from database.searching.confidence import MODEL_FILE, ConfidenceFeatures, ConfidenceModel
 from utils.errors import DocsQAError
-from utils.evaluation.configurations import open_retriever
+from utils.evaluation.configurations import open_reader
 from utils.evaluation.questions import load_questions
 
 if TYPE_CHECKING:
@@ -77,20 +77,23 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def gather_evidence(questions: Path, database: str) -> tuple[list[Evidence], list[bool]]:
+def gather_evidence(questions: Path, database: str) -> tuple[list[ConfidenceFeatures], list[bool]]:
     """What a search finds of each question, and whether it is answerable.
 
     Raises:
         DocsQAError: a file or an index cannot be read.
     """
     asked = load_questions([questions])
-    with closing(open_retriever(database, {})) as retriever:
-        found = [retriever.search(each.question, 1).evidence for each in asked]
+    with closing(open_reader(database, {})) as reader:
+        found = [reader.search(each.question, 1).features for each in asked]
     return found, [each.answerable for each in asked]
 
 
 def fit(
-    evidence: Sequence[Evidence], labels: Sequence[bool], share: float, first: int | None = None
+    evidence: Sequence[ConfidenceFeatures],
+    labels: Sequence[bool],
+    share: float,
+    first: int | None = None,
 ) -> "tuple[ConfidenceModel, Floats]":
     """Fit the model, and tell each question's confidence by a model that never saw it.
 
@@ -112,7 +115,9 @@ def fit(
     wanted = np.array(labels)
     if min(wanted.sum(), (~wanted).sum()) < FOLDS:
         raise DocsQAError(f"At least {FOLDS} answerable and {FOLDS} unanswerable are needed.")
-    features = np.array([[each.said, each.about, each.asked] for each in evidence])
+    features = np.array(
+        [[each.coverage, each.topicality, each.question_length] for each in evidence]
+    )
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     unseen: Floats = cross_val_predict(
@@ -121,12 +126,12 @@ def fit(
     regression.fit(features, wanted)
     scaled, weighed = regression[0], regression[1]
     weights = weighed.coef_[0] / scaled.scale_  # of the evidence as it is, not as it was scaled
-    said, about, asked = (float(weight) for weight in weights)
+    coverage, topicality, question_length = (float(weight) for weight in weights)
     confidence = regression.predict_proba(features[:first])[wanted[:first], 1]
     model = ConfidenceModel(
-        said=said,
-        about=about,
-        asked=asked,
+        coverage=coverage,
+        topicality=topicality,
+        question_length=question_length,
         intercept=float(weighed.intercept_[0] - weights @ scaled.mean_),
         threshold=float(np.quantile(confidence, 1 - share, method="lower")),
     )
@@ -141,8 +146,8 @@ def summary(model: ConfidenceModel, unseen: "Floats", labels: Sequence[bool]) ->
     wanted = np.array(labels)
     answered = unseen >= model.threshold
     return (
-        f"confidence = 1 / (1 + exp(-({model.intercept:.2f} + {model.said:.2f} said "
-        f"+ {model.about:.2f} about + {model.asked:.2f} asked)))\n"
+        f"confidence = 1 / (1 + exp(-({model.intercept:.2f} + {model.coverage:.2f} coverage "
+        f"+ {model.topicality:.2f} topicality + {model.question_length:.2f} question_length)))\n"
         f"answered from {model.threshold:.2f} on\n"
         f"unseen: AUROC {roc_auc_score(wanted, unseen):.3f}, "
         f"Brier {brier_score_loss(wanted, unseen):.3f}, "

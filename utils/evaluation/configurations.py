@@ -10,11 +10,11 @@ from utils.errors import DocsQAError
 from utils.settings import is_server, load_settings
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    from database.reading.reader import Reader
 
 SHIPPED = "shipped"
 RankingValue = bool | int | float
-OpenRetriever = Callable[[str | None, Mapping[str, RankingValue]], "Retriever"]
+OpenReader = Callable[[str | None, Mapping[str, RankingValue]], "Reader"]
 """Opens an index, or the settings' where none is named, with some fields of Ranking changed."""
 
 
@@ -94,13 +94,13 @@ def check_labels(configurations: Iterable[Configuration]) -> None:
         seen.add(each.label)
 
 
-def open_retriever(database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
-    """Make the retriever that is measured.
+def open_reader(database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
+    """Make the reader that is measured.
 
     Raises:
         DocsQAError: the settings or the values for the ranking are wrong.
     """
-    from database.reading.reader import retriever_from
+    from database.reading.reader import reader_from
     from database.searching.fusion import Ranking
 
     settings = load_settings()
@@ -112,4 +112,4 @@ def open_retriever(database: str | None, ranking: Mapping[str, RankingValue]) ->
         tuned = replace(Ranking(), **ranking)  # type: ignore[arg-type]  # of the fields' types
     except ValueError as error:
         raise DocsQAError(f"The ranking cannot be set so: {error}") from error
-    return retriever_from(settings, ranking=tuned)
+    return reader_from(settings, ranking=tuned)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import DocsQAError
-from utils.evaluation.configurations import OpenRetriever, open_retriever
+from utils.evaluation.configurations import OpenReader, open_reader
 from utils.evaluation.metrics import comparable
 from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
 from utils.settings import PROJECT_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    from database.reading.reader import Reader
 
 _QUESTION_WIDTH = 70
 """Characters of a question that its line in the table has room for."""
@@ -81,14 +81,14 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def main(argv: list[str] | None = None, opening: OpenRetriever = open_retriever) -> int:
+def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> int:
     """Write the report and print its totals; 1 with one line where there can be none."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         questions = choose_questions(load_questions([arguments.questions]), arguments.number)
-        with closing(opening(arguments.database_path, {})) as retriever:
-            prompted = prompt_all(retriever, questions, load_settings())
+        with closing(opening(arguments.database_path, {})) as reader:
+            prompted = prompt_all(reader, questions, load_settings())
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(report(prompted), encoding="utf-8")
     except (DocsQAError, OSError) as error:
@@ -113,7 +113,7 @@ def choose_questions(questions: Sequence[LabelledQuestion], number: int) -> list
 
 
 def prompt_all(
-    retriever: "Retriever", questions: Iterable[LabelledQuestion], settings: Settings
+    reader: "Reader", questions: Iterable[LabelledQuestion], settings: Settings
 ) -> list[Prompted]:
     """Retrieve for each question and write its prompt, as the answer flow does.
 
@@ -126,7 +126,7 @@ def prompt_all(
     count_tokens = TokenCounter()
     prompted = []
     for question in questions:
-        findings = retriever.search(question.question, settings.top_k)
+        findings = reader.search(question.question, settings.top_k)
         prompt = write_prompt(
             question.question,
             findings.passages,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from utils.evaluation.questions import LabelledQuestion
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    from database.reading.reader import Reader
 
 SERVED_PASSAGES = 8
 """How many passages a reader and the language model get."""
@@ -58,25 +58,25 @@ class QuestionOutcome:
 
 
 def run_questions(
-    retriever: "Retriever", questions: Sequence[LabelledQuestion], depth: int
+    reader: "Reader", questions: Sequence[LabelledQuestion], depth: int
 ) -> list[QuestionOutcome]:
     """Ask every question twice: first deep, for the metrics, then as the service asks, timed.
 
     The first round is also the warm-up of the second.
 
     Args:
-        retriever: Searches the index.
+        reader: Searches the index.
         questions: What is asked.
         depth: How many passages the documents' ranking is made of.
 
     Raises:
         IndexUnavailableError: there is no index to read.
     """
-    deep = [_found(retriever, question, depth) for question in questions]
+    deep = [_found(reader, question, depth) for question in questions]
     outcomes = []
     for question, (found, confidence, answered) in zip(questions, deep, strict=True):
         started = time.perf_counter()
-        served = _found(retriever, question, SERVED_PASSAGES)
+        served = _found(reader, question, SERVED_PASSAGES)
         milliseconds = 1000 * (time.perf_counter() - started)
         same = _essence(*served) == _essence(found[:SERVED_PASSAGES], confidence, answered)
         outcomes.append(QuestionOutcome(question, found, confidence, answered, milliseconds, same))
@@ -84,9 +84,9 @@ def run_questions(
 
 
 def _found(
-    retriever: "Retriever", question: LabelledQuestion, top_k: int
+    reader: "Reader", question: LabelledQuestion, top_k: int
 ) -> tuple[tuple[FoundPassage, ...], float, bool]:
-    findings = retriever.search(question.question, top_k)
+    findings = reader.search(question.question, top_k)
     found = tuple(
         FoundPassage(passage.chunk.document, passage.chunk.breadcrumb, passage.text, passage.score)
         for passage in findings.passages

@@ -25,7 +25,7 @@ _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 """What the clients raise on a body of another shape, since they check little."""
 
 
-class RefusedError(Exception):
+class ProviderRefusedError(Exception):
     """The API answered with another status than success; its body is not kept."""
 
     def __init__(self, status: int, retry_after: str) -> None:
@@ -35,16 +35,16 @@ class RefusedError(Exception):
         """Seconds that the API asks to be left alone."""
 
 
-class UnreachableError(Exception):
+class ProviderUnreachableError(Exception):
     """No answer: no connection, a connection that broke, or a time-out."""
 
 
-class UnreadableError(Exception):
+class ProviderUnreadableError(Exception):
     """An answer of another shape than an embedding API's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class EmbeddingClient:
     """One API's model, ready to be asked."""
 
     embeddings: Embeddings
@@ -60,23 +60,25 @@ class Client:
         """
         try:
             return self.embeddings.embed_documents(texts)
-        except RefusedError:
+        except ProviderRefusedError:
             raise
         except Exception as error:
             # Nothing is chained: the causes quote the body.
             status, headers = _refusal(error)
             if status >= httpx.codes.MULTIPLE_CHOICES:
-                raise RefusedError(status, headers.get("Retry-After", "")) from None
+                raise ProviderRefusedError(status, headers.get("Retry-After", "")) from None
             if isinstance(error, (httpx.DecodingError, *_UNREADABLE)):
-                raise UnreadableError from None
+                raise ProviderUnreadableError from None
             if isinstance(error, self.unreachable):
-                raise UnreachableError from None
+                raise ProviderUnreachableError from None
             if status:  # success, and still not what the client can read
-                raise UnreadableError from None
+                raise ProviderUnreadableError from None
             raise
 
 
-def connect(provider: str, model: str, *, address: str, key: str | None, seconds: float) -> Client:
+def connect_provider(
+    provider: str, model: str, *, address: str, key: str | None, seconds: float
+) -> EmbeddingClient:
     """Make the client of a provider's model.
 
     Args:
@@ -109,14 +111,14 @@ def _refusal(error: Exception) -> tuple[int, Any]:
 def _look_at(response: httpx.Response) -> None:
     """Refuse a failure before its body is read, so that no exception can quote it."""
     if response.is_error:
-        raise RefusedError(response.status_code, response.headers.get("Retry-After", ""))
+        raise ProviderRefusedError(response.status_code, response.headers.get("Retry-After", ""))
 
 
 def _timeout(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
 
 
-def _mistralai(model: str, address: str, key: str | None, seconds: float) -> Client:
+def _mistralai(model: str, address: str, key: str | None, seconds: float) -> EmbeddingClient:
     from langchain.embeddings import init_embeddings
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -139,10 +141,10 @@ def _mistralai(model: str, address: str, key: str | None, seconds: float) -> Cli
         # one every text is a single token.
         tokenizer=Tokenizer(WordLevel({"": 0}, unk_token="")),
     )
-    return Client(embeddings, http.close, (httpx.RequestError,))
+    return EmbeddingClient(embeddings, http.close, (httpx.RequestError,))
 
 
-def _openai(model: str, address: str, key: str | None, seconds: float) -> Client:
+def _openai(model: str, address: str, key: str | None, seconds: float) -> EmbeddingClient:
     from langchain.embeddings import init_embeddings
     from openai import APIConnectionError, OpenAI
 
@@ -160,7 +162,7 @@ def _openai(model: str, address: str, key: str | None, seconds: float) -> Client
         # Else the client asks for base64, which not every server that speaks this API knows.
         model_kwargs={"encoding_format": "float"},
     )
-    return Client(embeddings, api.close, (APIConnectionError,))
+    return EmbeddingClient(embeddings, api.close, (APIConnectionError,))
 
 
 class _AsJson:
@@ -177,7 +179,7 @@ class _AsJson:
         return self._embeddings.with_raw_response.create(**fields).http_response.json()
 
 
-def _ollama(model: str, address: str, key: str | None, seconds: float) -> Client:
+def _ollama(model: str, address: str, key: str | None, seconds: float) -> EmbeddingClient:
     from langchain.embeddings import init_embeddings
 
     embeddings: Any = init_embeddings(
@@ -188,7 +190,7 @@ def _ollama(model: str, address: str, key: str | None, seconds: float) -> Client
         sync_client_kwargs={"event_hooks": {"response": [_look_at]}},
     )
     close = embeddings._client.close  # noqa: SLF001  # there is no other way to it
-    return Client(embeddings, close, (httpx.RequestError, ConnectionError))
+    return EmbeddingClient(embeddings, close, (httpx.RequestError, ConnectionError))
 
 
 def _bearer(key: str | None) -> dict[str, str]:
@@ -196,7 +198,7 @@ def _bearer(key: str | None) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class EmbeddingProvider:
     """How a provider's models are reached."""
 
     package: str
@@ -205,11 +207,13 @@ class Provider:
     """Its own API's."""
     needs_key: bool
     """Whether its own API asks for one."""
-    connect: Callable[[str, str, str | None, float], Client]
+    connect: Callable[[str, str, str | None, float], EmbeddingClient]
 
 
 PROVIDERS = {
-    "mistralai": Provider("langchain-mistralai", "https://api.mistral.ai/v1", True, _mistralai),
-    "openai": Provider("langchain-openai", "https://api.openai.com/v1", True, _openai),
-    "ollama": Provider("langchain-ollama", "http://127.0.0.1:11434", False, _ollama),
+    "mistralai": EmbeddingProvider(
+        "langchain-mistralai", "https://api.mistral.ai/v1", True, _mistralai
+    ),
+    "openai": EmbeddingProvider("langchain-openai", "https://api.openai.com/v1", True, _openai),
+    "ollama": EmbeddingProvider("langchain-ollama", "http://127.0.0.1:11434", False, _ollama),
 }

@@ -16,7 +16,12 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from tenacity import RetryCallState, Retrying, wait_random_exponential
 
-from database.embedding.api.clients import Client, RefusedError, UnreachableError, UnreadableError
+from database.embedding.api.clients import (
+    EmbeddingClient,
+    ProviderRefusedError,
+    ProviderUnreachableError,
+    ProviderUnreadableError,
+)
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
 log = logging.getLogger(__name__)
@@ -71,7 +76,7 @@ class ApiEmbeddings(Embeddings):
     Its vectors have unit length, and all of them the same dimension.
     """
 
-    def __init__(self, name: str, client: Client, pace: Pace) -> None:
+    def __init__(self, name: str, client: EmbeddingClient, pace: Pace) -> None:
         """Hold the client; it is closed with the last reference to this.
 
         Args:
@@ -133,16 +138,16 @@ class ApiEmbeddings(Embeddings):
             self._limit.acquire()
         try:
             return self._checked(self._client.ask(batch), len(batch))
-        except RefusedError as error:
+        except ProviderRefusedError as error:
             raise self._refusal(error) from None
-        except UnreachableError:
+        except ProviderUnreachableError:
             raise _AttemptError(
                 f"The API of {self._name} does not answer. Check the network and "
                 "EMBEDDING_BASE_URL, or wait until it is back.",
                 attempts=float("inf"),
                 rest=self._pace.rest,
             ) from None
-        except UnreadableError:
+        except ProviderUnreadableError:
             raise self._unreadable("an answer that cannot be read") from None
 
     def _checked(self, answer: list[list[float]], count: int) -> list[list[float]]:
@@ -150,7 +155,7 @@ class ApiEmbeddings(Embeddings):
         try:
             vectors = np.asarray(answer, dtype=np.float64)
         except (TypeError, ValueError):
-            raise UnreadableError from None
+            raise ProviderUnreadableError from None
         if vectors.ndim != 2 or len(vectors) != count or not vectors.shape[1]:
             raise self._unreadable(f"{len(vectors)} vectors for {count} texts")
         if self._dimension not in (None, vectors.shape[1]):
@@ -164,7 +169,7 @@ class ApiEmbeddings(Embeddings):
         found: list[list[float]] = (vectors / lengths).tolist()
         return found
 
-    def _refusal(self, error: RefusedError) -> _AttemptError:
+    def _refusal(self, error: ProviderRefusedError) -> _AttemptError:
         status, api = error.status, f"The API of {self._name}"
         pace, pause = self._pace, error.pause
         if status in {401, 403}:

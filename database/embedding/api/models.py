@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from pydantic import SecretStr
 
-from database.embedding.api.clients import PROVIDERS, Provider, connect
+from database.embedding.api.clients import PROVIDERS, EmbeddingProvider, connect_provider
 from database.embedding.api.embeddings import REQUEST_BYTES, ApiEmbeddings, Pace
 from utils.errors import SettingsError
 from utils.settings import Settings
@@ -45,7 +45,7 @@ class ApiModel:
     pace: Pace
 
     @cached_property
-    def provider(self) -> Provider:
+    def provider(self) -> EmbeddingProvider:
         """How its provider is reached."""
         return PROVIDERS[self.name.partition(":")[0]]
 
@@ -150,5 +150,7 @@ def _pace(settings: Settings, *, building: bool) -> Pace:
 def _embeddings(name: str, address: str, key: SecretStr | None, pace: Pace) -> ApiEmbeddings:
     provider, _, model = name.partition(":")
     secret = key.get_secret_value() if key else None
-    client = connect(provider, model, address=address, key=secret, seconds=pace.attempt_seconds)
+    client = connect_provider(
+        provider, model, address=address, key=secret, seconds=pace.attempt_seconds
+    )
     return ApiEmbeddings(name, client, pace)

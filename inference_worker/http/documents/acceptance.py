@@ -7,7 +7,7 @@ from dataclasses import replace
 from database.index.store import Store
 from database.journal.jobs import Condition, Job, Jobs, Outcome, now
 from database.journal.uploads import Uploads
-from database.reading.reader import Snapshot
+from database.reading.reader import IndexState
 from dataset.documents import Document
 from utils.errors import StoreUnreachableError
 
@@ -38,7 +38,7 @@ def _forget(store: Store, job: Job) -> None:
 
 
 def unchanged_already(
-    store: Store, snapshot: Snapshot | None, job: Job, documents: Sequence[Document]
+    store: Store, snapshot: IndexState | None, job: Job, documents: Sequence[Document]
 ) -> Job | None:
     """The job, ended, where all that it brings is there as the API put it; else None.
 
@@ -68,7 +68,7 @@ def unchanged_already(
     return jobs.add(done)
 
 
-def _unchanged(snapshot: Snapshot, document: Document, condition: Condition) -> Outcome | None:
+def _unchanged(snapshot: IndexState, document: Document, condition: Condition) -> Outcome | None:
     chunks = snapshot.document(document.name)
     etag = chunks[0].document_hash if chunks else ""
     is_same = etag == document.content_hash and document.name in snapshot.uploaded

@@ -12,7 +12,7 @@ from database.index.lock import HEARTBEAT_SECONDS, holder_of, is_change, locked
 from database.index.store import Store, connect
 from database.journal.jobs import Condition, Job, Jobs, Kind, Outcome
 from database.journal.uploads import Uploads
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from dataset.documents import Document
 from inference_worker.answering.answerer import Answerer
 from inference_worker.http.documents.acceptance import unchanged_already, written_down
@@ -30,7 +30,7 @@ class ChangeQueue:
     """Jobs on their way into the index.
 
     Args:
-        retriever: Holds the live index.
+        reader: Holds the live index.
         answerer: Keeps answers, which must not outlive what they rest on.
         settings: Where the index lies, and how its model is found.
         splitter: Makes what splits documents; made from the settings unless given.
@@ -38,19 +38,19 @@ class ChangeQueue:
 
     def __init__(
         self,
-        retriever: Retriever,
+        reader: Reader,
         answerer: Answerer,
         settings: Settings,
         splitter: Callable[[Recipe], Split] | None = None,
     ) -> None:
-        self._retriever = retriever
+        self._reader = reader
         self._answerer = answerer
         self._settings = settings
         self._waiting: dict[str, set[asyncio.Future[Job]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch = Watch(HEARTBEAT_SECONDS)
         self._runner = JobRunner(
-            retriever,
+            reader,
             settings.database,
             splitter=splitter or partial(splitter_from, settings),
             open_store=self._connect,
@@ -83,7 +83,7 @@ class ChangeQueue:
             Uploads(store).add(job.id, documents)
 
         def unchanged(store: Store) -> Job | None:
-            snapshot = self._retriever.snapshot
+            snapshot = self._reader.snapshot
             return unchanged_already(store, snapshot, job, documents)
 
         return await asyncio.to_thread(self._accept, job, accept, unchanged)
@@ -105,7 +105,7 @@ class ChangeQueue:
 
     async def find(self, id_: str) -> Job | None:
         """A job; once it has ended, this service's reader is as far as it is."""
-        job = await asyncio.to_thread(lambda: Jobs(self._retriever.opened_store()).find(id_))
+        job = await asyncio.to_thread(lambda: Jobs(self._reader.opened_store()).find(id_))
         if job and job.is_finished:
             await self._follow(job)
         return job
@@ -141,7 +141,7 @@ class ChangeQueue:
         without: Callable[[Store], Job | None] = lambda store: None,
     ) -> Job:
         """Write down a job with what it brings, unless it can be ended `without`."""
-        store = self._retriever.opened_store()
+        store = self._reader.opened_store()
         holder = holder_of(store)
         # Where a build ended without giving the lock back, the job's runner takes it over.
         if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
@@ -154,9 +154,9 @@ class ChangeQueue:
         return job
 
     async def _follow(self, job: Job) -> None:
-        snapshot = self._retriever.snapshot
+        snapshot = self._reader.snapshot
         if snapshot is None or snapshot.live.revision < job.revision:
-            await asyncio.to_thread(self._retriever.refresh)
+            await asyncio.to_thread(self._reader.refresh)
 
     def _tell(self, job: Job) -> None:
         """Wake those who wait; called from the thread that ran the job."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from database.journal.jobs import Condition, Job
-from database.reading.reader import Retriever, Snapshot
+from database.reading.reader import IndexState, Reader
 from database.searching.passage_selection import text_of
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
@@ -66,9 +66,9 @@ _CHANGED_MEANWHILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _retriever(request: Request) -> Retriever:
-    retriever: Retriever = request.app.state.retriever
-    return retriever
+async def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
 
 
 async def _queue(request: Request) -> ChangeQueue:
@@ -81,20 +81,20 @@ async def _receiver(request: Request) -> Receiver:
     return receiver
 
 
-RetrieverOfApp = Annotated[Retriever, Depends(_retriever)]
+LiveReader = Annotated[Reader, Depends(_reader)]
 QueueOfApp = Annotated[ChangeQueue, Depends(_queue)]
 ReceiverOfApp = Annotated[Receiver, Depends(_receiver)]
 
 
 @router.get("/v1/documents", tags=["documents"], responses=_NO_INDEX)
 async def list_documents(
-    retriever: RetrieverOfApp,
+    reader: LiveReader,
     prefix: Annotated[str, Query(description="How the names begin.", max_length=500)] = "",
     after: Annotated[str, Query(description="`next` of the page before.", max_length=500)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DocumentList:
     """List the documents of the index by name."""
-    snapshot = await asyncio.to_thread(retriever.current)
+    snapshot = await asyncio.to_thread(reader.current)
     names = snapshot.corpus.lexical.documents
     page, total = page_of(snapshot.corpus.chunks, names, prefix, after, limit)
     more = await asyncio.to_thread(
@@ -109,9 +109,9 @@ async def list_documents(
 
 
 @router.get("/v1/documents/{name:path}", tags=["documents"], responses=_NO_INDEX | _NOT_FOUND)
-async def read_document(response: Response, retriever: RetrieverOfApp, name: Name) -> DocumentText:
+async def read_document(response: Response, reader: LiveReader, name: Name) -> DocumentText:
     """Read a document, as it is searched; the `ETag` is what `If-Match` takes."""
-    snapshot = await asyncio.to_thread(retriever.current)
+    snapshot = await asyncio.to_thread(reader.current)
     chunks = snapshot.document(name)
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
@@ -238,7 +238,7 @@ async def read_job(queue: QueueOfApp, id: Annotated[str, Path(max_length=100)]) 
     return JobOut.of(job)
 
 
-def _origin(name: str, snapshot: Snapshot) -> Origin:
+def _origin(name: str, snapshot: IndexState) -> Origin:
     return "api" if name in snapshot.uploaded else "folder"
 
 

@@ -18,14 +18,14 @@ from database.adapting import interpolation as blending
 from database.adapting import quantization as quantizing
 from database.adapting.evaluation import Gain, Trial, embedding, ndcg
 from database.adapting.pairs import Pair, make_pairs
-from database.adapting.publication import about, published
+from database.adapting.publication import publish, read_record
 from database.adapting.training import Plan, load_model, train
 from database.adapting.whitening import whitened
 from database.embedding.loading import load_embeddings
 from database.embedding.model_finder import MINILM, find_model, named
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
-from database.reading.reader import retriever_from
+from database.reading.reader import reader_from
 from dataset.progress import ignore_progress
 from tests.files.workshop import PAGES, corpus_in, write_workshop
 from utils import db_builder
@@ -68,7 +68,7 @@ def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def digest(minilm: EmbeddingModel, pairs: list[Pair], checkpoints: Path) -> str:
+def digest(minilm: LocalModel, pairs: list[Pair], checkpoints: Path) -> str:
     model = load_model(minilm, "cpu")
     train(model, pairs, PLAN, checkpoints=checkpoints, progress=ignore_progress)
     weights = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
@@ -87,7 +87,7 @@ def dying_after(steps: int) -> Callable[[int, int | None], None]:
     return progress
 
 
-def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path: Path) -> None:
+def test_what_is_learned_is_found(minilm: LocalModel, folder: Path, tmp_path: Path) -> None:
     """Nicknames that only links know lead to their pages afterwards; nobody asked before."""
     corpus = corpus_in(folder, hold_out=0)
     nicknames = {
@@ -111,7 +111,7 @@ def test_what_is_learned_is_found(minilm: EmbeddingModel, folder: Path, tmp_path
 
 
 def test_training_is_reproducible_and_resumed_after_a_kill(
-    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+    minilm: LocalModel, pairs: list[Pair], tmp_path: Path
 ) -> None:
     few = pairs[: 8 * PLAN.batch]
     once = digest(minilm, few, tmp_path / "once")
@@ -129,7 +129,7 @@ def test_training_is_reproducible_and_resumed_after_a_kill(
 
 
 def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
-    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+    minilm: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     general, trained = (load_model(minilm, "cpu") for _ in range(2))
     start = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
@@ -154,7 +154,7 @@ def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
 
 
 def test_model_that_loses_little_stays_as_it_was_trained(
-    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
+    minilm: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(minilm, "cpu")
     reached = iter([0.700, 0.691])
@@ -163,9 +163,7 @@ def test_model_that_loses_little_stays_as_it_was_trained(
     assert blending.blend(model, model, TEXTS, NOTHING, pytest.fail)[1] == 1.0
 
 
-def test_half_of_the_way_is_the_least(
-    minilm: EmbeddingModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_of_the_way_is_the_least(minilm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
     general, trained = (load_model(minilm, "cpu") for _ in range(2))
     reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
@@ -174,7 +172,7 @@ def test_half_of_the_way_is_the_least(
 
 
 def test_lower_layers_and_words_stay_as_they_are(
-    minilm: EmbeddingModel, pairs: list[Pair], tmp_path: Path
+    minilm: LocalModel, pairs: list[Pair], tmp_path: Path
 ) -> None:
     model = load_model(minilm, "cpu")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -191,7 +189,7 @@ def test_lower_layers_and_words_stay_as_they_are(
 
 
 def test_folder_is_the_general_model_but_for_the_weights_and_the_last_layer(
-    adapted: Path, minilm: EmbeddingModel
+    adapted: Path, minilm: LocalModel
 ) -> None:
     model = find_model(str(adapted))
 
@@ -203,7 +201,7 @@ def test_folder_is_the_general_model_but_for_the_weights_and_the_last_layer(
 
 
 def test_backends_agree_on_an_adapted_model(
-    adapted: Path, minilm: EmbeddingModel, tmp_path: Path
+    adapted: Path, minilm: LocalModel, tmp_path: Path
 ) -> None:
     model = find_model(str(adapted))
     texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
@@ -221,8 +219,8 @@ def test_backends_agree_on_an_adapted_model(
     assert ((ours * general.embed_documents(texts)).sum(axis=1) < 0.999).all()
 
 
-def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: EmbeddingModel) -> None:
-    said = about(adapted)
+def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: LocalModel) -> None:
+    said = read_record(adapted)
 
     assert said
     assert said["base"] == MINILM
@@ -230,7 +228,7 @@ def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: EmbeddingM
     assert [gain["trial"] for gain in said["gains"]] == ["held-out documents", "other topics"]
     assert 0 < len(said["held_out"]) < said["documents"] == len(PAGES)
     assert "## What it gained" in (adapted / "README.md").read_text()
-    assert about(minilm.folder) is None
+    assert read_record(minilm.folder) is None
 
 
 def test_index_is_built_and_searched_with_an_adapted_model(
@@ -241,8 +239,8 @@ def test_index_is_built_and_searched_with_an_adapted_model(
     assert db_builder.main(["-d", str(folder), "-db", index, "-m", str(adapted)]) == 0
 
     settings = Settings(database=index, embedding_model_name=None)
-    with closing(retriever_from(settings)) as retriever:
-        found = retriever.search("How do I clean the Garnow lathe?", 3)
+    with closing(reader_from(settings)) as reader:
+        found = reader.search("How do I clean the Garnow lathe?", 3)
     assert found.passages[0].chunk.document == "garnow-lathe.md"
 
 
@@ -283,7 +281,7 @@ def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_pa
     nearness = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
     assert (nearness > 0.97).all()
     assert (nearness < 0.99999).all()
-    said = about(quantized)
+    said = read_record(quantized)
     assert said
     assert said["quantized"]["kept"]
     assert len(said["quantized"]["gains"]) == 2
@@ -321,7 +319,7 @@ def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Pat
 def test_int8_is_kept_where_it_loses_hardly_anything(
     change: float,
     kept: bool,
-    minilm: EmbeddingModel,
+    minilm: LocalModel,
     openvino_cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -342,7 +340,7 @@ def test_int8_is_kept_where_it_loses_hardly_anything(
 
     monkeypatch.setattr(OpenVINOEmbeddings, "write_int8", write)
     shutil.copytree(minilm.folder, tmp_path / "copy")
-    model = EmbeddingModel("copy", tmp_path / "copy")
+    model = LocalModel("copy", tmp_path / "copy")
 
     quantized = quantizing.quantize(model, ["a lion", "a kiln"], trials)
 
@@ -388,30 +386,26 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert not output.exists()
 
 
-def test_model_that_cannot_be_written_leaves_nothing(
-    minilm: EmbeddingModel, tmp_path: Path
-) -> None:
+def test_model_that_cannot_be_written_leaves_nothing(minilm: LocalModel, tmp_path: Path) -> None:
     model = load_model(minilm, "cpu")
     (tmp_path / "file").touch()
 
     with (
         pytest.raises(ModelError, match="Cannot write"),
-        published(model, minilm, tmp_path / "file" / "name"),
+        publish(model, minilm, tmp_path / "file" / "name"),
     ):
         pytest.fail("It cannot be begun.")
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_layers_are_those_of_the_model_and_no_others(
-    minilm: EmbeddingModel, tmp_path: Path
-) -> None:
-    base = EmbeddingModel("base", shutil.copytree(minilm.folder, tmp_path / "base"))
+def test_layers_are_those_of_the_model_and_no_others(minilm: LocalModel, tmp_path: Path) -> None:
+    base = LocalModel("base", shutil.copytree(minilm.folder, tmp_path / "base"))
     for stray in ("3_Dense", "7_Dense"):
         (base.folder / stray).mkdir()
         (base.folder / stray / "config.json").write_text('{"out_features": 5}')
 
-    with published(whitened(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
+    with publish(whitened(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
         pass
 
     mine = find_model(str(tmp_path / "mine"))
@@ -420,12 +414,12 @@ def test_layers_are_those_of_the_model_and_no_others(
 
 
 def test_what_a_kill_left_of_a_model_is_removed_before_the_next_is_written(
-    minilm: EmbeddingModel, tmp_path: Path
+    minilm: LocalModel, tmp_path: Path
 ) -> None:
     (tmp_path / ".mine.writing-killed" / "int8").mkdir(parents=True)
     (tmp_path / ".other.writing-killed").mkdir()
 
-    with published(load_model(minilm, "cpu"), minilm, tmp_path / "mine") as written:
+    with publish(load_model(minilm, "cpu"), minilm, tmp_path / "mine") as written:
         assert written.folder.name.startswith(".mine.writing-")
         assert not (tmp_path / "mine").exists()
 

@@ -22,7 +22,7 @@ from database.adapting.evaluation import (
     ndcg,
     unseen_trial,
 )
-from database.adapting.model_card import About, describe, write_card
+from database.adapting.model_card import AdaptationRecord, summarize, write_card
 from database.adapting.quantization import Quantized
 from tests.files.workshop import PAGES, corpus_in, write_workshop
 
@@ -124,7 +124,7 @@ def test_general_questions_are_of_other_topics_and_well_made() -> None:
         assert len(passage.split()) >= 25
 
 
-ABOUT = About(
+ABOUT = AdaptationRecord(
     base="sentence-transformers/all-MiniLM-L6-v2",
     base_revision="1b22",
     documents=30,
@@ -147,7 +147,7 @@ ABOUT = About(
 
 
 def test_report_shows_gains_and_warns_of_a_loss() -> None:
-    said = describe(ABOUT)
+    said = summarize(ABOUT)
 
     assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in said
     assert "0.500    0.625  +0.125 (+0.031 to +0.200)" in said
@@ -181,13 +181,13 @@ def test_report_says_what_int8_costs_and_brings(kept: bool, speed: float, end: s
     quantized = Quantized(kept, "bf16", speed, 0.99312, 0.98, ABOUT.gains)
     about = replace(ABOUT, quantized=quantized)
 
-    line = next(line for line in describe(about).splitlines() if "int8" in line).strip()
+    line = next(line for line in summarize(about).splitlines() if "int8" in line).strip()
 
     assert line.startswith(f"int8: {speed:.2f} times as fast here as bf16; ")
     assert "cosine 0.993 (least 0.980); nDCG@10 +0.125 on held-out documents and -0.020" in line
     assert line.endswith(end)
     assert line in write_card("mine", about)
-    assert "int8" not in describe(ABOUT)
+    assert "int8" not in summarize(ABOUT)
 
 
 def test_report_says_what_shorter_vectors_cost() -> None:
@@ -197,18 +197,18 @@ def test_report_says_what_shorter_vectors_cost() -> None:
         "other topics."
     )
 
-    assert line in describe(about)
+    assert line in summarize(about)
     assert line in write_card("mine", about)
-    assert "Try a larger --dimension, a lower --learning_rate" in describe(about)
-    assert "Try a lower --learning_rate" in describe(ABOUT)
+    assert "Try a larger --dimension, a lower --learning_rate" in summarize(about)
+    assert "Try a lower --learning_rate" in summarize(ABOUT)
     assert "instead of" not in write_card("mine", ABOUT)
 
 
 def test_report_says_how_far_the_model_went() -> None:
     halfway = replace(ABOUT, share=0.5)
 
-    assert "0.5 of the way from the general weights to the trained ones: farther" in describe(
+    assert "0.5 of the way from the general weights to the trained ones: farther" in summarize(
         halfway
     )
     assert "- Weights: 0.5 of the way" in write_card("mine", halfway)
-    assert "of the way" not in describe(ABOUT)
+    assert "of the way" not in summarize(ABOUT)

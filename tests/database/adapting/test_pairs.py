@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from database.adapting.batches import batches
-from database.adapting.corpus import Corpus
+from database.adapting.corpus import TrainingCorpus
 from database.adapting.pairs import Pair, count_kinds, enough_pairs, make_pairs
 from database.searching.terms import terms
 from tests.files.workshop import PAGES, corpus_in, write_workshop
@@ -20,12 +20,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def corpus(folder: Path) -> Corpus:
+def corpus(folder: Path) -> TrainingCorpus:
     return corpus_in(folder)
 
 
 @pytest.fixture
-def pairs(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
+def pairs(corpus: TrainingCorpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
     """With all of the questions' words."""
     monkeypatch.setattr("database.adapting.pairs._WORDS_GO", 0.0)
     return make_pairs(corpus, Random(1))
@@ -42,7 +42,9 @@ def test_every_kind_of_pair_is_made(pairs: list[Pair]) -> None:
     assert sum(count_kinds(pairs).values()) == len(pairs)
 
 
-def test_heading_that_asks_is_not_above_the_passage(corpus: Corpus, pairs: list[Pair]) -> None:
+def test_heading_that_asks_is_not_above_the_passage(
+    corpus: TrainingCorpus, pairs: list[Pair]
+) -> None:
     headings = {chunk.id: (chunk.title, *chunk.headings)[-1] for chunk in corpus.chunks}
 
     for pair in of("heading", pairs):
@@ -57,7 +59,9 @@ def test_sentence_that_asks_is_mostly_taken_out_of_its_passage(pairs: list[Pair]
     assert stayed[False] > 4 * stayed[True]
 
 
-def test_link_and_its_sentence_ask_for_what_they_lead_to(corpus: Corpus, pairs: list[Pair]) -> None:
+def test_link_and_its_sentence_ask_for_what_they_lead_to(
+    corpus: TrainingCorpus, pairs: list[Pair]
+) -> None:
     documents = {chunk.id: chunk.document for chunk in corpus.chunks}
     mentioned = {(mention.sentence, mention.chunk.document) for mention in corpus.mentions}
 
@@ -66,7 +70,9 @@ def test_link_and_its_sentence_ask_for_what_they_lead_to(corpus: Corpus, pairs: 
     assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
 
 
-def test_questions_go_without_some_of_the_words_that_their_passage_has(corpus: Corpus) -> None:
+def test_questions_go_without_some_of_the_words_that_their_passage_has(
+    corpus: TrainingCorpus,
+) -> None:
     chunks = {chunk.id: chunk for chunk in corpus.chunks}
     sentences = defaultdict(list)
     for mention in corpus.mentions:
@@ -90,7 +96,7 @@ def is_within(some: list[str], words: list[str]) -> bool:
     return all(word in rest for word in some)
 
 
-def test_held_out_documents_teach_nothing(corpus: Corpus, pairs: list[Pair]) -> None:
+def test_held_out_documents_teach_nothing(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
     documents = {chunk.id: chunk.document for chunk in corpus.chunks}
     assert 0 < len(corpus.held_out) < len(PAGES) / 2
     assert set(corpus.learned) == PAGES.keys() - corpus.held_out
@@ -102,7 +108,9 @@ def test_held_out_documents_teach_nothing(corpus: Corpus, pairs: list[Pair]) -> 
     assert spoken_there.isdisjoint(pair.question for pair in of("mention", pairs))
 
 
-def test_held_out_documents_stay_so_whatever_else_there_is(folder: Path, corpus: Corpus) -> None:
+def test_held_out_documents_stay_so_whatever_else_there_is(
+    folder: Path, corpus: TrainingCorpus
+) -> None:
     (folder / "new.md").write_text("# New\n\nA page that was not there before.\n")
 
     assert corpus_in(folder).held_out - {"new.md"} == corpus.held_out
@@ -110,12 +118,14 @@ def test_held_out_documents_stay_so_whatever_else_there_is(folder: Path, corpus:
     assert not corpus_in(folder, hold_out=0).held_out
 
 
-def test_same_seed_makes_the_same_pairs(corpus: Corpus, pairs: list[Pair]) -> None:
+def test_same_seed_makes_the_same_pairs(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
     assert make_pairs(corpus, Random(1)) == pairs
     assert make_pairs(corpus, Random(2)) != pairs
 
 
-def test_few_documents_are_gone_through_several_times(corpus: Corpus, pairs: list[Pair]) -> None:
+def test_few_documents_are_gone_through_several_times(
+    corpus: TrainingCorpus, pairs: list[Pair]
+) -> None:
     thrice = enough_pairs(corpus, Random(1), pairs=10_000, passes=3)
 
     assert len(thrice) > 2.5 * len(pairs)
@@ -124,7 +134,7 @@ def test_few_documents_are_gone_through_several_times(corpus: Corpus, pairs: lis
     assert enough_pairs(corpus, Random(1), pairs=50, passes=3) == pairs[:50]
 
 
-def test_digest_changes_with_a_document(folder: Path, corpus: Corpus) -> None:
+def test_digest_changes_with_a_document(folder: Path, corpus: TrainingCorpus) -> None:
     assert corpus_in(folder).digest == corpus.digest
     (folder / "calder-kiln.md").write_text("# Calder kiln\n\nIt was sold.\n")
 

@@ -12,13 +12,13 @@ from database.adapting import __main__ as command
 from database.adapting import adaptation
 from database.adapting.dimension_reduction import shorten
 from database.adapting.evaluation import Trial, embedding
-from database.adapting.publication import about
+from database.adapting.publication import read_record
 from database.adapting.training import load_model
 from database.adapting.whitening import whitened
 from database.embedding.loading import load_embeddings
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import EmbeddingModel
-from database.reading.reader import retriever_from
+from database.embedding.model_folder import LocalModel
+from database.reading.reader import reader_from
 from tests.files.workshop import write_workshop
 from utils import db_builder
 from utils.settings import Settings
@@ -36,7 +36,7 @@ def vectors(model: SentenceTransformer, texts: list[str]) -> npt.NDArray[np.floa
 
 
 @pytest.fixture(scope="module")
-def general(minilm: EmbeddingModel) -> SentenceTransformer:
+def general(minilm: LocalModel) -> SentenceTransformer:
     return load_model(minilm, "cpu")
 
 
@@ -112,14 +112,14 @@ def test_index_of_shorter_vectors_is_built_and_searched(short: Path, tmp_path: P
 
     assert db_builder.main(["-d", str(tmp_path / "documents"), "-db", index, "-m", str(short)]) == 0
     settings = Settings(database=index, embedding_model_name=None)
-    with closing(retriever_from(settings)) as retriever:
-        found = retriever.search("How do I clean the Garnow lathe?", 3)
+    with closing(reader_from(settings)) as reader:
+        found = reader.search("How do I clean the Garnow lathe?", 3)
         assert found.passages[0].chunk.document == "garnow-lathe.md"
-        assert retriever.current().fingerprint.recipe.dimension == 96
+        assert reader.current().fingerprint.recipe.dimension == 96
 
 
 def test_model_says_what_shorter_vectors_cost(short: Path) -> None:
-    said = about(short)
+    said = read_record(short)
 
     assert said
     assert (said["shortened"]["dimension"], said["shortened"]["of"]) == (96, 384)
@@ -149,7 +149,7 @@ def test_adapted_model_is_no_base(
     assert f"Begin with what it was made from, {MINILM}, and" in capsys.readouterr().err
 
 
-def test_prompts_of_the_base_stay(minilm: EmbeddingModel) -> None:
+def test_prompts_of_the_base_stay(minilm: LocalModel) -> None:
     base = load_model(minilm, "cpu")
     base.prompts, base.default_prompt_name = {"ask": "A question: "}, "ask"
     evened = whitened(base, TEXTS)

@@ -16,7 +16,7 @@ from database.building.builder_factory import make_builder
 from database.building.report import BuildReport
 from database.embedding.loading import model_for
 from database.index.store import connect
-from database.reading.reader import retriever_from
+from database.reading.reader import reader_from
 from inference_worker.app import create_app
 from tests.files.pages import many_pages, write_pages
 from tests.servers.chat.replies import Reply, failed, silence
@@ -83,7 +83,7 @@ def test_index_is_built_and_searched_by_api(
 ) -> None:
     chosen = settings(server, database, f"{provider}:words")
     report = build(chosen, folder)
-    reader = retriever_from(chosen)
+    reader = reader_from(chosen)
 
     passages = reader.search(QUESTION, 3).passages
 
@@ -101,7 +101,7 @@ def test_reader_without_a_model_of_its_own_takes_the_indexs(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     build(settings(server, database, "openai:words"), folder)
-    reader = retriever_from(settings(server, database, "openai:words", embedding_model_name=None))
+    reader = reader_from(settings(server, database, "openai:words", embedding_model_name=None))
     assert reader.search(QUESTION, 1).passages[0].chunk.document == "endpoints.md"
     reader.close()
 
@@ -197,7 +197,7 @@ def test_question_costs_one_request_and_its_unknown_words_one_more(
         (folder / f"{name}.md").write_text(f"# Kilns\n\nKilns of kind {name}.\n")
     chosen = settings(server, database, "openai:words")
     build(chosen, folder)
-    reader = retriever_from(chosen)
+    reader = reader_from(chosen)
     reader.refresh()
     before = len(server.requests)
 
@@ -219,7 +219,7 @@ def test_other_model_or_dimension_than_the_indexs_is_a_mismatch(
     build(settings(server, database, "openai:words"), folder)
 
     def mismatch(chosen: Settings) -> str:
-        reader = retriever_from(chosen)
+        reader = reader_from(chosen)
         with pytest.raises(IndexMismatchError) as caught:
             reader.refresh()
         reader.close()
@@ -319,7 +319,7 @@ def test_builder_says_in_one_line_what_is_wrong(
     assert "wrong" not in failed_build.stderr
 
 
-def test_retriever_is_made_without_asking_the_api(server: EmbeddingServer, database: str) -> None:
-    reader = retriever_from(settings(server, database, "openai:words"))
+def test_reader_is_made_without_asking_the_api(server: EmbeddingServer, database: str) -> None:
+    reader = reader_from(settings(server, database, "openai:words"))
     assert server.requests == []
     reader.close()

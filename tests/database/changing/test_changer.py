@@ -15,7 +15,7 @@ from database.index.store import Store, connect
 from database.journal.jobs import Condition, Job, Jobs
 from database.journal.uploads import Uploads
 from database.reading.corpus import OvertakenError, follow_changes, read_corpus
-from database.searching.search import Corpus
+from database.searching.search import SearchCorpus
 from dataset.documents import Document
 from tests.database.changing.steps import State, asked, delete, document, put, rows_of, run, seen
 from tests.database.dying_store import DyingStore, KilledError
@@ -45,12 +45,12 @@ def store(built: Path, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def reader(store: Store) -> tuple[int, Corpus]:
+def reader(store: Store) -> tuple[int, SearchCorpus]:
     live, collection, _ = store.live_collection()
     return live.revision, read_corpus(store, live, collection, WordEmbeddings())
 
 
-def followed(store: Store, held: tuple[int, Corpus]) -> State:
+def followed(store: Store, held: tuple[int, SearchCorpus]) -> State:
     """What a reader finds that opened the index before and followed it."""
     revision, corpus = held
     live, _, _ = store.live_collection()

@@ -12,7 +12,7 @@ from database.building.rollback import return_to_folder
 from database.changing.job_runner import JobRunner
 from database.index.store import Store, connect
 from database.journal.jobs import Job, Jobs
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from tests.database.changing.steps import asked, document, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.files.pages import WordEmbeddings, builder, write_pages
@@ -56,7 +56,7 @@ def store(built: Path, tmp_path: Path) -> Iterator[Store]:
 @contextmanager
 def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[None]:
     """A service's thread for jobs."""
-    reader = Retriever(
+    reader = Reader(
         open_store=lambda: store,
         load=lambda made: embeddings or WordEmbeddings(),
         place=store.database,

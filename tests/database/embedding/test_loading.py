@@ -17,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.loading import ShrinkingBatches, load_embeddings
 from database.embedding.model_finder import find_model
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from tests.files.mpnet import MAX_TOKENS, NAME, make_mpnet
 from tests.interrupts import interruptible
@@ -58,13 +58,13 @@ def least_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="session")
-def mpnet(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingModel:
+def mpnet(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
     return make_mpnet(tmp_path_factory.mktemp("mpnet"))
 
 
 @pytest.fixture(scope="session")
 def backends(
-    mpnet: EmbeddingModel, minilm: EmbeddingModel, embeddings: Embeddings, openvino_cache: Path
+    mpnet: LocalModel, minilm: LocalModel, embeddings: Embeddings, openvino_cache: Path
 ) -> dict[str, Embeddings]:
     """Both models on both backends, each loaded once."""
     return {
@@ -159,7 +159,7 @@ def test_threads_may_ask_at_once(embeddings: OpenVINOEmbeddings) -> None:
 
 
 def test_model_from_a_hub_cache_is_the_same(
-    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
+    mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
 ) -> None:
     held = tmp_path / f"models--{NAME.replace('/', '--')}"
     shutil.copytree(mpnet.folder, held / "snapshots" / "abc")
@@ -176,14 +176,14 @@ def test_model_from_a_hub_cache_is_the_same(
     )
 
 
-def test_openvino_is_the_choice_on_a_cpu(mpnet: EmbeddingModel, openvino_cache: Path) -> None:
+def test_openvino_is_the_choice_on_a_cpu(mpnet: LocalModel, openvino_cache: Path) -> None:
     loaded = load_embeddings(mpnet, device="cpu", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     assert loaded.precision in ("bf16", "f32")
 
 
 def test_export_is_made_once(
-    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path
+    mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path
 ) -> None:
     assert backends["mpnet openvino"]
     (folder,) = openvino_cache.glob(f"{mpnet.revision[:16]}*")
@@ -195,7 +195,7 @@ def test_export_is_made_once(
 
 
 def test_cached_export_needs_neither_torch_nor_the_models_weights(
-    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path
+    mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path
 ) -> None:
     assert backends["mpnet openvino"]
     code = (
@@ -216,7 +216,7 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
     assert done.stdout.split() == ["64", "False"]
 
 
-def test_export_that_fails_leaves_nothing(mpnet: EmbeddingModel, tmp_path: Path) -> None:
+def test_export_that_fails_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     for file, content in {
         "model.safetensors": b"no weights",
@@ -227,7 +227,7 @@ def test_export_that_fails_leaves_nothing(mpnet: EmbeddingModel, tmp_path: Path)
         (broken / file).write_bytes(content)
         with pytest.raises(ModelError) as refused:
             load_embeddings(
-                EmbeddingModel(NAME, broken), device="cpu", backend="openvino",
+                LocalModel(NAME, broken), device="cpu", backend="openvino",
                 cache=tmp_path / "cache",
             )  # fmt: skip
         assert "\n" not in str(refused.value)
@@ -239,7 +239,7 @@ def test_export_that_fails_leaves_nothing(mpnet: EmbeddingModel, tmp_path: Path)
 @pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_export_that_is_interrupted_is_made_anew(
-    how: signal.Signals, mpnet: EmbeddingModel, tmp_path: Path
+    how: signal.Signals, mpnet: LocalModel, tmp_path: Path
 ) -> None:
     code = (
         "import sys\n"
@@ -271,7 +271,7 @@ def test_export_that_is_interrupted_is_made_anew(
 
 
 def test_cache_that_cannot_be_written_is_done_without(
-    mpnet: EmbeddingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    mpnet: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     temporary = tmp_path / "tmp"
@@ -290,7 +290,7 @@ def test_cache_that_cannot_be_written_is_done_without(
 
 @pytest.fixture
 def export(
-    mpnet: EmbeddingModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
+    mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
 ) -> Path:
     """A cached export of mpnet, alone in the cache folder `tmp_path`."""
     assert backends["mpnet openvino"]
@@ -301,7 +301,7 @@ def export(
 @pytest.mark.parametrize("file", ["model.xml", "model.bin"])
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
 def test_broken_export_is_one_line(
-    file: str, content: bytes | None, mpnet: EmbeddingModel, export: Path
+    file: str, content: bytes | None, mpnet: LocalModel, export: Path
 ) -> None:
     if content is None:
         os.truncate(export / file, (export / file).stat().st_size // 2)
@@ -314,7 +314,7 @@ def test_broken_export_is_one_line(
 
 
 def test_export_without_its_description_is_made_anew(
-    mpnet: EmbeddingModel, backends: dict[str, Embeddings], export: Path
+    mpnet: LocalModel, backends: dict[str, Embeddings], export: Path
 ) -> None:
     (export / "model.xml").unlink()
     loaded = load_embeddings(mpnet, device="cpu", backend="openvino", cache=export.parent)
@@ -323,7 +323,7 @@ def test_export_without_its_description_is_made_anew(
 
 
 def test_torch_takes_over_where_openvino_cannot(
-    mpnet: EmbeddingModel, export: Path, caplog: pytest.LogCaptureFixture
+    mpnet: LocalModel, export: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (export / "model.xml").write_text("garbage")
 
@@ -370,7 +370,7 @@ except ModelError as error:
     ],
 )
 def test_machine_without_torch_says_in_one_line_what_it_lacks(
-    exported: bool, backend: str, said: str, mpnet: EmbeddingModel, export: Path, tmp_path: Path
+    exported: bool, backend: str, said: str, mpnet: LocalModel, export: Path, tmp_path: Path
 ) -> None:
     cache = export.parent if exported else tmp_path / "empty"
     done = subprocess.run(
@@ -387,22 +387,18 @@ def test_machine_without_torch_says_in_one_line_what_it_lacks(
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_torch_says_in_one_line_what_it_cannot_load(
-    file: str, mpnet: EmbeddingModel, tmp_path: Path
+    file: str, mpnet: LocalModel, tmp_path: Path
 ) -> None:
     shutil.copytree(mpnet.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / file).write_bytes(b"garbage")
     with pytest.raises(ModelError) as refused:
-        load_embeddings(
-            EmbeddingModel(NAME, tmp_path), backend="torch", device="cpu", cache=tmp_path
-        )
+        load_embeddings(LocalModel(NAME, tmp_path), backend="torch", device="cpu", cache=tmp_path)
     assert str(tmp_path) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
-def test_gpu_asked_for_where_there_is_none_is_one_line(
-    mpnet: EmbeddingModel, tmp_path: Path
-) -> None:
+def test_gpu_asked_for_where_there_is_none_is_one_line(mpnet: LocalModel, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="EMBEDDING_DEVICE"):
         load_embeddings(mpnet, device="cuda", cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -478,7 +474,7 @@ def test_question_without_room_does_not_shrink_the_batches_of_passages() -> None
     assert embeddings.batch_size == 64
 
 
-def test_openvino_reports_its_use_to_nobody(mpnet: EmbeddingModel, openvino_cache: Path) -> None:
+def test_openvino_reports_its_use_to_nobody(mpnet: LocalModel, openvino_cache: Path) -> None:
     asks = (
         "import sys\n"
         "from pathlib import Path\n"

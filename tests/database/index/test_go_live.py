@@ -16,7 +16,7 @@ from database.index.rows import Row, add
 from database.index.store import Store, connect
 from database.index.vector_files import segment_folders
 from database.journal.uploads import Uploads
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from dataset.folder import Selection
 from tests.database.changing.steps import asked, delete, document, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
@@ -50,8 +50,8 @@ def store(built: Path, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def reader(store: Store) -> Retriever:
-    return Retriever(
+def reader(store: Store) -> Reader:
+    return Reader(
         open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
     )
 

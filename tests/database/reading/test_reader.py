@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 
 from database.index.fingerprint import Fingerprint
 from database.index.store import Store, connect
-from database.reading.reader import Retriever, embeddings_for
+from database.reading.reader import Reader, embeddings_for
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 from tests.servers.gateway import gateway_server
@@ -49,19 +49,19 @@ def build(database: str, folder: Path) -> None:
     store.close()
 
 
-Open = Callable[[str], Retriever]
+Open = Callable[[str], Reader]
 
 
 @pytest.fixture
-def retriever_with() -> Iterator[Callable[[Callable[[], Store]], Retriever]]:
-    """Makes retrievers that open their store in a given way, and closes them in the end."""
-    made: list[Retriever] = []
+def reader_with() -> Iterator[Callable[[Callable[[], Store]], Reader]]:
+    """Makes readers that open their store in a given way, and closes them in the end."""
+    made: list[Reader] = []
 
     def load(fingerprint: Fingerprint) -> Embeddings:
         return WordEmbeddings()
 
-    def make(open_store: Callable[[], Store]) -> Retriever:
-        made.append(Retriever(open_store, load, "the store"))
+    def make(open_store: Callable[[], Store]) -> Reader:
+        made.append(Reader(open_store, load, "the store"))
         return made[-1]
 
     yield make
@@ -70,9 +70,9 @@ def retriever_with() -> Iterator[Callable[[Callable[[], Store]], Retriever]]:
 
 
 @pytest.fixture
-def retriever(retriever_with: Callable[[Callable[[], Store]], Retriever]) -> Open:
-    """Makes retrievers of an address or a folder."""
-    return lambda database: retriever_with(lambda: connect(database, timeout=2))
+def reader_of(reader_with: Callable[[Callable[[], Store]], Reader]) -> Open:
+    """Makes readers of an address or a folder."""
+    return lambda database: reader_with(lambda: connect(database, timeout=2))
 
 
 @pytest.fixture
@@ -100,9 +100,9 @@ def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
 
 
 def test_nearest_passage_comes_first_with_all_that_was_stored(
-    embedded: str, retriever: Open
+    embedded: str, reader_of: Open
 ) -> None:
-    passages = retriever(embedded).search(QUESTION, 3).passages
+    passages = reader_of(embedded).search(QUESTION, 3).passages
 
     scores = [passage.score for passage in passages]
     assert scores == sorted(scores, reverse=True)
@@ -116,18 +116,18 @@ def test_nearest_passage_comes_first_with_all_that_was_stored(
 
 
 def test_asking_for_more_passages_than_there_are_gives_them_all(
-    served: ChromaServer, retriever: Open
+    served: ChromaServer, reader_of: Open
 ) -> None:
-    passages = retriever(served.url).search(QUESTION, 100).passages
+    passages = reader_of(served.url).search(QUESTION, 100).passages
     text = "\n".join(passage.text for passage in passages)
     for piece in ("endpoint serves", "`KmsKeyId`", "job reads", "spot training", "runs Jupyter"):
         assert piece in text
 
 
 def test_reader_follows_a_new_index_without_being_opened_again(
-    embedded: str, folder: Path, retriever: Open
+    embedded: str, folder: Path, reader_of: Open
 ) -> None:
-    reader = retriever(embedded)
+    reader = reader_of(embedded)
     assert reader.documents() == PAGES.keys() - {"index.md"}
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
 
@@ -141,9 +141,9 @@ def test_reader_follows_a_new_index_without_being_opened_again(
 
 
 def test_reader_whose_collection_was_deleted_moves_on_by_itself(
-    served: ChromaServer, folder: Path, retriever: Open
+    served: ChromaServer, folder: Path, reader_of: Open
 ) -> None:
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     reader.search(QUESTION, 1)
     for word in ("one", "two"):  # the second build deletes the collection that the reader holds
         (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
@@ -160,7 +160,7 @@ def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Pa
         return WordEmbeddings()
 
     with closing(connect(embedded)) as store:
-        reader = Retriever(lambda: store, load, embedded)
+        reader = Reader(lambda: store, load, embedded)
         reader.refresh()
         first = loaded[0]
         builder(store, chunk_size=40).build(folder)
@@ -176,9 +176,9 @@ def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Pa
 
 
 def test_search_that_met_a_change_inside_chroma_is_done_once_more(
-    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+    served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     before = reader.search(QUESTION, 3)
     failing_queries(1)
 
@@ -186,9 +186,9 @@ def test_search_that_met_a_change_inside_chroma_is_done_once_more(
 
 
 def test_store_that_fails_again_is_damaged(
-    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+    served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     reader.search(QUESTION, 1)
     failing_queries(2)
 
@@ -197,18 +197,18 @@ def test_store_that_fails_again_is_damaged(
 
 
 def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
-    served: ChromaServer, retriever: Open, failing_queries: Callable[[int], None]
+    served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
     failing_queries(1)
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
 
     reader.refresh()
 
     assert reader.problem is None
 
 
-def test_langchain_is_given_documents(served: ChromaServer, retriever: Open) -> None:
-    reader = retriever(served.url)
+def test_langchain_is_given_documents(served: ChromaServer, reader_of: Open) -> None:
+    reader = reader_of(served.url)
     reader.top_k = 2
 
     found = reader.invoke(QUESTION)
@@ -227,9 +227,9 @@ def test_langchain_is_given_documents(served: ChromaServer, retriever: Open) -> 
 
 
 def test_words_of_the_index_are_held_with_it(
-    served: ChromaServer, folder: Path, retriever: Open, caplog: pytest.LogCaptureFixture
+    served: ChromaServer, folder: Path, reader_of: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     related = reader.refresh().corpus.related
     assert related is not None
     assert len(related) == 0
@@ -245,10 +245,10 @@ def test_words_of_the_index_are_held_with_it(
 
 
 def test_missing_index_is_said_and_found_once_it_is_built(
-    tmp_path: Path, folder: Path, retriever: Open
+    tmp_path: Path, folder: Path, reader_of: Open
 ) -> None:
     database = str(tmp_path / "index")
-    reader = retriever(database)
+    reader = reader_of(database)
     with pytest.raises(IndexMissingError, match=r"No index at .* Build it"):
         reader.search(QUESTION, 1)
 
@@ -259,10 +259,10 @@ def test_missing_index_is_said_and_found_once_it_is_built(
 
 
 def test_server_down_at_start_is_said_and_found_once_it_is_up(
-    served: ChromaServer, retriever: Open
+    served: ChromaServer, reader_of: Open
 ) -> None:
     served.kill()
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
         reader.search(QUESTION, 1)
 
@@ -273,9 +273,9 @@ def test_server_down_at_start_is_said_and_found_once_it_is_up(
 
 
 def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
-    served: ChromaServer, retriever: Open
+    served: ChromaServer, reader_of: Open
 ) -> None:
-    reader = retriever(served.url)
+    reader = reader_of(served.url)
     before = reader.search(QUESTION, 5)
 
     served.kill()
@@ -301,10 +301,10 @@ def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
     ],
 )
 def test_gateway_without_its_server_is_said_and_nothing_is_lost(
-    served: ChromaServer, retriever: Open, status: HTTPStatus, said: str
+    served: ChromaServer, reader_of: Open, status: HTTPStatus, said: str
 ) -> None:
     with gateway_server(served.url) as gateway:
-        reader = retriever(gateway.url)
+        reader = reader_of(gateway.url)
         before = reader.search(QUESTION, 5)
 
         gateway.refusal = status
@@ -313,7 +313,7 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
         with pytest.raises(StoreUnreachableError, match=said):
             reader.refresh()
         with pytest.raises(StoreUnreachableError, match=said):
-            retriever(gateway.url).refresh()
+            reader_of(gateway.url).refresh()
         gateway.refusal = None
         reader.refresh()
 
@@ -322,12 +322,12 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
 
 
 def test_token_that_the_gateway_was_given_anew_is_taken_up(
-    served: ChromaServer, retriever_with: Callable[[Callable[[], Store]], Retriever]
+    served: ChromaServer, reader_with: Callable[[Callable[[], Store]], Reader]
 ) -> None:
     known = "the-first-token"
     with gateway_server(served.url) as gateway:
         gateway.token = known
-        reader = retriever_with(
+        reader = reader_with(
             lambda: connect(gateway.url, token="the-first-token", renew_token=lambda: known)
         )
         before = reader.search(QUESTION, 5)
@@ -346,11 +346,11 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
 
 
 def test_damaged_index_is_said_and_found_once_it_is_built_again(
-    embedded: str, folder: Path, retriever: Open
+    embedded: str, folder: Path, reader_of: Open
 ) -> None:
     for file in Path(embedded).glob("*/*.bin"):
         file.write_bytes(b"\x00" * 7)
-    reader = retriever(embedded)
+    reader = reader_of(embedded)
     with pytest.raises(IndexDamagedError, match="Build it again"):
         reader.search(QUESTION, 1)
 
@@ -360,7 +360,7 @@ def test_damaged_index_is_said_and_found_once_it_is_built_again(
     assert reader.search(QUESTION, 1).passages
 
 
-def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, retriever: Open) -> None:
+def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, reader_of: Open) -> None:
     store: Store = connect(served.url)
     live = store.live()
     assert live is not None
@@ -368,7 +368,7 @@ def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, retriever: 
     store.close()
 
     with pytest.raises(IndexDamagedError, match="not whole"):
-        retriever(served.url).refresh()
+        reader_of(served.url).refresh()
 
 
 @pytest.mark.model

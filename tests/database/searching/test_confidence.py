@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from database.searching.confidence import (
-    LOOKED_AT,
+    MAX_SENTENCE_CHUNKS,
     MODEL_FILE,
+    ConfidenceFeatures,
     ConfidenceModel,
-    Evidence,
-    gather,
+    extract_features,
     names_in,
     shipped_model,
 )
@@ -20,7 +20,9 @@ from database.searching.terms import terms, words
 from dataset.chunks import Chunk
 from tests.files.pages import chunk
 
-MODEL = ConfidenceModel(said=6.0, about=0.5, asked=1.0, intercept=-4.0, threshold=0.5)
+MODEL = ConfidenceModel(
+    coverage=6.0, topicality=0.5, question_length=1.0, intercept=-4.0, threshold=0.5
+)
 ANSWER = chunk("In the kiln oak dries.", title="Page")
 SILENCE = chunk("Stoves glow red today.", title="Page")
 
@@ -31,16 +33,16 @@ def evidence(
     others: Sequence[Chunk] = (),
     *,
     related: Mapping[str, Mapping[str, float]] | None = None,
-) -> Evidence:
+) -> ConfidenceFeatures:
     """What the best chunks give for a question, in an index of these and others."""
     near = {term: (related or {}).get(term, {}) for term in terms(question)}
     query = Query(near, names_in(words(question)))
-    return gather(query, best, LexicalIndex([*best, *others]))
+    return extract_features(query, best, LexicalIndex([*best, *others]))
 
 
 def said(question: str, *texts: str, title: str = "Page") -> float:
     """How much of a question the best of the texts says."""
-    return evidence(question, [chunk(text, title=title) for text in texts]).said
+    return evidence(question, [chunk(text, title=title) for text in texts]).coverage
 
 
 def test_sentence_with_all_of_the_question_says_it_all() -> None:
@@ -51,9 +53,9 @@ def test_what_is_said_twice_counts_once() -> None:
     assert said("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
     near = {"annot": {stem: 0.6 - n / 10 for n, stem in enumerate(("worker", "elf", "gnome"))}}
     best = [chunk("Worker, elf, gnome: the annotators.")]
-    assert evidence("annotator", best, related=near).said == 0.6
+    assert evidence("annotator", best, related=near).coverage == 0.6
     best = [chunk("Worker, elf, gnome and annotators.")]
-    assert evidence("annotator", best, related=near).said == 1.0
+    assert evidence("annotator", best, related=near).coverage == 1.0
 
 
 def test_words_spread_over_sentences_say_less() -> None:
@@ -64,8 +66,8 @@ def test_words_spread_over_sentences_say_less() -> None:
 
 def test_rare_words_weigh_more() -> None:
     common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
-    rare_said = evidence("kiln yew", [chunk("Felled yew dries.")], common).said
-    common_said = evidence("kiln yew", [chunk("Large kilns glow.")], common).said
+    rare_said = evidence("kiln yew", [chunk("Felled yew dries.")], common).coverage
+    common_said = evidence("kiln yew", [chunk("Large kilns glow.")], common).coverage
     assert rare_said > 2 * common_said > 0
 
 
@@ -77,8 +79,8 @@ def test_what_stands_above_the_sentence_counts_half() -> None:
 def test_related_word_counts_by_its_nearness() -> None:
     best = [chunk("The worker labels logs.")]
     asked = {"annot": {"worker": 0.6}}
-    assert evidence("annotator", best, related=asked).said == pytest.approx(0.6)
-    assert evidence("annotator", best).said == 0.0
+    assert evidence("annotator", best, related=asked).coverage == pytest.approx(0.6)
+    assert evidence("annotator", best).coverage == 0.0
 
 
 def test_piece_too_short_to_say_anything_is_not_read() -> None:
@@ -88,59 +90,59 @@ def test_piece_too_short_to_say_anything_is_not_read() -> None:
 
 
 def test_the_best_of_the_first_chunks_count_and_later_ones_are_not_read() -> None:
-    silent = [SILENCE] * (LOOKED_AT - 1)
-    assert evidence("oak kiln", [*silent, ANSWER]).said == 1.0
-    assert evidence("oak kiln", [SILENCE, *silent, ANSWER]).said == 0.0
+    silent = [SILENCE] * (MAX_SENTENCE_CHUNKS - 1)
+    assert evidence("oak kiln", [*silent, ANSWER]).coverage == 1.0
+    assert evidence("oak kiln", [SILENCE, *silent, ANSWER]).coverage == 0.0
 
 
 def test_one_chunk_that_says_it_is_enough() -> None:
-    assert evidence("oak kiln", [ANSWER, *[SILENCE] * LOOKED_AT]).said == 1.0
-    assert evidence("oak kiln", [ANSWER]).said == 1.0
+    assert evidence("oak kiln", [ANSWER, *[SILENCE] * MAX_SENTENCE_CHUNKS]).coverage == 1.0
+    assert evidence("oak kiln", [ANSWER]).coverage == 1.0
 
 
 def test_pages_about_what_is_named_are_counted_by_the_rarest_name() -> None:
     others = [chunk("Glow.", document=f"{n}.md", headings=("The Kiln",)) for n in range(3)]
     others.append(chunk("Glow.", document="9.md", title="Yew"))
     best = [chunk("Ash burns.", document="best.md", title="Page")]
-    assert evidence("does a Kiln burn", best, others).about == log1p(3)
-    assert evidence("does a Kiln burn Yew", best, others).about == log1p(1)
-    assert evidence("does a Kiln burn Elm", best, others).about == 0.0
-    assert evidence("does a KilnYew burn", best, others).about == log1p(1)
+    assert evidence("does a Kiln burn", best, others).topicality == log1p(3)
+    assert evidence("does a Kiln burn Yew", best, others).topicality == log1p(1)
+    assert evidence("does a Kiln burn Elm", best, others).topicality == 0.0
+    assert evidence("does a KilnYew burn", best, others).topicality == log1p(1)
 
 
 def test_question_that_names_nothing_is_as_if_much_were_about_it() -> None:
     best = [chunk("Ash burns.")]
-    assert evidence("does ash burn", best).about == 4.0
-    assert evidence("does ash burn", best).asked == log1p(2)
+    assert evidence("does ash burn", best).topicality == 4.0
+    assert evidence("does ash burn", best).question_length == log1p(2)
 
 
 @pytest.mark.parametrize("question", ["", "what is it about?"])
 def test_question_without_terms_finds_no_evidence(question: str) -> None:
-    assert evidence(question, [chunk("Ash burns in stoves.")]) == Evidence(0.0, 4.0, 0.0)
+    assert evidence(question, [chunk("Ash burns in stoves.")]) == ConfidenceFeatures(0.0, 4.0, 0.0)
 
 
 def test_nothing_found_says_nothing() -> None:
-    assert gather(Query({"ash": {}}), [], LexicalIndex([])).said == 0.0
+    assert extract_features(Query({"ash": {}}), [], LexicalIndex([])).coverage == 0.0
 
 
 def test_more_said_is_more_confidence() -> None:
     for model in (MODEL, shipped_model()):
-        rising = [model.confidence(Evidence(said / 10, 2.0, 1.5)) for said in range(11)]
+        rising = [model.confidence(ConfidenceFeatures(said / 10, 2.0, 1.5)) for said in range(11)]
         assert rising == sorted(set(rising))
         assert 0 < rising[0] < rising[-1] < 1
 
 
 def test_confidence_is_the_logistic_of_the_weighed_evidence() -> None:
-    assert MODEL.confidence(Evidence(0.5, 0.0, 1.0)) == 0.5
-    assert MODEL.confidence(Evidence(0.5, 2.0, 1.0)) == pytest.approx(0.7310586)
-    assert MODEL.confidence(Evidence(0.5, 0.0, 0.0)) == pytest.approx(0.2689414)
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 1.0)) == 0.5
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 2.0, 1.0)) == pytest.approx(0.7310586)
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 0.0)) == pytest.approx(0.2689414)
 
 
 def test_shipped_model_tells_a_good_answer_from_none() -> None:
     model = shipped_model()
     assert 0 < model.threshold < 1
-    assert model.confidence(Evidence(1.0, 4.0, 2.0)) > model.threshold
-    assert model.confidence(Evidence(0.0, 0.0, 2.0)) < model.threshold
+    assert model.confidence(ConfidenceFeatures(1.0, 4.0, 2.0)) > model.threshold
+    assert model.confidence(ConfidenceFeatures(0.0, 0.0, 2.0)) < model.threshold
 
 
 def test_model_is_written_as_it_is_shipped(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from chromadb import Collection
 
 from database.index.store import connect
-from database.searching.dense import nearest, nearest_of_some
+from database.searching.dense import nearest_among, nearest_chunks
 from tests.servers.chroma import ChromaServer
 
 ROWS, DIMENSION = 600, 8
@@ -78,7 +78,7 @@ def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], co
 
 
 def assert_all_found(rows: Rows, meant: dict[str, int], wanted: int) -> None:
-    found = nearest_of_some(rows.collection, rows.questions, meant, wanted, of=ROWS)
+    found = nearest_among(rows.collection, rows.questions, meant, wanted, of=ROWS)
     assert_best(rows, found, list(meant.values()), wanted)
 
 
@@ -100,7 +100,7 @@ def test_rows_that_are_gone_do_not_hinder_the_others(rows: Rows, count: int) -> 
     gone = list(meant)[:7]
     rows.collection.delete(ids=gone)
 
-    found = nearest_of_some(rows.collection, rows.questions, meant, 30, of=ROWS)
+    found = nearest_among(rows.collection, rows.questions, meant, 30, of=ROWS)
 
     left = [place for id_, place in meant.items() if id_ not in gone]
     assert_best(rows, found, left, 30)
@@ -109,7 +109,7 @@ def test_rows_that_are_gone_do_not_hinder_the_others(rows: Rows, count: int) -> 
 def test_nothing_is_found_where_all_that_is_meant_is_gone(rows: Rows) -> None:
     meant = rows.some(5)
     rows.collection.delete(ids=list(meant))
-    assert nearest_of_some(rows.collection, rows.questions, meant, 3, of=ROWS) == [{}, {}]
+    assert nearest_among(rows.collection, rows.questions, meant, 3, of=ROWS) == [{}, {}]
 
 
 @pytest.mark.parametrize("unknown", [3, 100, 700])
@@ -117,7 +117,7 @@ def test_rows_not_known_yet_take_nobody_s_place(rows: Rows, unknown: int) -> Non
     rows.add_unknown(unknown)
     meant = dict(zip(rows.ids, range(ROWS), strict=True))
 
-    found = nearest(rows.collection, rows.questions, meant, 30)
+    found = nearest_chunks(rows.collection, rows.questions, meant, 30)
 
     assert_best(rows, found, list(range(ROWS)), 30)
     assert_all_found(rows, rows.some(450), wanted=30)
@@ -126,5 +126,5 @@ def test_rows_not_known_yet_take_nobody_s_place(rows: Rows, unknown: int) -> Non
 def test_fewer_are_found_where_there_are_no_more(rows: Rows) -> None:
     meant = dict(zip(rows.ids, range(ROWS), strict=True))
     rows.collection.delete(ids=rows.ids[3:])
-    found = nearest(rows.collection, rows.questions, meant, 30)
+    found = nearest_chunks(rows.collection, rows.questions, meant, 30)
     assert [set(places) for places in found] == [{0, 1, 2}] * 2

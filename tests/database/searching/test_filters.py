@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from database.searching.filters import EVERYTHING, Filters, instant
+from database.searching.filters import EVERYTHING, Filters, parse_instant
 from dataset.chunks import Chunk
 from tests.files.pages import chunk
 from tests.stopwatch import takes_less_than
@@ -139,5 +139,5 @@ def test_chunks_are_meant_by_their_document() -> None:
 
 def test_what_is_no_date_is_refused() -> None:
     with pytest.raises(ValueError, match="isoformat"):
-        instant("yesterday")
-    assert instant("2026-03-01") == instant("2026-03-01T01:00+01:00")
+        parse_instant("yesterday")
+    assert parse_instant("2026-03-01") == parse_instant("2026-03-01T01:00+01:00")

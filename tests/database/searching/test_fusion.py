@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 import pytest
 
-from database.searching.fusion import ABLATIONS, MIN_SCORE, Ranking, Scores, spread
+from database.searching.fusion import ABLATIONS, MIN_SCORE, Ranking, Scores, standardize
 
 
 def scores(*values: float) -> Scores:
@@ -13,7 +13,7 @@ def scores(*values: float) -> Scores:
 
 
 def test_scores_become_standard_deviations_above_the_last_candidate() -> None:
-    found = spread(scores(5, 1, 3, 3), candidates=10)  # deviation: the root of 2
+    found = standardize(scores(5, 1, 3, 3), candidates=10)  # deviation: the root of 2
     above = scores(4 / 2**0.5, 0, 2 / 2**0.5, 2 / 2**0.5)
     assert found == pytest.approx(above + MIN_SCORE)
     assert found.dtype == np.float32
@@ -21,11 +21,11 @@ def test_scores_become_standard_deviations_above_the_last_candidate() -> None:
 
 def test_scale_of_the_scores_does_not_matter() -> None:
     some = scores(0.31, 0.7, 0.05, 0.44)
-    assert spread(1000 * some + 7, 10) == pytest.approx(spread(some, 10), rel=1e-3)
+    assert standardize(1000 * some + 7, 10) == pytest.approx(standardize(some, 10), rel=1e-3)
 
 
 def test_only_candidates_count_and_what_is_none_has_nothing() -> None:
-    found = spread(scores(-900, 9, 0, 6, -40, 3), candidates=3)
+    found = standardize(scores(-900, 9, 0, 6, -40, 3), candidates=3)
     deviation = 6**0.5
     assert found == pytest.approx(
         [0, 6 / deviation + MIN_SCORE, 0, 3 / deviation + MIN_SCORE, 0, MIN_SCORE], abs=1e-5
@@ -34,7 +34,7 @@ def test_only_candidates_count_and_what_is_none_has_nothing() -> None:
 
 def test_best_stays_best() -> None:
     some = np.random.default_rng(7).normal(size=500).astype(np.float32)
-    found = spread(some, 50)
+    found = standardize(some, 50)
     assert found.shape == some.shape
     assert np.argmax(found) == np.argmax(some)
     assert np.count_nonzero(found) == 50
@@ -43,13 +43,13 @@ def test_best_stays_best() -> None:
 
 @pytest.mark.parametrize("some", [scores(3), scores(2, 2, 2, 2)])
 def test_scores_that_tell_nothing_apart_say_only_that_all_were_found(some: Scores) -> None:
-    assert spread(some, 200) == pytest.approx(np.full(len(some), MIN_SCORE))
+    assert standardize(some, 200) == pytest.approx(np.full(len(some), MIN_SCORE))
 
 
 def test_what_was_not_found_is_no_candidate() -> None:
-    assert np.array_equal(spread(scores(0, 0, 0), 200), [0, 0, 0])
-    assert len(spread(scores(), 200)) == 0
-    assert spread(scores(2, 2, 0, 0), 2) == pytest.approx([MIN_SCORE, MIN_SCORE, 0, 0])
+    assert np.array_equal(standardize(scores(0, 0, 0), 200), [0, 0, 0])
+    assert len(standardize(scores(), 200)) == 0
+    assert standardize(scores(2, 2, 0, 0), 2) == pytest.approx([MIN_SCORE, MIN_SCORE, 0, 0])
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -14,8 +14,8 @@ from database.searching.passage_selection import (
     LOOK_AHEAD,
     MAX_PASSAGE_CHARACTERS,
     TOGETHER,
-    Run,
-    join,
+    PassageSpan,
+    select_passages,
     text_of,
 )
 from dataset.chunks import Chunk
@@ -79,24 +79,24 @@ def cases() -> list[tuple[list[int], list[Chunk], Ranking]]:
     return made
 
 
-def held(runs: Sequence[Run]) -> list[int]:
+def held(runs: Sequence[PassageSpan]) -> list[int]:
     return [place for run in runs for place in range(run.first, run.last + 1)]
 
 
-def length(chunks: Sequence[Chunk], runs: Sequence[Run]) -> int:
+def length(chunks: Sequence[Chunk], runs: Sequence[PassageSpan]) -> int:
     return sum(len(text_of(chunks[run.first : run.last + 1])) for run in runs)
 
 
 def test_what_is_asked_for_less_is_the_beginning_of_more() -> None:
     for found, chunks, ranking in cases():
-        everything = join(found, chunks, ranking, len(found))
+        everything = select_passages(found, chunks, ranking, len(found))
         for top_k in (1, 5, TOGETHER, TOGETHER + 1, 12, 30):
-            assert join(found, chunks, ranking, top_k) == everything[:top_k]
+            assert select_passages(found, chunks, ranking, top_k) == everything[:top_k]
 
 
 def test_nothing_found_is_lost_and_no_chunk_is_in_two_passages() -> None:
     for found, chunks, ranking in cases():
-        runs = join(found, chunks, ranking, len(found))
+        runs = select_passages(found, chunks, ranking, len(found))
         assert set(found) <= set(held(runs))
         assert len(held(runs)) == len(set(held(runs)))
         assert all(run.first <= run.found <= run.last for run in runs)
@@ -104,7 +104,7 @@ def test_nothing_found_is_lost_and_no_chunk_is_in_two_passages() -> None:
 
 def test_passage_stays_in_one_document_and_one_length() -> None:
     for found, chunks, ranking in cases():
-        for run in join(found, chunks, ranking, len(found)):
+        for run in select_passages(found, chunks, ranking, len(found)):
             inside = chunks[run.first : run.last + 1]
             assert len({each.document for each in inside}) == 1
             assert len(text_of(inside)) <= max(MAX_PASSAGE_CHARACTERS, len(chunks[run.found].text))
@@ -116,7 +116,7 @@ def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
         chunks = [*some, *pages(TOGETHER)]  # so many documents that nothing has to wait
         more = [*found, *range(len(some), len(chunks))]
         limit = TOGETHER * max(len(each.text) for each in chunks)
-        runs = join(more, chunks, replace(ranking, characters=limit), TOGETHER)
+        runs = select_passages(more, chunks, replace(ranking, characters=limit), TOGETHER)
         assert length(chunks, runs) <= limit
         fullest = max(fullest, length(chunks, runs) / limit)
     assert fullest > 0.95
@@ -124,16 +124,18 @@ def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
 
 def test_chunk_too_long_for_the_first_passages_comes_after_them() -> None:
     chunks = [*page("long", "oak " * 2000), *pages(TOGETHER + 1)]
-    runs = join(range(len(chunks)), chunks, replace(ALONE, characters=5000), TOGETHER + 2)
+    runs = select_passages(
+        range(len(chunks)), chunks, replace(ALONE, characters=5000), TOGETHER + 2
+    )
     assert [run.found for run in runs] == [*range(1, TOGETHER + 1), 0, TOGETHER + 1]
 
 
 def test_document_has_its_share_and_the_rest_of_it_comes_last() -> None:
     chunks = [*page("much", "oak one", "ash two", "elm three", "fir four"), *pages(2)]
-    runs = join(range(6), chunks, ALONE, 6)
+    runs = select_passages(range(6), chunks, ALONE, 6)
     assert [run.found for run in runs] == [0, 1, 4, 5, 2, 3]
     for found, some, ranking in cases():
-        first = join(found, some, ranking, TOGETHER)
+        first = select_passages(found, some, ranking, TOGETHER)
         shares = Counter(some[run.found].document for run in first)
         documents = {some[place].document for place in found}
         if len(documents) * ranking.per_document >= len(found) >= TOGETHER:
@@ -143,7 +145,7 @@ def test_document_has_its_share_and_the_rest_of_it_comes_last() -> None:
 def test_repetition_of_another_document_comes_after_the_first_passages() -> None:
     same = "In a hot kiln the oak dries for seven weeks or more"
     chunks = [*page("a", same), *page("b", f"{same}, more or less"), *pages(TOGETHER)]
-    runs = join(range(len(chunks)), chunks, ALONE, 10)
+    runs = select_passages(range(len(chunks)), chunks, ALONE, 10)
     assert [run.found for run in runs] == [0, *range(2, TOGETHER + 1), 1, TOGETHER + 1]
 
 
@@ -152,37 +154,49 @@ def test_repetition_is_of_another_document_and_nearly_all_words(second: str) -> 
     same = "In a hot kiln the oak dries for seven weeks or more"
     other = same if second == "a" else "In a hot kiln the elm dries for seven weeks or less"
     texts = [*page("a", same), *page(second, other), *pages(TOGETHER)]
-    runs = join(range(len(texts)), texts, ALONE, 3)
+    runs = select_passages(range(len(texts)), texts, ALONE, 3)
     assert [run.found for run in runs] == [0, 1, 2]
 
 
 def test_chunks_found_near_each_other_become_one_passage_with_what_stands_between() -> None:
     chunks = [*page("kiln", *(f"Step {n}." for n in range(6))), *pages(3)]
-    assert join([1, 6, 3, 7], chunks, JOINED, 4) == [Run(1, 1, 3), Run(6, 6, 6), Run(7, 7, 7)]
+    assert select_passages([1, 6, 3, 7], chunks, JOINED, 4) == [
+        PassageSpan(1, 1, 3),
+        PassageSpan(6, 6, 6),
+        PassageSpan(7, 7, 7),
+    ]
     assert text_of(chunks[1:4]) == "Step 1.\n\nStep 2.\n\nStep 3."
-    assert join([3, 6, 1], chunks, JOINED, 4) == [Run(3, 1, 3), Run(6, 6, 6)]
+    assert select_passages([3, 6, 1], chunks, JOINED, 4) == [
+        PassageSpan(3, 1, 3),
+        PassageSpan(6, 6, 6),
+    ]
 
 
 @pytest.mark.parametrize(("gap", "joined"), [(0, False), (1, False), (2, True)])
 def test_chunks_further_apart_than_the_gap_stay_apart(gap: int, *, joined: bool) -> None:
     chunks = page("kiln", "Oak dries.", "Between.", "Ash burns.")
-    runs = join([0, 2], chunks, replace(JOINED, gap=gap), 2)
-    assert runs == ([Run(0, 0, 2)] if joined else [Run(0, 0, 0), Run(2, 2, 2)])
+    runs = select_passages([0, 2], chunks, replace(JOINED, gap=gap), 2)
+    assert runs == (
+        [PassageSpan(0, 0, 2)] if joined else [PassageSpan(0, 0, 0), PassageSpan(2, 2, 2)]
+    )
 
 
 def test_neighbours_of_different_documents_are_not_joined() -> None:
     chunks = [*page("a", "Oak dries."), *page("b", "Ash burns.")]
-    assert join([0, 1], chunks, JOINED, 2) == [Run(0, 0, 0), Run(1, 1, 1)]
+    assert select_passages([0, 1], chunks, JOINED, 2) == [
+        PassageSpan(0, 0, 0),
+        PassageSpan(1, 1, 1),
+    ]
 
 
 def test_passage_grows_as_long_as_it_may_and_only_to_the_best_found() -> None:
     third = "oak " * (MAX_PASSAGE_CHARACTERS // 4 // 3)
     chunks = [*page("kiln", *[third] * 4), *pages(LOOK_AHEAD)]
-    long = join([0, 1, 2, 3], chunks, JOINED, 9)
-    assert long[0] == Run(0, 0, 1)
+    long = select_passages([0, 1, 2, 3], chunks, JOINED, 9)
+    assert long[0] == PassageSpan(0, 0, 1)
     others = [*range(4, LOOK_AHEAD + 3)]
-    assert join([1, *others[:-1], 0], chunks, JOINED, 9)[0] == Run(1, 0, 1)
-    assert join([1, *others, 0], chunks, JOINED, 9)[0] == Run(1, 1, 1)
+    assert select_passages([1, *others[:-1], 0], chunks, JOINED, 9)[0] == PassageSpan(1, 0, 1)
+    assert select_passages([1, *others, 0], chunks, JOINED, 9)[0] == PassageSpan(1, 1, 1)
 
 
 def test_heading_is_said_where_a_section_begins_inside_a_passage() -> None:
@@ -192,4 +206,4 @@ def test_heading_is_said_where_a_section_begins_inside_a_passage() -> None:
 
 
 def test_nothing_found_gives_no_passage() -> None:
-    assert join([], pages(2), JOINED, 8) == []
+    assert select_passages([], pages(2), JOINED, 8) == []

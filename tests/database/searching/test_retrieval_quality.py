@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from database.building.builder_factory import make_builder
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from dataset.sources.api_reference import write_api_reference
 from utils.evaluation.metrics import Values, comparable, summaries
 from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
@@ -69,14 +69,14 @@ def test_every_fact_stands_in_a_right_document(
 
 
 @pytest.fixture(scope="module")
-def retriever(
+def reader(
     questions: list[LabelledQuestion],
     pages: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    minilm: EmbeddingModel,
+    minilm: LocalModel,
     embeddings: OpenVINOEmbeddings,
     openvino_cache: Path,
-) -> Iterator[Retriever]:
+) -> Iterator[Reader]:
     """Over the pages that answer, and some of the others."""
     wanted = {name for question in questions for name in question.gold_docs}
     others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - wanted)
@@ -87,14 +87,14 @@ def retriever(
     store = connect(database, create=True)
     make_builder(minilm, store, cache=openvino_cache, device="cpu", skipped=print).build(pages)
     store.close()
-    made = Retriever(lambda: connect(database), lambda fingerprint: embeddings, database)
+    made = Reader(lambda: connect(database), lambda fingerprint: embeddings, database)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def measured(retriever: Retriever, questions: list[LabelledQuestion]) -> Values:
-    return summaries(run_questions(retriever, questions, 60))["all"]
+def measured(reader: Reader, questions: list[LabelledQuestion]) -> Values:
+    return summaries(run_questions(reader, questions, 60))["all"]
 
 
 @pytest.mark.model

@@ -15,7 +15,7 @@ from database.searching.fusion import Ranking
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.passage import Findings, Passage
 from database.searching.query import MAX_CLAUSES, MAX_RELATED, clauses, read_question
-from database.searching.search import Corpus, search
+from database.searching.search import SearchCorpus, search
 from dataset.chunks import Chunk
 from tests.files.pages import WordEmbeddings, chunk
 
@@ -35,7 +35,7 @@ PAGES = [
 
 MEANT = Filters(documents=("yew.md", "oak.md"))
 
-Index = Callable[..., Corpus]
+Index = Callable[..., SearchCorpus]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
     """Makes a corpus of chunks, with words or without."""
     stores: list[Store] = []
 
-    def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> Corpus:
+    def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
         store = connect(str(tmp_path / f"index-{len(stores)}"), create=True)
         stores.append(store)
         collection = store.create("index-made-up", {"model": "words"}, len(chunks))
@@ -58,13 +58,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
         store.close()
 
 
-def embedded(corpus: Corpus) -> list[str]:
+def embedded(corpus: SearchCorpus) -> list[str]:
     """What was embedded several texts at a time, the chunks first."""
     assert isinstance(corpus.embeddings, WordEmbeddings)
     return corpus.embeddings.documents
 
 
-def queries(corpus: Corpus) -> list[str]:
+def queries(corpus: SearchCorpus) -> list[str]:
     """What was embedded to search."""
     assert isinstance(corpus.embeddings, WordEmbeddings)
     return corpus.embeddings.queries
@@ -195,7 +195,7 @@ def test_question_of_several_clauses_is_taken_apart(question: str, expected: lis
 def test_question_that_says_nothing_is_searched_all_the_same(index: Index, question: str) -> None:
     findings = search(index(PAGES, {"stove": "stove"}), question, 3, Ranking())
     assert len(findings.passages) == 3
-    assert findings.evidence.said == 0.0
+    assert findings.features.coverage == 0.0
     assert not findings.answerable
 
 
@@ -237,7 +237,7 @@ def test_findings_carry_the_text_joined_and_what_speaks_for_it(index: Index) -> 
     best = findings.passages[0]
     assert best.text == "\n\n".join(each.text for each in chunks[:3])
     assert best.chunk in (chunks[0], chunks[2])
-    assert findings.evidence.said > 0.5
+    assert findings.features.coverage > 0.5
     other = search(corpus, "cheap flights overseas", 3, Ranking())
     assert findings.confidence > other.confidence
     assert not other.answerable
@@ -315,7 +315,7 @@ def test_evidence_is_of_the_documents_meant(index: Index) -> None:
     question = "How does yew bend in steam?"
     everywhere = search(corpus, question, 5, Ranking(), filters=EVERYTHING)
     elsewhere = search(corpus, question, 5, Ranking(), filters=Filters(documents=("ash.md",)))
-    assert elsewhere.evidence.said < everywhere.evidence.said
+    assert elsewhere.features.coverage < everywhere.features.coverage
     assert elsewhere.confidence < everywhere.confidence
 
 

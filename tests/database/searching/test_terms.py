@@ -2,7 +2,7 @@
 
 import pytest
 
-from database.searching.terms import identifiers, is_identifier, parts, terms, terms_of, words
+from database.searching.terms import identifiers, is_identifier, terms, terms_of, word_parts, words
 
 IDENTIFIERS = [
     ("CreateEndpointConfig", ["create", "endpoint", "config"]),
@@ -19,7 +19,7 @@ def test_an_identifier_is_one_word_and_is_known_by_its_parts(
     name: str, expected: list[str]
 ) -> None:
     assert words(f"Call {name}, then wait.") == ["Call", name, "then", "wait"]
-    assert parts(name) == expected
+    assert word_parts(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_an_identifier_comes_whole_and_then_by_part(name: str) -> None:
 
     assert first == name.lower()
     assert is_identifier(first) or first.isalpha()
-    for part in parts(name):
+    for part in word_parts(name):
         assert set(terms_of(part)) <= set(others)
 
 
@@ -53,7 +53,7 @@ def test_an_identifier_comes_whole_and_then_by_part(name: str) -> None:
     ],
 )
 def test_a_name_written_in_two_ways_meets_beside_its_parts(one: str, other: str) -> None:
-    plain = {term for part in parts(one) for term in terms_of(part)}
+    plain = {term for part in word_parts(one) for term in terms_of(part)}
     assert (set(terms(one)) & set(terms(other))) - plain
 
 

@@ -14,7 +14,7 @@ from database.index.store import Store, connect
 from database.journal import staging
 from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, Entry, Uploads
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from database.snapshot import upload_rows
 from database.snapshot.provide import provide
 from tests.database.changing.steps import asked, delete, put, run, seen
@@ -133,7 +133,7 @@ def test_service_and_then_a_build_after_such_a_pull_lose_no_change(
 
 def run_all(store: Store) -> None:
     """Have a service run what waits."""
-    reader = Retriever(
+    reader = Reader(
         open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
     )
     reader.refresh()

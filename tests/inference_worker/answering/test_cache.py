@@ -6,12 +6,12 @@ from contextlib import aclosing
 
 import pytest
 
-from database.searching.confidence import Evidence
+from database.searching.confidence import ConfidenceFeatures
 from database.searching.passage import Findings
 from inference_worker.answer import Answer, Event, Found, Grounding, Token, Usage
 from inference_worker.answering.cache import AnswerCache, joined, normalized
 
-FOUND = Found(Findings([], 0.9, True, Evidence(0, 0, 0)))
+FOUND = Found(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)))
 ANSWER = Answer(
     text="one two",
     docs=[],

@@ -16,7 +16,7 @@ import pytest
 from langchain_core.messages import BaseMessage
 
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.app import create_app
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.http import event_stream
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.process
 TEXT = "The storage volume is encrypted with `KmsKeyId` [1]."
 
 
-class KeptOpen(Retriever):
+class KeptOpen(Reader):
     """Serves one test after another: opening an index takes longer than most of them."""
 
     def close(self) -> None:
@@ -42,16 +42,16 @@ class KeptOpen(Retriever):
 
 
 @pytest.fixture(scope="module")
-def retriever(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retriever]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with served_index(tmp_path_factory.mktemp("stream")) as database:
         kept = KeptOpen(lambda: connect(database), load_words, database)  # type: ignore[call-arg]
         kept.refresh()
         yield kept
-        Retriever.close(kept)
+        Reader.close(kept)
 
 
-def serve(retriever: Retriever, llm: LanguageModel | None = None, **settings: Any) -> Service:
-    return Service(create_app(Settings(_env_file=None, **settings), retriever=retriever, llm=llm))
+def serve(reader: Reader, llm: LanguageModel | None = None, **settings: Any) -> Service:
+    return Service(create_app(Settings(_env_file=None, **settings), reader=reader, llm=llm))
 
 
 @pytest.fixture
@@ -98,10 +98,10 @@ def text_of(told: Sequence[tuple[str, dict[str, Any]]]) -> str:
 
 
 async def test_passages_come_first_then_the_text_piece_by_piece_then_the_whole(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(TEXT, between=0.03)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service, top_k=3)
         async with asking(service) as http:
             body = {"question": QUESTION, "top_k": 3}
@@ -120,10 +120,8 @@ async def test_passages_come_first_then_the_text_piece_by_piece_then_the_whole(
     }
 
 
-def test_no_proxy_may_collect_or_keep_the_stream(
-    retriever: Retriever, mistral: MistralServer
-) -> None:
-    with serve(retriever, **with_mistral(mistral)) as service:
+def test_no_proxy_may_collect_or_keep_the_stream(reader: Reader, mistral: MistralServer) -> None:
+    with serve(reader, **with_mistral(mistral)) as service:
         response = raw_stream(service)
 
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -133,8 +131,8 @@ def test_no_proxy_may_collect_or_keep_the_stream(
     assert "content-length" not in response.headers
 
 
-async def test_quoted_answers_stream_the_same_way(retriever: Retriever) -> None:
-    with serve(retriever) as service:
+async def test_quoted_answers_stream_the_same_way(reader: Reader) -> None:
+    with serve(reader) as service:
         told = await all_events(service)
 
     assert [told[0][0], told[-1][0]] == ["passages", "answer"]
@@ -145,9 +143,9 @@ async def test_quoted_answers_stream_the_same_way(retriever: Retriever) -> None:
 
 
 async def test_what_is_not_covered_streams_an_honest_sentence_and_no_call(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service, FOREIGN)
 
     assert told[0][1]["answerable"] is False
@@ -157,13 +155,13 @@ async def test_what_is_not_covered_streams_an_honest_sentence_and_no_call(
 
 
 async def test_citations_that_point_nowhere_never_reach_the_client(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(
         pieces=["So it is [", "1", "] and so [9", "9]. Also 【", "1】", " and [1, ", "77]."],
         between=0.01,
     )
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service)
 
     answer = told[-1][1]
@@ -187,10 +185,10 @@ async def test_citations_that_point_nowhere_never_reach_the_client(
     ids=["reset", "unfinished", "garbled", "hangs"],
 )
 async def test_a_language_model_that_breaks_off_ends_in_a_whole_quoted_answer(
-    retriever: Retriever, mistral: MistralServer, trouble: replies.Reply, reason: str
+    reader: Reader, mistral: MistralServer, trouble: replies.Reply, reason: str
 ) -> None:
     mistral.default = trouble
-    with serve(retriever, **with_mistral(mistral, inference_timeout=1.5)) as service:
+    with serve(reader, **with_mistral(mistral, inference_timeout=1.5)) as service:
         told = await all_events(service)
 
     answer = told[-1][1]
@@ -203,10 +201,10 @@ async def test_a_language_model_that_breaks_off_ends_in_a_whole_quoted_answer(
 
 
 async def test_a_language_model_that_fails_at_once_streams_the_quoted_answer(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.refused_key()
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service)
 
     assert told[-1][1]["degraded"] is True
@@ -214,7 +212,7 @@ async def test_a_language_model_that_fails_at_once_streams_the_quoted_answer(
 
 
 async def test_a_prompt_too_long_for_the_model_is_sent_again_with_fewer_passages(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     shown: list[int] = []
 
@@ -223,7 +221,7 @@ async def test_a_prompt_too_long_for_the_model_is_sent_again_with_fewer_passages
         return replies.too_long() if shown[-1] > 1 else replies.answer(TEXT)
 
     mistral.default = picky
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service, top_k=4)
 
     assert told[-1][1]["answer"] == TEXT
@@ -260,8 +258,8 @@ class Bursting(LanguageModel):
         raise RuntimeError("a secret of the inside")
 
 
-async def test_an_error_in_the_middle_is_the_last_event(retriever: Retriever) -> None:
-    with serve(retriever, Bursting()) as service:
+async def test_an_error_in_the_middle_is_the_last_event(reader: Reader) -> None:
+    with serve(reader, Bursting()) as service:
         told = await all_events(service)
 
     name, problem = told[-1]
@@ -274,10 +272,10 @@ async def test_an_error_in_the_middle_is_the_last_event(retriever: Retriever) ->
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_stops_the_call_at_once(
-    retriever: Retriever, mistral: MistralServer, stream: bool
+    reader: Reader, mistral: MistralServer, stream: bool
 ) -> None:
     mistral.default = replies.silence()
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         async with asking(service) as http:
             body = {"question": QUESTION, "stream": stream}
             await leave_once_asked(http.post("/v1/answers", json=body), mistral)
@@ -288,10 +286,10 @@ async def test_a_client_that_leaves_stops_the_call_at_once(
 
 
 async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 40, between=0.05)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         async with asking(service) as one, asking(service) as other:
             first, second = events(one), events(other, f" {QUESTION} ")
             assert (await anext(first))[0] == "passages"
@@ -313,9 +311,9 @@ async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
 
 
 async def test_an_equal_question_later_costs_no_call_and_says_so(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         first = (await all_events(service))[-1][1]
         told = await all_events(service, f"  {QUESTION}")
         other = (await all_events(service, top_k=2))[-1][1]
@@ -329,11 +327,9 @@ async def test_an_equal_question_later_costs_no_call_and_says_so(
     assert len(mistral.requests) == 2
 
 
-async def test_an_answer_that_failed_is_not_kept(
-    retriever: Retriever, mistral: MistralServer
-) -> None:
+async def test_an_answer_that_failed_is_not_kept(reader: Reader, mistral: MistralServer) -> None:
     mistral.script(replies.refused_key())
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         failed = (await all_events(service))[-1][1]
         after = (await all_events(service))[-1][1]
 
@@ -341,9 +337,9 @@ async def test_an_answer_that_failed_is_not_kept(
 
 
 async def test_no_answer_is_kept_when_the_setting_says_so(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
-    with serve(retriever, answer_cache_size=0, **with_mistral(mistral)) as service:
+    with serve(reader, answer_cache_size=0, **with_mistral(mistral)) as service:
         for _ in range(2):
             assert (await all_events(service))[-1][1]["cached"] is False
 
@@ -373,11 +369,11 @@ async def test_an_answer_from_an_older_index_is_not_given_again(
 
 
 def test_silence_is_filled_with_heartbeats(
-    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     mistral.default = replies.answer(TEXT, delay=1.0)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         response = raw_stream(service)
 
     assert response.text.count(": ping\n\n") >= 2
@@ -385,12 +381,12 @@ def test_silence_is_filled_with_heartbeats(
 
 
 async def test_a_client_that_takes_nothing_is_let_go(
-    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
     mistral.default = replies.answer(pieces=["x" * 200_000] * 200, between=0.01)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         with reading_nothing(service):
             deadline = time.monotonic() + 20
             while not mistral.left:
@@ -402,12 +398,12 @@ async def test_a_client_that_takes_nothing_is_let_go(
 
 
 async def test_a_client_that_takes_nothing_is_let_go_while_the_model_is_silent(
-    retriever: Retriever, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
     mistral.default = replies.hangs_after(1, "x" * 20_000_000)
-    with serve(retriever, **with_mistral(mistral)) as service, reading_nothing(service):
+    with serve(reader, **with_mistral(mistral)) as service, reading_nothing(service):
         deadline = time.monotonic() + 20
         while not mistral.left:
             assert time.monotonic() < deadline
@@ -416,10 +412,10 @@ async def test_a_client_that_takes_nothing_is_let_go_while_the_model_is_silent(
 
 
 async def test_an_answer_of_nothing_but_citations_that_point_nowhere_is_quoted_instead(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("[9]")
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         answer = (await all_events(service))[-1][1]
 
     assert "KmsKeyId" in answer["answer"]
@@ -427,11 +423,11 @@ async def test_an_answer_of_nothing_but_citations_that_point_nowhere_is_quoted_i
 
 
 async def test_shorter_prompts_share_one_time_budget(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.silence()
     mistral.script(dataclasses.replace(replies.too_long(), delay=1.2))
-    with serve(retriever, **with_mistral(mistral, inference_timeout=2.0)) as service:
+    with serve(reader, **with_mistral(mistral, inference_timeout=2.0)) as service:
         answer = (await all_events(service))[-1][1]
 
     assert answer["degraded"] is True
@@ -439,10 +435,10 @@ async def test_shorter_prompts_share_one_time_budget(
 
 
 async def test_a_plain_question_joins_the_stream_of_an_equal_one(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 20 + "[1]", between=0.03)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         async with asking(service) as http:
             streamed = events(http)
             await anext(streamed)
@@ -454,10 +450,10 @@ async def test_a_plain_question_joins_the_stream_of_an_equal_one(
 
 
 async def test_a_body_that_nobody_asked_for_and_is_too_large_is_refused(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.silence()
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         async with asking(service) as http:
             response = await http.post(
                 "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
@@ -486,10 +482,10 @@ async def until_nothing_is_left(service: Service) -> None:
 
 
 async def test_a_question_in_look_alikes_searches_and_asks_as_the_plain_one(
-    retriever: Retriever, mistral: MistralServer
+    reader: Reader, mistral: MistralServer
 ) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in QUESTION)
-    with serve(retriever, **with_mistral(mistral)) as service:
+    with serve(reader, **with_mistral(mistral)) as service:
         told = await all_events(service, wide)
         again = (await all_events(service))[-1][1]
 

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.http.readiness import readiness
 from utils.errors import IndexMismatchError
 
@@ -20,10 +20,10 @@ class Told:
         return {"embedding_model": self._model, "chunks": 5}
 
 
-def retriever(model: str, problem: str = "") -> Retriever:
+def reader(model: str, problem: str = "") -> Reader:
     snapshot = SimpleNamespace(fingerprint=Told(model), live=SimpleNamespace(revision=7))
     mismatch = IndexMismatchError(problem) if problem else None
-    return cast("Retriever", SimpleNamespace(snapshot=snapshot, problem=mismatch))
+    return cast("Reader", SimpleNamespace(snapshot=snapshot, problem=mismatch))
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def retriever(model: str, problem: str = "") -> Retriever:
     ],
 )
 def test_model_is_named_without_its_place(name: str, told: str) -> None:
-    assert readiness(retriever(name)).index == {"embedding_model": told, "chunks": 5, "revision": 7}
+    assert readiness(reader(name)).index == {"embedding_model": told, "chunks": 5, "revision": 7}
 
 
 def test_mismatch_names_both_models_without_their_places() -> None:
     problem = "Built with /srv/ml/mine, asked with org/other; see http://host/models/page."
 
-    shown = readiness(retriever("org/other", problem)).checks["model"]
+    shown = readiness(reader("org/other", problem)).checks["model"]
 
     assert shown.detail == "Built with mine, asked with org/other; see http://host/models/page."
     assert not shown.ok

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from database.index.fingerprint import Fingerprint
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
 from tests.files.pages import WordEmbeddings, builder, write_pages
@@ -40,13 +40,13 @@ def serve(
     **settings: Any,
 ) -> Service:
     chosen = Settings(_env_file=None, database=database, **settings)
-    retriever = Retriever(
+    reader = Reader(
         lambda: connect(database, timeout=2),
         load,
         database,
         min_confidence=chosen.min_confidence,
     )
-    return Service(create_app(chosen, retriever=retriever))
+    return Service(create_app(chosen, reader=reader))
 
 
 def with_mistral(mistral: MistralServer, **settings: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from database.index.store import connect
 from tests.files.mpnet import make_mpnet
 from utils.benchmark.arguments import MODELS, PARTS, chosen_parts, parse_benchmark_arguments
@@ -42,7 +42,7 @@ def test_models_are_compared_where_there_are_two(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.model
 @pytest.mark.process
-def test_both_models_build_and_embed_the_questions(minilm: EmbeddingModel, tmp_path: Path) -> None:
+def test_both_models_build_and_embed_the_questions(minilm: LocalModel, tmp_path: Path) -> None:
     documents = tmp_path / "documents"
     documents.mkdir()
     for number in range(6):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from database.searching.confidence import ConfidenceModel, Evidence
+from database.searching.confidence import ConfidenceFeatures, ConfidenceModel
 from utils.errors import DocsQAError
 from utils.evaluation.calibrate import fit, main, summary
 
 
-def evidence(count: int, said: float, seed: int) -> list[Evidence]:
+def evidence(count: int, said: float, seed: int) -> list[ConfidenceFeatures]:
     """Evidence that lies around a share of the question said."""
     draw = random.Random(seed)
     return [
-        Evidence(said + draw.uniform(-0.2, 0.2), draw.uniform(0, 4), draw.uniform(1, 3))
+        ConfidenceFeatures(said + draw.uniform(-0.2, 0.2), draw.uniform(0, 4), draw.uniform(1, 3))
         for _ in range(count)
     ]
 
@@ -25,9 +25,9 @@ def test_what_tells_the_two_sorts_apart_gets_the_weight() -> None:
 
     model, unseen = fit(found, [True] * 60 + [False] * 40, 0.95)
 
-    assert model.said > 5
-    assert abs(model.about) < 0.5
-    assert abs(model.asked) < 0.5
+    assert model.coverage > 5
+    assert abs(model.topicality) < 0.5
+    assert abs(model.question_length) < 0.5
     assert unseen[:60].mean() > 0.8
     assert unseen[60:].mean() < 0.3
 
@@ -55,7 +55,7 @@ def test_confidence_means_what_it_says() -> None:
     """Of the questions given a probability, that share is answerable."""
     draw = random.Random(8)
     found = evidence(400, 0.5, 9)
-    labels = [draw.random() < max(0.05, min(0.95, each.said * 2 - 0.5)) for each in found]
+    labels = [draw.random() < max(0.05, min(0.95, each.coverage * 2 - 0.5)) for each in found]
 
     model, _ = fit(found, labels, 0.95)
 
@@ -77,11 +77,13 @@ def test_too_few_questions_of_one_sort_are_refused() -> None:
 
 def test_model_is_written_where_the_service_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
-    model = ConfidenceModel(said=1.23456, about=0.5, asked=2.0, intercept=-3.0, threshold=0.6)
+    model = ConfidenceModel(
+        coverage=1.23456, topicality=0.5, question_length=2.0, intercept=-3.0, threshold=0.6
+    )
 
     model.save(path)
 
-    assert ConfidenceModel(**json.loads(path.read_text())).said == 1.2346
+    assert ConfidenceModel(**json.loads(path.read_text())).coverage == 1.2346
 
 
 def test_summary_tells_shares_of_both_sorts() -> None:

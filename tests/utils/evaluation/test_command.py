@@ -1,4 +1,4 @@
-"""The evaluation's command, over a retriever that finds what is laid down here."""
+"""The evaluation's command, over a reader that finds what is laid down here."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from database.searching.fusion import ABLATIONS
-from tests.database.fixed_retriever import (
+from tests.database.fixed_reader import (
     FixedFindings,
-    FixedRetriever,
+    FixedReader,
     findings,
     outcome,
     question,
@@ -24,7 +24,7 @@ from utils.evaluation.misses import list_misses
 from utils.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    from database.reading.reader import Reader
 
 ENCRYPT, STOP, LOST, PRICE, WEATHER = (
     "How is an endpoint encrypted?",
@@ -66,17 +66,17 @@ DOCUMENTS = {"endpoints.md", "stop.md", "spot.md", "training.md"}
 
 
 class Indexes:
-    """Opens retrievers as the command asks for them."""
+    """Opens readers as the command asks for them."""
 
     def __init__(self, held: set[str] = DOCUMENTS) -> None:
         self.held = held
-        self.opened: list[tuple[str | None, Mapping[str, RankingValue], FixedRetriever]] = []
+        self.opened: list[tuple[str | None, Mapping[str, RankingValue], FixedReader]] = []
 
-    def __call__(self, database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
+    def __call__(self, database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
         sheet: dict[str, FixedFindings] = WITHOUT if ranking else SHEET
-        retriever = FixedRetriever(sheet, self.held)
-        self.opened.append((database, ranking, retriever))
-        return retriever.as_retriever()
+        reader = FixedReader(sheet, self.held)
+        self.opened.append((database, ranking, reader))
+        return reader.as_reader()
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ def test_table_has_all_questions_and_each_kind(
     assert row(printed, "AUROC") == ["0.667", "-", "-", "-"]
     assert float(row(printed, "p50 ms")[0]) >= 0
     assert warned == "shipped: 5 questions ...\n"
-    database, ranking, retriever = indexes.opened[0]
-    assert (database, dict(ranking), retriever.closed) == ("some/index", {}, True)
+    database, ranking, reader = indexes.opened[0]
+    assert (database, dict(ranking), reader.closed) == ("some/index", {}, True)
 
 
 def test_questions_are_timed_as_the_service_asks_after_all_were_asked(questions: str) -> None:
@@ -121,8 +121,8 @@ def test_questions_are_timed_as_the_service_asks_after_all_were_asked(questions:
     main(["-q", questions, "--depth", "40"], indexes)
 
     asked = [each["question"] for each in QUESTIONS]
-    retriever = indexes.opened[0][2]
-    assert retriever.asked == [(each, 40) for each in asked] + [(each, 8) for each in asked]
+    reader = indexes.opened[0][2]
+    assert reader.asked == [(each, 40) for each in asked] + [(each, 8) for each in asked]
 
 
 def test_misses_are_listed_with_what_was_found_instead(
@@ -238,7 +238,7 @@ def test_questions_of_another_corpus_are_told(
     assert "another corpus" in warned
 
 
-class Fickle(FixedRetriever):
+class Fickle(FixedReader):
     """Finds something else for one question where fewer passages are asked for."""
 
     def search(self, question: str, top_k: int) -> FixedFindings:
@@ -250,7 +250,7 @@ def test_search_that_depends_on_how_many_are_asked_for_is_told(
 ) -> None:
     fickle = Fickle(SHEET, DOCUMENTS)
 
-    assert main(["-q", questions], lambda database, ranking: fickle.as_retriever()) == 0
+    assert main(["-q", questions], lambda database, ranking: fickle.as_reader()) == 0
 
     assert "for 1 of 5 questions a search for 8 passages differs" in capsys.readouterr().err
 
@@ -310,7 +310,7 @@ def test_unknown_key_is_told_before_anything_is_measured(
 
 
 def test_missing_index_is_told(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
-    def no_index(database: str | None, ranking: Mapping[str, RankingValue]) -> "Retriever":
+    def no_index(database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
         raise IndexMissingError("No index at nowhere.")
 
     assert main(["-q", questions], no_index) == 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tests.database.fixed_retriever import outcome, question
+from tests.database.fixed_reader import outcome, question
 from utils.errors import DocsQAError
 from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import Configuration, check_labels, parse_configuration

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.database.fixed_retriever import outcome, question
+from tests.database.fixed_reader import outcome, question
 from utils.evaluation.decisions import Decision, reliability, risk_coverage, shipped_decision
 from utils.evaluation.metrics import area_under_roc, summaries
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from tests.database.served_index import served_index
 from tests.files.pages import WordEmbeddings
 from utils.errors import IndexMissingError
@@ -52,9 +52,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def open_index(database: str | None, ranking: Mapping[str, RankingValue]) -> Retriever:
+def open_index(database: str | None, ranking: Mapping[str, RankingValue]) -> Reader:
     assert database
-    return Retriever(lambda: connect(database), lambda _: WordEmbeddings(), "the store")
+    return Reader(lambda: connect(database), lambda _: WordEmbeddings(), "the store")
 
 
 def cells(report: str, start: str) -> list[str]:
@@ -94,9 +94,9 @@ def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> N
     )
     roomy = Settings(prompt_max_tokens=6000)
     narrow = roomy.model_copy(update={"prompt_max_tokens": 1})
-    with closing(open_index(index, {})) as retriever:
-        (whole,) = prompt_all(retriever, [spot], roomy)
-        (cut,) = prompt_all(retriever, [spot], narrow)
+    with closing(open_index(index, {})) as reader:
+        (whole,) = prompt_all(reader, [spot], roomy)
+        (cut,) = prompt_all(reader, [spot], narrow)
 
     assert (len(whole.documents), whole.facts_held, whole.holds_gold) == (3, 1, True)
     assert (len(cut.documents), cut.facts_held, cut.holds_gold) == (1, 0, False)
@@ -107,7 +107,7 @@ def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> N
 def test_what_is_missing_is_one_line(
     questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing(database: str | None, ranking: Mapping[str, RankingValue]) -> Retriever:
+    def missing(database: str | None, ranking: Mapping[str, RankingValue]) -> Reader:
         raise IndexMissingError("No index.")
 
     output = tmp_path / "prompts.md"

@@ -11,7 +11,7 @@ import httpx_sse
 import pytest
 
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.answer import Turn
 from inference_worker.app import create_app
 from inference_worker.http.openai.chat import MAX_CHARACTERS, MAX_TURNS, conversation
@@ -292,9 +292,9 @@ def test_stream_that_breaks_off_says_so_and_goes_on_with_the_documentation(
 
 
 def test_error_in_the_middle_ends_the_stream_with_an_error_object(database: str) -> None:
-    retriever = Retriever(lambda: connect(database, timeout=2), load_words, database)
+    reader = Reader(lambda: connect(database, timeout=2), load_words, database)
     settings = Settings(_env_file=None, database=database)
-    app = create_app(settings, retriever=retriever, llm=Bursting())
+    app = create_app(settings, reader=reader, llm=Bursting())
     with Service(app) as running:
         body = {"messages": said(QUESTION), "stream": True}
         text = httpx.post(f"{running.url}{ROUTE}", json=body, timeout=30).text

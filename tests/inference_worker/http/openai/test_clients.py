@@ -17,7 +17,7 @@ from openai import (
 from openai.types.chat import ChatCompletionChunk
 
 from database.index.store import connect
-from database.reading.reader import Retriever
+from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
 from tests.files.pages import PAGES
@@ -185,9 +185,9 @@ def test_openai_raises_where_there_is_no_index(tmp_path_factory: pytest.TempPath
 
 
 def test_openai_raises_where_a_stream_fails_on_its_way(database: str) -> None:
-    retriever = Retriever(lambda: connect(database, timeout=2), load_words, database)
+    reader = Reader(lambda: connect(database, timeout=2), load_words, database)
     settings = Settings(_env_file=None, database=database)
-    app = create_app(settings, retriever=retriever, llm=Bursting())
+    app = create_app(settings, reader=reader, llm=Bursting())
     with (
         Service(app) as running,
         OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,

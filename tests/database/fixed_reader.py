@@ -1,4 +1,4 @@
-"""A retriever that finds what a test lays down, and records what it was asked."""
+"""A reader that finds what a test lays down, and records what it was asked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from utils.evaluation.questions import LabelledQuestion
 from utils.evaluation.runs import FoundPassage, QuestionOutcome
 
 if TYPE_CHECKING:
-    from database.reading.reader import Retriever
+    from database.reading.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def findings(
 
 
 @dataclass
-class FixedRetriever:
+class FixedReader:
     """Stands for the index."""
 
     sheet: Mapping[str, FixedFindings]
@@ -69,8 +69,8 @@ class FixedRetriever:
     def close(self) -> None:
         self.closed = True
 
-    def as_retriever(self) -> "Retriever":
-        return cast("Retriever", self)
+    def as_reader(self) -> "Reader":
+        return cast("Reader", self)
 
 
 def question(
