@@ -1,6 +1,6 @@
 """What the answer flow hands on: the events of an answer on its way, and the answer itself."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +46,7 @@ class Unsupported:
 
 
 @dataclass(frozen=True, slots=True)
-class Misplaced:
+class MisplacedCitation:
     """A citation whose passages lack what its sentence says, while another passage has it."""
 
     number: int
@@ -68,14 +68,14 @@ class Grounding:
     """Numbers of the passages that the answer rests on, most used first."""
     removed_citations: int = 0
     """Citations that pointed nowhere and were taken out."""
-    misplaced: Sequence[Misplaced] = ()
+    misplaced: Sequence[MisplacedCitation] = ()
     unsupported: Sequence[Unsupported] = ()
     uncited_sentences: int = 0
     """Sentences that carry a claim and no citation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens that an answer took, in the provider's own figures."""
 
     input_tokens: int
@@ -83,7 +83,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class CorpusInfo:
     """What was searched."""
 
     revision: int
@@ -112,13 +112,13 @@ class Answer:
     """Whether the documentation answers the question, as far as the search can tell."""
     confidence: float
     """Probability that it does, 0 to 1."""
-    usage: Usage | None
+    usage: TokenUsage | None
     """None where no language model wrote, or its provider gave no figures."""
     truncated: bool
     """Whether the language model was cut at the most tokens that an answer may have."""
     cached: bool
     """Whether the text is from an earlier, equal question; it took no tokens then."""
-    corpus: Corpus | None
+    corpus: CorpusInfo | None
     """None where the index went away meanwhile."""
     timings: dict[str, float]
     """Milliseconds by stage."""
@@ -130,7 +130,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PassagesFound:
     """The first event: what the search found."""
 
     findings: Findings
@@ -143,7 +143,9 @@ class Token:
     text: str
 
 
-Event = Found | Token | Answer
+Event = PassagesFound | Token | Answer
 """An answer on its way: one Found, any number of Tokens, and the Answer last. The Tokens' text put
 together is the Answer's but for white space at its end, unless the language model broke off: then
 the Answer's counts."""
+
+Events = AsyncGenerator[Event, None]

@@ -22,7 +22,7 @@ from inference_worker.http import problems
 from inference_worker.http.body_limit import BodyLimit
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
-from inference_worker.http.documents.upload_parser import Receiver
+from inference_worker.http.documents.upload_parser import UploadParser
 from inference_worker.http.openai import chat
 from inference_worker.http.request_metrics import RequestMetrics
 from inference_worker.http.routes import router
@@ -99,7 +99,7 @@ def create_app(
     app.state.answerer = answerer
     app.state.metrics = metrics
     app.state.changes = changes
-    app.state.receiver = Receiver(settings)
+    app.state.receiver = UploadParser(settings)
     app.include_router(router)
     app.include_router(documents_router)
     app.include_router(chat.router)
@@ -109,7 +109,7 @@ def create_app(
     )
     app.add_middleware(RequestId)
     app.add_middleware(RequestMetrics, metrics=metrics)
-    problems.install(app)
+    problems.install_error_handlers(app)
     return app
 
 

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,11 +16,20 @@ from database.reading.reader import Reader
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings
 from dataset.chunks import Chunk
-from inference_worker.answer import EXTRACTIVE, Answer, Corpus, Event, Found, Grounding, Token, Turn
-from inference_worker.answering.cache import AnswerCache, compatible, normalized
+from inference_worker.answer import (
+    EXTRACTIVE,
+    Answer,
+    CorpusInfo,
+    Events,
+    Grounding,
+    PassagesFound,
+    Token,
+    Turn,
+)
+from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
 from inference_worker.answering.follow_up import retrieval_question
 from inference_worker.answering.metrics import Metrics
-from inference_worker.answering.writer import Draft, Writer, documents
+from inference_worker.answering.writer import Draft, Writer, document_names
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.prompt import VERSION
 from inference_worker.grounding.check import ground
@@ -30,8 +39,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Events = AsyncGenerator[Event, None]
 
 
 class Answerer:
@@ -133,8 +140,8 @@ class Answerer:
             DocsQAError: the index cannot be read; before the first event.
         """
         start = time.perf_counter()
-        question = compatible(question)
-        history = [Turn(turn.role, compatible(turn.text)) for turn in history]
+        question = compatibility_form(question)
+        history = [Turn(turn.role, compatibility_form(turn.text)) for turn in history]
         revision = self._revision()
         key = (revision, filters, *self._key(question, top_k, history))
         make = partial(self._flow, question, top_k, history, filters, streaming)
@@ -170,7 +177,7 @@ class Answerer:
         searched = retrieval_question(question, history)
         findings = await self.search(searched, top_k, filters)
         found = time.perf_counter()
-        yield Found(findings)
+        yield PassagesFound(findings)
         draft = Draft(question, history, searched, findings)
         async with aclosing(self._writer.write(draft, streaming=streaming)) as pieces:
             async for piece in pieces:
@@ -205,7 +212,7 @@ class Answerer:
         used = [draft.passages[number - 1] for number in grounding.used]
         return Answer(
             text=draft.text,
-            docs=documents([*used, *draft.passages])[: self._settings.max_docs],
+            docs=document_names([*used, *draft.passages])[: self._settings.max_docs],
             passages=draft.passages,
             grounding=grounding,
             generator=draft.generator,
@@ -233,13 +240,13 @@ class Answerer:
         snapshot = self._reader.snapshot
         return (snapshot.live.name, snapshot.live.revision) if snapshot else None
 
-    def _corpus(self) -> Corpus | None:
+    def _corpus(self) -> CorpusInfo | None:
         """What the live index holds, and as of when."""
         snapshot = self._reader.snapshot
         if snapshot is None:
             return None
         fingerprint = snapshot.fingerprint
-        return Corpus(
+        return CorpusInfo(
             revision=snapshot.live.revision,
             built_at=fingerprint.built_at,
             documents=fingerprint.documents,
@@ -249,7 +256,7 @@ class Answerer:
     def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:
         """All that decides an answer; a conversation as its digest, as it may be long."""
         return (
-            hashlib.sha256(repr((normalized(question), history)).encode()).digest(),
+            hashlib.sha256(repr((normalize_question(question), history)).encode()).digest(),
             top_k or self._settings.top_k,
             self._llm and self._llm.name,
             VERSION,

@@ -2,7 +2,7 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,16 +10,14 @@ from itertools import groupby
 
 from cachetools import TTLCache
 
-from inference_worker.answer import Answer, Event, Found, Token
-
-Events = AsyncGenerator[Event, None]
+from inference_worker.answer import Answer, Event, Events, PassagesFound, Token
 
 PAUSE = 0.04
 """Seconds after a piece of text in which those that follow are gathered: sending costs as much as
 receiving, and nobody reads faster."""
 
 
-def compatible(text: str) -> str:
+def compatibility_form(text: str) -> str:
     """Write characters in Unicode's compatible form.
 
     What is searched for and written from must be in it as well as the key, or one question would be
@@ -28,14 +26,14 @@ def compatible(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def normalized(question: str) -> str:
+def normalize_question(question: str) -> str:
     """Write equal questions alike: spaces do not count. Case does: names are told apart by it."""
-    return " ".join(compatible(question).split())
+    return " ".join(compatibility_form(question).split())
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    found: Found
+    found: PassagesFound
     answer: Answer
 
 
@@ -109,7 +107,7 @@ class AnswerCache:
         if self._flights.get(place) is flight:
             del self._flights[place]
         match flight.events:
-            case [Found() as found, *_, Answer() as answer] if self._size and keep(answer):
+            case [PassagesFound() as found, *_, Answer() as answer] if self._size and keep(answer):
                 self._kept[place[0]] = _Kept(found, answer)
 
 
@@ -141,7 +139,7 @@ class _Flight:
             while True:
                 if at < len(self.events):
                     fresh, at = self.events[at:], len(self.events)
-                    for event in joined(fresh):
+                    for event in merge_tokens(fresh):
                         yield event
                     if isinstance(fresh[-1], Token):
                         await asyncio.wait({self._task}, timeout=PAUSE)
@@ -159,7 +157,7 @@ class _Flight:
                 self._on_end(self)
 
 
-def joined(events: Iterable[Event]) -> Iterator[Event]:
+def merge_tokens(events: Iterable[Event]) -> Iterator[Event]:
     """Put pieces that follow one another together."""
     for is_text, group in groupby(events, lambda event: isinstance(event, Token)):
         if is_text:

@@ -126,13 +126,13 @@ def _leant_on(newest_first: Sequence[str]) -> Iterator[str]:
     """The questions that the first one leans on, up to one that stands on its own."""
     for question, before in pairwise(newest_first):
         context = before.strip()[:MAX_CHARACTERS]
-        if not leans(question, context):
+        if not is_follow_up(question, context):
             return
         if any(map(_says_something, words(context))):  # "thank you" does not
             yield context
 
 
-def leans(question: str, before: str) -> bool:
+def is_follow_up(question: str, before: str) -> bool:
     """Tell whether a question is to be understood from the one that was asked before it.
 
     Evidence is how it begins, what its pronouns can mean, and how much it says of its own.

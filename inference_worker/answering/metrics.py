@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from inference_worker.answer import Answer, Usage
+from inference_worker.answer import Answer, TokenUsage
 from inference_worker.answering.cache import AnswerCache
 from inference_worker.generation.language_model import LanguageModel
 from utils.errors import GenerationError
@@ -87,7 +87,7 @@ class Metrics:
         if answer.grounding.unsupported:
             self._unsupported.inc()
 
-    def took(self, usage: Usage) -> None:
+    def took(self, usage: TokenUsage) -> None:
         """A call to the language model ended; answers that share it take nothing more."""
         self._tokens.labels("input").inc(usage.input_tokens)
         self._tokens.labels("output").inc(usage.output_tokens)

@@ -9,11 +9,11 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from database.searching.passage import Findings, Passage
-from inference_worker.answer import EXTRACTIVE, Turn, Usage
+from inference_worker.answer import EXTRACTIVE, TokenUsage, Turn
 from inference_worker.answering.metrics import Metrics
-from inference_worker.generation.failures import PromptTooLongError
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.prompt import Prompt, write_prompt
+from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.token_counter import TokenCounter
 from inference_worker.grounding.citations import CitationFilter
 from inference_worker.quoting.extractive import extract_answer
@@ -38,7 +38,7 @@ class Draft:
     degraded_reason: str | None = None
     truncated: bool = False
     removed_citations: int = 0
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
 
     @property
     def passages(self) -> list[Passage]:
@@ -104,7 +104,7 @@ class Writer:
         if draft.findings.answerable:
             draft.text = await self._in_thread(extract_answer, draft.searched, draft.passages)
         else:
-            draft.text = not_covered(documents(draft.passages))
+            draft.text = not_covered_text(document_names(draft.passages))
 
     async def _generate(self, llm: LanguageModel, draft: Draft, streaming: bool) -> Pieces:
         """Have the language model write, from fewer passages where all are too long for it."""
@@ -177,7 +177,7 @@ async def _pieces(
         yield generation
 
 
-def not_covered(docs: Sequence[str]) -> str:
+def not_covered_text(docs: Sequence[str]) -> str:
     """Say that the documentation does not answer, and what in it comes nearest."""
     if not docs:
         return "No document matches what was asked for."
@@ -185,6 +185,6 @@ def not_covered(docs: Sequence[str]) -> str:
     return f"The documentation does not seem to cover this. The nearest pages are {nearest}."
 
 
-def documents(passages: Sequence[Passage]) -> list[str]:
+def document_names(passages: Sequence[Passage]) -> list[str]:
     """Name the passages' documents in their order, each once."""
     return list(dict.fromkeys(passage.chunk.document for passage in passages))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_random_exponential
 
-from inference_worker.answer import Usage
-from inference_worker.generation import failures
-from inference_worker.generation.call_slots import CallSlots, QueueFullError
+from inference_worker.answer import TokenUsage
+from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
-from inference_worker.generation.failures import AttemptError, told
+from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
+from inference_worker.generation.provider_errors import AttemptError, translate_errors
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -40,7 +40,7 @@ class Generation:
 
     text: str
     model: str
-    usage: Usage | None
+    usage: TokenUsage | None
     """None where the provider gave no figures."""
     truncated: bool
     """Whether it was cut at the most tokens that an answer may have."""
@@ -75,7 +75,7 @@ class LanguageModel:
         self._seconds = seconds
         self._close = close
         self.name = name
-        self.slots = CallSlots(concurrency)
+        self.slots = ConcurrencyLimit(concurrency)
         self.breaker = CircuitBreaker(
             "The language model",
             failures=breaker_failures,
@@ -128,7 +128,7 @@ class LanguageModel:
                 yield piece
                 with self._out_of_time():
                     async with asyncio.timeout_at(deadline):
-                        with failures.broken_off_by_any_error():
+                        with provider_errors.translate_stream_errors():
                             piece = await reading.next()
             yield reading.generation(self.name)
 
@@ -145,7 +145,7 @@ class LanguageModel:
                 message = await self._chat.ainvoke(list(messages))
             text = str(message.text).strip()
             if not text:
-                raise failures.empty()
+                raise provider_errors.empty_answer_error()
             truncated = _finish(message) in _CUT
             return Generation(text, self.name, _usage(message), truncated, number)
 
@@ -173,7 +173,7 @@ class LanguageModel:
         try:
             with self.breaker.call():
                 async with self.slots.slot(deadline - _now()):
-                    with told():
+                    with translate_errors():
                         yield
         except CircuitOpenError:
             message = "the language model failed repeatedly and is left alone for a moment"
@@ -187,7 +187,7 @@ class LanguageModel:
             async with asyncio.timeout(self._seconds * ATTEMPT_SHARE):
                 yield
         except TimeoutError:
-            raise failures.timed_out() from None
+            raise provider_errors.timeout_error() from None
 
     @contextmanager
     def _out_of_time(self) -> Iterator[None]:
@@ -211,7 +211,7 @@ class _Reading:
         self._chunks = chunks
         self._attempt = attempt
         self._said: list[str] = []
-        self._usage: Usage | None = None
+        self._usage: TokenUsage | None = None
         self._finish: str | None = None
 
     @property
@@ -227,8 +227,8 @@ class _Reading:
         """
         async for chunk in self._chunks:
             if usage := _usage(chunk):
-                before = self._usage or Usage(0, 0)
-                self._usage = Usage(
+                before = self._usage or TokenUsage(0, 0)
+                self._usage = TokenUsage(
                     before.input_tokens + usage.input_tokens,
                     before.output_tokens + usage.output_tokens,
                 )
@@ -239,9 +239,9 @@ class _Reading:
                 self._said.append(text)
                 return text
         if self._finish is None or self._finish == "error":
-            raise failures.broken_off()
+            raise provider_errors.interrupted_error()
         if not self._said:
-            raise failures.empty()
+            raise provider_errors.empty_answer_error()
         return None
 
     def generation(self, model: str) -> Generation:
@@ -260,10 +260,12 @@ def _finish(message: "AIMessage") -> str | None:
     return next((str(metadata[name]) for name in _FINISH if metadata.get(name)), None)
 
 
-def _usage(message: "AIMessage") -> Usage | None:
+def _usage(message: "AIMessage") -> TokenUsage | None:
     usage = message.usage_metadata
     return (
-        Usage(int(usage["input_tokens"] or 0), int(usage["output_tokens"] or 0)) if usage else None
+        TokenUsage(int(usage["input_tokens"] or 0), int(usage["output_tokens"] or 0))
+        if usage
+        else None
     )
 
 

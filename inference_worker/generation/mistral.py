@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from inference_worker.generation.failures import refusal
 from inference_worker.generation.language_model import ATTEMPT_SHARE
+from inference_worker.generation.provider_errors import status_error
 from utils.errors import SettingsError
 from utils.settings import Settings
 
@@ -82,7 +82,7 @@ async def _raise_for_status(response: httpx.Response) -> None:
     # Of a plain refusal alone the reason is looked for in the body, which may be a proxy's page.
     told = (await response.aread())[:4096] if response.status_code in {400, 422} else b""
     retry_after = response.headers.get("Retry-After", "")
-    raise refusal(response.status_code, retry_after, told.decode(errors="replace"))
+    raise status_error(response.status_code, retry_after, told.decode(errors="replace"))
 
 
 async def _read_to_the_end(response: httpx.Response) -> None:

@@ -25,7 +25,7 @@ def language_model_from(settings: Settings) -> LanguageModel | None:
     Raises:
         SettingsError: there can be no such model; the message says what to set or to install.
     """
-    provider, model = split_name(settings.inference_model)
+    provider, model = split_model_name(settings.inference_model)
     if provider == MISTRAL:
         if settings.mistral_api_key is None:
             return None
@@ -35,7 +35,7 @@ def language_model_from(settings: Settings) -> LanguageModel | None:
     return _wrapped(settings, made, close=lambda: _close(made))
 
 
-def split_name(name: str) -> tuple[str, str]:
+def split_model_name(name: str) -> tuple[str, str]:
     """Tell provider and model; a bare name is one of Mistral's, and so is one it fine-tuned."""
     provider, colon, model = name.partition(":")
     if not colon or provider == "ft":

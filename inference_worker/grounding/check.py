@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from database.searching.passage import Passage
-from inference_worker.answer import Citation, Grounding, Misplaced, Unsupported
+from inference_worker.answer import Citation, Grounding, MisplacedCitation, Unsupported
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import PassageEvidence
 from inference_worker.grounding.excerpts import Excerpts
@@ -63,7 +63,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
         ],
         used=_used(markers, misplaced),
         misplaced=[
-            Misplaced(marker.number, *span(marker), found_in)
+            MisplacedCitation(marker.number, *span(marker), found_in)
             for marker, found_in in misplaced.items()
         ],
         unsupported=[

@@ -8,9 +8,9 @@ from contextlib import aclosing
 from fastapi import Request
 from fastapi.sse import format_sse_event
 
-from inference_worker.answer import Answer, Event, Found, Token
+from inference_worker.answer import Answer, Event, PassagesFound, Token
 from inference_worker.http import examples
-from inference_worker.http.problems import INTERNAL, document, problem_for
+from inference_worker.http.problems import INTERNAL, problem_body, problem_for
 from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
 from utils.errors import DocsQAError
 
@@ -37,7 +37,7 @@ STREAM_EXAMPLE = {
 }
 
 
-async def sent(
+async def encode_events(
     events: AsyncGenerator[Event, None], request: Request
 ) -> AsyncGenerator[bytes, None]:
     """Write events for the wire.
@@ -56,12 +56,12 @@ async def sent(
             raise
         problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
         log.warning("%s in the middle of an answer", problem.type, exc_info=error)
-        yield _event("error", json.dumps(document(request, problem)))
+        yield _event("error", json.dumps(problem_body(request, problem)))
 
 
 def _written(event: Event) -> bytes:
     match event:
-        case Found():
+        case PassagesFound():
             name, data = "passages", FoundEvent.of(event.findings).model_dump_json()
         case Token():
             name, data = "token", TokenEvent(text=event.text).model_dump_json()

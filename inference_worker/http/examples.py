@@ -2,6 +2,14 @@
 
 from typing import Any
 
+from inference_worker.http.problems import (
+    BODY_TOO_LARGE,
+    INVALID_REQUEST,
+    problem_document,
+    problem_for,
+)
+from utils.errors import StoreUnreachableError
+
 QUESTION = "How to check if an endpoint is KMS encrypted"
 ANSWER = "Call `DescribeEndpointConfig` and look for `KmsKeyId` in its response [1]."
 
@@ -89,37 +97,12 @@ METRICS = 'docsqa_llm_tokens_total{direction="input"} 2143.0\n'
 
 _REQUEST_ID = "5f0c2f6f1d5b4a9c8e3a7b2d4c6e8f01"
 
-
-def problem(slug: str, title: str, status: int, detail: str, path: str) -> dict[str, Any]:
-    """A problem document."""
-    return {
-        "type": f"urn:sagemaker-docs-qa:problem:{slug}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": path,
-        "request_id": _REQUEST_ID,
-    }
-
-
-TOO_LARGE = problem(
-    "body-too-large",
-    "The request's body is too large",
-    413,
-    "Send at most 1,048,576 bytes.",
-    "/v1/answers",
+TOO_LARGE = problem_document(
+    BODY_TOO_LARGE, "Send at most 1,048,576 bytes.", "/v1/answers", _REQUEST_ID
 )
-INVALID = problem(
-    "invalid-request",
-    "The request is not valid",
-    422,
-    "question: is blank; ask a question",
-    "/v1/answers",
+INVALID = problem_document(
+    INVALID_REQUEST, "question: is blank; ask a question", "/v1/answers", _REQUEST_ID
 )
-UNAVAILABLE = problem(
-    "store-unreachable",
-    "The vector store does not answer",
-    503,
-    "Try again in a few seconds; this service reconnects by itself.",
-    "/v1/answers",
+UNAVAILABLE = problem_document(
+    problem_for(StoreUnreachableError("")), None, "/v1/answers", _REQUEST_ID
 )

@@ -27,7 +27,7 @@ def _moment(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+NamePattern = Annotated[str, Field(min_length=1, max_length=500)]
 Format = Annotated[str, AfterValidator(_format)]
 Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
 
@@ -40,7 +40,7 @@ class FiltersIn(BaseModel):
         json_schema_extra={"examples": [examples.FILTERS]},
     )
 
-    documents: list[Name] | None = Field(
+    documents: list[NamePattern] | None = Field(
         default=None,
         min_length=1,
         max_length=20,

@@ -23,17 +23,17 @@ class ErrorResponse(BaseModel):
     error: Error
 
 
-def expected_at(path: str) -> bool:
+def uses_openai_errors(path: str) -> bool:
     """Tell whether who asks at a path expects these errors."""
     return any(path == route or path.startswith(f"{route}/") for route in ROUTES)
 
 
-def status_of(status: HTTPStatus) -> HTTPStatus:
+def openai_status(status: HTTPStatus) -> HTTPStatus:
     """The status that OpenAI gives: a request that is not valid is 400 there."""
     return HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
 
 
-def document(
+def error_body(
     status: HTTPStatus, message: str, code: str, param: str | None = None
 ) -> dict[str, Any]:
     """The body of an error."""

@@ -126,6 +126,9 @@ MODEL_NOT_FOUND = Problem(
     "There is no such model",
     "GET /v1/models lists what may be asked for.",
 )
+INVALID_REQUEST = Problem(
+    "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
+)
 BODY_TOO_LARGE = Problem(
     "body-too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -142,24 +145,32 @@ def problem_for(error: DocsQAError) -> Problem:
     return INTERNAL
 
 
-def document(
+def problem_body(
     request: Request, problem: Problem, detail: str | None = None, param: str | None = None
 ) -> dict[str, Any]:
     """The body of a problem document, or of OpenAI's error where its clients ask."""
     if _as_openai(request):
         message = detail or problem.detail
-        return openai_errors.document(problem.status, message, problem.type, param)
+        return openai_errors.error_body(problem.status, message, problem.type, param)
+    request_id = request.scope.get("request_id", "")
+    return problem_document(problem, detail, request.url.path, request_id)
+
+
+def problem_document(
+    problem: Problem, detail: str | None, instance: str, request_id: str
+) -> dict[str, Any]:
+    """The body of a problem document; `detail` defaults to the problem's own."""
     return {
         "type": f"urn:sagemaker-docs-qa:problem:{problem.type}",
         "title": problem.title,
         "status": problem.status.value,
         "detail": detail or problem.detail,
-        "instance": request.url.path,
-        "request_id": request.scope.get("request_id", ""),
+        "instance": instance,
+        "request_id": request_id,
     }
 
 
-def respond(
+def problem_response(
     request: Request,
     problem: Problem,
     detail: str | None = None,
@@ -167,18 +178,18 @@ def respond(
     param: str | None = None,
 ) -> JSONResponse:
     """Write a problem document; `param` names the field that is wrong, where one is."""
-    body = document(request, problem, detail, param)
+    body = problem_body(request, problem, detail, param)
     if _as_openai(request):
-        return JSONResponse(body, openai_errors.status_of(problem.status), dict(headers or {}))
+        return JSONResponse(body, openai_errors.openai_status(problem.status), dict(headers or {}))
     return JSONResponse(body, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def _as_openai(request: Request) -> bool:
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
-    return openai_errors.expected_at(path)
+    return openai_errors.uses_openai_errors(path)
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Have every error of the app told as a problem document."""
 
     @app.exception_handler(DocsQAError)
@@ -186,17 +197,14 @@ def install(app: FastAPI) -> None:
         problem = problem_for(error)
         log.warning("%s: %s", problem.type, error)
         headers = _RETRY if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-        return respond(request, problem, headers=headers)
+        return problem_response(request, problem, headers=headers)
 
     @app.exception_handler(ProblemError)
     async def told(request: Request, error: ProblemError) -> JSONResponse:
-        return respond(request, error.problem, error.detail, error.headers)
+        return problem_response(request, error.problem, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        problem = Problem(
-            "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
-        )
         wrong = error.errors()
         param = _name(wrong[0]) if wrong else None
         detail = "; ".join(map(_told, wrong[:MAX_LISTED_FIELDS]))
@@ -205,7 +213,7 @@ def install(app: FastAPI) -> None:
             if len(wrong) > MAX_LISTED_FIELDS
             else ""
         )
-        return respond(request, problem, detail + more, param=param)
+        return problem_response(request, INVALID_REQUEST, detail + more, param=param)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -213,15 +221,15 @@ def install(app: FastAPI) -> None:
             return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
         status = HTTPStatus(error.status_code)
         if status == BODY_TOO_LARGE.status:
-            return respond(request, BODY_TOO_LARGE, error.detail)
+            return problem_response(request, BODY_TOO_LARGE, error.detail)
         slug = status.phrase.lower().replace(" ", "-")
         problem = Problem(slug, status, status.phrase, status.description or status.phrase)
-        return respond(request, problem, headers=error.headers)
+        return problem_response(request, problem, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
         log.error("Unforeseen, request %s", request.scope.get("request_id"), exc_info=error)
-        return respond(request, INTERNAL)
+        return problem_response(request, INTERNAL)
 
 
 def _told(error: Mapping[str, object]) -> str:

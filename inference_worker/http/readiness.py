@@ -16,7 +16,7 @@ from utils.errors import (
     SettingsError,
 )
 
-Name = Literal["store", "index", "model"]
+CheckName = Literal["store", "index", "model"]
 
 _FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
 """Of a model that is named by its whole path: where it lies is nobody's business outside."""
@@ -26,7 +26,7 @@ def readiness(reader: Reader) -> Readiness:
     """Say whether questions can be answered now."""
     snapshot, problem = reader.snapshot, reader.problem
     failed = _failed(problem) if problem else None
-    checks: dict[Name, ReadinessCheck] = {}
+    checks: dict[CheckName, ReadinessCheck] = {}
     for name in ("store", "index", "model"):
         if failed == name and problem is not None:
             checks[name] = ReadinessCheck(ok=False, detail=_detail(problem))
@@ -48,7 +48,7 @@ def _described(snapshot: IndexState) -> dict[str, str | int]:
     return told | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
 
 
-def _failed(problem: DocsQAError) -> Name:
+def _failed(problem: DocsQAError) -> CheckName:
     """Which of the three an error is about."""
     if isinstance(problem, IndexMissingError | IndexDamagedError):
         return "index"

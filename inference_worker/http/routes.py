@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import CONTENT_TYPE
 from inference_worker.http import examples
-from inference_worker.http.answer_events import STREAM_EXAMPLE, sent
+from inference_worker.http.answer_events import STREAM_EXAMPLE, encode_events
 from inference_worker.http.event_stream import EventStream, while_connected
 from inference_worker.http.problems import MEDIA_TYPE
 from inference_worker.http.readiness import readiness
@@ -19,7 +19,7 @@ from inference_worker.http.schemas import (
     Liveness,
     LLMResponse,
     ProblemDocument,
-    Question,
+    QuestionText,
     Readiness,
     SearchRequest,
     SearchResponse,
@@ -27,7 +27,7 @@ from inference_worker.http.schemas import (
 from utils.settings import Settings
 
 
-def problem_response(description: str, example: dict[str, Any]) -> dict[str, Any]:
+def documented_problem(description: str, example: dict[str, Any]) -> dict[str, Any]:
     """How an error is shown in OpenAPI."""
     schema = ProblemDocument.model_json_schema()
     return {
@@ -37,9 +37,9 @@ def problem_response(description: str, example: dict[str, Any]) -> dict[str, Any
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    413: problem_response("The body is too large", examples.TOO_LARGE),
-    422: problem_response("The question is missing, blank or over-long", examples.INVALID),
-    503: problem_response("The index or the store is not available", examples.UNAVAILABLE),
+    413: documented_problem("The body is too large", examples.TOO_LARGE),
+    422: documented_problem("The question is missing, blank or over-long", examples.INVALID),
+    503: documented_problem("The index or the store is not available", examples.UNAVAILABLE),
 }
 
 router = APIRouter()
@@ -67,7 +67,7 @@ async def inference_endpoint(
     request: Request,
     answerer: AnswererOfApp,
     message: Annotated[
-        Question,
+        QuestionText,
         Query(
             description="The question, in plain words.",
             openapi_examples={
@@ -95,14 +95,16 @@ async def answers(
     check_length(request, ("body", "question"), asked.question)
     if asked.stream:
         events = answerer.events(asked.question, asked.top_k, filters=asked.meant)
-        return await EventStream.begun(sent(events, request))
+        return await EventStream.begun(encode_events(events, request))
     answering = answerer.answer(asked.question, asked.top_k, filters=asked.meant)
     answer = await while_connected(request, answering)
     return AnswerResponse.of(answer)
 
 
-@router.post("/v1/search", tags=["answers"], responses=PROBLEMS)
-async def search(request: Request, answerer: AnswererOfApp, asked: SearchRequest) -> SearchResponse:
+@router.post("/v1/search", name="search", tags=["answers"], responses=PROBLEMS)
+async def search_passages(
+    request: Request, answerer: AnswererOfApp, asked: SearchRequest
+) -> SearchResponse:
     """Find the passages that answer a query best; no language model is asked."""
     check_length(request, ("body", "query"), asked.query)
     findings = await answerer.search(asked.query, asked.top_k, asked.meant)

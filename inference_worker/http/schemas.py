@@ -13,19 +13,19 @@ from inference_worker.answer import Answer, Citation, UnsupportedKind
 from inference_worker.http import examples
 from inference_worker.http.filters import FiltersIn
 
-HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 """JSON can carry it; it is no text, and no tokenizer reads it."""
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank; ask a question")
-    if HALF_A_CHARACTER.search(text):
+    if LONE_SURROGATE.search(text):
         raise ValueError("holds half a character (a lone surrogate); send valid Unicode")
     return text.strip()
 
 
-Question = Annotated[str, AfterValidator(_not_blank)]
+QuestionText = Annotated[str, AfterValidator(_not_blank)]
 Answerable = Annotated[
     bool, Field(description="Whether the documentation answers it, as far as the search can tell.")
 ]
@@ -64,7 +64,7 @@ class _Filtered(BaseModel):
 class AnswerRequest(_Filtered):
     """A question."""
 
-    question: Question = Field(examples=[examples.QUESTION])
+    question: QuestionText = Field(examples=[examples.QUESTION])
     top_k: TopK | None = None
     stream: bool = Field(
         default=False,
@@ -76,7 +76,7 @@ class AnswerRequest(_Filtered):
 class SearchRequest(_Filtered):
     """A search."""
 
-    query: Question = Field(examples=["KmsKeyId of an endpoint configuration"])
+    query: QuestionText = Field(examples=["KmsKeyId of an endpoint configuration"])
     top_k: TopK = 8
 
 

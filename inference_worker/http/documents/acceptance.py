@@ -12,7 +12,7 @@ from dataset.documents import Document
 from utils.errors import StoreUnreachableError
 
 
-def written_down(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
+def record_job(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
     """The job as it was accepted; where that fails, nothing of it stays."""
     jobs = Jobs(store)
     accepted = None
@@ -37,7 +37,7 @@ def _forget(store: Store, job: Job) -> None:
         Jobs(store).forget_refused(job)
 
 
-def unchanged_already(
+def finish_if_unchanged(
     store: Store, snapshot: IndexState | None, job: Job, documents: Sequence[Document]
 ) -> Job | None:
     """The job, ended, where all that it brings is there as the API put it; else None.

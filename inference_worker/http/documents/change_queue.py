@@ -15,8 +15,8 @@ from database.journal.uploads import Uploads
 from database.reading.reader import Reader
 from dataset.documents import Document
 from inference_worker.answering.answerer import Answerer
-from inference_worker.http.documents.acceptance import unchanged_already, written_down
-from inference_worker.http.documents.lock_watch import Watch
+from inference_worker.http.documents.acceptance import finish_if_unchanged, record_job
+from inference_worker.http.documents.writer_monitor import WriterMonitor
 from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings, load_settings
 
@@ -48,7 +48,7 @@ class ChangeQueue:
         self._settings = settings
         self._waiting: dict[str, set[asyncio.Future[Job]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watch = Watch(HEARTBEAT_SECONDS)
+        self._watch = WriterMonitor(HEARTBEAT_SECONDS)
         self._runner = JobRunner(
             reader,
             settings.database,
@@ -84,7 +84,7 @@ class ChangeQueue:
 
         def unchanged(store: Store) -> Job | None:
             snapshot = self._reader.snapshot
-            return unchanged_already(store, snapshot, job, documents)
+            return finish_if_unchanged(store, snapshot, job, documents)
 
         return await asyncio.to_thread(self._accept, job, accept, unchanged)
 
@@ -149,7 +149,7 @@ class ChangeQueue:
         self._runner.claim()
         if (ended := without(store)) is not None:
             return ended
-        job = written_down(store, job, accept)
+        job = record_job(store, job, accept)
         self._runner.wake()
         return job
 

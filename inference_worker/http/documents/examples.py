@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from inference_worker.http.problems import Problem, problem_document
+
 _ETAG = "6a8c1f0e9d2b4c7f8e3a5b1d0c9f7e6a4b2d8c1f3e5a7b9d0c2e4f6a8b1d3c5e"
 _JOB = "3f2c9a7d5b8e4f10a6c1d2e3f4a5b6c7"
 
@@ -76,13 +78,7 @@ WAITING: dict[str, Any] = {
 }
 
 
-def problem(status: int, type_: str, title: str, detail: str) -> dict[str, Any]:
-    """A problem document."""
-    return {
-        "type": f"urn:sagemaker-docs-qa:problem:{type_}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": "/v1/documents/runbooks/endpoints.md",
-        "request_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-    }
+def example_of(problem: Problem) -> dict[str, Any]:
+    """A problem document about `DOCUMENT`."""
+    instance = f"/v1/documents/{DOCUMENT['name']}"
+    return problem_document(problem, None, instance, "0f1e2d3c4b5a69788796a5b4c3d2e1f0")

@@ -8,7 +8,7 @@ from dataset.chunks import Chunk
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class DocumentSummary:
     """One document of the index."""
 
     name: str
@@ -20,7 +20,7 @@ class Listed:
     chunks: int
 
     @classmethod
-    def of(cls, first: Chunk) -> "Listed":
+    def of(cls, first: Chunk) -> "DocumentSummary":
         """What a document's first chunk says of it."""
         return cls(
             name=first.document,
@@ -33,9 +33,9 @@ class Listed:
         )
 
 
-def page_of(
+def page_of_documents(
     chunks: Sequence[Chunk], names: Sequence[str], prefix: str, after: str, limit: int
-) -> tuple[list[Listed], int]:
+) -> tuple[list[DocumentSummary], int]:
     """A page of the documents whose names begin so, and how many there are in all.
 
     Args:
@@ -49,7 +49,7 @@ def page_of(
     last = bisect_left(names, prefix + chr(0x10FFFF), lo=first) if prefix else len(names)
     begin = max(first, bisect_right(names, after)) if after else first
     chosen = names[begin : min(begin + limit, last)]
-    return [Listed.of(_first_chunk(chunks, name)) for name in chosen], last - first
+    return [DocumentSummary.of(_first_chunk(chunks, name)) for name in chosen], last - first
 
 
 def _first_chunk(chunks: Sequence[Chunk], name: str) -> Chunk:

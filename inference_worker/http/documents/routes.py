@@ -11,7 +11,7 @@ from database.searching.passage_selection import text_of
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
-from inference_worker.http.documents.listing import Listed, page_of
+from inference_worker.http.documents.listing import DocumentSummary, page_of_documents
 from inference_worker.http.documents.problems import (
     ADMIN_KEY_NOT_SET,
     DOCUMENT_NOT_FOUND,
@@ -21,16 +21,20 @@ from inference_worker.http.documents.problems import (
     PRECONDITION_FAILED,
 )
 from inference_worker.http.documents.schemas import DocumentList, DocumentOut, DocumentText, JobOut
-from inference_worker.http.documents.upload_parser import Receiver, said_of, seconds_to_wait
+from inference_worker.http.documents.upload_parser import (
+    UploadParser,
+    frontmatter_of,
+    preferred_wait_seconds,
+)
 from inference_worker.http.examples import INVALID, TOO_LARGE, UNAVAILABLE
 from inference_worker.http.problems import INTERNAL, Problem, ProblemError, problem_for
-from inference_worker.http.routes import problem_response
+from inference_worker.http.routes import documented_problem
 from utils.errors import IndexLockedError
 
 router = APIRouter()
 
 Origin = Literal["folder", "api"]
-Name = Annotated[
+DocumentName = Annotated[
     str, Path(description="The document's name: a path like `guides/page.md`.", max_length=500)
 ]
 IfMatch = Annotated[
@@ -40,13 +44,12 @@ IfNoneMatch = Annotated[str, Header(description="`*`: only if it is not there.")
 
 
 def _shown(problem: Problem, description: str) -> dict[str, Any]:
-    example = examples.problem(problem.status, problem.type, problem.title, problem.detail)
-    return problem_response(description, example)
+    return documented_problem(description, examples.example_of(problem))
 
 
 _NO_INDEX: dict[int | str, dict[str, Any]] = {
-    422: problem_response("A parameter is not valid", INVALID),
-    503: problem_response("The index or the store is not available", UNAVAILABLE),
+    422: documented_problem("A parameter is not valid", INVALID),
+    503: documented_problem("The index or the store is not available", UNAVAILABLE),
 }
 _WRITING: dict[int | str, dict[str, Any]] = {
     **_NO_INDEX,
@@ -55,7 +58,7 @@ _WRITING: dict[int | str, dict[str, Any]] = {
     409: _shown(problem_for(IndexLockedError("")), "A build is writing the index"),
 }
 _TAKING: dict[int | str, dict[str, Any]] = {
-    413: problem_response("The body is too large", TOO_LARGE),
+    413: documented_problem("The body is too large", TOO_LARGE),
     422: _shown(DOCUMENT_REFUSED, "The name or the file cannot be taken; says why"),
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
@@ -76,14 +79,14 @@ async def _queue(request: Request) -> ChangeQueue:
     return queue
 
 
-async def _receiver(request: Request) -> Receiver:
-    receiver: Receiver = request.app.state.receiver
+async def _receiver(request: Request) -> UploadParser:
+    receiver: UploadParser = request.app.state.receiver
     return receiver
 
 
 LiveReader = Annotated[Reader, Depends(_reader)]
 QueueOfApp = Annotated[ChangeQueue, Depends(_queue)]
-ReceiverOfApp = Annotated[Receiver, Depends(_receiver)]
+ReceiverOfApp = Annotated[UploadParser, Depends(_receiver)]
 
 
 @router.get("/v1/documents", tags=["documents"], responses=_NO_INDEX)
@@ -96,9 +99,9 @@ async def list_documents(
     """List the documents of the index by name."""
     snapshot = await asyncio.to_thread(reader.current)
     names = snapshot.corpus.lexical.documents
-    page, total = page_of(snapshot.corpus.chunks, names, prefix, after, limit)
+    page, total = page_of_documents(snapshot.corpus.chunks, names, prefix, after, limit)
     more = await asyncio.to_thread(
-        page_of, snapshot.corpus.chunks, names, prefix, page[-1].name if page else "", 1
+        page_of_documents, snapshot.corpus.chunks, names, prefix, page[-1].name if page else "", 1
     )
     return DocumentList(
         documents=[DocumentOut.of(listed, _origin(listed.name, snapshot)) for listed in page],
@@ -108,15 +111,20 @@ async def list_documents(
     )
 
 
-@router.get("/v1/documents/{name:path}", tags=["documents"], responses=_NO_INDEX | _NOT_FOUND)
-async def read_document(response: Response, reader: LiveReader, name: Name) -> DocumentText:
+@router.get(
+    "/v1/documents/{name:path}",
+    name="read_document",
+    tags=["documents"],
+    responses=_NO_INDEX | _NOT_FOUND,
+)
+async def get_document(response: Response, reader: LiveReader, name: DocumentName) -> DocumentText:
     """Read a document, as it is searched; the `ETag` is what `If-Match` takes."""
     snapshot = await asyncio.to_thread(reader.current)
     chunks = snapshot.document(name)
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
-    shown = DocumentOut.of(Listed.of(chunks[0]), _origin(name, snapshot))
+    shown = DocumentOut.of(DocumentSummary.of(chunks[0]), _origin(name, snapshot))
     return DocumentText(**shown.model_dump(), text=text_of(chunks))
 
 
@@ -141,7 +149,7 @@ async def put_document(
     response: Response,
     receiver: ReceiverOfApp,
     queue: QueueOfApp,
-    name: Name,
+    name: DocumentName,
     title: Annotated[str, Query(max_length=500)] = "",
     url: Annotated[str, Query(max_length=2000, description="Where it is read live.")] = "",
     changed: Annotated[str, Query(max_length=40, description="When (ISO 8601).")] = "",
@@ -149,10 +157,10 @@ async def put_document(
     if_none_match: IfNoneMatch = "",
 ) -> JobOut:
     """Add a document, or replace it; with the same content, nothing happens."""
-    document = await receiver.one(request, name, said_of(title, url, changed))
+    document = await receiver.one(request, name, frontmatter_of(title, url, changed))
     condition = Condition(if_match, if_none_match)
     job = await queue.put([document], [], condition)
-    job = await queue.wait(job, seconds_to_wait(request))
+    job = await queue.wait(job, preferred_wait_seconds(request))
     answer = _answer(job, response)
     if job.is_finished:
         response.headers["ETag"] = f'"{job.outcomes[0].etag}"'
@@ -198,7 +206,7 @@ async def post_documents(
             DOCUMENT_REFUSED, "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in refused)
         )
     job = await queue.put(documents, refused, Condition())
-    return _answer(await queue.wait(job, seconds_to_wait(request)), response)
+    return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 
 @router.delete(
@@ -214,7 +222,7 @@ async def delete_document(
     request: Request,
     response: Response,
     queue: QueueOfApp,
-    name: Name,
+    name: DocumentName,
     purge: Annotated[
         bool, Query(description="Also move the index to a new collection, and delete all others.")
     ] = False,
@@ -222,7 +230,7 @@ async def delete_document(
 ) -> JobOut:
     """Delete a document, and say where it was looked for afterwards."""
     job = await queue.delete(name, purge=purge, condition=Condition(if_match))
-    return _answer(await queue.wait(job, seconds_to_wait(request)), response)
+    return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 
 @router.get(

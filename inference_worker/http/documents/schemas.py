@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from database.journal.jobs import Job, Outcome
 from inference_worker.http.documents import examples
-from inference_worker.http.documents.listing import Listed
+from inference_worker.http.documents.listing import DocumentSummary
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
@@ -30,7 +30,7 @@ class DocumentOut(BaseModel):
     )
 
     @classmethod
-    def of(cls, listed: Listed, origin: Literal["folder", "api"]) -> Self:
+    def of(cls, listed: DocumentSummary, origin: Literal["folder", "api"]) -> Self:
         """Show a document."""
         return cls(
             name=listed.name,

@@ -28,7 +28,7 @@ _DEFAULT_WAIT, _MAX_WAIT = 10.0, 60.0
 
 
 @dataclass
-class Receiver:
+class UploadParser:
     """Reads files as documents, a few at a time."""
 
     settings: Settings
@@ -106,7 +106,7 @@ def _check_new(name: str, documents: Collection[str]) -> None:
         raise DocumentError("another file of this request has the same name")
 
 
-def said_of(title: str, url: str, changed: str) -> Frontmatter:
+def frontmatter_of(title: str, url: str, changed: str) -> Frontmatter:
     """What a request says of its document.
 
     Raises:
@@ -119,7 +119,7 @@ def said_of(title: str, url: str, changed: str) -> Frontmatter:
     return Frontmatter(" ".join(title.split()), url, iso(changed))
 
 
-def seconds_to_wait(request: Request) -> float:
+def preferred_wait_seconds(request: Request) -> float:
     """How long the caller wants to wait for the change (RFC 7240)."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(float(found.group(1)), _MAX_WAIT) if found else _DEFAULT_WAIT

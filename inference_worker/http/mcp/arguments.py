@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
-from inference_worker.http.schemas import HALF_A_CHARACTER
+from inference_worker.http.schemas import LONE_SURROGATE
 
 MAX_RESULTS = 20
 """Of passages in one result: see mcp_results for what a client reads."""
@@ -20,12 +20,12 @@ def _asked(text: str, info: ValidationInfo) -> str:
         raise ValueError("is blank; say in plain words what to look for")
     if len(text) > most:
         raise ValueError(f"has {len(text):,} characters, at most {most:,} are read; shorten it")
-    if HALF_A_CHARACTER.search(text):
+    if LONE_SURROGATE.search(text):
         raise ValueError("is not valid Unicode text; write it without the broken character")
     return text
 
 
-Asked = Annotated[str, AfterValidator(_asked)]
+QueryText = Annotated[str, AfterValidator(_asked)]
 
 
 class Arguments(BaseModel):
@@ -37,7 +37,7 @@ class Arguments(BaseModel):
 class SearchArguments(Arguments):
     """What `search` takes."""
 
-    query: Asked = Field(
+    query: QueryText = Field(
         description="A question in plain words, or names as the documentation writes them: "
         "operations, fields, instance types, permissions. One subject in a query finds more than "
         "several.",
@@ -79,7 +79,7 @@ class FetchArguments(Arguments):
 class AskArguments(Arguments):
     """What `ask` takes."""
 
-    question: Asked = Field(
+    question: QueryText = Field(
         description="One complete question in plain words. It is answered by itself: name what "
         "earlier messages were about instead of writing `it`.",
         examples=["How do I check whether a SageMaker endpoint is encrypted with KMS?"],
@@ -96,7 +96,7 @@ def input_schema(arguments: type[Arguments], most_characters: int) -> dict[str, 
     return schema
 
 
-def what_is_wrong(error: ValidationError, arguments: type[Arguments]) -> str:
+def describe_errors(error: ValidationError, arguments: type[Arguments]) -> str:
     """Say which arguments are wrong and what they should be; nothing that was sent is repeated."""
     known = list(arguments.model_fields)
     told = []

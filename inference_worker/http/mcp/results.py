@@ -17,14 +17,14 @@ from inference_worker.answer import Answer, Citation
 SNIPPET_CHARACTERS = 1000
 PART_CHARACTERS = 20_000
 
-Answerable = Annotated[
+_Answerable = Annotated[
     bool,
     Field(
         description="Whether the documentation answers this, as far as the search can tell. Where "
         "it is false, say that the documentation does not seem to cover it."
     ),
 ]
-Confidence = Annotated[
+_Confidence = Annotated[
     float, Field(ge=0, le=1, description="Probability that the documentation answers this.")
 ]
 Identifier = Annotated[
@@ -71,8 +71,8 @@ class SearchResult(Result):
     """What `search` returns."""
 
     results: list[SearchHit] = Field(description="The passages that fit, best first.")
-    answerable: Answerable
-    confidence: Confidence
+    answerable: _Answerable
+    confidence: _Confidence
 
     @classmethod
     def of(cls, findings: Findings) -> "SearchResult":
@@ -84,7 +84,7 @@ class SearchResult(Result):
         )
 
 
-class Part(BaseModel):
+class DocumentPart(BaseModel):
     """Which part of a document this is."""
 
     document: str = Field(description="The document's name.")
@@ -104,7 +104,7 @@ class FetchResult(Result):
     title: str = Field(description="The document's title.")
     text: str = Field(description="The text, quoted from the documentation as markdown.")
     url: Url
-    metadata: Part
+    metadata: DocumentPart
 
     @classmethod
     def of(cls, asked: str, chunks: list[Chunk], first: int) -> "FetchResult":
@@ -125,7 +125,7 @@ class FetchResult(Result):
             title=chunks[first].title,
             text=text_of(chunks[first:end]),
             url=chunks[first].url,
-            metadata=Part(
+            metadata=DocumentPart(
                 document=chunks[first].document,
                 headings=chunks[first].breadcrumb,
                 first=first,
@@ -136,7 +136,7 @@ class FetchResult(Result):
         )
 
 
-class CitationOut(BaseModel):
+class CitedPassage(BaseModel):
     """What a marker `[n]` in the answer stands for."""
 
     number: int = Field(description="The n of `[n]`.")
@@ -147,7 +147,7 @@ class CitationOut(BaseModel):
     quote: str = Field(description="The passage's own words that the sentence rests on.")
 
     @classmethod
-    def of(cls, citation: Citation, passage: Passage) -> "CitationOut":
+    def of(cls, citation: Citation, passage: Passage) -> "CitedPassage":
         """Show a citation."""
         chunk = passage.chunk
         return cls(
@@ -160,7 +160,7 @@ class CitationOut(BaseModel):
         )
 
 
-class UnsupportedOut(BaseModel):
+class UnsupportedText(BaseModel):
     """Something in the answer that stands in no passage."""
 
     kind: str = Field(description="identifier, number, arn, code, flag, quote or url.")
@@ -171,9 +171,9 @@ class AskResult(Result):
     """What `ask` returns."""
 
     answer: str = Field(description="The answer; `[n]` in it leads to the citation of that number.")
-    answerable: Answerable
-    confidence: Confidence
-    citations: list[CitationOut]
+    answerable: _Answerable
+    confidence: _Confidence
+    citations: list[CitedPassage]
     docs: list[str] = Field(description="Names of the documents to read, best first; for `fetch`.")
     generator: str = Field(
         description="The language model that wrote the answer, or `extractive` where sentences of "
@@ -182,7 +182,7 @@ class AskResult(Result):
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None
     truncated: bool = Field(description="Whether the answer was cut at its longest length.")
-    unsupported: list[UnsupportedOut] = Field(
+    unsupported: list[UnsupportedText] = Field(
         description="Names, numbers and code in the answer that stand in none of the passages: "
         "check them before you rely on them."
     )
@@ -197,7 +197,7 @@ class AskResult(Result):
             answerable=answer.answerable,
             confidence=round(answer.confidence, 4),
             citations=[
-                CitationOut.of(each, answer.passages[each.number - 1]) for each in cited.values()
+                CitedPassage.of(each, answer.passages[each.number - 1]) for each in cited.values()
             ],
             docs=answer.docs,
             generator=answer.generator,
@@ -205,7 +205,7 @@ class AskResult(Result):
             degraded_reason=answer.degraded_reason,
             truncated=answer.truncated,
             unsupported=[
-                UnsupportedOut(kind=each.kind, text=each.text) for each in grounding.unsupported
+                UnsupportedText(kind=each.kind, text=each.text) for each in grounding.unsupported
             ],
         )
 

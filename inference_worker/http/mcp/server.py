@@ -25,10 +25,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from inference_worker.http.event_stream import while_connected
-from inference_worker.http.mcp.arguments import input_schema, what_is_wrong
+from inference_worker.http.mcp.arguments import describe_errors, input_schema
 from inference_worker.http.mcp.results import Result
-from inference_worker.http.mcp.tools import INSTRUCTIONS, TOOLS, RefusedError, Tool
-from inference_worker.http.problems import INTERNAL, Problem, problem_for, respond
+from inference_worker.http.mcp.tools import INSTRUCTIONS, TOOLS, Tool, ToolCallError
+from inference_worker.http.problems import INTERNAL, Problem, problem_for, problem_response
 from utils.errors import DocsQAError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class McpEndpoint:
         request = Request(scope)
         refusal = await self._security.validate_request(request, is_post=True)
         if refusal is not None:
-            await respond(request, REFUSALS[refusal.status_code])(scope, receive, send)
+            await problem_response(request, REFUSALS[refusal.status_code])(scope, receive, send)
             return
         if self._sessions is None:
             raise RuntimeError("/mcp was asked before it ran or after it stopped")
@@ -175,10 +175,10 @@ class DocumentationServer:
                 asked.arguments or {}, context={"most_characters": self._most_characters}
             )
         except ValidationError as error:
-            return _failed(what_is_wrong(error, tool.arguments))
+            return _failed(describe_errors(error, tool.arguments))
         try:
             result = await _while_connected(context, tool.call(self._answerer, arguments))
-        except RefusedError as error:
+        except ToolCallError as error:
             return _failed(str(error))
         except HTTPException:
             return _failed("The client left.")  # nobody reads it

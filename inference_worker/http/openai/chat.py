@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from inference_worker.answer import Answer, Turn
 from inference_worker.http.event_stream import EventStream, while_connected
 from inference_worker.http.openai import examples as chat_examples
-from inference_worker.http.openai.content import NEAREST, SOURCES, annotations, ending
+from inference_worker.http.openai.content import NEAREST, SOURCES, annotations, closing_notes
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.request import ChatRequest, Message
 from inference_worker.http.openai.schemas import (
@@ -23,9 +23,14 @@ from inference_worker.http.openai.schemas import (
     ModelList,
     Usage,
 )
-from inference_worker.http.openai.stream import Completion, chunks, fingerprint, finish_reason
+from inference_worker.http.openai.stream import (
+    Completion,
+    encode_chunks,
+    fingerprint,
+    finish_reason,
+)
 from inference_worker.http.openai_errors import ErrorResponse
-from inference_worker.http.problems import MODEL_NOT_FOUND, respond
+from inference_worker.http.problems import MODEL_NOT_FOUND, problem_response
 from inference_worker.http.routes import AnswererOfApp, check_length
 
 MAX_TURNS = 12
@@ -77,16 +82,16 @@ async def chat_completions(
 
     Links to the passages cited stand at the end of the content and in `annotations`.
     """
-    if not is_served(asked.model):
+    if not is_served_model(asked.model):
         return _no_such_model(request, asked.model)
-    question, history = conversation(asked.messages)
+    question, history = split_conversation(asked.messages)
     check_length(request, ("body", "messages"), question)
     id_, created = f"chatcmpl-{request.scope.get('request_id', '')}", int(time.time())
     if asked.stream:
         include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         completion = Completion(id_, created, MODEL, include_usage)
         events = answerer.events(question, history=history)
-        return await EventStream.begun(chunks(completion, events, request))
+        return await EventStream.begun(encode_chunks(completion, events, request))
     answer = await while_connected(request, answerer.answer(question, history=history))
     return _whole(id_, created, answer)
 
@@ -105,7 +110,7 @@ async def model(
     return _model() if name == MODEL else _no_such_model(request, name)
 
 
-def is_served(name: str) -> bool:
+def is_served_model(name: str) -> bool:
     """Tell whether a model may be asked for by this name: ours, or OpenAI's for habit's sake.
 
     A client may have one of OpenAI's built in. Any other is a mistake, and said to be one.
@@ -113,7 +118,7 @@ def is_served(name: str) -> bool:
     return name == MODEL or _BY_HABIT.fullmatch(name) is not None
 
 
-def conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
+def split_conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
     """Tell the question, which is the last user message, from what was said before it."""
     place = max(at for at, message in enumerate(messages) if message.role == "user")
     turns = [
@@ -135,7 +140,8 @@ def _without_citations(text: str) -> str:
 
 
 def _whole(id_: str, created: int, answer: Answer) -> ChatCompletion:
-    message = MessageOut(content=answer.text + ending(answer), annotations=annotations(answer))
+    content = answer.text + closing_notes(answer)
+    message = MessageOut(content=content, annotations=annotations(answer))
     return ChatCompletion(
         id=id_,
         created=created,
@@ -153,4 +159,4 @@ def _model() -> Model:
 
 def _no_such_model(request: Request, name: str) -> JSONResponse:
     detail = f"There is no model {name[:100]!r} here; ask for {MODEL!r}."
-    return respond(request, MODEL_NOT_FOUND, detail, param="model")
+    return problem_response(request, MODEL_NOT_FOUND, detail, param="model")

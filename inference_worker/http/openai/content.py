@@ -19,7 +19,7 @@ _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
 _FENCE = re.compile(r"^ {0,3}```", re.MULTILINE)
 
 
-def begins_anew(answer: Answer, streamed: str) -> str:
+def restart_notice(answer: Answer, streamed: str) -> str:
     """What stands between the text that a language model left unfinished and the answer.
 
     What was said cannot be taken back: it is closed, and the answer follows. "" where what was
@@ -31,7 +31,7 @@ def begins_anew(answer: Answer, streamed: str) -> str:
     return f"{close}\n\n---\n\nThe language model broke off. What the documentation says:\n\n"
 
 
-def ending(answer: Answer) -> str:
+def closing_notes(answer: Answer) -> str:
     """What follows the answer's text: what is to be known of it, and the links."""
     return f"{_note(answer)}{_doubts(answer)}{_links(answer)}"
 
@@ -46,7 +46,7 @@ def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
     found = []
     for each in answer.grounding.citations:
         chunk = answer.passages[each.number - 1].chunk
-        if url := address(chunk.url):
+        if url := safe_url(chunk.url):
             place = UrlCitation(
                 start_index=each.start + offset,
                 end_index=each.end + offset,
@@ -76,7 +76,7 @@ def _links(answer: Answer) -> str:
     if not answer.answerable:
         return _listed(NEAREST, _nearest(answer.passages))
     numbers = sorted({each.number for each in answer.grounding.citations})
-    cited = (f"[{number}] {link(answer.passages[number - 1].chunk)}" for number in numbers)
+    cited = (f"[{number}] {markdown_link(answer.passages[number - 1].chunk)}" for number in numbers)
     return _listed(SOURCES, cited)
 
 
@@ -84,7 +84,7 @@ def _nearest(passages: Sequence[Passage]) -> list[str]:
     """Links to the pages that come nearest, each once."""
     first = {passage.chunk.document: passage.chunk for passage in reversed(passages)}
     names = dict.fromkeys(passage.chunk.document for passage in passages)
-    return [link(first[name]) for name in names][:MAX_NEAREST]
+    return [markdown_link(first[name]) for name in names][:MAX_NEAREST]
 
 
 def _listed(heading: str, items: Iterable[str]) -> str:
@@ -92,9 +92,9 @@ def _listed(heading: str, items: Iterable[str]) -> str:
     return heading + "\n".join(lines) if lines else ""
 
 
-def link(chunk: Chunk) -> str:
+def markdown_link(chunk: Chunk) -> str:
     """A link in Markdown to where a chunk is read; its document's name where that is not known."""
-    url = address(chunk.url)
+    url = safe_url(chunk.url)
     return f"[{_plain(chunk.breadcrumb)}]({url})" if url else _plain(chunk.document)
 
 
@@ -103,7 +103,7 @@ def _plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
-def address(url: str) -> str:
+def safe_url(url: str) -> str:
     """Make an address safe to stand in a link; "" where it is none of the web."""
     try:
         scheme = urlsplit(url).scheme

@@ -57,18 +57,18 @@ ONE_MODEL: dict[str, Any] = {"id": MODEL, "object": "model", "created": 0, "owne
 MODELS: dict[str, Any] = {"object": "list", "data": [ONE_MODEL]}
 
 
-def error(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
+def error_example(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
     """An error object."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-INVALID = error(
+INVALID = error_example(
     "messages: ends with a blank question; ask one",
     "invalid_request_error",
     "invalid_request",
     "messages",
 )
-UNAVAILABLE = error(
+UNAVAILABLE = error_example(
     "Try again in a few seconds; this service reconnects by itself.",
     "server_error",
     "store_unreachable",

@@ -15,7 +15,7 @@ from pydantic import (
 
 from inference_worker.http.openai import examples as chat_examples
 from inference_worker.http.openai.examples import MODEL
-from inference_worker.http.schemas import HALF_A_CHARACTER
+from inference_worker.http.schemas import LONE_SURROGATE
 
 MAX_MESSAGES = 2000
 
@@ -40,7 +40,7 @@ def _joined(content: object) -> object:
 
 def _whole_characters(text: str) -> str:
     """Replace halves of characters: a client that cuts a text in UTF-16 leaves such."""
-    return HALF_A_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
+    return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 _PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}

@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.sse import format_sse_event
 
-from inference_worker.answer import Answer, Event, Found, Token
-from inference_worker.http.openai.content import annotations, begins_anew, ending
+from inference_worker.answer import Answer, Event, PassagesFound, Token
+from inference_worker.http.openai.content import annotations, closing_notes, restart_notice
 from inference_worker.http.openai.schemas import (
     About,
     ChatCompletionChunk,
@@ -20,7 +20,7 @@ from inference_worker.http.openai.schemas import (
     FinishReason,
     Usage,
 )
-from inference_worker.http.problems import INTERNAL, document, problem_for
+from inference_worker.http.problems import INTERNAL, problem_body, problem_for
 from utils.errors import DocsQAError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Completion:
         return format_sse_event(data_str=written.model_dump_json(exclude_unset=True))
 
 
-async def chunks(
+async def encode_chunks(
     completion: Completion, events: AsyncGenerator[Event, None], request: Request
 ) -> AsyncGenerator[bytes, None]:
     """Write events for the wire.
@@ -69,7 +69,7 @@ async def chunks(
         async with aclosing(events):
             async for event in events:
                 match event:
-                    case Found():
+                    case PassagesFound():
                         yield completion.chunk(Delta(role="assistant", content=""))
                         begun = True
                     case Token():
@@ -88,14 +88,14 @@ async def chunks(
             raise
         problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
         log.warning("%s in the middle of an answer", problem.type, exc_info=error)
-        yield format_sse_event(data_str=json.dumps(document(request, problem)))
+        yield format_sse_event(data_str=json.dumps(problem_body(request, problem)))
 
 
 def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[bytes]:
     """What follows the streamed text: the rest of the content, its annotations, the end."""
-    anew = begins_anew(answer, streamed)
+    anew = restart_notice(answer, streamed)
     rest = anew + answer.text if anew else answer.text[len(streamed) :]
-    if rest := rest + ending(answer):
+    if rest := rest + closing_notes(answer):
         yield completion.chunk(Delta(content=rest))
     if marks := annotations(answer, offset=len(streamed + anew) if anew else 0):
         yield completion.chunk(Delta(annotations=marks))

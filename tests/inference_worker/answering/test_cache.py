@@ -8,10 +8,10 @@ import pytest
 
 from database.searching.confidence import ConfidenceFeatures
 from database.searching.passage import Findings
-from inference_worker.answer import Answer, Event, Found, Grounding, Token, Usage
-from inference_worker.answering.cache import AnswerCache, joined, normalized
+from inference_worker.answer import Answer, Event, Grounding, PassagesFound, Token, TokenUsage
+from inference_worker.answering.cache import AnswerCache, merge_tokens, normalize_question
 
-FOUND = Found(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)))
+FOUND = PassagesFound(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)))
 ANSWER = Answer(
     text="one two",
     docs=[],
@@ -21,7 +21,7 @@ ANSWER = Answer(
     degraded_reason=None,
     answerable=True,
     confidence=0.9,
-    usage=Usage(1, 2),
+    usage=TokenUsage(1, 2),
     truncated=False,
     cached=False,
     corpus=None,
@@ -170,7 +170,7 @@ async def test_a_failure_reaches_all_and_is_forgotten() -> None:
 
 def test_pieces_that_follow_one_another_are_put_together() -> None:
     events: list[Event] = [FOUND, Token("a"), Token("b"), ANSWER]
-    assert list(joined(events)) == [FOUND, Token("ab"), ANSWER]
+    assert list(merge_tokens(events)) == [FOUND, Token("ab"), ANSWER]
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_pieces_that_follow_one_another_are_put_together() -> None:
 def test_spaces_and_forms_of_a_character_make_no_other_question(
     one: str, other: str, equal: bool
 ) -> None:
-    assert (normalized(one) == normalized(other)) is equal
+    assert (normalize_question(one) == normalize_question(other)) is equal

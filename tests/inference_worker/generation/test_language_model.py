@@ -13,10 +13,10 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 from tenacity import wait_none
 
-from inference_worker.answer import Usage
+from inference_worker.answer import TokenUsage
 from inference_worker.generation import language_model
-from inference_worker.generation.failures import PromptTooLongError
 from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.providers import language_model_from
 from tests.servers.chat import replies
 from tests.servers.chat.anthropic import AnthropicServer
@@ -107,7 +107,7 @@ async def test_pieces_come_as_they_are_written_and_the_whole_comes_last(
 
     assert text == generation.text == TEXT
     assert len(said) >= 4
-    assert generation.usage == Usage(6, 5)
+    assert generation.usage == TokenUsage(6, 5)
     assert generation.model == ("mistral-test" if provider == "mistralai" else f"{provider}:test")
     assert not generation.truncated
 
@@ -118,7 +118,7 @@ async def test_the_whole_at_once_is_the_same(provider: str, server: ChatServer) 
         generation = await llm.generate(QUESTION)
 
     assert generation.text == TEXT
-    assert generation.usage == Usage(6, 5)
+    assert generation.usage == TokenUsage(6, 5)
 
 
 async def test_an_answer_that_was_cut_at_its_longest_says_so(

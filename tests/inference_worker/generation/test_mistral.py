@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 from tenacity import wait_none
 
-from inference_worker.answer import Usage
+from inference_worker.answer import TokenUsage
 from inference_worker.generation import language_model
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
@@ -82,7 +82,7 @@ async def test_an_answer_is_one_call_at_temperature_zero(server: MistralServer) 
         generation = await mistral.generate(QUESTION)
     assert generation.text == "A group of samples [1]."
     assert (generation.model, generation.attempts) == ("mistral-test", 1)
-    assert generation.usage == Usage(6, 5)
+    assert generation.usage == TokenUsage(6, 5)
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == f"Bearer {KEY}"

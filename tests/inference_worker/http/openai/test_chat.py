@@ -14,7 +14,7 @@ from database.index.store import connect
 from database.reading.reader import Reader
 from inference_worker.answer import Turn
 from inference_worker.app import create_app
-from inference_worker.http.openai.chat import MAX_CHARACTERS, MAX_TURNS, conversation
+from inference_worker.http.openai.chat import MAX_CHARACTERS, MAX_TURNS, split_conversation
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.request import ChatRequest, Message
 from tests.database.served_index import served_index
@@ -498,7 +498,7 @@ def test_question_is_the_last_user_message_and_the_rest_its_conversation() -> No
         }
     )
 
-    question, history = conversation(asked.messages)
+    question, history = split_conversation(asked.messages)
 
     assert question == "And now?"
     assert history == [Turn("user", "One\ntwo"), Turn("assistant", "It is.")]
@@ -507,7 +507,7 @@ def test_question_is_the_last_user_message_and_the_rest_its_conversation() -> No
 def test_conversation_is_bounded_to_its_last_messages() -> None:
     talk = [Message(role="user", content=f"{number} {'x' * 5000}") for number in range(100)]
 
-    _, history = conversation([*talk, Message(role="user", content="Why?")])
+    _, history = split_conversation([*talk, Message(role="user", content="Why?")])
 
     assert len(history) == MAX_TURNS
     assert history[-1].text.startswith("99 ")

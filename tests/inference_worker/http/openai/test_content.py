@@ -7,7 +7,13 @@ import pytest
 
 from database.searching.passage import Passage
 from inference_worker.answer import Answer, Citation, Grounding
-from inference_worker.http.openai.content import address, annotations, begins_anew, ending, link
+from inference_worker.http.openai.content import (
+    annotations,
+    closing_notes,
+    markdown_link,
+    restart_notice,
+    safe_url,
+)
 from tests.files.pages import chunk
 
 TEXT = "Encrypt it with `KmsKeyId` [2]. It costs more [1][2]."
@@ -51,7 +57,7 @@ def answered(text: str = TEXT, **changes: object) -> Answer:
 
 
 def test_each_cited_passage_is_linked_once_in_the_order_of_its_number() -> None:
-    assert ending(answered()) == (
+    assert closing_notes(answered()) == (
         "\n\nSources:\n"
         "- [1] [Kilns > Cost](https://docs.test/kilns.html#cost)\n"
         "- [2] [Keys](https://docs.test/keys.html)"
@@ -61,7 +67,7 @@ def test_each_cited_passage_is_linked_once_in_the_order_of_its_number() -> None:
 def test_passage_without_an_address_is_named_by_its_document() -> None:
     cited = answered("So it is [3].")
 
-    assert ending(cited) == "\n\nSources:\n- [3] local.md"
+    assert closing_notes(cited) == "\n\nSources:\n- [3] local.md"
     assert annotations(cited) == []
 
 
@@ -83,11 +89,11 @@ def test_annotations_count_from_where_the_content_begins() -> None:
 
 
 def test_answer_that_cites_nothing_has_no_sources() -> None:
-    assert ending(answered("So it is.")) == ""
+    assert closing_notes(answered("So it is.")) == ""
 
 
 def test_failure_of_the_language_model_is_told_in_plain_words_before_the_sources() -> None:
-    found = ending(answered(degraded_reason="the language model is rate limited"))
+    found = closing_notes(answered(degraded_reason="the language model is rate limited"))
 
     assert found.startswith(
         "\n\n(No language model wrote this; it quotes: the language model is rate limited.)"
@@ -96,11 +102,11 @@ def test_failure_of_the_language_model_is_told_in_plain_words_before_the_sources
 
 
 def test_answer_that_was_cut_says_so() -> None:
-    assert "cut at its longest length" in ending(answered(truncated=True))
+    assert "cut at its longest length" in closing_notes(answered(truncated=True))
 
 
 def test_what_is_not_covered_links_the_three_nearest_pages_once_each() -> None:
-    found = ending(answered("It does not seem to cover this.", answerable=False))
+    found = closing_notes(answered("It does not seem to cover this.", answerable=False))
 
     assert found == (
         "\n\nNearest pages:\n"
@@ -120,7 +126,7 @@ def test_what_is_not_covered_links_the_three_nearest_pages_once_each() -> None:
     ],
 )
 def test_title_cannot_end_its_link_or_be_markup(title: str, shown: str) -> None:
-    text = link(passage("keys.md", "https://docs.test/keys.html", title).chunk)
+    text = markdown_link(passage("keys.md", "https://docs.test/keys.html", title).chunk)
 
     assert text == f"[{shown}](https://docs.test/keys.html)"
 
@@ -140,16 +146,16 @@ def test_title_cannot_end_its_link_or_be_markup(title: str, shown: str) -> None:
     ],
 )
 def test_address_is_one_of_the_web_and_cannot_end_its_link(url: str, safe: str) -> None:
-    assert address(url) == safe
+    assert safe_url(url) == safe
 
 
 def test_text_that_the_answer_begins_with_is_carried_on() -> None:
-    assert begins_anew(answered("Say it so."), "Say it") == ""
+    assert restart_notice(answered("Say it so."), "Say it") == ""
 
 
 def test_text_that_broke_off_is_closed_before_the_answer_follows() -> None:
-    plain = begins_anew(answered(), "It costs")
-    in_code = begins_anew(answered(), "Run:\n\n```python\nimport")
+    plain = restart_notice(answered(), "It costs")
+    in_code = restart_notice(answered(), "Run:\n\n```python\nimport")
 
     assert plain.startswith("\n\n---\n\nThe language model broke off.")
     assert in_code == f"\n```{plain}"

@@ -71,7 +71,7 @@ class PromptTooLongError(AttemptError):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Have whatever a provider's client raises in here told as an AttemptError."""
     try:
         yield
@@ -83,7 +83,7 @@ def told() -> Iterator[None]:
 
 
 @contextmanager
-def broken_off_by_any_error() -> Iterator[None]:
+def translate_stream_errors() -> Iterator[None]:
     """Have whatever goes wrong after the first words told as an answer that broke off."""
     try:
         yield
@@ -91,7 +91,7 @@ def broken_off_by_any_error() -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - as above
         log.info("The language model broke off: %s", type(error).__name__)
-        raise broken_off() from None
+        raise interrupted_error() from None
 
 
 def _failure(error: Exception) -> AttemptError:
@@ -106,22 +106,22 @@ def _failure(error: Exception) -> AttemptError:
         if isinstance(status, int) and status >= 400:
             # Ollama's client keeps the status, and the headers only in what it came from.
             retry_after = "".join(map(_retry_after, chain))
-            return refusal(status, retry_after, f"{each} {getattr(each, 'code', '')}")
+            return status_error(status, retry_after, f"{each} {getattr(each, 'code', '')}")
     if any(isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in chain):
-        return timed_out()
+        return timeout_error()
     if any(isinstance(each, httpx.DecodingError | SSEError) for each in chain):
-        return unreadable()
+        return unreadable_error()
     if any(map(_is_about_connection, chain)):
         return AttemptError("the language model cannot be reached", attempts=MAX_ATTEMPTS)
     if isinstance(error, _UNREADABLE):
-        return unreadable()
+        return unreadable_error()
     if type(error).__name__ in _TOLD_IN_THE_STREAM:
-        return broken_off()
+        return interrupted_error()
     log.error("Unforeseen from the language model's client: %s", type(error).__name__)
     return AttemptError("the language model failed")
 
 
-def refusal(status: int, retry_after: str, text: str) -> AttemptError:
+def status_error(status: int, retry_after: str, text: str) -> AttemptError:
     """What an HTTP status means. Of the text only whether it speaks of length is taken."""
     if status in {401, 403}:
         return AttemptError("the language model refused the API key")
@@ -139,24 +139,24 @@ def refusal(status: int, retry_after: str, text: str) -> AttemptError:
     return AttemptError("the language model refused the request", blames_service=False)
 
 
-def timed_out() -> AttemptError:
+def timeout_error() -> AttemptError:
     """One call took its share of the time. It has waited long enough: no backoff on top."""
     message = "the language model did not answer in time"
     return AttemptError(message, attempts=MAX_ATTEMPTS, backoff=False)
 
 
-def unreadable() -> AttemptError:
+def unreadable_error() -> AttemptError:
     """What came is no answer."""
     message = "the language model's answer could not be read"
     return AttemptError(message, attempts=MAX_UNREADABLE)
 
 
-def empty() -> AttemptError:
+def empty_answer_error() -> AttemptError:
     """An answer came, without a word in it."""
     return AttemptError("the language model gave an empty answer", attempts=MAX_UNREADABLE)
 
 
-def broken_off() -> AttemptError:
+def interrupted_error() -> AttemptError:
     """The answer ended before its end."""
     return AttemptError("the language model broke off", attempts=MAX_UNREADABLE)
 

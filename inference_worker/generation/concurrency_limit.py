@@ -13,7 +13,7 @@ class QueueFullError(Exception):
     """So many wait that this call's turn would come too late."""
 
 
-class CallSlots:
+class ConcurrencyLimit:
     """A bounded number of calls at once; the others wait in the order they came."""
 
     def __init__(self, slots: int) -> None:

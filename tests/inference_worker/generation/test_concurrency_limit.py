@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from inference_worker.generation.call_slots import CallSlots, QueueFullError
+from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
 
 
 async def test_no_more_calls_run_than_there_are_slots() -> None:
-    slots = CallSlots(2)
+    slots = ConcurrencyLimit(2)
     most = 0
 
     async def call() -> None:
@@ -24,7 +24,7 @@ async def test_no_more_calls_run_than_there_are_slots() -> None:
 
 
 async def test_who_cannot_be_served_in_time_is_refused_at_once() -> None:
-    slots = CallSlots(1)
+    slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         await asyncio.sleep(0.2)  # so long do calls take
     async with slots.slot(patience=60):
@@ -34,7 +34,7 @@ async def test_who_cannot_be_served_in_time_is_refused_at_once() -> None:
 
 
 async def test_a_free_slot_refuses_nobody() -> None:
-    slots = CallSlots(1)
+    slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         await asyncio.sleep(0.05)
     async with slots.slot(patience=0.001):
@@ -42,7 +42,7 @@ async def test_a_free_slot_refuses_nobody() -> None:
 
 
 async def test_those_who_wait_before_count() -> None:
-    slots = CallSlots(1)
+    slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         await asyncio.sleep(0.1)
 
@@ -59,7 +59,7 @@ async def test_those_who_wait_before_count() -> None:
 
 
 async def test_who_gives_up_waiting_takes_no_slot() -> None:
-    slots = CallSlots(1)
+    slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02), slots.slot(patience=60):

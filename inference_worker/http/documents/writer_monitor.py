@@ -11,7 +11,7 @@ from utils.errors import DocsQAError
 log = logging.getLogger(__name__)
 
 
-class Watch:
+class WriterMonitor:
     """Finds out in the background whether a writer died, for those who cannot wait for it."""
 
     def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
