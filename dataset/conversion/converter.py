@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from dataset.conversion.converted import Converted, Limits
+from dataset.conversion.result import Converted, Limits
 from utils.errors import DocumentError
 
 __all__ = ["FORMATS", "VERSION", "Converted", "Limits", "convert", "format_of"]
@@ -69,7 +69,7 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
         return Converted(_decoded(content))
     if not content.strip():
         raise DocumentError("is empty")
-    from dataset.conversion.isolation.supervision import convert_in_child
+    from dataset.conversion.isolation.parent import convert_in_child
 
     return convert_in_child(content, format_name, limits, url=url)
 

@@ -4,10 +4,10 @@ import codecs
 import csv
 import io
 
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text, unreadable
 from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
-from dataset.conversion.refusals import no_text, unreadable
+from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large
+from dataset.conversion.result import Converted
 from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"
@@ -17,7 +17,7 @@ _MAX_CELL_CHARACTERS = 1 << 20
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_delimited(content: bytes, _: str) -> Converted:
     """Convert a table in text; its first row is the head.
 
     Raises:
@@ -31,7 +31,7 @@ def read(content: bytes, _: str) -> Converted:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
             cells += len(row)
             if len(row) > MAX_COLUMNS or cells > MAX_CELLS:
-                raise DocumentError(too_large())
+                raise DocumentError(table_too_large())
             rows.append([_cell(value) for value in row])
     except csv.Error as error:
         reason = f"holds a cell of more than {_MAX_CELL_CHARACTERS >> 20} MiB, or an unclosed quote"

@@ -4,12 +4,12 @@ import io
 import re
 from typing import Any
 
-from dataset.conversion.container import Container
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text
 from dataset.conversion.html.reader import markdown_of
-from dataset.conversion.html.tree import parse
-from dataset.conversion.properties import core_properties, title_of
-from dataset.conversion.refusals import no_text
+from dataset.conversion.html.tree import parse_html
+from dataset.conversion.metadata import core_properties, document_title
+from dataset.conversion.result import Converted
+from dataset.conversion.zip_container import ZipContainer
 from utils.errors import DocumentError
 
 _CODE_STYLE = re.compile(r"code|preformatted|source|listing|verbatim|console|macro", re.IGNORECASE)
@@ -36,7 +36,7 @@ _STYLES = "\n".join(
 )  # fmt: skip
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_docx(content: bytes, _: str) -> Converted:
     """Convert a Word file.
 
     Raises:
@@ -44,7 +44,7 @@ def read(content: bytes, _: str) -> Converted:
     """
     import mammoth  # type: ignore[import-untyped, unused-ignore]
 
-    container = Container(content, "docx")
+    container = ZipContainer(content, "docx")
     container.check_xml()
     html = mammoth.convert_to_html(
         io.BytesIO(content),
@@ -54,11 +54,11 @@ def read(content: bytes, _: str) -> Converted:
         convert_image=mammoth.images.img_element(lambda _: {}),
         transform_document=mammoth.transforms.paragraph(_marked_code),
     ).value
-    text = markdown_of(parse(html).body)
+    text = markdown_of(parse_html(html).body)
     if not text.strip():
         raise DocumentError(no_text())
     title, changed = core_properties(container)
-    return Converted(text, title=title_of(text, title), changed=changed)
+    return Converted(text, title=document_title(text, title), changed=changed)
 
 
 def _marked_code(paragraph: Any) -> Any:

@@ -4,13 +4,13 @@ import posixpath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from dataset.conversion.container import Container
-from dataset.conversion.converted import Converted
-from dataset.conversion.html.page import content_of
+from dataset.conversion.error_texts import PROTECTED, no_text, unreadable
+from dataset.conversion.html.content import content_of
 from dataset.conversion.html.reader import decoded, markdown_of
-from dataset.conversion.html.tree import parse
-from dataset.conversion.properties import title_of
-from dataset.conversion.refusals import PROTECTED, no_text, unreadable
+from dataset.conversion.html.tree import parse_html
+from dataset.conversion.metadata import document_title
+from dataset.conversion.result import Converted
+from dataset.conversion.zip_container import ZipContainer
 from dataset.dates import iso_date
 from utils.errors import DocumentError
 
@@ -20,13 +20,13 @@ _ROOT = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
 _PAGES = ("application/xhtml+xml", "text/html")
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_epub(content: bytes, _: str) -> Converted:
     """Convert a book.
 
     Raises:
         DocumentError: it cannot be read, is protected, or holds no text.
     """
-    container = Container(content, "epub")
+    container = ZipContainer(content, "epub")
     root = next(container.xml("META-INF/container.xml").iter(_ROOT), None)
     if root is None:
         raise DocumentError(unreadable("epub"))
@@ -37,12 +37,12 @@ def read(content: bytes, _: str) -> Converted:
     for part in _reading_order(book, posixpath.dirname(name)):
         if part in locked:
             raise DocumentError(PROTECTED)
-        chapters.append(markdown_of(content_of(parse(decoded(container.read(part))))).strip())
+        chapters.append(markdown_of(content_of(parse_html(decoded(container.read(part))))).strip())
     text = "\n\n".join(chapter for chapter in chapters if chapter)
     if not text:
         raise DocumentError(no_text())
     title = " ".join((book.findtext(f".//{_ABOUT}title") or "").split())
-    return Converted(f"{text}\n", title=title or title_of(text, ""), changed=_changed(book))
+    return Converted(f"{text}\n", title=title or document_title(text, ""), changed=_changed(book))
 
 
 def _reading_order(book: ElementTree.Element, folder: str) -> list[str]:
@@ -55,7 +55,7 @@ def _reading_order(book: ElementTree.Element, folder: str) -> list[str]:
     return [parts[name] for name in dict.fromkeys(order) if name in parts]
 
 
-def _encrypted(container: Container) -> set[str]:
+def _encrypted(container: ZipContainer) -> set[str]:
     """The parts that only a reader with the key can read; fonts are often among them."""
     if "META-INF/encryption.xml" not in container.names:
         return set()

@@ -4,10 +4,10 @@ import json
 import re
 from typing import Any
 
-from dataset.conversion.converted import Converted
-from dataset.conversion.html.code import fenced
-from dataset.conversion.properties import title_of
-from dataset.conversion.refusals import no_text, unreadable
+from dataset.conversion.error_texts import no_text, unreadable
+from dataset.conversion.html.code import fenced_code
+from dataset.conversion.metadata import document_title
+from dataset.conversion.result import Converted
 from utils.errors import DocumentError
 
 _MAX_OUTPUT_CHARACTERS = 20_000
@@ -16,7 +16,7 @@ _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 _ATTACHMENT = re.compile(r"!\[([^\]]{0,500})\]\((?:attachment:|data:)[^)\s]*\)")
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_notebook(content: bytes, _: str) -> Converted:
     """Convert a notebook (format 4, and 3 with its worksheets).
 
     Raises:
@@ -44,7 +44,7 @@ def read(content: bytes, _: str) -> Converted:
     if not text:
         raise DocumentError(no_text())
     said = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
-    return Converted(text + "\n", title=title_of(text, said if isinstance(said, str) else ""))
+    return Converted(text + "\n", title=document_title(text, said if isinstance(said, str) else ""))
 
 
 def _cells(book: Any) -> list[dict[str, Any]]:
@@ -92,9 +92,9 @@ def _output(output: dict[str, Any]) -> str:
     html = _joined(data.get("text/html", ""))
     if "<table" in html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
         from dataset.conversion.html.reader import markdown_of
-        from dataset.conversion.html.tree import parse
+        from dataset.conversion.html.tree import parse_html
 
-        return markdown_of(parse(html).body).strip()
+        return markdown_of(parse_html(html).body).strip()
     plain = _joined(data.get("text/plain", data.get("text", "")))
     return (
         ""
@@ -109,7 +109,7 @@ def _fenced(text: str, language: str) -> str:
     body = "\n".join(lines)
     if len(body) > _MAX_OUTPUT_CHARACTERS and not language:
         body = f"{body[:_MAX_OUTPUT_CHARACTERS]}\n[... cut]"
-    return fenced(body, language)
+    return fenced_code(body, language)
 
 
 def _joined(source: Any) -> str:

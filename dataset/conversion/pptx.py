@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.container import Container, Relationship
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text, unreadable
 from dataset.conversion.html.inline import escaped, linked
 from dataset.conversion.html.table import one_cell, pipe_table
+from dataset.conversion.metadata import core_properties, document_title
 from dataset.conversion.pptx_charts import chart_table
-from dataset.conversion.properties import core_properties, title_of
-from dataset.conversion.refusals import no_text, unreadable
+from dataset.conversion.result import Converted
+from dataset.conversion.zip_container import Relationship, ZipContainer
 from utils.errors import DocumentError
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -28,13 +28,13 @@ _SURROUNDINGS = ("dt", "ftr", "sldNum", "hdr")
 _FILE_NAME = re.compile(r"\S+\.\w{3,4}|(?:picture|image|grafik|bild) \d+", re.IGNORECASE)
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_pptx(content: bytes, _: str) -> Converted:
     """Convert a presentation.
 
     Raises:
         DocumentError: it cannot be read, or holds no text.
     """
-    container = Container(content, "pptx")
+    container = ZipContainer(content, "pptx")
     container.check_xml()
     blocks: list[str] = []
     for number, name in enumerate(_slides(container), start=1):
@@ -43,10 +43,10 @@ def read(content: bytes, _: str) -> Converted:
         raise DocumentError(no_text())
     text = "\n\n".join(blocks) + "\n"
     title, changed = core_properties(container)
-    return Converted(text, title=title_of(text, title), changed=changed)
+    return Converted(text, title=document_title(text, title), changed=changed)
 
 
-def _slides(container: Container) -> Iterator[str]:
+def _slides(container: ZipContainer) -> Iterator[str]:
     """The slides' parts in the order of the show, hidden slides left out."""
     top = container.relationships("").values()
     main = next((one.target for one in top if one.kind == "officeDocument"), "")
@@ -59,7 +59,7 @@ def _slides(container: Container) -> Iterator[str]:
 
 
 class _Slide:
-    def __init__(self, container: Container, name: str) -> None:
+    def __init__(self, container: ZipContainer, name: str) -> None:
         self._container = container
         self._xml = container.xml(name)
         self._parts = container.relationships(name)

@@ -7,11 +7,11 @@ and roles, which most real files use, are read for their text without Sphinx.
 import io
 import re
 
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text
 from dataset.conversion.html.reader import markdown_of
-from dataset.conversion.html.tree import parse
-from dataset.conversion.properties import title_of
-from dataset.conversion.refusals import no_text
+from dataset.conversion.html.tree import parse_html
+from dataset.conversion.metadata import document_title
+from dataset.conversion.result import Converted
 from dataset.conversion.rst_sphinx import read_unknown_names
 from utils.errors import DocumentError
 
@@ -37,7 +37,7 @@ _ERROR = 3
 _LINE_END = re.compile(r"\r\n?")
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_rst(content: bytes, _: str) -> Converted:
     """Convert a page of reStructuredText.
 
     Raises:
@@ -61,7 +61,7 @@ def read(content: bytes, _: str) -> Converted:
         quoted = list(message.findall(nodes.literal_block)) if unread else []
         message.parent.replace(message, quoted)
     html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
-    text = markdown_of(parse(html.decode()).body)
+    text = markdown_of(parse_html(html.decode()).body)
     if not text.strip():
         raise DocumentError(no_text())
-    return Converted(text, title=title_of(text, ""))
+    return Converted(text, title=document_title(text, ""))

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
-from dataset.conversion.container import Container
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text
 from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, too_large
-from dataset.conversion.properties import core_properties, title_of
-from dataset.conversion.refusals import no_text
+from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large
+from dataset.conversion.metadata import core_properties, document_title
+from dataset.conversion.result import Converted
+from dataset.conversion.zip_container import ZipContainer
 from utils.errors import DocumentError
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
@@ -18,7 +18,7 @@ _WHOLE = 1e15
 """Up to here a float holds every whole number."""
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_xlsx(content: bytes, _: str) -> Converted:
     """Convert an Excel file: the values that were last computed, of the sheets that are shown.
 
     Raises:
@@ -26,7 +26,7 @@ def read(content: bytes, _: str) -> Converted:
     """
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    container = Container(content, "xlsx")
+    container = ZipContainer(content, "xlsx")
     container.check_xml()
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     blocks: list[str] = []
@@ -36,13 +36,13 @@ def read(content: bytes, _: str) -> Converted:
             continue
         found = book.get_sheet_by_name(sheet.name)
         if found.width > MAX_COLUMNS:
-            raise DocumentError(too_large())
+            raise DocumentError(table_too_large())
         rows: list[list[str]] = []
         for row in found.iter_rows():
             rows.append([_shown(cell) for cell in row])
             cells += sum(1 for cell in rows[-1] if cell)
             if cells > MAX_CELLS:
-                raise DocumentError(too_large())
+                raise DocumentError(table_too_large())
         tables = list(_tables(rows))
         if tables:
             blocks += [f"## {escaped(' '.join(sheet.name.split()))}", *tables]
@@ -50,7 +50,7 @@ def read(content: bytes, _: str) -> Converted:
         raise DocumentError(no_text())
     text = "\n\n".join(blocks) + "\n"
     title, changed = core_properties(container)
-    return Converted(text, title=title_of(text, title), changed=changed)
+    return Converted(text, title=document_title(text, title), changed=changed)
 
 
 def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:

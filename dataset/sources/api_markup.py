@@ -21,7 +21,7 @@ _ODD_SPACES = str.maketrans(
 
 
 @cache
-def to_markdown(html: str) -> str:
+def model_markdown(html: str) -> str:
     """Convert one piece of a model's documentation; the same piece stands in many places."""
     from bs4 import BeautifulSoup
 

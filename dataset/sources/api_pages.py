@@ -10,9 +10,9 @@ from textwrap import indent
 from typing import Any
 
 from dataset.markdown_writer import code
-from dataset.sources.api_markup import to_markdown
+from dataset.sources.api_markup import model_markdown
 
-Shape = dict[str, Any]
+ApiShape = dict[str, Any]
 """A shape, a member or an operation as the model's JSON has it."""
 
 _MAX_NAMES_LISTED = 12
@@ -38,16 +38,16 @@ class Pages:
 
     service: str
     """Its full name, or "" where that goes without saying."""
-    shapes: dict[str, Shape]
+    shapes: dict[str, ApiShape]
     has_page: Callable[[str], bool]
     """Tells whether a structure is described on a page of its own."""
 
-    def operation(self, name: str, operation: Shape) -> str:
+    def operation(self, name: str, operation: ApiShape) -> str:
         """Say what an operation does, takes, returns and fails with."""
         parts = [f"# {name}"]
         if self.service:
             parts.append(f"An operation of {self.service}.")
-        parts.append(to_markdown(operation.get("documentation", "")))
+        parts.append(model_markdown(operation.get("documentation", "")))
         parts += ["## Request", self._path(operation)]
         parts.append(self._fields(operation.get("input"), "The request has no fields."))
         parts += ["## Response"]
@@ -62,7 +62,7 @@ class Pages:
         shape = self.shapes[name]
         parts = [f"# {name}"]
         parts.append(f"A data type of {self.service}." if self.service else "")
-        parts.append(to_markdown(shape.get("documentation", "")))
+        parts.append(model_markdown(shape.get("documentation", "")))
         parts.append(f"Part of: {_names(holders, 'structures')}." if holders else "")
         parts.append(f"Used by: {_names(users, 'operations')}.")
         parts.append("## Fields")
@@ -70,13 +70,13 @@ class Pages:
         parts.append(self._fields({"shape": name}, "It has no fields."))
         return _join(parts)
 
-    def _path(self, operation: Shape) -> str:
+    def _path(self, operation: ApiShape) -> str:
         """Name the method and path of a REST service; those of the others say nothing."""
         http = operation.get("http", {})
         path = http.get("requestUri", "/")
         return "" if path == "/" else code(f"{http['method']} {path}")
 
-    def _fields(self, reference: Shape | None, none: str) -> str:
+    def _fields(self, reference: ApiShape | None, none: str) -> str:
         shape = self.shapes[reference["shape"]] if reference else {}
         required = shape.get("required", ())
         bullets = [
@@ -85,9 +85,9 @@ class Pages:
         ]
         return "\n".join(bullets) or none
 
-    def _field(self, name: str, member: Shape, *, required: bool, body: bool) -> str:
+    def _field(self, name: str, member: ApiShape, *, required: bool, body: bool) -> str:
         shape = self.shapes[member["shape"]]
-        text = to_markdown(member.get("documentation") or shape.get("documentation", ""))
+        text = model_markdown(member.get("documentation") or shape.get("documentation", ""))
         need = "required" if required else "optional"
         head = f"**{name}** ({self._type(member['shape'])}, {need})"
         facts = [*_remarks(member, body=body), *self._facts(member["shape"])]
@@ -96,7 +96,7 @@ class Pages:
     def _error(self, name: str) -> str:
         shape = self.shapes[name]
         status = shape.get("error", {}).get("httpStatusCode")
-        text = to_markdown(shape.get("documentation", ""))
+        text = model_markdown(shape.get("documentation", ""))
         return _bullet(f"**{name}**", text, f"HTTP status {status}." if status else "", [])
 
     def _type(self, name: str) -> str:
@@ -143,7 +143,7 @@ class Pages:
             facts.append(f"Fields of {code(name)}: {self._inline(shape) or 'none'}.")
         return facts
 
-    def _inline(self, shape: Shape) -> str:
+    def _inline(self, shape: ApiShape) -> str:
         members = shape["members"].items()
         return ", ".join(
             f"{code(name)} ({self._type(member['shape'])})" for name, member in members
@@ -174,7 +174,7 @@ def _bullet(head: str, text: str, facts: str, pieces: list[str]) -> str:
     return f"- {indent(content, '  ').removeprefix('  ')}"
 
 
-def _remarks(member: Shape, *, body: bool) -> list[str]:
+def _remarks(member: ApiShape, *, body: bool) -> list[str]:
     remarks = []
     if member.get("deprecated"):
         remarks.append(f"Deprecated. {member.get('deprecatedMessage', '')}".strip())
@@ -187,7 +187,7 @@ def _remarks(member: Shape, *, body: bool) -> list[str]:
     return remarks
 
 
-def _span(shape: Shape) -> str:
+def _span(shape: ApiShape) -> str:
     low, high = shape.get("min"), shape.get("max")
     if low is None and high is None:
         return ""

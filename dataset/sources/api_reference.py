@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.page_files import FileChanges, WriteOutcome, remove_temporary_files, write_atomically
-from dataset.sources.api_pages import Pages, Shape
+from dataset.sources.api_pages import ApiShape, Pages
 from utils.errors import DatasetError
 
 FOLDER = "api-reference"
@@ -133,7 +133,7 @@ def _front_matter(name: str, full_name: str, place: _Place) -> str:
     return "\n".join([*lines, "---", "", ""])
 
 
-def _deserves_a_page(shape: Shape) -> bool:
+def _deserves_a_page(shape: ApiShape) -> bool:
     members = shape["members"].values()
     return not shape.get("exception") and any("documentation" in member for member in members)
 
@@ -146,7 +146,7 @@ class _Uses:
     operations: list[str]
 
 
-def _uses(shapes: dict[str, Shape], operations: dict[str, Shape]) -> dict[str, _Uses]:
+def _uses(shapes: dict[str, ApiShape], operations: dict[str, ApiShape]) -> dict[str, _Uses]:
     """Find the structures that fields hold, and their uses."""
     held = {name: _held_structures(shapes, name) for name in shapes}
     depths: dict[str, dict[str, int]] = defaultdict(dict)
@@ -170,7 +170,7 @@ def _uses(shapes: dict[str, Shape], operations: dict[str, Shape]) -> dict[str, _
     }
 
 
-def _held_structures(shapes: dict[str, Shape], name: str) -> set[str]:
+def _held_structures(shapes: dict[str, ApiShape], name: str) -> set[str]:
     """Find the structures in a shape's fields, through lists and maps."""
     shape = shapes[name]
     inner = [*shape.get("members", {}).values()]

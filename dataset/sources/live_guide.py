@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataset.sources.developer_guide import guide_names
-from dataset.web.names import FOLDER, file_of
+from dataset.web.file_names import FOLDER, file_of
 from dataset.web.request import Guide
 
 _MAX_SHOWN = 3

@@ -10,9 +10,9 @@ from pathlib import Path
 from dataset.sources.api_reference import FOLDER
 from dataset.sources.developer_guide import guide_names
 from dataset.sources.live_guide import folder_of
-from dataset.web.names import FOLDER as WEB_FOLDER
+from dataset.web.file_names import FOLDER as WEB_FOLDER
 from dataset.web.request import GUIDE_URL, live_guide
-from dataset.web.state import checked_on
+from dataset.web.state import checked_pages
 
 GUIDE = "Amazon SageMaker Developer Guide"
 LIVE_GUIDE = "AWS SageMaker Developer Guide, live"
@@ -78,7 +78,7 @@ def _of_hosts(counts: dict[str, int], live: str, folder: Path) -> list[Source]:
     """The websites, each as of the day when one of its pages was last asked for."""
     known: dict[str, tuple[str, str]] = {}
     if counts:
-        for file, url, checked in checked_on(folder / WEB_FOLDER):
+        for file, url, checked in checked_pages(folder / WEB_FOLDER):
             name = f"{WEB_FOLDER}/{file}"
             host = live if name.startswith(live) else "/".join(name.split("/")[:2]) + "/"
             known[host] = max(known.get(host, ("", "")), (checked[:10], url))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dataset.web.request import PRESETS, Kind, PageList, Request, given, live_guide
+from dataset.web.request import PRESETS, FetchRequest, ListKind, PageList, live_guide, parse_address
 from utils.errors import DatasetError
 
 _FASTEST = 100.0
@@ -61,20 +61,20 @@ def names_pages(arguments: argparse.Namespace) -> bool:
     return any(given_lists) or bool(arguments.preset or arguments.preset_url)
 
 
-def request_of(arguments: argparse.Namespace) -> Request:
+def request_of(arguments: argparse.Namespace) -> FetchRequest:
     """What the options ask for.
 
     Raises:
         DatasetError: nothing, or an address is none.
     """
     lists: list[PageList] = []
-    kinds: tuple[tuple[Kind, list[str] | None], ...] = (
+    kinds: tuple[tuple[ListKind, list[str] | None], ...] = (
         ("url", arguments.url),
         ("sitemap", arguments.sitemap),
         ("llms.txt", arguments.llms_txt),
     )
     for kind, addresses in kinds:
-        lists += [PageList(kind, given(address)) for address in addresses or ()]
+        lists += [PageList(kind, parse_address(address)) for address in addresses or ()]
     lists += [PageList("urls", str(path.resolve())) for path in arguments.urls or ()]
     guide = None
     if arguments.preset:
@@ -84,7 +84,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         raise DatasetError(
             "No page is named. Give --url, --urls, --sitemap, --llms-txt or --preset."
         )
-    return Request(
+    return FetchRequest(
         lists=tuple(dict.fromkeys(lists)),
         guide=guide,
         include=tuple(arguments.include or ()),

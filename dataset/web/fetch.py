@@ -13,16 +13,16 @@ from filelock import FileLock, Timeout
 
 from dataset.page_files import FileChanges, WriteOutcome
 from dataset.progress import Progress, ignore_progress
-from dataset.web.fetcher import Fetcher
-from dataset.web.http.client import Client
+from dataset.web.file_names import FOLDER
+from dataset.web.http.client import WebClient
+from dataset.web.http.guard import Guard
 from dataset.web.http.hosts import HostLeftError, Sleep
-from dataset.web.http.network import Guard
-from dataset.web.lists import Reading
-from dataset.web.names import FOLDER
+from dataset.web.lists import PageListReader
+from dataset.web.page_fetcher import PageFetcher
 from dataset.web.pages import Convert
-from dataset.web.removals import settle
-from dataset.web.request import PageList, Request
-from dataset.web.state import NAME, State
+from dataset.web.removals import remove_vanished
+from dataset.web.request import FetchRequest, PageList
+from dataset.web.state import NAME, WebState
 from utils.errors import DatasetError, DocumentError
 
 HOSTS_AT_ONCE = 4
@@ -53,7 +53,7 @@ class Troubles:
 
 def fetch_web(
     folder: Path,
-    request: Request,
+    request: FetchRequest,
     troubles: Troubles,
     *,
     convert: Convert | None = None,
@@ -84,11 +84,11 @@ def fetch_web(
     guard = guard or Guard(request.named, intranet=request.intranet)
     try:
         web.mkdir(parents=True, exist_ok=True)
-        with FileLock(web / _LOCK, timeout=0), closing(State.open(web)) as state:
+        with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
             for leftover in web.rglob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
             run = _Run(web, state, request, troubles, progress)
-            make = Client(guard, rate=request.rate, contact=request.contact, sleep=sleep)
+            make = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
             version = f"{_FORM}.{VERSION}"
             return asyncio.run(run.go(make, convert or by_child, version, now))
     except Timeout as error:
@@ -108,7 +108,12 @@ def fetch_web(
 
 class _Run:
     def __init__(
-        self, web: Path, state: State, request: Request, troubles: Troubles, progress: Progress
+        self,
+        web: Path,
+        state: WebState,
+        request: FetchRequest,
+        troubles: Troubles,
+        progress: Progress,
     ) -> None:
         self._web, self._state, self._request = web, state, request
         self._troubles, self._progress = troubles, progress
@@ -116,14 +121,14 @@ class _Run:
         self._done = self._total = 0
 
     async def go(
-        self, client: Client, convert: Convert, version: str, now: Callable[[], datetime]
+        self, client: WebClient, convert: Convert, version: str, now: Callable[[], datetime]
     ) -> FileChanges:
         run = self._state.next_run()
         async with client:
             read = await self._read_lists(client, run)
             wanted = self._state.wanted(run)
             self._total = sum(wanted.values())
-            fetcher = Fetcher(
+            fetcher = PageFetcher(
                 self._web, self._state, client, self._request, convert, version, run, now
             )
             slots = asyncio.Semaphore(HOSTS_AT_ONCE)
@@ -137,7 +142,7 @@ class _Run:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        removed = settle(
+        removed = remove_vanished(
             self._state, self._web, run, read,
             allowed=self._request.allow_removals, trouble=self._troubles.add,
         )  # fmt: skip
@@ -147,13 +152,13 @@ class _Run:
             raise DatasetError("No page could be had.")
         return changes
 
-    async def _read_lists(self, client: Client, run: int) -> list[tuple[PageList, int]]:
+    async def _read_lists(self, client: WebClient, run: int) -> list[tuple[PageList, int]]:
         """Note what the lists name; give those that were read whole, and their size before."""
         whole = []
         missing: list[str] = []
         for source in self._request.lists:
             before = self._state.count(source.name)
-            reading = Reading(source, self._request, client, self._troubles.add)
+            reading = PageListReader(source, self._request, client, self._troubles.add)
             try:
                 async for batch in reading.batches():
                     if source.kind == "urls":
@@ -181,7 +186,7 @@ class _Run:
         return whole
 
     async def _fetch_host(
-        self, fetcher: Fetcher, host: str, pages: int, run: int, slots: asyncio.Semaphore
+        self, fetcher: PageFetcher, host: str, pages: int, run: int, slots: asyncio.Semaphore
     ) -> None:
         limit = self._request.limit
         async with slots:

@@ -10,14 +10,14 @@ from typing import Any
 
 from dataset.web import sitemap
 from dataset.web.http.addresses import host_of, normal, shown
-from dataset.web.http.client import Bounds, Client
-from dataset.web.http.responses import Answer
+from dataset.web.http.client import Bounds, WebClient
+from dataset.web.http.responses import Response
 from dataset.web.links import link_targets
 from dataset.web.pages import is_html
-from dataset.web.request import PageList, Request
+from dataset.web.request import FetchRequest, PageList
 from utils.errors import DocumentError
 
-Named = tuple[str, str]
+NamedPage = tuple[str, str]
 """A page's address in its normal spelling, and when it was changed; "" if unknown."""
 
 MAX_PAGES = 100_000
@@ -27,11 +27,15 @@ _TEXT = Bounds(10 * 1024 * 1024, seconds=120.0)
 _AT_ONCE = 1000
 
 
-class Reading:
+class PageListReader:
     """One list, read in batches."""
 
     def __init__(
-        self, source: PageList, request: Request, client: Client, trouble: Callable[[str], None]
+        self,
+        source: PageList,
+        request: FetchRequest,
+        client: WebClient,
+        trouble: Callable[[str], None],
     ) -> None:
         self._source, self._request = source, request
         self._client, self._trouble = client, trouble
@@ -41,13 +45,13 @@ class Reading:
         self.elsewhere = 0
         """How many pages of other hosts were left out."""
 
-    async def batches(self) -> AsyncIterator[list[Named]]:
+    async def batches(self) -> AsyncIterator[list[NamedPage]]:
         """Give the pages that are asked for.
 
         Raises:
             DocumentError: the list cannot be read; what was given until then is right.
         """
-        batch: list[Named] = []
+        batch: list[NamedPage] = []
         count = 0
         async for address, base, changed in self._entries():
             if not (named := self._named(address, base, changed)):
@@ -94,7 +98,7 @@ class Reading:
             url = waiting.popleft()
             try:
                 answer = await self._get(url, _SITEMAP)
-                for at, entry in enumerate(sitemap.entries(answer.content)):
+                for at, entry in enumerate(sitemap.sitemap_entries(answer.content)):
                     if not entry.is_sitemap:
                         yield entry.address, answer.url, entry.changed
                     elif (inner := self._inner(entry.address, answer.url)) and inner not in seen:
@@ -122,7 +126,7 @@ class Reading:
             return ""
         return inner
 
-    async def _get(self, url: str, bounds: Bounds) -> Answer:
+    async def _get(self, url: str, bounds: Bounds) -> Response:
         answer = await self._client.get(url, bounds=bounds)
         if answer.status != HTTPStatus.OK:
             raise DocumentError(answer.problem())
@@ -130,7 +134,7 @@ class Reading:
             self._hosts.add(host_of(answer.url))
         return answer
 
-    def _named(self, address: str, base: str, changed: str) -> Named | None:
+    def _named(self, address: str, base: str, changed: str) -> NamedPage | None:
         """A page as it is asked for; None if it is not."""
         try:
             url = self._request.spelled(normal(address, base))

@@ -8,7 +8,7 @@ COLUMNS = "url, asked, final, file, answered, etag, modified, content, written, 
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PageRecord:
     """What is held of a page; "" for what is not."""
 
     url: str

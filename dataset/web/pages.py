@@ -14,7 +14,7 @@ from dataset.conversion.converter import Converted
 from dataset.frontmatter import iso, split_frontmatter
 from dataset.markdown import sections
 from dataset.web.http.addresses import host_of, normal
-from dataset.web.http.responses import Answer
+from dataset.web.http.responses import Response
 from dataset.web.links import absolute_links, without_fenced_code
 from utils.errors import DocumentError
 
@@ -39,7 +39,7 @@ class Convert(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WebPage:
     """A page as it goes into the dataset."""
 
     text: str
@@ -62,16 +62,16 @@ class Page:
         return f"---\n{head}---\n\n{self.text.strip()}\n".encode()
 
 
-def is_html(answer: Answer) -> bool:
+def is_html(answer: Response) -> bool:
     """Tell whether an answer is HTML, whatever its host calls it."""
     if answer.media in _HTML or _HTML_START.match(answer.content):
         return True
     return not answer.media and bool(_HTML_ADDRESS.search(answer.url.partition("?")[0]))
 
 
-def page_of(
-    answer: Answer, convert: Convert, *, listed: str = "", spelled: Callable[[str], str] = str
-) -> Page:
+def page_from_response(
+    answer: Response, convert: Convert, *, listed: str = "", spelled: Callable[[str], str] = str
+) -> WebPage:
     """Read an answer as a page.
 
     Args:
@@ -96,7 +96,7 @@ def page_of(
     if not text.strip():
         raise DocumentError("holds no text")
     dates = (iso(changed), _date(answer.modified), iso(listed))
-    return Page(
+    return WebPage(
         text=text,
         title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
         url=_canonical(own, url),
@@ -104,7 +104,7 @@ def page_of(
     )
 
 
-def is_text(answer: Answer) -> bool:
+def is_text(answer: Response) -> bool:
     """Tell whether an answer is markdown, or plain text, which is taken for markdown."""
     if is_html(answer):
         return False
@@ -114,7 +114,7 @@ def is_text(answer: Answer) -> bool:
     return answer.media in _OF_NO_KIND and bool(_MARKDOWN_ADDRESS.search(address))
 
 
-def _told(answer: Answer) -> bytes:
+def _told(answer: Response) -> bytes:
     """The HTML in UTF-8, where its host names another encoding, which goes before the page's own.
 
     A byte order mark says so in turn to whoever reads it.
@@ -127,7 +127,7 @@ def _told(answer: Answer) -> bytes:
         return answer.content
 
 
-def _decoded(answer: Answer) -> str:
+def _decoded(answer: Response) -> str:
     try:
         text = answer.content.decode(answer.charset or "utf-8-sig").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

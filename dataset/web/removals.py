@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dataset.web.request import PageList
-from dataset.web.state import State
+from dataset.web.state import WebState
 
 _FEW = 10
 """So many pages of a host may vanish at once without a question, whatever share they are."""
 
 
-def settle(
-    state: State,
+def remove_vanished(
+    state: WebState,
     folder: Path,
     run: int,
     read: Iterable[tuple[PageList, int]],
@@ -52,7 +52,7 @@ def settle(
     return _remove(state, folder, run)
 
 
-def _remove(state: State, folder: Path, run: int) -> int:
+def _remove(state: WebState, folder: Path, run: int) -> int:
     removed = 0
     for url, file in state.unnamed(run):
         if file:

@@ -7,7 +7,7 @@ from typing import Literal
 from dataset.web.http.addresses import normal
 from utils.errors import DatasetError, DocumentError
 
-Kind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]
+ListKind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]
 
 LIVE_GUIDE = "aws-live"
 GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
@@ -19,7 +19,7 @@ PRESETS = (LIVE_GUIDE,)
 class PageList:
     """Something that names pages."""
 
-    kind: Kind
+    kind: ListKind
     where: str
     """An address in its normal spelling; for `urls` a file's path."""
     optional: bool = False
@@ -63,7 +63,7 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchRequest:
     """Which pages are asked for, and how they are to be fetched."""
 
     lists: tuple[PageList, ...]
@@ -102,10 +102,10 @@ class Request:
 
 def live_guide(root: str = GUIDE_URL) -> Guide:
     """The SageMaker Developer Guide as it is now, or a mirror of it."""
-    return Guide(given(root if root.endswith("/") else f"{root}/"))
+    return Guide(parse_address(root if root.endswith("/") else f"{root}/"))
 
 
-def given(address: str) -> str:
+def parse_address(address: str) -> str:
     """An address that a person gave, in its normal spelling.
 
     Raises:

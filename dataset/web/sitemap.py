@@ -21,7 +21,7 @@ _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SitemapEntry:
     """What a sitemap names."""
 
     address: str
@@ -32,7 +32,7 @@ class Entry:
     """Whether it is another sitemap, and not a page."""
 
 
-def entries(content: bytes) -> Iterator[Entry]:
+def sitemap_entries(content: bytes) -> Iterator[SitemapEntry]:
     """Read a sitemap or an index of sitemaps, gzipped or not.
 
     Raises:
@@ -60,9 +60,9 @@ class _Reader:
     def __init__(self) -> None:
         self._path: list[str] = []
         self._fields: dict[str, str] = {}
-        self._found: list[Entry] = []
+        self._found: list[SitemapEntry] = []
 
-    def taken(self) -> list[Entry]:
+    def taken(self) -> list[SitemapEntry]:
         """Give what was found since the last call."""
         found, self._found = self._found, []
         return found
@@ -89,7 +89,7 @@ class _Reader:
         address = self._fields.get("loc", "").strip()
         if len(inner) == 1 and inner[0] == _ROOTS[root] and address:
             changed = iso(self._fields.get("lastmod", "").strip())
-            self._found.append(Entry(address, changed, is_sitemap=root == "sitemapindex"))
+            self._found.append(SitemapEntry(address, changed, is_sitemap=root == "sitemapindex"))
 
     def close(self) -> None:
         """Nothing is left to do."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from dataset.web.file_names import file_of, folded
 from dataset.web.http.addresses import host_of
-from dataset.web.names import file_of, folded
-from dataset.web.page_record import COLUMNS, Held
+from dataset.web.page_record import COLUMNS, PageRecord
 from utils.errors import DatasetError
 
 NAME = ".state.sqlite"
@@ -38,7 +38,7 @@ PRAGMA user_version = {_VERSION};
 """
 
 
-class State:
+class WebState:
     """The pages of one dataset, and the lists that name them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -126,12 +126,12 @@ class State:
             (run, host, run, most),
         ).fetchall()
 
-    def held(self, url: str) -> Held:
+    def held(self, url: str) -> PageRecord:
         """What is held of a page that some list names."""
         sql = f"SELECT {COLUMNS} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
-        return Held(*self._db.execute(sql, (url,)).fetchone())
+        return PageRecord(*self._db.execute(sql, (url,)).fetchone())
 
-    def claim(self, held: Held, final: str, run: int) -> str | None:
+    def claim(self, held: PageRecord, final: str, run: int) -> str | None:
         """Settle which file a page is kept in; None where another address stands for the page.
 
         Several addresses may lead to one page: then the page's own address stands for it, if a
@@ -199,7 +199,9 @@ class State:
             raise
         self._db.execute("COMMIT")
 
-    def _stand_back(self, held: Held, final: str, other: tuple[str, str | None], run: int) -> None:
+    def _stand_back(
+        self, held: PageRecord, final: str, other: tuple[str, str | None], run: int
+    ) -> None:
         """Let another address stand for a page; a file that was kept for it goes there, or goes."""
         if held.file and (held.final != final or other[1]):
             self.store(held.url, etag="", modified="", gone=run)
@@ -229,7 +231,7 @@ class State:
         return file
 
 
-def checked_on(folder: Path) -> Iterator[tuple[str, str, str]]:
+def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Tell of each page in a web folder its file, its address and when its host was last asked.
 
     Nothing where that is not known.

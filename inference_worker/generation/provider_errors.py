@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 from httpx_sse import SSEError
 
-from dataset.web.http.retry_after import seconds_to_wait
+from dataset.web.http.retry_after import retry_after_seconds
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def status_error(status: int, retry_after: str, text: str) -> AttemptError:
         return AttemptError("the language model refused the API key")
     if status == 404:
         return AttemptError("the language model's name or address is not known")
-    pause = seconds_to_wait(retry_after)
+    pause = retry_after_seconds(retry_after)
     if status == 429:
         message = "the language model is rate limited"
         return AttemptError(message, attempts=MAX_ATTEMPTS, pause=pause)

@@ -19,8 +19,8 @@ from dataset.conversion.converter import Converted
 from dataset.page_files import FileChanges
 from dataset.progress import ignore_progress
 from dataset.web.fetch import Troubles, fetch_web
-from dataset.web.http.network import Guard
-from dataset.web.request import PageList, Request, given
+from dataset.web.http.guard import Guard
+from dataset.web.request import FetchRequest, PageList, parse_address
 
 Conduct = Literal["well", "cut", "stalled", "trickling", "endless"]
 
@@ -230,7 +230,7 @@ class Fetches:
 
         troubles = Troubles()
         progress = options.pop("progress", ignore_progress)
-        request = Request(lists, **{"rate": 1000.0} | options)
+        request = FetchRequest(lists, **{"rate": 1000.0} | options)
         try:
             return fetch_web(
                 self.folder, request, troubles, convert=read_html, sleep=sleep,
@@ -250,4 +250,4 @@ class Fetches:
 
 def at(server: WebServer, path: str, kind: Any = "url") -> PageList:
     """Name a page, or a list, of a server."""
-    return PageList(kind, given(f"{server.url}{path}"))
+    return PageList(kind, parse_address(f"{server.url}{path}"))

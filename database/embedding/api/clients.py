@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from langchain_core.embeddings import Embeddings
 
-from dataset.web.http.retry_after import seconds_to_wait
+from dataset.web.http.retry_after import retry_after_seconds
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ProviderRefusedError(Exception):
     def __init__(self, status: int, retry_after: str) -> None:
         super().__init__(f"status {status}")
         self.status = status
-        self.pause = seconds_to_wait(retry_after)
+        self.pause = retry_after_seconds(retry_after)
         """Seconds that the API asks to be left alone."""
 
 

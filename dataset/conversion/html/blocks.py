@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 from dataset.conversion.html.code import code_block
+from dataset.conversion.html.content import ADMONITION
 from dataset.conversion.html.inline import Inline, is_permalink
-from dataset.conversion.html.page import ADMONITION
-from dataset.conversion.html.table import is_layout, table
+from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.conversion.html.tree import Element
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -83,7 +83,7 @@ class Blocks:
         if tag == "dl":
             return self._definitions(element)
         if tag == "table" and not is_layout(element):
-            return table(element, lambda cell: self.write(cell.children, in_item=True))
+            return table_blocks(element, lambda cell: self.write(cell.children, in_item=True))
         if tag == "hr":
             return []
         if tag == "blockquote" and not _note_kind(element):

@@ -32,10 +32,10 @@ _GUTTER = frozenset(
 
 def code_block(pre: Element) -> str:
     """A block of code between fences; "" for an empty one."""
-    return fenced(_text(pre), language_of(pre))
+    return fenced_code(_text(pre), language_of(pre))
 
 
-def fenced(text: str, language: str = "") -> str:
+def fenced_code(text: str, language: str = "") -> str:
     """Code between as many backticks as it takes; "" for none."""
     body = text.strip("\n").rstrip()
     runs = re.findall(r"`{3,}", body)

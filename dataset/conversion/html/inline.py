@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from dataset.conversion.html.page import join
+from dataset.conversion.html.content import resolve_link
 from dataset.conversion.html.tree import Element
 from dataset.markdown_writer import code
 
@@ -79,7 +79,7 @@ class Inline:
         target = element.get("href").strip()
         if is_permalink(element):
             return before
-        address = join(self.base, target) if target else ""
+        address = resolve_link(self.base, target) if target else ""
         if not words or not address or not self._leads_somewhere(address):
             return f"{before}{words}{after}"
         return f"{before}[{words}]({address.translate(_UNSAFE_IN_ADDRESS)}){after}"

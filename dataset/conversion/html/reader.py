@@ -3,12 +3,12 @@
 import codecs
 import re
 
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import no_text
 from dataset.conversion.html.blocks import Blocks, holders_of
+from dataset.conversion.html.content import address_of, base_of, changed_of, content_of, page_title
 from dataset.conversion.html.inline import Inline
-from dataset.conversion.html.page import address_of, base_of, changed_of, content_of, title_of
-from dataset.conversion.html.tree import Element, parse
-from dataset.conversion.refusals import no_text
+from dataset.conversion.html.tree import Element, parse_html
+from dataset.conversion.result import Converted
 from utils.errors import DocumentError
 
 _CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9._:-]{2,40})""")
@@ -25,19 +25,19 @@ _TEXT_ENCODINGS = re.compile(
 """The encodings of pages. Python's other codecs (`idna`, `unicode_escape`) are no page's."""
 
 
-def read(content: bytes, url: str) -> Converted:
+def read_html(content: bytes, url: str) -> Converted:
     """Convert a page's file.
 
     Raises:
         DocumentError: it holds no text, or is nested too deep.
     """
-    converted = to_markdown(decoded(content), url)
+    converted = convert_html(decoded(content), url)
     if not converted.text.strip():
         raise DocumentError(no_text(" (a page that scripts fill in? save it from a browser)"))
     return converted
 
 
-def to_markdown(content: str, url: str = "") -> Converted:
+def convert_html(content: str, url: str = "") -> Converted:
     """Convert a page's content to markdown, navigation and other surroundings left out.
 
     Args:
@@ -47,11 +47,11 @@ def to_markdown(content: str, url: str = "") -> Converted:
     Raises:
         DocumentError: it is nested too deep to be a page.
     """
-    page = parse(content)
+    page = parse_html(content)
     address, base, main = address_of(page, url), base_of(page, url), content_of(page)
     return Converted(
         text=markdown_of(main, base),
-        title=title_of(page, main),
+        title=page_title(page, main),
         url=address,
         changed=changed_of(page, main),
     )

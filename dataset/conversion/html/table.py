@@ -28,7 +28,7 @@ def _holds_code(table: Element) -> bool:
     return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())
 
 
-def table(element: Element, write: Callable[[Element], list[str]]) -> list[str]:
+def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> list[str]:
     """A table as blocks: its caption and its rows.
 
     Args:
@@ -89,7 +89,7 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
         take_hanging()
         count += len(line)
         if count > MAX_CELLS or len(line) > MAX_COLUMNS:
-            raise DocumentError(too_large())
+            raise DocumentError(table_too_large())
         grid.append(line)
     return grid
 
@@ -131,6 +131,6 @@ def _line(row: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
-def too_large() -> str:
+def table_too_large() -> str:
     """Say that a table is no table that is read."""
     return f"holds a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset.conversion.refusals import too_deep
+from dataset.conversion.error_texts import too_deep
 from utils.errors import DocumentError
 
 MAX_DEPTH = 256
@@ -92,14 +92,14 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HtmlPage:
     """A parsed page: its body, and its head's elements one by one."""
 
     body: Element
     head: list[Element]
 
 
-def parse(html: str) -> Page:
+def parse_html(html: str) -> HtmlPage:
     """Parse a page, scripts and other things without words left out.
 
     Raises:
@@ -126,7 +126,7 @@ def parse(html: str) -> Page:
                 element.children.append(below.text(deep=True))
                 head.append(element)
             below = below.next
-    return Page(body, head)
+    return HtmlPage(body, head)
 
 
 def _open_at_once(html: str) -> int:

@@ -10,23 +10,24 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import too_deep, too_much_memory, too_much_text, unreadable
 from dataset.conversion.isolation import sandbox
-from dataset.conversion.refusals import too_deep, too_much_memory, too_much_text, unreadable
+from dataset.conversion.result import Converted
 from utils.errors import DocumentError
 
-_MODULES = {
-    "html": "dataset.conversion.html.reader",
-    "pdf": "dataset.conversion.pdf.reader",
-    "docx": "dataset.conversion.docx",
-    "pptx": "dataset.conversion.pptx",
-    "xlsx": "dataset.conversion.xlsx",
-    "epub": "dataset.conversion.epub",
-    "rst": "dataset.conversion.rst",
-    "ipynb": "dataset.conversion.notebook",
-    "csv": "dataset.conversion.delimited",
-    "tsv": "dataset.conversion.delimited",
+_READERS = {
+    "html": ("html.reader", "read_html"),
+    "pdf": ("pdf.reader", "read_pdf"),
+    "docx": ("docx", "read_docx"),
+    "pptx": ("pptx", "read_pptx"),
+    "xlsx": ("xlsx", "read_xlsx"),
+    "epub": ("epub", "read_epub"),
+    "rst": ("rst", "read_rst"),
+    "ipynb": ("notebook", "read_notebook"),
+    "csv": ("delimited", "read_delimited"),
+    "tsv": ("delimited", "read_delimited"),
 }
+"""The module under `dataset.conversion` and the function that read each format."""
 _MAX_FRAMES = 3000
 """Python frames: what is nested deeper is refused, long before the C stack ends."""
 
@@ -68,9 +69,12 @@ def _check_size(text: str, output_bytes: int) -> None:
 
 
 def _reader(format_name: str) -> Callable[[bytes, str], Converted]:
-    """Import the one module that reads a format."""
-    read: Callable[[bytes, str], Converted] = import_module(_MODULES[format_name]).read
-    return read
+    """Import the module that reads a format, and no other parser."""
+    module, function = _READERS[format_name]
+    reader: Callable[[bytes, str], Converted] = getattr(
+        import_module(f"dataset.conversion.{module}"), function
+    )
+    return reader
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from dataset.conversion.html.code import fenced
+from dataset.conversion.html.code import fenced_code
 from dataset.conversion.html.inline import escaped, guarded, linked
+from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.tables import Table
-from dataset.conversion.pdf.text import Line
 from dataset.markdown_writer import code
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
@@ -197,7 +197,7 @@ def _paragraph(block: _Block) -> str:
         words = _words(line)
         if at == 0 and block.mark:
             words = (_BULLET if block.mark == "-" else _NUMBERED).sub("", words, count=1)
-        text = joined(text, words.strip())
+        text = join_lines(text, words.strip())
     return guarded(text) if block.kind == "paragraph" else text
 
 
@@ -214,7 +214,7 @@ def _words(line: Line) -> str:
     return "".join(parts)
 
 
-def joined(text: str, words: str) -> str:
+def join_lines(text: str, words: str) -> str:
     """Put the next line after a paragraph's lines: a hyphen at their end may go."""
     if not text or not words:
         return text or words
@@ -243,4 +243,4 @@ def _code(lines: Sequence[Line], measured: Measures) -> str:
             indent = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
             written.append(" " * min(max(indent, 0), 80) + line.text.strip())
         last = line
-    return fenced("\n".join(written))
+    return fenced_code("\n".join(written))

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from dataset.conversion.converted import Converted
+from dataset.conversion.error_texts import PROTECTED, no_text, unreadable
+from dataset.conversion.metadata import document_title
 from dataset.conversion.pdf.layout import markdown_blocks, measures
-from dataset.conversion.pdf.pages import readable_lines, running_lines
+from dataset.conversion.pdf.lines import sheet
+from dataset.conversion.pdf.reading_order import readable_lines, running_lines
 from dataset.conversion.pdf.tables import with_tables
-from dataset.conversion.pdf.text import sheet
-from dataset.conversion.properties import title_of
-from dataset.conversion.refusals import PROTECTED, no_text, unreadable
+from dataset.conversion.result import Converted
 from dataset.dates import iso_date
 from utils.errors import DocumentError
 
@@ -18,7 +18,7 @@ _NEEDS_PASSWORD = 4
 _SCANNED = " (a scanned PDF? run OCR first)"
 
 
-def read(content: bytes, _: str) -> Converted:
+def read_pdf(content: bytes, _: str) -> Converted:
     """Convert a PDF; one that is protected only against changes is read.
 
     Raises:
@@ -51,7 +51,7 @@ def read(content: bytes, _: str) -> Converted:
     said = about.get("Title", "")
     return Converted(
         text,
-        title=title_of(text, "" if said.startswith("(") else said),
+        title=document_title(text, "" if said.startswith("(") else said),
         changed=next((date for date in dates if date), ""),
     )
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from dataset.conversion.html.inline import escaped
 from dataset.conversion.html.table import pipe_table
 from dataset.conversion.pdf.drawing import Box
-from dataset.conversion.pdf.text import Line, Sheet
+from dataset.conversion.pdf.lines import Line, Sheet
 
 _TOUCH = 3.0
 """Points that two rules may be apart and still meet, and two edges and still be one column's."""

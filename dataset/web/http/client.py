@@ -14,11 +14,11 @@ from typing import Self
 import httpx
 
 from dataset.web.http.addresses import host_of, normal
+from dataset.web.http.guard import Guard, Transport
 from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep, seconds_of
-from dataset.web.http.network import Guard, Transport
-from dataset.web.http.responses import Answer, Validators, http_date, read, validator
+from dataset.web.http.responses import Response, Validators, http_date, read_body, validator
 from dataset.web.http.robots import MAX_BYTES as MAX_ROBOTS_BYTES
-from dataset.web.http.robots import Robots, parse
+from dataset.web.http.robots import Robots, parse_robots
 from utils.errors import DocumentError
 
 AGENT = "sagemaker-docs-qa"
@@ -46,7 +46,7 @@ PAGE = Bounds()
 _ROBOTS = Bounds(MAX_ROBOTS_BYTES, cut=True)
 
 
-class Client:
+class WebClient:
     """Fetches pages; obeys robots.txt, keeps to the rate, and gives up in time."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Client:
 
     async def get(
         self, url: str, known: Validators = _ANYTHING, bounds: Bounds | None = None
-    ) -> Answer:
+    ) -> Response:
         """Fetch a page, through redirects; any status but those of a host in trouble is an answer.
 
         Args:
@@ -131,9 +131,9 @@ class Client:
             return Robots()
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             host.leave(f"its robots.txt {answer.problem()}")
-        return parse(answer.content, AGENT) if answer.status == HTTPStatus.OK else Robots()
+        return parse_robots(answer.content, AGENT) if answer.status == HTTPStatus.OK else Robots()
 
-    async def _ask(self, host: Host, url: str, known: Validators, bounds: Bounds) -> Answer:
+    async def _ask(self, host: Host, url: str, known: Validators, bounds: Bounds) -> Response:
         """Ask one address, a few times where it is in trouble."""
         for attempt in range(_TRIES):
             async with host.turn:
@@ -157,7 +157,7 @@ class Client:
         host.count(failed=True)
         raise DocumentError(problem)
 
-    async def _once(self, url: str, known: Validators, bounds: Bounds) -> Answer:
+    async def _once(self, url: str, known: Validators, bounds: Bounds) -> Response:
         try:
             async with (
                 asyncio.timeout(bounds.seconds),
@@ -168,17 +168,17 @@ class Client:
             raise DocumentError("is no address of a page") from error
 
 
-async def _answer(url: str, response: httpx.Response, bounds: Bounds) -> Answer:
+async def _answer(url: str, response: httpx.Response, bounds: Bounds) -> Response:
     content = b""
     if response.status_code == HTTPStatus.OK:
-        content = await read(response, bounds.most_bytes, cut=bounds.cut)
+        content = await read_body(response, bounds.most_bytes, cut=bounds.cut)
     else:
         # A short body is read so that the connection can serve the next request.
         with suppress(DocumentError):
-            await read(response, 64 * 1024)
+            await read_body(response, 64 * 1024)
     headers = response.headers
     media, _, _ = headers.get("Content-Type", "").partition(";")
-    return Answer(
+    return Response(
         url=url,
         status=response.status_code,
         media=media.strip().lower(),
@@ -191,7 +191,7 @@ async def _answer(url: str, response: httpx.Response, bounds: Bounds) -> Answer:
     )
 
 
-def _target(answer: Answer) -> str:
+def _target(answer: Response) -> str:
     if not answer.location:
         raise DocumentError("is redirected to nowhere")
     try:

@@ -33,7 +33,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A host's answer."""
 
     url: str
@@ -60,7 +60,7 @@ class Answer:
         return f"answers {self.status} {known.get(self.status, '')}".rstrip()
 
 
-async def read(response: "httpx.Response", most: int, *, cut: bool = False) -> bytes:
+async def read_body(response: "httpx.Response", most: int, *, cut: bool = False) -> bytes:
     """Read a body, unpacked by us, for httpx would unpack a bomb whole.
 
     Args:
@@ -83,7 +83,7 @@ async def read(response: "httpx.Response", most: int, *, cut: bool = False) -> b
         if received > most or len(content) > most:
             if cut:
                 return bytes(content[:most])
-            raise too_large(most)
+            raise size_error(most)
     if unpacking and not unpacking.whole:
         raise DocumentError("breaks off before its end")
     return bytes(content)
@@ -128,13 +128,13 @@ def unpacked(content: bytes, most: int) -> bytes:
     parts = [unpacking.feed(content[at : at + _PIECE]) for at in range(0, len(content), _PIECE)]
     found = b"".join(parts)
     if len(found) > most:
-        raise too_large(most)
+        raise size_error(most)
     if not unpacking.whole:
         raise DocumentError("breaks off before its end")
     return found
 
 
-def too_large(most: int) -> DocumentError:
+def size_error(most: int) -> DocumentError:
     """Say that something is over the limit."""
     return DocumentError(f"is larger than {most / 2**20:.3g} MiB")
 

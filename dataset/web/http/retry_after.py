@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
-def seconds_to_wait(retry_after: str) -> float:
+def retry_after_seconds(retry_after: str) -> float:
     """Read a Retry-After header, in seconds or as an HTTP date (RFC 9110, 10.2.3); 0 if neither."""
     if retry_after.strip().isdecimal():
         return float(retry_after)

@@ -41,7 +41,7 @@ class Robots:
         return max(matching, key=lambda rule: (len(rule.pattern), rule.allows)).allows
 
 
-def parse(content: bytes, agent: str) -> Robots:
+def parse_robots(content: bytes, agent: str) -> Robots:
     """Read the rules for an agent, else those for all."""
     groups: dict[str, tuple[list[Rule], list[float]]] = {}
     named: list[str] = []

@@ -239,7 +239,7 @@ def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     package = tmp_path / "dataset" / "conversion"
     package.mkdir(parents=True)
     (package / "child.py").write_text(code)
-    monkeypatch.setattr("dataset.conversion.isolation.supervision.PACKAGE_ROOT", tmp_path)
+    monkeypatch.setattr("dataset.conversion.isolation.parent.PACKAGE_ROOT", tmp_path)
 
 
 @pytest.mark.process

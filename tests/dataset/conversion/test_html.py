@@ -2,13 +2,13 @@
 
 import pytest
 
-from dataset.conversion.html.reader import decoded, read, to_markdown
+from dataset.conversion.html.reader import convert_html, decoded, read_html
 from dataset.markdown import sections
 from utils.errors import DocumentError
 
 
 def text_of(html: str, url: str = "") -> str:
-    return to_markdown(html, url).text.strip()
+    return convert_html(html, url).text.strip()
 
 
 @pytest.mark.parametrize(
@@ -259,14 +259,14 @@ def test_links_become_absolute_by_the_base_the_canonical_address_or_the_url() ->
     ],
 )  # fmt: skip
 def test_the_date_of_the_last_change_is_found(head: str, changed: str) -> None:
-    page = to_markdown(f"{head}<main><h1>T</h1><time datetime=2026-05-06>May</time></main>")
+    page = convert_html(f"{head}<main><h1>T</h1><time datetime=2026-05-06>May</time></main>")
     assert page.changed == changed
 
 
 def test_the_title_is_the_first_heading_else_what_the_head_says() -> None:
-    assert to_markdown("<title>Site</title><h1>The <i>crane</i> ¶</h1>").title == "The crane"
-    assert to_markdown("<title>The\n crane</title><p>x").title == "The crane"
-    assert to_markdown("<meta property=og:title content='Crane'><title>Site</title>").title == (
+    assert convert_html("<title>Site</title><h1>The <i>crane</i> ¶</h1>").title == "The crane"
+    assert convert_html("<title>The\n crane</title><p>x").title == "The crane"
+    assert convert_html("<meta property=og:title content='Crane'><title>Site</title>").title == (
         "Crane"
     )
 
@@ -294,7 +294,7 @@ def test_a_page_is_read_in_its_encoding(content: bytes, shown: str) -> None:
 @pytest.mark.parametrize("tag", ["div", "b", "ul><li", "table><tr><td"])
 def test_a_page_that_is_nested_without_end_is_refused(tag: str) -> None:
     with pytest.raises(DocumentError, match="nested too deep"):
-        to_markdown(f"<{tag}>" * 100_000 + "x")
+        convert_html(f"<{tag}>" * 100_000 + "x")
 
 
 def test_tags_of_xhtml_that_close_themselves_are_empty() -> None:
@@ -308,7 +308,7 @@ def test_tags_of_xhtml_that_close_themselves_are_empty() -> None:
 
 def test_a_page_of_tags_that_no_one_knows_is_not_nested_without_end() -> None:
     with pytest.raises(DocumentError, match="nested too deep"):
-        to_markdown("<x-box>" * 1000 + "x")
+        convert_html("<x-box>" * 1000 + "x")
 
 
 def test_a_deep_page_that_is_none_too_deep_is_read() -> None:
@@ -317,4 +317,4 @@ def test_a_deep_page_that_is_none_too_deep_is_read() -> None:
 
 def test_a_page_without_words_is_refused() -> None:
     with pytest.raises(DocumentError, match="holds no text"):
-        read(b"<div id=app></div><script>draw()</script>", "")
+        read_html(b"<div id=app></div><script>draw()</script>", "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dataset.conversion import docx, epub, pptx, xlsx
-from dataset.conversion.container import Container
+from dataset.conversion.zip_container import ZipContainer
 from tests.files.hostile import part_of, repacked, with_external_image, with_macro
 from tests.files.office import CHANGED, docx_of, pptx_of, saved, xlsx_of
 from utils.errors import DocumentError
@@ -23,7 +23,7 @@ def word() -> Any:
 
 
 def docx_text(document: Any) -> str:
-    return docx.read(saved(document), "").text.strip()
+    return docx.read_docx(saved(document), "").text.strip()
 
 
 def test_a_word_file_keeps_headings_lists_tables_and_marks() -> None:
@@ -75,10 +75,10 @@ def test_a_word_file_says_its_title_and_when_it_was_changed() -> None:
     document.add_paragraph("Words.")
     document.core_properties.title = "Crane manual"
     document.core_properties.modified = CHANGED
-    converted = docx.read(saved(document), "")
+    converted = docx.read_docx(saved(document), "")
     assert (converted.title, converted.changed) == ("Crane manual", "2026-01-02T03:04:05Z")
     document.paragraphs[0].style = "Title"
-    assert docx.read(saved(document), "").title == "Words."
+    assert docx.read_docx(saved(document), "").title == "Words."
 
 
 @pytest.mark.parametrize("said", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
@@ -86,21 +86,21 @@ def test_a_title_that_a_program_made_up_is_none(said: str) -> None:
     document = word()
     document.add_paragraph("Words.")
     document.core_properties.title = said
-    assert docx.read(saved(document), "").title == ""
+    assert docx.read_docx(saved(document), "").title == ""
 
 
 def test_a_macro_is_never_read_and_the_words_beside_it_are() -> None:
-    assert docx.read(with_macro(), "").text == "Words beside a macro.\n"
+    assert docx.read_docx(with_macro(), "").text == "Words beside a macro.\n"
 
 
 def test_a_word_file_does_not_say_how_it_is_converted() -> None:
     package = repacked(docx_of("Words."), {"mammoth/style-map": b"p => h1"})
-    assert docx.read(package, "").text == "Words.\n"
+    assert docx.read_docx(package, "").text == "Words.\n"
 
 
 def test_a_word_file_without_words_is_refused() -> None:
     with pytest.raises(DocumentError, match="holds no text"):
-        docx.read(saved(word()), "")
+        docx.read_docx(saved(word()), "")
 
 
 def test_a_presentation_keeps_slides_lists_tables_links_and_notes() -> None:
@@ -127,7 +127,7 @@ def test_a_presentation_keeps_slides_lists_tables_links_and_notes() -> None:
         cells.cell(at // 2, at % 2).text = text
     box = slide.shapes.add_textbox(Inches(1), Inches(1), Inches(4), Inches(1))
     box.text_frame.text = "Above the table"
-    assert pptx.read(saved(show), "").text.strip().split("\n\n") == [
+    assert pptx.read_pptx(saved(show), "").text.strip().split("\n\n") == [
         "# Harbour crane",
         "A course",
         "## Before you \\*lift\\*",
@@ -155,7 +155,7 @@ def test_a_chart_is_a_table_of_its_numbers() -> None:
     data.add_series("Q2", (3, None))
     place = (Inches(1), Inches(2), Inches(4), Inches(3))
     slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, data)
-    assert pptx.read(saved(show), "").text.strip() == (
+    assert pptx.read_pptx(saved(show), "").text.strip() == (
         "## Loads\n\n|  | Q1 | Q2 |\n| --- | --- | --- |\n| East | 1.5 | 3 |\n| West | 2 |  |"
     )
 
@@ -164,11 +164,11 @@ def test_a_hidden_slide_is_left_out() -> None:
     package = pptx_of("Shown", ["a"])
     slide = part_of(package, "ppt/slides/slide1.xml").replace(b"<p:sld ", b'<p:sld show="0" ')
     with pytest.raises(DocumentError, match="holds no text"):
-        pptx.read(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
+        pptx.read_pptx(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
 
 
 def test_a_picture_that_lies_elsewhere_is_not_fetched() -> None:
-    text = pptx.read(with_external_image("http://127.0.0.1:9/picture.png"), "").text
+    text = pptx.read_pptx(with_external_image("http://127.0.0.1:9/picture.png"), "").text
     assert text.endswith("- Words beside a picture.\n\nA crane\n")
 
 
@@ -191,7 +191,7 @@ def test_a_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
     hidden.append(["hidden"])
     hidden.sheet_state = "hidden"
     book.create_sheet("Empty")
-    assert xlsx.read(saved(book), "").text.strip() == "\n\n".join(
+    assert xlsx.read_xlsx(saved(book), "").text.strip() == "\n\n".join(
         (
             "## Limits",
             "Loads of 2026",
@@ -204,7 +204,7 @@ def test_a_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
 
 def test_a_sheet_of_too_many_columns_is_refused() -> None:
     with pytest.raises(DocumentError, match="1,000 columns"):
-        xlsx.read(xlsx_of([range(1001)]), "")
+        xlsx.read_xlsx(xlsx_of([range(1001)]), "")
 
 
 def test_an_excel_file_says_when_it_was_changed() -> None:
@@ -213,7 +213,7 @@ def test_an_excel_file_says_when_it_was_changed() -> None:
     book = Workbook()
     book.active.append(["a", "b"])
     book.properties.created = book.properties.modified = CHANGED.replace(tzinfo=None)
-    assert xlsx.read(saved(book), "").changed[:4] in ("2026", str(datetime.now().year))
+    assert xlsx.read_xlsx(saved(book), "").changed[:4] in ("2026", str(datetime.now().year))
 
 
 def epub_of(*chapters: str, **parts: str) -> bytes:
@@ -244,7 +244,7 @@ def epub_of(*chapters: str, **parts: str) -> bytes:
 
 
 def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
-    converted = epub.read(epub_of("<h1>Two</h1><p>b", "<h1 id=one>One</h1><p>a"), "")
+    converted = epub.read_epub(epub_of("<h1>Two</h1><p>b", "<h1 id=one>One</h1><p>a"), "")
     assert converted.text == '# One<a name="one"></a>\n\na\n\n# Two\n\nb\n'
     assert (converted.title, converted.changed) == ("The crane", "2026-01-02T03:04:05Z")
 
@@ -252,11 +252,11 @@ def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
 def test_a_locked_book_is_refused() -> None:
     lock = '<e xmlns:c="x"><c:CipherReference URI="OEBPS/text%200.xhtml"/></e>'
     with pytest.raises(DocumentError, match="protected by a password"):
-        epub.read(epub_of("<p>x", encryption=lock), "")
+        epub.read_epub(epub_of("<p>x", encryption=lock), "")
 
 
 def test_parts_and_relations_are_found_by_their_names() -> None:
-    container = Container(docx_of("x"), "docx")
+    container = ZipContainer(docx_of("x"), "docx")
     main = next(iter(container.relationships("").values()))
     assert {"word/document.xml", "docProps/core.xml"} <= container.names
     assert any(one.target == "word/document.xml" for one in container.relationships("").values())

@@ -5,7 +5,7 @@
 import pytest
 from reportlab.platypus import Spacer
 
-from dataset.conversion.pdf.reader import read
+from dataset.conversion.pdf.reader import read_pdf
 from tests.files.pdf import (
     SENTENCE,
     bullets,
@@ -25,7 +25,7 @@ from utils.errors import DocumentError
 
 
 def text_of(content: bytes) -> str:
-    return read(content, "").text.strip()
+    return read_pdf(content, "").text.strip()
 
 
 def test_headings_come_from_the_size_of_their_type() -> None:
@@ -142,18 +142,18 @@ def test_a_word_that_was_hyphenated_is_whole_again() -> None:
 
 
 def test_a_pdf_says_its_title_and_when_it_was_changed() -> None:
-    converted = read(pdf_of(paragraph(SENTENCE), title="Crane manual"), "")
+    converted = read_pdf(pdf_of(paragraph(SENTENCE), title="Crane manual"), "")
     assert converted.title == "Crane manual"
     assert converted.changed[:2] == "20"
-    assert read(pages_of(SENTENCE), "").title == ""
+    assert read_pdf(pages_of(SENTENCE), "").title == ""
 
 
 def test_a_pdf_that_is_only_kept_from_changes_is_read() -> None:
     assert text_of(protected("")) == SENTENCE
     with pytest.raises(DocumentError, match="is protected by a password"):
-        read(protected("secret"), "")
+        read_pdf(protected("secret"), "")
 
 
 def test_scanned_pages_are_refused() -> None:
     with pytest.raises(DocumentError, match=r"holds no text \(a scanned PDF\? run OCR first\)"):
-        read(scanned(2), "")
+        read_pdf(scanned(2), "")

@@ -13,7 +13,7 @@ from utils.errors import DocumentError
 
 
 def rst_text(source: str) -> str:
-    return rst.read(source.encode(), "").text.strip()
+    return rst.read_rst(source.encode(), "").text.strip()
 
 
 def test_rst_keeps_sections_anchors_lists_code_and_notes() -> None:
@@ -137,7 +137,7 @@ def book(*cells: dict[str, Any], **more: Any) -> bytes:
 
 
 def notebook_text(*cells: dict[str, Any], **more: Any) -> str:
-    return notebook.read(book(*cells, **more), "").text.strip()
+    return notebook.read_notebook(book(*cells, **more), "").text.strip()
 
 
 def code_cell(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_a_notebook_of_the_third_format_is_read() -> None:
         {"cell_type": "code", "input": "x"},
     ]
     old = json.dumps({"worksheets": [{"cells": cells}]}).encode()
-    assert notebook.read(old, "").text == "## Crane\n\n```python\nx\n```\n"
+    assert notebook.read_notebook(old, "").text == "## Crane\n\n```python\nx\n```\n"
 
 
 def test_a_long_output_is_cut_and_says_so() -> None:
@@ -203,7 +203,7 @@ def test_a_long_output_is_cut_and_says_so() -> None:
 )
 def test_what_is_no_notebook_is_refused(content: bytes) -> None:
     with pytest.raises(DocumentError, match=r"cannot be read as a Jupyter|holds no text"):
-        notebook.read(content, "")
+        notebook.read_notebook(content, "")
 
 
 @pytest.mark.parametrize(
@@ -217,12 +217,15 @@ def test_what_is_no_notebook_is_refused(content: bytes) -> None:
     ],
 )
 def test_tables_in_text_are_read_with_the_delimiter_they_have(content: bytes) -> None:
-    assert delimited.read(content, "").text == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
+    assert (
+        delimited.read_delimited(content, "").text
+        == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
+    )
 
 
 def test_cells_of_any_text_stay_cells() -> None:
     content = b'a,b,c\n"1,5","x\ny","say ""hi"""\n=1+1,<b>,a|b\n'
-    assert delimited.read(content, "").text.split("\n")[2:4] == [
+    assert delimited.read_delimited(content, "").text.split("\n")[2:4] == [
         '| 1,5 | x<br>y | say "hi" |',
         "| =1+1 | \\<b> | a\\|b |",
     ]
@@ -238,7 +241,7 @@ def test_cells_of_any_text_stay_cells() -> None:
 )
 def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DocumentError) as refused:
-        delimited.read(content, "")
+        delimited.read_delimited(content, "")
     assert str(refused.value) == reason
 
 

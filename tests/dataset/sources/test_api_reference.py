@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataset.page_files import FileChanges
-from dataset.sources.api_markup import to_markdown
+from dataset.sources.api_markup import model_markdown
 from dataset.sources.api_reference import write_api_reference
 
 CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
@@ -155,4 +155,4 @@ def test_run_repairs_what_was_altered_left_over_or_removed_upstream(
     ],
 )
 def test_models_html_becomes_clean_markdown(html: str, markdown: str) -> None:
-    assert to_markdown(html) == markdown
+    assert model_markdown(html) == markdown

@@ -12,7 +12,7 @@ from database.index.store import Store, connect
 from dataset.sources.developer_guide import guide_names
 from dataset.sources.provenance import Source, sources_of
 from dataset.web.request import GUIDE_URL
-from dataset.web.state import NAME, State
+from dataset.web.state import NAME, WebState
 from tests.files.pages import builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 
@@ -79,7 +79,7 @@ def test_date_is_the_real_guides(developer_guide: Path) -> None:
 def hold(folder: Path, *pages: tuple[str, str]) -> None:
     """Note pages of the web as fetched: address, and when that was."""
     (folder / "web").mkdir(exist_ok=True)
-    with closing(State.open(folder / "web")) as state:
+    with closing(WebState.open(folder / "web")) as state:
         state.name("a list", 1, [(url, "") for url, _ in pages])
         for url, checked in pages:
             state.claim(state.held(url), url, 1)

@@ -6,8 +6,8 @@ import pytest
 
 from dataset.documents import check_name
 from dataset.folder import Selection
+from dataset.web.file_names import file_of, folded
 from dataset.web.http.addresses import normal
-from dataset.web.names import file_of, folded
 from utils.errors import DocumentError
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from dataset import fetch
 from dataset.folder import load_documents
-from dataset.web.state import NAME, State
+from dataset.web.state import NAME, WebState
 from tests.interrupts import interruptible
 from tests.servers.web import Served, WebServer, html, markdown, sitemap, web_server
 from utils.errors import DatasetError
@@ -244,11 +244,11 @@ def test_memory_stays_flat_over_many_large_pages(tmp_path: Path) -> None:
 
 
 def test_nobody_reads_a_state_of_another_version(tmp_path: Path) -> None:
-    with contextlib.closing(State.open(tmp_path)):
+    with contextlib.closing(WebState.open(tmp_path)):
         pass
-    with contextlib.closing(State.open(tmp_path)) as again:
+    with contextlib.closing(WebState.open(tmp_path)) as again:
         assert again.next_run() == 1
     with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as connection:
         connection.execute("PRAGMA user_version = 2")
     with pytest.raises(DatasetError, match="another version"):
-        State.open(tmp_path)
+        WebState.open(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from dataset.web import lists
 from dataset.web.links import absolute_links, link_targets
 from dataset.web.request import PageList
-from dataset.web.sitemap import entries
+from dataset.web.sitemap import sitemap_entries
 from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, sitemap, web_server
 from utils.errors import DatasetError, DocumentError
 
@@ -40,7 +40,7 @@ def test_sitemap_names_pages_and_nothing_else() -> None:
         "<lastmod>2021-05-06T09:00:00+02:00</lastmod></url><url><loc>https://h/b</loc>"
         "<lastmod>some day</lastmod></url><other><loc>https://h/c</loc></other></urlset>"
     )
-    found = [(one.address, one.changed) for one in entries(text.encode())]
+    found = [(one.address, one.changed) for one in sitemap_entries(text.encode())]
     assert found == [("https://h/a?b=1&c=2", "2021-05-06T07:00:00Z"), ("https://h/b", "")]
 
 
@@ -71,13 +71,13 @@ def test_index_of_sitemaps_is_followed_also_gzipped(server: WebServer, fetch: Fe
 )
 def test_sitemap_that_is_none_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DocumentError, match=reason):
-        list(entries(content))
+        list(sitemap_entries(content))
 
 
 def test_sitemap_that_unpacks_to_too_much_is_refused() -> None:
     bomb = gzip.compress(b" " * (60 * 1024 * 1024), compresslevel=1, mtime=0)
     with pytest.raises(DocumentError, match="larger than 50 MiB"):
-        list(entries(bomb))
+        list(sitemap_entries(bomb))
 
 
 def test_pages_of_other_hosts_are_left_out_unless_told(server: WebServer, fetch: Fetches) -> None:

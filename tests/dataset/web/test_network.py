@@ -8,7 +8,7 @@ import httpcore
 import httpx
 import pytest
 
-from dataset.web.http.network import Guard, Transport
+from dataset.web.http.guard import Guard, Transport
 from dataset.web.request import PageList
 from tests.servers.web import Fetches, at, page, redirect, sitemap, web_server
 from utils.errors import DatasetError, DocumentError

@@ -2,14 +2,14 @@
 
 import pytest
 
-from dataset.web.http.robots import parse
+from dataset.web.http.robots import parse_robots
 from tests.stopwatch import takes_less_than
 
 HOST = "https://h.example"
 
 
 def allows(text: str, path: str) -> bool:
-    return parse(text.encode(), "sagemaker-docs-qa").allow(HOST + path)
+    return parse_robots(text.encode(), "sagemaker-docs-qa").allow(HOST + path)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_own_group_goes_before_the_group_for_all() -> None:
     assert allows(text, "/c")
     assert not allows(text, "/a")
     assert not allows(text, "/b")
-    assert parse(text.encode(), "nobody").allow(f"{HOST}/a") is False
+    assert parse_robots(text.encode(), "nobody").allow(f"{HOST}/a") is False
 
 
 def test_rules_of_others_and_garbage_mean_nothing() -> None:
@@ -60,9 +60,9 @@ def test_rules_of_others_and_garbage_mean_nothing() -> None:
 
 
 def test_crawl_delay_is_read() -> None:
-    assert parse(b"User-agent: *\nCrawl-delay: 2.5\n", "a").delay == 2.5
-    assert parse(b"User-agent: *\nCrawl-delay: -1\nCrawl-delay: nan\n", "a").delay == 0
-    assert parse(b"User-agent: *\r\nCrawl-delay: 1e9\r\n", "a").delay == 0
+    assert parse_robots(b"User-agent: *\nCrawl-delay: 2.5\n", "a").delay == 2.5
+    assert parse_robots(b"User-agent: *\nCrawl-delay: -1\nCrawl-delay: nan\n", "a").delay == 0
+    assert parse_robots(b"User-agent: *\r\nCrawl-delay: 1e9\r\n", "a").delay == 0
 
 
 def test_hostile_pattern_costs_no_time() -> None:

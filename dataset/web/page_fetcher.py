@@ -8,33 +8,33 @@ from http import HTTPStatus
 from pathlib import Path
 
 from dataset.page_files import WriteOutcome, write_atomically
-from dataset.web.http.client import Client
+from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
-from dataset.web.http.responses import Answer, Validators
-from dataset.web.page_record import Held
-from dataset.web.pages import Convert, Page, is_text, page_of
-from dataset.web.request import Request
-from dataset.web.state import State
+from dataset.web.http.responses import Response, Validators
+from dataset.web.page_record import PageRecord
+from dataset.web.pages import Convert, WebPage, is_text, page_from_response
+from dataset.web.request import FetchRequest
+from dataset.web.state import WebState
 from utils.errors import DocumentError
 
 _TRUSTED_FOR = timedelta(days=30)
 """How long a list's word that a page has not changed is taken without asking the page's host."""
 
 
-def instant(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
     """Spell an instant so that later ones sort behind it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Fetcher:
+class PageFetcher:
     """Fetches the pages of one run."""
 
     def __init__(
         self,
         folder: Path,
-        state: State,
-        client: Client,
-        request: Request,
+        state: WebState,
+        client: WebClient,
+        request: FetchRequest,
         convert: Convert,
         version: str,
         run: int,
@@ -83,7 +83,11 @@ class Fetcher:
                 self._note(held, answer, asked=form)
                 return "unchanged"
             page = await asyncio.to_thread(
-                page_of, answer, self._convert, listed=listed, spelled=self._request.spelled
+                page_from_response,
+                answer,
+                self._convert,
+                listed=listed,
+                spelled=self._request.spelled,
             )
         except HostLeftError:
             raise
@@ -92,14 +96,14 @@ class Fetcher:
             raise
         return self._keep(held, page, answer, form, intact=intact)
 
-    async def _answer(self, held: Held, known: Validators) -> tuple[str, Answer]:
+    async def _answer(self, held: PageRecord, known: Validators) -> tuple[str, Response]:
         """Ask for the page in its forms, that which was there last time first.
 
         Gives an answer with a page, or that nothing changed, or that the page is gone.
         """
         forms = sorted(self._request.forms(held.url), key=lambda form: form != held.asked)
         problem: DocumentError | None = None
-        gone: Answer | None = None
+        gone: Response | None = None
         for form in forms:
             try:
                 answer = await self._client.get(form, known)
@@ -118,7 +122,7 @@ class Fetcher:
             raise problem or DocumentError("answers with nothing to read")
         return forms[0], gone
 
-    def _is_useful(self, held: Held, form: str, answer: Answer, known: Validators) -> bool:
+    def _is_useful(self, held: PageRecord, form: str, answer: Response, known: Validators) -> bool:
         if answer.status == HTTPStatus.NOT_MODIFIED:
             # Only who was asked whether something changed can say that it did not.
             return bool(known.headers()) and answer.url == known.url
@@ -128,19 +132,19 @@ class Fetcher:
         right = self._request.spelled(answer.url) == held.url and is_text(answer)
         return form == held.url or right
 
-    def _vanish(self, held: Held, answer: Answer) -> None:
+    def _vanish(self, held: PageRecord, answer: Response) -> None:
         """Note that a page is gone; its file goes when the run is through."""
         self._state.store(held.url, tried=self._run, gone=self._run, status=answer.status)
         if not held.file:
             raise DocumentError(answer.problem())
 
     def _keep(
-        self, held: Held, page: Page, answer: Answer, form: str, *, intact: bool
+        self, held: PageRecord, page: WebPage, answer: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
         final = self._request.spelled(answer.url)
         file = self._state.claim(held, final, self._run)
         if file is None:
-            moment = instant(self._now())
+            moment = timestamp(self._now())
             self._state.store(held.url, tried=self._run, checked=moment, status=answer.status)
             return None
         outcome: WriteOutcome = "unchanged"
@@ -155,12 +159,12 @@ class Fetcher:
         self._note(
             held, answer, asked=form, final=final, answered=answer.url, etag=answer.etag,
             modified=answer.modified, content=page.content_hash, written=written,
-            fetched=instant(self._now()), version=self._version,
+            fetched=timestamp(self._now()), version=self._version,
         )  # fmt: skip
         return outcome
 
-    def _note(self, held: Held, answer: Answer, **columns: str | int) -> None:
-        moment = instant(self._now())
+    def _note(self, held: PageRecord, answer: Response, **columns: str | int) -> None:
+        moment = timestamp(self._now())
         given: dict[str, str | int] = {
             "tried": self._run,
             "gone": 0,
@@ -169,7 +173,7 @@ class Fetcher:
         }
         self._state.store(held.url, **(given | columns))
 
-    def _intact(self, held: Held) -> bool:
+    def _intact(self, held: PageRecord) -> bool:
         """Whether the file is what was written, by the conversion that we have now."""
         if not held.file or not held.written or held.version != self._version:
             return False
@@ -179,9 +183,9 @@ class Fetcher:
             return False
         return hashlib.sha256(content).hexdigest() == held.written
 
-    def _is_fresh(self, held: Held, listed: str) -> bool:
+    def _is_fresh(self, held: PageRecord, listed: str) -> bool:
         """Whether a list's date spares the request."""
-        if not listed or held.checked < instant(self._now() - _TRUSTED_FOR):
+        if not listed or held.checked < timestamp(self._now() - _TRUSTED_FOR):
             return False
         if len(listed) == len("2024-01-01"):
             # The page may have changed until the end of that day.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from dataset.conversion.pdf.drawing import Box
-from dataset.conversion.pdf.text import Line, Run, Sheet
+from dataset.conversion.pdf.lines import Line, Sheet, TextRun
 
 _MARGIN = 0.1
 """Of a page's height: where running heads and page numbers stand."""
@@ -61,7 +61,7 @@ def _with_marks(lines: Sequence[Line]) -> list[Line]:
             kept.append(line)
             continue
         dot = "." if mark["number"] and not mark["dot"] else ""
-        shown = Run(f"{last.text.strip()}{dot} ", code=False, bold=False, link="")
+        shown = TextRun(f"{last.text.strip()}{dot} ", code=False, bold=False, link="")
         box = Box(last.box.left, line.box.bottom, line.box.right, line.box.top)
         kept[-1] = Line([shown, *line.runs], box, line.size, line.page)
     return kept

@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from dataset.conversion.refusals import PROTECTED, shown_size, unreadable
+from dataset.conversion.error_texts import PROTECTED, shown_size, unreadable
 from utils.errors import DocumentError
 
 MAX_PARTS = 10_000
@@ -39,7 +39,7 @@ class Relationship:
     external: bool
 
 
-class Container:
+class ZipContainer:
     """The parts of a checked zip file."""
 
     def __init__(self, content: bytes, format_name: str) -> None:

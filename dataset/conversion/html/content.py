@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import urljoin
 
-from dataset.conversion.html.tree import Element, Page
+from dataset.conversion.html.tree import Element, HtmlPage
 from dataset.dates import iso_date
 
 _DROPPED_TAGS = frozenset(("nav", "footer", "menu", "label", "fieldset"))
@@ -47,7 +47,7 @@ _CHANGED = (
 )  # fmt: skip
 
 
-def content_of(page: Page) -> Element:
+def content_of(page: HtmlPage) -> Element:
     """The page's content, with what surrounds it and stands in between left out."""
     _drop(page.body, _is_noise_of_any_size)
     lengths = _lengths(page.body)
@@ -145,7 +145,7 @@ def _only_links(entries: Element) -> bool:
     return linked > 0 and linked >= len(entries.words()) - len(list(entries.walk()))
 
 
-def title_of(page: Page, content: Element) -> str:
+def page_title(page: HtmlPage, content: Element) -> str:
     """The page's name: its first heading, else what its head says."""
     if heading := content.find("h1"):
         return heading.words().rstrip("¶#").strip()
@@ -155,7 +155,7 @@ def title_of(page: Page, content: Element) -> str:
     return " ".join(said.split())
 
 
-def address_of(page: Page, url: str) -> str:
+def address_of(page: HtmlPage, url: str) -> str:
     """Where a person reads the page, as it says itself; "" if it does not."""
     base = url or ""
     canonical = (
@@ -164,13 +164,13 @@ def address_of(page: Page, url: str) -> str:
         if element.tag == "link" and "canonical" in element.get("rel").lower().split()
     )
     for said in (next(canonical, ""), _meta(page, "og:url")):
-        address = join(base, said)
+        address = resolve_link(base, said)
         if said and address.startswith(("http://", "https://")):
             return address
     return ""
 
 
-def base_of(page: Page, url: str) -> str:
+def base_of(page: HtmlPage, url: str) -> str:
     """What relative links are relative to; "" if unknown."""
     own = url or address_of(page, url)
     based = (
@@ -178,11 +178,11 @@ def base_of(page: Page, url: str) -> str:
         for element in page.head
         if element.tag == "base" and element.get("href")
     )
-    base = join(own, next(based, own))
+    base = resolve_link(own, next(based, own))
     return base if base.startswith(("http://", "https://")) else ""
 
 
-def changed_of(page: Page, content: Element) -> str:
+def changed_of(page: HtmlPage, content: Element) -> str:
     """When the page was last changed, as it says itself; "" if it does not."""
     times = [element for element in content.walk() if element.tag == "time"]
     modified = [one for one in times if one.get("itemprop") == "dateModified"]
@@ -193,7 +193,7 @@ def changed_of(page: Page, content: Element) -> str:
     return next((date for date in map(iso_date, said) if date), "")
 
 
-def join(base: str, target: str) -> str:
+def resolve_link(base: str, target: str) -> str:
     """An address as seen from another; as it stands where the two cannot be joined."""
     try:
         return urljoin(base, target.strip())
@@ -201,7 +201,7 @@ def join(base: str, target: str) -> str:
         return target
 
 
-def _meta(page: Page, name: str) -> str:
+def _meta(page: HtmlPage, name: str) -> str:
     for element in page.head:
         named = element.get("property") or element.get("name") or element.get("itemprop")
         if element.tag == "meta" and named.lower() == name:

@@ -2,7 +2,7 @@
 
 import re
 
-from dataset.conversion.container import Container
+from dataset.conversion.zip_container import ZipContainer
 from dataset.dates import iso_date
 
 _CORE = "docProps/core.xml"
@@ -18,7 +18,7 @@ _NO_TITLE = re.compile(
 _MARKUP = re.compile(r"[`*]|\\(?=[!-/:-@\[-`{-~])|\[(?=[^\]]*\]\()|(?<=\])\([^()]*\)")
 
 
-def core_properties(container: Container) -> tuple[str, str]:
+def core_properties(container: ZipContainer) -> tuple[str, str]:
     """The title, and when it was last changed; "" for what is not said."""
     if _CORE not in container.names:
         return "", ""
@@ -28,7 +28,7 @@ def core_properties(container: Container) -> tuple[str, str]:
     return title, next((date for date in map(iso_date, dates) if date), "")
 
 
-def title_of(text: str, said: str) -> str:
+def document_title(text: str, said: str) -> str:
     """A document's title: the heading it opens with, else what its properties say.
 
     Args:

@@ -13,14 +13,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.conversion.converted import Converted, Limits
-from dataset.conversion.refusals import (
+from dataset.conversion.error_texts import (
     broke_off,
     too_much_memory,
     too_much_text,
     too_slow,
     unreadable,
 )
+from dataset.conversion.result import Converted, Limits
 from utils.errors import DocumentError
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]

@@ -25,7 +25,7 @@ _GAP = 0.9
 
 
 @dataclass(slots=True)
-class Run:
+class TextRun:
     """Characters that are set alike."""
 
     text: str
@@ -38,7 +38,7 @@ class Run:
 class Line:
     """Characters on one base line, without a wide gap between them."""
 
-    runs: list[Run]
+    runs: list[TextRun]
     box: Box
     size: float
     page: int
@@ -227,7 +227,7 @@ def _parted(last: _Word, word: _Word, uprights: Sequence[Box]) -> bool:
 
 
 def _line(words: list[_Word], number: int) -> Line:
-    runs: list[Run] = []
+    runs: list[TextRun] = []
     for word in words:
         space = " " if word.spaced and runs else ""
         last = runs[-1] if runs else None
@@ -237,7 +237,7 @@ def _line(words: list[_Word], number: int) -> Line:
         else:
             if last:
                 last.text += space
-            runs.append(Run(word.text, *alike))
+            runs.append(TextRun(word.text, *alike))
     sizes = Counter[float]()
     for word in words:
         sizes[word.set_as.size] += len(word.text)
