@@ -236,7 +236,7 @@ def test_a_child_that_was_taken_over_is_not_believed(
 
 def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have another program run in the child's place, without its limits."""
-    package = tmp_path / "dataset" / "conversion"
+    package = tmp_path / "dataset" / "conversion" / "isolation"
     package.mkdir(parents=True)
     (package / "child.py").write_text(code)
     monkeypatch.setattr("dataset.conversion.isolation.parent.PACKAGE_ROOT", tmp_path)
