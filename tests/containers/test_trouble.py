@@ -144,7 +144,7 @@ def test_worker_takes_up_the_token_that_the_gateway_was_given(system: Checkout) 
 
 def recipe_of_the_readme(secret: Path) -> str:
     """What the readme says to write into docker-compose.override.yml."""
-    readme = (PROJECT_ROOT / "readme.md").read_text()
+    readme = (PROJECT_ROOT / "deploy" / "readme.md").read_text()
     (recipe,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
     assert "/etc/sagemaker-docs/mistral_api_key" in recipe
     return str(recipe).replace("/etc/sagemaker-docs/mistral_api_key", str(secret))
