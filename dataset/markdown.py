@@ -14,6 +14,8 @@ from typing import Any, Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from dataset.markdown_writer import fenced_code
+
 BlockKind = Literal["text", "list", "code", "table"]
 
 # Every repetition has an upper bound or cannot overlap its neighbours: a hostile page costs time in
@@ -45,7 +47,6 @@ _CELL_BORDER = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
 _LINE_MARK = re.compile(r"^[ \t]*(?:`{3,}.*\n?|[+*-][ \t]+)", re.MULTILINE)
 _RUN = re.compile(r"([^\w\s])\1{2,}")
 """Ruled lines drawn with one character."""
-_TICKS = re.compile(r"`{3,}")
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _MAX_MISSING_CELLS = 4096
 _HEADING_LIMIT = 120
@@ -132,10 +133,8 @@ def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:
 
 def _block(token: Token, children: list[Token], source: list[str]) -> Block | None:
     if token.type in ("fence", "code_block"):
-        body = token.content.rstrip()
-        fence = max(("```", *(run + "`" for run in _TICKS.findall(body))), key=len)
-        code = f"{fence}{token.info.strip()}\n{body}\n{fence}"
-        return Block("code", code) if body.strip() else None
+        code = fenced_code(token.content, token.info.strip())
+        return Block("code", code) if code else None
     if token.type == "hr":
         return None
     start = token.map[0] if token.map else 0

@@ -5,9 +5,14 @@ import csv
 import io
 
 from dataset.conversion.error_texts import no_text, unreadable
-from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large
 from dataset.conversion.result import Converted
+from dataset.markdown_writer import (
+    MAX_CELLS,
+    MAX_COLUMNS,
+    pipe_table,
+    table_too_large,
+    text_cell,
+)
 from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"
@@ -32,7 +37,7 @@ def read_delimited(content: bytes, _: str) -> Converted:
             cells += len(row)
             if len(row) > MAX_COLUMNS or cells > MAX_CELLS:
                 raise DocumentError(table_too_large())
-            rows.append([_cell(value) for value in row])
+            rows.append([text_cell(value) for value in row])
     except csv.Error as error:
         reason = f"holds a cell of more than {_MAX_CELL_CHARACTERS >> 20} MiB, or an unclosed quote"
         raise DocumentError(
@@ -68,8 +73,3 @@ def _delimiter(text: str) -> str:
         return (widths.count(usual), usual) if usual > 1 else (0, 0)
 
     return max(_DELIMITERS, key=columns)
-
-
-def _cell(value: str) -> str:
-    lines = (" ".join(escaped(line).split()) for line in value.splitlines())
-    return "<br>".join(line for line in lines if line)

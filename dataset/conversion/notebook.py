@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 from dataset.conversion.error_texts import no_text, unreadable
-from dataset.conversion.html.code import fenced_code
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
+from dataset.markdown_writer import fenced_code
 from utils.errors import DocumentError
 
 _MAX_OUTPUT_CHARACTERS = 20_000
@@ -109,7 +109,7 @@ def _fenced(text: str, language: str) -> str:
     body = "\n".join(lines)
     if len(body) > _MAX_OUTPUT_CHARACTERS and not language:
         body = f"{body[:_MAX_OUTPUT_CHARACTERS]}\n[... cut]"
-    return fenced_code(body, language)
+    return fenced_code(body.strip("\n"), language)
 
 
 def _joined(source: Any) -> str:

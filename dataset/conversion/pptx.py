@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import no_text, unreadable
-from dataset.conversion.html.inline import escaped, linked
-from dataset.conversion.html.table import one_cell, pipe_table
 from dataset.conversion.metadata import core_properties, document_title
 from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import Relationship, ZipContainer
+from dataset.markdown_writer import block_cell, escape, pipe_table, web_link
 from utils.errors import DocumentError
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -86,7 +85,7 @@ class _Slide:
         if shape.tag == f"{_P}pic":
             about = shape.find(f".//{_P}cNvPr")
             words = " ".join((about.get("descr") or "").split()) if about is not None else ""
-            return [] if not words or _FILE_NAME.fullmatch(words) else [escaped(words)]
+            return [] if not words or _FILE_NAME.fullmatch(words) else [escape(words)]
         body = shape.find(f"{_P}txBody")
         return [] if body is None else self._paragraphs(body, listed=kind in ("body", "obj", ""))
 
@@ -120,17 +119,17 @@ class _Slide:
             if piece.tag == f"{_A}br":
                 parts.append("\n")
             elif piece.tag in (f"{_A}r", f"{_A}fld"):
-                words = escaped(piece.findtext(f"{_A}t") or "")
+                words = escape(piece.findtext(f"{_A}t") or "")
                 link = piece.find(f"{_A}rPr/{_A}hlinkClick")
                 target = None if link is None else self._parts.get(link.get(f"{_R}id", ""))
-                parts.append(linked(words, _address(target)))
+                parts.append(web_link(words, _address(target)))
         lines = (" ".join(line.split()) for line in "".join(parts).replace("\v", "\n").split("\n"))
         return "\n".join(line for line in lines if line)
 
     def _graphic(self, frame: Element) -> list[str]:
         if (table := frame.find(f".//{_A}tbl")) is not None:
             rows = [
-                [one_cell(self._lines(cell)) for cell in row.findall(f"{_A}tc")]
+                [block_cell(self._lines(cell)) for cell in row.findall(f"{_A}tc")]
                 for row in table.findall(f"{_A}tr")
             ]
             return [pipe_table(rows)] if any(map(any, rows)) else []

@@ -2,8 +2,7 @@
 
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import MAX_CELLS, pipe_table
+from dataset.markdown_writer import MAX_CELLS, escape, pipe_table
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
@@ -25,11 +24,11 @@ def chart_table(chart: Element) -> list[str]:
         name = series.find(f"{_C}tx")
         names.append(" ".join(one.text or "" for one in name.iter(f"{_C}v")) if name else "")
     places = sorted({at for column in columns for at in column})
-    blocks = [escaped(" ".join(words.split()))] if words.strip() else []
+    blocks = [escape(" ".join(words.split()))] if words.strip() else []
     if not places or len(places) * len(columns) > MAX_CELLS:
         return blocks
     rows = [[column.get(at, "") for column in columns] for at in places]
-    return [*blocks, pipe_table([[escaped(name) for name in names], *rows])]
+    return [*blocks, pipe_table([[escape(name) for name in names], *rows])]
 
 
 def _points(*found: Element | None) -> dict[int, str]:
@@ -38,5 +37,5 @@ def _points(*found: Element | None) -> dict[int, str]:
         for point in element.iter(f"{_C}pt") if element is not None else ():
             at = point.get("idx", "")
             if at.isascii() and at.isdigit() and len(at) < 9:
-                points[int(at)] = escaped(" ".join((point.findtext(f"{_C}v") or "").split()))
+                points[int(at)] = escape(" ".join((point.findtext(f"{_C}v") or "").split()))
     return points

@@ -6,11 +6,17 @@ from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
 from dataset.conversion.error_texts import no_text
-from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large
 from dataset.conversion.metadata import core_properties, document_title
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
+from dataset.markdown_writer import (
+    MAX_CELLS,
+    MAX_COLUMNS,
+    escape,
+    pipe_table,
+    table_too_large,
+    text_cell,
+)
 from utils.errors import DocumentError
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
@@ -45,7 +51,7 @@ def read_xlsx(content: bytes, _: str) -> Converted:
                 raise DocumentError(table_too_large())
         tables = list(_tables(rows))
         if tables:
-            blocks += [f"## {escaped(' '.join(sheet.name.split()))}", *tables]
+            blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]
     if not blocks:
         raise DocumentError(no_text())
     text = "\n\n".join(blocks) + "\n"
@@ -68,8 +74,7 @@ def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _shown(cell: Cell) -> str:
     if isinstance(cell, str):
-        lines = (" ".join(escaped(line).split()) for line in cell.splitlines())
-        return "<br>".join(line for line in lines if line)
+        return text_cell(cell)
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _WHOLE:

@@ -6,7 +6,6 @@ whether the facts of the right answer are in it. The report holds passages of th
 
 import argparse
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataset.markdown_writer import fenced_code, pipe_table
 from utils.errors import DocsQAError
 from utils.evaluation.configurations import OpenReader, open_reader
 from utils.evaluation.metrics import comparable
@@ -159,7 +159,7 @@ def report(prompted: Sequence[Prompted]) -> str:
 def questions_table(prompted: Sequence[Prompted]) -> str:
     """A line a question."""
     header = ("", "question", "kind", "passages", "tokens", "facts", "decision", "gold document")
-    return _table(
+    return pipe_table(
         [
             header,
             *(
@@ -189,7 +189,7 @@ def totals_table(prompted: Sequence[Prompted]) -> str:
         *("facts held / asked", "gold document held", "right decisions"),
     )
     rows = [_totals(name, group) for name, group in groups.items() if group]
-    return _table([header, *rows])
+    return pipe_table([header, *rows])
 
 
 def _totals(name: str, group: Sequence[Prompted]) -> tuple[str, ...]:
@@ -228,27 +228,13 @@ def _section(at: int, each: Prompted) -> str:
         f"Right documents: {', '.join(each.question.gold_docs) or 'none'}; facts: {facts or '-'}",
         f"Passages of: {', '.join(each.documents) or 'none'}",
     ]
-    messages = (f"{role}:\n\n{fenced_text(text)}" for role, text in each.messages.items())
+    messages = (f"{role}:\n\n{fenced_code(text, 'text')}" for role, text in each.messages.items())
     return "\n\n".join([title, "  \n".join(about), *messages])
-
-
-def fenced_text(text: str) -> str:
-    """The text as a block of code, in a fence longer than any of its own."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}"
 
 
 def _shortened(question: str) -> str:
     line = " ".join(question.split())
     return line if len(line) <= _QUESTION_WIDTH else f"{line[: _QUESTION_WIDTH - 3]}..."
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    header, *others = (
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in rows
-    )
-    return "\n".join([header, "| --- " * len(rows[0]) + "|", *others])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataset.conversion.html.content import ADMONITION
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.conversion.html.tree import Element
+from dataset.markdown_writer import callout, indent, list_item, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset((
@@ -88,9 +89,7 @@ class Blocks:
             return []
         if tag == "blockquote" and not _note_kind(element):
             quoted = "\n\n".join(self.write(element.children, in_item))
-            return (
-                ["\n".join(f"> {line}".rstrip() for line in quoted.split("\n"))] if quoted else []
-            )
+            return [quotation(quoted)] if quoted else []
         if tag in ("summary", "legend", "caption", "figcaption"):
             words = self.inline.one_line(element.children)
             return (
@@ -135,9 +134,9 @@ class Blocks:
             if not blocks:
                 continue
             if nested and items:
-                items[-1] += "\n" + _indented("\n".join(blocks), len(mark))
+                items[-1] += "\n" + indent("\n".join(blocks), len(mark))
                 continue
-            items.append(_item(mark, blocks))
+            items.append(list_item(mark, blocks))
             number += 1
         if not items:
             return []
@@ -159,9 +158,9 @@ class Blocks:
             if long:
                 written += [name, *blocks] if name else blocks
             elif name and blocks and not blocks[0].startswith(("- ", "1. ", "|", ">")):
-                written.append(_item("- ", [f"{name}: {blocks[0]}", *blocks[1:]]))
+                written.append(list_item("- ", [f"{name}: {blocks[0]}", *blocks[1:]]))
             elif name or blocks:
-                written.append(_item("- ", [name, *blocks] if name else blocks))
+                written.append(list_item("- ", [name, *blocks] if name else blocks))
         return written if long or not written else ["\n".join(written)]
 
     def _note(self, kind: str, element: Element) -> list[str]:
@@ -171,9 +170,7 @@ class Blocks:
             blocks = blocks[1:]
         if not blocks or blocks[0].lower().startswith(f"{label.lower()}:"):
             return blocks
-        if blocks[0].startswith(("- ", "1. ", "```", "|", ">")):
-            return [f"{label}:", *blocks]
-        return [f"{label}: {blocks[0]}", *blocks[1:]]
+        return callout(label, blocks)
 
     def _own_label(self, note: Element) -> str:
         """Take the title off a note that has one."""
@@ -254,14 +251,3 @@ def _pairs(element: Element) -> list[tuple[list[Element], list[Element | str]]]:
                 pairs.append(([], []))
             pairs[-1][1].append(child)
     return pairs
-
-
-def _item(mark: str, blocks: list[str]) -> str:
-    text = blocks[0]
-    for block in blocks[1:]:
-        text += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-    return mark + _indented(text, len(mark)).lstrip(" ")
-
-
-def _indented(text: str, width: int) -> str:
-    return "\n".join(" " * width + line if line else "" for line in text.split("\n"))

@@ -3,6 +3,7 @@
 import re
 
 from dataset.conversion.html.tree import Element
+from dataset.markdown_writer import fenced_code
 
 _LANGUAGE = re.compile(
     r"(?:language|lang|highlight-source|highlight|brush:?|sourcecode)[-:](?P<name>[\w+#.-]{1,30})"
@@ -32,15 +33,7 @@ _GUTTER = frozenset(
 
 def code_block(pre: Element) -> str:
     """A block of code between fences; "" for an empty one."""
-    return fenced_code(_text(pre), language_of(pre))
-
-
-def fenced_code(text: str, language: str = "") -> str:
-    """Code between as many backticks as it takes; "" for none."""
-    body = text.strip("\n").rstrip()
-    runs = re.findall(r"`{3,}", body)
-    fence = max(("```", *(run + "`" for run in runs)), key=len)
-    return f"{fence}{language}\n{body}\n{fence}" if body.strip() else ""
+    return fenced_code(_text(pre).strip("\n"), language_of(pre))
 
 
 def language_of(pre: Element) -> str:

@@ -1,17 +1,13 @@
 """Tables of HTML as pipe tables."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from dataset.conversion.html.tree import Element
-from dataset.markdown_writer import code
+from dataset.markdown_writer import MAX_CELLS, MAX_COLUMNS, block_cell, pipe_table, table_too_large
 from utils.errors import DocumentError
 
-MAX_COLUMNS = 1000
-MAX_CELLS = 500_000
 _SPAN_LIMIT = 100
 _PARTS = ("thead", "tbody", "tfoot")
-_LIST_MARK = re.compile(r"^[ \t]*-[ \t]+")
 _HEADINGS = ("h1", "h2", "h3")
 
 
@@ -42,7 +38,7 @@ def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> lis
         if not in_head and not (cells and all(cell.tag == "th" for cell in cells)):
             break
         head_rows += 1
-    grid = _grid(rows, lambda cell: one_cell(write(cell)))
+    grid = _grid(rows, lambda cell: block_cell(write(cell)))
     caption = element.find("caption")
     blocks = write(caption) if caption else []
     return [*blocks, pipe_table(grid, head_rows)] if any(any(row) for row in grid) else blocks
@@ -99,38 +95,3 @@ def _span(cell: Element, name: str) -> int:
     if not (said.isascii() and said.isdigit()):
         return 1
     return min(int(said[:9]), _SPAN_LIMIT) or 1
-
-
-def one_cell(blocks: Sequence[str]) -> str:
-    """Blocks in one line, as a cell needs it."""
-    lines: list[str] = []
-    for block in blocks:
-        if block.startswith("```"):
-            lines.append(code(" ".join(" ".join(block.split("\n")[1:-1]).split())))
-        else:
-            lines += (" ".join(_LIST_MARK.sub("", line).split()) for line in block.split("\n"))
-    return "<br>".join(line for line in lines if line)
-
-
-def pipe_table(grid: Sequence[Sequence[str]], head_rows: int = 1) -> str:
-    """Rows as a pipe table; several rows of a head become one, and one without has its first."""
-    width = max(len(row) for row in grid)
-    while width > 1 and all(len(row) < width or not row[width - 1] for row in grid):
-        width -= 1
-    rows = [[*row, *[""] * (width - len(row))][:width] for row in grid]
-    head_rows = min(max(head_rows, 1), len(rows))
-    head = [
-        " ".join(dict.fromkeys(filter(None, (row[at] for row in rows[:head_rows]))))
-        for at in range(width)
-    ]
-    body = [row for row in rows[head_rows:] if any(row)]
-    return "\n".join(_line(row) for row in (head, ["---"] * width, *body))
-
-
-def _line(row: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-
-
-def table_too_large() -> str:
-    """Say that a table is no table that is read."""
-    return f"holds a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"

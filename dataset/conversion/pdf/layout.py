@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from dataset.conversion.html.code import fenced_code
-from dataset.conversion.html.inline import escaped, guarded, linked
 from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.tables import Table
-from dataset.markdown_writer import code
+from dataset.markdown_writer import code, escape, escape_line_starts, fenced_code, web_link
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")
@@ -198,7 +196,7 @@ def _paragraph(block: _Block) -> str:
         if at == 0 and block.mark:
             words = (_BULLET if block.mark == "-" else _NUMBERED).sub("", words, count=1)
         text = join_lines(text, words.strip())
-    return guarded(text) if block.kind == "paragraph" else text
+    return escape_line_starts(text) if block.kind == "paragraph" else text
 
 
 def _words(line: Line) -> str:
@@ -208,9 +206,9 @@ def _words(line: Line) -> str:
         if run.code and inside and any(one.isalnum() for one in inside):
             before = run.text[: len(run.text) - len(run.text.lstrip())]
             after = run.text[len(run.text.rstrip()) :]
-            parts.append(f"{before}{linked(code(inside), run.link)}{after}")
+            parts.append(f"{before}{web_link(code(inside), run.link)}{after}")
         else:
-            parts.append(linked(escaped(run.text), run.link))
+            parts.append(web_link(escape(run.text), run.link))
     return "".join(parts)
 
 
@@ -243,4 +241,4 @@ def _code(lines: Sequence[Line], measured: Measures) -> str:
             indent = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
             written.append(" " * min(max(indent, 0), 80) + line.text.strip())
         last = line
-    return fenced_code("\n".join(written))
+    return fenced_code("\n".join(written).strip("\n"))

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dataset.conversion.html.inline import escaped
-from dataset.conversion.html.table import pipe_table
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.lines import Line, Sheet
+from dataset.markdown_writer import escape, pipe_table
 
 _TOUCH = 3.0
 """Points that two rules may be apart and still meet, and two edges and still be one column's."""
@@ -100,7 +99,7 @@ def _filled(
         place = len(kept) if place < 0 else place
         row = len(rows) - 1 - bisect_right(rows, y, 1, len(rows) - 1)
         column = bisect_right(columns, x, 1, len(columns) - 1) - 1
-        words = escaped(item.text).strip()
+        words = escape(item.text).strip()
         cells[row][column] = f"{cells[row][column]} {words}".strip()
     filled = [row for row in cells if any(row)]
     if len(filled) < 2 or not any(sum(map(bool, row)) > 1 for row in filled):
@@ -183,7 +182,7 @@ def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:
     grid = [["" for _ in columns] for _ in block]
     for row, lines in zip(grid, block, strict=True):
         for line in lines:
-            row[_column(line.box, columns)] = escaped(line.text).strip()
+            row[_column(line.box, columns)] = escape(line.text).strip()
     boxes = [line.box for row in block for line in row]
     return Table(
         pipe_table(grid),

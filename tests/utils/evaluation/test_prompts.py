@@ -9,11 +9,12 @@ import pytest
 
 from database.index.store import connect
 from database.reading.reader import Reader
+from dataset.markdown_writer import fenced_code
 from tests.database.served_index import served_index
 from tests.files.pages import WordEmbeddings
 from utils.errors import IndexMissingError
 from utils.evaluation.configurations import RankingValue
-from utils.evaluation.prompts import choose_questions, fenced_text, main, prompt_all
+from utils.evaluation.prompts import choose_questions, main, prompt_all
 from utils.evaluation.questions import LabelledQuestion
 from utils.settings import Settings
 
@@ -134,5 +135,5 @@ def test_questions_are_spread_over_kinds_and_within_them() -> None:
 
 
 def test_a_fence_is_longer_than_those_in_the_text() -> None:
-    assert fenced_text("plain") == "```text\nplain\n```"
-    assert fenced_text("a\n````\nb").splitlines()[0] == "`````text"
+    assert fenced_code("plain", "text") == "```text\nplain\n```"
+    assert fenced_code("a\n````\nb", "text").splitlines()[0] == "`````text"
