@@ -1,33 +1,36 @@
 """Starts the service: python -m inference_worker [--host H] [--port P]."""
 
-import argparse
-import logging
-import os
-import signal
+# Only light modules here: Ctrl-C must be handled before the heavy ones are imported.
 import sys
-from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
-from utils.errors import DocsQAError
-from utils.settings import load_settings
+from inference_worker.exit_signals import exit_at_once, on_exit_signals
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
 
 _SWITCH_SECONDS = 0.001
 _NOT_STARTED = 3
-"""As uvicorn's own command has it."""
+"""Exit code of uvicorn's own command when the app does not start."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until told to stop; 1 with one line where the settings cannot make a service."""
-    parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
-    parser.add_argument("--host", help="address to listen on (default: HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: PORT)")
-    arguments = parser.parse_args(argv)
+    """Serve until stopped by a signal; 1, with one line of explanation, if that is impossible."""
+    import logging
+
+    from utils.errors import DocsQAError
+    from utils.settings import load_settings
+
+    arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for talkative in ("httpx", "httpx2", "mcp"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    for verbose in ("httpx", "httpx2", "mcp"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
     try:
-        settings = load_settings()
+        settings = load_settings(host=arguments.host, port=arguments.port)
+        # Before the model and the index are loaded: a port in use is reported at once.
+        sockets = _bind(settings.host, settings.port)
         from inference_worker.app import create_app
 
         app = create_app(settings)
@@ -35,49 +38,76 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
 
-    # Threads that search would otherwise keep the loop, which serves all streams, waiting 5 ms at
-    # each of its turns.
+    # Search threads would otherwise delay the event loop, which serves all streams, by 5 ms at
+    # each of its iterations.
     sys.setswitchinterval(_SWITCH_SECONDS)
 
     import uvicorn
 
     config = uvicorn.Config(
         app,
-        host=arguments.host or settings.host,
-        port=settings.port if arguments.port is None else arguments.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = uvicorn.Server(config)
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        # The server listens to signals itself, and when it has closed all it raises them again.
+    def stop(number: int, frame: FrameType | None) -> None:
+        # The server handles signals itself, and raises them again when it has shut down.
         if server.should_exit:
             sys.exit(0)
-        _end_at_once(number, frame)
+        exit_at_once(number, frame)
 
-    _on_signal(stop)
-    server.run()
+    on_exit_signals(stop)
+    host, port = sockets[0].getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    logging.info("Starting on http://%s (Ctrl-C to stop)", address)
+    server.run(sockets)
     return 0 if server.started else _NOT_STARTED
 
 
-def _on_signal(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # A shell starts what is to run in the background deaf to Ctrl-C.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+def _parse_arguments(argv: list[str] | None) -> "argparse.Namespace":
+    import argparse
+
+    from utils.settings import VERSION, setting_default
+
+    parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
+    parser.add_argument("--host", help=f"address to listen on ({setting_default('host')})")
+    parser.add_argument("--port", type=int, help=f"port to listen on ({setting_default('port')})")
+    parser.add_argument("--version", action="version", version=f"sagemaker-docs-qa {VERSION}")
+    return parser.parse_args(argv)
 
 
-def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
-    """End while nothing is open yet.
+def _bind(host: str, port: int) -> "list[socket.socket]":
+    """Bind a socket to each address of the host; 0 takes any free port.
 
-    An exception might be lost: while modules are loaded C calls Python, and drops what it raises.
+    Raises:
+        SettingsError: the address cannot be used.
     """
-    os._exit(0 if number == signal.SIGTERM else 128 + number)
+    import socket
+
+    from utils.errors import SettingsError
+
+    sockets = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(
+            socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        ):
+            listener = socket.socket(family, kind, protocol)
+            sockets.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"Cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
+        ) from error
+    return sockets
 
 
 if __name__ == "__main__":
-    # Before the server listens itself: as a container's first process it would be deaf.
-    _on_signal(_end_at_once)
+    # Also because a container's first process ignores signals that it does not handle.
+    on_exit_signals(exit_at_once)
     sys.exit(main())

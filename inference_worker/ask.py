@@ -1,27 +1,48 @@
-"""Asks from the terminal: python -m inference_worker.ask "question"."""
+"""Asks a question from the terminal: python -m inference_worker.ask "question"."""
 
-import argparse
-import asyncio
-import logging
+# Only light modules here: Ctrl-C must be handled before the heavy ones are imported.
+import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from inference_worker.answer import Answer, Event, Token
-from utils.errors import DocsQAError
-from utils.settings import Settings, load_settings
+from inference_worker.exit_signals import exit_at_once, on_exit_signals
+
+if TYPE_CHECKING:
+    from database.reading.reader import Reader
+    from inference_worker.answer import Answer, Events
+    from inference_worker.answering.answerer import Answerer
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print an answer and its documents; 1 with one line where there can be none."""
+    """Print an answer and its documents; 1, with one line of explanation, if there is none."""
+    import argparse
+    import asyncio
+    import logging
+
+    from utils.errors import DocsQAError
+    from utils.settings import load_settings
+
     parser = argparse.ArgumentParser(prog="python -m inference_worker.ask", description=__doc__)
     parser.add_argument("question", nargs="+", help="the question, in plain words")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     question = " ".join(arguments.question).strip()
+    if not question:
+        sys.stderr.write('The question is blank. Ask one: make ask Q="..."\n')
+        return 1
     try:
-        asyncio.run(_ask(load_settings(), question, as_json=arguments.json))
+        settings = load_settings()
+        from database.reading.reader import reader_from
+        from inference_worker.answering.answerer import Answerer
+        from inference_worker.generation.providers import language_model_from
+
+        reader = reader_from(settings)
+        answerer = Answerer(reader, language_model_from(settings), settings)
+        # From here on there is something to close: Ctrl-C cancels the answer.
+        if signal.getsignal(signal.SIGINT) == exit_at_once:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        asyncio.run(_ask(answerer, reader, question, as_json=arguments.json))
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -30,15 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
-    from database.reading.reader import reader_from
-    from inference_worker.answering.answerer import Answerer
-    from inference_worker.generation.providers import language_model_from
-
-    if not question:
-        raise DocsQAError('The question is blank. Ask one: make ask Q="..."')
-    reader = reader_from(settings)
-    answerer = Answerer(reader, language_model_from(settings), settings)
+async def _ask(answerer: "Answerer", reader: "Reader", question: str, *, as_json: bool) -> None:
     try:
         if as_json:
             answer = await answerer.answer(question)
@@ -52,40 +65,44 @@ async def _ask(settings: Settings, question: str, *, as_json: bool) -> None:
         reader.close()
 
 
-async def _print(events: AsyncGenerator[Event, None]) -> None:
-    """Print an answer as it arrives, then where it is from."""
-    said = ""
+async def _print(events: "Events") -> None:
+    """Print an answer's text as it arrives, then its notes and documents."""
+    from contextlib import aclosing
+
+    from inference_worker.answer import Answer, Token
+
+    printed = ""
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):
-                said += event.text
+                printed += event.text
                 sys.stdout.write(event.text)
                 sys.stdout.flush()
             elif isinstance(event, Answer):
-                sys.stdout.write(_after(event, said))
+                sys.stdout.write(_notes(event, printed))
 
 
-def _after(answer: Answer, said: str) -> str:
-    """What is told after an answer's text."""
+def _notes(answer: "Answer", printed: str) -> str:
+    """The text to print after an answer, of which `printed` was streamed."""
     parts = [""]
-    if said.rstrip() != answer.text:
-        parts.append(f"... (it broke off; from the passages:)\n\n{answer.text}")
+    if printed.rstrip() != answer.text:
+        parts.append(f"... (the answer was cut off; from the passages:)\n\n{answer.text}")
     if answer.degraded:
         parts.append(f"(Quoted from the passages: {answer.degraded_reason}.)")
     if answer.grounding.unsupported:
-        doubtful = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
-        parts.append(f"In no passage, so do not rely on it: {doubtful}")
-    cited = dict.fromkeys(each.number for each in answer.grounding.citations)
-    chunks = {number: answer.passages[number - 1].chunk for number in sorted(cited)}
-    if chunks:
-        lines = [
-            f"  [{number}] {each.breadcrumb}\n      {each.url or each.document}"
-            for number, each in chunks.items()
-        ]
+        unsupported = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
+        parts.append(f"In no passage, so do not rely on it: {unsupported}")
+    cited = sorted({each.number for each in answer.grounding.citations})
+    if cited:
+        lines = []
+        for number in cited:
+            chunk = answer.passages[number - 1].chunk
+            lines.append(f"  [{number}] {chunk.breadcrumb}\n      {chunk.url or chunk.document}")
         parts.append("\n".join(["Sources:", *lines]))
     parts.append("\n".join(["Read next:", *(f"  {name}" for name in answer.docs)]))
     return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
+    on_exit_signals(exit_at_once)
     sys.exit(main())

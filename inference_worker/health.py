@@ -1,17 +1,17 @@
-"""Asks a service whether it is well, for containers without curl: python -m ...health URL."""
+"""Checks a service's health, for containers without curl: python -m inference_worker.health URL."""
 
 import sys
 import urllib.request
 
 _TIMEOUT = 4.0
-"""Seconds; under what the engine allows a health check."""
+"""Seconds; less than the container engine allows a health check."""
 
 
 def main(argv: list[str]) -> int:
-    """Ask; 0 when the answer is good, 1 with one line when it is not."""
+    """Request the URL; 0 if the status is below 400, else 1 with one line of explanation."""
     (url,) = argv
     try:
-        # Past any proxy that the engine hands its containers: the service is right here.
+        # Not through the proxy that the engine configures for its containers: the service is local.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(url, timeout=_TIMEOUT):
             return 0

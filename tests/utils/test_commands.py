@@ -276,9 +276,9 @@ class Stopping:
     def __del__(self):
         os.kill(os.getpid(), {int(number)})
 
-def stop_and_load():
+def stop_and_load(**options):
     Stopping()
-    return load_settings()
+    return load_settings(**options)
 
 utils.settings.load_settings = stop_and_load
 runpy.run_module("inference_worker", run_name="__main__")
