@@ -13,13 +13,13 @@ from pathlib import PurePosixPath
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.markdown import Block, Section, plain_text, sections
+from dataset.sentences import chunking_sentences
 
 CHUNKER_VERSION = 1
 """Raise it with every change that gives other chunks: indexes built before are then rebuilt."""
 
 CountTokens = Callable[[str], int]
 
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z0-9\"'(\[`*])")
 _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
 _FIELDS = re.compile(r"[+*-] \*\*[\w.]+\*\* \(")
 """A list of an API's fields, `- **Name** (type, ...): ...`. Each is a thing of its own: half as
@@ -161,7 +161,7 @@ def _sentence_units(
     line: str, budget: int, count_tokens: CountTokens, glue: str
 ) -> Iterator[_Unit]:
     inside = False
-    for sentence in _SENTENCE_END.split(line):
+    for sentence in chunking_sentences(line):
         for piece, tokens in _words(sentence, budget, count_tokens, inside=inside):
             yield _Unit(piece, tokens, glue, repeatable=True)
             glue, inside = " ", True

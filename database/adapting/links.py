@@ -1,6 +1,5 @@
 """Links between documents: the words that one page uses for another."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,9 +10,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dataset.documents import Document
+from dataset.sentences import prose_sentence_starts
 
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n")
-"""Between sentences as prose has them; a colon ends none."""
 _SPOKEN = {"text", "code_inline"}
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 
@@ -72,7 +70,7 @@ def _links(source: str, tokens: list[Token]) -> Iterator[Link]:
             text += token.content
         else:
             text += _BREAKS.get(token.type, "")
-    ends = [0, *(end.end() for end in SENTENCE_END.finditer(text)), len(text)]
+    ends = [0, *prose_sentence_starts(text), len(text)]
     for start, end, href in found:
         words = " ".join(text[start:end].split())
         before = max(place for place in ends if place <= start)

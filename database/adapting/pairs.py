@@ -13,10 +13,10 @@ from random import Random
 from typing import Literal
 
 from database.adapting.corpus import Mention, TrainingCorpus
-from database.adapting.links import SENTENCE_END
 from database.searching.terms import terms
 from dataset.chunks import Chunk
 from dataset.markdown import plain_text
+from dataset.sentences import prose_sentences
 
 PairKind = Literal["heading", "sentence", "link", "mention"]
 KINDS: tuple[PairKind, ...] = ("heading", "sentence", "link", "mention")
@@ -113,7 +113,7 @@ def _from_sentences(chunks: Sequence[Chunk], random: Random) -> Iterator[Pair]:
         text = plain_text(chunk.text)
         sentences = [
             sentence.strip()
-            for sentence in SENTENCE_END.split(text)
+            for sentence in prose_sentences(text)
             if len(sentence.split()) in _SENTENCE_WORDS
         ]
         if len(sentences) < 2:  # nothing would be left

@@ -15,6 +15,7 @@ from pathlib import Path
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.terms import terms, terms_of, word_parts
 from dataset.chunks import Chunk
+from dataset.sentences import scoring_sentences
 
 MODEL_FILE = Path(__file__).with_name("confidence.json")
 MAX_SENTENCE_CHUNKS = 5
@@ -23,7 +24,6 @@ _IN_HEADINGS = 0.5
 """What a term is worth that stands above the sentence and not in it."""
 _UNNAMED = 4.0
 """For a question that names nothing: as if many pages were about it."""
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 _MIN_TERMS = 3
 """Terms; a shorter piece is a label."""
 
@@ -105,7 +105,7 @@ def _said(stands_for: StandsFor, rarity: Mapping[str, float], chunk: Chunk) -> f
         return 0.0
     above = _held(terms(chunk.breadcrumb), stands_for)
     best = 0.0
-    for sentence in _SENTENCE_END.split(chunk.text):
+    for sentence in scoring_sentences(chunk.text):
         own = terms(sentence)
         if len(own) >= _MIN_TERMS:
             held = _held(own, stands_for)

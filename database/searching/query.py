@@ -1,6 +1,5 @@
 """A question as the two sides of search read it."""
 
-import re
 from collections.abc import Mapping
 from itertools import islice
 
@@ -8,12 +7,12 @@ from database.searching.confidence import names_in
 from database.searching.lexical_index import Query
 from database.searching.synonyms import RelatedWords
 from database.searching.terms import terms_of, word_parts, words
+from dataset.sentences import question_clauses
 
 MAX_CLAUSES = 3
 """How many clauses of a question are embedded beside the whole of it."""
 MAX_RELATED = 40
 """For how many words of a question others are looked for: each may cost a run of the model."""
-_CLAUSE_END = re.compile(r"(?<=[.?!])\s+|: | - |; ")
 _MIN_CLAUSE_WORDS = 3
 """Words."""
 
@@ -43,6 +42,5 @@ def clauses(question: str) -> list[str]:
 
     People tell a story and then ask, or give a title and then the matter.
     """
-    found = [part.strip() for part in _CLAUSE_END.split(question)]
-    found = [part for part in found if len(part.split()) >= _MIN_CLAUSE_WORDS]
+    found = [part for part in question_clauses(question) if len(part.split()) >= _MIN_CLAUSE_WORDS]
     return found[:MAX_CLAUSES] if len(found) > 1 else []

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from database.searching.terms import terms
+from dataset.sentences import sentences
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import PassageEvidence
-from inference_worker.quoting.quotable import sentences
 
 MAX_EXCERPT_CHARACTERS = 300
 """Characters of an excerpt."""

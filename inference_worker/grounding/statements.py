@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from database.searching.terms import STOP_WORDS, words
-from inference_worker.quoting.quotable import sentences
+from dataset.sentences import sentences
 
 _MIN_WORDS = 6
 _MIN_CONTENT_WORDS = 3

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from dataset.sentences import sentences
+
 MAX_ITEM_CHARACTERS = 350
 """Characters; a longer list item is quoted by the sentence."""
 MAX_LIST_CHARACTERS = 550
@@ -22,11 +24,6 @@ _PATTERN = re.compile(r" Pattern: `[^`]*`\.")
 _SPEAKER = re.compile(r"^[QA]: ")
 _EMPTY = re.compile(r"\s*\(\s*\)")
 
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
-)
-_MAX_ABBREVIATION_CHARACTERS = 8
-_BOUNDARY = re.compile(r"(?<=[.!?])([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])")
 _WHOLE_START = re.compile(r"^[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
 _WHOLE_END = re.compile(r"[.!?][\"')\]*_`”]*$")
 _POINTER = re.compile(
@@ -100,24 +97,6 @@ def plain_sentence(text: str) -> str:
     """Leave of markdown what a sentence needs: links become their text, images go."""
     text = _LINK.sub(_link_text, _IMAGE.sub("", text))
     return _SPEAKER.sub("", " ".join(_EMPTY.sub("", _TAG.sub(" ", text)).split()))
-
-
-def sentences(text: str) -> list[str]:
-    """Split a paragraph; what lies between two is one space."""
-    found: list[str] = []
-    start = counted = ticks = 0
-    for boundary in _BOUNDARY.finditer(text):
-        at, end = boundary.start(), boundary.start() + len(boundary[1])
-        ticks += text.count("`", counted, end)
-        counted = end
-        if (
-            _ABBREVIATION.search(text, max(start, at - _MAX_ABBREVIATION_CHARACTERS), at)
-            or ticks % 2
-        ):
-            continue
-        found.append(text[start:end])
-        start, ticks = boundary.end(), 0
-    return [*found, text[start:]] if text[start:] else found
 
 
 def is_whole(sentence: str) -> bool:

@@ -9,9 +9,10 @@ import pytest
 
 from database.searching.passage import Passage
 from dataset.folder import load_documents
+from dataset.sentences import sentences
 from dataset.splitting import ChunkSize, split_document
 from inference_worker.grounding.check import ground
-from inference_worker.quoting.quotable import quotable, sentences
+from inference_worker.quoting.quotable import quotable
 
 ANSWERS = 300
 _NUMBER = re.compile(r"(?<![\w.,\[-])\d{2,}(?![\w\].-])(?![.,]\d)")

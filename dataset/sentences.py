@@ -1,0 +1,81 @@
+"""Splits text into sentences: the only place that defines where a sentence ends.
+
+A sentence ends with a full stop, question mark or exclamation mark followed by white space.
+`sentences()` refines that for text that users read. The other functions are cheaper variants whose
+results are fixed by stored or fitted data:
+
+| function             | used for                | it also ends at   | the next one starts with |
+| -------------------- | ----------------------- | ----------------- | ------------------------ |
+| `sentences`          | quotes, citation checks |                   | capital, digit, opening  |
+| `chunking_sentences` | chunk boundaries        | `:`               | capital, digit, opening  |
+| `scoring_sentences`  | confidence              | `:`, newline      | anything                 |
+| `prose_sentences`    | adapter training        | newline           | capital                  |
+| `question_clauses`   | embedding a question    | `: `, `; `, ` - ` | anything                 |
+"""
+
+import re
+from collections.abc import Iterator
+
+_STOP = r"(?<=[.!?])"
+_STOP_OR_COLON = r"(?<=[.!?:])"
+
+_SENTENCE_END = re.compile(rf"{_STOP}([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
+)
+_MAX_ABBREVIATION_CHARACTERS = 8
+_CHUNKING_END = re.compile(rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])")
+_SCORING_END = re.compile(rf"{_STOP_OR_COLON}\s+|\n+")
+_PROSE_END = re.compile(rf"{_STOP}\s+(?=[A-Z])|\n")
+_CLAUSE_END = re.compile(rf"{_STOP}\s+|: | - |; ")
+
+
+def sentences(text: str) -> list[str]:
+    """Split a paragraph into sentences, closing quotes and brackets included.
+
+    The white space between two sentences belongs to neither. A full stop inside inline code or at
+    the end of an abbreviation ends no sentence.
+    """
+    found: list[str] = []
+    start = counted = ticks = 0
+    for boundary in _SENTENCE_END.finditer(text):
+        stop, end = boundary.span(1)
+        ticks += text.count("`", counted, end)
+        counted = end
+        abbreviation_start = max(start, stop - _MAX_ABBREVIATION_CHARACTERS)
+        if ticks % 2 or _ABBREVIATION.search(text, abbreviation_start, stop):
+            continue
+        found.append(text[start:end])
+        start, ticks = boundary.end(), 0
+    return [*found, text[start:]] if text[start:] else found
+
+
+def chunking_sentences(line: str) -> list[str]:
+    """Split a line that is too long for a chunk.
+
+    Chunk texts depend on it: a change requires a new `dataset.splitting.CHUNKER_VERSION`.
+    """
+    return _CHUNKING_END.split(line)
+
+
+def scoring_sentences(text: str) -> list[str]:
+    """Split a chunk into the pieces that confidence compares with a question.
+
+    The confidence model is fitted to these pieces: after a change, run `make calibrate`.
+    """
+    return _SCORING_END.split(text)
+
+
+def prose_sentences(text: str) -> list[str]:
+    """Split prose into sentences; line breaks end one."""
+    return _PROSE_END.split(text)
+
+
+def prose_sentence_starts(text: str) -> Iterator[int]:
+    """Yield the offset at which each of the `prose_sentences` but the first starts."""
+    return (end.end() for end in _PROSE_END.finditer(text))
+
+
+def question_clauses(question: str) -> list[str]:
+    """Split a question into clauses: "My job fails: how do I retry it?" has two."""
+    return [clause.strip() for clause in _CLAUSE_END.split(question)]

@@ -1,0 +1,41 @@
+"""Where a sentence ends, in each of the variants."""
+
+import pytest
+
+from dataset.sentences import (
+    chunking_sentences,
+    prose_sentence_starts,
+    prose_sentences,
+    question_clauses,
+    scoring_sentences,
+    sentences,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two? Three!", ["One.", "Two?", "Three!"]),
+        ('He said "no." (Yes.)  Then more', ['He said "no."', "(Yes.)", "Then more"]),
+        ("Use e.g. A or i.e. B, see Fig. 3.", ["Use e.g. A or i.e. B, see Fig. 3."]),
+        ("Run `a. B` now. Done.", ["Run `a. B` now.", "Done."]),
+        ("Version 1.2 of it. it goes on", ["Version 1.2 of it. it goes on"]),
+        ("", []),
+    ],
+)
+def test_sentences_keep_abbreviations_and_code_whole(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+def test_the_variants_differ_in_colons_line_breaks_and_what_follows() -> None:
+    text = "Note: Use it. then\nStop. Go"
+    assert sentences(text) == ["Note: Use it. then\nStop.", "Go"]
+    assert chunking_sentences(text) == ["Note:", "Use it. then\nStop.", "Go"]
+    assert scoring_sentences(text) == ["Note:", "Use it.", "then", "Stop.", "Go"]
+    assert prose_sentences(text) == ["Note: Use it. then", "Stop.", "Go"]
+    assert [text[start:][:4] for start in prose_sentence_starts(text)] == ["Stop", "Go"]
+    assert question_clauses("My job fails: what now; retry it?") == [
+        "My job fails",
+        "what now",
+        "retry it?",
+    ]
