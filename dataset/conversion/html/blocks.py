@@ -59,7 +59,7 @@ class Blocks:
                 line.append(item)
                 continue
             end_line()
-            for block in self._block(item, in_item):
+            for block in self.block(item, in_item):
                 written.append(block)
                 self.waiting_anchor = ""
         end_line()
@@ -73,7 +73,8 @@ class Blocks:
         if not element.text().strip():
             self.waiting_anchor = anchor_of(element) or self.waiting_anchor
 
-    def _block(self, element: Element, in_item: bool) -> list[str]:
+    def block(self, element: Element, in_item: bool) -> list[str]:
+        """Write one block-level element as blocks of markdown."""
         tag = element.tag
         if tag in _HEADINGS:
             return self._heading(element, in_item)
@@ -145,7 +146,7 @@ class Blocks:
 
     def _definitions(self, element: Element) -> list[str]:
         """A list of `- **term**: explanation`, or paragraphs where an explanation is a long one."""
-        pairs = _pairs(element)
+        pairs = definitions_of(element)
         explained = [(terms, self.write(parts, in_item=True)) for terms, parts in pairs]
         long = any(
             len(blocks) > 3 or any("```" in one for one in blocks) for _, blocks in explained
@@ -236,12 +237,12 @@ def _note_kind(element: Element) -> str:
     return kinds.get(best, best.capitalize())
 
 
-def _pairs(element: Element) -> list[tuple[list[Element], list[Element | str]]]:
+def definitions_of(element: Element) -> list[tuple[list[Element], list[Element | str]]]:
     """The terms of a definition list, each group with what explains it."""
     pairs: list[tuple[list[Element], list[Element | str]]] = []
     for child in element.elements():
         if child.tag == "div":
-            pairs += _pairs(child)
+            pairs += definitions_of(child)
         elif child.tag == "dt":
             if not pairs or pairs[-1][1]:
                 pairs.append(([], []))

@@ -1,6 +1,7 @@
 """The inside of a paragraph as markdown: emphasis, code, links."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dataset.conversion.html.content import resolve_link
@@ -33,19 +34,23 @@ class Inline:
     """Writes what stands in a line, links relative to a base."""
 
     base: str = ""
+    escape: Callable[[str], str] = escape
+    escape_lines: Callable[[str], str] = escape_line_starts
 
     def write(self, items: list[Element | str]) -> str:
         """Put pieces of a paragraph into lines; each `<br>` ends one."""
         text = self._pieces(items)
         lines = (_SPACES.sub(" ", line).strip() for line in text.split("\v"))
-        return escape_line_starts("\n".join(line for line in lines if line))
+        return self.escape_lines("\n".join(line for line in lines if line))
 
     def one_line(self, items: list[Element | str]) -> str:
         """Put pieces into a single line, as headings and cells need it."""
         return _SPACES.sub(" ", self._pieces(items).replace("\v", " ")).strip()
 
     def _pieces(self, items: list[Element | str]) -> str:
-        return "".join(escape(one) if isinstance(one, str) else self._piece(one) for one in items)
+        return "".join(
+            self.escape(one) if isinstance(one, str) else self._piece(one) for one in items
+        )
 
     def _piece(self, element: Element) -> str:
         tag = element.tag
