@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import yaml
+
+from dataset.dates import first_date
 
 _FRONTMATTER = re.compile(r"\A---[ \t]*\n(.{0,16000}?)\n---[ \t]*\n", re.DOTALL)
 """Of a length that a person writes: reading YAML costs time, and a page may be hostile."""
@@ -38,11 +39,10 @@ def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
     if fields is None:
         return Frontmatter(), text
     addresses = (web_address(_line(fields.get(name))) for name in _ADDRESSES)
-    dates = (iso(fields[name]) for name in _DATES if name in fields)
     read = Frontmatter(
         title=_line(fields.get("title")),
         url=next((url for url in addresses if url), ""),
-        changed=next((changed for changed in dates if changed), ""),
+        changed=first_date(fields.get(name) for name in _DATES),
     )
     return read, text[found.end() :]
 
@@ -62,24 +62,6 @@ def _fields(head: str) -> dict[Any, Any] | None:
 def web_address(url: str) -> str:
     """The address, or "" for one that is not on the web."""
     return url if url.startswith(("http://", "https://")) else ""
-
-
-def iso(value: object) -> str:
-    """A date or an instant (UTC) in ISO 8601; "" for what is neither."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return ""
-        if value.time() == time() and value.tzinfo is None:
-            value = value.date()
-    if isinstance(value, datetime):
-        try:
-            known = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        except OverflowError:  # the last hours of the calendar, in another zone
-            return ""
-        return known.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else ""
 
 
 def _line(value: object) -> str:

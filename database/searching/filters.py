@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import translate
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.chunks import Chunk
+from dataset.dates import parse_instant
 
 _WILD = re.compile(r"[*?]")
 
@@ -52,16 +53,6 @@ class Filters:
 
 
 EVERYTHING = Filters()
-
-
-def parse_instant(text: str) -> datetime:
-    """Read a date or a time (ISO 8601), in UTC unless it says otherwise.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=64)

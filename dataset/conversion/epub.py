@@ -11,7 +11,7 @@ from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
-from dataset.dates import iso_date
+from dataset.dates import first_date
 from utils.errors import DocumentError
 
 _BOOK = "{http://www.idpf.org/2007/opf}"
@@ -70,4 +70,4 @@ def _changed(book: ElementTree.Element) -> str:
         if one.get("property") == "dcterms:modified"
     ]
     said += [one.text or "" for one in book.iter(f"{_ABOUT}date")]
-    return next((date for date in map(iso_date, said) if date), "")
+    return first_date(said)

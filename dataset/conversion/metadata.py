@@ -3,7 +3,7 @@
 import re
 
 from dataset.conversion.zip_container import ZipContainer
-from dataset.dates import iso_date
+from dataset.dates import first_date
 
 _CORE = "docProps/core.xml"
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
@@ -25,7 +25,7 @@ def core_properties(container: ZipContainer) -> tuple[str, str]:
     core = container.xml(_CORE)
     title = " ".join((core.findtext(_TITLE) or "").split())
     dates = (core.findtext(f"{_TERMS}{name}") or "" for name in ("modified", "created"))
-    return title, next((date for date in map(iso_date, dates) if date), "")
+    return title, first_date(dates)
 
 
 def document_title(text: str, said: str) -> str:

@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
+from dataset.dates import iso_instant
 from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
@@ -19,11 +20,6 @@ from utils.errors import DocumentError
 
 _TRUSTED_FOR = timedelta(days=30)
 """How long a list's word that a page has not changed is taken without asking the page's host."""
-
-
-def timestamp(moment: datetime) -> str:
-    """Spell an instant so that later ones sort behind it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class PageFetcher:
@@ -144,7 +140,7 @@ class PageFetcher:
         final = self._request.spelled(answer.url)
         file = self._state.claim(held, final, self._run)
         if file is None:
-            moment = timestamp(self._now())
+            moment = iso_instant(self._now())
             self._state.store(held.url, tried=self._run, checked=moment, status=answer.status)
             return None
         outcome: WriteOutcome = "unchanged"
@@ -159,12 +155,12 @@ class PageFetcher:
         self._note(
             held, answer, asked=form, final=final, answered=answer.url, etag=answer.etag,
             modified=answer.modified, content=page.content_hash, written=written,
-            fetched=timestamp(self._now()), version=self._version,
+            fetched=iso_instant(self._now()), version=self._version,
         )  # fmt: skip
         return outcome
 
     def _note(self, held: PageRecord, answer: Response, **columns: str | int) -> None:
-        moment = timestamp(self._now())
+        moment = iso_instant(self._now())
         given: dict[str, str | int] = {
             "tried": self._run,
             "gone": 0,
@@ -185,7 +181,7 @@ class PageFetcher:
 
     def _is_fresh(self, held: PageRecord, listed: str) -> bool:
         """Whether a list's date spares the request."""
-        if not listed or held.checked < timestamp(self._now() - _TRUSTED_FOR):
+        if not listed or held.checked < iso_instant(self._now() - _TRUSTED_FOR):
             return False
         if len(listed) == len("2024-01-01"):
             # The page may have changed until the end of that day.

@@ -11,7 +11,8 @@ from typing import Protocol
 import yaml
 
 from dataset.conversion.converter import Converted
-from dataset.frontmatter import iso, split_frontmatter
+from dataset.dates import iso_date, iso_instant
+from dataset.frontmatter import split_frontmatter
 from dataset.markdown import sections
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.responses import Response
@@ -95,7 +96,7 @@ def page_from_response(
         raise DocumentError(f"is {answer.media or 'of no known kind'}, not a page of text")
     if not text.strip():
         raise DocumentError("holds no text")
-    dates = (iso(changed), _date(answer.modified), iso(listed))
+    dates = (iso_date(changed), _date(answer.modified), iso_date(listed))
     return WebPage(
         text=text,
         title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
@@ -156,7 +157,7 @@ def _canonical(own: str, url: str) -> str:
 
 
 def _date(modified: str) -> str:
-    return iso(parsedate_to_datetime(modified)) if modified else ""
+    return iso_instant(parsedate_to_datetime(modified)) if modified else ""
 
 
 def _to_come(date: str) -> bool:

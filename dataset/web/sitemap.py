@@ -7,7 +7,7 @@ from xml.etree.ElementTree import ParseError  # only the error; defusedxml parse
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from dataset.frontmatter import iso
+from dataset.dates import iso_date
 from dataset.web.http.responses import unpacked
 from utils.errors import DocumentError
 
@@ -88,7 +88,7 @@ class _Reader:
         self._path.pop()
         address = self._fields.get("loc", "").strip()
         if len(inner) == 1 and inner[0] == _ROOTS[root] and address:
-            changed = iso(self._fields.get("lastmod", "").strip())
+            changed = iso_date(self._fields.get("lastmod", ""))
             self._found.append(SitemapEntry(address, changed, is_sitemap=root == "sitemapindex"))
 
     def close(self) -> None:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from database.searching.filters import Filters, parse_instant
+from database.searching.filters import Filters
 from dataset.conversion.converter import FORMATS
+from dataset.dates import parse_instant
 from inference_worker.http import examples
 
 _FORMATS = sorted(set(FORMATS.values()))

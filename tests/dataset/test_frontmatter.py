@@ -2,7 +2,8 @@
 
 import pytest
 
-from dataset.frontmatter import Frontmatter, iso, split_frontmatter, web_address
+from dataset.dates import iso_date
+from dataset.frontmatter import Frontmatter, split_frontmatter, web_address
 from tests.stopwatch import takes_less_than
 
 _BODY = "# Kilns\n\nA kiln fires clay.\n"
@@ -82,7 +83,7 @@ def test_a_title_is_one_line(line: str, title: str) -> None:
     ],
 )
 def test_dates_are_written_in_one_way(value: object, written: str) -> None:
-    assert iso(value) == written
+    assert iso_date(value) == written
 
 
 @pytest.mark.parametrize(

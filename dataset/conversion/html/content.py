@@ -6,7 +6,7 @@ from itertools import pairwise
 from urllib.parse import urljoin
 
 from dataset.conversion.html.tree import Element, HtmlPage
-from dataset.dates import iso_date
+from dataset.dates import first_date
 
 _DROPPED_TAGS = frozenset(("nav", "footer", "menu", "label", "fieldset"))
 _DROPPED_ROLES = frozenset(
@@ -190,7 +190,7 @@ def changed_of(page: HtmlPage, content: Element) -> str:
     said = [_meta(page, name) for name in _CHANGED[:8]]
     said += [one.get("datetime") for one in shown]
     said += [_meta(page, name) for name in _CHANGED[8:]]
-    return next((date for date in map(iso_date, said) if date), "")
+    return first_date(said)
 
 
 def resolve_link(base: str, target: str) -> str:

@@ -9,7 +9,7 @@ from dataset.conversion.pdf.lines import sheet
 from dataset.conversion.pdf.reading_order import readable_lines, running_lines
 from dataset.conversion.pdf.tables import with_tables
 from dataset.conversion.result import Converted
-from dataset.dates import iso_date
+from dataset.dates import pdf_date
 from utils.errors import DocumentError
 
 MAX_PAGES = 5000
@@ -47,7 +47,7 @@ def read_pdf(content: bytes, _: str) -> Converted:
     if not text.strip():
         raise DocumentError(no_text(_SCANNED))
     about: dict[str, str] = document.get_metadata_dict()
-    dates = (iso_date(about.get(name, "")) for name in ("ModDate", "CreationDate"))
+    dates = (pdf_date(about.get(name, "")) for name in ("ModDate", "CreationDate"))
     said = about.get("Title", "")
     return Converted(
         text,

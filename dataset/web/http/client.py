@@ -15,8 +15,9 @@ import httpx
 
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.guard import Guard, Transport
-from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep, seconds_of
+from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep
 from dataset.web.http.responses import Response, Validators, http_date, read_body, validator
+from dataset.web.http.retry_after import retry_after_seconds
 from dataset.web.http.robots import MAX_BYTES as MAX_ROBOTS_BYTES
 from dataset.web.http.robots import Robots, parse_robots
 from utils.errors import DocumentError
@@ -153,7 +154,7 @@ class WebClient:
                 problem = answer.problem()
             if attempt < _TRIES - 1:
                 pause = float(2**attempt)
-                host.back_off(seconds_of(answer.retry_after, pause) if answer else pause)
+                host.back_off(retry_after_seconds(answer.retry_after, pause) if answer else pause)
         host.count(failed=True)
         raise DocumentError(problem)
 

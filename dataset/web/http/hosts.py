@@ -3,8 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from dataset.web.http.robots import Robots
 from utils.errors import DocumentError
@@ -76,15 +74,3 @@ class Host:
         """Raise HostLeftError if the host is left alone."""
         if self._left:
             raise HostLeftError(self._left)
-
-
-def seconds_of(retry_after: str, otherwise: float) -> float:
-    """Read a Retry-After: seconds or a date."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return float(retry_after[:9])
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except (ValueError, TypeError, IndexError):
-        return otherwise
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    return max((until - datetime.now(UTC)).total_seconds(), 0.0)

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -148,7 +149,7 @@ def validator(value: str) -> str:
 def http_date(value: str) -> str:
     """A Last-Modified that is a date, else ""."""
     try:
-        parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+        parsedate_to_datetime(value).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return ""
     return validator(value)

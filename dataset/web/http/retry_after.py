@@ -1,16 +1,19 @@
-"""How long a server asks to be left alone."""
+"""The Retry-After header (RFC 9110, 10.2.3)."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+_MAX_SECONDS = 1e9
 
-def retry_after_seconds(retry_after: str) -> float:
-    """Read a Retry-After header, in seconds or as an HTTP date (RFC 9110, 10.2.3); 0 if neither."""
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
+
+def retry_after_seconds(retry_after: str, default: float = 0.0) -> float:
+    """Parse a delay in seconds or an HTTP date; `default` for neither, 0 for a date in the past."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal():
+        return min(float(text), _MAX_SECONDS)
     try:
-        then = parsedate_to_datetime(retry_after)
-        then = then if then.tzinfo else then.replace(tzinfo=UTC)
-        return max(0.0, (then - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError):
-        return 0.0
+        until = parsedate_to_datetime(text)
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return default

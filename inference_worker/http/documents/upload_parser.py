@@ -12,8 +12,9 @@ from starlette.requests import ClientDisconnect
 
 from database.journal.jobs import Outcome
 from dataset.conversion.converter import Limits
+from dataset.dates import iso_date
 from dataset.documents import Document, check_name, read_document
-from dataset.frontmatter import Frontmatter, iso, web_address
+from dataset.frontmatter import Frontmatter, web_address
 from inference_worker.http.documents.problems import DOCUMENT_REFUSED
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
 from inference_worker.http.problems import BODY_TOO_LARGE, ProblemError
@@ -114,9 +115,9 @@ def frontmatter_of(title: str, url: str, changed: str) -> Frontmatter:
     """
     if url and (not web_address(url) or not url.isprintable() or " " in url):
         raise ProblemError(DOCUMENT_REFUSED, "url: must be an http(s) address, without spaces")
-    if changed and not iso(changed):
+    if changed and not iso_date(changed):
         raise ProblemError(DOCUMENT_REFUSED, "changed: must be a date in ISO 8601, as 2026-03-01")
-    return Frontmatter(" ".join(title.split()), url, iso(changed))
+    return Frontmatter(" ".join(title.split()), url, iso_date(changed))
 
 
 def preferred_wait_seconds(request: Request) -> float:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from database.searching.filters import EVERYTHING, Filters, parse_instant
+from database.searching.filters import EVERYTHING, Filters
 from dataset.chunks import Chunk
+from dataset.dates import parse_instant
 from tests.files.pages import chunk
 from tests.stopwatch import takes_less_than
 

@@ -8,7 +8,7 @@ import pytest
 
 from dataset.conversion import delimited, notebook, rst
 from dataset.conversion.converter import Limits, convert
-from dataset.dates import iso_date
+from dataset.dates import pdf_date
 from utils.errors import DocumentError
 
 
@@ -261,7 +261,7 @@ def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
     ],
 )
 def test_dates_are_dates_or_instants_in_utc(said: str, date: str) -> None:
-    assert iso_date(said) == date
+    assert pdf_date(said) == date
 
 
 @pytest.mark.process
