@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from database.changing.changer import Split
+from database.changing.changer import SplitDocument
 from database.index.fingerprint import Recipe
 from database.reading.reader import Reader, reader_from
 from inference_worker.answering.answerer import Answerer
@@ -42,7 +42,7 @@ def create_app(
     *,
     reader: Reader | None = None,
     llm: LanguageModel | None = None,
-    splitter: Callable[[Recipe], Split] | None = None,
+    splitter: Callable[[Recipe], SplitDocument] | None = None,
 ) -> FastAPI:
     """Make the service.
 
@@ -116,10 +116,10 @@ def create_app(
 async def _begin_and_watch(settings: Settings, reader: Reader) -> None:
     """Where there is no index and a snapshot is named, begin with that; then follow the index."""
     while settings.snapshot_url:
-        from database.snapshot.provide import provide_at_start
+        from database.snapshot.provide import pull_at_start
 
         try:
-            await asyncio.to_thread(provide_at_start, settings)
+            await asyncio.to_thread(pull_at_start, settings)
             break
         except DocsQAError as error:
             log.warning("No snapshot yet: %s", error)

@@ -59,7 +59,7 @@ def build(
     from database.building.builder_factory import make_builder
     from database.building.rollback import return_to_folder
     from database.embedding.loading import model_for, prepare
-    from database.snapshot.provide import provide_from
+    from database.snapshot.provide import pull_configured
     from dataset.folder import Selection
     from utils.builder.provision import live_fingerprint, provide_documents, provide_model
 
@@ -74,7 +74,7 @@ def build(
         if arguments.folder_only:
             return_to_folder(store)
         if arguments.provision:
-            provide_from(settings, store)
+            pull_configured(settings, store)
         built = live_fingerprint(store) if arguments.provision else None
         if arguments.provision:
             model = provide_model(settings, built, _complain)
@@ -125,10 +125,10 @@ def roll_back(settings: Settings) -> str:
 
 
 def _connected(settings: Settings) -> "Store":
-    from database.index.store import connect
+    from database.index.store import open_store
 
     token = settings.chroma_token
-    return connect(
+    return open_store(
         settings.database,
         token=token.get_secret_value() if token else None,
         timeout=BUILD_TIMEOUT,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from database.building.arguments import add_documents, add_model_place
+from database.building.arguments import add_document_arguments, add_model_arguments
 from dataset.progress import report_progress
 from utils.errors import DocsQAError, ModelError, SettingsError
 from utils.settings import PROJECT_ROOT, load_settings
@@ -29,7 +29,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "again after an interruption: it goes on where it was.",
     )
     add = parser.add_argument
-    add_documents(parser)
+    add_document_arguments(parser)
     add(
         "-m",
         "--embedding_model_name",
@@ -37,7 +37,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="the model to begin with: a name on the Hub, or a folder like models/NAME (default: "
         "EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
-    add_model_place(parser)
+    add_model_arguments(parser)
     add(
         "-o",
         "--output",

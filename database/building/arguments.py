@@ -6,7 +6,7 @@ from pathlib import Path
 from utils.settings import DEFAULT_DATASET, DEFAULT_EMBEDDING_MODEL
 
 
-def add_documents(parser: argparse.ArgumentParser) -> None:
+def add_document_arguments(parser: argparse.ArgumentParser) -> None:
     """Ask for the folder of documents, and which of them are meant."""
     parser.add_argument(
         "-d",
@@ -32,7 +32,7 @@ def add_documents(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_place(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Ask for where the embedding model lies, and which to take where none is named."""
     parser.add_argument(
         "-mp",

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from database.building.chunk_spool import ChunkSpool
-from database.building.desired_state import Wanted, wanted_documents
-from database.building.report import BuildReport, Changes, Stopwatch
-from database.building.reuse import Held, collections_to_copy, held_by_live
-from database.building.upsert import Filling, Progress
+from database.building.desired_state import DesiredState, read_desired_state
+from database.building.report import BuildReport, Stopwatch, SyncChanges
+from database.building.reuse import collections_to_copy, read_live_documents
+from database.building.upsert import CollectionWriter
 from database.index import rows
-from database.index.check import Check, check_collection
+from database.index.check import CollectionCheck, check_collection
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
+from database.index.rows import StoredDocuments
 from database.index.store import Store
 from dataset.folder import ALL_DOCUMENTS, Selection
+from dataset.progress import Progress, ignore_progress
 from dataset.sources.provenance import sources_of
 from dataset.splitting import ChunkSize, CountTokens, split_document
 from utils.errors import DatasetError, IndexDamagedError
@@ -48,7 +50,7 @@ class Builder:
     count_tokens: CountTokens
     load_embeddings: Callable[[], Embeddings]
     """Called only where there is something to embed: loading takes seconds."""
-    progress: Progress = lambda done, total: None
+    progress: Progress = ignore_progress
     skipped: Callable[[str], None] = log.warning
     window: int = WINDOW
     """Chunks embedded and stored at a time."""
@@ -63,11 +65,11 @@ class Builder:
             ModelError: the embedding model cannot be loaded.
         """
         watch = Stopwatch()
-        filling = Filling(self.store, self.progress, watch)
+        filling = CollectionWriter(self.store, self.progress, watch)
         with BuildLock(self.store) as lock, ChunkSpool() as spool:
             with watch("read"):
-                wanted = wanted_documents(self.store, folder, selection, self.skipped)
-                live_name, before, live_recipe = held_by_live(self.store)
+                wanted = read_desired_state(self.store, folder, selection, self.skipped)
+                live_name, before, live_recipe = read_live_documents(self.store)
             embeddings = cache(self._loading(watch))
             goal = self._goal(wanted, folder)
             with watch("copy"):
@@ -78,7 +80,7 @@ class Builder:
                 after = self._split(wanted, sources, spool)
             if after == before and live_recipe and live_recipe.digest() == self.recipe.digest():
                 filling.write_words(live_name, [], embeddings)
-                return _report(before, before, wanted, 0, watch, Check(0, 0.0))
+                return _report(before, before, wanted, 0, watch, CollectionCheck(0, 0.0))
             goal = replace(goal, chunks=sum(n for _, n in after.values()))
             collection = self._collection_for(goal)
             with watch("copy"):
@@ -90,7 +92,7 @@ class Builder:
                 go_live(self.store, lock, collection, goal)
             return _report(before, after, wanted, embedded, watch, check)
 
-    def renew(self, lock: BuildLock) -> None:
+    def rewrite(self, lock: BuildLock) -> None:
         """Move to a new collection that holds what the live one holds, and delete all others.
 
         What was deleted before is then in no collection any more.
@@ -102,9 +104,9 @@ class Builder:
             IndexDamagedError: the live one is not whole; it stays.
             IndexUnavailableError: the store cannot be read or written.
         """
-        filling = Filling(self.store, self.progress, Stopwatch())
+        filling = CollectionWriter(self.store, self.progress, Stopwatch())
         live, source, fingerprint = self.store.live_collection()
-        with self.store.translated():
+        with self.store.translate_errors():
             held = rows.whole_documents(source)
         if sum(n for _, n in held.values()) != fingerprint.chunks:
             raise IndexDamagedError(
@@ -119,7 +121,7 @@ class Builder:
         self._check(collection.name, goal)
         go_live(self.store, lock, collection, goal, keep_previous=False)
 
-    def _goal(self, wanted: Wanted, folder: Path) -> Fingerprint:
+    def _goal(self, wanted: DesiredState, folder: Path) -> Fingerprint:
         """What the new index will say of itself; its chunks are not counted yet."""
         return Fingerprint(
             recipe=self.recipe,
@@ -130,7 +132,9 @@ class Builder:
             sources=sources_of(wanted.contents, folder),
         )
 
-    def _split(self, wanted: Wanted, sources: dict[str, Held], spool: ChunkSpool) -> Held:
+    def _split(
+        self, wanted: DesiredState, sources: dict[str, StoredDocuments], spool: ChunkSpool
+    ) -> StoredDocuments:
         """Split what no collection holds; returns what the new index will hold."""
         size = ChunkSize(self.recipe.chunk_size, self.recipe.chunk_overlap)
         after = {name: held for source in sources.values() for name, held in source.items()}
@@ -165,7 +169,7 @@ class Builder:
 
         return load
 
-    def _check(self, name: str, goal: Fingerprint) -> Check:
+    def _check(self, name: str, goal: Fingerprint) -> CollectionCheck:
         """Hold the finished collection against what it should be.
 
         Raises:
@@ -186,10 +190,15 @@ class Builder:
 
 
 def _report(
-    before: Held, after: Held, wanted: Wanted, embedded: int, watch: Stopwatch, check: Check
+    before: StoredDocuments,
+    after: StoredDocuments,
+    wanted: DesiredState,
+    embedded: int,
+    watch: Stopwatch,
+    check: CollectionCheck,
 ) -> BuildReport:
     return BuildReport(
-        changes=Changes.between(before, after, len(wanted.contents)),
+        changes=SyncChanges.between(before, after, len(wanted.contents)),
         chunks=sum(n for _, n in after.values()),
         embedded=embedded,
         seconds=watch.total,

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from database.building.build import WINDOW, Builder
-from database.building.upsert import Progress
 from database.embedding.api import models as api_models
 from database.embedding.loading import EmbeddingModel, load_embeddings
 from database.index.fingerprint import Recipe
 from database.index.store import Store
 from dataset.chunks import Chunk
 from dataset.documents import Document
+from dataset.progress import Progress, ignore_progress
 from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split_document
 from utils.settings import Backend, Device
 
@@ -24,7 +24,7 @@ def make_builder(
     chunk_overlap: int = 0,
     device: Device = "auto",
     backend: Backend = "auto",
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
     skipped: Callable[[str], None],
 ) -> Builder:
     """Make a builder whose chunks the model reads whole.
@@ -43,7 +43,7 @@ def make_builder(
     Raises:
         ModelError: the model's files cannot be read, or its API does not answer.
     """
-    count_tokens, readable = counting(model)
+    count_tokens, readable = token_counter(model)
     if chunk_size is not None and chunk_size > readable:
         skipped(
             f"Chunk size {chunk_size} is more than the model reads: chunks of {readable} tokens "
@@ -72,12 +72,12 @@ def make_builder(
 
 def splitter_for(model: EmbeddingModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
     """What splits a document as an index was split that the model was used for."""
-    count_tokens, _ = counting(model)
+    count_tokens, _ = token_counter(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
     return lambda document: split_document(document, size, count_tokens)
 
 
-def counting(model: EmbeddingModel) -> tuple[CountTokens, int]:
+def token_counter(model: EmbeddingModel) -> tuple[CountTokens, int]:
     """How a text's tokens are counted for a model, and how many of them a chunk may have."""
     if isinstance(model, api_models.ApiModel):
         return api_models.count_tokens, model.max_tokens

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from database.index.store import Store
 from database.journal.recovery import recover_in_other_process
-from database.journal.uploads import Entry, Uploads
+from database.journal.uploads import JournalEntry, Uploads
 from dataset.documents import Document
 from dataset.folder import File, OnSkip, Selection, scan_files, skipped_line
 from utils.errors import DocumentError
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredState:
     """The documents that an index is to hold, not read yet."""
 
     folder: Path
     files: Mapping[str, File]
-    uploaded: Mapping[str, Entry]
+    uploaded: Mapping[str, JournalEntry]
     left_out: tuple[str, ...]
     """The folder's documents that were deleted through the API."""
-    read_upload: Callable[[Entry], Document]
+    read_upload: Callable[[JournalEntry], Document]
     skipped: OnSkip
 
     @property
@@ -50,7 +50,9 @@ class Wanted:
                 self.skipped(skipped_line(name, error))
 
 
-def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: OnSkip) -> Wanted:
+def read_desired_state(
+    store: Store, folder: Path, selection: Selection, skipped: OnSkip
+) -> DesiredState:
     """Tell what an index made from a folder is to hold; the caller holds the lock.
 
     Raises:
@@ -59,9 +61,9 @@ def wanted_documents(store: Store, folder: Path, selection: Selection, skipped: 
     recover_in_other_process(store)
     uploads = Uploads(store)
     live = store.live()
-    changed = uploads.held(live) if live else {}
+    changed = uploads.current(live) if live else {}
     found = {file.name: file for file in scan_files(folder, skipped, selection)}
-    return Wanted(
+    return DesiredState(
         folder=folder,
         files={name: file for name, file in found.items() if name not in changed},
         uploaded={name: entry for name, entry in changed.items() if not entry.is_deletion},

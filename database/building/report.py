@@ -1,13 +1,12 @@
 """What a build did and where its time went."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-Held = Mapping[str, tuple[str, int]]
-"""Documents in a collection: name to (content hash, number of chunks)."""
+from database.index.rows import StoredDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class SyncChanges:
     """What a build changed against the index that was live before."""
 
     new: Tally
@@ -30,7 +29,7 @@ class Changes:
     """Documents that hold only links, or nothing: no chunk stands for them."""
 
     @classmethod
-    def between(cls, before: Held, after: Held, documents: int) -> Self:
+    def between(cls, before: StoredDocuments, after: StoredDocuments, documents: int) -> Self:
         """Compare the live index's documents with the new one's.
 
         Args:
@@ -51,7 +50,7 @@ class Changes:
         )
 
 
-def _tally(held: Held, names: set[str]) -> Tally:
+def _tally(held: StoredDocuments, names: set[str]) -> Tally:
     return Tally(len(names), sum(held[name][1] for name in names))
 
 
@@ -59,7 +58,7 @@ def _tally(held: Held, names: set[str]) -> Tally:
 class BuildReport:
     """The end of a build, for the operator and the benchmark."""
 
-    changes: Changes
+    changes: SyncChanges
     chunks: int
     embedded: int
     """Chunks embedded in this run; the others were copied or already there."""

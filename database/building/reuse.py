@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from database.index import rows
 from database.index.check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
+from database.index.rows import StoredDocuments
 from database.index.store import Store
 from utils.errors import IndexDamagedError, IndexMissingError
 
 log = logging.getLogger(__name__)
 
-Held = Mapping[str, tuple[str, int]]
-"""Documents in a collection: name to (content hash, number of chunks)."""
 
-
-def held_by_live(store: Store) -> tuple[str, Held, Recipe | None]:
+def read_live_documents(store: Store) -> tuple[str, StoredDocuments, Recipe | None]:
     """The live collection's name, documents and recipe; nothing where none is worth keeping."""
     try:
         live, collection, fingerprint = store.live_collection()
@@ -25,20 +23,20 @@ def held_by_live(store: Store) -> tuple[str, Held, Recipe | None]:
     except IndexDamagedError as error:
         log.warning("%s Building anew.", error)
         return "", {}, None
-    with store.translated():
+    with store.translate_errors():
         return live.name, rows.whole_documents(collection), fingerprint.recipe
 
 
 def collections_to_copy(
     store: Store, recipe: Recipe, contents: Mapping[str, str], first: list[str]
-) -> dict[str, Held]:
+) -> dict[str, StoredDocuments]:
     """Collections to copy from, each with the documents it holds whole and up to date.
 
     First what an interrupted build towards the same goal left, then the live one, then others.
     A damaged one is deleted: nothing can be had from it. Not those that readers may be reading or
     be led back to: a check can fail for reasons of its own, like want of memory.
     """
-    sources: dict[str, Held] = {}
+    sources: dict[str, StoredDocuments] = {}
     wanted = set(contents.items())
     live = store.live()
     in_use = {live.name, live.previous} if live else set()
@@ -53,7 +51,7 @@ def collections_to_copy(
                 log.warning("Deleting the damaged collection %s", name)
                 store.delete(name)
             continue
-        with store.translated():
+        with store.translate_errors():
             held = rows.whole_documents(collection)
         sources[name] = {n: held[n] for n in held if (n, held[n][0]) in wanted}
         wanted -= {(n, held[n][0]) for n in sources[name]}

@@ -3,13 +3,13 @@
 from database.index import rows
 from database.index.check import check_collection
 from database.index.lock import BuildLock
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from database.journal.recovery import recover_in_other_process
 from database.journal.uploads import Uploads
 from utils.errors import IndexMissingError
 
 
-def rollback(store: Store) -> tuple[Live, int]:
+def rollback(store: Store) -> tuple[LivePointer, int]:
     """Return to the index that was live before; once more, and it is undone.
 
     Returns:
@@ -30,12 +30,12 @@ def rollback(store: Store) -> tuple[Live, int]:
                 f"There is no previous index at {store.database}: none was replaced by a build yet."
             )
         check_collection(store, previous.name)
-        with store.translated():
+        with store.translate_errors():
             # What a writer that died had not made visible must not become so now.
             rows.delete(previous, rows.unseen(previous, live.previous_revision))
         changed = Uploads(store).visible(live, live.since)
-        lock.hold_on()
-        return store.point_at(previous.name), len(changed)
+        lock.verify_held()
+        return store.set_live(previous.name), len(changed)
 
 
 def return_to_folder(store: Store) -> None:

@@ -10,11 +10,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from database.building.chunk_spool import ChunkSpool
 from database.building.report import Stopwatch
-from database.building.reuse import Held
 from database.index import rows, word_vectors
-from database.index.rows import Row
+from database.index.rows import Row, StoredDocuments
 from database.index.store import Store
 from database.searching.synonyms import corpus_words
+from dataset.progress import Progress
 from utils.errors import StoreUnreachableError
 
 if TYPE_CHECKING:
@@ -25,19 +25,18 @@ T = TypeVar("T")
 OUTAGE_SECONDS = 60
 """How long a build waits for a server that went away."""
 
-Progress = Callable[[int, int], None]
-"""Told after each step how many chunks are stored and how many there will be."""
-
 
 @dataclass(frozen=True)
-class Filling:
+class CollectionWriter:
     """Writes into a collection, and waits for a server that is away for a while."""
 
     store: Store
     progress: Progress
     watch: Stopwatch
 
-    def copy(self, collection: "Collection", sources: Mapping[str, Held], total: int) -> int:
+    def copy(
+        self, collection: "Collection", sources: Mapping[str, StoredDocuments], total: int
+    ) -> int:
         """Take over what has not changed; returns how many chunks are in place after it."""
         done = 0
         for name, documents in sources.items():
@@ -93,10 +92,10 @@ class Filling:
 
         def write() -> None:
             collection = self.store.find(index)
-            if collection is None or word_vectors.are_written(self.store, index):
+            if collection is None or word_vectors.has_word_vectors(self.store, index):
                 return
             words = corpus_words(chunk.text_to_embed for chunk in rows.read_chunks(collection))
-            word_vectors.write(
+            word_vectors.write_word_vectors(
                 self.store, index, words, lambda texts: embeddings().embed_documents(texts), known
             )
 
@@ -110,7 +109,7 @@ class Filling:
         """Do it, and again for a while where the server is away."""
 
         def translated() -> T:
-            with self.store.translated():
+            with self.store.translate_errors():
                 return action()
 
         return Retrying(
@@ -126,6 +125,6 @@ def _as_built(row: Row) -> Row:
     return replace(row, chunk=replace(row.chunk, revision=0)) if row.chunk.revision else row
 
 
-def _belongs(row: Row, documents: Held) -> bool:
+def _belongs(row: Row, documents: StoredDocuments) -> bool:
     held = documents.get(row.chunk.document)
     return held is not None and held[0] == row.chunk.document_hash

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.embeddings import Embeddings
 
 from database.index import rows
-from database.index.fingerprint import Fingerprint, Version
+from database.index.fingerprint import DocumentVersion, Fingerprint
 from database.index.lock import BuildLock
 from database.index.rows import Row
-from database.index.store import Live, Store
-from database.journal.jobs import Job, Jobs, Outcome, now
-from database.journal.recovery import tidy
-from database.journal.uploads import Entry, Uploads
+from database.index.store import LivePointer, Store
+from database.journal.jobs import DocumentOutcome, Job, Jobs, utc_now
+from database.journal.recovery import clean_up
+from database.journal.uploads import JournalEntry, Uploads
 from dataset.chunks import Chunk
 from dataset.documents import Document
 
@@ -32,15 +32,15 @@ WINDOW = 32
 
 _CHANGES = ("added", "replaced", "deleted")
 
-Split = Callable[[Document], list[Chunk]]
-Told = Callable[[Job], None]
+SplitDocument = Callable[[Document], list[Chunk]]
+JobListener = Callable[[Job], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class IndexingTools:
     """What it takes to make chunks and vectors as the live index has them."""
 
-    split: Split
+    split: SplitDocument
     embeddings: Embeddings
 
 
@@ -50,14 +50,14 @@ class Changer:
 
     store: Store
     lock: BuildLock
-    tools: Callable[[Fingerprint], Tools]
+    tools: Callable[[Fingerprint], IndexingTools]
     """Called only where there is something to embed."""
-    told: Told = lambda job: None
+    on_progress: JobListener = lambda job: None
     """Told how a job stands."""
-    look_for: Callable[[str], Mapping[str, Any]] = lambda name: {}
+    verify_deletion: Callable[[str], Mapping[str, Any]] = lambda name: {}
     """Looks for a deleted document wherever a reader might still find it: what was looked at, and
     how often it was found there."""
-    renew: Callable[[BuildLock], None] = lambda lock: None
+    rewrite_store: Callable[[BuildLock], None] = lambda lock: None
     """Moves to a new collection and deletes all others."""
 
     def put(self, job: Job) -> Job:
@@ -76,7 +76,7 @@ class Changer:
         before = self._versions(collection, [entry.document for entry in entries])
         if refused := _lost(job, entries) or _unmet(job, entries, before):
             return self._end(refused, forgetting=entries)
-        held = uploads.held(live)
+        held = uploads.current(live)
         same = [e for e in entries if _is_held(e, before, held)]
         # The folder has the same: from now on it is the API's too, and stays if the folder's goes.
         claimed = [e for e in same if e.document not in held]
@@ -102,10 +102,10 @@ class Changer:
     def _write(
         self,
         job: Job,
-        new: Sequence[Entry],
-        before: Mapping[str, Version],
-        at: "tuple[Live, ChromaCollection, Fingerprint]",
-    ) -> tuple[Job, list[Entry]]:
+        new: Sequence[JournalEntry],
+        before: Mapping[str, DocumentVersion],
+        at: "tuple[LivePointer, ChromaCollection, Fingerprint]",
+    ) -> tuple[Job, list[JournalEntry]]:
         """Write documents, seen by nobody yet; gives those that hold any text."""
         live, collection, fingerprint = at
         uploads = Uploads(self.store)
@@ -119,7 +119,7 @@ class Changer:
         )
         if empty:
             Jobs(self.store).update(job)  # first: whoever runs it again must know of them
-            uploads.forget(empty)
+            uploads.delete(empty)
         for entry, chunks in made.items():
             if chunks:
                 job = self._embed(job, collection, chunks, live.revision + 1, tools.embeddings)
@@ -138,11 +138,11 @@ class Changer:
         for start in range(0, len(chunks), WINDOW):
             window = [replace(chunk, revision=revision) for chunk in chunks[start : start + WINDOW]]
             vectors = embeddings.embed_documents([chunk.text_to_embed for chunk in window])
-            self.lock.hold_on()
-            with self.store.translated():
+            self.lock.verify_held()
+            with self.store.translate_errors():
                 rows.add(collection, [*map(Row, window, vectors)])
             job = replace(job, done=job.done + len(window))
-            self.told(job)
+            self.on_progress(job)
         return job
 
     def delete(self, job: Job) -> Job:
@@ -161,30 +161,32 @@ class Changer:
             return self._end(lost)
         if live.job != job.id and any(not entry.revision for entry in entries):
             before = self._versions(collection, [entry.document for entry in entries])
-            known = before.keys() | uploads.present(live)  # a build would bring back the latter
+            known = before.keys() | uploads.document_names(
+                live
+            )  # a build would bring back the latter
             job = _unmet(job, entries, before) or _not_there(job, entries, known) or job
             if job.state == "failed":
                 return self._end(job, forgetting=entries)
             deleted = tuple(
-                Outcome(entry.document, "deleted", previous=_etag(before, entry.document))
+                DocumentOutcome(entry.document, "deleted", previous=_etag(before, entry.document))
                 for entry in entries
             )
             job = replace(job, state="running", outcomes=deleted)
             job = self._show(job, entries, before, (live, collection, fingerprint))
         if job.kind == "purge":
-            self.renew(self.lock)
+            self.rewrite_store(self.lock)
             job = replace(job, revision=self.store.live_collection()[0].revision)
         (outcome,) = job.outcomes
-        checked = dict(self.look_for(outcome.name))
+        checked = dict(self.verify_deletion(outcome.name))
         job = replace(job, state="done", checked=checked)
         return self._end(job)
 
     def _show(
         self,
         job: Job,
-        entries: Sequence[Entry],
-        before: Mapping[str, Version],
-        at: "tuple[Live, ChromaCollection, Fingerprint]",
+        entries: Sequence[JournalEntry],
+        before: Mapping[str, DocumentVersion],
+        at: "tuple[LivePointer, ChromaCollection, Fingerprint]",
     ) -> Job:
         """Move the pointer, and delete what was replaced."""
         live, _, fingerprint = at
@@ -192,44 +194,48 @@ class Changer:
         Jobs(self.store).update(job)
         changed = [outcome.name for outcome in job.outcomes if outcome.outcome in _CHANGES]
         after = fingerprint.after(
-            gone=[before[name] for name in changed if name in before],
-            come=[
-                Version(outcome.name, outcome.etag, outcome.chunks)
+            removed=[before[name] for name in changed if name in before],
+            added=[
+                DocumentVersion(outcome.name, outcome.etag, outcome.chunks)
                 for outcome in job.outcomes
                 if outcome.outcome in ("added", "replaced")
             ],
         )
-        self.lock.hold_on()
+        self.lock.verify_held()
         live = self.store.advance(live, job.id, after)
-        tidy(self.store, live, entries)
+        clean_up(self.store, live, entries)
         return replace(job, revision=live.revision)
 
-    def _versions(self, collection: "ChromaCollection", names: Sequence[str]) -> dict[str, Version]:
-        with self.store.translated():
+    def _versions(
+        self, collection: "ChromaCollection", names: Sequence[str]
+    ) -> dict[str, DocumentVersion]:
+        with self.store.translate_errors():
             held = rows.read_documents(collection, names)
-        return {c.document: Version(c.document, c.document_hash, c.siblings) for c in held}
+        return {c.document: DocumentVersion(c.document, c.document_hash, c.siblings) for c in held}
 
-    def _end(self, job: Job, forgetting: Sequence[Entry] = ()) -> Job:
+    def _end(self, job: Job, forgetting: Sequence[JournalEntry] = ()) -> Job:
         """Write down how a job ended, and only then forget what it brought.
 
         The other way round it would end otherwise where it is run again.
         """
-        job = replace(job, finished_at=now())
+        job = replace(job, finished_at=utc_now())
         Jobs(self.store).update(job)
-        Uploads(self.store).forget(forgetting)
-        self.told(job)
+        Uploads(self.store).delete(forgetting)
+        self.on_progress(job)
         return job
 
 
-def _etag(before: Mapping[str, Version], name: str) -> str:
+def _etag(before: Mapping[str, DocumentVersion], name: str) -> str:
     """The content hash that a document had; "" where there was none."""
     return before[name].content_hash if name in before else ""
 
 
-def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) -> Job | None:
+def _unmet(
+    job: Job, entries: Sequence[JournalEntry], before: Mapping[str, DocumentVersion]
+) -> Job | None:
     """The job as failed, where a document is not what it was to be."""
     for entry in entries:
-        if not job.condition.holds(_etag(before, entry.document)):
+        if not job.condition.is_met_by(_etag(before, entry.document)):
             return _failed(
                 job,
                 "precondition-failed",
@@ -238,21 +244,23 @@ def _unmet(job: Job, entries: Sequence[Entry], before: Mapping[str, Version]) ->
     return None
 
 
-def _lost(job: Job, entries: Sequence[Entry]) -> Job | None:
+def _lost(job: Job, entries: Sequence[JournalEntry]) -> Job | None:
     """The job as failed, where nothing is left of what it brought."""
     if entries or job.outcomes:
         return None
     return _failed(job, "internal-error", "What was sent is no longer there. Send it again.")
 
 
-def _is_held(entry: Entry, before: Mapping[str, Version], held: Mapping[str, Entry]) -> bool:
+def _is_held(
+    entry: JournalEntry, before: Mapping[str, DocumentVersion], held: Mapping[str, JournalEntry]
+) -> bool:
     """Whether the index holds this already, and the next build would not bring something else."""
     name, content = entry.document, entry.content_hash
     kept = held[name].content_hash if name in held else content
     return _etag(before, name) == kept == content
 
 
-def _not_there(job: Job, entries: Sequence[Entry], known: Collection[str]) -> Job | None:
+def _not_there(job: Job, entries: Sequence[JournalEntry], known: Collection[str]) -> Job | None:
     """The job as failed, where there is no such document."""
     if all(entry.document in known for entry in entries):
         return None
@@ -263,8 +271,8 @@ def _failed(job: Job, problem: str, detail: str) -> Job:
     return replace(job, state="failed", problem=problem, detail=detail)
 
 
-def _unchanged(version: Version) -> Outcome:
-    return Outcome(
+def _unchanged(version: DocumentVersion) -> DocumentOutcome:
+    return DocumentOutcome(
         version.name,
         "unchanged",
         etag=version.content_hash,
@@ -273,9 +281,11 @@ def _unchanged(version: Version) -> Outcome:
     )
 
 
-def _written(entry: Entry, chunks: Sequence[Chunk], before: Mapping[str, Version]) -> Outcome:
+def _written(
+    entry: JournalEntry, chunks: Sequence[Chunk], before: Mapping[str, DocumentVersion]
+) -> DocumentOutcome:
     previous = _etag(before, entry.document)
-    return Outcome(
+    return DocumentOutcome(
         entry.document,
         "replaced" if previous else "added",
         etag=entry.content_hash,
@@ -285,11 +295,11 @@ def _written(entry: Entry, chunks: Sequence[Chunk], before: Mapping[str, Version
     )
 
 
-def _refused_before(job: Job, entries: Sequence[Entry]) -> list[Outcome]:
+def _refused_before(job: Job, entries: Sequence[JournalEntry]) -> list[DocumentOutcome]:
     """What was refused when it was sent; and by a writer that died, what it had forgotten then."""
     tried = {_without_text(entry) for entry in entries}
     return [o for o in job.outcomes if o.outcome == "refused" and o not in tried]
 
 
-def _without_text(entry: Entry) -> Outcome:
-    return Outcome(entry.document, "refused", reason="it holds no text, or only links")
+def _without_text(entry: JournalEntry) -> DocumentOutcome:
+    return DocumentOutcome(entry.document, "refused", reason="it holds no text, or only links")

@@ -9,9 +9,9 @@ from database.index import rows
 from database.index.fingerprint import Fingerprint
 from database.index.lock import BuildLock
 from database.index.store import Store
-from database.index.vector_files import blank_unused_rows, remove_orphaned_folders
+from database.index.vector_files import remove_orphaned_folders, zero_unused_rows
 from database.journal import staging
-from database.journal.purge import renew_uploads
+from database.journal.purge import rewrite_journal
 from database.journal.uploads import Uploads
 from database.reading.reader import IndexState, Reader
 
@@ -19,7 +19,7 @@ _LOOKED_AT = 100
 """Passages of each search for a deleted document."""
 
 
-def renew(
+def rewrite_store(
     store: Store,
     lock: BuildLock,
     fitting: Callable[[Fingerprint], IndexState],
@@ -46,15 +46,15 @@ def renew(
             count_tokens=len,  # nothing is split
             progress=lambda done, total: go_on(),
             load_embeddings=lambda: snapshot.corpus.embeddings,
-        ).renew(lock)
-    lock.hold_on()
-    staging.finish(store)  # pulls that were given up have staged texts too
-    renew_uploads(store)
+        ).rewrite(lock)
+    lock.verify_held()
+    staging.publish_staged_uploads(store)  # pulls that were given up have staged texts too
+    rewrite_journal(store)
     remove_orphaned_folders(store.database)
-    blank_unused_rows(store.database)
+    zero_unused_rows(store.database)
 
 
-def look_for(
+def verify_deletion(
     store: Store, reader: Reader, name: str, forget_answers: Callable[[str], int]
 ) -> dict[str, Any]:
     """Look for a deleted document wherever it was.
@@ -74,7 +74,7 @@ def look_for(
     """
     collections = store.index_names()
     chunks = 0
-    with store.translated():
+    with store.translate_errors():
         for collection in map(store.find, collections):
             if collection is not None:
                 chunks += len(rows.read_documents(collection, [name]))

@@ -14,15 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from database.building.builder_factory import splitter_for
-from database.changing.changer import Changer, Split, Tools
-from database.changing.deletion import look_for, renew
+from database.changing.changer import Changer, IndexingTools, SplitDocument
+from database.changing.deletion import rewrite_store, verify_deletion
 from database.embedding.loading import model_for
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.folder_owner import FolderOwner
 from database.index.lock import BuildLock
 from database.index.store import Store
-from database.journal.jobs import Job, Jobs, now
-from database.journal.purge import is_unsettled, settle, text_on_disk
+from database.journal.jobs import Job, Jobs, utc_now
+from database.journal.purge import finish_purge, has_unfinished_purge, text_on_disk
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
 from database.reading.reader import IndexState, Reader
@@ -43,7 +43,7 @@ from utils.settings import Settings, is_server
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """Between two looks for jobs that another replica accepted and did not finish."""
 _MAX_RUNNERS = 10
 """How many processes may begin a job and not end it, before it is taken for what ends them."""
@@ -73,7 +73,7 @@ class JobRunner:
         reader: Reader,
         database: str,
         *,
-        splitter: Callable[[Recipe], Split],
+        splitter: Callable[[Recipe], SplitDocument],
         open_store: Callable[[], Store],
         finished: Callable[[Job], None] = lambda job: None,
         forget_answers: Callable[[str], int] = lambda name: 0,
@@ -131,31 +131,33 @@ class JobRunner:
                     self._said = str(error)
             except Exception:
                 log.exception("Unforeseen while looking for jobs")
-            self._wake.wait(IDLE_SECONDS)
+            self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
     def _work(self) -> None:
         store = self._store()
-        if not Jobs(store).unfinished() and not is_unsettled(store):
+        if not Jobs(store).unfinished() and not has_unfinished_purge(store):
             return
         self._owner.claim()
         with BuildLock(store, purpose="change") as lock:
-            settle(store)
+            finish_purge(store)
             changer = Changer(
                 store,
                 lock,
                 tools=self._tools,
-                told=self._teller(store),
-                look_for=lambda name: self._look_for(store, name),
-                renew=lambda lock: renew(store, lock, self._fitting, self._go_on),
+                on_progress=self._progress_writer(store),
+                verify_deletion=lambda name: self._verify_deletion(store, name),
+                rewrite_store=lambda lock: rewrite_store(
+                    store, lock, self._matching_snapshot, self._check_stopping
+                ),
             )
             for job in Jobs(store).unfinished():
                 if self._stopping.is_set():
                     return
-                lock.hold_on()  # whoever took it writes what recovering would delete
+                lock.verify_held()  # whoever took it writes what recovering would delete
                 recover(store)  # each time: the one before may have failed half-way
                 self._finish(store, changer, job)
-        Jobs(store).forget_old()
+        Jobs(store).delete_old()
 
     def _finish(self, store: Store, changer: Changer, job: Job) -> None:
         """Run a job to its end.
@@ -205,49 +207,49 @@ class JobRunner:
             Jobs(store).update(job)
             if not is_visible:  # else the next writer tidies up by them
                 entries = Uploads(store).of_job(job.id)
-                Uploads(store).forget(entry for entry in entries if not entry.revision)
+                Uploads(store).delete(entry for entry in entries if not entry.revision)
         self._broken_off.pop(job.id, None)
         self._reader.refresh()
         self._finished(job)
 
-    def _teller(self, store: Store) -> Callable[[Job], None]:
+    def _progress_writer(self, store: Store) -> Callable[[Job], None]:
         told = time.monotonic()
 
         def tell(job: Job) -> None:
             nonlocal told
-            self._go_on()
+            self._check_stopping()
             if time.monotonic() - told > _TELL_SECONDS and not job.is_finished:
                 told = time.monotonic()
                 Jobs(store).update(job)
 
         return tell
 
-    def _go_on(self) -> None:
+    def _check_stopping(self) -> None:
         if self._stopping.is_set():
             raise IndexLockedError("The service stops; the job is run when it is back.")
 
-    def _tools(self, fingerprint: Fingerprint) -> Tools:
+    def _tools(self, fingerprint: Fingerprint) -> IndexingTools:
         """What makes chunks and vectors as the live index has them.
 
         Raises:
             IndexMismatchError: this version makes others.
         """
-        snapshot = self._fitting(fingerprint)
+        snapshot = self._matching_snapshot(fingerprint)
         if fingerprint.recipe.chunker_version != CHUNKER_VERSION:
             raise IndexMismatchError(
                 "The index was built by a version that splits documents in another way. Build it "
                 "again with utils/db_builder.py."
             )
-        return Tools(self._splitter(fingerprint.recipe), snapshot.corpus.embeddings)
+        return IndexingTools(self._splitter(fingerprint.recipe), snapshot.corpus.embeddings)
 
-    def _fitting(self, fingerprint: Fingerprint) -> IndexState:
+    def _matching_snapshot(self, fingerprint: Fingerprint) -> IndexState:
         snapshot = self._reader.refresh()
         if snapshot.fingerprint.recipe != fingerprint.recipe:
             raise IndexMismatchError("The index moved meanwhile.")
         return snapshot
 
-    def _look_for(self, store: Store, name: str) -> Mapping[str, Any]:
-        found = look_for(store, self._reader, name, self._forget_answers)
+    def _verify_deletion(self, store: Store, name: str) -> Mapping[str, Any]:
+        found = verify_deletion(store, self._reader, name, self._forget_answers)
         return found | {"text_on_disk": text_on_disk(self._database)}
 
     def _store(self) -> Store:
@@ -263,7 +265,7 @@ class JobRunner:
             self._server = None
 
 
-def splitter_from(settings: Settings, recipe: Recipe) -> Split:
+def splitter_for_recipe(settings: Settings, recipe: Recipe) -> SplitDocument:
     """What splits documents as an index was split, by the model that the settings lead to."""
     model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
     return splitter_for(model, recipe)
@@ -280,4 +282,4 @@ def _failed(job: Job, error: Exception) -> Job:
     elif isinstance(error, IndexMismatchError | ModelError):
         problem = "model-mismatch"
         detail = "The operator must build the index again with utils/db_builder.py."
-    return replace(job, state="failed", problem=problem, detail=detail, finished_at=now())
+    return replace(job, state="failed", problem=problem, detail=detail, finished_at=utc_now())

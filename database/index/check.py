@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from utils.errors import DocsQAError, IndexDamagedError
 from utils.settings import PROJECT_ROOT, is_server
 
@@ -20,7 +20,7 @@ _TIMEOUT = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CollectionCheck:
     """What a readable collection showed."""
 
     rows: int
@@ -28,7 +28,7 @@ class Check:
     """From nothing to the first answer, in a fresh process; 0 for a server's collection."""
 
 
-def check_collection(store: Store, name: str) -> Check:
+def check_collection(store: Store, name: str) -> CollectionCheck:
     """Read a collection, where it may be damaged.
 
     Raises:
@@ -36,7 +36,7 @@ def check_collection(store: Store, name: str) -> Check:
         StoreUnreachableError: the server does not answer, or died of the attempt.
     """
     if is_server(store.database):
-        return Check(rows=_read(store, name), seconds_to_open=0.0)
+        return CollectionCheck(rows=_read(store, name), seconds_to_open=0.0)
     command = [sys.executable, "-m", "database.index.check", store.database, name]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
@@ -46,7 +46,7 @@ def check_collection(store: Store, name: str) -> Check:
         raise _damaged(store, "it does not open") from error
     if done.returncode != 0:
         raise _damaged(store, f"opening it ended with status {done.returncode}")
-    return Check(**json.loads(done.stdout.splitlines()[-1]))
+    return CollectionCheck(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def _damaged(store: Store, reason: str) -> IndexDamagedError:
@@ -58,7 +58,7 @@ def _damaged(store: Store, reason: str) -> IndexDamagedError:
 
 def _read(store: Store, name: str) -> int:
     """Count the rows and find one of them again by its own vector."""
-    with store.translated():
+    with store.translate_errors():
         collection = store.find(name)
         if collection is None:
             raise IndexDamagedError(f"No collection {name} at {store.database}.")
@@ -77,11 +77,11 @@ def main(argv: list[str]) -> int:
     folder, name = argv
     started = time.perf_counter()
     try:
-        count = _read(connect(folder), name)
+        count = _read(open_store(folder), name)
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    check = Check(rows=count, seconds_to_open=round(time.perf_counter() - started, 3))
+    check = CollectionCheck(rows=count, seconds_to_open=round(time.perf_counter() - started, 3))
     sys.stdout.write(json.dumps(asdict(check)) + "\n")
     return 0
 

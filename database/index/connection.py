@@ -20,7 +20,7 @@ BUILD_COMMAND = "python ./utils/db_builder.py -d dataset/sagemaker_documentation
 
 
 @contextmanager
-def translated(database: str) -> Iterator[None]:
+def translate_chroma_errors(database: str) -> Iterator[None]:
     """Turn what Chroma and its HTTP client raise into this project's errors.
 
     NotFoundError passes: what it means depends on who asked.
@@ -46,7 +46,7 @@ def translated(database: str) -> Iterator[None]:
         raise _unreachable(database, error) from error
 
 
-def index_missing(database: str) -> IndexMissingError:
+def missing_index_error(database: str) -> IndexMissingError:
     """What to say where nothing was built yet."""
     return IndexMissingError(
         f"No index at {database}. Build it: {BUILD_COMMAND.format(database=database)}"
@@ -83,7 +83,7 @@ def open_folder(path: Path) -> "ClientAPI":
 
     if path.exists() and not path.is_dir():
         raise IndexDamagedError(f"Cannot open {path}: it is a file. Name a folder.")
-    with translated(str(path)):
+    with translate_chroma_errors(str(path)):
         try:
             path.mkdir(parents=True, exist_ok=True)
             return chromadb.PersistentClient(
@@ -119,7 +119,7 @@ def open_server(
     address = urlsplit(database)
     secure = address.scheme == "https"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with translated(database):
+    with translate_chroma_errors(database):
         # Chroma's client waits for ever, and asks in its constructor: a silent server is met here.
         answer = httpx.get(f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout)
         answer.raise_for_status()

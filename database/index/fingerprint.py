@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from dataset.sources.provenance import Source
 
 
-class Embedder(Protocol):
+class EmbeddingModelInfo(Protocol):
     """What is known of an embedding model, of files or behind an API."""
 
     @property
@@ -45,7 +45,7 @@ class Recipe:
         fields = dataclasses.asdict(self) | {"embedding_model": ""}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
-    def difference(self, model: Embedder) -> tuple[str, str, str] | None:
+    def first_difference(self, model: EmbeddingModelInfo) -> tuple[str, str, str] | None:
         """The first thing in which a model's vectors would be others: what, here, there."""
         # The dimension last: to know an API's, it is asked.
         for name in ("model_revision", "pooling", "dimension"):
@@ -54,18 +54,18 @@ class Recipe:
                 return name, str(made), str(theirs)
         return None
 
-    def embeds_like(self, other: "Recipe") -> bool:
+    def has_same_vectors(self, other: "Recipe") -> bool:
         """Whether a question embedded for one finds its passages in an index made by the other."""
         fields = ("model_revision", "dimension", "pooling")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
-    def shares_model(self, other: "Recipe") -> bool:
+    def can_share_model(self, other: "Recipe") -> bool:
         """Whether a model that was loaded for one is as good for the other."""
-        return self.embeds_like(other) and self.max_tokens == other.max_tokens
+        return self.has_same_vectors(other) and self.max_tokens == other.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class DocumentVersion:
     """One state of a document."""
 
     name: str
@@ -74,7 +74,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class InPlaceChange:
     """What a fingerprint says after documents were changed in place; the pointer carries it."""
 
     corpus_hash: str
@@ -83,7 +83,7 @@ class Changed:
     changed_at: str
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> "Changed | None":
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "InPlaceChange | None":
         """Read it from the pointer; None where nothing was changed in place."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: metadata[name] for name in names}) if "changed_at" in metadata else None
@@ -111,24 +111,26 @@ class Fingerprint:
         target = f"{self.recipe.digest()} {self.corpus_hash}"
         return f"index-{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
-    def after(self, gone: Iterable[Version], come: Iterable[Version]) -> Changed:
+    def after(
+        self, removed: Iterable[DocumentVersion], added: Iterable[DocumentVersion]
+    ) -> InPlaceChange:
         """What documents that change in place make of it.
 
         Args:
-            gone: The documents deleted, and those replaced as they were.
-            come: The documents added, and those replaced as they are now.
+            removed: The documents deleted, and those replaced as they were.
+            added: The documents added, and those replaced as they are now.
         """
-        gone, come = list(gone), list(come)
-        terms = [_hashed(v.name, v.content_hash) for v in come]
-        terms += [-_hashed(v.name, v.content_hash) for v in gone]
-        return Changed(
+        removed, added = list(removed), list(added)
+        terms = [_hashed(v.name, v.content_hash) for v in added]
+        terms += [-_hashed(v.name, v.content_hash) for v in removed]
+        return InPlaceChange(
             corpus_hash=_with(int(self.corpus_hash, 16), terms),
-            documents=self.documents + len(come) - len(gone),
-            chunks=self.chunks + sum(v.chunks for v in come) - sum(v.chunks for v in gone),
+            documents=self.documents + len(added) - len(removed),
+            chunks=self.chunks + sum(v.chunks for v in added) - sum(v.chunks for v in removed),
             changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
-    def overlaid(self, changed: Changed | None) -> "Fingerprint":
+    def with_change(self, changed: InPlaceChange | None) -> "Fingerprint":
         """It with what was changed in place."""
         return dataclasses.replace(self, **dataclasses.asdict(changed)) if changed else self
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from database.index import word_vectors
 from database.index.fingerprint import Fingerprint
 from database.index.lock import LOCK, BuildLock
-from database.index.store import NEVER_SYNC, Live, Store
+from database.index.store import NEVER_SYNC, LivePointer, Store
 from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def go_live(
     goal: Fingerprint,
     *,
     keep_previous: bool = True,
-) -> Live:
+) -> LivePointer:
     """Note when it was built, move the pointer, and delete what is older than the one before.
 
     A goal that says already when it was built was built elsewhere.
@@ -36,19 +36,19 @@ def go_live(
     Raises:
         IndexLockedError: somebody took this process for dead; nothing went live.
     """
-    lock.hold_on()
+    lock.verify_held()
     built_at = goal.built_at or datetime.now(UTC).isoformat(timespec="seconds")
     built = replace(goal, built_at=built_at)
-    with store.translated():
+    with store.translate_errors():
         collection.modify(
             metadata=built.to_metadata(), configuration={"hnsw": {"sync_threshold": NEVER_SYNC}}
         )
-    live = store.point_at(collection.name, keep_previous=keep_previous)
+    live = store.set_live(collection.name, keep_previous=keep_previous)
     for name in store.index_names():
         if name not in {live.name, live.previous}:
             store.delete(name)
     remove_orphaned_folders(store.database)
-    for name in store.names(f"{LOCK}-"):  # moved out of the way by one that died then
+    for name in store.collection_names(f"{LOCK}-"):  # moved out of the way by one that died then
         store.delete(name)
     word_vectors.delete_orphans(store)
     return live

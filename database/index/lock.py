@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 LOCK = "build-lock"
 HEARTBEAT_SECONDS = 4.0
-PATIENCE = 30.0
+ACQUIRE_SECONDS = 30.0
 """Seconds that a writer waits for others' changes."""
 _GLANCE = 0.05
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -32,7 +32,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _held_here: set[str] = set()
 """The owners that this process is at present."""
 
-Purpose = Literal["build", "change"]
+LockPurpose = Literal["build", "change"]
 
 
 class BuildLock:
@@ -46,8 +46,8 @@ class BuildLock:
         self,
         store: Store,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
-        purpose: Purpose = "build",
-        patience: float = PATIENCE,
+        purpose: LockPurpose = "build",
+        patience: float = ACQUIRE_SECONDS,
     ) -> None:
         self._store = store
         self._beat_every = heartbeat_seconds
@@ -73,18 +73,18 @@ class BuildLock:
 
     def _take(self) -> None:
         tired = time.monotonic() + self._patience
-        while self._store.create_new(LOCK, self._metadata()) is None:
-            holder = holder_of(self._store)
+        while self._store.create_if_absent(LOCK, self._metadata()) is None:
+            holder = read_holder(self._store)
             if holder is None:
                 continue
             waited = time.monotonic() >= tired
             if self._is_dead(holder, waited):
-                log.info("Taking over from a writer that died: %s", describe(holder))
+                log.info("Taking over from a writer that died: %s", describe_holder(holder))
                 self._take_away(holder)
             elif is_change(holder) and not waited:
                 time.sleep(_GLANCE)
             else:
-                raise locked(self._store, holder)
+                raise locked_error(self._store, holder)
 
     def __exit__(
         self,
@@ -101,30 +101,30 @@ class BuildLock:
         finally:
             _held_here.discard(self._owner["owner"])
 
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether the lock is still ours: nobody took us for dead."""
-        holder = holder_of(self._store)
+        holder = read_holder(self._store)
         return holder is not None and bool(holder.get("owner") == self._owner["owner"])
 
-    def hold_on(self) -> None:
+    def verify_held(self) -> None:
         """Make sure that the lock is still ours, before something is written.
 
         Raises:
             IndexLockedError: somebody took us for dead, and writes now.
         """
-        if not self.held():
+        if not self.is_held():
             raise IndexLockedError("Another writer took this one for dead. Run it again.")
 
     def _metadata(self) -> dict[str, Any]:
         return self._owner | {"beat": uuid.uuid4().hex}
 
     def _is_dead(self, holder: dict[str, Any], waited: bool) -> bool:
-        if is_here(holder):
-            return is_gone(holder) or (is_change(holder) and waited and self._is_still(holder))
+        if is_on_this_machine(holder):
+            return has_exited(holder) or (is_change(holder) and waited and self._is_still(holder))
         return (waited or not is_change(holder)) and self._is_still(holder)
 
     def _is_still(self, holder: dict[str, Any]) -> bool:
-        return stands_still(self._store, holder, self._beat_every)
+        return is_heartbeat_stopped(self._store, holder, self._beat_every)
 
     def _take_away(self, holder: dict[str, Any]) -> None:
         """Remove a holder's lock, unless somebody else was faster and holds it by now.
@@ -138,7 +138,7 @@ class BuildLock:
             return
         gone = f"{LOCK}-{uuid.uuid4().hex}"
         try:
-            with self._store.translated():
+            with self._store.translate_errors():
                 found.modify(name=gone)
         except NotFoundError:
             return
@@ -148,7 +148,7 @@ class BuildLock:
         while not self._released.wait(self._beat_every):
             try:
                 collection = self._store.find(LOCK)
-                if collection and self.held():
+                if collection and self.is_held():
                     collection.modify(metadata=self._metadata())
             except DocsQAError:
                 continue  # the store is away; whoever waits for us cannot look either
@@ -156,7 +156,7 @@ class BuildLock:
                 log.exception("A beat of the lock was lost")
 
 
-def stands_still(store: Store, holder: dict[str, Any], beat_every: float) -> bool:
+def is_heartbeat_stopped(store: Store, holder: dict[str, Any], beat_every: float) -> bool:
     """Whether a holder's heart has stopped; looking takes three beats.
 
     Raises:
@@ -164,23 +164,23 @@ def stands_still(store: Store, holder: dict[str, Any], beat_every: float) -> boo
     """
     for _ in range(3):
         time.sleep(beat_every)
-        now = holder_of(store)
+        now = read_holder(store)
         if now is None or now.get("beat") != holder.get("beat"):
             return False
     return True
 
 
-def holder_of(store: Store) -> dict[str, Any] | None:
+def read_holder(store: Store) -> dict[str, Any] | None:
     """Who holds the lock; None where it is free."""
     collection = store.find(LOCK)
     return dict(collection.metadata or {}) if collection else None
 
 
-def locked(store: Store, holder: dict[str, Any]) -> IndexLockedError:
+def locked_error(store: Store, holder: dict[str, Any]) -> IndexLockedError:
     """What to say to whoever comes while a living writer holds the lock."""
     what = "change" if is_change(holder) else "build"
     return IndexLockedError(
-        f"Another {what} is writing {store.database}: {describe(holder)}. "
+        f"Another {what} is writing {store.database}: {describe_holder(holder)}. "
         "Wait for it to end, then run this again."
     )
 
@@ -190,19 +190,19 @@ def is_change(holder: dict[str, Any]) -> bool:
     return holder.get("purpose") == "change"
 
 
-def describe(holder: dict[str, Any]) -> str:
+def describe_holder(holder: dict[str, Any]) -> str:
     """Name a holder for a person."""
     return f"process {holder.get('pid')} on {holder.get('host')}, since {holder.get('since')}"
 
 
-def is_here(holder: dict[str, Any]) -> bool:
+def is_on_this_machine(holder: dict[str, Any]) -> bool:
     """Whether the holder is, or was, a process of this machine."""
     return bool(holder.get("host") == socket.gethostname())
 
 
-def is_gone(holder: dict[str, Any]) -> bool:
+def has_exited(holder: dict[str, Any]) -> bool:
     """Whether the holder was of this machine and ended, or let go when the store was away."""
-    if not is_here(holder):
+    if not is_on_this_machine(holder):
         return False
     pid = int(holder["pid"])
     born = _born(pid)

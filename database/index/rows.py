@@ -23,6 +23,9 @@ PAGE = 250
 Vector = npt.NDArray[np.float32]
 Metadata = dict[str, Any]
 
+StoredDocuments = Mapping[str, tuple[str, int]]
+"""Documents whose chunks a collection holds whole: name to (content hash, number of chunks)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from database.index.connection import (
     BUILD_COMMAND,
-    index_missing,
+    missing_index_error,
     open_folder,
     open_server,
-    translated,
+    translate_chroma_errors,
 )
-from database.index.fingerprint import Changed, Fingerprint
+from database.index.fingerprint import Fingerprint, InPlaceChange
 from utils.errors import IndexDamagedError
 from utils.settings import is_server
 
@@ -38,7 +38,7 @@ writes have come in, and a kill in that moment destroys them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LivePointer:
     """Where the pointer points."""
 
     name: str
@@ -56,10 +56,10 @@ class Live:
     """The revision that this job made."""
     previous_revision: int = 0
     """The last revision of the previous collection."""
-    changed: Changed | None = None
+    changed: InPlaceChange | None = None
     """What was changed in place since it went live."""
 
-    def is_built_as(self, other: "Live") -> bool:
+    def is_same_build(self, other: "LivePointer") -> bool:
         """Whether both are states of a collection between which it was changed in place only.
 
         One that a rollback brought back is another: what was changed before it went is not in it.
@@ -82,7 +82,7 @@ class Store:
         """The command that builds or repairs the index here."""
         return BUILD_COMMAND.format(database=self.database)
 
-    def live(self) -> Live | None:
+    def live(self) -> LivePointer | None:
         """Read the pointer; None before the first build went live.
 
         Raises:
@@ -93,7 +93,7 @@ class Store:
             return None
         fields: Mapping[str, Any] = pointer.metadata
         revision = int(fields["revision"])
-        return Live(
+        return LivePointer(
             name=fields["live"],
             previous=fields.get("previous", ""),
             revision=revision,
@@ -102,10 +102,10 @@ class Store:
             job=fields.get("job", ""),
             job_revision=int(fields.get("job_revision", 0)),
             previous_revision=int(fields.get("previous_revision", 0)),
-            changed=Changed.from_metadata(fields),
+            changed=InPlaceChange.from_metadata(fields),
         )
 
-    def live_collection(self) -> "tuple[Live, Collection, Fingerprint]":
+    def live_collection(self) -> "tuple[LivePointer, Collection, Fingerprint]":
         """The live collection and what it was made from.
 
         Raises:
@@ -115,7 +115,7 @@ class Store:
         """
         live = self.live()
         if live is None:
-            raise index_missing(self.database)
+            raise missing_index_error(self.database)
         collection = self.find(live.name)
         if collection is None and (now := self.live()) and now.name != live.name:
             live, collection = now, self.find(now.name)  # it moved between the two looks
@@ -124,22 +124,22 @@ class Store:
             raise IndexDamagedError(
                 f"The index at {self.database} is not whole. Build it again: {self.build_command}"
             )
-        return live, collection, fingerprint.overlaid(live.changed)
+        return live, collection, fingerprint.with_change(live.changed)
 
-    def point_at(self, name: str, *, keep_previous: bool = True) -> Live:
+    def set_live(self, name: str, *, keep_previous: bool = True) -> LivePointer:
         """Make a collection the live one, in one write; the one before stays for rollback.
 
         Args:
             name: The collection.
             keep_previous: Whether there is a way back; not where the one before is to vanish.
         """
-        before = self.live() or Live("", "", revision=0, since=0)
+        before = self.live() or LivePointer("", "", revision=0, since=0)
         revision = before.revision + 1
         previous = before.name if keep_previous else ""
         after = replace(before, name=name, previous=previous, revision=revision, since=revision)
         return self._point(replace(after, previous_revision=before.revision, changed=None))
 
-    def advance(self, live: Live, job: str, changed: Changed) -> Live:
+    def advance(self, live: LivePointer, job: str, changed: InPlaceChange) -> LivePointer:
         """Let readers see what a job changed in place: the same collection's next revision."""
         revision = live.revision + 1
         return self._point(
@@ -152,11 +152,11 @@ class Store:
         if live is not None:
             self._point(replace(live, folder_since=live.revision))
 
-    def _point(self, live: Live) -> Live:
+    def _point(self, live: LivePointer) -> LivePointer:
         metadata: dict[str, Any] = {"live": live.name} | asdict(live)
         metadata |= metadata.pop("changed") or {}
         del metadata["name"]
-        with self.translated():
+        with self.translate_errors():
             pointer = self.find(POINTER)
             if pointer is None:
                 self._client.create_collection(POINTER, metadata=metadata, embedding_function=None)
@@ -173,17 +173,17 @@ class Store:
             rows: How many rows will be added in all.
         """
         configuration: Any = {"hnsw": {"space": "cosine", "sync_threshold": max(rows, 2)}}
-        with self.translated():
+        with self.translate_errors():
             return self._client.create_collection(
                 name, metadata=metadata, configuration=configuration, embedding_function=None
             )
 
-    def create_new(self, name: str, metadata: dict[str, Any]) -> "Collection | None":
+    def create_if_absent(self, name: str, metadata: dict[str, Any]) -> "Collection | None":
         """Create an empty collection, or None where one of that name is already there."""
         from chromadb.errors import ChromaError
 
         for attempts_left in reversed(range(_CREATIONS)):
-            with self.translated():
+            with self.translate_errors():
                 try:
                     return self._client.create_collection(
                         name, metadata=metadata, embedding_function=None
@@ -196,7 +196,7 @@ class Store:
                         raise
         return None
 
-    def ensure(self, name: str) -> "Collection":
+    def get_or_create(self, name: str) -> "Collection":
         """The collection of this name, made where it is missing; it is written in place."""
         from chromadb.errors import ChromaError
 
@@ -216,13 +216,13 @@ class Store:
         """Look a collection up by its name."""
         from chromadb.errors import NotFoundError
 
-        with self.translated():
+        with self.translate_errors():
             try:
                 return self._client.get_collection(name, embedding_function=None)
             except NotFoundError:
                 return None
 
-    def find_moving(self, name: str) -> "Collection | None":
+    def find_during_purge(self, name: str) -> "Collection | None":
         """Look up a collection that a purge may just be moving to a new one of the same name."""
         return self.find(name) or self.find(f"{name}{OUTGOING}") or self.find(name)
 
@@ -230,7 +230,7 @@ class Store:
         """Delete a collection; one that is gone already is as good."""
         from chromadb.errors import NotFoundError
 
-        with self.translated():
+        with self.translate_errors():
             try:
                 self._client.delete_collection(name)
             except NotFoundError:
@@ -238,11 +238,11 @@ class Store:
 
     def index_names(self) -> list[str]:
         """The index collections here: live, previous, and what interrupted builds left."""
-        return self.names(INDEX_PREFIX)
+        return self.collection_names(INDEX_PREFIX)
 
-    def names(self, prefix: str) -> list[str]:
+    def collection_names(self, prefix: str) -> list[str]:
         """The collections here whose names begin so."""
-        with self.translated():
+        with self.translate_errors():
             names = [collection.name for collection in self._client.list_collections()]
         return sorted(name for name in names if name.startswith(prefix))
 
@@ -253,13 +253,13 @@ class Store:
             session.close()
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turn what Chroma and its HTTP client raise into this project's errors."""
-        with translated(self.database):
+        with translate_chroma_errors(self.database):
             yield
 
 
-def connect(
+def open_store(
     database: str,
     *,
     token: str | None = None,
@@ -286,5 +286,5 @@ def connect(
         return Store(client, database, sessions)
     path = Path(database)
     if not create and not (path / "chroma.sqlite3").is_file():
-        raise index_missing(database)
+        raise missing_index_error(database)
     return Store(open_folder(path), database)

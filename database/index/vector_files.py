@@ -88,7 +88,7 @@ def _segments(database: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def blank_unused_rows(database: str) -> int:
+def zero_unused_rows(database: str) -> int:
     """Write zeros where no row is yet; says in how many collections' files.
 
     Args:

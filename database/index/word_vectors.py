@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 _PREFIX = "words-of-"
 
-Vectors = npt.NDArray[np.float32]
+WordVectors = npt.NDArray[np.float32]
 
 
-def name_for(index: str) -> str:
+def word_collection_name(index: str) -> str:
     """The name of the collection that belongs to an index."""
     return f"{_PREFIX}{index}"
 
 
-def read(store: Store, index: str) -> tuple[list[str], Vectors] | None:
+def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors] | None:
     """The words of an index and their vectors, (words, dimension); None where it has none."""
-    collection = store.find(name_for(index))
+    collection = store.find(word_collection_name(index))
     if collection is None or not _is_whole(collection):
         return None
     stems: list[str] = []
-    vectors: list[Vectors] = []
-    with store.translated():
+    vectors: list[WordVectors] = []
+    with store.translate_errors():
         for page in rows.pages(collection, ["embeddings"]):
             stems += page["ids"]
             vectors.append(np.asarray(page["embeddings"], dtype=np.float32))
     return stems, np.concatenate(vectors or [np.zeros((0, 1), dtype=np.float32)])
 
 
-def are_written(store: Store, index: str) -> bool:
+def has_word_vectors(store: Store, index: str) -> bool:
     """Tell whether an index has its words."""
-    collection = store.find(name_for(index))
+    collection = store.find(word_collection_name(index))
     return collection is not None and _is_whole(collection)
 
 
@@ -50,7 +50,7 @@ def _is_whole(collection: "Collection") -> bool:
     return bool((collection.metadata or {}).get("whole"))
 
 
-def write(
+def write_word_vectors(
     store: Store,
     index: str,
     words: dict[str, str],
@@ -71,14 +71,14 @@ def write(
     Returns:
         How many words were embedded.
     """
-    name = name_for(index)
+    name = word_collection_name(index)
     collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)
     held: dict[str, Sequence[float]] = {}
     for other in known:
-        found = read(store, other) if other != index else None
+        found = read_word_vectors(store, other) if other != index else None
         if found:
             held.update(zip(found[0], found[1].tolist(), strict=True))
-    with store.translated():
+    with store.translate_errors():
         there = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
         if left := sorted(there - words.keys()):  # by an interrupted build, or an older one
             collection.delete(ids=left)
@@ -90,20 +90,20 @@ def write(
         if new:
             held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
             embedded += len(new)
-        with store.translated():
+        with store.translate_errors():
             collection.add(
                 ids=page,
                 embeddings=[held[stem] for stem in page],
                 documents=[words[stem] for stem in page],
             )
-    with store.translated():
+    with store.translate_errors():
         collection.modify(metadata={"whole": True})
     return embedded
 
 
 def delete_orphans(store: Store) -> None:
     """Delete the words of indexes that are gone."""
-    kept = {name_for(index) for index in store.index_names()}
-    for name in store.names(_PREFIX):
+    kept = {word_collection_name(index) for index in store.index_names()}
+    for name in store.collection_names(_PREFIX):
         if name not in kept:
             store.delete(name)

@@ -23,20 +23,20 @@ ACCEPTING_SECONDS = 600.0
 """How long it may take to write down what a job brings."""
 _CLOCKS_DIFFER_SECONDS = 60.0
 """By how much another replica's clock may be wrong before a job of its is forgotten too early."""
-KEPT = 1000
+MAX_FINISHED_JOBS = 1000
 """Finished jobs that can still be asked for."""
 
-Kind = Literal["put", "delete", "purge"]
-State = Literal["accepting", "queued", "running", "done", "failed"]
-Outcomes = Literal["added", "replaced", "unchanged", "deleted", "refused"]
+JobKind = Literal["put", "delete", "purge"]
+JobState = Literal["accepting", "queued", "running", "done", "failed"]
+OutcomeKind = Literal["added", "replaced", "unchanged", "deleted", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DocumentOutcome:
     """What became of one document."""
 
     name: str
-    outcome: Outcomes
+    outcome: OutcomeKind
     etag: str = ""
     """The content hash that it has now; "" where it has none."""
     previous: str = ""
@@ -49,13 +49,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Precondition:
     """What a document must be for a job to touch it; "" asks nothing, "*" that there is one."""
 
     match: str = ""
     none_match: str = ""
 
-    def holds(self, etag: str) -> bool:
+    def is_met_by(self, etag: str) -> bool:
         """Whether a document with this content hash, "" for none, meets it."""
         return _matches(self.match, etag, default=True) and not _matches(
             self.none_match, etag, default=False
@@ -76,10 +76,10 @@ class Job:
     """One change, from the moment it was accepted."""
 
     id: str
-    kind: Kind
+    kind: JobKind
     created_at: str
     """UTC, ISO 8601."""
-    state: State = "queued"
+    state: JobState = "queued"
     finished_at: str = ""
     done: int = 0
     """Chunks written so far."""
@@ -89,8 +89,8 @@ class Job:
     """The index's revision that shows it."""
     runners: tuple[str, ...] = ()
     """Who tried to run it: one that kills whoever tries is given up."""
-    condition: Condition = Condition()
-    outcomes: tuple[Outcome, ...] = ()
+    condition: Precondition = Precondition()
+    outcomes: tuple[DocumentOutcome, ...] = ()
     checked: Mapping[str, Any] = field(default_factory=dict)
     """What was looked for after a deletion, and how often it was found."""
     problem: str = ""
@@ -104,12 +104,12 @@ class Job:
         return self.state in ("done", "failed")
 
     @classmethod
-    def new(cls, kind: Kind, **fields: Any) -> "Job":
+    def new(cls, kind: JobKind, **fields: Any) -> "Job":
         """A job that was just accepted."""
-        return cls(id=uuid.uuid4().hex, kind=kind, created_at=now(), **fields)
+        return cls(id=uuid.uuid4().hex, kind=kind, created_at=utc_now(), **fields)
 
 
-def now() -> str:
+def utc_now() -> str:
     """This moment: UTC, ISO 8601."""
     return _moment(datetime.now(UTC))
 
@@ -140,9 +140,9 @@ class Jobs:
         if job.created_at <= newest:
             after = datetime.fromisoformat(newest) + timedelta(milliseconds=1)
             job = replace(job, created_at=_moment(after))
-        collection = self._store.ensure(JOBS)
+        collection = self._store.get_or_create(JOBS)
         vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma wants one of every row
-        with self._store.translated():
+        with self._store.translate_errors():
             collection.add(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
         return job
 
@@ -159,18 +159,18 @@ class Jobs:
 
     def update(self, job: Job) -> None:
         """Write down how a job stands."""
-        collection = self._store.ensure(JOBS)
+        collection = self._store.get_or_create(JOBS)
         vector: Sequence[float] = [1.0, time.time() % 1000]
-        with self._store.translated():
+        with self._store.translate_errors():
             # Not `update`: while a purge moves the jobs, this one may not be there yet.
             collection.upsert(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
 
     def find(self, id_: str) -> Job | None:
         """The job with this id."""
-        collection = self._store.find_moving(JOBS)
+        collection = self._store.find_during_purge(JOBS)
         if collection is None:
             return None
-        with self._store.translated():
+        with self._store.translate_errors():
             found: Any = collection.get(ids=[id_], include=["metadatas"])
         return _job(found["metadatas"][0]) if found["ids"] else None
 
@@ -178,7 +178,7 @@ class Jobs:
         """What is still to be done, in the order it came."""
         return self._in_state("open")
 
-    def known(self) -> set[str]:
+    def active_ids(self) -> set[str]:
         """The jobs that have not ended: their uploads are awaited.
 
         Those whose acceptance takes longer than anybody waits are given up.
@@ -187,31 +187,31 @@ class Jobs:
         young = [job for job in accepting if not _is_older(job, ACCEPTING_SECONDS)]
         return {job.id for job in (*young, *self.unfinished())}
 
-    def forget_old(self) -> None:
+    def delete_old(self) -> None:
         """Delete the oldest of the finished jobs, and those whose acceptance never ended."""
-        self._delete("finished", self._in_state("finished")[:-KEPT])
+        self._delete("finished", self._in_state("finished")[:-MAX_FINISHED_JOBS])
         given_up = ACCEPTING_SECONDS + _CLOCKS_DIFFER_SECONDS
         accepting = self._in_state("accepting")
         self._delete("accepting", [job for job in accepting if _is_older(job, given_up)])
 
-    def forget_refused(self, job: Job) -> None:
+    def delete_unaccepted(self, job: Job) -> None:
         """Delete a job whose acceptance failed."""
         self._delete("accepting", [job])
 
     def _delete(self, state: str, jobs: Sequence[Job]) -> None:
         collection = self._store.find(JOBS)
         if collection is not None and jobs:
-            with self._store.translated():
+            with self._store.translate_errors():
                 # The state once more: one that is accepted by now stays.
                 collection.delete(ids=[job.id for job in jobs], where={"state": state})
 
     def _in_state(self, *states: str) -> list[Job]:
-        collection = self._store.find_moving(JOBS)
+        collection = self._store.find_during_purge(JOBS)
         return self._read(collection, *states) if collection is not None else []
 
     def _read(self, collection: "Collection", *states: str) -> list[Job]:
         where: Any = {"state": {"$in": [*states]}}
-        with self._store.translated():
+        with self._store.translate_errors():
             found: Any = collection.get(where=where, include=["metadatas"])
         return sorted(map(_job, found["metadatas"]), key=lambda job: (job.created_at, job.id))
 
@@ -224,7 +224,7 @@ def _fields(job: Job) -> dict[str, str]:
 
 def _job(fields: Mapping[str, Any]) -> Job:
     body = json.loads(fields["body"])
-    body["condition"] = Condition(**body["condition"])
+    body["condition"] = Precondition(**body["condition"])
     body["runners"] = tuple(body.get("runners", ()))
-    body["outcomes"] = tuple(Outcome(**outcome) for outcome in body["outcomes"])
+    body["outcomes"] = tuple(DocumentOutcome(**outcome) for outcome in body["outcomes"])
     return Job(**body)

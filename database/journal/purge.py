@@ -59,7 +59,7 @@ _IN_COMPOSE = (
 )
 
 
-def renew_uploads(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     """Move what came through the API, and its jobs, to new collections, and delete the old ones.
 
     Args:
@@ -67,26 +67,26 @@ def renew_uploads(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
         quiet_seconds: How long to look for rows that come late.
 
     Raises:
-        IndexUnavailableError: the store cannot be read or written; `settle` finishes it.
+        IndexUnavailableError: the store cannot be read or written; `finish_purge` finishes it.
     """
-    settle(store, quiet_seconds)
+    finish_purge(store, quiet_seconds)
     for name in _RENEWED:
         old = store.find(name)
         if old is not None:
             new = store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
             _copy_missing(store, old, new)
-            with store.translated():
+            with store.translate_errors():
                 old.modify(name=name + OUTGOING)
-            move_in(store, name, new)
-    settle(store, quiet_seconds)
+            rename_into_place(store, name, new)
+    finish_purge(store, quiet_seconds)
 
 
-def is_unsettled(store: Store) -> bool:
-    """Whether `settle` has something to do."""
-    return not _passing_names().isdisjoint(store.names(""))
+def has_unfinished_purge(store: Store) -> bool:
+    """Whether `finish_purge` has something to do."""
+    return not _passing_names().isdisjoint(store.collection_names(""))
 
 
-def settle(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+def finish_purge(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     """Finish what a purge that died had begun.
 
     To be called before anything of a job or of an upload is read under the lock: both may be
@@ -99,12 +99,12 @@ def settle(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    there = _passing_names().intersection(store.names(""))
+    there = _passing_names().intersection(store.collection_names(""))
     leaving = [name for name in _RENEWED if name + OUTGOING in there]
     for name in leaving:
         new = store.find(name + INCOMING)
         if new is not None:
-            move_in(store, name, new)
+            rename_into_place(store, name, new)
     copied = len(leaving)
     while copied:
         time.sleep(quiet_seconds)
@@ -117,10 +117,10 @@ def _passing_names() -> set[str]:
     return {name + end for name in _RENEWED for end in (INCOMING, OUTGOING)}
 
 
-def move_in(store: Store, name: str, new: "Collection") -> None:
+def rename_into_place(store: Store, name: str, new: "Collection") -> None:
     """Give a collection its name, unless a service that wanted to write took it just now."""
     try:
-        with store.translated():
+        with store.translate_errors():
             new.modify(name=name)
     except IndexDamagedError:
         # Chroma says no more of a name that is taken: a service that wanted to write has made one.
@@ -131,12 +131,12 @@ def move_in(store: Store, name: str, new: "Collection") -> None:
 
 def _copy_late(store: Store, name: str) -> int:
     old = store.find(name + OUTGOING)
-    return _copy_missing(store, old, store.ensure(name)) if old is not None else 0
+    return _copy_missing(store, old, store.get_or_create(name)) if old is not None else 0
 
 
 def _copy_missing(store: Store, old: "Collection", new: "Collection") -> int:
     """Copy the rows that are not in the new collection yet, or were accepted since; how many."""
-    with store.translated():
+    with store.translate_errors():
         held = set(new.get(include=[])["ids"])
         missing = [id_ for id_ in old.get(include=[])["ids"] if id_ not in held]
         for start in range(0, len(missing), _PAGE):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from database.index import rows
 from database.index.folder_owner import FolderOwner
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from database.journal import staging
 from database.journal.jobs import Jobs
-from database.journal.purge import is_unsettled, settle
-from database.journal.uploads import Entry, Uploads
+from database.journal.purge import finish_purge, has_unfinished_purge
+from database.journal.uploads import JournalEntry, Uploads
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -25,14 +25,14 @@ def recover(store: Store) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    staging.finish(store)
+    staging.publish_staged_uploads(store)
     live, collection, _ = store.live_collection()
     uploads = Uploads(store)
-    with store.translated():
+    with store.translate_errors():
         rows.delete(collection, rows.unseen(collection, live.revision))
-    uploads.forget(_orphans(uploads.waiting(live), Jobs(store).known()))
+    uploads.delete(_orphans(uploads.pending(live), Jobs(store).active_ids()))
     if unmarked := _unmarked(uploads, live):
-        tidy(store, live, unmarked)
+        clean_up(store, live, unmarked)
 
 
 def recover_in_other_process(store: Store) -> None:
@@ -41,23 +41,23 @@ def recover_in_other_process(store: Store) -> None:
     Raises:
         IndexLockedError: there is something to do, and a service to do it.
     """
-    settle_in_other_process(store)
-    staging.finish(store)
+    finish_purge_in_other_process(store)
+    staging.publish_staged_uploads(store)
     live = store.live()
     if live is not None and _unmarked(Uploads(store), live):
         with _owning(store):
             recover(store)
 
 
-def settle_in_other_process(store: Store) -> None:
+def finish_purge_in_other_process(store: Store) -> None:
     """Finish a purge that died, so that what came through the API can be read whole.
 
     Raises:
         IndexLockedError: there is something to do, and a service to do it.
     """
-    if is_unsettled(store):
+    if has_unfinished_purge(store):
         with _owning(store):
-            settle(store)
+            finish_purge(store)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def _owning(store: Store) -> Iterator[None]:
         owner.release()
 
 
-def tidy(store: Store, live: Live, entries: Sequence[Entry]) -> None:
+def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -> None:
     """Delete the rows and texts that a job's entries have replaced, and mark them as tidied up.
 
     A build may have gone live since they became visible. Then what they replaced lies in the
@@ -84,17 +84,17 @@ def tidy(store: Store, live: Live, entries: Sequence[Entry]) -> None:
     for name in store.index_names():
         collection = store.find(name)
         if collection is not None:
-            with store.translated():
+            with store.translate_errors():
                 _tidy_rows(collection, live.job_revision, entries)
     found = store.live_collection()
-    with store.translated():
+    with store.translate_errors():
         found[1].modify(metadata=found[2].to_metadata())
     uploads = Uploads(store)
-    uploads.forget(uploads.overtaken(entries, live.job_revision))
-    uploads.mark(entries, live.job_revision)  # last: it says that all is tidy
+    uploads.delete(uploads.superseded(entries, live.job_revision))
+    uploads.mark_visible(entries, live.job_revision)  # last: it says that all is tidy
 
 
-def _tidy_rows(collection: "Collection", revision: int, entries: Sequence[Entry]) -> None:
+def _tidy_rows(collection: "Collection", revision: int, entries: Sequence[JournalEntry]) -> None:
     current = {entry.document: entry.content_hash for entry in entries}
     held = rows.read_documents(collection, list(current))
     changed_here = {
@@ -111,13 +111,13 @@ def _tidy_rows(collection: "Collection", revision: int, entries: Sequence[Entry]
     rows.delete(collection, old)
 
 
-def _unmarked(uploads: Uploads, live: Live) -> list[Entry]:
+def _unmarked(uploads: Uploads, live: LivePointer) -> list[JournalEntry]:
     """The entries of the last job, where its writer died before all was tidy."""
     if live.job_revision <= live.folder_since:
         return []
     return [entry for entry in uploads.of_job(live.job) if not entry.revision]
 
 
-def _orphans(waiting: Sequence[Entry], jobs: set[str]) -> list[Entry]:
+def _orphans(waiting: Sequence[JournalEntry], jobs: set[str]) -> list[JournalEntry]:
     """Entries whose job was never accepted, or has ended without them."""
     return [entry for entry in waiting if entry.job not in jobs]

@@ -7,18 +7,18 @@ given the revision here with which the index that holds it goes live.
     -> rename it to uploads-outgoing -> rename what was staged to uploads -> copy what waits
     -> delete uploads-outgoing
 
-All but the first two is `finish`, which whoever holds the lock calls before it runs a job. From the
-third on, `uploads` and then uploads-outgoing hold nothing but what still waits for its job. So all
-that is in uploads-outgoing is to be copied, as it is when a purge moves it, and the purge's own
-`settle` does that, also for a pull that died half-way.
+All steps but the first two are `publish_staged_uploads`, which every writer calls under the lock
+before it runs a job. From the third step on, `uploads` and then uploads-outgoing contain only
+entries that still wait for their job. So everything in uploads-outgoing must be copied, as after a
+purge: `finish_purge` does it, also for a pull that died half-way.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from database.index.rows import Record
-from database.index.store import NEVER_SYNC, OUTGOING, Live, Store
-from database.journal.purge import QUIET_SECONDS, move_in, settle
+from database.index.store import NEVER_SYNC, OUTGOING, LivePointer, Store
+from database.journal.purge import QUIET_SECONDS, finish_purge, rename_into_place
 from database.journal.uploads import UPLOADS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _PAGE = 1000
 """Ids in one request."""
 
 
-def stage(store: Store, index: str, records: Iterable[Record], revision: int) -> None:
+def stage_uploads(store: Store, index: str, records: Iterable[Record], revision: int) -> None:
     """Write the documents that belong to an index beside those of now.
 
     Args:
@@ -42,7 +42,7 @@ def stage(store: Store, index: str, records: Iterable[Record], revision: int) ->
     """
     store.delete(_STAGED + index)
     staged = store.create(_STAGED + index, {"made_for": UPLOADS}, NEVER_SYNC)
-    with store.translated():
+    with store.translate_errors():
         _add(staged, records, revision)
 
 
@@ -67,12 +67,12 @@ def _add_batch(collection: "Collection", batch: list[Record], revision: int) -> 
     )
 
 
-def are_staged(store: Store, index: str) -> bool:
+def has_staged_uploads(store: Store, index: str) -> bool:
     """Whether documents were staged for an index and are not in their place yet."""
     return store.find(_STAGED + index) is not None
 
 
-def finish(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
+def publish_staged_uploads(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     """Put what was staged for the live index in the place of what was here before.
 
     To be called before a job is run: a pull may have died just before, and what jobs wrote to the
@@ -86,21 +86,21 @@ def finish(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    names = store.names(_STAGED)
+    names = store.collection_names(_STAGED)
     live = store.live() if names else None
     if live is not None and _STAGED + live.name in names:
-        settle(store, quiet_seconds)
+        finish_purge(store, quiet_seconds)
         # Once more where a service that wanted to write took the name in between.
         while (staged := store.find(_STAGED + live.name)) is not None:
             _make_way(store, live)
-            move_in(store, UPLOADS, staged)
-            settle(store, quiet_seconds)
+            rename_into_place(store, UPLOADS, staged)
+            finish_purge(store, quiet_seconds)
         names.remove(_STAGED + live.name)
     for name in names:  # of pulls that died; one that goes on stages anew
         store.delete(name)
 
 
-def _make_way(store: Store, live: Live) -> None:
+def _make_way(store: Store, live: LivePointer) -> None:
     """Leave nothing here but what waits, under the name that it is copied from.
 
     No job was run since the pointer moved, so the last one is still the same.
@@ -109,7 +109,7 @@ def _make_way(store: Store, live: Live) -> None:
     if collection is None:
         return
     where: Any = {"$or": [{"revision": {"$gt": 0}}, {"job": live.job}]}
-    with store.translated():
+    with store.translate_errors():
         visible = collection.get(where=where, include=[])["ids"]
         for start in range(0, len(visible), _PAGE):
             collection.delete(ids=visible[start : start + _PAGE])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from dataset.documents import Document
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One change of one document."""
 
     id: str
@@ -75,11 +75,11 @@ class Uploads:
         self._write(f"{job}-00000", [" "], fields)
 
     def _write(self, entry: str, parts: list[str], fields: dict[str, Any]) -> None:
-        collection = self._store.ensure(UPLOADS)
+        collection = self._store.get_or_create(UPLOADS)
         for start in range(0, len(parts), _BATCH):
             batch = parts[start : start + _BATCH]
             ids = [f"{entry}/{at}" for at in range(start, start + len(batch))]
-            with self._store.translated():
+            with self._store.translate_errors():
                 collection.upsert(
                     ids=ids,
                     embeddings=[_placeholder(id_) for id_ in ids],
@@ -87,15 +87,15 @@ class Uploads:
                     metadatas=[fields | {"part": at + start} for at in range(len(batch))],
                 )
 
-    def of_job(self, job: str) -> list[Entry]:
+    def of_job(self, job: str) -> list[JournalEntry]:
         """A job's entries, in the order of its documents."""
         return sorted(self._entries({"job": job}), key=lambda entry: entry.id)
 
-    def of_document(self, name: str) -> list[Entry]:
+    def of_document(self, name: str) -> list[JournalEntry]:
         """All that is noted of a document."""
         return list(self._entries({"document": name}))
 
-    def visible(self, live: Live, after: int) -> dict[str, Entry]:
+    def visible(self, live: LivePointer, after: int) -> dict[str, JournalEntry]:
         """The last change of each document that became visible after a revision.
 
         Args:
@@ -111,18 +111,18 @@ class Uploads:
         shown = [entry for entry in found if after < entry.revision <= live.revision]
         return {e.document: e for e in sorted(shown, key=lambda entry: entry.revision)}
 
-    def held(self, live: Live) -> dict[str, Entry]:
+    def current(self, live: LivePointer) -> dict[str, JournalEntry]:
         """The last change of each document that a build has to respect."""
         return self.visible(live, live.folder_since)
 
-    def document(self, entry: Entry) -> Document:
+    def document(self, entry: JournalEntry) -> Document:
         """The document that an entry put there."""
-        collection = self._store.ensure(UPLOADS)
+        collection = self._store.get_or_create(UPLOADS)
         texts: list[str] = []
         fields: dict[str, Any] = {}
         for start in range(0, entry.parts, _BATCH):
             ids = [f"{entry.id}/{at}" for at in range(start, min(start + _BATCH, entry.parts))]
-            with self._store.translated():
+            with self._store.translate_errors():
                 page: Any = collection.get(ids=ids, include=["documents", "metadatas"])
             by_id = dict(zip(page["ids"], page["documents"], strict=True))
             texts += [by_id[id_] for id_ in ids]
@@ -137,34 +137,34 @@ class Uploads:
             changed=fields["changed"],
         )
 
-    def mark(self, entries: Iterable[Entry], revision: int) -> None:
+    def mark_visible(self, entries: Iterable[JournalEntry], revision: int) -> None:
         """Note the revision that made entries visible."""
         for collection, page in self._pages(entries):
-            with self._store.translated():
+            with self._store.translate_errors():
                 collection.update(ids=page, metadatas=[{"revision": revision}] * len(page))
 
-    def forget(self, entries: Iterable[Entry]) -> None:
+    def delete(self, entries: Iterable[JournalEntry]) -> None:
         """Delete entries with their texts."""
         for collection, page in self._pages(entries):
-            with self._store.translated():
+            with self._store.translate_errors():
                 collection.delete(ids=page)
 
-    def _pages(self, entries: Iterable[Entry]) -> Iterator[tuple["Collection", list[str]]]:
+    def _pages(self, entries: Iterable[JournalEntry]) -> Iterator[tuple["Collection", list[str]]]:
         ids = [f"{entry.id}/{at}" for entry in entries for at in range(entry.parts)]
-        collection = self._store.ensure(UPLOADS)
+        collection = self._store.get_or_create(UPLOADS)
         for start in range(0, len(ids), _PAGE):
             yield collection, ids[start : start + _PAGE]
 
-    def present(self, live: Live) -> set[str]:
+    def document_names(self, live: LivePointer) -> set[str]:
         """The documents that came through the API and were not deleted since."""
-        return {name for name, entry in self.held(live).items() if not entry.is_deletion}
+        return {name for name, entry in self.current(live).items() if not entry.is_deletion}
 
-    def waiting(self, live: Live) -> list[Entry]:
+    def pending(self, live: LivePointer) -> list[JournalEntry]:
         """The entries that are still to become visible."""
         found = self._entries({"revision": 0})
         return [entry for entry in found if entry.job != live.job]
 
-    def overtaken(self, entries: Iterable[Entry], revision: int) -> list[Entry]:
+    def superseded(self, entries: Iterable[JournalEntry], revision: int) -> list[JournalEntry]:
         """The visible entries that those of a revision have replaced."""
         names = sorted({entry.document for entry in entries})
         if not names:
@@ -172,14 +172,14 @@ class Uploads:
         found = self._entries({"document": {"$in": names}})
         return [entry for entry in found if 0 < entry.revision < revision]
 
-    def _entries(self, where: dict[str, Any]) -> Iterator[Entry]:
-        collection = self._store.find_moving(UPLOADS)
+    def _entries(self, where: dict[str, Any]) -> Iterator[JournalEntry]:
+        collection = self._store.find_during_purge(UPLOADS)
         if collection is None:
             return
-        with self._store.translated():
+        with self._store.translate_errors():
             found: Any = collection.get(where={"$and": [{"part": 0}, where]}, include=["metadatas"])
         for id_, fields in zip(found["ids"], found["metadatas"], strict=True):
-            yield Entry(
+            yield JournalEntry(
                 id=id_.rsplit("/", 1)[0],
                 job=fields["job"],
                 document=fields["document"],

@@ -10,8 +10,8 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.loading import embed_words
 from database.index import rows, word_vectors
-from database.index.store import Live, Store
-from database.journal.uploads import Entry, Uploads
+from database.index.store import LivePointer, Store
+from database.journal.uploads import JournalEntry, Uploads
 from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus
 from database.searching.synonyms import RelatedWords
@@ -27,7 +27,7 @@ class OvertakenError(Exception):
     """A later change was made while an earlier one was read: look at the pointer again."""
 
 
-def current_chunks(store: Store, live: Live, collection: "Collection") -> list[Chunk]:
+def current_chunks(store: Store, live: LivePointer, collection: "Collection") -> list[Chunk]:
     """The chunks that an index holds at a revision, in the order of their documents.
 
     A change under way has written rows that are not to be seen yet, and may not have deleted those
@@ -35,11 +35,11 @@ def current_chunks(store: Store, live: Live, collection: "Collection") -> list[C
     in here, or not whole.
     """
     shown = Uploads(store).visible(live, live.since)
-    with store.translated():
+    with store.translate_errors():
         return in_order(c for c in rows.read_chunks(collection) if is_current(c, live, shown))
 
 
-def is_current(chunk: Chunk, live: Live, shown: Mapping[str, Entry]) -> bool:
+def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry]) -> bool:
     """Whether a chunk of the live collection is one that readers see.
 
     Args:
@@ -53,11 +53,11 @@ def is_current(chunk: Chunk, live: Live, shown: Mapping[str, Entry]) -> bool:
 
 
 def read_corpus(
-    store: Store, live: Live, collection: "Collection", embeddings: Embeddings
+    store: Store, live: LivePointer, collection: "Collection", embeddings: Embeddings
 ) -> SearchCorpus:
     """Read what a search needs of an index: its chunks, and the vectors of its words."""
     chunks = current_chunks(store, live, collection)
-    words = word_vectors.read(store, live.name)
+    words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
         log.warning("The index has no words of its own (an older build): run db_builder again.")
     return SearchCorpus(
@@ -70,14 +70,16 @@ def read_corpus(
     )
 
 
-def follow_changes(store: Store, corpus: SearchCorpus, shown: Mapping[str, Entry]) -> SearchCorpus:
+def follow_changes(
+    store: Store, corpus: SearchCorpus, shown: Mapping[str, JournalEntry]
+) -> SearchCorpus:
     """The corpus with changes that were made in place since it was read.
 
     Raises:
         OvertakenError: something was changed once more meanwhile.
     """
     wanted = {name: entry.content_hash for name, entry in shown.items() if not entry.is_deletion}
-    with store.translated():
+    with store.translate_errors():
         found = [
             chunk
             for chunk in rows.read_documents(corpus.collection, list(wanted))

@@ -20,9 +20,9 @@ from pydantic import PrivateAttr
 from database.embedding.api.models import is_api_model
 from database.embedding.loading import load_embeddings, model_for
 from database.index.check import check_collection
-from database.index.connection import index_missing, translated
+from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
-from database.index.store import Live, Store, connect
+from database.index.store import LivePointer, Store, open_store
 from database.journal.uploads import Uploads
 from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.filters import EVERYTHING, Filters
@@ -43,7 +43,7 @@ _MAX_CATCH_UPS = 10
 class IndexState:
     """One state of the index, with all that a search of it needs."""
 
-    live: Live
+    live: LivePointer
     fingerprint: Fingerprint
     corpus: SearchCorpus
     uploaded: frozenset[str]
@@ -60,7 +60,7 @@ class IndexState:
 def reader_from(settings: Settings, ranking: Ranking | None = None) -> "Reader":
     """Make the reader that the settings describe; it opens the index when first asked."""
     return Reader(
-        open_store=lambda: connect(
+        open_store=lambda: open_store(
             settings.database,
             token=_token_of(settings),
             # The gateway was given another: its file, or the environment's .env, has it.
@@ -174,7 +174,7 @@ class Reader(BaseRetriever):
 
     def _follow(self, held: IndexState | None) -> IndexState:
         live = self.store.live()
-        if held and live and live.is_built_as(held.live):
+        if held and live and live.is_same_build(held.live):
             return held if held.live.revision == live.revision else self._caught_up(held)
         return self._opened(held)
 
@@ -183,13 +183,13 @@ class Reader(BaseRetriever):
         live, collection, fingerprint = self.store.live_collection()
         if held is None:
             check_collection(self.store, live.name)
-        if held and held.fingerprint.recipe.shares_model(fingerprint.recipe):
+        if held and held.fingerprint.recipe.can_share_model(fingerprint.recipe):
             embeddings = held.corpus.embeddings
         else:
             embeddings = self._load(fingerprint)
         started = time.perf_counter()
         corpus = read_corpus(self.store, live, collection, embeddings)
-        uploaded = frozenset(Uploads(self.store).present(live))
+        uploaded = frozenset(Uploads(self.store).document_names(live))
         snapshot = IndexState(live, fingerprint, corpus, uploaded)
         self._search(snapshot, "warm up", 1)
         log.info(
@@ -205,7 +205,7 @@ class Reader(BaseRetriever):
         """The snapshot with what was changed in place since it was read."""
         for _ in range(_MAX_CATCH_UPS):
             live, _, fingerprint = self.store.live_collection()
-            if not live.is_built_as(held.live) or live.revision == held.live.revision:
+            if not live.is_same_build(held.live) or live.revision == held.live.revision:
                 return held
             try:
                 shown = Uploads(self.store).visible(live, held.live.revision)
@@ -240,7 +240,7 @@ class Reader(BaseRetriever):
             try:
                 return self._search(self.refresh(), question, top_k, filters)
             except NotFoundError as error:
-                raise index_missing(self._place) from error
+                raise missing_index_error(self._place) from error
 
     def _first(self) -> IndexState:
         """The first snapshot; at once the reason where it is known that there is none."""
@@ -259,7 +259,7 @@ class Reader(BaseRetriever):
     def _search(
         self, snapshot: IndexState, question: str, top_k: int, filters: Filters = EVERYTHING
     ) -> Findings:
-        with translated(self._place):
+        with translate_chroma_errors(self._place):
             return search(
                 snapshot.corpus, question, top_k, self._ranking, self.min_confidence, filters
             )
@@ -331,7 +331,7 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     )
     also = " and EMBEDDING_BASE_URL as they were" if is_api_model(recipe.embedding_model) else ""
     model = model_for(wanted, settings)
-    if differs := recipe.difference(model):
+    if differs := recipe.first_difference(model):
         field, theirs, ours = differs
         raise IndexMismatchError(
             f"The index was built with {recipe.embedding_model} and this service is set to "

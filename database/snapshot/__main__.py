@@ -59,12 +59,12 @@ def _push(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
-    from database.snapshot.catalogue import find
-    from database.snapshot.model_check import hold_against
+    from database.snapshot.catalogue import find_snapshot
+    from database.snapshot.model_check import verify_model
     from database.snapshot.pull import pull
 
-    snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
-    fits = partial(hold_against, settings=settings)
+    snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
+    check_model = partial(verify_model, settings=settings)
     with (
         _opened(settings, create=True) as store,
         report_progress("Pulling", "B") as progress,
@@ -72,7 +72,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
         done = pull(
             store,
             snapshot,
-            fits=(lambda fingerprint: None) if arguments.any_model else fits,
+            check_model=(lambda fingerprint: None) if arguments.any_model else check_model,
             progress=progress,
         )
     outcome = "is live" if done.changed else "was live already; nothing was done"
@@ -80,10 +80,10 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> None:
-    from database.snapshot.catalogue import every
+    from database.snapshot.catalogue import iter_snapshots
 
     found = False
-    for snapshot in every(arguments.url):
+    for snapshot in iter_snapshots(arguments.url):
         found = True
         print(_described(snapshot))
     if not found:
@@ -91,10 +91,10 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
-    from database.snapshot.catalogue import find
+    from database.snapshot.catalogue import find_snapshot
     from database.snapshot.contents import verify
 
-    snapshot = find(arguments.url, arguments.sha256 or settings.snapshot_sha256)
+    snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
     with report_progress("Verifying", "B") as progress:
         verify(snapshot, progress)
     print(f"Whole and unchanged:\n{_described(snapshot)}")
@@ -118,10 +118,10 @@ def _megabytes(count: int) -> str:
 
 @contextmanager
 def _opened(settings: Settings, *, create: bool) -> "Iterator[Store]":
-    from database.index.store import connect
+    from database.index.store import open_store
 
     token = settings.chroma_token
-    store = connect(
+    store = open_store(
         settings.database,
         token=token.get_secret_value() if token else None,
         timeout=_STORE_TIMEOUT,

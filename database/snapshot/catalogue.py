@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import orjson
 from obstore.exceptions import PermissionDeniedError
 
-from database.snapshot.file_systems import Patience
-from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest, is_name, is_sha256
+from database.snapshot.file_systems import StorageTimeouts
+from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest, is_sha256, is_snapshot_name
 from database.snapshot.storage import Storage
 from utils.errors import SnapshotError
 
@@ -34,7 +34,7 @@ class Snapshot:
         return self.storage.url
 
 
-def names(storage: Storage) -> list[str]:
+def snapshot_names(storage: Storage) -> list[str]:
     """The names of the snapshots in a folder, newest first; some may be unfinished.
 
     Raises:
@@ -42,7 +42,7 @@ def names(storage: Storage) -> list[str]:
     """
     listing = storage.listing()
     if listing is not None:
-        found = [name for name in listing.folders if is_name(name)]
+        found = [name for name in listing.folders if is_snapshot_name(name)]
     else:
         content = storage.read(NAMES, MAX_BYTES)
         found = _noted(content) if content is not None else []
@@ -54,26 +54,26 @@ def _noted(content: bytes) -> list[str]:
         noted = orjson.loads(content)["snapshots"][:_MAX_NAMES]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise SnapshotError(f"{NAMES} is no list of snapshots.") from error
-    return [name for name in noted if isinstance(name, str) and is_name(name)]
+    return [name for name in noted if isinstance(name, str) and is_snapshot_name(name)]
 
 
-def write_names(storage: Storage, new: str) -> None:
+def write_snapshot_names(storage: Storage, new: str) -> None:
     """Note the snapshots' names for places that cannot be listed.
 
     Raises:
         SnapshotError: the store does not take it.
     """
-    every = sorted({*names(storage), new}, reverse=True)
-    storage.write(NAMES, orjson.dumps({"snapshots": every}, option=orjson.OPT_INDENT_2))
+    iter_snapshots = sorted({*snapshot_names(storage), new}, reverse=True)
+    storage.write(NAMES, orjson.dumps({"snapshots": iter_snapshots}, option=orjson.OPT_INDENT_2))
 
 
-def every(url: str, patience: Patience | None = None) -> Iterator[Snapshot]:
+def iter_snapshots(url: str, timeouts: StorageTimeouts | None = None) -> Iterator[Snapshot]:
     """The snapshots at an address, newest first: a folder of them, or one by itself.
 
     Raises:
         SnapshotError: the store does not answer, or one of them cannot be trusted.
     """
-    storage = Storage(url, patience)
+    storage = Storage(url, timeouts)
     try:
         itself = _read(storage)
     except SnapshotError as error:
@@ -83,26 +83,28 @@ def every(url: str, patience: Patience | None = None) -> Iterator[Snapshot]:
     if itself is not None:
         yield itself
         return
-    for name in names(storage):
-        found = _read(Storage(f"{storage.url}/{name}", patience))
+    for name in snapshot_names(storage):
+        found = _read(Storage(f"{storage.url}/{name}", timeouts))
         if found is not None:  # an unfinished one has no manifest
             yield found
 
 
-def find(url: str, sha256: str | None = None, patience: Patience | None = None) -> Snapshot:
+def find_snapshot(
+    url: str, sha256: str | None = None, timeouts: StorageTimeouts | None = None
+) -> Snapshot:
     """The newest snapshot at an address.
 
     Args:
         url: A folder of snapshots, or one by itself.
         sha256: The manifest's own hash, where it is demanded.
-        patience: How long the store may take.
+        timeouts: How long the store may take.
 
     Raises:
         SnapshotError: there is none, the store does not answer, or the hash is another.
     """
     if sha256 is not None and not is_sha256(sha256.lower()):
         raise SnapshotError("A SHA-256 has 64 hexadecimal digits. Give the one that push printed.")
-    found = next(every(url, patience), None)
+    found = next(iter_snapshots(url, timeouts), None)
     if found is None:
         raise SnapshotError(
             f"No snapshot at {Storage(url).url}. Push one there, or check the address."

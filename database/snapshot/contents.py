@@ -8,7 +8,7 @@ from database.index import rows
 from database.index.rows import Record
 from database.snapshot import upload_rows
 from database.snapshot.catalogue import Snapshot
-from database.snapshot.manifest import Part, Role
+from database.snapshot.manifest import Role, SnapshotPart
 from database.snapshot.parts import read_part
 from dataset.chunks import Chunk
 from dataset.documents import check_name
@@ -16,7 +16,9 @@ from dataset.progress import Progress, ignore_progress
 from utils.errors import DocumentError, SnapshotError
 
 
-def parts(snapshot: Snapshot, role: Role, skip: int = 0) -> Iterator[tuple[Part, Iterator[Record]]]:
+def read_parts(
+    snapshot: Snapshot, role: Role, skip: int = 0
+) -> Iterator[tuple[SnapshotPart, Iterator[Record]]]:
     """The parts of a collection with their rows, which are downloaded when they are asked for.
 
     Args:
@@ -38,14 +40,14 @@ def verify(snapshot: Snapshot, progress: Progress = ignore_progress) -> None:
     """
     done = 0
     for role in snapshot.manifest.collections:
-        for part, found in parts(snapshot, role):
+        for part, found in read_parts(snapshot, role):
             for _ in found:
                 pass
             done += part.bytes
             progress(done, snapshot.manifest.bytes)
 
 
-def _rows_of(snapshot: Snapshot, part: Part) -> Iterator[Record]:
+def _rows_of(snapshot: Snapshot, part: SnapshotPart) -> Iterator[Record]:
     """The rows of a part.
 
     Raises:
@@ -71,7 +73,7 @@ def _check(role: Role, record: Record) -> None:
         if role == "index":
             _check_chunk(rows.to_chunk(record.id, record.text, record.metadata or {}))
         elif role == "uploads":
-            upload_rows.check(record)
+            upload_rows.check_upload_row(record)
     except (KeyError, TypeError, ValueError, DocumentError) as error:
         raise SnapshotError(
             f"A row is no row of {role} that this software reads. Use the software that it was "

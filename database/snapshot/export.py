@@ -12,11 +12,11 @@ import numpy as np
 from database.index import rows, word_vectors
 from database.index.fingerprint import Fingerprint
 from database.index.rows import Record, Row
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from database.journal.uploads import UPLOADS, Uploads
 from database.reading.corpus import is_current
 from database.snapshot import upload_rows
-from database.snapshot.manifest import Contents, Part, Role
+from database.snapshot.manifest import CollectionShape, Role, SnapshotPart
 from database.snapshot.parts import PART_BYTES, write_parts
 from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, SnapshotError
@@ -30,10 +30,10 @@ TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateIdentity:
     """What tells one state of an index from another without reading it."""
 
-    live: Live
+    live: LivePointer
     fingerprint: Fingerprint
     origin: str
     """The live collection's id."""
@@ -51,12 +51,12 @@ class State:
 class Export:
     """One state of an index, as files of parts in a folder."""
 
-    state: State
-    collections: dict[Role, Contents]
-    parts: tuple[Part, ...]
+    state: StateIdentity
+    collections: dict[Role, CollectionShape]
+    parts: tuple[SnapshotPart, ...]
 
 
-def state_of(store: Store) -> State:
+def read_state_identity(store: Store) -> StateIdentity:
     """The state that an index is in.
 
     Raises:
@@ -64,15 +64,15 @@ def state_of(store: Store) -> State:
     """
     live, collection, fingerprint = store.live_collection()
     counts = []
-    with store.translated():
-        for name in (live.name, word_vectors.name_for(live.name), UPLOADS):
+    with store.translate_errors():
+        for name in (live.name, word_vectors.word_collection_name(live.name), UPLOADS):
             found = store.find(name)
             if found is not None:
                 counts.append((name, str(found.id), found.count()))
-    return State(live, fingerprint, str(collection.id), tuple(counts))
+    return StateIdentity(live, fingerprint, str(collection.id), tuple(counts))
 
 
-def export(
+def export_index(
     store: Store,
     folder: Path,
     progress: Progress = ignore_progress,
@@ -90,20 +90,20 @@ def export(
     from chromadb.errors import NotFoundError
 
     for _ in range(tries):
-        state = state_of(store)
+        state = read_state_identity(store)
         try:
-            with store.translated():
+            with store.translate_errors():
                 found = _export(store, state, folder, progress, part_bytes)
         except NotFoundError:  # replaced while it was read
             continue
         except IndexDamagedError as error:
-            if is_server(store.database) or state_of(store) == state:
+            if is_server(store.database) or read_state_identity(store) == state:
                 raise
             # Of a folder, this process reads vectors as they were when it opened it.
             raise SnapshotError(
                 f"Documents in {store.database} were changed while it was read. Push again."
             ) from error
-        if state_of(store) == state:
+        if read_state_identity(store) == state:
             return found
         for part in found.parts:
             (folder / part.name).unlink()
@@ -114,17 +114,17 @@ def export(
 
 
 def _export(
-    store: Store, state: State, folder: Path, progress: Progress, part_bytes: int
+    store: Store, state: StateIdentity, folder: Path, progress: Progress, part_bytes: int
 ) -> Export:
-    collections: dict[Role, Contents] = {}
-    parts: list[Part] = []
+    collections: dict[Role, CollectionShape] = {}
+    parts: list[SnapshotPart] = []
     recipe = state.fingerprint.recipe
-    words = store.find(word_vectors.name_for(state.live.name))
+    words = store.find(word_vectors.word_collection_name(state.live.name))
     held: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
-    if words is not None and word_vectors.are_written(store, state.live.name):
+    if words is not None and word_vectors.has_word_vectors(store, state.live.name):
         held.append(("words", _words(words)))
     if store.find(UPLOADS) is not None:
-        held.append(("uploads", upload_rows.read(store, state.live)))
+        held.append(("uploads", upload_rows.read_upload_rows(store, state.live)))
     done = 0
 
     def counted(records: Iterable[Record]) -> Iterator[Record]:
@@ -138,7 +138,7 @@ def _export(
     for role, records in held:
         written = [*write_parts(role, counted(records), folder, len(parts), part_bytes)]
         dimension = upload_rows.DIMENSION if role == "uploads" else recipe.dimension
-        collections[role] = Contents(sum(part.rows for part in written), dimension)
+        collections[role] = CollectionShape(sum(part.rows for part in written), dimension)
         parts += written
     return Export(state, collections, tuple(parts))
 

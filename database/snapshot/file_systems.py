@@ -12,7 +12,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StorageTimeouts:
     """How long a store may take, in seconds, and how often it is asked again."""
 
     connect: float = 5.0
@@ -37,30 +37,30 @@ class FileSystem(Protocol):
         """Write a file so that it is there whole or not at all."""
 
 
-class Objects(FsspecStore):
+class ObjectStore(FsspecStore):
     """An object store, read as it comes and written with one request an object."""
 
     cachable = False
     """The environment's credentials count as they are now."""
 
     @classmethod
-    def of(cls, protocol: str, patience: Patience) -> "Objects":
+    def of(cls, protocol: str, timeouts: StorageTimeouts) -> "ObjectStore":
         """The stores of a protocol; obstore finds credentials where its users expect them."""
         options: dict[str, Any] = {
             "client_options": {
                 # Stores of one's own network are often plain; https:// itself stays that.
                 "allow_http": protocol != "https",
-                "connect_timeout": timedelta(seconds=patience.connect),
-                "read_timeout": timedelta(seconds=patience.silence),
-                "timeout": timedelta(seconds=patience.request),
+                "connect_timeout": timedelta(seconds=timeouts.connect),
+                "read_timeout": timedelta(seconds=timeouts.silence),
+                "timeout": timedelta(seconds=timeouts.request),
             },
             "retry_config": {
-                "max_retries": patience.retries,
-                "retry_timeout": timedelta(seconds=patience.retrying),
+                "max_retries": timeouts.retries,
+                "retry_timeout": timedelta(seconds=timeouts.retrying),
             },
         }
         made: Any = cls
-        store: Objects = made(protocol, **options)
+        store: ObjectStore = made(protocol, **options)
         return store
 
     def pieces(self, path: str) -> Iterable[bytes]:

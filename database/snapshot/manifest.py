@@ -32,7 +32,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SnapshotPart:
     """A file of rows of one collection."""
 
     collection: Role
@@ -46,7 +46,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class CollectionShape:
     """What a snapshot holds of a collection."""
 
     rows: int
@@ -65,8 +65,8 @@ class Manifest:
     revision: int
     """The index's revision there."""
     fingerprint: Fingerprint
-    collections: Mapping[Role, Contents]
-    parts: tuple[Part, ...]
+    collections: Mapping[Role, CollectionShape]
+    parts: tuple[SnapshotPart, ...]
 
     digest: str = ""
     """SHA-256 over everything else; `sealed` gives it."""
@@ -76,7 +76,7 @@ class Manifest:
         """How much its parts are to download."""
         return sum(part.bytes for part in self.parts)
 
-    def parts_of(self, role: Role) -> Iterator[Part]:
+    def parts_of(self, role: Role) -> Iterator[SnapshotPart]:
         """The parts of a collection, in order."""
         return (part for part in self.parts if part.collection == role)
 
@@ -142,7 +142,7 @@ class _WrongError(ValueError):
     """What is wrong with a manifest."""
 
 
-def is_name(folder: str) -> bool:
+def is_snapshot_name(folder: str) -> bool:
     """Whether a folder's name is a snapshot's."""
     return _NAME.fullmatch(folder) is not None
 
@@ -177,15 +177,17 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
     return fingerprint
 
 
-def _contents(item: tuple[Any, Any]) -> tuple[Role, Contents]:
+def _contents(item: tuple[Any, Any]) -> tuple[Role, CollectionShape]:
     role, fields = item
     if role not in ROLES:
         raise _WrongError("it holds a collection that is not known here")
-    return role, Contents(_count(fields["rows"]), _count(fields["dimension"], 1, _MAX_DIMENSION))
+    return role, CollectionShape(
+        _count(fields["rows"]), _count(fields["dimension"], 1, _MAX_DIMENSION)
+    )
 
 
-def _part(fields: Any) -> Part:
-    part = Part(
+def _part(fields: Any) -> SnapshotPart:
+    part = SnapshotPart(
         collection=fields["collection"],
         name=fields["name"],
         rows=_count(fields["rows"], 1),

@@ -8,7 +8,7 @@ from utils.settings import Settings
 _NONETHELESS = "To pull it nonetheless: --any-model."
 
 
-def hold_against(fingerprint: Fingerprint, settings: Settings) -> None:
+def verify_model(fingerprint: Fingerprint, settings: Settings) -> None:
     """Refuse an index of vectors that no question from here would find.
 
     Args:
@@ -22,7 +22,7 @@ def hold_against(fingerprint: Fingerprint, settings: Settings) -> None:
     recipe = fingerprint.recipe
     name = settings.embedding_model_name or recipe.embedding_model
     try:
-        differs = recipe.difference(model_for(name, settings))
+        differs = recipe.first_difference(model_for(name, settings))
     except ModelError as error:
         raise ModelError(f"{error} {_NONETHELESS}") from error
     if differs:

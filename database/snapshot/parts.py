@@ -11,7 +11,7 @@ import orjson
 import zstandard
 
 from database.index.rows import Record, Vector
-from database.snapshot.manifest import Part, Role
+from database.snapshot.manifest import Role, SnapshotPart
 from utils.errors import SnapshotError
 
 PART_BYTES = 24 << 20
@@ -26,7 +26,7 @@ _MAX_ID_CHARACTERS = 4096
 
 def write_parts(
     role: Role, records: Iterable[Record], folder: Path, first: int, size: int
-) -> Iterator[Part]:
+) -> Iterator[SnapshotPart]:
     """Write rows as files of parts and describe each; the same rows give the same files.
 
     Args:
@@ -70,16 +70,16 @@ class _Packer:
         self.unpacked += len(line)
         self._packed += self._compressor.compress(line)
 
-    def finish(self, role: Role, folder: Path, number: int) -> Part:
+    def finish(self, role: Role, folder: Path, number: int) -> SnapshotPart:
         """Write the part's file."""
         self._packed += self._compressor.flush()
         sha256 = hashlib.sha256(self._packed).hexdigest()
         name = f"part-{number:05d}-{sha256[:16]}.zst"
         (folder / name).write_bytes(self._packed)
-        return Part(role, name, self.rows, len(self._packed), self.unpacked, sha256)
+        return SnapshotPart(role, name, self.rows, len(self._packed), self.unpacked, sha256)
 
 
-def read_part(part: Part, content: bytes, dimension: int) -> Iterator[Record]:
+def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Record]:
     """Read the rows of a part; nothing is given before the whole of it is known to be right.
 
     Args:
@@ -107,7 +107,7 @@ def read_part(part: Part, content: bytes, dimension: int) -> Iterator[Record]:
         raise SnapshotError(f"{part.name} holds {rows:,} rows and should hold {part.rows:,}.")
 
 
-def _lines(part: Part, content: bytes) -> Iterator[bytes]:
+def _lines(part: SnapshotPart, content: bytes) -> Iterator[bytes]:
     """Unpack a part line by line; memory is bounded by the longest line."""
     unpacked = 0
     rest = bytearray()

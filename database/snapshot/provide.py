@@ -5,12 +5,12 @@ from contextlib import closing
 from functools import partial
 
 from database.index.lock import BuildLock
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal import staging
-from database.snapshot.catalogue import find
-from database.snapshot.file_systems import Patience
-from database.snapshot.model_check import hold_against
-from database.snapshot.pull import Fits, pull
+from database.snapshot.catalogue import find_snapshot
+from database.snapshot.file_systems import StorageTimeouts
+from database.snapshot.model_check import verify_model
+from database.snapshot.pull import CheckModel, pull
 from dataset.progress import Progress, ignore_progress, report_progress
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
@@ -20,13 +20,13 @@ _REQUEST_SECONDS = 600.0
 _LOOK_SECONDS = 2.0
 
 
-def provide(
+def pull_if_missing(
     store: Store,
     url: str,
     sha256: str | None,
     *,
-    fits: Fits,
-    patience: Patience | None = None,
+    check_model: CheckModel,
+    timeouts: StorageTimeouts | None = None,
     progress: Progress = ignore_progress,
 ) -> bool:
     """Start from a snapshot where nothing was built yet; whether it did.
@@ -35,8 +35,8 @@ def provide(
         store: Where the index lies, or is to lie.
         url: A folder of snapshots, or one by itself; not asked where there is an index.
         sha256: The manifest's own hash, where it is demanded.
-        fits: See `database.snapshot.pull`.
-        patience: How long the object store may take.
+        check_model: See `database.snapshot.pull`.
+        timeouts: How long the object store may take.
         progress: Told how many bytes were read.
 
     Raises:
@@ -44,16 +44,16 @@ def provide(
     """
     try:
         live, _, _ = store.live_collection()
-        if staging.are_staged(store, live.name):  # by a pull that was killed at its end
+        if staging.has_staged_uploads(store, live.name):  # by a pull that was killed at its end
             with BuildLock(store):
-                staging.finish(store)
+                staging.publish_staged_uploads(store)
     except IndexMissingError:
-        snapshot = find(url, sha256, patience)
-        return pull(store, snapshot, fits=fits, progress=progress).changed
+        snapshot = find_snapshot(url, sha256, timeouts)
+        return pull(store, snapshot, check_model=check_model, progress=progress).changed
     return False
 
 
-def provide_from(settings: Settings, store: Store) -> bool:
+def pull_configured(settings: Settings, store: Store) -> bool:
     """Pull the snapshot that the settings name, if any; whether it was pulled.
 
     Raises:
@@ -62,16 +62,16 @@ def provide_from(settings: Settings, store: Store) -> bool:
     if settings.snapshot_url is None:
         return False
     with report_progress("Pulling the snapshot", "B") as progress:
-        return provide(
+        return pull_if_missing(
             store,
             settings.snapshot_url,
             settings.snapshot_sha256,
-            fits=partial(hold_against, settings=settings),
+            check_model=partial(verify_model, settings=settings),
             progress=progress,
         )
 
 
-def provide_at_start(settings: Settings) -> None:
+def pull_at_start(settings: Settings) -> None:
     """Pull it for a service that begins; where another one does so, wait for it.
 
     Raises:
@@ -80,7 +80,7 @@ def provide_at_start(settings: Settings) -> None:
     if settings.snapshot_url is None:
         return
     token = settings.chroma_token
-    store = connect(
+    store = open_store(
         settings.database,
         token=token.get_secret_value() if token else None,
         timeout=_REQUEST_SECONDS,
@@ -89,7 +89,7 @@ def provide_at_start(settings: Settings) -> None:
     with closing(store):
         while True:
             try:
-                provide_from(settings, store)
+                pull_configured(settings, store)
             except IndexLockedError:
                 time.sleep(_LOOK_SECONDS)
             else:

@@ -14,11 +14,11 @@ from database.index.lock import BuildLock
 from database.index.rows import Record
 from database.index.store import NEVER_SYNC, Store
 from database.journal import staging
-from database.journal.purge import is_unsettled
-from database.journal.recovery import recover_in_other_process, settle_in_other_process
+from database.journal.purge import has_unfinished_purge
+from database.journal.recovery import finish_purge_in_other_process, recover_in_other_process
 from database.journal.uploads import UPLOADS
 from database.snapshot.catalogue import Snapshot
-from database.snapshot.contents import parts
+from database.snapshot.contents import read_parts
 from database.snapshot.manifest import Manifest, Role
 from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
@@ -33,12 +33,12 @@ _BATCH_ROWS = 2000
 _AS_JSON = 6
 """How much longer a vector is in a request's JSON than in memory."""
 
-Fits = Callable[[Fingerprint], None]
+CheckModel = Callable[[Fingerprint], None]
 """Raises a DocsQAError where this machine could not ask questions of such an index."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PullResult:
     """What became of a pull."""
 
     index: str
@@ -48,8 +48,12 @@ class Pulled:
 
 
 def pull(
-    store: Store, snapshot: Snapshot, *, fits: Fits, progress: Progress = ignore_progress
-) -> Pulled:
+    store: Store,
+    snapshot: Snapshot,
+    *,
+    check_model: CheckModel,
+    progress: Progress = ignore_progress,
+) -> PullResult:
     """Make the index of a snapshot the live one; the one before stays for rollback.
 
     Interrupted and run again, it goes on where it was.
@@ -57,7 +61,7 @@ def pull(
     Args:
         store: Where the index is to lie.
         snapshot: What is pulled.
-        fits: Holds the index against this machine's model before anything is downloaded.
+        check_model: Holds the index against this machine's model before anything is downloaded.
         progress: Told how many bytes were read.
 
     Raises:
@@ -71,26 +75,26 @@ def pull(
             "manifest's hash with --sha256."
         )
     live = _same(store, snapshot.manifest)
-    if live and not staging.are_staged(store, live) and not is_unsettled(store):
-        return Pulled(live, changed=False)
+    if live and not staging.has_staged_uploads(store, live) and not has_unfinished_purge(store):
+        return PullResult(live, changed=False)
     if not live:
-        fits(snapshot.manifest.fingerprint)
+        check_model(snapshot.manifest.fingerprint)
     with BuildLock(store) as lock:
         _recover(store)
         # Another pull was faster, or one died just before its last step.
         if live := _same(store, snapshot.manifest):
-            return Pulled(live, changed=False)
+            return PullResult(live, changed=False)
         target = _Target.at(store, snapshot)
         target.fill(progress)
         target.check()
         target.go_live(lock)
-    return Pulled(target.index, changed=True)
+    return PullResult(target.index, changed=True)
 
 
 def _recover(store: Store) -> None:
     """Finish what a writer that died had begun; a live index that is damaged stays as it is."""
-    settle_in_other_process(store)
-    staging.finish(store)
+    finish_purge_in_other_process(store)
+    staging.publish_staged_uploads(store)
     with suppress(IndexMissingError, IndexDamagedError):
         recover_in_other_process(store)
 
@@ -149,14 +153,14 @@ class _Target:
         index = self._open(self.index, self.fingerprint.to_metadata(), held)
         self._fill("index", index, told)
         if "words" in manifest.collections:
-            name = word_vectors.name_for(self.index)
+            name = word_vectors.word_collection_name(self.index)
             words = self._open(name, {"whole": False}, NEVER_SYNC)
             self._fill("words", words, told)
-            with self.store.translated():
+            with self.store.translate_errors():
                 words.modify(metadata={"whole": True})
         if "uploads" in manifest.collections or self.store.find(UPLOADS):
-            documents = (row for _, found in parts(self.snapshot, "uploads") for row in found)
-            staging.stage(self.store, self.index, documents, self.revision)
+            documents = (row for _, found in read_parts(self.snapshot, "uploads") for row in found)
+            staging.stage_uploads(self.store, self.index, documents, self.revision)
 
     def _open(self, name: str, metadata: dict[str, Any], sync: int) -> "Collection":
         """The collection that an interrupted pull left, if it can be read, or a fresh one."""
@@ -171,9 +175,9 @@ class _Target:
 
     def _fill(self, role: Role, collection: "Collection", told: Callable[[int], None]) -> None:
         """Add the rows that are missing. None is added twice: see `Store.create`."""
-        with self.store.translated():
+        with self.store.translate_errors():
             there = collection.count()
-            for part, records in parts(self.snapshot, role, skip=there):
+            for part, records in read_parts(self.snapshot, role, skip=there):
                 for batch in _batches(records):
                     new = {record.id: record for record in batch}  # Chroma takes none twice
                     if there:
@@ -208,7 +212,7 @@ class _Target:
         if collection is None:
             raise SnapshotError("The new index is gone. Run the pull again.")
         go_live(self.store, lock, collection, self.fingerprint)
-        staging.finish(self.store)
+        staging.publish_staged_uploads(self.store)
 
 
 def _batches(found: Iterable[Record]) -> Iterator[list[Record]]:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from database.index.store import Store
-from database.snapshot.catalogue import names, write_names
-from database.snapshot.export import Export, State, export, state_of
-from database.snapshot.file_systems import Patience
+from database.snapshot.catalogue import snapshot_names, write_snapshot_names
+from database.snapshot.export import Export, StateIdentity, export_index, read_state_identity
+from database.snapshot.file_systems import StorageTimeouts
 from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest
 from database.snapshot.parts import PART_BYTES
 from database.snapshot.storage import Storage
@@ -21,7 +21,7 @@ SOFTWARE = "sagemaker-docs-qa 1"
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """A snapshot that lies where it was to lie."""
 
     url: str
@@ -39,10 +39,10 @@ def push(
     *,
     work: Path | None = None,
     part_bytes: int = PART_BYTES,
-    patience: Patience | None = None,
+    timeouts: StorageTimeouts | None = None,
     reading: Progress = ignore_progress,
     sending: Progress = ignore_progress,
-) -> Pushed:
+) -> PushResult:
     """Push a snapshot of the live index, unless that state of it lies there already.
 
     Interrupted and run again, it sends only what is missing.
@@ -52,7 +52,7 @@ def push(
         url: The folder of snapshots.
         work: Where the parts are packed; the system's temporary folder unless told.
         part_bytes: How large parts get, before compression.
-        patience: How long the object store may take.
+        timeouts: How long the object store may take.
         reading: Told how many rows were read.
         sending: Told how many bytes were sent.
 
@@ -60,39 +60,41 @@ def push(
         SnapshotError: it cannot be written there, or the index does not stand still.
         IndexUnavailableError: there is no index to read.
     """
-    storage = Storage(url, patience)
+    storage = Storage(url, timeouts)
     if storage.is_read_only:
         raise SnapshotError(
             f"{storage.url} can only be read from. Push to a folder, s3:// or gs://."
         )
-    if already := _already_there(storage, state_of(store), patience):
+    if already := _already_there(storage, read_state_identity(store), timeouts):
         return already
     try:
         with tempfile.TemporaryDirectory(dir=work, prefix="snapshot-") as folder:
-            exported = export(store, Path(folder), reading, part_bytes)
-            return _send(storage, exported, Path(folder), sending, patience)
+            exported = export_index(store, Path(folder), reading, part_bytes)
+            return _send(storage, exported, Path(folder), sending, timeouts)
     except OSError as error:
         raise SnapshotError(
             f"The snapshot cannot be packed: {error.strerror}. Name a folder with --work."
         ) from error
 
 
-def _already_there(storage: Storage, state: State, patience: Patience | None) -> Pushed | None:
+def _already_there(
+    storage: Storage, state: StateIdentity, timeouts: StorageTimeouts | None
+) -> PushResult | None:
     """The snapshot of this very state, where it was pushed before."""
-    for name in _of_state(names(storage), state):
-        folder = Storage(f"{storage.url}/{name}", patience)
+    for name in _of_state(snapshot_names(storage), state):
+        folder = Storage(f"{storage.url}/{name}", timeouts)
         content = folder.read(MANIFEST, MAX_BYTES)
         if content is not None:
             sha256 = hashlib.sha256(content).hexdigest()
-            return Pushed(folder.url, sha256, Manifest.from_json(content), sent=0)
+            return PushResult(folder.url, sha256, Manifest.from_json(content), sent=0)
     return None
 
 
-def _of_state(folders: Iterable[str], state: State) -> list[str]:
+def _of_state(folders: Iterable[str], state: StateIdentity) -> list[str]:
     return [name for name in folders if name.endswith(_ending(state))]
 
 
-def _ending(state: State) -> str:
+def _ending(state: StateIdentity) -> str:
     return f"-{state.digest[:12]}"
 
 
@@ -101,12 +103,12 @@ def _send(
     exported: Export,
     folder: Path,
     progress: Progress,
-    patience: Patience | None,
-) -> Pushed:
+    timeouts: StorageTimeouts | None,
+) -> PushResult:
     now = datetime.now(UTC)
-    begun = _of_state(names(storage), exported.state)
+    begun = _of_state(snapshot_names(storage), exported.state)
     name = begun[0] if begun else f"{now:%Y%m%dT%H%M%SZ}{_ending(exported.state)}"
-    target = Storage(f"{storage.url}/{name}", patience)
+    target = Storage(f"{storage.url}/{name}", timeouts)
     manifest = Manifest(
         created_at=now.isoformat(timespec="seconds"),
         software=SOFTWARE,
@@ -128,5 +130,5 @@ def _send(
         progress(done, manifest.bytes)
     content = manifest.to_json()
     target.write(MANIFEST, content)
-    write_names(storage, name)
-    return Pushed(target.url, hashlib.sha256(content).hexdigest(), manifest, sent)
+    write_snapshot_names(storage, name)
+    return PushResult(target.url, hashlib.sha256(content).hexdigest(), manifest, sent)

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
-from database.snapshot.file_systems import FileSystem, LocalFolder, Objects, Patience
+from database.snapshot.file_systems import FileSystem, LocalFolder, ObjectStore, StorageTimeouts
 from utils.errors import SnapshotError
 
 _OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -29,7 +29,7 @@ _SILENT = ("error sending request", _BROKEN_OFF, "timed out")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FolderListing:
     """What lies directly in a folder."""
 
     files: dict[str, int]
@@ -40,7 +40,7 @@ class Listing:
 class Storage:
     """A folder of files somewhere."""
 
-    def __init__(self, url: str, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, timeouts: StorageTimeouts | None = None) -> None:
         """Read an address; nothing is asked of the store yet.
 
         Raises:
@@ -53,7 +53,7 @@ class Storage:
         self.is_read_only = self._scheme in _READ_ONLY
         self.is_open_to_forgery = self._scheme == "http"
         """Whether what it gives may have been changed on its way."""
-        self._patience = patience or Patience()
+        self._patience = timeouts or StorageTimeouts()
         self._files: FileSystem
         if self._scheme == "file":
             self._root = str(Path(parts.path if "://" in url else url).expanduser().absolute())
@@ -62,7 +62,7 @@ class Storage:
             self._check(parts)
             self._root = f"{parts.netloc}{parts.path}".rstrip("/")
             protocol = _OBJECT_STORES.get(self._scheme, self._scheme)
-            self._files = Objects.of(protocol, self._patience)
+            self._files = ObjectStore.of(protocol, self._patience)
 
     def _check(self, parts: SplitResult) -> None:
         if self._scheme not in _OBJECT_STORES.keys() | _READ_ONLY:
@@ -116,7 +116,7 @@ class Storage:
         with self._translated(name):
             self._files.write_whole(f"{self._root}/{name}", content)
 
-    def listing(self, folder: str = "") -> Listing | None:
+    def listing(self, folder: str = "") -> FolderListing | None:
         """What lies directly in a folder; None where the store does not say.
 
         Raises:
@@ -130,12 +130,12 @@ class Storage:
                 entries = self._files.ls(path, detail=True)
         except SnapshotError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-                return Listing({}, [])
+                return FolderListing({}, [])
             if isinstance(error.__cause__, PermissionDeniedError):
                 return None
             raise
         by_name = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
-        return Listing(
+        return FolderListing(
             files={n: int(e["size"]) for n, e in by_name.items() if e["type"] == "file"},
             folders=sorted(n for n, e in by_name.items() if e["type"] == "directory"),
         )

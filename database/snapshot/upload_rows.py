@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from database.index.rows import Record
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from database.journal.uploads import UPLOADS, Uploads
 from dataset.documents import check_name
 
@@ -19,12 +19,12 @@ _BATCH = 16
 """Rows in one request, each of up to 100,000 characters."""
 
 
-def read(store: Store, live: Live) -> Iterator[Record]:
+def read_upload_rows(store: Store, live: LivePointer) -> Iterator[Record]:
     """The last visible change of each document, in the order of their names."""
     collection = store.find(UPLOADS)
     if collection is None:
         return
-    entries = sorted(Uploads(store).held(live).items())
+    entries = sorted(Uploads(store).current(live).items())
     ids = [f"{entry.id}/{at}" for _, entry in entries for at in range(entry.parts)]
     for start in range(0, len(ids), _BATCH):
         yield from _rows(collection, {"ids": ids[start : start + _BATCH]})
@@ -38,7 +38,7 @@ def _rows(collection: "Collection", what: Mapping[str, Any]) -> Iterator[Record]
         yield Record(id_, text, np.asarray(vector, dtype=np.float32), fields)
 
 
-def check(record: Record) -> None:
+def check_upload_row(record: Record) -> None:
     """Hold a row against what the journal reads of it.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from database.index import rows, word_vectors
-from database.index.fingerprint import Changed, Fingerprint
+from database.index.fingerprint import Fingerprint, InPlaceChange
 from database.index.rows import Row
-from database.index.store import Live, Store
+from database.index.store import LivePointer, Store
 from database.journal.uploads import Uploads
 from dataset.chunks import Chunk
 from dataset.documents import Document
@@ -32,7 +32,7 @@ def many_chunks(count: int) -> list[Chunk]:
     return chunks_of(*(f"Kiln number {n} dries oak in {n} hours." for n in range(count)))
 
 
-def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") -> Live:
+def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") -> LivePointer:
     """Make a live index of chunks, with its words."""
     fingerprint = Fingerprint(
         recipe=recipe(),
@@ -45,19 +45,19 @@ def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") 
     collection = store.create(name, fingerprint.to_metadata(), len(chunks))
     vectors = embeddings.embed_documents([c.text_to_embed for c in chunks])
     rows.add(collection, [*map(Row, chunks, vectors)])
-    word_vectors.write(store, name, WORDS, embeddings.embed_documents, [])
-    return store.point_at(name)
+    word_vectors.write_word_vectors(store, name, WORDS, embeddings.embed_documents, [])
+    return store.set_live(name)
 
 
-def change_in_place(store: Store, *added: Chunk) -> Live:
+def change_in_place(store: Store, *added: Chunk) -> LivePointer:
     """Add chunks to the live index, and let readers see them."""
     live, _, fingerprint = store.live_collection()
     add_unseen(store, *added)
     return store.advance(live, "job-of-chunks", _changed(fingerprint, added))
 
 
-def _changed(fingerprint: Fingerprint, added: Sequence[Chunk]) -> Changed:
-    return Changed(
+def _changed(fingerprint: Fingerprint, added: Sequence[Chunk]) -> InPlaceChange:
+    return InPlaceChange(
         corpus_hash=fingerprint.corpus_hash,
         documents=fingerprint.documents + len({chunk.document for chunk in added}),
         chunks=fingerprint.chunks + len(added),
@@ -85,7 +85,7 @@ def upload(store: Store, job: str, *documents: Document) -> None:
     uploads.add(job, documents)
     live, _, fingerprint = store.live_collection()
     live = store.advance(live, job, _changed(fingerprint, []))
-    uploads.mark(uploads.of_job(job), live.revision)
+    uploads.mark_visible(uploads.of_job(job), live.revision)
 
 
 def delete_upload(store: Store, job: str, name: str) -> None:
@@ -94,7 +94,7 @@ def delete_upload(store: Store, job: str, name: str) -> None:
     uploads.add_deletion(job, name)
     live, _, fingerprint = store.live_collection()
     live = store.advance(live, job, _changed(fingerprint, []))
-    uploads.mark(uploads.of_job(job), live.revision)
+    uploads.mark_visible(uploads.of_job(job), live.revision)
 
 
 def uploaded(store: Store) -> dict[str, str]:
@@ -102,14 +102,14 @@ def uploaded(store: Store) -> dict[str, str]:
     live = store.live()
     assert live is not None
     uploads = Uploads(store)
-    return {name: uploads.document(entry).text for name, entry in uploads.held(live).items()}
+    return {name: uploads.document(entry).text for name, entry in uploads.current(live).items()}
 
 
 def words_of(store: Store) -> dict[str, bytes]:
     """The live index's words and their vectors."""
     live = store.live()
     assert live is not None
-    found = word_vectors.read(store, live.name)
+    found = word_vectors.read_word_vectors(store, live.name)
     assert found is not None
     return {word: vector.tobytes() for word, vector in zip(*found, strict=True)}
 
@@ -126,5 +126,5 @@ def vectors_of(store: Store) -> dict[str, bytes]:
 
 def clear(store: Store) -> None:
     """Leave nothing in a store that tests share."""
-    for name in store.names(""):
+    for name in store.collection_names(""):
         store.delete(name)

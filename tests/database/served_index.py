@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from database.index.store import connect
+from database.index.store import open_store
 from tests.files.pages import PAGES, builder, write_pages
 from tests.servers.chroma import ChromaServer
 
@@ -24,6 +24,6 @@ def served_index(
         **changes: What is different in the recipe.
     """
     with ChromaServer(folder / "chroma") as server:
-        with closing(connect(server.url)) as store:
+        with closing(open_store(server.url)) as store:
             builder(store, None, **changes).build(write_pages(folder / "pages", pages))
         yield server.url

@@ -23,7 +23,7 @@ from utils.errors import DocsQAError
 if TYPE_CHECKING:
     import httpx
 
-    from database.index.store import Live, Store
+    from database.index.store import LivePointer, Store
 
 _LOOK_EVERY = 0.03
 _MAX_SECONDS = 120.0
@@ -68,9 +68,9 @@ async def measure_moves(
     Raises:
         DocsQAError: a command failed, or a worker did not follow.
     """
-    from database.index.store import connect
+    from database.index.store import open_store
 
-    store = await asyncio.to_thread(connect, index.job.ours)
+    store = await asyncio.to_thread(open_store, index.job.ours)
     kinds = [SEARCH, ANSWER]
     with closing(store):
         async with http_client() as http, load(workers, asked, rate, kinds) as requests:
@@ -121,7 +121,7 @@ class _Mover:
             watching.cancel()
         return Move(name, built.seconds, built.embedded, followed)
 
-    async def _watch(self, before: "Live | None") -> list[float]:
+    async def _watch(self, before: "LivePointer | None") -> list[float]:
         """Wait for the pointer to move, then for each worker."""
         while True:
             live = await asyncio.to_thread(self.store.live)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def check_store(checker: Checker, database: str) -> int:
     """Read every row of the live collection, and the collections' names; returns the rows."""
-    from database.index.store import connect
+    from database.index.store import open_store
 
-    with closing(connect(database, timeout=60.0)) as store:
+    with closing(open_store(database, timeout=60.0)) as store:
         found = _rows_by_document(store)
         _check_collections(checker, store)
         _check_uploads(checker, store)
@@ -98,7 +98,7 @@ def _check_uploads(checker: Checker, store: "Store") -> None:
 
     collection = store.find(UPLOADS)
     jobs = Jobs(store)
-    awaited = jobs.known()
+    awaited = jobs.active_ids()
     present = {(d.number, version.number) for d, version in checker.model.present()}
     for page in pages(collection, ["documents", "metadatas"]) if collection else ():
         for fields, text in zip(page["metadatas"], page["documents"], strict=True):

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from database.index import rows
-from database.index.store import Store, connect
-from database.journal.jobs import ACCEPTING_SECONDS, Job, Jobs, State
+from database.index.store import Store, open_store
+from database.journal.jobs import ACCEPTING_SECONDS, Job, Jobs, JobState
 from database.journal.uploads import Uploads
 from dataset.documents import Document
 from tests.endurance import schedule
@@ -63,7 +63,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of made-up pages, which are always the same."""
     place = tmp_path_factory.mktemp("endurance")
     fill(place, Model(Windows()))
-    with closing(connect(str(place / "index"), create=True)) as store:
+    with closing(open_store(str(place / "index"), create=True)) as store:
         builder(store).build(place / "pages")
     return place / "index"
 
@@ -79,7 +79,7 @@ def stored(checker: Checker, built: Path, tmp_path: Path) -> Iterable[Store]:
     """Made-up pages as rows of a store."""
     fill(tmp_path, checker.model)
     shutil.copytree(built, tmp_path / "index")
-    with closing(connect(str(tmp_path / "index"))) as store:
+    with closing(open_store(str(tmp_path / "index"))) as store:
         yield store
 
 
@@ -137,7 +137,7 @@ def test_document_and_collection_that_should_be_gone_are_caught(
     ],
 )
 def test_upload_of_a_change_that_nobody_saw_done_is_caught_once_nobody_awaits_it(
-    checker: Checker, stored: Store, state: State, seconds_ago: float, reported: list[str]
+    checker: Checker, stored: Store, state: JobState, seconds_ago: float, reported: list[str]
 ) -> None:
     version = checker.model.add("live/page.md").next_version()
     text = write(version, "live/page.md").decode()

@@ -8,7 +8,7 @@ import time
 
 import uvicorn
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.files.pages import WordEmbeddings
@@ -31,7 +31,7 @@ class SlowEmbeddings(WordEmbeddings):
 if __name__ == "__main__":
     database, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     reader = Reader(
-        open_store=lambda: connect(database),
+        open_store=lambda: open_store(database),
         load=lambda fingerprint: SlowEmbeddings(seconds),
         place=database,
         min_confidence=0.0,

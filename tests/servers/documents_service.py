@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from langchain_core.embeddings import Embeddings
 
-from database.changing.changer import Split
+from database.changing.changer import SplitDocument
 from database.index.fingerprint import Fingerprint, Recipe
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from dataset.chunks import Chunk
 from dataset.documents import Document
@@ -28,13 +28,13 @@ AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
 
 def built(database: str, folder: Path, pages: dict[str, str] = PAGES) -> str:
     """Build an index of pages."""
-    store = connect(database, create=True)
+    store = open_store(database, create=True)
     builder(store).build(write_pages(folder, pages))
     store.close()
     return database
 
 
-def splitter(recipe: Recipe) -> Split:
+def splitter(recipe: Recipe) -> SplitDocument:
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
 
     def split_by_words(document: Document) -> list[Chunk]:
@@ -58,7 +58,7 @@ def serving(
         "min_confidence": 0.0,
     } | settings
     reader = Reader(
-        open_store=lambda: connect(database),
+        open_store=lambda: open_store(database),
         load=load or (lambda fingerprint: embeddings or WordEmbeddings()),
         place=database,
         min_confidence=0.0,

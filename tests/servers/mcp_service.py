@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
 from database.index.fingerprint import Fingerprint
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
@@ -48,7 +48,7 @@ def serve(
     **settings: Any,
 ) -> Service:
     chosen = Settings(_env_file=None, database=database, **settings)
-    reader = Reader(lambda: connect(database, timeout=2), load, database)
+    reader = Reader(lambda: open_store(database, timeout=2), load, database)
     return Service(create_app(chosen, reader=reader))
 
 

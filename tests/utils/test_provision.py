@@ -11,7 +11,7 @@ import pytest
 
 from database.embedding.model_finder import MINILM
 from database.index.fingerprint import Fingerprint
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from dataset import fetch
 from tests.files.pages import builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def store(chroma_server: ChromaServer) -> Iterator[Store]:
-    with closing(connect(chroma_server.url)) as opened:
+    with closing(open_store(chroma_server.url)) as opened:
         yield opened
 
 

@@ -52,14 +52,14 @@ def build_ours(job: BenchmarkRun) -> BuildFigures:
 
     from database.building.builder_factory import make_builder
     from database.embedding.model_folder import LocalModel
-    from database.index.store import connect
+    from database.index.store import open_store
 
     model = LocalModel(job.model, Path(job.model_folder))
     started = time.perf_counter()
     settings = load_settings()
     builder = make_builder(
         model,
-        connect(job.ours, create=True),
+        open_store(job.ours, create=True),
         cache=settings.embedding_cache_path,
         device=settings.embedding_device,
         backend=settings.embedding_backend,

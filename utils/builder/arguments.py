@@ -2,7 +2,7 @@
 
 import argparse
 
-from database.building.arguments import add_documents, add_model_place
+from database.building.arguments import add_document_arguments, add_model_arguments
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -15,7 +15,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "API stays so.",
     )
     add = parser.add_argument
-    add_documents(parser)
+    add_document_arguments(parser)
     add(
         "-db",
         "--database_path",
@@ -44,7 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="embedding model: a name on the Hub, a folder like models/NAME, or provider:model for "
         "an API (default: EMBEDDING_MODEL_NAME, else --fallback_model)",
     )
-    add_model_place(parser)
+    add_model_arguments(parser)
     add(
         "--provision",
         action="store_true",

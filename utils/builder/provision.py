@@ -67,7 +67,7 @@ def provide_documents(
     if built is None or has_documents(folder):
         fetch_missing(folder)
         return True
-    if not built.recipe.embeds_like(recipe):
+    if not built.recipe.has_same_vectors(recipe):
         raise IndexMismatchError(
             f"The index at {store.database} was built with {built.recipe.embedding_model}, this "
             f"is {recipe.embedding_model}, and there are no documents to build it anew from. Put "

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from database.index.store import Store
-from database.journal.jobs import Condition, Job, Jobs, Outcome, now
+from database.journal.jobs import DocumentOutcome, Job, Jobs, Precondition, utc_now
 from database.journal.uploads import Uploads
 from database.reading.reader import IndexState
 from dataset.documents import Document
@@ -33,8 +33,8 @@ def record_job(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
 def _forget(store: Store, job: Job) -> None:
     found = Jobs(store).find(job.id)
     if found is None or found.state == "accepting":
-        Uploads(store).forget(Uploads(store).of_job(job.id))
-        Jobs(store).forget_refused(job)
+        Uploads(store).delete(Uploads(store).of_job(job.id))
+        Jobs(store).delete_unaccepted(job)
 
 
 def finish_if_unchanged(
@@ -63,15 +63,17 @@ def finish_if_unchanged(
         state="done",
         outcomes=(*job.outcomes, *told),
         revision=snapshot.live.revision,
-        finished_at=now(),
+        finished_at=utc_now(),
     )
     return jobs.add(done)
 
 
-def _unchanged(snapshot: IndexState, document: Document, condition: Condition) -> Outcome | None:
+def _unchanged(
+    snapshot: IndexState, document: Document, condition: Precondition
+) -> DocumentOutcome | None:
     chunks = snapshot.document(document.name)
     etag = chunks[0].document_hash if chunks else ""
     is_same = etag == document.content_hash and document.name in snapshot.uploaded
-    if not is_same or not condition.holds(etag):
+    if not is_same or not condition.is_met_by(etag):
         return None
-    return Outcome(document.name, "unchanged", etag=etag, previous=etag, chunks=len(chunks))
+    return DocumentOutcome(document.name, "unchanged", etag=etag, previous=etag, chunks=len(chunks))

@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from database.changing.changer import Split
-from database.changing.job_runner import JobRunner, splitter_from
+from database.changing.changer import SplitDocument
+from database.changing.job_runner import JobRunner, splitter_for_recipe
 from database.index.fingerprint import Recipe
-from database.index.lock import HEARTBEAT_SECONDS, holder_of, is_change, locked
-from database.index.store import Store, connect
-from database.journal.jobs import Condition, Job, Jobs, Kind, Outcome
+from database.index.lock import HEARTBEAT_SECONDS, is_change, locked_error, read_holder
+from database.index.store import Store, open_store
+from database.journal.jobs import DocumentOutcome, Job, JobKind, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.reader import Reader
 from dataset.documents import Document
@@ -41,7 +41,7 @@ class ChangeQueue:
         reader: Reader,
         answerer: Answerer,
         settings: Settings,
-        splitter: Callable[[Recipe], Split] | None = None,
+        splitter: Callable[[Recipe], SplitDocument] | None = None,
     ) -> None:
         self._reader = reader
         self._answerer = answerer
@@ -52,7 +52,7 @@ class ChangeQueue:
         self._runner = JobRunner(
             reader,
             settings.database,
-            splitter=splitter or partial(splitter_from, settings),
+            splitter=splitter or partial(splitter_for_recipe, settings),
             open_store=self._connect,
             finished=self._tell,
             forget_answers=self._forget_answers,
@@ -69,7 +69,10 @@ class ChangeQueue:
         await asyncio.to_thread(self._runner.stop)
 
     async def put(
-        self, documents: Sequence[Document], refused: Sequence[Outcome], condition: Condition
+        self,
+        documents: Sequence[Document],
+        refused: Sequence[DocumentOutcome],
+        condition: Precondition,
     ) -> Job:
         """Accept documents to be added or replaced.
 
@@ -88,14 +91,14 @@ class ChangeQueue:
 
         return await asyncio.to_thread(self._accept, job, accept, unchanged)
 
-    async def delete(self, name: str, *, purge: bool, condition: Condition) -> Job:
+    async def delete(self, name: str, *, purge: bool, condition: Precondition) -> Job:
         """Accept a document to be deleted.
 
         Raises:
             IndexLockedError: a build is writing the index.
             IndexUnavailableError: there is no index to change.
         """
-        kind: Kind = "purge" if purge else "delete"
+        kind: JobKind = "purge" if purge else "delete"
         job = Job.new(kind, condition=condition)
 
         def accept(store: Store) -> None:
@@ -142,10 +145,10 @@ class ChangeQueue:
     ) -> Job:
         """Write down a job with what it brings, unless it can be ended `without`."""
         store = self._reader.opened_store()
-        holder = holder_of(store)
+        holder = read_holder(store)
         # Where a build ended without giving the lock back, the job's runner takes it over.
         if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
-            raise locked(store, holder)
+            raise locked_error(store, holder)
         self._runner.claim()
         if (ended := without(store)) is not None:
             return ended
@@ -184,7 +187,7 @@ class ChangeQueue:
             raise IndexLockedError("The service stops; the job ends when it is back.") from error
 
     def _connect(self) -> Store:
-        return connect(
+        return open_store(
             self._settings.database,
             token=_token_of(self._settings),
             renew_token=lambda: _token_of(load_settings()),

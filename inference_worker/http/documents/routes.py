@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from database.journal.jobs import Condition, Job
+from database.journal.jobs import Job, Precondition
 from database.reading.reader import IndexState, Reader
 from database.searching.passage_selection import text_of
 from inference_worker.http.documents import examples
@@ -158,7 +158,7 @@ async def put_document(
 ) -> JobOut:
     """Add a document, or replace it; with the same content, nothing happens."""
     document = await receiver.one(request, name, frontmatter_of(title, url, changed))
-    condition = Condition(if_match, if_none_match)
+    condition = Precondition(if_match, if_none_match)
     job = await queue.put([document], [], condition)
     job = await queue.wait(job, preferred_wait_seconds(request))
     answer = _answer(job, response)
@@ -205,7 +205,7 @@ async def post_documents(
         raise ProblemError(
             DOCUMENT_REFUSED, "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in refused)
         )
-    job = await queue.put(documents, refused, Condition())
+    job = await queue.put(documents, refused, Precondition())
     return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 
@@ -229,7 +229,7 @@ async def delete_document(
     if_match: IfMatch = "",
 ) -> JobOut:
     """Delete a document, and say where it was looked for afterwards."""
-    job = await queue.delete(name, purge=purge, condition=Condition(if_match))
+    job = await queue.delete(name, purge=purge, condition=Precondition(if_match))
     return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 

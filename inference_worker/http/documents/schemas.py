@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from database.journal.jobs import Job, Outcome
+from database.journal.jobs import DocumentOutcome, Job
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.listing import DocumentSummary
 
@@ -77,7 +77,7 @@ class OutcomeOut(BaseModel):
     reason: str = Field(description="Why it was refused.")
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Self:
+    def of(cls, outcome: DocumentOutcome) -> Self:
         """Show an outcome."""
         return cls(
             name=outcome.name,

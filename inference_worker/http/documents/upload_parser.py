@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from database.journal.jobs import Outcome
+from database.journal.jobs import DocumentOutcome
 from dataset.conversion.converter import Limits
 from dataset.dates import iso_date
 from dataset.documents import Document, check_name, read_document
@@ -47,7 +47,7 @@ class UploadParser:
         except DocumentError as error:
             raise ProblemError(DOCUMENT_REFUSED, f"{name}: {error}") from error
 
-    async def several(self, request: Request) -> tuple[list[Document], list[Outcome]]:
+    async def several(self, request: Request) -> tuple[list[Document], list[DocumentOutcome]]:
         """The documents that a form's `files` hold, and those that cannot be taken.
 
         Raises:
@@ -71,9 +71,11 @@ class UploadParser:
         finally:
             await form.close()
 
-    async def _all(self, files: Sequence[UploadFile]) -> tuple[list[Document], list[Outcome]]:
+    async def _all(
+        self, files: Sequence[UploadFile]
+    ) -> tuple[list[Document], list[DocumentOutcome]]:
         documents: dict[str, Document] = {}
-        refused: list[Outcome] = []
+        refused: list[DocumentOutcome] = []
         for file in files:
             name = file.filename or ""
             try:
@@ -83,7 +85,7 @@ class UploadParser:
             except DocumentError as error:
                 # A charset of the sender's choice makes halves of characters, which cannot be sent.
                 shown = name.encode(errors="replace").decode()
-                refused.append(Outcome(shown, "refused", reason=str(error)))
+                refused.append(DocumentOutcome(shown, "refused", reason=str(error)))
         return list(documents.values()), refused
 
     async def _body(self, request: Request) -> bytes:

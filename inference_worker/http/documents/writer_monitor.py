@@ -4,7 +4,13 @@ import logging
 import threading
 from typing import Any
 
-from database.index.lock import HEARTBEAT_SECONDS, holder_of, is_gone, is_here, stands_still
+from database.index.lock import (
+    HEARTBEAT_SECONDS,
+    has_exited,
+    is_heartbeat_stopped,
+    is_on_this_machine,
+    read_holder,
+)
 from database.index.store import Store
 from utils.errors import DocsQAError
 
@@ -25,8 +31,8 @@ class WriterMonitor:
 
         Of one elsewhere the first to ask cannot know: who asks three beats later can.
         """
-        if is_here(holder):
-            return is_gone(holder)
+        if is_on_this_machine(holder):
+            return has_exited(holder)
         if self._last_beat is not None and self._last_beat == holder.get("beat"):
             return True
         if self._watching is None or not self._watching.is_alive():
@@ -38,11 +44,11 @@ class WriterMonitor:
 
     def _follow(self, store: Store, holder: dict[str, Any] | None) -> None:
         try:
-            while holder is not None and not is_here(holder):
-                if stands_still(store, holder, self._beat_every):
+            while holder is not None and not is_on_this_machine(holder):
+                if is_heartbeat_stopped(store, holder, self._beat_every):
                     self._last_beat = holder.get("beat")
                     return
-                holder = holder_of(store)
+                holder = read_holder(store)
         except (DocsQAError, RuntimeError):
             return  # the store was away: who asks next begins anew; or it was closed
         except Exception:

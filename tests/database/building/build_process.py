@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from database.index.store import connect
+from database.index.store import open_store
 from tests.files.pages import WordEmbeddings, builder
 
 _SECONDS_A_WINDOW = 0.15
@@ -23,6 +23,6 @@ class SlowEmbeddings(WordEmbeddings):
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     folder, database = sys.argv[1:]
-    with closing(connect(database, create=True)) as store:
+    with closing(open_store(database, create=True)) as store:
         report = builder(store, SlowEmbeddings()).build(Path(folder))
     sys.stdout.write(f"built {report.chunks} chunks, {report.embedded} of them embedded\n")

@@ -15,7 +15,7 @@ import pytest
 from database.building.builder_factory import make_builder
 from database.building.report import BuildReport
 from database.embedding.loading import model_for
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import reader_from
 from inference_worker.app import create_app
 from tests.files.pages import many_pages, write_pages
@@ -64,7 +64,7 @@ def settings(server: EmbeddingServer, database: str, name: str, **given: Any) ->
 def build(chosen: Settings, folder: Path, **given: Any) -> BuildReport:
     assert chosen.embedding_model_name
     model = model_for(chosen.embedding_model_name, chosen, building=True)
-    with closing(connect(chosen.database, create=True)) as store:
+    with closing(open_store(chosen.database, create=True)) as store:
         made = make_builder(model, store, cache=folder / "none", skipped=pytest.fail, **given)
         return made.build(folder)
 

@@ -9,7 +9,7 @@ import pytest
 
 from database.index import word_vectors
 from database.index.lock import LOCK, BuildLock
-from database.index.store import POINTER, Store, connect
+from database.index.store import POINTER, Store, open_store
 from tests.database.index.reading import contents
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
@@ -36,8 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 @pytest.fixture
 def store(server: ChromaServer) -> Iterator[Store]:
     """An empty store on a server; embedded ones take longer to check."""
-    with closing(connect(server.url)) as empty:
-        words = [word_vectors.name_for(name) for name in empty.index_names()]
+    with closing(open_store(server.url)) as empty:
+        words = [word_vectors.word_collection_name(name) for name in empty.index_names()]
         for name in (*empty.index_names(), *words, POINTER, LOCK):
             empty.delete(name)
         yield empty
@@ -48,7 +48,7 @@ def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sto
     if request.param == "server":
         yield request.getfixturevalue("store")
         return
-    with closing(connect(str(tmp_path / "index"), create=True)) as empty:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as empty:
         yield empty
 
 
@@ -111,7 +111,7 @@ def test_changed_folder_ends_as_if_built_from_nothing(
     (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
     builder(store).build(folder)
 
-    fresh = connect(str(tmp_path / "fresh"), create=True)
+    fresh = open_store(str(tmp_path / "fresh"), create=True)
     builder(fresh).build(folder)
 
     assert contents(store).rows == contents(fresh).rows
@@ -192,17 +192,17 @@ def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> Non
 
 def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store: Store) -> None:
     elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "1", "since": "?"}
-    store.create_new(LOCK, elsewhere | {"beat": "never changes"})
+    store.create_if_absent(LOCK, elsewhere | {"beat": "never changes"})
 
     with BuildLock(store, heartbeat_seconds=0.05) as lock:
-        assert lock.held()
+        assert lock.is_held()
 
 
 def test_build_that_was_taken_for_dead_does_not_go_live(store: Store, folder: Path) -> None:
     class Robbed(WordEmbeddings):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             store.delete(LOCK)
-            store.create_new(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
+            store.create_if_absent(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
             return super().embed_documents(texts)
 
     with pytest.raises(IndexLockedError):
@@ -228,7 +228,7 @@ def test_failed_build_leaves_the_live_index_alone(store: Store, folder: Path) ->
 
 def words_of(store: Store) -> list[str] | None:
     live, _, _ = store.live_collection()
-    found = word_vectors.read(store, live.name)
+    found = word_vectors.read_word_vectors(store, live.name)
     return sorted(found[0]) if found else None
 
 
@@ -255,7 +255,7 @@ def test_index_of_an_older_build_is_given_its_words_and_nothing_else(
     builder(store, first).build(folder)
     live = store.live()
     assert live is not None
-    store.delete(word_vectors.name_for(live.name))
+    store.delete(word_vectors.word_collection_name(live.name))
 
     builder(store, second).build(folder)
 
@@ -289,8 +289,8 @@ def test_words_go_with_their_index(store: Store, folder: Path) -> None:
         (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
         builder(store).build(folder)
 
-    kept = {word_vectors.name_for(name) for name in store.index_names()}
-    assert set(store.names(word_vectors.name_for(""))) == kept
+    kept = {word_vectors.word_collection_name(name) for name in store.index_names()}
+    assert set(store.collection_names(word_vectors.word_collection_name(""))) == kept
 
 
 @pytest.mark.parametrize("pages", [{}, {"index.md": PAGES["index.md"]}])
@@ -322,13 +322,13 @@ def test_file_that_is_no_document_is_named_and_the_rest_is_built(
 
 def test_index_damaged_on_disk_is_noticed_and_built_anew(folder: Path, tmp_path: Path) -> None:
     database = tmp_path / "index"
-    first = connect(str(database), create=True)
+    first = open_store(str(database), create=True)
     builder(first).build(folder)
     first.close()
     for file in database.glob("*/*.bin"):
         file.write_bytes(b"\x00" * 7)
 
-    again = connect(str(database))
+    again = open_store(str(database))
     report = builder(again).build(folder)
 
     assert report.embedded == 5
@@ -347,14 +347,14 @@ def test_folder_that_holds_something_else_gives_one_clear_line(
     (database / "chroma.sqlite3").write_bytes(content)
 
     with pytest.raises((IndexDamagedError, IndexMissingError), match="index") as caught:
-        connect(str(database)).live_collection()
+        open_store(str(database)).live_collection()
 
     assert "\n" not in str(caught.value)
 
 
 def test_missing_folder_is_not_made_by_reading(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match="Build it: python"):
-        connect(str(tmp_path / "index"))
+        open_store(str(tmp_path / "index"))
 
     assert not (tmp_path / "index").exists()
 
@@ -363,7 +363,7 @@ def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaS
     chroma_server.kill()
 
     with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
-        connect(chroma_server.url)
+        open_store(chroma_server.url)
 
 
 def test_server_that_says_nothing_is_given_up() -> None:
@@ -371,7 +371,7 @@ def test_server_that_says_nothing_is_given_up() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
         with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
-            connect(url, timeout=0.3)
+            open_store(url, timeout=0.3)
 
 
 def test_build_waits_for_a_server_that_comes_back(
@@ -383,7 +383,7 @@ def test_build_waits_for_a_server_that_comes_back(
             chroma_server.start()
             return super().embed_documents(texts)
 
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         report = builder(store, Interrupting()).build(folder)
 
         assert report.chunks == 5

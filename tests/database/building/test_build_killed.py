@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from tests.database.index.reading import Contents, contents
 from tests.files.pages import builder, many_pages, write_pages
 from tests.servers.chroma import ChromaServer
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    store = connect(str(tmp_path_factory.mktemp("uninterrupted")), create=True)
+    store = open_store(str(tmp_path_factory.mktemp("uninterrupted")), create=True)
     builder(store).build(folder)
     whole = contents(store)
     store.close()
@@ -76,7 +76,7 @@ def test_embedded_build_killed_and_run_again_is_the_same(
 
     finish_build(folder, database)
 
-    store = connect(database)
+    store = open_store(database)
     assert_same(store, uninterrupted)
     store.close()
 
@@ -88,7 +88,7 @@ def test_build_into_a_server_killed_and_run_again_is_the_same(
 
     finish_build(folder, chroma_server.url)
 
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         assert_same(store, uninterrupted)
 
 
@@ -107,7 +107,7 @@ def test_server_killed_during_a_build_loses_nothing(
 
     assert build.returncode in (0, 1), errors
     finish_build(folder, chroma_server.url)
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         assert_same(store, uninterrupted)
 
 
@@ -115,14 +115,14 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
     """While builds are killed and run again, each look finds the old index or the new, whole."""
     database = str(tmp_path / "index")
     small = write_pages(tmp_path / "small", many_pages(5))
-    first = connect(database, create=True)
+    first = open_store(database, create=True)
     builder(first).build(small)
     first.close()
     seen: list[int] = []
     stop = threading.Event()
 
     def look() -> None:
-        store = connect(database)
+        store = open_store(database)
         while not stop.is_set():
             _, collection, fingerprint = store.live_collection()
             count = collection.count()
@@ -150,4 +150,4 @@ def test_first_build_is_invisible_until_it_is_whole(folder: Path, tmp_path: Path
     build.communicate()
 
     with pytest.raises(IndexMissingError):
-        connect(database).live_collection()
+        open_store(database).live_collection()

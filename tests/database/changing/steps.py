@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from database.changing.changer import Changer, Tools
+from database.changing.changer import Changer, IndexingTools
 from database.index import rows
 from database.index.lock import BuildLock
 from database.index.store import Store
@@ -40,7 +40,7 @@ def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
         changer = Changer(
             store,
             lock,
-            tools=lambda made: Tools(splitter(made.recipe), embeddings or WordEmbeddings()),
+            tools=lambda made: IndexingTools(splitter(made.recipe), embeddings or WordEmbeddings()),
         )
         ended = []
         for job in Jobs(store).unfinished():

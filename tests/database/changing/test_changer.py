@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from database.changing.changer import Changer, Tools
+from database.changing.changer import Changer, IndexingTools
 from database.index import rows
 from database.index.lock import BuildLock
-from database.index.store import Store, connect
-from database.journal.jobs import Condition, Job, Jobs
+from database.index.store import Store, open_store
+from database.journal.jobs import Job, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.search import SearchCorpus
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.process
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    store = connect(str(folder / "index"), create=True)
+    store = open_store(str(folder / "index"), create=True)
     builder(store).build(write_pages(folder / "pages", PAGES | OLD))
     store.close()
     return folder / "index"
@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(built: Path, tmp_path: Path) -> Iterator[Store]:
-    opened = connect(str(shutil.copytree(built, tmp_path / "index")))
+    opened = open_store(str(shutil.copytree(built, tmp_path / "index")))
     yield opened
     opened.close()
 
@@ -149,13 +149,13 @@ def test_document_without_text_is_refused_and_the_others_come(store: Store) -> N
 @pytest.mark.parametrize(
     ("condition", "ends"),
     [
-        (Condition(match="*"), "failed"),
-        (Condition(match='"of another"'), "failed"),
-        (Condition(none_match="*"), "done"),
+        (Precondition(match="*"), "failed"),
+        (Precondition(match='"of another"'), "failed"),
+        (Precondition(none_match="*"), "done"),
     ],
 )
 def test_condition_is_held_against_what_is_there_under_the_lock(
-    store: Store, condition: Condition, ends: str
+    store: Store, condition: Precondition, ends: str
 ) -> None:
     job = asked(store, "put", [document("new.md", "# New\n\nText.\n")])
     Jobs(store).update(replace(job, condition=condition))
@@ -182,7 +182,7 @@ def test_fingerprint_tells_what_the_collection_holds(store: Store) -> None:
 def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
     before = seen(store)
     asked(store, "put", [document("kilns.md", NEW)])
-    tools = Tools(splitter(recipe()), WordEmbeddings())
+    tools = IndexingTools(splitter(recipe()), WordEmbeddings())
     with BuildLock(store, purpose="change") as lock:
         changer = Changer(store, lock, tools=lambda fingerprint: tools)
         store.delete("build-lock")
@@ -251,11 +251,11 @@ def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
     assert kills > 5
 
 
-ENDS: dict[str, tuple[Any, Condition, str, str, list[tuple[str, str]]]] = {
-    "same content": ("put", Condition(), OLD["kilns.md"], "", [("kilns.md", "unchanged")]),
-    "no text": ("put", Condition(), "\n", "", [("kilns.md", "refused")]),
-    "unmet condition": ("put", Condition(match='"x"'), NEW, "precondition-failed", []),
-    "nothing to delete": ("delete", Condition(), "", "document-not-found", []),
+ENDS: dict[str, tuple[Any, Precondition, str, str, list[tuple[str, str]]]] = {
+    "same content": ("put", Precondition(), OLD["kilns.md"], "", [("kilns.md", "unchanged")]),
+    "no text": ("put", Precondition(), "\n", "", [("kilns.md", "refused")]),
+    "unmet condition": ("put", Precondition(match='"x"'), NEW, "precondition-failed", []),
+    "nothing to delete": ("delete", Precondition(), "", "document-not-found", []),
 }
 
 
@@ -301,7 +301,7 @@ def test_job_whose_texts_are_gone_fails(store: Store) -> None:
 
 def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
     asked(store, "put", [document("kilns.md", NEW)])
-    tools = Tools(splitter(recipe()), WordEmbeddings())
+    tools = IndexingTools(splitter(recipe()), WordEmbeddings())
     before = rows_of(store, "kilns.md")
     with BuildLock(store, purpose="change") as lock:
         changer = Changer(store, lock, tools=lambda fingerprint: tools)

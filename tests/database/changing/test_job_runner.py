@@ -10,7 +10,7 @@ import pytest
 
 from database.building.rollback import return_to_folder
 from database.changing.job_runner import JobRunner
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Reader
 from tests.database.changing.steps import asked, document, run, seen
@@ -40,7 +40,7 @@ class FailingEmbeddings(WordEmbeddings):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    store = connect(str(folder / "index"), create=True)
+    store = open_store(str(folder / "index"), create=True)
     builder(store).build(write_pages(folder / "pages"))
     store.close()
     return folder
@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(built: Path, tmp_path: Path) -> Iterator[Store]:
-    opened = connect(str(shutil.copytree(built / "index", tmp_path / "index")))
+    opened = open_store(str(shutil.copytree(built / "index", tmp_path / "index")))
     yield opened
     opened.close()
 

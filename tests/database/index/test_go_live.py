@@ -10,10 +10,10 @@ import pytest
 
 from database.building import reuse as holdings
 from database.building.rollback import return_to_folder, rollback
-from database.index.check import Check
+from database.index.check import CollectionCheck
 from database.index.lock import BuildLock
 from database.index.rows import Row, add
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.index.vector_files import segment_folders
 from database.journal.uploads import Uploads
 from database.reading.reader import Reader
@@ -32,7 +32,7 @@ KILNS = "# Kilns\n\nOak burns slowly.\n"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    store = connect(str(folder / "index"), create=True)
+    store = open_store(str(folder / "index"), create=True)
     builder(store).build(write_pages(folder / "pages"))
     store.close()
     return folder
@@ -45,7 +45,7 @@ def pages(built: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(built: Path, tmp_path: Path) -> Iterator[Store]:
-    opened = connect(str(shutil.copytree(built / "index", tmp_path / "index")))
+    opened = open_store(str(shutil.copytree(built / "index", tmp_path / "index")))
     yield opened
     opened.close()
 
@@ -221,7 +221,7 @@ def test_purge_leaves_one_collection_and_no_way_back(store: Store, pages: Path) 
     embeddings = WordEmbeddings()
 
     with BuildLock(store) as lock:
-        builder(store, embeddings).renew(lock)
+        builder(store, embeddings).rewrite(lock)
 
     assert seen(store) == before
     assert store.index_names() == [store.live_collection()[0].name]
@@ -239,7 +239,7 @@ def test_purge_moves_nothing_of_an_index_that_is_not_whole(store: Store) -> None
     before = store.index_names()
 
     with BuildLock(store) as lock, pytest.raises(IndexDamagedError, match="lacks chunks"):
-        builder(store).renew(lock)
+        builder(store).rewrite(lock)
 
     assert store.index_names() == before
 
@@ -255,7 +255,7 @@ def test_check_that_fails_for_its_own_reasons_deletes_no_index_in_use(
     assert live is not None
     there: list[str] = []
 
-    def fails(store: Store, name: str) -> Check:
+    def fails(store: Store, name: str) -> CollectionCheck:
         raise IndexDamagedError("opening it ended with status -9")
 
     def load() -> WordEmbeddings:
@@ -316,7 +316,7 @@ def test_folders_of_deleted_indexes_go_with_the_builds_after(store: Store, pages
         (pages / "more.md").write_text(f"# More\n\nMore words, {word}.\n")
         builder(store).build(pages)
 
-    assert len(segment_folders(store.database)) <= len(store.names(""))
+    assert len(segment_folders(store.database)) <= len(store.collection_names(""))
 
 
 def test_upload_that_waits_is_put_into_the_index_that_went_live_meanwhile(

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from database.index import lock as lock_module
-from database.index.lock import HEARTBEAT_SECONDS, LOCK, BuildLock, holder_of, is_gone
-from database.index.store import Store, connect
+from database.index.lock import HEARTBEAT_SECONDS, LOCK, BuildLock, has_exited, read_holder
+from database.index.store import Store, open_store
 from utils.errors import IndexLockedError, StoreUnreachableError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PassingStore(Store):
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(connect(str(tmp_path_factory.mktemp("lock") / "index"), create=True)) as store:
+    with closing(open_store(str(tmp_path_factory.mktemp("lock") / "index"), create=True)) as store:
         yield store
 
 
@@ -80,7 +80,7 @@ def use(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Clock:
 def taken(store: Store) -> dict[str, Any]:
     """What this process notes while it holds the lock."""
     with BuildLock(store):
-        holder = holder_of(store)
+        holder = read_holder(store)
     assert holder
     return holder
 
@@ -89,11 +89,11 @@ def taken(store: Store) -> dict[str, Any]:
 def test_a_step_of_the_clock_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     booted = psutil._pslinux.boot_time  # noqa: SLF001
     with BuildLock(store):
-        holder = holder_of(store)
+        holder = read_holder(store)
         assert holder
         monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted() + 1)  # noqa: SLF001
 
-        assert not is_gone(holder)
+        assert not has_exited(holder)
 
 
 @needs_proc
@@ -102,38 +102,38 @@ def test_a_process_may_be_called_anything(name: str, store: Store) -> None:
     called = Path("/proc/self/comm")
     before = called.read_bytes()
     with BuildLock(store):
-        holder = holder_of(store)
+        holder = read_holder(store)
         called.write_bytes(os.fsencode(name))
         try:
             assert holder
-            assert not is_gone(holder)
+            assert not has_exited(holder)
         finally:
             called.write_bytes(before)
 
 
 def test_who_let_go_while_the_store_was_away_is_gone(store: Store) -> None:
-    assert is_gone(taken(store))
+    assert has_exited(taken(store))
 
 
 @pytest.mark.parametrize("born", ["another boot/1", "?"])
 def test_a_process_of_the_same_number_that_began_at_another_time_is_another(
     born: str, store: Store
 ) -> None:
-    assert is_gone(taken(store) | {"pid": os.getppid(), "born": born})
+    assert has_exited(taken(store) | {"pid": os.getppid(), "born": born})
 
 
 def test_a_process_that_got_a_dead_ones_number_is_another(store: Store) -> None:
     holder = taken(store)
     command = [sys.executable, "-S", "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
-        assert is_gone(holder | {"pid": other.pid})
+        assert has_exited(holder | {"pid": other.pid})
         other.kill()
 
 
 def test_a_process_that_ended_is_gone(store: Store) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
         pass
-    assert is_gone(taken(store) | {"pid": ended.pid, "born": ""})
+    assert has_exited(taken(store) | {"pid": ended.pid, "born": ""})
 
 
 @pytest.mark.parametrize("fields", [{"process_started": "1785000000.12"}, {"born": ""}, {}])
@@ -143,8 +143,8 @@ def test_where_it_is_not_noted_when_it_began_its_number_decides(fields: dict[str
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
         pass
 
-    assert not is_gone(holder | {"pid": os.getppid()})
-    assert is_gone(holder | {"pid": ended.pid})
+    assert not has_exited(holder | {"pid": os.getppid()})
+    assert has_exited(holder | {"pid": ended.pid})
 
 
 @needs_proc
@@ -153,18 +153,18 @@ def test_without_proc_the_moment_of_the_clock_decides(
 ) -> None:
     monkeypatch.setattr(lock_module, "_BOOT", Path("/proc/not/there"))
     with BuildLock(store):
-        holder = holder_of(store)
+        holder = read_holder(store)
         assert holder
         assert float(holder["born"]) == psutil.Process().create_time()
-        assert not is_gone(holder)
-        assert is_gone(holder | {"born": "1.0"})
+        assert not has_exited(holder)
+        assert has_exited(holder | {"born": "1.0"})
 
 
 def test_nobody_is_taken_for_dead_over_an_outage_of_the_store(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is back at the end, and who holds the lock had no time to beat since."""
-    store.create_new(LOCK, ELSEWHERE | {"beat": "1"})
+    store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
     clock = use(monkeypatch, Clock())
 
     with (
@@ -174,14 +174,14 @@ def test_nobody_is_taken_for_dead_over_an_outage_of_the_store(
         pass
 
     assert clock.now == SECOND
-    assert holder_of(store) == ELSEWHERE | {"beat": "1"}
+    assert read_holder(store) == ELSEWHERE | {"beat": "1"}
 
 
 @pytest.mark.parametrize("at", [FIRST, SECOND, LAST])
 def test_a_beat_ends_the_wait_at_once(
     at: float, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = store.create_new(LOCK, ELSEWHERE | {"beat": "1"})
+    held = store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
     assert held
 
     def beat(now: float) -> None:
@@ -198,9 +198,9 @@ def test_a_beat_ends_the_wait_at_once(
 def test_who_does_not_beat_for_three_beats_is_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.create_new(LOCK, ELSEWHERE | {"beat": "1"})
+    store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
     clock = use(monkeypatch, Clock())
 
     with BuildLock(store) as lock:
         assert clock.now == LAST
-        assert lock.held()
+        assert lock.is_held()

@@ -10,7 +10,7 @@ import pytest
 
 from database.index import rows, word_vectors
 from database.index.rows import Row
-from database.index.store import NEVER_SYNC, Live, Store, connect
+from database.index.store import NEVER_SYNC, LivePointer, Store, open_store
 from database.reading.corpus import read_corpus
 from tests.files.pages import WordEmbeddings, chunk
 
@@ -20,14 +20,16 @@ WORDS = {"kiln": "kilns", "oak": "oak", "dri": "dry"}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(connect(str(tmp_path / "index"), create=True)) as empty:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as empty:
         yield empty
 
 
 def write(store: Store, index: str, words: dict[str, str], *known: str) -> list[str]:
     """Write words; returns what was embedded for it."""
     embeddings = WordEmbeddings()
-    embedded = word_vectors.write(store, index, words, embeddings.embed_documents, known)
+    embedded = word_vectors.write_word_vectors(
+        store, index, words, embeddings.embed_documents, known
+    )
     assert embedded == len(embeddings.documents)
     return embeddings.documents
 
@@ -39,13 +41,13 @@ def interrupt(store: Store, index: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        word_vectors.write(store, index, WORDS, killed, [])
+        word_vectors.write_word_vectors(store, index, WORDS, killed, [])
 
 
 def test_words_are_read_as_they_were_written(store: Store) -> None:
     embedded = write(store, INDEX, WORDS)
 
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
 
     assert embedded == ["kilns", "oak", "dry"]
     assert found is not None
@@ -55,13 +57,13 @@ def test_words_are_read_as_they_were_written(store: Store) -> None:
     for stem, vector in zip(stems, vectors, strict=True):
         assert vector == pytest.approx(expected.pop(stem), abs=1e-6)
     assert expected == {}
-    assert word_vectors.are_written(store, INDEX)
+    assert word_vectors.has_word_vectors(store, INDEX)
 
 
 def test_more_words_than_one_request_holds_are_all_read(store: Store) -> None:
     words = {f"oak{number}": f"oaks{number}" for number in range(2300)}
     write(store, INDEX, words)
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
     assert found is not None
     assert sorted(found[0]) == sorted(words)
     assert len(found[1]) == len(words)
@@ -73,7 +75,10 @@ def test_words_of_another_index_are_copied_and_only_new_ones_embedded(store: Sto
     embedded = write(store, INDEX, {"oak": "oaks", "ash": "ash"}, INDEX, "index-before", "index-no")
 
     assert embedded == ["ash"]
-    before, now = word_vectors.read(store, "index-before"), word_vectors.read(store, INDEX)
+    before, now = (
+        word_vectors.read_word_vectors(store, "index-before"),
+        word_vectors.read_word_vectors(store, INDEX),
+    )
     assert before is not None
     assert now is not None
     old, new = (dict(zip(*each, strict=True)) for each in (before, now))
@@ -84,7 +89,7 @@ def test_words_of_another_index_are_copied_and_only_new_ones_embedded(store: Sto
 def test_words_that_another_index_has_all_of_are_not_embedded(store: Store) -> None:
     write(store, "index-before", WORDS)
     assert write(store, INDEX, {"oak": "oaks", "dri": "dry"}, "index-before") == []
-    assert word_vectors.are_written(store, INDEX)
+    assert word_vectors.has_word_vectors(store, INDEX)
 
 
 def test_index_that_was_not_named_gives_nothing(store: Store) -> None:
@@ -94,12 +99,12 @@ def test_index_that_was_not_named_gives_nothing(store: Store) -> None:
 
 def test_interrupted_write_reads_as_none_and_is_written_anew(store: Store) -> None:
     interrupt(store, INDEX)
-    assert word_vectors.read(store, INDEX) is None
-    assert not word_vectors.are_written(store, INDEX)
+    assert word_vectors.read_word_vectors(store, INDEX) is None
+    assert not word_vectors.has_word_vectors(store, INDEX)
 
     assert write(store, INDEX, {"oak": "oak"}) == ["oak"]
 
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
     assert found is not None
     assert found[0] == ["oak"]
 
@@ -115,13 +120,13 @@ def test_interrupted_write_goes_on_where_it_was(store: Store) -> None:
         return WordEmbeddings().embed_documents(texts)
 
     with pytest.raises(KeyboardInterrupt):
-        word_vectors.write(store, INDEX, words | {"gone": "gone"}, killed, [])
-    assert word_vectors.read(store, INDEX) is None
+        word_vectors.write_word_vectors(store, INDEX, words | {"gone": "gone"}, killed, [])
+    assert word_vectors.read_word_vectors(store, INDEX) is None
 
     again = write(store, INDEX, words)
 
     assert sorted(embedded + again) == sorted(words.values())
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
     assert found is not None
     written = dict(zip(*found, strict=True))
     assert written.keys() == words.keys()
@@ -131,30 +136,30 @@ def test_interrupted_write_goes_on_where_it_was(store: Store) -> None:
 
 
 def test_word_that_an_interrupted_write_left_and_nobody_has_now_is_gone(store: Store) -> None:
-    half = store.create(word_vectors.name_for(INDEX), {"whole": False}, NEVER_SYNC)
+    half = store.create(word_vectors.word_collection_name(INDEX), {"whole": False}, NEVER_SYNC)
     for word in ("gone", "oak"):
         half.add(ids=[word], embeddings=[1.0] * 64, documents=[word])
 
     assert write(store, INDEX, {"oak": "oak", "ash": "ash"}) == ["ash"]
 
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
     assert found is not None
     assert sorted(found[0]) == ["ash", "oak"]
 
 
 def test_words_half_written_are_neither_read_nor_copied(store: Store) -> None:
-    name = word_vectors.name_for("index-before")
+    name = word_vectors.word_collection_name("index-before")
     half = store.create(name, {"whole": False}, NEVER_SYNC)
     half.add(ids=["oak"], embeddings=[1.0] * 64, documents=["oak"])
 
-    assert word_vectors.read(store, "index-before") is None
+    assert word_vectors.read_word_vectors(store, "index-before") is None
     assert write(store, INDEX, {"oak": "oak"}, "index-before") == ["oak"]
 
 
 def test_index_never_written_has_no_words_and_one_of_no_words_has_none(store: Store) -> None:
-    assert word_vectors.read(store, INDEX) is None
+    assert word_vectors.read_word_vectors(store, INDEX) is None
     assert write(store, INDEX, {}) == []
-    found = word_vectors.read(store, INDEX)
+    found = word_vectors.read_word_vectors(store, INDEX)
     assert found is not None
     assert found[0] == []
     assert len(found[1]) == 0
@@ -168,8 +173,8 @@ def test_words_of_indexes_that_are_gone_are_deleted(store: Store) -> None:
 
     word_vectors.delete_orphans(store)
 
-    assert word_vectors.read(store, "index-gone") is None
-    assert word_vectors.are_written(store, INDEX)
+    assert word_vectors.read_word_vectors(store, "index-gone") is None
+    assert word_vectors.has_word_vectors(store, INDEX)
     assert store.index_names() == [INDEX]
 
 
@@ -181,9 +186,9 @@ def test_index_without_words_is_served_and_says_so(
     rows.add(collection, [*map(Row, chunks, WordEmbeddings().embed_documents(["Oak", "Ash"]))])
 
     with caplog.at_level(logging.WARNING):
-        old = read_corpus(store, Live(INDEX, "", 1, 1), collection, WordEmbeddings())
+        old = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings())
     write(store, INDEX, WORDS)
-    new = read_corpus(store, Live(INDEX, "", 1, 1), collection, WordEmbeddings())
+    new = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings())
 
     assert old.related is None
     assert old.chunks == chunks[::-1]

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import OUTGOING, Store, connect
+from database.index.store import OUTGOING, Store, open_store
 from database.journal import jobs as jobs_module
-from database.journal.jobs import JOBS, Condition, Job, Jobs, Outcome, State, now
+from database.journal.jobs import JOBS, DocumentOutcome, Job, Jobs, JobState, Precondition, utc_now
 
 _ETAG = "6a8c1f"
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(connect(str(tmp_path_factory.mktemp("jobs") / "index"), create=True)) as store:
+    with closing(open_store(str(tmp_path_factory.mktemp("jobs") / "index"), create=True)) as store:
         yield store
 
 
@@ -65,8 +65,8 @@ def rename(store: Store, name: str, new: str) -> None:
 def test_if_match_wants_a_document_of_this_content(
     match: str, holds: bool, holds_without: bool
 ) -> None:
-    assert Condition(match).holds(_ETAG) is holds
-    assert Condition(match).holds("") is holds_without
+    assert Precondition(match).is_met_by(_ETAG) is holds
+    assert Precondition(match).is_met_by("") is holds_without
 
 
 @pytest.mark.parametrize(
@@ -85,23 +85,25 @@ def test_if_match_wants_a_document_of_this_content(
 def test_if_none_match_wants_no_document_of_this_content(
     none_match: str, holds: bool, holds_without: bool
 ) -> None:
-    assert Condition(none_match=none_match).holds(_ETAG) is holds
-    assert Condition(none_match=none_match).holds("") is holds_without
+    assert Precondition(none_match=none_match).is_met_by(_ETAG) is holds
+    assert Precondition(none_match=none_match).is_met_by("") is holds_without
 
 
 def test_both_conditions_must_hold() -> None:
-    assert not Condition("*", "*").holds("")
-    assert not Condition("*", "*").holds(_ETAG)
-    assert Condition(f'"{_ETAG}"', '"other"').holds(_ETAG)
+    assert not Precondition("*", "*").is_met_by("")
+    assert not Precondition("*", "*").is_met_by(_ETAG)
+    assert Precondition(f'"{_ETAG}"', '"other"').is_met_by(_ETAG)
 
 
 def test_a_job_comes_back_as_it_was_written(jobs: Jobs) -> None:
     job = Job.new(
         "put",
-        condition=Condition(f'"{_ETAG}"', "*"),
+        condition=Precondition(f'"{_ETAG}"', "*"),
         outcomes=(
-            Outcome("a\U0001f525.md", "replaced", etag="1", previous="2", chunks=3, embedded=2),
-            Outcome("b.md", "refused", reason='it is "empty"'),
+            DocumentOutcome(
+                "a\U0001f525.md", "replaced", etag="1", previous="2", chunks=3, embedded=2
+            ),
+            DocumentOutcome("b.md", "refused", reason='it is "empty"'),
         ),
         checked={"chunks": 0, "collections": ["index-1"]},
     )
@@ -112,7 +114,7 @@ def test_a_job_comes_back_as_it_was_written(jobs: Jobs) -> None:
 def test_where_nothing_was_asked_nothing_is_found(jobs: Jobs) -> None:
     assert jobs.find("x") is None
     assert jobs.unfinished() == []
-    jobs.forget_old()
+    jobs.delete_old()
 
 
 @pytest.mark.parametrize("id_", ["", "\0", "' OR 1=1 --", "../jobs", "\U0001f525", "x" * 1000])
@@ -131,7 +133,7 @@ def test_jobs_come_in_the_order_they_were_accepted_whatever_the_replicas_clocks_
 
 
 @pytest.mark.parametrize("state", ["accepting", "running"])
-def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: State) -> None:
+def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: JobState) -> None:
     ahead = replace(new_at("2026-03-01T23:59:59.999Z"), state=state)
     jobs.add(ahead)
 
@@ -146,7 +148,7 @@ def test_a_job_comes_after_those_that_a_purge_is_moving(
     before = [jobs.add(at_once[0]), jobs.add(replace(at_once[1], state="accepting"))]
     rename(opened, JOBS, JOBS + OUTGOING)
     try:
-        opened.ensure(JOBS)
+        opened.get_or_create(JOBS)
         for at in moved:
             jobs.update(before[at])
         accepted = jobs.add(new_at("2026-03-01T09:30:01.000Z"))
@@ -176,7 +178,7 @@ def test_a_finished_job_is_found_and_not_run_again(jobs: Jobs) -> None:
     waiting, done, failed = Job.new("put"), Job.new("delete"), Job.new("purge")
     for job in (waiting, done, failed):
         jobs.add(job)
-    jobs.update(replace(done, state="done", finished_at=now()))
+    jobs.update(replace(done, state="done", finished_at=utc_now()))
     jobs.update(replace(failed, state="failed", problem="document-not-found"))
     jobs.update(replace(waiting, state="running", done=3, total=9))
 
@@ -190,7 +192,7 @@ def test_a_finished_job_is_found_and_not_run_again(jobs: Jobs) -> None:
 def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "KEPT", 3)
+    monkeypatch.setattr(jobs_module, "MAX_FINISHED_JOBS", 3)
     ended = [
         replace(Job.new("put"), created_at=f"2026-03-01T09:30:0{n}.000Z", state="done")
         for n in range(6)
@@ -198,7 +200,7 @@ def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
     waiting = replace(Job.new("put"), created_at="2025-01-01T00:00:00.000Z")
     for job in (*ended, waiting):
         jobs.add(job)
-    jobs.forget_old()
+    jobs.delete_old()
 
     assert [jobs.find(job.id) is not None for job in ended] == [False] * 3 + [True] * 3
     assert jobs.unfinished() == [waiting]
@@ -212,7 +214,7 @@ def test_jobs_whose_acceptance_broke_off_are_forgotten_and_no_other(jobs: Jobs) 
     waiting = new_at(ago(9000))
     for job in (*accepting.values(), waiting):
         jobs.update(job)  # each from another replica's clock
-    jobs.forget_old()
+    jobs.delete_old()
 
     left = [name for name, job in accepting.items() if jobs.find(job.id)]
     assert left == ["clock behind", "slow", "young"]
@@ -223,7 +225,7 @@ def test_only_a_job_that_is_not_accepted_can_be_refused(jobs: Jobs) -> None:
     refused, accepted = (jobs.add(replace(Job.new("put"), state="accepting")) for _ in range(2))
     jobs.update(replace(accepted, state="queued"))
     for job in (refused, accepted):
-        jobs.forget_refused(job)
+        jobs.delete_unaccepted(job)
 
     assert jobs.find(refused.id) is None
     assert jobs.find(accepted.id)
@@ -231,13 +233,13 @@ def test_only_a_job_that_is_not_accepted_can_be_refused(jobs: Jobs) -> None:
 
 def test_jobs_outlive_the_process_that_accepted_them(tmp_path: Path) -> None:
     job = Job.new("delete")
-    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as store:
         Jobs(store).add(job)
-    with closing(connect(str(tmp_path / "index"))) as store:
+    with closing(open_store(str(tmp_path / "index"))) as store:
         assert Jobs(store).unfinished() == [job]
 
 
 def test_moments_are_utc_and_sort_as_text() -> None:
-    moments = [now() for _ in range(3)]
+    moments = [utc_now() for _ in range(3)]
     assert moments == sorted(moments)
     assert all(moment.endswith("Z") and len(moment) == 24 for moment in moments)

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from database.index import tidy
-from database.index.store import NEVER_SYNC, OUTGOING, Store, connect
-from database.index.vector_files import blank_unused_rows, remove_orphaned_folders
+from database.index.store import NEVER_SYNC, OUTGOING, Store, open_store
+from database.index.vector_files import remove_orphaned_folders, zero_unused_rows
 from database.journal import purge as purging
 from database.journal.jobs import JOBS, Job, Jobs
 from database.journal.purge import (
     INCOMING,
-    is_unsettled,
-    renew_uploads,
-    settle,
+    finish_purge,
+    has_unfinished_purge,
+    rewrite_journal,
     text_on_disk,
 )
 from database.journal.uploads import UPLOADS, Uploads
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> Iterator[Store]:
-    opened = connect(str(folder), create=True)
+    opened = open_store(str(folder), create=True)
     yield opened
     opened.close()
 
@@ -82,7 +82,7 @@ def held(store: Store) -> Rows:
 
 
 def collections(store: Store) -> list[str]:
-    return store.names("")
+    return store.collection_names("")
 
 
 def vacuum(folder: Path) -> None:
@@ -98,7 +98,7 @@ def is_in_a_file(word: str, folder: Path) -> bool:
 def test_deleted_upload_is_in_no_file_after_a_vacuum_where_uploads_were_renewed(
     renewed: bool, folder: Path
 ) -> None:
-    store = connect(str(folder), create=True)
+    store = open_store(str(folder), create=True)
     before = filled(store)
     job = replace(Job.new("put"), state="done", detail=f"{SECRET}Name")
     Uploads(store).add(job.id, [document("secret.md", f"# S\n\n{SECRET}Text.\n")])
@@ -106,46 +106,46 @@ def test_deleted_upload_is_in_no_file_after_a_vacuum_where_uploads_were_renewed(
     uploads, jobs = store.find(UPLOADS), store.find(JOBS)
     assert uploads is not None
     assert jobs is not None
-    Uploads(store).forget(Uploads(store).of_job(job.id))
+    Uploads(store).delete(Uploads(store).of_job(job.id))
     jobs.delete(ids=[job.id])
     if renewed:
-        renew_uploads(store, QUIET)
+        rewrite_journal(store, QUIET)
         remove_orphaned_folders(str(folder))
-        blank_unused_rows(str(folder))
+        zero_unused_rows(str(folder))
     store.close()
 
     vacuum(folder)
 
     assert is_in_a_file(f"{SECRET}Text", folder) != renewed
     assert is_in_a_file(f"{SECRET}Name", folder) != renewed
-    reopened = connect(str(folder))
+    reopened = open_store(str(folder))
     assert held(reopened) == before
     reopened.close()
 
 
 def test_renewed_collections_are_new_and_never_synced_like_the_old(store: Store) -> None:
     before = filled(store, 3)
-    ids = {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
+    ids = {name: store.get_or_create(name).id for name in (UPLOADS, JOBS)}
 
-    renew_uploads(store, QUIET)
+    rewrite_journal(store, QUIET)
 
     assert held(store) == before
     assert collections(store) == [JOBS, UPLOADS]
     for name, id_ in ids.items():
-        collection = store.ensure(name)
+        collection = store.get_or_create(name)
         assert collection.id != id_
         assert collection.configuration["hnsw"]["sync_threshold"] == NEVER_SYNC  # type: ignore[index]
         assert collection.metadata == {"made_for": name}
 
 
 def test_store_without_uploads_is_left_as_it_is(store: Store) -> None:
-    renew_uploads(store, QUIET)
-    settle(store, QUIET)
+    rewrite_journal(store, QUIET)
+    finish_purge(store, QUIET)
 
     assert collections(store) == []
 
 
-@pytest.mark.parametrize("finish", [settle, renew_uploads])
+@pytest.mark.parametrize("finish", [finish_purge, rewrite_journal])
 def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
     finish: Callable[[Store, float], None], store: Store
 ) -> None:
@@ -153,23 +153,23 @@ def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
     before = filled(store, 20)
     kills = 0
     while True:
-        old = {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
+        old = {name: store.get_or_create(name).id for name in (UPLOADS, JOBS)}
         dying = DyingStore(store, writes=kills)
         try:
-            renew_uploads(dying, QUIET)
+            rewrite_journal(dying, QUIET)
         except KilledError:
             kills += 1
         else:
             break
-        unsettled = is_unsettled(store)
+        unsettled = has_unfinished_purge(store)
 
         finish(store, QUIET)
 
         assert held(store) == before
         assert collections(store) == [JOBS, UPLOADS]
-        assert not is_unsettled(store)
-        unmoved = old == {name: store.ensure(name).id for name in (UPLOADS, JOBS)}
-        assert finish is renew_uploads or unsettled or unmoved
+        assert not has_unfinished_purge(store)
+        unmoved = old == {name: store.get_or_create(name).id for name in (UPLOADS, JOBS)}
+        assert finish is rewrite_journal or unsettled or unmoved
     assert kills >= 12
     assert held(store) == before
 
@@ -180,17 +180,17 @@ def test_settling_that_is_killed_is_settled_again(store: Store) -> None:
     kills = 0
     while True:
         for name in (UPLOADS, JOBS):
-            store.ensure(name).modify(name=name + OUTGOING)
-            store.ensure(name)
+            store.get_or_create(name).modify(name=name + OUTGOING)
+            store.get_or_create(name)
             store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
         dying = DyingStore(store, writes=kills)
         try:
-            settle(dying, QUIET)
+            finish_purge(dying, QUIET)
         except KilledError:
             kills += 1
         else:
             break
-        settle(store, QUIET)
+        finish_purge(store, QUIET)
         assert held(store) == before
         assert collections(store) == [JOBS, UPLOADS]
     assert kills > 5
@@ -204,8 +204,8 @@ def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
     before = filled(store, 3)
     job = replace(Job.new("put"), state="accepting")
     Jobs(store).add(job)
-    old = {name: store.ensure(name) for name in (UPLOADS, JOBS)}
-    scratch = connect(str(Path(store.database).with_name("other")), create=True)
+    old = {name: store.get_or_create(name) for name in (UPLOADS, JOBS)}
+    scratch = open_store(str(Path(store.database).with_name("other")), create=True)
     Uploads(scratch).add(job.id, [document("late.md", "# Late\n\nLate.\n")])
     Jobs(scratch).add(replace(job, state="queued"))
     late = {name: _first_row(scratch, name) for name in (UPLOADS, JOBS)}
@@ -218,7 +218,7 @@ def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
         old[JOBS].update(ids=[job.id], metadatas=late[JOBS]["metadatas"])
 
     monkeypatch.setattr(purging, "time", Meanwhile(add_text, accept))
-    renew_uploads(store, QUIET)
+    rewrite_journal(store, QUIET)
 
     assert [entry.document for entry in Uploads(store).of_job(job.id)] == ["late.md"]
     assert [found.state for found in Jobs(store).unfinished()] == ["queued"]
@@ -235,7 +235,7 @@ def _create_with_two_rows(store: Store, name: str) -> None:
 
 
 def _first_row(store: Store, name: str) -> dict[str, Any]:
-    page: Any = store.ensure(name).get(include=["documents", "metadatas", "embeddings"])
+    page: Any = store.get_or_create(name).get(include=["documents", "metadatas", "embeddings"])
     return {key: page[key] for key in ("ids", "documents", "metadatas", "embeddings")}
 
 
@@ -248,16 +248,16 @@ def test_reader_without_the_lock_finds_all_but_between_the_two_names(store: Stor
             found = store.find(UPLOADS)
             seen.append(found is not None and found.count() == len(before[UPLOADS]))
 
-    renew_uploads(Watched(store, writes=0), QUIET)
+    rewrite_journal(Watched(store, writes=0), QUIET)
 
     assert seen.count(False) == 1
 
 
 def test_renewal_works_against_a_server(chroma_server: ChromaServer) -> None:
-    store = connect(chroma_server.url)
+    store = open_store(chroma_server.url)
     before = filled(store, 20)
 
-    renew_uploads(store, QUIET)
+    rewrite_journal(store, QUIET)
 
     assert held(store) == before
     assert collections(store) == [JOBS, UPLOADS]
@@ -292,7 +292,7 @@ def test_folders_of_deleted_collections_go_and_those_in_use_stay(
     assert (outside / "file").exists()
     assert remove_orphaned_folders(str(folder)) == 0
     store.close()
-    reopened = connect(str(folder))
+    reopened = open_store(str(folder))
     kept = reopened.find("kept")
     assert kept is not None
     assert kept.query(query_embeddings=NEAR_A, n_results=1)["ids"] == [["a"]]
@@ -302,7 +302,7 @@ def test_folders_of_deleted_collections_go_and_those_in_use_stay(
 def test_files_of_a_servers_deleted_collections_go_while_it_runs(
     chroma_server: ChromaServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = connect(chroma_server.url)
+    store = open_store(chroma_server.url)
     for name in ("kept", "gone"):
         _create_with_two_rows(store, name)
     store.delete("gone")
@@ -329,7 +329,7 @@ def test_folder_that_is_not_chromas_is_one_line(
 
 def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
     """Here in a collection that was saved to its files, and in one that never was."""
-    store = connect(str(folder), create=True)
+    store = open_store(str(folder), create=True)
     vectors: list[Sequence[float]] = [[float(n), 200.0 - n] for n in range(60)]
     ids = [str(n) for n in range(60)]
     for name, rows in (("saved", 50), ("never-saved", NEVER_SYNC)):
@@ -342,11 +342,11 @@ def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
             opened.seek(-len(SECRET), os.SEEK_END)
             opened.write(SECRET.encode())
 
-    assert blank_unused_rows(str(folder)) == len(files) == 2
+    assert zero_unused_rows(str(folder)) == len(files) == 2
 
     assert not is_in_a_file(SECRET, folder)
     store.close()
-    for reopened in (connect(str(folder)), connect(str(folder))):
+    for reopened in (open_store(str(folder)), open_store(str(folder))):
         for name in ("saved", "never-saved"):
             found = reopened.find(name)
             assert found is not None

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from database.index.store import Live, Store, connect
-from database.journal.uploads import UPLOADS, Entry, Uploads
+from database.index.store import LivePointer, Store, open_store
+from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from dataset.documents import Document
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(connect(str(tmp_path_factory.mktemp("up") / "index"), create=True)) as store:
+    with closing(open_store(str(tmp_path_factory.mktemp("up") / "index"), create=True)) as store:
         yield store
 
 
@@ -27,15 +27,15 @@ def document(name: str = "kilns.md", text: str = "# Kilns\n\nClay.", **more: str
     return Document(name, text, "Kilns", "https://kilns.example/", f"hash of {text[:9]}", **more)
 
 
-def pointer(revision: int, **more: object) -> Live:
-    return Live("index-1", "", revision, since=1, **more)  # type: ignore[arg-type]
+def pointer(revision: int, **more: object) -> LivePointer:
+    return LivePointer("index-1", "", revision, since=1, **more)  # type: ignore[arg-type]
 
 
-def shown(uploads: Uploads, job: str, revision: int, *documents: Document) -> list[Entry]:
+def shown(uploads: Uploads, job: str, revision: int, *documents: Document) -> list[JournalEntry]:
     """Documents that a job put there and made visible."""
     uploads.add(job, documents)
     entries = uploads.of_job(job)
-    uploads.mark(entries, revision)
+    uploads.mark_visible(entries, revision)
     return [replace(entry, revision=revision) for entry in entries]
 
 
@@ -71,7 +71,7 @@ def test_texts_come_back_to_the_letter(uploads: Uploads, text: str) -> None:
 def test_a_document_that_is_not_visible_yet_is_held_by_nobody(uploads: Uploads) -> None:
     uploads.add("job", [document()])
     assert uploads.visible(pointer(9), after=0) == {}
-    assert uploads.held(pointer(9)) == {}
+    assert uploads.current(pointer(9)) == {}
 
 
 def test_what_the_pointers_job_made_is_visible_before_it_is_marked(uploads: Uploads) -> None:
@@ -80,7 +80,7 @@ def test_what_the_pointers_job_made_is_visible_before_it_is_marked(uploads: Uplo
     assert uploads.visible(live, after=4)["kilns.md"].revision == 5
     assert uploads.visible(live, after=5) == {}
 
-    uploads.mark(uploads.of_job("job"), 5)
+    uploads.mark_visible(uploads.of_job("job"), 5)
     assert uploads.visible(live, after=4)["kilns.md"].revision == 5
 
 
@@ -96,7 +96,7 @@ def test_a_change_is_seen_though_it_is_marked_while_it_is_looked_for(
         nonlocal looks
         looks += 1
         if looks == 2:
-            uploads.mark(entries, 5)
+            uploads.mark_visible(entries, 5)
         return find(name)
 
     monkeypatch.setattr(opened, "find", find_while_it_is_marked)
@@ -118,15 +118,15 @@ def test_the_last_change_up_to_the_pointer_counts(uploads: Uploads) -> None:
 def test_a_deletion_is_held_too(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document())
     uploads.add_deletion("b", "kilns.md")
-    uploads.mark(uploads.of_job("b"), 3)
-    assert uploads.held(pointer(3))["kilns.md"].is_deletion
-    assert not uploads.held(pointer(2))["kilns.md"].is_deletion
+    uploads.mark_visible(uploads.of_job("b"), 3)
+    assert uploads.current(pointer(3))["kilns.md"].is_deletion
+    assert not uploads.current(pointer(2))["kilns.md"].is_deletion
 
 
 def test_what_is_void_for_builds_is_not_held(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document("before.md"))
     shown(uploads, "b", 3, document("after.md"))
-    assert uploads.held(pointer(3, folder_since=2)).keys() == {"after.md"}
+    assert uploads.current(pointer(3, folder_since=2)).keys() == {"after.md"}
 
 
 def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
@@ -134,20 +134,20 @@ def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
     last = shown(uploads, "b", 3, document(text="second"))
     uploads.add("waiting", [document(text="third")])
 
-    overtaken = uploads.overtaken(last, 3)
+    overtaken = uploads.superseded(last, 3)
     assert [(entry.job, entry.document) for entry in overtaken] == [("a", "kilns.md")]
-    assert uploads.overtaken([], 3) == []
+    assert uploads.superseded([], 3) == []
 
 
 def test_what_is_forgotten_leaves_no_text(uploads: Uploads, opened: Store) -> None:
     long = shown(uploads, "a", 2, document(text="0123456789" * 25_000))
     shown(uploads, "b", 3, document("other.md"))
-    uploads.forget(long)
+    uploads.delete(long)
 
     assert uploads.of_document("kilns.md") == []
     assert rows_of(opened) == 1
-    uploads.forget(long)
-    uploads.forget([])
+    uploads.delete(long)
+    uploads.delete([])
     assert rows_of(opened) == 1
 
 

@@ -12,7 +12,7 @@ from chromadb.errors import InternalError
 from langchain_core.embeddings import Embeddings
 
 from database.index.fingerprint import Fingerprint
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.reading.reader import Reader, embeddings_for
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
@@ -44,7 +44,7 @@ def embedded(tmp_path: Path, folder: Path) -> str:
 
 
 def build(database: str, folder: Path) -> None:
-    store = connect(database, create=True)
+    store = open_store(database, create=True)
     builder(store).build(folder)
     store.close()
 
@@ -72,7 +72,7 @@ def reader_with() -> Iterator[Callable[[Callable[[], Store]], Reader]]:
 @pytest.fixture
 def reader_of(reader_with: Callable[[Callable[[], Store]], Reader]) -> Open:
     """Makes readers of an address or a folder."""
-    return lambda database: reader_with(lambda: connect(database, timeout=2))
+    return lambda database: reader_with(lambda: open_store(database, timeout=2))
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_reader_follows_a_new_index_without_being_opened_again(
     assert reader.documents() == PAGES.keys() - {"index.md"}
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
 
-    store = connect(embedded)
+    store = open_store(embedded)
     builder(store).build(folder)
     reader.refresh()
 
@@ -159,7 +159,7 @@ def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Pa
         loaded.append(fingerprint.recipe.model_revision)
         return WordEmbeddings()
 
-    with closing(connect(embedded)) as store:
+    with closing(open_store(embedded)) as store:
         reader = Reader(lambda: store, load, embedded)
         reader.refresh()
         first = loaded[0]
@@ -328,7 +328,7 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
     with gateway_server(served.url) as gateway:
         gateway.token = known
         reader = reader_with(
-            lambda: connect(gateway.url, token="the-first-token", renew_token=lambda: known)
+            lambda: open_store(gateway.url, token="the-first-token", renew_token=lambda: known)
         )
         before = reader.search(QUESTION, 5)
 
@@ -361,7 +361,7 @@ def test_damaged_index_is_said_and_found_once_it_is_built_again(
 
 
 def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, reader_of: Open) -> None:
-    store: Store = connect(served.url)
+    store: Store = open_store(served.url)
     live = store.live()
     assert live is not None
     store.delete(live.name)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from chromadb import Collection
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.searching.dense import nearest_among, nearest_chunks
 from tests.servers.chroma import ChromaServer
 
@@ -52,7 +52,7 @@ class Rows:
 
 @contextmanager
 def made(database: str) -> Iterator[Rows]:
-    store = connect(database, create=True)
+    store = open_store(database, create=True)
     collection = store.create("index-numbers", {"model": "numbers"}, ROWS)
     chance = np.random.default_rng(6)
     vectors = chance.standard_normal((ROWS, DIMENSION))

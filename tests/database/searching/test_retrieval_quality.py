@@ -12,7 +12,7 @@ import pytest
 from database.building.builder_factory import make_builder
 from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from dataset.sources.api_reference import write_api_reference
 from utils.evaluation.metrics import Values, comparable, summaries
@@ -84,10 +84,10 @@ def reader(
         if number % EVERY:
             (pages / name).unlink()
     database = str(tmp_path_factory.mktemp("quality") / "index")
-    store = connect(database, create=True)
+    store = open_store(database, create=True)
     make_builder(minilm, store, cache=openvino_cache, device="cpu", skipped=print).build(pages)
     store.close()
-    made = Reader(lambda: connect(database), lambda fingerprint: embeddings, database)
+    made = Reader(lambda: open_store(database), lambda fingerprint: embeddings, database)
     yield made
     made.close()
 

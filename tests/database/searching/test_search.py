@@ -8,7 +8,7 @@ import pytest
 
 from database.index import rows, word_vectors
 from database.index.rows import Row
-from database.index.store import Live, Store, connect
+from database.index.store import LivePointer, Store, open_store
 from database.reading.corpus import read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
@@ -44,14 +44,18 @@ def index(tmp_path: Path) -> Iterator[Index]:
     stores: list[Store] = []
 
     def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
-        store = connect(str(tmp_path / f"index-{len(stores)}"), create=True)
+        store = open_store(str(tmp_path / f"index-{len(stores)}"), create=True)
         stores.append(store)
         collection = store.create("index-made-up", {"model": "words"}, len(chunks))
         vectors = WordEmbeddings().embed_documents([each.text_to_embed for each in chunks])
         rows.add(collection, [*map(Row, chunks, vectors)])
         if words:
-            word_vectors.write(store, "index-made-up", words, WordEmbeddings().embed_documents, [])
-        return read_corpus(store, Live("index-made-up", "", 1, 1), collection, WordEmbeddings())
+            word_vectors.write_word_vectors(
+                store, "index-made-up", words, WordEmbeddings().embed_documents, []
+            )
+        return read_corpus(
+            store, LivePointer("index-made-up", "", 1, 1), collection, WordEmbeddings()
+        )
 
     yield make
     for store in stores:

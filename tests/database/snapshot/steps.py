@@ -6,30 +6,30 @@ from pathlib import Path
 
 from database.index.fingerprint import Fingerprint
 from database.index.rows import Record
-from database.index.store import Live, Store, connect
+from database.index.store import LivePointer, Store, open_store
 from database.journal import staging
 from database.journal.uploads import UPLOADS, Uploads
 from database.snapshot import upload_rows
-from database.snapshot.catalogue import Snapshot, find
-from database.snapshot.contents import parts
-from database.snapshot.pull import Pulled, pull
-from database.snapshot.push import Pushed, push
+from database.snapshot.catalogue import Snapshot, find_snapshot
+from database.snapshot.contents import read_parts
+from database.snapshot.pull import PullResult, pull
+from database.snapshot.push import PushResult, push
 from tests.database.changing.steps import asked
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
 
 SMALL = 32 << 10
 """Bytes of a part, so that a small index has several."""
-PULLED = {"pulled.md": "Pulled.", "long.md": "Oak dries slowly. " * 20_000}
+PULLED = {"pulled.md": "PullResult.", "long.md": "Oak dries slowly. " * 20_000}
 """The documents of the API in the snapshot of a pull that died."""
 
 
-def pushed(store: Store, folder: Path) -> Pushed:
+def pushed(store: Store, folder: Path) -> PushResult:
     return push(store, str(folder), part_bytes=SMALL)
 
 
-def pulled(store: Store, place: Path | Snapshot) -> Pulled:
-    snapshot = place if isinstance(place, Snapshot) else find(str(place))
-    return pull(store, snapshot, fits=any_model)
+def pulled(store: Store, place: Path | Snapshot) -> PullResult:
+    snapshot = place if isinstance(place, Snapshot) else find_snapshot(str(place))
+    return pull(store, snapshot, check_model=any_model)
 
 
 def any_model(fingerprint: Fingerprint) -> None:
@@ -38,38 +38,40 @@ def any_model(fingerprint: Fingerprint) -> None:
 
 def rows_in(folder: Path) -> Iterator[Record]:
     """The index's rows in the newest snapshot."""
-    return (record for _, found in parts(find(str(folder)), "index") for record in found)
+    return (
+        record for _, found in read_parts(find_snapshot(str(folder)), "index") for record in found
+    )
 
 
-def part_files(done: Pushed) -> list[Path]:
+def part_files(done: PushResult) -> list[Path]:
     return [Path(done.url) / part.name for part in done.manifest.parts]
 
 
-def stand_before_the_last_step(store: Store) -> Live:
+def stand_before_the_last_step(store: Store) -> LivePointer:
     """What a pull leaves that dies when its index has just gone live; two changes wait."""
     make_index(store, chunks_of("Before."), "index-before")
     upload(store, "job-here", document("mine.md", "Mine."), document("pulled.md", "Not this."))
     asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
     live = store.live()
     assert live is not None
-    with closing(connect(store.database + "-source", create=True)) as source:
-        make_index(source, chunks_of("Pulled."), "index-there")
+    with closing(open_store(store.database + "-source", create=True)) as source:
+        make_index(source, chunks_of("PullResult."), "index-there")
         upload(source, "job-there", *(document(*item) for item in PULLED.items()))
         there = source.live()
         assert there is not None
-        records = [*upload_rows.read(source, there)]
-    staging.stage(store, "index-pulled", records, live.revision + 1)
+        records = [*upload_rows.read_upload_rows(source, there)]
+    staging.stage_uploads(store, "index-pulled", records, live.revision + 1)
     # Accepted while the pull fetched the rest.
     asked(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
     asked(store, "delete", name="mine.md")
-    return make_index(store, chunks_of("Pulled."), "index-pulled")
+    return make_index(store, chunks_of("PullResult."), "index-pulled")
 
 
 def waiting(store: Store) -> list[tuple[str, bool]]:
     """What still waits for its job: the document, and whether it is deleted."""
     live = store.live()
     assert live is not None
-    return sorted((e.document, e.is_deletion) for e in Uploads(store).waiting(live))
+    return sorted((e.document, e.is_deletion) for e in Uploads(store).pending(live))
 
 
 WAITING = [("late.md", False), ("mine.md", True), ("waits.md", False)]
@@ -80,5 +82,5 @@ def finished(store: Store) -> bool:
     return (
         uploaded(store) == PULLED
         and waiting(store) == WAITING
-        and store.names("uploads") == [UPLOADS]
+        and store.collection_names("uploads") == [UPLOADS]
     )

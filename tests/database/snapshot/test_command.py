@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.snapshot.__main__ import main
 from tests.database.index.reading import contents
 from tests.database.made_indexes import chunks_of, make_index
@@ -23,7 +23,7 @@ MADE_UP = "tests/words"
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     folder = tmp_path / "index"
-    with closing(connect(str(folder), create=True)) as made:
+    with closing(open_store(str(folder), create=True)) as made:
         make_index(made, chunks_of("Oak dries.", "Ash burns."))
     return folder
 
@@ -108,7 +108,7 @@ def test_pull_into_a_server(
 
     assert "is live\n" in first
     assert "was live already; nothing was done" in second
-    with closing(connect(chroma_server.url)) as pulled, closing(connect(str(index))) as made:
+    with closing(open_store(chroma_server.url)) as pulled, closing(open_store(str(index))) as made:
         assert contents(pulled).rows == contents(made).rows
 
 

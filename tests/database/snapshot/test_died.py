@@ -10,13 +10,13 @@ import pytest
 
 from database.changing.job_runner import JobRunner
 from database.index.lock import BuildLock
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal import staging
 from database.journal.jobs import Jobs
-from database.journal.uploads import UPLOADS, Entry, Uploads
+from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from database.reading.reader import Reader
 from database.snapshot import upload_rows
-from database.snapshot.provide import provide
+from database.snapshot.provide import pull_if_missing
 from tests.database.changing.steps import asked, delete, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(connect(str(tmp_path / "index"), create=True)) as made:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as made:
         yield made
 
 
@@ -47,24 +47,24 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshots = tmp_path / "snapshots"
-    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as source:
         make_index(source, chunks_of("Pulled."), "index-there")
         upload(source, "job-there", *(document(*item) for item in PULLED.items()))
         pushed(source, snapshots)
-    with closing(connect(str(tmp_path / "index"), create=True)) as store:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as store:
         make_index(store, chunks_of("Before."), "index-before")
         upload(store, "job-here", document("mine.md", "Mine."))
         Uploads(store).add("job-waits", [document("waits.md", "Waits.")])
         with monkeypatch.context() as dying:
-            dying.setattr(staging, "finish", die_where_all_is_staged(store))
+            dying.setattr(staging, "publish_staged_uploads", die_where_all_is_staged(store))
             with pytest.raises(KilledError):
                 pulled(store, snapshots)
     kills = 0
     while True:
         copy = shutil.copytree(tmp_path / "index", tmp_path / f"index-{kills}")
-        with closing(connect(str(copy))) as store:
+        with closing(open_store(str(copy))) as store:
             try:
-                staging.finish(DyingStore(store, writes=kills), QUIET)
+                staging.publish_staged_uploads(DyingStore(store, writes=kills), QUIET)
             except KilledError:
                 kills += 1
             else:
@@ -72,7 +72,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
             assert not pulled(store, snapshots).changed
             assert uploaded(store) == PULLED
             assert waiting(store) == [("waits.md", False)], f"killed before write {kills}"
-            assert store.names("uploads") == [UPLOADS]
+            assert store.collection_names("uploads") == [UPLOADS]
     assert kills >= 5
 
 
@@ -81,30 +81,30 @@ def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
 
     def finish(_: Store) -> None:
         live = store.live()
-        if live and staging.are_staged(store, live.name):
+        if live and staging.has_staged_uploads(store, live.name):
             raise KilledError
 
     return finish
 
 
-def held(store: Store) -> dict[str, Entry]:
+def held(store: Store) -> dict[str, JournalEntry]:
     live = store.live()
     assert live is not None
-    return Uploads(store).held(live)
+    return Uploads(store).current(live)
 
 
 def test_changes_after_a_pull_that_died_at_its_end_stay(store: Store) -> None:
     """Once the documents are in their place, nothing replaces them a second time."""
     stand_before_the_last_step(store)
     with BuildLock(store, purpose="change"):
-        staging.finish(store, QUIET)
+        staging.publish_staged_uploads(store, QUIET)
     put(store, "new.md", "# New\n\nZebra.\n")
     delete(store, "pulled.md")
     before = (seen(store), held(store))
 
     with BuildLock(store):
-        staging.finish(store, QUIET)
-    assert not provide(store, "s3://never-asked/for", None, fits=any_model)
+        staging.publish_staged_uploads(store, QUIET)
+    assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
 
     assert (seen(store), held(store)) == before
     assert {"new.md", "waits.md", "late.md"} <= seen(store).keys()
@@ -119,7 +119,9 @@ def test_service_and_then_a_build_after_such_a_pull_lose_no_change(
     put(store, "old.md", "# Old\n\nOld.\n")
     live = store.live()
     assert live is not None
-    staging.stage(store, live.name, [*upload_rows.read(store, live)], live.revision)
+    staging.stage_uploads(
+        store, live.name, [*upload_rows.read_upload_rows(store, live)], live.revision
+    )
     asked(store, "put", [document("new.md", "# New\n\nZebra.\n")])
     asked(store, "delete", name="training.md")
     before = seen(store)
@@ -148,7 +150,7 @@ def run_all(store: Store) -> None:
 
 def test_start_after_a_pull_that_died_at_its_end_keeps_what_waits(store: Store) -> None:
     stand_before_the_last_step(store)
-    assert not provide(store, "s3://never-asked/for", None, fits=any_model)
+    assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
     assert finished(store)
 
 
@@ -158,7 +160,7 @@ def test_pull_over_a_job_that_died_half_tidy_leaves_a_tidy_index_for_rollback(
     """The next writer would look for what to tidy among documents that are no longer here."""
     make_index(store, chunks_of("Before.", document="kilns.md"), "index-before")
     put(store, "kilns.md", "# Kilns\n\nOak.\n")
-    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as source:
         make_index(source, chunks_of("Pulled."), "index-there")
         pushed(source, tmp_path / "snapshots")
     asked(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])

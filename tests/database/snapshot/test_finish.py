@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal import purge as purging
 from database.journal import staging
-from database.journal.purge import is_unsettled, settle
+from database.journal.purge import finish_purge, has_unfinished_purge
 from database.journal.uploads import UPLOADS, Uploads
 from database.snapshot import upload_rows
 from tests.database.changing.meanwhile import Meanwhile
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(connect(str(tmp_path / "index"), create=True)) as made:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as made:
         yield made
 
 
 def test_what_was_accepted_after_the_staging_waits_on(store: Store) -> None:
     stand_before_the_last_step(store)
-    staging.finish(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
     assert finished(store)
     assert not Uploads(store).of_document("mine.md")[0].revision
 
@@ -48,12 +48,12 @@ def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> No
     _, _, fingerprint = store.live_collection()
     asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
     Uploads(store).add("job-last", [document("last.md", "Last.")])
-    changed = fingerprint.after(gone=[], come=[])
+    changed = fingerprint.after(removed=[], added=[])
     store.advance(before, "job-last", changed)
-    staging.stage(store, "index-pulled", [], before.revision + 2)
+    staging.stage_uploads(store, "index-pulled", [], before.revision + 2)
     make_index(store, chunks_of("Pulled."), "index-pulled")
 
-    staging.finish(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
 
     assert Uploads(store).of_job("job-last") == []
     assert waiting(store) == [("waits.md", False)]
@@ -63,7 +63,7 @@ def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_before_the_last_step(store)
-    old = store.ensure(UPLOADS)
+    old = store.get_or_create(UPLOADS)
     found: Any = old.get(where={"document": "late.md"}, include=["metadatas", "embeddings"])
     (fields,) = found["metadatas"]
 
@@ -79,11 +79,11 @@ def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(
     monkeypatch.setattr(
         purging, "time", Meanwhile(lambda: write("later.md"), lambda: write("last.md"))
     )
-    staging.finish(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
 
     assert waiting(store) == sorted([*WAITING, ("last.md", False), ("later.md", False)])
     assert uploaded(store) == PULLED
-    assert store.names("uploads") == [UPLOADS]
+    assert store.collection_names("uploads") == [UPLOADS]
 
 
 class Hasty(Store):
@@ -116,11 +116,11 @@ class _Renamed:
 def test_service_that_takes_the_name_between_the_renames_loses_nothing(store: Store) -> None:
     stand_before_the_last_step(store)
     hasty = Hasty(store)
-    staging.finish(hasty, QUIET)
+    staging.publish_staged_uploads(hasty, QUIET)
     assert hasty.written
     assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
     assert uploaded(store) == PULLED
-    assert store.names("uploads") == [UPLOADS]
+    assert store.collection_names("uploads") == [UPLOADS]
 
 
 def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_loses_nothing(
@@ -128,25 +128,25 @@ def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_los
 ) -> None:
     stand_before_the_last_step(store)
     with pytest.raises(KilledError):  # one deletes, one renames
-        staging.finish(DyingStore(store, writes=2), QUIET)
+        staging.publish_staged_uploads(DyingStore(store, writes=2), QUIET)
     Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
-    assert is_unsettled(store)
+    assert has_unfinished_purge(store)
 
-    staging.finish(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
 
     assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
     assert uploaded(store) == PULLED
-    assert store.names("uploads") == [UPLOADS]
+    assert store.collection_names("uploads") == [UPLOADS]
 
 
 def again(store: Store) -> None:
-    settle(store, QUIET)
-    staging.finish(store, QUIET)
+    finish_purge(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
 
 
 def at_once(store: Store) -> None:
-    staging.finish(store, QUIET)
-    settle(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
+    finish_purge(store, QUIET)
 
 
 @pytest.mark.parametrize("resume", [again, at_once])
@@ -155,10 +155,10 @@ def test_killed_at_any_write_and_called_again_it_ends_the_same(
 ) -> None:
     kills = 0
     while True:
-        with closing(connect(str(tmp_path / f"index-{kills}"), create=True)) as store:
+        with closing(open_store(str(tmp_path / f"index-{kills}"), create=True)) as store:
             stand_before_the_last_step(store)
             try:
-                staging.finish(DyingStore(store, writes=kills), QUIET)
+                staging.publish_staged_uploads(DyingStore(store, writes=kills), QUIET)
             except KilledError:
                 kills += 1
             else:
@@ -166,7 +166,7 @@ def test_killed_at_any_write_and_called_again_it_ends_the_same(
                 break
             resume(store)
             assert finished(store), f"killed before write {kills}"
-            assert not is_unsettled(store)
+            assert not has_unfinished_purge(store)
     assert kills >= 5
 
 
@@ -176,17 +176,17 @@ def test_what_pulls_that_died_had_staged_goes(index: str, store: Store) -> None:
     upload(store, "job-1", document("mine.md", "Mine."))
     if index == "index-given-up":
         store.create(index, {"made_for": index}, 2)
-    staging.stage(store, index, upload_rows.read(store, live), 7)
+    staging.stage_uploads(store, index, upload_rows.read_upload_rows(store, live), 7)
 
-    staging.finish(store, QUIET)
+    staging.publish_staged_uploads(store, QUIET)
 
-    assert store.names("uploads") == [UPLOADS]
+    assert store.collection_names("uploads") == [UPLOADS]
     assert uploaded(store) == {"mine.md": "Mine."}
 
 
 def test_nothing_is_written_where_nothing_was_staged(store: Store) -> None:
     make_index(store, chunks_of("Mine."))
     upload(store, "job-1", document("mine.md", "Mine."))
-    id_ = store.ensure(UPLOADS).id
-    staging.finish(DyingStore(store, writes=0))
-    assert store.ensure(UPLOADS).id == id_
+    id_ = store.get_or_create(UPLOADS).id
+    staging.publish_staged_uploads(DyingStore(store, writes=0))
+    assert store.get_or_create(UPLOADS).id == id_

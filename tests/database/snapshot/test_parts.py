@@ -15,7 +15,13 @@ import zstandard
 
 from database.index.fingerprint import Fingerprint
 from database.index.rows import Record
-from database.snapshot.manifest import MAX_PART_BYTES, Contents, Manifest, Part, is_name
+from database.snapshot.manifest import (
+    MAX_PART_BYTES,
+    CollectionShape,
+    Manifest,
+    SnapshotPart,
+    is_snapshot_name,
+)
 from database.snapshot.parts import read_part, write_parts
 from tests.files.pages import DIMENSION, recipe
 from utils.errors import SnapshotError
@@ -43,11 +49,13 @@ def assert_same(found: list[Record], expected: list[Record]) -> None:
     assert [r.vector.tobytes() for r in found] == [r.vector.tobytes() for r in expected]
 
 
-def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[Part, bytes]:
+def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[SnapshotPart, bytes]:
     """A part whose manifest fits what it holds, and its content."""
     content = zstandard.compress(lines)
     sha256 = hashlib.sha256(content).hexdigest()
-    part = Part("index", f"part-00000-{sha256[:16]}.zst", rows, len(content), len(lines), sha256)
+    part = SnapshotPart(
+        "index", f"part-00000-{sha256[:16]}.zst", rows, len(content), len(lines), sha256
+    )
     return replace(part, **changes), content
 
 
@@ -61,14 +69,14 @@ def vector_of(*values: float) -> str:
     return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
 
 
-def manifest_of(*parts: Part, dimension: int = DIMENSION) -> Manifest:
+def manifest_of(*parts: SnapshotPart, dimension: int = DIMENSION) -> Manifest:
     return Manifest(
         created_at="2026-01-02T03:04:05+00:00",
         software="tests",
         origin="collection",
         revision=3,
         fingerprint=Fingerprint(recipe(), "0" * 64, 1, 1, "2026-01-02"),
-        collections={"index": Contents(sum(p.rows for p in parts), dimension)},
+        collections={"index": CollectionShape(sum(p.rows for p in parts), dimension)},
         parts=parts,
     ).sealed()
 
@@ -168,7 +176,7 @@ def test_part_of_more_or_fewer_rows_than_said_is_refused() -> None:
 def test_part_that_unpacks_to_more_than_said_is_given_up_at_once() -> None:
     bomb = zstandard.compress(b"\n" * (1 << 29))
     sha256 = hashlib.sha256(bomb).hexdigest()
-    part = Part("index", f"part-00000-{sha256[:16]}.zst", 1, len(bomb), 1000, sha256)
+    part = SnapshotPart("index", f"part-00000-{sha256[:16]}.zst", 1, len(bomb), 1000, sha256)
     with pytest.raises(SnapshotError, match="something else than the manifest says"):
         list(read_part(part, bomb, DIMENSION))
 
@@ -185,7 +193,7 @@ def test_part_that_wants_much_memory_is_refused() -> None:
     content = zstandard.ZstdCompressor(compression_params=parameters).compress(line() * 300_000)
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"part-00000-{sha256[:16]}.zst"
-    part = Part("index", name, 300_000, len(content), len(line()) * 300_000, sha256)
+    part = SnapshotPart("index", name, 300_000, len(content), len(line()) * 300_000, sha256)
     with pytest.raises(SnapshotError, match="cannot be unpacked"):
         list(read_part(part, content, DIMENSION))
 
@@ -193,7 +201,9 @@ def test_part_that_wants_much_memory_is_refused() -> None:
 def test_part_that_is_not_compressed_is_refused() -> None:
     content = line()
     sha256 = hashlib.sha256(content).hexdigest()
-    part = Part("index", f"part-00000-{sha256[:16]}.zst", 1, len(content), len(content), sha256)
+    part = SnapshotPart(
+        "index", f"part-00000-{sha256[:16]}.zst", 1, len(content), len(content), sha256
+    )
     with pytest.raises(SnapshotError, match="cannot be unpacked"):
         list(read_part(part, content, DIMENSION))
 
@@ -295,5 +305,5 @@ def test_manifest_that_says_what_cannot_be_is_refused(lie: Change) -> None:
     "name", ["..", "20261123T031500Z-", "20261123T031500Z-1a2b3c4d5e6f/..", "x", "", "latest"]
 )
 def test_folder_of_another_name_is_no_snapshot(name: str) -> None:
-    assert not is_name(name)
-    assert is_name("20261123T031500Z-1a2b3c4d5e6f")
+    assert not is_snapshot_name(name)
+    assert is_snapshot_name("20261123T031500Z-1a2b3c4d5e6f")

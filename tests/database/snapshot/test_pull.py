@@ -10,10 +10,10 @@ import pytest
 
 from database.index.fingerprint import Fingerprint
 from database.index.lock import LOCK, BuildLock
-from database.index.store import Store, connect
-from database.snapshot.catalogue import find
+from database.index.store import Store, open_store
+from database.snapshot.catalogue import find_snapshot
 from database.snapshot.contents import verify
-from database.snapshot.provide import provide
+from database.snapshot.provide import pull_if_missing
 from database.snapshot.pull import pull
 from tests.database.index.reading import contents
 from tests.database.made_indexes import (
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Store]:
     """An index of some pages of rows."""
-    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
         make_index(made, many_chunks(300))
         yield made
 
@@ -51,7 +51,7 @@ def source(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def target(server: ChromaServer) -> Iterator[Store]:
     """An empty store on a server; embedded ones take longer to check."""
-    with closing(connect(server.url)) as empty:
+    with closing(open_store(server.url)) as empty:
         clear(empty)
         yield empty
 
@@ -61,7 +61,7 @@ def either_target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
     if request.param == "server":
         yield request.getfixturevalue("target")
         return
-    with closing(connect(str(tmp_path / "target"), create=True)) as empty:
+    with closing(open_store(str(tmp_path / "target"), create=True)) as empty:
         yield empty
 
 
@@ -91,7 +91,7 @@ def test_interrupted_pull_goes_on_without_what_it_has(
     source: Store, either_target: Store, folder: Path
 ) -> None:
     done = pushed(source, folder)
-    snapshot = find(str(folder))
+    snapshot = find_snapshot(str(folder))
     first, second = part_files(done)[:2]
 
     def interrupt(count: int, total: int | None) -> None:
@@ -99,7 +99,7 @@ def test_interrupted_pull_goes_on_without_what_it_has(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pull(either_target, snapshot, fits=any_model, progress=interrupt)
+        pull(either_target, snapshot, check_model=any_model, progress=interrupt)
     with pytest.raises(IndexMissingError):
         either_target.live_collection()
     first.unlink()
@@ -151,7 +151,9 @@ def test_index_before_stays_for_rollback_and_older_ones_go(
     assert live is not None
     assert (live.name, live.previous) == (done.index, "index-before")
     assert target.index_names() == sorted([done.index, "index-before"])
-    assert target.names("words-of-") == sorted(f"words-of-{n}" for n in target.index_names())
+    assert target.collection_names("words-of-") == sorted(
+        f"words-of-{n}" for n in target.index_names()
+    )
 
 
 def damage(file: Path) -> None:
@@ -185,7 +187,7 @@ def test_snapshot_that_is_not_whole_replaces_nothing(
     with pytest.raises(SnapshotError, match=complaint):
         pulled(target, folder)
     with pytest.raises(SnapshotError, match=complaint):
-        verify(find(str(folder)))
+        verify(find_snapshot(str(folder)))
 
     assert target.live() == live
     assert len(contents(target).rows) == 1
@@ -237,8 +239,8 @@ def test_other_model_is_refused_before_any_part_is_read(
         raise IndexMismatchError(fingerprint.recipe.embedding_model)
 
     with pytest.raises(IndexMismatchError, match="tests/words"):
-        pull(target, find(str(folder)), fits=refuse)
-    assert target.names("") == []
+        pull(target, find_snapshot(str(folder)), check_model=refuse)
+    assert target.collection_names("") == []
 
 
 def test_pull_leaves_while_a_build_runs(source: Store, target: Store, folder: Path) -> None:
@@ -253,16 +255,16 @@ def test_first_start_takes_a_snapshot_and_later_ones_do_not(
 ) -> None:
     sha256 = pushed(source, folder).sha256
 
-    assert provide(target, str(folder), sha256, fits=any_model)
+    assert pull_if_missing(target, str(folder), sha256, check_model=any_model)
     assert contents(target).rows == contents(source).rows
-    assert not provide(target, "s3://never-asked/for", None, fits=any_model)
+    assert not pull_if_missing(target, "s3://never-asked/for", None, check_model=any_model)
 
 
 def test_index_without_words_travels_without(tmp_path: Path, target: Store, folder: Path) -> None:
-    with closing(connect(str(tmp_path / "source"), create=True)) as source:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as source:
         live = make_index(source, chunks_of("Oak dries.", "Ash burns."))
         source.delete(f"words-of-{live.name}")
         pushed(source, folder)
         pulled(target, folder)
         assert contents(target).rows == contents(source).rows
-        assert target.names("words-of-") == []
+        assert target.collection_names("words-of-") == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, connect
-from database.snapshot.catalogue import every, find
+from database.index.store import Store, open_store
+from database.snapshot.catalogue import find_snapshot, iter_snapshots
 from database.snapshot.contents import verify
 from database.snapshot.push import push
 from tests.database.index.reading import contents
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Store]:
     """An index of some pages of rows."""
-    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
         make_index(made, many_chunks(300))
         yield made
 
@@ -46,7 +46,7 @@ def source(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def target(server: ChromaServer) -> Iterator[Store]:
     """An empty store on a server; embedded ones take longer to check."""
-    with closing(connect(server.url)) as empty:
+    with closing(open_store(server.url)) as empty:
         clear(empty)
         yield empty
 
@@ -84,13 +84,13 @@ def test_interrupted_push_is_no_snapshot_and_goes_on(source: Store, folder: Path
     with pytest.raises(KeyboardInterrupt):
         push(source, str(folder), part_bytes=SMALL, sending=interrupt)
     with pytest.raises(SnapshotError, match="No snapshot at"):
-        find(str(folder))
+        find_snapshot(str(folder))
 
     done = pushed(source, folder)
 
     assert 0 < done.sent < done.manifest.bytes
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 1
-    verify(find(str(folder)))
+    verify(find_snapshot(str(folder)))
 
 
 def test_changed_index_is_another_snapshot_and_the_newest_is_first(
@@ -102,7 +102,7 @@ def test_changed_index_is_another_snapshot_and_the_newest_is_first(
 
     new = pushed(source, folder)
 
-    newest, other = every(str(folder))
+    newest, other = iter_snapshots(str(folder))
     assert (newest.url, other.url) == (new.url, str(folder / "20250101T000000Z") + old.url[-13:])
     pulled(target, folder)
     assert "ash.md:0" in contents(target).rows
@@ -149,7 +149,7 @@ def test_index_that_never_stands_still_is_given_up(source: Store, folder: Path) 
 
     with pytest.raises(SnapshotError, match="changed 10 times while it was read"):
         push(source, str(folder), reading=change)
-    assert not [*every(str(folder))]
+    assert not [*iter_snapshots(str(folder))]
 
 
 def test_rows_that_no_reader_sees_are_left_out(source: Store, folder: Path) -> None:
@@ -171,12 +171,12 @@ def test_rows_that_were_replaced_are_left_out(source: Store, folder: Path) -> No
 
 def test_demanded_hash_is_held_against_the_manifest(source: Store, folder: Path) -> None:
     done = pushed(source, folder)
-    assert find(str(folder), done.sha256).is_pinned
-    assert find(str(folder), done.sha256.upper()).is_pinned
+    assert find_snapshot(str(folder), done.sha256).is_pinned
+    assert find_snapshot(str(folder), done.sha256.upper()).is_pinned
     with pytest.raises(SnapshotError, match="another was demanded"):
-        find(str(folder), "0" * 64)
+        find_snapshot(str(folder), "0" * 64)
     with pytest.raises(SnapshotError, match="64 hexadecimal digits"):
-        find(str(folder), "abc")
+        find_snapshot(str(folder), "abc")
 
 
 def test_nothing_to_push_is_said(target: Store, folder: Path) -> None:

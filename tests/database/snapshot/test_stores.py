@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from database.index.fingerprint import Fingerprint
-from database.index.store import Store, connect
-from database.snapshot.catalogue import every, find
+from database.index.store import Store, open_store
+from database.snapshot.catalogue import find_snapshot, iter_snapshots
 from database.snapshot.contents import verify
-from database.snapshot.file_systems import Patience
+from database.snapshot.file_systems import StorageTimeouts
 from database.snapshot.pull import pull
-from database.snapshot.push import Pushed, push
+from database.snapshot.push import PushResult, push
 from database.snapshot.storage import Storage
 from tests.database.index.reading import contents
 from tests.database.made_indexes import chunks_of, clear, make_index, many_chunks, words_of
@@ -29,7 +29,7 @@ from utils.errors import SnapshotError
 pytestmark = pytest.mark.process
 
 SMALL = 32 << 10
-QUICK = Patience(connect=1.0, silence=0.5, request=10.0, retries=1, retrying=2.0)
+QUICK = StorageTimeouts(connect=1.0, silence=0.5, request=10.0, retries=1, retrying=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def gcs() -> Iterator[GCSServer]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(connect(str(tmp_path_factory.mktemp("source")), create=True)) as made:
+    with closing(open_store(str(tmp_path_factory.mktemp("source")), create=True)) as made:
         make_index(made, many_chunks(300))
         yield made
 
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 
 @pytest.fixture
 def target(server: ChromaServer) -> Iterator[Store]:
-    with closing(connect(server.url)) as empty:
+    with closing(open_store(server.url)) as empty:
         clear(empty)
         yield empty
 
@@ -90,20 +90,20 @@ def any_model(fingerprint: Fingerprint) -> None:
     """Have no objection."""
 
 
-def pushed(store: Store, url: str) -> Pushed:
-    return push(store, url, part_bytes=SMALL, patience=QUICK)
+def pushed(store: Store, url: str) -> PushResult:
+    return push(store, url, part_bytes=SMALL, timeouts=QUICK)
 
 
 def test_snapshot_travels(source: Store, target: Store, place: str) -> None:
     done = pushed(source, place)
 
-    (listed,) = every(place, QUICK)
-    snapshot = find(place, done.sha256, QUICK)
+    (listed,) = iter_snapshots(place, QUICK)
+    snapshot = find_snapshot(place, done.sha256, QUICK)
     verify(snapshot)
-    pull(target, snapshot, fits=any_model)
+    pull(target, snapshot, check_model=any_model)
 
     assert listed.url == snapshot.url == done.url
-    assert find(done.url, None, QUICK).sha256 == done.sha256
+    assert find_snapshot(done.url, None, QUICK).sha256 == done.sha256
     assert contents(target).rows == contents(source).rows
     assert words_of(target) == words_of(source)
 
@@ -119,19 +119,19 @@ def test_push_goes_on_where_it_was(source: Store, place: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        push(source, place, part_bytes=SMALL, patience=QUICK, sending=interrupt)
-    assert [*every(place, QUICK)] == []
+        push(source, place, part_bytes=SMALL, timeouts=QUICK, sending=interrupt)
+    assert [*iter_snapshots(place, QUICK)] == []
 
     done = pushed(source, place)
 
     assert 0 < done.sent < done.manifest.bytes
-    verify(find(place, done.sha256, QUICK))
+    verify(find_snapshot(place, done.sha256, QUICK))
 
 
 def test_empty_place_holds_no_snapshot(place: str) -> None:
-    assert [*every(place, QUICK)] == []
+    assert [*iter_snapshots(place, QUICK)] == []
     with pytest.raises(SnapshotError, match=r"No snapshot at .* Push one there"):
-        find(place, None, QUICK)
+        find_snapshot(place, None, QUICK)
 
 
 def test_part_that_is_gone_from_a_bucket_is_missing(
@@ -142,7 +142,7 @@ def test_part_that_is_gone_from_a_bucket_is_missing(
     done = pushed(source, f"s3://{s3_server.BUCKET}/{tmp_path.name}")
     s3.delete(f"{done.url.removeprefix(f's3://{s3_server.BUCKET}/')}/{done.manifest.parts[0].name}")
     with pytest.raises(SnapshotError, match="is missing"):
-        verify(find(done.url, None, QUICK))
+        verify(find_snapshot(done.url, None, QUICK))
 
 
 def test_bucket_that_is_missing_is_said(
@@ -194,7 +194,7 @@ class Web:
     """A snapshot on a web server."""
 
     server: WebFolder
-    pushed: Pushed
+    pushed: PushResult
 
 
 @pytest.fixture
@@ -205,29 +205,29 @@ def web(source: Store, tmp_path: Path) -> Iterator[Web]:
 
 
 def test_web_server_without_listings_is_pulled_from(source: Store, target: Store, web: Web) -> None:
-    (listed,) = every(web.server.url, QUICK)
-    pull(target, find(web.server.url, web.pushed.sha256, QUICK), fits=any_model)
+    (listed,) = iter_snapshots(web.server.url, QUICK)
+    pull(target, find_snapshot(web.server.url, web.pushed.sha256, QUICK), check_model=any_model)
     assert listed.sha256 == web.pushed.sha256
     assert contents(target).rows == contents(source).rows
 
 
 def test_store_that_hides_what_it_lacks_is_pulled_from_all_the_same(web: Web) -> None:
     web.server.missing = 403
-    verify(find(web.server.url, None, QUICK))
+    verify(find_snapshot(web.server.url, None, QUICK))
 
 
 def test_web_server_can_name_one_snapshot(web: Web) -> None:
     name = web.pushed.url.rpartition("/")[2]
-    verify(find(f"{web.server.url}/{name}/", None, QUICK))
+    verify(find_snapshot(f"{web.server.url}/{name}/", None, QUICK))
 
 
 def test_nothing_is_pulled_over_plain_http_unless_its_hash_is_demanded(
     target: Store, web: Web
 ) -> None:
     with pytest.raises(SnapshotError, match="may be changed on its way"):
-        pull(target, find(web.server.url, None, QUICK), fits=any_model)
+        pull(target, find_snapshot(web.server.url, None, QUICK), check_model=any_model)
     assert web.server.parts_asked == []
-    assert target.names("") == []
+    assert target.collection_names("") == []
 
 
 def test_web_servers_are_not_pushed_to(source: Store, web: Web) -> None:
@@ -237,7 +237,7 @@ def test_web_servers_are_not_pushed_to(source: Store, web: Web) -> None:
 
 def test_part_that_breaks_off_is_asked_for_again(web: Web) -> None:
     web.server.conduct, web.server.times = "cut", 1
-    verify(find(web.server.url, None, QUICK))
+    verify(find_snapshot(web.server.url, None, QUICK))
     assert len(web.server.parts_asked) == len(web.pushed.manifest.parts) + 1
 
 
@@ -254,12 +254,12 @@ def test_part_that_breaks_off_is_asked_for_again(web: Web) -> None:
 def test_part_that_cannot_be_had_is_said_in_a_line(web: Web, conduct: str, complaint: str) -> None:
     web.server.conduct = conduct  # type: ignore[assignment]
     with pytest.raises(SnapshotError, match=complaint) as said:
-        verify(find(web.server.url, None, QUICK))
+        verify(find_snapshot(web.server.url, None, QUICK))
     assert "\n" not in str(said.value)
 
 
 def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, web: Web) -> None:
-    snapshot = find(web.server.url, web.pushed.sha256, QUICK)
+    snapshot = find_snapshot(web.server.url, web.pushed.sha256, QUICK)
     first = snapshot.manifest.parts[0]
 
     def interrupt(done: int, total: int | None) -> None:
@@ -267,10 +267,10 @@ def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pull(target, snapshot, fits=any_model, progress=interrupt)
+        pull(target, snapshot, check_model=any_model, progress=interrupt)
     web.server.asked.clear()
 
-    pull(target, snapshot, fits=any_model)
+    pull(target, snapshot, check_model=any_model)
 
     assert not any(first.name in path for path in web.server.asked)
     assert contents(target).rows == contents(source).rows
@@ -303,7 +303,7 @@ def test_folder_of_other_things_is_not_minded(source: Store, tmp_path: Path) -> 
     (tmp_path / "20260101T000000Z-1a2b3c4d5e6f").mkdir()
     (tmp_path / "readme.txt").write_text("not a snapshot")
     done = pushed(source, str(tmp_path))
-    assert [found.url for found in every(str(tmp_path))] == [done.url]
+    assert [found.url for found in iter_snapshots(str(tmp_path))] == [done.url]
 
 
 def test_file_url_is_a_folder(source: Store, tmp_path: Path) -> None:
@@ -314,13 +314,13 @@ def test_file_url_is_a_folder(source: Store, tmp_path: Path) -> None:
 def test_list_of_names_that_is_none_is_refused(tmp_path: Path) -> None:
     make_snapshot_list(tmp_path, '{"snapshots": 7}')
     with web_folder(tmp_path) as server, pytest.raises(SnapshotError, match="no list of snapshots"):
-        find(server.url, None, QUICK)
+        find_snapshot(server.url, None, QUICK)
 
 
 def test_names_that_lead_elsewhere_are_passed_over(tmp_path: Path) -> None:
     make_snapshot_list(tmp_path, '{"snapshots": ["../secret", 7, "x"]}')
     with web_folder(tmp_path) as server:
-        assert [*every(server.url, QUICK)] == []
+        assert [*iter_snapshots(server.url, QUICK)] == []
         assert server.asked == ["/manifest.json", "/snapshots.json"]
 
 
@@ -329,8 +329,8 @@ def make_snapshot_list(folder: Path, text: str) -> None:
 
 
 def test_small_index_of_one_part_travels(tmp_path: Path, target: Store) -> None:
-    with closing(connect(str(tmp_path / "one"), create=True)) as one:
+    with closing(open_store(str(tmp_path / "one"), create=True)) as one:
         make_index(one, chunks_of("Oak dries."))
         pushed(one, str(tmp_path / "snapshots"))
-        pull(target, find(str(tmp_path / "snapshots")), fits=any_model)
+        pull(target, find_snapshot(str(tmp_path / "snapshots")), check_model=any_model)
         assert contents(target).rows == contents(one).rows

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal.uploads import UPLOADS, Uploads
 from tests.database.made_indexes import (
     chunks_of,
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Store]:
     """An index of some pages of rows."""
-    with closing(connect(str(tmp_path / "source"), create=True)) as made:
+    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
         make_index(made, many_chunks(300))
         yield made
 
@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def target(server: ChromaServer) -> Iterator[Store]:
     """An empty store on a server; embedded ones take longer to check."""
-    with closing(connect(server.url)) as empty:
+    with closing(open_store(server.url)) as empty:
         clear(empty)
         yield empty
 
@@ -71,7 +71,7 @@ def test_documents_of_the_api_are_replaced_by_the_snapshots(
     assert uploads.of_job("job-waiting-there") == []
     (waiting,) = uploads.of_job("job-waiting-here")
     assert uploads.document(waiting).text == "Mine, soon."
-    assert target.names("uploads") == [UPLOADS]
+    assert target.collection_names("uploads") == [UPLOADS]
 
 
 def test_document_deleted_through_the_api_stays_deleted(
@@ -81,7 +81,7 @@ def test_document_deleted_through_the_api_stays_deleted(
     pushed(source, folder)
     pulled(target, folder)
     live = target.live_collection()[0]
-    (entry,) = Uploads(target).held(live).values()
+    (entry,) = Uploads(target).current(live).values()
     assert entry.document == "notes.md"
     assert entry.is_deletion
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from database.index.fingerprint import Fingerprint
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from dataset.sources.developer_guide import guide_names
 from dataset.sources.provenance import Source, sources_of
 from dataset.web.request import GUIDE_URL
@@ -185,7 +185,7 @@ def sources(store: Store) -> list[tuple[str, int]]:
 
 
 def test_build_notes_the_sources_of_what_it_read(chroma_server: ChromaServer, folder: Path) -> None:
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         builder(store).build(folder)
         assert sources(store) == [("other documents", 1)]
 
@@ -198,7 +198,7 @@ def test_build_notes_the_sources_of_what_it_read(chroma_server: ChromaServer, fo
 def test_index_without_sources_is_current_and_is_not_written_again(
     chroma_server: ChromaServer, folder: Path
 ) -> None:
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         builder(store).build(folder)
         live, collection, _ = store.live_collection()
         older = {k: v for k, v in (collection.metadata or {}).items() if k != "sources"}

@@ -15,7 +15,7 @@ import httpx_sse
 import pytest
 from langchain_core.messages import BaseMessage
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from inference_worker.generation.language_model import Generation, LanguageModel
@@ -44,7 +44,7 @@ class KeptOpen(Reader):
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with served_index(tmp_path_factory.mktemp("stream")) as database:
-        kept = KeptOpen(lambda: connect(database), load_words, database)  # type: ignore[call-arg]
+        kept = KeptOpen(lambda: open_store(database), load_words, database)  # type: ignore[call-arg]
         kept.refresh()
         yield kept
         Reader.close(kept)
@@ -354,7 +354,7 @@ async def test_an_answer_from_an_older_index_is_not_given_again(
         serve_index(database, **with_mistral(mistral)) as service,
     ):
         before = (await all_events(service))[-1][1]
-        with closing(connect(database)) as store:
+        with closing(open_store(database)) as store:
             more = PAGES | {"new.md": "# News\n\nThere is a new page.\n"}
             builder(store).build(write_pages(tmp_path / "pages", more))
         deadline = time.monotonic() + 10

@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import SecretStr
 
 from database.index.fingerprint import Fingerprint
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
@@ -41,7 +41,7 @@ def serve(
 ) -> Service:
     chosen = Settings(_env_file=None, database=database, **settings)
     reader = Reader(
-        lambda: connect(database, timeout=2),
+        lambda: open_store(database, timeout=2),
         load,
         database,
         min_confidence=chosen.min_confidence,
@@ -265,7 +265,7 @@ def test_missing_index_is_503_until_it_is_built(tmp_path: Path) -> None:
         assert http.get("/readyz").json()["checks"]["index"]["ok"] is False
         assert http.get("/healthz").status_code == 200
 
-        store = connect(database, create=True)
+        store = open_store(database, create=True)
         builder(store).build(write_pages(tmp_path / "pages"))
         store.close()
 
@@ -300,7 +300,7 @@ def test_model_that_does_not_fit_is_503_and_named(
 def test_store_that_dies_while_serving_is_503_and_comes_back(
     chroma_server: ChromaServer, tmp_path: Path
 ) -> None:
-    with closing(connect(chroma_server.url)) as store:
+    with closing(open_store(chroma_server.url)) as store:
         builder(store).build(write_pages(tmp_path / "pages"))
     with (
         serve(chroma_server.url) as running,

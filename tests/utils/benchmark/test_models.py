@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from database.embedding.model_folder import LocalModel
-from database.index.store import connect
+from database.index.store import open_store
 from tests.files.mpnet import make_mpnet
 from utils.benchmark.arguments import MODELS, PARTS, chosen_parts, parse_benchmark_arguments
 from utils.benchmark.builds import BuildFigures
@@ -69,7 +69,7 @@ def test_both_models_build_and_embed_the_questions(minilm: LocalModel, tmp_path:
     assert measures[3].name.startswith("small (")
     dimensions = [
         store.live_collection()[2].recipe.dimension
-        for store in map(connect, (f"{job.ours}-first", f"{job.ours}-other"))
+        for store in map(open_store, (f"{job.ours}-first", f"{job.ours}-other"))
     ]
     assert dimensions == [384, 64]
     assert (tmp_path / "ours-first").is_dir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from dataset.markdown_writer import fenced_code
 from tests.database.served_index import served_index
@@ -55,7 +55,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def open_index(database: str | None, ranking: Mapping[str, RankingValue]) -> Reader:
     assert database
-    return Reader(lambda: connect(database), lambda _: WordEmbeddings(), "the store")
+    return Reader(lambda: open_store(database), lambda _: WordEmbeddings(), "the store")
 
 
 def cells(report: str, start: str) -> list[str]:

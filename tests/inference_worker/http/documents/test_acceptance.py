@@ -13,7 +13,7 @@ import pytest
 from chromadb.errors import InternalError
 
 from database.index.lock import LOCK, BuildLock
-from database.index.store import Store, connect
+from database.index.store import Store, open_store
 from database.journal.jobs import JOBS, Jobs
 from database.journal.uploads import UPLOADS, Uploads
 from inference_worker.http.documents import change_queue
@@ -37,7 +37,7 @@ def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
 
 @pytest.fixture
 def store(chroma: ChromaServer) -> Iterator[Store]:
-    with closing(connect(chroma.url)) as opened:
+    with closing(open_store(chroma.url)) as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ def failing(
 
 
 def jobs_of(store: Store) -> list[str]:
-    return list(store.ensure(JOBS).get()["ids"])
+    return list(store.get_or_create(JOBS).get()["ids"])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_change_is_later_than_one_that_was_accepted_by_a_clock_ahead(
     with serving(chroma.url) as client:
         with BuildLock(store, purpose="change"):
             with monkeypatch.context() as patch:
-                patch.setattr("database.journal.jobs.now", lambda: "2126-03-01T09:30:05.000Z")
+                patch.setattr("database.journal.jobs.utc_now", lambda: "2126-03-01T09:30:05.000Z")
                 first = put(client, "zqclock").json()
             second = put(client, "zqclock").json()
             waiting = [job.id for job in Jobs(store).unfinished()]
@@ -167,8 +167,8 @@ def test_a_build_that_could_not_beat_while_the_store_was_away_is_not_taken_for_d
     monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.3)
     with ChromaServer(tmp_path / "server") as chroma:
         built(chroma.url, tmp_path / "pages")
-        with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
-            store.create_new(LOCK, ELSEWHERE | {"purpose": "build", "beat": "1"})
+        with serving(chroma.url) as client, closing(open_store(chroma.url)) as store:
+            store.create_if_absent(LOCK, ELSEWHERE | {"purpose": "build", "beat": "1"})
             assert put(client, "zqaway").status_code == 409
             chroma.kill()
             time.sleep(1)

@@ -20,7 +20,7 @@ from chromadb.errors import InternalError
 from database.index.folder_owner import FolderOwner
 from database.index.lock import LOCK, BuildLock
 from database.index.rows import read_chunks
-from database.index.store import INDEX_PREFIX, connect
+from database.index.store import INDEX_PREFIX, open_store
 from database.journal.jobs import Job, Jobs
 from database.journal.uploads import Uploads
 from dataset.documents import read_document
@@ -121,7 +121,7 @@ def problem(response: httpx.Response) -> str:
 
 def page_by_hand(database: str, name: str, word: str) -> str:
     """A job as a service leaves it that accepts one and dies."""
-    with closing(connect(database)) as store:
+    with closing(open_store(database)) as store:
         job = Job.new("put")
         Uploads(store).add(job.id, [read_document(page(word), name)])
         Jobs(store).add(job)
@@ -347,7 +347,7 @@ def test_a_killed_workers_jobs_are_done_by_the_next(tmp_path: Path) -> None:
 
 
 def assert_each_row_once(database: str, names: list[str]) -> None:
-    with closing(connect(database)) as store:
+    with closing(open_store(database)) as store:
         _, collection, fingerprint = store.live_collection()
         chunks = list(read_chunks(collection))
     rows = Counter(chunk.document for chunk in chunks if chunk.document in names)
@@ -374,7 +374,7 @@ def test_a_build_keeps_what_was_put_and_leaves_out_what_was_deleted(chroma: Chro
     with serving(chroma.url) as client:
         put(client, "mine.md", "zqmine")
         client.delete("/v1/documents/training.md")
-        with closing(connect(chroma.url)) as store:
+        with closing(open_store(chroma.url)) as store:
             builder(store, chunk_size=40).build(chroma.folder.parent / "pages")
         until(lambda: client.get("/v1/documents").json()["revision"] > 3, within=5)
         names = [d["name"] for d in client.get("/v1/documents").json()["documents"]]
@@ -393,7 +393,7 @@ def test_a_page_put_as_the_folder_has_it_stays_when_the_folder_has_it_no_more(
         assert response.json()["documents"][0]["outcome"] == "unchanged"
         assert client.get("/v1/documents/training.md").json()["origin"] == "api"
     (tmp_path / "pages" / "training.md").unlink()
-    with closing(connect(database)) as store:
+    with closing(open_store(database)) as store:
         builder(store).build(tmp_path / "pages")
     with serving(database) as client:
         assert client.get("/v1/documents/training.md").status_code == 200
@@ -403,10 +403,10 @@ def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
     chroma: ChromaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.2)
-    with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
+    with serving(chroma.url) as client, closing(open_store(chroma.url)) as store:
         build = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "0"}
         build |= {"since": "yesterday", "purpose": "build"}
-        lock = store.create_new(LOCK, build | {"beat": "0"})
+        lock = store.create_if_absent(LOCK, build | {"beat": "0"})
         assert lock
         try:
             for beat in range(8):
@@ -422,7 +422,7 @@ def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
 
 
 def test_a_change_under_way_is_waited_for(chroma: ChromaServer) -> None:
-    with serving(chroma.url) as client, closing(connect(chroma.url)) as store:
+    with serving(chroma.url) as client, closing(open_store(chroma.url)) as store:
         with BuildLock(store, purpose="change"):
             waits = put(client, "patient.md", "zqpatient", **AT_ONCE)
             assert waits.status_code == 202
@@ -526,7 +526,7 @@ def test_reading_goes_on_while_another_model_is_loaded(tmp_path: Path) -> None:
         with serving(chroma.url, load=load) as client:
             loading.clear()
             go.clear()
-            with closing(connect(chroma.url)) as store:
+            with closing(open_store(chroma.url)) as store:
                 pages = write_pages(tmp_path / "pages")
                 builder(store, model_revision="of another model").build(pages)
             try:

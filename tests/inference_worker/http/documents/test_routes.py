@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from database.index.lock import BuildLock
-from database.index.store import connect
+from database.index.store import open_store
 from database.journal.uploads import UPLOADS
 from tests.files.pages import PAGES, WordEmbeddings
 from tests.servers.chat.mistral import MistralServer, answer
@@ -569,13 +569,13 @@ def test_purging_leaves_one_collection_and_no_text(either: tuple[httpx.Client, s
 
 
 def index_names(database: str) -> list[str]:
-    with closing(connect(database)) as store:
+    with closing(open_store(database)) as store:
         return store.index_names()
 
 
 def everything_in(database: str) -> str:
     """All texts of the indexes and the uploads, as one."""
-    with closing(connect(database)) as store:
+    with closing(open_store(database)) as store:
         collections = [store.find(name) for name in (*store.index_names(), UPLOADS)]
         return str([c.get(include=["documents", "metadatas"]) for c in collections if c])
 
@@ -607,7 +607,7 @@ def test_a_kept_answer_does_not_outlive_its_document(tmp_path: Path) -> None:
 def test_a_change_is_refused_while_a_build_writes(either: tuple[httpx.Client, str]) -> None:
     client, database = either
     put(client, "locked.md", page("zqlocked"))
-    with closing(connect(database)) as store, BuildLock(store):
+    with closing(open_store(database)) as store, BuildLock(store):
         for response in (
             put(client, "locked.md", page("zqother")),
             delete(client, "locked.md"),

@@ -10,7 +10,7 @@ import httpx
 import httpx_sse
 import pytest
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.answer import Turn
 from inference_worker.app import create_app
@@ -292,7 +292,7 @@ def test_stream_that_breaks_off_says_so_and_goes_on_with_the_documentation(
 
 
 def test_error_in_the_middle_ends_the_stream_with_an_error_object(database: str) -> None:
-    reader = Reader(lambda: connect(database, timeout=2), load_words, database)
+    reader = Reader(lambda: open_store(database, timeout=2), load_words, database)
     settings = Settings(_env_file=None, database=database)
     app = create_app(settings, reader=reader, llm=Bursting())
     with Service(app) as running:

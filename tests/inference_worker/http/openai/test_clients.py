@@ -16,7 +16,7 @@ from openai import (
 )
 from openai.types.chat import ChatCompletionChunk
 
-from database.index.store import connect
+from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
@@ -185,7 +185,7 @@ def test_openai_raises_where_there_is_no_index(tmp_path_factory: pytest.TempPath
 
 
 def test_openai_raises_where_a_stream_fails_on_its_way(database: str) -> None:
-    reader = Reader(lambda: connect(database, timeout=2), load_words, database)
+    reader = Reader(lambda: open_store(database, timeout=2), load_words, database)
     settings = Settings(_env_file=None, database=database)
     app = create_app(settings, reader=reader, llm=Bursting())
     with (
