@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MIN_CHUNK_SIZE = 32
 """Tokens; with less there is no room for a sentence under its headings."""
-BUILD_TIMEOUT = 600.0
-"""Seconds for one request to the server: the last one makes it write the vectors to disk."""
 
 
 def settings_for(arguments: argparse.Namespace) -> Settings:
@@ -125,15 +123,9 @@ def roll_back(settings: Settings) -> str:
 
 
 def _connected(settings: Settings) -> "Store":
-    from database.index.store import open_store
+    from database.index.store import LONG_REQUEST_SECONDS, connect
 
-    token = settings.chroma_token
-    return open_store(
-        settings.database,
-        token=token.get_secret_value() if token else None,
-        timeout=BUILD_TIMEOUT,
-        create=True,
-    )
+    return connect(settings, timeout=LONG_REQUEST_SECONDS, create=True)
 
 
 def _complain(line: str) -> None:

@@ -2,8 +2,9 @@
 
 from database.index import rows
 from database.index.check import check_collection
+from database.index.live_pointer import LivePointer
 from database.index.lock import BuildLock
-from database.index.store import LivePointer, Store
+from database.index.store import Store
 from database.journal.recovery import recover_in_other_process
 from database.journal.uploads import Uploads
 from utils.errors import IndexMissingError

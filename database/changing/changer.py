@@ -15,9 +15,10 @@ from langchain_core.embeddings import Embeddings
 
 from database.index import rows
 from database.index.fingerprint import DocumentVersion, Fingerprint
+from database.index.live_pointer import LivePointer
 from database.index.lock import BuildLock
 from database.index.rows import Row
-from database.index.store import LivePointer, Store
+from database.index.store import Store
 from database.journal.jobs import DocumentOutcome, Job, Jobs, utc_now
 from database.journal.recovery import clean_up
 from database.journal.uploads import JournalEntry, Uploads

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from database.index import word_vectors
 from database.index.fingerprint import Fingerprint
+from database.index.hnsw import live_configuration
+from database.index.live_pointer import LivePointer
 from database.index.lock import LOCK, BuildLock
-from database.index.store import NEVER_SYNC, LivePointer, Store
+from database.index.store import Store
 from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -39,10 +41,9 @@ def go_live(
     lock.verify_held()
     built_at = goal.built_at or datetime.now(UTC).isoformat(timespec="seconds")
     built = replace(goal, built_at=built_at)
+    configuration: Any = live_configuration()
     with store.translate_errors():
-        collection.modify(
-            metadata=built.to_metadata(), configuration={"hnsw": {"sync_threshold": NEVER_SYNC}}
-        )
+        collection.modify(metadata=built.to_metadata(), configuration=configuration)
     live = store.set_live(collection.name, keep_previous=keep_previous)
     for name in store.index_names():
         if name not in {live.name, live.previous}:

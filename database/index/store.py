@@ -1,12 +1,12 @@
-"""The Chroma store, embedded or a server: which collections there are and which one is live.
+"""The Chroma store, embedded or a server: which collections exist and which one is live.
 
-A small collection named `pointer` says in its metadata which collection readers use. One metadata
-write moves it, so that no reader ever meets half an index.
+A small collection named `pointer` records in its metadata which collection readers use. One
+metadata write moves it, so no reader ever sees a half-written index.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from database.index.connection import (
     translate_chroma_errors,
 )
 from database.index.fingerprint import Fingerprint, InPlaceChange
+from database.index.hnsw import NEVER_SYNC, build_configuration
+from database.index.live_pointer import LivePointer
 from utils.errors import IndexDamagedError
-from utils.settings import is_server
+from utils.settings import Settings, is_server, load_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -29,46 +31,16 @@ if TYPE_CHECKING:
 POINTER = "pointer"
 INDEX_PREFIX = "index-"
 OUTGOING = "-outgoing"
-"""What a collection is called while a purge moves its rows to a new one."""
-_CREATIONS = 5
-"""How often a collection is created that can neither be created nor found."""
-NEVER_SYNC = 1_000_000
-"""hnsw:sync_threshold of a live collection. Chroma rewrites its files in place whenever this many
-writes have come in, and a kill in that moment destroys them."""
-
-
-@dataclass(frozen=True, slots=True)
-class LivePointer:
-    """Where the pointer points."""
-
-    name: str
-    previous: str
-    """The collection that was live before, kept for rollback; "" for none."""
-    revision: int
-    """Rises with every change that readers are to see."""
-    since: int
-    """The revision with which this collection went live; later ones changed it in place."""
-    folder_since: int = 0
-    """Changes through the API up to this revision are void for builds: the folder rules again."""
-    job: str = ""
-    """The job that changed an index in place last; its entries may not be marked yet."""
-    job_revision: int = 0
-    """The revision that this job made."""
-    previous_revision: int = 0
-    """The last revision of the previous collection."""
-    changed: InPlaceChange | None = None
-    """What was changed in place since it went live."""
-
-    def is_same_build(self, other: "LivePointer") -> bool:
-        """Whether both are states of a collection between which it was changed in place only.
-
-        One that a rollback brought back is another: what was changed before it went is not in it.
-        """
-        return (self.name, self.since) == (other.name, other.since)
+"""Suffix of a collection whose rows a purge is moving to a new one."""
+LONG_REQUEST_SECONDS = 600.0
+"""Timeout for builds, purges and pulls: their last request makes the server write all vectors to
+disk."""
+_MAX_CREATE_ATTEMPTS = 5
+"""Attempts to create a collection that can neither be created nor found."""
 
 
 class Store:
-    """A connection to the place where indexes lie."""
+    """An open Chroma store, a folder or a server."""
 
     def __init__(
         self, client: "ClientAPI", database: str, sessions: "Sequence[httpx.Client]" = ()
@@ -79,7 +51,7 @@ class Store:
 
     @property
     def build_command(self) -> str:
-        """The command that builds or repairs the index here."""
+        """The command that builds or repairs this index."""
         return BUILD_COMMAND.format(database=self.database)
 
     def live(self) -> LivePointer | None:
@@ -91,26 +63,14 @@ class Store:
         pointer = self.find(POINTER)
         if pointer is None or not pointer.metadata or "live" not in pointer.metadata:
             return None
-        fields: Mapping[str, Any] = pointer.metadata
-        revision = int(fields["revision"])
-        return LivePointer(
-            name=fields["live"],
-            previous=fields.get("previous", ""),
-            revision=revision,
-            since=int(fields.get("since", revision)),
-            folder_since=int(fields.get("folder_since", 0)),
-            job=fields.get("job", ""),
-            job_revision=int(fields.get("job_revision", 0)),
-            previous_revision=int(fields.get("previous_revision", 0)),
-            changed=InPlaceChange.from_metadata(fields),
-        )
+        return LivePointer.from_metadata(pointer.metadata)
 
     def live_collection(self) -> "tuple[LivePointer, Collection, Fingerprint]":
-        """The live collection and what it was made from.
+        """The pointer, the live collection and its fingerprint.
 
         Raises:
-            IndexMissingError: nothing was built here yet.
-            IndexDamagedError: the pointer leads nowhere, or the store cannot be read.
+            IndexMissingError: no index was built here yet.
+            IndexDamagedError: the pointer names no collection, or the store cannot be read.
             StoreUnreachableError: the server does not answer.
         """
         live = self.live()
@@ -118,44 +78,42 @@ class Store:
             raise missing_index_error(self.database)
         collection = self.find(live.name)
         if collection is None and (now := self.live()) and now.name != live.name:
-            live, collection = now, self.find(now.name)  # it moved between the two looks
+            live, collection = now, self.find(now.name)  # the pointer moved between the two reads
         fingerprint = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if collection is None or fingerprint is None:
             raise IndexDamagedError(
-                f"The index at {self.database} is not whole. Build it again: {self.build_command}"
+                f"The index at {self.database} is incomplete. Build it again: {self.build_command}"
             )
         return live, collection, fingerprint.with_change(live.changed)
 
     def set_live(self, name: str, *, keep_previous: bool = True) -> LivePointer:
-        """Make a collection the live one, in one write; the one before stays for rollback.
+        """Make a collection the live one, in one write.
 
         Args:
             name: The collection.
-            keep_previous: Whether there is a way back; not where the one before is to vanish.
+            keep_previous: Keep the previously live one for rollback; False after a purge.
         """
         before = self.live() or LivePointer("", "", revision=0, since=0)
         revision = before.revision + 1
         previous = before.name if keep_previous else ""
         after = replace(before, name=name, previous=previous, revision=revision, since=revision)
-        return self._point(replace(after, previous_revision=before.revision, changed=None))
+        return self._write_pointer(replace(after, previous_revision=before.revision, changed=None))
 
     def advance(self, live: LivePointer, job: str, changed: InPlaceChange) -> LivePointer:
-        """Let readers see what a job changed in place: the same collection's next revision."""
+        """Make a job's changes in place visible: the next revision of the same collection."""
         revision = live.revision + 1
-        return self._point(
+        return self._write_pointer(
             replace(live, revision=revision, job=job, job_revision=revision, changed=changed)
         )
 
     def return_to_folder(self) -> None:
-        """Have builds go by their folder alone: what came through the API so far is void."""
+        """Make builds ignore all API changes so far."""
         live = self.live()
         if live is not None:
-            self._point(replace(live, folder_since=live.revision))
+            self._write_pointer(replace(live, folder_since=live.revision))
 
-    def _point(self, live: LivePointer) -> LivePointer:
-        metadata: dict[str, Any] = {"live": live.name} | asdict(live)
-        metadata |= metadata.pop("changed") or {}
-        del metadata["name"]
+    def _write_pointer(self, live: LivePointer) -> LivePointer:
+        metadata = live.to_metadata()
         with self.translate_errors():
             pointer = self.find(POINTER)
             if pointer is None:
@@ -165,24 +123,18 @@ class Store:
         return live
 
     def create(self, name: str, metadata: dict[str, Any], rows: int) -> "Collection":
-        """Create an index collection that persists its vectors once, when its last row arrives.
-
-        Args:
-            name: The collection's name.
-            metadata: What to note on it.
-            rows: How many rows will be added in all.
-        """
-        configuration: Any = {"hnsw": {"space": "cosine", "sync_threshold": max(rows, 2)}}
+        """Create a collection for vectors; `rows` is explained in `hnsw.build_configuration`."""
+        configuration: Any = build_configuration(rows)
         with self.translate_errors():
             return self._client.create_collection(
                 name, metadata=metadata, configuration=configuration, embedding_function=None
             )
 
     def create_if_absent(self, name: str, metadata: dict[str, Any]) -> "Collection | None":
-        """Create an empty collection, or None where one of that name is already there."""
+        """Create an empty collection; None if one of that name exists."""
         from chromadb.errors import ChromaError
 
-        for attempts_left in reversed(range(_CREATIONS)):
+        for attempts_left in reversed(range(_MAX_CREATE_ATTEMPTS)):
             with self.translate_errors():
                 try:
                     return self._client.create_collection(
@@ -191,13 +143,13 @@ class Store:
                 except ChromaError:
                     if self.find(name) is not None:
                         return None
-                    # It may have been there and be gone by now.
+                    # Another process may have created it and deleted it in between.
                     if not attempts_left:
                         raise
         return None
 
     def get_or_create(self, name: str) -> "Collection":
-        """The collection of this name, made where it is missing; it is written in place."""
+        """The collection of this name, created if missing; it is written in place."""
         from chromadb.errors import ChromaError
 
         found = self.find(name)
@@ -206,14 +158,14 @@ class Store:
         try:
             return self.create(name, {"made_for": name}, NEVER_SYNC)
         except IndexDamagedError as error:
-            # Somebody else has just made it.
+            # Another process may have created it just now.
             found = self.find(name) if isinstance(error.__cause__, ChromaError) else None
             if found is None:
                 raise
             return found
 
     def find(self, name: str) -> "Collection | None":
-        """Look a collection up by its name."""
+        """The collection of this name; None if there is none."""
         from chromadb.errors import NotFoundError
 
         with self.translate_errors():
@@ -223,11 +175,11 @@ class Store:
                 return None
 
     def find_during_purge(self, name: str) -> "Collection | None":
-        """Look up a collection that a purge may just be moving to a new one of the same name."""
+        """Like `find`, also while a purge is moving the rows to a new collection."""
         return self.find(name) or self.find(f"{name}{OUTGOING}") or self.find(name)
 
     def delete(self, name: str) -> None:
-        """Delete a collection; one that is gone already is as good."""
+        """Delete a collection if it exists."""
         from chromadb.errors import NotFoundError
 
         with self.translate_errors():
@@ -237,26 +189,51 @@ class Store:
                 return
 
     def index_names(self) -> list[str]:
-        """The index collections here: live, previous, and what interrupted builds left."""
+        """All index collections: live, previous, and those left by interrupted builds."""
         return self.collection_names(INDEX_PREFIX)
 
     def collection_names(self, prefix: str) -> list[str]:
-        """The collections here whose names begin so."""
+        """All collections with this prefix."""
         with self.translate_errors():
             names = [collection.name for collection in self._client.list_collections()]
         return sorted(name for name in names if name.startswith(prefix))
 
     def close(self) -> None:
-        """Let go of the folder or the connections."""
+        """Close the folder or the connections."""
         self._client.close()  # type: ignore[attr-defined]  # every client has it
         for session in self._sessions:
             session.close()
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turn what Chroma and its HTTP client raise into this project's errors."""
+        """Translate errors of Chroma and its HTTP client into this project's."""
         with translate_chroma_errors(self.database):
             yield
+
+
+def connect(settings: Settings, *, timeout: float | None = None, create: bool = False) -> Store:
+    """Open the store that the settings name; a refused CHROMA_TOKEN is read again from them.
+
+    Args:
+        settings: Names the folder or server, its token and timeout.
+        timeout: Seconds per request to the server; CHROMA_TIMEOUT by default.
+        create: Create the folder if it is missing.
+
+    Raises:
+        See `open_store`.
+    """
+    return open_store(
+        settings.database,
+        token=_chroma_token(settings),
+        # The gateway may have a new token; its file or the .env then contains it.
+        renew_token=lambda: _chroma_token(load_settings()),
+        timeout=timeout or settings.chroma_timeout,
+        create=create,
+    )
+
+
+def _chroma_token(settings: Settings) -> str | None:
+    return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
 def open_store(
@@ -272,13 +249,13 @@ def open_store(
     Args:
         database: A folder, or a server's address.
         token: Bearer token of the server's gateway.
-        renew_token: Asked for the token of now after one was refused.
-        timeout: Seconds a request to the server may take.
-        create: Make the folder where it is missing.
+        renew_token: Returns the current token; called after one was refused.
+        timeout: Seconds per request to the server.
+        create: Create the folder if it is missing.
 
     Raises:
-        IndexMissingError: there is no such folder.
-        IndexDamagedError: the folder holds something else, or a damaged store.
+        IndexMissingError: the folder does not exist.
+        IndexDamagedError: the folder contains something else, or a damaged store.
         StoreUnreachableError: the server does not answer or refuses the token.
     """
     if is_server(database):

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from database.index import rows
-from database.index.store import NEVER_SYNC, Store
+from database.index.hnsw import NEVER_SYNC
+from database.index.store import Store
 
 if TYPE_CHECKING:
     from chromadb import Collection

@@ -15,7 +15,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from database.index.store import NEVER_SYNC, OUTGOING, Store
+from database.index.hnsw import NEVER_SYNC
+from database.index.store import OUTGOING, Store
 from database.journal.jobs import JOBS
 from database.journal.uploads import UPLOADS
 from utils.errors import IndexDamagedError

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from database.index import rows
 from database.index.folder_owner import FolderOwner
-from database.index.store import LivePointer, Store
+from database.index.live_pointer import LivePointer
+from database.index.store import Store
 from database.journal import staging
 from database.journal.jobs import Jobs
 from database.journal.purge import finish_purge, has_unfinished_purge

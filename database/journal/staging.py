@@ -16,8 +16,10 @@ purge: `finish_purge` does it, also for a pull that died half-way.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from database.index.hnsw import NEVER_SYNC
+from database.index.live_pointer import LivePointer
 from database.index.rows import Record
-from database.index.store import NEVER_SYNC, OUTGOING, LivePointer, Store
+from database.index.store import OUTGOING, Store
 from database.journal.purge import QUIET_SECONDS, finish_purge, rename_into_place
 from database.journal.uploads import UPLOADS
 

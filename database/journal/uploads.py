@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from database.index.store import LivePointer, Store
+from database.index.live_pointer import LivePointer
+from database.index.store import Store
 from dataset.documents import Document
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.loading import embed_words
 from database.index import rows, word_vectors
-from database.index.store import LivePointer, Store
+from database.index.live_pointer import LivePointer
+from database.index.store import Store
 from database.journal.uploads import JournalEntry, Uploads
 from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus

@@ -22,7 +22,8 @@ from database.embedding.loading import load_embeddings, model_for
 from database.index.check import check_collection
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
-from database.index.store import LivePointer, Store, open_store
+from database.index.live_pointer import LivePointer
+from database.index.store import Store, connect
 from database.journal.uploads import Uploads
 from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.filters import EVERYTHING, Filters
@@ -31,7 +32,7 @@ from database.searching.passage import Findings
 from database.searching.search import SearchCorpus, search
 from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexDamagedError, IndexMismatchError, StoreUnreachableError
-from utils.settings import Settings, load_settings
+from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -60,23 +61,13 @@ class IndexState:
 def reader_from(settings: Settings, ranking: Ranking | None = None) -> "Reader":
     """Make the reader that the settings describe; it opens the index when first asked."""
     return Reader(
-        open_store=lambda: open_store(
-            settings.database,
-            token=_token_of(settings),
-            # The gateway was given another: its file, or the environment's .env, has it.
-            renew_token=lambda: _token_of(load_settings()),
-            timeout=settings.chroma_timeout,
-        ),
+        open_store=lambda: connect(settings),
         load=lambda fingerprint: embeddings_for(fingerprint, settings),
         place=settings.database,
         ranking=ranking or Ranking(),
         top_k=settings.top_k,
         min_confidence=settings.min_confidence,
     )
-
-
-def _token_of(settings: Settings) -> str | None:
-    return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
 class Reader(BaseRetriever):

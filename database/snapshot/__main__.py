@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from database.index.store import Store
     from database.snapshot.catalogue import Snapshot
 
-_STORE_TIMEOUT = 600.0
-"""Seconds for one request to the server: the last one makes it write the vectors to disk."""
 _INTERRUPTED = 130
 
 
@@ -118,16 +116,9 @@ def _megabytes(count: int) -> str:
 
 @contextmanager
 def _opened(settings: Settings, *, create: bool) -> "Iterator[Store]":
-    from database.index.store import open_store
+    from database.index.store import LONG_REQUEST_SECONDS, connect
 
-    token = settings.chroma_token
-    store = open_store(
-        settings.database,
-        token=token.get_secret_value() if token else None,
-        timeout=_STORE_TIMEOUT,
-        create=create,
-    )
-    with closing(store):
+    with closing(connect(settings, timeout=LONG_REQUEST_SECONDS, create=create)) as store:
         yield store
 
 

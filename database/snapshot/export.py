@@ -11,8 +11,9 @@ import numpy as np
 
 from database.index import rows, word_vectors
 from database.index.fingerprint import Fingerprint
+from database.index.live_pointer import LivePointer
 from database.index.rows import Record, Row
-from database.index.store import LivePointer, Store
+from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from database.reading.corpus import is_current
 from database.snapshot import upload_rows

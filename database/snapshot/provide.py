@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 
 from database.index.lock import BuildLock
-from database.index.store import Store, open_store
+from database.index.store import LONG_REQUEST_SECONDS, Store, connect
 from database.journal import staging
 from database.snapshot.catalogue import find_snapshot
 from database.snapshot.file_systems import StorageTimeouts
@@ -15,8 +15,6 @@ from dataset.progress import Progress, ignore_progress, report_progress
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
 
-_REQUEST_SECONDS = 600.0
-"""For one request to the store: the last one makes it write all vectors to disk."""
 _LOOK_SECONDS = 2.0
 
 
@@ -79,14 +77,7 @@ def pull_at_start(settings: Settings) -> None:
     """
     if settings.snapshot_url is None:
         return
-    token = settings.chroma_token
-    store = open_store(
-        settings.database,
-        token=token.get_secret_value() if token else None,
-        timeout=_REQUEST_SECONDS,
-        create=True,
-    )
-    with closing(store):
+    with closing(connect(settings, timeout=LONG_REQUEST_SECONDS, create=True)) as store:
         while True:
             try:
                 pull_configured(settings, store)

@@ -10,9 +10,10 @@ from database.index import rows, word_vectors
 from database.index.check import check_collection
 from database.index.fingerprint import Fingerprint
 from database.index.go_live import go_live
+from database.index.hnsw import NEVER_SYNC
 from database.index.lock import BuildLock
 from database.index.rows import Record
-from database.index.store import NEVER_SYNC, Store
+from database.index.store import Store
 from database.journal import staging
 from database.journal.purge import has_unfinished_purge
 from database.journal.recovery import finish_purge_in_other_process, recover_in_other_process

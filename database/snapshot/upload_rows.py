@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from database.index.live_pointer import LivePointer
 from database.index.rows import Record
-from database.index.store import LivePointer, Store
+from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from dataset.documents import check_name
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from database.index import rows, word_vectors
 from database.index.fingerprint import Fingerprint, InPlaceChange
+from database.index.live_pointer import LivePointer
 from database.index.rows import Row
-from database.index.store import LivePointer, Store
+from database.index.store import Store
 from database.journal.uploads import Uploads
 from dataset.chunks import Chunk
 from dataset.documents import Document

@@ -23,7 +23,8 @@ from utils.errors import DocsQAError
 if TYPE_CHECKING:
     import httpx
 
-    from database.index.store import LivePointer, Store
+    from database.index.live_pointer import LivePointer
+    from database.index.store import Store
 
 _LOOK_EVERY = 0.03
 _MAX_SECONDS = 120.0

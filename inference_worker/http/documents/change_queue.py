@@ -8,8 +8,9 @@ from functools import partial
 from database.changing.changer import SplitDocument
 from database.changing.job_runner import JobRunner, splitter_for_recipe
 from database.index.fingerprint import Recipe
-from database.index.lock import HEARTBEAT_SECONDS, is_change, locked_error, read_holder
-from database.index.store import Store, open_store
+from database.index.lock import HEARTBEAT_SECONDS, locked_error, read_holder
+from database.index.lock_holder import is_change
+from database.index.store import LONG_REQUEST_SECONDS, Store, connect
 from database.journal.jobs import DocumentOutcome, Job, JobKind, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.reader import Reader
@@ -18,10 +19,8 @@ from inference_worker.answering.answerer import Answerer
 from inference_worker.http.documents.acceptance import finish_if_unchanged, record_job
 from inference_worker.http.documents.writer_monitor import WriterMonitor
 from utils.errors import DocsQAError, IndexLockedError
-from utils.settings import Settings, load_settings
+from utils.settings import Settings
 
-LONG_REQUEST_SECONDS = 600.0
-"""For one request to the server: the last one of a purge makes it write all vectors to disk."""
 _LOOK_SECONDS = 1.0
 """Between two looks at a job that another replica may be running."""
 
@@ -53,7 +52,7 @@ class ChangeQueue:
             reader,
             settings.database,
             splitter=splitter or partial(splitter_for_recipe, settings),
-            open_store=self._connect,
+            open_store=partial(connect, settings, timeout=LONG_REQUEST_SECONDS),
             finished=self._tell,
             forget_answers=self._forget_answers,
         )
@@ -185,15 +184,3 @@ class ChangeQueue:
         except (RuntimeError, TimeoutError) as error:
             coroutine.close()
             raise IndexLockedError("The service stops; the job ends when it is back.") from error
-
-    def _connect(self) -> Store:
-        return open_store(
-            self._settings.database,
-            token=_token_of(self._settings),
-            renew_token=lambda: _token_of(load_settings()),
-            timeout=LONG_REQUEST_SECONDS,
-        )
-
-
-def _token_of(settings: Settings) -> str | None:
-    return settings.chroma_token.get_secret_value() if settings.chroma_token else None

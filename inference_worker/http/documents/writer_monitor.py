@@ -4,13 +4,8 @@ import logging
 import threading
 from typing import Any
 
-from database.index.lock import (
-    HEARTBEAT_SECONDS,
-    has_exited,
-    is_heartbeat_stopped,
-    is_on_this_machine,
-    read_holder,
-)
+from database.index.lock import HEARTBEAT_SECONDS, is_heartbeat_stopped, read_holder
+from database.index.lock_holder import has_exited, is_local
 from database.index.store import Store
 from utils.errors import DocsQAError
 
@@ -31,7 +26,7 @@ class WriterMonitor:
 
         Of one elsewhere the first to ask cannot know: who asks three beats later can.
         """
-        if is_on_this_machine(holder):
+        if is_local(holder):
             return has_exited(holder)
         if self._last_beat is not None and self._last_beat == holder.get("beat"):
             return True
@@ -44,7 +39,7 @@ class WriterMonitor:
 
     def _follow(self, store: Store, holder: dict[str, Any] | None) -> None:
         try:
-            while holder is not None and not is_on_this_machine(holder):
+            while holder is not None and not is_local(holder):
                 if is_heartbeat_stopped(store, holder, self._beat_every):
                     self._last_beat = holder.get("beat")
                     return

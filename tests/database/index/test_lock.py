@@ -1,7 +1,7 @@
-"""Who is taken for dead, and who is not: the lock of those that write an index."""
+"""The build lock: which holders count as dead, and which do not."""
 
 import os
-import socket
+import shutil
 import subprocess
 import sys
 import time
@@ -14,22 +14,25 @@ import psutil
 import pytest
 
 from database.index import lock as lock_module
-from database.index.lock import HEARTBEAT_SECONDS, LOCK, BuildLock, has_exited, read_holder
+from database.index import lock_holder
+from database.index.lock import HEARTBEAT_SECONDS, LOCK, BuildLock, read_holder
+from database.index.lock_holder import describe_this_process, has_exited, is_local
 from database.index.store import Store, open_store
 from utils.errors import IndexLockedError, StoreUnreachableError
+from utils.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
 ELSEWHERE = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "?", "since": "?"}
 FIRST, SECOND, LAST = (HEARTBEAT_SECONDS * n for n in (1, 2, 3))
-"""When a holder is looked at."""
+"""When a holder's heartbeat is read."""
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 class Clock:
-    """Time that passes only where somebody sleeps."""
+    """Time that passes only in `sleep`."""
 
     def __init__(self, asleep: Callable[[float], None] = lambda now: None) -> None:
         self.now = 0.0
@@ -47,7 +50,7 @@ class Clock:
 
 
 class PassingStore(Store):
-    """A store that is away at some moments of a clock."""
+    """A store that is unreachable at one moment of a clock."""
 
     def __init__(self, store: Store, clock: Clock, away_at: float) -> None:
         super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
@@ -78,7 +81,7 @@ def use(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Clock:
 
 
 def taken(store: Store) -> dict[str, Any]:
-    """What this process notes while it holds the lock."""
+    """The metadata that this process records while it holds the lock."""
     with BuildLock(store):
         holder = read_holder(store)
     assert holder
@@ -86,7 +89,9 @@ def taken(store: Store) -> dict[str, Any]:
 
 
 @needs_proc
-def test_a_step_of_the_clock_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_adjustment_does_not_make_a_holder_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     booted = psutil._pslinux.boot_time  # noqa: SLF001
     with BuildLock(store):
         holder = read_holder(store)
@@ -98,7 +103,7 @@ def test_a_step_of_the_clock_kills_nobody(store: Store, monkeypatch: pytest.Monk
 
 @needs_proc
 @pytest.mark.parametrize("name", [") S 1 2", "(a b)", "\udcff)"])
-def test_a_process_may_be_called_anything(name: str, store: Store) -> None:
+def test_any_process_name_is_parsed(name: str, store: Store) -> None:
     called = Path("/proc/self/comm")
     before = called.read_bytes()
     with BuildLock(store):
@@ -111,18 +116,16 @@ def test_a_process_may_be_called_anything(name: str, store: Store) -> None:
             called.write_bytes(before)
 
 
-def test_who_let_go_while_the_store_was_away_is_gone(store: Store) -> None:
+def test_holder_that_released_during_an_outage_has_exited(store: Store) -> None:
     assert has_exited(taken(store))
 
 
 @pytest.mark.parametrize("born", ["another boot/1", "?"])
-def test_a_process_of_the_same_number_that_began_at_another_time_is_another(
-    born: str, store: Store
-) -> None:
+def test_same_pid_with_another_start_time_is_another_process(born: str, store: Store) -> None:
     assert has_exited(taken(store) | {"pid": os.getppid(), "born": born})
 
 
-def test_a_process_that_got_a_dead_ones_number_is_another(store: Store) -> None:
+def test_process_with_a_reused_pid_is_another_process(store: Store) -> None:
     holder = taken(store)
     command = [sys.executable, "-S", "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
@@ -130,16 +133,16 @@ def test_a_process_that_got_a_dead_ones_number_is_another(store: Store) -> None:
         other.kill()
 
 
-def test_a_process_that_ended_is_gone(store: Store) -> None:
+def test_ended_process_has_exited(store: Store) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
         pass
     assert has_exited(taken(store) | {"pid": ended.pid, "born": ""})
 
 
 @pytest.mark.parametrize("fields", [{"process_started": "1785000000.12"}, {"born": ""}, {}])
-def test_where_it_is_not_noted_when_it_began_its_number_decides(fields: dict[str, Any]) -> None:
-    """As in the locks of the versions before."""
-    holder = {"owner": "x", "host": socket.gethostname(), "since": "?"} | fields
+def test_pid_decides_if_no_start_time_is_recorded(fields: dict[str, Any]) -> None:
+    here = describe_this_process("build")
+    holder = {name: here[name] for name in ("owner", "host", "namespace", "since")} | fields
     with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
         pass
 
@@ -147,11 +150,63 @@ def test_where_it_is_not_noted_when_it_began_its_number_decides(fields: dict[str
     assert has_exited(holder | {"pid": ended.pid})
 
 
-@needs_proc
-def test_without_proc_the_moment_of_the_clock_decides(
+@pytest.mark.parametrize("fields", [{"namespace": "another boot/1"}, {"host": "elsewhere"}])
+def test_holder_of_another_namespace_or_host_is_not_judged_by_its_pid(
+    fields: dict[str, Any], store: Store
+) -> None:
+    holder = taken(store)
+    assert is_local(holder)
+    assert has_exited(holder)
+    assert not is_local(holder | fields)
+    assert not has_exited(holder | fields)
+
+
+def test_lock_of_a_version_that_recorded_no_namespace_is_judged_by_its_heartbeat(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_module, "_BOOT", Path("/proc/not/there"))
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
+        pass
+    holder = taken(store) | {"pid": ended.pid}
+    del holder["namespace"]
+    assert not has_exited(holder)
+
+    store.create_if_absent(LOCK, holder)
+    clock = use(monkeypatch, Clock())
+    with BuildLock(store):
+        assert clock.now == LAST
+
+
+_OTHER_NAMESPACE = """
+import sys
+from database.index.lock import BuildLock
+from database.index.store import open_store
+from utils.errors import IndexLockedError
+try:
+    with BuildLock(open_store(sys.argv[1]), heartbeat_seconds=0.5):
+        print("acquired")
+except IndexLockedError:
+    print("locked")
+"""
+
+
+def test_live_holder_of_another_pid_namespace_keeps_the_lock(store: Store) -> None:
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("needs the privilege to create a PID namespace (unshare)")
+    command = [*unshare, sys.executable, "-c", _OTHER_NAMESPACE, store.database]
+    with BuildLock(store, heartbeat_seconds=0.1) as lock:
+        found = subprocess.run(
+            command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+        )
+        assert found.stdout == "locked\n"
+        assert lock.is_held()
+
+
+@needs_proc
+def test_without_proc_the_creation_time_decides(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_holder, "_BOOT_ID", Path("/proc/not/there"))
     with BuildLock(store):
         holder = read_holder(store)
         assert holder
@@ -160,10 +215,10 @@ def test_without_proc_the_moment_of_the_clock_decides(
         assert has_exited(holder | {"born": "1.0"})
 
 
-def test_nobody_is_taken_for_dead_over_an_outage_of_the_store(
+def test_outage_of_the_store_does_not_make_a_holder_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is back at the end, and who holds the lock had no time to beat since."""
+    """The store is back at the end, and the holder had no time for a heartbeat since."""
     store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
     clock = use(monkeypatch, Clock())
 
@@ -178,7 +233,7 @@ def test_nobody_is_taken_for_dead_over_an_outage_of_the_store(
 
 
 @pytest.mark.parametrize("at", [FIRST, SECOND, LAST])
-def test_a_beat_ends_the_wait_at_once(
+def test_heartbeat_ends_the_wait_at_once(
     at: float, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
@@ -195,7 +250,7 @@ def test_a_beat_ends_the_wait_at_once(
     assert clock.now == at
 
 
-def test_who_does_not_beat_for_three_beats_is_dead(
+def test_holder_without_a_heartbeat_for_three_intervals_is_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})

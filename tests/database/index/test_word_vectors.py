@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from database.index import rows, word_vectors
+from database.index.hnsw import NEVER_SYNC
+from database.index.live_pointer import LivePointer
 from database.index.rows import Row
-from database.index.store import NEVER_SYNC, LivePointer, Store, open_store
+from database.index.store import Store, open_store
 from database.reading.corpus import read_corpus
 from tests.files.pages import WordEmbeddings, chunk
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from database.index import tidy
-from database.index.store import NEVER_SYNC, OUTGOING, Store, open_store
+from database.index.hnsw import NEVER_SYNC
+from database.index.store import OUTGOING, Store, open_store
 from database.index.vector_files import remove_orphaned_folders, zero_unused_rows
 from database.journal import purge as purging
 from database.journal.jobs import JOBS, Job, Jobs

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from database.index.store import LivePointer, Store, open_store
+from database.index.live_pointer import LivePointer
+from database.index.store import Store, open_store
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from dataset.documents import Document
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from database.index import rows, word_vectors
+from database.index.live_pointer import LivePointer
 from database.index.rows import Row
-from database.index.store import LivePointer, Store, open_store
+from database.index.store import Store, open_store
 from database.reading.corpus import read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking

@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from database.index.fingerprint import Fingerprint
+from database.index.live_pointer import LivePointer
 from database.index.rows import Record
-from database.index.store import LivePointer, Store, open_store
+from database.index.store import Store, open_store
 from database.journal import staging
 from database.journal.uploads import UPLOADS, Uploads
 from database.snapshot import upload_rows
