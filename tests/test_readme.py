@@ -292,9 +292,12 @@ def test_tree_lists_what_is_there(package: str) -> None:
         folders[len(indent) // 2 :] = [path]
         listed.add(path)
 
-    for folder in (PROJECT_ROOT / package).iterdir():
-        if folder.is_dir() and folder.name != "__pycache__":
-            assert folder in listed, folder
+    tracked = subprocess.run(
+        ["git", "ls-files", package], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in {path.split("/")[1] for path in tracked} - {"readme.md"}:
+        path = PROJECT_ROOT / package / name
+        assert path in listed or name.startswith("__") or not path.exists(), path
 
 
 @every_readme
