@@ -19,7 +19,7 @@ from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep
 from dataset.web.http.responses import Response, Validators, http_date, read_body, validator
 from dataset.web.http.retry_after import retry_after_seconds
 from dataset.web.http.robots import MAX_BYTES as MAX_ROBOTS_BYTES
-from dataset.web.http.robots import Robots, parse_robots
+from dataset.web.http.robots import Robots
 from utils.errors import DocumentError
 
 AGENT = "sagemaker-docs-qa"
@@ -132,7 +132,7 @@ class WebClient:
             return Robots()
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             host.leave(f"its robots.txt {answer.problem()}")
-        return parse_robots(answer.content, AGENT) if answer.status == HTTPStatus.OK else Robots()
+        return Robots(answer.content, AGENT) if answer.status == HTTPStatus.OK else Robots()
 
     async def _ask(self, host: Host, url: str, known: Validators, bounds: Bounds) -> Response:
         """Ask one address, a few times where it is in trouble."""
