@@ -148,9 +148,13 @@ def ndcg(trial: Trial, embed: Embed) -> Floats:
 
 def _interval(differences: Floats) -> tuple[float, float]:
     """The mean's 95% interval: a bootstrap's (Efron and Tibshirani 1993, chapter 13)."""
-    random = np.random.default_rng(0)
-    drawn = random.integers(len(differences), size=(_RESAMPLES, len(differences)))
-    low, high = np.percentile(differences[drawn].mean(axis=1), (2.5, 97.5))
+    from scipy.stats import bootstrap
+
+    if len(differences) < 2:
+        return float(differences.mean()), float(differences.mean())
+    low, high = bootstrap(
+        (differences,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=0
+    ).confidence_interval
     return float(low), float(high)
 
 

@@ -1,11 +1,12 @@
-"""Two configurations side by side: which of their differences are real.
+"""The differences between two configurations, with their 95% intervals.
 
-The interval of a difference is a paired bootstrap's (Efron and Tibshirani, An Introduction to the
-Bootstrap, chapter 13): the questions are drawn anew with replacement, both configurations are
-judged on the same draw, and the middle 95% of the differences is kept.
+The intervals are those of a paired bootstrap (Efron and Tibshirani, An Introduction to the
+Bootstrap, chapter 13): the questions are resampled with replacement, both configurations are
+compared on the same resample, and the middle 95% of the differences is the interval.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from utils.evaluation.metrics import (
     P50,
     P95,
     Share,
-    Values,
     shares,
     summaries,
 )
@@ -27,38 +27,39 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+Interval = tuple[float | None, float | None]
 RESAMPLES = 10_000
 _SEED = 20_240_229
-_NOTHING = 1e-12
-"""Smaller differences are the rounding's."""
+_ROUNDING = 1e-12
+"""Smaller differences are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one metric differs between the baseline and another configuration."""
+    """The difference of one metric between the baseline and another configuration."""
 
     metric: str
     baseline: float
     other: float
     low: float | None
-    """Where the difference's 95% interval begins and ends; None where none is computed."""
+    """The ends of the difference's 95% interval; None if there is none."""
     high: float | None
 
     @property
     def change(self) -> float:
-        """How much more the other has."""
+        """The other's value minus the baseline's."""
         return self.other - self.baseline
 
     @property
     def real(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """True if the interval excludes 0."""
         if self.low is None or self.high is None:
             return False
-        return self.low > _NOTHING or self.high < -_NOTHING
+        return self.low > _ROUNDING or self.high < -_ROUNDING
 
     @property
     def verdict(self) -> str:
-        """What the difference means, in a word or two."""
+        """The meaning of the difference, in a word or two."""
         if not self.real:
             return ""
         if self.metric.startswith("characters"):
@@ -70,73 +71,84 @@ class Difference:
 def compare_runs(
     baseline: Sequence[QuestionOutcome], other: Sequence[QuestionOutcome]
 ) -> list[Difference]:
-    """Hold two configurations' outcomes on the same questions, in the same order, together."""
-    weights = _draws(len(baseline))
+    """Compare two runs on the same questions in the same order, metric by metric.
+
+    Leaves out metrics that do not apply to any of the questions.
+    """
+    before, after = shares(baseline), shares(other)
     values = [summaries(outcomes)["all"] for outcomes in (baseline, other)]
-    ours, theirs = shares(baseline), shares(other)
     differences = []
-    for metric, share in ours.items():
-        resampled = _resampled(theirs[metric], weights) - _resampled(share, weights)
-        differences += _difference(metric, values, resampled)
-    resampled = _resampled_auroc(other, weights) - _resampled_auroc(baseline, weights)
-    differences += _difference(AUROC, values, resampled)
-    # Drawing questions anew says nothing of what else the machine did meanwhile: no interval.
-    for metric in (P50, P95):
-        differences += _difference(metric, values, None)
+    for metric in (*before, AUROC, P50, P95):
+        first, second = (each[metric] for each in values)
+        if first is None or second is None:
+            continue
+        if metric in before:
+            ends = _share_interval(before[metric], after[metric])
+        elif metric == AUROC:
+            ends = _auroc_interval(baseline, other)
+        else:
+            # Resampled questions do not reflect the other load of the machine.
+            ends = None, None
+        differences.append(Difference(metric, first, second, *ends))
     return differences
 
 
-def _difference(
-    metric: str, values: Sequence[Values], resampled: "Floats | None"
-) -> list[Difference]:
-    """The difference; none where the questions are not of the sort the metric is about."""
+def _share_interval(before: Share, after: Share) -> Interval:
+    def difference(part: "Floats", other: "Floats", whole: "Floats", axis: int) -> "Floats":
+        result: Floats = (other.sum(axis) - part.sum(axis)) / whole.sum(axis)
+        return result
+
+    counted = before.whole > 0
+    return _interval(difference, before.part[counted], after.part[counted], before.whole[counted])
+
+
+def _auroc_interval(
+    baseline: Sequence[QuestionOutcome], other: Sequence[QuestionOutcome]
+) -> Interval:
     import numpy as np
 
-    baseline, other = (each[metric] for each in values)
-    if baseline is None or other is None:
-        return []
-    low = high = None
-    if resampled is not None:
-        # A draw may hold no question of the sort.
-        low, high = (float(end) for end in np.nanpercentile(resampled, (2.5, 97.5)))
-    return [Difference(metric, baseline, other, low, high)]
+    def difference(answerable: "Floats", one: "Floats", two: "Floats", axis: int) -> "Floats":
+        return _auroc(answerable, two, axis) - _auroc(answerable, one, axis)
+
+    answerable = np.array([each.question.answerable for each in baseline], dtype=float)
+    confidences = (np.array([each.confidence for each in run]) for run in (baseline, other))
+    return _interval(difference, answerable, *confidences)
 
 
-def _draws(questions: int) -> "Floats":
-    """How often each question was drawn: a row for each draw of as many as there are."""
-    import numpy as np
+def _auroc(answerable: "Floats", confidence: "Floats", axis: int) -> "Floats":
+    """U / (p n), with the Mann-Whitney statistic U of p positives and n negatives; NaN without.
 
-    random = np.random.default_rng(_SEED)
-    even = np.full(questions, 1 / questions)
-    return random.multinomial(questions, even, size=RESAMPLES).astype(float)
-
-
-def _resampled(share: Share, weights: "Floats") -> "Floats":
-    return _divided(weights @ share.part, weights @ share.whole)
-
-
-def _resampled_auroc(outcomes: Sequence[QuestionOutcome], weights: "Floats") -> "Floats":
-    """AUROC of each draw: of the pairs of answerable and not, the share in the right order.
-
-    The same that scikit-learn computes for one draw, which is too slow for all of them.
+    U = R - p (p + 1) / 2, where R is the sum of the positives' ranks (ties: the mean rank).
     """
     import numpy as np
+    from scipy.stats import rankdata
 
-    answerable = np.array([outcome.question.answerable for outcome in outcomes])
-    confidence = np.array([outcome.confidence for outcome in outcomes])
-    ahead = confidence[answerable][:, None] - confidence[~answerable][None, :]
-    right = (np.sign(ahead) + 1) / 2
-    positive, negative = weights[:, answerable], weights[:, ~answerable]
-    return _divided(
-        ((positive @ right) * negative).sum(axis=1),
-        positive.sum(axis=1) * negative.sum(axis=1),
-    )
+    positives = answerable.sum(axis)
+    negatives = answerable.shape[axis] - positives
+    ranks = (rankdata(confidence, axis=axis) * answerable).sum(axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area: Floats = (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+    return area
 
 
-def _divided(part: "Floats", whole: "Floats") -> "Floats":
-    """The quotients; not a number where nothing was drawn that counts."""
+def _interval(statistic: "Callable[..., Floats]", *samples: "Floats") -> Interval:
+    """The 95% interval of a statistic over questions; each sample has a value per question."""
     import numpy as np
+    from scipy.stats import DegenerateDataWarning, bootstrap
 
-    quotients: Floats = np.full_like(part, np.nan)
-    np.divide(part, whole, out=quotients, where=whole > 0)
-    return quotients
+    if len(samples[0]) < 2:
+        return None, None
+    with warnings.catch_warnings():
+        # AUROC is NaN for a resample of one sort of question.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        resampled = bootstrap(
+            samples,
+            statistic,
+            n_resamples=RESAMPLES,
+            vectorized=True,
+            paired=True,
+            method="percentile",
+            rng=_SEED,
+        ).bootstrap_distribution
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))
+    return float(low), float(high)
