@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import simulated_provider
 from utils.benchmark.report import Measure, Target
-from utils.benchmark.services import QUOTED, original_service, our_service, percentile
+from utils.benchmark.services import QUOTED, original_service, our_service
 from utils.errors import DocsQAError
+from utils.figures import percentile
 
 _WARM_UP = 3
 """Questions before the measured ones."""

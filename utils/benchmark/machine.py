@@ -1,12 +1,9 @@
 """What the machine is, how fast it multiplies matrices, and what a model costs it."""
 
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
-_PACKAGES = ("torch", "openvino", "chromadb", "sentence-transformers", "langchain-chroma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +130,3 @@ def _best_rate(products: Callable[[], int], rounds: int) -> float:
         count = products()
         best = max(best, count * _PRODUCT_FLOPS / (time.perf_counter() - start))
     return best
-
-
-def machine_facts() -> dict[str, Any]:
-    """What the figures depend on. No names of hosts or paths."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in _PACKAGES},
-    }
-
-
-def _cpu_model() -> str:
-    lines = Path("/proc/cpuinfo")
-    found = lines.read_text().splitlines() if lines.is_file() else []
-    named = (line.partition(":")[2].strip() for line in found if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())

@@ -16,8 +16,9 @@ from utils.benchmark.provider import (
     simulated_provider,
 )
 from utils.benchmark.report import Measure
-from utils.benchmark.services import QUOTED, http_clients, our_service, percentile
+from utils.benchmark.services import QUOTED, http_clients, our_service
 from utils.errors import DocsQAError
+from utils.figures import percentile
 
 if TYPE_CHECKING:
     import httpx

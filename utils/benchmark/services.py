@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from utils.benchmark.processes import BenchmarkRun, Running, free_port, server, worker_command
 from utils.benchmark.provider import simulated_provider
 from utils.errors import DocsQAError
+from utils.figures import percentile
 
 if TYPE_CHECKING:
     import httpx
@@ -196,11 +196,6 @@ def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
         limits=httpx.Limits(max_connections=clients, max_keepalive_connections=clients),
         trust_env=False,
     )
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of all values does not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def measure_llm(

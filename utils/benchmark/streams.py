@@ -13,7 +13,7 @@ from utils.benchmark.answers import Streamed, StreamingClient
 from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import simulated_provider
 from utils.benchmark.report import Measure, Target
-from utils.benchmark.services import our_service, percentile
+from utils.benchmark.services import our_service
 from utils.benchmark.watch import (
     MIB,
     ProcessSample,
@@ -25,6 +25,7 @@ from utils.benchmark.watch import (
     samples_between,
 )
 from utils.errors import DocsQAError
+from utils.figures import percentile
 
 _WARM_UP_SHARE = 0.25
 """Of the measured time, on top of it."""

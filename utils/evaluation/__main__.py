@@ -1,7 +1,7 @@
 """Measures retrieval with labelled questions: python -m utils.evaluation -q QUESTIONS -db INDEX.
 
-Finds how often the right document and the facts of the answer are among what is handed on, how
-well confidence tells what the documentation answers from what it does not, and how long it takes.
+Reports how often the right document and the facts of the answer are among the passages, how well
+the confidence separates answerable from unanswerable questions, and the latency of a search.
 """
 
 import argparse
@@ -10,13 +10,11 @@ import logging
 import sys
 from contextlib import closing
 from dataclasses import fields
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from utils.errors import DocsQAError
-from utils.evaluation.compare import Difference, compare_runs
+from utils.evaluation.compare import compare_runs
 from utils.evaluation.configurations import (
     SHIPPED,
     Configuration,
@@ -25,23 +23,22 @@ from utils.evaluation.configurations import (
     open_reader,
     parse_configuration,
 )
-from utils.evaluation.metrics import summaries
 from utils.evaluation.misses import list_misses
 from utils.evaluation.picture import draw_runs
 from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
-from utils.evaluation.report import comparison_table, metrics_table, overview, runs_as_json
-from utils.evaluation.runs import SERVED_PASSAGES, QuestionOutcome, missing_documents, run_questions
+from utils.evaluation.report import Comparisons, Runs, print_tables, report_sections, runs_as_json
+from utils.evaluation.runs import (
+    SERVED_PASSAGES,
+    QuestionOutcome,
+    missing_documents,
+    run_questions,
+)
+from utils.figures import now, write_report
 
-if TYPE_CHECKING:
-    pass
 
-Runs = dict[str, list[QuestionOutcome]]
-Comparisons = dict[str, list[Difference]]
-
-
-def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; paths are relative to the current directory."""
-    parser = argparse.ArgumentParser(prog="evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="evaluation", description=__doc__)
     add = parser.add_argument
     add(
         "-q",
@@ -49,7 +46,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=Path,
         action="append",
         metavar="FILE",
-        help="labelled questions, one JSON object a line; may be repeated "
+        help="labelled questions, one JSON object per line; repeatable "
         "(default: dataset/questions.jsonl)",
     )
     add(
@@ -63,40 +60,39 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=60,
         metavar="N",
-        help="rank documents by so many passages (default: %(default)s)",
+        help="rank documents by their best of N passages (default: %(default)s)",
     )
     several = parser.add_mutually_exclusive_group()
     several.add_argument(
         "--compare",
         nargs="+",
         metavar="CONFIGURATION",
-        help="hold several configurations against the first: 'shipped', or key=value,... with an "
-        "optional 'label:' before it; a key is a field of database.searching.fusion.Ranking, or "
+        help="compare configurations with the first: 'shipped', or key=value,... with an optional "
+        "'label:' before it; a key is a field of database.searching.fusion.Ranking, or "
         "'database' for another index",
     )
     several.add_argument(
-        "--ablate", action="store_true", help="hold retrieval without each ingredient against it"
+        "--ablate", action="store_true", help="compare retrieval with itself without each part"
     )
-    add("--markdown", action="store_true", help="print the comparison as a table for a readme")
+    add("-o", "--output", type=Path, metavar="FILE", help="write the tables as markdown")
     add("--json", type=Path, metavar="FILE", help="write everything, question by question")
-    add("--picture", type=Path, metavar="FILE", help="draw metrics by kind and confidence")
-    add("--misses", type=int, default=10, metavar="N", help="list so many (default: %(default)s)")
+    add("--picture", type=Path, metavar="FILE", help="draw metrics by kind, and the confidence")
+    add("--misses", type=int, default=10, metavar="N", help="list at most N (default: %(default)s)")
     arguments = parser.parse_args(argv)
     if arguments.depth < SERVED_PASSAGES or arguments.misses < 0:
         parser.error(f"--depth must be {SERVED_PASSAGES} or more, --misses 0 or more")
     if arguments.compare and len(arguments.compare) < 2:
-        parser.error("--compare needs two configurations or more; the first is the baseline")
-    if arguments.markdown and not (arguments.compare or arguments.ablate):
-        parser.error("--markdown goes with --compare or --ablate")
+        parser.error("--compare needs two or more configurations; the first is the baseline")
+    arguments.questions = arguments.questions or [DEFAULT_QUESTIONS]
     return arguments
 
 
 def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> int:
-    """Measure; 0 whatever the figures, 1 with one line where they could not be had."""
+    """Measure; 0 whatever the figures, 1 with one line if they cannot be measured."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
-        evaluate(arguments, opening)
+        _evaluate(arguments, opening, sys.argv[1:] if argv is None else argv)
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -106,15 +102,15 @@ def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> in
     return 0
 
 
-def evaluate(arguments: argparse.Namespace, opening: OpenReader) -> None:
-    """Load the questions, put them to each configuration, compare, and show.
+def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str]) -> None:
+    """Load the questions, run them with each configuration, compare, print and write.
 
     Raises:
-        DocsQAError: something is missing or wrong; says what.
+        DocsQAError: a package, a question, the index or an output file is missing or wrong.
     """
     _check_packages(arguments)
-    questions = load_questions(arguments.questions or [DEFAULT_QUESTIONS])
-    configurations = configurations_for(arguments)
+    questions = load_questions(arguments.questions)
+    configurations = _configurations(arguments)
     runs: Runs = {}
     checked: set[str | None] = set()
     for configuration in configurations:
@@ -128,12 +124,14 @@ def evaluate(arguments: argparse.Namespace, opening: OpenReader) -> None:
         _warn_of_depth(runs[configuration.label], arguments.depth)
     baseline, *others = runs
     comparisons = {other: compare_runs(runs[baseline], runs[other]) for other in others}
-    _print(arguments, runs, comparisons)
-    _write(arguments, configurations, runs, comparisons)
+    sys.stdout.write(print_tables(runs, comparisons, in_full=bool(arguments.compare)) + "\n")
+    if not comparisons and arguments.misses:
+        sys.stdout.write(f"\n{list_misses(runs[baseline], arguments.misses)}\n")
+    _write(arguments, argv, configurations, runs, comparisons)
 
 
 def _check_packages(arguments: argparse.Namespace) -> None:
-    """Find out now, and not after the measuring, what is not installed."""
+    """Report missing packages before measuring, not after."""
     needed = ["ir_measures", "sklearn", *(["matplotlib"] if arguments.picture else [])]
     if missing := [name for name in needed if not find_spec(name)]:
         raise DocsQAError(
@@ -142,11 +140,11 @@ def _check_packages(arguments: argparse.Namespace) -> None:
         )
 
 
-def configurations_for(arguments: argparse.Namespace) -> list[Configuration]:
-    """The configurations that the command line asks for, the baseline first.
+def _configurations(arguments: argparse.Namespace) -> list[Configuration]:
+    """The configurations named on the command line, the baseline first.
 
     Raises:
-        DocsQAError: one cannot be understood.
+        DocsQAError: one cannot be parsed.
     """
     if not (arguments.compare or arguments.ablate):
         return [Configuration(SHIPPED)]
@@ -162,12 +160,12 @@ def configurations_for(arguments: argparse.Namespace) -> list[Configuration]:
     return configurations
 
 
-def _warn_of_missing(questions: list[LabelledQuestion], held: set[str]) -> None:
-    if missing := missing_documents(questions, held):
+def _warn_of_missing(questions: list[LabelledQuestion], indexed: set[str]) -> None:
+    if missing := missing_documents(questions, indexed):
         named = {name for question in questions for name in question.gold_docs}
         _say(
             f"Warning: the index lacks {len(missing)} of the {len(named)} documents that the "
-            f"questions name, like {missing[0]}: these questions belong to another corpus."
+            f"questions name, such as {missing[0]}: these questions belong to another corpus."
         )
 
 
@@ -179,44 +177,32 @@ def _warn_of_depth(outcomes: list[QuestionOutcome], depth: int) -> None:
         )
 
 
-def _print(arguments: argparse.Namespace, runs: Runs, comparisons: Comparisons) -> None:
-    baseline = next(iter(runs))
-    summary = summaries(runs[baseline])
-    parts = [] if arguments.markdown else [f"{baseline}\n\n{metrics_table(summary)}"]
-    if arguments.compare and not arguments.markdown:
-        parts += [comparison_table(baseline, other, found) for other, found in comparisons.items()]
-    if arguments.ablate or arguments.markdown or len(comparisons) > 1:
-        parts.append(overview(baseline, summary["all"], comparisons, markdown=arguments.markdown))
-    if not comparisons and arguments.misses:
-        parts.append(list_misses(runs[baseline], arguments.misses))
-    sys.stdout.write("\n\n".join(parts) + "\n")
-
-
 def _write(
     arguments: argparse.Namespace,
+    argv: list[str],
     configurations: list[Configuration],
     runs: Runs,
     comparisons: Comparisons,
 ) -> None:
-    """Write what was asked for.
+    """Write the output files named on the command line.
 
     Raises:
         DocsQAError: a file cannot be written.
     """
-    files = [path.name for path in arguments.questions or [DEFAULT_QUESTIONS]]
-    asked = len(next(iter(runs.values())))
+    files = [path.name for path in arguments.questions]
+    about = f"{len(next(iter(runs.values())))} questions: {', '.join(files)}"
     try:
+        if arguments.output:
+            sections = [f"{about}.", *report_sections(runs, comparisons)]
+            title = "Retrieval with labelled questions"
+            write_report(arguments.output, title, "utils.evaluation", argv, sections)
         if arguments.json:
-            measured = {
-                "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "questions": files,
-                "depth": arguments.depth,
-            }
+            measured = {"measured_at": now(), "questions": files, "depth": arguments.depth}
             report = measured | runs_as_json(configurations, runs, comparisons)
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(json.dumps(report, indent=2) + "\n")
         if arguments.picture:
-            draw_runs(arguments.picture, runs, f"{asked} questions: {', '.join(files)}")
+            draw_runs(arguments.picture, runs, about)
     except OSError as error:
         raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
 

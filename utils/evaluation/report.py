@@ -1,32 +1,62 @@
-"""What was measured, as tables and as JSON."""
+"""The results as tables and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dataset.markdown_writer import pipe_table
 from utils.evaluation.compare import Difference
 from utils.evaluation.configurations import Configuration
 from utils.evaluation.decisions import reliability, risk_coverage, shipped_decision
 from utils.evaluation.metrics import AUROC, P50, Values, shares, summaries
 from utils.evaluation.runs import QuestionOutcome
+from utils.figures import aligned_table
+
+Runs = dict[str, list[QuestionOutcome]]
+"""Outcomes by the label of the configuration; the first is the baseline."""
+Comparisons = dict[str, list[Difference]]
+Rows = list[list[str]]
 
 OVERVIEW = ("hit@5", "nDCG@10", "facts@8", AUROC, P50)
-"""The metrics that a table of many configurations has room for."""
-_NOT_ALONE = "Of 20 intervals at 95%, one leaves out 0 by chance."
+"""The metrics in a table of several configurations."""
+_NOTE = (
+    "In brackets the difference's 95% interval; {}: it excludes 0. Of 20 intervals at 95%, one "
+    "excludes 0 by chance."
+)
 
 
-def metrics_table(groups: Mapping[str, Values]) -> str:
-    """All metrics of one run: a line each, a column for all questions and for each kind."""
-    metrics = list(groups["all"])
+def print_tables(runs: Runs, comparisons: Comparisons, *, in_full: bool) -> str:
+    """The tables for a terminal; `in_full` adds every metric of each comparison."""
+    baseline = next(iter(runs))
+    parts = [baseline, aligned_table(_metrics(runs[baseline]))]
+    if in_full:
+        parts += [aligned_table(_differences(baseline, *each)) for each in comparisons.items()]
+    if comparisons and (len(comparisons) > 1 or not in_full):
+        parts += [aligned_table(_overview(runs, comparisons, "{}*")), _NOTE.format("*")]
+    return "\n\n".join(parts)
+
+
+def report_sections(runs: Runs, comparisons: Comparisons) -> list[str]:
+    """The tables as markdown."""
+    baseline = next(iter(runs))
+    sections = [f"## {baseline}", pipe_table(_metrics(runs[baseline]))]
+    if comparisons:
+        overview = pipe_table(_overview(runs, comparisons, "**{}**"))
+        sections += ["## Comparison", overview, _NOTE.format("bold")]
+    return sections
+
+
+def _metrics(outcomes: Sequence[QuestionOutcome]) -> Rows:
+    """All metrics: a row each, a column for all questions and for each kind."""
+    groups = summaries(outcomes)
     rows = [["", *groups]]
-    rows += [
-        [name, *(number(name, values[name]) for values in groups.values())] for name in metrics
-    ]
-    return _aligned(rows)
+    for name in groups["all"]:
+        rows.append([name, *(number(name, values[name]) for values in groups.values())])
+    return rows
 
 
 def number(metric: str, value: float | None, sign: str = "") -> str:
-    """A metric's value in the form it is read in; a dash where there is none."""
+    """A metric's value with its usual digits; a dash for None."""
     if value is None:
         return "-"
     if metric == "questions" or metric.startswith("characters"):
@@ -34,21 +64,14 @@ def number(metric: str, value: float | None, sign: str = "") -> str:
     return f"{value:{sign}.1f}" if metric.endswith("ms") else f"{value:{sign}.3f}"
 
 
-def comparison_table(baseline: str, other: str, differences: Sequence[Difference]) -> str:
-    """All differences between two configurations, a line each."""
+def _differences(baseline: str, other: str, differences: Sequence[Difference]) -> Rows:
+    """All differences between two configurations, a row each."""
     rows = [["", baseline, other, "difference", "95% interval", ""]]
     for each in differences:
-        rows.append(
-            [
-                each.metric,
-                number(each.metric, each.baseline),
-                number(each.metric, each.other),
-                number(each.metric, each.change, "+"),
-                _interval(each),
-                each.verdict,
-            ]
-        )
-    return _aligned(rows)
+        values = (number(each.metric, value) for value in (each.baseline, each.other))
+        change = number(each.metric, each.change, "+")
+        rows.append([each.metric, *values, change, _interval(each), each.verdict])
+    return rows
 
 
 def _interval(difference: Difference) -> str:
@@ -58,48 +81,23 @@ def _interval(difference: Difference) -> str:
     return " to ".join(ends)
 
 
-def overview(
-    baseline: str,
-    values: Values,
-    comparisons: Mapping[str, Sequence[Difference]],
-    *,
-    markdown: bool,
-) -> str:
-    """The metrics that matter most, a line for each configuration, its differences in brackets."""
+def _overview(runs: Runs, comparisons: Comparisons, real: str) -> Rows:
+    """A row for each configuration; `real` is the format of differences that are real."""
+    baseline = next(iter(runs))
+    values: Values = summaries(runs[baseline])["all"]
     rows = [["", *OVERVIEW], [baseline, *(number(name, values[name]) for name in OVERVIEW)]]
     for label, differences in comparisons.items():
         by_metric = {each.metric: each for each in differences}
-        rows.append([label, *(_cell(by_metric.get(name), markdown) for name in OVERVIEW)])
-    mark = "bold" if markdown else "*"
-    note = f"In brackets the difference's 95% interval; {mark}: it leaves out 0. {_NOT_ALONE}"
-    if not markdown:
-        return f"{_aligned(rows)}\n\n{note}"
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "| --- " * len(rows[0]) + "|", *lines[1:], "", note])
+        rows.append([label, *(_cell(by_metric.get(name), real) for name in OVERVIEW)])
+    return rows
 
 
-def _cell(difference: Difference | None, markdown: bool) -> str:
+def _cell(difference: Difference | None, real: str) -> str:
     if difference is None:
         return "-"
-    value = number(difference.metric, difference.other)
-    if not (interval := _interval(difference)):
-        return value
-    cell = f"{value} ({interval})"
-    if not difference.real:
-        return cell
-    return f"**{cell}**" if markdown else f"{cell}*"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The rows with their columns below each other: the first to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    interval = _interval(difference)
+    cell = number(difference.metric, difference.other) + (f" ({interval})" if interval else "")
+    return real.format(cell) if difference.real else cell
 
 
 def runs_as_json(
@@ -107,14 +105,14 @@ def runs_as_json(
     runs: Mapping[str, Sequence[QuestionOutcome]],
     comparisons: Mapping[str, Sequence[Difference]],
 ) -> dict[str, Any]:
-    """Everything with all its digits, question by question."""
+    """Everything with all digits, question by question."""
     return {
         "configurations": [
             {
                 "label": configuration.label,
                 "ranking": dict(configuration.ranking),
                 "database": configuration.database,
-                **_run(runs[configuration.label]),
+                **_run_as_json(runs[configuration.label]),
             }
             for configuration in configurations
         ],
@@ -128,30 +126,25 @@ def runs_as_json(
     }
 
 
-def _run(outcomes: Sequence[QuestionOutcome]) -> dict[str, Any]:
-    shipped = shipped_decision(outcomes)
+def _run_as_json(outcomes: Sequence[QuestionOutcome]) -> dict[str, Any]:
+    shipped, by_name = shipped_decision(outcomes), shares(outcomes)
     return {
         "metrics": summaries(outcomes),
         "risk_coverage": [asdict(decision) for decision in risk_coverage(outcomes)],
         "shipped_threshold": asdict(shipped) if shipped else None,
         "reliability": [asdict(each) for each in reliability(outcomes)],
-        "questions": _by_question(outcomes),
+        "questions": [
+            {
+                "id": outcome.question.id,
+                "kind": outcome.question.kind,
+                "answerable": outcome.question.answerable,
+                "answered": outcome.answered,
+                "confidence": outcome.confidence,
+                "milliseconds": outcome.milliseconds,
+                "gold_rank": outcome.gold_rank,
+                "documents": outcome.documents[:10],
+                "metrics": {name: share.of(at) for name, share in by_name.items()},
+            }
+            for at, outcome in enumerate(outcomes)
+        ],
     }
-
-
-def _by_question(outcomes: Sequence[QuestionOutcome]) -> list[dict[str, Any]]:
-    by_name = shares(outcomes)
-    return [
-        {
-            "id": outcome.question.id,
-            "kind": outcome.question.kind,
-            "answerable": outcome.question.answerable,
-            "answered": outcome.answered,
-            "confidence": outcome.confidence,
-            "milliseconds": outcome.milliseconds,
-            "gold_rank": outcome.gold_rank,
-            "documents": outcome.documents[:10],
-            "metrics": {name: share.of(at) for name, share in by_name.items()},
-        }
-        for at, outcome in enumerate(outcomes)
-    ]

@@ -1,6 +1,8 @@
 """The evaluation's command, over a reader that finds what is laid down here."""
 
 import json
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -212,20 +214,38 @@ def test_comparison_says_by_how_much_and_between_which(
     assert row(blocks[-2], "without")[0] == "0.333"
 
 
-def test_ablation_is_a_markdown_table(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
-    indexes = Indexes()
+def test_ablation_is_a_markdown_table(questions: str, tmp_path: Path) -> None:
+    indexes, output = Indexes(), tmp_path / "new" / "figures.md"
 
-    assert main(["-q", questions, "--ablate", "--markdown"], indexes) == 0
+    assert main(["-q", questions, "--ablate", "-o", str(output)], indexes) == 0
 
     assert [dict(changes) for _, changes, _ in indexes.opened] == [
         {},
         *map(dict, ABLATIONS.values()),
     ]
-    lines = capsys.readouterr().out.splitlines()
+    lines = output.read_text().partition("## Comparison\n\n")[2].splitlines()
     assert lines[0] == "|  | hit@5 | nDCG@10 | facts@8 | AUROC | p50 ms |"
     assert lines[1] == "| --- " * 6 + "|"
     table = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
     assert table == ["shipped", *ABLATIONS]
+
+
+def test_report_names_command_commit_machine_and_no_path(questions: str, tmp_path: Path) -> None:
+    output = tmp_path / "figures.md"
+
+    assert (
+        main(["-q", questions, "-db", str(tmp_path / "index"), "-o", str(output)], Indexes()) == 0
+    )
+
+    text = output.read_text()
+    command = "python -m utils.evaluation -q questions.jsonl -db index -o figures.md"
+    assert f"Written by `{command}`" in text
+    assert re.search(r"^- 20\d\d-\d\d-\d\dT\S+, commit \S+$", text, re.MULTILINE)
+    assert re.search(r"^- .+, \d+ cores, ", text, re.MULTILINE)
+    assert "5 questions: questions.jsonl." in text
+    assert "| hit@5 | 0.667 | 0.500 | 1.000 | - |" in text
+    assert str(tmp_path) not in text
+    assert socket.gethostname() not in text
 
 
 def test_questions_of_another_corpus_are_told(
