@@ -95,8 +95,8 @@ prompts: $(VENV)/.ready-dev ## show what the language model is given for labelle
 	$(BIN)/python -m utils.evaluation.prompts $(if $(QUESTIONS),-q "$(QUESTIONS)") \
 		$(if $(DATABASE),-db "$(DATABASE)")
 
-endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET=)
-	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)")
+endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
+	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")
 
 pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
 	$(BIN)/python images/draw.py

@@ -1,8 +1,9 @@
-"""Shows that the service stays right while everything changes: python -m tests.endurance.
+"""Checks that the service stays correct while everything changes: python -m tests.endurance.
 
-Searches and answers come in at a set rate for half an hour, while documents are added, replaced and
-deleted, indexes are built and swapped, and workers, builder and Chroma are killed. A checker that
-knows what should be found looks at every response.
+For half an hour it sends searches and questions at a set rate while it adds, replaces and deletes
+documents, builds and switches indexes, and kills workers, builders and Chroma. A checker knows
+what each response may contain. With --measure nothing is killed: it measures how long document
+changes, a sync, a switch of the embedding model and a snapshot take under the same load.
 """
 
 import argparse
@@ -12,20 +13,20 @@ import random
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client, client
-from tests.endurance.folder import Folder
-from tests.endurance.model import Model
-from tests.endurance.report import as_text, judge_memory, lines, report
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.model import Model
+from tests.endurance.checker.windows import Windows
+from tests.endurance.documents.folder import Folder
+from tests.endurance.measure import Measurement, export_models, measure_settings
+from tests.endurance.report import as_text, check_memory, lines, report
 from tests.endurance.run import Run, first_build
-from tests.endurance.system import System, running_system
-from tests.endurance.windows import Windows
+from tests.endurance.system.client import Client, client
+from tests.endurance.system.processes import System, running_system
 from utils.benchmark.processes import BenchmarkRun, free_port
 from utils.benchmark.provider import SimulatedProvider, simulated_provider
 from utils.benchmark.sample import heading_questions
@@ -39,45 +40,75 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--minutes", type=float, default=30.0, help="default: %(default)g")
     add("--rate", type=float, default=20.0, help="requests a second (default: %(default)g)")
-    add("--changes", type=float, default=0.5, help="of documents, a second (default: %(default)g)")
-    add("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
+    add("--changes", type=float, default=0.5, help="documents a second (default: %(default)g)")
+    add("--seed", type=int, default=1, help="of all random choices (default: %(default)s)")
     add(
         "--database",
         choices=["server", "embedded"],
         default="server",
-        help="a Chroma server that two workers share, or a worker's own folder (default: server)",
+        help="a Chroma server shared by two workers, or the folder of one worker (default: server)",
     )
     add(
         "-d",
         "--input_data_path",
         type=Path,
         metavar="FOLDER",
-        help="folder of markdown documents to begin with (default: made-up pages)",
+        help="folder of markdown documents to start with (default: generated pages)",
     )
     add(
         "--pages",
         type=int,
         default=340,
         metavar="N",
-        help="made-up pages that stay, where no folder is given (default: %(default)s)",
+        help="generated pages that never change, without -d (default: %(default)s)",
     )
     add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "endurance.json")
-    add("--logs", type=Path, metavar="FOLDER", help="where the processes' output is kept")
+    add("--logs", type=Path, metavar="FOLDER", help="keep the output of all processes here")
+    _add_measure(parser)
     arguments = parser.parse_args(argv)
     if min(arguments.minutes, arguments.rate, arguments.pages) <= 0 or arguments.changes < 0:
         parser.error("--minutes, --rate and --pages must be more than 0, --changes 0 or more")
+    if arguments.measure and arguments.database == "embedded":
+        parser.error("--measure needs two workers: --database server")
+    if arguments.measured_changes < 1 or arguments.calm_seconds <= 0:
+        parser.error("--measured_changes must be 1 or more, --calm_seconds more than 0")
     return arguments
 
 
+def _add_measure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("measurement").add_argument
+    add("--measure", action="store_true", help="measure changes and switches; kill nothing")
+    add(
+        "--other_model",
+        default="",
+        metavar="NAME",
+        help="switch to this model and back (default: the first without its last layer)",
+    )
+    add(
+        "--measured_changes",
+        type=int,
+        default=20,
+        metavar="N",
+        help="documents added, replaced and deleted one by one (default: %(default)s)",
+    )
+    add(
+        "--calm_seconds",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="with requests alone, as the baseline of the latencies (default: %(default)g)",
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run; 0 where nothing was wrong, 1 where something was or the run could not be had."""
+    """Run; 0 without violations, 1 with some or if the run failed."""
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with _scratch(arguments) as job, simulated_provider(job) as provider:
-            found = asyncio.run(_endure(arguments, job, provider))
+        with _scratch(arguments) as (job, scratch), simulated_provider(job) as provider:
+            found = asyncio.run(_endure(arguments, job, provider, scratch))
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(as_text(found))
     except OSError as error:
@@ -94,11 +125,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
-    """A temporary folder for everything that the run makes."""
-    from database.embedding.model_finder import MINILM, find_model
+def _scratch(arguments: argparse.Namespace) -> Iterator[tuple[BenchmarkRun, Path]]:
+    """A temporary folder for everything that the run creates."""
+    from database.embedding.model_finder import MINILM, find_model, named
 
-    model = find_model(MINILM)
+    other = named(arguments.other_model)
     with tempfile.TemporaryDirectory(prefix="endurance-") as scratch:
         folders = [Path(scratch) / part for part in ("documents", "index", "store", "logs")]
         folders[-1] = (arguments.logs or folders[-1]).absolute()
@@ -106,58 +137,70 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
             folder.mkdir(parents=True, exist_ok=True)
         documents, index, store, logs = map(str, folders)
         server = f"http://127.0.0.1:{free_port()}"
-        yield BenchmarkRun(
+        job = BenchmarkRun(
             documents=documents,
             ours=server if arguments.database == "server" else index,
             original=store,
             logs=logs,
             model=MINILM,
-            model_folder=str(model.folder.resolve()),
+            model_folder=str(find_model(MINILM).folder.resolve()),
+            other_model=other,
+            other_model_folder=str(find_model(other).folder.resolve()) if other else "",
             first_token_seconds=0.1,
             tokens_per_second=300.0,
             answer_tokens=60,
         )
+        yield job, Path(scratch)
 
 
 async def _endure(
-    arguments: argparse.Namespace, job: BenchmarkRun, provider: SimulatedProvider
+    arguments: argparse.Namespace, job: BenchmarkRun, provider: SimulatedProvider, scratch: Path
 ) -> dict[str, Any]:
-    """Fill the folder, build, start, play, look, and report."""
+    """Fill the folder, build, start, run or measure, check, and report."""
     windows = Windows()
     model = Model(windows)
-    checker = Checker(model)
     rng = random.Random(f"{arguments.seed} folder")  # no secrets
     folder = Folder(Path(job.documents), model, rng)
     folder.fill(arguments.input_data_path, arguments.pages)
     asked = heading_questions(Path(job.documents)) if arguments.input_data_path else []
-    async with running_system(job, provider, windows) as system, client() as http:
-        _say(f"the first build, of {len(model.permanent):,} pages that stay and others ...")
-        await first_build(system, folder)
-        has_filters = await _has_filters(http, system)
+    settings = dict(provider.settings)
+    figures: dict[str, float] = {}
+    if arguments.measure:
+        settings |= measure_settings(job, scratch)
+    async with running_system(job, windows, settings) as system, client() as http:
+        if arguments.measure:
+            await export_models(system, scratch)
+        _say(f"the first build, of {len(model.permanent):,} permanent and other pages ...")
+        built = await first_build(system, folder)
         run = Run(
             system=system,
-            checker=checker,
+            checker=Checker(model),
             client=http,
             folder=folder,
             seed=arguments.seed,
             questions=asked,
             has_documents=arguments.changes > 0,
-            has_filters=has_filters,
+            has_filters=await _has_filters(http, system),
             say=_say,
         )
-        _say(f"{arguments.minutes:g} minutes at {arguments.rate:g} requests a second ...")
-        await run.play(60 * arguments.minutes, arguments.rate, arguments.changes)
-        seconds = time.perf_counter() - run.begun
+        if arguments.measure:
+            _say(f"measuring at {arguments.rate:g} requests a second ...")
+            measurement = Measurement(run, arguments.measured_changes, arguments.calm_seconds)
+            await measurement.measure(arguments.rate, built, scratch)
+            figures = measurement.figures
+        else:
+            _say(f"{arguments.minutes:g} minutes at {arguments.rate:g} requests a second ...")
+            await run.play(60 * arguments.minutes, arguments.rate, arguments.changes)
         await run.finish()
-    judge_memory(run)
+    check_memory(run)
     options = {n: v for n, v in vars(arguments).items() if isinstance(v, int | float | str)}
-    return report(run, options, seconds)
+    return report(run, options, figures)
 
 
 async def _has_filters(http: Client, system: System) -> bool:
-    """Whether a search can be held to one document, as the service says of itself."""
-    said = await http.send("openapi", system.workers[0], "GET", "/openapi.json")
-    return "filters" in said.body["components"]["schemas"]["SearchRequest"]["properties"]
+    """True if the OpenAPI schema of the service lists search filters."""
+    schema = await http.send("openapi", system.workers[0], "GET", "/openapi.json")
+    return "filters" in schema.body["components"]["schemas"]["SearchRequest"]["properties"]
 
 
 def _say(line: str) -> None:

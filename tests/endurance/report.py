@@ -3,18 +3,17 @@
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.endurance.exchange import MEMORY
-from tests.endurance.memory import growth, summary
+from tests.endurance.checker.memory import growth, summary
+from tests.endurance.checker.violations import MEMORY
+from tests.endurance.checker.windows import BUILD, STORE, SWAP, Windows
 from tests.endurance.run import Run
-from tests.endurance.windows import BUILD, STORE, SWAP, Windows
-from utils.benchmark.machine import machine_facts
-from utils.benchmark.services import percentile
 from utils.benchmark.watch import MIB
+from utils.figures import machine_facts, percentile
 
 _SHOWN = 12
 _AFTER = 3.0
@@ -22,8 +21,8 @@ _AFTER = 3.0
 QUIET = "quiet"
 
 
-def judge_memory(run: Run) -> None:
-    """Report a process that grows."""
+def check_memory(run: Run) -> None:
+    """Report every process whose memory grows as a violation."""
     for series in run.memory.series.values():
         grown = growth(series)
         if grown and not grown.is_flat:
@@ -35,7 +34,7 @@ def judge_memory(run: Run) -> None:
             run.checker.report(MEMORY, what)
 
 
-def report(run: Run, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+def report(run: Run, options: dict[str, Any], figures: Mapping[str, float]) -> dict[str, Any]:
     """Everything that was counted and measured."""
     checker, writes, events = run.checker, run.writes, run.events
     by_route: dict[str, dict[str, int]] = defaultdict(dict)
@@ -45,7 +44,7 @@ def report(run: Run, options: dict[str, Any], seconds: float) -> dict[str, Any]:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine_facts(),
         "options": options,
-        "seconds": round(seconds, 1),
+        "seconds": round(run.seconds, 1),
         "violations": [asdict(each) for each in checker.violations],
         "violations by kind": dict(Counter(each.kind for each in checker.violations)),
         "requests": dict(by_route),
@@ -55,10 +54,11 @@ def report(run: Run, options: dict[str, Any], seconds: float) -> dict[str, Any]:
         "events": dict(sorted(events.counts.items())),
         "event log": sorted(events.log, key=lambda each: each["at"]),
         "latency ms": _latencies(run),
-        "seconds until other replicas show a change": _spread(writes.watch.visible),
+        "seconds until other replicas show a change": _spread(writes.watcher.visible),
         "memory MiB": [summary(series) for series in run.memory.series.values() if series.times],
         "rows in the store at the end": run.rows,
         "rollback": run.rollback,
+        "measures": {name: round(value, 3) for name, value in figures.items()},
     }
 
 
@@ -107,7 +107,7 @@ def lines(found: dict[str, Any]) -> str:
         shown.append(f"... and {more} more; all are in the output file.")
     for title in (
         "requests", "changes", "events", "checked", "latency ms",
-        "seconds until other replicas show a change", "memory MiB",
+        "seconds until other replicas show a change", "memory MiB", "measures",
     ):  # fmt: skip
         shown.append(f"\n{title}:")
         rows = found[title].items() if isinstance(found[title], dict) else enumerate(found[title])

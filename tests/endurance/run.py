@@ -3,25 +3,26 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.endurance.changes import Changes
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client
-from tests.endurance.events import Events
-from tests.endurance.exchange import BUILDER, WRONG
-from tests.endurance.folder import Folder
-from tests.endurance.load import Load
-from tests.endurance.memory import Memory
-from tests.endurance.reading import check_list, check_read
-from tests.endurance.rest import Rest
-from tests.endurance.rows import check_store
-from tests.endurance.schedule import plan
-from tests.endurance.system import Service, System
-from tests.endurance.visibility import Watch
-from tests.endurance.writes import Writes
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.document_checks import check_list, check_read
+from tests.endurance.checker.memory import Memory
+from tests.endurance.checker.store_check import check_store
+from tests.endurance.checker.violations import BUILDER, WRONG
+from tests.endurance.documents.folder import Folder
+from tests.endurance.load.changes import Changes
+from tests.endurance.load.events import Events
+from tests.endurance.load.requests import Load
+from tests.endurance.load.rest import Rest
+from tests.endurance.load.schedule import plan
+from tests.endurance.load.visibility import VisibilityWatcher
+from tests.endurance.load.writes import Writes
+from tests.endurance.system.client import Client
+from tests.endurance.system.processes import CommandResult, Service, System
 from utils.errors import DocsQAError
 
 _LOOK_EVERY = 120.0
@@ -46,6 +47,8 @@ class Run:
     has_filters: bool
     say: Callable[[str], None]
     begun: float = 0.0
+    seconds: float = 0.0
+    """Under load."""
     rows: int = 0
     rollback: str = "not tried"
     rest: Rest = field(default_factory=Rest)
@@ -60,8 +63,9 @@ class Run:
         self.load = Load(
             client, checker, system, self._random("load"), self.questions, self.has_documents
         )
-        watch = Watch(client, checker, system, self._random("watch"), self.has_filters)
-        self.writes = Writes(client, checker, system, watch)
+        rng = self._random("watch")
+        watcher = VisibilityWatcher(client, checker, system, rng, self.has_filters)
+        self.writes = Writes(client, checker, system, watcher)
         services = [*system.workers, *([system.store] if system.store else [])]
         self.memory = Memory(services, with_chroma=services[-1])
         deleted = self.memory.note_deleted
@@ -71,12 +75,30 @@ class Run:
     def _random(self, part: str) -> random.Random:
         return random.Random(f"{self.seed} {part}")  # no secrets
 
-    async def play(self, seconds: float, rate: float, changes: float) -> None:
-        """Have everything happen for so long, then look at the whole once more."""
+    @asynccontextmanager
+    async def under_load(self, rate: float) -> AsyncIterator[None]:
+        """Send requests and sample memory during the block; then wait for the last responses."""
         self.begun = time.perf_counter()
-        until = self.begun + seconds
-        always = [asyncio.create_task(self.memory.run()), asyncio.create_task(self.load.run(rate))]
+        sampling = asyncio.create_task(self.memory.run())
+        sending = asyncio.create_task(self.load.run(rate))
         try:
+            yield
+            sending.cancel()
+            await self.load.drain()
+            self.seconds = time.perf_counter() - self.begun
+        finally:
+            sending.cancel()
+            sampling.cancel()
+            ends = await asyncio.gather(sampling, sending, return_exceptions=True)
+            await self.load.cancel()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def play(self, seconds: float, rate: float, changes: float) -> None:
+        """Run load, changes and events for a time; then check everything."""
+        async with self.under_load(rate):
+            until = self.begun + seconds
             async with asyncio.TaskGroup() as group:
                 lanes = plan(
                     self.seed, seconds, len(self.system.workers), server=bool(self.system.store)
@@ -88,14 +110,8 @@ class Run:
                     group.create_task(chosen.run(changes, until))
                     group.create_task(self._settling(until))
                 group.create_task(self._looking(until))
-            await self._look()
-        finally:
-            for task in always:
-                task.cancel()
-            ends = await asyncio.gather(*always, return_exceptions=True)
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
+            await self.look()
+        await self._roll_back()
 
     async def _settling(self, until: float) -> None:
         while time.perf_counter() < until:
@@ -107,7 +123,7 @@ class Run:
         told = 0
         while time.perf_counter() + _LOOK_EVERY < until:
             await asyncio.sleep(_LOOK_EVERY)
-            await self._look()
+            await self.look()
             minutes = (time.perf_counter() - self.begun) / 60
             self.say(
                 f"{minutes:4.1f} minutes: {self.checker.counts.total():,} requests, "
@@ -118,7 +134,7 @@ class Run:
                 self.say(f"  {each.kind}: {each.what} {each.facts}")
             told = len(self.checker.violations)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Let everything come to rest, and hold the whole against the model, on every worker."""
         async with self.rest.quiet():
             deadline = time.perf_counter() + _SETTLE_SECONDS
@@ -143,14 +159,13 @@ class Run:
             if self.has_documents:
                 check_read(self.checker, await self.client.read(worker, document.name), document)
             if self.has_filters and not document.permanent:
-                await self.writes.watch.look_whole(worker, document, version)
+                await self.writes.watcher.check_sections(worker, document, version)
             else:
                 section = rng.randrange(version.sections)
                 await self.load.search(worker, document, version, section)
 
     async def finish(self) -> None:
-        """Try the way back, stop everything, read the store, and have a fresh worker look at it."""
-        await self._roll_back()
+        """Stop the workers, check the rows of the store, and check a fresh worker."""
         await self.system.stop_workers()
         self.rows = await asyncio.to_thread(check_store, self.checker, self.system.database)
         fresh = self.system.workers[0]
@@ -186,11 +201,11 @@ class Run:
         return found
 
 
-async def first_build(system: System, folder: Folder) -> None:
-    """Build the index that the run begins with, and start the workers on it.
+async def first_build(system: System, folder: Folder) -> CommandResult:
+    """Build the first index and start the workers on it.
 
     Raises:
-        DocsQAError: it could not be built.
+        DocsQAError: the build failed.
     """
     built = await system.build()
     if built.status:
@@ -198,3 +213,4 @@ async def first_build(system: System, folder: Folder) -> None:
     folder.built()
     for worker in system.workers:
         await worker.start()
+    return built

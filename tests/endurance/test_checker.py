@@ -4,23 +4,22 @@ from typing import Any
 
 import pytest
 
-from tests.endurance.checker import Checker
-from tests.endurance.exchange import (
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.document_checks import check_list, check_read, check_whole
+from tests.endurance.checker.model import BUILD_SECONDS, Model
+from tests.endurance.checker.violations import (
     DOUBLED,
     HALF,
     LOST,
     MIXED,
-    NO_ANSWER,
     RESURRECTED,
     STALE,
     STATUS,
     WRONG,
-    Exchange,
 )
-from tests.endurance.model import BUILD_SECONDS, Model
-from tests.endurance.pages import Mark, Version, write
-from tests.endurance.reading import check_list, check_read, check_whole
-from tests.endurance.windows import BUILD, STORE, SWAP, Windows, worker_window
+from tests.endurance.checker.windows import BUILD, STORE, SWAP, Windows, worker_window
+from tests.endurance.documents.pages import Mark, Version, write
+from tests.endurance.system.exchange import NO_ANSWER, Exchange
 
 NAME = "live/page.md"
 

@@ -22,17 +22,17 @@ from database.index.store import Store, open_store
 from database.journal.jobs import ACCEPTING_SECONDS, Job, Jobs, JobState
 from database.journal.uploads import Uploads
 from dataset.documents import Document
-from tests.endurance import schedule
-from tests.endurance.checker import Checker
-from tests.endurance.exchange import HALF, LEFTOVER
-from tests.endurance.folder import Folder
-from tests.endurance.memory import KEPT_BY_CHROMA, Series, growth
-from tests.endurance.model import Document as ModelDocument
-from tests.endurance.model import Model
-from tests.endurance.pages import Mark, marks, write
-from tests.endurance.rest import Rest
-from tests.endurance.rows import check_store
-from tests.endurance.windows import Windows
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.memory import KEPT_BY_CHROMA, Series, growth
+from tests.endurance.checker.model import Document as ModelDocument
+from tests.endurance.checker.model import Model
+from tests.endurance.checker.store_check import check_store
+from tests.endurance.checker.violations import HALF, LEFTOVER
+from tests.endurance.checker.windows import Windows
+from tests.endurance.documents.folder import Folder
+from tests.endurance.documents.pages import Mark, marks, write
+from tests.endurance.load import schedule
+from tests.endurance.load.rest import Rest
 from tests.files.pages import builder
 from tests.interrupts import interruptible
 from utils.benchmark.watch import MIB

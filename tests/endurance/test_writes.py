@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client
-from tests.endurance.exchange import JOB, WRONG
-from tests.endurance.model import Model
-from tests.endurance.system import Service, System
-from tests.endurance.visibility import Watch
-from tests.endurance.windows import Windows
-from tests.endurance.writes import Writes
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.model import Model
+from tests.endurance.checker.violations import JOB, WRONG
+from tests.endurance.checker.windows import Windows
+from tests.endurance.load.visibility import VisibilityWatcher
+from tests.endurance.load.writes import Writes
+from tests.endurance.system.client import Client
+from tests.endurance.system.processes import Service, System
 from utils.benchmark.processes import BenchmarkRun
 
 NAME = "live/page.md"
@@ -46,8 +46,8 @@ async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
     system = System(job, checker.model.windows, None, [service])
     async with httpx.AsyncClient(transport=httpx.MockTransport(worker.respond)) as http:
         client = Client(http)
-        watch = Watch(client, checker, system, random.Random(0), filters=False)
-        yield Writes(client, checker, system, watch)
+        watcher = VisibilityWatcher(client, checker, system, random.Random(0), filters=False)
+        yield Writes(client, checker, system, watcher)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ In one run, on the same files and the same model: our build against the original
 against the machine's own matrix rate; our service against the original's path from a question to
 its passages; many clients that wait for a slow language model; with a simulated provider of one,
 answers streamed to one client and to many, and outages of the provider; another model beside the
-first; and an index that changes while it is asked.
+first.
 """
 
 import argparse
@@ -23,13 +23,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.endurance.living import Pace, measure_living
 from utils.benchmark import services
 from utils.benchmark.answers import measure_streaming, streaming_measures
-from utils.benchmark.arguments import LIVING, MODELS, chosen_parts, parse_benchmark_arguments
+from utils.benchmark.arguments import MODELS, chosen_parts, parse_benchmark_arguments
 from utils.benchmark.builds import BuildFigures, build_original, build_ours
 from utils.benchmark.failures import failures_measures, measure_failures
-from utils.benchmark.machine import MatrixRates, machine_facts, measure_matrix_rates
+from utils.benchmark.machine import MatrixRates, measure_matrix_rates
 from utils.benchmark.models import QuestionFigures, compare_models, embed_questions
 from utils.benchmark.outage import measure_outage, outage_measures
 from utils.benchmark.processes import BenchmarkRun, run_worker
@@ -48,6 +47,7 @@ from utils.benchmark.report import (
 from utils.benchmark.sample import DocumentSample, heading_questions, take_sample
 from utils.benchmark.streams import measure_streams, streams_measures
 from utils.errors import DocsQAError
+from utils.figures import machine_facts
 from utils.settings import load_settings
 
 Parts = dict[str, list[Measure]]
@@ -135,11 +135,11 @@ def _build(
 ) -> tuple[MatrixRates, BuildFigures | None]:
     """Build what the asked parts need; both indexes for comparing, only ours for the rest.
 
-    A living index is built where it is measured, and so are those of two models.
+    The part that compares two models builds its own.
     """
     _say("the machine's matrix rate ...")
     rates = MatrixRates(**run_worker("matrix-rate", job))
-    if arguments.part in (LIVING, MODELS):
+    if arguments.part == MODELS:
         return rates, None
     _say("our build ...")
     ours = BuildFigures(**run_worker("build", job))
@@ -221,11 +221,6 @@ def _outage(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) 
     return outage_measures(figures) + failures_measures(failures)
 
 
-def _live(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
-    pace = Pace(arguments.living_changes, arguments.living_rate, arguments.living_seconds)
-    return measure_living(job, asked, pace, _say)
-
-
 def _models(arguments: argparse.Namespace, job: BenchmarkRun, asked: list[str]) -> list[Measure]:
     return compare_models(job, _say)
 
@@ -304,7 +299,6 @@ _SERVED: dict[
     "streams": ("streams", _stream_to_many),
     "outage": ("outage", _outage),
     MODELS: ("models", _models),
-    LIVING: ("living index", _live),
 }
 """The parts that ask a service: the title and what measures it."""
 

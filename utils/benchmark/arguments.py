@@ -9,9 +9,6 @@ from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
 MODELS = "models"
 """Among all of them where there is another model to compare with."""
-LIVING = "living"
-"""Not among all of them: it takes minutes more, for it builds an index several times."""
-_SAMPLE_MEGABYTES = 1.0
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -32,29 +29,30 @@ def parse_benchmark_arguments(
         "-d",
         "--input_data_path",
         type=Path,
+        default=DEFAULT_DATASET,
         metavar="FOLDER",
         help="folder of markdown documents (default: dataset/sagemaker_documentation)",
     )
     add(
         "--megabytes",
         type=float,
+        default=1.0,
         metavar="N",
-        help="measure with an evenly spread sample of about so many megabytes; 0 takes all of "
-        "them (default: 1; 0 where -d is given for a living index alone)",
+        help="measure with an evenly spaced sample of about N megabytes of the documents; "
+        "0: all of them (default: %(default)g)",
     )
     add(
         "--part",
-        choices=[*PARTS, MODELS, LIVING, "all"],
+        choices=[*PARTS, MODELS, "all"],
         default="all",
-        help=f"default: all of them but {LIVING}, which takes minutes more",
+        help="default: %(default)s",
     )
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
     add(
         "--other_model",
         default="",
         metavar="NAME",
-        help="compared with the first, such as models/NAME; a living index changes to it and back "
-        "(default: the first without its last layer)",
+        help="a second model to compare with, such as models/NAME",
     )
     add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
     add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
@@ -68,15 +66,10 @@ def parse_benchmark_arguments(
     add("--llm_clients", type=int, default=64, help="default: %(default)s")
     add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
     _add_streaming(parser)
-    _add_living(parser)
     add("--worker", help=argparse.SUPPRESS)
     add("--job", type=json.loads, help=argparse.SUPPRESS)
     add("--port", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
-    if arguments.megabytes is None:
-        whole = arguments.part == LIVING and arguments.input_data_path
-        arguments.megabytes = 0.0 if whole else _SAMPLE_MEGABYTES
-    arguments.input_data_path = arguments.input_data_path or DEFAULT_DATASET
     _check(parser, arguments)
     return arguments
 
@@ -114,24 +107,6 @@ def _add_streaming(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_living(parser: argparse.ArgumentParser) -> None:
-    """What happens to an index that changes while it is asked."""
-    add = parser.add_argument_group("with an index that changes while it is asked").add_argument
-    add(
-        "--living_changes",
-        type=int,
-        default=20,
-        help="documents added, replaced and deleted one by one (default: %(default)s)",
-    )
-    add("--living_rate", type=float, default=20.0, help="requests a second (default: %(default)g)")
-    add(
-        "--living_seconds",
-        type=float,
-        default=5.0,
-        help="with these requests alone, to compare with (default: %(default)g)",
-    )
-
-
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     counts = (
         *("matrix_rounds", "requests", "llm_clients"),
@@ -141,10 +116,10 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
         parser.error("--megabytes and --first_token_seconds must be 0 or more")
     if arguments.part == MODELS and not arguments.other_model:
         parser.error(f"--part {MODELS} compares two: name the second with --other_model")
-    for name in (*counts, "living_changes"):
+    for name in counts:
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be 1 or more")
     times = ("tokens_per_second", "stream_seconds", "outage_seconds", "outage_timeout")
-    for name in (*times, "living_rate", "living_seconds"):
+    for name in times:
         if getattr(arguments, name) <= 0:
             parser.error(f"--{name} must be more than 0")

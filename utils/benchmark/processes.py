@@ -50,8 +50,7 @@ class BenchmarkRun:
     matrix_rounds: int = 5
     """How often the machine's matrix rate is measured."""
     other_model: str = ""
-    """What the first is compared with, and a living index changes to and back; there it is the
-    first without its last layer where none is named."""
+    """A second model, to compare with or to switch to."""
     other_model_folder: str = ""
 
     @property
@@ -84,7 +83,7 @@ def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
     log = Path(job.logs) / f"{name}.log"
     with child(worker_command(name, job), log) as process:
         if process.wait() != 0:
-            raise failed(name, log)
+            raise process_error(name, log)
     figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
     return figures
 
@@ -96,27 +95,35 @@ def server(
     port: int,
     job: BenchmarkRun,
     environment: Mapping[str, str],
-    ready: str = "/readyz",
 ) -> Iterator[Running]:
-    """Run a server; yields it once `ready` answers with 200, and ends it.
+    """Run a server; yields it once it is ready, and kills it at the end.
 
     Raises:
-        DocsQAError: it ended or did not get ready.
+        DocsQAError: it exited, or was not ready in time.
     """
-    import httpx
-
     log = Path(job.logs) / f"{name}.log"
     address = f"http://127.0.0.1:{port}"
     with child(command, log, environment) as process:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise failed(name, log)
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{address}{ready}", trust_env=False, timeout=5).is_success:
-                    break
-            time.sleep(0.05)
+        wait_until_ready(process, name, log, f"{address}/readyz")
         yield Running(address, process.pid)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], name: str, log: Path, url: str) -> None:
+    """Wait until a server's readiness check answers with 200.
+
+    Raises:
+        DocsQAError: the process exited, or was not ready in time.
+    """
+    import httpx
+
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise process_error(name, log)
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(url, trust_env=False, timeout=5).is_success:
+                return
+        time.sleep(0.05)
 
 
 @contextmanager
@@ -163,7 +170,8 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def failed(name: str, log: Path) -> DocsQAError:
-    """The error for a process that failed, with the last line it wrote."""
+def process_error(name: str, log: Path) -> DocsQAError:
+    """The error for a process that failed, with the last line of its output."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return DocsQAError(f"The benchmark's {name} failed: {lines[-1] if lines else 'no output'}")
+    last = lines[-1].replace(str(PROJECT_ROOT), "") if lines else "no output"
+    return DocsQAError(f"The process {name!r} failed: {last}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dataset.folder import document_paths
 from dataset.markdown import sections
-from tests.endurance.model import BUILD_SECONDS, Document, Model, Span
-from tests.endurance.pages import Version, write
+from tests.endurance.checker.model import BUILD_SECONDS, Document, Model, Span
+from tests.endurance.documents.pages import Version, write
 
 _MAX_CHANGING, SHARED = 60, 12
 """How many pages change between builds, where as many stay, and how many the API writes too."""
@@ -66,6 +66,11 @@ class Folder:
             else:
                 self._put(document)
         return len(names)
+
+    def replace(self, count: int) -> None:
+        """Write new versions of pages that change, the same ones each time."""
+        for name in list(self._held)[:count]:
+            self._put(self.model.documents[name])
 
     def _put(self, document: Document) -> None:
         version = document.next_version()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.endurance.system import Service
+from tests.endurance.system.processes import Service
 from utils.benchmark.watch import MIB
 
 _EVERY_SECONDS = 1.0

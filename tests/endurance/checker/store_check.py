@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from tests.endurance.checker import Checker
-from tests.endurance.exchange import DOUBLED, HALF, LEFTOVER, LOST, STALE
-from tests.endurance.model import Document
-from tests.endurance.pages import Version, marks
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.model import Document
+from tests.endurance.checker.violations import DOUBLED, HALF, LEFTOVER, LOST, STALE
+from tests.endurance.documents.pages import Version, marks
 
 if TYPE_CHECKING:
     from database.index.store import Store

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.endurance.exchange import NO_ANSWER, Exchange
-from tests.endurance.system import ADMIN_KEY, Service
+from tests.endurance.system.exchange import NO_ANSWER, Exchange
+from tests.endurance.system.processes import ADMIN_KEY, Service
 
 if TYPE_CHECKING:
     import httpx

@@ -8,8 +8,8 @@ CHANGE_SECONDS. A write whose outcome nobody knows leaves both states open until
 import math
 from dataclasses import dataclass, field, replace
 
-from tests.endurance.pages import Mark, Version, make_version
-from tests.endurance.windows import STORE, SWAP, Windows
+from tests.endurance.checker.windows import STORE, SWAP, Windows
+from tests.endurance.documents.pages import Mark, Version, make_version
 
 CHANGE_SECONDS = 2.0
 """After so long a change by the API is seen in every replica."""
@@ -99,9 +99,10 @@ class Document:
     permanent: bool = False
     """Whether nothing ever changes it; its pieces need not all say what they are of."""
 
-    def next_version(self) -> Version:
-        """A version that never was."""
-        return self.add(make_version(self.number, len(self.versions) + 1))
+    def next_version(self, **size: int) -> Version:
+        """A new version; `size` sets its numbers of sections and sentences."""
+        version = make_version(self.number, len(self.versions) + 1)
+        return self.add(replace(version, **size))
 
     def add(self, version: Version) -> Version:
         """Note a version."""

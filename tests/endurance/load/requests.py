@@ -6,13 +6,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client
-from tests.endurance.exchange import Exchange
-from tests.endurance.model import Document
-from tests.endurance.pages import Mark, Version, question
-from tests.endurance.reading import check_read
-from tests.endurance.system import Service, System
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.document_checks import check_read
+from tests.endurance.checker.model import Document
+from tests.endurance.documents.pages import Mark, Version, question
+from tests.endurance.system.client import Client
+from tests.endurance.system.exchange import Exchange
+from tests.endurance.system.processes import Service, System
 
 MAX_WAITING = 400
 """Requests under way at which no more are sent: the workers no longer keep up."""
@@ -38,20 +38,25 @@ class Load:
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, rate: float) -> None:
-        """Ask at a rate, evenly spaced, until cancelled."""
+        """Send requests at a rate, evenly spaced, until cancelled."""
         begin = time.perf_counter()
         sent = 0
-        try:
-            while True:
-                sent += 1
-                await asyncio.sleep(max(begin + sent / rate - time.perf_counter(), 0))
-                self._ask()
-        finally:
-            for task in self._waiting:
-                task.cancel()
-            await asyncio.gather(*self._waiting, return_exceptions=True)
+        while True:
+            sent += 1
+            await asyncio.sleep(max(begin + sent / rate - time.perf_counter(), 0))
+            self._send()
 
-    def _ask(self) -> None:
+    async def drain(self) -> None:
+        """Wait for the requests under way."""
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+
+    async def cancel(self) -> None:
+        """Cancel the requests under way."""
+        for task in self._waiting:
+            task.cancel()
+        await self.drain()
+
+    def _send(self) -> None:
         workers = self.system.up
         if not workers:
             return

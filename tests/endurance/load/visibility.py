@@ -1,75 +1,75 @@
-"""Watches a change until every replica shows it."""
+"""Polls every replica until it shows a change."""
 
 import asyncio
 import random
 import time
 from dataclasses import dataclass, field
 
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client
-from tests.endurance.model import Document, Span, State
-from tests.endurance.pages import Mark, Version
-from tests.endurance.reading import check_read, check_whole
-from tests.endurance.system import Service, System
-from tests.endurance.windows import STORE, SWAP
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.document_checks import check_read, check_whole
+from tests.endurance.checker.model import Document, Span, State
+from tests.endurance.checker.windows import STORE, SWAP
+from tests.endurance.documents.pages import Mark, Version
+from tests.endurance.system.client import Client
+from tests.endurance.system.processes import Service, System
 
 _VISIBLE_SECONDS = 15.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One document's part of a request."""
+    """One document of a write request."""
 
     document: Document
     state: State
     span: Span
     outcomes: frozenset[str]
-    """What may become of it."""
+    """The outcomes that the response may report."""
 
 
 @dataclass(slots=True)
-class Watch:
-    """Looks at changes, and keeps how long they took to be seen."""
+class VisibilityWatcher:
+    """Polls the replicas after each change, and records the seconds until it is visible."""
 
     client: Client
     checker: Checker
     system: System
     rng: random.Random
     filters: bool
-    """Whether a search can be held to one document."""
+    """True if the service can restrict a search to one document."""
     visible: list[float] = field(default_factory=list)
-    """Seconds from an acknowledgement to another replica's first right response."""
+    """Seconds from each acknowledgement to the first correct response of another replica."""
 
     async def change(self, change: Change, by: str) -> None:
-        """Look at a change: where it was acknowledged at once, elsewhere until it is there."""
+        """Check a change once at the worker that acknowledged it, and poll the others for it."""
         acknowledged = time.perf_counter()
         up = self.system.up
         for worker in up:
             if worker.name == by:
-                await self._look(change, worker)
+                await self._is_visible(change, worker)
         seconds = await asyncio.gather(
-            *(self._until_seen(change, w, acknowledged) for w in up if w.name != by)
+            *(self._seconds_until_visible(change, w, acknowledged) for w in up if w.name != by)
         )
         self.visible += [each for each in seconds if each is not None]
 
-    async def _until_seen(
+    async def _seconds_until_visible(
         self, change: Change, worker: Service, acknowledged: float
     ) -> float | None:
-        """Seconds until a worker shows a change; None where it went away meanwhile."""
+        """Seconds until a worker shows a change; None if it, or its store, was disturbed."""
         starts = worker.starts
         while time.perf_counter() < acknowledged + _VISIBLE_SECONDS and worker.process_id:
-            if await self._look(change, worker):
+            if await self._is_visible(change, worker):
                 undisturbed = not self.checker.model.windows.overlap(
                     [STORE, SWAP], acknowledged, time.perf_counter()
                 )
                 seconds = time.perf_counter() - acknowledged
                 return seconds if undisturbed and worker.starts == starts else None
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         return None
 
-    async def _look(self, change: Change, worker: Service) -> bool:
-        """Whether a worker shows a change: whole where something was put, nothing where deleted."""
+    async def _is_visible(self, change: Change, worker: Service) -> bool:
+        """True if a worker shows the whole new version, or nothing after a deletion."""
         document = change.document
         exchange = await self.client.read(worker, document.name)
         shown = check_read(self.checker, exchange, document)
@@ -77,7 +77,7 @@ class Watch:
             return False
         version = change.state or document.versions[len(document.versions)]
         if change.state and self.filters:
-            return await self.look_whole(worker, document, version)
+            return await self.check_sections(worker, document, version)
         section = self.rng.choice((None, *range(version.sections)))
         marker = version.marker if section is None else version.section_marker(section)
         exchange = await self.client.search(worker, marker)
@@ -85,8 +85,8 @@ class Watch:
         found = self.checker.search(exchange, mark)
         return exchange.status == 200 and found == (change.state is not None)
 
-    async def look_whole(self, worker: Service, document: Document, version: Version) -> bool:
-        """Whether a search that is held to a document finds all of its sections."""
+    async def check_sections(self, worker: Service, document: Document, version: Version) -> bool:
+        """True if a search restricted to a document finds all of its sections."""
         exchange = await self.client.search(
             worker, version.marker, 100, filters={"documents": [document.name]}
         )

@@ -10,14 +10,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.endurance import schedule
-from tests.endurance.checker import Checker
-from tests.endurance.exchange import BUILDER
-from tests.endurance.folder import Folder
-from tests.endurance.model import BUILD_SECONDS
-from tests.endurance.schedule import Event
-from tests.endurance.system import Built, System
-from tests.endurance.windows import BUILD, STORE, SWAP
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.model import BUILD_SECONDS
+from tests.endurance.checker.violations import BUILDER
+from tests.endurance.checker.windows import BUILD, STORE, SWAP
+from tests.endurance.documents.folder import Folder
+from tests.endurance.load import schedule
+from tests.endurance.load.schedule import Event
+from tests.endurance.system.processes import CommandResult, System
 
 OTHER_CHUNK_SIZE = 96
 """Tokens; a swap goes to it and back to the model's own."""
@@ -116,11 +116,11 @@ class Events:
         said.append(f"{changed} pages changed, built in {built.seconds:.1f} s")
         return "; ".join(said)
 
-    async def _once(self, kill_after: float | None = None) -> Built:
+    async def _once(self, kill_after: float | None = None) -> CommandResult:
         size = ("-cz", str(self.chunk_size)) if self.chunk_size else ()
         return await self.system.build(*size, kill_after=kill_after)
 
-    async def _until_built(self) -> Built:
+    async def _until_built(self) -> CommandResult:
         """Build, and again where the store was away or another held the lock."""
         for _ in range(_ATTEMPTS):
             started = time.perf_counter()
@@ -167,6 +167,6 @@ class Events:
         begun = now - min(seconds, _POINTER_SECONDS)
         self.checker.model.windows.add(SWAP, begun, now + BUILD_SECONDS)
 
-    def _complain(self, what: str, built: Built) -> None:
+    def _complain(self, what: str, built: CommandResult) -> None:
         lines = [line for line in built.output.splitlines() if line.strip()]
         self.checker.report(BUILDER, what, status=built.status, said=lines[-5:])

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.endurance.checker import Checker, number_of
-from tests.endurance.exchange import DOUBLED, HALF, LOST, MIXED, RESURRECTED, STALE, WRONG, Exchange
-from tests.endurance.model import Document, State
-from tests.endurance.pages import Version, marks
+from tests.endurance.checker.checker import Checker, number_of
+from tests.endurance.checker.model import Document, State
+from tests.endurance.checker.violations import DOUBLED, HALF, LOST, MIXED, RESURRECTED, STALE, WRONG
+from tests.endurance.documents.pages import Version, marks
+from tests.endurance.system.exchange import Exchange
 
 _EXCERPT = 160
 

@@ -1,4 +1,4 @@
-"""Two models that an index can change between: one, and the same without its last layer."""
+"""Two models that an index can switch between: one, and the same without its last layer."""
 
 import json
 import shutil
@@ -7,33 +7,33 @@ from pathlib import Path
 from database.embedding.model_folder import INT8
 from utils.errors import DocsQAError
 
-SHORTENED = "benchmark/without-the-last-layer"
+SHORTENED = "endurance/without-the-last-layer"
 _VERSION = "main"
 _WEIGHTS = "model.safetensors"
 
 
-def keep_both(cache: Path, name: str, folder: Path) -> None:
-    """Make a hub cache folder that holds a model and its shortened form.
+def add_with_shortened(cache: Path, name: str, folder: Path) -> None:
+    """Add a model and its shortened form to a Hub cache folder.
 
     Args:
-        cache: The folder to make.
+        cache: The cache folder, created if missing.
         name: The model's name on the Hub.
         folder: Its files.
 
     Raises:
         DocsQAError: it cannot be shortened.
     """
-    keep(cache, name, folder)
-    _shorten(folder, _place(cache, SHORTENED))
+    add_model(cache, name, folder)
+    _shorten(folder, _snapshot_folder(cache, SHORTENED))
 
 
-def keep(cache: Path, name: str, folder: Path) -> None:
-    """Have a model in a hub cache folder by its name."""
-    _place(cache, name).symlink_to(folder, target_is_directory=True)
+def add_model(cache: Path, name: str, folder: Path) -> None:
+    """Add a model to a Hub cache folder."""
+    _snapshot_folder(cache, name).symlink_to(folder, target_is_directory=True)
 
 
-def _place(cache: Path, name: str) -> Path:
-    """Where a model's files belong in a hub cache folder, noted there as its newest version."""
+def _snapshot_folder(cache: Path, name: str) -> Path:
+    """The path of a model's files in a Hub cache folder, recorded there as its newest version."""
     model = cache / f"models--{name.replace('/', '--')}"
     (model / "refs").mkdir(parents=True)
     (model / "refs" / "main").write_text(_VERSION)
@@ -42,11 +42,11 @@ def _place(cache: Path, name: str) -> Path:
 
 
 def _shorten(folder: Path, target: Path) -> None:
-    """Copy a model without the weights of its last layer: other vectors, of the same length."""
+    """Copy a model without the weights of its last layer: other vectors, same dimension."""
     from safetensors.numpy import load_file, save_file
 
     if not (folder / _WEIGHTS).is_file():
-        raise DocsQAError(f"No {_WEIGHTS} in {folder}: no other model can be made of it.")
+        raise DocsQAError(f"No {_WEIGHTS} in {folder}: it cannot be shortened.")
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns("onnx", "openvino", INT8))
     config = json.loads((folder / "config.json").read_text())
     config["num_hidden_layers"] -= 1

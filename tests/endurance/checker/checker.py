@@ -6,23 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.endurance.exchange import (
+from tests.endurance.checker.model import Document, Model, State
+from tests.endurance.checker.violations import (
     ANSWERED,
     DOUBLED,
     HALF,
     LOST,
     MIXED,
-    NO_ANSWER,
     RESURRECTED,
     STALE,
     STATUS,
     WRONG,
-    Exchange,
     Violation,
 )
-from tests.endurance.model import Document, Model, State
-from tests.endurance.pages import Mark, Version, marks
-from tests.endurance.windows import BUILD, STORE, worker_window
+from tests.endurance.checker.windows import BUILD, STORE, worker_window
+from tests.endurance.documents.pages import Mark, Version, marks
+from tests.endurance.system.exchange import NO_ANSWER, Exchange
 
 _EXCERPT = 160
 

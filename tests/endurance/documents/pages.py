@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from tests.files.office import docx_of
+
 _WHOLE, _SECTION = "70907", "80908"
 """What the numbers begin with; then four digits of the document, four of the version, and two of
 the section."""
 _MARK = re.compile(rf"\b(?:{_WHOLE}(\d{{8}})|{_SECTION}(\d{{10}}))\b")
 _MIN_SENTENCES, _MAX_SENTENCES = 3, 8
-_SENTENCES = 3
 _NOUNS = """anvil barrel basin beacon bellows brick bridge bucket cabin canal candle carriage cellar
 chimney cistern clock column compass copper cradle crane dairy ferry flour forge fountain furnace
 garden gate glaze granary hammer harbor hinge kettle kiln ladder lantern lever loom meadow mill
@@ -49,6 +50,8 @@ class Version:
     number: int
     """From 1; never given twice."""
     sections: int
+    sentences: int = 3
+    """In each section."""
 
     @property
     def marker(self) -> str:
@@ -85,6 +88,8 @@ def write(version: Version, name: str) -> bytes:
         body = "\n".join((f"<h1>{title}</h1>", *parts))
         head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
         return f"<!doctype html>\n<html>{head}<body><main>{body}</main></body></html>\n".encode()
+    if name.endswith(".docx"):
+        return docx_of(title, *(text for _, text in sections))
     if name.endswith(".txt"):
         return "\n\n".join((title, *(text for _, text in sections))).encode()
     parts = [f"## {head}\n\n{text}" for head, text in sections]
@@ -101,7 +106,7 @@ def _sections(version: Version) -> Iterator[tuple[str, str]]:
     rng = _random(version.document, version.number)
     for section in range(version.sections):
         marked = f"{version.marker} {version.section_marker(section)}"
-        sentences = [f"{sentence(rng)} ({marked})." for _ in range(_SENTENCES)]
+        sentences = [f"{sentence(rng)} ({marked})." for _ in range(version.sentences)]
         yield f"Of the {rng.choice(_NOUNS)}", " ".join(sentences)
 
 

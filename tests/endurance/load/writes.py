@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.endurance.checker import Checker
-from tests.endurance.client import Client
-from tests.endurance.exchange import JOB, LOST, WRONG, Exchange
-from tests.endurance.model import Document, State
-from tests.endurance.pages import Version, write
-from tests.endurance.reading import check_read
-from tests.endurance.system import Service, System
-from tests.endurance.visibility import Change, Watch
-from tests.endurance.windows import BUILD, STORE
+from tests.endurance.checker.checker import Checker
+from tests.endurance.checker.document_checks import check_read
+from tests.endurance.checker.model import Document, State
+from tests.endurance.checker.violations import JOB, LOST, WRONG
+from tests.endurance.checker.windows import BUILD, STORE
+from tests.endurance.documents.pages import Version, write
+from tests.endurance.load.visibility import Change, VisibilityWatcher
+from tests.endurance.system.client import Client
+from tests.endurance.system.exchange import Exchange
+from tests.endurance.system.processes import Service, System
 
 _JOB_SECONDS = 60.0
 """A job takes no longer, builds and the store's absence not counted: it waits for their end."""
@@ -32,18 +33,25 @@ class Writes:
     client: Client
     checker: Checker
     system: System
-    watch: Watch
+    watcher: VisibilityWatcher
     kinds: Counter[str] = field(default_factory=Counter)
     unsettled: dict[str, float] = field(default_factory=dict)
     """Names with a write whose outcome is unknown, and since when."""
     last_done: float = 0.0
     """When the last change that was acknowledged was sent."""
 
-    async def put(self, worker: Service, document: Document, **headers: str) -> None:
-        """Put a new version."""
-        change = self._begin(document, document.next_version())
+    async def put(
+        self,
+        worker: Service,
+        document: Document,
+        version: Version | None = None,
+        **headers: str,
+    ) -> Exchange:
+        """Put a version, by default a new one."""
+        change = self._begin(document, version or document.next_version())
         exchange = await self._put(worker, change, headers)
         await self._end(worker, [change], exchange, "put")
+        return exchange
 
     async def put_again(self, worker: Service, document: Document, state: Version) -> None:
         """Put the content that is there already: nothing may change."""
@@ -100,12 +108,13 @@ class Writes:
         )
         await self._end(worker, changes, exchange, "several in one request")
 
-    async def delete(self, worker: Service, document: Document, *, purge: bool) -> None:
-        """Delete a document that is there."""
+    async def delete(self, worker: Service, document: Document, *, purge: bool) -> Exchange:
+        """Delete a document."""
         change = self._begin(document, None)
         path = _path(document) + ("?purge=true" if purge else "")
         exchange = await self.client.send("delete", worker, "DELETE", path)
         await self._end(worker, [change], exchange, "purge" if purge else "delete")
+        return exchange
 
     async def delete_missing(self, worker: Service, document: Document) -> None:
         """Delete what is not there."""
@@ -152,7 +161,7 @@ class Writes:
             return
         self._done(changes, exchange, by)
         for change in changes:
-            await self.watch.change(change, by)
+            await self.watcher.change(change, by)
 
     async def _follow(
         self, worker: Service, accepted: Exchange, *, to_fail_for: str = ""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from tests.endurance.folder import SHARED, shared_name
-from tests.endurance.model import Document
-from tests.endurance.pages import Version
-from tests.endurance.system import Service
-from tests.endurance.windows import BUILD
-from tests.endurance.writes import Writes
+from tests.endurance.checker.model import Document
+from tests.endurance.checker.windows import BUILD
+from tests.endurance.documents.folder import SHARED, shared_name
+from tests.endurance.documents.pages import Version
+from tests.endurance.load.writes import Writes
+from tests.endurance.system.processes import Service
 
 _PREFIX = "live/"
 _MIN_DOCUMENTS, _MAX_DOCUMENTS = 30, 60
@@ -101,7 +101,7 @@ class Changes:
         elif state is None and rng.random() < 0.05:
             await writes.delete_missing(worker, document)
         elif state is None:
-            await writes.put(worker, document, **self._headers({"If-None-Match": "*"}))
+            await writes.put(worker, document, None, **self._headers({"If-None-Match": "*"}))
         elif len(self._there()) > _MAX_DOCUMENTS or rng.random() < 0.3:
             await writes.delete(worker, document, purge=rng.random() < 0.08)
         else:
@@ -121,7 +121,7 @@ class Changes:
             await writes.race(up, document)
         else:
             await writes.put(
-                worker, document, **self._headers({"If-Match": f'"{etag}"'} if etag else {})
+                worker, document, None, **self._headers({"If-Match": f'"{etag}"'} if etag else {})
             )
 
     def _headers(self, condition: dict[str, str]) -> dict[str, str]:

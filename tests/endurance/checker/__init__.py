@@ -1,0 +1,1 @@
+"""What every response should show, and how it is checked."""

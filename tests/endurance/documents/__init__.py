@@ -1,0 +1,1 @@
+"""The generated documents: pages whose text names their version, and the folder of the builds."""

@@ -1,0 +1,1 @@
+"""What is done to the system: requests, document changes, builds and kills."""

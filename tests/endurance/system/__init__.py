@@ -1,0 +1,1 @@
+"""The system under test: its processes, the HTTP client, and the embedding models."""
