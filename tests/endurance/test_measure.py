@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from database.adapting.publication import published
+from database.adapting.publication import publish
 from database.adapting.training import load_model
 from database.adapting.whitening import whitened
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from dataset.conversion.converter import convert
 from tests.endurance.__main__ import parse_arguments
 from tests.endurance.checker.checker import Checker
@@ -285,9 +285,9 @@ def test_shortened_model_is_another_one_with_vectors_as_long(
     whole = find_model(MINILM)
     if is_adapted:
         evened = whitened(load_model(whole, "cpu"), ["a question", "an answer"])
-        with published(evened, whole, tmp_path / "adapted"):
+        with publish(evened, whole, tmp_path / "adapted"):
             pass
-        whole = EmbeddingModel("adapted", tmp_path / "adapted")
+        whole = LocalModel("adapted", tmp_path / "adapted")
     add_with_shortened(tmp_path / "models", "some/name", whole.folder)
 
     shortened = find_model(SHORTENED, tmp_path / "models")
