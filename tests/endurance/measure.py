@@ -24,7 +24,8 @@ from utils.figures import percentile
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
-    from database.index.store import Live, Store
+    from database.index.live_pointer import LivePointer
+    from database.index.store import Store
 
 ADD, REPLACE, DELETE = "PUT of a new page", "PUT of a page's new text", "DELETE of a page"
 ADD_WORD_FILE = "PUT of a new Word file"
@@ -147,10 +148,10 @@ class Measurement:
 
     async def _switch_indexes(self, first: CommandResult) -> None:
         """Sync a few changed pages; switch the model, roll back twice, and build back."""
-        from database.index.store import connect
+        from database.index.store import open_store
 
         system, folder = self.run.system, self.run.folder
-        store = await asyncio.to_thread(connect, system.database)
+        store = await asyncio.to_thread(open_store, system.database)
         with closing(store):
             count = max(1, round(_CHANGED_SHARE * len(self.run.checker.model.present())))
             folder.replace(count)
@@ -195,7 +196,7 @@ class Measurement:
         self.figures[f"{name}, both workers serve it after s"] = max(followed)
         return result
 
-    async def _seconds_to_follow(self, store: "Store", before: "Live | None") -> list[float]:
+    async def _seconds_to_follow(self, store: "Store", before: "LivePointer | None") -> list[float]:
         """Seconds from the move of the pointer until each worker serves the new index."""
         while not (live := await asyncio.to_thread(store.live)) or live == before:  # noqa: ASYNC110  # no event to await
             await asyncio.sleep(_POLL_SECONDS)
