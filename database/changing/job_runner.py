@@ -121,7 +121,7 @@ class JobRunner:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._reader.snapshot is not None:
+                if self._reader.state is not None:
                     self._work()
                 self._said = ""
             except DocsQAError as error:
@@ -254,7 +254,7 @@ class JobRunner:
 
     def _store(self) -> Store:
         if not is_server(self._database):
-            return self._reader.opened_store()
+            return self._reader.store()
         if self._server is None:
             self._server = self._open_store()
         return self._server

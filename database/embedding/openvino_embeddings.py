@@ -157,16 +157,25 @@ class OpenVINOEmbeddings(Embeddings):
             return self._infer_at_once(encodings)
         order = sorted(range(len(texts)), key=lambda at: -len(encodings[at]))
         vectors: list[list[float]] = [[] for _ in texts]
+        # No callback: OpenVINO's threads release it after the last result, and one that waits for
+        # the GIL while the interpreter shuts down aborts the process.
         queue = openvino.AsyncInferQueue(self._for_documents)
+        running: dict[int, list[int]] = {}
 
-        def keep(request: Any, batch: list[int]) -> None:
-            for at, vector in zip(batch, request.get_output_tensor().data.tolist(), strict=True):
+        def collect(request: int) -> None:
+            rows = queue[request].get_output_tensor().data.tolist()
+            for at, vector in zip(running.pop(request), rows, strict=True):
                 vectors[at] = vector
 
-        queue.set_callback(keep)
         for batch in _batches(order, encodings):
-            queue.start_async(_inputs([encodings[at] for at in batch]), batch)
+            request = queue.get_idle_request_id()  # the one that start_async takes next
+            if request in running:
+                collect(request)
+            running[request] = batch
+            queue.start_async(_inputs([encodings[at] for at in batch]))
         queue.wait_all()
+        for request in list(running):
+            collect(request)
         return vectors
 
     def embed_query(self, text: str) -> list[float]:

@@ -45,7 +45,7 @@ class Store:
     def __init__(
         self, client: "ClientAPI", database: str, sessions: "Sequence[httpx.Client]" = ()
     ) -> None:
-        self._client = client
+        self.client = client
         self._sessions = sessions
         self.database = database
 
@@ -117,7 +117,7 @@ class Store:
         with self.translate_errors():
             pointer = self.find(POINTER)
             if pointer is None:
-                self._client.create_collection(POINTER, metadata=metadata, embedding_function=None)
+                self.client.create_collection(POINTER, metadata=metadata, embedding_function=None)
             else:
                 pointer.modify(metadata=metadata)
         return live
@@ -126,7 +126,7 @@ class Store:
         """Create a collection for vectors; `rows` is explained in `hnsw.build_configuration`."""
         configuration: Any = build_configuration(rows)
         with self.translate_errors():
-            return self._client.create_collection(
+            return self.client.create_collection(
                 name, metadata=metadata, configuration=configuration, embedding_function=None
             )
 
@@ -137,7 +137,7 @@ class Store:
         for attempts_left in reversed(range(_MAX_CREATE_ATTEMPTS)):
             with self.translate_errors():
                 try:
-                    return self._client.create_collection(
+                    return self.client.create_collection(
                         name, metadata=metadata, embedding_function=None
                     )
                 except ChromaError:
@@ -170,7 +170,7 @@ class Store:
 
         with self.translate_errors():
             try:
-                return self._client.get_collection(name, embedding_function=None)
+                return self.client.get_collection(name, embedding_function=None)
             except NotFoundError:
                 return None
 
@@ -184,7 +184,7 @@ class Store:
 
         with self.translate_errors():
             try:
-                self._client.delete_collection(name)
+                self.client.delete_collection(name)
             except NotFoundError:
                 return
 
@@ -195,12 +195,12 @@ class Store:
     def collection_names(self, prefix: str) -> list[str]:
         """All collections with this prefix."""
         with self.translate_errors():
-            names = [collection.name for collection in self._client.list_collections()]
+            names = [collection.name for collection in self.client.list_collections()]
         return sorted(name for name in names if name.startswith(prefix))
 
     def close(self) -> None:
         """Close the folder or the connections."""
-        self._client.close()  # type: ignore[attr-defined]  # every client has it
+        self.client.close()  # type: ignore[attr-defined]  # every client has it
         for session in self._sessions:
             session.close()
 

@@ -237,12 +237,12 @@ class Answerer:
 
     def _revision(self) -> tuple[str, int] | None:
         """Which index is live."""
-        snapshot = self._reader.snapshot
+        snapshot = self._reader.state
         return (snapshot.live.name, snapshot.live.revision) if snapshot else None
 
     def _corpus(self) -> CorpusInfo | None:
         """What the live index holds, and as of when."""
-        snapshot = self._reader.snapshot
+        snapshot = self._reader.state
         if snapshot is None:
             return None
         fingerprint = snapshot.fingerprint

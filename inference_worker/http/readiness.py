@@ -24,7 +24,7 @@ _FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
 
 def readiness(reader: Reader) -> Readiness:
     """Say whether questions can be answered now."""
-    snapshot, problem = reader.snapshot, reader.problem
+    snapshot, problem = reader.state, reader.problem
     failed = _failed(problem) if problem else None
     checks: dict[CheckName, ReadinessCheck] = {}
     for name in ("store", "index", "model"):

@@ -18,7 +18,7 @@ class DyingStore(Store):
     """Another store's connection that does a number of writes, and dies in place of the next."""
 
     def __init__(self, store: Store, writes: int) -> None:
-        super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
+        super().__init__(store.client, store.database)
         self.left = writes
 
     def count(self) -> None:

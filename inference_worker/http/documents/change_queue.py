@@ -85,7 +85,7 @@ class ChangeQueue:
             Uploads(store).add(job.id, documents)
 
         def unchanged(store: Store) -> Job | None:
-            snapshot = self._reader.snapshot
+            snapshot = self._reader.state
             return finish_if_unchanged(store, snapshot, job, documents)
 
         return await asyncio.to_thread(self._accept, job, accept, unchanged)
@@ -107,7 +107,7 @@ class ChangeQueue:
 
     async def find(self, id_: str) -> Job | None:
         """A job; once it has ended, this service's reader is as far as it is."""
-        job = await asyncio.to_thread(lambda: Jobs(self._reader.opened_store()).find(id_))
+        job = await asyncio.to_thread(lambda: Jobs(self._reader.store()).find(id_))
         if job and job.is_finished:
             await self._follow(job)
         return job
@@ -143,7 +143,7 @@ class ChangeQueue:
         without: Callable[[Store], Job | None] = lambda store: None,
     ) -> Job:
         """Write down a job with what it brings, unless it can be ended `without`."""
-        store = self._reader.opened_store()
+        store = self._reader.store()
         holder = read_holder(store)
         # Where a build ended without giving the lock back, the job's runner takes it over.
         if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
@@ -156,7 +156,7 @@ class ChangeQueue:
         return job
 
     async def _follow(self, job: Job) -> None:
-        snapshot = self._reader.snapshot
+        snapshot = self._reader.state
         if snapshot is None or snapshot.live.revision < job.revision:
             await asyncio.to_thread(self._reader.refresh)
 

@@ -89,8 +89,8 @@ def test_index_is_built_and_searched_by_api(
 
     assert report.chunks == report.embedded == 5
     assert (passages[0].chunk.document, passages[0].dense_rank) == ("endpoints.md", 1)
-    assert reader.snapshot is not None
-    recipe = reader.snapshot.fingerprint.recipe
+    assert reader.state is not None
+    recipe = reader.state.fingerprint.recipe
     assert recipe.embedding_model == f"{provider}:words"
     assert recipe.model_revision.startswith(f"api {provider}:words")
     assert (recipe.dimension, recipe.pooling, recipe.max_tokens) == (64, "api", 512)

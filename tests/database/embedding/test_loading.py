@@ -202,8 +202,8 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
         "import sys\n"
         "from pathlib import Path\n"
         "from database.embedding.loading import load_embeddings\n"
-        "from database.embedding.model_finder import EmbeddingModel\n"
-        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "from database.embedding.model_finder import LocalModel\n"
+        "model = LocalModel('m', Path(sys.argv[1]))\n"
         "loaded = load_embeddings(model, device='cpu', cache=Path(sys.argv[2]))\n"
         "print(len(loaded.embed_query('kiln')), 'torch' in sys.modules)\n"
     )
@@ -245,8 +245,8 @@ def test_export_that_is_interrupted_is_made_anew(
         "import sys\n"
         "from pathlib import Path\n"
         "from database.embedding.loading import load_embeddings\n"
-        "from database.embedding.model_finder import EmbeddingModel\n"
-        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "from database.embedding.model_finder import LocalModel\n"
+        "model = LocalModel('m', Path(sys.argv[1]))\n"
         "load_embeddings(model, device='cpu', backend='openvino', cache=Path(sys.argv[2]))\n"
     )
     cache = tmp_path / "cache"
@@ -338,7 +338,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 from database.embedding.loading import load_embeddings
-from database.embedding.model_folder import EmbeddingModel
+from database.embedding.model_folder import LocalModel
 from utils.errors import ModelError
 
 class Hides(PathFinder):
@@ -350,7 +350,7 @@ class Hides(PathFinder):
 
 sys.meta_path[:] = [Hides if finder is PathFinder else finder for finder in sys.meta_path]
 folder, cache, backend = sys.argv[1:]
-model = EmbeddingModel("tests/small-mpnet", Path(folder))
+model = LocalModel("tests/small-mpnet", Path(folder))
 try:
     loaded = load_embeddings(model, backend=backend, cache=Path(cache))
     print(len(loaded.embed_query("kiln")))
@@ -478,9 +478,9 @@ def test_openvino_reports_its_use_to_nobody(mpnet: LocalModel, openvino_cache: P
     asks = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from database.embedding.model_finder import EmbeddingModel\n"
+        "from database.embedding.model_finder import LocalModel\n"
         "from database.embedding.openvino_embeddings import OpenVINOEmbeddings\n"
-        "model = EmbeddingModel('m', Path(sys.argv[1]))\n"
+        "model = LocalModel('m', Path(sys.argv[1]))\n"
         "OpenVINOEmbeddings.load(model, Path(sys.argv[2])).embed_documents(['kiln'] * 9)\n"
         "print(type(sys.modules['openvino.tools.ovc'].telemetry).__module__)\n"
     )

@@ -53,7 +53,7 @@ class PassingStore(Store):
     """A store that is unreachable at one moment of a clock."""
 
     def __init__(self, store: Store, clock: Clock, away_at: float) -> None:
-        super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
+        super().__init__(store.client, store.database)
         self._clock = clock
         self._away_at = away_at
 

@@ -1,5 +1,6 @@
 """A reader follows the live index, and says what is wrong where there is none to read."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http import HTTPStatus
@@ -13,7 +14,8 @@ from langchain_core.embeddings import Embeddings
 
 from database.index.fingerprint import Fingerprint
 from database.index.store import Store, open_store
-from database.reading.reader import Reader, embeddings_for
+from database.reading.index_embeddings import embeddings_for
+from database.reading.reader import Reader
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 from tests.servers.gateway import gateway_server
@@ -207,23 +209,30 @@ def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
     assert reader.problem is None
 
 
-def test_langchain_is_given_documents(served: ChromaServer, reader_of: Open) -> None:
+def test_each_raise_of_the_problem_is_an_exception_of_its_own(
+    served: ChromaServer, reader_of: Open
+) -> None:
+    """One that is raised again and again collects traceback entries."""
     reader = reader_of(served.url)
-    reader.top_k = 2
+    reader.refresh()
+    served.kill()
+    with pytest.raises(StoreUnreachableError) as refreshed:
+        reader.refresh()
+    cause = refreshed.value.__cause__
 
-    found = reader.invoke(QUESTION)
+    def raised() -> StoreUnreachableError:
+        with pytest.raises(StoreUnreachableError, match="No Chroma server answers") as caught:
+            reader.search(QUESTION, 1)
+        return caught.value
 
-    passages = reader.search(QUESTION, 2).passages
-    assert len(found) == 2
-    assert [document.page_content for document in found] == [each.text for each in passages]
-    assert found[0].id == passages[0].chunk.id
-    assert found[0].metadata == {
-        "document": "endpoints.md",
-        "title": "Work with endpoints",
-        "headings": ["Encrypt an endpoint"],
-        "url": passages[0].chunk.url,
-        "score": passages[0].score,
-    }
+    first, later = raised(), [raised() for _ in range(20)][-1]
+
+    assert len({id(first), id(later), id(refreshed.value)}) == 3
+    assert str(first) == str(later) == str(refreshed.value)
+    assert first.__cause__ is later.__cause__ is cause is not None
+    assert len(traceback.extract_tb(first.__traceback__)) == len(
+        traceback.extract_tb(later.__traceback__)
+    )
 
 
 def test_words_of_the_index_are_held_with_it(

@@ -90,7 +90,7 @@ class Hasty(Store):
     """A store where a service writes just when a name is free, once."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store._client, store.database)  # noqa: SLF001  # it is that store
+        super().__init__(store.client, store.database)
         self.written = False
 
     def find(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201

@@ -44,7 +44,7 @@ class KeptOpen(Reader):
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with served_index(tmp_path_factory.mktemp("stream")) as database:
-        kept = KeptOpen(lambda: open_store(database), load_words, database)  # type: ignore[call-arg]
+        kept = KeptOpen(lambda: open_store(database), load_words, database)
         kept.refresh()
         yield kept
         Reader.close(kept)

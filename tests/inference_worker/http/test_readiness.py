@@ -23,7 +23,7 @@ class Told:
 def reader(model: str, problem: str = "") -> Reader:
     snapshot = SimpleNamespace(fingerprint=Told(model), live=SimpleNamespace(revision=7))
     mismatch = IndexMismatchError(problem) if problem else None
-    return cast("Reader", SimpleNamespace(snapshot=snapshot, problem=mismatch))
+    return cast("Reader", SimpleNamespace(state=snapshot, problem=mismatch))
 
 
 @pytest.mark.parametrize(
