@@ -5,6 +5,11 @@ downloaded. What cannot be had is named, and the other goes ahead. Pages of the 
 where they are named.
 """
 
+if __name__ == "__main__":
+    from utils.interrupts import exit_on_interrupt
+
+    exit_on_interrupt()
+
 import argparse
 import sys
 import time
@@ -17,7 +22,8 @@ from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, fetch_developer_guide
 from dataset.web.arguments import add_arguments, names_pages, request_of
 from utils.errors import DatasetError
-from utils.settings import DEFAULT_DATASET
+from utils.interrupts import run_command
+from utils.settings import DEFAULT_DATASET, PROJECT_ROOT, VERSION
 
 API_REFERENCE, DEVELOPER_GUIDE = "api-reference", "developer-guide"
 SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
@@ -25,24 +31,19 @@ SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
 WEB = "web"
 UNFINISHED = ".fetch-unfinished"
 """File in the documents' folder that names the sources which `fetch_missing` still has to fetch."""
-_INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fetch the sources asked for; 0 if at least one could be had."""
+    """Fetch the chosen sources; return 0 if at least one was fetched."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.source != WEB and names_pages(arguments):
-        parser.error(f"pages are named, but not their source: add --source {WEB}")
+        parser.error(f"web pages are named without --source {WEB}; add it")
     chosen = SOURCES if arguments.source == "all" else [arguments.source]
-    try:
-        if chosen == [WEB]:
-            return 0 if _fetch_web(arguments) else 1
-        had = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Run it again to go on.\n")
-        return _INTERRUPTED
-    return 0 if any(had) else 1
+    if chosen == [WEB]:
+        return 0 if _fetch_web(arguments) else 1
+    fetched = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
+    return 0 if any(fetched) else 1
 
 
 def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
@@ -125,11 +126,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dataset.fetch",
         description="Fetch the SageMaker documentation to answer from.",
     )
+    parser.add_argument("--version", action="version", version=f"sagemaker-docs-qa {VERSION}")
     parser.add_argument(
         "--source",
         choices=[*SOURCES, "all", WEB],
         default="all",
-        help="which documents (default: all, that is both but no pages of the web)",
+        help="which documents to fetch (default: all, which is both except web pages)",
     )
     parser.add_argument(
         "-d",
@@ -137,17 +139,18 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=DEFAULT_DATASET,
         metavar="FOLDER",
-        help=f"where to put them (default: {DEFAULT_DATASET})",
+        help=f"folder to write them to (default: {DEFAULT_DATASET.relative_to(PROJECT_ROOT)})",
     )
     parser.add_argument(
         "--guide-url",
         default=ARCHIVE_URL,
         metavar="URL",
-        help="a mirror of the Developer Guide's archive, for networks that cannot reach GitHub",
+        help="mirror of the Developer Guide's archive, for networks that cannot reach GitHub "
+        "(default: %(default)s)",
     )
     add_arguments(parser)
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -1,20 +1,31 @@
 """Builds the index: python ./utils/db_builder.py -d FOLDER -db PATH_OR_URL."""
 
-import argparse
-import logging
-import signal
 import sys
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-# `python ./utils/db_builder.py` puts utils/ on the path and not the project's root.
+# `python ./utils/db_builder.py` puts utils/ on the path instead of the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.builder.arguments import parse_arguments
-from utils.builder.report import describe
+if __name__ == "__main__":
+    from utils.interrupts import exit_on_interrupt
+
+    exit_on_interrupt()
+
+import argparse
+import logging
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from database.building.arguments import (
+    add_database_argument,
+    add_device_argument,
+    add_document_arguments,
+    add_model_arguments,
+    add_version_argument,
+)
 from utils.errors import DocsQAError, SettingsError
-from utils.settings import Settings, is_server, load_settings
+from utils.interrupts import run_command
+from utils.settings import Settings, load_settings, setting_default
 
 if TYPE_CHECKING:
     from database.building.report import BuildReport
@@ -22,60 +33,113 @@ if TYPE_CHECKING:
     from dataset.progress import Progress
 
 MIN_CHUNK_SIZE = 32
-"""Tokens; with less there is no room for a sentence under its headings."""
+"""Tokens; a smaller chunk has no room for a sentence below its headings."""
 
 
-def settings_for(arguments: argparse.Namespace) -> Settings:
-    """The settings, with what the command line says in their place."""
+def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="db_builder",
+        description="Brings the index in line with a folder of documents: markdown, text, HTML, "
+        "PDF, Office files and more. Run it again after an interruption or a change: it continues "
+        "where it stopped and embeds only what is new. Documents added, replaced or deleted "
+        "through the API are kept as they are there.",
+    )
+    add = parser.add_argument
+    add_version_argument(parser)
+    add_document_arguments(parser)
+    add_database_argument(parser)
+    add(
+        "-cz",
+        "--chunk_size",
+        type=int,
+        metavar="TOKENS",
+        help="maximum chunk length in the model's tokens (default and maximum: the model's input)",
+    )
+    add(
+        "-co",
+        "--chunk_overlap",
+        type=int,
+        default=0,
+        metavar="TOKENS",
+        help="tokens repeated from the previous chunk where a section is split (default: 0)",
+    )
+    add_model_arguments(
+        parser,
+        "embedding model: a name on the Hub, a folder such as models/NAME, or provider:model for "
+        "an API",
+    )
+    add(
+        "--provision",
+        action="store_true",
+        help="start from nothing: fetch the documents, fall back to the packaged model, use a "
+        "ready-made index as it is, and export the model for a service without torch",
+    )
+    add(
+        "--folder_only",
+        action="store_true",
+        help="discard what was added, replaced or deleted through the API: index the folder alone",
+    )
+    add(
+        "--rollback",
+        action="store_true",
+        help="build nothing: return to the index that was live before the last build",
+    )
+    add_device_argument(parser)
+    add(
+        "--backend",
+        choices=["auto", "openvino", "torch"],
+        help=f"library to embed with ({setting_default('embedding_backend')})",
+    )
+    return parser.parse_args(argv)
+
+
+def _load_settings(arguments: argparse.Namespace) -> Settings:
     from database.embedding.model_finder import named
 
-    settings = load_settings()
+    size, overlap = arguments.chunk_size, arguments.chunk_overlap
+    if size is not None and size < MIN_CHUNK_SIZE:
+        raise SettingsError(f"-cz {size}: a chunk needs at least {MIN_CHUNK_SIZE} tokens.")
+    if overlap < 0 or (size is not None and overlap >= size):
+        raise SettingsError(f"-co {overlap}: must be 0 or more, and less than the chunk size.")
     model = arguments.embedding_model_name
-    given = {
-        "database": arguments.database_path and _from_here(arguments.database_path),
-        "embedding_model_name": model and named(model),
-        "embedding_model_path": arguments.embedding_model_path
-        and arguments.embedding_model_path.absolute(),
-        "embedding_device": arguments.device,
-        "embedding_backend": arguments.backend,
-    }
-    return settings.model_copy(update={name: value for name, value in given.items() if value})
-
-
-def _from_here(database: str) -> str:
-    return database if is_server(database) else str(Path(database).absolute())
+    return load_settings(
+        database=arguments.database_path,
+        embedding_model_name=model and named(model),
+        embedding_model_path=arguments.embedding_model_path,
+        embedding_device=arguments.device,
+        embedding_backend=arguments.backend,
+    )
 
 
 def build(
     settings: Settings, arguments: argparse.Namespace, progress: "Progress"
 ) -> "BuildReport | None":
-    """Find the model, open the store and build; None where the index there is used as it is.
+    """Find the model, open the store and build; None if a ready-made index is used as it is.
 
     Raises:
-        DocsQAError: one of them is not to be had, or the build failed.
+        DocsQAError: the model, the store or the documents are unavailable, or the build failed.
     """
     from database.building.builder_factory import make_builder
     from database.building.rollback import return_to_folder
     from database.embedding.loading import model_for, prepare
     from database.snapshot.provide import pull_configured
     from dataset.folder import Selection
-    from utils.builder.provision import live_fingerprint, provide_documents, provide_model
+    from utils.provision import live_fingerprint, provide_documents, provide_model
 
-    store = _connected(settings)
     cache, device, backend = (
         settings.embedding_cache_path,
         settings.embedding_device,
         settings.embedding_backend,
     )
-    report = None
-    with closing(store):
+    folder, live = arguments.input_data_path, None
+    with closing(_connect(settings)) as store:
         if arguments.folder_only:
             return_to_folder(store)
+        # The model: the settings' one, or with --provision one that is sure to be available.
         if arguments.provision:
             pull_configured(settings, store)
-        built = live_fingerprint(store) if arguments.provision else None
-        if arguments.provision:
-            model = provide_model(settings, built, _complain)
+            live = live_fingerprint(store)
+            model = provide_model(settings, live, _report)
             prepare(model, cache=cache, device=device, backend=backend)
         else:
             name = settings.embedding_model_name or arguments.fallback_model
@@ -89,24 +153,23 @@ def build(
             device=device,
             backend=backend,
             progress=progress,
-            skipped=_complain,
+            skipped=_report,
         )
-        folder = arguments.input_data_path
-        if not arguments.provision or provide_documents(folder, store, builder.recipe, built):
-            selection = Selection(tuple(arguments.include), tuple(arguments.exclude))
-            report = builder.build(folder, selection)
-    return report
+        # The documents, and the build.
+        if arguments.provision and not provide_documents(folder, store, builder.recipe, live):
+            return None
+        return builder.build(folder, Selection(tuple(arguments.include), tuple(arguments.exclude)))
 
 
 def roll_back(settings: Settings) -> str:
-    """Return to the index before; what to say about it.
+    """Return to the previous index and describe it.
 
     Raises:
-        DocsQAError: there is none, or it cannot be read.
+        DocsQAError: there is no previous index, or it cannot be read.
     """
     from database.building.rollback import rollback
 
-    with closing(_connected(settings)) as store:
+    with closing(_connect(settings)) as store:
         live, changed = rollback(store)
         _, _, fingerprint = store.live_collection()
     recipe = fingerprint.recipe
@@ -116,30 +179,29 @@ def roll_back(settings: Settings) -> str:
     ]
     if changed:
         lines.append(
-            f"{changed:,} documents were changed through the API since, and are now as they were "
-            "then; a build brings them up to date."
+            f"{changed:,} documents have been changed through the API since then; those changes "
+            "are gone until the next build restores them."
         )
     return "\n".join(lines)
 
 
-def _connected(settings: Settings) -> "Store":
+def _connect(settings: Settings) -> "Store":
     from database.index.store import LONG_REQUEST_SECONDS, connect
 
     return connect(settings, timeout=LONG_REQUEST_SECONDS, create=True)
 
 
-def _complain(line: str) -> None:
+def _report(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build; 0 when the index is in line with the folder, 1 with one line on what is wrong."""
-    arguments = parse_arguments(argv)
+    """Build; return 0 if the index matches the folder, 1 with one line that states the problem."""
+    arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("database").setLevel(logging.INFO)
     try:
-        _check_sizes(arguments)
-        settings = settings_for(arguments)
+        settings = _load_settings(arguments)
         if arguments.rollback:
             sys.stdout.write(f"{roll_back(settings)}\n")
             return 0
@@ -151,27 +213,12 @@ def main(argv: list[str] | None = None) -> int:
         with report_progress("Building the index", "chunks") as progress:
             report = build(settings, arguments, progress)
     except DocsQAError as error:
-        _complain(str(error))
+        _report(str(error))
         return 1
-    except KeyboardInterrupt:
-        _complain("Interrupted. Run it again to go on where it was.")
-        return 130
-    outcome = describe(report) if report else "  used as it is; there are no documents beside it"
+    outcome = report or "  used as it is; there are no documents beside it"
     sys.stdout.write(f"Index at {settings.database}:\n{outcome}\n")
     return 0
 
 
-def _check_sizes(arguments: argparse.Namespace) -> None:
-    size, overlap = arguments.chunk_size, arguments.chunk_overlap
-    if size is not None and size < MIN_CHUNK_SIZE:
-        raise SettingsError(f"-cz {size}: a chunk needs at least {MIN_CHUNK_SIZE} tokens.")
-    if overlap < 0 or (size is not None and overlap >= size):
-        raise SettingsError(
-            f"-co {overlap}: the overlap must be 0 or more and under the chunk size."
-        )
-
-
 if __name__ == "__main__":
-    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_command(main)

@@ -1,27 +1,34 @@
 """Adapts an embedding model to documents: python -m database.adapting -d FOLDER -o models/NAME."""
 
+if __name__ == "__main__":
+    from utils.interrupts import exit_on_interrupt
+
+    exit_on_interrupt()
+
 import argparse
 import logging
 import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from database.building.arguments import add_document_arguments, add_model_arguments
+from database.building.arguments import (
+    add_device_argument,
+    add_document_arguments,
+    add_model_arguments,
+    add_version_argument,
+)
 from dataset.progress import report_progress
 from utils.errors import DocsQAError, ModelError, SettingsError
+from utils.interrupts import run_command
 from utils.settings import PROJECT_ROOT, load_settings
 
 if TYPE_CHECKING:
     from database.adapting.training import Plan
 
-_INTERRUPTED = 130
 
-
-def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line; paths are relative to the current directory."""
+def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="database.adapting",
         description="Teaches an embedding model the words of a folder of documents, from the "
@@ -29,15 +36,11 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "again after an interruption: it goes on where it was.",
     )
     add = parser.add_argument
+    add_version_argument(parser)
     add_document_arguments(parser)
-    add(
-        "-m",
-        "--embedding_model_name",
-        metavar="NAME",
-        help="the model to begin with: a name on the Hub, or a folder like models/NAME (default: "
-        "EMBEDDING_MODEL_NAME, else --fallback_model)",
+    add_model_arguments(
+        parser, "model to adapt: a name on the Hub, or a folder such as models/NAME"
     )
-    add_model_arguments(parser)
     add(
         "-o",
         "--output",
@@ -58,7 +61,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--int8", action="store_true", help="also for OpenVINO in int8, calibrated on the documents"
     )
-    add("--device", choices=["auto", "cpu", "cuda"], help="default: EMBEDDING_DEVICE")
+    add_device_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -73,9 +76,6 @@ def main(argv: list[str] | None = None) -> int:
     except DocsQAError as error:
         _say(str(error))
         return 1
-    except KeyboardInterrupt:
-        _say("Interrupted. Run it again to go on where it was.")
-        return _INTERRUPTED
     return 0
 
 
@@ -90,15 +90,18 @@ def _run(arguments: argparse.Namespace) -> None:
     plan = _plan(arguments)
     selection = Selection(tuple(arguments.include), tuple(arguments.exclude))
     document_paths(arguments.input_data_path, selection)
-    settings = load_settings()
-    given = arguments.embedding_model_name or settings.embedding_model_name
-    name = named(given or arguments.fallback_model)
+    settings = load_settings(
+        embedding_model_name=arguments.embedding_model_name,
+        embedding_model_path=arguments.embedding_model_path,
+        embedding_device=arguments.device,
+        embedding_backend="torch",
+    )
+    name = named(settings.embedding_model_name or arguments.fallback_model)
     if is_api_model(name):
         raise ModelError(
             f"{name} is reached by API: only a model whose weights are here can learn."
         )
-    path = arguments.embedding_model_path or settings.embedding_model_path
-    base = find_model(name, path.absolute())
+    base = find_model(name, settings.embedding_model_path)
     if arguments.dimension is not None and not 0 < arguments.dimension < base.dimension:
         raise SettingsError(
             f"--dimension {arguments.dimension}: must be between 0 and {base.dimension}, which "
@@ -109,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> None:
         folder=arguments.input_data_path,
         base=base,
         output=output.absolute(),
-        device=torch_device(arguments.device or settings.embedding_device, "torch") or "cpu",
+        device=torch_device(settings.embedding_device, "torch") or "cpu",
         plan=plan,
         dimension=arguments.dimension,
         int8=arguments.int8,
@@ -153,6 +156,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_command(main)

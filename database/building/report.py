@@ -1,12 +1,15 @@
 """What a build did and where its time went."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
 from database.index.rows import StoredDocuments
+
+_MAX_NAMES = 5
+"""Documents that the report lists by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,44 @@ class BuildReport:
     def chunks_per_second(self) -> float:
         """Chunks embedded and stored a second, over the whole run."""
         return self.embedded / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        """Format the report as lines for a terminal."""
+        changes = self.changes
+        tallies = {
+            "new": changes.new,
+            "replaced": changes.replaced,
+            "unchanged": changes.unchanged,
+            "deleted": changes.deleted,
+        }
+        lines = [
+            f"  {name:<10} {t.documents:>7,} documents {t.chunks:>9,} chunks"
+            for name, t in tallies.items()
+        ]
+        if changes.without_text:
+            lines.append(f"  no text    {changes.without_text:>7,} documents (or only links)")
+        if self.from_api:
+            lines.append(f"  {self.from_api:,} of them were added through the API and are kept")
+        if self.left_out:
+            lines.append(
+                f"  {len(self.left_out):,} of the folder were deleted through the API and stay "
+                f"deleted: {_first(self.left_out)} (--folder_only restores them)"
+            )
+        stages = ", ".join(f"{name} {s:.1f} s" for name, s in self.seconds_by_stage.items())
+        lines += [
+            f"{self.chunks:,} chunks, {self.embedded:,} of them embedded now, in "
+            f"{self.seconds:.1f} s ({self.chunks_per_second:.1f} a second)",
+            f"Time by stage: {stages}",
+        ]
+        if self.seconds_to_open:
+            lines.append(f"A fresh process opens the index in {self.seconds_to_open:.2f} s")
+        return "\n".join(lines)
+
+
+def _first(names: Sequence[str]) -> str:
+    """List the first few names and the number of the others."""
+    others = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {others:,} more" if others > 0 else "")
 
 
 @dataclass

@@ -1,24 +1,27 @@
 """Snapshots of the index: `python -m database.snapshot push|pull|list|verify URL`."""
 
+if __name__ == "__main__":
+    from utils.interrupts import exit_on_interrupt
+
+    exit_on_interrupt()
+
 import argparse
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from database.building.arguments import add_database_argument, add_version_argument
 from dataset.progress import report_progress
 from utils.errors import DocsQAError
-from utils.settings import Settings, is_server, load_settings
+from utils.interrupts import run_command
+from utils.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from database.index.store import Store
     from database.snapshot.catalogue import Snapshot
-
-_INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,13 +30,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     commands = {"push": _push, "pull": _pull, "list": _list, "verify": _verify}
     try:
-        commands[arguments.command](arguments, _settings_for(arguments))
+        settings = load_settings(database=getattr(arguments, "database_path", None))
+        commands[arguments.command](arguments, settings)
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Run it again to go on where it was.\n")
-        return _INTERRUPTED
     return 0
 
 
@@ -41,7 +42,7 @@ def _push(arguments: argparse.Namespace, settings: Settings) -> None:
     from database.snapshot.push import push
 
     with (
-        _opened(settings, create=False) as store,
+        closing(_connect(settings, create=False)) as store,
         report_progress("Reading the index", "rows") as reading,
         report_progress("Sending", "B") as sending,
     ):
@@ -64,7 +65,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
     snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
     check_model = partial(verify_model, settings=settings)
     with (
-        _opened(settings, create=True) as store,
+        closing(_connect(settings, create=True)) as store,
         report_progress("Pulling", "B") as progress,
     ):
         done = pull(
@@ -114,21 +115,10 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
 
 
-@contextmanager
-def _opened(settings: Settings, *, create: bool) -> "Iterator[Store]":
+def _connect(settings: Settings, *, create: bool) -> "Store":
     from database.index.store import LONG_REQUEST_SECONDS, connect
 
-    with closing(connect(settings, timeout=LONG_REQUEST_SECONDS, create=create)) as store:
-        yield store
-
-
-def _settings_for(arguments: argparse.Namespace) -> Settings:
-    settings = load_settings()
-    database = getattr(arguments, "database_path", None)
-    if not database:
-        return settings
-    place = database if is_server(database) else str(Path(database).absolute())
-    return settings.model_copy(update={"database": place})
+    return connect(settings, timeout=LONG_REQUEST_SECONDS, create=create)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -137,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Copies the index between machines, by a folder or an object store. Whatever "
         "was interrupted goes on when it is run again.",
     )
+    add_version_argument(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="push|pull|list|verify")
     helps = {
         "push": "write a snapshot of the live index; the service may go on writing",
@@ -152,12 +143,7 @@ def _parser() -> argparse.ArgumentParser:
             help="a folder, s3://BUCKET/PATH, gs://BUCKET/PATH, or https://HOST/PATH (not to push)",
         )
         if name in ("push", "pull"):
-            command.add_argument(
-                "-db",
-                "--database_path",
-                metavar="PATH_OR_URL",
-                help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
-            )
+            add_database_argument(command)
         if name in ("pull", "verify"):
             command.add_argument(
                 "--sha256",
@@ -178,6 +164,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # `docker stop` is an interruption too; a container's first process is deaf to it otherwise.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_command(main)

@@ -105,7 +105,7 @@ def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> N
             said = process.communicate(timeout=30)[1]
 
     assert process.returncode == 130
-    assert said == "Interrupted. Run it again to go on.\n"
+    assert said == "Interrupted. Run it again to continue where it stopped.\n"
     assert list(tmp_path.iterdir()) == []
 
 

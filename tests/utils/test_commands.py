@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from tests.files.pages import many_pages, write_pages
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chroma import free_port
-from utils.settings import PROJECT_ROOT
+from utils.settings import PROJECT_ROOT, VERSION
 
 pytestmark = [pytest.mark.process, pytest.mark.model]
 
 BUILDER = str(PROJECT_ROOT / "utils" / "db_builder.py")
+INTERRUPTED_LINE = "Interrupted. Run it again to continue where it stopped."
 QUESTION = "How is the storage volume of an endpoint encrypted?"
 
 
@@ -95,9 +97,10 @@ def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
         (["-d", "pages", "-cz", "5"], "-cz 5"),
         (["-d", "pages", "-cz", "100", "-co", "100"], "-co 100"),
         (["-d", "pages", "--device", "cuda", "-db", "unbuilt"], "EMBEDDING_DEVICE"),
+        (["-d", "pages", "--device", "cuda", "--backend", "openvino"], "--backend"),
     ],
 )
-def test_builder_says_in_one_line_what_is_wrong(
+def test_builder_states_the_problem_in_one_line(
     tmp_path: Path, environment: dict[str, str], arguments: list[str], said: str
 ) -> None:
     write_pages(tmp_path / "pages")
@@ -200,6 +203,8 @@ def test_service_with_a_wrong_setting_stops_with_one_line_that_names_it(
         ["-m", "inference_worker"],
         ["-m", "inference_worker.ask"],
         ["-m", "dataset.fetch"],
+        ["-m", "database.adapting"],
+        ["-m", "database.snapshot"],
     ],
 )
 def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str]) -> None:
@@ -208,6 +213,25 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str
     assert helped.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
     assert not loaded & {"torch", "openvino", "chromadb", "transformers", "langchain_core"}
+    assert not re.search(r"default: [A-Z_]+\)", helped.stdout), "a setting's name is no default"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "inference_worker",
+        "utils.db_builder",
+        "dataset.fetch",
+        "database.adapting",
+        "database.snapshot",
+    ],
+)
+def test_version_is_printed(environment: dict[str, str], module: str) -> None:
+    printed = run("-m", module, "--version", environment=environment)
+
+    assert (printed.returncode, printed.stdout) == (0, f"sagemaker-docs-qa {VERSION}\n"), (
+        printed.stderr
+    )
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +312,41 @@ runpy.run_module("inference_worker", run_name="__main__")
     assert (stopped.returncode, stopped.stderr) == (code, "")
 
 
-def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
+INTERRUPT_WHILE_IMPORTING = """
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == importing:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it
+command, importing = sys.argv[1:]
+sys.argv[1:] = []
+sys.meta_path.insert(0, Interrupting())
+run = runpy.run_path if command.endswith(".py") else runpy.run_module
+run(command, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("importing", ["utils.settings", "pydantic_core"])
+@pytest.mark.parametrize(
+    "command",
+    [BUILDER, "utils.db_builder", "dataset.fetch", "database.adapting", "database.snapshot"],
+)
+def test_command_interrupted_while_it_imports_ends_without_a_traceback(
+    environment: dict[str, str], command: str, importing: str
+) -> None:
+    interrupted = run(
+        *("-c", INTERRUPT_WHILE_IMPORTING, command, importing), environment=environment
+    )
+
+    assert (interrupted.returncode, interrupted.stdout) == (130, ""), interrupted.stderr
+    assert interrupted.stderr == f"{INTERRUPTED_LINE}\n"
+
+
+def test_builder_that_is_interrupted_continues_the_next_time(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     write_pages(tmp_path / "pages", many_pages(64))
@@ -303,7 +361,7 @@ def test_builder_that_is_stopped_says_so_and_goes_on_the_next_time(
         said = process.communicate(timeout=30)[1]
 
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "Interrupted. Run it again to go on where it was."
+    assert said.splitlines()[-1] == INTERRUPTED_LINE
     again = run(*command[1:], environment=environment, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
 

@@ -15,7 +15,7 @@ from database.index.store import Store, open_store
 from dataset import fetch
 from tests.files.pages import builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
-from utils.builder import provision
+from utils import provision
 from utils.errors import DatasetError, IndexMismatchError, ModelError
 from utils.settings import PROJECT_ROOT, Settings
 

@@ -214,7 +214,7 @@ def test_interruption_ends_with_one_line(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             said, trouble = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert (said, trouble) == ("", "Interrupted. Run it again to go on.\n")
+    assert (said, trouble) == ("", "Interrupted. Run it again to continue where it stopped.\n")
     assert [path.name for path in tmp_path.rglob("*.md")] == ["a.md"]
 
 
