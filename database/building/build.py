@@ -1,8 +1,8 @@
-"""Builds the index from a folder: load, split, embed, store, and only then go live.
+"""Builds the index from a folder: load, split, embed, store, check, go live.
 
-A build is a sync. It writes a new collection beside the live one, copies the vectors of what has
-not changed, embeds the rest, checks the result and moves the pointer. Killed at any moment and run
-again, it goes on where it was: the collection's name follows from its content.
+A build is a sync. It writes a new collection beside the live one: copies the vectors of unchanged
+documents, embeds the rest, checks the result and moves the pointer. Killed at any moment and run
+again, it resumes, since the collection's name is derived from its content.
 """
 
 import logging
@@ -20,7 +20,7 @@ from database.building.report import BuildReport, Stopwatch, SyncChanges
 from database.building.reuse import collections_to_copy, read_live_documents
 from database.building.upsert import CollectionWriter
 from database.index import rows
-from database.index.check import CollectionCheck, check_collection
+from database.index.check import CollectionCheck, check_new_collection
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
@@ -38,172 +38,158 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINDOW = 256
-"""Chunks embedded and stored at a time: what a kill loses at most."""
+"""Chunks embedded and stored at a time; a kill loses at most these."""
 
 
 @dataclass(frozen=True)
 class Builder:
-    """What every build needs; tests pass other parts in."""
+    """Builds the index of one store with one recipe."""
 
     store: Store
     recipe: Recipe
     count_tokens: CountTokens
     load_embeddings: Callable[[], Embeddings]
-    """Called only where there is something to embed: loading takes seconds."""
+    """Called only if there is something to embed: loading takes seconds."""
     progress: Progress = ignore_progress
     skipped: Callable[[str], None] = log.warning
     window: int = WINDOW
-    """Chunks embedded and stored at a time."""
 
     def build(self, folder: Path, selection: Selection = ALL_DOCUMENTS) -> BuildReport:
-        """Bring the index in line with the folder, and with what came through the API.
+        """Make the index equal to the folder plus the changes made through the API.
 
         Raises:
-            DatasetError: the folder is missing or holds no document with text.
+            DatasetError: the folder is missing or contains no document with text.
             IndexLockedError: another build is running.
             IndexUnavailableError: the store cannot be read or written.
             ModelError: the embedding model cannot be loaded.
         """
         watch = Stopwatch()
-        filling = CollectionWriter(self.store, self.progress, watch)
+        writer = CollectionWriter(self.store, self.progress, watch)
+        embeddings = cache(self._timed_loader(watch))
         with BuildLock(self.store) as lock, ChunkSpool() as spool:
+            # Load: the documents that the index must contain, and those that the live one contains.
             with watch("read"):
-                wanted = read_desired_state(self.store, folder, selection, self.skipped)
+                desired = read_desired_state(self.store, folder, selection, self.skipped)
                 live_name, before, live_recipe = read_live_documents(self.store)
-            embeddings = cache(self._loading(watch))
-            goal = self._goal(wanted, folder)
+            target = self._target(desired, folder)
+
+            # Split the documents that no existing collection contains.
             with watch("copy"):
                 sources = collections_to_copy(
-                    self.store, self.recipe, wanted.contents, [goal.collection_name, live_name]
+                    self.store, self.recipe, desired.contents, [target.collection_name, live_name]
                 )
             with watch("split"):
-                after = self._split(wanted, sources, spool)
+                after = self._split(desired, sources, spool)
             if after == before and live_recipe and live_recipe.digest() == self.recipe.digest():
-                filling.write_words(live_name, [], embeddings)
-                return _report(before, before, wanted, 0, watch, CollectionCheck(0, 0.0))
-            goal = replace(goal, chunks=sum(n for _, n in after.values()))
-            collection = self._collection_for(goal)
+                writer.write_words(live_name, [], embeddings)
+                return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
+
+            # Embed and store, in a new collection: copied vectors first, then those of new chunks.
+            target = replace(target, chunks=sum(chunks for _, chunks in after.values()))
+            collection = self._new_collection(target)
             with watch("copy"):
-                done = filling.copy(collection, sources, goal.chunks)
-            embedded = filling.embed(collection, spool, done, embeddings, self.window)
-            filling.write_words(collection.name, sources, embeddings)
+                copied = writer.copy(collection, sources, target.chunks)
+            embedded = writer.embed(collection, spool, copied, embeddings, self.window)
+            writer.write_words(collection.name, sources, embeddings)
+
+            # Check the new collection, then go live.
             with watch("check"):
-                check = self._check(collection.name, goal)
-                go_live(self.store, lock, collection, goal)
-            return _report(before, after, wanted, embedded, watch, check)
+                check = check_new_collection(self.store, collection.name, target.chunks)
+                go_live(self.store, lock, collection, target)
+            return _report(before, after, desired, embedded, watch, check)
 
     def rewrite(self, lock: BuildLock) -> None:
-        """Move to a new collection that holds what the live one holds, and delete all others.
+        """Copy the live collection to a new one and delete all others.
 
-        What was deleted before is then in no collection any more.
+        Afterwards no collection contains rows that were deleted before.
 
         Args:
             lock: Held by the caller.
 
         Raises:
-            IndexDamagedError: the live one is not whole; it stays.
+            IndexDamagedError: the live collection is incomplete; it stays live.
             IndexUnavailableError: the store cannot be read or written.
         """
-        filling = CollectionWriter(self.store, self.progress, Stopwatch())
+        writer = CollectionWriter(self.store, self.progress, Stopwatch())
         live, source, fingerprint = self.store.live_collection()
         with self.store.translate_errors():
-            held = rows.whole_documents(source)
-        if sum(n for _, n in held.values()) != fingerprint.chunks:
+            documents = rows.whole_documents(source)
+        if sum(chunks for _, chunks in documents.values()) != fingerprint.chunks:
             raise IndexDamagedError(
-                f"The index at {self.store.database} lacks chunks that it should hold, so it is "
-                f"not moved. Build it again: {self.store.build_command}"
+                f"The index at {self.store.database} lacks some of its chunks, so it is not "
+                f"rewritten. Build it again: {self.store.build_command}"
             )
-        goal = replace(fingerprint, changed_at="")
-        # A name of its own: one that a build gave may have held in place what was deleted since.
-        collection = self._find_or_create(goal, f"{goal.collection_name}-r{live.revision}")
-        filling.copy(collection, {live.name: held}, goal.chunks)
-        filling.write_words(collection.name, [live.name], cache(self.load_embeddings))
-        self._check(collection.name, goal)
-        go_live(self.store, lock, collection, goal, keep_previous=False)
+        target = replace(fingerprint, changed_at="")
+        # A new name: a collection of a build's name may have contained documents deleted since.
+        collection = self._find_or_create(target, f"{target.collection_name}-r{live.revision}")
+        writer.copy(collection, {live.name: documents}, target.chunks)
+        writer.write_words(collection.name, [live.name], cache(self.load_embeddings))
+        check_new_collection(self.store, collection.name, target.chunks)
+        go_live(self.store, lock, collection, target, keep_previous=False)
 
-    def _goal(self, wanted: DesiredState, folder: Path) -> Fingerprint:
-        """What the new index will say of itself; its chunks are not counted yet."""
+    def _target(self, desired: DesiredState, folder: Path) -> Fingerprint:
+        """The fingerprint of the new index; its chunks are not counted yet."""
         return Fingerprint(
             recipe=self.recipe,
-            corpus_hash=corpus_hash(wanted.contents),
-            documents=len(wanted.contents),
+            corpus_hash=corpus_hash(desired.contents),
+            documents=len(desired.contents),
             chunks=0,
             built_at="",
-            sources=sources_of(wanted.contents, folder),
+            sources=sources_of(desired.contents, folder),
         )
 
     def _split(
-        self, wanted: DesiredState, sources: dict[str, StoredDocuments], spool: ChunkSpool
+        self, desired: DesiredState, sources: dict[str, StoredDocuments], spool: ChunkSpool
     ) -> StoredDocuments:
-        """Split what no collection holds; returns what the new index will hold."""
+        """Split the documents that no source contains; returns the documents of the new index."""
         size = ChunkSize(self.recipe.chunk_size, self.recipe.chunk_overlap)
-        after = {name: held for source in sources.values() for name, held in source.items()}
-        for document in wanted.documents(wanted.contents.keys() - after.keys()):
+        after = {name: stored for source in sources.values() for name, stored in source.items()}
+        for document in desired.documents(desired.contents.keys() - after.keys()):
             chunks = split_document(document, size, self.count_tokens)
             if chunks:
                 after[document.name] = (document.content_hash, len(chunks))
                 spool.extend(chunks)
         if not after:
-            raise DatasetError(f"No document in {wanted.folder} holds any text.")
+            raise DatasetError(f"No document in {desired.folder} contains any text.")
         return after
 
-    def _collection_for(self, goal: Fingerprint) -> "Collection":
-        """The new collection: the one an interrupted build left, or a fresh one."""
-        name = goal.collection_name
+    def _new_collection(self, target: Fingerprint) -> "Collection":
+        """The collection to write to: the one that an interrupted build left, or an empty one."""
+        name = target.collection_name
         live = self.store.live()
-        there = self.store.find(name)
-        made = Fingerprint.from_metadata(there.metadata or {}) if there else None
+        found = self.store.find(name)
+        made = Fingerprint.from_metadata(found.metadata or {}) if found else None
         if live and (name == live.name or (made and made.changed_at)):
-            # That one was changed in place: it no longer holds what its name stands for.
+            # It was changed in place, so its name no longer matches its content.
             name = f"{name}-r{live.revision}"
-        return self._find_or_create(goal, name)
+        return self._find_or_create(target, name)
 
-    def _find_or_create(self, goal: Fingerprint, name: str) -> "Collection":
-        """The collection of this name, with what an interrupted run left in it."""
-        return self.store.find(name) or self.store.create(name, goal.to_metadata(), goal.chunks)
+    def _find_or_create(self, target: Fingerprint, name: str) -> "Collection":
+        return self.store.find(name) or self.store.create(name, target.to_metadata(), target.chunks)
 
-    def _loading(self, watch: Stopwatch) -> Callable[[], Embeddings]:
+    def _timed_loader(self, watch: Stopwatch) -> Callable[[], Embeddings]:
         def load() -> Embeddings:
             with watch("load model"):
                 return self.load_embeddings()
 
         return load
 
-    def _check(self, name: str, goal: Fingerprint) -> CollectionCheck:
-        """Hold the finished collection against what it should be.
-
-        Raises:
-            IndexDamagedError: it is not that; it was deleted and never went live.
-        """
-        try:
-            check = check_collection(self.store, name)
-        except IndexDamagedError:
-            self.store.delete(name)
-            raise
-        if check.rows != goal.chunks:
-            self.store.delete(name)
-            raise IndexDamagedError(
-                f"The new index holds {check.rows} chunks and should hold {goal.chunks}. It did "
-                "not go live; run the build again."
-            )
-        return check
-
 
 def _report(
     before: StoredDocuments,
     after: StoredDocuments,
-    wanted: DesiredState,
+    desired: DesiredState,
     embedded: int,
     watch: Stopwatch,
     check: CollectionCheck,
 ) -> BuildReport:
     return BuildReport(
-        changes=SyncChanges.between(before, after, len(wanted.contents)),
-        chunks=sum(n for _, n in after.values()),
+        changes=SyncChanges.between(before, after, len(desired.contents)),
+        chunks=sum(chunks for _, chunks in after.values()),
         embedded=embedded,
         seconds=watch.total,
         seconds_by_stage=watch.stages,
         seconds_to_open=check.seconds_to_open,
-        from_api=len(wanted.uploaded),
-        left_out=wanted.left_out,
+        from_api=len(desired.uploaded),
+        left_out=desired.left_out,
     )

@@ -1,4 +1,4 @@
-"""Puts a builder together from a model and a store."""
+"""Creates a builder from a model and a store."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,18 +27,18 @@ def make_builder(
     progress: Progress = ignore_progress,
     skipped: Callable[[str], None],
 ) -> Builder:
-    """Make a builder whose chunks the model reads whole.
+    """Create a builder whose chunks fit the model's input.
 
     Args:
-        model: The embedding model; it is loaded when there is something to embed.
-        store: Where the index goes.
-        cache: Folder for OpenVINO's form of the model.
-        chunk_size: Longest chunk in the model's tokens; what the model reads is the limit.
-        chunk_overlap: Tokens that a chunk repeats of the one before where a section is cut.
-        device: Where to embed.
-        backend: With what to embed.
-        progress: Told how many chunks are stored and how many there will be.
-        skipped: Told in a line of each thing that could not be done as asked.
+        model: The embedding model; loaded when there is something to embed.
+        store: The store to build in.
+        cache: Folder for the model converted to OpenVINO.
+        chunk_size: Maximum chunk length in tokens; by default the model's input length.
+        chunk_overlap: Tokens that a chunk repeats of the previous one where a section is cut.
+        device: The device to embed on.
+        backend: The runtime to embed with.
+        progress: Called with the number of chunks stored, and the total.
+        skipped: Called with a line for each document or option that cannot be used as given.
 
     Raises:
         ModelError: the model's files cannot be read, or its API does not answer.
@@ -46,8 +46,8 @@ def make_builder(
     count_tokens, readable = token_counter(model)
     if chunk_size is not None and chunk_size > readable:
         skipped(
-            f"Chunk size {chunk_size} is more than the model reads: chunks of {readable} tokens "
-            "are made, so that nothing is cut off."
+            f"Chunk size {chunk_size} exceeds the model's input length: chunks of {readable} "
+            "tokens are used, so that no text is cut off."
         )
     size = min(chunk_size or readable, readable)
     return Builder(
@@ -71,14 +71,14 @@ def make_builder(
 
 
 def splitter_for(model: EmbeddingModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
-    """What splits a document as an index was split that the model was used for."""
+    """A function that splits documents as an index of this model and recipe was split."""
     count_tokens, _ = token_counter(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
     return lambda document: split_document(document, size, count_tokens)
 
 
 def token_counter(model: EmbeddingModel) -> tuple[CountTokens, int]:
-    """How a text's tokens are counted for a model, and how many of them a chunk may have."""
+    """The model's token counter, and the maximum number of tokens of a chunk."""
     if isinstance(model, api_models.ApiModel):
         return api_models.count_tokens, model.max_tokens
     tokenizer = model.tokenizer()
@@ -90,8 +90,7 @@ def token_counter(model: EmbeddingModel) -> tuple[CountTokens, int]:
 
 
 def _window(model: EmbeddingModel, chunk_size: int) -> int:
-    """Chunks embedded and stored at a time: of an API a request's, for these are paid for."""
+    """Chunks embedded at a time; for an API one request, so a kill loses at most that cost."""
     if isinstance(model, api_models.ApiModel):
-        fitting = api_models.chunks_in_a_request(chunk_size)
-        return min(fitting, model.pace.batch_size)
+        return min(api_models.chunks_in_a_request(chunk_size), model.pace.batch_size)
     return WINDOW

@@ -1,4 +1,4 @@
-"""Chunks on their way to be embedded, on disk: memory stays flat whatever the corpus."""
+"""Chunks that wait to be embedded, on disk: memory does not grow with the corpus."""
 
 import json
 import tempfile
@@ -15,7 +15,7 @@ class ChunkSpool:
     """A temporary file of chunks, written once and then read in windows."""
 
     def __init__(self) -> None:
-        # The file has no name: a killed build leaves nothing behind.
+        # The file is unlinked on creation, so a killed build leaves nothing behind.
         self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
         self._count = 0
 
@@ -34,13 +34,13 @@ class ChunkSpool:
         return self._count
 
     def extend(self, chunks: Iterable[Chunk]) -> None:
-        """Write chunks at the end."""
+        """Append chunks."""
         for chunk in chunks:
             self._file.write(json.dumps(asdict(chunk)) + "\n")
             self._count += 1
 
     def windows(self, size: int) -> Iterator[list[Chunk]]:
-        """Read the chunks back in order, so many at a time."""
+        """Read the chunks in order, `size` at a time."""
         self._file.seek(0)
         while lines := list(islice(self._file, size)):
             yield [_chunk(json.loads(line)) for line in lines]

@@ -1,7 +1,7 @@
-"""What an index is to hold: the folder's documents, and what came through the API.
+"""The documents that an index must contain: the folder's, plus the changes made through the API.
 
-The API goes first: what was put there replaces the folder's document of the same name, and what was
-deleted there stays away although the folder has it.
+The API takes precedence: a document added there replaces the folder's of the same name, and one
+deleted there is left out although the folder contains it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,27 +18,27 @@ from utils.errors import DocumentError
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """The documents that an index is to hold, not read yet."""
+    """The documents that an index must contain; their texts are not read yet."""
 
     folder: Path
     files: Mapping[str, File]
     uploaded: Mapping[str, JournalEntry]
     left_out: tuple[str, ...]
-    """The folder's documents that were deleted through the API."""
+    """Documents of the folder that were deleted through the API."""
     read_upload: Callable[[JournalEntry], Document]
     skipped: OnSkip
 
     @property
     def contents(self) -> dict[str, str]:
-        """The content hash of each document."""
+        """Document name to content hash."""
         named = {name: file.content_hash for name, file in self.files.items()}
         return named | {name: entry.content_hash for name, entry in self.uploaded.items()}
 
     def documents(self, names: Collection[str]) -> Iterator[Document]:
-        """Read some of them, in the order of their names; what is none after all is left out.
+        """Read some of the documents, sorted by name; files that are no documents are skipped.
 
         Raises:
-            DatasetError: a file is no longer what it was.
+            DatasetError: a file has changed since it was listed.
         """
         for name in sorted(names):
             if name in self.uploaded:
@@ -53,10 +53,10 @@ class DesiredState:
 def read_desired_state(
     store: Store, folder: Path, selection: Selection, skipped: OnSkip
 ) -> DesiredState:
-    """Tell what an index made from a folder is to hold; the caller holds the lock.
+    """Read the desired state from a folder and the journal; the caller holds the lock.
 
     Raises:
-        DatasetError: the folder is missing or holds no document.
+        DatasetError: the folder is missing or contains no document.
     """
     recover_in_other_process(store)
     uploads = Uploads(store)

@@ -1,4 +1,4 @@
-"""What a build did and where its time went."""
+"""What a build changed, and how long each stage took."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _MAX_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """So many documents, so many chunks."""
+    """A number of documents and of their chunks."""
 
     documents: int = 0
     chunks: int = 0
@@ -22,61 +22,53 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SyncChanges:
-    """What a build changed against the index that was live before."""
+    """The difference between a new index and the one that was live before."""
 
     new: Tally
     replaced: Tally
     unchanged: Tally
     deleted: Tally
     without_text: int
-    """Documents that hold only links, or nothing: no chunk stands for them."""
+    """Documents that are empty or contain only links, and so have no chunk."""
 
     @classmethod
     def between(cls, before: StoredDocuments, after: StoredDocuments, documents: int) -> Self:
-        """Compare the live index's documents with the new one's.
-
-        Args:
-            before: What was live.
-            after: What is live now.
-            documents: How many documents the folder holds.
-        """
+        """Compare two indexes; `documents` is the number of desired documents."""
+        common = after.keys() & before.keys()
+        unchanged = {name for name in common if after[name][0] == before[name][0]}
         return cls(
             new=_tally(after, after.keys() - before.keys()),
-            replaced=_tally(
-                after, {n for n in after.keys() & before.keys() if after[n][0] != before[n][0]}
-            ),
-            unchanged=_tally(
-                after, {n for n in after.keys() & before.keys() if after[n][0] == before[n][0]}
-            ),
+            replaced=_tally(after, common - unchanged),
+            unchanged=_tally(after, unchanged),
             deleted=_tally(before, before.keys() - after.keys()),
             without_text=documents - len(after),
         )
 
 
-def _tally(held: StoredDocuments, names: set[str]) -> Tally:
-    return Tally(len(names), sum(held[name][1] for name in names))
+def _tally(stored: StoredDocuments, names: set[str]) -> Tally:
+    return Tally(len(names), sum(stored[name][1] for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """The end of a build, for the operator and the benchmark."""
+    """The result of a build, for the operator and the benchmark."""
 
     changes: SyncChanges
     chunks: int
     embedded: int
-    """Chunks embedded in this run; the others were copied or already there."""
+    """Chunks embedded in this run; the others were copied or in place."""
     seconds: float
     seconds_by_stage: dict[str, float]
     seconds_to_open: float
-    """How long a fresh process takes from opening the new index to its first answer."""
+    """Time that a new process takes to open the new index and query it."""
     from_api: int = 0
-    """Documents that came through the API, and were taken as they came."""
+    """Documents added through the API."""
     left_out: tuple[str, ...] = ()
     """Documents of the folder that were deleted through the API."""
 
     @property
     def chunks_per_second(self) -> float:
-        """Chunks embedded and stored a second, over the whole run."""
+        """Chunks embedded per second of the whole run."""
         return self.embedded / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
@@ -120,7 +112,7 @@ def _first(names: Sequence[str]) -> str:
 
 @dataclass
 class Stopwatch:
-    """Sums up seconds by stage."""
+    """Adds up seconds by stage."""
 
     stages: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
@@ -132,7 +124,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Count the time of a block towards a stage."""
+        """Add the duration of a block to a stage."""
         start = time.perf_counter()
         try:
             yield

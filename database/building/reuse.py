@@ -1,4 +1,4 @@
-"""What the collections of a store hold that a new one can take over."""
+"""Finds the rows of existing collections that a new one can copy."""
 
 import logging
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def read_live_documents(store: Store) -> tuple[str, StoredDocuments, Recipe | None]:
-    """The live collection's name, documents and recipe; nothing where none is worth keeping."""
+    """The live collection's name, documents and recipe; empty if there is none or it is damaged."""
     try:
         live, collection, fingerprint = store.live_collection()
         check_collection(store, live.name)
     except IndexMissingError:
         return "", {}, None
     except IndexDamagedError as error:
-        log.warning("%s Building anew.", error)
+        log.warning("%s Building from scratch.", error)
         return "", {}, None
     with store.translate_errors():
         return live.name, rows.whole_documents(collection), fingerprint.recipe
@@ -30,14 +30,19 @@ def read_live_documents(store: Store) -> tuple[str, StoredDocuments, Recipe | No
 def collections_to_copy(
     store: Store, recipe: Recipe, contents: Mapping[str, str], first: list[str]
 ) -> dict[str, StoredDocuments]:
-    """Collections to copy from, each with the documents it holds whole and up to date.
+    """The collections to copy from, each with the complete and current documents to copy.
 
-    First what an interrupted build towards the same goal left, then the live one, then others.
-    A damaged one is deleted: nothing can be had from it. Not those that readers may be reading or
-    be led back to: a check can fail for reasons of its own, like want of memory.
+    Damaged collections are deleted, except the live and the previous one: readers may use them, and
+    a check can fail for another reason, such as a lack of memory.
+
+    Args:
+        store: The store.
+        recipe: The new index's recipe; collections of another recipe are ignored.
+        contents: The desired documents: name to content hash.
+        first: The names to prefer: an interrupted build's with the same content, the live one's.
     """
     sources: dict[str, StoredDocuments] = {}
-    wanted = set(contents.items())
+    missing = set(contents.items())
     live = store.live()
     in_use = {live.name, live.previous} if live else set()
     names = store.index_names()
@@ -46,15 +51,15 @@ def collections_to_copy(
         found = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if not collection or not found or found.recipe.digest() != recipe.digest():
             continue
-        if name != first[1] and not _is_readable(store, name):  # the live one was looked at
+        if name != first[1] and not _is_readable(store, name):  # the live one has been checked
             if name not in in_use:
                 log.warning("Deleting the damaged collection %s", name)
                 store.delete(name)
             continue
         with store.translate_errors():
-            held = rows.whole_documents(collection)
-        sources[name] = {n: held[n] for n in held if (n, held[n][0]) in wanted}
-        wanted -= {(n, held[n][0]) for n in sources[name]}
+            stored = rows.whole_documents(collection)
+        sources[name] = {n: stored[n] for n in stored if (n, stored[n][0]) in missing}
+        missing -= {(n, stored[n][0]) for n in sources[name]}
     return sources
 
 

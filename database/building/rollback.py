@@ -1,4 +1,4 @@
-"""Returns to the previous index, or to what the folder alone holds."""
+"""Returns to the previous index, or to the folder's documents alone."""
 
 from database.index import rows
 from database.index.check import check_collection
@@ -11,16 +11,16 @@ from utils.errors import IndexMissingError
 
 
 def rollback(store: Store) -> tuple[LivePointer, int]:
-    """Return to the index that was live before; once more, and it is undone.
+    """Make the previous index live again; a second rollback undoes it.
 
     Returns:
-        The pointer, and how many documents were changed through the API since, which are now as
-        they were then.
+        The pointer, and the number of documents changed through the API since that index was
+        replaced: their changes are undone.
 
     Raises:
         IndexLockedError: a build is running.
-        IndexMissingError: there is none to return to.
-        IndexDamagedError: it cannot be read.
+        IndexMissingError: there is no previous index.
+        IndexDamagedError: the previous index cannot be read.
     """
     with BuildLock(store) as lock:
         recover_in_other_process(store)
@@ -28,11 +28,11 @@ def rollback(store: Store) -> tuple[LivePointer, int]:
         previous = store.find(live.previous) if live.previous else None
         if previous is None:
             raise IndexMissingError(
-                f"There is no previous index at {store.database}: none was replaced by a build yet."
+                f"There is no previous index at {store.database}: no build has replaced one yet."
             )
         check_collection(store, previous.name)
         with store.translate_errors():
-            # What a writer that died had not made visible must not become so now.
+            # Rows that a killed writer had not made visible must stay invisible.
             rows.delete(previous, rows.unseen(previous, live.previous_revision))
         changed = Uploads(store).visible(live, live.since)
         lock.verify_held()
@@ -40,11 +40,11 @@ def rollback(store: Store) -> tuple[LivePointer, int]:
 
 
 def return_to_folder(store: Store) -> None:
-    """Have builds go by their folder alone: what came through the API so far is void for them.
+    """Make builds ignore all changes made through the API so far.
 
     Raises:
         IndexLockedError: a build or change is running.
     """
     with BuildLock(store):
-        recover_in_other_process(store)  # it goes by what is not void yet
+        recover_in_other_process(store)  # before the changes to recover are ignored
         store.return_to_folder()

@@ -1,4 +1,4 @@
-"""Fills a collection: with what others hold already, with what is embedded now, with its words."""
+"""Writes a collection: copied rows, newly embedded rows and the vectors of its words."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +10,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from database.building.chunk_spool import ChunkSpool
 from database.building.report import Stopwatch
-from database.index import rows, word_vectors
+from database.index import rows
 from database.index.rows import Row, StoredDocuments
 from database.index.store import Store
+from database.index.word_vectors import has_word_vectors, write_word_vectors
 from database.searching.synonyms import corpus_words
 from dataset.progress import Progress
 from utils.errors import StoreUnreachableError
@@ -22,37 +23,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OUTAGE_SECONDS = 60
-"""How long a build waits for a server that went away."""
+_MAX_OUTAGE_SECONDS = 60
+"""How long a build retries a request to an unreachable server."""
 
 
 @dataclass(frozen=True)
 class CollectionWriter:
-    """Writes into a collection, and waits for a server that is away for a while."""
+    """Writes into a collection; retries during a short outage of the server."""
 
     store: Store
     progress: Progress
+    """Called with the number of chunks stored, and the total."""
     watch: Stopwatch
 
     def copy(
         self, collection: "Collection", sources: Mapping[str, StoredDocuments], total: int
     ) -> int:
-        """Take over what has not changed; returns how many chunks are in place after it."""
+        """Copy the rows of these documents from other collections; returns the chunks in place."""
         done = 0
         for name, documents in sources.items():
+            # What an interrupted build left in the collection itself is in place already.
             source = self.store.find(name)
             if source is None or name == collection.name:
-                done += sum(n for _, n in documents.values())
+                done += sum(chunks for _, chunks in documents.values())
                 continue
             offset = 0
-            while page := self._persistently(partial(rows.read_page, source, offset)):
+            while page := self._retrying(partial(rows.read_page, source, offset)):
                 offset += len(page)
-                kept = [_as_built(row) for row in page if _belongs(row, documents)]
-                # Chroma counts a repeated row towards its one write to disk: it would come early.
-                ids = [row.chunk.id for row in kept]
-                missing = self._persistently(partial(rows.missing, collection, ids))
-                self._add(collection, [row for row in kept if row.chunk.id in missing])
-                done += len(kept)
+                copied = [_as_built(row) for row in page if _belongs_to(row, documents)]
+                self._add_missing(collection, copied)
+                done += len(copied)
                 self.progress(done, total)
         return done
 
@@ -64,50 +64,59 @@ class CollectionWriter:
         embeddings: Callable[[], Embeddings],
         window: int,
     ) -> int:
-        """Embed and store what no collection held; returns how many chunks that were."""
+        """Embed and store the spooled chunks that are missing; returns how many were embedded."""
         embedded = 0
         total = done + len(spool)
         for chunks in spool.windows(window):
-            ids = [chunk.id for chunk in chunks]
-            missing = self._persistently(partial(rows.missing, collection, ids))
-            todo = [chunk for chunk in chunks if chunk.id in missing]
-            if todo:
+            # Skip the chunks that an interrupted build has stored.
+            missing = self._missing(collection, [chunk.id for chunk in chunks])
+            new = [chunk for chunk in chunks if chunk.id in missing]
+            if new:
                 model = embeddings()
                 with self.watch("embed"):
-                    vectors = model.embed_documents([chunk.text_to_embed for chunk in todo])
+                    vectors = model.embed_documents([chunk.text_to_embed for chunk in new])
                 with self.watch("store"):
-                    self._add(collection, [*map(Row, todo, vectors)])
-                embedded += len(todo)
+                    self._add(collection, [*map(Row, new, vectors)])
+                embedded += len(new)
             done += len(chunks)
             self.progress(done, total)
         return embedded
 
     def write_words(
-        self,
-        index: str,
-        known: Iterable[str],
-        embeddings: Callable[[], Embeddings],
+        self, index: str, known: Iterable[str], embeddings: Callable[[], Embeddings]
     ) -> None:
-        """Have the vectors of the index's words beside it, unless they are there."""
+        """Write the vectors of an index's words, unless they exist.
+
+        Args:
+            index: The index.
+            known: Indexes of the same model, whose word vectors are copied.
+            embeddings: Loads the model.
+        """
 
         def write() -> None:
             collection = self.store.find(index)
-            if collection is None or word_vectors.has_word_vectors(self.store, index):
+            if collection is None or has_word_vectors(self.store, index):
                 return
             words = corpus_words(chunk.text_to_embed for chunk in rows.read_chunks(collection))
-            word_vectors.write_word_vectors(
+            write_word_vectors(
                 self.store, index, words, lambda texts: embeddings().embed_documents(texts), known
             )
 
         with self.watch("words"):
-            self._persistently(write)
+            self._retrying(write)
+
+    def _add_missing(self, collection: "Collection", page: list[Row]) -> None:
+        # Chroma counts an existing row towards sync_threshold too, and would write to disk early.
+        missing = self._missing(collection, [row.chunk.id for row in page])
+        self._add(collection, [row for row in page if row.chunk.id in missing])
+
+    def _missing(self, collection: "Collection", ids: list[str]) -> set[str]:
+        return self._retrying(partial(rows.missing, collection, ids))
 
     def _add(self, collection: "Collection", new: list[Row]) -> None:
-        self._persistently(partial(rows.add, collection, new))
+        self._retrying(partial(rows.add, collection, new))
 
-    def _persistently(self, action: Callable[[], T]) -> T:
-        """Do it, and again for a while where the server is away."""
-
+    def _retrying(self, action: Callable[[], T]) -> T:
         def translated() -> T:
             with self.store.translate_errors():
                 return action()
@@ -115,7 +124,7 @@ class CollectionWriter:
         return Retrying(
             retry=retry_if_exception_type(StoreUnreachableError),
             wait=wait_exponential(multiplier=0.2, max=2),
-            stop=stop_after_delay(OUTAGE_SECONDS),
+            stop=stop_after_delay(_MAX_OUTAGE_SECONDS),
             reraise=True,
         )(translated)
 
@@ -125,6 +134,6 @@ def _as_built(row: Row) -> Row:
     return replace(row, chunk=replace(row.chunk, revision=0)) if row.chunk.revision else row
 
 
-def _belongs(row: Row, documents: StoredDocuments) -> bool:
-    held = documents.get(row.chunk.document)
-    return held is not None and held[0] == row.chunk.document_hash
+def _belongs_to(row: Row, documents: StoredDocuments) -> bool:
+    stored = documents.get(row.chunk.document)
+    return stored is not None and stored[0] == row.chunk.document_hash

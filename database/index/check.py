@@ -1,6 +1,6 @@
-"""Opens a collection and asks it something, to know that it can be read.
+"""Checks that a collection can be read, by opening and querying it.
 
-An embedded store is checked in a process of its own, `python -m database.index.check FOLDER NAME`:
+An embedded store is checked in a child process, `python -m database.index.check FOLDER NAME`, since
 opening a damaged one can kill the process.
 """
 
@@ -16,24 +16,24 @@ from utils.errors import DocsQAError, IndexDamagedError
 from utils.settings import PROJECT_ROOT, is_server
 
 _TIMEOUT = 900
-"""Seconds; replaying a million unpersisted rows takes minutes."""
+"""Seconds; replaying a million rows from Chroma's write-ahead log takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionCheck:
-    """What a readable collection showed."""
+    """The result for a readable collection."""
 
     rows: int
     seconds_to_open: float
-    """From nothing to the first answer, in a fresh process; 0 for a server's collection."""
+    """From opening to the first query's result in a new process; 0 for a server's collection."""
 
 
 def check_collection(store: Store, name: str) -> CollectionCheck:
-    """Read a collection, where it may be damaged.
+    """Open and query a collection that may be damaged.
 
     Raises:
         IndexDamagedError: it cannot be read.
-        StoreUnreachableError: the server does not answer, or died of the attempt.
+        StoreUnreachableError: the server does not answer, or crashed on the query.
     """
     if is_server(store.database):
         return CollectionCheck(rows=_read(store, name), seconds_to_open=0.0)
@@ -49,6 +49,26 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
     return CollectionCheck(**json.loads(done.stdout.splitlines()[-1]))
 
 
+def check_new_collection(store: Store, name: str, chunks: int) -> CollectionCheck:
+    """Check a collection before it goes live; it is deleted if the check fails.
+
+    Raises:
+        IndexDamagedError: it cannot be read or has another number of chunks.
+    """
+    try:
+        check = check_collection(store, name)
+    except IndexDamagedError:
+        store.delete(name)
+        raise
+    if check.rows != chunks:
+        store.delete(name)
+        raise IndexDamagedError(
+            f"The new index contains {check.rows} chunks instead of {chunks}. It did not go live; "
+            "run this again."
+        )
+    return check
+
+
 def _damaged(store: Store, reason: str) -> IndexDamagedError:
     return IndexDamagedError(
         f"The index at {store.database} is damaged ({reason}). Build it again: "
@@ -57,18 +77,18 @@ def _damaged(store: Store, reason: str) -> IndexDamagedError:
 
 
 def _read(store: Store, name: str) -> int:
-    """Count the rows and find one of them again by its own vector."""
+    """Count the rows, and query one of them by its own vector."""
     with store.translate_errors():
         collection = store.find(name)
         if collection is None:
-            raise IndexDamagedError(f"No collection {name} at {store.database}.")
+            raise IndexDamagedError(f"There is no collection {name} at {store.database}.")
         count = collection.count()
         sample: Any = collection.get(limit=1, include=["embeddings"])
         if not sample["ids"]:
             return count
         found = collection.query(query_embeddings=sample["embeddings"], n_results=1)
         if not found["ids"][0]:
-            raise IndexDamagedError(f"A stored vector is not found in {name}.")
+            raise IndexDamagedError(f"A query with a stored vector finds nothing in {name}.")
         return count
 
 
