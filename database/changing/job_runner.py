@@ -1,7 +1,8 @@
-"""Runs the jobs of the documents API, one after the other, in a thread of the service.
+"""Runs the jobs of the documents API one at a time, in a thread of the service.
 
-Any replica may run any job: who gets the lock runs all that wait. What fails because the store is
-away or a build is writing waits for better times; what cannot succeed ends as failed.
+Any replica may run any job: the one that acquires the lock runs all pending jobs. A job that fails
+because the store is unreachable or a build is running is retried later; one that cannot succeed
+ends as failed.
 """
 
 import logging
@@ -14,21 +15,22 @@ from dataclasses import replace
 from typing import Any
 
 from database.building.builder_factory import splitter_for
-from database.changing.changer import Changer, IndexingTools, SplitDocument
+from database.changing import outcomes
+from database.changing.changer import Changer, IndexingTools, JobListener, SplitDocument
 from database.changing.deletion import rewrite_store, verify_deletion
+from database.changing.vacuum_instructions import vacuum_instructions
 from database.embedding.loading import model_for
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.folder_owner import FolderOwner
 from database.index.lock import BuildLock
 from database.index.store import Store
-from database.journal.jobs import Job, Jobs, utc_now
-from database.journal.purge import finish_purge, has_unfinished_purge, text_on_disk
+from database.journal.jobs import Job, Jobs
+from database.journal.purge import finish_purge, has_unfinished_purge
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
 from database.reading.reader import IndexState, Reader
 from dataset.splitting import CHUNKER_VERSION
 from utils.errors import (
-    DatasetError,
     DocsQAError,
     EmbeddingApiError,
     EmbeddingRefusedError,
@@ -36,7 +38,6 @@ from utils.errors import (
     IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
-    ModelError,
     StoreUnreachableError,
 )
 from utils.settings import Settings, is_server
@@ -44,28 +45,28 @@ from utils.settings import Settings, is_server
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-"""Between two looks for jobs that another replica accepted and did not finish."""
+"""Interval at which jobs are looked for that another replica accepted and did not finish."""
 _MAX_RUNNERS = 10
-"""How many processes may begin a job and not end it, before it is taken for what ends them."""
+"""How many processes may start a job without ending it, before the job counts as the cause."""
 _MAX_TRIES = 3
-"""How often a job is tried that the store breaks off: rows that go while Chroma looks them up, or a
-lock of its SQLite, have it fail once; a full disk always."""
-_TOOK_EFFECT = "The change took effect, but what follows it failed."
+"""How often a job is run that the store aborts. Rows deleted during a query, or a lock of SQLite,
+make it fail once; a full disk makes it fail every time."""
+_TOOK_EFFECT = "The change took effect, but the steps after it failed."
 _STOP_SECONDS = 10.0
-_TELL_SECONDS = 1.0
-"""Between two notes in the store on how far a job is."""
+_PROGRESS_SECONDS = 1.0
+"""Interval at which a job's progress is written to the store."""
 
 
 class JobRunner:
     """The thread that changes documents.
 
     Args:
-        reader: Holds the live index; it follows each change before the job is done.
-        database: Where the index lies.
-        splitter: Makes what splits documents as an index was split.
-        open_store: Connects with time for long requests; for a server alone.
-        finished: Told of each job that ended.
-        forget_answers: Drops kept answers that name a document; gives how many are left.
+        reader: Reads the live index; it follows each change before the job is done.
+        database: The index folder or server.
+        splitter: Returns the function that splits documents by a recipe.
+        open_store: Connects to a server, with a timeout for long requests.
+        finished: Called with each finished job.
+        forget_answers: Drops cached answers that cite a document; returns how many are left.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class JobRunner:
         *,
         splitter: Callable[[Recipe], SplitDocument],
         open_store: Callable[[], Store],
-        finished: Callable[[Job], None] = lambda job: None,
+        finished: JobListener = lambda job: None,
         forget_answers: Callable[[str], int] = lambda name: 0,
     ) -> None:
         self._reader = reader
@@ -89,21 +90,21 @@ class JobRunner:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
-        self._said = ""
-        self._broken_off: Counter[str] = Counter()
+        self._last_warning = ""
+        self._tries: Counter[str] = Counter()
         self._id = uuid.uuid4().hex
 
     def start(self) -> None:
-        """Begin to run jobs, those first that were left over."""
+        """Start to run jobs, unfinished ones first."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Run no more; the job under way is given up and done again by the next who can."""
+        """Stop; the running job is aborted, and repeated by the next runner."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_STOP_SECONDS)
-        if not self._thread.is_alive():  # else it may still write
+        if not self._thread.is_alive():  # otherwise it may still write
             self._owner.release()
 
     def wake(self) -> None:
@@ -111,7 +112,7 @@ class JobRunner:
         self._wake.set()
 
     def claim(self) -> None:
-        """Make sure that this process may change the index.
+        """Make this process the one that changes the index.
 
         Raises:
             IndexLockedError: another process serves this folder.
@@ -122,19 +123,19 @@ class JobRunner:
         while not self._stopping.is_set():
             try:
                 if self._reader.state is not None:
-                    self._work()
-                self._said = ""
+                    self._run_jobs()
+                self._last_warning = ""
             except DocsQAError as error:
                 self._drop_connection()
-                if str(error) != self._said:
+                if str(error) != self._last_warning:
                     log.warning("Jobs wait: %s", error)
-                    self._said = str(error)
+                    self._last_warning = str(error)
             except Exception:
-                log.exception("Unforeseen while looking for jobs")
+                log.exception("Unexpected error while looking for jobs")
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
-    def _work(self) -> None:
+    def _run_jobs(self) -> None:
         store = self._store()
         if not Jobs(store).unfinished() and not has_unfinished_purge(store):
             return
@@ -148,109 +149,114 @@ class JobRunner:
                 on_progress=self._progress_writer(store),
                 verify_deletion=lambda name: self._verify_deletion(store, name),
                 rewrite_store=lambda lock: rewrite_store(
-                    store, lock, self._matching_snapshot, self._check_stopping
+                    store, lock, self._matching_state, self._check_stopping
                 ),
             )
             for job in Jobs(store).unfinished():
                 if self._stopping.is_set():
                     return
-                lock.verify_held()  # whoever took it writes what recovering would delete
-                recover(store)  # each time: the one before may have failed half-way
-                self._finish(store, changer, job)
+                lock.verify_held()  # recovery would delete the rows of another writer
+                recover(store)  # before each job: the previous one may have failed half-way
+                self._run_job(store, changer, job)
         Jobs(store).delete_old()
 
-    def _finish(self, store: Store, changer: Changer, job: Job) -> None:
+    def _run_job(self, store: Store, changer: Changer, job: Job) -> None:
         """Run a job to its end.
 
         Raises:
-            DocsQAError: it cannot be run now; it stays.
+            DocsQAError: it cannot be run now, and stays unfinished.
         """
+        # Record this process as a runner: a job that kills each of them must end some time.
         if self._id not in job.runners:
             job = replace(job, runners=(*job.runners, self._id))
             Jobs(store).update(job)
         if len(job.runners) > _MAX_RUNNERS:
-            log.error("Job %s is given up: %d services ended over it", job.id, _MAX_RUNNERS)
-            self._end(store, _failed(job, RuntimeError()))
+            log.error(
+                "Job %s is abandoned: %d services ended while running it", job.id, _MAX_RUNNERS
+            )
+            self._end(store, outcomes.fail(job, RuntimeError()))
             return
         try:
             job = changer.put(job) if job.kind == "put" else changer.delete(job)
-        except (StoreUnreachableError, IndexLockedError, IndexMissingError):
-            raise
         except DocsQAError as error:
-            if self._may_pass(error, job):
+            if self._is_retryable(error, job):
                 raise
             log.warning("Job %s failed: %s", job.id, error)
-            job = _failed(job, error)
+            job = outcomes.fail(job, error)
         except Exception as error:
-            log.exception("Unforeseen, job %s", job.id)
-            job = _failed(job, error)
+            log.exception("Unexpected error in job %s", job.id)
+            job = outcomes.fail(job, error)
         self._end(store, job)
 
-    def _may_pass(self, error: DocsQAError, job: Job) -> bool:
-        """Whether what broke a job off may be otherwise when it is run again."""
+    def _is_retryable(self, error: DocsQAError, job: Job) -> bool:
+        """True if the job may succeed when it is run again."""
+        if isinstance(error, StoreUnreachableError | IndexLockedError | IndexMissingError):
+            return True
         if isinstance(error, EmbeddingApiError):
             return not isinstance(error, EmbeddingRefusedError)
-        return isinstance(error, IndexDamagedError) and self._may_try_again(job)
+        return isinstance(error, IndexDamagedError) and self._has_tries_left(job)
 
-    def _may_try_again(self, job: Job) -> bool:
-        self._broken_off[job.id] += 1
-        return self._broken_off[job.id] < _MAX_TRIES
+    def _has_tries_left(self, job: Job) -> bool:
+        self._tries[job.id] += 1
+        return self._tries[job.id] < _MAX_TRIES
 
     def _end(self, store: Store, job: Job) -> None:
         if job.problem:
             live = store.live()
             is_visible = live is not None and live.job == job.id
-            if is_visible and self._may_try_again(job):
-                raise IndexLockedError("What a job made visible is finished when it is run again.")
+            if is_visible and self._has_tries_left(job):
+                raise IndexLockedError(
+                    "The change is visible; the next run of the job finishes it."
+                )
             if is_visible:
                 job = replace(job, detail=f"{_TOOK_EFFECT} {job.detail}")
             Jobs(store).update(job)
-            if not is_visible:  # else the next writer tidies up by them
+            if not is_visible:  # otherwise the next writer needs the entries for its clean-up
                 entries = Uploads(store).of_job(job.id)
                 Uploads(store).delete(entry for entry in entries if not entry.revision)
-        self._broken_off.pop(job.id, None)
+        self._tries.pop(job.id, None)
         self._reader.refresh()
         self._finished(job)
 
-    def _progress_writer(self, store: Store) -> Callable[[Job], None]:
-        told = time.monotonic()
+    def _progress_writer(self, store: Store) -> JobListener:
+        last = time.monotonic()
 
-        def tell(job: Job) -> None:
-            nonlocal told
+        def write(job: Job) -> None:
+            nonlocal last
             self._check_stopping()
-            if time.monotonic() - told > _TELL_SECONDS and not job.is_finished:
-                told = time.monotonic()
+            if time.monotonic() - last > _PROGRESS_SECONDS and not job.is_finished:
+                last = time.monotonic()
                 Jobs(store).update(job)
 
-        return tell
+        return write
 
     def _check_stopping(self) -> None:
         if self._stopping.is_set():
-            raise IndexLockedError("The service stops; the job is run when it is back.")
+            raise IndexLockedError("The service is stopping; the job is run after its restart.")
 
     def _tools(self, fingerprint: Fingerprint) -> IndexingTools:
-        """What makes chunks and vectors as the live index has them.
+        """The splitter and the model of the live index.
 
         Raises:
-            IndexMismatchError: this version makes others.
+            IndexMismatchError: this version splits documents differently.
         """
-        snapshot = self._matching_snapshot(fingerprint)
+        state = self._matching_state(fingerprint)
         if fingerprint.recipe.chunker_version != CHUNKER_VERSION:
             raise IndexMismatchError(
-                "The index was built by a version that splits documents in another way. Build it "
+                "The index was built by a version that splits documents differently. Build it "
                 "again with utils/db_builder.py."
             )
-        return IndexingTools(self._splitter(fingerprint.recipe), snapshot.corpus.embeddings)
+        return IndexingTools(self._splitter(fingerprint.recipe), state.corpus.embeddings)
 
-    def _matching_snapshot(self, fingerprint: Fingerprint) -> IndexState:
-        snapshot = self._reader.refresh()
-        if snapshot.fingerprint.recipe != fingerprint.recipe:
-            raise IndexMismatchError("The index moved meanwhile.")
-        return snapshot
+    def _matching_state(self, fingerprint: Fingerprint) -> IndexState:
+        state = self._reader.refresh()
+        if state.fingerprint.recipe != fingerprint.recipe:
+            raise IndexMismatchError("Another index went live in the meantime.")
+        return state
 
     def _verify_deletion(self, store: Store, name: str) -> Mapping[str, Any]:
         found = verify_deletion(store, self._reader, name, self._forget_answers)
-        return found | {"text_on_disk": text_on_disk(self._database)}
+        return found | {"text_on_disk": vacuum_instructions(self._database)}
 
     def _store(self) -> Store:
         if not is_server(self._database):
@@ -266,20 +272,6 @@ class JobRunner:
 
 
 def splitter_for_recipe(settings: Settings, recipe: Recipe) -> SplitDocument:
-    """What splits documents as an index was split, by the model that the settings lead to."""
+    """The function that splits documents by a recipe, with the model that the settings name."""
     model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
     return splitter_for(model, recipe)
-
-
-def _failed(job: Job, error: Exception) -> Job:
-    """A job that cannot succeed, in words for whoever asked for it."""
-    problem, detail = "internal-error", "Something unforeseen failed; the service's log has it."
-    if isinstance(error, EmbeddingRefusedError):
-        problem = "document-refused"
-        detail = "The embedding model's API refuses its text; the service's log says why."
-    elif isinstance(error, DatasetError):
-        problem, detail = "document-refused", str(error)
-    elif isinstance(error, IndexMismatchError | ModelError):
-        problem = "model-mismatch"
-        detail = "The operator must build the index again with utils/db_builder.py."
-    return replace(job, state="failed", problem=problem, detail=detail, finished_at=utc_now())

@@ -13,14 +13,12 @@ changes without the lock too: what they write through a handle on the old collec
 
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from database.index.hnsw import NEVER_SYNC
 from database.index.store import OUTGOING, Store
 from database.journal.jobs import JOBS
 from database.journal.uploads import UPLOADS
 from utils.errors import IndexDamagedError
-from utils.settings import PROJECT_ROOT, is_server
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -32,32 +30,6 @@ service holds a handle between two rows."""
 _RENEWED = (UPLOADS, JOBS)  # names of documents are in jobs
 _PAGE = 16
 """Rows in one request: 16 of the longest texts stay under Chroma's limit of 40 MiB."""
-
-_GATEWAY = "chroma-gateway"
-"""The store's host in deploy/services.yml."""
-_DEFAULT_FOLDER = "database/chroma"
-_REMAINS = (
-    "No collection holds the text any more, but the files of the store do, in Chroma's log and in "
-    "space that was set free, until it is vacuumed while nothing has it open. "
-)
-_BACKUPS = (
-    " Snapshots and backups made before keep it. Without --force, vacuum waits for an answer."
-)
-_IN_FOLDER = (
-    "Stop this service and whatever else has the index's folder open, run "
-    "`chroma vacuum --force --path {folder}`, and start them again."
-)
-_ON_SERVER = (
-    "Stop the Chroma server, run `chroma vacuum --force --path FOLDER` on its machine with the "
-    "folder that it serves, and start it again."
-)
-# A vacuum writes the store anew beside it first; /tmp lies in the container's memory.
-_IN_COMPOSE = (
-    "In the checkout, with the -f options that the system was started with: "
-    "`docker compose stop inference_worker chroma`, then "
-    "`docker compose run --rm --no-deps -e SQLITE_TMPDIR=/data chroma vacuum --force --path /data`,"
-    " then `docker compose start chroma inference_worker`."
-)
 
 
 def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
@@ -173,16 +145,3 @@ def _copy_accepted(old: "Collection", new: "Collection") -> int:
     if accepted:
         new.update(ids=[*accepted], metadatas=[*accepted.values()])
     return len(accepted)
-
-
-def text_on_disk(database: str) -> str:
-    """What stays on disk of purged documents until when, and the commands that remove it.
-
-    Whoever sent the deletion reads it, so it names no path of this machine.
-    """
-    if not is_server(database):
-        is_default = (PROJECT_ROOT / database) == PROJECT_ROOT / _DEFAULT_FOLDER
-        folder = _DEFAULT_FOLDER if is_default else "FOLDER"
-        return _REMAINS + _IN_FOLDER.format(folder=folder) + _BACKUPS
-    in_compose = urlsplit(database).hostname == _GATEWAY
-    return _REMAINS + (_IN_COMPOSE if in_compose else _ON_SERVER) + _BACKUPS

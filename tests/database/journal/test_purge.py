@@ -23,14 +23,12 @@ from database.journal.purge import (
     finish_purge,
     has_unfinished_purge,
     rewrite_journal,
-    text_on_disk,
 )
 from database.journal.uploads import UPLOADS, Uploads
 from tests.database.changing.meanwhile import Meanwhile
 from tests.database.changing.steps import document
 from tests.database.dying_store import DyingStore, KilledError
 from tests.servers.chroma import ChromaServer
-from utils.settings import PROJECT_ROOT, Settings
 
 SECRET = "Xylophagous"
 QUIET = 0.01
@@ -366,28 +364,3 @@ def test_no_folder_goes_where_the_store_cannot_be_read(content: bytes, tmp_path:
 
     assert remove_orphaned_folders(str(tmp_path)) == 0
     assert folder.is_dir()
-
-
-def test_text_on_disk_names_commands_that_need_no_terminal(tmp_path: Path) -> None:
-    folder, default = text_on_disk(str(tmp_path)), text_on_disk(Settings(_env_file=None).database)
-    server = text_on_disk("https://chroma.example:8000")
-    compose = text_on_disk("http://chroma-gateway:8000")
-
-    assert "`chroma vacuum --force --path FOLDER`" in folder
-    assert "`chroma vacuum --force --path database/chroma`" in default
-    assert "`chroma vacuum --force --path FOLDER`" in server
-    assert "chroma vacuum --force --path /data`" in compose
-    for text in (folder, default, server, compose):
-        assert "\n" not in text
-        assert str(tmp_path) not in text
-        assert str(PROJECT_ROOT) not in text
-
-
-def test_compose_text_fits_the_services() -> None:
-    """The command that it has the service run, on the folder that is mounted."""
-    yaml = pytest.importorskip("yaml")
-    services = yaml.safe_load((PROJECT_ROOT / "deploy" / "services.yml").read_text())["services"]
-
-    assert services["chroma"]["entrypoint"][-1] == "chroma"
-    assert services["chroma"]["command"][-2:] == ["--path", "/data"]
-    assert services["inference_worker"]["environment"]["DATABASE"] == "http://chroma-gateway:8000"
