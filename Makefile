@@ -1,15 +1,15 @@
-# `make` lists the commands. Everything runs in .venv, which `make setup` makes.
+# `make` lists the commands. Everything runs in .venv, which `make setup` creates.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PORT ?= 8000
-# How many processes `make test` shares the tests out to.
+# Processes that `make test` distributes the tests to.
 WORKERS ?= 3
-# DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS: a folder of documents, an index, an embedding
-# model, where an adapted one goes and a file of labelled questions, where the defaults are not meant.
-# DIMENSION: how many numbers an adapted model's vectors have. INT8=1: adapt it in int8 as well.
+# DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS override the defaults: a folder of documents, an
+# index, an embedding model, the folder of an adapted model, a file of labelled questions.
+# PORT overrides the setting PORT.
+# DIMENSION: length of an adapted model's vectors. INT8=1: quantize it to int8 as well.
 # OTHER: a second model for the benchmark.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
@@ -19,7 +19,9 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
-	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)")
+	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)") $(if $(MODEL),-m "$(MODEL)")
+SERVE = MALLOC_ARENA_MAX=2 $(BIN)/python -m inference_worker $(if $(PORT),--port "$(PORT)")
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
@@ -30,28 +32,29 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
 		| awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## make the environment: .venv with everything that ships
+setup: $(VENV)/.ready ## create the environment: .venv with everything that ships
 
-run: setup ## documentation, index, service: all of it, on http://localhost:8000 (PORT= DATASET= DATABASE=)
+run: setup ## documentation, index and service, on http://localhost:8000 (PORT= DATASET= DATABASE= MODEL=)
+	@$(SERVE) --check
 	$(if $(DATASET),,$(BIN)/python -m dataset.fetch)
 	$(BUILD)
-	$(WITH_DATABASE) MALLOC_ARENA_MAX=2 exec $(BIN)/python -m inference_worker --port $(PORT)
+	$(WITH_DATABASE) exec env $(SERVE)
 
-up: ## the whole system in containers, on http://localhost: documentation, index, service
+up: ## start the whole system in containers, on http://localhost
 	@echo "The first build takes minutes; to watch it: $(COMPOSE) logs --follow db_builder"
 	$(COMPOSE) up --build --detach
-	@echo "Ready when this says so: curl http://$$($(COMPOSE) port inference_worker 8000 | sed s/0.0.0.0/localhost/)/readyz"
+	@echo "Ready when this reports it: curl http://$$($(COMPOSE) port inference_worker 8000 | sed s/0.0.0.0/localhost/)/readyz"
 
-down: ## stop the containers; documents and index stay
+down: ## stop the containers; keep documents and index
 	$(COMPOSE) down
 
 dataset: setup ## fetch the documentation
 	$(BIN)/python -m dataset.fetch
 
-index: setup ## bring the index in line with the documentation (DATASET= DATABASE=)
+index: setup ## bring the index in line with the documentation (DATASET= DATABASE= MODEL=)
 	$(BUILD)
 
-adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/NAME (DATASET= MODEL= OUTPUT= DIMENSION= INT8=)
+adapt: $(VENV)/.ready-adapt ## adapt the embedding model to the documents: models/NAME (DATASET= MODEL= OUTPUT= DIMENSION= INT8=)
 	$(BIN)/python -m database.adapting --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \
 		$(if $(MODEL),-m "$(MODEL)") $(if $(OUTPUT),-o "$(OUTPUT)") \
 		$(if $(DIMENSION),--dimension "$(DIMENSION)") $(if $(INT8),--int8)
@@ -59,23 +62,23 @@ adapt: $(VENV)/.ready-adapt ## teach the embedding model the documents: models/N
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
 
-# One thread each: more of them than cores wait for one another without letting go.
+# One thread each: OpenMP threads beyond the number of cores spin while they wait for each other.
 test: $(VENV)/.ready-dev ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
-unit: $(VENV)/.ready-dev ## run the tests that take seconds: no model, no other process
-	$(BIN)/python -m pytest -q -m "not model and not process and not containers"
+unit: $(VENV)/.ready-dev ## run the tests that need no model and no other process, in under a minute
+	$(PYTEST) -n 2 -m "not model and not process and not containers"
 
 test-containers: $(VENV)/.ready-dev ## run the tests that start the whole system in containers
 	$(BIN)/python -m pytest -q -rs -m containers
 
-check: $(VENV)/.ready-dev ## format, lint, types, import rule
+check: $(VENV)/.ready-dev ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.ready-dev ## put the code in the project's form
+format: $(VENV)/.ready-dev ## format the code and fix lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -98,10 +101,10 @@ prompts: $(VENV)/.ready-dev ## show what the language model is given for labelle
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")
 
-pictures: $(VENV)/.ready-dev ## draw the readme's pictures again; needs chromium
+pictures: $(VENV)/.ready-dev ## draw the readme's pictures; needs Chromium
 	$(BIN)/python images/draw.py
 
-clean: ## remove the environment and the caches; documents and index stay
+clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -111,17 +114,17 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "$(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+		echo "$(PYTHON) cannot create environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
-# A stamp a step: what an interrupted set-up has done is not done again.
+# One stamp per step, so that an interrupted set-up continues after its last finished step.
 $(VENV)/.torch: Makefile | $(BIN)/python
-	@echo "Installing PyTorch and what else the service needs: a few minutes, once"
+	@echo "Installing PyTorch and the other packages: a few minutes, once"
 	@if nvidia-smi -L >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then \
 		$(PIP) torch==$(TORCH_VERSION); \
 	else \
 		$(PIP) --no-deps --timeout 5 --retries 0 --extra-index-url $(TORCH_CPU_INDEX) \
 			torch==$(TORCH_VERSION)+cpu \
-		|| { echo "No CPU build of PyTorch $(TORCH_VERSION) could be had. Let pip reach" \
+		|| { echo "No CPU build of PyTorch $(TORCH_VERSION) found. Let pip reach" \
 			"$(TORCH_CPU_INDEX), or put its wheel where PIP_FIND_LINKS points." >&2; exit 1; }; \
 	fi
 	@touch $@

@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(host=arguments.host, port=arguments.port)
         # Before the model and the index are loaded: a port in use is reported at once.
         sockets = _bind(settings.host, settings.port)
+        if arguments.check:
+            return 0
         from inference_worker.app import create_app
 
         app = create_app(settings)
@@ -74,6 +76,9 @@ def _parse_arguments(argv: list[str] | None) -> "argparse.Namespace":
     parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
     parser.add_argument("--host", help=f"address to listen on ({setting_default('host')})")
     parser.add_argument("--port", type=int, help=f"port to listen on ({setting_default('port')})")
+    parser.add_argument(
+        "--check", action="store_true", help="check the settings and the port, and exit"
+    )
     parser.add_argument("--version", action="version", version=f"sagemaker-docs-qa {VERSION}")
     return parser.parse_args(argv)
 
@@ -102,7 +107,8 @@ def _bind(host: str, port: int) -> "list[socket.socket]":
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(
-            f"Cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
+            f"Cannot listen on {host}, port {port}: {reason}. Choose others with --host and "
+            "--port, or the settings HOST and PORT (make run PORT=...)."
         ) from error
     return sockets
 

@@ -5,6 +5,7 @@
 
 import difflib
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -212,6 +213,23 @@ def _reject_unknown_names(env_file: Path) -> None:
             nearest = difflib.get_close_matches(name, known, n=1)
             advice = f"did you mean {nearest[0]}?" if nearest else "remove it."
             raise SettingsError(f"{line.key}: no such setting, in {env_file}; {advice}")
+
+
+def build_command(database: str = "", *, model: str = "", documents: str = "") -> str:
+    """Return the command that builds the index on this machine, as error messages advise it.
+
+    Args:
+        database: Index folder or server; the settings' one if "".
+        model: Embedding model; the one that `make run` builds with if "".
+        documents: Folder of documents; the default one if "".
+    """
+    if SECRETS_FOLDERS[0].is_dir():
+        return "docker compose run --rm db_builder"
+    variables = {"DATASET": documents, "DATABASE": database, "MODEL": model}
+    if database == _database_from_root(Settings.model_fields["database"].default):
+        del variables["DATABASE"]
+    given = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if value]
+    return " ".join(["make index", *given])
 
 
 def setting_default(name: str) -> str:

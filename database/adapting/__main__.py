@@ -22,7 +22,7 @@ from database.building.arguments import (
 from dataset.progress import report_progress
 from utils.errors import DocsQAError, ModelError, SettingsError
 from utils.interrupts import run_command
-from utils.settings import PROJECT_ROOT, load_settings
+from utils.settings import PROJECT_ROOT, build_command, load_settings
 
 if TYPE_CHECKING:
     from database.adapting.training import Plan
@@ -122,10 +122,8 @@ def _run(arguments: argparse.Namespace) -> None:
         about = adapt(request, progress, _say)
     written = named(str(request.output))
     print(f"{written}: {name}, adapted\n{summarize(about)}")
-    print(
-        f"Build an index with it: python ./utils/db_builder.py -d {arguments.input_data_path} "
-        f"-m {written}"
-    )
+    documents = str(arguments.input_data_path.absolute())
+    print(f"Build an index with it: {build_command(model=written, documents=documents)}")
 
 
 def _plan(arguments: argparse.Namespace) -> "Plan":

@@ -31,6 +31,7 @@ from dataset.progress import Progress, ignore_progress
 from dataset.sources.provenance import sources_of
 from dataset.splitting import ChunkSize, CountTokens, split_document
 from utils.errors import DatasetError, IndexDamagedError
+from utils.settings import build_command
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -117,7 +118,7 @@ class Builder:
         if sum(chunks for _, chunks in documents.values()) != fingerprint.chunks:
             raise IndexDamagedError(
                 f"The index at {self.store.database} lacks some of its chunks, so it is not "
-                f"rewritten. Build it again: {self.store.build_command}"
+                f"rewritten. Build it again: {build_command(self.store.database)}"
             )
         target = replace(fingerprint, changed_at="")
         # A new name: a collection of a build's name may have contained documents deleted since.

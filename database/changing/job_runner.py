@@ -40,7 +40,7 @@ from utils.errors import (
     IndexMissingError,
     StoreUnreachableError,
 )
-from utils.settings import Settings, is_server
+from utils.settings import Settings, build_command, is_server
 
 log = logging.getLogger(__name__)
 
@@ -244,7 +244,7 @@ class JobRunner:
         if fingerprint.recipe.chunker_version != CHUNKER_VERSION:
             raise IndexMismatchError(
                 "The index was built by a version that splits documents differently. Build it "
-                "again with utils/db_builder.py."
+                f"again: {build_command(self._database)}"
             )
         return IndexingTools(self._splitter(fingerprint.recipe), state.corpus.embeddings)
 

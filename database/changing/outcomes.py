@@ -8,6 +8,7 @@ from database.journal.jobs import DocumentOutcome, Job, utc_now
 from database.journal.uploads import JournalEntry
 from dataset.chunks import Chunk
 from utils.errors import DatasetError, EmbeddingRefusedError, IndexMismatchError, ModelError
+from utils.settings import build_command
 
 Versions = Mapping[str, DocumentVersion]
 """Document name to its version in the index."""
@@ -97,7 +98,7 @@ def fail(job: Job, error: Exception) -> Job:
         problem, detail = "document-refused", str(error)
     elif isinstance(error, IndexMismatchError | ModelError):
         problem = "model-mismatch"
-        detail = "The operator must build the index again with utils/db_builder.py."
+        detail = f"The operator must build the index again ({build_command()})."
     return replace(_failed(job, problem, detail), finished_at=utc_now())
 
 

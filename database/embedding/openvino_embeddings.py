@@ -19,6 +19,7 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.model_folder import LocalModel
 from utils.errors import ModelError
+from utils.settings import build_command
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -242,7 +243,7 @@ def _exported(model: LocalModel, folder: Path) -> Iterator[Path]:
     if not has_torch():
         raise ModelError(
             f"OpenVINO's form of {model.name} is not at {folder}, and there is no torch here to "
-            "make it. Run db_builder --provision with the same EMBEDDING_CACHE_PATH."
+            f"make it. Where torch is installed, run: {build_command()}"
         )
     log.info("Exporting %s for OpenVINO, once", model.name)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from database.index.store import Store, open_store
 from utils.errors import DocsQAError, IndexDamagedError
-from utils.settings import PROJECT_ROOT, is_server
+from utils.settings import PROJECT_ROOT, build_command, is_server
 
 _TIMEOUT = 900
 """Seconds; replaying a million rows from Chroma's write-ahead log takes minutes."""
@@ -72,7 +72,7 @@ def check_new_collection(store: Store, name: str, chunks: int) -> CollectionChec
 def _damaged(store: Store, reason: str) -> IndexDamagedError:
     return IndexDamagedError(
         f"The index at {store.database} is damaged ({reason}). Build it again: "
-        f"{store.build_command}"
+        f"{build_command(store.database)}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from utils.errors import DocsQAError, IndexDamagedError, IndexMissingError, StoreUnreachableError
+from utils.settings import build_command
 
 if TYPE_CHECKING:
     import httpx
@@ -16,7 +17,6 @@ _HEARTBEAT = "/api/v2/heartbeat"
 _REFUSED = {401, 403}
 _PROXYS_OWN = {408, 413, 429, 502, 503, 504}
 """What a proxy answers where Chroma did not; all that Chroma's client makes of it is Exception."""
-BUILD_COMMAND = "python ./utils/db_builder.py -d dataset/sagemaker_documentation -db {database}"
 
 
 @contextmanager
@@ -48,9 +48,7 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
 
 def missing_index_error(database: str) -> IndexMissingError:
     """What to say where nothing was built yet."""
-    return IndexMissingError(
-        f"No index at {database}. Build it: {BUILD_COMMAND.format(database=database)}"
-    )
+    return IndexMissingError(f"No index at {database}. Build it: {build_command(database)}")
 
 
 def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
@@ -68,7 +66,7 @@ def _refused(database: str) -> StoreUnreachableError:
 def _damaged(database: str, error: Exception) -> IndexDamagedError:
     return IndexDamagedError(
         f"The store at {database} cannot be read ({type(error).__name__}). Restore it, or move it "
-        f"away and build again: {BUILD_COMMAND.format(database=database)}"
+        f"away and build again: {build_command(database)}"
     )
 
 

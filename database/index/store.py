@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from database.index.connection import (
-    BUILD_COMMAND,
     missing_index_error,
     open_folder,
     open_server,
@@ -21,7 +20,7 @@ from database.index.fingerprint import Fingerprint, InPlaceChange
 from database.index.hnsw import NEVER_SYNC, build_configuration
 from database.index.live_pointer import LivePointer
 from utils.errors import IndexDamagedError
-from utils.settings import Settings, is_server, load_settings
+from utils.settings import Settings, build_command, is_server, load_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -48,11 +47,6 @@ class Store:
         self.client = client
         self._sessions = sessions
         self.database = database
-
-    @property
-    def build_command(self) -> str:
-        """The command that builds or repairs this index."""
-        return BUILD_COMMAND.format(database=self.database)
 
     def live(self) -> LivePointer | None:
         """Read the pointer; None before the first build went live.
@@ -82,7 +76,8 @@ class Store:
         fingerprint = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if collection is None or fingerprint is None:
             raise IndexDamagedError(
-                f"The index at {self.database} is incomplete. Build it again: {self.build_command}"
+                f"The index at {self.database} is incomplete. Build it again: "
+                f"{build_command(self.database)}"
             )
         return live, collection, fingerprint.with_change(live.changed)
 

@@ -17,6 +17,7 @@ from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus
 from database.searching.synonyms import RelatedWords
 from dataset.chunks import Chunk
+from utils.settings import build_command
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -60,7 +61,7 @@ def read_corpus(
     chunks = current_chunks(store, live, collection)
     words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
-        log.warning("The index has no words of its own (an older build): run db_builder again.")
+        log.warning("An older version built the index, without word vectors: %s", build_command())
     return SearchCorpus(
         collection=collection,
         embeddings=embeddings,

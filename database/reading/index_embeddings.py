@@ -6,7 +6,7 @@ from database.embedding.api.models import is_api_model
 from database.embedding.loading import load_embeddings, model_for
 from database.index.fingerprint import Fingerprint
 from utils.errors import IndexMismatchError
-from utils.settings import Settings
+from utils.settings import Settings, build_command
 
 
 def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
@@ -18,10 +18,8 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     """
     recipe = fingerprint.recipe
     configured = settings.embedding_model_name or recipe.embedding_model
-    repair = (
-        "Build the index again with this model (python ./utils/db_builder.py -d ... -db ... "
-        f"-m {configured})"  # no path or address: /readyz shows this
-    )
+    # Without the index's path or address: /readyz shows this.
+    repair = f"Build the index again with this model ({build_command(model=configured)})"
     also = " and EMBEDDING_BASE_URL as they were" if is_api_model(recipe.embedding_model) else ""
     model = model_for(configured, settings)
     if differs := recipe.first_difference(model):

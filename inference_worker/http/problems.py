@@ -25,6 +25,7 @@ from utils.errors import (
     SettingsError,
     StoreUnreachableError,
 )
+from utils.settings import build_command
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "index-missing",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "There is no index yet",
-        "The operator must build the index with utils/db_builder.py; this service then follows "
-        "by itself.",
+        f"The operator must build the index ({build_command()}); this service then follows by "
+        "itself.",
     ),
     IndexMismatchError: Problem(
         "model-mismatch",
@@ -76,7 +77,7 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "index-damaged",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The index cannot be read",
-        "The operator must restore the index or build it again with utils/db_builder.py.",
+        f"The operator must restore the index or build it again ({build_command()}).",
     ),
     StoreUnreachableError: Problem(
         "store-unreachable",

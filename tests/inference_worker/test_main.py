@@ -76,10 +76,41 @@ def test_a_port_in_use_is_reported_before_the_service_is_loaded(tmp_path: Path) 
     lines = refused.stderr.splitlines()
     assert [line for line in lines if not line.startswith("import time:")] == [
         f"Cannot listen on 127.0.0.1, port {port}: address already in use. "
-        "Choose others with --host and --port."
+        "Choose others with --host and --port, or the settings HOST and PORT "
+        "(make run PORT=...)."
     ]
     loaded = {line.rpartition("|")[2].strip() for line in lines}
     assert not loaded & {"fastapi", "chromadb", "inference_worker.app"}
+
+
+def test_make_run_checks_the_port_before_it_fetches_and_builds() -> None:
+    recipe = subprocess.run(
+        ["make", "--dry-run", "run", "PORT=81", "--assume-old=.venv/.ready"],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    commands = [line for line in recipe.splitlines() if ".venv/bin/python" in line][-4:]
+
+    check, fetch, build, serve = commands
+    assert check.endswith('-m inference_worker --port "81" --check')
+    assert "dataset.fetch" in fetch
+    assert "db_builder" in build
+    assert serve.endswith('-m inference_worker --port "81"')
+
+
+@pytest.mark.parametrize("port", [{}, {"PORT": "0"}])
+def test_make_run_leaves_the_port_to_the_settings_unless_it_is_given(port: dict[str, str]) -> None:
+    recipe = subprocess.run(
+        ["make", "--dry-run", "run"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
+        env={name: value for name, value in os.environ.items() if name != "PORT"} | port,
+    ).stdout  # fmt: skip
+
+    assert recipe.rstrip().endswith('--port "0"' if port else "-m inference_worker")
+
+
+def test_check_ends_when_settings_and_port_are_usable() -> None:
+    checked = python("-m", "inference_worker", "--port", "0", "--check")
+
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("at", ["argparse", "pydantic", "database"])

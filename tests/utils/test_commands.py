@@ -173,7 +173,7 @@ def test_ask_without_an_index_says_how_to_build_one(
     asked = run("-m", "inference_worker.ask", QUESTION, environment=without)
 
     assert asked.returncode == 1
-    assert "Build it: python ./utils/db_builder.py" in asked.stderr
+    assert f"Build it: make index DATABASE={tmp_path / 'index'}" in asked.stderr
     assert len(asked.stderr.splitlines()) == 1
 
 

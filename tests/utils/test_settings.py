@@ -11,7 +11,14 @@ import pytest
 from tests.containers import compose_files
 from utils import settings
 from utils.errors import SettingsError
-from utils.settings import COMPOSE_VARIABLES, PROJECT_ROOT, VERSION, Settings, load_settings
+from utils.settings import (
+    COMPOSE_VARIABLES,
+    PROJECT_ROOT,
+    VERSION,
+    Settings,
+    build_command,
+    load_settings,
+)
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
 KEY = "a-key-that-nobody-may-see"
@@ -244,6 +251,24 @@ def test_options_override_settings_and_are_validated_with_them(
         load_settings(embedding_device="cuda")
     with pytest.raises(SettingsError, match=r"^PORT: "):
         load_settings(port=65536)
+
+
+def test_build_command_names_what_differs_from_the_defaults() -> None:
+    assert build_command() == "make index"
+    assert build_command(load_settings().database) == "make index"
+    command = build_command("/my index", model="models/mine", documents="/docs")
+    assert command == "make index DATASET=/docs DATABASE='/my index' MODEL=models/mine"
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+    (build,) = re.findall(r"^BUILD = ((?:.*\\\n)*.*)", makefile, flags=re.MULTILINE)
+    assert {"DATASET", "DATABASE", "MODEL"} == set(re.findall(r"\$\(if \$\((\w+)\)", build))
+
+
+def test_build_command_in_containers_is_that_of_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+    command = build_command("http://chroma-gateway:8000", model="models/mine")
+    assert command == "docker compose run --rm db_builder"
 
 
 def test_version_is_that_of_the_package() -> None:

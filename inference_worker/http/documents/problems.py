@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, Problem
+from utils.settings import build_command
 
 ADMIN_KEY_NOT_SET = Problem(
     "admin-key-not-set",
@@ -51,7 +52,7 @@ MODEL_MISMATCH = Problem(
     "model-mismatch",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The index was built in another way than this service would",
-    "The operator must build the index again with utils/db_builder.py.",
+    f"The operator must build the index again ({build_command()}).",
 )
 
 ALL = (

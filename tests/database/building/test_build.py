@@ -353,7 +353,7 @@ def test_folder_that_holds_something_else_gives_one_clear_line(
 
 
 def test_missing_folder_is_not_made_by_reading(tmp_path: Path) -> None:
-    with pytest.raises(IndexMissingError, match="Build it: python"):
+    with pytest.raises(IndexMissingError, match="Build it: make index DATABASE="):
         open_store(str(tmp_path / "index"))
 
     assert not (tmp_path / "index").exists()

@@ -198,4 +198,4 @@ def test_index_without_words_is_served_and_says_so(
     assert new.related is not None
     assert len(new.related) == 3
     (warning,) = caplog.messages
-    assert "run db_builder again" in warning
+    assert "make index" in warning

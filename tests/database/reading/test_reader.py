@@ -398,4 +398,4 @@ def test_other_model_than_the_index_was_built_with_is_named_with_the_repair(
     assert "tests/words" in message
     assert "all-MiniLM-L6-v2" in message
     assert "model_revision" in message
-    assert "db_builder.py" in message
+    assert "make index MODEL=sentence-transformers/all-MiniLM-L6-v2" in message
