@@ -13,6 +13,7 @@ from typing import Any
 
 from utils.settings import PROJECT_ROOT
 
+MIB = 2**20
 _PACKAGES = ("torch", "openvino", "chromadb", "sentence-transformers", "langchain-chroma")
 
 

@@ -12,8 +12,7 @@ from tests.endurance.checker.memory import growth, summary
 from tests.endurance.checker.violations import MEMORY
 from tests.endurance.checker.windows import BUILD, STORE, SWAP, Windows
 from tests.endurance.run import Run
-from utils.benchmark.watch import MIB
-from utils.figures import machine_facts, percentile
+from utils.figures import MIB, machine_facts, percentile
 
 _SHOWN = 12
 _AFTER = 3.0

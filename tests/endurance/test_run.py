@@ -35,7 +35,7 @@ from tests.endurance.load import schedule
 from tests.endurance.load.rest import Rest
 from tests.files.pages import builder
 from tests.interrupts import interruptible
-from utils.benchmark.watch import MIB
+from utils.figures import MIB
 from utils.settings import PROJECT_ROOT
 
 

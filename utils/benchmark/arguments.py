@@ -8,12 +8,12 @@ from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 
 PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
 MODELS = "models"
-"""Among all of them where there is another model to compare with."""
+"""Measured with all parts if a second model is named."""
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def chosen_parts(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What is to be measured."""
+    """The parts to measure."""
     if arguments.part != "all":
         return (arguments.part,)
     return (*PARTS, MODELS) if arguments.other_model else PARTS
@@ -41,12 +41,7 @@ def parse_benchmark_arguments(
         help="measure with an evenly spaced sample of about N megabytes of the documents; "
         "0: all of them (default: %(default)g)",
     )
-    add(
-        "--part",
-        choices=[*PARTS, MODELS, "all"],
-        default="all",
-        help="default: %(default)s",
-    )
+    add("--part", choices=[*PARTS, MODELS, "all"], default="all", help="default: %(default)s")
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
     add(
         "--other_model",
@@ -54,72 +49,56 @@ def parse_benchmark_arguments(
         metavar="NAME",
         help="a second model to compare with, such as models/NAME",
     )
-    add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "benchmark.json")
-    add("--picture", type=Path, default=PROJECT_ROOT / "images" / "benchmark.png")
     add(
-        "--matrix_rounds",
-        type=int,
-        default=5,
-        help="of the machine's matrix rate, the best of which counts (default: %(default)s)",
+        "-o",
+        "--output",
+        type=Path,
+        default=PROJECT_ROOT / "build" / "benchmark.md",
+        metavar="FILE",
+        help="markdown report; the JSON beside it has all digits (default: build/benchmark.md)",
     )
-    add("--requests", type=int, default=400, help="a setting (default: %(default)s)")
-    add("--llm_clients", type=int, default=64, help="default: %(default)s")
-    add("--llm_seconds", type=float, default=5.0, help="for an answer (default: %(default)g)")
-    _add_streaming(parser)
+    add("--picture", type=Path, metavar="FILE", help="draw build and service, ours and original")
+    _add_counts(parser)
     add("--worker", help=argparse.SUPPRESS)
     add("--job", type=json.loads, help=argparse.SUPPRESS)
     add("--port", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
-    _check(parser, arguments)
+    if arguments.part == MODELS and not arguments.other_model:
+        parser.error(f"--part {MODELS} compares two: name the second with --other_model")
+    if arguments.megabytes < 0:
+        parser.error("--megabytes must be 0 or more")
     return arguments
 
 
-def _add_streaming(parser: argparse.ArgumentParser) -> None:
-    """How the simulated provider streams, and how it is used."""
-    add = parser.add_argument_group("with a simulated provider of a language model").add_argument
-    add(
-        "--first_token_seconds",
-        type=float,
-        default=0.5,
-        help="before an answer's first token (default: %(default)g)",
-    )
-    add("--tokens_per_second", type=float, default=60.0, help="then (default: %(default)g)")
-    add("--answer_tokens", type=int, default=120, help="default: %(default)s")
-    add("--stream_questions", type=int, default=40, help="by one client (default: %(default)s)")
-    add("--stream_clients", type=int, default=200, help="default: %(default)s")
-    add(
-        "--stream_seconds",
-        type=float,
-        default=20.0,
-        help="they are kept busy, after a warm-up of a quarter of it (default: %(default)g)",
-    )
-    add(
-        "--outage_seconds",
-        type=float,
-        default=5.0,
-        help="with the provider, without and with it again (default: %(default)g)",
-    )
-    add(
-        "--outage_timeout",
-        type=float,
-        default=5.0,
-        help="INFERENCE_TIMEOUT and BREAKER_SECONDS of an outage (default: %(default)g)",
-    )
+def _add_counts(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("counts and times").add_argument
+    for name, default, text in (
+        ("matrix_rounds", 5, "repetitions of the matrix product; the best one counts"),
+        ("requests", 400, "for each service and number of clients"),
+        ("llm_clients", 64, "that wait for a slow language model"),
+        ("answer_tokens", 120, "of an answer by the simulated provider"),
+        ("stream_questions", 40, "by one client"),
+        ("stream_clients", 200, "that stream answers at once"),
+    ):
+        add(f"--{name}", type=_count, default=default, metavar="N", help=f"{text} ({default})")
+    for name, seconds, text in (
+        ("llm_seconds", 5.0, "that the slow language model takes"),
+        ("first_token_seconds", 0.5, "before the simulated provider's first token"),
+        ("tokens_per_second", 60.0, "of the simulated provider"),
+        ("stream_seconds", 20.0, "of streaming, after a warm-up of a quarter of it"),
+        ("outage_seconds", 5.0, "before, during and after each outage"),
+        ("outage_timeout", 5.0, "INFERENCE_TIMEOUT and BREAKER_SECONDS in an outage"),
+    ):
+        add(f"--{name}", type=_positive, default=seconds, metavar="N", help=f"{text} ({seconds:g})")
 
 
-def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    counts = (
-        *("matrix_rounds", "requests", "llm_clients"),
-        *("answer_tokens", "stream_questions", "stream_clients"),
-    )
-    if arguments.megabytes < 0 or arguments.first_token_seconds < 0:
-        parser.error("--megabytes and --first_token_seconds must be 0 or more")
-    if arguments.part == MODELS and not arguments.other_model:
-        parser.error(f"--part {MODELS} compares two: name the second with --other_model")
-    for name in counts:
-        if getattr(arguments, name) < 1:
-            parser.error(f"--{name} must be 1 or more")
-    times = ("tokens_per_second", "stream_seconds", "outage_seconds", "outage_timeout")
-    for name in times:
-        if getattr(arguments, name) <= 0:
-            parser.error(f"--{name} must be more than 0")
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return float(text)

@@ -1,39 +1,40 @@
-"""The two pipelines from markdown to an index: ours and the original's. Each runs in a worker."""
+"""The two pipelines from markdown to an index, ours and the original's; each runs in a worker."""
 
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.benchmark.machine import flops
+from utils.benchmark.machine import MatrixRates, flops
 from utils.benchmark.processes import BenchmarkRun, peak_memory
+from utils.benchmark.report import Measure, Target
+from utils.figures import MIB
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
-    from database.building.build import Builder
-    from database.building.report import BuildReport
     from database.embedding.model_folder import LocalModel
+    from database.index.store import Store
 
-_ROWS_A_CALL = 5000
+_ROWS_PER_CALL = 5000
 """Chroma takes 5,461 rows a call, and from_documents does not split its list."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildFigures:
-    """What one build took."""
+    """The figures of one build."""
 
     chunks: int
     seconds: float
-    """The whole pipeline, without loading the model."""
+    """The whole pipeline except loading the model."""
     load_seconds: float
     peak_memory: int
     """Bytes."""
     stages: dict[str, float] = field(default_factory=dict)
     seconds_to_open: float = 0.0
     tokens: int = 0
-    """Embedded tokens, padding left out."""
+    """Embedded tokens without padding."""
     flops: float = 0.0
-    """What these tokens cost the model."""
+    """Operations that the model needs for these tokens."""
 
     @property
     def chunks_per_second(self) -> float:
@@ -42,13 +43,13 @@ class BuildFigures:
 
     @property
     def flops_per_second(self) -> float:
-        """What the embedding reached of the machine."""
+        """The embedding's rate."""
         return self.flops / self.stages["embed"]
 
 
 def build_ours(job: BenchmarkRun) -> BuildFigures:
-    """Build with database.building.build, as db_builder does."""
-    import chromadb  # noqa: F401  # imported here, an import counts for neither pipeline
+    """Build as the command db_builder does."""
+    import chromadb  # noqa: F401  # so that its import counts for neither pipeline
 
     from database.building.builder_factory import make_builder
     from database.embedding.model_folder import LocalModel
@@ -68,31 +69,28 @@ def build_ours(job: BenchmarkRun) -> BuildFigures:
     report = builder.build(Path(job.documents))
     seconds = time.perf_counter() - started
     memory = peak_memory()
-    lengths = _token_counts(builder, model) if report.embedded else []
-    load_seconds = report.seconds_by_stage.get("load model", 0.0)
+    lengths = _token_counts(builder.store, model) if report.embedded else []
+    stages = dict(report.seconds_by_stage)
+    load_seconds = stages.pop("load model", 0.0)
     return BuildFigures(
         chunks=report.chunks,
         seconds=seconds - load_seconds,
         load_seconds=load_seconds,
         peak_memory=memory,
-        stages=_without_load(report),
+        stages=stages,
         seconds_to_open=report.seconds_to_open,
         tokens=sum(lengths),
         flops=sum(flops(model, length) for length in lengths),
     )
 
 
-def _without_load(report: "BuildReport") -> dict[str, float]:
-    return {name: s for name, s in report.seconds_by_stage.items() if name != "load model"}
-
-
-def _token_counts(builder: "Builder", model: "LocalModel") -> list[int]:
-    """How many tokens of each text the model read."""
+def _token_counts(store: "Store", model: "LocalModel") -> list[int]:
+    """The number of tokens that the model reads of each chunk."""
     from database.index.rows import read_page
 
     tokenizer = model.tokenizer()
     tokenizer.enable_truncation(model.max_tokens)
-    _, collection, _ = builder.store.live_collection()
+    _, collection, _ = store.live_collection()
     lengths: list[int] = []
     while page := read_page(collection, len(lengths)):
         lengths += [len(tokenizer.encode(row.chunk.text_to_embed)) for row in page]
@@ -100,7 +98,7 @@ def _token_counts(builder: "Builder", model: "LocalModel") -> list[int]:
 
 
 def build_original(job: BenchmarkRun) -> BuildFigures:
-    """Build as the original did: raw markdown, cut by characters, embedded by torch."""
+    """Build as the original did: raw markdown, split by characters, embedded with torch."""
     import chromadb
     from chromadb.config import Settings as ChromaSettings
     from langchain_chroma import Chroma
@@ -123,8 +121,8 @@ def build_original(job: BenchmarkRun) -> BuildFigures:
     chunks = splitter.split_documents(pages)
     split = time.perf_counter()
     client = chromadb.PersistentClient(job.original, ChromaSettings(anonymized_telemetry=False))
-    for first in range(0, len(chunks), _ROWS_A_CALL):
-        Chroma.from_documents(chunks[first : first + _ROWS_A_CALL], embeddings, client=client)
+    for first in range(0, len(chunks), _ROWS_PER_CALL):
+        Chroma.from_documents(chunks[first : first + _ROWS_PER_CALL], embeddings, client=client)
     end = time.perf_counter()
     return BuildFigures(
         chunks=len(chunks),
@@ -133,3 +131,36 @@ def build_original(job: BenchmarkRun) -> BuildFigures:
         peak_memory=peak_memory(),
         stages={"read and split": split - loaded, "embed and store": end - split},
     )
+
+
+def build_measures(
+    size: int, ours: BuildFigures, original: BuildFigures, rebuild_seconds: float
+) -> list[Measure]:
+    """Compare the two builds of `size` bytes of documentation."""
+    speed = Target("ratio", above=4)
+    rates = (size / ours.seconds / 1000, size / original.seconds / 1000)
+    return [
+        Measure("documentation, kB a second", *rates, "more", speed),
+        Measure("chunks", ours.chunks, original.chunks),
+        Measure("chunks a second", ours.chunks_per_second, original.chunks_per_second, "more"),
+        Measure("whole pipeline, s", ours.seconds, original.seconds, "less"),
+        Measure("loading the model, s", ours.load_seconds, original.load_seconds, "less"),
+        Measure("peak memory, MiB", ours.peak_memory / MIB, original.peak_memory / MIB, "less"),
+        Measure("opening the index in a fresh process, s", ours.seconds_to_open),
+        Measure("second build that changes nothing, s", rebuild_seconds),
+    ]
+
+
+def matrix_measures(ours: BuildFigures, rates: MatrixRates) -> list[Measure]:
+    """Compare the embedding's rate with the machine's matrix product."""
+    kinds = {f"OpenVINO {rates.precision}": rates.openvino, f"torch {rates.precision}": rates.torch}
+    rate = ours.flops_per_second
+    return [
+        Measure(f"embedding ({rates.backend} {rates.precision}), GFLOP/s", rate / 1e9),
+        *(Measure(f"2048 x 2048 product, {k}, GFLOP/s", r / 1e9) for k, r in kinds.items() if r),
+        Measure(
+            "embedding's share of the product's rate, %",
+            100 * rate / rates.reference,
+            target=Target("value", above=50),
+        ),
+    ]

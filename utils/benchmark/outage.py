@@ -1,10 +1,10 @@
-"""A language model that goes away and comes back, while clients ask all the time."""
+"""An outage of the language model while clients keep asking."""
 
 import asyncio
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from utils.benchmark.processes import BenchmarkRun
@@ -15,17 +15,16 @@ from utils.benchmark.provider import (
     SimulatedProvider,
     simulated_provider,
 )
-from utils.benchmark.report import Measure
+from utils.benchmark.report import Measure, latency_measures
 from utils.benchmark.services import QUOTED, http_clients, our_service
 from utils.errors import DocsQAError
-from utils.figures import percentile
 
 if TYPE_CHECKING:
     import httpx
 
-CLIENTS = 32
+_CLIENTS = 32
 _RETURN_SECONDS = 120.0
-"""A service that has not come back to the language model by then never does."""
+"""The timeout for the first answer by the language model after an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,75 +35,70 @@ class OutageRequest:
     """On time.perf_counter's clock."""
     seconds: float
     written: bool
-    """Whether the language model wrote the answer."""
+    """True if the language model wrote the answer."""
     degraded: bool
     failed: bool = False
-    """Whether there was no answer at all."""
+    """True without any answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A span of time and the requests that ended in it."""
+    """A span of time, and the requests that ended in it."""
 
     name: str
     seconds: float
     requests: Sequence[OutageRequest]
 
 
-@dataclass(slots=True)
-class OutageFigures:
-    """What clients noticed, phase by phase."""
-
-    phases: list[Phase] = field(default_factory=list)
-    return_seconds: dict[str, float] = field(default_factory=dict)
-    """By the kind of outage, from the provider's return to the first answer written by it."""
-
-
-def outage_settings(timeout: float) -> dict[str, str]:
-    """A service that gives a call, and then the language model, so many seconds."""
-    return {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
-
-
 def measure_outage(
-    job: BenchmarkRun, asked: Sequence[str], seconds: float, timeout: float
-) -> OutageFigures:
-    """Take the provider away twice, once so that it refuses connections, once so that it hangs.
+    job: BenchmarkRun, questions: Sequence[str], seconds: float, timeout: float
+) -> list[Measure]:
+    """Take the provider away twice: first it refuses connections, then it does not respond.
 
     Args:
-        job: What the processes share.
-        asked: The questions.
-        seconds: How long each phase is.
+        job: The run.
+        questions: The questions to ask.
+        seconds: The length of each phase.
         timeout: INFERENCE_TIMEOUT and BREAKER_SECONDS of the service.
 
     Raises:
-        DocsQAError: a process did not start, or the service did not come back to the provider.
+        DocsQAError: a process did not start, or the service did not return to the provider.
     """
+    settings = {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
     with (
         simulated_provider(job) as provider,
-        our_service(job, provider.settings | outage_settings(timeout)) as service,
+        our_service(job, provider.settings | settings) as service,
     ):
-        load = _Load(asked)
-        return asyncio.run(load.suffer(service.address, provider, job.answer_seconds, seconds))
+        load = _OutageLoad(questions, seconds)
+        return asyncio.run(load.measure(service.address, provider, job.answer_seconds))
 
 
-class _Load:
-    """Clients that ask as soon as they are answered, until told to stop."""
+class _OutageLoad:
+    """Clients that send the next question as soon as the previous one is answered."""
 
-    def __init__(self, asked: Sequence[str]) -> None:
-        self._todo = itertools.cycle(asked)
+    def __init__(self, questions: Sequence[str], seconds: float) -> None:
+        self._todo = itertools.cycle(questions)
+        self._seconds = seconds
         self._requests: list[OutageRequest] = []
-        self._figures = OutageFigures()
 
-    async def suffer(
-        self, address: str, provider: SimulatedProvider, warm_up: float, seconds: float
-    ) -> OutageFigures:
-        async with http_clients(address, CLIENTS) as http:
-            clients = [asyncio.create_task(self._one_client(http)) for _ in range(CLIENTS)]
+    async def measure(
+        self, address: str, provider: SimulatedProvider, warm_up: float
+    ) -> list[Measure]:
+        async with http_clients(address, _CLIENTS) as http:
+            clients = [asyncio.create_task(self._run_client(http)) for _ in range(_CLIENTS)]
             try:
                 await asyncio.sleep(warm_up)
-                await self._phase("provider healthy", seconds)
+                measures = await self._phase("provider healthy")
+                returns = []
                 for kind in (REFUSED, SILENCE):
-                    await self._outage(provider, kind, seconds)
+                    await asyncio.to_thread(provider.switch, kind)
+                    measures += await self._phase(f"provider gone ({kind})")
+                    back = time.perf_counter()
+                    await asyncio.to_thread(provider.switch, HEALTHY)
+                    seconds = await self._first_written(back) - back
+                    name = f"provider back after {kind}, first answer by it after s"
+                    returns.append(Measure(name, seconds))
+                    measures += await self._phase(f"provider back after {kind}")
             finally:
                 for client in clients:
                     client.cancel()
@@ -112,17 +106,9 @@ class _Load:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
-        return self._figures
+        return measures + returns
 
-    async def _outage(self, provider: SimulatedProvider, kind: str, seconds: float) -> None:
-        await asyncio.to_thread(provider.turn, kind)
-        await self._phase(f"provider gone ({kind})", seconds)
-        back = time.perf_counter()
-        await asyncio.to_thread(provider.turn, HEALTHY)
-        self._figures.return_seconds[kind] = await self._first_written(back) - back
-        await self._phase(f"provider back after {kind}", seconds)
-
-    async def _one_client(self, http: "httpx.AsyncClient") -> None:
+    async def _run_client(self, http: "httpx.AsyncClient") -> None:
         import httpx
 
         while True:
@@ -130,54 +116,39 @@ class _Load:
             try:
                 response = await http.post("/v1/answers", json={"question": next(self._todo)})
                 answer = response.raise_for_status().json()
-                written = answer["generator"] != QUOTED
-                degraded, failed = answer["degraded"], False
+                written, degraded = answer["generator"] != QUOTED, answer["degraded"]
+                failed = False
             except httpx.HTTPError:
                 written, degraded, failed = False, False, True
-                await asyncio.sleep(0.1)  # not in a tight loop, should the service be gone
+                await asyncio.sleep(0.1)  # no tight loop if the service is down
             ended = time.perf_counter()
             self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
 
-    async def _phase(self, name: str, seconds: float) -> None:
+    async def _phase(self, name: str) -> list[Measure]:
         begin = time.perf_counter()
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(self._seconds)
         end = time.perf_counter()
         requests = [each for each in self._requests if begin <= each.ended < end]
-        self._figures.phases.append(Phase(name, end - begin, requests))
+        return phase_measures(Phase(name, end - begin, requests))
 
     async def _first_written(self, after: float) -> float:
-        """When the first answer that was written after a moment was there."""
+        """Wait for the first answer by the language model after a moment; returns its time."""
         while time.perf_counter() < after + _RETURN_SECONDS:
             written = [each.ended for each in self._requests if each.written and each.ended > after]
             if written:
                 return min(written)
             await asyncio.sleep(0.02)
-        raise DocsQAError("The service did not come back to the benchmark's language model.")
-
-
-def outage_measures(figures: OutageFigures) -> list[Measure]:
-    """Each phase, and how long the return took."""
-    measures = [measure for phase in figures.phases for measure in phase_measures(phase)]
-    return measures + [
-        Measure(f"provider back after {kind}, first answer by it after s", seconds)
-        for kind, seconds in figures.return_seconds.items()
-    ]
+        raise DocsQAError("The service did not return to the benchmark's language model.")
 
 
 def phase_measures(phase: Phase) -> list[Measure]:
-    """How fast, and how many were answered without the language model."""
+    """Throughput, latency, and the share of answers without the language model."""
     answered = [each for each in phase.requests if not each.failed]
-    rate = Measure(f"{phase.name}, answers a second", len(answered) / phase.seconds)
-    failures = len(phase.requests) - len(answered)
-    failed = [Measure(f"{phase.name}, failed", failures)] if failures else []
-    if not answered:
-        return [rate, *failed]
-    times = [each.seconds for each in answered]
-    degraded = sum(each.degraded for each in answered) / len(answered)
-    return [
-        rate,
-        Measure(f"{phase.name}, p50 ms", 1000 * percentile(times, 0.5)),
-        Measure(f"{phase.name}, p99 ms", 1000 * percentile(times, 0.99)),
-        Measure(f"{phase.name}, degraded, %", 100 * degraded),
-        *failed,
-    ]
+    measures = [Measure(f"{phase.name}, answers a second", len(answered) / phase.seconds)]
+    if answered:
+        degraded = sum(each.degraded for each in answered) / len(answered)
+        measures += latency_measures(phase.name, [each.seconds for each in answered])
+        measures.append(Measure(f"{phase.name}, degraded, %", 100 * degraded))
+    if failures := len(phase.requests) - len(answered):
+        measures.append(Measure(f"{phase.name}, failed", failures))
+    return measures

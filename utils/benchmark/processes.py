@@ -1,7 +1,7 @@
-"""Starts the benchmark's child processes and sees to it that none outlives it.
+"""Child processes that end with the benchmark.
 
-Each pipeline runs in a process of its own, so that its peak memory is its own. Children get a
-process group each: Ctrl-C reaches only the benchmark, which then ends them all.
+Each pipeline runs in its own process, to measure its own peak memory. Each child gets its own
+process group: Ctrl-C reaches only the benchmark, which then kills them all.
 """
 
 import contextlib
@@ -23,45 +23,42 @@ from utils.errors import DocsQAError
 from utils.settings import PROJECT_ROOT
 
 _START_SECONDS = 180.0
-"""A service that is not ready by then is not coming."""
+"""The timeout for a server to become ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRun:
-    """What the processes of one run share."""
+    """What the processes of one run share: folders, models and the pace of the provider."""
 
     documents: str
-    """The folder both pipelines read."""
+    """The folder that both pipelines read."""
     ours: str
-    """Folder of our index."""
+    """Folder or URL of our index."""
     original: str
     """Folder of the original's index."""
     model: str
     model_folder: str
     logs: str
     provider: str = ""
-    """Address of the simulated provider's API, for the original's path; without, no answer is
-    written."""
+    """Address of the simulated provider's API, for the original's service."""
     first_token_seconds: float = 0.5
-    """What the simulated provider takes before an answer's first token."""
+    """The simulated provider's delay before the first token of an answer."""
     tokens_per_second: float = 60.0
-    """How fast it goes on from there."""
     answer_tokens: int = 120
     matrix_rounds: int = 5
-    """How often the machine's matrix rate is measured."""
     other_model: str = ""
     """A second model, to compare with or to switch to."""
     other_model_folder: str = ""
 
     @property
     def answer_seconds(self) -> float:
-        """What the simulated provider takes for a whole answer."""
+        """The simulated provider's time for a whole answer."""
         return self.first_token_seconds + (self.answer_tokens - 1) / self.tokens_per_second
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that is ready."""
+class RunningServer:
+    """A server that is ready for requests."""
 
     address: str
     process_id: int
@@ -75,7 +72,7 @@ def worker_command(name: str, job: BenchmarkRun, port: int = 0) -> list[str]:
 
 
 def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
-    """Run a worker to its end; returns the JSON object in its last line.
+    """Run a worker to its end; returns the JSON object in the last line of its output.
 
     Raises:
         DocsQAError: it failed.
@@ -89,13 +86,13 @@ def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
 
 
 @contextmanager
-def server(
+def running_server(
     name: str,
     command: Sequence[str],
     port: int,
     job: BenchmarkRun,
     environment: Mapping[str, str],
-) -> Iterator[Running]:
+) -> Iterator[RunningServer]:
     """Run a server; yields it once it is ready, and kills it at the end.
 
     Raises:
@@ -105,7 +102,7 @@ def server(
     address = f"http://127.0.0.1:{port}"
     with child(command, log, environment) as process:
         wait_until_ready(process, name, log, f"{address}/readyz")
-        yield Running(address, process.pid)
+        yield RunningServer(address, process.pid)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], name: str, log: Path, url: str) -> None:
@@ -130,7 +127,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], name: str, log: Path, url
 def child(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command, its output in a file; whatever happens, it and its children end here."""
+    """Run a command with its output in a file; kills it and its children at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own commands
             command,
@@ -152,20 +149,20 @@ def child(
 _QUIET = {
     "ANONYMIZED_TELEMETRY": "False",
     "HF_HUB_OFFLINE": "1",
-    "NO_PROXY": "127.0.0.1",  # the stand-in for the language model is local
+    "NO_PROXY": "127.0.0.1",  # the simulated provider is local
     "TRANSFORMERS_VERBOSITY": "error",
 }
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody uses."""
+    """An unused port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def peak_memory() -> int:
-    """The most memory this process has held, in bytes."""
+    """The peak memory of this process in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

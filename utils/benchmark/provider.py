@@ -1,8 +1,7 @@
-"""A simulated provider of a language model: Mistral's chat API, at a set pace, failing on request.
+"""A simulated provider of a language model: Mistral's chat API at a set pace, with outages.
 
-It runs in a process of its own and is cheap, so that it takes little from the cores that the
-service is measured on. Its API has a port apart from the one it is controlled through, because a
-provider that refuses connections must still hear that it is to come back.
+It runs in its own process and takes little CPU, so that it does not distort the figures of the
+service. It is controlled through a second port, which stays open while the API refuses connections.
 """
 
 import asyncio
@@ -15,54 +14,39 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from utils.benchmark.processes import BenchmarkRun, free_port, server, worker_command
+from utils.benchmark.processes import BenchmarkRun, free_port, running_server, worker_command
 
-HEALTHY = "healthy"
-REFUSED, SILENCE, HALF = "connection refused", "silence", "dies half-way"
-EMPTY, GARBAGE = "empty answer", "garbage"
-_REFUSALS = {
-    "429, Retry-After 60": ("429 Too Many Requests", "Retry-After: 60\r\n", "rate limited"),
-    "429": ("429 Too Many Requests", "", "rate limited"),
-    "500": ("500 Internal Server Error", "", "internal error"),
-    "401": ("401 Unauthorized", "", "unauthorized"),
-    "400, context too long": ("400 Bad Request", "", "prompt exceeds the maximum context length"),
-}
-FAILURES = (*_REFUSALS, SILENCE, REFUSED, HALF, GARBAGE, EMPTY)
-"""The modes in which it fails, each in its way, beside HEALTHY."""
-
+HEALTHY, REFUSED, SILENCE = "healthy", "connection refused", "silence"
 _BACKLOG = 1024
 _SENTENCE = [
     "The",
-    " documentation",
-    " says",
-    " how",
-    " this",
-    " is",
-    " set",
-    " and",
-    " what",
-    " it",
-    " takes",
-    " [{}]",
-    ". ",
+    "documentation",
+    "says",
+    "how",
+    "this",
+    "is",
+    "set",
+    "and",
+    "what",
+    "it",
+    "takes",
 ]
 _CITED = 3
 """Sentences cite the first so many passages in turn."""
-_JSON = "application/json"
 
 RequestBody = dict[str, Any]
-WriteReply = Callable[[str, RequestBody, asyncio.StreamWriter], Coroutine[Any, Any, bool]]
-"""Answers a path and a body; tells whether the connection is still good."""
+Respond = Callable[[str, RequestBody, asyncio.StreamWriter], Coroutine[Any, Any, bool]]
+"""Responds to a path and a body; returns False to close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedProvider:
-    """The provider as the benchmark sees it."""
+    """A running provider."""
 
     control: str
-    """Where it hears what to do."""
+    """The address of its control port."""
     port: int
-    """Where its API is."""
+    """The port of its API."""
     process_id: int
 
     @property
@@ -72,15 +56,15 @@ class SimulatedProvider:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What makes our service use it."""
+        """Settings with which our service uses it."""
         return {
             "INFERENCE_MODEL": "mistral-large-latest",
             "MISTRAL_BASE_URL": self.api,
             "MISTRAL_API_KEY": "benchmark",
         }
 
-    def turn(self, mode: str) -> None:
-        """Have it be healthy or fail, from the next request on."""
+    def switch(self, mode: str) -> None:
+        """Switch to HEALTHY, REFUSED or SILENCE, from the next request on."""
         import httpx
 
         body = {"mode": mode}
@@ -89,7 +73,7 @@ class SimulatedProvider:
 
 @contextmanager
 def simulated_provider(job: BenchmarkRun) -> Iterator[SimulatedProvider]:
-    """Run a provider at the job's pace.
+    """Run a provider at the pace that the run sets.
 
     Raises:
         DocsQAError: it did not start.
@@ -97,13 +81,14 @@ def simulated_provider(job: BenchmarkRun) -> Iterator[SimulatedProvider]:
     import httpx
 
     port = free_port()
-    with server("provider", worker_command("provider", job, port), port, job, {}) as running:
+    command = worker_command("provider", job, port)
+    with running_server("provider", command, port, job, {}) as running:
         ready = httpx.get(f"{running.address}/readyz", trust_env=False).json()
         yield SimulatedProvider(running.address, ready["api_port"], running.process_id)
 
 
 def serve_provider(job: BenchmarkRun, port: int) -> None:
-    """Serve until killed; `port` is the one for control."""
+    """Serve until killed; `port` is the control port."""
     asyncio.run(_Simulation(job).serve(port))
 
 
@@ -113,50 +98,49 @@ class _Simulation:
         self._mode = HEALTHY
         self._listening: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
-        # Bound for good and never listening: while the API refuses connections, nobody else's
-        # connection may come to lie on its port.
-        self._place = socket.socket()
-        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._place.bind(("127.0.0.1", 0))
+        # Bound for good and never listening: reserves the port while the API refuses connections.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
         pieces = answer_pieces(job.answer_tokens)
         self._text = "".join(pieces)
         self._chunks = [_chunk(_event({"content": piece}, None)) for piece in pieces]
-        usage = {"usage": _usage(len(pieces))}
-        self._last = _chunk(_event({"content": ""}, "stop", usage) + b"data: [DONE]\n\n")
+        last = _event({"content": ""}, "stop", {"usage": _usage(len(pieces))})
+        self._last = _chunk(last + b"data: [DONE]\n\n") + _chunk(b"")
 
     async def serve(self, port: int) -> None:
         await self._listen()
         control = await asyncio.start_server(
-            lambda reader, writer: self._converse(reader, writer, self._obey), "127.0.0.1", port
+            lambda reader, writer: self._converse(reader, writer, self._control), "127.0.0.1", port
         )
         await control.serve_forever()
 
     async def _listen(self) -> None:
         self._listening = await asyncio.start_server(
             lambda reader, writer: self._converse(reader, writer, self._complete),
-            *self._place.getsockname(),
+            *self._reserved.getsockname(),
             backlog=_BACKLOG,
         )
 
     async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: WriteReply
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond
     ) -> None:
-        if reply == self._complete:
+        if respond == self._complete:
             self._connections.add(writer)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while await reply(*await _read_request(reader), writer):
+                while await respond(*await _read_request(reader), writer):
                     pass
         finally:
             self._connections.discard(writer)
             writer.close()
 
-    async def _obey(self, path: str, body: RequestBody, writer: asyncio.StreamWriter) -> bool:
+    async def _control(self, path: str, body: RequestBody, writer: asyncio.StreamWriter) -> bool:
         if path == "/control":
-            await self._turn(body["mode"])
-        return _write_json(writer, "200 OK", {"api_port": self._place.getsockname()[1]})
+            await self._switch(body["mode"])
+        return _write_json(writer, {"api_port": self._reserved.getsockname()[1]})
 
-    async def _turn(self, mode: str) -> None:
+    async def _switch(self, mode: str) -> None:
         self._mode = mode
         if mode == REFUSED and self._listening:
             self._listening.close()
@@ -170,55 +154,40 @@ class _Simulation:
         if self._mode == SILENCE:
             await writer.wait_closed()
             return False
-        if self._mode in _REFUSALS:
-            status, headers, message = _REFUSALS[self._mode]
-            return _write_json(writer, status, {"object": "error", "message": message}, headers)
-        if self._mode == GARBAGE:
-            return _write(writer, "200 OK", _JSON, b"<html>Welcome</html>")
         if body.get("stream"):
             return await self._stream(writer)
-        written = self._mode != EMPTY
-        await asyncio.sleep(self._job.answer_seconds if written else self._job.first_token_seconds)
-        return self._send_whole(writer, self._text if written else "")
-
-    def _send_whole(self, writer: asyncio.StreamWriter, text: str) -> bool:
-        message = {"role": "assistant", "content": text}
+        await asyncio.sleep(self._job.answer_seconds)
+        message = {"role": "assistant", "content": self._text}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        body = json.dumps(
-            _frame("chat.completion", choice) | {"usage": _usage(self._job.answer_tokens)}
-        ).encode()
-        if self._mode == HALF:
-            writer.write(_head("200 OK", _JSON, f"Content-Length: {len(body)}\r\n"))
-            writer.write(body[: len(body) // 2])
-            return False
-        return _write(writer, "200 OK", _JSON, body)
+        usage = {"usage": _usage(self._job.answer_tokens)}
+        return _write_json(writer, _frame("chat.completion", choice) | usage)
 
     async def _stream(self, writer: asyncio.StreamWriter) -> bool:
-        """Send what is due at the set pace, several pieces at once where it is late."""
+        """Send tokens at the set pace; several at once after a delay."""
         clock = asyncio.get_running_loop().time
-        begin = clock() + self._job.first_token_seconds
-        cut = self._mode == HALF
-        chunks = [] if self._mode == EMPTY else self._chunks[: len(self._chunks) // (1 + cut)]
+        begin, pace = clock() + self._job.first_token_seconds, self._job.tokens_per_second
         await asyncio.sleep(self._job.first_token_seconds)
-        writer.write(_head("200 OK", "text/event-stream", "Transfer-Encoding: chunked\r\n"))
+        writer.write(_head("text/event-stream", "Transfer-Encoding: chunked"))
         writer.write(_chunk(_event({"role": "assistant", "content": ""}, None)))
         sent = 0
-        while sent < len(chunks):
-            await asyncio.sleep(begin + sent / self._job.tokens_per_second - clock())
-            due = max(sent + 1, int((clock() - begin) * self._job.tokens_per_second) + 1)
-            writer.write(b"".join(chunks[sent:due]))
+        while sent < len(self._chunks):
+            await asyncio.sleep(begin + sent / pace - clock())
+            due = max(sent + 1, int((clock() - begin) * pace) + 1)
+            writer.write(b"".join(self._chunks[sent:due]))
             sent = due
             await writer.drain()
-        if cut:
-            return False
-        writer.write(self._last + _chunk(b""))
+        writer.write(self._last)
         return True
 
 
 def answer_pieces(count: int) -> list[str]:
-    """So many tokens of an answer in sentences that cite."""
-    sentences = cycle(range(1, _CITED + 1))
-    tokens = (token.format(number) for number in sentences for token in _SENTENCE)
+    """The tokens of an answer in sentences with citations."""
+    first, *words = _SENTENCE
+    tokens = (
+        token
+        for number in cycle(range(1, _CITED + 1))
+        for token in (first, *(f" {word}" for word in words), f" [{number}]", ". ")
+    )
     return list(islice(tokens, count))
 
 
@@ -230,21 +199,14 @@ async def _read_request(reader: asyncio.StreamReader) -> tuple[str, RequestBody]
     return line.split()[1], json.loads(body or b"{}")
 
 
-def _write_json(
-    writer: asyncio.StreamWriter, status: str, body: dict[str, Any], headers: str = ""
-) -> bool:
-    return _write(writer, status, _JSON, json.dumps(body).encode(), headers)
-
-
-def _write(
-    writer: asyncio.StreamWriter, status: str, kind: str, body: bytes, headers: str = ""
-) -> bool:
-    writer.write(_head(status, kind, f"Content-Length: {len(body)}\r\n{headers}") + body)
+def _write_json(writer: asyncio.StreamWriter, body: dict[str, Any]) -> bool:
+    content = json.dumps(body).encode()
+    writer.write(_head("application/json", f"Content-Length: {len(content)}") + content)
     return True
 
 
-def _head(status: str, kind: str, headers: str) -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{headers}\r\n".encode()
+def _head(kind: str, header: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{header}\r\n\r\n".encode()
 
 
 def _chunk(data: bytes) -> bytes:
@@ -259,13 +221,8 @@ def _event(delta: dict[str, str], finish: str | None, more: dict[str, Any] | Non
 
 
 def _frame(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "benchmark",
-        "object": kind,
-        "created": 0,
-        "model": "benchmark",
-        "choices": [choice],
-    }
+    about = {"id": "benchmark", "object": kind, "created": 0, "model": "benchmark"}
+    return about | {"choices": [choice]}
 
 
 def _usage(tokens: int) -> dict[str, int]:

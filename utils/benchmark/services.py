@@ -2,62 +2,44 @@
 
 import asyncio
 import contextlib
-import itertools
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
-from utils.benchmark.processes import BenchmarkRun, Running, free_port, server, worker_command
+from utils.benchmark.processes import (
+    BenchmarkRun,
+    RunningServer,
+    free_port,
+    running_server,
+    worker_command,
+)
 from utils.benchmark.provider import simulated_provider
+from utils.benchmark.report import Measure, Target
 from utils.errors import DocsQAError
 from utils.figures import percentile
 
 if TYPE_CHECKING:
     import httpx
-    from fastapi import FastAPI
 
-CLIENTS = (1, 32)
+_CLIENTS = (1, 32)
 _REQUEST_SECONDS = 120.0
 _NO_KEY = " "
-"""An empty variable would let the key in .env through; a blank one is no key."""
+"""Overrides the key in .env, which an empty variable would not."""
 _CHAIN_CALLS = 3
 QUOTED = "extractive"
-"""The generator of an answer that no language model wrote, as the service's callers know it."""
+"""The generator of an answer that no language model wrote."""
 
 PostQuestion = Callable[["httpx.AsyncClient", str], Awaitable["httpx.Response"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long requests took, in milliseconds."""
-
-    p50: float
-    p99: float
-    per_second: float
-    """Requests answered a second, all clients together."""
-    failed: int
-    """Requests that got no 200; they count in no other figure."""
-
-
-@dataclass(frozen=True, slots=True)
-class LLMFigures:
-    """Many clients at once, each waiting for a slow language model."""
-
-    clients: int
-    llm_seconds: float
-    seconds: float
-    """Until the last was answered."""
-    answered: int
-    """Answers that the language model wrote."""
-
-
 def our_service(
     job: BenchmarkRun, environment: dict[str, str] | None = None
-) -> AbstractContextManager[Running]:
-    """Run our service on our index; it quotes, unless the environment names a language model."""
+) -> AbstractContextManager[RunningServer]:
+    """Run our service on our index, without a language model unless the environment names one."""
     port = free_port()
     command = [sys.executable, "-m", "inference_worker", "--host", "127.0.0.1", "--port", f"{port}"]
     settings = {
@@ -65,30 +47,31 @@ def our_service(
         "EMBEDDING_MODEL_NAME": job.model,
         "EMBEDDING_MODEL_PATH": job.model_folder,
         "MISTRAL_API_KEY": _NO_KEY,
-        "MIN_CONFIDENCE": "0",  # the original answers everything; so does ours here
-        "ANSWER_CACHE_SIZE": "0",  # every answer is made, and none is shared
+        "MIN_CONFIDENCE": "0",  # answer every question, as the original does
+        "ANSWER_CACHE_SIZE": "0",  # no answer is shared
     }
-    return server("service", command, port, job, settings | (environment or {}))
+    return running_server("service", command, port, job, settings | (environment or {}))
 
 
-def original_service(job: BenchmarkRun, provider: str = "") -> AbstractContextManager[Running]:
-    """Run the original's path on the original's index; with a provider's address, to the answer."""
+def original_service(
+    job: BenchmarkRun, provider: str = ""
+) -> AbstractContextManager[RunningServer]:
+    """Run the original's service on its index, without a language model unless given a provider."""
     port = free_port()
     command = worker_command("original-service", replace(job, provider=provider), port)
-    return server("original-service", command, port, job, {})
+    return running_server("original-service", command, port, job, {})
 
 
 def serve_original(job: BenchmarkRun, port: int) -> None:
-    """What the original did for a question; without a provider, all but the language model.
+    """Serve questions as the original did; without a provider, its retrieval only.
 
-    With one, a chain of three calls, one after the other, none of them streamed, and the answer
-    only after the last. That much is known of it. Assumed here: each call is given the passages,
-    what the call before it wrote and the question, and writes as many tokens as an answer of ours
-    has, since that is all the simulated provider writes; nothing is added for parsing, prompts or
-    retrying.
+    The original made a chain of three calls, none of them streamed, and answered after the last.
+    Assumed here: each call receives the passages, the text of the previous call and the question,
+    and writes as many tokens as an answer of ours; parsing, prompts and retries take no time.
     """
     import chromadb
     import httpx
+    import uvicorn
     from chromadb.config import Settings as ChromaSettings
     from fastapi import FastAPI
     from langchain_chroma import Chroma
@@ -114,12 +97,6 @@ def serve_original(job: BenchmarkRun, port: int) -> None:
             answer = call(*(document.page_content for document in found), answer, message)
         return {"answer": answer, "docs": [document.metadata["source"] for document in found]}
 
-    _serve(app, port)
-
-
-def _serve(app: "FastAPI", port: int) -> None:
-    import uvicorn
-
     @app.get("/readyz")
     def readyz() -> None: ...
 
@@ -127,67 +104,17 @@ def _serve(app: "FastAPI", port: int) -> None:
 
 
 def post_question(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
-    """Ask as the original's callers do."""
+    """Request an answer, in the original's form."""
     return client.post("/inference_endpoint", params={"message": question})
 
 
 def post_search(client: "httpx.AsyncClient", question: str) -> Awaitable["httpx.Response"]:
-    """Retrieve only."""
+    """Request passages only."""
     return client.post("/v1/search", json={"query": question})
 
 
-def measure_latency(
-    address: str, send: PostQuestion, asked: Sequence[str], *, clients: int, requests: int
-) -> Latency:
-    """Keep so many clients busy until all requests are answered, after a warm-up.
-
-    Raises:
-        DocsQAError: none was answered.
-    """
-    times, seconds = asyncio.run(_load(address, send, asked, clients, requests))
-    if not times:
-        raise DocsQAError("The service answered none of the benchmark's requests.")
-    return Latency(
-        p50=percentile(times, 0.50) * 1000,
-        p99=percentile(times, 0.99) * 1000,
-        per_second=len(times) / seconds,
-        failed=requests - len(times),
-    )
-
-
-async def _load(
-    address: str, send: PostQuestion, asked: Sequence[str], clients: int, requests: int
-) -> tuple[list[float], float]:
-    """Seconds of each request that was answered with 200, and of all together."""
-    async with http_clients(address, clients) as http:
-        await _keep_busy(http, send, asked, clients, min(requests, 20 + 2 * clients))
-        start = time.perf_counter()
-        times = await _keep_busy(http, send, asked, clients, requests)
-        return times, time.perf_counter() - start
-
-
-async def _keep_busy(
-    http: "httpx.AsyncClient", send: PostQuestion, asked: Sequence[str], clients: int, requests: int
-) -> list[float]:
-    import httpx
-
-    times: list[float] = []
-    todo = itertools.islice(itertools.cycle(asked), requests)
-
-    async def one_client() -> None:
-        for question in todo:
-            start = time.perf_counter()
-            with contextlib.suppress(httpx.TransportError):
-                response = await send(http, question)
-                if response.status_code == 200:
-                    times.append(time.perf_counter() - start)
-
-    await asyncio.gather(*(one_client() for _ in range(clients)))
-    return times
-
-
 def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
-    """A pool of connections, one a client."""
+    """A pool with one connection per client."""
     import httpx
 
     return httpx.AsyncClient(
@@ -198,29 +125,119 @@ def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
     )
 
 
-def measure_llm(
-    job: BenchmarkRun, asked: Sequence[str], clients: int, seconds: float
-) -> LLMFigures:
-    """Ask all at once while the language model takes so many seconds."""
-    slow = replace(job, first_token_seconds=seconds, answer_tokens=1)
-    with simulated_provider(slow) as provider, our_service(job, provider.settings) as ours:
-        took, answered = asyncio.run(_all_at_once(ours.address, asked, clients))
-    return LLMFigures(clients, seconds, took, answered)
+def measure_services(job: BenchmarkRun, questions: Sequence[str], requests: int) -> list[Measure]:
+    """Measure both services one after the other, each with 1 client and with many.
+
+    Raises:
+        DocsQAError: a service did not start, or answered none of the requests.
+    """
+
+    def measure(address: str, post: PostQuestion) -> list[dict[str, float]]:
+        return [
+            asyncio.run(_measure_latency(address, post, questions, clients, requests))
+            for clients in _CLIENTS
+        ]
+
+    with our_service(job) as ours:
+        answers, searches = (measure(ours.address, post) for post in (post_question, post_search))
+    with original_service(job) as original:
+        originals = measure(original.address, post_question)
+    nothing: list[dict[str, float]] = [{} for _ in _CLIENTS]
+    measures = []
+    for name, figures, others in (
+        ("answer", answers, originals),
+        ("search alone", searches, nothing),
+    ):
+        for clients, one, other in zip(_CLIENTS, figures, others, strict=True):
+            measures += _service_measures(name, clients, one, other)
+    return measures
 
 
-async def _all_at_once(address: str, asked: Sequence[str], clients: int) -> tuple[float, int]:
+def _service_measures(
+    name: str, clients: int, ours: dict[str, float], original: dict[str, float]
+) -> list[Measure]:
+    where = f"{name}, {clients} client{'s' if clients > 1 else ''}"
+    limits = {"p50 ms": 15, "p99 ms": 60} if (name, clients) == ("answer", 1) else {}
+    measures = []
+    for key, value in ours.items():
+        target = Target("value", below=limits[key]) if key in limits else None
+        if key == "failed" and not (value or original.get(key)):
+            continue
+        better = {"a second": "more", "failed": ""}.get(key, "less")
+        measures.append(
+            Measure(f"{where}, {key}", value, original.get(key), better, target)  # type: ignore[arg-type]  # a literal
+        )
+    return measures
+
+
+async def _measure_latency(
+    address: str, post: PostQuestion, questions: Sequence[str], clients: int, requests: int
+) -> dict[str, float]:
+    """Keep the clients busy, first to warm up, then until all requests are answered."""
     async with http_clients(address, clients) as http:
-        await _keep_busy(http, post_search, asked, clients, 2 * clients)
+        warm_up = min(requests, 20 + 2 * clients)
+        await _keep_busy(http, post, islice(cycle(questions), warm_up), clients)
+        start = time.perf_counter()
+        times = await _keep_busy(http, post, islice(cycle(questions), requests), clients)
+        seconds = time.perf_counter() - start
+    if not times:
+        raise DocsQAError("The service answered none of the benchmark's requests.")
+    return {
+        "p50 ms": 1000 * percentile(times, 0.50),
+        "p99 ms": 1000 * percentile(times, 0.99),
+        "a second": len(times) / seconds,
+        "failed": requests - len(times),
+    }
+
+
+async def _keep_busy(
+    http: "httpx.AsyncClient", post: PostQuestion, todo: "islice[str]", clients: int
+) -> list[float]:
+    """The seconds of each request answered with 200."""
+    import httpx
+
+    times: list[float] = []
+
+    async def run_client() -> None:
+        for question in todo:
+            start = time.perf_counter()
+            with contextlib.suppress(httpx.TransportError):
+                response = await post(http, question)
+                if response.status_code == 200:
+                    times.append(time.perf_counter() - start)
+
+    await asyncio.gather(*(run_client() for _ in range(clients)))
+    return times
+
+
+def measure_llm(
+    job: BenchmarkRun, questions: Sequence[str], clients: int, llm_seconds: float
+) -> list[Measure]:
+    """Send many questions at once to a service whose language model is slow.
+
+    Raises:
+        DocsQAError: a process did not start.
+    """
+    slow = replace(job, first_token_seconds=llm_seconds, answer_tokens=1)
+    with simulated_provider(slow) as provider, our_service(job, provider.settings) as ours:
+        seconds, written = asyncio.run(_send_at_once(ours.address, questions, clients))
+    who = f"{clients} clients, LLM takes {llm_seconds:g} s"
+    return [
+        Measure(f"{who}: last answered, s", seconds),
+        Measure(f"{who}: answered by it", written),
+    ]
+
+
+async def _send_at_once(address: str, questions: Sequence[str], clients: int) -> tuple[float, int]:
+    """Seconds until the last answer, and how many the language model wrote."""
+    async with http_clients(address, clients) as http:
+        await _keep_busy(http, post_search, islice(cycle(questions), 2 * clients), clients)
         start = time.perf_counter()
         responses = await asyncio.gather(
             *(
                 http.post("/v1/answers", json={"question": question})
-                for question in itertools.islice(itertools.cycle(asked), clients)
+                for question in islice(cycle(questions), clients)
             )
         )
         seconds = time.perf_counter() - start
-    written = [
-        response.status_code == 200 and response.json()["generator"] != QUOTED
-        for response in responses
-    ]
-    return seconds, sum(written)
+    return seconds, sum(r.is_success and r.json()["generator"] != QUOTED for r in responses)

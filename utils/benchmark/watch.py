@@ -1,33 +1,32 @@
-"""What a service holds on to under load: memory, cores, and what is left when the load has gone."""
+"""The resources of a service under load, and what remains of them afterwards."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-MIB = 2**20
 _EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """One look at the processes."""
+    """The memory and CPU time of the processes at one moment."""
 
     time: float
     """On time.perf_counter's clock."""
     memory: int
-    """What the service holds, in bytes of resident memory."""
+    """Resident memory of the service in bytes."""
     core_seconds: Mapping[str, float]
-    """Of each process by name, since its start."""
+    """CPU time of each process, by name, since its start."""
 
 
 @dataclass(slots=True)
 class ProcessWatch:
-    """Looks at a service's memory and at the work of all processes, every second.
+    """Samples a service's memory and all processes' CPU time every second.
 
     Args:
-        service: The service's process.
-        processes: All processes that share the machine, by name.
+        service: The service's process id.
+        processes: The ids of all processes that share the machine, by name.
     """
 
     service: int
@@ -41,7 +40,7 @@ class ProcessWatch:
             await asyncio.sleep(_EVERY_SECONDS)
 
     def sample(self) -> ProcessSample:
-        """Look now."""
+        """Take one sample."""
         import psutil
 
         times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
@@ -55,7 +54,7 @@ class ProcessWatch:
 
 
 def memory_growth(samples: Sequence[ProcessSample]) -> float:
-    """Bytes a minute over the second half of the time, by the line that fits best; 0 without."""
+    """Bytes a minute over the second half of the time: the slope of a least-squares line, or 0."""
     import numpy as np
 
     middle = (samples[0].time + samples[-1].time) / 2
@@ -67,7 +66,7 @@ def memory_growth(samples: Sequence[ProcessSample]) -> float:
 
 
 def core_shares(first: ProcessSample, last: ProcessSample) -> dict[str, float]:
-    """How much of a core each process took between two samples; 1 is a whole core."""
+    """The share of one core that each process took between two samples."""
     seconds = last.time - first.time
     return {
         name: (spent - first.core_seconds[name]) / seconds
@@ -75,40 +74,33 @@ def core_shares(first: ProcessSample, last: ProcessSample) -> dict[str, float]:
     }
 
 
-def samples_between(
-    samples: Sequence[ProcessSample], begin: float, end: float
-) -> list[ProcessSample]:
-    """The samples of a span of time."""
-    return [sample for sample in samples if begin <= sample.time <= end]
-
-
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """What a service holds beside memory."""
+    """Calls, connections and threads of a service."""
 
     llm_calls: float
-    """Calls to the language model under way, by its own metrics."""
+    """Calls to the language model under way, by the service's metrics."""
     answers_shared: float
-    """Answers under way that may be shared, by its own metrics."""
+    """Answers under way that can be shared, by the service's metrics."""
     client_connections: int
     provider_connections: int
-    """Idle ones are kept for a while, so that the next answer needs none."""
+    """Including idle ones, which are kept for a while."""
     threads: int
 
 
 def read_service_state(address: str, process_id: int, provider_port: int) -> ServiceState:
-    """Ask a service and look at its process."""
+    """Read the metrics and the connections of a running service."""
     import httpx
     import psutil
 
     with httpx.Client(trust_env=False) as client:
-        shown = parse_gauges(client.get(f"{address}/metrics").raise_for_status().text)
+        metrics = parse_gauges(client.get(f"{address}/metrics").raise_for_status().text)
     process = psutil.Process(process_id)
     port = int(address.rpartition(":")[2])
     connected = [each for each in process.net_connections("tcp") if each.raddr]
     return ServiceState(
-        llm_calls=shown["docsqa_llm_calls"],
-        answers_shared=shown["docsqa_answers_shared"],
+        llm_calls=metrics["docsqa_llm_calls"],
+        answers_shared=metrics["docsqa_answers_shared"],
         client_connections=sum(each.laddr.port == port for each in connected),
         provider_connections=sum(each.raddr.port == provider_port for each in connected),
         threads=process.num_threads(),
@@ -116,6 +108,6 @@ def read_service_state(address: str, process_id: int, provider_port: int) -> Ser
 
 
 def parse_gauges(exposition: str) -> dict[str, float]:
-    """The metrics that have no labels, from Prometheus' text format."""
+    """The metrics without labels, from Prometheus' text format."""
     lines = (line.split() for line in exposition.splitlines() if not line.startswith("#"))
     return {line[0]: float(line[1]) for line in lines if len(line) == 2 and "{" not in line[0]}

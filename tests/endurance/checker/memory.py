@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.endurance.system.processes import Service
-from utils.benchmark.watch import MIB
+from utils.figures import MIB
 
 _EVERY_SECONDS = 1.0
 _WARM_UP_SECONDS = 180.0

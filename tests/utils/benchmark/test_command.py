@@ -41,10 +41,10 @@ def benchmark(
 
 
 @pytest.mark.timeout(600)
-def test_benchmark_measures_everything_and_writes_table_json_and_picture(
+def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
     tmp_path: Path, openvino_cache: Path
 ) -> None:
-    folder, output = tmp_path / "documents", tmp_path / "out" / "benchmark.json"
+    folder, output = tmp_path / "documents", tmp_path / "out" / "benchmark.md"
     for name, text in PAGES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -53,7 +53,8 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(
     done = benchmark(folder, output, openvino_cache, *llm, *BRIEF)
 
     assert done.returncode == 0, done.stderr
-    report = json.loads(output.read_text())
+    markdown, text = output.read_text(), output.with_suffix(".json").read_text()
+    report = json.loads(text)
     measured = {row["measure"]: row for rows in report["measures"].values() for row in rows}
     for name, target in {
         "documentation, kB a second": "> 4x",
@@ -90,22 +91,21 @@ def test_benchmark_measures_everything_and_writes_table_json_and_picture(
     assert measured["whole answer of 20 tokens, s"]["ratio"] > 1
     assert measured["provider healthy, degraded, %"]["ours"] == 0
     assert measured["provider gone (connection refused), degraded, %"]["ours"] > 50
-    met = [name for name in measured if " -> 200 " in name]
-    assert sum("mistral-large-latest" in name for name in met) == 1
-    assert sum("extractive: " in name for name in met) == 10
     assert report["settings"]["outage_timeout"] == 1
     assert not [name for name in measured if name.endswith("failed")]
     assert report["machine"]["precision"] in ("bf16", "f32")
     assert report["machine"]["cores"] >= 1
-    assert str(tmp_path) not in output.read_text()
-    assert str(PROJECT_ROOT) not in output.read_text()
+    for path in (tmp_path, PROJECT_ROOT):
+        assert str(path) not in markdown + text
+    assert "Written by `python -m utils.benchmark -d documents -o benchmark.md" in markdown
+    assert "| documentation, kB a second | " in markdown
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_missing_documents_are_one_clear_line(tmp_path: Path) -> None:
-    done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.json", tmp_path)
+    done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.md", tmp_path)
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "No dataset folder" in done.stderr
-    assert not (tmp_path / "benchmark.json").exists()
+    assert list(tmp_path.iterdir()) == []

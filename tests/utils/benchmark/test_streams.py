@@ -10,27 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from utils.benchmark.answers import (
-    BrokenStreamError,
-    Streamed,
-    StreamingClient,
-    StreamingFigures,
-    read_events,
-    streaming_measures,
-)
-from utils.benchmark.failures import Met, failures_measures, last_event
 from utils.benchmark.outage import OutageRequest, Phase, phase_measures
 from utils.benchmark.processes import BenchmarkRun
-from utils.benchmark.provider import (
-    FAILURES,
-    HALF,
-    HEALTHY,
-    REFUSED,
-    answer_pieces,
-    simulated_provider,
-)
+from utils.benchmark.provider import HEALTHY, REFUSED, answer_pieces, simulated_provider
 from utils.benchmark.report import Measure
-from utils.benchmark.streams import StreamsFigures, streams_measures
+from utils.benchmark.streaming import StreamsFigures, streaming_measures, streams_measures
+from utils.benchmark.streaming_client import (
+    BrokenStreamError,
+    StreamedAnswer,
+    StreamingClient,
+    read_events,
+)
 from utils.benchmark.watch import (
     ProcessSample,
     ServiceState,
@@ -133,8 +123,8 @@ async def test_a_client_times_what_comes_and_keeps_its_connection() -> None:
         service(WHOLE, WHOLE, then=0.3) as (address, asked),
         StreamingClient(address) as client,
     ):
-        first = await client.ask("How?")
-        second = await client.ask("Why?")
+        first = await client.stream("How?")
+        second = await client.stream("Why?")
 
     assert (first.failure, second.failure) == ("", "")
     assert 0.3 <= first.first_event < first.first_token < first.whole < 10
@@ -161,15 +151,15 @@ async def test_anything_but_a_whole_written_answer_is_a_failure(
     response: bytes, failure: str
 ) -> None:
     async with service(response, WHOLE) as (address, _), StreamingClient(address) as client:
-        assert (await client.ask("How?")).failure == failure
-        assert (await client.ask("How?")).failure == ""
+        assert (await client.stream("How?")).failure == failure
+        assert (await client.stream("How?")).failure == ""
 
 
 async def test_nobody_listening_is_a_failure() -> None:
     async with service() as (address, _):
         pass
     async with StreamingClient(address) as client:
-        assert (await client.ask("How?")).failure == "ConnectionRefusedError"
+        assert (await client.stream("How?")).failure == "ConnectionRefusedError"
 
 
 def samples(*memories: float) -> list[ProcessSample]:
@@ -207,10 +197,10 @@ def by_name(measures: list[Measure]) -> dict[str, Measure]:
 
 
 def test_one_clients_figures_leave_the_providers_own_delay_out() -> None:
-    ours = [Streamed(0.0, 0.02, 0.53, 2.0), Streamed(0.0, 0.04, 0.57, 3.0)]
-    broken = Streamed(0.0, 9.0, 9.0, 9.0, "status 503")
+    ours = [StreamedAnswer(0.0, 0.02, 0.53, 2.0), StreamedAnswer(0.0, 0.04, 0.57, 3.0)]
+    broken = StreamedAnswer(0.0, 9.0, 9.0, 9.0, "status 503")
 
-    shown = by_name(streaming_measures(JOB, StreamingFigures([*ours, broken], [8.0, 10.0])))
+    shown = by_name(streaming_measures(JOB, [*ours, broken], [8.0, 10.0]))
 
     assert shown["1 client, first event (passages), p99 ms"].ours == pytest.approx(40)
     token = shown["1 client, first token after the provider's, p50 ms"]
@@ -224,7 +214,7 @@ def test_one_clients_figures_leave_the_providers_own_delay_out() -> None:
 
 def test_one_client_that_was_never_answered_is_no_figure() -> None:
     with pytest.raises(DocsQAError, match="status 503"):
-        streaming_measures(JOB, StreamingFigures([Streamed(0, 0, 0, 1, "status 503")], [8.0]))
+        streaming_measures(JOB, [StreamedAnswer(0, 0, 0, 1, "status 503")], [8.0])
 
 
 def streams_figures(**changes: object) -> StreamsFigures:
@@ -232,7 +222,7 @@ def streams_figures(**changes: object) -> StreamsFigures:
         "clients": 3,
         "seconds": 10.0,
         "ended": 20,
-        "answers": [Streamed(0.0, 0.1, 0.7, 3.0)],
+        "answers": [StreamedAnswer(0.0, 0.1, 0.7, 3.0)],
         "failures": {},
         "at_start": samples(5 * 2**20)[0],
         "measured": samples(*(mib * 2**20 for mib in (10, 30, 12, 13, 14))),
@@ -289,12 +279,6 @@ def test_a_phase_counts_what_was_degraded_and_what_failed() -> None:
     assert list(by_name(phase_measures(Phase("gone", 4.0, [])))) == ["gone, answers a second"]
 
 
-def test_a_failure_is_a_line_with_what_the_caller_got() -> None:
-    (line,) = failures_measures([Met("429", 200, 1.5, "extractive", "it is busy")])
-    assert (line.name, line.ours) == ("429 -> 200 extractive: it is busy, s", 1.5)
-    assert last_event((FOUND + answer("gone")).decode())["degraded_reason"] == "gone"
-
-
 def test_simulated_answers_have_as_many_tokens_as_asked_for_and_cite() -> None:
     pieces = answer_pieces(60)
     assert len(pieces) == 60
@@ -319,17 +303,10 @@ def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path
         assert timed(lambda: ask(stream=False)) >= 0.5
         assert ask(stream=False).json()["choices"][0]["message"]["content"] == said
 
-        for mode, status in {"429, Retry-After 60": 429, "500": 500, "401": 401}.items():
-            provider.turn(mode)
-            assert ask(stream=True).status_code == status
-        assert {"429, Retry-After 60", "500", "401", HALF, REFUSED} < set(FAILURES)
-        provider.turn(HALF)
-        with pytest.raises(httpx.RemoteProtocolError):
-            ask(stream=True)
-        provider.turn(REFUSED)
+        provider.switch(REFUSED)
         with pytest.raises(httpx.ConnectError):
             ask(stream=True)
-        provider.turn(HEALTHY)
+        provider.switch(HEALTHY)
         assert ask(stream=True).is_success
 
 
