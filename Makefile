@@ -82,13 +82,16 @@ format: $(VENV)/.ready-dev ## format the code and fix lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The figures that the readme links to are those of the defaults.
 bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET= MODEL= OTHER=)
 	$(BIN)/python -m utils.benchmark $(if $(DATASET),-d "$(DATASET)") $(if $(MODEL),-m "$(MODEL)") \
-		$(if $(OTHER),--other_model "$(OTHER)")
+		$(if $(OTHER),--other_model "$(OTHER)") \
+		$(if $(DATASET)$(MODEL)$(OTHER),,-o utils/benchmark/figures.md --picture images/benchmark.png)
 
 evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE= COMPARE=)
 	$(BIN)/python -m utils.evaluation $(if $(QUESTIONS),-q "$(QUESTIONS)") \
-		$(if $(DATABASE),-db "$(DATABASE)") $(if $(COMPARE),--compare $(COMPARE))
+		$(if $(DATABASE),-db "$(DATABASE)") $(if $(COMPARE),--compare $(COMPARE)) \
+		-o $(if $(QUESTIONS)$(DATABASE)$(COMPARE),build/evaluation.md,utils/evaluation/figures.md)
 
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
 	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \

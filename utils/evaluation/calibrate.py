@@ -1,10 +1,10 @@
-"""Fits the model of confidence to labelled questions, and writes confidence.json.
+"""Fits the confidence model to labelled questions, and writes confidence.json.
 
     python -m utils.evaluation.calibrate -q QUESTIONS -db INDEX [-q QUESTIONS -db INDEX ...]
 
-Each file of questions goes with the index named beside it; all are fitted to. The threshold is the
-highest at which the wanted share of the first file's answerable questions is still answered. What
-is printed of unseen questions comes from models that were fitted without them.
+Each file of questions belongs to the index named after it; the model is fitted to all of them. The
+threshold is the highest at which the given share of the first file's answerable questions is still
+answered. The printed figures of unseen questions come from models fitted without them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 STRENGTH = 1.0
-"""Inverse of the regularization: a few dozen unanswerable questions carry no more."""
+"""Inverse of the regularization; a few dozen unanswerable questions do not support more."""
 FOLDS = 10
 
 
@@ -56,19 +56,20 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fit and write; 1 with one line where that cannot be done."""
+    """Fit and write; 1 with one line on an error."""
     arguments = _parse_arguments(argv)
     if not find_spec("sklearn"):
         sys.stderr.write("Not installed: scikit-learn. Run: pip install -r requirements.txt\n")
         return 1
     try:
-        evidence, labels, sizes = [], [], []
-        for questions, database in zip(arguments.questions, arguments.database_path, strict=True):
-            found, wanted = gather_evidence(questions, database)
-            evidence += found
-            labels += wanted
-            sizes.append(len(found))
-        model, confidence = fit(evidence, labels, arguments.answer, first=sizes[0])
+        features, labels, sizes = [], [], []
+        for path, database in zip(arguments.questions, arguments.database_path, strict=True):
+            questions = load_questions([path])
+            with closing(open_reader(database, {})) as reader:
+                features += [reader.search(each.question, 1).features for each in questions]
+            labels += [each.answerable for each in questions]
+            sizes.append(len(questions))
+        model, confidence = fit(features, labels, arguments.answer, first=sizes[0])
         model.save(arguments.output)
     except (DocsQAError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -77,34 +78,22 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def gather_evidence(questions: Path, database: str) -> tuple[list[ConfidenceFeatures], list[bool]]:
-    """What a search finds of each question, and whether it is answerable.
-
-    Raises:
-        DocsQAError: a file or an index cannot be read.
-    """
-    asked = load_questions([questions])
-    with closing(open_reader(database, {})) as reader:
-        found = [reader.search(each.question, 1).features for each in asked]
-    return found, [each.answerable for each in asked]
-
-
 def fit(
-    evidence: Sequence[ConfidenceFeatures],
+    found: Sequence[ConfidenceFeatures],
     labels: Sequence[bool],
     share: float,
     first: int | None = None,
 ) -> "tuple[ConfidenceModel, Floats]":
-    """Fit the model, and tell each question's confidence by a model that never saw it.
+    """Fit the model; also return each question's confidence by a model fitted without it.
 
     Args:
-        evidence: What a search found of each question.
-        labels: Whether each is answerable.
-        share: How many of the answerable ones are to be answered.
-        first: The threshold looks at so many of the questions; all of them unless given.
+        found: The features of each question's search.
+        labels: True for each answerable question.
+        share: The share of the answerable questions to answer.
+        first: Choose the threshold by the first so many questions; by default by all.
 
     Raises:
-        DocsQAError: there are too few questions of one sort.
+        DocsQAError: there are too few answerable or unanswerable questions.
     """
     import numpy as np
     from sklearn.linear_model import LogisticRegression
@@ -112,47 +101,47 @@ def fit(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    wanted = np.array(labels)
-    if min(wanted.sum(), (~wanted).sum()) < FOLDS:
-        raise DocsQAError(f"At least {FOLDS} answerable and {FOLDS} unanswerable are needed.")
-    features = np.array(
-        [[each.coverage, each.topicality, each.question_length] for each in evidence]
-    )
+    answerable = np.array(labels)
+    if min(answerable.sum(), (~answerable).sum()) < FOLDS:
+        raise DocsQAError(
+            f"At least {FOLDS} answerable and {FOLDS} unanswerable questions are needed; add some."
+        )
+    features = np.array([[each.coverage, each.topicality, each.question_length] for each in found])
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     unseen: Floats = cross_val_predict(
-        regression, features, wanted, cv=folds, method="predict_proba"
+        regression, features, answerable, cv=folds, method="predict_proba"
     )[:, 1]
-    regression.fit(features, wanted)
-    scaled, weighed = regression[0], regression[1]
-    weights = weighed.coef_[0] / scaled.scale_  # of the evidence as it is, not as it was scaled
-    coverage, topicality, question_length = (float(weight) for weight in weights)
-    confidence = regression.predict_proba(features[:first])[wanted[:first], 1]
+    regression.fit(features, answerable)
+    scaler, logistic = regression[0], regression[1]
+    weights = logistic.coef_[0] / scaler.scale_  # for unscaled features
+    coverage, topicality, question_length = map(float, weights)
+    confidence = regression.predict_proba(features[:first])[answerable[:first], 1]
     model = ConfidenceModel(
         coverage=coverage,
         topicality=topicality,
         question_length=question_length,
-        intercept=float(weighed.intercept_[0] - weights @ scaled.mean_),
+        intercept=float(logistic.intercept_[0] - weights @ scaler.mean_),
         threshold=float(np.quantile(confidence, 1 - share, method="lower")),
     )
     return model, unseen
 
 
 def summary(model: ConfidenceModel, unseen: "Floats", labels: Sequence[bool]) -> str:
-    """The model, and how it does on questions that it was not fitted to."""
+    """The model and its quality on unseen questions."""
     import numpy as np
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    wanted = np.array(labels)
+    answerable = np.array(labels)
     answered = unseen >= model.threshold
     return (
         f"confidence = 1 / (1 + exp(-({model.intercept:.2f} + {model.coverage:.2f} coverage "
         f"+ {model.topicality:.2f} topicality + {model.question_length:.2f} question_length)))\n"
-        f"answered from {model.threshold:.2f} on\n"
-        f"unseen: AUROC {roc_auc_score(wanted, unseen):.3f}, "
-        f"Brier {brier_score_loss(wanted, unseen):.3f}, "
-        f"answers {answered[wanted].mean():.0%} of {wanted.sum()} answerable, "
-        f"refuses {(~answered)[~wanted].mean():.0%} of {(~wanted).sum()} unanswerable\n"
+        f"threshold {model.threshold:.2f}\n"
+        f"unseen: AUROC {roc_auc_score(answerable, unseen):.3f}, "
+        f"Brier {brier_score_loss(answerable, unseen):.3f}, "
+        f"answers {answered[answerable].mean():.0%} of {answerable.sum()} answerable, "
+        f"refuses {(~answered)[~answerable].mean():.0%} of {(~answerable).sum()} unanswerable\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The configurations of retrieval that are compared, as the command line names them."""
+"""The configurations of retrieval to compare, parsed from the command line."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -20,30 +20,30 @@ OpenReader = Callable[[str | None, Mapping[str, RankingValue]], "Reader"]
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A way to retrieve, as it differs from the shipped one."""
+    """The differences of a retrieval configuration from the shipped one."""
 
     label: str
     ranking: Mapping[str, RankingValue] = field(default_factory=dict)
     """The fields of Ranking that differ."""
     database: str | None = None
-    """Another index; None for the command's."""
+    """Another index; None for that of the command."""
 
 
 def parse_configuration(text: str, defaults: Mapping[str, RankingValue]) -> Configuration:
-    """Read `shipped` or `label:key=value,key=value`, where the label may be left out.
+    """Parse `shipped` or `label:key=value,key=value`; the label is optional.
 
     Args:
-        text: What was written on the command line.
-        defaults: The names that may be set, with a value of the type each has.
+        text: The argument.
+        defaults: The keys that may be set, each with a value of its type.
 
     Raises:
-        DocsQAError: it cannot be understood; names the part and says what would be right.
+        DocsQAError: it cannot be parsed; names the part and the correct form.
     """
     before, colon, after = text.partition(":")
-    # A colon behind the first "=" belongs to a value: database=http://host:port
+    # A colon after the first "=" belongs to a value: database=http://host:port
     label, body = (before.strip(), after) if colon and "=" not in before else (text, text)
     if not label or not body.strip():
-        raise DocsQAError(f"--compare {text!r}: a label and what it stands for, like a:key=value.")
+        raise DocsQAError(f"--compare {text!r}: write a label and its changes, like a:key=value.")
     if body.strip() == SHIPPED:
         return Configuration(label)
     ranking: dict[str, RankingValue] = {}
@@ -60,12 +60,12 @@ def parse_configuration(text: str, defaults: Mapping[str, RankingValue]) -> Conf
             ranking[key] = _value(value, defaults[key], f"--compare {text!r}: {key}")
         else:
             known = ", ".join((*defaults, "database"))
-            raise DocsQAError(f"--compare {text!r}: no such key {key!r}; there are {known}.")
+            raise DocsQAError(f"--compare {text!r}: no such key {key!r}; the keys are {known}.")
     return Configuration(label, ranking, database)
 
 
 def _value(text: str, default: RankingValue, place: str) -> RankingValue:
-    """The text as a value of the default's type."""
+    """The text converted to the type of the default."""
     if isinstance(default, bool):
         truths = {"true": True, "1": True, "false": False, "0": False}
         if text.lower() not in truths:
@@ -82,7 +82,7 @@ def _value(text: str, default: RankingValue, place: str) -> RankingValue:
 
 
 def check_labels(configurations: Iterable[Configuration]) -> None:
-    """Make sure that no two go by one name.
+    """Check that no two configurations have the same label.
 
     Raises:
         DocsQAError: two do.

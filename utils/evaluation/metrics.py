@@ -1,6 +1,6 @@
-"""How good a run was: retrieval by document, facts handed on, the decision to answer, time.
+"""The metrics of a run: ranked documents, facts in the passages, the decision to answer, latency.
 
-What concerns ranked documents is computed by ir-measures (Success, nDCG, RR, with binary gains).
+ir-measures computes those of ranked documents (Success, nDCG, RR; binary gains).
 """
 
 import re
@@ -25,26 +25,23 @@ RANKED = {
     "nDCG@10": "nDCG@10",
     "MRR@10": "RR@10",
 }
-"""Our names of the metrics of ranked documents, with those of ir-measures."""
+"""The metrics of ranked documents by our names and by those of ir-measures."""
 PASSAGES = (3, 5, 8)
-"""In how many of the first passages facts are looked for."""
+"""The numbers of first passages in which facts are counted."""
 AUROC, P50, P95 = "AUROC", "p50 ms", "p95 ms"
 LESS_IS_BETTER = {"Brier", P50, P95, *(f"characters@{count}" for count in PASSAGES)}
 
 Values = dict[str, float | None]
-"""Metric by name; None where no question is of the sort it is about."""
+"""Metrics by name; None if the metric applies to no question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A metric that divides a sum over questions by another: an average, or a micro average.
-
-    Kept by question, so that questions can be resampled with what belongs to them.
-    """
+    """A metric that divides one sum over questions by another, kept by question to resample."""
 
     part: "Floats"
     whole: "Floats"
-    """0 for the questions that the metric is not about."""
+    """0 for questions that the metric does not apply to."""
 
     def value(self, chosen: "npt.NDArray[np.bool_]") -> float | None:
         """The metric over the chosen questions."""
@@ -57,7 +54,7 @@ class Share:
 
 
 def shares(outcomes: Sequence[QuestionOutcome]) -> dict[str, Share]:
-    """Every metric that is a share, of a whole run, in the order of the tables."""
+    """Every metric of a run that is a share, in the order of the tables."""
     import numpy as np
 
     ranked = ranked_metrics(outcomes)
@@ -83,14 +80,14 @@ def shares(outcomes: Sequence[QuestionOutcome]) -> dict[str, Share]:
 
 
 def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]]:
-    """The metrics of ranked documents, each question's; 0 where it has no right document."""
+    """The metrics of ranked documents for each question; 0 for one without a right document."""
     import ir_measures
 
     wanted = {ir_measures.parse_measure(theirs): ours for ours, theirs in RANKED.items()}
     judged, ranking = [], []
     for at, outcome in enumerate(outcomes):
         judged += [ir_measures.Qrel(str(at), name, 1) for name in outcome.question.gold_docs]
-        # Falling with the place and never equal: the order must not depend on ties in the score.
+        # Strictly falling, so that the order does not depend on ties in the score.
         ranking += [
             ir_measures.ScoredDoc(str(at), name, -float(place))
             for place, name in enumerate(outcome.documents)
@@ -103,23 +100,23 @@ def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]
 
 
 def facts_within(outcome: QuestionOutcome, count: int) -> int:
-    """How many of the answer's facts stand in the first so many passages."""
+    """The number of the answer's facts in the first `count` passages."""
     text = comparable("\n".join(found.text for found in outcome.found[:count]))
     return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
 
 
 def comparable(text: str) -> str:
-    """The text without what markdown and line breaks may add in the middle of a fact."""
+    """The text in lower case without white space, backticks and asterisks, to match facts in it."""
     return re.sub(r"[`*\s]+", "", text).casefold()
 
 
 def characters(outcome: QuestionOutcome, count: int) -> int:
-    """How long the first so many passages are together."""
+    """The total length of the first `count` passages."""
     return sum(len(found.text) for found in outcome.found[:count])
 
 
 def area_under_roc(outcomes: Sequence[QuestionOutcome]) -> float | None:
-    """How well confidence tells answerable from not; None where all questions are of one sort."""
+    """AUROC of the confidence; None if all or no questions are answerable."""
     from sklearn.metrics import roc_auc_score
 
     answerable = [outcome.question.answerable for outcome in outcomes]
@@ -129,7 +126,7 @@ def area_under_roc(outcomes: Sequence[QuestionOutcome]) -> float | None:
 
 
 def summaries(outcomes: Sequence[QuestionOutcome]) -> dict[str, Values]:
-    """All metrics, overall ("all") and by kind."""
+    """All metrics, of all questions ("all") and of each kind."""
     import numpy as np
 
     by_name = shares(outcomes)

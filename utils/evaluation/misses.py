@@ -1,4 +1,4 @@
-"""The questions that went wrong, each with what was found instead, for a person to see why."""
+"""The questions that went wrong, each with the documents found instead."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,17 +6,17 @@ from utils.evaluation.decisions import NEAR
 from utils.evaluation.runs import FoundPassage, QuestionOutcome
 
 _SHOWN = 3
-"""How many of the documents found are shown."""
+"""The number of found documents to list."""
 
 
 def list_misses(outcomes: Sequence[QuestionOutcome], limit: int) -> str:
-    """What was not found, wrongly answered and wrongly refused; of each at most so many."""
+    """Questions not found, wrongly answered and wrongly refused; at most `limit` of each."""
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     others = [outcome for outcome in outcomes if not outcome.question.answerable]
     missed = [outcome for outcome in answerable if not outcome.found_within(NEAR)]
     answered = [outcome for outcome in others if outcome.answered]
     refused = [outcome for outcome in answerable if not outcome.answered]
-    # The worst first: what the model was surest of, or least.
+    # The worst first.
     answered.sort(key=lambda outcome: -outcome.confidence)
     refused.sort(key=lambda outcome: outcome.confidence)
     parts = (
@@ -40,20 +40,20 @@ def _part(
 
 
 def _with_gold(outcome: QuestionOutcome) -> str:
-    """A question with the places of its right documents, and what was found."""
+    """A question with the ranks of its right documents, and the found documents."""
     ranks = {name: at for at, name in enumerate(outcome.documents, start=1)}
     gold = ", ".join(
         f"{name} ({f'place {ranks[name]}' if name in ranks else 'not found'})"
         for name in outcome.question.gold_docs
     )
-    return "\n".join([_asked(outcome), f"    right: {gold}", *_found(outcome)])
+    return "\n".join([_question(outcome), f"    right: {gold}", *_found(outcome)])
 
 
 def _with_found(outcome: QuestionOutcome) -> str:
-    return "\n".join([_asked(outcome), *_found(outcome)])
+    return "\n".join([_question(outcome), *_found(outcome)])
 
 
-def _asked(outcome: QuestionOutcome) -> str:
+def _question(outcome: QuestionOutcome) -> str:
     question = outcome.question
     decision = "answered" if outcome.answered else "refused"
     said = " ".join(question.question.split())
@@ -64,7 +64,7 @@ def _asked(outcome: QuestionOutcome) -> str:
 
 
 def _found(outcome: QuestionOutcome) -> list[str]:
-    """The first documents found, each with its best passage's heading and score."""
+    """The first documents found, with the heading and score of their best passage."""
     best: dict[str, FoundPassage] = {}
     for found in outcome.found:
         best.setdefault(found.document, found)

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: retrieval by kind, the risk of answering, the confidence."""
+"""The picture of an evaluation: metrics by kind, risk and coverage, reliability."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BARS = {"hit@5": "#1f6feb", "nDCG@10": "#79b0ff", "facts@8": "#9aa4b2"}
-# Okabe and Ito's colours, which people with any colour vision tell apart.
+# Okabe and Ito's colours, distinguishable with any colour vision.
 _CURVES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
@@ -20,26 +20,28 @@ def draw_runs(path: Path, runs: Mapping[str, Sequence[QuestionOutcome]], caption
     """Draw the first run's metrics by kind, and each run's curves.
 
     Args:
-        path: Where the picture goes; the ending says the format.
-        runs: Outcomes by label; after the sixth the rest is left out of the curves.
-        caption: What was measured.
+        path: The file; its suffix sets the format.
+        runs: Outcomes by label; the curves show the first six.
+        caption: The line below the picture.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 4.6), layout="constrained")
-    bars, risk, honesty = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
+    bars, risk, calibration = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
     label, outcomes = next(iter(runs.items()))
-    _draw_bars(bars, outcomes, f"What {label} finds" if len(runs) > 1 else "What is found")
+    _draw_bars(bars, outcomes, f"Retrieval, {label}" if len(runs) > 1 else "Retrieval")
     shown = list(zip(runs.items(), _CURVES, strict=False))
     for (name, each), color in shown:
         _draw_risk(risk, each, name, color)
-        _draw_reliability(honesty, each, name, color)
-    risk.set(xlabel="share of the questions answered", ylabel="share of those that go wrong")
+        _draw_reliability(calibration, each, name, color)
+    risk.set(xlabel="share of the questions answered", ylabel="share of those that are wrong")
     risk.set(xlim=(0, 1.02), ylim=(0, None), title="Risk and coverage")
-    honesty.plot([0, 1], [0, 1], color="#9aa4b2", linestyle=":", linewidth=1, label="honest")
-    honesty.set(xlabel="confidence", ylabel="share truly answerable", title="Confidence")
-    honesty.set(xlim=(0, 1.02), ylim=(0, 1.04))
-    for axes in (bars, risk, honesty):
+    calibration.plot(
+        [0, 1], [0, 1], color="#9aa4b2", linestyle=":", linewidth=1, label="calibrated"
+    )
+    calibration.set(xlabel="confidence", ylabel="share answerable", title="Confidence")
+    calibration.set(xlim=(0, 1.02), ylim=(0, 1.04))
+    for axes in (bars, risk, calibration):
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8, ncols=3 if axes is bars else 1)
     figure.supxlabel(caption, fontsize=8, color="#57606a")

@@ -1,7 +1,7 @@
-"""Shows prompts as the service sends them: python -m utils.evaluation.prompts -q FILE -db INDEX.
+"""Reports prompts as the service sends them: python -m utils.evaluation.prompts -q FILE -db INDEX.
 
-For a person to judge, without a key: what the language model is given for labelled questions, and
-whether the facts of the right answer are in it. The report holds passages of the documentation.
+Shows, without an API key, the prompt for each labelled question and whether it contains the facts
+of the answer. The report quotes passages of the documentation.
 """
 
 import argparse
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from database.reading.reader import Reader
 
 _QUESTION_WIDTH = 70
-"""Characters of a question that its line in the table has room for."""
+"""Characters of a question in the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompted:
-    """A question with the prompt that the service makes of it."""
+    """A question and its prompt."""
 
     question: LabelledQuestion
     messages: Mapping[str, str]
     """Text by role, in the order sent."""
     documents: tuple[str, ...]
-    """The documents of the passages in the prompt, one a passage."""
+    """The document of each passage in the prompt."""
     tokens: int
-    """By the service's own counter."""
-    facts_held: int
-    """How many of the answer's facts stand in these passages."""
+    """By the service's counter."""
+    facts_found: int
+    """The number of the answer's facts in these passages."""
     answered: bool
-    """Whether the service sends it; if not, it says that the documentation does not answer."""
+    """True if the service sends the prompt, since it considers the question answerable."""
     confidence: float
 
     @property
     def right_decision(self) -> bool:
-        """Whether what can be answered is, and nothing else."""
+        """True if the service answers exactly if the question is answerable."""
         return self.answered == self.question.answerable
 
     @property
-    def holds_gold(self) -> bool:
-        """Whether a right document is among the passages."""
+    def has_gold(self) -> bool:
+        """True if a right document is among the passages."""
         return not set(self.documents).isdisjoint(self.question.gold_docs)
 
 
@@ -65,7 +65,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=Path,
         default=DEFAULT_QUESTIONS,
         metavar="FILE",
-        help="labelled questions, one JSON object a line (default: dataset/questions.jsonl)",
+        help="labelled questions, one JSON object per line (default: dataset/questions.jsonl)",
     )
     add(
         "-db",
@@ -73,7 +73,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="PATH_OR_URL",
         help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
     )
-    add("-n", "--number", type=int, default=30, help="of questions (default: %(default)s)")
+    add("-n", "--number", type=int, default=30, help="number of questions (default: %(default)s)")
     add("-o", "--output", type=Path, default=PROJECT_ROOT / "build" / "prompts.md")
     arguments = parser.parse_args(argv)
     if arguments.number < 1:
@@ -82,7 +82,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> int:
-    """Write the report and print its totals; 1 with one line where there can be none."""
+    """Write the report and print its totals; 1 with one line on an error."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> in
 
 
 def choose_questions(questions: Sequence[LabelledQuestion], number: int) -> list[LabelledQuestion]:
-    """Choose so many, as equally from each kind as there are, evenly within it; always the same."""
+    """Choose `number` questions: equally from each kind, evenly within it; deterministic."""
     by_kind = {kind: [each for each in questions if each.kind == kind] for kind in KINDS}
     shares = dict.fromkeys(KINDS, 0)
     for _ in range(min(number, len(questions))):
@@ -115,7 +115,7 @@ def choose_questions(questions: Sequence[LabelledQuestion], number: int) -> list
 def prompt_all(
     reader: "Reader", questions: Iterable[LabelledQuestion], settings: Settings
 ) -> list[Prompted]:
-    """Retrieve for each question and write its prompt, as the answer flow does.
+    """Retrieve passages for each question and write its prompt, as the answer flow does.
 
     Raises:
         DocsQAError: the index cannot be read.
@@ -141,7 +141,7 @@ def prompt_all(
                 messages={message.type: str(message.text) for message in prompt.messages},
                 documents=tuple(passage.chunk.document for passage in passages),
                 tokens=prompt.tokens,
-                facts_held=sum(comparable(fact) in text for fact in question.answer_facts),
+                facts_found=sum(comparable(fact) in text for fact in question.answer_facts),
                 answered=findings.answerable,
                 confidence=findings.confidence,
             )
@@ -150,14 +150,14 @@ def prompt_all(
 
 
 def report(prompted: Sequence[Prompted]) -> str:
-    """All of it as markdown: the table, the totals, the prompts."""
+    """The report as markdown: the table, the totals, the prompts."""
     sections = [_section(at, each) for at, each in enumerate(prompted, start=1)]
     tables = (questions_table(prompted), "## Totals", totals_table(prompted))
     return "\n\n".join(["# Prompts", *tables, *sections]) + "\n"
 
 
 def questions_table(prompted: Sequence[Prompted]) -> str:
-    """A line a question."""
+    """A row per question."""
     header = ("", "question", "kind", "passages", "tokens", "facts", "decision", "gold document")
     return pipe_table(
         [
@@ -171,7 +171,7 @@ def questions_table(prompted: Sequence[Prompted]) -> str:
                     str(each.tokens),
                     _facts([each]),
                     _decision(each),
-                    ("held" if each.holds_gold else "MISSING") if each.question.gold_docs else "-",
+                    ("found" if each.has_gold else "MISSING") if each.question.gold_docs else "-",
                 )
                 for at, each in enumerate(prompted, start=1)
             ),
@@ -180,13 +180,13 @@ def questions_table(prompted: Sequence[Prompted]) -> str:
 
 
 def totals_table(prompted: Sequence[Prompted]) -> str:
-    """Sums and means, of all and of each kind."""
+    """Sums and means, of all questions and of each kind."""
     groups = {"all": list(prompted)}
     for kind in KINDS:
         groups[kind] = [each for each in prompted if each.question.kind == kind]
     header = (
         *("kind", "questions", "passages, mean", "tokens, mean", "tokens, most"),
-        *("facts held / asked", "gold document held", "right decisions"),
+        *("facts found / labelled", "gold document found", "right decisions"),
     )
     rows = [_totals(name, group) for name, group in groups.items() if group]
     return pipe_table([header, *rows])
@@ -204,13 +204,13 @@ def _totals(name: str, group: Sequence[Prompted]) -> tuple[str, ...]:
         f"{mean(lambda each: each.tokens):,.0f}",
         f"{max(each.tokens for each in group):,}",
         _facts(group),
-        f"{sum(each.holds_gold for each in with_gold)} / {len(with_gold)}" if with_gold else "-",
+        f"{sum(each.has_gold for each in with_gold)} / {len(with_gold)}" if with_gold else "-",
         f"{sum(each.right_decision for each in group)} / {len(group)}",
     )
 
 
 def _facts(group: Iterable[Prompted]) -> str:
-    held_and_asked = [(each.facts_held, len(each.question.answer_facts)) for each in group]
+    held_and_asked = [(each.facts_found, len(each.question.answer_facts)) for each in group]
     held, asked = map(sum, zip(*held_and_asked, strict=True))
     return f"{held} / {asked}" if asked else "-"
 

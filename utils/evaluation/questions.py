@@ -1,4 +1,4 @@
-"""Labelled questions: what retrieval is measured with, a JSON object a line."""
+"""Labelled questions: one JSON object per line."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,15 +15,15 @@ KINDS = ("real", "written", "keyword", "identifier", "unanswerable")
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question with where its answer stands, as a person labelled it."""
+    """A question labelled with the documents and facts of its answer."""
 
     id: str
-    """Its own, or the file's name and the line."""
+    """From the file, or the file's name and the line number."""
     question: str
     gold_docs: tuple[str, ...]
-    """Documents that hold the answer, the best first; none where nothing answers it."""
+    """Documents that contain the answer, best first; none if unanswerable."""
     answer_facts: tuple[str, ...]
-    """Short strings that a right answer contains."""
+    """Short strings that a correct answer contains."""
     answerable: bool
     kind: str
     """One of KINDS."""
@@ -33,7 +33,7 @@ def load_questions(paths: Iterable[Path]) -> list[LabelledQuestion]:
     """Read and check one or several files of questions.
 
     Raises:
-        DocsQAError: a file cannot be read or a line is wrong; names the line and the field.
+        DocsQAError: a file cannot be read or a line is invalid; names the line and the field.
     """
     questions: list[LabelledQuestion] = []
     first_seen: dict[str, str] = {}
@@ -43,25 +43,24 @@ def load_questions(paths: Iterable[Path]) -> list[LabelledQuestion]:
             place = f"{path}, line {number}"
             question = _question({"id": f"{path.stem}:{number}"} | fields, place)
             if question.id in first_seen:
-                raise DocsQAError(
-                    f"{place}: id: {question.id} stands at {first_seen[question.id]} already."
-                )
+                first = first_seen[question.id]
+                raise DocsQAError(f"{place}: id: {question.id} is already used at {first}.")
             first_seen[question.id] = place
             questions.append(question)
         if len(questions) == before:
-            raise DocsQAError(f"{path} holds no question.")
+            raise DocsQAError(f"{path} contains no question.")
     return questions
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line's number and object; blank lines are passed over."""
+    """The number and object of each line that is not blank."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DocsQAError(f"Cannot read the questions {path} ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise DocsQAError(f"{path} is not UTF-8 text.") from error
-    # Not splitlines(): a question may hold a separator that JSON leaves as it is, like U+2028.
+    # Not splitlines(): it splits at separators such as U+2028, which JSON does not escape.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -81,23 +80,23 @@ def _question(fields: Mapping[str, Any], place: str) -> LabelledQuestion:
     for field in ("id", "question", "kind"):
         value = fields.get(field)
         if not isinstance(value, str) or not value.strip():
-            raise wrong(field, "must be a text that is not blank")
+            raise wrong(field, "must be a string that is not blank")
     for field in ("gold_docs", "answer_facts"):
         value = fields.get(field)
         if not isinstance(value, list) or not all(isinstance(e, str) and e.strip() for e in value):
-            raise wrong(field, "must be a list of texts, none of them blank")
+            raise wrong(field, "must be a list of strings, none of them blank")
         if len(set(value)) < len(value):
-            raise wrong(field, "names one twice")
+            raise wrong(field, "contains a duplicate")
     if not isinstance(fields.get("answerable"), bool):
         raise wrong("answerable", "must be true or false")
     if fields["kind"] not in KINDS:
         raise wrong("kind", f"must be one of {', '.join(KINDS)}")
     if fields["answerable"] and fields["kind"] == "unanswerable":
-        raise wrong("answerable", "contradicts the kind")
+        raise wrong("answerable", "contradicts the kind 'unanswerable'")
     if fields["answerable"] != bool(fields["gold_docs"]):
-        raise wrong("gold_docs", "an answerable question has some and an unanswerable one none")
+        raise wrong("gold_docs", "an answerable question needs some, an unanswerable none")
     if fields["answer_facts"] and not fields["answerable"]:
-        raise wrong("answer_facts", "an unanswerable question has none")
+        raise wrong("answer_facts", "an unanswerable question must have none")
     return LabelledQuestion(
         id=fields["id"],
         question=fields["question"],

@@ -1,4 +1,4 @@
-"""The questions put to one configuration of retrieval: what it found, how sure, how fast."""
+"""Runs labelled questions with one configuration of retrieval."""
 
 import time
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from database.reading.reader import Reader
 
 SERVED_PASSAGES = 8
-"""How many passages a reader and the language model get."""
+"""The number of passages that the service returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage as it is handed on."""
+    """A retrieved passage."""
 
     document: str
     breadcrumb: str
@@ -26,48 +26,48 @@ class FoundPassage:
 
 @dataclass(frozen=True, slots=True)
 class QuestionOutcome:
-    """One question, and what retrieval made of it."""
+    """One question and its search result."""
 
     question: LabelledQuestion
     found: tuple[FoundPassage, ...]
     """Best first."""
     confidence: float
-    """0 to 1: how probable it is that the documentation answers the question."""
+    """The probability that the documents answer the question."""
     answered: bool
-    """Whether the shipped threshold lets the question through."""
+    """True if the confidence reaches the shipped threshold."""
     milliseconds: float
-    """How long the search took that a caller waits for."""
+    """The latency of a search for SERVED_PASSAGES passages."""
     same_when_served: bool = True
-    """Whether that search, which asks for fewer passages, finds and decides the same."""
+    """True if that search returns the same first passages and decision as the deeper one."""
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """The documents found, ranked by their best passage."""
+        """The found documents, ranked by their best passage."""
         return tuple(dict.fromkeys(found.document for found in self.found))
 
     @property
     def gold_rank(self) -> int | None:
-        """The place, from 1, of the first right document; None where none was found."""
+        """The rank, from 1, of the first right document; None if none was found."""
         gold = self.question.gold_docs
         places = (at for at, name in enumerate(self.documents, start=1) if name in gold)
         return next(places, None)
 
     def found_within(self, count: int) -> bool:
-        """Whether a right document is among the first so many."""
+        """True if a right document is among the first `count`."""
         return self.gold_rank is not None and self.gold_rank <= count
 
 
 def run_questions(
     reader: "Reader", questions: Sequence[LabelledQuestion], depth: int
 ) -> list[QuestionOutcome]:
-    """Ask every question twice: first deep, for the metrics, then as the service asks, timed.
+    """Search twice for every question: deep, for the metrics; then as the service does, timed.
 
     The first round is also the warm-up of the second.
 
     Args:
-        reader: Searches the index.
-        questions: What is asked.
-        depth: How many passages the documents' ranking is made of.
+        reader: The reader of the index.
+        questions: The questions.
+        depth: The number of passages by which documents are ranked.
 
     Raises:
         IndexUnavailableError: there is no index to read.
@@ -95,10 +95,10 @@ def _found(
 
 
 def _essence(found: tuple[FoundPassage, ...], confidence: float, answered: bool) -> object:
-    """What a caller would notice; scores may be relative to all that was looked at."""
+    """What a caller can see, without scores: these may depend on the number of passages."""
     return [(each.document, each.text) for each in found], round(confidence, 3), answered
 
 
-def missing_documents(questions: Sequence[LabelledQuestion], held: set[str]) -> list[str]:
-    """The documents that questions name and the index does not hold."""
-    return sorted({name for question in questions for name in question.gold_docs} - held)
+def missing_documents(questions: Sequence[LabelledQuestion], indexed: set[str]) -> list[str]:
+    """The documents that questions name and the index lacks."""
+    return sorted({name for question in questions for name in question.gold_docs} - indexed)

@@ -291,15 +291,15 @@ def test_missing_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"question": " "}, "question: must be a text"),
+        ({"question": " "}, "question: must be a string"),
         ({"gold_docs": "a.md"}, "gold_docs: must be a list"),
-        ({"gold_docs": []}, "gold_docs: an answerable question has some"),
-        ({"gold_docs": ["a.md", "a.md"]}, "gold_docs: names one twice"),
+        ({"gold_docs": []}, "gold_docs: an answerable question needs some"),
+        ({"gold_docs": ["a.md", "a.md"]}, "gold_docs: contains a duplicate"),
         ({"answer_facts": [3]}, "answer_facts: must be a list"),
         ({"answerable": "yes"}, "answerable: must be true or false"),
         ({"kind": "unanswerable"}, "answerable: contradicts the kind"),
         ({"kind": "odd"}, "kind: must be one of real, written"),
-        ({"id": "q2"}, "id: q2 stands at"),
+        ({"id": "q2"}, "id: q2 is already used at"),
     ],
 )
 def test_wrong_question_is_told_with_line_and_field(
@@ -318,7 +318,7 @@ def test_line_that_is_no_json_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert "line 2: not JSON" in refused(["-q", str(path)], capsys)
     path.write_text("\n")
-    assert "holds no question" in refused(["-q", str(path)], capsys)
+    assert "contains no question" in refused(["-q", str(path)], capsys)
 
 
 def test_unknown_key_is_told_before_anything_is_measured(
@@ -326,7 +326,7 @@ def test_unknown_key_is_told_before_anything_is_measured(
 ) -> None:
     told = refused(["-q", questions, "--compare", "shipped", "no_such=0"], capsys)
 
-    assert "no such key 'no_such'; there are " in told
+    assert "no such key 'no_such'; the keys are " in told
 
 
 def test_missing_index_is_told(questions: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,7 +160,7 @@ def test_configuration_is_read(text: str, expected: Configuration) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("feedbak=0", "no such key 'feedbak'; there are feedback, per_document, join, database"),
+        ("feedbak=0", "no such key 'feedbak'; the keys are feedback, per_document, join, database"),
         ("feedback=much", "feedback must be a number"),
         ("feedback=nan", "feedback must be a number"),
         ("per_document=1.5", "per_document must be a whole number"),
@@ -169,8 +169,8 @@ def test_configuration_is_read(text: str, expected: Configuration) -> None:
         ("feedback=", "neither key=value nor shipped"),
         ("feedback=0,", "neither key=value nor shipped"),
         ("feedback=0,feedback=1", "feedback is set twice"),
-        (":feedback=0", "a label and what it stands for"),
-        ("label:", "a label and what it stands for"),
+        (":feedback=0", "a label and its changes"),
+        ("label:", "a label and its changes"),
     ],
 )
 def test_wrong_configuration_is_told(text: str, told: str) -> None:

@@ -73,7 +73,7 @@ def test_report_shows_each_prompt_as_it_is_sent_and_what_it_holds(
     report = output.read_text()
     assert status == 0
     at, question, kind, passages, tokens, facts, decision, gold = cells(report, "| 1 |")
-    assert (at, kind, facts, gold) == ("1", "written", "1 / 2", "held")
+    assert (at, kind, facts, gold) == ("1", "written", "1 / 2", "found")
     assert question == ENCRYPT.replace("|", "/")
     assert int(passages) >= 2
     assert int(tokens) > 300
@@ -99,8 +99,8 @@ def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> N
         (whole,) = prompt_all(reader, [spot], roomy)
         (cut,) = prompt_all(reader, [spot], narrow)
 
-    assert (len(whole.documents), whole.facts_held, whole.holds_gold) == (3, 1, True)
-    assert (len(cut.documents), cut.facts_held, cut.holds_gold) == (1, 0, False)
+    assert (len(whole.documents), whole.facts_found, whole.has_gold) == (3, 1, True)
+    assert (len(cut.documents), cut.facts_found, cut.has_gold) == (1, 0, False)
     assert "Jupyter" not in cut.messages["human"]
     assert cut.tokens < whole.tokens
 
