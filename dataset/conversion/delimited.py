@@ -1,10 +1,11 @@
-"""CSV and TSV as one pipe table; a formula in a cell is text, as everywhere here."""
+"""Converts CSV and TSV to one pipe table; a formula in a cell is kept as text."""
 
 import codecs
 import csv
 import io
 
-from dataset.conversion.error_texts import no_text, unreadable
+from dataset.conversion.error_texts import NO_TEXT, unreadable
+from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
 from dataset.markdown_writer import (
     MAX_CELLS,
@@ -23,12 +24,8 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def read_delimited(content: bytes, _: str) -> Converted:
-    """Convert a table in text; its first row is the head.
-
-    Raises:
-        DocumentError: it is no text, or no table that is read.
-    """
-    text = _decoded(content)
+    """Convert a table; its first row is the head."""
+    text = decode_text(content, _UTF_16.get(content[:2], "utf-8-sig"))
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     rows: list[list[str]] = []
     cells = 0
@@ -45,23 +42,12 @@ def read_delimited(content: bytes, _: str) -> Converted:
         ) from error
     rows = [row for row in rows if any(row)]
     if not rows:
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     return Converted(pipe_table(rows) + "\n")
 
 
-def _decoded(content: bytes) -> str:
-    encoding = _UTF_16.get(content[:2], "utf-8-sig")
-    try:
-        text = content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"not UTF-8 text (byte {error.start}); convert it") from error
-    if "\0" in text:
-        raise DocumentError(f"is no text: a NUL at byte {content.index(0)}")
-    return text
-
-
 def _delimiter(text: str) -> str:
-    """The character that parts the first lines into the most columns, alike in all of them."""
+    """The character that splits most of the first lines into the same number of columns."""
     sample = text[:_MAX_SAMPLE_CHARACTERS].splitlines()[:_SAMPLE_LINES]
 
     def columns(delimiter: str) -> tuple[int, int]:

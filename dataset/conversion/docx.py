@@ -1,10 +1,10 @@
-"""Word files as markdown: mammoth makes HTML by the styles' meaning, and that becomes markdown."""
+"""Converts Word files: mammoth makes HTML by the styles, which is converted to markdown."""
 
 import io
 import re
 from typing import Any
 
-from dataset.conversion.error_texts import no_text
+from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import core_properties, document_title
@@ -37,11 +37,7 @@ _STYLES = "\n".join(
 
 
 def read_docx(content: bytes, _: str) -> Converted:
-    """Convert a Word file.
-
-    Raises:
-        DocumentError: it cannot be read, or holds no text.
-    """
+    """Convert a Word file."""
     import mammoth  # type: ignore[import-untyped, unused-ignore]
 
     container = ZipContainer(content, "docx")
@@ -56,13 +52,13 @@ def read_docx(content: bytes, _: str) -> Converted:
     ).value
     text = markdown_of(parse_html(html).body)
     if not text.strip():
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     title, changed = core_properties(container)
     return Converted(text, title=document_title(text, title), changed=changed)
 
 
 def _marked_code(paragraph: Any) -> Any:
-    """Mark what is set in a typewriter's font: Word has no other way to say that it is code."""
+    """Mark what is set in a monospaced font as code: Word has no other way to state it."""
     runs = [run for run in _runs(paragraph) if _words(run).strip()]
     named = bool(_CODE_STYLE.search(paragraph.style_name or ""))
     if runs and (named or all(_is_code(run) for run in runs)):

@@ -1,10 +1,10 @@
-"""EPUB books as markdown: their chapters in the order of reading."""
+"""Converts EPUB books: their chapters in reading order."""
 
 import posixpath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from dataset.conversion.error_texts import PROTECTED, no_text, unreadable
+from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.html.content import content_of
 from dataset.conversion.html.reader import decoded, markdown_of
 from dataset.conversion.html.tree import parse_html
@@ -21,11 +21,7 @@ _PAGES = ("application/xhtml+xml", "text/html")
 
 
 def read_epub(content: bytes, _: str) -> Converted:
-    """Convert a book.
-
-    Raises:
-        DocumentError: it cannot be read, is protected, or holds no text.
-    """
+    """Convert a book."""
     container = ZipContainer(content, "epub")
     root = next(container.xml("META-INF/container.xml").iter(_ROOT), None)
     if root is None:
@@ -40,7 +36,7 @@ def read_epub(content: bytes, _: str) -> Converted:
         chapters.append(markdown_of(content_of(parse_html(decoded(container.read(part))))).strip())
     text = "\n\n".join(chapter for chapter in chapters if chapter)
     if not text:
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     title = " ".join((book.findtext(f".//{_ABOUT}title") or "").split())
     return Converted(f"{text}\n", title=title or document_title(text, ""), changed=_changed(book))
 
@@ -56,7 +52,7 @@ def _reading_order(book: ElementTree.Element, folder: str) -> list[str]:
 
 
 def _encrypted(container: ZipContainer) -> set[str]:
-    """The parts that only a reader with the key can read; fonts are often among them."""
+    """The encrypted parts; often only fonts."""
     if "META-INF/encryption.xml" not in container.names:
         return set()
     listed = container.xml("META-INF/encryption.xml").iter()
@@ -64,10 +60,10 @@ def _encrypted(container: ZipContainer) -> set[str]:
 
 
 def _changed(book: ElementTree.Element) -> str:
-    said = [
+    dates = [
         one.text or ""
         for one in book.iter(f"{_BOOK}meta")
         if one.get("property") == "dcterms:modified"
     ]
-    said += [one.text or "" for one in book.iter(f"{_ABOUT}date")]
-    return first_date(said)
+    dates += [one.text or "" for one in book.iter(f"{_ABOUT}date")]
+    return first_date(dates)

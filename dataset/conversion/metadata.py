@@ -1,4 +1,4 @@
-"""What an Office file says of itself, and which title a document goes by."""
+"""The metadata of Office files, and the choice of a document's title."""
 
 import re
 
@@ -14,12 +14,12 @@ _NO_TITLE = re.compile(
     r"|presentation\d*|document\d*|title|.*\.(?:docx?|pptx?|xlsx?|indd|tex|dvi|qxd|html?|md|pages))",
     re.IGNORECASE,
 )
-"""What programs write where their user gave no title."""
+"""Titles that programs write when their user gave none."""
 _MARKUP = re.compile(r"[`*]|\\(?=[!-/:-@\[-`{-~])|\[(?=[^\]]*\]\()|(?<=\])\([^()]*\)")
 
 
 def core_properties(container: ZipContainer) -> tuple[str, str]:
-    """The title, and when it was last changed; "" for what is not said."""
+    """Title and date of the last change; "" for what is not stated."""
     if _CORE not in container.names:
         return "", ""
     core = container.xml(_CORE)
@@ -28,14 +28,12 @@ def core_properties(container: ZipContainer) -> tuple[str, str]:
     return title, first_date(dates)
 
 
-def document_title(text: str, said: str) -> str:
-    """A document's title: the heading it opens with, else what its properties say.
+def document_title(text: str, property_title: str) -> str:
+    """A document's title: its first heading, else the title in its properties.
 
-    Args:
-        text: Its markdown.
-        said: Its properties' title; programs fill it with file names and worse.
+    Programs fill the property with file names and worse.
     """
     if heading := _FIRST_HEADING.search(text):
         return " ".join(_MARKUP.sub("", heading[1]).replace("]", "").split())
-    said = " ".join(said.split())
-    return "" if _NO_TITLE.fullmatch(said) else said
+    property_title = " ".join(property_title.split())
+    return "" if _NO_TITLE.fullmatch(property_title) else property_title

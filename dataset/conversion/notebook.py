@@ -1,27 +1,23 @@
-"""Jupyter notebooks as markdown: prose as it stands, code in fences, outputs that are text."""
+"""Converts Jupyter notebooks: markdown as it is, code in fences, outputs that are text."""
 
 import json
 import re
 from typing import Any
 
-from dataset.conversion.error_texts import no_text, unreadable
+from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
 from dataset.markdown_writer import fenced_code
 from utils.errors import DocumentError
 
 _MAX_OUTPUT_CHARACTERS = 20_000
-"""Characters of one output that are kept; training logs run to megabytes."""
+"""Characters kept of one output; training logs reach megabytes."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 _ATTACHMENT = re.compile(r"!\[([^\]]{0,500})\]\((?:attachment:|data:)[^)\s]*\)")
 
 
 def read_notebook(content: bytes, _: str) -> Converted:
-    """Convert a notebook (format 4, and 3 with its worksheets).
-
-    Raises:
-        DocumentError: it is no notebook, or holds no text.
-    """
+    """Convert a notebook (format 4, or 3 with its worksheets)."""
     try:
         book = json.loads(content)
     except ValueError as error:
@@ -42,7 +38,7 @@ def read_notebook(content: bytes, _: str) -> Converted:
             blocks.append(_fenced(source, ""))
     text = "\n\n".join(block for block in blocks if block.strip())
     if not text:
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     said = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
     return Converted(text + "\n", title=document_title(text, said if isinstance(said, str) else ""))
 
@@ -71,11 +67,8 @@ def _language(book: dict[str, Any]) -> str:
 
 def _outputs(cell: dict[str, Any]) -> list[str]:
     outputs = cell.get("outputs")
-    blocks: list[str] = []
-    for output in outputs if isinstance(outputs, list) else []:
-        if isinstance(output, dict):
-            blocks.append(_output(output))
-    return blocks
+    found = outputs if isinstance(outputs, list) else []
+    return [_output(output) for output in found if isinstance(output, dict)]
 
 
 def _output(output: dict[str, Any]) -> str:
@@ -96,11 +89,8 @@ def _output(output: dict[str, Any]) -> str:
 
         return markdown_of(parse_html(html).body).strip()
     plain = _joined(data.get("text/plain", data.get("text", "")))
-    return (
-        ""
-        if re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())
-        else _fenced(plain, "")
-    )
+    is_object = re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())
+    return "" if is_object else _fenced(plain, "")
 
 
 def _fenced(text: str, language: str) -> str:

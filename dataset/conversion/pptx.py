@@ -1,14 +1,14 @@
-"""PowerPoint files as markdown: a heading for each slide, its text, tables, charts and notes.
+"""Converts PowerPoint files: a heading per slide, its text, tables, charts and notes.
 
-The parts are read here and not with python-pptx, which would bring image and spreadsheet writers
-along (40 MB) and knows neither SmartArt's words nor which paragraphs are list items.
+The parts are parsed here: python-pptx depends on image and spreadsheet writers (40 MB), and gives
+neither the text of SmartArt nor which paragraphs are list items.
 """
 
 import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.error_texts import no_text, unreadable
+from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import core_properties, document_title
 from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.result import Converted
@@ -28,18 +28,14 @@ _FILE_NAME = re.compile(r"\S+\.\w{3,4}|(?:picture|image|grafik|bild) \d+", re.IG
 
 
 def read_pptx(content: bytes, _: str) -> Converted:
-    """Convert a presentation.
-
-    Raises:
-        DocumentError: it cannot be read, or holds no text.
-    """
+    """Convert a presentation."""
     container = ZipContainer(content, "pptx")
     container.check_xml()
     blocks: list[str] = []
     for number, name in enumerate(_slides(container), start=1):
         blocks += _Slide(container, name).blocks(number)
     if not any(not block.startswith("## Slide ") for block in blocks):
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     text = "\n\n".join(blocks) + "\n"
     title, changed = core_properties(container)
     return Converted(text, title=document_title(text, title), changed=changed)
@@ -159,7 +155,7 @@ class _Slide:
 
 
 def _shapes(tree: Element | None) -> Iterator[Element]:
-    """A slide's shapes, those in groups too; of alternatives the first."""
+    """Yield a slide's shapes, also those in groups; of alternatives the first."""
     for shape in tree if tree is not None else ():
         if shape.tag == f"{_P}grpSp":
             yield from _shapes(shape)
@@ -170,13 +166,13 @@ def _shapes(tree: Element | None) -> Iterator[Element]:
 
 
 def _placeholder(shape: Element) -> str | None:
-    """Which part of its layout a shape fills; None for one that stands for itself."""
+    """The type of the layout placeholder that a shape fills; None for a free shape."""
     found = shape.find(f".//{_P}nvPr/{_P}ph")
     return None if found is None else found.get("type", "")
 
 
 def _position(shape: Element) -> tuple[int, int]:
-    """Where it stands, from the top; what stands where the layout says comes first."""
+    """A sort key from top to bottom; shapes positioned by the layout are first."""
     at = shape.find(f"{_P}spPr/{_A}xfrm/{_A}off")
     if at is None:
         at = shape.find(f"{_P}xfrm/{_A}off")

@@ -1,4 +1,4 @@
-"""The numbers of a chart as a table."""
+"""Converts charts to tables of their numbers."""
 
 from xml.etree.ElementTree import Element
 
@@ -9,11 +9,7 @@ _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
 
 def chart_table(chart: Element) -> list[str]:
-    """A chart as blocks: its title, and its series as the columns of a table.
-
-    Args:
-        chart: The part that describes it; the values are those that its writer kept with it.
-    """
+    """Convert a chart part to blocks: its title, and a table with a column per series."""
     title = chart.find(f"{_C}chart/{_C}title")
     words = "" if title is None else " ".join(one.text or "" for one in title.iter(f"{_A}t"))
     columns: list[dict[int, str]] = [{}]

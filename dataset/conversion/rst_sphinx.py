@@ -1,4 +1,4 @@
-"""Sphinx's directives and roles, read for their text by docutils alone."""
+"""Makes docutils keep the text of Sphinx's directives and roles."""
 
 import re
 from typing import Any, cast
@@ -12,22 +12,11 @@ _DIRECTIVE = re.compile(
 )
 _ROLE = re.compile(r":([A-Za-z][\w:+.-]{0,60}):`|`:([A-Za-z][\w:+.-]{0,60}):")
 _CODE = (
-    "code",
-    "code-block",
-    "sourcecode",
-    "math",
-    "prompt",
-    "ipython",
-    "jupyter-execute",
-    "doctest",
-    "testcode",
-    "testoutput",
-    "console",
-    "highlight-block",
-    "productionlist",
-)
+    "code", "code-block", "sourcecode", "math", "prompt", "ipython", "jupyter-execute", "doctest",
+    "testcode", "testoutput", "console", "highlight-block", "productionlist",
+)  # fmt: skip
 _READ_ANEW = ("code", "code-block", "sourcecode", "math")
-"""Docutils knows these, and refuses them with Sphinx's options."""
+"""Directives that docutils has, but refuses with Sphinx's options."""
 _UNSEEN = (
     "toctree", "index", "highlight", "currentmodule", "automodule", "autoclass", "autofunction",
     "automethod", "autosummary", "literalinclude", "module", "sectionauthor", "codeauthor",
@@ -52,14 +41,14 @@ _LITERAL_ROLES = re.compile(
 
 
 class _AnyOptions(dict[str, Any]):
-    """Takes every option of a directive as it stands."""
+    """Accepts every option of a directive unchanged."""
 
     def __missing__(self, _: str) -> Any:
         return directives.unchanged
 
 
 class _Sphinx(Directive):
-    """A directive that docutils does not know: its text is kept, its doing is not."""
+    """A directive that docutils lacks: its text is kept, its effect is not."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -114,7 +103,7 @@ class _Sphinx(Directive):
 def _role(
     name: str, rawtext: str, text: str, *_: Any, **__: Any
 ) -> tuple[list[nodes.Node], list[Any]]:
-    """A role's words: those before `<target>`, or the last part of `~a.b.C`."""
+    """A role's text: the part before `<target>`, or the last name of `~a.b.C`."""
     plain = text.replace("\0", "")
     if titled := _TARGET.fullmatch(plain):
         plain = titled["words"] or titled["target"]
@@ -125,8 +114,8 @@ def _role(
     return [kind(rawtext, plain)], []
 
 
-def read_unknown_names(source: str) -> None:
-    """Have docutils read the directives and roles of a page that it does not know."""
+def register_unknown_names(source: str) -> None:
+    """Register the directives and roles of a page that docutils lacks."""
     for name in {found.lower() for found in _DIRECTIVE.findall(source)}:
         if name not in en.directives or name in _READ_ANEW:
             directives.register_directive(name, _Sphinx)

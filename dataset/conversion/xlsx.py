@@ -1,11 +1,11 @@
-"""Excel files as markdown: each sheet a heading, each block of cells a table."""
+"""Converts Excel files: each sheet becomes a heading, each block of cells a table."""
 
 import io
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
-from dataset.conversion.error_texts import no_text
+from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.metadata import core_properties, document_title
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
@@ -21,15 +21,11 @@ from utils.errors import DocumentError
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 _WHOLE = 1e15
-"""Up to here a float holds every whole number."""
+"""Below it a float represents every whole number."""
 
 
 def read_xlsx(content: bytes, _: str) -> Converted:
-    """Convert an Excel file: the values that were last computed, of the sheets that are shown.
-
-    Raises:
-        DocumentError: it cannot be read, or holds no text.
-    """
+    """Convert an Excel file: the visible sheets, with the values last computed."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     container = ZipContainer(content, "xlsx")
@@ -53,14 +49,14 @@ def read_xlsx(content: bytes, _: str) -> Converted:
         if tables:
             blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]
     if not blocks:
-        raise DocumentError(no_text())
+        raise DocumentError(NO_TEXT)
     text = "\n\n".join(blocks) + "\n"
     title, changed = core_properties(container)
     return Converted(text, title=document_title(text, title), changed=changed)
 
 
 def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Each run of rows between empty ones; a row of one cell before it is a line of text."""
+    """Yield a table per run of rows between empty ones, and single cells above it as text."""
     for filled, run in groupby(rows, any):
         if not filled:
             continue

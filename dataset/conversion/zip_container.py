@@ -1,7 +1,7 @@
-"""The zip files that docx, pptx, xlsx and epub are: checked before any parser sees them.
+"""Checks the zip files that docx, pptx, xlsx and epub are, before any parser reads them.
 
-Nothing is unpacked to disk, no archive in the archive is opened, macros (`vbaProject.bin`) are
-never read: a file that holds some is taken for its text.
+Nothing is unpacked to disk, nested archives are not opened, and macros (`vbaProject.bin`) are not
+read: of a file with macros, the text is converted.
 """
 
 import io
@@ -17,7 +17,7 @@ from utils.errors import DocumentError
 MAX_PARTS = 10_000
 MAX_BYTES = 512 << 20
 MAX_COMPRESSION_RATIO = 300
-"""How many times its packed size a part may have; sheets and pages reach some 60."""
+"""Unpacked size of a part by its packed size; sheets and pages reach about 60."""
 _TOO_SMALL_FOR_A_BOMB = 4 << 20
 
 _OLD_OFFICE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -30,12 +30,12 @@ _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}R
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """What one part of an Office file says of another, or of an address outside."""
+    """A reference from one part of an Office file to another, or to an address outside."""
 
     kind: str
-    """The last word of its type: `slide`, `hyperlink`, `image`."""
+    """The last segment of its type: `slide`, `hyperlink`, `image`."""
     target: str
-    """A part's name, or an address outside."""
+    """The part's name, or the address outside."""
     external: bool
 
 
@@ -43,10 +43,10 @@ class ZipContainer:
     """The parts of a checked zip file."""
 
     def __init__(self, content: bytes, format_name: str) -> None:
-        """Open and check it.
+        """Open and check a file.
 
         Raises:
-            DocumentError: it is no zip file, protected, or made to harm.
+            DocumentError: it is no zip file, protected, or hostile.
         """
         self._format = format_name
         if content.startswith(_OLD_OFFICE):
@@ -63,24 +63,17 @@ class ZipContainer:
         """A part's bytes.
 
         Raises:
-            DocumentError: it is not there or damaged.
+            DocumentError: it is missing or damaged.
         """
         try:
             return self._zip.read(name)
-        except (KeyError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-            raise DocumentError(unreadable(self._format)) from error
-        except Exception as error:
-            # zlib's own error, whose module may be missing where zipfile works without it.
+        except Exception as error:  # zipfile lets zlib's and others' errors through
             raise DocumentError(unreadable(self._format)) from error
 
     def check_xml(self) -> None:
-        """Refuse a document type in any XML part, and with it every entity.
+        """Refuse a document type, and with it every entity, in any XML part.
 
-        Office files may hold none by their standard. A parser that is careful would refuse them
-        too; not every parser is.
-
-        Raises:
-            DocumentError: there is one.
+        The Office standard forbids them, but not every parser does.
         """
         for name in self.names:
             if name.lower().endswith((".xml", ".rels", ".vml")):
@@ -88,7 +81,7 @@ class ZipContainer:
 
     def _checked_xml(self, name: str) -> bytes:
         content = self.read(name)
-        letters = content.replace(b"\0", b"")  # in UTF-16 there is one beside each
+        letters = content.replace(b"\0", b"")  # UTF-16 has one beside each
         encoding = _ENCODING.match(letters[:400])
         odd = encoding is not None and encoding[1].lower() not in _PLAIN_ENCODINGS
         if odd or b"<!DOCTYPE" in letters:
@@ -96,10 +89,10 @@ class ZipContainer:
         return content
 
     def xml(self, name: str) -> ElementTree.Element:
-        """A part as XML, without document type or entities.
+        """Parse a part as XML, without document type or entities.
 
         Raises:
-            DocumentError: it is not there, or no XML.
+            DocumentError: it is missing, or no XML.
         """
         try:
             return ElementTree.fromstring(self._checked_xml(name))  # noqa: S314 (no DTD is let in)
@@ -107,7 +100,7 @@ class ZipContainer:
             raise DocumentError(unreadable(self._format)) from error
 
     def relationships(self, name: str) -> dict[str, Relationship]:
-        """What a part ("" for the whole file) refers to, by the ids that it uses."""
+        """The references of a part ("" for the whole file), by the ids that it uses."""
         folder, part = posixpath.split(name)
         at = posixpath.join(folder, "_rels", f"{part}.rels")
         if at not in self.names:

@@ -1,1 +1,1 @@
-"""HTML as markdown."""
+"""Converts HTML to markdown."""

@@ -1,4 +1,4 @@
-"""A page's content as markdown: headings with their anchors, lists, code, notes."""
+"""Writes block-level HTML: headings with their anchors, lists, code, notes, tables."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _BLOCKS = frozenset((
 ))  # fmt: skip
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
 _MAX_NOTE_CHARACTERS = 6000
-"""Characters: a box with more in it is a part of the page and no note."""
+"""A longer box is part of the page, not a note."""
 _LABEL = re.compile(r".*(?:title|heading|label|header).*")
 _PART_OF_NOTE = re.compile(r".*(?:title|heading|label|header|text|body|content|icon|inner).*")
 _MAX_LABEL_CHARACTERS = 60
@@ -28,20 +28,20 @@ _MAX_LABEL_CHARACTERS = 60
 
 @dataclass(slots=True)
 class Blocks:
-    """Writes blocks one after another, remembering anchors until their heading comes."""
+    """Writes blocks in order; an anchor is kept until the next heading."""
 
     inline: Inline
     holders: set[Element]
-    """The elements in which blocks lie."""
+    """The elements that contain blocks."""
     waiting_anchor: str = ""
     written_anchors: set[str] = field(default_factory=set)
 
     def write(self, items: list[Element | str], in_item: bool = False) -> list[str]:
-        """Write what stands in an element as blocks.
+        """Write an element's content as blocks.
 
         Args:
-            items: What stands in it.
-            in_item: Whether this is a list item or a cell, in which no section can begin.
+            items: The content.
+            in_item: True in a list item or a cell, where a heading cannot begin a section.
         """
         written: list[str] = []
         line: list[Element | str] = []
@@ -69,7 +69,7 @@ class Blocks:
         return element.tag in _BLOCKS or element in self.holders
 
     def _remember_anchor(self, element: Element) -> None:
-        """Keep the anchor of something empty: it may be the next heading's."""
+        """Keep the anchor of an empty element: it may be the next heading's."""
         if not element.text().strip():
             self.waiting_anchor = anchor_of(element) or self.waiting_anchor
 
@@ -93,16 +93,11 @@ class Blocks:
             return [quotation(quoted)] if quoted else []
         if tag in ("summary", "legend", "caption", "figcaption"):
             words = self.inline.one_line(element.children)
-            return (
-                [f"**{words}**" if tag == "summary" and "*" not in words else words]
-                if words
-                else []
-            )
+            bold = tag == "summary" and words and "*" not in words
+            return [f"**{words}**" if bold else words] if words else []
         if kind := _note_kind(element):
             return self._note(kind, element)
-        own = anchor_of(element)
-        if own:
-            self.waiting_anchor = own
+        self.waiting_anchor = anchor_of(element) or self.waiting_anchor
         return self.write(element.children, in_item)
 
     def _heading(self, element: Element, in_item: bool) -> list[str]:
@@ -130,7 +125,7 @@ class Blocks:
             if isinstance(child, str):
                 continue
             mark = f"{number}. " if element.tag == "ol" else "- "
-            nested = child.tag in ("ul", "ol")  # a list that its author put beside the items
+            nested = child.tag in ("ul", "ol")  # a nested list beside the items instead of in one
             blocks = self._list(child) if nested else self.write(child.children, in_item=True)
             if not blocks:
                 continue
@@ -145,7 +140,7 @@ class Blocks:
         return [("\n\n" if loose else "\n").join(items)]
 
     def _definitions(self, element: Element) -> list[str]:
-        """A list of `- **term**: explanation`, or paragraphs where an explanation is a long one."""
+        """Write `- **term**: explanation` items, or paragraphs if an explanation is long."""
         pairs = definitions_of(element)
         explained = [(terms, self.write(parts, in_item=True)) for terms, parts in pairs]
         long = any(
@@ -174,7 +169,7 @@ class Blocks:
         return callout(label, blocks)
 
     def _own_label(self, note: Element) -> str:
-        """Take the title off a note that has one."""
+        """Remove and return the title of a note that has one."""
         for below in note.walk():
             titled = below.tag in _HEADINGS or any(map(_LABEL.fullmatch, below.classes()))
             if below is not note and titled and below.parent is not None:
@@ -186,7 +181,7 @@ class Blocks:
 
 
 def holders_of(root: Element) -> set[Element]:
-    """The elements in which blocks lie, so that a link around a heading is taken apart."""
+    """All elements that contain blocks, so that a link around a heading is split."""
     found: set[Element] = set()
     for element in root.walk():
         if element.tag in _BLOCKS:
@@ -198,11 +193,11 @@ def holders_of(root: Element) -> set[Element]:
 
 
 def anchor_of(element: Element) -> str:
-    """The name that a link can lead to, where the element has one."""
+    """The anchor of an element; "" if it has none."""
     for name in ("id", "name"):
-        said = element.get(name)
-        if said and (name == "id" or element.tag == "a") and _ANCHOR.fullmatch(said):
-            return said
+        anchor = element.get(name)
+        if (name == "id" or element.tag == "a") and _ANCHOR.fullmatch(anchor):
+            return anchor
     return ""
 
 
@@ -217,7 +212,7 @@ def _heading_anchor(heading: Element) -> str:
 
 
 def _note_kind(element: Element) -> str:
-    """What a box beside the text calls itself by its class; "" for what is no such box."""
+    """The kind of a note, by its class; "" for an element that is none."""
     role = element.get("role") == "note"
     if element.tag not in ("div", "aside", "section", "details", "blockquote") and not role:
         return ""
@@ -227,18 +222,16 @@ def _note_kind(element: Element) -> str:
         for name in element.classes()
         if (kind := ADMONITION.fullmatch(name)) and not _PART_OF_NOTE.fullmatch(name)
     ]
-    if (
-        not (found or role)
-        or len(element.words()) > _MAX_NOTE_CHARACTERS
-        or element.find("h1", "h2")
-    ):
+    if not (found or role) or element.find("h1", "h2"):
+        return ""
+    if len(element.words()) > _MAX_NOTE_CHARACTERS:
         return ""
     best = min(found, key=lambda kind: kind in kinds, default="note")
     return kinds.get(best, best.capitalize())
 
 
 def definitions_of(element: Element) -> list[tuple[list[Element], list[Element | str]]]:
-    """The terms of a definition list, each group with what explains it."""
+    """The groups of terms in a definition list, each with its explanation."""
     pairs: list[tuple[list[Element], list[Element | str]]] = []
     for child in element.elements():
         if child.tag == "div":

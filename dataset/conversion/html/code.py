@@ -1,4 +1,4 @@
-"""Blocks of code in a page: their text as it stands, and the language they are marked with."""
+"""Converts code blocks: their text unchanged, and the language they declare."""
 
 import re
 
@@ -18,26 +18,19 @@ _BARE_LANGUAGES = frozenset((
     "perl", "php", "powershell", "properties", "python", "py", "r", "ruby", "rust", "scala", "sh",
     "shell", "sql", "swift", "toml", "ts", "typescript", "xml", "yaml", "yml",
 ))  # fmt: skip
-_GUTTER = frozenset(
-    (
-        "linenos",
-        "lineno",
-        "linenumbers",
-        "gutter",
-        "line-numbers-rows",
-        "hljs-ln-numbers",
-        "rouge-gutter",
-    )
-)
+_GUTTER = frozenset((
+    "linenos", "lineno", "linenumbers", "gutter", "line-numbers-rows", "hljs-ln-numbers",
+    "rouge-gutter",
+))  # fmt: skip
 
 
 def code_block(pre: Element) -> str:
-    """A block of code between fences; "" for an empty one."""
+    """Convert a `pre` element; "" for an empty one."""
     return fenced_code(_text(pre).strip("\n"), language_of(pre))
 
 
 def language_of(pre: Element) -> str:
-    """The language that a block of code is marked with; "" if it is not."""
+    """The language that a code block declares; "" if it does not."""
     marked = [pre, *(child for child in pre.elements() if child.tag == "code")]
     around = pre.parent
     for _ in range(2):

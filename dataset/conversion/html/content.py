@@ -1,4 +1,4 @@
-"""Which part of a page is its content, and what the page says of itself."""
+"""Finds a page's main content, title, address and date."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _CONTENTS = re.compile(
 )
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _MIN_CONTENT_SHARE = 0.6
-"""Of the words of all that could be the content, the share that makes one of them the content."""
+"""Minimum share of a candidate in the text of all outermost candidates."""
 
 _CANDIDATES: tuple[Callable[[Element], bool], ...] = (
     lambda element: element.tag == "main" or element.get("role") == "main",
@@ -48,11 +48,11 @@ _CHANGED = (
 
 
 def content_of(page: HtmlPage) -> Element:
-    """The page's content, with what surrounds it and stands in between left out."""
+    """The main content, without what surrounds and interrupts it."""
     _drop(page.body, _is_noise_of_any_size)
     lengths = _lengths(page.body)
     half = lengths[page.body] / 2
-    # What holds half of the words is the page, whatever its class says.
+    # An element with half of the text is content, whatever its class.
     _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
     main = _main(page.body)
     _drop_contents_lists(main)
@@ -94,7 +94,7 @@ def _is_noise_of_any_size(element: Element) -> bool:
     if element.get("aria-hidden") == "true":
         return True
     unseen = "hidden" in element.attributes or "display:none" in style
-    # Tabs that are not the open one are hidden, and are content.
+    # Tabs that are not open are hidden, but content.
     return unseen and role != "tabpanel" and element.tag not in ("dl", "dd", "body")
 
 
@@ -117,7 +117,7 @@ def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
 
 
 def _lengths(root: Element) -> dict[Element, int]:
-    """How many characters of text lie in each element."""
+    """The number of characters of text in each element."""
     found: dict[Element, int] = {}
     for element in reversed(list(root.walk())):
         found[element] = sum(
@@ -128,7 +128,7 @@ def _lengths(root: Element) -> dict[Element, int]:
 
 
 def _drop_contents_lists(main: Element) -> None:
-    """Drop `On this page` and `Topics` with the list of links below them."""
+    """Drop `On this page` and `Topics` with the list of links after them."""
     for element in list(main.walk()):
         for title, entries in pairwise(list(element.elements())):
             if entries.tag not in ("ul", "ol"):
@@ -146,7 +146,7 @@ def _only_links(entries: Element) -> bool:
 
 
 def page_title(page: HtmlPage, content: Element) -> str:
-    """The page's name: its first heading, else what its head says."""
+    """The title: the first heading, else the title in the head."""
     if heading := content.find("h1"):
         return heading.words().rstrip("¶#").strip()
     said = _meta(page, "og:title") or next(
@@ -156,7 +156,7 @@ def page_title(page: HtmlPage, content: Element) -> str:
 
 
 def address_of(page: HtmlPage, url: str) -> str:
-    """Where a person reads the page, as it says itself; "" if it does not."""
+    """The canonical address that the page states; "" if it does not."""
     base = url or ""
     canonical = (
         element.get("href")
@@ -171,7 +171,7 @@ def address_of(page: HtmlPage, url: str) -> str:
 
 
 def base_of(page: HtmlPage, url: str) -> str:
-    """What relative links are relative to; "" if unknown."""
+    """The base of relative links; "" if unknown."""
     own = url or address_of(page, url)
     based = (
         element.get("href")
@@ -183,7 +183,7 @@ def base_of(page: HtmlPage, url: str) -> str:
 
 
 def changed_of(page: HtmlPage, content: Element) -> str:
-    """When the page was last changed, as it says itself; "" if it does not."""
+    """The date of the last change that the page states; "" if it does not."""
     times = [element for element in content.walk() if element.tag == "time"]
     modified = [one for one in times if one.get("itemprop") == "dateModified"]
     shown = modified or (times if len(times) == 1 else [])
@@ -194,7 +194,7 @@ def changed_of(page: HtmlPage, content: Element) -> str:
 
 
 def resolve_link(base: str, target: str) -> str:
-    """An address as seen from another; as it stands where the two cannot be joined."""
+    """Resolve a link against a base; unchanged if that is impossible."""
     try:
         return urljoin(base, target.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""The inside of a paragraph as markdown: emphasis, code, links."""
+"""Writes the inline content of a paragraph: emphasis, code, links."""
 
 import re
 from collections.abc import Callable
@@ -31,20 +31,20 @@ _NO_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """Writes what stands in a line, links relative to a base."""
+    """Writes inline content; links are relative to `base`."""
 
     base: str = ""
     escape: Callable[[str], str] = escape
     escape_lines: Callable[[str], str] = escape_line_starts
 
     def write(self, items: list[Element | str]) -> str:
-        """Put pieces of a paragraph into lines; each `<br>` ends one."""
+        """Write a paragraph; each `<br>` ends a line."""
         text = self._pieces(items)
         lines = (_SPACES.sub(" ", line).strip() for line in text.split("\v"))
         return self.escape_lines("\n".join(line for line in lines if line))
 
     def one_line(self, items: list[Element | str]) -> str:
-        """Put pieces into a single line, as headings and cells need it."""
+        """Write a single line, as headings need it."""
         return _SPACES.sub(" ", self._pieces(items).replace("\v", " ")).strip()
 
     def _pieces(self, items: list[Element | str]) -> str:
@@ -71,7 +71,7 @@ class Inline:
         if tag == "q":
             return f'"{inside}"'
         if tag in ("sup", "sub") and inside.strip().startswith(("[", "\\[")):
-            return ""  # a reference to a note
+            return ""  # a reference to a footnote
         return inside
 
     def _link(self, element: Element, inside: str) -> str:
@@ -79,23 +79,23 @@ class Inline:
             return " " if inside[:1].isspace() else ""
         target = element.get("href").strip()
         address = resolve_link(self.base, target) if target else ""
-        return link(inside.replace("\v", " "), address if self._leads_somewhere(address) else "")
+        return link(inside.replace("\v", " "), address if self._is_useful(address) else "")
 
-    def _leads_somewhere(self, address: str) -> bool:
+    def _is_useful(self, address: str) -> bool:
         if address.startswith(("http://", "https://")):
             return True
-        # Without a base, a link to another page still tells its name.
+        # Without a base, a link to another page still contains its name.
         return not self.base and not address.startswith("#") and ":" not in address.split("/")[0]
 
 
 def image_words(element: Element) -> str:
-    """What an image shows, where its page says so."""
+    """The alternative text of an image, unless it is a file name or the like."""
     words = " ".join(element.get("alt").split())
     return "" if _NO_WORDS.fullmatch(words) else escape(words)
 
 
 def is_permalink(element: Element) -> bool:
-    """Whether a link only leads to the heading that it stands in."""
+    """True for a link that only leads to the heading that contains it."""
     if element.tag != "a" or not element.get("href").startswith("#"):
         return False
     known = {"headerlink", "anchor", "anchor-link", "hash-link", "heading-anchor", "anchorjs-link"}

@@ -1,9 +1,9 @@
-"""HTML pages as markdown: the content alone, its headings with their anchors."""
+"""Converts HTML pages: the main content alone, headings with their anchors."""
 
 import codecs
 import re
 
-from dataset.conversion.error_texts import no_text
+from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.html.blocks import Blocks, holders_of
 from dataset.conversion.html.content import address_of, base_of, changed_of, content_of, page_title
 from dataset.conversion.html.inline import Inline
@@ -22,55 +22,46 @@ _TEXT_ENCODINGS = re.compile(
     r"utf-(?:8|16(?:-[bl]e)?)|ascii|iso8859-\d+|cp(?:12|8|9|4|5)\d+|koi8-[rtu]|gb(?:k|2312|18030)"
     r"|big5\w*|shift_jis\w*|euc_\w+|mac-\w+|tis-620"
 )
-"""The encodings of pages. Python's other codecs (`idna`, `unicode_escape`) are no page's."""
+"""Encodings of pages; Python's other codecs (`idna`, `unicode_escape`) are refused."""
 
 
 def read_html(content: bytes, url: str) -> Converted:
-    """Convert a page's file.
-
-    Raises:
-        DocumentError: it holds no text, or is nested too deep.
-    """
+    """Convert the file of a page that was fetched from `url`, if known."""
     converted = convert_html(decoded(content), url)
     if not converted.text.strip():
-        raise DocumentError(no_text(" (a page that scripts fill in? save it from a browser)"))
+        raise DocumentError(f"{NO_TEXT} (a page that scripts fill in? save it from a browser)")
     return converted
 
 
 def convert_html(content: str, url: str = "") -> Converted:
-    """Convert a page's content to markdown, navigation and other surroundings left out.
-
-    Args:
-        content: The page.
-        url: Where it was fetched; relative links become absolute by it.
+    """Convert a page to markdown, without navigation and other surroundings.
 
     Raises:
-        DocumentError: it is nested too deep to be a page.
+        DocumentError: it is nested too deep.
     """
+    # Parse the page.
     page = parse_html(content)
+    # Read its addresses from its head, then reduce its body to the main content.
     address, base, main = address_of(page, url), base_of(page, url), content_of(page)
-    return Converted(
-        text=markdown_of(main, base),
-        title=page_title(page, main),
-        url=address,
-        changed=changed_of(page, main),
-    )
+    # Write the content, and read title and date where it states them.
+    text = markdown_of(main, base)
+    return Converted(text, page_title(page, main), address, changed_of(page, main))
 
 
 def markdown_of(element: Element, base: str = "") -> str:
-    """Write what stands in an element as markdown."""
+    """Write an element's content as markdown; `base` makes its links absolute."""
     blocks = Blocks(Inline(base), holders_of(element)).write([element])
     text = "\n\n".join(blocks)
     return f"{text}\n" if text else ""
 
 
 def decoded(content: bytes) -> str:
-    """The page's characters, by its mark, its own word, as UTF-8, or as the web's old default."""
+    """Decode a page by its byte order mark, its declared encoding, UTF-8 or Windows-1252."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
-    said = _CHARSET.search(content[:_MAX_BYTES_BEFORE_CHARSET])
-    for label in (said[1].decode() if said else "", "utf-8"):
+    declared = _CHARSET.search(content[:_MAX_BYTES_BEFORE_CHARSET])
+    for label in (declared[1].decode() if declared else "", "utf-8"):
         try:
             encoding = codecs.lookup(label).name
             if _TEXT_ENCODINGS.fullmatch(encoding):

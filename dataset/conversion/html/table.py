@@ -1,4 +1,4 @@
-"""Tables of HTML as pipe tables."""
+"""Converts HTML tables to pipe tables."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ _HEADINGS = ("h1", "h2", "h3")
 
 
 def is_layout(table: Element) -> bool:
-    """Whether a table only arranges parts of the page."""
+    """True if a table only lays out parts of the page."""
     if table.get("role") in ("presentation", "none") or table.find("table", *_HEADINGS):
         return True
     rows = _rows(table)
@@ -20,17 +20,12 @@ def is_layout(table: Element) -> bool:
 
 
 def _holds_code(table: Element) -> bool:
-    """Whether it is code beside its line numbers, or code that would lose its lines in a cell."""
+    """True for code beside line numbers, or code whose lines a cell would join."""
     return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())
 
 
 def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> list[str]:
-    """A table as blocks: its caption and its rows.
-
-    Args:
-        element: The table.
-        write: Gives a cell's blocks.
-    """
+    """Convert a table to blocks: its caption and its rows; `write` converts a cell."""
     rows, head_rows = _rows(element), 0
     for row in rows:
         cells = list(_cells(row))
@@ -59,14 +54,14 @@ def _cells(row: Element) -> list[Element]:
 
 
 def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[list[str]]:
-    """Lay cells out in rows and columns; one that spans rows says its words in each of them."""
+    """Arrange cells in rows and columns; a cell that spans rows is repeated in each."""
     grid: list[list[str]] = []
     hanging: dict[int, tuple[int, str]] = {}
     count = 0
     for row in rows:
         line: list[str] = []
 
-        def take_hanging(line: list[str] = line) -> None:
+        def append_hanging(line: list[str] = line) -> None:
             while len(line) in hanging:
                 left, text = hanging.pop(len(line))
                 if left > 1:
@@ -74,7 +69,7 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
                 line.append(text)
 
         for cell in _cells(row):
-            take_hanging()
+            append_hanging()
             text = text_of(cell)
             rows_spanned, columns = _span(cell, "rowspan"), _span(cell, "colspan")
             for at in range(columns):
@@ -82,7 +77,7 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
                 if rows_spanned > 1:
                     hanging[len(line)] = (rows_spanned - 1, shown)
                 line.append(shown)
-        take_hanging()
+        append_hanging()
         count += len(line)
         if count > MAX_CELLS or len(line) > MAX_COLUMNS:
             raise DocumentError(table_too_large())

@@ -1,8 +1,7 @@
-"""HTML as a small tree of our own, which any parser could have made.
+"""Parses HTML into a small tree that does not depend on the parser.
 
-The parser is Lexbor (selectolax): it repairs unclosed and misplaced tags as browsers do. The tree
-is walked without recursion, and one that is nested too deep to be a page is refused here, so that
-everything after it may recurse.
+The parser is Lexbor (selectolax), which repairs unclosed and misplaced tags as browsers do. Pages
+nested too deep are refused here, so that all later stages may recurse.
 """
 
 import re
@@ -10,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset.conversion.error_texts import too_deep
+from dataset.conversion.error_texts import TOO_DEEP
 from utils.errors import DocumentError
 
 MAX_DEPTH = 256
-"""Pages stay below 60; what is made by machines to be read stays below 200."""
+"""Pages stay below 60, and generated ones below 200."""
 
 _NEVER_TEXT = frozenset((
     "script", "style", "template", "noscript", "svg", "canvas", "iframe", "object", "embed",
@@ -30,7 +29,7 @@ _CLOSED_AT_ONCE = re.compile(
     r"([A-Za-z][\w:-]{0,50})((?:\s[^<>]{0,2000})?)/>",
     re.IGNORECASE,
 )
-"""`<a id="x"/>` is empty in XHTML, and holds the rest of the page for a parser of HTML."""
+"""`<a id="x"/>` is empty in XHTML; an HTML parser would put the rest of the page into it."""
 _MAX_OPEN = 4000
 _NEVER_CLOSED_BY_OTHERS = re.compile(
     r"<(/?)(?:div|span|section|article|blockquote|table|ul|ol|dl|a|b|i|em|strong|font|u|small|big"
@@ -41,7 +40,7 @@ _NEVER_CLOSED_BY_OTHERS = re.compile(
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """A tag with what stands in it."""
+    """A tag with its content."""
 
     tag: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -49,15 +48,15 @@ class Element:
     parent: "Element | None" = None
 
     def get(self, name: str) -> str:
-        """An attribute's value; "" where there is none."""
+        """An attribute's value; "" if it is missing."""
         return self.attributes.get(name, "")
 
     def elements(self) -> Iterator["Element"]:
-        """Yield the elements directly inside."""
+        """Yield the child elements."""
         return (child for child in self.children if isinstance(child, Element))
 
     def walk(self) -> Iterator["Element"]:
-        """Yield this element and all below it, in the order of the page."""
+        """Yield this element and all below it, in document order."""
         waiting = [self]
         while waiting:
             element = waiting.pop()
@@ -71,7 +70,7 @@ class Element:
         )
 
     def text(self) -> str:
-        """All words below, as they stand."""
+        """All text below, unchanged."""
         parts: list[str] = []
         waiting: list[Element | str] = [self]
         while waiting:
@@ -83,38 +82,38 @@ class Element:
         return "".join(parts)
 
     def words(self) -> str:
-        """All words below in one line."""
+        """All text below in one line."""
         return " ".join(self.text().split())
 
     def classes(self) -> list[str]:
-        """The names of its classes, in lower case."""
+        """Its classes, in lower case."""
         return self.get("class").lower().split()
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlPage:
-    """A parsed page: its body, and its head's elements one by one."""
+    """A parsed page: its body, and the elements of its head."""
 
     body: Element
     head: list[Element]
 
 
 def parse_html(html: str) -> HtmlPage:
-    """Parse a page, scripts and other things without words left out.
+    """Parse a page, without scripts and other elements that have no text.
 
     Raises:
-        DocumentError: it is nested deeper than any page.
+        DocumentError: it is nested too deep.
     """
     from selectolax.lexbor import LexborHTMLParser
 
     if _XHTML in html[:_HEAD]:
         html = _CLOSED_AT_ONCE.sub(r"<\1\2></\1>", html)
-    if _open_at_once(html) > _MAX_OPEN:  # Lexbor's time is quadratic in it
-        raise DocumentError(too_deep())
+    if _open_at_once(html) > _MAX_OPEN:  # Lexbor's time is quadratic in the depth
+        raise DocumentError(TOO_DEEP)
     try:
         parsed = LexborHTMLParser(html)
     except Exception as error:
-        # HTML has no errors: a parser of it fails for want of memory alone.
+        # HTML has no syntax errors: only a lack of memory makes the parser fail.
         raise MemoryError from error
     body = Element("body") if parsed.body is None else _tree(parsed.body)
     head: list[Element] = []
@@ -130,16 +129,16 @@ def parse_html(html: str) -> HtmlPage:
 
 
 def _open_at_once(html: str) -> int:
-    """How many tags of those that only their own end closes are open at most."""
-    most = now = 0
+    """The maximum number of open tags, among those that only their own end tag closes."""
+    maximum = now = 0
     for found in _NEVER_CLOSED_BY_OTHERS.finditer(html):
         now = max(now - 1, 0) if found[1] else now + 1
-        most = max(most, now)
-    return most
+        maximum = max(maximum, now)
+    return maximum
 
 
 def _tree(start: Any) -> Element:
-    """Copy Lexbor's tree, going down to the first child, then to the next one, then up."""
+    """Copy Lexbor's tree without recursion: first child, else next sibling, else the parent's."""
     root = Element("body", _attributes(start))
     into, depth, node = root, 1, start.child
     while node is not None:
@@ -151,7 +150,7 @@ def _tree(start: Any) -> Element:
             if node.child is not None:
                 into, depth, node = element, depth + 1, node.child
                 if depth > MAX_DEPTH:
-                    raise DocumentError(too_deep())
+                    raise DocumentError(TOO_DEEP)
                 continue
         while node.next is None and into is not root:
             into, depth, node = into.parent or root, depth - 1, node.parent

@@ -2,15 +2,16 @@
 
     python -m dataset.conversion.isolation.child FORMAT SECONDS MEMORY_BYTES OUTPUT_BYTES URL
 
-Only the parser of that format is imported, and not before the limits hold.
+Only the parser of that format is imported, after the limits are set.
 """
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from dataset.conversion.error_texts import too_deep, too_much_memory, too_much_text, unreadable
+from dataset.conversion.error_texts import TOO_DEEP, too_much_memory, too_much_text, unreadable
 from dataset.conversion.isolation import sandbox
 from dataset.conversion.result import Converted
 from utils.errors import DocumentError
@@ -29,43 +30,31 @@ _READERS = {
 }
 """The module under `dataset.conversion` and the function that read each format."""
 _MAX_FRAMES = 3000
-"""Python frames: what is nested deeper is refused, long before the C stack ends."""
+"""Python frames: deeper nesting is refused, long before the C stack overflows."""
 
 
 def main(format_name: str, seconds: float, memory_bytes: int, output_bytes: int, url: str) -> str:
-    """Convert what stands on stdin; the answer is one JSON object."""
+    """Convert the file on stdin; the result is one JSON object, with `refusal` for an error."""
     import json
     import mimetypes
 
-    mimetypes.init()  # for docutils, while the machine's lists of them can be read
+    mimetypes.init()  # for docutils, while the machine's MIME types can still be read
     try:
         content = sys.stdin.buffer.read()
         sys.setrecursionlimit(_MAX_FRAMES)
         sandbox.enter(seconds, memory_bytes, Path(__file__).resolve().parent.parent.parent)
         converted = _reader(format_name)(content, url)
-        _check_size(converted.text, output_bytes)
+        if len(converted.text.encode(errors="replace")) > output_bytes:
+            return json.dumps({"refusal": too_much_text(output_bytes)})
     except DocumentError as error:
         return json.dumps({"refusal": str(error)})
     except MemoryError:
         return json.dumps({"refusal": too_much_memory(memory_bytes)})
     except RecursionError:
-        return json.dumps({"refusal": too_deep()})
-    except Exception:  # noqa: BLE001 (parsers raise anything; their words are not for a reader)
+        return json.dumps({"refusal": TOO_DEEP})
+    except Exception:  # noqa: BLE001 (parsers raise anything; their messages are for their authors)
         return json.dumps({"refusal": unreadable(format_name)})
-    return json.dumps(
-        {
-            "text": converted.text,
-            "title": converted.title,
-            "url": converted.url,
-            "changed": converted.changed,
-        },
-        ensure_ascii=False,
-    )
-
-
-def _check_size(text: str, output_bytes: int) -> None:
-    if len(text.encode(errors="replace")) > output_bytes:
-        raise DocumentError(too_much_text(output_bytes))
+    return json.dumps(asdict(converted), ensure_ascii=False)
 
 
 def _reader(format_name: str) -> Callable[[bytes, str], Converted]:

@@ -1,4 +1,4 @@
-"""Has a child process convert a file, and ends it when it takes too much."""
+"""Runs the child process that converts a file, within limits on time, memory and output."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset.conversion.error_texts import (
-    broke_off,
+    shown_size,
     too_much_memory,
     too_much_text,
     too_slow,
@@ -28,34 +28,39 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 _BLOCK = 1 << 16
 _MAX_STDERR_BYTES = 1 << 16
 _JSON_OVERHEAD = 2
-"""A character of text takes up to two in JSON, but for control characters, which no text has."""
+"""JSON escapes double the size at most, but for control characters, which no text contains."""
 _OUT_OF_MEMORY = re.compile(
     rb"MemoryError|memory allocation|bad_alloc|out of memory", re.IGNORECASE
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?", re.ASCII)
 _MAX_LINE_CHARACTERS = 2000
-_GLANCE = 0.002
+_POLL_SECONDS = 0.002
 
 
 def convert_in_child(content: bytes, format_name: str, limits: Limits, *, url: str) -> Converted:
-    """Convert in a process with limits, of which nothing is left afterwards.
+    """Convert a file in a child process, and remove its process group and folder afterwards.
 
     Raises:
-        DocumentError: the file cannot be converted, or takes more than the limits.
+        DocumentError: the file cannot be converted, or exceeds the limits.
+        OSError: the machine lacks processes or disk space; the file is not at fault.
     """
-    # Processes and temporary folders are scarce when a machine is in trouble; that is no fault of
-    # the file's, and an OSError is what says so.
     with tempfile.TemporaryDirectory(prefix="conversion-") as folder:
-        with _started(format_name, limits, url, Path(folder)) as child:
+        # Start the child in its own process group and an empty folder.
+        with _start_child(format_name, limits, url, Path(folder)) as child:
             try:
-                talk = _Talk(child, content, limits)
-                talk.until_the_end()
+                # Write the file to it and read its output, until it ends or exceeds a limit.
+                exchange = _Exchange(child, content, limits)
+                exchange.run()
             finally:
-                _end(child)
-        return _result(talk, child.returncode, format_name, limits)
+                # Kill the group: a parser may have started processes where no sandbox stops it.
+                _kill_group(child)
+        # Check the output: native code that was taken over may write anything.
+        return _checked_result(exchange, child.returncode, format_name, limits)
 
 
-def _started(format_name: str, limits: Limits, url: str, folder: Path) -> subprocess.Popen[bytes]:
+def _start_child(
+    format_name: str, limits: Limits, url: str, folder: Path
+) -> subprocess.Popen[bytes]:
     arguments = [
         format_name,
         str(limits.seconds),
@@ -63,7 +68,7 @@ def _started(format_name: str, limits: Limits, url: str, folder: Path) -> subpro
         str(limits.output_bytes),
         url if _is_web_address(url) else "",
     ]
-    # -P: a module in the current folder is never imported. -B: nothing is written.
+    # -P: nothing is imported from the current folder. -B: no bytecode is written.
     return subprocess.Popen(  # noqa: S603 (this interpreter and our own module)
         [sys.executable, "-P", "-B", "-s", "-m", "dataset.conversion.isolation.child", *arguments],
         stdin=subprocess.PIPE,
@@ -82,56 +87,55 @@ def _started(format_name: str, limits: Limits, url: str, folder: Path) -> subpro
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child has ended; it keeps its number, so that its group can still be killed."""
+    """True if a child has ended; it is not reaped, so that its group can still be killed."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill whatever is left of the child's group; it is waited for where it was started."""
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
 
 
 @dataclass(slots=True)
-class _Talk:
-    """What is written to the child and read from it, up to a moment and a size."""
+class _Exchange:
+    """Writes the file to the child and reads its output, up to a deadline and a size."""
 
     child: subprocess.Popen[bytes]
     content: bytes
     limits: Limits
-    answer: bytearray = field(default_factory=bytearray)
-    words: bytearray = field(default_factory=bytearray)
+    output: bytearray = field(default_factory=bytearray)
+    errors: bytearray = field(default_factory=bytearray)
     sent: int = 0
     late: bool = False
     too_much: bool = False
 
-    def until_the_end(self) -> None:
-        end = time.monotonic() + self.limits.seconds
+    def run(self) -> None:
+        deadline = time.monotonic() + self.limits.seconds
         most = self.limits.output_bytes * _JSON_OVERHEAD + _BLOCK
-        with selectors.DefaultSelector() as waiting:
-            for pipe, turn, event in (
+        with selectors.DefaultSelector() as selector:
+            for pipe, transfer, event in (
                 (self.child.stdin, self._write, selectors.EVENT_WRITE),
-                (self.child.stdout, self._read_answer, selectors.EVENT_READ),
-                (self.child.stderr, self._read_words, selectors.EVENT_READ),
+                (self.child.stdout, self._read_output, selectors.EVENT_READ),
+                (self.child.stderr, self._read_errors, selectors.EVENT_READ),
             ):
-                assert pipe is not None  # noqa: S101 (all three were asked for)
+                assert pipe is not None  # noqa: S101 (all three are PIPE)
                 os.set_blocking(pipe.fileno(), False)
-                waiting.register(pipe, event, (pipe, turn))
-            while waiting.get_map():
-                left = end - time.monotonic()
-                if left <= 0 or len(self.answer) > most:
-                    self.late, self.too_much = left <= 0, len(self.answer) > most
+                selector.register(pipe, event, (pipe, transfer))
+            while selector.get_map():
+                left = deadline - time.monotonic()
+                if left <= 0 or len(self.output) > most:
+                    self.late, self.too_much = left <= 0, len(self.output) > most
                     return
-                for key, _ in waiting.select(left):
-                    pipe, turn = key.data
-                    if turn(pipe.fileno()):
-                        waiting.unregister(pipe)
+                for key, _ in selector.select(left):
+                    pipe, transfer = key.data
+                    if transfer(pipe.fileno()):
+                        selector.unregister(pipe)
                         pipe.close()
         while not _has_ended(self.child.pid):
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 self.late = True
                 return
-            time.sleep(_GLANCE)
+            time.sleep(_POLL_SECONDS)
 
     def _write(self, pipe: int) -> bool:
         try:
@@ -139,52 +143,55 @@ class _Talk:
             self.sent += os.write(pipe, piece)
         except BlockingIOError:
             return False
-        except BrokenPipeError:  # it has seen enough, or is dead
+        except BrokenPipeError:  # the child refused the rest, or died
             return True
         return self.sent >= len(self.content)
 
-    def _read_answer(self, pipe: int) -> bool:
+    def _read_output(self, pipe: int) -> bool:
         piece = os.read(pipe, _BLOCK)
-        self.answer += piece
+        self.output += piece
         return not piece
 
-    def _read_words(self, pipe: int) -> bool:
+    def _read_errors(self, pipe: int) -> bool:
         piece = os.read(pipe, _BLOCK)
-        if len(self.words) < _MAX_STDERR_BYTES:
-            self.words += piece
+        if len(self.errors) < _MAX_STDERR_BYTES:
+            self.errors += piece
         return not piece
 
 
-def _result(talk: _Talk, status: int, format_name: str, limits: Limits) -> Converted:
-    if talk.late or status == -signal.SIGXCPU:
+def _checked_result(
+    exchange: _Exchange, status: int, format_name: str, limits: Limits
+) -> Converted:
+    if exchange.late or status == -signal.SIGXCPU:
         raise DocumentError(too_slow(limits.seconds))
-    if talk.too_much:
+    if exchange.too_much:
         raise DocumentError(too_much_text(limits.output_bytes))
-    out_of_memory = _OUT_OF_MEMORY.search(talk.words) or status == -signal.SIGKILL
+    out_of_memory = _OUT_OF_MEMORY.search(exchange.errors) or status == -signal.SIGKILL
     if status != 0 and out_of_memory:
         raise DocumentError(too_much_memory(limits.memory_bytes))
     if status < 0:
-        # Native code that is refused memory ends itself, in one way or another.
-        raise DocumentError(broke_off(format_name, limits.memory_bytes))
+        # Native code that is refused memory ends itself with one signal or another.
+        raise DocumentError(
+            f"{unreadable(format_name)} within {shown_size(limits.memory_bytes)} of memory"
+        )
     try:
-        said = json.loads(talk.answer)
+        fields = json.loads(exchange.output)
     except (ValueError, RecursionError) as error:
         raise DocumentError(unreadable(format_name)) from error
-    if not isinstance(said, dict) or not all(isinstance(part, str) for part in said.values()):
+    if not isinstance(fields, dict) or not all(isinstance(part, str) for part in fields.values()):
         raise DocumentError(unreadable(format_name))
-    if refusal := said.get("refusal"):
+    if refusal := fields.get("refusal"):
         raise DocumentError(_line(refusal))
-    url, changed = said.get("url", ""), said.get("changed", "")
+    url, changed = fields.get("url", ""), fields.get("changed", "")
     return Converted(
-        text=_checked(said.get("text", ""), limits),
-        title=_line(said.get("title", "")),
+        text=_checked_text(fields.get("text", ""), limits),
+        title=_line(fields.get("title", "")),
         url=url if _is_web_address(url) else "",
         changed=changed if _DATE.fullmatch(changed) else "",
     )
 
 
-def _checked(text: str, limits: Limits) -> str:
-    # A parser's native code may have been taken over: what it says is held to the contract here.
+def _checked_text(text: str, limits: Limits) -> str:
     encoded = text.replace("\0", "").encode(errors="replace")
     if len(encoded) > limits.output_bytes:
         raise DocumentError(too_much_text(limits.output_bytes))

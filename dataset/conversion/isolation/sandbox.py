@@ -1,10 +1,9 @@
-"""What a process that parses a stranger's file gives up before it does.
+"""Restricts the process that parses an untrusted file, before it does.
 
-Limits on processor time, memory and files hold wherever Python has `resource`. On Linux two more
-are asked of the kernel, and a system that refuses them goes without: seccomp takes away sockets,
-other programs and other processes; Landlock takes away every file but Python's own. Only where
-seccomp is missing, the network is merely closed to Python code (`socket.socket` is replaced),
-which a parser's native code could go around.
+Limits on CPU time, memory and files are set wherever Python has `resource`. On Linux two more are
+set where the kernel supports them: seccomp denies sockets, other programs and other processes;
+Landlock denies every file but Python's own. Without seccomp, only Python code is denied the network
+(`socket.socket` is replaced), which a parser's native code could circumvent.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ import sys
 from pathlib import Path
 
 _NICENESS = 5
-"""Answering comes first."""
+"""Answering questions has priority."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
@@ -28,16 +27,16 @@ _SECCOMP_RET_ALLOW = 0x7FFF0000
 _SECCOMP_RET_ERRNO = 0x00050000
 _EPERM = 1
 _NOT_A_NATIVE_CALL = 0x40000000
-"""Numbers from here on are x86-64's second table (x32), which no filter by number would match."""
+"""From here on the numbers are of x86-64's second table (x32), which the filter does not list."""
 
 _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_ADD_RULE = 445
 _LANDLOCK_RESTRICT_SELF = 446
 _ALL_FILE_RIGHTS = (1 << 13) - 1
-"""Landlock's rights of its first version: execute, write, read, list, remove and make."""
+"""All rights of Landlock's first version: execute, write, read, list, remove and make."""
 _EXECUTE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 2, 1 << 3
 _READABLE = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
-"""Where the shared libraries of Python's own modules lie."""
+"""Folders of the shared libraries that Python's own modules load."""
 
 # socket, socketpair, connect, bind, sendto, sendmsg, execve, execveat, fork, vfork, clone, clone3,
 # ptrace, process_vm_readv and _writev, kill, tkill, tgkill, pidfd_send_signal, io_uring_setup.
@@ -54,15 +53,15 @@ _REFUSED_CALLS = {
 
 
 def enter(seconds: float, memory_bytes: int, package_root: Path) -> None:
-    """Give up what parsing does not need; no parser may be imported before this.
+    """Drop every right that parsing does not need; no parser may be imported before.
 
     Args:
-        seconds: Processor time; the caller watches the clock on the wall.
+        seconds: CPU time; the caller limits the elapsed time.
         memory_bytes: Address space.
-        package_root: The folder that holds the project's packages, which stay readable.
+        package_root: The folder of the project's packages, which stay readable.
     """
     os.nice(_NICENESS)
-    with contextlib.suppress(OSError):  # where memory ends, this process goes and no other
+    with contextlib.suppress(OSError):  # out of memory, the kernel kills this process first
         Path("/proc/self/oom_score_adj").write_text("1000")
     _limit(resource.RLIMIT_CPU, int(seconds) + 1)
     _limit(resource.RLIMIT_NOFILE, 64)
@@ -72,17 +71,17 @@ def enter(seconds: float, memory_bytes: int, package_root: Path) -> None:
     socket.socket = _NoSocket  # type: ignore[misc]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        # Whoever waits for this process may be killed; it must not go on alone.
+        # The parent may be killed; this process must end with it.
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _leave_only_files_of_python(libc, package_root)
-        _leave_only_calls_of_one_process(libc)
+        _deny_other_files(libc, package_root)
+        _deny_system_calls(libc)
 
 
-def _limit(which: int, most: int) -> None:
-    # A lower limit that is in force already stays; some systems know no limit of this kind.
+def _limit(which: int, maximum: int) -> None:
+    # A lower limit that is already set stays; some systems lack this kind of limit.
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(which, (most, most))
+        resource.setrlimit(which, (maximum, maximum))
 
 
 class _NoSocket(socket.socket):
@@ -90,22 +89,22 @@ class _NoSocket(socket.socket):
         raise OSError("the network is closed here")
 
 
-def _leave_only_calls_of_one_process(libc: ctypes.CDLL) -> bool:
-    """Have the kernel refuse what opens sockets, starts programs or reaches other processes."""
+def _deny_system_calls(libc: ctypes.CDLL) -> bool:
+    """Deny system calls that open sockets, start programs or reach other processes (seccomp)."""
     if platform.machine() not in _REFUSED_CALLS or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
     architecture, refused = _REFUSED_CALLS[platform.machine()]
-    load, equal, above, answer = 0x20, 0x15, 0x35, 0x06
+    load, equal, above, respond = 0x20, 0x15, 0x35, 0x06
     refusal = _SECCOMP_RET_ERRNO | _EPERM
     steps = [
         (load, 0, 0, 4),
         (equal, 1, 0, architecture),
-        (answer, 0, 0, refusal),
+        (respond, 0, 0, refusal),
         (load, 0, 0, 0),
         (above, len(refused) + 1, 0, _NOT_A_NATIVE_CALL),
         *((equal, len(refused) - at, 0, call) for at, call in enumerate(refused)),
-        (answer, 0, 0, _SECCOMP_RET_ALLOW),
-        (answer, 0, 0, refusal),
+        (respond, 0, 0, _SECCOMP_RET_ALLOW),
+        (respond, 0, 0, refusal),
     ]
     program = b"".join(struct.pack("=HBBI", *step) for step in steps)
     code = ctypes.create_string_buffer(program, len(program))
@@ -113,8 +112,8 @@ def _leave_only_calls_of_one_process(libc: ctypes.CDLL) -> bool:
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0) == 0)
 
 
-def _leave_only_files_of_python(libc: ctypes.CDLL, package_root: Path) -> bool:
-    """Have the kernel refuse every file but those that Python imports from."""
+def _deny_other_files(libc: ctypes.CDLL, package_root: Path) -> bool:
+    """Deny every file but those that Python imports from (Landlock)."""
     rights = struct.pack("=Q", _ALL_FILE_RIGHTS)
     rules = libc.syscall(_LANDLOCK_CREATE_RULESET, rights, len(rights), 0)
     if rules < 0:
@@ -134,7 +133,7 @@ def _allow_reading(libc: ctypes.CDLL, rules: int, place: str) -> None:
     except OSError:
         return
     try:
-        folder = os.path.isdir(place)  # noqa: PTH112 (a path from sys.path, as it stands)
+        folder = os.path.isdir(place)  # noqa: PTH112 (an entry of sys.path, unchanged)
         allowed = _EXECUTE | _READ_FILE | (_READ_FOLDER if folder else 0)
         libc.syscall(_LANDLOCK_ADD_RULE, rules, 1, struct.pack("=Qi", allowed, opened), 0)
     finally:

@@ -1,1 +1,1 @@
-"""PDF as markdown."""
+"""Converts PDF to markdown."""

@@ -1,7 +1,7 @@
-"""What a PDF's page draws beside its text: ruled lines, and the areas that are links."""
+"""Reads what a PDF page draws beside its text: ruled lines, and the areas of links."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ _LINE_TO, _MOVE_TO = 0, 2
 _MAX_RULES = 20_000
 _MAX_ADDRESS_CHARACTERS = 2000
 THIN = 3.0
-"""Points: what is thinner is a rule, or the edge of a cell."""
+"""Points: a thinner rectangle is a rule, or the edge of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,23 @@ class Box:
     right: float
     top: float
 
-    def holds(self, x: float, y: float) -> bool:
-        """Whether a point lies inside."""
+    def has(self, x: float, y: float) -> bool:
+        """True if a point is inside."""
         return self.left <= x <= self.right and self.bottom <= y <= self.top
+
+    @classmethod
+    def around(cls, boxes: Sequence["Box"]) -> "Box":
+        """The smallest box that contains all of some boxes."""
+        return cls(
+            min(box.left for box in boxes),
+            min(box.bottom for box in boxes),
+            max(box.right for box in boxes),
+            max(box.top for box in boxes),
+        )
 
 
 def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]:
-    """The areas of a page that lead to an address on the web."""
+    """Yield the areas of a page that link to a web address."""
     at, link, area = ctypes.c_int(), pdfium.FPDF_LINK(), pdfium.FS_RECTF()
     while pdfium.FPDFLink_Enumerate(page.raw, at, link):
         action = pdfium.FPDFLink_GetAction(link)
@@ -36,21 +46,21 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
         if 0 < length < _MAX_ADDRESS_CHARACTERS and pdfium.FPDFLink_GetAnnotRect(link, area):
             address = ctypes.create_string_buffer(length)
             pdfium.FPDFAction_GetURIPath(document.raw, action, address, length)
-            said = address.value.decode(errors="replace")
-            if said.startswith(("http://", "https://")):
-                yield Box(area.left, area.bottom, area.right, area.top), said
+            url = address.value.decode(errors="replace")
+            if url.startswith(("http://", "https://")):
+                yield Box(area.left, area.bottom, area.right, area.top), url
 
 
 def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:
-    """The straight lines and edges that a page draws."""
-    given = 0
+    """Yield the straight lines and edges that a page draws."""
+    count = 0
     for at in range(pdfium.FPDFPage_CountObjects(page.raw)):
         drawn = pdfium.FPDFPage_GetObject(page.raw, at)
         if pdfium.FPDFPageObj_GetType(drawn) != _PATH:
             continue
         for rule in _edges(pdfium, drawn):
-            given += 1
-            if given > _MAX_RULES:
+            count += 1
+            if count > _MAX_RULES:
                 return
             yield rule
 

@@ -1,4 +1,4 @@
-"""A PDF's lines as markdown: headings by their size, paragraphs by the space between."""
+"""Converts a PDF's lines: headings by their font size, paragraphs by their spacing."""
 
 import re
 import unicodedata
@@ -18,28 +18,28 @@ _ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _MAX_LEADING = 2.6
 _LARGER = 1.12
-"""Times the type of the text: a heading's."""
+"""Minimum font size of a heading, by that of the text."""
 _MAX_HEADING_CHARACTERS = 200
 _MAX_BOLD_HEADING_CHARACTERS = 90
 _MAX_LEVELS = 5
 _WIDTH_OF_CODE = 0.6
-"""Of its size: how wide a typewriter's character is."""
+"""Width of a monospaced character, by its font size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the whole document's type tells."""
+    """Font sizes and spacing of the whole document."""
 
     body: float
-    """The size of the text."""
+    """Font size of the text."""
     leading: float
-    """From one line of the text to the next, in times its size."""
+    """Distance between two lines of the text, by its font size."""
     sizes: tuple[float, ...]
-    """Those of the headings, largest first."""
+    """Font sizes of the headings, largest first."""
 
 
 def measures(pages: Sequence[Sequence[Line]]) -> Measures:
-    """Find out which type is the text's and which are headings'."""
+    """Measure the font sizes of text and headings, and the line spacing."""
     letters: Counter[float] = Counter()
     leadings: Counter[float] = Counter()
     for lines in pages:
@@ -63,7 +63,7 @@ def measures(pages: Sequence[Sequence[Line]]) -> Measures:
 
 @dataclass(slots=True)
 class _Block:
-    """Lines that belong together."""
+    """Consecutive lines of one heading, paragraph, item or code block."""
 
     kind: str
     lines: list[Line] = field(default_factory=list)
@@ -72,7 +72,7 @@ class _Block:
 
 
 def markdown_blocks(items: Iterable[Line | Table], measured: Measures) -> list[str]:
-    """Write lines and tables, in the order of reading, as blocks of markdown."""
+    """Convert lines and tables in reading order to blocks of markdown."""
     blocks: list[_Block | Table] = []
     for item in items:
         last = blocks[-1] if blocks and isinstance(blocks[-1], _Block) else None
@@ -134,7 +134,7 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     if line.bold and not last.bold:
         return False
     if not _close(block, line, measured):
-        # Perhaps the sentence goes on in the next column or on the next page.
+        # The sentence may continue in the next column or on the next page.
         moved = line.page != last.page or line.box.bottom > last.box.top
         return moved and not _ENDS_SENTENCE.search(last.text) and line.text.lstrip()[:1].islower()
     if block.kind == "item":
@@ -144,17 +144,17 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
 
 
 def _follows(block: _Block, line: Line) -> bool:
-    """Whether a line begins with the number after an item's, with no dot behind it."""
+    """True if a line starts with the next number after an item's, without a dot."""
     number = block.mark[:-1]
     return number.isdigit() and line.text.startswith(f"{int(number) + 1} ")
 
 
 def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
-    """Whether a line stands where the paragraph's next one would."""
+    """True if a line is where the paragraph's next one would be."""
     if block is None or block.lines[-1].page != line.page:
         return False
     last = block.lines[-1]
-    if abs(last.box.bottom - line.box.bottom) < last.size / 2:  # on one height
+    if abs(last.box.bottom - line.box.bottom) < last.size / 2:  # at the same height
         return 0 <= line.box.left - last.box.right < 3 * line.size
     return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
 
@@ -172,7 +172,7 @@ def _is_list(text: str) -> bool:
 
 
 def _indent(left: float, in_list: list[float]) -> int:
-    """How deep in its list an item stands, by where its mark does."""
+    """The nesting level of a list item, by the position of its mark."""
     while in_list and left < in_list[-1] - 3:
         in_list.pop()
     if not in_list or left > in_list[-1] + 6:
@@ -213,7 +213,7 @@ def _words(line: Line) -> str:
 
 
 def join_lines(text: str, words: str) -> str:
-    """Put the next line after a paragraph's lines: a hyphen at their end may go."""
+    """Append a line to a paragraph; a hyphen at the end is removed before a lower-case letter."""
     if not text or not words:
         return text or words
     if _HYPHENATED.search(text) and words[0].islower():
@@ -224,7 +224,7 @@ def join_lines(text: str, words: str) -> str:
 
 
 def _is_wide(character: str) -> bool:
-    """Whether it is of a script that is written without spaces, as Chinese and Japanese are."""
+    """True for scripts written without spaces, as Chinese and Japanese are."""
     return unicodedata.east_asian_width(character) in "WF"
 
 

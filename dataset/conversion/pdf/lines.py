@@ -1,7 +1,7 @@
-"""The lines of a PDF's pages, with where they stand and in which type: what PDFium tells.
+"""Reads the lines of a PDF page with their position and typeface, by PDFium.
 
-A PDF holds glyphs at places. PDFium (in Chrome too) gives them as characters in the order in
-which the file draws them; here they become lines, parted where a gap is wider than a space.
+A PDF places glyphs. PDFium returns them as characters in the order in which the file draws them;
+here they become lines, split where a gap is wider than a space.
 """
 
 import ctypes
@@ -18,15 +18,15 @@ _BOLD_FONT = re.compile(r"bold|black|heavy|semibold|demi|cmbx", re.IGNORECASE)
 _FIXED_PITCH = 1
 _BOLD_WEIGHT = 600
 _HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\ufffd": ""})
-"""PDFium marks a hyphen at a line's end."""
+"""What PDFium returns for a hyphen at the end of a line."""
 _SPACES = re.compile(r"(\s+)")
 _GAP = 0.9
-"""Of the type's size: a wider gap parts columns and cells."""
+"""Of the font size: a wider gap separates columns and cells."""
 
 
 @dataclass(slots=True)
 class TextRun:
-    """Characters that are set alike."""
+    """Consecutive characters in the same typeface."""
 
     text: str
     code: bool
@@ -36,7 +36,7 @@ class TextRun:
 
 @dataclass(slots=True)
 class Line:
-    """Characters on one base line, without a wide gap between them."""
+    """Characters on one baseline, without a wide gap between them."""
 
     runs: list[TextRun]
     box: Box
@@ -45,23 +45,23 @@ class Line:
 
     @property
     def text(self) -> str:
-        """Its characters."""
+        """Its text."""
         return "".join(run.text for run in self.runs)
 
     @property
     def code(self) -> bool:
-        """Whether it is set in a typewriter's font."""
+        """True if all of it is in a monospaced font."""
         return all(run.code for run in self.runs if run.text.strip())
 
     @property
     def bold(self) -> bool:
-        """Whether all of it is bold."""
+        """True if all of it is bold."""
         return all(run.bold for run in self.runs if run.text.strip())
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One page: its lines in the order in which they are drawn, and its ruled lines."""
+    """One page: its lines in drawing order, and its ruled lines."""
 
     lines: list[Line]
     rules: list[Box]
@@ -70,7 +70,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Type:
+class _Typeface:
     """How a piece of text is set."""
 
     size: float
@@ -80,23 +80,18 @@ class _Type:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """Characters without a space between them, all set alike."""
+    """Characters without a space between them, in the same typeface."""
 
     text: str
     spaced: bool
-    """Whether a space stands before it."""
+    """True if it follows a space."""
     box: Box
-    set_as: _Type
+    typeface: _Typeface
     link: str
 
 
-def sheet(document: Any, number: int) -> Sheet:
-    """Read one page.
-
-    Args:
-        document: An open pypdfium2 document.
-        number: Which page, from 0.
-    """
+def read_sheet(document: Any, number: int) -> Sheet:
+    """Read a page of a pypdfium2 document, by its number from 0."""
     import pypdfium2.raw as pdfium  # type: ignore[import-untyped, unused-ignore]
 
     page = document[number]
@@ -115,7 +110,7 @@ def sheet(document: Any, number: int) -> Sheet:
 def _lines(words: Iterable[_Word | None], number: int, uprights: Sequence[Box]) -> Iterator[Line]:
     line: list[_Word] = []
     for word in words:
-        if line and (word is None or _parted(line[-1], word, uprights)):
+        if line and (word is None or _is_split(line[-1], word, uprights)):
             yield _line(line, number)
             line = []
         if word is not None:
@@ -125,15 +120,15 @@ def _lines(words: Iterable[_Word | None], number: int, uprights: Sequence[Box]) 
 
 
 class _Words:
-    """Reads a page's words; PDFium is asked of their first and last characters alone."""
+    """Reads a page's words, with PDFium calls for their first and last characters only."""
 
     def __init__(self, pdfium: Any, text: Any, links: list[tuple[Box, str]]) -> None:
         self._pdfium, self._text, self._links = pdfium, text, links
         self._area = pdfium.FS_RECTF()
-        self._types: dict[int | None, _Type] = {}
+        self._types: dict[int | None, _Typeface] = {}
 
     def read(self) -> Iterator[_Word | None]:
-        """Yield what stands between spaces, as far as it is set alike; None where a line ends."""
+        """Yield words, split where the typeface changes; None where a line ends."""
         characters = self._characters()
         at, spaced = 0, False
         for word in _SPACES.split(characters):
@@ -145,22 +140,22 @@ class _Words:
                 continue
             end = at + len(word)
             while at < end:
-                set_as = self._type(at)
-                till = end if set_as is self._type(end - 1) else self._change(at, end)
-                if box := self._box(at, till - 1, set_as.size):
+                typeface = self._type(at)
+                till = end if typeface is self._type(end - 1) else self._change(at, end)
+                if box := self._box(at, till - 1, typeface.size):
                     text = _readable(characters[at:till])
-                    yield _Word(text, spaced, box, set_as, self._link(box))
+                    yield _Word(text, spaced, box, typeface, self._link(box))
                     spaced = False
                 at = till
 
     def _characters(self) -> str:
-        """All characters of a page, one for each that PDFium counts."""
+        """A page's text, with one character for each that PDFium counts."""
         count = range(self._pdfium.FPDFText_CountChars(self._text))
         code_of, text = self._pdfium.FPDFText_GetUnicode, self._text
         return "".join([chr(code_of(text, at) or 0xFFFD) for at in count])
 
     def _change(self, at: int, end: int) -> int:
-        """Where in a word the type changes."""
+        """Where in a word the typeface changes."""
         first = self._type(at)
         return next((till for till in range(at + 1, end) if self._type(till) is not first), end)
 
@@ -172,23 +167,23 @@ class _Words:
         if last != first and box_of(self._text, last, area):
             left, bottom = min(left, area.left), min(bottom, area.bottom)
             right, top = max(right, area.right), max(top, area.top)
-        # Some fonts tell no height.
+        # Some fonts state no height.
         return Box(left, bottom, right, top if top - bottom > size / 2 else bottom + size)
 
     def _link(self, box: Box) -> str:
         x, y = (box.left + box.right) / 2, (box.bottom + box.top) / 2
-        return next((address for area, address in self._links if area.holds(x, y)), "")
+        return next((address for area, address in self._links if area.has(x, y)), "")
 
-    def _type(self, at: int) -> _Type:
-        """How a character is set; asked once for all that are drawn together."""
+    def _type(self, at: int) -> _Typeface:
+        """The typeface of a character; read once for all that are drawn together."""
         drawn = self._pdfium.FPDFText_GetTextObject(self._text, at)
         key = ctypes.c_void_p.from_buffer(drawn).value
         found = self._types.get(key)
         if found is None:
-            found = self._types[key] = self._ask(at)
+            found = self._types[key] = self._read_typeface(at)
         return found
 
-    def _ask(self, at: int) -> _Type:
+    def _read_typeface(self, at: int) -> _Typeface:
         pdfium, text = self._pdfium, self._text
         name, flags, matrix = ctypes.create_string_buffer(256), ctypes.c_int(), pdfium.FS_MATRIX()
         pdfium.FPDFText_GetFontInfo(text, at, name, 256, flags)
@@ -197,7 +192,7 @@ class _Words:
         if pdfium.FPDFText_GetMatrix(text, at, matrix):
             scale = (matrix.c**2 + matrix.d**2) ** 0.5
         heavy = pdfium.FPDFText_GetFontWeight(text, at) >= _BOLD_WEIGHT
-        return _Type(
+        return _Typeface(
             size=round(pdfium.FPDFText_GetFontSize(text, at) * scale * 2) / 2,
             code=bool(flags.value & _FIXED_PITCH or _CODE_FONT.search(font)),
             bold=bool(heavy or _BOLD_FONT.search(font)),
@@ -205,7 +200,7 @@ class _Words:
 
 
 def _readable(characters: str) -> str:
-    """Halves of characters joined, and the hyphens that PDFium marks put back."""
+    """Join surrogate pairs, and restore the hyphens that PDFium replaces."""
     if characters.isascii() and "\x02" not in characters:
         return characters
     if any("\ud800" <= one < "\ue000" for one in characters):
@@ -213,8 +208,8 @@ def _readable(characters: str) -> str:
     return characters.translate(_HYPHENS)
 
 
-def _parted(last: _Word, word: _Word, uprights: Sequence[Box]) -> bool:
-    height = max(min(word.set_as.size, last.set_as.size), 1.0)
+def _is_split(last: _Word, word: _Word, uprights: Sequence[Box]) -> bool:
+    height = max(min(word.typeface.size, last.typeface.size), 1.0)
     middle = (word.box.bottom + word.box.top) / 2
     up = abs(middle - (last.box.bottom + last.box.top) / 2)
     ahead = word.box.left - last.box.right
@@ -231,7 +226,7 @@ def _line(words: list[_Word], number: int) -> Line:
     for word in words:
         space = " " if word.spaced and runs else ""
         last = runs[-1] if runs else None
-        alike = (word.set_as.code, word.set_as.bold, word.link)
+        alike = (word.typeface.code, word.typeface.bold, word.link)
         if last and (last.code, last.bold, last.link) == alike:
             last.text += space + word.text
         else:
@@ -240,11 +235,6 @@ def _line(words: list[_Word], number: int) -> Line:
             runs.append(TextRun(word.text, *alike))
     sizes = Counter[float]()
     for word in words:
-        sizes[word.set_as.size] += len(word.text)
-    box = Box(
-        min(word.box.left for word in words),
-        min(word.box.bottom for word in words),
-        max(word.box.right for word in words),
-        max(word.box.top for word in words),
-    )
+        sizes[word.typeface.size] += len(word.text)
+    box = Box.around([word.box for word in words])
     return Line(runs, box, sizes.most_common(1)[0][0], number)

@@ -1,4 +1,4 @@
-"""A PDF's lines in the order of reading, without what repeats on every page."""
+"""Orders a PDF page's lines for reading, without running heads and page numbers."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.lines import Line, Sheet, TextRun
 
 _MARGIN = 0.1
-"""Of a page's height: where running heads and page numbers stand."""
+"""Share of a page's height that running heads and page numbers use."""
 _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
     r"\W*(?:page |seite |p\. ?)?(?:\d{1,4}|[ivxlc]{1,6})(?: ?(?:/|of|von) ?\d{1,4})?\W*", re.I
@@ -17,16 +17,16 @@ _PAGE_NUMBER = re.compile(
 _CONTENTS_LINE = re.compile(r"(?:\. ?){4,}\s*(?:\d{1,4}|[ivxlc]{1,6})?\s*$")
 _MARK = re.compile(r"\s*(?:[^\w\s(\[{\"'<$€£%]|(?P<number>\d{1,3})(?P<dot>[.)])?)\s*")
 _MARK_GAP = 2.5
-"""Times the size of its type: how far a list's mark may stand before its item."""
+"""Maximum gap between a list's mark and its item, in font sizes."""
 _MIN_PAGES = 2
 _SIDE_BY_SIDE = 5
-"""Rows with two wide pieces in them, above which a page is one of columns drawn row by row."""
+"""Minimum rows of two wide pieces, for a page whose columns are drawn row by row."""
 _WIDE = 0.2
 _FULL = 0.75
 
 
 def running_lines(sheets: Sequence[Sheet]) -> set[str]:
-    """The lines that stand in the margin of a third of the pages, their numbers left out."""
+    """The lines, with their digits replaced, in the margins of at least a third of the pages."""
     found: Counter[str] = Counter()
     for sheet in sheets:
         found.update({_shape(line) for line in sheet.lines if _in_margin(line, sheet)})
@@ -35,7 +35,7 @@ def running_lines(sheets: Sequence[Sheet]) -> set[str]:
 
 
 def readable_lines(sheet: Sheet, running: set[str]) -> list[Line]:
-    """A page's lines as a person reads them, without its surroundings."""
+    """A page's lines in reading order, without running lines, page numbers and contents lists."""
     lines = [
         line
         for line in sheet.lines
@@ -52,12 +52,12 @@ def readable_lines(sheet: Sheet, running: set[str]) -> list[Line]:
 
 
 def _with_marks(lines: Sequence[Line]) -> list[Line]:
-    """Join the marks of lists with the items that they stand before."""
+    """Join the marks of lists with their items."""
     kept: list[Line] = []
     for line in lines:
         last = kept[-1] if kept else None
         mark = _MARK.fullmatch(last.text) if last else None
-        if not last or not mark or not _stands_before(last, line):
+        if not last or not mark or not _is_mark_of(last, line):
             kept.append(line)
             continue
         dot = "." if mark["number"] and not mark["dot"] else ""
@@ -67,7 +67,7 @@ def _with_marks(lines: Sequence[Line]) -> list[Line]:
     return kept
 
 
-def _stands_before(mark: Line, line: Line) -> bool:
+def _is_mark_of(mark: Line, line: Line) -> bool:
     level = abs(mark.box.bottom - line.box.bottom) < mark.size / 2
     return level and 0 < line.box.left - mark.box.right < _MARK_GAP * mark.size
 
@@ -82,7 +82,7 @@ def _shape(line: Line) -> str:
 
 
 def _gutter(lines: Sequence[Line], width: float) -> float | None:
-    """Where the space between two columns lies that were drawn row by row, if they were."""
+    """The middle of the gap between two columns that are drawn row by row; None without them."""
     pairs = [
         (one, other)
         for one, other in pairwise(lines)
@@ -98,13 +98,13 @@ def _gutter(lines: Sequence[Line], width: float) -> float | None:
 
 
 def _filled(lines: Sequence[Line]) -> bool:
-    """Whether most lines are as wide as their column, which the cells of a table are not."""
+    """True if most lines are as wide as their column, as a table's cells are not."""
     widths = sorted(line.box.right - line.box.left for line in lines)
     return widths[len(widths) // 2] > _FULL * widths[-1]
 
 
 def _by_columns(lines: Sequence[Line], gutter: float) -> list[Line]:
-    """The left column, then the right one; what lies across both parts the page."""
+    """The left column, then the right one; a line across both splits the page."""
     ordered: list[Line] = []
     left: list[Line] = []
     right: list[Line] = []

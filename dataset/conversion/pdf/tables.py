@@ -1,4 +1,4 @@
-"""Tables of a PDF's page: those with rules around their cells, and those that are only aligned."""
+"""Finds tables on a PDF page: with rules around their cells, or only aligned in columns."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,26 +10,26 @@ from dataset.conversion.pdf.lines import Line, Sheet
 from dataset.markdown_writer import escape, pipe_table
 
 _TOUCH = 3.0
-"""Points that two rules may be apart and still meet, and two edges and still be one column's."""
+"""Points between two rules that still meet, and between two edges of one column."""
 _EDGE = 6.0
 _MAX_RULES = 600
 _MIN_ROWS = 3
 _MAX_WORDS = 12
-"""In a cell of a table without rules, on average: columns of prose have more."""
+"""Mean words in a cell of a table without rules; columns of prose have more."""
 _WIDEST = 0.45
-"""Of the page's width, for a cell of a table without rules."""
+"""Maximum width of a cell of a table without rules, as a share of the page's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, and where on its page it stands."""
+    """A table and its area on the page."""
 
     markdown: str
     box: Box
 
 
 def with_tables(sheet: Sheet, lines: Sequence[Line]) -> list[Line | Table]:
-    """A page's lines in their order, those of tables replaced by the tables."""
+    """A page's lines in order, with the lines of tables replaced by the tables."""
     ruled: list[Line | Table] = list(lines)
     for columns, rows in _grids(sheet.rules):
         ruled = _filled(ruled, columns, rows)
@@ -37,7 +37,7 @@ def with_tables(sheet: Sheet, lines: Sequence[Line]) -> list[Line | Table]:
 
 
 def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
-    """The edges of the columns and rows that rules part, table by table."""
+    """Yield the edges of columns and rows of each table with rules."""
     flat = sorted({_rounded(rule) for rule in rules if rule.top - rule.bottom < _TOUCH}, key=_key)
     upright = sorted(
         {_rounded(rule) for rule in rules if rule.right - rule.left < _TOUCH}, key=_key
@@ -86,14 +86,14 @@ def _distinct(values: Iterable[float]) -> list[float]:
 def _filled(
     items: Sequence[Line | Table], columns: list[float], rows: list[float]
 ) -> list[Line | Table]:
-    """Put the lines that stand between the rules into cells, the table where the first stood."""
+    """Replace the lines between the rules by a table, at the place of the first."""
     box = Box(columns[0], rows[0], columns[-1], rows[-1])
     cells = [["" for _ in columns[1:]] for _ in rows[1:]]
     kept: list[Line | Table] = []
     place = -1
     for item in items:
         x, y = (item.box.left + item.box.right) / 2, (item.box.bottom + item.box.top) / 2
-        if isinstance(item, Table) or not box.holds(x, y):
+        if isinstance(item, Table) or not box.has(x, y):
             kept.append(item)
             continue
         place = len(kept) if place < 0 else place
@@ -109,7 +109,7 @@ def _filled(
 
 
 def _aligned(items: Sequence[Line | Table], width: float) -> Iterator[Line | Table]:
-    """Find rows of short pieces that stand below one another."""
+    """Find rows of short pieces that are aligned below one another."""
     rows = list(_rows(items))
     at = 0
     while at < len(rows):
@@ -127,7 +127,7 @@ def _aligned(items: Sequence[Line | Table], width: float) -> Iterator[Line | Tab
 
 
 def _rows(items: Sequence[Line | Table]) -> Iterator[list[Line | Table]]:
-    """Neighbours that stand at one height."""
+    """Yield neighbours at the same height."""
     row: list[Line | Table] = []
     for item in items:
         if row and not _level(row[-1], item):
@@ -165,7 +165,7 @@ def _fits(
 
 
 def _column(box: Box, columns: Sequence[Box]) -> int:
-    """Which column a cell stands under: their left or right edges meet, or their middles."""
+    """The column whose left edge, right edge or middle a cell is aligned with; -1 for none."""
     for at, column in enumerate(columns):
         middle = abs(box.left + box.right - column.left - column.right) / 2
         if min(abs(box.left - column.left), abs(box.right - column.right), middle) < _EDGE:
@@ -183,13 +183,4 @@ def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:
     for row, lines in zip(grid, block, strict=True):
         for line in lines:
             row[_column(line.box, columns)] = escape(line.text).strip()
-    boxes = [line.box for row in block for line in row]
-    return Table(
-        pipe_table(grid),
-        Box(
-            min(box.left for box in boxes),
-            min(box.bottom for box in boxes),
-            max(box.right for box in boxes),
-            max(box.top for box in boxes),
-        ),
-    )
+    return Table(pipe_table(grid), Box.around([line.box for row in block for line in row]))
