@@ -98,24 +98,24 @@ def _fetch_guide(folder: Path, url: str) -> FileChanges:
 
 
 def _fetch_web(arguments: argparse.Namespace) -> bool:
-    from dataset.sources.live_guide import doubled
-    from dataset.web.fetch import Troubles, fetch_web
+    from dataset.sources.live_guide import duplicates_line
+    from dataset.web.fetch import Problems, fetch_web
 
     started = time.monotonic()
-    troubles = Troubles()
+    problems = Problems()
     changes = problem = None
     try:
         request = request_of(arguments)
         with report_progress(WEB, "page") as progress:
-            changes = fetch_web(arguments.folder, request, troubles, progress=progress)
+            changes = fetch_web(arguments.folder, request, problems, progress=progress)
     except DatasetError as error:
         problem = f"{WEB}: {error}\n"
-    sys.stderr.writelines(f"{WEB}: {line}\n" for line in troubles.told())
+    sys.stderr.writelines(f"{WEB}: {line}\n" for line in problems.summary())
     if problem or not changes:
         sys.stderr.write(problem or "")
         return False
     sys.stdout.write(f"{WEB}: {changes} in {time.monotonic() - started:.1f} s\n")
-    if request.guide and (line := doubled(arguments.folder, request.guide)):
+    if request.guide and (line := duplicates_line(arguments.folder, request.guide)):
         sys.stdout.write(f"{WEB}: {line}\n")
     sys.stdout.flush()
     return True

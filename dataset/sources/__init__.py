@@ -1,1 +1,1 @@
-"""Where documents are fetched from, and what each folder of documents is."""
+"""The sources of the documents: API reference, Developer Guide, and where each folder is from."""

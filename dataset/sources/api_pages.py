@@ -1,7 +1,7 @@
-"""The text of one API reference page, from botocore's model of the service.
+"""Writes the pages of the API reference from botocore's service models.
 
-One bullet holds all there is to know of a field, so that it can be found and read on its own;
-a structure inside it is named, and described on a page of its own.
+One bullet contains everything about a field, so that it can be retrieved and read on its own. A
+structure in it is named, and described on its own page.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from dataset.markdown_writer import code
 from dataset.sources.api_markup import model_markdown
 
 ApiShape = dict[str, Any]
-"""A shape, a member or an operation as the model's JSON has it."""
+"""A shape, member or operation in the JSON of a model."""
 
 _MAX_NAMES_LISTED = 12
 _MAX_VALUES_IN_A_BULLET = 24
@@ -37,13 +37,13 @@ class Pages:
     """Writes the pages of one service."""
 
     service: str
-    """Its full name, or "" where that goes without saying."""
+    """Its full name; "" for SageMaker itself."""
     shapes: dict[str, ApiShape]
     has_page: Callable[[str], bool]
-    """Tells whether a structure is described on a page of its own."""
+    """True for a structure with its own page."""
 
     def operation(self, name: str, operation: ApiShape) -> str:
-        """Say what an operation does, takes, returns and fails with."""
+        """The page of an operation: what it does, its request, response and errors."""
         parts = [f"# {name}"]
         if self.service:
             parts.append(f"An operation of {self.service}.")
@@ -57,21 +57,21 @@ class Pages:
             parts += ["## Errors", "\n".join(bullets)]
         return _join(parts)
 
-    def structure(self, name: str, holders: Sequence[str], users: Sequence[str]) -> str:
-        """Say what a structure is made of, which structures hold it, which operations use it."""
+    def structure(self, name: str, parents: Sequence[str], operations: Sequence[str]) -> str:
+        """The page of a structure: its fields, and the structures and operations that use it."""
         shape = self.shapes[name]
         parts = [f"# {name}"]
         parts.append(f"A data type of {self.service}." if self.service else "")
         parts.append(model_markdown(shape.get("documentation", "")))
-        parts.append(f"Part of: {_names(holders, 'structures')}." if holders else "")
-        parts.append(f"Used by: {_names(users, 'operations')}.")
+        parts.append(f"Part of: {_names(parents, 'structures')}." if parents else "")
+        parts.append(f"Used by: {_names(operations, 'operations')}.")
         parts.append("## Fields")
         parts.append("Exactly one of these fields is set." if shape.get("union") else "")
         parts.append(self._fields({"shape": name}, "It has no fields."))
         return _join(parts)
 
     def _path(self, operation: ApiShape) -> str:
-        """Name the method and path of a REST service; those of the others say nothing."""
+        """Method and path of a REST operation; "" for other protocols, which have no paths."""
         http = operation.get("http", {})
         path = http.get("requestUri", "/")
         return "" if path == "/" else code(f"{http['method']} {path}")
@@ -111,10 +111,7 @@ class Pages:
             case "list":
                 return f"list of {self._inner(shape['member']['shape'])}"
             case "map":
-                key, value = (
-                    self._inner(shape["key"]["shape"]),
-                    self._inner(shape["value"]["shape"]),
-                )
+                key, value = (self._inner(shape[part]["shape"]) for part in ("key", "value"))
                 return f"map from {key} to {value}"
             case "blob":
                 return "binary data"
@@ -125,7 +122,7 @@ class Pages:
         return self._type(name).removeprefix("structure ")
 
     def _facts(self, name: str) -> list[str]:
-        """Give the limits of a field's value, in sentences that name what they limit."""
+        """The constraints of a field's value, as sentences that name what they constrain."""
         shape = self.shapes[name]
         facts = []
         if span := _span(shape):
@@ -150,7 +147,7 @@ class Pages:
         )
 
     def _long_lists(self, field: str, name: str) -> list[str]:
-        """List the values too many for a sentence, in pieces that each say what they are."""
+        """List many allowed values in pieces, each of which names the field."""
         shape = self.shapes[name]
         inner = [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
         pieces = [piece for each in inner for piece in self._long_lists(field, each)]
@@ -163,8 +160,8 @@ class Pages:
 
 
 def _bullet(head: str, text: str, facts: str, pieces: list[str]) -> str:
-    """One list item: its head, what it means, its limits, and lists below it."""
-    # Limits follow a single paragraph as its last sentences, and anything longer as their own.
+    """One list item: name and type, description, constraints, and lists of values."""
+    # Constraints end a single paragraph; after anything longer they are their own paragraph.
     separator = "\n\n" if "\n" in text else " " if text.endswith((".", "!", "?", ":")) else ". "
     body = separator.join(part for part in (text, facts) if part)
     opening = ":\n\n" if body.startswith(("- ", "1. ")) else ": " if body else ""

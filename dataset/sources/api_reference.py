@@ -1,11 +1,10 @@
-"""The SageMaker API reference, generated from the service models that botocore carries.
+"""Generates the SageMaker API reference from the service models in the package botocore.
 
-There is a page for each operation of each service whose name starts with `sagemaker`, and one for
-each structure that some field of an operation's request or response holds, at whatever depth, and
-that documents at least one of its own fields. Errors have no page: the operations list them. A
-structure without such documentation is spelt out where it stands.
+There is a page for each operation of each service whose name starts with `sagemaker`, and for each
+structure in a request or response, at any depth, that documents at least one of its fields. Other
+structures are described where they are used, and errors with their operations.
 
-Nothing is downloaded, and a page whose content is the same is left as it is.
+Nothing is downloaded, and unchanged pages are not rewritten.
 """
 
 from collections import Counter, defaultdict
@@ -37,13 +36,13 @@ data type was arranged as a page of its own.
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a service's pages stand: what their names start with, here and live."""
+    """The prefixes of a service's pages: of their file names, and of their live addresses."""
 
     prefix: str
     live: str | None = None
 
 
-# As the live reference names them. Where its address is not known for sure, a page has none.
+# As in the live reference. Pages whose live address is not certain have none.
 _PLACES = {
     "sagemaker": _Place("", _SAGEMAKER),
     "sagemaker-a2i-runtime": _Place("a2i-runtime_", _AUGMENTED_AI),
@@ -56,9 +55,10 @@ _PLACES = {
 
 
 def write_api_reference(folder: Path) -> FileChanges:
-    """Write the pages into `api-reference/` below the folder; remove those no longer in the models.
+    """Write the pages to `api-reference/` below the folder, and remove those not in the models.
 
-    A DatasetError says that the models are not there, or that the folder cannot be written.
+    Raises:
+        DatasetError: the models are missing, or the folder cannot be written.
     """
     target = folder / FOLDER
     try:
@@ -88,7 +88,7 @@ def _notice() -> str:
 
 
 def _render() -> Iterator[tuple[str, str]]:
-    """Name and text of every page."""
+    """Yield name and text of every page."""
     from botocore.exceptions import DataNotFoundError
     from botocore.loaders import Loader
 
@@ -115,14 +115,14 @@ def _render_service(service: str, model: dict[str, Any]) -> Iterator[tuple[str, 
     place = _PLACES.get(service, unknown)
     full_name = "" if service == "sagemaker" else model["metadata"]["serviceFullName"]
     uses = _uses(shapes, operations)
-    documented = {name for name in uses if _deserves_a_page(shapes[name])}
+    documented = {name for name in uses if _has_own_page(shapes[name])}
     pages = Pages(full_name, shapes, documented.__contains__)
 
     for name, operation in sorted(operations.items()):
         text = pages.operation(name, operation)
         yield place.prefix + name, _front_matter(name, full_name, place) + text
     for name in sorted(documented):
-        text = pages.structure(name, uses[name].holders, uses[name].operations)
+        text = pages.structure(name, uses[name].parents, uses[name].operations)
         yield place.prefix + name, _front_matter(name, full_name, place) + text
 
 
@@ -133,45 +133,45 @@ def _front_matter(name: str, full_name: str, place: _Place) -> str:
     return "\n".join([*lines, "---", "", ""])
 
 
-def _deserves_a_page(shape: ApiShape) -> bool:
+def _has_own_page(shape: ApiShape) -> bool:
     members = shape["members"].values()
     return not shape.get("exception") and any("documentation" in member for member in members)
 
 
 @dataclass(frozen=True, slots=True)
 class _Uses:
-    """Who holds a structure in a field, and which operations meet it, the nearest first."""
+    """The structures with a field of a structure, and the operations that use it, nearest first."""
 
-    holders: list[str]
+    parents: list[str]
     operations: list[str]
 
 
 def _uses(shapes: dict[str, ApiShape], operations: dict[str, ApiShape]) -> dict[str, _Uses]:
-    """Find the structures that fields hold, and their uses."""
-    held = {name: _held_structures(shapes, name) for name in shapes}
+    """Find the uses of every structure that is the type of a field."""
+    children = {name: _child_structures(shapes, name) for name in shapes}
     depths: dict[str, dict[str, int]] = defaultdict(dict)
-    holders: dict[str, set[str]] = defaultdict(set)
+    parents: dict[str, set[str]] = defaultdict(set)
     for operation, definition in operations.items():
         ends = {definition[end]["shape"] for end in ("input", "output") if end in definition}
         depth, level, seen = 0, ends, set(ends)
         while level:
             depth += 1
             below = set()
-            for holder in level:
-                for name in held[holder]:
+            for parent in level:
+                for name in children[parent]:
                     depths[name].setdefault(operation, depth)
-                    holders[name] |= {holder} - ends
+                    parents[name] |= {parent} - ends
                     below.add(name)
             level = below - seen
             seen |= level
     return {
-        name: _Uses(sorted(holders[name] - {name}), sorted(sorted(found), key=found.__getitem__))
+        name: _Uses(sorted(parents[name] - {name}), sorted(sorted(found), key=found.__getitem__))
         for name, found in depths.items()
     }
 
 
-def _held_structures(shapes: dict[str, ApiShape], name: str) -> set[str]:
-    """Find the structures in a shape's fields, through lists and maps."""
+def _child_structures(shapes: dict[str, ApiShape], name: str) -> set[str]:
+    """The structures in a shape's fields, also in lists and maps."""
     shape = shapes[name]
     inner = [*shape.get("members", {}).values()]
     inner += [shape[part] for part in ("member", "key", "value") if part in shape]
@@ -180,5 +180,5 @@ def _held_structures(shapes: dict[str, ApiShape], name: str) -> set[str]:
         if shapes[reference["shape"]]["type"] == "structure":
             found.add(reference["shape"])
         elif shapes[reference["shape"]]["type"] in {"list", "map"}:
-            found |= _held_structures(shapes, reference["shape"])
+            found |= _child_structures(shapes, reference["shape"])
     return found

@@ -1,6 +1,6 @@
-"""The markdown files of a repository's archive (tar.gz), read while it is being downloaded.
+"""Reads markdown files from a repository's archive (tar.gz) during its download.
 
-The archive is not trusted: its sizes are bounded, nothing in it says where a file is written, and
+The archive is not trusted: sizes are bounded, no path in it determines where a file is written, and
 only regular files are read.
 """
 
@@ -34,15 +34,17 @@ def markdown_members(
     progress: Progress,
     read_timeout: float,
 ) -> Generator[tuple[str, bytes], None, None]:
-    """Read the named files that lie directly in the folder below the archive's only root.
+    """Yield the named files directly in a folder below the archive's only root.
 
-    A DatasetError says why the archive cannot be had. Closing the iterator early ends the
-    download.
+    Closing the generator early ends the download.
+
+    Raises:
+        DatasetError: the archive cannot be downloaded or read; the message states why.
     """
     import httpx
 
     timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
-    # The file itself is wanted, not one that a server compressed once more on the way.
+    # The file itself, not compressed again by the server.
     headers = {"Accept-Encoding": "identity"}
     try:
         with httpx.stream(
@@ -67,7 +69,7 @@ def markdown_members(
 def _members(
     download: "_Download", folder: str, names: Collection[str]
 ) -> Generator[tuple[str, bytes], None, None]:
-    # tarfile and gzip ask no more of a file than read().
+    # tarfile and gzip only call read().
     with (
         gzip.GzipFile(fileobj=cast("IO[bytes]", download)) as unzipped,
         closing(_Bounded(unzipped, _MAX_BYTES_UNPACKED)) as bounded,
@@ -88,11 +90,11 @@ def _members(
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than so many bytes."""
+    """A stream that fails beyond a number of bytes."""
 
-    def __init__(self, source: gzip.GzipFile, most: int) -> None:
+    def __init__(self, source: gzip.GzipFile, max_bytes: int) -> None:
         self._source = source
-        self._left = most
+        self._left = max_bytes
 
     def readable(self) -> bool:
         return True
@@ -106,7 +108,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Download(io.RawIOBase):
-    """A response's body as a file, which counts what it has given."""
+    """A response's body as a file that reports its progress."""
 
     def __init__(self, response: "httpx.Response", progress: Progress) -> None:
         self._chunks = response.iter_raw()

@@ -1,8 +1,8 @@
-"""The SageMaker Developer Guide's own markdown, from the last commit that AWS published.
+"""Downloads the markdown of the SageMaker Developer Guide, at the last commit that AWS published.
 
-The archive of that commit is downloaded, and of it only the files that the manifest names are
-taken, each verified by its git blob id. They are moved into place when all of them are right; a
-download that fails or is interrupted changes nothing.
+Only the files that the manifest names are extracted from the archive of that commit, each verified
+by its git blob id. They are moved into place once all are complete; a download that fails or is
+interrupted changes nothing.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ The files are unchanged. developer_guide.blobs, in this project's dataset/ folde
 
 
 def guide_names() -> frozenset[str]:
-    """Name the guide's files; `<stem>.md` is read live at GUIDE_URL followed by `<stem>.html`."""
+    """The names of the guide's files; `<stem>.md` is live at GUIDE_URL + `<stem>.html`."""
     return frozenset(_read_manifest(MANIFEST))
 
 
@@ -55,19 +55,20 @@ def fetch_developer_guide(
     progress: Progress = ignore_progress,
     read_timeout: float = 30.0,
 ) -> FileChanges:
-    """Make the folder hold every file of the guide; without network when it does already.
+    """Bring all files of the guide in the folder up to date; without a download if they are.
 
-    A DatasetError says why it could not be had and what to do; the folder is then as it was.
+    Raises:
+        DatasetError: that failed; the folder is unchanged, and the message states what to do.
     """
-    wanted = _read_manifest(manifest)
+    expected = _read_manifest(manifest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
-        stale = {name: blob for name, blob in wanted.items() if _blob_at(folder / name) != blob}
-        outcomes: Counter[WriteOutcome] = Counter({"unchanged": len(wanted) - len(stale)})
+        stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
+        outcomes: Counter[WriteOutcome] = Counter({"unchanged": len(expected) - len(stale)})
         if stale:
-            # In the folder itself: a sibling may lie on another file system (a mounted volume).
-            # Without .md: nobody takes a half-finished download for documents.
+            # In the folder itself: a sibling may be on another file system (a mounted volume).
+            # Without .md: incomplete downloads must not be loaded as documents.
             temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
             try:
                 _download(temporary, stale, archive_url, progress, read_timeout)
@@ -85,13 +86,13 @@ def fetch_developer_guide(
 
 
 def blob_id(content: bytes) -> str:
-    """Give the id by which git knows a content."""
-    # An identity that git chose, and not a secret's protection.
+    """The git blob id of a content."""
+    # Not for security: git identifies contents by SHA-1.
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _read_manifest(manifest: Path) -> dict[str, str]:
-    """Read the blob id of each file by its name."""
+    """Read the manifest: file name -> blob id."""
     try:
         lines = manifest.read_text(encoding="utf-8").splitlines()
         pairs = (line.split() for line in lines if line and not line.startswith("#"))
@@ -104,7 +105,7 @@ def _read_manifest(manifest: Path) -> dict[str, str]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete what a killed run left."""
+    """Delete the temporary folders of killed runs."""
     for path in folder.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -122,7 +123,7 @@ def _move(source: Path, target: Path) -> WriteOutcome:
 def _download(
     temporary: Path, stale: dict[str, str], url: str, progress: Progress, read_timeout: float
 ) -> None:
-    """Put the stale files into the temporary folder, each without its .md."""
+    """Download the stale files to the temporary folder, without their extension .md."""
     missing = set(stale)
     members = markdown_members(
         url, _FOLDER_IN_ARCHIVE, frozenset(stale), progress=progress, read_timeout=read_timeout

@@ -1,4 +1,4 @@
-"""The live guide beside the archived one: which pages are there twice."""
+"""Finds pages that are in the dataset twice: from the archived guide and from the live one."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ _MAX_SHOWN = 3
 
 
 def folder_of(guide: Guide) -> str:
-    """The folder of a guide's pages, below the dataset's root."""
+    """The folder of a live guide's pages, below the dataset's root."""
     return f"{FOLDER}/{file_of(guide.root).removesuffix('index.md')}"
 
 
-def doubled(folder: Path, guide: Guide) -> str:
-    """Say which pages of the archived guide are there in their live form as well; "" if none is."""
+def duplicates_line(folder: Path, guide: Guide) -> str:
+    """A line on pages of the archived guide that are also in the live one; "" if there are none."""
     live = folder / folder_of(guide)
     both = sorted(
         name for name in guide_names() if (folder / name).is_file() and (live / name).is_file()

@@ -1,4 +1,4 @@
-"""Where the documents are from, and as of when: told by what lies beside them."""
+"""Where documents are from, and as of when, by the files beside them."""
 
 import re
 from collections import Counter
@@ -22,32 +22,26 @@ OTHERS = "other documents"
 _API_REFERENCE_URL = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
 _GUIDE_HISTORY = "doc-history.md"
 _DATE_COLUMN = re.compile(r"\|\s*([A-Z][a-z]+ \d{1,2}, \d{4})\s*\|?\s*$", re.MULTILINE)
-"""The last column of the history's table; its texts tell of other dates."""
+"""The last column of the history's table; its texts contain other dates."""
 _GENERATED_FROM = re.compile(r"\bbotocore (\d[\w.]*\w)")
 _MAX_HOSTS = 20
-"""Hosts with a line of their own, those with most documents; an index names its sources in one
-field."""
+"""Hosts listed by name, those with most documents; the index stores all sources in one field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a part of the documentation is from, and as of when."""
+    """The source of a part of the documents, and its date."""
 
     name: str
     documents: int
     url: str
-    """Where a person reads it; "" if unknown."""
+    """Its address for readers; "" if unknown."""
     as_of: str
-    """A date (ISO 8601), or the version it is from; "" if unknown."""
+    """A date (ISO 8601) or a version; "" if unknown."""
 
 
 def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
-    """Tell the sources of the documents in a folder, those without a document left out.
-
-    Args:
-        names: The documents' names.
-        folder: Where they lie, with what was written beside them when they were fetched.
-    """
+    """The sources of named documents, by the files that were written with them in their folder."""
     guide_pages = guide_names()
     live = folder_of(live_guide())
     counts: Counter[str] = Counter()
@@ -75,7 +69,7 @@ def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
 
 
 def _of_hosts(counts: dict[str, int], live: str, folder: Path) -> list[Source]:
-    """The websites, each as of the day when one of its pages was last asked for."""
+    """The websites, each as of the last check of one of its pages."""
     known: dict[str, tuple[str, str]] = {}
     if counts:
         for file, url, checked in checked_pages(folder / WEB_FOLDER):
@@ -95,7 +89,7 @@ def _of_hosts(counts: dict[str, int], live: str, folder: Path) -> list[Source]:
 
 
 def _newest_change(folder: Path) -> str:
-    """The newest date in the guide's own history."""
+    """The newest date in the guide's history."""
     dates = [_date(text) for text in _DATE_COLUMN.findall(_read(folder / _GUIDE_HISTORY))]
     return max((found.isoformat() for found in dates if found), default="")
 
@@ -108,7 +102,7 @@ def _date(text: str) -> date | None:
 
 
 def _version(folder: Path) -> str:
-    """What the API's pages were generated from, which need not be what is installed."""
+    """The botocore version of the API reference, which may differ from the installed one."""
     found = _GENERATED_FROM.search(_read(folder / FOLDER / "NOTICE"))
     return f"botocore {found.group(1)}" if found else ""
 

@@ -1,4 +1,4 @@
-"""The web's part of the command line of `python -m dataset.fetch`."""
+"""The options of `python -m dataset.fetch` for web pages."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from dataset.web.request import PRESETS, FetchRequest, ListKind, PageList, live_guide, parse_address
 from utils.errors import DatasetError
 
-_FASTEST = 100.0
+_MAX_RATE = 100.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,45 +27,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     web.add_argument("--preset-url", metavar="URL", help="a mirror of the preset's guide")
     web.add_argument(
         "--include", action="append", metavar="GLOB",
-        help="only pages whose address matches; * matches / too (repeatable)",
+        help="only pages whose address matches; * also matches / (repeatable)",
     )  # fmt: skip
     web.add_argument(
         "--exclude", action="append", metavar="GLOB", help="no pages whose address matches"
     )
-    web.add_argument("--limit", type=_count, metavar="N", help="ask for N pages at most")
+    web.add_argument("--limit", type=_count, metavar="N", help="request at most N pages")
     web.add_argument(
         "--rate", type=_rate, default=2.0, metavar="PER_SECOND",
-        help="requests a second to one host (default: 2); its robots.txt may ask for fewer",
+        help="requests per second to one host (default: 2); its robots.txt may require fewer",
     )  # fmt: skip
     web.add_argument(
         "--contact", type=_contact, default="", metavar="URL_OR_MAIL",
-        help="whom a host's operator can ask, shown in the User-Agent",
+        help="a contact for the host's operator, sent in the User-Agent",
     )  # fmt: skip
     web.add_argument(
         "--other-hosts", action="store_true",
-        help="take the pages of other hosts, too, that a sitemap or an llms.txt names",
+        help="also fetch pages of other hosts that a sitemap or an llms.txt names",
     )  # fmt: skip
     web.add_argument(
         "--intranet", action="store_true",
-        help="follow names to private addresses; one that is given as a number always works",
+        help="allow host names with private addresses; numeric addresses given here always work",
     )  # fmt: skip
     web.add_argument(
         "--allow-removals", action="store_true",
-        help="let pages go though most of a list or a host are gone at once",
+        help="remove pages even if most of a list or a host vanish at once",
     )  # fmt: skip
 
 
 def names_pages(arguments: argparse.Namespace) -> bool:
-    """Tell whether the options name a page or a list of pages."""
+    """True if the options name a page or a list of pages."""
     given_lists = (arguments.url, arguments.urls, arguments.sitemap, arguments.llms_txt)
     return any(given_lists) or bool(arguments.preset or arguments.preset_url)
 
 
 def request_of(arguments: argparse.Namespace) -> FetchRequest:
-    """What the options ask for.
+    """The request that the options state.
 
     Raises:
-        DatasetError: nothing, or an address is none.
+        DatasetError: they name no page, or an invalid address.
     """
     lists: list[PageList] = []
     kinds: tuple[tuple[ListKind, list[str] | None], ...] = (
@@ -109,8 +109,8 @@ def _rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate <= _FASTEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to {_FASTEST:.0f}")
+    if not 0 < rate <= _MAX_RATE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to {_MAX_RATE:.0f}")
     return rate
 
 

@@ -1,4 +1,4 @@
-"""Fetches pages of the web into a dataset: read the lists, fetch the pages, let go of the rest."""
+"""Fetches web pages into a dataset: reads the lists, fetches the pages, removes what vanished."""
 
 import asyncio
 import sqlite3
@@ -26,27 +26,27 @@ from dataset.web.state import NAME, WebState
 from utils.errors import DatasetError, DocumentError
 
 HOSTS_AT_ONCE = 4
-_FORM = 1
-"""Raise it when the same page gives another file."""
+_FILE_VERSION = 1
+"""Increment it when the same page is written as another file."""
 _LOCK = ".lock"
 
 
 @dataclass
-class Troubles:
-    """What went wrong with single pages and lists: the first ones, and how many there are."""
+class Problems:
+    """Problems with single pages and lists: the first ones, and their number."""
 
-    most: int = 20
+    max_lines: int = 20
     lines: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, line: str) -> None:
-        """Note a line."""
+        """Add a problem."""
         self.count += 1
-        if len(self.lines) < self.most:
+        if len(self.lines) < self.max_lines:
             self.lines.append(line)
 
-    def told(self) -> list[str]:
-        """The lines to show."""
+    def summary(self) -> list[str]:
+        """The first lines, and how many more there are."""
         more = self.count - len(self.lines)
         return [*self.lines, *([f"and {more} more of the kind"] if more else [])]
 
@@ -54,7 +54,7 @@ class Troubles:
 def fetch_web(
     folder: Path,
     request: FetchRequest,
-    troubles: Troubles,
+    problems: Problems,
     *,
     convert: Convert | None = None,
     guard: Guard | None = None,
@@ -62,23 +62,23 @@ def fetch_web(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Progress = ignore_progress,
 ) -> FileChanges:
-    """Make the dataset hold the pages that were asked for, as they are now.
+    """Bring the requested pages in the dataset up to date.
 
     Args:
-        folder: The dataset's root; the pages go below its `web` folder.
-        request: Which pages, and how.
-        troubles: Told what could not be had.
-        convert: Converts HTML; unless told, `dataset.conversion` does.
+        folder: The dataset's root; pages are written below its `web` folder.
+        request: Which pages, and how to fetch them.
+        problems: Receives what could not be fetched.
+        convert: Converts HTML; by default `dataset.conversion`.
         guard: Makes the connections.
-        sleep: Waits.
+        sleep: Waits between requests.
         now: The clock.
-        progress: Told how far it has come.
+        progress: Receives the number of pages done.
 
     Raises:
-        DatasetError: no page could be had, or none could be kept; the message says why.
+        DatasetError: no page could be fetched, or none written; the message states why.
     """
     from dataset.conversion.converter import VERSION
-    from dataset.conversion.converter import convert as by_child
+    from dataset.conversion.converter import convert as convert_in_child
 
     web = folder / FOLDER
     guard = guard or Guard(request.named, intranet=request.intranet)
@@ -87,10 +87,10 @@ def fetch_web(
         with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
             for leftover in web.rglob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
-            run = _Run(web, state, request, troubles, progress)
-            make = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
-            version = f"{_FORM}.{VERSION}"
-            return asyncio.run(run.go(make, convert or by_child, version, now))
+            run = _Run(web, state, request, problems, progress)
+            client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
+            version = f"{_FILE_VERSION}.{VERSION}"
+            return asyncio.run(run.fetch_all(client, convert or convert_in_child, version, now))
     except Timeout as error:
         raise DatasetError(
             f"Another fetch is writing {web}. Wait until it is through, or end it."
@@ -102,39 +102,43 @@ def fetch_web(
     except sqlite3.Error as error:
         raise DatasetError(
             f"Cannot write {web / NAME}: {error}. Give a folder that can be written, with room; "
-            "or delete it if it is damaged: all pages are then asked for anew."
+            "or delete it if it is damaged: all pages are then fetched again."
         ) from error
 
 
 class _Run:
+    """One run of fetch_web."""
+
     def __init__(
         self,
         web: Path,
         state: WebState,
         request: FetchRequest,
-        troubles: Troubles,
+        problems: Problems,
         progress: Progress,
     ) -> None:
         self._web, self._state, self._request = web, state, request
-        self._troubles, self._progress = troubles, progress
+        self._problems, self._progress = problems, progress
         self._outcomes: Counter[WriteOutcome] = Counter()
         self._done = self._total = 0
 
-    async def go(
+    async def fetch_all(
         self, client: WebClient, convert: Convert, version: str, now: Callable[[], datetime]
     ) -> FileChanges:
         run = self._state.next_run()
         async with client:
+            # Read the lists, and note the pages that they name.
             read = await self._read_lists(client, run)
-            wanted = self._state.wanted(run)
-            self._total = sum(wanted.values())
+            hosts = self._state.pages_by_host(run)
+            self._total = sum(hosts.values())
+            # Fetch the pages that are not current, several hosts at once.
             fetcher = PageFetcher(
                 self._web, self._state, client, self._request, convert, version, run, now
             )
             slots = asyncio.Semaphore(HOSTS_AT_ONCE)
             tasks = [
                 asyncio.create_task(self._fetch_host(fetcher, host, pages, run, slots))
-                for host, pages in wanted.items()
+                for host, pages in hosts.items()
             ]
             try:
                 await asyncio.gather(*tasks)
@@ -142,48 +146,46 @@ class _Run:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+        # Remove the pages that are gone, or that no list names any more.
         removed = remove_vanished(
             self._state, self._web, run, read,
-            allowed=self._request.allow_removals, trouble=self._troubles.add,
+            allowed=self._request.allow_removals, report=self._problems.add,
         )  # fmt: skip
         self._outcomes["removed"] = removed
         changes = FileChanges.count(self._outcomes)
-        if not changes.present and not removed and self._troubles.count:
-            raise DatasetError("No page could be had.")
+        if not changes.present and not removed and self._problems.count:
+            raise DatasetError("No page could be fetched.")
         return changes
 
     async def _read_lists(self, client: WebClient, run: int) -> list[tuple[PageList, int]]:
-        """Note what the lists name; give those that were read whole, and their size before."""
-        whole = []
+        """Note the pages of the lists; return the completely read ones, with their size before."""
+        complete = []
         missing: list[str] = []
         for source in self._request.lists:
             before = self._state.count(source.name)
-            reading = PageListReader(source, self._request, client, self._troubles.add)
+            reader = PageListReader(source, self._request, client, self._problems.add)
             try:
-                async for batch in reading.batches():
+                async for batch in reader.batches():
                     if source.kind == "urls":
-                        client.guard.name(url for url, _ in batch)
-                    self._state.name(source.name, run, batch)
+                        client.guard.allow_named(url for url, _ in batch)
+                    self._state.add_named(source.name, run, batch)
             except DocumentError as error:
-                line = f"{source.where} {error}"
-                if source.optional and not before:
-                    missing.append(line)
-                else:
-                    self._troubles.add(line)
+                optional = source.optional and not before
+                (missing.append if optional else self._problems.add)(f"{source.where} {error}")
                 continue
-            if reading.elsewhere:
-                self._troubles.add(
-                    f"{source.where} names {reading.elsewhere} pages of other hosts, which are "
+            if reader.elsewhere:
+                self._problems.add(
+                    f"{source.where} names {reader.elsewhere} pages of other hosts, which are "
                     "left out; --other-hosts takes them"
                 )
             if not self._state.count(source.name, run):
-                self._troubles.add(f"{source.where} names no page that is asked for")
-            if reading.whole:
-                whole.append((source, before))
-        if missing and not whole:
+                self._problems.add(f"{source.where} names no page that is asked for")
+            if reader.complete:
+                complete.append((source, before))
+        if missing and not complete:
             for line in missing:
-                self._troubles.add(line)
-        return whole
+                self._problems.add(line)
+        return complete
 
     async def _fetch_host(
         self, fetcher: PageFetcher, host: str, pages: int, run: int, slots: asyncio.Semaphore
@@ -199,10 +201,10 @@ class _Run:
                         if outcome := await fetcher.fetch(url, listed):
                             self._outcomes[outcome] += 1
                     except HostLeftError as error:
-                        self._troubles.add(f"{host}: {error}; {pages - done} pages not asked for")
+                        self._problems.add(f"{host}: {error}; {pages - done} pages not asked for")
                         return
                     except DocumentError as error:
-                        self._troubles.add(f"{url} {error}")
+                        self._problems.add(f"{url} {error}")
                     done += 1
                     self._done += 1
                     self._progress(self._done, self._total)

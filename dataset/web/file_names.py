@@ -1,4 +1,4 @@
-"""Names of the files that pages are kept in: safe on every file system, and fit to be read."""
+"""Names the files of web pages: readable, and valid on every file system."""
 
 import hashlib
 import re
@@ -13,17 +13,17 @@ _MAX_BYTES = 400
 _ENDING = re.compile(r"\.(?:x?html?|md|markdown)\Z", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.~+=@,()-]")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?\Z", re.IGNORECASE)
-"""Names that are devices to Windows."""
-_ABOUT_THE_FOLDER = re.compile(r"LICEN[SC]E|NOTICE|COPYING")
-"""A file so named is not taken for a document."""
+"""Device names on Windows."""
+_NOT_A_DOCUMENT = re.compile(r"LICEN[SC]E|NOTICE|COPYING")
+"""Files with these names are not loaded as documents."""
 
 
-def file_of(url: str, *, apart: bool = False) -> str:
-    """Name the file of a page, `/`-separated, below the web folder.
+def file_of(url: str, *, unique: bool = False) -> str:
+    """The file name of a page, `/`-separated, below the web folder.
 
     Args:
-        url: The page's address, in its normal spelling.
-        apart: Add a mark of the address, because another page has the plain name.
+        url: The page's normalized address.
+        unique: Add a hash of the address, because another page has the plain name.
     """
     parts = urlsplit(url)
     host = parts.netloc.replace("[", "").replace("]", "").replace(":", "~")
@@ -31,20 +31,20 @@ def file_of(url: str, *, apart: bool = False) -> str:
     stem = _ENDING.sub("", last) or "index"
     plain = [part for part in (*folders, stem) if part]
     kept = [_safe(part) for part in plain]
-    # A folder must not take the name of a file.
+    # A folder must not have the name of another page's file.
     kept[:-1] = [f"{part}_" if part.lower().endswith(".md") else part for part in kept[:-1]]
-    if _ABOUT_THE_FOLDER.match(kept[-1]):
+    if _NOT_A_DOCUMENT.match(kept[-1]):
         kept[-1] = f"_{kept[-1]}"
-    if apart or parts.query or [unquote(part) for part in plain] != kept:
-        kept[-1] = f"{kept[-1]}-{_mark(url)}"
+    if unique or parts.query or [unquote(part) for part in plain] != kept:
+        kept[-1] = f"{kept[-1]}-{_hash(url)}"
     name = "/".join((host, *kept))
     if len(name.encode()) > _MAX_BYTES:
-        name = f"{host}/{_mark(url)}"
+        name = f"{host}/{_hash(url)}"
     return f"{name}.md"
 
 
 def folded(name: str) -> str:
-    """What a file system that ignores case, or how letters are composed, takes a name for."""
+    """The name as file systems compare it that ignore case or Unicode composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -58,5 +58,5 @@ def _safe(part: str) -> str:
     return kept
 
 
-def _mark(url: str) -> str:
+def _hash(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:10]

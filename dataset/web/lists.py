@@ -1,4 +1,4 @@
-"""Reads the lists that name pages: sitemaps, llms.txt, a guide's table of contents, files."""
+"""Reads lists of pages: sitemaps, llms.txt, a guide's table of contents, files."""
 
 import asyncio
 import json
@@ -18,57 +18,57 @@ from dataset.web.request import FetchRequest, PageList
 from utils.errors import DocumentError
 
 NamedPage = tuple[str, str]
-"""A page's address in its normal spelling, and when it was changed; "" if unknown."""
+"""A page's normalized address, and when it was changed; "" if unknown."""
 
 MAX_PAGES = 100_000
 MAX_SITEMAPS = 1000
 _SITEMAP = Bounds(sitemap.MAX_BYTES, seconds=300.0)
 _TEXT = Bounds(10 * 1024 * 1024, seconds=120.0)
-_AT_ONCE = 1000
+_BATCH = 1000
 
 
 class PageListReader:
-    """One list, read in batches."""
+    """Reads one list in batches."""
 
     def __init__(
         self,
         source: PageList,
         request: FetchRequest,
         client: WebClient,
-        trouble: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._source, self._request = source, request
-        self._client, self._trouble = client, trouble
+        self._client, self._report = client, report
         self._hosts = set() if source.kind == "urls" else {host_of(source.where)}
-        self.whole = True
-        """Whether all of it could be read; what is not named may only then be taken for gone."""
+        self.complete = True
+        """True if all of it was read; only then may pages that it does not name be removed."""
         self.elsewhere = 0
-        """How many pages of other hosts were left out."""
+        """Number of pages of other hosts that were skipped."""
 
     async def batches(self) -> AsyncIterator[list[NamedPage]]:
-        """Give the pages that are asked for.
+        """Yield the requested pages that the list names.
 
         Raises:
-            DocumentError: the list cannot be read; what was given until then is right.
+            DocumentError: the list cannot be read; the batches before are valid.
         """
         batch: list[NamedPage] = []
         count = 0
-        async for address, base, changed in self._entries():
-            if not (named := self._named(address, base, changed)):
+        async for address, base, changed in self._read_entries():
+            if not (named := self._requested(address, base, changed)):
                 continue
             if count == MAX_PAGES:
                 self._incomplete(f"names more than {MAX_PAGES:,} pages; the rest is left out")
                 break
             count += 1
             batch.append(named)
-            if len(batch) == _AT_ONCE:
+            if len(batch) == _BATCH:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    async def _entries(self) -> AsyncIterator[tuple[str, str, str]]:
-        """Address as written, address of the list, and date of change of every page."""
+    async def _read_entries(self) -> AsyncIterator[tuple[str, str, str]]:
+        """Yield every page's address as written, the list's address, and the date of change."""
         where = self._source.where
         match self._source.kind:
             case "url":
@@ -80,34 +80,34 @@ class PageListReader:
                 async for found in self._sitemaps():
                     yield found
             case "llms.txt":
-                answer = await self._get(where, _TEXT)
-                if is_html(answer):
+                response = await self._get(where, _TEXT)
+                if is_html(response):
                     raise DocumentError("is HTML, not markdown")
-                for target in link_targets(answer.content.decode(errors="replace")):
-                    yield target, answer.url, ""
+                for target in link_targets(response.content.decode(errors="replace")):
+                    yield target, response.url, ""
             case "contents":
-                answer = await self._get(where, _TEXT)
-                for target in _contents(answer.content):
-                    yield target, answer.url, ""
+                response = await self._get(where, _TEXT)
+                for target in _contents(response.content):
+                    yield target, response.url, ""
 
     async def _sitemaps(self) -> AsyncIterator[tuple[str, str, str]]:
-        """Read a sitemap, and those that it names."""
+        """Read a sitemap, and the sitemaps that it names."""
         waiting = deque([self._source.where])
         seen = {self._source.where}
         while waiting:
             url = waiting.popleft()
             try:
-                answer = await self._get(url, _SITEMAP)
-                for at, entry in enumerate(sitemap.sitemap_entries(answer.content)):
+                response = await self._get(url, _SITEMAP)
+                for at, entry in enumerate(sitemap.sitemap_entries(response.content)):
                     if not entry.is_sitemap:
-                        yield entry.address, answer.url, entry.changed
-                    elif (inner := self._inner(entry.address, answer.url)) and inner not in seen:
+                        yield entry.address, response.url, entry.changed
+                    elif (inner := self._inner(entry.address, response.url)) and inner not in seen:
                         if len(seen) > MAX_SITEMAPS:
                             self._incomplete(f"names more than {MAX_SITEMAPS} sitemaps")
                             return
                         seen.add(inner)
                         waiting.append(inner)
-                    if at % _AT_ONCE == 0:
+                    if at % _BATCH == 0:
                         await asyncio.sleep(0)
             except DocumentError as error:
                 if url == self._source.where:
@@ -115,7 +115,7 @@ class PageListReader:
                 self._incomplete(f"names {url}, which {error}")
 
     def _inner(self, address: str, base: str) -> str:
-        """A sitemap that a sitemap names; "" where it is not to be read."""
+        """The address of a sitemap that a sitemap names; "" if it must not be read."""
         try:
             inner = normal(address, base)
         except DocumentError as error:
@@ -127,15 +127,15 @@ class PageListReader:
         return inner
 
     async def _get(self, url: str, bounds: Bounds) -> Response:
-        answer = await self._client.get(url, bounds=bounds)
-        if answer.status != HTTPStatus.OK:
-            raise DocumentError(answer.problem())
+        response = await self._client.get(url, bounds=bounds)
+        if response.status != HTTPStatus.OK:
+            raise DocumentError(response.problem())
         if url == self._source.where:
-            self._hosts.add(host_of(answer.url))
-        return answer
+            self._hosts.add(host_of(response.url))
+        return response
 
-    def _named(self, address: str, base: str, changed: str) -> NamedPage | None:
-        """A page as it is asked for; None if it is not."""
+    def _requested(self, address: str, base: str, changed: str) -> NamedPage | None:
+        """A page in its normalized form; None if it is not requested."""
         try:
             url = self._request.spelled(normal(address, base))
         except DocumentError as error:
@@ -143,19 +143,19 @@ class PageListReader:
                 self._incomplete(f"names {shown(address)!r}, which {error}")
             return None
         guide = self._request.guide
-        if self._source.optional and guide and not guide.holds(url):
+        if self._source.optional and guide and not guide.has_page(url):
             return None
         if not self._is_own(url):
             self.elsewhere += 1
             return None
-        return (url, changed) if self._request.wants(url) else None
+        return (url, changed) if self._request.matches(url) else None
 
     def _is_own(self, url: str) -> bool:
         return self._request.other_hosts or not self._hosts or host_of(url) in self._hosts
 
     def _incomplete(self, problem: str) -> None:
-        self.whole = False
-        self._trouble(f"{self._source.where} {problem}")
+        self.complete = False
+        self._report(f"{self._source.where} {problem}")
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _contents(content: bytes) -> Iterator[str]:
-    """Name the pages of a table of contents, however deep they stand in it."""
+    """Yield the pages of a table of contents, at any depth."""
     try:
         waiting: list[Any] = [json.loads(content)]
     except (ValueError, RecursionError) as error:

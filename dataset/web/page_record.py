@@ -1,4 +1,4 @@
-"""What is held of a page between runs."""
+"""What is stored of a page between runs."""
 
 from dataclasses import dataclass
 
@@ -9,30 +9,30 @@ COLUMNS = "url, asked, final, file, answered, etag, modified, content, written, 
 
 @dataclass(frozen=True, slots=True)
 class PageRecord:
-    """What is held of a page; "" for what is not."""
+    """The stored state of a page; "" for what is unknown."""
 
     url: str
-    """As the lists name it, in its normal spelling."""
+    """As the lists name it, normalized."""
     asked: str
-    """The address that was asked for it last, which may be that of another form of it."""
+    """The address requested last, which may be another form of the page."""
     final: str
-    """Where a person reads it: the address after redirects."""
+    """The address for readers, after redirects."""
     file: str | None
-    """Below the web folder; None if there is none yet, or another page's stands for it."""
+    """Below the web folder; None if it has none yet, or is a duplicate of another page."""
     answered: str
-    """The address that gave it."""
+    """The address that responded with it."""
     etag: str
     modified: str
     content: str
-    """Hash of what makes it this page."""
+    """Hash of title, address and text."""
     written: str
     """Hash of the file's bytes."""
     version: str
-    """Of the conversion."""
+    """Version of the conversion."""
     checked: str
-    """When its host last said that this is what it is (ISO 8601, UTC)."""
+    """When its host last confirmed this content (ISO 8601, UTC)."""
 
     @property
     def validators(self) -> Validators:
-        """What its host can be asked with."""
+        """The validators for a conditional request."""
         return Validators(self.answered, self.etag, self.modified)

@@ -1,4 +1,4 @@
-"""What a host answered as a page of the dataset: markdown under a frontmatter."""
+"""Converts an HTTP response to a page of the dataset: markdown with front matter."""
 
 import hashlib
 import re
@@ -21,8 +21,8 @@ from utils.errors import DocumentError
 
 _HTML = ("text/html", "application/xhtml+xml")
 _MARKDOWN = ("text/markdown", "text/x-markdown")
-_OF_NO_KIND = ("", "text/plain", "application/octet-stream", "binary/octet-stream")
-"""What hosts call files whose kind they do not know; the address then tells."""
+_UNSPECIFIC = ("", "text/plain", "application/octet-stream", "binary/octet-stream")
+"""Media types of hosts that do not know the kind of a file; its address then decides."""
 _MARKDOWN_ADDRESS = re.compile(r"\.(?:md|markdown)\Z", re.IGNORECASE)
 _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s{0,100}<(?:!doctype\s+html|html)\b", re.IGNORECASE)
@@ -33,104 +33,104 @@ _MAX_BYTES_BEFORE_TITLE = 20_000
 
 
 class Convert(Protocol):
-    """`dataset.conversion.converter.convert`, or what stands in for it."""
+    """`dataset.conversion.converter.convert`, or a stand-in."""
 
     def __call__(self, content: bytes, name: str, *, url: str = "") -> Converted:
-        """Convert a file's bytes, by the name's ending."""
+        """Convert a file; the extension of its name states the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebPage:
-    """A page as it goes into the dataset."""
+    """A page as it is written to the dataset."""
 
     text: str
     title: str
     url: str
-    """Where a person reads it."""
+    """The address for readers."""
     changed: str
     """ISO 8601; "" if unknown."""
 
     @property
     def content_hash(self) -> str:
-        """Hash what makes it another page; a new date alone does not."""
+        """Hash of title, address and text; a new date alone is not a change."""
         return hashlib.sha256("\0".join((self.title, self.url, self.text)).encode()).hexdigest()
 
     def to_file(self) -> bytes:
-        """Write it as the dataset reads it."""
+        """The content of its file."""
         fields = {"title": self.title, "url": self.url, "changed": self.changed}
         given = {name: value for name, value in fields.items() if value}
         head = yaml.safe_dump(given, allow_unicode=True, sort_keys=False, width=10_000)
         return f"---\n{head}---\n\n{self.text.strip()}\n".encode()
 
 
-def is_html(answer: Response) -> bool:
-    """Tell whether an answer is HTML, whatever its host calls it."""
-    if answer.media in _HTML or _HTML_START.match(answer.content):
+def is_html(response: Response) -> bool:
+    """True if a response is HTML, whatever media type its host states."""
+    if response.media in _HTML or _HTML_START.match(response.content):
         return True
-    return not answer.media and bool(_HTML_ADDRESS.search(answer.url.partition("?")[0]))
+    return not response.media and bool(_HTML_ADDRESS.search(response.url.partition("?")[0]))
 
 
 def page_from_response(
-    answer: Response, convert: Convert, *, listed: str = "", spelled: Callable[[str], str] = str
+    response: Response, convert: Convert, *, listed: str = "", spelled: Callable[[str], str] = str
 ) -> WebPage:
-    """Read an answer as a page.
+    """Convert a response with status 200 to a page.
 
     Args:
-        answer: With status 200.
+        response: The response.
         convert: Converts HTML.
         listed: When the page changed according to the list that names it.
-        spelled: Gives the address under which a person reads another one.
+        spelled: Maps an address to the one for readers.
 
     Raises:
-        DocumentError: it is none; the message says why.
+        DocumentError: it is not a page; the message states why.
     """
-    url = spelled(answer.url)
-    if is_html(answer):
-        found = convert(_told(answer), "page.html", url=url)
+    url = spelled(response.url)
+    if is_html(response):
+        found = convert(_as_utf8(response), "page.html", url=url)
         text, title, own, changed = found.text, found.title, found.url, found.changed
-    elif is_text(answer):
-        head, text = split_frontmatter(_decoded(answer))
+    elif is_text(response):
+        head, text = split_frontmatter(_decoded(response))
         title, own, changed = head.title or _first_heading(text), head.url, head.changed
         text = absolute_links(text, url, spelled)
     else:
-        raise DocumentError(f"is {answer.media or 'of no known kind'}, not a page of text")
+        raise DocumentError(f"is {response.media or 'of no known kind'}, not a page of text")
     if not text.strip():
         raise DocumentError("holds no text")
-    dates = (iso_date(changed), _date(answer.modified), iso_date(listed))
+    dates = (iso_date(changed), _date(response.modified), iso_date(listed))
     return WebPage(
         text=text,
         title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
         url=_canonical(own, url),
-        changed=next((date for date in dates if date and not _to_come(date)), ""),
+        changed=next((date for date in dates if date and not _is_future(date)), ""),
     )
 
 
-def is_text(answer: Response) -> bool:
-    """Tell whether an answer is markdown, or plain text, which is taken for markdown."""
-    if is_html(answer):
+def is_text(response: Response) -> bool:
+    """True if a response is markdown or plain text, which is read as markdown."""
+    if is_html(response):
         return False
-    if answer.media in _MARKDOWN or answer.media == "text/plain":
+    if response.media in _MARKDOWN or response.media == "text/plain":
         return True
-    address = answer.url.partition("?")[0]
-    return answer.media in _OF_NO_KIND and bool(_MARKDOWN_ADDRESS.search(address))
+    address = response.url.partition("?")[0]
+    return response.media in _UNSPECIFIC and bool(_MARKDOWN_ADDRESS.search(address))
 
 
-def _told(answer: Response) -> bytes:
-    """The HTML in UTF-8, where its host names another encoding, which goes before the page's own.
+def _as_utf8(response: Response) -> bytes:
+    """Re-encode HTML as UTF-8 with a byte order mark, if its host states another encoding.
 
-    A byte order mark says so in turn to whoever reads it.
+    The header takes precedence over what the page declares.
     """
-    if not answer.charset:
-        return answer.content
+    if not response.charset:
+        return response.content
     try:
-        return answer.content.decode(answer.charset, errors="replace").encode("utf-8-sig")
+        return response.content.decode(response.charset, errors="replace").encode("utf-8-sig")
     except LookupError:
-        return answer.content
+        return response.content
 
 
-def _decoded(answer: Response) -> str:
+def _decoded(response: Response) -> str:
     try:
-        text = answer.content.decode(answer.charset or "utf-8-sig").removeprefix("\ufeff")
+        text = response.content.decode(response.charset or "utf-8-sig").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DocumentError(f"is not {error.encoding} text (byte {error.start})") from error
     except LookupError as error:
@@ -142,13 +142,13 @@ def _decoded(answer: Response) -> str:
 
 def _first_heading(text: str) -> str:
     heading = _HEADING.search(without_fenced_code(text[:_MAX_BYTES_BEFORE_TITLE]))
-    # With words below it: what only heads or links has no sections.
+    # With text below it: a page of headings or links alone has no sections.
     found = sections(f"{heading[0]}\n\nWords.\n") if heading else []
     return next((section.headings[0] for section in found if section.headings), "")
 
 
 def _canonical(own: str, url: str) -> str:
-    """The address that the page itself gives, where it is one of the same host."""
+    """The address that the page states, if it is of the same host."""
     try:
         given = normal(own) if own else url
     except DocumentError:
@@ -160,6 +160,6 @@ def _date(modified: str) -> str:
     return iso_instant(parsedate_to_datetime(modified)) if modified else ""
 
 
-def _to_come(date: str) -> bool:
+def _is_future(date: str) -> bool:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     return date[:10] > tomorrow.date().isoformat()

@@ -1,7 +1,4 @@
-"""Lets go of pages that are no more, and only of those.
-
-Called when a run is through: one that was interrupted removes nothing.
-"""
+"""Removes pages that vanished, at the end of a complete run: an interrupted one removes none."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +7,7 @@ from dataset.web.request import PageList
 from dataset.web.state import WebState
 
 _FEW = 10
-"""So many pages of a host may vanish at once without a question, whatever share they are."""
+"""Up to this number, pages of a host may vanish at once, whatever their share."""
 
 
 def remove_vanished(
@@ -20,41 +17,41 @@ def remove_vanished(
     read: Iterable[tuple[PageList, int]],
     *,
     allowed: bool,
-    trouble: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> int:
-    """Remove what vanished, or is named by no list any more; tell how many pages that were.
+    """Remove pages that vanished or that no list names any more; return their number.
 
     Args:
-        state: Of the web folder.
+        state: The state of the web folder.
         folder: The web folder.
-        run: The run that is through.
-        read: The lists that were read whole, with the number of pages that each named before.
-        allowed: Whether a list or a host may lose most of its pages at once.
-        trouble: Told what is kept because that is not allowed.
+        run: The number of the run.
+        read: The lists read completely, with the number of pages that each named before.
+        allowed: True if a list or a host may lose most of its pages at once.
+        report: Receives what is kept because that is not allowed.
     """
-    with state.together():
+    with state.transaction():
         for source, before in read:
             now = state.count(source.name, run)
             if 2 * now < before and not allowed:
-                trouble(
+                report(
                     f"{source.where} names {now} pages and named {before} before: the others are "
                     "kept. If they are gone, run it with --allow-removals"
                 )
             else:
-                state.settle(source.name, run)
-        for host, vanished, held in state.gone(run):
-            if vanished > max(_FEW, held / 2) and not allowed:
-                trouble(
-                    f"{host} says that {vanished} of its {held} pages are gone: they are kept. "
+                state.forget_previous(source.name, run)
+        for host, vanished, files in state.gone(run):
+            if vanished > max(_FEW, files / 2) and not allowed:
+                report(
+                    f"{host} says that {vanished} of its {files} pages are gone: they are kept. "
                     "If they are, run it with --allow-removals"
                 )
-                state.keep(host)
+                state.restore(host)
     return _remove(state, folder, run)
 
 
 def _remove(state: WebState, folder: Path, run: int) -> int:
     removed = 0
-    for url, file in state.unnamed(run):
+    for url, file in state.removable(run):
         if file:
             path = folder / file
             removed += path.is_file()
@@ -65,7 +62,7 @@ def _remove(state: WebState, folder: Path, run: int) -> int:
 
 
 def _prune(emptied: Path, folder: Path) -> None:
-    """Delete the folders that a page leaves empty."""
+    """Delete the folders that are now empty."""
     while emptied != folder:
         try:
             emptied.rmdir()

@@ -1,4 +1,4 @@
-"""Sitemaps (sitemaps.org): XML from strangers, read as a stream, without entities or DTDs."""
+"""Parses sitemaps (sitemaps.org) as a stream; entities and DTDs are refused."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataset.web.http.responses import unpacked
 from utils.errors import DocumentError
 
 MAX_BYTES = 50 * 1024 * 1024
-"""The protocol's own limit, unpacked."""
+"""The protocol's limit, unpacked."""
 _PIECE = 64 * 1024
 _MAX_CHARACTERS = 4000
 _MAX_DEPTH = 50
@@ -22,21 +22,21 @@ _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
 
 @dataclass(frozen=True, slots=True)
 class SitemapEntry:
-    """What a sitemap names."""
+    """A page or another sitemap that a sitemap names."""
 
     address: str
     """As written."""
     changed: str
-    """When it was last changed (ISO 8601), "" if unknown."""
+    """When it was last changed (ISO 8601); "" if unknown."""
     is_sitemap: bool
-    """Whether it is another sitemap, and not a page."""
+    """True for a sitemap, false for a page."""
 
 
 def sitemap_entries(content: bytes) -> Iterator[SitemapEntry]:
-    """Read a sitemap or an index of sitemaps, gzipped or not.
+    """Parse a sitemap or an index of sitemaps, gzipped or not.
 
     Raises:
-        DocumentError: it is none, or not whole; what was given until then is right.
+        DocumentError: it is neither, or incomplete; the entries before are valid.
     """
     if content.startswith(_GZIP):
         content = unpacked(content, MAX_BYTES)
@@ -45,25 +45,25 @@ def sitemap_entries(content: bytes) -> Iterator[SitemapEntry]:
     try:
         for at in range(0, len(content), _PIECE):
             parser.feed(content[at : at + _PIECE])
-            yield from reader.taken()
+            yield from reader.take()
         parser.close()
     except DefusedXmlException as error:
         raise DocumentError("is XML with a DTD or entities, which no sitemap needs") from error
     except (ParseError, ValueError, LookupError) as error:
         raise DocumentError("is no XML, or breaks off") from error
-    yield from reader.taken()
+    yield from reader.take()
 
 
 class _Reader:
-    """Receives the parser's events; only the elements directly below an entry count."""
+    """Receives the parser's events; only elements directly below an entry are read."""
 
     def __init__(self) -> None:
         self._path: list[str] = []
         self._fields: dict[str, str] = {}
         self._found: list[SitemapEntry] = []
 
-    def taken(self) -> list[SitemapEntry]:
-        """Give what was found since the last call."""
+    def take(self) -> list[SitemapEntry]:
+        """Return and clear the entries found since the last call."""
         found, self._found = self._found, []
         return found
 
@@ -92,4 +92,4 @@ class _Reader:
             self._found.append(SitemapEntry(address, changed, is_sitemap=root == "sitemapindex"))
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """End of the document."""

@@ -1,7 +1,7 @@
-"""What is known of each page between runs: which lists name it, its file, and what its host said.
+"""The state of web pages between runs (SQLite): lists that name them, files, HTTP validators.
 
-SQLite, each page in a transaction of its own: a run that is killed loses at most the page it was
-at. A page's row is there before its file is, so that no file is ever left without an owner.
+Each page has its own transaction: a killed run loses at most the page in progress. A page's row is
+written before its file, so that every file has a row.
 """
 
 import sqlite3
@@ -39,14 +39,14 @@ PRAGMA user_version = {_VERSION};
 
 
 class WebState:
-    """The pages of one dataset, and the lists that name them."""
+    """The web pages of one dataset, and the lists that name them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open the state in the web folder; make it if there is none.
+        """Open the state in the web folder; create it if it is missing.
 
         Raises:
             DatasetError: it cannot be read.
@@ -54,7 +54,7 @@ class WebState:
         path = folder / NAME
         try:
             connection = sqlite3.connect(path, isolation_level=None)
-            # Only the death of the machine could cost the file, and that is found out here.
+            # Only a crash of the machine can damage the file, which the check below detects.
             connection.execute("PRAGMA synchronous = OFF")
             if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("it is damaged")
@@ -63,12 +63,12 @@ class WebState:
                 connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         except sqlite3.Error as error:
             raise DatasetError(
-                f"Cannot read {path}: {error}. Delete it: all pages are then asked for anew."
+                f"Cannot read {path}: {error}. Delete it: all pages are then fetched again."
             ) from error
         if version not in (0, _VERSION):
             raise DatasetError(
                 f"{path} is of another version of this project. Delete it: all pages are then "
-                "asked for anew."
+                "fetched again."
             )
         return cls(connection)
 
@@ -77,16 +77,16 @@ class WebState:
         self._db.close()
 
     def next_run(self) -> int:
-        """Number a new run."""
+        """The number of a new run."""
         last = self._db.execute(
             "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
             " (SELECT ifnull(max(tried), 0) FROM pages))"
         )
         return int(last.fetchone()[0]) + 1
 
-    def name(self, list_name: str, run: int, pages: Iterable[tuple[str, str]]) -> None:
-        """Note that a list names pages: address and date of change, "" if unknown."""
-        with self.together():
+    def add_named(self, list_name: str, run: int, pages: Iterable[tuple[str, str]]) -> None:
+        """Note that a list names pages, given by address and date of change ("" if unknown)."""
+        with self.transaction():
             for url, changed in pages:
                 self._db.execute(
                     "INSERT INTO named VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -98,12 +98,12 @@ class WebState:
                 )
 
     def count(self, list_name: str, run: int | None = None) -> int:
-        """Count the pages that a list names, in a run or at all."""
+        """Count the pages that a list names, in one run or in all."""
         where, given = (" AND run = ?", (run,)) if run is not None else ("", ())
         sql = f"SELECT count(*) FROM named WHERE list = ?{where}"  # noqa: S608  # ours alone
         return int(self._db.execute(sql, (list_name, *given)).fetchone()[0])
 
-    def wanted(self, run: int) -> dict[str, int]:
+    def pages_by_host(self, run: int) -> dict[str, int]:
         """Count the pages that a run's lists name, by host."""
         return dict(
             self._db.execute(
@@ -113,71 +113,71 @@ class WebState:
             )
         )
 
-    def due(self, host: str, run: int, most: int = 100) -> list[tuple[str, str]]:
-        """The next pages of a host to ask for, with the newest date that a list gives them.
+    def due(self, host: str, run: int, limit: int = 100) -> list[tuple[str, str]]:
+        """The next pages of a host to fetch, with the newest date in any list.
 
-        Those never had come first, so that a run goes on where the one before it ended.
+        Those never fetched are first, so that a run continues where the last one ended.
         """
         return self._db.execute(
             "SELECT url, (SELECT max(changed) FROM named"
             " WHERE named.url = pages.url AND run = ?) AS newest FROM pages"
             " WHERE host = ? AND tried <> ? AND newest IS NOT NULL"
             " ORDER BY checked, rowid LIMIT ?",
-            (run, host, run, most),
+            (run, host, run, limit),
         ).fetchall()
 
-    def held(self, url: str) -> PageRecord:
-        """What is held of a page that some list names."""
+    def record(self, url: str) -> PageRecord:
+        """The stored state of a page that a list names."""
         sql = f"SELECT {COLUMNS} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
         return PageRecord(*self._db.execute(sql, (url,)).fetchone())
 
-    def claim(self, held: PageRecord, final: str, run: int) -> str | None:
-        """Settle which file a page is kept in; None where another address stands for the page.
+    def claim(self, record: PageRecord, final: str, run: int) -> str | None:
+        """Assign a page its file; None for a duplicate of another page.
 
-        Several addresses may lead to one page: then the page's own address stands for it, if a
-        list names that, else the first.
+        Of several addresses that lead to one page, its own keeps the file if a list names it, else
+        the first.
         """
-        with self.together():
+        with self.transaction():
             other = self._db.execute(
                 "SELECT url, file FROM pages WHERE url <> ? AND ((final = ? AND file IS NOT NULL)"
                 " OR (url = ? AND EXISTS (SELECT 1 FROM named WHERE named.url = pages.url"
                 " AND run = ?))) ORDER BY file IS NULL LIMIT 1",
-                (held.url, final, final, run),
+                (record.url, final, final, run),
             ).fetchone()
-            if other and final != held.url:
-                self._stand_back(held, final, other, run)
+            if other and final != record.url:
+                self._replace_by(record, final, other, run)
                 return None
-            if held.file:
-                return held.file
+            if record.file:
+                return record.file
             if other and other[1]:
-                self._hand_over(other[0], held.url)
+                self._hand_over(other[0], record.url)
                 return str(other[1])
-            return self._reserve(held.url, final)
+            return self._reserve(record.url, final)
 
-    def store(self, url: str, **columns: str | int) -> None:
-        """Note what became of a page."""
+    def update(self, url: str, **columns: str | int) -> None:
+        """Update columns of a page."""
         names = ", ".join(f"{name} = ?" for name in columns)
         sql = f"UPDATE pages SET {names} WHERE url = ?"  # noqa: S608  # ours alone
         self._db.execute(sql, (*columns.values(), url))
 
     def gone(self, run: int) -> list[tuple[str, int, int]]:
-        """Hosts whose pages vanished in a run: how many, of how many held."""
+        """Hosts with pages that vanished in a run: their number, and the number of files."""
         return self._db.execute(
             "SELECT host, sum(gone = ?), count(*) FROM pages WHERE file IS NOT NULL"
             " GROUP BY host HAVING sum(gone = ?) > 0",
             (run, run),
         ).fetchall()
 
-    def keep(self, host: str) -> None:
-        """Take back that pages of a host have vanished."""
+    def restore(self, host: str) -> None:
+        """Undo that pages of a host have vanished."""
         self._db.execute("UPDATE pages SET gone = 0 WHERE host = ?", (host,))
 
-    def settle(self, list_name: str, run: int) -> None:
-        """Forget what a list named before, since it was read whole."""
+    def forget_previous(self, list_name: str, run: int) -> None:
+        """Forget what a list named in earlier runs; only valid if it was read completely."""
         self._db.execute("DELETE FROM named WHERE list = ? AND run <> ?", (list_name, run))
 
-    def unnamed(self, run: int) -> list[tuple[str, str | None]]:
-        """Address and file of the pages that are to leave: vanished, or named by no list."""
+    def removable(self, run: int) -> list[tuple[str, str | None]]:
+        """Address and file of the pages to remove: vanished, or named by no list."""
         return self._db.execute(
             "SELECT url, file FROM pages WHERE gone = ? OR NOT EXISTS"
             " (SELECT 1 FROM named WHERE named.url = pages.url)",
@@ -185,12 +185,12 @@ class WebState:
         ).fetchall()
 
     def forget(self, url: str) -> None:
-        """Drop a page."""
+        """Delete a page's row."""
         self._db.execute("DELETE FROM pages WHERE url = ?", (url,))
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Write all of it or nothing."""
+    def transaction(self) -> Iterator[None]:
+        """Commit all writes together, or none."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -199,16 +199,16 @@ class WebState:
             raise
         self._db.execute("COMMIT")
 
-    def _stand_back(
-        self, held: PageRecord, final: str, other: tuple[str, str | None], run: int
+    def _replace_by(
+        self, record: PageRecord, final: str, other: tuple[str, str | None], run: int
     ) -> None:
-        """Let another address stand for a page; a file that was kept for it goes there, or goes."""
-        if held.file and (held.final != final or other[1]):
-            self.store(held.url, etag="", modified="", gone=run)
+        """Make a page a duplicate of another, which takes over its file, or the file is removed."""
+        if record.file and (record.final != final or other[1]):
+            self.update(record.url, etag="", modified="", gone=run)
             return
-        if held.file:
-            self._hand_over(held.url, other[0])
-        self.store(held.url, final=final)
+        if record.file:
+            self._hand_over(record.url, other[0])
+        self.update(record.url, final=final)
 
     def _hand_over(self, giver: str, taker: str) -> None:
         file = self._db.execute("SELECT file FROM pages WHERE url = ?", (giver,)).fetchone()[0]
@@ -222,20 +222,17 @@ class WebState:
         )
 
     def _reserve(self, url: str, final: str) -> str:
-        for apart in (False, True):
-            file = file_of(final, apart=apart)
+        for unique in (False, True):
+            file = file_of(final, unique=unique)
             taken = self._db.execute("SELECT 1 FROM pages WHERE folded = ?", (folded(file),))
             if not taken.fetchone():
                 break
-        self.store(url, file=file, folded=folded(file), final=final)
+        self.update(url, file=file, folded=folded(file), final=final)
         return file
 
 
 def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Tell of each page in a web folder its file, its address and when its host was last asked.
-
-    Nothing where that is not known.
-    """
+    """Yield file, address and time of the last check of each page; nothing without a state."""
     path = folder / NAME
     if not path.is_file():
         return

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from dataset.conversion.converter import Converted
 from dataset.page_files import FileChanges
 from dataset.progress import ignore_progress
-from dataset.web.fetch import Troubles, fetch_web
+from dataset.web.fetch import Problems, fetch_web
 from dataset.web.http.guard import Guard
 from dataset.web.request import FetchRequest, PageList, parse_address
 
@@ -228,16 +228,16 @@ class Fetches:
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
 
-        troubles = Troubles()
+        problems = Problems()
         progress = options.pop("progress", ignore_progress)
         request = FetchRequest(lists, **{"rate": 1000.0} | options)
         try:
             return fetch_web(
-                self.folder, request, troubles, convert=read_html, sleep=sleep,
+                self.folder, request, problems, convert=read_html, sleep=sleep,
                 now=lambda: self.now, guard=self.guard, progress=progress,
             )  # fmt: skip
         finally:
-            self.troubles = troubles.told()
+            self.troubles = problems.summary()
 
     def files(self) -> dict[str, str]:
         """The documents, by their name below the host's folder."""

@@ -1,4 +1,4 @@
-"""Addresses of pages: one spelling for each, so that none is fetched twice."""
+"""Normalizes the addresses of pages, so that none is fetched twice."""
 
 import ipaddress
 import re
@@ -11,15 +11,15 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _PORTS = {"http": 80, "https": 443}
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-"""Bytes that mean the same with and without an escape (RFC 3986, 2.3)."""
+"""Unreserved bytes, whose escapes are removed (RFC 3986, 2.3)."""
 _KEPT = "/%:@!$&'()*+,;=~-._"
 
 
 def normal(address: str, base: str = "") -> str:
-    """Spell an address in the one way, absolute and without its fragment.
+    """Normalize an address: absolute, and without its fragment.
 
     Raises:
-        DocumentError: it is no address of a page on the web.
+        DocumentError: it is not the address of a web page.
     """
     try:
         parts = urlsplit(urldefrag(urljoin(base, address.strip())).url)
@@ -43,18 +43,18 @@ def normal(address: str, base: str = "") -> str:
 
 
 def host_of(url: str) -> str:
-    """Name an address's host, with its port where that is not the scheme's own."""
+    """An address's host, with its port unless that is the scheme's default."""
     return urlsplit(url).netloc
 
 
 def endpoint(url: str) -> tuple[str, int]:
-    """Tell the host and the port that an address leads to."""
+    """An address's host and port."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
 def is_literal(host: str) -> bool:
-    """Tell whether a host is an address of the network itself, and not a name of one."""
+    """True if a host is a numeric address or `localhost`, not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -63,7 +63,7 @@ def is_literal(host: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Make an address fit for a line of output, whatever it holds."""
+    """Make an untrusted address safe for one line of output."""
     line = "".join(char if char.isprintable() else "?" for char in address)
     return line if len(line) <= 200 else f"{line[:199]}…"
 

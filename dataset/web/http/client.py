@@ -1,4 +1,4 @@
-"""Asks hosts for pages as a polite guest does."""
+"""Fetches pages politely: robots.txt, rate limits, retries, redirects."""
 
 import asyncio
 import time
@@ -25,22 +25,22 @@ from utils.errors import DocumentError
 AGENT = "sagemaker-docs-qa"
 MAX_PAGE_BYTES = 5 * 1024 * 1024
 MAX_REDIRECTS = 5
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
-_AGAIN = (429, 500, 502, 503, 504)
+_RETRY_STATUSES = (429, 500, 502, 503, 504)
 _ACCEPT = "text/html, text/markdown, text/plain;q=0.9, */*;q=0.1"
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_ANYTHING = Validators()
+_NO_VALIDATORS = Validators()
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one answer may take."""
+    """Limits of one response."""
 
-    most_bytes: int = MAX_PAGE_BYTES
+    max_bytes: int = MAX_PAGE_BYTES
     seconds: float = 60.0
     cut: bool = False
-    """Take the beginning of a larger one."""
+    """Keep the beginning of a larger one."""
 
 
 PAGE = Bounds()
@@ -48,7 +48,7 @@ _ROBOTS = Bounds(MAX_ROBOTS_BYTES, cut=True)
 
 
 class WebClient:
-    """Fetches pages; obeys robots.txt, keeps to the rate, and gives up in time."""
+    """Fetches pages within robots.txt, the rate and the time limits."""
 
     def __init__(
         self,
@@ -81,98 +81,100 @@ class WebClient:
         await self._http.aclose()
 
     async def get(
-        self, url: str, known: Validators = _ANYTHING, bounds: Bounds | None = None
+        self, url: str, known: Validators = _NO_VALIDATORS, bounds: Bounds | None = None
     ) -> Response:
-        """Fetch a page, through redirects; any status but those of a host in trouble is an answer.
+        """Fetch a page, following redirects; returns any status that is not worth a retry.
 
         Args:
-            url: The page's address, in its normal spelling.
-            known: What we hold already; only the address that gave it is asked conditionally.
-            bounds: What the answer may take; unless told, what a page may.
+            url: The page's normalized address.
+            known: Validators of the stored content; sent only to the address that issued them.
+            bounds: Limits of the response; by default those of a page.
 
         Raises:
-            HostLeftError: the host is down, or wants to be left alone.
-            DocumentError: there is no answer that may be used; the message says why.
+            HostLeftError: the host is down, or skipped for the rest of the run.
+            DocumentError: there is no usable response; the message states why.
         """
         first, bounds = host_of(url), bounds or PAGE
         for _ in range(MAX_REDIRECTS + 1):
-            conditions = known if known.url == url else _ANYTHING
+            conditions = known if known.url == url else _NO_VALIDATORS
             host = self._hosts[host_of(url)]
             try:
-                await self._permitted(host, url)
-                answer = await self._ask(host, url, conditions, bounds)
+                await self._check_robots(host, url)
+                response = await self._request(host, url, conditions, bounds)
             except HostLeftError as error:
                 if host_of(url) == first:
                     raise
                 raise DocumentError(f"is redirected to {host_of(url)}, which {error}") from error
-            if answer.status not in _REDIRECTS:
-                return answer
-            url = _target(answer)
+            if response.status not in _REDIRECTS:
+                return response
+            url = _target(response)
         raise DocumentError(f"is redirected more than {MAX_REDIRECTS} times")
 
-    async def _permitted(self, host: Host, url: str) -> None:
+    async def _check_robots(self, host: Host, url: str) -> None:
         host.check()
         async with host.reading_robots:
             if (robots := host.robots) is None:
-                robots = await self._robots(host, normal("/robots.txt", url))
+                robots = await self._fetch_robots(host, normal("/robots.txt", url))
                 host.obey(robots)
         host.check()
         if not robots.allow(url):
             raise DocumentError("robots.txt does not allow it")
 
-    async def _robots(self, host: Host, url: str) -> Robots:
+    async def _fetch_robots(self, host: Host, url: str) -> Robots:
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                answer = await self._ask(self._hosts[host_of(url)], url, _ANYTHING, _ROBOTS)
-                if answer.status not in _REDIRECTS:
+                response = await self._request(
+                    self._hosts[host_of(url)], url, _NO_VALIDATORS, _ROBOTS
+                )
+                if response.status not in _REDIRECTS:
                     break
-                url = _target(answer)
+                url = _target(response)
         except DocumentError as error:
             host.leave(f"its robots.txt {error}")
             return Robots()
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            host.leave(f"its robots.txt {answer.problem()}")
-        return Robots(answer.content, AGENT) if answer.status == HTTPStatus.OK else Robots()
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            host.leave(f"its robots.txt {response.problem()}")
+        return Robots(response.content, AGENT) if response.status == HTTPStatus.OK else Robots()
 
-    async def _ask(self, host: Host, url: str, known: Validators, bounds: Bounds) -> Response:
-        """Ask one address, a few times where it is in trouble."""
-        for attempt in range(_TRIES):
+    async def _request(self, host: Host, url: str, known: Validators, bounds: Bounds) -> Response:
+        """Request one address; failures and statuses worth a retry are retried."""
+        for attempt in range(_MAX_ATTEMPTS):
             async with host.turn:
                 host.check()
                 await host.wait()
                 try:
-                    answer = await self._once(url, known, bounds)
+                    response = await self._send(url, known, bounds)
                 except httpx.RequestError as error:
-                    answer, problem = None, _reason(error)
+                    response, problem = None, _reason(error)
                 except TimeoutError as error:
                     host.count(failed=True)
                     raise DocumentError(f"takes longer than {bounds.seconds:g} s") from error
-            if answer and answer.status not in _AGAIN:
+            if response and response.status not in _RETRY_STATUSES:
                 host.count(failed=False)
-                return answer
-            if answer:
-                problem = answer.problem()
-            if attempt < _TRIES - 1:
-                pause = float(2**attempt)
-                host.back_off(retry_after_seconds(answer.retry_after, pause) if answer else pause)
+                return response
+            if response:
+                problem = response.problem()
+            if attempt < _MAX_ATTEMPTS - 1:
+                retry_after = response.retry_after if response else ""
+                host.back_off(retry_after_seconds(retry_after, default=float(2**attempt)))
         host.count(failed=True)
         raise DocumentError(problem)
 
-    async def _once(self, url: str, known: Validators, bounds: Bounds) -> Response:
+    async def _send(self, url: str, known: Validators, bounds: Bounds) -> Response:
         try:
             async with (
                 asyncio.timeout(bounds.seconds),
                 self._http.stream("GET", url, headers=known.headers()) as response,
             ):
-                return await _answer(url, response, bounds)
+                return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:
             raise DocumentError("is no address of a page") from error
 
 
-async def _answer(url: str, response: httpx.Response, bounds: Bounds) -> Response:
+async def _to_response(url: str, response: httpx.Response, bounds: Bounds) -> Response:
     content = b""
     if response.status_code == HTTPStatus.OK:
-        content = await read_body(response, bounds.most_bytes, cut=bounds.cut)
+        content = await read_body(response, bounds.max_bytes, cut=bounds.cut)
     else:
         # A short body is read so that the connection can serve the next request.
         with suppress(DocumentError):
@@ -192,19 +194,19 @@ async def _answer(url: str, response: httpx.Response, bounds: Bounds) -> Respons
     )
 
 
-def _target(answer: Response) -> str:
-    if not answer.location:
+def _target(response: Response) -> str:
+    if not response.location:
         raise DocumentError("is redirected to nowhere")
     try:
-        return normal(answer.location, answer.url)
+        return normal(response.location, response.url)
     except DocumentError as error:
         raise DocumentError(f"is redirected to what {error}") from error
 
 
 def _reason(error: httpx.RequestError) -> str:
-    """Say in our own words why a request failed."""
+    """Why a request failed, without httpx's own text."""
     if isinstance(error, httpx.TimeoutException):
-        return "does not answer in time"
+        return "does not response in time"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "shows a certificate that is not trusted here"
     if isinstance(error, httpx.ConnectError):

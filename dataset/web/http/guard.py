@@ -1,8 +1,8 @@
-"""Connections that lead where they should: what a name means is checked when it is connected to.
+"""Prevents server-side request forgery: addresses are checked when they are connected to.
 
-A page of the public web may redirect to the machine itself, to its cloud's metadata service or to
-an intranet; a name may mean another address a moment later. So the address itself is checked, the
-one that the connection is then made to.
+A public page may redirect to this machine, to its cloud's metadata service or to an intranet, and
+a name may resolve to another address a moment later. So the very address that is connected to is
+checked.
 """
 
 import ipaddress
@@ -28,13 +28,13 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Look a name up."""
+    """Resolve a host name."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(where[4][0]) for where in found))
 
 
 class Guard(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses, and to others only as far as someone asked for that."""
+    """Connects to public addresses, and to private ones only if the user allowed them."""
 
     def __init__(
         self,
@@ -44,23 +44,23 @@ class Guard(httpcore.AsyncNetworkBackend):
         resolve: Resolve = resolve,
         inner: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
-        """Make a guard.
+        """Create a guard.
 
         Args:
-            named: Addresses that a person gave; one that is itself a private address may be
-                reached, at its very port.
-            intranet: Allow private addresses to all hosts, but not this machine's own.
-            resolve: Looks a name up.
+            named: Addresses that the user gave; numeric ones are allowed at their exact port,
+                even if private.
+            intranet: Allow private addresses for all hosts, but not this machine's own.
+            resolve: Resolves host names.
             inner: Makes the connections.
         """
         self._named: set[tuple[str, int]] = set()
-        self.name(named)
+        self.allow_named(named)
         self._intranet = intranet
         self._resolve = resolve
         self._inner = inner or httpcore.AnyIOBackend()
 
-    def name(self, addresses: Iterable[str]) -> None:
-        """Take further addresses that a person gave."""
+    def allow_named(self, addresses: Iterable[str]) -> None:
+        """Add addresses that the user gave."""
         ends = (endpoint(url) for url in addresses)
         self._named |= {(host, port) for host, port in ends if is_literal(host)}
 
@@ -72,9 +72,9 @@ class Guard(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first of the host's addresses that answers."""
+        """Connect to the first of the host's addresses that accepts."""
         problem: Exception = httpcore.ConnectError("it has no address")
-        for address in await self.allowed(host, port):
+        for address in await self.resolve_allowed(host, port):
             try:
                 return await self._inner.connect_tcp(
                     address, port, timeout, local_address, socket_options
@@ -87,11 +87,11 @@ class Guard(httpcore.AsyncNetworkBackend):
         """Wait."""
         await self._inner.sleep(seconds)
 
-    async def allowed(self, host: str, port: int) -> list[str]:
-        """Look a host up.
+    async def resolve_allowed(self, host: str, port: int) -> list[str]:
+        """Resolve a host.
 
         Raises:
-            DocumentError: it leads where nobody asked to go.
+            DocumentError: an address is not allowed.
         """
         try:
             found = await self._resolve(host, port)
@@ -104,15 +104,15 @@ class Guard(httpcore.AsyncNetworkBackend):
         return found
 
     def is_named(self, host: str, port: int) -> bool:
-        """Tell whether a person gave just this address of a network."""
+        """True if the user gave this numeric address and port."""
         return (host, port) in self._named
 
     def _check(self, host: str, address: IPAddress) -> None:
-        for meant in _meant(address):
-            if meant.is_global and not meant.is_multicast:
+        for target in _targets(address):
+            if target.is_global and not target.is_multicast:
                 continue
-            own = meant.is_loopback or meant.is_link_local or meant.is_unspecified
-            if self._intranet and meant.is_private and not own:
+            own = target.is_loopback or target.is_link_local or target.is_unspecified
+            if self._intranet and target.is_private and not own:
                 continue
             what = "this machine or its own network" if own else "a private network"
             remedy = "" if own else "; --intranet allows it"
@@ -120,7 +120,7 @@ class Guard(httpcore.AsyncNetworkBackend):
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Carries requests past the guard; through the system's proxy where one is set."""
+    """Sends requests through the guard, or through the system's proxy if one is set."""
 
     def __init__(self, guard: Guard, proxies: dict[str, str] | None = None) -> None:
         self._guard = guard
@@ -138,9 +138,9 @@ class Transport(httpx.AsyncBaseTransport):
         proxy = self._proxies.get(url.scheme)
         if proxy is None or self._guard.is_named(host, port) or proxy_bypass(host):
             return await self._direct.handle_async_request(request)
-        # A proxy resolves names itself; what they mean here is all that can be checked.
+        # A proxy resolves names itself; only our own resolution can be checked.
         with suppress(httpcore.ConnectError):
-            await self._guard.allowed(host, port)
+            await self._guard.resolve_allowed(host, port)
         return await proxy.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -150,7 +150,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Direct(httpx.AsyncHTTPTransport):
-    """httpx's own transport, with connections made by the guard."""
+    """httpx's transport, with connections made by the guard."""
 
     def __init__(self, guard: Guard) -> None:
         super().__init__(verify=_trusted())
@@ -165,12 +165,12 @@ class _Direct(httpx.AsyncHTTPTransport):
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted here, read once: that takes a tenth of a second."""
+    """The trusted certificates, loaded once: that takes 0.1 s."""
     return httpx.create_ssl_context()
 
 
-def _meant(address: IPAddress) -> list[IPAddress]:
-    """The address, and those that a gateway would take it for."""
+def _targets(address: IPAddress) -> list[IPAddress]:
+    """The address, and those that a gateway would translate it to."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.ipv4_mapped:

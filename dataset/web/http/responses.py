@@ -1,4 +1,4 @@
-"""What a host answers, read with bounds: on the wire, unpacked, and in time."""
+"""HTTP responses, read within limits on their packed and unpacked size."""
 
 import zlib
 from dataclasses import dataclass
@@ -19,55 +19,55 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a host said of the content that we hold, to ask whether it changed since."""
+    """The validators of stored content, for conditional requests."""
 
     url: str = ""
-    """The address that gave it."""
+    """The address that responded."""
     etag: str = ""
     modified: str = ""
-    """Last-Modified, in the host's own words."""
+    """Last-Modified, as the host wrote it."""
 
     def headers(self) -> dict[str, str]:
-        """The request's headers that make it conditional."""
+        """The headers of a conditional request."""
         headers = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in headers.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A host's answer."""
+    """A host's response."""
 
     url: str
-    """The address that gave it, after any redirects."""
+    """The address that responded, after any redirects."""
     status: int
     media: str = ""
-    """Media type, in lower case; "" if the host does not say."""
+    """Media type, in lower case; "" if not stated."""
     charset: str = ""
     content: bytes = b""
     etag: str = ""
     modified: str = ""
     location: str = ""
-    """Where a redirect leads."""
+    """The target of a redirect."""
     retry_after: str = ""
 
     @property
     def gone(self) -> bool:
-        """Whether the host says that there is no such page."""
+        """True if the host states that there is no such page."""
         return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
     def problem(self) -> str:
-        """Say that the status is of no use."""
+        """The error text for a status that is not a success."""
         known = {status.value: status.phrase for status in HTTPStatus}
         return f"answers {self.status} {known.get(self.status, '')}".rstrip()
 
 
-async def read_body(response: "httpx.Response", most: int, *, cut: bool = False) -> bytes:
-    """Read a body, unpacked by us, for httpx would unpack a bomb whole.
+async def read_body(response: "httpx.Response", max_bytes: int, *, cut: bool = False) -> bytes:
+    """Read and unpack a body within a limit; httpx would unpack a decompression bomb.
 
     Args:
         response: Not read yet.
-        most: Bytes, on the wire and unpacked.
-        cut: Give the beginning of a larger one.
+        max_bytes: Limit, on the wire and unpacked.
+        cut: Return the beginning of a larger body.
 
     Raises:
         DocumentError: it is larger, or packed in an unknown way.
@@ -75,36 +75,35 @@ async def read_body(response: "httpx.Response", most: int, *, cut: bool = False)
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in ("", "identity", *_GZIP):
         raise DocumentError("is packed in a way that was not asked for")
-    unpacking = Unpacking(most) if packed in _GZIP else None
+    unpacking = Unpacking(max_bytes) if packed in _GZIP else None
     content = bytearray()
     received = 0
     async for piece in response.aiter_raw():
         received += len(piece)
         content += unpacking.feed(piece) if unpacking else piece
-        if received > most or len(content) > most:
+        if received > max_bytes or len(content) > max_bytes:
             if cut:
-                return bytes(content[:most])
-            raise size_error(most)
-    if unpacking and not unpacking.whole:
+                return bytes(content[:max_bytes])
+            raise size_error(max_bytes)
+    if unpacking and not unpacking.complete:
         raise DocumentError("breaks off before its end")
     return bytes(content)
 
 
 class Unpacking:
-    """Unpacks gzip piece by piece, and no more than so much of it."""
+    """Unpacks gzip piece by piece, up to a limit."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
         self._inflate = zlib.decompressobj(wbits=31)
 
     @property
-    def whole(self) -> bool:
-        """Whether the end was reached."""
+    def complete(self) -> bool:
+        """True if the end was reached."""
         return self._inflate.eof
 
     def feed(self, piece: bytes) -> bytes:
-        """Unpack a piece; one that unpacks to too much is cut just above the limit."""
+        """Unpack a piece; the result is cut just above the limit."""
         unpacked = bytearray()
         try:
             while piece and self._left >= 0:
@@ -119,35 +118,35 @@ class Unpacking:
         return bytes(unpacked)
 
 
-def unpacked(content: bytes, most: int) -> bytes:
+def unpacked(content: bytes, max_bytes: int) -> bytes:
     """Unpack a gzip file.
 
     Raises:
-        DocumentError: it is none, or holds more than `most` bytes.
+        DocumentError: it is not gzip, or larger than `max_bytes`.
     """
-    unpacking = Unpacking(most)
+    unpacking = Unpacking(max_bytes)
     parts = [unpacking.feed(content[at : at + _PIECE]) for at in range(0, len(content), _PIECE)]
     found = b"".join(parts)
-    if len(found) > most:
-        raise size_error(most)
-    if not unpacking.whole:
+    if len(found) > max_bytes:
+        raise size_error(max_bytes)
+    if not unpacking.complete:
         raise DocumentError("breaks off before its end")
     return found
 
 
-def size_error(most: int) -> DocumentError:
-    """Say that something is over the limit."""
-    return DocumentError(f"is larger than {most / 2**20:.3g} MiB")
+def size_error(max_bytes: int) -> DocumentError:
+    """The error for something over the limit."""
+    return DocumentError(f"is larger than {max_bytes / 2**20:.3g} MiB")
 
 
 def validator(value: str) -> str:
-    """An ETag or a date as it can be sent back; "" for what cannot."""
+    """An ETag or a date that is safe to send back; else ""."""
     fit = value.isascii() and value.isprintable() and len(value) <= _MAX_CHARACTERS_OF_A_VALIDATOR
     return value if fit else ""
 
 
 def http_date(value: str) -> str:
-    """A Last-Modified that is a date, else ""."""
+    """A Last-Modified header that is a valid date; else ""."""
     try:
         parsedate_to_datetime(value).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -10,7 +10,7 @@ import pytest
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
 from dataset.sources.developer_guide import guide_names
-from dataset.sources.live_guide import doubled, folder_of
+from dataset.sources.live_guide import duplicates_line, folder_of
 from dataset.web.request import Guide, live_guide
 from tests.servers.web import (
     Fetches,
@@ -183,10 +183,10 @@ def test_pages_that_are_also_in_the_archive_are_told(tmp_path: Path) -> None:
     names = sorted(guide_names())[:5]
     for name in names[:4]:
         (tmp_path / name).write_text("# Old\n")
-    assert doubled(tmp_path, guide) == ""
+    assert duplicates_line(tmp_path, guide) == ""
     for name in names[1:]:
         (live / name).write_text("# New\n")
-    said = doubled(tmp_path, guide)
+    said = duplicates_line(tmp_path, guide)
     assert said.startswith("3 pages of the guide are there twice")
     assert ", ".join(names[1:4]) in said
     assert "--include" in said

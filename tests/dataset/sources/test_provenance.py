@@ -80,10 +80,10 @@ def hold(folder: Path, *pages: tuple[str, str]) -> None:
     """Note pages of the web as fetched: address, and when that was."""
     (folder / "web").mkdir(exist_ok=True)
     with closing(WebState.open(folder / "web")) as state:
-        state.name("a list", 1, [(url, "") for url, _ in pages])
+        state.add_named("a list", 1, [(url, "") for url, _ in pages])
         for url, checked in pages:
-            state.claim(state.held(url), url, 1)
-            state.store(url, checked=checked)
+            state.claim(state.record(url), url, 1)
+            state.update(url, checked=checked)
 
 
 def test_websites_are_named_by_their_hosts_and_dated_by_the_newest_fetch(tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ def test_names_of_different_addresses_differ() -> None:
 
 def test_page_set_apart_has_another_name_that_is_always_the_same() -> None:
     url = "https://h.example/Guide/A.html"
-    assert file_of(url, apart=True) == file_of(url, apart=True) != file_of(url)
-    assert file_of(url, apart=True).startswith("h.example/Guide/A-")
+    assert file_of(url, unique=True) == file_of(url, unique=True) != file_of(url)
+    assert file_of(url, unique=True).startswith("h.example/Guide/A-")
 
 
 def test_names_that_a_file_system_may_take_for_one_are_told() -> None:

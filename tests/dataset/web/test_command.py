@@ -57,7 +57,7 @@ def test_nothing_to_be_had_is_a_failure(
     assert said.out == ""
     assert said.err.splitlines() == [
         f"web: {server.url}/none answers 404 Not Found",
-        "web: No page could be had.",
+        "web: No page could be fetched.",
     ]
 
 

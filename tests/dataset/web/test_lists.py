@@ -154,7 +154,7 @@ def test_list_that_names_nothing_says_so(
     server: WebServer, fetch: Fetches, kind: str, served: Served, reason: str
 ) -> None:
     server.pages["/list"] = served
-    with pytest.raises(DatasetError, match="No page could be had"):
+    with pytest.raises(DatasetError, match="No page could be fetched"):
         fetch(at(server, "/list", kind))
     assert reason in fetch.troubles[0]
 

@@ -48,7 +48,7 @@ class ToLoopback(httpcore.AsyncNetworkBackend):
 
 
 def allowed(guard: Guard, host: str, port: int = 80) -> list[str]:
-    return asyncio.run(guard.allowed(host, port))
+    return asyncio.run(guard.resolve_allowed(host, port))
 
 
 def numbered(*addresses: str) -> Names:
