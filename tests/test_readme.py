@@ -183,6 +183,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
     assert documented == served | {("422", "invalid-request")}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("readme", "heading", "command", "required"),
     [
@@ -211,6 +212,7 @@ def test_options_are_those_of_the_command(
     assert required <= documented <= options_of(command)
 
 
+@pytest.mark.process
 def test_build_options_are_complete() -> None:
     text = section(PROJECT_ROOT / "database" / "readme.md", "## Build the index")
     usage = help_of("utils.db_builder").split("\n\n")[0]
@@ -219,6 +221,7 @@ def test_build_options_are_complete() -> None:
         assert f"`{option}`" in text or option in {"-h", "--version"}, option
 
 
+@pytest.mark.process
 @every_readme
 def test_commands_exist_with_the_options_given(readme: Path) -> None:
     for line in code(readme):
@@ -235,6 +238,7 @@ def test_every_command_is_documented() -> None:
         assert re.search(rf"python -m {re.escape(command)}(?![\w.])", text), command
 
 
+@pytest.mark.process
 @every_readme
 def test_options_in_the_text_exist(readme: Path) -> None:
     known = options_of(*COMMANDS) | OTHERS_OPTIONS
