@@ -76,7 +76,8 @@ def write_report(
     about = (
         f"Written by `{command}`; do not edit.\n\n"
         f"- {now()}, commit {_commit()}\n"
-        f"- {facts['cpu']}, {facts['cores']} cores, {facts['system']}\n"
+        f"- {facts['cpu']}, {facts['cores']} cores, {facts['system']}; "
+        f"load average at the end: {os.getloadavg()[0]:.1f}\n"
         f"- Python {facts['python']}, {versions}"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
