@@ -116,7 +116,7 @@ def create_app(
 async def _begin_and_watch(settings: Settings, reader: Reader) -> None:
     """Where there is no index and a snapshot is named, begin with that; then follow the index."""
     while settings.snapshot_url:
-        from database.snapshot.provide import pull_at_start
+        from database.snapshot.initial_pull import pull_at_start
 
         try:
             await asyncio.to_thread(pull_at_start, settings)

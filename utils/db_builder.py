@@ -122,7 +122,7 @@ def build(
     from database.building.builder_factory import make_builder
     from database.building.rollback import return_to_folder
     from database.embedding.loading import model_for, prepare
-    from database.snapshot.provide import pull_configured
+    from database.snapshot.initial_pull import pull_configured
     from dataset.folder import Selection
     from utils.provision import live_fingerprint, provide_documents, provide_model
 

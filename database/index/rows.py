@@ -17,25 +17,24 @@ _DEFAULTS = {
     field.name: field.default for field in dataclasses.fields(Chunk) if field.default is not MISSING
 }
 PAGE = 250
-"""Rows in one request; Chroma refuses over 5461 and bodies over 40 MiB."""
-
+"""Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
 
 Vector = npt.NDArray[np.float32]
 Metadata = dict[str, Any]
 
 StoredDocuments = Mapping[str, tuple[str, int]]
-"""Documents whose chunks a collection holds whole: name to (content hash, number of chunks)."""
+"""Documents all of whose chunks a collection contains: name to (content hash, chunks)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row of a collection, as Chroma takes it."""
+    """A row of any collection, as Chroma stores it."""
 
     id: str
     text: str
     vector: Vector
     metadata: Metadata | None
-    """None where it has none: Chroma takes no empty one."""
+    """None instead of an empty one, which Chroma refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Row:
 
 
 def to_metadata(chunk: Chunk) -> dict[str, Any]:
-    """What is stored of a chunk beside its id, text and vector."""
+    """A chunk's fields other than its id and text, as metadata."""
     fields: dict[str, Any] = {
         "document": chunk.document,
         "document_hash": chunk.document_hash,
@@ -59,19 +58,19 @@ def to_metadata(chunk: Chunk) -> dict[str, Any]:
     }
     if chunk.headings:  # Chroma refuses empty lists
         fields["headings"] = list(chunk.headings)
-    # What every chunk of the guide has alike is not stored with each of them.
+    # Defaults are not stored: every chunk of the guide has them.
     others = {"format": chunk.format, "changed": chunk.changed, "revision": chunk.revision}
     return fields | {name: value for name, value in others.items() if value != _DEFAULTS[name]}
 
 
 def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
-    """A chunk as it was before it was stored."""
+    """The chunk of a stored row."""
     fields = dict(metadata)
     return Chunk(id=id_, text=text, headings=tuple(fields.pop("headings", ())), **fields)
 
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
-    """Add rows; those already there stay as they are, so that a broken call can be repeated."""
+    """Add rows; existing ones are left unchanged, so that an interrupted call can be repeated."""
     for start in range(0, len(rows), PAGE):
         page = rows[start : start + PAGE]
         collection.add(
@@ -82,8 +81,20 @@ def add(collection: "Collection", rows: Sequence[Row]) -> None:
         )
 
 
+def add_records(collection: "Collection", records: Sequence[Record]) -> None:
+    """Add raw rows, in one request."""
+    vectors: Any = [record.vector for record in records]
+    metadatas: Any = [record.metadata for record in records]
+    collection.add(
+        ids=[record.id for record in records],
+        embeddings=vectors,
+        documents=[record.text for record in records],
+        metadatas=None if None in metadatas else metadatas,
+    )
+
+
 def read_page(collection: "Collection", offset: int) -> list[Row]:
-    """Read a page of a collection, in Chroma's order; [] after the last one."""
+    """Read a page of a collection, in Chroma's order; [] after the last page."""
     page: Any = collection.get(
         include=["documents", "metadatas", "embeddings"], limit=PAGE, offset=offset
     )
@@ -96,7 +107,7 @@ def read_page(collection: "Collection", offset: int) -> list[Row]:
 def read_chunks(collection: "Collection") -> Iterator[Chunk]:
     """Read a collection's chunks without their vectors, in Chroma's order.
 
-    By the ids of one moment: were rows deleted meanwhile, places would shift and some be skipped.
+    Pages are read by id, not by offset: a row deleted in the meantime would shift the offsets.
     """
     ids: list[str] = collection.get(include=[])["ids"]
     for start in range(0, len(ids), PAGE * 4):
@@ -107,7 +118,7 @@ def read_chunks(collection: "Collection") -> Iterator[Chunk]:
 
 
 def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk]:
-    """Read all chunks of some documents, without their vectors; of every version that is there."""
+    """Read all chunks of some documents in all stored versions, without their vectors."""
     chunks: list[Chunk] = []
     for start in range(0, len(names), PAGE):
         where: Any = {"document": {"$in": list(names[start : start + PAGE])}}
@@ -117,20 +128,20 @@ def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk
 
 
 def unseen(collection: "Collection", revision: int) -> list[str]:
-    """The ids of rows that wait for a later revision than this."""
+    """The ids of rows that become visible only after this revision."""
     where: Any = {"revision": {"$gt": revision}}
     ids: list[str] = collection.get(where=where, include=[])["ids"]
     return ids
 
 
 def delete(collection: "Collection", ids: Sequence[str]) -> None:
-    """Delete rows; those that are gone already are as good."""
+    """Delete rows by id; missing ones are ignored."""
     for start in range(0, len(ids), PAGE):
         collection.delete(ids=list(ids[start : start + PAGE]))
 
 
 def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:
-    """Read a collection page by page, as Chroma gives it, in its order."""
+    """Read a collection page by page, as Chroma's own results, in its order."""
     offset = 0
     while True:
         page: Any = collection.get(include=include, limit=PAGE * 4, offset=offset)
@@ -141,15 +152,15 @@ def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:
 
 
 def missing(collection: "Collection", ids: list[str]) -> set[str]:
-    """Those of the ids that the collection does not hold."""
-    held: set[str] = set()
+    """The ids that the collection does not contain."""
+    found: set[str] = set()
     for start in range(0, len(ids), PAGE):
-        held.update(collection.get(ids=ids[start : start + PAGE], include=[])["ids"])
-    return set(ids) - held
+        found.update(collection.get(ids=ids[start : start + PAGE], include=[])["ids"])
+    return set(ids) - found
 
 
-def whole_documents(collection: "Collection") -> dict[str, tuple[str, int]]:
-    """The documents that a collection holds whole: name to (content hash, number of chunks).
+def whole_documents(collection: "Collection") -> StoredDocuments:
+    """The documents all of whose chunks a collection contains.
 
     Memory grows with the number of documents, not of chunks.
     """

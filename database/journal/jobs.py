@@ -1,7 +1,7 @@
-"""Changes asked for through the API: kept in the store, so that a restart loses none.
+"""The jobs of the documents API, kept in the store so that no restart loses one.
 
-Whoever holds the lock runs what is not finished, in the order it came: a job that another process
-left half done is done again from its beginning, which is harmless.
+The holder of the lock runs the unfinished jobs in the order of their creation. A job that another
+process left unfinished is run again from its beginning, which is harmless.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 JOBS = "jobs"
 ACCEPTING_SECONDS = 600.0
-"""How long it may take to write down what a job brings."""
-_CLOCKS_DIFFER_SECONDS = 60.0
-"""By how much another replica's clock may be wrong before a job of its is forgotten too early."""
+"""Maximum time to write a job's documents to the journal."""
+_MAX_CLOCK_SKEW_SECONDS = 60.0
+"""Clock difference between replicas that is tolerated before a job counts as too old."""
 MAX_FINISHED_JOBS = 1000
-"""Finished jobs that can still be asked for."""
+"""Finished jobs that can still be queried."""
 
 JobKind = Literal["put", "delete", "purge"]
 JobState = Literal["accepting", "queued", "running", "done", "failed"]
@@ -33,30 +33,30 @@ OutcomeKind = Literal["added", "replaced", "unchanged", "deleted", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class DocumentOutcome:
-    """What became of one document."""
+    """A job's result for one document."""
 
     name: str
     outcome: OutcomeKind
     etag: str = ""
-    """The content hash that it has now; "" where it has none."""
+    """Its content hash after the job; "" if it has none."""
     previous: str = ""
-    """The content hash that it had before."""
+    """Its content hash before the job."""
     chunks: int = 0
     embedded: int = 0
-    """How many of its chunks were embedded for it."""
+    """How many of its chunks were embedded by the job."""
     reason: str = ""
     """Why it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What a document must be for a job to touch it; "" asks nothing, "*" that there is one."""
+    """If-Match and If-None-Match of a job: "" sets no condition, "*" matches any document."""
 
     match: str = ""
     none_match: str = ""
 
     def is_met_by(self, etag: str) -> bool:
-        """Whether a document with this content hash, "" for none, meets it."""
+        """True if a document with this content hash, "" for none, meets both."""
         return _matches(self.match, etag, default=True) and not _matches(
             self.none_match, etag, default=False
         )
@@ -73,7 +73,7 @@ def _matches(header: str, etag: str, *, default: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One change, from the moment it was accepted."""
+    """A change requested through the API."""
 
     id: str
     kind: JobKind
@@ -84,33 +84,33 @@ class Job:
     done: int = 0
     """Chunks written so far."""
     total: int = 0
-    """Chunks to be written, as far as is known."""
+    """Chunks to write, as far as known."""
     revision: int = 0
-    """The index's revision that shows it."""
+    """The index revision that makes the change visible."""
     runners: tuple[str, ...] = ()
-    """Who tried to run it: one that kills whoever tries is given up."""
+    """The processes that have started it: a job that kills every runner is abandoned."""
     condition: Precondition = Precondition()
     outcomes: tuple[DocumentOutcome, ...] = ()
     checked: Mapping[str, Any] = field(default_factory=dict)
-    """What was looked for after a deletion, and how often it was found."""
+    """After a deletion: hits by place, see `deletion.verify_deletion`."""
     problem: str = ""
-    """The kind of problem that ended it, as problem documents name it."""
+    """The type of problem that ended it, as in problem documents (RFC 9457)."""
     detail: str = ""
-    """What to do about it."""
+    """What happened, and what to do."""
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if the job has ended."""
         return self.state in ("done", "failed")
 
     @classmethod
     def new(cls, kind: JobKind, **fields: Any) -> "Job":
-        """A job that was just accepted."""
+        """A job created now."""
         return cls(id=uuid.uuid4().hex, kind=kind, created_at=utc_now(), **fields)
 
 
 def utc_now() -> str:
-    """This moment: UTC, ISO 8601."""
+    """The current time: UTC, ISO 8601."""
     return _moment(datetime.now(UTC))
 
 
@@ -130,43 +130,40 @@ class Jobs:
         self._store = store
 
     def add(self, job: Job) -> Job:
-        """Write down a job; one that is still being accepted is run by nobody.
+        """Store a job; it is not run while its state is "accepting".
 
         Returns:
-            The job, with a moment after those of all that are to be done: the clock of the
-            replica that accepted one of them may be ahead of ours, and the later change wins.
+            The job with a creation time after those of all unfinished jobs: another replica's clock
+            may be ahead of ours, and the later change must win.
         """
         newest = max((other.created_at for other in self._not_ended()), default="")
         if job.created_at <= newest:
             after = datetime.fromisoformat(newest) + timedelta(milliseconds=1)
             job = replace(job, created_at=_moment(after))
-        collection = self._store.get_or_create(JOBS)
-        vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma wants one of every row
-        with self._store.translate_errors():
-            collection.add(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
+        self.update(job)
         return job
 
     def _not_ended(self) -> list[Job]:
         from chromadb.errors import NotFoundError
 
         left: list[Job] = []
-        # First: while a purge moves the jobs, some are in the old collection alone.
+        # First: while a purge moves the jobs, some are only in the old collection.
         old = self._store.find(f"{JOBS}{OUTGOING}")
         if old is not None:
-            with contextlib.suppress(NotFoundError):  # all are moved by now
+            with contextlib.suppress(NotFoundError):  # all have been moved
                 left = self._read(old, "open", "accepting")
         return left + self._in_state("open", "accepting")
 
     def update(self, job: Job) -> None:
-        """Write down how a job stands."""
+        """Store a job's new state."""
         collection = self._store.get_or_create(JOBS)
-        vector: Sequence[float] = [1.0, time.time() % 1000]
+        vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma requires a vector of every row
         with self._store.translate_errors():
-            # Not `update`: while a purge moves the jobs, this one may not be there yet.
+            # Not `update`: while a purge moves the jobs, this one may be missing.
             collection.upsert(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
 
     def find(self, id_: str) -> Job | None:
-        """The job with this id."""
+        """The job with this id; None if there is none."""
         collection = self._store.find_during_purge(JOBS)
         if collection is None:
             return None
@@ -175,24 +172,24 @@ class Jobs:
         return _job(found["metadatas"][0]) if found["ids"] else None
 
     def unfinished(self) -> list[Job]:
-        """What is still to be done, in the order it came."""
+        """The jobs to run, in the order of their creation."""
         return self._in_state("open")
 
     def active_ids(self) -> set[str]:
-        """The jobs that have not ended: their uploads are awaited.
+        """Ids of the unfinished jobs, whose uploads must be kept.
 
-        Those whose acceptance takes longer than anybody waits are given up.
+        Excludes jobs whose acceptance has taken too long.
         """
         accepting = self._in_state("accepting")
         young = [job for job in accepting if not _is_older(job, ACCEPTING_SECONDS)]
         return {job.id for job in (*young, *self.unfinished())}
 
     def delete_old(self) -> None:
-        """Delete the oldest of the finished jobs, and those whose acceptance never ended."""
+        """Delete the oldest finished jobs, and those whose acceptance never ended."""
         self._delete("finished", self._in_state("finished")[:-MAX_FINISHED_JOBS])
-        given_up = ACCEPTING_SECONDS + _CLOCKS_DIFFER_SECONDS
+        max_age = ACCEPTING_SECONDS + _MAX_CLOCK_SKEW_SECONDS
         accepting = self._in_state("accepting")
-        self._delete("accepting", [job for job in accepting if _is_older(job, given_up)])
+        self._delete("accepting", [job for job in accepting if _is_older(job, max_age)])
 
     def delete_unaccepted(self, job: Job) -> None:
         """Delete a job whose acceptance failed."""
@@ -202,7 +199,7 @@ class Jobs:
         collection = self._store.find(JOBS)
         if collection is not None and jobs:
             with self._store.translate_errors():
-                # The state once more: one that is accepted by now stays.
+                # By state too: a job accepted in the meantime stays.
                 collection.delete(ids=[job.id for job in jobs], where={"state": state})
 
     def _in_state(self, *states: str) -> list[Job]:

@@ -1,14 +1,15 @@
-"""Makes sure that what was deleted is in no file any more once Chroma was vacuumed.
+"""Rewrites the journal, so that a vacuum of Chroma removes deleted documents from its files.
 
-Chroma writes every row into a log first, and cuts the log only up to where a collection was saved
-to its own files. Those that are written in place never are, so their logs keep all that was ever
-in them; only the log of a deleted collection goes. A purge moves them to new collections, then:
+Chroma first writes every row to a log, and truncates the log only up to the rows that it has
+written to the collection's own files. Collections that are written in place never get there, so
+their logs keep every row that they ever contained, until the collection is deleted. A purge thus
+moves the journal's collections X to new ones:
 
-    copy to X-incoming -> rename X to X-outgoing -> rename X-incoming to X -> copy what came late
+    copy to X-incoming -> rename X to X-outgoing -> rename X-incoming to X -> copy late rows
     -> delete X-outgoing
 
-Readers without the lock find all of X at any moment but between the two names. Services accept
-changes without the lock too: what they write through a handle on the old collection comes late.
+Readers without the lock find all of X at any time except between the two renames. Services accept
+changes without the lock too: late rows are those written through a handle on the old collection.
 """
 
 import time
@@ -25,25 +26,25 @@ if TYPE_CHECKING:
 
 INCOMING = "-incoming"
 QUIET_SECONDS = 0.5
-"""How long no row may come to an outgoing collection before it is deleted: far longer than a
-service holds a handle between two rows."""
-_RENEWED = (UPLOADS, JOBS)  # names of documents are in jobs
+"""An outgoing collection is deleted after this long without a new row: much longer than a service
+keeps a handle between two rows."""
+_REWRITTEN = (UPLOADS, JOBS)  # jobs contain document names
 _PAGE = 16
-"""Rows in one request: 16 of the longest texts stay under Chroma's limit of 40 MiB."""
+"""Rows per request: 16 of the longest texts are below Chroma's limit of 40 MiB."""
 
 
 def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
-    """Move what came through the API, and its jobs, to new collections, and delete the old ones.
+    """Move the journal and the jobs to new collections, and delete the old ones.
 
     Args:
         store: The caller holds its lock, and may write an embedded folder in place.
-        quiet_seconds: How long to look for rows that come late.
+        quiet_seconds: How long to wait for late rows.
 
     Raises:
-        IndexUnavailableError: the store cannot be read or written; `finish_purge` finishes it.
+        IndexUnavailableError: the store cannot be read or written; `finish_purge` resumes.
     """
     finish_purge(store, quiet_seconds)
-    for name in _RENEWED:
+    for name in _REWRITTEN:
         old = store.find(name)
         if old is not None:
             new = store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
@@ -55,49 +56,48 @@ def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
 
 
 def has_unfinished_purge(store: Store) -> bool:
-    """Whether `finish_purge` has something to do."""
-    return not _passing_names().isdisjoint(store.collection_names(""))
+    """True if a killed purge left something to do."""
+    return not _temporary_names().isdisjoint(store.collection_names(""))
 
 
 def finish_purge(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
-    """Finish what a purge that died had begun.
+    """Finish a purge that was killed.
 
-    To be called before anything of a job or of an upload is read under the lock: both may be
-    incomplete until then.
+    Must be called under the lock before jobs or uploads are read: both may be incomplete before.
 
     Args:
         store: The caller holds its lock, and may write an embedded folder in place.
-        quiet_seconds: How long to look for rows that come late.
+        quiet_seconds: How long to wait for late rows.
 
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    there = _passing_names().intersection(store.collection_names(""))
-    leaving = [name for name in _RENEWED if name + OUTGOING in there]
-    for name in leaving:
+    temporary = _temporary_names().intersection(store.collection_names(""))
+    outgoing = [name for name in _REWRITTEN if name + OUTGOING in temporary]
+    for name in outgoing:
         new = store.find(name + INCOMING)
         if new is not None:
             rename_into_place(store, name, new)
-    copied = len(leaving)
+    copied = len(outgoing)
     while copied:
         time.sleep(quiet_seconds)
-        copied = sum(_copy_late(store, name) for name in leaving)
-    for name in sorted(there):
+        copied = sum(_copy_late(store, name) for name in outgoing)
+    for name in sorted(temporary):
         store.delete(name)
 
 
-def _passing_names() -> set[str]:
-    return {name + end for name in _RENEWED for end in (INCOMING, OUTGOING)}
+def _temporary_names() -> set[str]:
+    return {name + end for name in _REWRITTEN for end in (INCOMING, OUTGOING)}
 
 
 def rename_into_place(store: Store, name: str, new: "Collection") -> None:
-    """Give a collection its name, unless a service that wanted to write took it just now."""
+    """Give a collection its final name, unless a service has just created one of that name."""
     try:
         with store.translate_errors():
             new.modify(name=name)
     except IndexDamagedError:
-        # Chroma says no more of a name that is taken: a service that wanted to write has made one.
-        # All is copied into that.
+        # Chroma does not say that the name is taken. If a service has created the collection, all
+        # rows are copied into that.
         if store.find(name) is None:
             raise
 
@@ -108,10 +108,10 @@ def _copy_late(store: Store, name: str) -> int:
 
 
 def _copy_missing(store: Store, old: "Collection", new: "Collection") -> int:
-    """Copy the rows that are not in the new collection yet, or were accepted since; how many."""
+    """Copy missing rows, and jobs accepted since; returns how many."""
     with store.translate_errors():
-        held = set(new.get(include=[])["ids"])
-        missing = [id_ for id_ in old.get(include=[])["ids"] if id_ not in held]
+        copied = set(new.get(include=[])["ids"])
+        missing = [id_ for id_ in old.get(include=[])["ids"] if id_ not in copied]
         for start in range(0, len(missing), _PAGE):
             page: Any = old.get(
                 ids=missing[start : start + _PAGE],
@@ -129,9 +129,9 @@ def _copy_missing(store: Store, old: "Collection", new: "Collection") -> int:
 
 
 def _copy_accepted(old: "Collection", new: "Collection") -> int:
-    """Copy again the jobs that were still being accepted and no longer are; how many.
+    """Copy jobs again that were accepted since they were copied; returns how many.
 
-    That is all that is changed without the lock.
+    Nothing else is changed without the lock.
     """
     accepting = new.get(where={"state": "accepting"}, include=[])["ids"]
     if not accepting:

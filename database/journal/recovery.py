@@ -1,6 +1,6 @@
-"""Finishes what a writer that died had begun: what was visible stays, of the rest nothing.
+"""Recovers from a killed writer: its visible changes are completed, the others are undone.
 
-Whoever holds the lock calls it before it changes anything.
+Every holder of the lock calls it before it changes anything.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def recover(store: Store) -> None:
-    """Tidy up after a writer that died; the caller may write an embedded folder in place.
+    """Recover from a killed writer; the caller may write an embedded folder in place.
 
     Raises:
         IndexUnavailableError: the store cannot be read or written.
@@ -31,16 +31,18 @@ def recover(store: Store) -> None:
     uploads = Uploads(store)
     with store.translate_errors():
         rows.delete(collection, rows.unseen(collection, live.revision))
-    uploads.delete(_orphans(uploads.pending(live), Jobs(store).active_ids()))
+    # Jobs are stored before their uploads, so the uploads must be read before the jobs.
+    pending, active = uploads.pending(live), Jobs(store).active_ids()
+    uploads.delete(entry for entry in pending if entry.job not in active)
     if unmarked := _unmarked(uploads, live):
         clean_up(store, live, unmarked)
 
 
 def recover_in_other_process(store: Store) -> None:
-    """The same for a command: where a service serves an embedded folder, it alone may do it.
+    """Like `recover`, for commands; only the service of an embedded folder may write it in place.
 
     Raises:
-        IndexLockedError: there is something to do, and a service to do it.
+        IndexLockedError: there is something to recover, and a service runs.
     """
     finish_purge_in_other_process(store)
     staging.publish_staged_uploads(store)
@@ -51,10 +53,10 @@ def recover_in_other_process(store: Store) -> None:
 
 
 def finish_purge_in_other_process(store: Store) -> None:
-    """Finish a purge that died, so that what came through the API can be read whole.
+    """Like `finish_purge`, for commands, so that the journal is complete.
 
     Raises:
-        IndexLockedError: there is something to do, and a service to do it.
+        IndexLockedError: there is something to finish, and a service runs.
     """
     if has_unfinished_purge(store):
         with _owning(store):
@@ -72,53 +74,50 @@ def _owning(store: Store) -> Iterator[None]:
 
 
 def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -> None:
-    """Delete the rows and texts that a job's entries have replaced, and mark them as tidied up.
+    """Delete the rows and texts that a job's entries have replaced, and mark the entries.
 
-    A build may have gone live since they became visible. Then what they replaced lies in the
-    collection before, from which a rollback would bring it back.
+    All index collections are cleaned up: if a build has gone live since, the replaced rows are in
+    the previous collection, and a rollback would restore them.
 
     Args:
-        store: Where the index lies.
-        live: The pointer, which has made them visible.
-        entries: The job's, not marked yet.
+        store: The store.
+        live: The pointer that has made the entries visible.
+        entries: The job's entries, not marked yet.
     """
     for name in store.index_names():
         collection = store.find(name)
         if collection is not None:
             with store.translate_errors():
-                _tidy_rows(collection, live.job_revision, entries)
+                _delete_replaced_rows(collection, live.job_revision, entries)
     found = store.live_collection()
     with store.translate_errors():
         found[1].modify(metadata=found[2].to_metadata())
     uploads = Uploads(store)
     uploads.delete(uploads.superseded(entries, live.job_revision))
-    uploads.mark_visible(entries, live.job_revision)  # last: it says that all is tidy
+    uploads.mark_visible(entries, live.job_revision)  # last: a marked entry needs no clean-up
 
 
-def _tidy_rows(collection: "Collection", revision: int, entries: Sequence[JournalEntry]) -> None:
+def _delete_replaced_rows(
+    collection: "Collection", revision: int, entries: Sequence[JournalEntry]
+) -> None:
     current = {entry.document: entry.content_hash for entry in entries}
-    held = rows.read_documents(collection, list(current))
+    chunks = rows.read_documents(collection, list(current))
     changed_here = {
         chunk.document
-        for chunk in held
+        for chunk in chunks
         if chunk.revision == revision and chunk.document_hash == current[chunk.document]
     }
-    old = [
+    replaced = [
         chunk.id
-        for chunk in held
+        for chunk in chunks
         if not current[chunk.document]
         or (chunk.document in changed_here and chunk.document_hash != current[chunk.document])
     ]
-    rows.delete(collection, old)
+    rows.delete(collection, replaced)
 
 
 def _unmarked(uploads: Uploads, live: LivePointer) -> list[JournalEntry]:
-    """The entries of the last job, where its writer died before all was tidy."""
+    """The entries of the last job, if its writer was killed before the clean-up."""
     if live.job_revision <= live.folder_since:
         return []
     return [entry for entry in uploads.of_job(live.job) if not entry.revision]
-
-
-def _orphans(waiting: Sequence[JournalEntry], jobs: set[str]) -> list[JournalEntry]:
-    """Entries whose job was never accepted, or has ended without them."""
-    return [entry for entry in waiting if entry.job not in jobs]

@@ -1,9 +1,9 @@
-"""What came through the API: the documents put there, and the names of those deleted.
+"""The journal: documents added through the API, and the names of those deleted.
 
-They lie in a collection of their own, for an index holds only chunks, and another model or chunker
-needs the texts again. It is the journal of changes too: each entry notes the revision that made it
-visible, and a reader that follows the index learns from it what changed. The pointer alone decides
-what is visible: it names the last job, whose entries are marked after the fact.
+They have a collection of their own: an index contains only chunks, and another model or chunker
+needs the texts again. Each entry records the revision that made it visible, which tells a reader
+what has changed. The pointer alone decides what is visible: it names the last job, whose entries
+are marked later.
 """
 
 import hashlib
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 
 UPLOADS = "uploads"
 _PART = 100_000
-"""Characters of a document's text in one row."""
+"""Characters of a document's text per row."""
 _BATCH = 16
-"""Rows in one request: 16 of the longest stay under Chroma's limit of 40 MiB."""
+"""Rows per request: 16 of the longest are below Chroma's limit of 40 MiB."""
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One change of one document."""
+    """A change of one document."""
 
     id: str
     job: str
     document: str
     content_hash: str
-    """Of what was put there; "" where it was deleted."""
+    """Content hash of the added document; "" for a deletion."""
     revision: int
-    """The revision that made it visible; 0 where that is still to come."""
+    """The revision that made it visible; 0 while pending or not marked yet."""
     parts: int
-    """In how many rows the text lies."""
+    """Number of rows that contain the text."""
 
     @property
     def is_deletion(self) -> bool:
-        """Whether the document was deleted."""
+        """True for a deleted document."""
         return not self.content_hash
 
 
 class Uploads:
-    """The uploads of one store."""
+    """The journal of one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(self, job: str, documents: Sequence[Document]) -> None:
-        """Note documents that a job is to put into the index."""
+        """Add the documents that a job puts into the index."""
         for number, document in enumerate(documents):
             text = document.text
             parts = [text[at : at + _PART] for at in range(0, len(text), _PART)] or [" "]
@@ -71,7 +71,7 @@ class Uploads:
             self._write(f"{job}-{number:05d}", parts, fields)
 
     def add_deletion(self, job: str, name: str) -> None:
-        """Note a document that a job is to take out of the index."""
+        """Add the deletion of a document by a job."""
         fields = {"job": job, "document": name, "content_hash": "", "parts": 1, "revision": 0}
         self._write(f"{job}-00000", [" "], fields)
 
@@ -93,18 +93,13 @@ class Uploads:
         return sorted(self._entries({"job": job}), key=lambda entry: entry.id)
 
     def of_document(self, name: str) -> list[JournalEntry]:
-        """All that is noted of a document."""
+        """All entries of a document."""
         return list(self._entries({"document": name}))
 
     def visible(self, live: LivePointer, after: int) -> dict[str, JournalEntry]:
-        """The last change of each document that became visible after a revision.
-
-        Args:
-            live: The pointer, which says up to where.
-            after: What was visible with this revision is left out.
-        """
+        """The last change of each document, from after one revision up to the live one."""
         marked = {"$and": [{"revision": {"$gt": after}}, {"revision": {"$lte": live.revision}}]}
-        # In one request: between two, the last job's entries might be marked.
+        # In one request: the last job's entries may be marked between two.
         found = [
             replace(entry, revision=entry.revision or live.job_revision)
             for entry in self._entries({"$or": [marked, {"job": live.job}]})
@@ -113,11 +108,11 @@ class Uploads:
         return {e.document: e for e in sorted(shown, key=lambda entry: entry.revision)}
 
     def current(self, live: LivePointer) -> dict[str, JournalEntry]:
-        """The last change of each document that a build has to respect."""
+        """The last change of each document that a build must apply."""
         return self.visible(live, live.folder_since)
 
     def document(self, entry: JournalEntry) -> Document:
-        """The document that an entry put there."""
+        """The document that an entry has added."""
         collection = self._store.get_or_create(UPLOADS)
         texts: list[str] = []
         fields: dict[str, Any] = {}
@@ -139,13 +134,13 @@ class Uploads:
         )
 
     def mark_visible(self, entries: Iterable[JournalEntry], revision: int) -> None:
-        """Note the revision that made entries visible."""
+        """Record the revision that made entries visible."""
         for collection, page in self._pages(entries):
             with self._store.translate_errors():
                 collection.update(ids=page, metadatas=[{"revision": revision}] * len(page))
 
     def delete(self, entries: Iterable[JournalEntry]) -> None:
-        """Delete entries with their texts."""
+        """Delete entries and their texts."""
         for collection, page in self._pages(entries):
             with self._store.translate_errors():
                 collection.delete(ids=page)
@@ -157,16 +152,16 @@ class Uploads:
             yield collection, ids[start : start + _PAGE]
 
     def document_names(self, live: LivePointer) -> set[str]:
-        """The documents that came through the API and were not deleted since."""
+        """Names of the documents added through the API and not deleted since."""
         return {name for name, entry in self.current(live).items() if not entry.is_deletion}
 
     def pending(self, live: LivePointer) -> list[JournalEntry]:
-        """The entries that are still to become visible."""
+        """The entries that are not visible yet."""
         found = self._entries({"revision": 0})
         return [entry for entry in found if entry.job != live.job]
 
     def superseded(self, entries: Iterable[JournalEntry], revision: int) -> list[JournalEntry]:
-        """The visible entries that those of a revision have replaced."""
+        """The older visible entries of the same documents."""
         names = sorted({entry.document for entry in entries})
         if not names:
             return []
@@ -191,6 +186,6 @@ class Uploads:
 
 
 def _placeholder(id_: str) -> Sequence[float]:
-    """A vector, which Chroma wants of every row; different ones, as its graph dislikes equal."""
+    """A vector, which Chroma requires; distinct ones, since HNSW degrades with equal vectors."""
     digest = hashlib.sha256(id_.encode()).digest()
     return [1.0 + digest[0], 1.0 + digest[1]]

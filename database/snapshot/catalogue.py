@@ -1,4 +1,4 @@
-"""Finds the snapshots in a place, newest first, and reads what each says of itself."""
+"""Finds the snapshots at an address, newest first, and reads their manifests."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ _MAX_NAMES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot that was found, and nothing of it but its manifest read."""
+    """A snapshot of which only the manifest was read."""
 
     storage: Storage
     """Its own folder."""
     manifest: Manifest
     sha256: str
-    """Of its manifest's file."""
+    """Of its manifest file."""
     is_pinned: bool = False
-    """Whether this very hash was demanded."""
+    """True if this hash was required."""
 
     @property
     def url(self) -> str:
@@ -35,7 +35,7 @@ class Snapshot:
 
 
 def snapshot_names(storage: Storage) -> list[str]:
-    """The names of the snapshots in a folder, newest first; some may be unfinished.
+    """The names of the snapshots in a folder, newest first, unfinished ones included.
 
     Raises:
         SnapshotError: the store does not answer.
@@ -45,30 +45,30 @@ def snapshot_names(storage: Storage) -> list[str]:
         found = [name for name in listing.folders if is_snapshot_name(name)]
     else:
         content = storage.read(NAMES, MAX_BYTES)
-        found = _noted(content) if content is not None else []
+        found = _parse_names(content) if content is not None else []
     return sorted(found, reverse=True)
 
 
-def _noted(content: bytes) -> list[str]:
+def _parse_names(content: bytes) -> list[str]:
     try:
-        noted = orjson.loads(content)["snapshots"][:_MAX_NAMES]
+        found = orjson.loads(content)["snapshots"][:_MAX_NAMES]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{NAMES} is no list of snapshots.") from error
-    return [name for name in noted if isinstance(name, str) and is_snapshot_name(name)]
+        raise SnapshotError(f"{NAMES} is not a list of snapshots.") from error
+    return [name for name in found if isinstance(name, str) and is_snapshot_name(name)]
 
 
 def write_snapshot_names(storage: Storage, new: str) -> None:
-    """Note the snapshots' names for places that cannot be listed.
+    """Write the list of snapshots, for stores that cannot be listed.
 
     Raises:
-        SnapshotError: the store does not take it.
+        SnapshotError: the store refuses the file.
     """
     iter_snapshots = sorted({*snapshot_names(storage), new}, reverse=True)
     storage.write(NAMES, orjson.dumps({"snapshots": iter_snapshots}, option=orjson.OPT_INDENT_2))
 
 
 def iter_snapshots(url: str, timeouts: StorageTimeouts | None = None) -> Iterator[Snapshot]:
-    """The snapshots at an address, newest first: a folder of them, or one by itself.
+    """The snapshots at an address, newest first: those in a folder, or a single one.
 
     Raises:
         SnapshotError: the store does not answer, or one of them cannot be trusted.
@@ -79,7 +79,7 @@ def iter_snapshots(url: str, timeouts: StorageTimeouts | None = None) -> Iterato
     except SnapshotError as error:
         if not isinstance(error.__cause__, PermissionDeniedError):
             raise
-        itself = None  # S3 says so of what is not there, to those who may not list
+        itself = None  # S3's answer for a missing object if listing is not permitted
     if itself is not None:
         yield itself
         return
@@ -95,12 +95,12 @@ def find_snapshot(
     """The newest snapshot at an address.
 
     Args:
-        url: A folder of snapshots, or one by itself.
-        sha256: The manifest's own hash, where it is demanded.
-        timeouts: How long the store may take.
+        url: A folder of snapshots, or a single one.
+        sha256: The required hash of the manifest file.
+        timeouts: Limits of the store's requests.
 
     Raises:
-        SnapshotError: there is none, the store does not answer, or the hash is another.
+        SnapshotError: there is none, the store does not answer, or the hash differs.
     """
     if sha256 is not None and not is_sha256(sha256.lower()):
         raise SnapshotError("A SHA-256 has 64 hexadecimal digits. Give the one that push printed.")
@@ -112,7 +112,7 @@ def find_snapshot(
     if sha256 is not None and sha256.lower() != found.sha256:
         raise SnapshotError(
             f"The manifest of {found.url} has the SHA-256 {found.sha256}, and another was "
-            "demanded. It is not used; name the snapshot's own folder if a newer one was pushed."
+            "demanded. Name the snapshot's own folder if a newer one was pushed."
         )
     return replace(found, is_pinned=sha256 is not None)
 

@@ -1,4 +1,4 @@
-"""The rows of a snapshot, downloaded part by part, and what has to be true of each."""
+"""Downloads the rows of a snapshot part by part, and checks each row."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -19,12 +19,12 @@ from utils.errors import DocumentError, SnapshotError
 def read_parts(
     snapshot: Snapshot, role: Role, skip: int = 0
 ) -> Iterator[tuple[SnapshotPart, Iterator[Record]]]:
-    """The parts of a collection with their rows, which are downloaded when they are asked for.
+    """The parts of a collection with their rows, downloaded on iteration.
 
     Args:
-        snapshot: Where they lie.
+        snapshot: The snapshot.
         role: The collection.
-        skip: How many rows the caller has: a part that holds no others is given without any.
+        skip: Number of rows that the caller has; parts without further rows are not downloaded.
     """
     passed = 0
     for part in snapshot.manifest.parts_of(role):
@@ -33,10 +33,10 @@ def read_parts(
 
 
 def verify(snapshot: Snapshot, progress: Progress = ignore_progress) -> None:
-    """Read all of a snapshot and write nothing.
+    """Download and check all of a snapshot.
 
     Raises:
-        SnapshotError: it cannot be had, or is not what its manifest says.
+        SnapshotError: it cannot be downloaded, or differs from its manifest.
     """
     done = 0
     for role in snapshot.manifest.collections:
@@ -48,11 +48,7 @@ def verify(snapshot: Snapshot, progress: Progress = ignore_progress) -> None:
 
 
 def _rows_of(snapshot: Snapshot, part: SnapshotPart) -> Iterator[Record]:
-    """The rows of a part.
-
-    Raises:
-        SnapshotError: it cannot be had, or is not what the manifest says.
-    """
+    """The rows of a part; raises SnapshotError if it is missing or differs from the manifest."""
     content = snapshot.storage.read(part.name, part.bytes)
     if content is None:
         raise SnapshotError(
@@ -68,7 +64,7 @@ def _rows_of(snapshot: Snapshot, part: SnapshotPart) -> Iterator[Record]:
 
 
 def _check(role: Role, record: Record) -> None:
-    """Hold a row against what its readers take for granted."""
+    """Check that a row has the fields that its readers need."""
     try:
         if role == "index":
             _check_chunk(rows.to_chunk(record.id, record.text, record.metadata or {}))
@@ -76,8 +72,8 @@ def _check(role: Role, record: Record) -> None:
             upload_rows.check_upload_row(record)
     except (KeyError, TypeError, ValueError, DocumentError) as error:
         raise SnapshotError(
-            f"A row is no row of {role} that this software reads. Use the software that it was "
-            "made with."
+            f"A row of {role} cannot be read by this version. Use the version that made the "
+            "snapshot."
         ) from error
 
 

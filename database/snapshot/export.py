@@ -1,4 +1,4 @@
-"""Reads an index whole, as one state, while the service goes on writing."""
+"""Exports one consistent state of an index while the service may change it."""
 
 import hashlib
 import json
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from chromadb import Collection
 
 TRIES = 10
-"""How often an index that changes while it is read is read again."""
+"""Attempts to read an index that changes while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateIdentity:
-    """What tells one state of an index from another without reading it."""
+    """Identifies a state of an index without reading its rows."""
 
     live: LivePointer
     fingerprint: Fingerprint
     origin: str
     """The live collection's id."""
     counts: tuple[tuple[str, str, int], ...]
-    """Name, id and rows of the collection and of those beside it."""
+    """Name, id and number of rows of the live collection, its words and the journal."""
 
     @property
     def digest(self) -> str:
-        """Same state, same digest; another store's never has the same."""
+        """SHA-256 of the state; unique across stores."""
         fields = (asdict(self.live), self.fingerprint.to_metadata(), self.origin, self.counts)
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One state of an index, as files of parts in a folder."""
+    """One state of an index, as part files in a folder."""
 
     state: StateIdentity
     collections: dict[Role, CollectionShape]
@@ -58,10 +58,10 @@ class Export:
 
 
 def read_state_identity(store: Store) -> StateIdentity:
-    """The state that an index is in.
+    """The identity of an index's current state.
 
     Raises:
-        IndexUnavailableError: there is none to be read.
+        IndexUnavailableError: there is no readable index.
     """
     live, collection, fingerprint = store.live_collection()
     counts = []
@@ -82,7 +82,7 @@ def export_index(
 ) -> Export:
     """Write the parts of an index to a folder, all of one state.
 
-    Nothing is locked. What was written of a state that passed meanwhile is thrown away.
+    Nothing is locked: if the state changes while it is read, the parts are deleted and read again.
 
     Raises:
         SnapshotError: the index changes faster than it can be read.
@@ -95,12 +95,12 @@ def export_index(
         try:
             with store.translate_errors():
                 found = _export(store, state, folder, progress, part_bytes)
-        except NotFoundError:  # replaced while it was read
+        except NotFoundError:  # the collection was replaced while it was read
             continue
         except IndexDamagedError as error:
             if is_server(store.database) or read_state_identity(store) == state:
                 raise
-            # Of a folder, this process reads vectors as they were when it opened it.
+            # This process sees a folder's vectors as they were when it opened the folder.
             raise SnapshotError(
                 f"Documents in {store.database} were changed while it was read. Push again."
             ) from error
@@ -109,8 +109,8 @@ def export_index(
         for part in found.parts:
             (folder / part.name).unlink()
     raise SnapshotError(
-        f"The index at {store.database} changed {tries} times while it was read. Push when fewer "
-        "documents come in."
+        f"The index at {store.database} changed {tries} times while it was read. Push again when "
+        "fewer documents are uploaded."
     )
 
 
@@ -121,11 +121,11 @@ def _export(
     parts: list[SnapshotPart] = []
     recipe = state.fingerprint.recipe
     words = store.find(word_vectors.word_collection_name(state.live.name))
-    held: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
+    contents: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
     if words is not None and word_vectors.has_word_vectors(store, state.live.name):
-        held.append(("words", _words(words)))
+        contents.append(("words", _words(words)))
     if store.find(UPLOADS) is not None:
-        held.append(("uploads", upload_rows.read_upload_rows(store, state.live)))
+        contents.append(("uploads", upload_rows.read_upload_rows(store, state.live)))
     done = 0
 
     def counted(records: Iterable[Record]) -> Iterator[Record]:
@@ -136,7 +136,7 @@ def _export(
                 progress(done, None)
             yield record
 
-    for role, records in held:
+    for role, records in contents:
         written = [*write_parts(role, counted(records), folder, len(parts), part_bytes)]
         dimension = upload_rows.DIMENSION if role == "uploads" else recipe.dimension
         collections[role] = CollectionShape(sum(part.rows for part in written), dimension)
@@ -145,14 +145,14 @@ def _export(
 
 
 def _chunks(store: Store) -> Iterator[Record]:
-    """The chunks that a reader sees, as a build would have stored them."""
+    """The visible chunks, as a build would store them."""
     for row in _current_rows(store):
         chunk = replace(row.chunk, revision=0)
         yield Record(chunk.id, chunk.text, _float32(row.vector), rows.to_metadata(chunk))
 
 
 def _current_rows(store: Store) -> Iterator[Row]:
-    """The rows of the index as a reader sees it, in the store's order."""
+    """The visible rows of the index, in the store's order."""
     live, collection, _ = store.live_collection()
     shown = Uploads(store).visible(live, live.since)
     offset = 0

@@ -1,4 +1,4 @@
-"""The file systems that snapshots lie in; paths carry no scheme."""
+"""File systems for snapshots: a local folder and object stores; paths have no scheme."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,50 +8,51 @@ from typing import Any, Protocol
 import fsspec  # type: ignore[import-untyped]
 from obstore.fsspec import FsspecStore
 
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class StorageTimeouts:
-    """How long a store may take, in seconds, and how often it is asked again."""
+    """Limits of an object store's requests, in seconds, and the number of retries."""
 
     connect: float = 5.0
-    silence: float = 30.0
-    """Until a stream that stands still is given up."""
+    read: float = 30.0
+    """Until a stream without data is aborted."""
     request: float = 600.0
-    """For the whole of one request, which carries some 16 MiB."""
+    """For one whole request, of up to 32 MiB."""
     retries: int = 4
     retrying: float = 120.0
+    """For all retries of a request."""
 
 
 class FileSystem(Protocol):
-    """What is asked of a file system; paths carry no scheme."""
+    """The operations that snapshots need."""
 
     def ls(self, path: str, detail: bool) -> list[dict[str, Any]]:
-        """What lies directly in a folder."""
+        """The entries of a folder."""
 
-    def pieces(self, path: str) -> Iterable[bytes]:
-        """The content of a file as it comes."""
+    def stream(self, path: str) -> Iterable[bytes]:
+        """Stream the content of a file."""
 
-    def write_whole(self, path: str, content: bytes) -> None:
-        """Write a file so that it is there whole or not at all."""
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file atomically."""
 
 
 class ObjectStore(FsspecStore):
-    """An object store, read as it comes and written with one request an object."""
+    """An object store; streams reads, and writes each object in one request."""
 
     cachable = False
-    """The environment's credentials count as they are now."""
+    """Off, so that changed credentials of the environment take effect."""
 
     @classmethod
     def of(cls, protocol: str, timeouts: StorageTimeouts) -> "ObjectStore":
-        """The stores of a protocol; obstore finds credentials where its users expect them."""
+        """The file system of a protocol; obstore finds the credentials in their usual places."""
         options: dict[str, Any] = {
             "client_options": {
-                # Stores of one's own network are often plain; https:// itself stays that.
+                # Self-hosted S3 often has no TLS; an https:// address never falls back to http.
                 "allow_http": protocol != "https",
                 "connect_timeout": timedelta(seconds=timeouts.connect),
-                "read_timeout": timedelta(seconds=timeouts.silence),
+                "read_timeout": timedelta(seconds=timeouts.read),
                 "timeout": timedelta(seconds=timeouts.request),
             },
             "retry_config": {
@@ -63,16 +64,16 @@ class ObjectStore(FsspecStore):
         store: ObjectStore = made(protocol, **options)
         return store
 
-    def pieces(self, path: str) -> Iterable[bytes]:
-        """The content of an object as it comes."""
+    def stream(self, path: str) -> Iterable[bytes]:
+        """Stream the content of an object."""
         bucket, key = self._split_path(path)
-        # fsspec's own files ask for ranges, which a plain web server does not know.
-        return self._construct_store(bucket).get(key).stream(min_chunk_size=_PIECE)
+        # fsspec's file objects send range requests, which simple web servers do not support.
+        return self._construct_store(bucket).get(key).stream(min_chunk_size=_CHUNK_BYTES)
 
-    def write_whole(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes) -> None:
         """Write an object in one request."""
         bucket, key = self._split_path(path)
-        # fsspec's own way uploads in several requests, which an interruption leaves lying about.
+        # fsspec would upload in several requests, and an interruption would leave fragments.
         self._construct_store(bucket).put(key, content, use_multipart=False)
 
 
@@ -83,18 +84,18 @@ class LocalFolder:
         self._files = fsspec.filesystem("file", auto_mkdir=True)
 
     def ls(self, path: str, detail: bool) -> list[dict[str, Any]]:
-        """What lies directly in a folder."""
+        """The entries of a folder."""
         listed: list[dict[str, Any]] = self._files.ls(path, detail=detail)
         return listed
 
-    def pieces(self, path: str) -> Iterator[bytes]:
-        """The content of a file as it is read."""
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Stream the content of a file."""
         with self._files.open(path, "rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
 
-    def write_whole(self, path: str, content: bytes) -> None:
-        """Write a file beside its place, and move it there."""
+    def write(self, path: str, content: bytes) -> None:
+        """Write a temporary file and rename it."""
         partial = f"{path}.partial"
         self._files.pipe_file(partial, content)
         self._files.mv(partial, path)

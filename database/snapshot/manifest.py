@@ -1,4 +1,4 @@
-"""A snapshot's manifest: what it holds, part by part, and what it was made from."""
+"""A snapshot's manifest: its parts, and the fingerprint of its index."""
 
 import builtins
 import hashlib
@@ -13,14 +13,14 @@ from database.index.fingerprint import Fingerprint
 from utils.errors import SnapshotError
 
 FORMAT = 1
-"""Raise when older versions of this software could not read a snapshot."""
+"""Incremented when older versions could not read a new snapshot."""
 MANIFEST = "manifest.json"
 MAX_BYTES = 8 << 20
-"""Of a manifest; 30,000 parts fit."""
+"""Of a manifest; enough for 30,000 parts."""
 MAX_PART_BYTES = 32 << 20
-"""Of a part, as it is stored."""
+"""Of a part, compressed."""
 MAX_UNPACKED_BYTES = 48 << 20
-"""Of a part, as it is read."""
+"""Of a part, uncompressed."""
 _MAX_DIMENSION = 1 << 14
 
 Role = Literal["index", "words", "uploads"]
@@ -42,12 +42,12 @@ class SnapshotPart:
     unpacked: int
     """Bytes before compression."""
     sha256: str
-    """Of the file as it is stored."""
+    """Of the compressed file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionShape:
-    """What a snapshot holds of a collection."""
+    """Number and dimension of a collection's rows."""
 
     rows: int
     dimension: int
@@ -55,25 +55,25 @@ class CollectionShape:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is to be known of a snapshot before its parts are read."""
+    """Description of a snapshot, read before its parts."""
 
     created_at: str
     """UTC, ISO 8601."""
     software: str
     origin: str
-    """The id of the collection that it was made of: no other ever gets the same."""
+    """The unique id of the exported collection."""
     revision: int
-    """The index's revision there."""
+    """The index's revision in its store."""
     fingerprint: Fingerprint
     collections: Mapping[Role, CollectionShape]
     parts: tuple[SnapshotPart, ...]
 
     digest: str = ""
-    """SHA-256 over everything else; `sealed` gives it."""
+    """SHA-256 of all other fields; set by `sealed`."""
 
     @property
     def bytes(self) -> int:
-        """How much its parts are to download."""
+        """Total size of the compressed parts."""
         return sum(part.bytes for part in self.parts)
 
     def parts_of(self, role: Role) -> Iterator[SnapshotPart]:
@@ -97,26 +97,26 @@ class Manifest:
             "origin": self.origin,
             "revision": self.revision,
             "fingerprint": self.fingerprint.to_metadata(),
-            "collections": {role: asdict(held) for role, held in self.collections.items()},
+            "collections": {role: asdict(shape) for role, shape in self.collections.items()},
             "parts": [asdict(part) for part in self.parts],
         }
 
     @classmethod
     def from_json(cls, content: "builtins.bytes") -> "Manifest":
-        """Read a manifest, which anybody may have written.
+        """Parse and check an untrusted manifest.
 
         Raises:
-            SnapshotError: it is none, of a newer form, or says of itself what is not so.
+            SnapshotError: it is no manifest, of a newer format, or inconsistent.
         """
         try:
             fields = orjson.loads(content)
-            made_by = fields["format"]
+            format_version = fields["format"]
         except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
             raise SnapshotError("The manifest is no snapshot's manifest.") from error
-        if made_by != FORMAT:
+        if format_version != FORMAT:
             raise SnapshotError(
-                f"The snapshot is of format {str(made_by)[:20]}, and this software reads {FORMAT}. "
-                "Use the software that it was made with."
+                f"The snapshot has format {str(format_version)[:20]}, and this version reads "
+                f"{FORMAT}. Use the version that made it."
             )
         try:
             manifest = cls(
@@ -131,24 +131,24 @@ class Manifest:
             )
             if _digest(fields) != manifest.digest:
                 raise _WrongError("it was changed after it was written")
-            _hold_together(manifest)
+            _check_consistency(manifest)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = str(error) if isinstance(error, _WrongError) else "it is not whole"
+            reason = str(error) if isinstance(error, _WrongError) else "it is incomplete"
             raise SnapshotError(f"The manifest cannot be trusted: {reason}.") from error
         return manifest
 
 
 class _WrongError(ValueError):
-    """What is wrong with a manifest."""
+    """The reason why a manifest is rejected."""
 
 
 def is_snapshot_name(folder: str) -> bool:
-    """Whether a folder's name is a snapshot's."""
+    """True if this is the name of a snapshot's folder."""
     return _NAME.fullmatch(folder) is not None
 
 
 def is_sha256(text: str) -> bool:
-    """Whether a text is a SHA-256 in hexadecimal."""
+    """True for a SHA-256 in lower-case hexadecimal digits."""
     return _SHA256.fullmatch(text) is not None
 
 
@@ -156,23 +156,23 @@ def _digest(fields: Mapping[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _count(value: object, least: int = 0, most: int = 1 << 40) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise _WrongError("it holds a number that cannot be")
+def _count(value: object, low: int = 0, high: int = 1 << 40) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise _WrongError("it contains a number out of range")
     return value
 
 
 def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
     fingerprint = Fingerprint.from_metadata(fields)
     if fingerprint is None:
-        raise _WrongError("its fingerprint is not whole")
+        raise _WrongError("its fingerprint is incomplete")
     known = asdict(fingerprint)
     for name, value in (known.pop("recipe") | known).items():
         if name != "sources" and type(value) not in (str, int):
             raise _WrongError(f"{name} of its fingerprint is neither text nor number")
     for source in fingerprint.sources:
         if any(type(value) not in (str, int) for value in asdict(source).values()):
-            raise _WrongError("its fingerprint names a source that cannot be")
+            raise _WrongError("its fingerprint contains an invalid source")
     _count(fingerprint.recipe.dimension, 1, _MAX_DIMENSION)
     return fingerprint
 
@@ -180,7 +180,7 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
 def _contents(item: tuple[Any, Any]) -> tuple[Role, CollectionShape]:
     role, fields = item
     if role not in ROLES:
-        raise _WrongError("it holds a collection that is not known here")
+        raise _WrongError("it contains an unknown collection")
     return role, CollectionShape(
         _count(fields["rows"]), _count(fields["dimension"], 1, _MAX_DIMENSION)
     )
@@ -197,25 +197,25 @@ def _part(fields: Any) -> SnapshotPart:
     )
     named = _PART.fullmatch(part.name)
     if part.collection not in ROLES or not is_sha256(part.sha256):
-        raise _WrongError("it names a part that cannot be")
+        raise _WrongError("it names a part with an invalid collection or hash")
     if not named or named[2] != part.sha256[:16]:
-        raise _WrongError("it names a part that is none")
+        raise _WrongError("it names a part with an invalid file name")
     return part
 
 
-def _hold_together(manifest: Manifest) -> None:
-    """Hold the numbers of a manifest against one another."""
+def _check_consistency(manifest: Manifest) -> None:
+    """Check that the numbers of a manifest agree."""
     if "index" not in manifest.collections:
-        raise _WrongError("it holds no index")
+        raise _WrongError("it contains no index")
     dimension = manifest.fingerprint.recipe.dimension
-    for role, held in manifest.collections.items():
-        if held.rows != sum(part.rows for part in manifest.parts_of(role)):
+    for role, shape in manifest.collections.items():
+        if shape.rows != sum(part.rows for part in manifest.parts_of(role)):
             raise _WrongError("its parts do not add up")
-        if role != "uploads" and held.dimension != dimension:
-            raise _WrongError("its vectors have another length than its fingerprint says")
+        if role != "uploads" and shape.dimension != dimension:
+            raise _WrongError("the dimension of its vectors differs from its fingerprint's")
     if not manifest.collections["index"].rows:
-        raise _WrongError("it holds no rows")
+        raise _WrongError("it contains no rows")
     if any(part.collection not in manifest.collections for part in manifest.parts):
-        raise _WrongError("it holds parts of no collection")
+        raise _WrongError("it contains parts of no collection")
     if len({part.name for part in manifest.parts}) != len(manifest.parts):
         raise _WrongError("it names a part twice")

@@ -1,34 +1,34 @@
-"""Holds a snapshot against the embedding model that this machine would ask questions with."""
+"""Checks that a snapshot's embedding model is the one that this machine uses for questions."""
 
 from database.embedding.loading import model_for
 from database.index.fingerprint import Fingerprint
 from utils.errors import IndexMismatchError, ModelError
 from utils.settings import Settings
 
-_NONETHELESS = "To pull it nonetheless: --any-model."
+_ANY_MODEL = "To pull it anyway: --any-model."
 
 
 def verify_model(fingerprint: Fingerprint, settings: Settings) -> None:
-    """Refuse an index of vectors that no question from here would find.
+    """Refuse an index whose vectors do not match this machine's model.
 
     Args:
-        fingerprint: What the index was made from.
-        settings: What the model is taken from; where they name none, it is the index's own.
+        fingerprint: The index's fingerprint.
+        settings: Name this machine's model; if they name none, the index's own model is used.
 
     Raises:
-        ModelError: the model cannot be had.
-        IndexMismatchError: it is another than the index's.
+        ModelError: the model cannot be found or loaded.
+        IndexMismatchError: the index was made with another model.
     """
     recipe = fingerprint.recipe
     name = settings.embedding_model_name or recipe.embedding_model
     try:
         differs = recipe.first_difference(model_for(name, settings))
     except ModelError as error:
-        raise ModelError(f"{error} {_NONETHELESS}") from error
+        raise ModelError(f"{error} {_ANY_MODEL}") from error
     if differs:
         field, theirs, ours = differs
         raise IndexMismatchError(
             f"The snapshot was made with {recipe.embedding_model} and this machine is set to "
             f"{name}: {field} is {theirs[:12]} there and {ours[:12]} here. Set "
-            f"EMBEDDING_MODEL_NAME={recipe.embedding_model}. {_NONETHELESS}"
+            f"EMBEDDING_MODEL_NAME={recipe.embedding_model}. {_ANY_MODEL}"
         )

@@ -1,4 +1,4 @@
-"""Parts of a snapshot: rows of one collection as compressed lines, written and read in a stream."""
+"""Streams the rows of a collection to and from the parts of a snapshot (compressed JSON lines)."""
 
 import base64
 import hashlib
@@ -15,26 +15,26 @@ from database.snapshot.manifest import Role, SnapshotPart
 from utils.errors import SnapshotError
 
 PART_BYTES = 24 << 20
-"""After so many bytes before compression a part is full."""
+"""Size of a full part before compression."""
 MAX_ROW_BYTES = 16 << 20
 _LEVEL = 3
 _MAX_WINDOW = 1 << 23
-"""Bytes of memory that a compressed stream may ask for."""
-_PIECE = 1 << 18
+"""Maximum memory for decompression, in bytes."""
+_CHUNK_BYTES = 1 << 18
 _MAX_ID_CHARACTERS = 4096
 
 
 def write_parts(
     role: Role, records: Iterable[Record], folder: Path, first: int, size: int
 ) -> Iterator[SnapshotPart]:
-    """Write rows as files of parts and describe each; the same rows give the same files.
+    """Write rows to part files; the same rows give the same files.
 
     Args:
-        role: The collection that they are rows of.
+        role: The collection of the rows.
         records: The rows.
-        folder: Where the files are written.
+        folder: The folder for the files.
         first: The number of the first part.
-        size: Bytes before compression after which a part is full.
+        size: Size of a full part before compression, in bytes.
     """
     number = first
     packer = _Packer()
@@ -48,7 +48,7 @@ def write_parts(
 
 
 class _Packer:
-    """Packs one part."""
+    """Compresses the rows of one part."""
 
     def __init__(self) -> None:
         self.rows = self.unpacked = 0
@@ -56,7 +56,7 @@ class _Packer:
         self._packed = bytearray()
 
     def add(self, record: Record) -> None:
-        """Pack a row."""
+        """Add a row."""
         fields = {
             "id": record.id,
             "metadata": record.metadata,
@@ -71,7 +71,7 @@ class _Packer:
         self._packed += self._compressor.compress(line)
 
     def finish(self, role: Role, folder: Path, number: int) -> SnapshotPart:
-        """Write the part's file."""
+        """Write the part file."""
         self._packed += self._compressor.flush()
         sha256 = hashlib.sha256(self._packed).hexdigest()
         name = f"part-{number:05d}-{sha256[:16]}.zst"
@@ -80,20 +80,20 @@ class _Packer:
 
 
 def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Record]:
-    """Read the rows of a part; nothing is given before the whole of it is known to be right.
+    """Read the rows of an untrusted part file; its hash is checked before the first row.
 
     Args:
-        part: What the manifest says of it.
-        content: The file, which anybody may have written.
-        dimension: The length of its vectors.
+        part: The part's entry in the manifest.
+        content: The part file.
+        dimension: The dimension of its vectors.
 
     Raises:
-        SnapshotError: it is not what the manifest says, or no rows can be made of it.
+        SnapshotError: the file differs from the manifest or contains invalid rows.
     """
     if len(content) != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
         raise SnapshotError(
-            f"{part.name} is not what the manifest says (SHA-256). It is not used; push again, or "
-            "pull another snapshot."
+            f"{part.name} is not what the manifest says (SHA-256). Push again, or pull another "
+            "snapshot."
         )
     rows = 0
     for line in _lines(part, content):
@@ -101,34 +101,34 @@ def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Re
         try:
             record = _record(orjson.loads(line), dimension)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise SnapshotError(f"{part.name}: row {rows} is no row of an index.") from error
+            raise SnapshotError(f"{part.name}: row {rows} is invalid.") from error
         yield record
     if rows != part.rows:
         raise SnapshotError(f"{part.name} holds {rows:,} rows and should hold {part.rows:,}.")
 
 
 def _lines(part: SnapshotPart, content: bytes) -> Iterator[bytes]:
-    """Unpack a part line by line; memory is bounded by the longest line."""
+    """Decompress a part line by line; memory is bounded by the longest line."""
     unpacked = 0
     rest = bytearray()
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     try:
         with decompressor.stream_reader(content) as reader:
-            while piece := reader.read(_PIECE):
-                unpacked += len(piece)
+            while chunk := reader.read(_CHUNK_BYTES):
+                unpacked += len(chunk)
                 if unpacked > part.unpacked:
                     break
-                *lines, last = piece.split(b"\n")
+                *lines, last = chunk.split(b"\n")
                 for line in lines:
                     yield bytes(rest) + line
                     rest.clear()
                 rest += last
                 if len(rest) > MAX_ROW_BYTES:
-                    raise SnapshotError(f"{part.name} holds a row that is too long.")
+                    raise SnapshotError(f"{part.name} contains a row that is too long.")
     except zstandard.ZstdError as error:
-        raise SnapshotError(f"{part.name} cannot be unpacked.") from error
+        raise SnapshotError(f"{part.name} cannot be decompressed.") from error
     if unpacked != part.unpacked or rest:
-        raise SnapshotError(f"{part.name} unpacks to something else than the manifest says.")
+        raise SnapshotError(f"{part.name} decompresses to another size than the manifest says.")
 
 
 def _record(fields: dict[str, Any], dimension: int) -> Record:
@@ -144,14 +144,14 @@ def _record(fields: dict[str, Any], dimension: int) -> Record:
 
 
 def _has_direction(vector: Vector) -> bool:
-    """Whether a cosine with it is a number."""
+    """True if the cosine similarity with this vector is defined."""
     with np.errstate(over="ignore", invalid="ignore"):
         square = float(np.dot(vector, vector))
     return 0 < square < float("inf")
 
 
 def _is_metadata(fields: object) -> bool:
-    """Whether Chroma takes it: texts, numbers and lists of texts."""
+    """True if Chroma accepts it: texts, numbers and lists of texts."""
     if fields is None:
         return True
     return (

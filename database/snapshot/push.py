@@ -1,4 +1,4 @@
-"""Pushes a snapshot: one state of the index, read, packed and sent; the manifest last."""
+"""Pushes a snapshot: exports one state of the index and uploads it, the manifest last."""
 
 import hashlib
 import tempfile
@@ -22,15 +22,15 @@ SOFTWARE = "sagemaker-docs-qa 1"
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """A snapshot that lies where it was to lie."""
+    """A pushed snapshot."""
 
     url: str
-    """Its own address."""
+    """Its address."""
     sha256: str
-    """Of its manifest: who pulls may demand it."""
+    """Of its manifest; a pull may require it."""
     manifest: Manifest
     sent: int
-    """Bytes sent now; what an earlier push had sent is not among them."""
+    """Bytes sent by this push; an interrupted one may have sent the others."""
 
 
 def push(
@@ -43,23 +43,24 @@ def push(
     reading: Progress = ignore_progress,
     sending: Progress = ignore_progress,
 ) -> PushResult:
-    """Push a snapshot of the live index, unless that state of it lies there already.
+    """Push a snapshot of the live index, unless the address has one of the same state.
 
-    Interrupted and run again, it sends only what is missing.
+    Interrupted and run again, it sends only the missing parts.
 
     Args:
-        store: Where the index lies.
+        store: The store to read.
         url: The folder of snapshots.
-        work: Where the parts are packed; the system's temporary folder unless told.
-        part_bytes: How large parts get, before compression.
-        timeouts: How long the object store may take.
-        reading: Told how many rows were read.
-        sending: Told how many bytes were sent.
+        work: Folder for the part files; the system's temporary folder by default.
+        part_bytes: Size of a part before compression.
+        timeouts: Limits of the object store's requests.
+        reading: Called with the number of rows read.
+        sending: Called with the number of bytes sent.
 
     Raises:
-        SnapshotError: it cannot be written there, or the index does not stand still.
-        IndexUnavailableError: there is no index to read.
+        SnapshotError: the snapshot cannot be written, or the index keeps changing.
+        IndexUnavailableError: there is no readable index.
     """
+    # Look for a snapshot of the same state.
     storage = Storage(url, timeouts)
     if storage.is_read_only:
         raise SnapshotError(
@@ -67,20 +68,21 @@ def push(
         )
     if already := _already_there(storage, read_state_identity(store), timeouts):
         return already
+    # Export the index to part files, then send them.
     try:
         with tempfile.TemporaryDirectory(dir=work, prefix="snapshot-") as folder:
             exported = export_index(store, Path(folder), reading, part_bytes)
             return _send(storage, exported, Path(folder), sending, timeouts)
     except OSError as error:
         raise SnapshotError(
-            f"The snapshot cannot be packed: {error.strerror}. Name a folder with --work."
+            f"The snapshot's parts cannot be written: {error.strerror}. Name a folder with --work."
         ) from error
 
 
 def _already_there(
     storage: Storage, state: StateIdentity, timeouts: StorageTimeouts | None
 ) -> PushResult | None:
-    """The snapshot of this very state, where it was pushed before."""
+    """The snapshot of this state, if it was pushed before."""
     for name in _of_state(snapshot_names(storage), state):
         folder = Storage(f"{storage.url}/{name}", timeouts)
         content = folder.read(MANIFEST, MAX_BYTES)
@@ -105,9 +107,10 @@ def _send(
     progress: Progress,
     timeouts: StorageTimeouts | None,
 ) -> PushResult:
+    # Resume an interrupted push of the same state, or start a new folder.
     now = datetime.now(UTC)
-    begun = _of_state(snapshot_names(storage), exported.state)
-    name = begun[0] if begun else f"{now:%Y%m%dT%H%M%SZ}{_ending(exported.state)}"
+    started = _of_state(snapshot_names(storage), exported.state)
+    name = started[0] if started else f"{now:%Y%m%dT%H%M%SZ}{_ending(exported.state)}"
     target = Storage(f"{storage.url}/{name}", timeouts)
     manifest = Manifest(
         created_at=now.isoformat(timespec="seconds"),
@@ -118,16 +121,17 @@ def _send(
         collections=exported.collections,
         parts=exported.parts,
     ).sealed()
+    # Send the missing parts. A part's name contains its hash, and files are written atomically.
     listing = target.listing()
-    there = listing.files if listing else {}
+    existing = listing.files if listing else {}
     done = sent = 0
     for part in manifest.parts:
-        # A part's name follows from its content, and a file is there whole or not at all.
-        if there.get(part.name) != part.bytes:
+        if existing.get(part.name) != part.bytes:
             target.write(part.name, (folder / part.name).read_bytes())
             sent += part.bytes
         done += part.bytes
         progress(done, manifest.bytes)
+    # Send the manifest last: it completes the snapshot.
     content = manifest.to_json()
     target.write(MANIFEST, content)
     write_snapshot_names(storage, name)

@@ -1,4 +1,4 @@
-"""Where snapshots lie: a local folder, s3:// and gs://, and https:// to read from."""
+"""Reads and writes files of snapshots: a local folder, s3://, gs://, or https:// (read-only)."""
 
 import re
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
 }
-_ASKED_FOR_CREDENTIALS = re.compile(
+_CREDENTIAL_REQUEST = re.compile(
     r"latest/api/token|latest/meta-data|computeMetadata|token request|service account|[Cc]redential"
 )
 _STATUS = re.compile(r"status code: (\d{3})")
-_BROKEN_OFF = "body error"
-_SILENT = ("error sending request", _BROKEN_OFF, "timed out")
+_INTERRUPTED = "body error"
+_SILENT = ("error sending request", _INTERRUPTED, "timed out")
 
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """What lies directly in a folder."""
+    """The entries of a folder."""
 
     files: dict[str, int]
     """Name to size in bytes."""
@@ -38,22 +38,22 @@ class FolderListing:
 
 
 class Storage:
-    """A folder of files somewhere."""
+    """A folder at an address."""
 
     def __init__(self, url: str, timeouts: StorageTimeouts | None = None) -> None:
-        """Read an address; nothing is asked of the store yet.
+        """Parse an address, without a request to the store.
 
         Raises:
-            SnapshotError: it is none that snapshots can lie at.
+            SnapshotError: the address is not supported.
         """
         parts = urlsplit(url)
         self._scheme = parts.scheme if "://" in url else "file"
         self.url = url.rstrip("/")
-        """Its address, fit to be shown."""
+        """The address; contains no credentials."""
         self.is_read_only = self._scheme in _READ_ONLY
-        self.is_open_to_forgery = self._scheme == "http"
-        """Whether what it gives may have been changed on its way."""
-        self._patience = timeouts or StorageTimeouts()
+        self.is_insecure = self._scheme == "http"
+        """True for plain http: the content may be changed in transit."""
+        self._timeouts = timeouts or StorageTimeouts()
         self._files: FileSystem
         if self._scheme == "file":
             self._root = str(Path(parts.path if "://" in url else url).expanduser().absolute())
@@ -62,72 +62,67 @@ class Storage:
             self._check(parts)
             self._root = f"{parts.netloc}{parts.path}".rstrip("/")
             protocol = _OBJECT_STORES.get(self._scheme, self._scheme)
-            self._files = ObjectStore.of(protocol, self._patience)
+            self._files = ObjectStore.of(protocol, self._timeouts)
 
     def _check(self, parts: SplitResult) -> None:
         if self._scheme not in _OBJECT_STORES.keys() | _READ_ONLY:
-            raise SnapshotError(f"Snapshots cannot lie at a {self._scheme}:// address. {_FORMS}")
+            raise SnapshotError(f"{self._scheme}:// addresses are not supported. {_FORMS}")
         if not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
             raise SnapshotError(
                 "A snapshot's address has a host or bucket and a path, and neither password nor "
                 f"query. {_FORMS}"
             )
 
-    def read(self, name: str, most: int) -> bytes | None:
-        """Read a file, in memory; None where there is none.
-
-        Args:
-            name: Its path below the folder.
-            most: How many bytes it may have.
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Read a file into memory; None if it does not exist.
 
         Raises:
-            SnapshotError: it is larger, or the store does not give it.
+            SnapshotError: the file is larger than `max_bytes`, or the store refuses it.
         """
-        with self._translated(name):
-            again = Retrying(
-                retry=retry_if_exception(_broke_off),
-                stop=stop_after_attempt(self._patience.retries + 1),
+        with self._translate_errors(name):
+            retrying = Retrying(
+                retry=retry_if_exception(_is_interrupted),
+                stop=stop_after_attempt(self._timeouts.retries + 1),
                 wait=wait_random(0, 0.5),
                 reraise=True,
             )
             try:
-                return again(self._read, name, most)
+                return retrying(self._read, name, max_bytes)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-    def _read(self, name: str, most: int) -> bytes:
+    def _read(self, name: str, max_bytes: int) -> bytes:
         content = bytearray()
-        for piece in self._files.pieces(f"{self._root}/{name}"):
-            content += piece
-            if len(content) > most:
+        for chunk in self._files.stream(f"{self._root}/{name}"):
+            content += chunk
+            if len(content) > max_bytes:
                 raise SnapshotError(f"{self.url}/{name} is larger than it may be. It is not used.")
         return bytes(content)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, which is there whole or not at all.
+        """Write a file atomically.
 
         Raises:
-            SnapshotError: the store does not take it.
+            SnapshotError: the store refuses it.
         """
         if self.is_read_only:
             raise SnapshotError(
                 f"{self.url} can only be read from. Push to a folder, s3:// or gs://."
             )
-        with self._translated(name):
-            self._files.write_whole(f"{self._root}/{name}", content)
+        with self._translate_errors(name):
+            self._files.write(f"{self._root}/{name}", content)
 
-    def listing(self, folder: str = "") -> FolderListing | None:
-        """What lies directly in a folder; None where the store does not say.
+    def listing(self) -> FolderListing | None:
+        """The entries of the folder; None if the store does not list them.
 
         Raises:
             SnapshotError: the store does not answer.
         """
         if self.is_read_only:
             return None
-        path = f"{self._root}/{folder}".rstrip("/")
         try:
-            with self._translated(folder):
-                entries = self._files.ls(path, detail=True)
+            with self._translate_errors():
+                entries = self._files.ls(self._root, detail=True)
         except SnapshotError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 return FolderListing({}, [])
@@ -141,8 +136,8 @@ class Storage:
         )
 
     @contextmanager
-    def _translated(self, name: str) -> Iterator[None]:
-        """Turn what stores raise into one line; their own words may hold keys and whole pages."""
+    def _translate_errors(self, name: str = "") -> Iterator[None]:
+        """Translate errors to one line; the store's own texts may contain keys and whole pages."""
         place = f"{self.url}/{name}".rstrip("/")
         try:
             yield
@@ -156,18 +151,18 @@ class Storage:
             raise self._failed(place, str(error)) from error
         except FileNotFoundError as error:
             raise SnapshotError(
-                f"{place}: there is no such folder or bucket. Make it, or name another."
+                f"{place}: there is no such folder or bucket. Create it, or name another."
             ) from error
         except OSError as error:
             raise SnapshotError(f"{place}: {error.strerror or 'cannot be used'}.") from error
 
-    def _failed(self, place: str, said: str) -> SnapshotError:
-        if self._scheme in _OBJECT_STORES and _ASKED_FOR_CREDENTIALS.search(said):
+    def _failed(self, place: str, reason: str) -> SnapshotError:
+        if self._scheme in _OBJECT_STORES and _CREDENTIAL_REQUEST.search(reason):
             return self._without_credentials(place)
-        status = _STATUS.search(said)
+        status = _STATUS.search(reason)
         if status:
             how = f"answers with status {status[1]}"
-        elif any(sign in said for sign in _SILENT):
+        elif any(sign in reason for sign in _SILENT):
             how = "does not answer, or not to the end"
         else:
             how = "gives an answer that cannot be read"
@@ -178,6 +173,6 @@ class Storage:
         return SnapshotError(f"{place}: no valid credentials. Set {names}.")
 
 
-def _broke_off(error: BaseException) -> bool:
-    """Whether a stream ended early; all other failures were tried again by the client."""
-    return isinstance(error, BaseError) and _BROKEN_OFF in str(error)
+def _is_interrupted(error: BaseException) -> bool:
+    """True if a stream ended early; the client itself retries all other failures."""
+    return isinstance(error, BaseError) and _INTERRUPTED in str(error)

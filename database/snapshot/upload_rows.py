@@ -1,4 +1,4 @@
-"""Documents that came through the API, as rows of a snapshot."""
+"""Documents added through the API, as rows of a snapshot."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from chromadb import Collection
 
 DIMENSION = 2
-"""Of the vectors that Chroma wants of every row."""
+"""Of the vectors that Chroma requires of every row."""
 _BATCH = 16
-"""Rows in one request, each of up to 100,000 characters."""
+"""Rows per request, each of up to 100,000 characters."""
 
 
 def read_upload_rows(store: Store, live: LivePointer) -> Iterator[Record]:
-    """The last visible change of each document, in the order of their names."""
+    """The last visible change of each document, sorted by document name."""
     collection = store.find(UPLOADS)
     if collection is None:
         return
@@ -40,10 +40,10 @@ def _rows(collection: "Collection", what: Mapping[str, Any]) -> Iterator[Record]
 
 
 def check_upload_row(record: Record) -> None:
-    """Hold a row against what the journal reads of it.
+    """Check that a row has the fields that the journal reads.
 
     Raises:
-        ValueError, KeyError, DocumentError: it cannot be one.
+        ValueError, KeyError, DocumentError: it has not.
     """
     fields = record.metadata or {}
     check_name(fields["document"])

@@ -16,7 +16,7 @@ from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from database.reading.reader import Reader
 from database.snapshot import upload_rows
-from database.snapshot.provide import pull_if_missing
+from database.snapshot.initial_pull import pull_if_missing
 from tests.database.changing.steps import asked, delete, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded

@@ -149,7 +149,7 @@ def test_changed_part_gives_no_row() -> None:
 )
 def test_row_that_is_none_is_refused_by_number(wrong: dict[str, Any]) -> None:
     part, content = part_of(line() + line(**wrong), rows=2)
-    with pytest.raises(SnapshotError, match="row 2 is no row of an index"):
+    with pytest.raises(SnapshotError, match="row 2 is invalid"):
         list(read_part(part, content, DIMENSION))
 
 

@@ -13,7 +13,7 @@ from database.index.lock import LOCK, BuildLock
 from database.index.store import Store, open_store
 from database.snapshot.catalogue import find_snapshot
 from database.snapshot.contents import verify
-from database.snapshot.provide import pull_if_missing
+from database.snapshot.initial_pull import pull_if_missing
 from database.snapshot.pull import pull
 from tests.database.index.reading import contents
 from tests.database.made_indexes import (

@@ -29,7 +29,7 @@ from utils.errors import SnapshotError
 pytestmark = pytest.mark.process
 
 SMALL = 32 << 10
-QUICK = StorageTimeouts(connect=1.0, silence=0.5, request=10.0, retries=1, retrying=2.0)
+QUICK = StorageTimeouts(connect=1.0, read=0.5, request=10.0, retries=1, retrying=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +279,7 @@ def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, 
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("ftp://host/snapshots", "cannot lie at a ftp:// address"),
+        ("ftp://host/snapshots", "ftp:// addresses are not supported"),
         ("s3:///snapshots", "has a host or bucket"),
         ("https://name:password@host/snapshots", "neither password nor query"),
         ("https://host/snapshots?token=secret", "neither password nor query"),

@@ -1,4 +1,4 @@
-"""Begins with a snapshot where the settings name one and nothing was built yet."""
+"""Pulls the snapshot that the settings name into a store without an index."""
 
 import time
 from contextlib import closing
@@ -10,12 +10,12 @@ from database.journal import staging
 from database.snapshot.catalogue import find_snapshot
 from database.snapshot.file_systems import StorageTimeouts
 from database.snapshot.model_check import verify_model
-from database.snapshot.pull import CheckModel, pull
+from database.snapshot.pull import ModelCheck, pull
 from dataset.progress import Progress, ignore_progress, report_progress
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
 
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 
 
 def pull_if_missing(
@@ -23,26 +23,26 @@ def pull_if_missing(
     url: str,
     sha256: str | None,
     *,
-    check_model: CheckModel,
+    check_model: ModelCheck,
     timeouts: StorageTimeouts | None = None,
     progress: Progress = ignore_progress,
 ) -> bool:
-    """Start from a snapshot where nothing was built yet; whether it did.
+    """Pull a snapshot if the store has no index; returns whether it was pulled.
 
     Args:
-        store: Where the index lies, or is to lie.
-        url: A folder of snapshots, or one by itself; not asked where there is an index.
-        sha256: The manifest's own hash, where it is demanded.
-        check_model: See `database.snapshot.pull`.
-        timeouts: How long the object store may take.
-        progress: Told how many bytes were read.
+        store: The store.
+        url: A folder of snapshots, or a single one; not accessed if there is an index.
+        sha256: The required hash of the manifest.
+        check_model: See `pull`.
+        timeouts: Limits of the object store's requests.
+        progress: Called with the number of bytes read.
 
     Raises:
         See `pull`.
     """
     try:
         live, _, _ = store.live_collection()
-        if staging.has_staged_uploads(store, live.name):  # by a pull that was killed at its end
+        if staging.has_staged_uploads(store, live.name):  # by a pull killed after it went live
             with BuildLock(store):
                 staging.publish_staged_uploads(store)
     except IndexMissingError:
@@ -52,7 +52,7 @@ def pull_if_missing(
 
 
 def pull_configured(settings: Settings, store: Store) -> bool:
-    """Pull the snapshot that the settings name, if any; whether it was pulled.
+    """Pull the snapshot that the settings name, if any; returns whether it was pulled.
 
     Raises:
         See `pull`.
@@ -70,7 +70,7 @@ def pull_configured(settings: Settings, store: Store) -> bool:
 
 
 def pull_at_start(settings: Settings) -> None:
-    """Pull it for a service that begins; where another one does so, wait for it.
+    """Pull the snapshot when a service starts; waits while another process does so.
 
     Raises:
         See `pull`.
@@ -82,6 +82,6 @@ def pull_at_start(settings: Settings) -> None:
             try:
                 pull_configured(settings, store)
             except IndexLockedError:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
             else:
                 return
