@@ -1,39 +1,40 @@
-"""What can go wrong, in words that say what to do about it.
+"""The exceptions of this project.
 
 DocsQAError
 ├── SettingsError            a setting is missing or wrong
-├── DatasetError             there are no documents to read, or none could be fetched
-│   └── DocumentError            a file cannot be taken as a document
+├── DatasetError             no documents can be read or fetched
+│   └── DocumentError            a file cannot be read as a document
 ├── ModelError               the embedding model cannot be found, verified or loaded
-│   └── EmbeddingApiError        the embedding model's API does not answer, or not as it should
-├── IndexUnavailableError    no question can be answered from the index at present
-│   ├── IndexMissingError        nothing was built there yet
+│   └── EmbeddingApiError        the embedding API does not answer, or its answer is invalid
+│       └── EmbeddingRefusedError    the embedding API refuses the texts
+├── IndexUnavailableError    the index cannot be used at present
+│   ├── IndexMissingError        no index has been built
 │   ├── IndexMismatchError       it was built with another model or other settings
-│   ├── IndexDamagedError        it is there and cannot be read
+│   ├── IndexDamagedError        it exists and cannot be read
 │   └── StoreUnreachableError    the Chroma server does not answer
 ├── IndexLockedError         another build or change is writing the index
 ├── SnapshotError            a snapshot cannot be written, read or trusted
 └── GenerationError          the language model gave no usable answer
 
-Every message is one line that a person can act on. Nothing here knows of HTTP; the table in
-inference_worker/http/problems.py maps these to responses.
+Every message is one line that states what happened and what to do. HTTP does not belong here; the
+table in inference_worker/http/problems.py maps these exceptions to responses.
 """
 
 
 class DocsQAError(Exception):
-    """The root of everything this project raises on purpose."""
+    """Base class of all errors that this project raises."""
 
 
 class SettingsError(DocsQAError):
-    """A setting is missing or wrong; the message names it and says what to set."""
+    """A setting is missing or wrong; the message names it and its valid values."""
 
 
 class DatasetError(DocsQAError):
-    """There are no documents to read, or none could be fetched."""
+    """No documents can be read or fetched."""
 
 
 class DocumentError(DatasetError):
-    """A file cannot be taken as a document; the message says why, and does not name the file."""
+    """A file cannot be read as a document; the message states why, without naming the file."""
 
 
 class ModelError(DocsQAError):
@@ -41,19 +42,19 @@ class ModelError(DocsQAError):
 
 
 class EmbeddingApiError(ModelError):
-    """The embedding model's API does not answer, or refuses; nothing of its answer is quoted."""
+    """The embedding API does not answer, or its answer is invalid; its text is never quoted."""
 
 
 class EmbeddingRefusedError(EmbeddingApiError):
-    """The embedding model's API refuses these texts: asked again, it would again."""
+    """The embedding API refuses these texts; a retry would fail too."""
 
 
 class IndexUnavailableError(DocsQAError):
-    """No question can be answered from the index at present."""
+    """The index cannot be used at present."""
 
 
 class IndexMissingError(IndexUnavailableError):
-    """Nothing was built at this place yet."""
+    """No index has been built."""
 
 
 class IndexMismatchError(IndexUnavailableError):
@@ -61,7 +62,7 @@ class IndexMismatchError(IndexUnavailableError):
 
 
 class IndexDamagedError(IndexUnavailableError):
-    """The index is there and cannot be read."""
+    """The index exists and cannot be read."""
 
 
 class StoreUnreachableError(IndexUnavailableError):
@@ -69,7 +70,7 @@ class StoreUnreachableError(IndexUnavailableError):
 
 
 class IndexLockedError(DocsQAError):
-    """Another build or change is writing the index; the message says who."""
+    """Another build or change is writing the index; the message names the process."""
 
 
 class SnapshotError(DocsQAError):
@@ -77,4 +78,4 @@ class SnapshotError(DocsQAError):
 
 
 class GenerationError(DocsQAError):
-    """The language model gave no usable answer; the message is fit for a caller's eyes."""
+    """The language model gave no usable answer; the message may be shown to the caller."""

@@ -1,4 +1,4 @@
-"""Opens Chroma, embedded or a server, and turns what it raises into this project's errors."""
+"""Opens Chroma, embedded or a server, and translates its errors into this project's."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 _HEARTBEAT = "/api/v2/heartbeat"
-_REFUSED = {401, 403}
-_PROXYS_OWN = {408, 413, 429, 502, 503, 504}
-"""What a proxy answers where Chroma did not; all that Chroma's client makes of it is Exception."""
+_UNAUTHORIZED = {401, 403}
+_PROXY_STATUSES = {408, 413, 429, 502, 503, 504}
+"""Statuses of a proxy in front of Chroma, for which Chroma's client raises a bare Exception."""
 
 
 @contextmanager
 def translate_chroma_errors(database: str) -> Iterator[None]:
-    """Turn what Chroma and its HTTP client raise into this project's errors.
+    """Translate errors of Chroma and its HTTP client.
 
-    NotFoundError passes: what it means depends on who asked.
+    NotFoundError passes: only the caller can interpret it.
     """
     import httpx
     from chromadb.errors import AuthorizationError, ChromaAuthError, ChromaError, NotFoundError
@@ -33,21 +33,21 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
     except (DocsQAError, NotFoundError):
         raise
     except (AuthorizationError, ChromaAuthError) as error:
-        raise _refused(database) from error
+        raise _unauthorized(database) from error
     except httpx.TransportError as error:
         raise _unreachable(database, error) from error
     except ChromaError as error:
         raise _damaged(database, error) from error
     except httpx.HTTPStatusError as error:
-        if error.response.status_code in _REFUSED:
-            raise _refused(database) from error
+        if error.response.status_code in _UNAUTHORIZED:
+            raise _unauthorized(database) from error
         raise _unreachable(database, error) from error
-    except httpx.HTTPError as error:  # a server that is no Chroma
+    except httpx.HTTPError as error:  # the server is not Chroma
         raise _unreachable(database, error) from error
 
 
 def missing_index_error(database: str) -> IndexMissingError:
-    """What to say where nothing was built yet."""
+    """The error of a store without an index."""
     return IndexMissingError(f"No index at {database}. Build it: {build_command(database)}")
 
 
@@ -59,8 +59,8 @@ def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
     )
 
 
-def _refused(database: str) -> StoreUnreachableError:
-    return StoreUnreachableError(f"{database} refused the CHROMA_TOKEN. Set the server's.")
+def _unauthorized(database: str) -> StoreUnreachableError:
+    return StoreUnreachableError(f"{database} refused the CHROMA_TOKEN. Set the server's token.")
 
 
 def _damaged(database: str, error: Exception) -> IndexDamagedError:
@@ -71,10 +71,10 @@ def _damaged(database: str, error: Exception) -> IndexDamagedError:
 
 
 def open_folder(path: Path) -> "ClientAPI":
-    """Open an embedded store, and make its folder where it is missing.
+    """Open an embedded store; its folder is created if missing.
 
     Raises:
-        IndexDamagedError: it holds something else, or a damaged store.
+        IndexDamagedError: the folder contains something else, or a damaged store.
     """
     import chromadb
     from chromadb.config import Settings as ChromaSettings
@@ -89,7 +89,7 @@ def open_folder(path: Path) -> "ClientAPI":
             )
         except OSError as error:
             raise IndexDamagedError(f"Cannot open {path} ({error.strerror}).") from error
-        except Exception as error:  # sqlite and the Rust side raise whatever they like
+        except Exception as error:  # SQLite and Chroma's Rust code raise errors of many types
             raise _damaged(str(path), error) from error
 
 
@@ -99,16 +99,16 @@ def open_server(
     timeout: float,
     renew_token: Callable[[], str | None] = lambda: None,
 ) -> "tuple[ClientAPI, list[httpx.Client]]":
-    """Connect to a server; the HTTP clients are the caller's to close.
+    """Connect to a server; the caller must close the returned HTTP clients.
 
     Args:
         database: The server's address.
         token: Bearer token of the server's gateway.
-        timeout: Seconds a request may take.
-        renew_token: Asked for the token of now after one was refused, for the requests that follow.
+        timeout: Seconds per request.
+        renew_token: Returns the current token; called after one was refused, for later requests.
 
     Raises:
-        StoreUnreachableError: it does not answer or refuses the token.
+        StoreUnreachableError: the server does not answer or refuses the token.
     """
     import chromadb
     import httpx
@@ -118,9 +118,11 @@ def open_server(
     secure = address.scheme == "https"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with translate_chroma_errors(database):
-        # Chroma's client waits for ever, and asks in its constructor: a silent server is met here.
-        answer = httpx.get(f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout)
-        answer.raise_for_status()
+        # Check the server first: Chroma's client sends a request in its constructor, untimed.
+        response = httpx.get(
+            f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout
+        )
+        response.raise_for_status()
         try:
             client = chromadb.HttpClient(
                 host=address.hostname or "",
@@ -129,20 +131,20 @@ def open_server(
                 headers=headers,
                 settings=ChromaSettings(anonymized_telemetry=False),
             )
-        except ValueError as error:  # all that Chroma's client says where nobody answers
+        except ValueError as error:  # Chroma's client raises this for an unreachable server
             raise _unreachable(database, error) from error
-    # Chroma gives its two HTTP clients no time-out, no way to ask for one, and never closes them.
+    # Chroma's two HTTP clients have no timeout, no option for one, and are never closed.
     apis: list[Any] = [client._server, client._admin_client._server]  # type: ignore[attr-defined]  # noqa: SLF001
     sessions: list[httpx.Client] = [api._session for api in apis]  # noqa: SLF001
 
-    def look_at(response: httpx.Response) -> None:
-        if response.status_code in _REFUSED and (fresh := renew_token()):
+    def check(response: httpx.Response) -> None:
+        if response.status_code in _UNAUTHORIZED and (fresh := renew_token()):
             for session in sessions:
                 session.headers["Authorization"] = f"Bearer {fresh}"
-        if response.status_code in _REFUSED | _PROXYS_OWN:
+        if response.status_code in _UNAUTHORIZED | _PROXY_STATUSES:
             response.raise_for_status()
 
     for session in sessions:
         session.timeout = httpx.Timeout(timeout)
-        session.event_hooks = {"response": [look_at]}
+        session.event_hooks = {"response": [check]}
     return client, sessions

@@ -1,4 +1,4 @@
-"""What an index was made from: the note that says whether a reader may trust its vectors."""
+"""The fingerprint of an index: the recipe and the documents that it was built from."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ from dataset.sources.provenance import Source
 
 
 class EmbeddingModelInfo(Protocol):
-    """What is known of an embedding model, of files or behind an API."""
+    """The properties of an embedding model, local or behind an API."""
 
     @property
     def revision(self) -> str:
@@ -20,11 +20,11 @@ class EmbeddingModelInfo(Protocol):
 
     @property
     def pooling(self) -> str:
-        """How a text's vector is made from those of its tokens."""
+        """How a text's vector is computed from its tokens' vectors."""
 
     @property
     def dimension(self) -> int:
-        """The length of its vectors."""
+        """The dimension of its vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +41,32 @@ class Recipe:
     chunk_overlap: int
 
     def digest(self) -> str:
-        """Same recipe, same digest. The model counts by its revision, not by its name."""
+        """SHA-256 of the recipe. The model counts by its revision, not by its name."""
         fields = dataclasses.asdict(self) | {"embedding_model": ""}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def first_difference(self, model: EmbeddingModelInfo) -> tuple[str, str, str] | None:
-        """The first thing in which a model's vectors would be others: what, here, there."""
-        # The dimension last: to know an API's, it is asked.
+        """The first property in which a model differs: its name, our value, the model's value."""
+        # The dimension last: an API model must be called for it.
         for name in ("model_revision", "pooling", "dimension"):
-            made, theirs = getattr(self, name), getattr(model, name.removeprefix("model_"))
-            if made != theirs:
-                return name, str(made), str(theirs)
+            ours, theirs = getattr(self, name), getattr(model, name.removeprefix("model_"))
+            if ours != theirs:
+                return name, str(ours), str(theirs)
         return None
 
     def has_same_vectors(self, other: "Recipe") -> bool:
-        """Whether a question embedded for one finds its passages in an index made by the other."""
+        """True if questions embedded for one recipe can be searched in an index of the other."""
         fields = ("model_revision", "dimension", "pooling")
         return all(getattr(self, field) == getattr(other, field) for field in fields)
 
     def can_share_model(self, other: "Recipe") -> bool:
-        """Whether a model that was loaded for one is as good for the other."""
+        """True if a model loaded for one recipe can be used for the other."""
         return self.has_same_vectors(other) and self.max_tokens == other.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentVersion:
-    """One state of a document."""
+    """A version of a document."""
 
     name: str
     content_hash: str
@@ -75,7 +75,7 @@ class DocumentVersion:
 
 @dataclass(frozen=True, slots=True)
 class InPlaceChange:
-    """What a fingerprint says after documents were changed in place; the pointer carries it."""
+    """The fingerprint fields that a change in place updates; stored in the pointer."""
 
     corpus_hash: str
     documents: int
@@ -84,14 +84,14 @@ class InPlaceChange:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "InPlaceChange | None":
-        """Read it from the pointer; None where nothing was changed in place."""
+        """Read it from the pointer's metadata; None if nothing was changed in place."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: metadata[name] for name in names}) if "changed_at" in metadata else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The recipe, the documents it was applied to, and when."""
+    """The recipe of an index, its documents and the build time."""
 
     recipe: Recipe
     corpus_hash: str
@@ -101,37 +101,37 @@ class Fingerprint:
     built_at: str
     """UTC, ISO 8601."""
     sources: tuple[Source, ...] = field(default=(), compare=False)
-    """Where the documents are from; () for an index of an older build."""
+    """Where the documents come from; () for an index of an older version."""
     changed_at: str = ""
-    """When documents were last changed in place (UTC, ISO 8601); "" for one as it was built."""
+    """When documents were last changed in place (UTC, ISO 8601); "" if never."""
 
     @property
     def collection_name(self) -> str:
-        """The collection's name: the same recipe and documents always get the same one."""
+        """The collection's name, derived from the recipe and the documents."""
         target = f"{self.recipe.digest()} {self.corpus_hash}"
         return f"index-{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
     def after(
         self, removed: Iterable[DocumentVersion], added: Iterable[DocumentVersion]
     ) -> InPlaceChange:
-        """What documents that change in place make of it.
+        """The updated fields after a change in place.
 
         Args:
-            removed: The documents deleted, and those replaced as they were.
-            added: The documents added, and those replaced as they are now.
+            removed: The deleted documents, and the old versions of the replaced ones.
+            added: The added documents, and the new versions of the replaced ones.
         """
         removed, added = list(removed), list(added)
         terms = [_hashed(v.name, v.content_hash) for v in added]
         terms += [-_hashed(v.name, v.content_hash) for v in removed]
         return InPlaceChange(
-            corpus_hash=_with(int(self.corpus_hash, 16), terms),
+            corpus_hash=_add_terms(int(self.corpus_hash, 16), terms),
             documents=self.documents + len(added) - len(removed),
             chunks=self.chunks + sum(v.chunks for v in added) - sum(v.chunks for v in removed),
             changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def with_change(self, changed: InPlaceChange | None) -> "Fingerprint":
-        """It with what was changed in place."""
+        """The fingerprint updated by a change in place."""
         return dataclasses.replace(self, **dataclasses.asdict(changed)) if changed else self
 
     def to_metadata(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Fingerprint:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self | None:
-        """Read it back; None where the metadata holds no whole fingerprint."""
+        """Read it from a collection's metadata; None if fields are missing."""
         fields = dict(metadata)
         try:
             recipe = Recipe(**{f.name: fields[f.name] for f in dataclasses.fields(Recipe)})
@@ -159,7 +159,7 @@ class Fingerprint:
 
 
 def _sources(text: object) -> tuple[Source, ...]:
-    """Read the sources back; () where there are none, for a search does not need them."""
+    """Read the sources; () if they are missing or invalid, since searches do not need them."""
     try:
         return tuple(Source(**fields) for fields in json.loads(str(text)))
     except (TypeError, ValueError):
@@ -167,17 +167,17 @@ def _sources(text: object) -> tuple[Source, ...]:
 
 
 def corpus_hash(content_hashes: Mapping[str, str]) -> str:
-    """Hash the documents' names and content hashes, in whatever order.
+    """Hash the documents' names and content hashes, in any order.
 
-    The sum of a SHA-256 for each document, modulo 2^256: a document that comes or goes changes it
-    without the others being read.
+    sum(SHA-256(name, content hash) for each document) mod 2^256, so that adding or removing a
+    document updates the hash without reading the others.
     """
-    return _with(0, (_hashed(name, content) for name, content in content_hashes.items()))
+    return _add_terms(0, (_hashed(name, content) for name, content in content_hashes.items()))
 
 
 def _hashed(name: str, content_hash: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{name} {content_hash}\n".encode()).digest())
 
 
-def _with(total: int, terms: Iterable[int]) -> str:
+def _add_terms(total: int, terms: Iterable[int]) -> str:
     return f"{(total + sum(terms)) % 2**256:064x}"

@@ -1,7 +1,8 @@
-"""Who may write an embedded index in place: the process that serves it, and only one.
+"""Restricts writing an embedded index in place to one process, the one that serves it.
 
-Two processes that wrote one folder made it unreadable, so the first to write keeps a lock on it
-that the operating system lets go of when the process ends, however it ends.
+Two processes writing one folder damage it, so the first one keeps a lock on a file in it. The
+operating system releases this lock when the process ends in any way, and enforces it across PID
+namespaces.
 """
 
 import fcntl
@@ -16,22 +17,22 @@ _FILE = "served-by.lock"
 
 
 class FolderOwner:
-    """This process's claim to an index; a server's index needs none."""
+    """This process's claim to write an index folder; a server needs none."""
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._held: IO[bytes] | None = None
-        self._claiming = threading.Lock()  # the file's lock would keep out our own threads too
+        self._file: IO[bytes] | None = None
+        self._claiming = threading.Lock()  # a second flock would fail in our own process too
 
     def claim(self) -> None:
-        """Become the one that writes, or stay it.
+        """Claim the folder, or keep the claim.
 
         Raises:
-            IndexLockedError: another process is.
+            IndexLockedError: another process has claimed it.
         """
         with self._claiming:
-            if not self._held and not is_server(self._database):
-                self._held = self._locked_file()
+            if not self._file and not is_server(self._database):
+                self._file = self._locked_file()
 
     def _locked_file(self) -> IO[bytes]:
         file = (Path(self._database) / _FILE).open("wb")
@@ -41,12 +42,12 @@ class FolderOwner:
             file.close()
             raise IndexLockedError(
                 f"Another process serves {self._database} and changes it. Send changes to that "
-                "one, or have all use a Chroma server."
+                "process, or use a Chroma server for all."
             ) from error
         return file
 
     def release(self) -> None:
-        """Let another process be the one."""
-        if self._held:
-            self._held.close()
-            self._held = None
+        """Release the claim."""
+        if self._file:
+            self._file.close()
+            self._file = None

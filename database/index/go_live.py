@@ -1,4 +1,4 @@
-"""Makes another collection the live one, in one step."""
+"""Makes a new collection the live one, in one step."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,36 +20,37 @@ def go_live(
     store: Store,
     lock: BuildLock,
     collection: "Collection",
-    goal: Fingerprint,
+    target: Fingerprint,
     *,
     keep_previous: bool = True,
 ) -> LivePointer:
-    """Note when it was built, move the pointer, and delete what is older than the one before.
-
-    A goal that says already when it was built was built elsewhere.
+    """Finish a collection's metadata, move the pointer, and delete older collections.
 
     Args:
-        store: Where both lie.
+        store: The store.
         lock: Held by the caller.
         collection: The finished index.
-        goal: What it says of itself.
-        keep_previous: Whether the index before stays for rollback.
+        target: Its fingerprint; `built_at` is set for an index that was built elsewhere.
+        keep_previous: Whether the previous index is kept for rollback.
 
     Raises:
-        IndexLockedError: somebody took this process for dead; nothing went live.
+        IndexLockedError: another writer took over the lock after our heartbeat lapsed; nothing
+            went live.
     """
     lock.verify_held()
-    built_at = goal.built_at or datetime.now(UTC).isoformat(timespec="seconds")
-    built = replace(goal, built_at=built_at)
+    built_at = target.built_at or datetime.now(UTC).isoformat(timespec="seconds")
+    built = replace(target, built_at=built_at)
     configuration: Any = live_configuration()
     with store.translate_errors():
         collection.modify(metadata=built.to_metadata(), configuration=configuration)
+    # Move the pointer: from here on readers use the new collection.
     live = store.set_live(collection.name, keep_previous=keep_previous)
+    # Delete what no reader and no rollback needs.
     for name in store.index_names():
         if name not in {live.name, live.previous}:
             store.delete(name)
     remove_orphaned_folders(store.database)
-    for name in store.collection_names(f"{LOCK}-"):  # moved out of the way by one that died then
+    for name in store.collection_names(f"{LOCK}-"):  # of writers killed while removing a lock
         store.delete(name)
     word_vectors.delete_orphans(store)
     return live

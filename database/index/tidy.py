@@ -1,7 +1,7 @@
-"""Removes files that Chroma keeps of deleted indexes: python -m database.index.tidy FOLDER.
+"""Removes the vector files of deleted indexes: python -m database.index.tidy FOLDER.
 
-Chroma deletes a collection's rows and leaves its vectors' files for ever: each build leaves as much
-as an index takes. An embedded index is tidied by its builds; a server's folder they cannot reach.
+Chroma never deletes the vector files of a deleted collection, so each build leaves files as large
+as an index. Builds remove them from an embedded index; they cannot reach a server's folder.
 """
 
 import argparse
@@ -12,26 +12,26 @@ from database.index.vector_files import remove_orphaned_folders, segment_folders
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Tidy one folder; 0 also where there was nothing to do, 1 with one line where it is none."""
+    """Clean up one folder; returns 1, with one line, if it is no folder of Chroma's."""
     parser = argparse.ArgumentParser(prog="python -m database.index.tidy", description=__doc__)
     parser.add_argument(
-        "folder", type=Path, help="the folder that the server serves; it may run meanwhile"
+        "folder", type=Path, help="the folder that the server serves; the server may be running"
     )
     folder: Path = parser.parse_args(argv).folder
     if not (folder / "chroma.sqlite3").is_file():
-        sys.stderr.write(f"{folder} is no folder of Chroma's: it holds no chroma.sqlite3.\n")
+        sys.stderr.write(f"{folder} is no folder of Chroma's: it contains no chroma.sqlite3.\n")
         return 1
     before = _bytes(folder)
     removed = remove_orphaned_folders(str(folder))
     sys.stdout.write(
         f"Removed the files of {removed} deleted collections, {(before - _bytes(folder)) / 1e6:.1f}"
-        " MB. A server that runs lets go of them when it is started again.\n"
+        " MB. A running server frees the space when it is restarted.\n"
     )
     return 0
 
 
 def _bytes(folder: Path) -> int:
-    """The size of the vectors' files."""
+    """The total size of the vector files."""
     return sum(
         file.stat().st_size for each in segment_folders(str(folder)) for file in each.iterdir()
     )

@@ -1,7 +1,7 @@
-"""The files in which an embedded Chroma keeps a collection's vectors: a folder for each.
+"""Chroma's vector files: one folder per collection.
 
-Chroma makes them with room for more rows, and writes that room as the memory of its process
-happened to be: it may hold text of any document, deleted ones too.
+Chroma allocates the files with room for more rows and writes that room from uninitialized memory,
+which may contain text of any document, deleted ones included.
 """
 
 import logging
@@ -17,10 +17,10 @@ from utils.settings import is_server
 log = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("<iQQQQ")
-"""Of header.bin: its version, an offset, places for rows, rows, bytes a row."""
+"""header.bin: version, offset, capacity in rows, rows, bytes per row."""
 _VERSION = 1
 _LENGTH_BYTES = 4
-"""Of a row in length.bin."""
+"""Bytes per row of length.bin."""
 _TIMEOUT = 60.0
 
 _LIST_SEGMENTS = """
@@ -31,7 +31,7 @@ print(*(row[0] for row in rows))
 
 
 def segment_folders(database: str) -> list[Path]:
-    """The folders of vectors in an embedded index, those of deleted collections too."""
+    """The vector folders of an embedded index, those of deleted collections included."""
     return [path for path in Path(database).iterdir() if _is_segment(path)]
 
 
@@ -44,16 +44,14 @@ def _is_segment(path: Path) -> bool:
 
 
 def remove_orphaned_folders(database: str) -> int:
-    """Remove what Chroma leaves of deleted collections in an embedded folder; says of how many.
-
-    Their vectors and ids lie there for ever otherwise. A server's folder is not in reach.
+    """Remove the vector folders of deleted collections; returns how many.
 
     Args:
-        database: The caller is the one process that writes it.
+        database: An index folder that no other process writes; a server's address is ignored.
     """
     if is_server(database):
         return 0
-    # Before the table is read: a collection that is made meanwhile is in there first.
+    # Listed before the table is read: a new collection is in the table before it has a folder.
     folders = segment_folders(database)
     used = _segments(database) if folders else set()
     if not used:
@@ -64,52 +62,52 @@ def remove_orphaned_folders(database: str) -> int:
             try:
                 shutil.rmtree(folder)
             except OSError as error:
-                log.warning("A deleted collection's folder stays: %s", error)
+                log.warning("Cannot remove a deleted collection's folder: %s", error)
             else:
                 removed += 1
     return removed
 
 
 def _segments(database: str) -> set[str]:
-    """The segments of all collections; none where that cannot be read.
+    """The ids of all collections' segments; none if they cannot be read.
 
-    Read by another process. Were the file closed in this one, which has it open in Chroma's own
-    SQLite, the operating system would drop the locks of that, and two could write at once.
+    Read in a child process: closing the file in this process, in which Chroma's SQLite has it open,
+    would release SQLite's POSIX locks, and two processes could write at once.
     """
     address = (Path(database).resolve() / "chroma.sqlite3").as_uri() + "?mode=ro"
     command = [sys.executable, "-I", "-c", _LIST_SEGMENTS, address]
     try:
-        done = subprocess.run(  # noqa: S603  # our own interpreter and words
+        done = subprocess.run(  # noqa: S603  # our own interpreter and code
             command, capture_output=True, text=True, timeout=_TIMEOUT, check=True
         )
     except subprocess.SubprocessError as error:
-        log.warning("Folders of deleted collections stay (%s).", type(error).__name__)
+        log.warning("Cannot look for folders of deleted collections (%s).", type(error).__name__)
         return set()
     return set(done.stdout.split())
 
 
 def zero_unused_rows(database: str) -> int:
-    """Write zeros where no row is yet; says in how many collections' files.
+    """Overwrite the unused room of the vector files with zeros; returns the number of collections.
 
     Args:
-        database: The caller is the one process that writes it, and holds its lock: no collection
-            may be saved to its files meanwhile. A server's folder is not in reach.
+        database: An index folder that no other process writes and whose lock the caller holds: no
+            collection may be written to its files in the meantime. A server's address is ignored.
     """
     if is_server(database):
         return 0
-    return sum(_blank(folder) for folder in segment_folders(database))
+    return sum(_zero_unused(folder) for folder in segment_folders(database))
 
 
-def _blank(folder: Path) -> bool:
+def _zero_unused(folder: Path) -> bool:
     try:
         with (folder / "header.bin").open("rb") as file:
-            version, _, places, rows, row_bytes = _HEADER.unpack(file.read(_HEADER.size))
+            version, _, capacity, rows, row_bytes = _HEADER.unpack(file.read(_HEADER.size))
     except (OSError, struct.error):
         return False
     files = {folder / "data_level0.bin": row_bytes, folder / "length.bin": _LENGTH_BYTES}
-    # What is laid out in another way is left alone.
+    # Files of an unknown layout are left unchanged.
     if version != _VERSION or not all(
-        each and rows * each <= _size(path) <= places * each for path, each in files.items()
+        each and rows * each <= _size(path) <= capacity * each for path, each in files.items()
     ):
         return False
     for path, each in files.items():

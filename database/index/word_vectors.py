@@ -1,7 +1,7 @@
-"""The vectors of an index's words, in a collection of their own beside it.
+"""The vectors of an index's words, in a collection of their own.
 
-They are written with the index, so that a service need not embed thousands of words at each start,
-and never changed after: a reader in another process sees all of them or none.
+They are written with the index, so that a service need not embed thousands of words at startup, and
+never changed later: a reader in another process sees all of them or none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,12 +23,12 @@ WordVectors = npt.NDArray[np.float32]
 
 
 def word_collection_name(index: str) -> str:
-    """The name of the collection that belongs to an index."""
+    """The name of the word collection of an index."""
     return f"{_PREFIX}{index}"
 
 
 def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors] | None:
-    """The words of an index and their vectors, (words, dimension); None where it has none."""
+    """The stems of an index's words and their vectors, (words, dimension); None if missing."""
     collection = store.find(word_collection_name(index))
     if collection is None or not _is_whole(collection):
         return None
@@ -42,7 +42,7 @@ def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors]
 
 
 def has_word_vectors(store: Store, index: str) -> bool:
-    """Tell whether an index has its words."""
+    """True if the word vectors of an index are complete."""
     collection = store.find(word_collection_name(index))
     return collection is not None and _is_whole(collection)
 
@@ -58,43 +58,43 @@ def write_word_vectors(
     embed: Callable[[list[str]], list[list[float]]],
     known: Iterable[str],
 ) -> int:
-    """Write the words of an index; what has a vector here already is not embedded again.
+    """Write the word vectors of an index; words that another index has are not embedded again.
 
-    Interrupted and called again, it goes on where it was.
+    Interrupted and called again, it resumes.
 
     Args:
-        store: Where the index lies.
+        store: The store.
         index: The index's name.
-        words: Stem and written form of each.
+        words: Stem to written form.
         embed: Embeds written forms.
-        known: Other indexes made with the same model.
+        known: Other indexes of the same model.
 
     Returns:
-        How many words were embedded.
+        The number of words embedded.
     """
     name = word_collection_name(index)
     collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)
-    held: dict[str, Sequence[float]] = {}
+    vectors: dict[str, Sequence[float]] = {}
     for other in known:
         found = read_word_vectors(store, other) if other != index else None
         if found:
-            held.update(zip(found[0], found[1].tolist(), strict=True))
+            vectors.update(zip(found[0], found[1].tolist(), strict=True))
     with store.translate_errors():
-        there = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
-        if left := sorted(there - words.keys()):  # by an interrupted build, or an older one
-            collection.delete(ids=left)
+        stored = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
+        if obsolete := sorted(stored - words.keys()):  # of an interrupted build, or an older one
+            collection.delete(ids=obsolete)
     embedded = 0
-    todo = [stem for stem in words if stem not in there]
+    todo = [stem for stem in words if stem not in stored]
     for start in range(0, len(todo), rows.PAGE):
         page = todo[start : start + rows.PAGE]
-        new = [stem for stem in page if stem not in held]
+        new = [stem for stem in page if stem not in vectors]
         if new:
-            held.update(zip(new, embed([words[stem] for stem in new]), strict=True))
+            vectors.update(zip(new, embed([words[stem] for stem in new]), strict=True))
             embedded += len(new)
         with store.translate_errors():
             collection.add(
                 ids=page,
-                embeddings=[held[stem] for stem in page],
+                embeddings=[vectors[stem] for stem in page],
                 documents=[words[stem] for stem in page],
             )
     with store.translate_errors():
@@ -103,7 +103,7 @@ def write_word_vectors(
 
 
 def delete_orphans(store: Store) -> None:
-    """Delete the words of indexes that are gone."""
+    """Delete the words of deleted indexes."""
     kept = {word_collection_name(index) for index in store.index_names()}
     for name in store.collection_names(_PREFIX):
         if name not in kept:
