@@ -1,4 +1,4 @@
-"""A chunk: the piece of a document that is embedded, found and quoted."""
+"""A chunk: the piece of a document that is embedded, retrieved and quoted."""
 
 from dataclasses import dataclass
 
@@ -7,40 +7,40 @@ from dataset.markdown import plain_text
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of one document, small enough for the embedding model to read whole."""
+    """A piece of a document that fits the embedding model's input."""
 
     id: str
-    """Deterministic: document name, its content's hash and the chunk's place in it."""
+    """Derived from the document's name and content hash and the chunk's ordinal."""
     document: str
     """The document's name."""
     document_hash: str
     title: str
     """The document's title."""
     headings: tuple[str, ...]
-    """The headings above the chunk, outermost first, the title left out."""
+    """The headings above the chunk, outermost first, without the title."""
     anchor: str
-    """The name of the nearest heading's anchor on the live page, or ""."""
+    """The nearest heading's anchor on the live page, or ""."""
     url: str
-    """Where a person reads it live, with the anchor; "" if unknown."""
+    """The live page's address with the anchor; "" if unknown."""
     ordinal: int
-    """Place in the document, from 0."""
+    """Position in the document, from 0."""
     siblings: int
-    """How many chunks the document has."""
+    """Number of chunks of the document."""
     text: str
-    """As a reader should see it."""
+    """Markdown, cleaned up for readers."""
     format: str = "markdown"
-    """What the document was written in, as `dataset.conversion` names it."""
+    """The document's format, as `dataset.conversion` names it."""
     changed: str = ""
-    """When the document was last changed, as it says itself (ISO 8601); "" if unknown."""
+    """The document's last change according to itself (ISO 8601); "" if unknown."""
     revision: int = 0
-    """The index's revision that added it in place; 0 where a build stored it."""
+    """The index revision in which the API added it; 0 for a chunk that a build stored."""
 
     @property
     def breadcrumb(self) -> str:
-        """Where the chunk stands: title and headings, outermost first."""
+        """Title and headings, outermost first."""
         return " > ".join((self.title, *self.headings))
 
     @property
     def text_to_embed(self) -> str:
-        """Breadcrumb and text without markup: what the embedding model reads."""
+        """The embedding model's input: breadcrumb and text without markup."""
         return f"{self.breadcrumb}\n\n{plain_text(self.text)}"

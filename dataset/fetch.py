@@ -1,8 +1,8 @@
 """Fetch the documents to answer from: `python -m dataset.fetch`.
 
 The API reference comes from an installed package and needs no network; the Developer Guide is
-downloaded. What cannot be had is named, and the other goes ahead. Pages of the web are fetched only
-where they are named.
+downloaded. If one of them fails, the command reports it and fetches the other. Web pages are
+fetched only on request.
 """
 
 if __name__ == "__main__":
@@ -27,7 +27,7 @@ from utils.settings import DEFAULT_DATASET, PROJECT_ROOT, VERSION
 
 API_REFERENCE, DEVELOPER_GUIDE = "api-reference", "developer-guide"
 SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
-"""What `all` means."""
+"""The sources that `all` selects."""
 WEB = "web"
 UNFINISHED = ".fetch-unfinished"
 """File in the documents' folder that names the sources which `fetch_missing` still has to fetch."""
@@ -47,21 +47,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
-    """Fetch into an empty folder, and later what could not be had then.
+    """Fetch all sources into an empty folder; a later call retries those that failed.
 
-    Documents that someone else put there are left as they are.
+    A folder with other documents is left unchanged.
 
     Raises:
-        DatasetError: there are no documents after all.
+        DatasetError: the folder contains no document afterwards.
     """
     unfinished = folder / UNFINISHED
     try:
         missing = [] if has_documents(folder) else SOURCES
         if unfinished.is_file():
-            noted = unfinished.read_text().split()
-            # Without our own pages, what lies here now is someone else's.
-            if API_REFERENCE in noted or (folder / API_REFERENCE).is_dir():
-                missing = [name for name in SOURCES if name in noted]
+            unfinished_names = unfinished.read_text().split()
+            # Without the API reference, the documents here are the user's own.
+            if API_REFERENCE in unfinished_names or (folder / API_REFERENCE).is_dir():
+                missing = [name for name in SOURCES if name in unfinished_names]
         if missing:
             folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_text("\n".join(missing))

@@ -1,4 +1,4 @@
-"""A folder of documents: which files are documents, and what each of them holds."""
+"""A folder of documents: finds the files that are documents, hashes and reads them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from dataset.conversion.converter import format_of
 from dataset.documents import MAX_DOCUMENT_BYTES, Document, content_hash, read_document
 from utils.errors import DatasetError, DocumentError
 
-_ABOUT_THE_FOLDER = ("LICENSE", "LICENCE", "NOTICE", "COPYING")
-"""Files that say whose the documents are; written beside them, and no documents."""
+_LICENSE_FILES = ("LICENSE", "LICENCE", "NOTICE", "COPYING")
+"""Licence files, which are written next to the documents."""
 
 OnSkip = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of a folder's documents are meant; all of them unless told."""
+    """Selects documents of a folder by name; all of them by default."""
 
     include: tuple[str, ...] = ()
-    """Patterns of names (`*` matches `/` too); with any, only what matches one is meant."""
+    """Patterns of names (`*` also matches `/`); if there are any, a name must match one."""
     exclude: tuple[str, ...] = ()
-    """Patterns of names that are not meant, whatever `include` says."""
+    """Patterns of names to leave out; they take precedence over `include`."""
 
-    def holds(self, name: str) -> bool:
-        """Whether a document is meant."""
+    def matches(self, name: str) -> bool:
+        """True if the document is selected."""
         included = not self.include or any(fnmatchcase(name, one) for one in self.include)
         return included and not any(fnmatchcase(name, one) for one in self.exclude)
 
@@ -35,7 +35,7 @@ ALL_DOCUMENTS = Selection()
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that holds a document, not converted yet."""
+    """A document's file, not converted yet."""
 
     name: str
     path: Path
@@ -45,8 +45,8 @@ class File:
         """Read it as a document.
 
         Raises:
-            DocumentError: it cannot be one.
-            DatasetError: it is no longer what it was when it was hashed.
+            DocumentError: it cannot be read as one.
+            DatasetError: its content changed since it was hashed.
         """
         content = _content(self.path, self.name)
         if content_hash(content, self.name) != self.content_hash:
@@ -55,10 +55,10 @@ class File:
 
 
 def document_paths(folder: Path, selection: Selection = ALL_DOCUMENTS) -> list[Path]:
-    """List the documents' files below a folder in a fixed order, hidden ones left out.
+    """List the documents' files below a folder by name, without hidden ones.
 
     Raises:
-        DatasetError: the folder is missing or holds no document.
+        DatasetError: the folder is missing or contains no document.
     """
     if not folder.is_dir():
         raise DatasetError(
@@ -68,7 +68,7 @@ def document_paths(folder: Path, selection: Selection = ALL_DOCUMENTS) -> list[P
     found = [
         names[name]
         for name in sorted(names)
-        if _may_be_document(name) and selection.holds(name) and names[name].is_file()
+        if _may_be_document(name) and selection.matches(name) and names[name].is_file()
     ]
     if not found and selection != ALL_DOCUMENTS:
         one = next((f", as {name}" for name in sorted(names) if _may_be_document(name)), "")
@@ -88,12 +88,12 @@ def _may_be_document(name: str) -> bool:
     return (
         format_of(name) is not None
         and not any(part.startswith(".") for part in parts)
-        and not parts[-1].startswith(_ABOUT_THE_FOLDER)
+        and not parts[-1].startswith(_LICENSE_FILES)
     )
 
 
 def has_documents(folder: Path) -> bool:
-    """Tell whether there is anything to load."""
+    """True if the folder contains a document."""
     try:
         return bool(document_paths(folder))
     except DatasetError:
@@ -103,12 +103,12 @@ def has_documents(folder: Path) -> bool:
 def scan_files(
     folder: Path, skipped: OnSkip, selection: Selection = ALL_DOCUMENTS
 ) -> Iterator[File]:
-    """Name and hash every document's file below a folder, in the order of their names.
+    """Hash every document's file below a folder, ordered by name.
 
-    A file that cannot be read is left out; `skipped` is told which and why, in one line.
+    `skipped` is called with one line for each file that cannot be read.
 
     Raises:
-        DatasetError: the folder is missing or holds no document.
+        DatasetError: the folder is missing or contains no document.
     """
     paths = {
         path.relative_to(folder).as_posix(): path for path in document_paths(folder, selection)
@@ -126,12 +126,12 @@ def scan_files(
 def load_documents(
     folder: Path, skipped: OnSkip, selection: Selection = ALL_DOCUMENTS
 ) -> Iterator[Document]:
-    """Read every document below a folder, in the order of their names.
+    """Read every document below a folder, ordered by name.
 
-    A file that cannot be a document is left out; `skipped` is told which and why, in one line.
+    `skipped` is called with one line for each file that cannot be read as a document.
 
     Raises:
-        DatasetError: the folder is missing or holds no document.
+        DatasetError: the folder is missing or contains no document.
     """
     for file in scan_files(folder, skipped, selection):
         try:
@@ -141,7 +141,7 @@ def load_documents(
 
 
 def skipped_line(name: str, error: DocumentError) -> str:
-    """The line on a file that is left out."""
+    """The message for a file that is skipped."""
     return f"Skipped {name.encode(errors='replace').decode()}: {error}"
 
 

@@ -1,7 +1,7 @@
-"""Generated and fetched files on disk: written whole or not at all, and counted.
+"""Writes generated and fetched files atomically, and counts what changed.
 
-A file is written under a hidden temporary name in its own folder and moved into place, so that
-nobody reads half of one and a killed run spoils nothing.
+A file is written under a hidden temporary name in its own folder and moved into place, so that no
+reader and no killed run leaves a partial file.
 """
 
 import os
@@ -15,7 +15,7 @@ WriteOutcome = Literal["new", "changed", "unchanged", "removed"]
 
 @dataclass(frozen=True, slots=True)
 class FileChanges:
-    """What a run did to the files of one source."""
+    """How a run changed the files of one source."""
 
     new: int = 0
     changed: int = 0
@@ -24,12 +24,12 @@ class FileChanges:
 
     @classmethod
     def count(cls, outcomes: Counter[WriteOutcome]) -> Self:
-        """Sum up the outcomes of the single files."""
+        """Create it from the outcomes per file."""
         return cls(**{str(outcome): number for outcome, number in outcomes.items()})
 
     @property
     def present(self) -> int:
-        """How many files of the source are there now."""
+        """Number of files of the source after the run."""
         return self.new + self.changed + self.unchanged
 
     def __str__(self) -> str:
@@ -40,11 +40,11 @@ class FileChanges:
 
 
 def write_atomically(path: Path, content: bytes) -> WriteOutcome:
-    """Put the content at the path, unless it is there already."""
+    """Write the content atomically, unless the file already has it."""
     before = path.read_bytes() if path.is_file() else None
     if before == content:
         return "unchanged"
-    # An ordinary open, unlike tempfile's, gives the file the umask's mode: others may read it.
+    # Not tempfile, which ignores the umask: other users may read the documents.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)

@@ -1,4 +1,4 @@
-"""How far a long job has come: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""Progress of long jobs: a bar on a terminal, otherwise a plain line every few seconds."""
 
 import sys
 import time
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Progress = Callable[[int, int | None], None]
-"""Called with what is done so far and, where it is known, what there will be."""
+"""Called with the number of units done and, if known, the total."""
 
 _SECONDS_BETWEEN_LINES = 5.0
 
 
 def ignore_progress(done: int, total: int | None) -> None:
-    """Report nothing."""
+    """Discard progress."""
 
 
 @contextmanager
 def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iterator[Progress]:
-    """Report on a stream, stderr unless told, in the way that suits it.
+    """Report progress on a stream (default: stderr), as a bar or as lines.
 
     Args:
-        label: What is being done.
-        unit: What is counted; "B" is shown in larger units.
-        stream: Where to report.
+        label: Name of the job.
+        unit: Unit of the counts; "B" is scaled to kB, MB and so on.
+        stream: Destination.
     """
     stream = stream or sys.stderr
     if not stream.isatty():
@@ -35,7 +35,7 @@ def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iter
 
     from tqdm import tqdm
 
-    # The bar appears with the first step: a failed connection leaves none behind.
+    # Delayed until the first step, so that a failed connection leaves no bar behind.
     scaled = unit == "B"
     with tqdm(desc=label, unit=unit, unit_scale=scaled, file=stream, leave=False, delay=0.1) as bar:
 
@@ -47,9 +47,9 @@ def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iter
 
 
 def line_bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
-    """What a library that reports through tqdm should show; None on a terminal, for its own bar.
+    """A tqdm class for libraries that report through tqdm; None on a terminal (use their own).
 
-    Elsewhere such libraries say nothing, or overwrite a line that no log ever ends.
+    Outside a terminal such libraries print nothing, or overwrite one line that never ends.
     """
     out = stream or sys.stderr
     if out.isatty():
@@ -58,22 +58,22 @@ def line_bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
     from tqdm import tqdm
 
     class LineBar(tqdm):  # type: ignore[misc]  # tqdm ships no types
-        """A bar that is a plain line every few seconds."""
+        """Writes a plain line every few seconds."""
 
-        def __init__(self, *given: Any, **options: Any) -> None:
-            self._said = time.monotonic()
-            super().__init__(*given, **options | {"file": out, "ncols": 0})
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._last_line_at = time.monotonic()
+            super().__init__(*arguments, **options | {"file": out, "ncols": 0})
 
         def display(self, msg: str | None = None, pos: int | None = None) -> None:
-            """Write the line, if it is time for one."""
+            """Write a line if one is due."""
             now = time.monotonic()
-            if now - self._said >= _SECONDS_BETWEEN_LINES:
-                self._said = now
+            if now - self._last_line_at >= _SECONDS_BETWEEN_LINES:
+                self._last_line_at = now
                 out.write(f"{self}\n")
                 out.flush()
 
         def close(self) -> None:
-            """End without a word: what is done is said by who did it."""
+            """End without a last line; the caller reports the result."""
             self.disable = True
 
     return LineBar
@@ -90,7 +90,7 @@ def _lines(label: str, unit: str, stream: TextIO) -> Progress:
         if now - last < _SECONDS_BETWEEN_LINES:
             return
         last = now
-        # tqdm's own meter, without its bar: count, time spent and left, rate
+        # tqdm's meter without the bar: count, elapsed and remaining time, rate
         meter = tqdm.format_meter(
             done, total, now - started, ncols=0, unit=unit, unit_scale=unit == "B"
         )
