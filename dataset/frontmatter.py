@@ -1,4 +1,4 @@
-"""What a page says of itself in a YAML frontmatter: its title, address and date."""
+"""Reads a page's YAML frontmatter: its title, address and date."""
 
 import re
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import yaml
 from dataset.dates import first_date
 
 _FRONTMATTER = re.compile(r"\A---[ \t]*\n(.{0,16000}?)\n---[ \t]*\n", re.DOTALL)
-"""Of a length that a person writes: reading YAML costs time, and a page may be hostile."""
+"""Bounded in length, since parsing YAML is slow and a page may be hostile."""
 _TAG = re.compile(r"(?:^|[:\-?,\[{])[ \t]*!", re.MULTILINE)
-"""A value with a type of its own: no page needs one."""
+"""A YAML tag, which gives a value a custom type; no page needs one."""
 _ADDRESSES = ("url", "source_url", "source", "canonical_url", "permalink")
 _DATES = (
     *("changed", "last_modified", "last-modified", "lastmod", "last_updated", "lastUpdated"),
     *("updated", "modified", "date"),
 )
-"""The names under which pages of other systems carry the day of their last change, best first."""
+"""Fields for the last change in various publishing systems, by precedence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frontmatter:
-    """What stands before a page's text; "" for what does not."""
+    """A page's metadata; "" for a missing field."""
 
     title: str = ""
     url: str = ""
@@ -31,7 +31,7 @@ class Frontmatter:
 
 
 def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
-    """Take the frontmatter off a page; what cannot be read as one is text."""
+    """Separate the frontmatter from the text; an invalid one counts as text."""
     found = _FRONTMATTER.match(text)
     if not found:
         return Frontmatter(), text
@@ -48,24 +48,24 @@ def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
 
 
 def _fields(head: str) -> dict[Any, Any] | None:
-    """Read a head as texts and lists and maps of texts; None where it is none."""
+    """Parse YAML into strings and lists and maps of strings; None if it is invalid."""
     if _TAG.search(head):
         return None
     try:
-        # The base loader makes texts alone: no dates, no numbers, no merges that multiply.
-        fields = yaml.load(head, yaml.BaseLoader)  # noqa: S506  # it makes no objects
+        # The base loader creates strings only: no dates, no numbers, no merge keys that multiply.
+        fields = yaml.load(head, yaml.BaseLoader)  # noqa: S506  # it creates no objects
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
 
 def web_address(url: str) -> str:
-    """The address, or "" for one that is not on the web."""
+    """The address if it is http or https, else ""."""
     return url if url.startswith(("http://", "https://")) else ""
 
 
 def _line(value: object) -> str:
-    """A text in one line, without halves of characters; "" for what is no text."""
+    """The value on one line, without lone surrogates; "" if it is not a string."""
     if not isinstance(value, str) or value in ("null", "~"):
         return ""
     return " ".join(value.encode(errors="ignore").decode().split())

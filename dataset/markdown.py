@@ -1,7 +1,8 @@
-r"""Reads markdown as sections of blocks, in the words a reader should see.
+r"""Reads a markdown document as sections of blocks, cleaned up for readers.
 
+A CommonMark parser finds the blocks; their inline markup is then reduced to what a reader needs.
 AWS escapes all punctuation (`\-`, `\.`), names its anchors with `<a name="...">` and repeats
-navigation lists under `**Topics**`; none of that survives here.
+navigation lists under `**Topics**`: all of that is removed.
 """
 
 import re
@@ -14,50 +15,36 @@ from typing import Any, Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from dataset.markdown_syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, is_table_rule
 from dataset.markdown_writer import fenced_code
 
 BlockKind = Literal["text", "list", "code", "table"]
 
-# Every repetition has an upper bound or cannot overlap its neighbours: a hostile page costs time in
-# proportion to its size.
-_WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
-_TARGET = (
-    r"\(\s{{0,100}}(?:<(?P<{0}_bracketed>[^<>\n]{{0,500}})>|(?P<{0}>(?:[^()\s]|\([^()\s]{{0,200}}\)){{0,500}}))"
-    r"(?:\s{{1,100}}(?:\"[^\"]{{0,300}}\"|'[^']{{0,300}}'))?\s{{0,100}}\)"
-)
-_CODE = r"(?<!`)(?P<ticks>`{1,8})(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)"
-_LINK = r"\[(?P<words>" + _WORDS + r")\]" + _TARGET.format("target")
 _INLINE = re.compile(
-    _CODE
-    + r"|\\(?P<escaped>[!-/:-@\[-`{-~])"
-    + r"|(?P<tag><a\s+(?:name|id)\s*=[^<>]{0,200}>|</a>|<!--.{0,2000}?-->)"
-    + r"|(?P<space><br\s*/?>|&nbsp;)"
-    + r"|!\[(?P<alt>"
-    + _WORDS
-    + r")\]"
-    + _TARGET.format("image")
-    + "|"
-    + _LINK,
+    f"{CODE_SPAN}|{ESCAPE}"
+    r"|(?P<tag><a\s+(?:name|id)\s*=[^<>]{0,200}>|</a>|<!--.{0,2000}?-->)"
+    r"|(?P<space><br\s*/?>|&nbsp;)"
+    f"|{IMAGE}|{LINK}",
     re.DOTALL,
 )
-_MARKUP = re.compile(_CODE + "|" + _LINK, re.DOTALL)
+_MARKUP = re.compile(f"{CODE_SPAN}|{LINK}", re.DOTALL)
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]{1,500})(?<=[^\s*])\1(?![\w*])")
 _ANCHOR = re.compile(r"""<a\s+(?:name|id)\s*=\s*["']?([^"'<>\s]{1,200})""")
 _CELL_BORDER = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
 _LINE_MARK = re.compile(r"^[ \t]*(?:`{3,}.*\n?|[+*-][ \t]+)", re.MULTILINE)
 _RUN = re.compile(r"([^\w\s])\1{2,}")
-"""Ruled lines drawn with one character."""
+"""Lines drawn by repeating one character."""
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _MAX_MISSING_CELLS = 4096
-_HEADING_LIMIT = 120
-"""Characters of a heading worth repeating in every breadcrumb below it."""
-_LINK_SHARE = 0.85
-"""Above this share of its characters inside links, a page is a list of links."""
+_MAX_HEADING_CHARACTERS = 120
+"""Characters; each breadcrumb below a heading repeats it."""
+_MAX_LINK_SHARE = 0.85
+"""A page with a larger share of its characters in links is only a list of links."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, list, code block or table, as a reader should see it."""
+    """A paragraph, list, code block or table, cleaned up for readers."""
 
     kind: BlockKind
     text: str
@@ -65,20 +52,20 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The blocks under one heading, up to the next one."""
+    """A heading and the blocks up to the next heading."""
 
     headings: tuple[str, ...]
-    """The headings above, outermost first; empty before the first one."""
+    """The path of headings, outermost first; empty above the first heading."""
     anchor: str
     blocks: list[Block] = field(default_factory=list)
 
 
 def sections(text: str) -> list[Section]:
-    """Read a page as its sections, navigation left out; [] for a page that only lists links."""
+    """Split a page into sections, without navigation; [] for a page that only lists links."""
     lines = text.split("\n")
     found = [Section((), "")]
     open_headings: list[tuple[int, str]] = []
-    for token, children in _top_level(_parser().parse(text)):
+    for token, children in _top_level(commonmark_parser(inline=False).parse(text)):
         if not token.map:
             continue
         source = lines[token.map[0] : token.map[1]]
@@ -94,8 +81,8 @@ def sections(text: str) -> list[Section]:
 
 
 def plain_text(text: str) -> str:
-    """Keep the words and drop the markup: an embedding model spends tokens on every `|` and `*`."""
-    text = "\n".join(line for line in text.split("\n") if not _is_table_rule(line))
+    """Remove the markup, since every `|` and `*` costs an embedding model tokens."""
+    text = "\n".join(line for line in text.split("\n") if not is_table_rule(line))
     text = _LINE_MARK.sub("", text)
     text = _MARKUP.sub(lambda found: found["code"] or found["words"] or found["target"] or "", text)
     text = _EMPHASIS.sub(r"\2", text)
@@ -103,17 +90,14 @@ def plain_text(text: str) -> str:
     return _RUN.sub(r"\1", text)
 
 
-def _is_table_rule(line: str) -> bool:
-    return "|" in line and "--" in line and not line.strip(" \t:|-")
-
-
 @cache
-def _parser() -> MarkdownIt:
-    # A table may leave cells out, and each is made up for: of some kilobytes, a hundred megabytes.
+def commonmark_parser(*, inline: bool) -> MarkdownIt:
+    """A parser of CommonMark with tables; without inline markup it takes a third of the time."""
+    # The parser adds the cells that a row lacks: a few kilobytes could become a hundred megabytes.
     table: Any = sys.modules["markdown_it.rules_block.table"]
     table.MAX_AUTOCOMPLETED_CELLS = _MAX_MISSING_CELLS
-    # Blocks are enough here: inline parsing would triple the time.
-    return MarkdownIt("commonmark").enable("table").disable("inline")
+    parser = MarkdownIt("commonmark").enable("table")
+    return parser if inline else parser.disable("inline")
 
 
 def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:
@@ -154,7 +138,7 @@ def _block(token: Token, children: list[Token], source: list[str]) -> Block | No
 
 
 def _readable(source: list[str], code: set[int]) -> str:
-    """Clean the lines outside code, and leave those inside as they are."""
+    """Clean up the lines outside code; lines of code stay as they are."""
     parts: list[str] = []
     prose: list[str] = []
     for at, line in enumerate(source):
@@ -168,12 +152,12 @@ def _readable(source: list[str], code: set[int]) -> str:
 
 
 def _clean(text: str) -> str:
-    text = _INLINE.sub(_words_of, text)
+    text = _INLINE.sub(_readable_inline, text)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def _words_of(found: re.Match[str]) -> str:
-    """What a reader should see of a piece of inline markup."""
+def _readable_inline(found: re.Match[str]) -> str:
+    """The readable text of a piece of inline markup."""
     if found["code"]:
         return found[0]
     if found["escaped"]:
@@ -181,11 +165,11 @@ def _words_of(found: re.Match[str]) -> str:
     if found["space"]:
         return " "
     if found["alt"] is not None:
-        words = _INLINE.sub(_words_of, found["alt"])
+        words = _INLINE.sub(_readable_inline, found["alt"])
         return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
     if found["words"] is None:
         return ""
-    words = _INLINE.sub(_words_of, found["words"])
+    words = _INLINE.sub(_readable_inline, found["words"])
     target = found["target_bracketed"] or found["target"] or ""
     if not target.startswith(("http://", "https://")) or not words:
         return words
@@ -193,17 +177,17 @@ def _words_of(found: re.Match[str]) -> str:
 
 
 def _heading(line: str) -> tuple[str, str]:
-    """The words of a heading and the name of its anchor."""
+    """A heading's text and the name of its anchor."""
     anchor = _ANCHOR.search(line)
     words = _MARKUP.sub(lambda found: found["words"] or found[0], _clean(line))
     words = " ".join(_EMPHASIS.sub(r"\2", words).split())
-    if len(words) > _HEADING_LIMIT:
-        words = words[: _HEADING_LIMIT - 1].rsplit(" ", 1)[0] + "…"
+    if len(words) > _MAX_HEADING_CHARACTERS:
+        words = words[: _MAX_HEADING_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
     return words, anchor.group(1) if anchor else ""
 
 
 def _without_topics(section: Section) -> Section:
-    """Drop `**Topics**` and the list of pages under it."""
+    """Remove `**Topics**` and the list of pages below it."""
     kept: list[Block] = []
     after_topics = False
     for block in section.blocks:
@@ -219,4 +203,4 @@ def _only_links(text: str, found: list[Section]) -> bool:
         return True
     body = re.sub(r"^#.*$|^\*\*Topics\*\*$|[\s+*-]", "", text, flags=re.MULTILINE)
     linked = sum(len(found[0]) for found in _MARKUP.finditer(body) if found["words"] is not None)
-    return linked > _LINK_SHARE * len(body)
+    return linked > _MAX_LINK_SHARE * len(body)

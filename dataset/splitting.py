@@ -1,8 +1,8 @@
-"""Splits a document into chunks that the embedding model reads whole.
+"""Splits a document into chunks that fit the embedding model's input.
 
-A chunk never crosses a heading. Within a section, blocks are packed as long as they fit: code and
-tables stay whole where they can, a list parts between its items, a table between its rows (its
-head repeated), prose between sentences.
+A chunk never crosses a heading. Within a section, blocks are packed into a chunk while they fit.
+Code and tables stay whole if they fit; otherwise code is cut between lines, a table between rows
+(its head is repeated), a list between items and prose between sentences.
 """
 
 import re
@@ -13,46 +13,46 @@ from pathlib import PurePosixPath
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.markdown import Block, Section, plain_text, sections
+from dataset.markdown_syntax import fenced_code
 from dataset.sentences import chunking_sentences
 
 CHUNKER_VERSION = 1
-"""Raise it with every change that gives other chunks: indexes built before are then rebuilt."""
+"""Increment it with every change that alters chunks, so that existing indexes are rebuilt."""
 
 CountTokens = Callable[[str], int]
 
 _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
 _FIELDS = re.compile(r"[+*-] \*\*[\w.]+\*\* \(")
-"""A list of an API's fields, `- **Name** (type, ...): ...`. Each is a thing of its own: half as
-many in a chunk make it findable (a question after `KmsKeyId` met a mixture of five fields)."""
-_FENCE = re.compile(r"[ \t]*(`{3,})(.*)")
+"""An item of a list of API fields: `- **Name** (type, ...): ...`. Fields are unrelated to each
+other, so chunks of them are half as long: a chunk of five fields ranked low for each of them."""
 _HEAD_ROWS = 2
-"""A markdown table's header and the rule under it."""
+"""A table's header and the rule below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """How long a chunk may be, in tokens of the embedding model."""
+    """The length of chunks, in tokens of the embedding model."""
 
     tokens: int
-    """Breadcrumb and text together, without the model's own special tokens."""
+    """Maximum of breadcrumb and text together, without special tokens."""
     overlap: int
-    """What a chunk repeats of the end of the one before, when a section had to be cut."""
+    """Maximum that a chunk repeats from the end of the previous chunk of its section."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A piece of text that is not cut further."""
+    """A piece of text that fits a chunk."""
 
     text: str
     tokens: int
     glue: str
-    """What stands between it and the unit before."""
+    """Separator from the previous unit."""
     repeatable: bool
-    """Whether the next chunk may repeat it as overlap."""
+    """True if the next chunk may repeat it as overlap."""
 
 
 def split_document(document: Document, size: ChunkSize, count_tokens: CountTokens) -> list[Chunk]:
-    """Split one document; [] for a page that only lists links or holds no text."""
+    """Split one document; [] for a page without text or with only a list of links."""
     found = sections(document.text)
     title = _shortened(document.title or _title(document, found), size.tokens // 3, count_tokens)
     texts: list[tuple[Section, tuple[str, ...], str]] = []
@@ -85,13 +85,13 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
 
 
 def _title(document: Document, found: list[Section]) -> str:
-    """The first heading; for a page without one, its file's name."""
+    """The first heading, or the file's name for a page without headings."""
     headings = (section.headings[0] for section in found if section.headings)
     return next(headings, PurePosixPath(document.name).stem)
 
 
 def _shortened(text: str, tokens: int, count_tokens: CountTokens) -> str:
-    """The text, its end left off where it is longer than so many tokens."""
+    """The text, truncated if it is longer than the given number of tokens."""
     if count_tokens(text) <= tokens:
         return text
     kept = text
@@ -111,7 +111,7 @@ def _breadcrumb(title: str, headings: tuple[str, ...]) -> str:
 def _fitting_headings(
     title: str, section: Section, size: ChunkSize, count_tokens: CountTokens
 ) -> tuple[str, ...]:
-    """The headings below the title; the outer ones go where they would crowd out the text."""
+    """The headings below the title, without outer ones that would take half of the chunk."""
     headings = section.headings
     if headings and headings[0] == title:
         headings = headings[1:]
@@ -121,7 +121,7 @@ def _fitting_headings(
 
 
 def _units(block: Block, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Cut a block into pieces that each fit a chunk, along the seams of its kind."""
+    """Cut a block into units that each fit a chunk, at the boundaries of its kind."""
     if block.kind == "list":
         glue = "\n\n"
         for item in _LIST_ITEM.split(block.text):
@@ -141,7 +141,7 @@ def _units(block: Block, budget: int, count_tokens: CountTokens) -> Iterator[_Un
 
 
 def _text_units(text: str, budget: int, count_tokens: CountTokens, glue: str) -> Iterator[_Unit]:
-    """Whole if it fits, else by lines (code in a list stays whole), sentences, words."""
+    """Cut at lines (code in a list stays whole), else sentences, else words, until units fit."""
     tokens = count_tokens(plain_text(text))
     if tokens <= budget:
         yield _Unit(text, tokens, glue, repeatable=True)
@@ -168,32 +168,26 @@ def _sentence_units(
 
 
 def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
-    """The text's lines; those of a fenced code block together, and marked."""
-    fence = ""
-    block: list[str] = []
-    for line in text.split("\n"):
-        mark = _FENCE.match(line)
-        if fence:
-            block.append(line)
-            if mark and not mark[2].strip() and mark[1].startswith(fence):
-                yield "\n".join(block), True
-                fence, block = "", []
-        elif mark:
-            fence, block = mark[1], [line]
-        else:
-            yield line, False
-    yield from ((line, False) for line in block)
+    """Yield the text's lines; those of a code block fenced with backticks together, as True."""
+    at = 0
+    for code in fenced_code(text):
+        if code.is_closed and code.fence.startswith("`"):
+            yield from ((line, False) for line in text[at : code.start].split("\n")[:-1])
+            yield text[code.start : code.end].removesuffix("\n"), True
+            at = code.end
+    if not at or text[at - 1] == "\n":
+        yield from ((line, False) for line in text[at:].split("\n"))
 
 
 def _code_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Parts of a code block between its lines, each fenced again."""
+    """Cut a code block between lines; each part gets its own fences."""
     opening, *lines, closing = text.split("\n")
     for part, tokens in _grouped(lines, budget, count_tokens):
         yield _Unit("\n".join((opening, *part, closing)), tokens, "\n\n", repeatable=False)
 
 
 def _table_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Parts of a table between its rows, each under the table's head."""
+    """Cut a table between rows; each part gets the table's head."""
     lines = text.split("\n")
     head, rows = lines[:_HEAD_ROWS], lines[_HEAD_ROWS:]
     head_tokens = count_tokens(plain_text("\n".join(head)))
@@ -206,7 +200,7 @@ def _table_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[
 def _grouped(
     lines: list[str], budget: int, count_tokens: CountTokens
 ) -> Iterator[tuple[list[str], int]]:
-    """Lines in groups that fit, with their tokens; a line too long alone is cut between words."""
+    """Group lines that fit together, with their tokens; a longer line is cut between words."""
     group: list[str] = []
     used = 0
     for line in lines:
@@ -223,9 +217,9 @@ def _grouped(
 def _words(
     text: str, budget: int, count_tokens: CountTokens, *, inside: bool = False
 ) -> Iterator[tuple[str, int]]:
-    """The text and its tokens, halved between words (or in a word) until each part fits.
+    """Halve the text between words (or within a word) until each part fits; with its tokens.
 
-    A part from inside a line keeps a leading dash as a dash: it is no list item there.
+    For a part from `inside` a line, a leading dash counts as text, not as a list mark.
     """
     tokens = count_tokens(plain_text(f".{text}")[1:] if inside else plain_text(text))
     if tokens <= budget or len(text) <= 1:
@@ -241,7 +235,7 @@ def _words(
 def _pack(
     units: list[_Unit], budget: int, overlap: int, count_tokens: CountTokens
 ) -> Iterator[str]:
-    """Join units in order into texts that fit the budget."""
+    """Join consecutive units into texts that fit the budget."""
     packed: list[_Unit] = []
     used = 0
     for unit in units:
@@ -256,7 +250,7 @@ def _pack(
 
 
 def _joined(units: list[_Unit], budget: int, count_tokens: CountTokens) -> Iterator[str]:
-    """One text of the units; more where joining made markup of what was none and it is too long."""
+    """Join units into one text, or several if joining created markup that makes it too long."""
     text = units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
     if count_tokens(plain_text(text)) <= budget:
         yield text
@@ -269,7 +263,7 @@ def _joined(units: list[_Unit], budget: int, count_tokens: CountTokens) -> Itera
 
 
 def _repeated(packed: list[_Unit], tokens: int) -> list[_Unit]:
-    """The last units of a chunk that the next one repeats."""
+    """The last units of a chunk, which the next chunk repeats."""
     kept: list[_Unit] = []
     for unit in reversed(packed):
         tokens -= unit.tokens

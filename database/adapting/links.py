@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urldefrag
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dataset.documents import Document
+from dataset.markdown import commonmark_parser
 from dataset.sentences import prose_sentence_starts
 
 _SPOKEN = {"text", "code_inline"}
@@ -45,14 +44,9 @@ class Link:
 
 def links(document: Document) -> Iterator[Link]:
     """Find a document's links, in order; those without words are passed over."""
-    for token in _parser().parse(document.text):
+    for token in commonmark_parser(inline=True).parse(document.text):
         if token.type == "inline" and token.children:
             yield from _links(document.name, token.children)
-
-
-@cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").enable("table")
 
 
 def _links(source: str, tokens: list[Token]) -> Iterator[Link]:

@@ -10,11 +10,12 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dataset.page_files import FileChanges, WriteOutcome, write_atomically
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
+from dataset.web.request import GUIDE_URL
 from utils.errors import DatasetError
 
 COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"
@@ -43,8 +44,13 @@ The files are unchanged. developer_guide.blobs, in this project's dataset/ folde
 
 
 def guide_names() -> frozenset[str]:
-    """The names of the guide's files; `<stem>.md` is live at GUIDE_URL + `<stem>.html`."""
+    """Names of the guide's files."""
     return frozenset(_read_manifest(MANIFEST))
+
+
+def page_url(name: str) -> str:
+    """Address of a file of the guide on the live site; "" for any other document."""
+    return f"{GUIDE_URL}{PurePosixPath(name).stem}.html" if name in guide_names() else ""
 
 
 def fetch_developer_guide(

@@ -1,15 +1,21 @@
-"""The links of a markdown page: where they lead, whatever page they are read on."""
+"""Finds the links of a markdown page and makes them absolute."""
 
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
-_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
-_INLINE = re.compile(
-    r"(?P<code>(?<!`)(?P<ticks>`{1,8})(?!`).{1,1000}?(?<!`)(?P=ticks)(?!`))"
-    r"|(?P<escaped>\\.)"
-    r"|(?P<before>\]\([ \t]{0,9}|^ {0,3}\[[^\[\]\n]{1,200}\]:[ \t]{1,9})"
-    r"(?:<(?P<bracketed>[^<>\n]{1,2000})>|(?P<bare>(?:[^()\s<>]|\([^()\s<>]{0,200}\)){1,2000}))"
+from dataset.markdown_syntax import (
+    CODE_SPAN,
+    ESCAPE,
+    LINK_DEFINITION,
+    fenced_code,
+    target_pattern,
+)
+
+_LINK = re.compile(
+    rf"{CODE_SPAN}|{ESCAPE}"
+    rf"|(?P<before>\]\([ \t]{{0,9}}|{LINK_DEFINITION})(?!<[^<>\n]{{0,2000}}(?:[<\n]|\Z))"
+    rf"{target_pattern('target', 2000)}"
     r"|<(?P<auto>https?://[^<>\s]{1,2000})>",
     re.MULTILINE | re.DOTALL,
 )
@@ -17,60 +23,42 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def link_targets(text: str) -> Iterator[str]:
-    """Name what a page links to, as written, in order."""
+    """Yield the targets of a page's links, as written, in order."""
     for part, is_prose in _parts(text):
         if is_prose:
-            for found in _INLINE.finditer(part):
-                if target := found["bracketed"] or found["bare"] or found["auto"]:
+            for found in _LINK.finditer(part):
+                if target := found["target_bracketed"] or found["target"] or found["auto"]:
                     yield target
 
 
 def absolute_links(text: str, base: str, spelled: Callable[[str], str] = str) -> str:
-    """Make a page's links absolute; code, and whatever else is no link, stays as it is.
+    """Make a page's links absolute; everything else, code included, stays as it is.
 
     Args:
         text: Markdown.
         base: The page's address.
-        spelled: Gives the address under which a person reads what a link leads to.
+        spelled: Maps a target to the address under which people read it.
     """
 
     def linked(found: re.Match[str]) -> str:
-        target = found["bracketed"] or found["bare"]
+        target = found["target_bracketed"] or found["target"]
         if not target:
             return found[0]
         try:
-            leads_to = spelled(target if _SCHEME.match(target) else urljoin(base, target))
+            address = spelled(target if _SCHEME.match(target) else urljoin(base, target))
         except ValueError:
             return found[0]
-        return (
-            f"{found['before']}<{leads_to}>" if found["bracketed"] else found["before"] + leads_to
-        )
+        return found["before"] + (f"<{address}>" if found["target_bracketed"] else address)
 
     parts = _parts(text)
-    return "".join(_INLINE.sub(linked, part) if is_prose else part for part, is_prose in parts)
-
-
-def without_fenced_code(text: str) -> str:
-    """A page without its fenced code."""
-    return "".join(part for part, is_prose in _parts(text) if is_prose)
+    return "".join(_LINK.sub(linked, part) if is_prose else part for part, is_prose in parts)
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """Part a page into fenced code and the prose around it, told by True."""
-    lines: list[str] = []
-    fence = ""
-    for line in text.splitlines(keepends=True):
-        found = _FENCE.match(line)
-        if not fence and found:
-            yield "".join(lines), True
-            lines, fence = [line], found["fence"]
-        elif fence and found and found["fence"].startswith(fence) and not _after(found, line):
-            yield "".join((*lines, line)), False
-            lines, fence = [], ""
-        else:
-            lines.append(line)
-    yield "".join(lines), not fence
-
-
-def _after(found: re.Match[str], line: str) -> str:
-    return line[found.end() :].strip()
+    """Split a page into prose (True) and fenced code (False)."""
+    at = 0
+    for code in fenced_code(text):
+        yield text[at : code.start], True
+        yield text[code.start : code.end], False
+        at = code.end
+    yield text[at:], True

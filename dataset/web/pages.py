@@ -14,9 +14,10 @@ from dataset.conversion.converter import Converted
 from dataset.dates import iso_date, iso_instant
 from dataset.frontmatter import split_frontmatter
 from dataset.markdown import sections
+from dataset.markdown_syntax import blocks
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.responses import Response
-from dataset.web.links import absolute_links, without_fenced_code
+from dataset.web.links import absolute_links
 from utils.errors import DocumentError
 
 _HTML = ("text/html", "application/xhtml+xml")
@@ -26,7 +27,6 @@ _UNSPECIFIC = ("", "text/plain", "application/octet-stream", "binary/octet-strea
 _MARKDOWN_ADDRESS = re.compile(r"\.(?:md|markdown)\Z", re.IGNORECASE)
 _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s{0,100}<(?:!doctype\s+html|html)\b", re.IGNORECASE)
-_HEADING = re.compile(r"^#{1,6}[ \t]+\S.*$", re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")
 _MAX_TITLE_CHARACTERS = 300
 _MAX_BYTES_BEFORE_TITLE = 20_000
@@ -141,9 +141,11 @@ def _decoded(response: Response) -> str:
 
 
 def _first_heading(text: str) -> str:
-    heading = _HEADING.search(without_fenced_code(text[:_MAX_BYTES_BEFORE_TITLE]))
-    # With text below it: a page of headings or links alone has no sections.
-    found = sections(f"{heading[0]}\n\nWords.\n") if heading else []
+    text = text[:_MAX_BYTES_BEFORE_TITLE]
+    headings = (block for block in blocks(text) if block.kind == "heading" and block.indent < 4)
+    heading = next(headings, None)
+    # A page without text has no sections.
+    found = sections(f"# {text[heading.span]}\n\nText.\n") if heading else []
     return next((section.headings[0] for section in found if section.headings), "")
 
 

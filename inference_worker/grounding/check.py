@@ -1,13 +1,13 @@
-"""Checks an answer against its passages, with no second call of a language model.
+"""Checks an answer against its passages, without another LLM call.
 
-Rules that a reader should know:
-- A citation belongs to the sentence that it stands in or right after. One in the sentence that
-  leads to a list or table (it ends in a colon), or in the item above an indented one, covers what
-  is under it; one at the end of a paragraph covers its last sentence only.
-- A citation is misplaced where its sentence holds checkable things, none of them stands in any
-  passage that the sentence cites, and some stand in another one.
-- The passages used most come first: each citation counts one, a misplaced one for the passages
-  that hold what was said; of equals, the one cited first.
+The rules:
+- A citation belongs to the sentence it is in or directly follows. A citation in the lead-in of a
+  list or table (a sentence ending in a colon), or in the item above an indented one, also covers
+  what is below. One at the end of a paragraph covers only its last sentence.
+- A citation is misplaced if its sentence contains checkable items, no passage that the sentence
+  cites contains any of them, and another passage contains some.
+- Passages are ordered by use: a citation counts one for its passage, a misplaced citation one for
+  each passage that contains the items. Ties are in order of first citation.
 """
 
 from collections import Counter
@@ -21,17 +21,19 @@ from inference_worker.grounding.excerpts import Excerpts
 from inference_worker.grounding.parts import Marker, Sentence, parse_answer, strip_invisible
 
 _MAX_ITEMS = 40
-"""Of a sentence's checkable items, what its quotation is chosen by."""
+"""Of a sentence, for choosing its citation's quote."""
 
 
 def ground(text: str, passages: Sequence[Passage]) -> Grounding:
-    """Check an answer whose citations are cleaned; `[n]` in it means the n-th passage.
+    """Check an answer whose citations are clean: `[n]` in it cites the n-th passage.
 
-    `removed_citations` is not known here and stays 0.
+    Leaves `removed_citations` at 0, since only the citation filter knows it.
     """
+    # Split the answer into sentences with their citations and checkable items
     shown, places = strip_invisible(text)
     sentences, items = parse_answer(shown, len(passages))
-    check = _Check([PassageEvidence(_all_of(passage)) for passage in passages])
+    # Look the items up in the passages
+    check = _Check([PassageEvidence(_evidence_text(passage)) for passage in passages])
     excerpts = Excerpts([passage.text for passage in passages])
     markers = [marker for each in sentences for marker in each.markers]
     misplaced = {
@@ -41,9 +43,9 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
         for marker in each.markers
     }
 
-    # Once for a sentence and a passage: an answer may cite as often as it has words.
+    # Choose quotes, once per sentence and passage: an answer may repeat a citation many times
     quotes = {
-        (place, number): excerpts.nearest(each.spoken, each.items[:_MAX_ITEMS], number - 1)
+        (place, number): excerpts.nearest(each.words, each.items[:_MAX_ITEMS], number - 1)
         for place, each in enumerate(sentences)
         for number in {marker.number for marker in each.markers}
     }
@@ -71,52 +73,52 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
             for item in check.unsupported(items)
         ],
         uncited_sentences=sum(
-            each.statement.claims(len(each.items)) and not _is_cited(each, sentences)
+            each.statement.is_claim(len(each.items)) and not _is_cited(each, sentences)
             for each in sentences
         ),
     )
 
 
 class _Check:
-    """Looks items up, each once in each passage."""
+    """Looks items up in passages, each once per passage."""
 
     def __init__(self, evidence: list[PassageEvidence]) -> None:
         self._evidence = evidence
         self._found: dict[tuple[str, str, tuple[str, ...], int], bool] = {}
 
     def unsupported(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Give what stands in no passage; of things inside one another, the outer."""
+        """Yield the items that no passage contains; of nested items, the outermost."""
         end = 0
         for item in items:
-            if item.start < end or self._anywhere(item):
+            if item.start < end or self._is_in_any_passage(item):
                 continue
-            missing = [each for each in item.inside if not self._anywhere(each)]
+            missing = [each for each in item.inside if not self._is_in_any_passage(each)]
             if missing or not item.inside:
                 yield from missing or [item]
                 end = item.end
 
     def found_elsewhere(self, sentence: Sentence) -> tuple[int, ...]:
-        """Name the passages that hold most of a sentence, if those that it cites hold nothing."""
+        """The passages with most of a sentence's items, if those it cites contain none of them."""
         cited = {marker.number for marker in sentence.markers}
-        if not cited or any(self._holds(n, item) for n in cited for item in sentence.items):
+        if not cited or any(self._contains(n, item) for n in cited for item in sentence.items):
             return ()
         numbers = range(1, len(self._evidence) + 1)
-        held = Counter(n for item in sentence.items for n in numbers if self._holds(n, item))
-        most = max(held.values(), default=0)
-        return tuple(number for number in numbers if number in held and held[number] == most)
+        counts = Counter(n for item in sentence.items for n in numbers if self._contains(n, item))
+        most = max(counts.values(), default=0)
+        return tuple(number for number in numbers if number in counts and counts[number] == most)
 
-    def _anywhere(self, item: Item) -> bool:
-        return any(self._holds(number, item) for number in range(1, len(self._evidence) + 1))
+    def _is_in_any_passage(self, item: Item) -> bool:
+        return any(self._contains(number, item) for number in range(1, len(self._evidence) + 1))
 
-    def _holds(self, number: int, item: Item) -> bool:
+    def _contains(self, number: int, item: Item) -> bool:
         key = (item.kind, item.text, item.parts, number)
         if key not in self._found:
-            self._found[key] = self._evidence[number - 1].holds(item)
+            self._found[key] = self._evidence[number - 1].contains(item)
         return self._found[key]
 
 
-def _all_of(passage: Passage) -> str:
-    """All that a passage says: its text, where it stands, and its address."""
+def _evidence_text(passage: Passage) -> str:
+    """Everything that counts as evidence: the passage's text, headings, name and address."""
     chunk = passage.chunk
     address = chunk.url.partition("#")[0]
     return "\n".join(
@@ -125,7 +127,7 @@ def _all_of(passage: Passage) -> str:
 
 
 def _used(markers: Sequence[Marker], misplaced: Mapping[Marker, Sequence[int]]) -> list[int]:
-    """Order the passages by how often they are cited, or should have been."""
+    """Order the passages by how often they are cited, or should have been cited."""
     credit = Counter(
         number for marker in markers for number in misplaced.get(marker, (marker.number,))
     )
@@ -133,7 +135,7 @@ def _used(markers: Sequence[Marker], misplaced: Mapping[Marker, Sequence[int]]) 
 
 
 def _is_cited(sentence: Sentence, sentences: Sequence[Sentence]) -> bool:
-    """Tell whether a citation stands in the sentence or in one that leads to it."""
+    """True if the sentence, or one that leads to it, has a citation."""
     while not sentence.markers:
         if sentence.statement.led_by is None:
             return False

@@ -1,15 +1,16 @@
-"""What of an answer can be looked up in the passages: names, numbers, code, quoted words.
+"""Finds what can be looked up in the passages: names, numbers, code and quotations in an answer.
 
-In prose that is everything with the shape of a name (`CreateEndpoint`, `role_arn`, `train.py`,
+In prose, that is everything shaped like a name (`CreateEndpoint`, `role_arn`, `train.py`,
 `ml.p3.2xlarge`, `sagemaker:InvokeEndpoint`, `/opt/ml`, `us-east-1`, `--role-arn`), numbers in
-digits, ARNs, addresses, and what stands in double quotes. Not checked: numerals of lists, `step 3`,
-ordinals, and the name SageMaker itself.
+digits, ARNs, addresses, and text in double quotes. Not checked: list numerals, `step 3`, ordinals,
+and the name SageMaker itself.
 
-Inline code of one word is checked whole; of more, whole or else by what has the shape of a name in
-it. In fenced code only the latter, and strings of one word: plain lower-case words are keywords,
-builtins or the writer's own variables. Of a dotted name in code (`client.create_endpoint`) the
-parts count. Left alone in code of more than a word are what it assigns (`job_name = `), one-digit
-numbers, and what stands for the reader's own: `<name>`, `my-bucket`, `your_role`.
+Inline code of one word is checked whole. Inline code of several words is supported if a passage
+contains it whole, or else everything in it that is shaped like a name. In fenced code, only such
+names and one-word strings are checked: plain lower-case words are keywords, builtins or variables.
+Of a dotted name in code (`client.create_endpoint`), the parts count. In code of several words,
+assigned names (`job_name = `), one-digit numbers and placeholders (`<name>`, `my-bucket`,
+`your_role`) are not checked.
 """
 
 import re
@@ -38,7 +39,7 @@ _PATH = (
 )
 _TOKENS = rf"|(?P<number>{NUMBER})|(?P<word>[{LETTERS}]+(?:[.:][{LETTERS}]+)*(?::\*)?)"
 _PROSE = re.compile(
-    # Most words are plain: passing over them first takes half the time.
+    # Most words are plain: skipping them first halves the time.
     rf"[A-Z]?[a-z]++(?![{LETTERS}-]|[.:][{LETTERS}*]| \d|://)"
     r"|(?P<numeral>^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])"
     r"|\b(?i:steps?|passages?|sources?) \d+(?:(?:,| and| or| to|-|\u2013) ?\d+)*"
@@ -86,7 +87,7 @@ _ATTRIBUTES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
 
 _SUBJECT = "sagemaker"
-"""What all passages are about, whether they name it or not."""
+"""The subject of all passages, whether they name it or not."""
 _KINDS: dict[str, UnsupportedKind] = {
     "url": "url",
     "arn": "arn",
@@ -100,31 +101,31 @@ _KINDS: dict[str, UnsupportedKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something checkable, and where it stands in the answer."""
+    """Something checkable, with its place in the answer."""
 
     kind: UnsupportedKind
     text: str
     start: int
     end: int
     quantity: Quantity | None = None
-    """Of a number."""
+    """Set for a number."""
     any_case: bool = False
-    """Whether upper and lower case are the same in it: `A100` is no name in camel case."""
+    """True if case does not matter: `A100` is not camel case."""
     parts: tuple[str, ...] = ()
-    """Of a dotted name in code: those that must stand in a passage where the whole does not."""
+    """Of a dotted name in code: the parts that a passage without the whole must contain."""
     inside: tuple["Item", ...] = ()
-    """Of code of several words: what to check where the whole stands in no passage."""
+    """Of code of several words: what to check if no passage contains the whole."""
 
 
 def items_in_prose(text: str) -> Iterator[Item]:
-    """Find what is checkable in prose, in its order; code and citations are masked in it."""
+    """Find the items in prose, in order; code and citations must be masked."""
     for found in _PROSE.finditer(text):
         if found.lastgroup and (item := _item(found, 0, in_code=False)):
             yield item
 
 
 def items_in_code(mark: Mark, start: int) -> Iterator[Item]:
-    """Find what is checkable in inline or fenced code that begins at `start`."""
+    """Find the items in inline or fenced code that starts at `start` in the answer."""
     if mark.kind == "fence":
         yield from _tokens(mark.text, start)
         return
@@ -150,7 +151,7 @@ def _tokens(code: str, offset: int, *, alone: bool = False) -> Iterator[Item]:
 
 
 def _item(found: re.Match[str], offset: int, *, in_code: bool, alone: bool = False) -> Item | None:
-    """Make an item of a match; None where it is nothing to check."""
+    """The item of a match; None if there is nothing to check."""
     kind, (start, end), text = found.lastgroup, found.span(), found.string
     if kind in ("numeral", "placeholder"):
         return None
@@ -174,7 +175,7 @@ def _item(found: re.Match[str], offset: int, *, in_code: bool, alone: bool = Fal
 
 
 def _name(written: str, start: int, *, in_code: bool, alone: bool) -> Item | None:
-    """Make an item of a word that has the shape of a name."""
+    """The item of a word shaped like a name; None for any other word."""
     if written.lower() == _SUBJECT or _INITIALS.match(written):
         return None
     joined = "." in written or ":" in written or _SNAKE.search(written) is not None

@@ -1,4 +1,4 @@
-"""Cleans an answer as it arrives: its citations, and pictures, which it may not have."""
+"""Cleans up a streamed answer: normalises citations and removes images."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,20 +8,20 @@ from inference_worker.grounding.markup import Mark, MarkupReader
 _GAP = re.compile(r"[ \t]{0,8}(?:\([ \t]{0,8})?\Z")
 _MAX_GAP = 17
 _CLOSING = ".,;:!?)\r\n…。，、；：！？"  # noqa: RUF001 (an answer may be in Chinese)
-"""What no space stands before."""
+"""Characters without a space before them."""
 
 
 class CitationFilter:
-    """Makes every citation `[n]`, and takes out those that point to no passage.
+    """Rewrites every citation as `[n]`, and removes citations of passages that do not exist.
 
-    What a removed citation leaves behind goes with it: the space before it, or the one after it at
-    the start of a line, and brackets that held nothing else. However the text is cut into pieces,
-    what comes out is the same.
+    With a citation, it removes the space before it (after it at the start of a line) and
+    parentheses around it that contain nothing else. The result does not depend on how the text is
+    cut into pieces.
     """
 
     def __init__(self, passages: int) -> None:
         self.removed = 0
-        """Numbers cited so far that are no passage's."""
+        """Number of cited passages so far that do not exist."""
         self._passages = passages
         self._reader = MarkupReader()
         self._gap = ""
@@ -30,11 +30,11 @@ class CitationFilter:
         self._after_bang = False
 
     def feed(self, piece: str) -> str:
-        """Take the next piece, and give what can be said now."""
+        """Process the next piece; returns the text that is final."""
         return "".join(self._cleaned(self._reader.feed(piece)))
 
     def finish(self) -> str:
-        """Give the rest: nothing more comes."""
+        """Return the remaining text."""
         rest = "".join(self._cleaned(self._reader.finish()))
         gap, self._gap = self._gap, ""
         return rest if self._after_removed and "(" not in gap else rest + gap
@@ -42,27 +42,27 @@ class CitationFilter:
     def _cleaned(self, marks: Iterable[Mark]) -> Iterator[str]:
         for mark in marks:
             if mark.kind == "text":
-                said = self._text(mark.text)
+                cleaned = self._text(mark.text)
             elif mark.kind == "citation":
-                said = self._citation(mark)
+                cleaned = self._citation(mark)
             else:
-                said, self._gap, self._after_removed = self._gap + mark.text, "", False
+                cleaned, self._gap, self._after_removed = self._gap + mark.text, "", False
             if mark.kind == "text":
-                said = self._without_pictures(said)
-            if said:
-                self._at_line_start = said.endswith("\n")
-                self._after_bang = said.endswith("!") and mark.kind == "text"
-                yield said
+                cleaned = self._without_images(cleaned)
+            if cleaned:
+                self._at_line_start = cleaned.endswith("\n")
+                self._after_bang = cleaned.endswith("!") and mark.kind == "text"
+                yield cleaned
 
-    def _without_pictures(self, said: str) -> str:
-        """Make of a picture its words: who shows it would fetch an address that the model chose."""
-        if self._after_bang and said.startswith("["):
-            said = f"\\{said}"
-        return said.replace("![", "!\\[")
+    def _without_images(self, cleaned: str) -> str:
+        """Escape images: displaying one would fetch an address that the model chose."""
+        if self._after_bang and cleaned.startswith("["):
+            cleaned = f"\\{cleaned}"
+        return cleaned.replace("![", "!\\[")
 
     def _citation(self, mark: Mark) -> str:
-        numbers, pointing_nowhere = cited_passages(mark.spans, self._passages)
-        self.removed += pointing_nowhere
+        numbers, invalid = cited_passages(mark.spans, self._passages)
+        self.removed += invalid
         self._after_removed = not numbers
         if not numbers:
             return ""
@@ -70,7 +70,7 @@ class CitationFilter:
         return gap + "".join(f"[{number}]" for number in numbers)
 
     def _text(self, text: str) -> str:
-        """Give the text but for the space at its end, which goes if what follows is removed."""
+        """Hold back the space at the text's end, which is dropped if a removed citation follows."""
         if self._after_removed:
             if self._gap or self._at_line_start:
                 text = text.lstrip(" \t")
@@ -83,7 +83,7 @@ class CitationFilter:
         return text[: len(text) - len(self._gap)]
 
     def _closed(self, text: str) -> str:
-        """Settle what stood before a removed citation, now that what follows is known."""
+        """Emit or drop the gap before a removed citation, depending on the text after it."""
         self._after_removed = False
         bracketed = "(" in self._gap
         if bracketed and text[0] == ")":
@@ -94,16 +94,16 @@ class CitationFilter:
 
 
 def cited_passages(spans: Iterable[tuple[int, int]], passages: int) -> tuple[list[int], int]:
-    """List the passages that a citation names, each once, and count its numbers that are none.
+    """The passages that a citation names, each once, and how many of its numbers are invalid.
 
-    Of a range that goes too far only its ends count: they are what was written.
+    Of a range beyond the last passage, only its ends count as invalid: only they were written.
     """
     numbers: dict[int, None] = {}
-    nowhere = 0
+    invalid = 0
     for first, last in spans:
-        nowhere += sum(not 1 <= end <= passages for end in {first, last})
+        invalid += sum(not 1 <= end <= passages for end in {first, last})
         if first <= last:
             numbers |= dict.fromkeys(range(max(first, 1), min(last, passages) + 1))
         else:
             numbers |= dict.fromkeys(end for end in (first, last) if 1 <= end <= passages)
-    return list(numbers), nowhere
+    return list(numbers), invalid

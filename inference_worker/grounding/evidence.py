@@ -1,14 +1,15 @@
-"""What a text of the documentation holds, as a careful reader compares.
+"""Looks up an answer's checkable items in a passage.
 
-Markup, line breaks, typographic quotes and dashes, and characters that show nothing make no
-difference. A name must stand there whole and in the same case: `CreateEndpoint` is not found in
-`CreateEndpointConfig`, nor 15 in 150.
+Markup, line breaks, typographic quotes and dashes, and invisible characters make no difference. A
+name must occur as a whole word and in the same case: `CreateEndpointConfig` does not contain
+`CreateEndpoint`, nor 150 the number 15.
 """
 
 import re
 from functools import cached_property, lru_cache
 
 from dataset.markdown import plain_text
+from dataset.markdown_syntax import ESCAPE
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.markup import INVISIBLE
 from inference_worker.grounding.quantities import Quantities
@@ -18,7 +19,7 @@ _TYPOGRAPHY = str.maketrans(
     "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00a0\u202f\u2009",
     '\'\'\'\'""""""-------   ',
 )
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_ESCAPED = re.compile(ESCAPE)
 _ELLIPSIS = re.compile(r"\s*(?:\.{3,}|\u2026|\[\.{3}\]|\[\u2026\])\s*")
 _QUOTED_MARKUP = re.compile(r"[`*\"]")
 _AROUND_QUOTE = " .,;:!?'"
@@ -26,26 +27,26 @@ _CITED = re.compile(r" ?\[\d+\]")
 
 
 class PassageEvidence:
-    """A text to look things up in."""
+    """A passage's text, prepared for lookups."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def holds(self, item: Item) -> bool:
-        """Tell whether something of an answer stands in the text."""
+    def contains(self, item: Item) -> bool:
+        """True if the text contains the item."""
         if item.quantity:
-            return self._quantities.holds(item.quantity)
+            return self._quantities.contains(item.quantity)
         if item.kind == "quote":
-            return self._quotes(item.text)
+            return self._contains_quotation(item.text)
         return (
-            self._says(item.text, any_case=item.any_case, url=item.kind == "url")
-            or (bool(item.parts) and all(self._says(part) for part in item.parts))
-            or (bool(item.inside) and all(self.holds(each) for each in item.inside))
+            self._contains_name(item.text, any_case=item.any_case, url=item.kind == "url")
+            or (bool(item.parts) and all(self._contains_name(part) for part in item.parts))
+            or (bool(item.inside) and all(self.contains(each) for each in item.inside))
         )
 
-    def _says(self, written: str, *, any_case: bool = False, url: bool = False) -> bool:
-        """Find the words with no part of a word, and no part of the same address, beside them."""
-        sought, text = _sought(written), self._literal
+    def _contains_name(self, written: str, *, any_case: bool = False, url: bool = False) -> bool:
+        """True if the text contains the words, delimited as a whole name or address."""
+        sought, text = _literal_item(written), self._literal
         if any_case:
             sought, text = sought.lower(), self._lower
         if url:
@@ -55,16 +56,16 @@ class PassageEvidence:
         while at >= 0:
             before, after = text[max(0, at - 1) : at], text[at + len(sought) : at + len(sought) + 2]
             part_of_word = _is_letter(before) or _is_letter(after[:1])
-            goes_on = after[:1] and after[0] in beside and _is_letter(after[1:])
-            if not part_of_word and not goes_on:
+            is_continued = after[:1] and after[0] in beside and _is_letter(after[1:])
+            if not part_of_word and not is_continued:
                 return True
             at = text.find(sought, at + 1)
         return False
 
-    def _quotes(self, written: str) -> bool:
-        """Find quoted words; what an ellipsis parts may stand apart."""
-        parts = (_spoken(part) for part in _ELLIPSIS.split(_CITED.sub("", written)))
-        return all(part in self._spoken for part in parts)
+    def _contains_quotation(self, written: str) -> bool:
+        """True if the text contains the quotation; parts around an ellipsis may be apart."""
+        parts = (_plain_words(part) for part in _ELLIPSIS.split(_CITED.sub("", written)))
+        return all(part in self._plain_words for part in parts)
 
     @cached_property
     def _literal(self) -> str:
@@ -79,8 +80,8 @@ class PassageEvidence:
         return self._literal.lower()
 
     @cached_property
-    def _spoken(self) -> str:
-        return _spoken(plain_text(self._text))
+    def _plain_words(self) -> str:
+        return _plain_words(plain_text(self._text))
 
 
 def _is_letter(character: str) -> bool:
@@ -88,7 +89,7 @@ def _is_letter(character: str) -> bool:
 
 
 def _literal(text: str) -> str:
-    """The text on one line, without escapes and typography."""
+    """The text on one line, without escapes and typographic characters."""
     if not text.isascii():
         text = INVISIBLE.sub("", text).translate(_TYPOGRAPHY)
     if "\\" in text:
@@ -96,10 +97,10 @@ def _literal(text: str) -> str:
     return " ".join(text.split())
 
 
-_sought = lru_cache(maxsize=4096)(_literal)
-"""The same of what is looked up, which is looked up in many passages."""
+_literal_item = lru_cache(maxsize=4096)(_literal)
+"""Cached, since each item is looked up in many passages."""
 
 
-def _spoken(text: str) -> str:
-    """The words as one would say them, in lower case and without markup."""
+def _plain_words(text: str) -> str:
+    """The words in lower case, without markup and surrounding punctuation."""
     return _QUOTED_MARKUP.sub("", _literal(text)).strip(_AROUND_QUOTE).casefold()

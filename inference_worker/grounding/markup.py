@@ -1,17 +1,17 @@
-"""Reads an answer's markdown as it arrives: plain text, code, and citations in any form.
+"""Reads a streamed answer's markdown: plain text, code, and citations in any form.
 
-What a bracket or a backtick means shows only later, so the reader holds back what is undecided: a
-bracket until it closes (40 characters or the line's end at most), inline code until it closes (500
-characters or the line's end), a fence's first line. Each decision rests on the text alone and
-never on how it was cut into pieces.
+The meaning of a bracket or backtick depends on the text after it, so the reader buffers what is
+undecided: a bracket until it closes (at most 40 characters or the line's end), inline code until
+it closes (500 characters or the line's end), a fence's first line. The decisions do not depend on
+how the text is cut into pieces.
 
-A bracket cites where it holds numbers of passages and nothing else. It does not cite
-- in code (inline, or fenced, which an answer that breaks off leaves open);
+A bracket is a citation if it contains passage numbers and nothing else. It is not a citation
+- in code (inline, or fenced, even without a closing fence);
 - as a link (`[1](address)`), a definition (`[1]: ...` at the start of a line) or the second half of
   a reference (`[the guide][1]`);
-- as numbers of its own: `[0, 1]`, as no passage is number 0; two ascending numbers after words for
-  a range (`the range [1, 100]`, `between [1, 5]`, `a value in [1, 8]`; `described in [1, 2]`
-  cites); several after words for an array (`shape [1, 3]`, `a list of [1, 2]`).
+- as data: `[0, 1]`, since no passage has the number 0; two ascending numbers after words for a
+  range (`the range [1, 100]`, `between [1, 5]`, `a value in [1, 8]`; but `described in [1, 2]`
+  is one); several after words for an array (`shape [1, 3]`, `a list of [1, 2]`).
 """
 
 import re
@@ -19,26 +19,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from dataset.markdown_syntax import LIST_MARK
+
 MarkKind = Literal["text", "code", "fence", "citation"]
 
 _MAX_BRACKET_CHARACTERS = 40
 _MAX_CODE_CHARACTERS = 500
 _MAX_FENCE_LINE_CHARACTERS = 100
 _CONTEXT = 100
-"""Characters before a mark that its meaning may depend on."""
+"""Before a mark: its meaning may depend on them."""
 
 INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-"""Characters that show nothing: zero-width ones, soft hyphens and marks of direction."""
+"""Invisible characters: zero-width ones, soft hyphens and direction marks."""
 
 _OPEN, _SHUT = r"\[【\uff3b", r"\]】\uff3d"
 _MARK = re.compile(rf"`{{1,64}}|~{{3,64}}|\\?[{_OPEN}]")
-_MEANS = re.compile(rf"[`~\\{_OPEN}]")
+_MAY_MARK = re.compile(rf"[`~\\{_OPEN}]")
 _TICKS = re.compile(r"`+|\n")
 _INSIDE = rf"[^{_OPEN}{_SHUT}\n\\]{{0,{_MAX_BRACKET_CHARACTERS}}}"
 _SINGLE = re.compile(rf"\\?[{_OPEN}]({_INSIDE})\\?[{_SHUT}]")
 _DOUBLE = re.compile(rf"[{_OPEN}]{{2}}([^\n]{{0,{_MAX_BRACKET_CHARACTERS}}}?)[{_SHUT}]{{2}}")
 _STILL_OPEN = re.compile(rf"\\?[{_OPEN}]{_INSIDE}\\?")
-_BEFORE_FENCE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?")
+_BEFORE_FENCE = re.compile(rf"[ \t>]*(?:{LIST_MARK}[ \t]+)?")
 _BRACKETS = re.compile(rf"[{_OPEN}{_SHUT}]")
 
 _DASH = r" ?[-\u2010-\u2015\u2212] ?"
@@ -72,12 +74,12 @@ _INSIDE_LIST = re.compile(rf"[{_OPEN}][\s\d,;:#^-]*$")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A piece of an answer with what it is."""
+    """A piece of an answer with its kind."""
 
     kind: MarkKind
     text: str
     spans: tuple[tuple[int, int], ...] = ()
-    """Of a citation: the numbers cited, each as first and last."""
+    """Of a citation: the cited ranges of numbers, each as first and last."""
 
 
 def read_marks(text: str) -> list[Mark]:
@@ -87,32 +89,32 @@ def read_marks(text: str) -> list[Mark]:
 
 
 class MarkupReader:
-    """Reads an answer in pieces; the marks' text put together is the answer."""
+    """Reads an answer in pieces; the concatenated text of the marks is the answer."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._buffer = ""
         self._at = 0
         self._before = ""
         self._after_citation = False
         self._fence = ""
 
     def feed(self, piece: str) -> list[Mark]:
-        """Take the next piece, and give what is decided."""
-        if not (self._held or self._fence or _MEANS.search(piece)):
+        """Process the next piece; returns the marks that are decided."""
+        if not (self._buffer or self._fence or _MAY_MARK.search(piece)):
             self._before = (self._before + piece)[-_CONTEXT:]
             self._after_citation = False
             return [Mark("text", piece)] if piece else []
-        self._held += piece
+        self._buffer += piece
         marks = list(self._decided(final=False))
-        self._held, self._at = self._held[self._at :], 0
+        self._buffer, self._at = self._buffer[self._at :], 0
         return marks
 
     def finish(self) -> list[Mark]:
-        """Give the rest: nothing more comes."""
+        """Return the remaining marks."""
         return list(self._decided(final=True))
 
     def _decided(self, *, final: bool) -> Iterator[Mark]:
-        while self._at < len(self._held):
+        while self._at < len(self._buffer):
             mark = self._code_line(final) if self._fence else self._next(final)
             if mark is None:
                 return
@@ -122,36 +124,36 @@ class MarkupReader:
             yield mark
 
     def _next(self, final: bool) -> Mark | None:
-        """The next mark outside fenced code; None while it is undecided."""
-        found = _MARK.search(self._held, self._at)
-        end = found.start() if found else len(self._held) - (0 if final else self._may_open())
+        """The next mark outside fenced code; None while undecided."""
+        found = _MARK.search(self._buffer, self._at)
+        end = found.start() if found else len(self._buffer) - (0 if final else self._may_open())
         if end > self._at:
-            return Mark("text", self._held[self._at : end])
+            return Mark("text", self._buffer[self._at : end])
         if not found:
             return None
         if found[0][-1] not in "`~":
             if found[0][0] == "\\" and self._before.endswith("\\"):
                 return Mark("text", "\\")  # an escaped backslash escapes nothing
             return self._bracket(found[0], final)
-        if found.end() == len(self._held) and not final and len(found[0]) < 64:
+        if found.end() == len(self._buffer) and not final and len(found[0]) < 64:
             return None
         if len(found[0]) >= 3 and _BEFORE_FENCE.fullmatch(self._line()):
             return self._fence_or_code(found[0], final)
         return self._inline_code(found[0], final)
 
     def _may_open(self) -> int:
-        """How many characters at the end may be the start of a mark."""
-        if self._held.endswith("\\"):
+        """Number of characters at the end that may start a mark."""
+        if self._buffer.endswith("\\"):
             return 1
-        return 2 if self._held.endswith("~~") else int(self._held.endswith("~"))
+        return 2 if self._buffer.endswith("~~") else int(self._buffer.endswith("~"))
 
     def _line(self) -> str:
-        """What stands on the line before the mark."""
+        """The current line up to the mark."""
         return self._before.rpartition("\n")[2]
 
     def _fence_or_code(self, ticks: str, final: bool) -> Mark | None:
         start = self._at + len(ticks)
-        line, end, _ = self._held[start : start + _MAX_FENCE_LINE_CHARACTERS].partition("\n")
+        line, end, _ = self._buffer[start : start + _MAX_FENCE_LINE_CHARACTERS].partition("\n")
         if "`" in line and ticks[0] == "`":
             return self._inline_code(ticks, final)
         if not end and not final and len(line) < _MAX_FENCE_LINE_CHARACTERS:
@@ -160,24 +162,24 @@ class MarkupReader:
         return Mark("fence", ticks)
 
     def _inline_code(self, ticks: str, final: bool) -> Mark | None:
-        """Code up to as many backticks on the same line; without these, the backticks as text."""
-        held, start = self._held, self._at + len(ticks)
+        """Code up to the same number of backticks on the line; else the backticks as text."""
+        buffer, start = self._buffer, self._at + len(ticks)
         limit = start + _MAX_CODE_CHARACTERS
         if ticks[0] != "`":
             return Mark("text", ticks)
-        for found in _TICKS.finditer(held, start, min(limit, len(held))):
+        for found in _TICKS.finditer(buffer, start, min(limit, len(buffer))):
             if found[0] == "\n":
                 return Mark("text", ticks)
-            if found.end() == len(held) and not final:
+            if found.end() == len(buffer) and not final:
                 return None
             if len(found[0]) == len(ticks):
-                return Mark("code", held[self._at : found.end()])
-        return Mark("text", ticks) if final or len(held) >= limit else None
+                return Mark("code", buffer[self._at : found.end()])
+        return Mark("text", ticks) if final or len(buffer) >= limit else None
 
     def _code_line(self, final: bool) -> Mark | None:
-        """The rest of a line of fenced code; a line of the fence's characters alone closes it."""
-        end = self._held.find("\n", self._at)
-        line = self._held[self._at : end + 1 or None]
+        """The rest of a line of fenced code; a line of only fence characters closes it."""
+        end = self._buffer.find("\n", self._at)
+        line = self._buffer[self._at : end + 1 or None]
         fence = line.strip()
         may_close = (
             self._before.endswith("\n")
@@ -191,15 +193,15 @@ class MarkupReader:
         return Mark("fence", line)
 
     def _bracket(self, opening: str, final: bool) -> Mark | None:
-        held, start = self._held, self._at
-        doubled = len(opening) == 1 and held[start + 1 : start + 2] in tuple("[【\uff3b")
-        found = (_DOUBLE if doubled else _SINGLE).match(held, start)
+        buffer, start = self._buffer, self._at
+        doubled = len(opening) == 1 and buffer[start + 1 : start + 2] in tuple("[【\uff3b")
+        found = (_DOUBLE if doubled else _SINGLE).match(buffer, start)
         if not found:
             return None if not final and self._still_open(doubled) else Mark("text", opening)
         spans = _spans(found[1])
         if not spans:
             return Mark("text", opening)
-        following = held[found.end() : found.end() + 1]
+        following = buffer[found.end() : found.end() + 1]
         if not following and not final:
             return None
         kind: MarkKind = "citation" if self._cites(spans, found[1], following) else "text"
@@ -207,9 +209,9 @@ class MarkupReader:
 
     def _still_open(self, doubled: bool) -> bool:
         if doubled:
-            rest = self._held[self._at : self._at + _MAX_BRACKET_CHARACTERS + 4]
+            rest = self._buffer[self._at : self._at + _MAX_BRACKET_CHARACTERS + 4]
             return "\n" not in rest and len(rest) < _MAX_BRACKET_CHARACTERS + 4
-        return bool(_STILL_OPEN.fullmatch(self._held, self._at))
+        return bool(_STILL_OPEN.fullmatch(self._buffer, self._at))
 
     def _cites(self, spans: tuple[tuple[int, int], ...], body: str, following: str) -> bool:
         link = following == "("
@@ -219,7 +221,7 @@ class MarkupReader:
         return not (link or definition or reference or inside) and not self._is_data(spans, body)
 
     def _is_data(self, spans: tuple[tuple[int, int], ...], body: str) -> bool:
-        """Tell numbers that are an interval or an array from numbers of passages."""
+        """True if the numbers are an interval or an array, not passages."""
         numbers = [number for first, last in spans for number in {first: 0, last: 0}]
         if len(numbers) < 2 or any(letter.isalpha() for letter in body):
             return False
@@ -233,7 +235,7 @@ class MarkupReader:
 
 
 def _spans(body: str) -> tuple[tuple[int, int], ...]:
-    """The numbers that a bracket holds; () where it holds anything else."""
+    """The ranges of numbers in a bracket; () if it contains anything else."""
     # With single spaces no repetition in the pattern overlaps another.
     body = " ".join(_BRACKETS.sub(",", INVISIBLE.sub("", body)).split())
     if not _CITED.fullmatch(body):

@@ -1,4 +1,4 @@
-"""Takes an answer apart: its sentences, each with its citations and what is checkable in it."""
+"""Parses an answer into sentences, each with its citations and checkable items."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from inference_worker.grounding.markup import INVISIBLE, Mark, read_marks
 from inference_worker.grounding.statements import Statement, statements
 
 _MASK = "\ufffc"
-"""Stands for a character of inline code: part of no word and no address."""
+"""Replaces each character of inline code: part of no word and no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Marker:
 
 @dataclass(slots=True)
 class Sentence:
-    """A statement with what stands in it."""
+    """A statement with its citations and items."""
 
     statement: Statement
-    spoken: str
-    """Its words, code included and citations left out."""
+    words: str
+    """Its text, code included, citations blanked."""
     markers: list[Marker] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
 
 
 def strip_invisible(text: str) -> tuple[str, Sequence[int]]:
-    """Give the text as it shows, and for each of its characters the place in the text."""
+    """Remove invisible characters; returns the text and each character's original offset."""
     if not INVISIBLE.search(text):
         return text, range(len(text))
     places = [at for at, character in enumerate(text) if not INVISIBLE.match(character)]
@@ -44,31 +44,33 @@ def strip_invisible(text: str) -> tuple[str, Sequence[int]]:
 
 
 def parse_answer(text: str, passages: int) -> tuple[list[Sentence], list[Item]]:
-    """Give an answer's sentences, and all that is checkable in it in order, code included."""
+    """Parse an answer; returns its sentences, and all checkable items in order, code included."""
     prose: list[str] = []
-    spoken: list[str] = []
+    words: list[str] = []
     markers: list[Marker] = []
     items: list[Item] = []
     at = 0
     for mark in _with_whole_fences(read_marks(text)):
         end = at + len(mark.text)
-        masked = said = mark.text
+        masked = text_without_citations = mark.text
         if mark.kind == "citation":
             numbers, _ = cited_passages(mark.spans, passages)
             markers += [Marker(number, at, end) for number in numbers]
-            masked = said = " " * len(mark.text)
+            masked = text_without_citations = " " * len(mark.text)
         elif mark.kind == "code":
             items += items_in_code(mark, at)
             masked = f"`{_MASK * (len(mark.text) - 2)}`"
         elif mark.kind == "fence":
             items += items_in_code(mark, at)
-            masked = said = "".join("\n" if each == "\n" else " " for each in mark.text)
+            masked = text_without_citations = "".join(
+                "\n" if each == "\n" else " " for each in mark.text
+            )
         prose.append(masked)
-        spoken.append(said)
+        words.append(text_without_citations)
         at = end
     items += (_unmasked(item, text) for item in items_in_prose("".join(prose)))
     items.sort(key=lambda item: (item.start, -item.end))
-    return _sentences("".join(prose), "".join(spoken), markers, items), items
+    return _sentences("".join(prose), "".join(words), markers, items), items
 
 
 def _with_whole_fences(marks: Sequence[Mark]) -> Sequence[Mark]:
@@ -84,11 +86,11 @@ def _unmasked(item: Item, text: str) -> Item:
 
 
 def _sentences(
-    prose: str, spoken: str, markers: Sequence[Marker], items: Sequence[Item]
+    prose: str, words: str, markers: Sequence[Marker], items: Sequence[Item]
 ) -> list[Sentence]:
-    found = [Sentence(each, spoken[each.start : each.end]) for each in statements(prose)]
+    found = [Sentence(each, words[each.start : each.end]) for each in statements(prose)]
     if not found:
-        found = [Sentence(Statement(0, 0, "paragraph", ""), spoken)]
+        found = [Sentence(Statement(0, 0, "paragraph", ""), words)]
     starts = [each.statement.start for each in found]
     for item in items:
         sentence = found[bisect_right(starts, item.start) - 1]
@@ -103,6 +105,6 @@ def _sentences(
 
 
 def _opens_line(prose: str, marker: Marker, before: Sentence, next_start: int) -> bool:
-    """Tell whether a citation stands at the start of the next sentence's line."""
+    """True if the citation is at the start of the next sentence's line."""
     line = prose.rfind("\n", 0, marker.start) + 1
     return before.statement.end <= line and prose.find("\n", marker.start, next_start) < 0

@@ -1,8 +1,8 @@
-"""Numbers with their units, compared by what they amount to.
+"""Compares numbers with units by value.
 
-`1,024` is 1024, `15 min` is `15 minutes` and `900 s`; `5 GB` is neither `5 MB` nor `5 GiB`. Bytes
-are not converted into one another: whether 1 KB is 1,000 or 1,024 of them is not agreed. `3.10` is
-a version and no `3.1`.
+`1,024` equals 1024, and `15 min` equals `15 minutes` and `900 s`; `5 GB` equals neither `5 MB` nor
+`5 GiB`. Byte units are not converted, since 1 KB may be 1,000 or 1,024 bytes. `3.10` is a version
+and does not equal `3.1`.
 """
 
 import re
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 LETTERS = (
     r"A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\uff21-\uff3a\uff41-\uff5a"
 )
-"""What a word is made of, for a character class. Cyrillic and Greek belong to it, as they hold the
-look-alikes of Latin letters; Chinese and Japanese do not, as they stand beside names unspaced."""
+"""The characters of words, for a character class. It includes Cyrillic and Greek, which contain
+look-alikes of Latin letters, but not Chinese and Japanese, which adjoin names without a space."""
 
 _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("time", 0.001)),
@@ -52,7 +52,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("m", "million"), ("", 1e6)),
     **dict.fromkeys(("b", "billion"), ("", 1e9)),
 }
-"""What each unit measures, and how much of it; "" is a plain number."""
+"""What each unit measures and its factor; "" is a plain number."""
 
 _BY_LENGTH = sorted((re.escape(unit) for unit in _UNITS), key=len, reverse=True)
 _UNIT = "(?:" + "|".join(unit for unit in _BY_LENGTH if unit not in ("k", "m", "b")) + ")"
@@ -61,8 +61,8 @@ NUMBER = (
     rf"(?:(?:[kKMB]|[\s-]?(?i:{_UNIT}))(?![{LETTERS}]))?"
     rf"(?![{LETTERS}])(?!\.[{LETTERS}])"
 )
-"""A number with its unit, where it is no part of a larger word. It starts with a digit, which makes
-the search fast: sign, `$` and `v` are looked for before it."""
+"""A number with its unit, unless it is part of a larger word. It starts with a digit, which makes
+the search fast; sign, `$` and `v` are checked in the text before it."""
 _NUMBER = re.compile(NUMBER)
 _DIGITS = re.compile(r"[\d,]*\d(?:\.\d+)*(?:[eE][+-]?\d+)?")
 _SIGN = re.compile(rf"(?<![{LETTERS}.)\]])[-\u2212]\Z")
@@ -78,26 +78,26 @@ _NUMERAL = re.compile(r"^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])", re.MULTILINE)
 
 _TO_SPACES = str.maketrans(dict.fromkeys(".,;:!?()[]{}|*`\"'-/", " "))
 _MAX_DIGITS = 300
-"""Digits of a number that is still computed with; what is longer is compared as text."""
+"""Longer numbers are compared as text."""
 
 QuantityValue = int | float | str
-"""A text where the number is a version, or ends in a zero that counts."""
+"""A string for a version, or a number with a significant trailing zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number and what it measures."""
+    """A number and its unit's dimension."""
 
     value: QuantityValue
-    """As written; `amount` is what it comes to."""
+    """As written."""
     measures: str
-    """What is measured; "" for a plain number."""
+    """What its unit measures; "" for a plain number."""
     amount: QuantityValue
-    """In the first unit of its kind, so that an hour equals 60 minutes."""
+    """The value times the unit's factor: an hour and 60 minutes have the same amount."""
 
 
 class Quantities:
-    """The numbers of a text."""
+    """The numbers in a text."""
 
     def __init__(self, text: str) -> None:
         self._measured: set[tuple[QuantityValue, str]] = set()
@@ -113,11 +113,11 @@ class Quantities:
         units = [*_UNITS.keys() & words, *map(str.lower, _UNIT_IN_NAME.findall(text))]
         self._units = {_UNITS[unit][0] for unit in units}
 
-    def holds(self, quantity: Quantity) -> bool:
-        """Tell whether the number stands in the text.
+    def contains(self, quantity: Quantity) -> bool:
+        """True if the text contains the number.
 
-        One with a unit does so with that unit, or alone where the unit stands elsewhere ("8 to 10
-        hours", the head of a table); one without does so with any unit.
+        A number with a unit needs that unit, or must be bare with the unit elsewhere in the text
+        ("8 to 10 hours", a table's head). A plain number matches with any unit.
         """
         if not quantity.measures:
             return quantity.amount in self._values
@@ -127,7 +127,7 @@ class Quantities:
 
 
 def quantity_at(text: str, start: int, end: int) -> Quantity:
-    """Read a match of NUMBER in a text."""
+    """Parse a match of NUMBER in a text."""
     digits = _DIGITS.match(text, start, end)
     written = digits[0] if digits else ""
     unit = "$" if text[start - 1 : start] == "$" else _unit(text[start + len(written) : end])
@@ -135,7 +135,7 @@ def quantity_at(text: str, start: int, end: int) -> Quantity:
 
 
 def is_negative(text: str, start: int) -> bool:
-    """Tell whether a minus stands before the number: neither a dash nor part of a word."""
+    """True if a minus sign precedes the number, not a dash or a hyphen in a word."""
     return _SIGN.search(text, max(0, start - 2), start) is not None
 
 
@@ -162,7 +162,7 @@ def _value(digits: str, sign: int = 1) -> QuantityValue:
 
 
 def _in_digits(text: str) -> Iterator[Quantity]:
-    """Read the numbers of a text; a negative one without its sign, too."""
+    """Parse the numbers in digits; a negative one also without its sign."""
     for found in _NUMBER.finditer(text):
         quantity = quantity_at(text, *found.span())
         yield quantity
@@ -171,7 +171,7 @@ def _in_digits(text: str) -> Iterator[Quantity]:
 
 
 def _in_words(words: list[str]) -> Iterator[Quantity]:
-    """Read "one hour", "an hour" and "five" among words in lower case."""
+    """Parse "one hour", "an hour" and "five" in a list of lower-case words."""
     before = ""
     for word in words:
         if word in _UNITS and (before in _WORDS or before in ("a", "an")):

@@ -1,4 +1,4 @@
-"""The sentences of an answer: where each stands, and what leads to it."""
+"""Splits an answer into statements, each with its place and what leads to it."""
 
 import re
 from collections.abc import Iterator
@@ -6,23 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from database.searching.terms import STOP_WORDS, words
+from dataset.markdown_syntax import SourceBlock, blocks
 from dataset.sentences import sentences
 
 _MIN_WORDS = 6
 _MIN_CONTENT_WORDS = 3
+_MIN_ITEM_INDENT = 2
+"""Columns from which on a paragraph belongs to the list item above it."""
 
-_ITEM = re.compile(r"([ \t]*)(?:[-+*•]|\d{1,9}[.)])[ \t]+")
-_HEADING = re.compile(r"[ \t]*(?:#{1,6}[ \t]|(?:\*\*|__)[^*_]+(?:\*\*|__):?[ \t]*$|[-*_ \t]{3,}$)")
-_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$")
-_DEFINITION = re.compile(r"[ \t]*\[\^?\w{1,20}\]:")
-_TELLS = (
+_STATES = (
     r"(?:address|answer|clarify|contain|cover|define|describe|detail|discuss|explain|give|include"
     r"|indicate|list|mention|offer|provide|say|show|specify|state|tell)"
 )
 _DOCUMENTATION = r"(?:passages?|documentation|documents?|sources?|context|excerpts?)"
 _ABSENCE = re.compile(
-    rf"\b{_DOCUMENTATION}\b.{{0,80}}?\b(?:do(?:es)?|did)(?:n.t| not) (?:\w+ ){{0,2}}{_TELLS}\b"
-    rf"|\b{_DOCUMENTATION}\b.{{0,40}}?\b(?:lacks?|(?:{_TELLS}s?|has|have) (?:no|nothing))\b"
+    rf"\b{_DOCUMENTATION}\b.{{0,80}}?\b(?:do(?:es)?|did)(?:n.t| not) (?:\w+ ){{0,2}}{_STATES}\b"
+    rf"|\b{_DOCUMENTATION}\b.{{0,40}}?\b(?:lacks?|(?:{_STATES}s?|has|have) (?:no|nothing))\b"
     rf"|\b(?:not|never|n.t) (?:\w+ ){{0,3}}(?:in|by|from) (?:\w+ ){{1,3}}{_DOCUMENTATION}\b"
     r"|\bno (?:\w+ ){0,2}(?:details?|guidance|information|mention) (?:about|for|in|is|of|on)\b",
     re.IGNORECASE,
@@ -37,102 +36,75 @@ class Statement:
 
     start: int
     end: int
-    shape: StatementKind
+    kind: StatementKind
     text: str
-    """Its words; code and citations are masked in it."""
+    """Its text, with code and citations masked."""
     led_by: int | None = None
-    """Which statement leads to it: the one ending in a colon before its list or table, or the item
-    that it stands under."""
+    """Index of the statement leading to it: the one with a colon before its list or table, or the
+    item that it is nested under."""
 
-    def claims(self, items: int) -> bool:
-        """Tell whether it says something about the matter; `items` are checkable things in it.
+    def is_claim(self, items: int) -> bool:
+        """True if it states something that needs a citation.
 
-        A question, a lead-in and the remark that the passages do not say it claim nothing; a short
-        phrase does so only with something checkable in it.
+        A question, a lead-in, or the remark that the passages do not answer is not a claim; a
+        short phrase is one only if it contains checkable items.
+
+        Args:
+            items: Number of checkable items in it.
         """
-        said = self.text.rstrip(" \t\r\n*_")
-        if said.endswith(("?", ":", "？", "：")) or _ABSENCE.search(said):  # noqa: RUF001
+        text = self.text.rstrip(" \t\r\n*_")
+        if text.endswith(("?", ":", "？", "：")) or _ABSENCE.search(text):  # noqa: RUF001
             return False
-        spoken = words(said)
-        content = sum(word.lower() not in STOP_WORDS for word in spoken)
-        return items > 0 or (len(spoken) >= _MIN_WORDS and content >= _MIN_CONTENT_WORDS)
-
-
-@dataclass(slots=True)
-class _Block:
-    shape: StatementKind
-    indent: int
-    start: int
-    end: int
+        spoken_words = words(text)
+        content = sum(word.lower() not in STOP_WORDS for word in spoken_words)
+        return items > 0 or (len(spoken_words) >= _MIN_WORDS and content >= _MIN_CONTENT_WORDS)
 
 
 def statements(text: str) -> list[Statement]:
-    """Split an answer; its headings, rules and definitions are left out."""
+    """Split an answer, its code masked, into statements.
+
+    Headings, horizontal lines, definitions and a table's head are left out.
+    """
     found: list[Statement] = []
     above: list[tuple[int, int]] = []
     lead: int | None = None
-    for block in _blocks(text):
-        if block is None:
-            above, lead = [], None
+    for block in blocks(text):
+        if block.kind in ("table_head", "table_rule", "code"):
             continue
-        if block.shape == "paragraph":
+        kind = _kind(block)
+        if kind in ("paragraph", None):
             above, lead = [], None
+        if kind is None:
+            continue
         while above and above[-1][0] >= block.indent:
             above.pop()
         led_by = above[-1][1] if above else lead
-        parts = list(_parts(text, block))
-        found += [Statement(*part, block.shape, text[slice(*part)], led_by) for part in parts]
-        if not parts:
+        spans = list(_sentence_spans(text, block))
+        found += [Statement(*span, kind, text[slice(*span)], led_by) for span in spans]
+        if not spans:
             continue
-        if block.shape == "item":
+        if kind == "item":
             above.append((block.indent, len(found) - 1))
-        elif block.shape == "paragraph" and found[-1].text.rstrip(" *_").endswith((":", "：")):  # noqa: RUF001
+        elif kind == "paragraph" and found[-1].text.rstrip(" *_").endswith((":", "：")):  # noqa: RUF001
             lead = len(found) - 1
     return found
 
 
-def _parts(text: str, block: _Block) -> Iterator[tuple[int, int]]:
-    """Where the sentences of a block stand; a row is one."""
+def _kind(block: SourceBlock) -> StatementKind | None:
+    """What a block's statements are; None for a block without any."""
+    if block.kind == "item" or (block.kind == "text" and block.indent >= _MIN_ITEM_INDENT):
+        return "item"
+    if block.kind == "row":
+        return "row"
+    return "paragraph" if block.kind == "text" else None
+
+
+def _sentence_spans(text: str, block: SourceBlock) -> Iterator[tuple[int, int]]:
+    """Locate the sentences of a block in the text; a row is one."""
     at = block.start
-    said = text[block.start : block.end]
-    for sentence in [said] if block.shape == "row" else sentences(said):
+    for sentence in [text[block.span]] if block.kind == "row" else sentences(text[block.span]):
         start = text.index(sentence, at)
         at = start + len(sentence)
-        inside = sentence.strip()
-        if inside:
+        if inside := sentence.strip():
             start += len(sentence) - len(sentence.lstrip())
             yield start, start + len(inside)
-
-
-def _blocks(text: str) -> Iterator[_Block | None]:
-    """The answer's paragraphs, list items and rows; None for what ends a list."""
-    lines = text.splitlines(keepends=True)
-    block: _Block | None = None
-    at = 0
-    for number, line in enumerate(lines):
-        start, at = at, at + len(line)
-        stripped = line.strip()
-        apart = _HEADING.match(line.rstrip()) or _DEFINITION.match(line)
-        item = _ITEM.match(line)
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        begins = item or apart or stripped.startswith("|")
-        if block and (begins or not stripped):
-            yield block
-            block = None
-        if not stripped:
-            continue
-        if apart:
-            yield None
-        elif item:
-            block = _Block("item", len(item[1].expandtabs(4)), start + item.end(), at)
-        elif stripped.startswith("|"):
-            if not _TABLE_RULE.match(line) and not _TABLE_RULE.match(following):
-                yield _Block("row", 0, start, at)
-        elif block:
-            block.end = at
-        else:
-            # What stands indented after a blank line goes on with the item above it.
-            indent = len(line) - len(line.lstrip())
-            block = _Block("item" if indent >= 2 else "paragraph", indent, start, at)
-    if block:
-        yield block

@@ -1,1 +1,1 @@
-"""The answer where no language model writes one."""
+"""Answers without a language model: the passages' best sentences, quoted."""

@@ -1,7 +1,7 @@
-"""The answer where no language model writes one: the passages' own best sentences, quoted whole.
+"""Writes the answer without a language model: the passages' best sentences, quoted verbatim.
 
-Nothing is reworded; what is added says only where the words stand, and `[n]` after what is from
-the n-th passage.
+Nothing is reworded. `[n]` follows text from the n-th passage; the only other additions say where
+the text is from.
 """
 
 import re
@@ -29,22 +29,27 @@ _FIELD = re.compile(r"^\*\*\w+\*\* \(")
 
 
 def extract_answer(question: str, passages: Sequence[Passage]) -> str:
-    """Quote the sentences of the passages, best first, that answer the question best."""
+    """Quote the sentences that answer the question best.
+
+    Args:
+        question: The user's question.
+        passages: Best first.
+    """
     if not passages:
         return "Nothing was found in the documentation that answers this question."
     parts = [quotable(passage.text) for passage in passages]
     candidates = build_candidates(question, passages, parts)
     if not candidates:
         return _where_to_read(passages)
-    ballot = SentenceRanking(candidates, frozenset(terms(question)))
-    best = ballot.best()
+    ranking = SentenceRanking(candidates, frozenset(terms(question)))
+    best = ranking.best()
     part = parts[best.passage]
     answer = _steps(question, best, part, passages[best.passage].chunk.document)
-    return _with_code(question, answer or _written(ballot.choose(best), passages), part)
+    return _with_code(question, answer or _format(ranking.choose(best), passages), part)
 
 
-def _written(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
-    """Write the sentences in the passages' order, a paragraph for each passage."""
+def _format(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
+    """Format the sentences as one paragraph per passage."""
     groups: dict[int, list[Candidate]] = {}
     for each in chosen:
         groups.setdefault(each.passage, []).append(each)
@@ -54,7 +59,7 @@ def _written(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
 
 
 def _paragraph(group: list[Candidate], passage: Passage) -> str:
-    """Write one passage's part: its sentences run on, its list items stay a list."""
+    """Format the sentences of one passage: running text, and list items as a list."""
     group.sort(key=lambda each: (each.block, each.place))
     listed = sum(each.item for each in group) > 1
     text = ""
@@ -66,41 +71,47 @@ def _paragraph(group: list[Candidate], passage: Passage) -> str:
             text = f"{text.rstrip()}{glue}- {each.text}\n\n"
         else:
             text += f"{each.text} "
-    # A field says nothing without the operation or structure that it belongs to.
+    # A field is meaningless without the operation or structure it belongs to.
     named = any(_FIELD.match(each.text) for each in group)
     lead = f"In {passage.chunk.breadcrumb}:\n\n" if named else ""
     return lead + text.strip()
 
 
 def _steps(question: str, best: Candidate, part: Quotable, document: str) -> str:
-    """Give the list that the best sentence is from, where a list is what was asked for."""
-    for listing in part.lists:
-        if listing.block != best.block or not _HOW_TO.search(question.lower()):
+    """The list that contains the best sentence, if the question is a how-to; else ""."""
+    for quotable_list in part.lists:
+        if quotable_list.block != best.block or not _HOW_TO.search(question.lower()):
             continue
-        if listing.ordered and len(listing.items) > 1 and all(map(is_whole, listing.items)):
-            return _numbered(listing, best, document)
+        if (
+            quotable_list.ordered
+            and len(quotable_list.items) > 1
+            and all(map(is_whole, quotable_list.items))
+        ):
+            return _numbered(quotable_list, best, document)
     return ""
 
 
-def _numbered(listing: QuotableList, best: Candidate, document: str) -> str:
-    lengths = accumulate(len(item) + 4 for item in listing.items)
+def _numbered(quotable_list: QuotableList, best: Candidate, document: str) -> str:
+    lengths = accumulate(len(item) + 4 for item in quotable_list.items)
     fit = [n for n, length in enumerate(lengths, start=1) if length <= MAX_CHARACTERS]
-    shown = listing.items[: min(len(fit), MAX_STEPS)]
+    shown = quotable_list.items[: min(len(fit), MAX_STEPS)]
     if len(shown) < 2 or best.text not in shown:
         return ""
     lines = [f"{number}. {item}" for number, item in enumerate(shown, start=1)]
-    lead = f"{listing.intro}\n\n" if listing.intro else ""
-    rest = f"\n\nThe remaining steps are in {document}." if len(shown) < len(listing.items) else ""
+    lead = f"{quotable_list.intro}\n\n" if quotable_list.intro else ""
+    is_cut = len(shown) < len(quotable_list.items)
+    rest = f"\n\nThe remaining steps are in {document}." if is_cut else ""
     return f"{lead}{chr(10).join(lines)} [{best.passage + 1}]{rest}"
 
 
 def _with_code(question: str, answer: str, part: Quotable) -> str:
-    """Add the best passage's code block that fits best, where the question asks for code."""
+    """Append the passage's code block with most of the question's terms, if it asks for code."""
     short = [block for block in part.code if block.count("\n") - 1 <= MAX_CODE_LINES]
     if not short or not _CODE.search(question.lower()):
         return answer
-    asked = set(terms(question))
-    return f"{answer}\n\n{max(short, key=lambda block: len(asked.intersection(terms(block))))}"
+    question_terms = set(terms(question))
+    best = max(short, key=lambda block: len(question_terms.intersection(terms(block))))
+    return f"{answer}\n\n{best}"
 
 
 def _where_to_read(passages: Sequence[Passage]) -> str:

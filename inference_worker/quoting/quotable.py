@@ -1,23 +1,20 @@
-"""What of a passage's markdown can be quoted: whole sentences, list items and short code."""
+"""Extracts what can be quoted from a passage: whole sentences, list items, rows and code."""
 
 import re
 from dataclasses import dataclass, field
 
+from dataset.markdown_syntax import IMAGE, LINK, SourceBlock, blocks
 from dataset.sentences import sentences
 
 MAX_ITEM_CHARACTERS = 350
-"""Characters; a longer list item is quoted by the sentence."""
+"""Of a list item quoted whole; a longer one is quoted by the sentence."""
 MAX_LIST_CHARACTERS = 550
 MAX_ITEMS = 8
 
-_FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
-_HEADING = re.compile(r"^\s*#{1,6}\s+(.*)")
-_LABEL = re.compile(r"^\s*\*\*([^*]+)\*\*:?\s*$")
-_ITEM = re.compile(r"^(\s*)([+*-]|\d+[.)])\s+(.*)")
 _MENU = re.compile(r"topics|see also|related|learn more|more information|next steps", re.IGNORECASE)
 
-_IMAGE = re.compile(r"!\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)")
-_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\([^()\s]*(?:\([^)]*\)[^()\s]*)*\)")
+_IMAGE = re.compile(IMAGE, re.DOTALL)
+_LINK = re.compile(LINK, re.DOTALL)
 _ADDRESS = re.compile(r"^https?://\S*/(?:API_)?([\w.-]+?)(?:\.html)?(?:#\S*)?$")
 _TAG = re.compile(r"</?(?:a|br|p|div|span|b|i|em|strong|sup|sub)\b[^<>]*>", re.IGNORECASE)
 _PATTERN = re.compile(r" Pattern: `[^`]*`\.")
@@ -32,7 +29,7 @@ _POINTER = re.compile(
     r"|you can (?:also )?find (?:more|the)|for (?:more|additional|further|detailed)\b)",
     re.IGNORECASE,
 )
-_SHOWS = re.compile(
+_REFERS_TO_PAGE = re.compile(
     r"\?$|\bthe following\b|\b(?:shown|listed|described) below\b"
     r"|\bas follows\b|\b(?:this|the next|these) (?:section|topic|guide|page|table|example)s?\b",
     re.IGNORECASE,
@@ -41,24 +38,24 @@ _SHOWS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words of a passage that can stand alone."""
+    """A sentence, list item or short list that can stand alone."""
 
     text: str
     heading: str
-    """The heading or label above it."""
+    """The nearest heading or label above it."""
     block: int
-    """Which block of the passage it is from: sentences of one block belong together."""
+    """Number of its block in the passage; sentences of one block belong together."""
     place: int
-    """Its place in the block."""
+    """Its position in the block."""
     pointer: bool = False
-    """It only says where to read or what follows."""
+    """True if it only refers to another page or to what follows."""
     item: bool = False
-    """It is a list's item, whole."""
+    """True if it is a whole list item."""
 
 
 @dataclass(slots=True)
 class QuotableList:
-    """A list with the sentence that leads to it."""
+    """A list with its lead-in sentence."""
 
     ordered: bool
     heading: str
@@ -69,7 +66,7 @@ class QuotableList:
 
 @dataclass(frozen=True, slots=True)
 class QuotableRow:
-    """A table's row: what it is about, and what it says."""
+    """A table's row: its first cell and the other cells."""
 
     name: str
     text: str
@@ -77,7 +74,7 @@ class QuotableRow:
 
 @dataclass(slots=True)
 class Quotable:
-    """All that one passage offers, in its order."""
+    """Everything quotable in a passage, in order."""
 
     quotes: list[Quote] = field(default_factory=list)
     lists: list[QuotableList] = field(default_factory=list)
@@ -86,21 +83,22 @@ class Quotable:
 
 
 def quotable(text: str) -> Quotable:
-    """Take a passage apart."""
-    reader = _Reader()
-    for line in text.splitlines():
-        reader.read(line)
-    return reader.finish()
+    """Extract what can be quoted from a passage's markdown."""
+    reader = _Reader(text)
+    for block in blocks(text):
+        reader.add(block)
+    reader.close_list()
+    return reader.result
 
 
 def plain_sentence(text: str) -> str:
-    """Leave of markdown what a sentence needs: links become their text, images go."""
+    """Replace links by their text; remove images, HTML tags and line breaks."""
     text = _LINK.sub(_link_text, _IMAGE.sub("", text))
     return _SPEAKER.sub("", " ".join(_EMPTY.sub("", _TAG.sub(" ", text)).split()))
 
 
 def is_whole(sentence: str) -> bool:
-    """Tell a sentence from a fragment, a chunk's cut edge or a lead-in without its list."""
+    """False for a fragment, a sentence cut at a chunk's edge, or a lead-in without its list."""
     return bool(
         _WHOLE_START.match(sentence)
         and _WHOLE_END.search(sentence)
@@ -110,102 +108,74 @@ def is_whole(sentence: str) -> bool:
 
 
 def _link_text(link: re.Match[str]) -> str:
-    address = _ADDRESS.match(link[1])
-    return f"`{address[1]}`" if address else link[1]
+    address = _ADDRESS.match(link["words"])
+    return f"`{address[1]}`" if address else link["words"]
 
 
 class _Reader:
-    """Reads a passage line by line; what is open is a paragraph, a list or a code block."""
+    """Collects quotes block by block; a list stays open until another block ends it."""
 
-    def __init__(self) -> None:
-        self._result = Quotable()
+    def __init__(self, text: str) -> None:
+        self.result = Quotable()
+        self._text = text
         self._heading = ""
         self._block = 0
-        self._paragraph: list[str] = []
-        self._items: list[tuple[int, list[str]]] = []
-        self._ordered = False
-        self._after_blank = False
-        self._fence = ""
-        self._code: list[str] = []
+        self._items: list[tuple[SourceBlock, str]] = []
         self._lead = ""
 
-    def read(self, line: str) -> None:
-        if self._fence:
-            self._read_code(line)
-        elif fence := _FENCE.match(line):
-            self._fence, self._code = fence[1], [line.strip()]
-            self._close_paragraph()
-        elif not line.strip():
-            self._close_paragraph()
-            self._after_blank = True
-        elif line.lstrip().startswith("|"):
-            self._close()
-            self._read_row(line)
-        elif heading := _HEADING.match(line) or _LABEL.match(line):
-            self._close()
-            self._heading, self._lead = plain_sentence(heading[1]), ""
+    def add(self, block: SourceBlock) -> None:
+        """Process the next block."""
+        text = self._text[block.span]
+        if block.kind == "code":
+            # Code without its closing fence was cut in half with the chunk.
+            if block.is_closed:
+                self.result.code.append(_without_indent(text))
+        elif block.kind == "item":
+            self._items.append((block, text))
+        elif block.kind == "text" and self._items and (block.indent or not block.after_blank):
+            opened, above = self._items[-1]
+            self._items[-1] = opened, f"{above} {text}"
         else:
-            self._read_text(line)
-            self._after_blank = False
+            self.close_list()
+            if block.kind in ("heading", "label"):
+                bold = text.strip().removesuffix(":")[2:-2]
+                self._heading = plain_sentence(bold if block.kind == "label" else text)
+                self._lead = ""
+            elif block.kind == "text":
+                self._add_paragraph(text)
+            elif block.kind in ("table_head", "row"):
+                self._add_row(text)
 
-    def finish(self) -> Quotable:
-        # A code block that is still open was cut in half with the chunk: it is dropped.
-        self._close()
-        return self._result
-
-    def _read_code(self, line: str) -> None:
-        self._code.append(line)
-        if line.strip().startswith(self._fence):
-            indent = len(line) - len(line.lstrip())
-            block = [self._code[0], *(each[indent:] for each in self._code[1:])]
-            self._result.code.append("\n".join(block))
-            self._fence = ""
-
-    def _read_row(self, line: str) -> None:
+    def _add_row(self, line: str) -> None:
         cells = [plain_sentence(cell) for cell in line.strip().strip("|").split("|")]
         words = [cell for cell in cells[1:] if cell]
-        if len(cells) >= 2 and words and not set(line) <= set("|-: \t"):
-            self._result.rows.append(QuotableRow(cells[0].strip("`* "), "; ".join(words)))
+        if words and line.strip("|-: \t\r\n"):
+            self.result.rows.append(QuotableRow(cells[0].strip("`* "), "; ".join(words)))
 
-    def _read_text(self, line: str) -> None:
-        if item := _ITEM.match(line):
-            self._close_paragraph()
-            self._ordered = self._ordered if self._items else item[2][0].isdigit()
-            self._items.append((len(item[1]), [item[3]]))
-        elif self._items and (line[0].isspace() or not self._after_blank):
-            self._items[-1][1].append(line)
-        else:
-            self._close_items()
-            self._paragraph.append(line)
-
-    def _close(self) -> None:
-        self._close_paragraph()
-        self._close_items()
-
-    def _close_paragraph(self) -> None:
-        if not self._paragraph:
-            return
-        text, self._paragraph = plain_sentence(" ".join(self._paragraph)), []
-        split = sentences(text)
+    def _add_paragraph(self, text: str) -> None:
+        split = sentences(plain_sentence(text))
         self._add(split)
         self._block += 1
         self._lead = split[-1] if split and split[-1].endswith(":") else ""
 
-    def _close_items(self) -> None:
+    def close_list(self) -> None:
+        """Add the list that is open, if there is one."""
         items, self._items = self._items, []
         if items and not (_MENU.search(self._heading) or _MENU.search(self._lead)):
-            texts = [_without_pointers(plain_sentence(" ".join(lines))) for _, lines in items]
-            top = min(indent for indent, _ in items)
+            texts = [_without_pointers(plain_sentence(text)) for _, text in items]
+            top = min(block.indent for block, _ in items)
             listing = QuotableList(
-                ordered=self._ordered,
+                ordered=items[0][0].mark[0].isdigit(),
                 heading=self._heading,
                 block=self._block,
                 intro=self._lead,
                 items=[
-                    text for text, (indent, _) in zip(texts, items, strict=True) if indent == top
+                    text
+                    for text, (block, _) in zip(texts, items, strict=True)
+                    if block.indent == top
                 ],
             )
-            self._result.lists.append(listing)
+            self.result.lists.append(listing)
             self._add_whole(listing)
             for item, text in enumerate(texts):
                 short = len(text) <= MAX_ITEM_CHARACTERS
@@ -214,25 +184,32 @@ class _Reader:
         self._lead = ""
 
     def _add_whole(self, listing: QuotableList) -> None:
-        """Offer a short list with its lead-in as one quote."""
+        """Add a short list with its lead-in as one quote."""
         lines = [listing.intro, "", *(f"- {item}" for item in listing.items)]
         text = "\n".join(lines)
         whole = _WHOLE_START.match(listing.intro) and all(
             item and not item.endswith(":") for item in listing.items
         )
         if whole and len(text) <= MAX_LIST_CHARACTERS and 2 <= len(listing.items) <= MAX_ITEMS:
-            self._result.quotes.append(Quote(text, self._heading, self._block, -1))
+            self.result.quotes.append(Quote(text, self._heading, self._block, -1))
 
     def _add(self, split: list[str], first: int = 0, *, item: bool = False) -> None:
         for place, sentence in enumerate(split, start=first):
             if is_whole(sentence):
-                pointer = bool(_POINTER.search(sentence) or _SHOWS.search(sentence))
+                pointer = bool(_POINTER.search(sentence) or _REFERS_TO_PAGE.search(sentence))
                 quote = Quote(sentence, self._heading, self._block, place, pointer, item)
-                self._result.quotes.append(quote)
+                self.result.quotes.append(quote)
+
+
+def _without_indent(code: str) -> str:
+    """Remove the closing fence's indentation from every line of fenced code."""
+    opening, *lines = code.splitlines()
+    indent = len(lines[-1]) - len(lines[-1].lstrip())
+    return "\n".join((opening.strip(), *(line[indent:] for line in lines)))
 
 
 def _without_pointers(item: str) -> str:
-    """Take from an item what only says where to read on, and the pattern of an API's field."""
+    """Remove an API field's pattern, and references to other pages at an item's end."""
     kept = sentences(_PATTERN.sub("", item))
     while len(kept) > 1 and _POINTER.search(kept[-1]):
         kept.pop()

@@ -1,7 +1,16 @@
 """Ranks the sentences of passages by how well they answer a question.
 
-A sentence is weighed by the question's terms that it holds, each by its rarity among the
-candidates; sentences are then taken greedily for what each adds to those before.
+A candidate's score is
+
+    gain(c) = worth(c) + beside(c)
+    worth(c) = weight(c) * (sum of rarity(t) for t in own(c), times REPEAT_WEIGHT if t was covered
+               + CONTEXT_WEIGHT * sum of rarity(t) for uncovered t in its headings only + 0.01)
+    rarity(t) = ln(1 + (N + 1) / (df(t) + 0.5)), times 1.5 for identifiers
+    beside(c) = NEIGHBOUR_WEIGHT * weight(c) * the larger worth of its two neighbours
+
+where N is the number of candidates, df(t) how many of them contain the question's term t, and
+weight(c) favours early passages, matching titles and sentences shaped like the expected answer.
+Sentences are chosen greedily: each choice maximises the gain given the terms covered so far.
 """
 
 import math
@@ -17,19 +26,19 @@ from inference_worker.quoting.quotable import Quotable
 MAX_CHARACTERS = 600
 MAX_SENTENCES = 4
 RANK_DISCOUNT = 0.15
-"""How fast a sentence loses weight with its passage's rank: 1 / (1 + 0.15 * rank)."""
+"""A sentence of the passage at a rank (from 0) weighs 1 / (1 + RANK_DISCOUNT * rank)."""
 TITLE_WEIGHT = 0.3
 CONTEXT_WEIGHT = 0.35
-"""What a question's term is worth where it stands in the headings above, not in the sentence."""
+"""Weight of a term that occurs in the headings headings but not in the sentence."""
 REPEAT_WEIGHT = 0.3
-"""What a term is worth in a sentence after another has been taken that holds it."""
+"""Weight of a term that an already chosen sentence contains."""
 NEIGHBOUR_WEIGHT = 0.3
-"""What a sentence gains from the better of those beside it: answers stand next to the question's
-words as often as among them."""
+"""Share of the better neighbour's worth: an answer is as often next to the question's terms as in
+the same sentence."""
 MIN_GAIN = 0.3
 MIN_GAIN_ELSEWHERE = 0.7
-"""A further sentence must add this share of what the first one brought; one of another passage,
-more."""
+"""Minimum gain of a further sentence as a share of the first one's, in the same passage and in
+another one."""
 POINTER_WEIGHT = 0.2
 
 _AMOUNT = re.compile(
@@ -45,7 +54,7 @@ _VERDICT = re.compile(
 )
 _NUMBER = re.compile(r"\b\d")
 _DEFINES = re.compile(r"\b(?:is|are) (?:an?|the)\b|\b(?:enables?|lets|provides?|helps)\b")
-_LEANS_BACK = re.compile(
+_REFERS_BACK = re.compile(
     r"^(?:(?:with|in|for|by|from|after|to do) (?:this|these|that)|this|these|those|that|it|they|he"
     r"|she|however|also|then|otherwise|therefore|in this case|such|but|and|or|instead|additionally"
     r"|similarly|if so|for example|both|as a result)\b",
@@ -55,7 +64,7 @@ _LEANS_BACK = re.compile(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A sentence with where it stands and the question's terms that it holds."""
+    """A quotable sentence, list item, list or row, with the question's terms in it."""
 
     text: str
     passage: int
@@ -68,16 +77,16 @@ class Candidate:
 
     @property
     def is_list(self) -> bool:
-        """Tell a whole list from a sentence."""
+        """True for a whole list."""
         return "\n" in self.text
 
     def is_beside(self, other: "Candidate") -> bool:
-        """Tell whether both are sentences of one paragraph; a list's items stand alone."""
+        """True if both are sentences of one paragraph."""
         same_block = (self.passage, self.block) == (other.passage, other.block)
         return same_block and not any(one.item or one.is_list for one in (self, other))
 
     def overlaps(self, other: "Candidate") -> bool:
-        """Tell whether one is a whole list and the other a part of it."""
+        """True if one is a whole list and the other one of its items."""
         same_block = (self.passage, self.block) == (other.passage, other.block)
         return same_block and self.is_list != other.is_list
 
@@ -85,18 +94,20 @@ class Candidate:
 def build_candidates(
     question: str, passages: Sequence[Passage], parts: Sequence[Quotable]
 ) -> list[Candidate]:
-    """List what can be quoted; of sentences said twice, the first."""
+    """List what can be quoted, without duplicates."""
     found: dict[str, Candidate] = {}
-    asked = frozenset(terms(question))
+    question_terms = frozenset(terms(question))
     names = identifiers(question)
     cues = _cues(question)
     for index, (passage, part) in enumerate(zip(passages, parts, strict=True)):
-        above = frozenset(terms(f"{passage.chunk.document} {passage.chunk.breadcrumb}"))
-        standing = _standing(index, asked, frozenset(terms(passage.chunk.title)))
+        headings = frozenset(terms(f"{passage.chunk.document} {passage.chunk.breadcrumb}"))
+        passage_weight = _passage_weight(
+            index, question_terms, frozenset(terms(passage.chunk.title))
+        )
         for quote in part.quotes:
             own = terms(quote.text)
-            around = above.union(terms(quote.heading))
-            weight = standing * _shape(quote.text, len(own), cues)
+            context = headings.union(terms(quote.heading))
+            weight = passage_weight * _shape_weight(quote.text, len(own), cues)
             found.setdefault(
                 quote.text,
                 Candidate(
@@ -104,8 +115,8 @@ def build_candidates(
                     passage=index,
                     block=quote.block,
                     place=quote.place,
-                    own=asked.intersection(own),
-                    context=asked & around,
+                    own=question_terms.intersection(own),
+                    context=question_terms & context,
                     weight=weight * (POINTER_WEIGHT if quote.pointer else 1.0),
                     item=quote.item,
                 ),
@@ -113,22 +124,31 @@ def build_candidates(
         for place, row in enumerate(part.rows):
             if row.name.lower() in names and len(row.text) <= MAX_CHARACTERS:
                 text = f"`{row.name}`: {row.text}"
-                matched = asked.intersection(terms(text))
+                matched = question_terms.intersection(terms(text))
                 found.setdefault(
                     text,
-                    Candidate(text, index, -1, place, matched, asked & above, standing, item=True),
+                    Candidate(
+                        text,
+                        index,
+                        -1,
+                        place,
+                        matched,
+                        question_terms & headings,
+                        passage_weight,
+                        item=True,
+                    ),
                 )
     return list(found.values())
 
 
-def _standing(rank: int, asked: frozenset[str], title: frozenset[str]) -> float:
-    """Favour what was found first, and documents whose title is about what was asked alone."""
-    share = len(asked & title) / len(title) if title else 0.0
+def _passage_weight(rank: int, question_terms: frozenset[str], title: frozenset[str]) -> float:
+    """Weight of a passage: higher for a better rank and for a title of question terms only."""
+    share = len(question_terms & title) / len(title) if title else 0.0
     return (1 + TITLE_WEIGHT * share) / (1 + RANK_DISCOUNT * rank)
 
 
 def _cues(question: str) -> list[tuple[re.Pattern[str], float]]:
-    """Say what an answer to such a question tends to hold, and what that is worth."""
+    """Patterns that answers to this kind of question tend to match, each with its factor."""
     lowered = question.lower()
     cues = []
     if _AMOUNT.search(lowered):
@@ -140,39 +160,39 @@ def _cues(question: str) -> list[tuple[re.Pattern[str], float]]:
     return cues
 
 
-def _shape(text: str, length: int, cues: list[tuple[re.Pattern[str], float]]) -> float:
-    """Favour sentences of a readable length that look like the answer asked for."""
+def _shape_weight(text: str, length: int, cues: list[tuple[re.Pattern[str], float]]) -> float:
+    """Weight of a sentence: higher for a readable length and for the cues of an answer."""
     weight = 1 / (1 + max(0, length - 18) / 40) if length >= 5 else 0.6
     lowered = text.lower()
     for pattern, factor in cues:
         weight *= factor if pattern.search(lowered) else 1.0
-    return weight * (0.7 if _LEANS_BACK.match(text) else 1.0)
+    return weight * (0.7 if _REFERS_BACK.match(text) else 1.0)
 
 
 class SentenceRanking:
-    """Weighs the candidates, and picks those that say most together."""
+    """Scores candidates and chooses those that cover most of the question together."""
 
-    def __init__(self, candidates: Sequence[Candidate], asked: frozenset[str]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], question_terms: frozenset[str]) -> None:
         self._candidates = candidates
-        holders = Counter(term for each in candidates for term in each.own)
+        counts = Counter(term for each in candidates for term in each.own)
         self._rarity = {
             term: (1.5 if is_identifier(term) else 1.0)
-            * math.log(1 + (len(candidates) + 1) / (holders[term] + 0.5))
-            for term in asked
+            * math.log(1 + (len(candidates) + 1) / (counts[term] + 0.5))
+            for term in question_terms
         }
         alone = [self._worth(each, frozenset()) for each in candidates]
         self._beside = dict(zip(candidates, self._from_neighbours(alone), strict=True))
 
     def best(self) -> Candidate:
-        """Find the one that answers best by itself."""
+        """The candidate with the highest gain alone."""
         return max(self._candidates, key=lambda each: self._gain(each, frozenset()))
 
     def choose(self, best: Candidate) -> list[Candidate]:
-        """Take the best, then what adds most, until that is little or the answer is long."""
+        """Choose the best, then greedily what adds most, within the limits of gain and length."""
         chosen = self._with_antecedent(best, [])
         first = self._gain(best, frozenset())
         while len(chosen) < MAX_SENTENCES:
-            said = frozenset().union(*(each.own for each in chosen))
+            covered = frozenset().union(*(each.own for each in chosen))
             room = MAX_CHARACTERS - sum(len(each.text) + 1 for each in chosen)
             gains = {
                 each: gain
@@ -180,7 +200,7 @@ class SentenceRanking:
                 if len(each.text) <= room
                 and each not in chosen
                 and not any(each.overlaps(other) for other in chosen)
-                and (gain := self._gain(each, said))
+                and (gain := self._gain(each, covered))
                 >= first * (MIN_GAIN if each.passage == best.passage else MIN_GAIN_ELSEWHERE)
             }
             if not gains:
@@ -188,16 +208,18 @@ class SentenceRanking:
             chosen += self._with_antecedent(max(gains, key=lambda each: gains[each]), chosen)
         return chosen
 
-    def _worth(self, each: Candidate, said: frozenset[str]) -> float:
-        own = sum(self._rarity[term] * (REPEAT_WEIGHT if term in said else 1) for term in each.own)
-        around = sum(self._rarity[term] for term in each.context - each.own - said)
-        return each.weight * (own + CONTEXT_WEIGHT * around + 0.01)
+    def _worth(self, each: Candidate, covered: frozenset[str]) -> float:
+        own = sum(
+            self._rarity[term] * (REPEAT_WEIGHT if term in covered else 1) for term in each.own
+        )
+        context = sum(self._rarity[term] for term in each.context - each.own - covered)
+        return each.weight * (own + CONTEXT_WEIGHT * context + 0.01)
 
-    def _gain(self, each: Candidate, said: frozenset[str]) -> float:
-        return self._worth(each, said) + self._beside[each]
+    def _gain(self, each: Candidate, covered: frozenset[str]) -> float:
+        return self._worth(each, covered) + self._beside[each]
 
     def _from_neighbours(self, alone: Sequence[float]) -> list[float]:
-        """Say for each candidate what it gains from those beside it in the same block."""
+        """Each candidate's gain from its neighbours in the same block."""
         gains = []
         for place, each in enumerate(self._candidates):
             beside = [
@@ -211,11 +233,11 @@ class SentenceRanking:
     def _with_antecedent(
         self, candidate: Candidate, chosen: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Put before a sentence that leans on the one before it that one, if it can be quoted."""
+        """Precede a sentence that refers back by the sentence before it, if that can be quoted."""
         before = [
             each
             for each in self._candidates
-            if _LEANS_BACK.match(candidate.text)
+            if _REFERS_BACK.match(candidate.text)
             and each.is_beside(candidate)
             and each.place == candidate.place - 1
             and each not in chosen

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
+from dataset.markdown_syntax import fenced_code
 from inference_worker.answer import Answer
 from inference_worker.http.openai.schemas import Annotation, UrlCitation
 
@@ -16,7 +17,6 @@ MAX_DOUBTS = 8
 _MARKDOWN = re.compile(r"[\\`*<\[\]]")
 _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
 """All that an address may hold as it is, but for what ends a link in Markdown: ( ) and the like."""
-_FENCE = re.compile(r"^ {0,3}```", re.MULTILINE)
 
 
 def restart_notice(answer: Answer, streamed: str) -> str:
@@ -27,7 +27,7 @@ def restart_notice(answer: Answer, streamed: str) -> str:
     """
     if answer.text.startswith(streamed):
         return ""
-    close = "\n```" if len(_FENCE.findall(streamed)) % 2 else ""
+    close = "".join(f"\n{code.fence}" for code in fenced_code(streamed) if not code.is_closed)
     return f"{close}\n\n---\n\nThe language model broke off. What the documentation says:\n\n"
 
 

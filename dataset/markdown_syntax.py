@@ -1,0 +1,178 @@
+"""The syntax of markdown: what a fence, heading, list item, table row, link or code span is.
+
+`blocks()` scans a text line by line and gives each block with its place in the text. It reads
+passages and answers, which are fragments: a list may start in its middle, code may never close.
+Whole documents are read by `dataset.markdown`, with a CommonMark parser. The patterns of inline
+markup serve both. `dataset.markdown_writer` is the counterpart that writes markdown.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, cast
+
+SourceKind = Literal[
+    "text",
+    "item",
+    "heading",
+    "label",
+    "rule",
+    "definition",
+    "table_head",
+    "table_rule",
+    "row",
+    "code",
+]
+"""A `label` is a line in bold, which AWS uses as a heading; a `rule`, a horizontal line; a
+`definition`, a footnote or the target of reference links."""
+
+# Every repetition has an upper bound or cannot overlap its neighbours, so that a hostile page costs
+# time in proportion to its size.
+_WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
+
+
+def target_pattern(group: str, max_characters: int) -> str:
+    """Pattern of a link's target; in angle brackets it is the group `<group>_bracketed`."""
+    return (
+        rf"(?:<(?P<{group}_bracketed>[^<>\n]{{0,{max_characters}}})>"
+        rf"|(?P<{group}>(?:[^()\s]|\([^()\s]{{0,200}}\)){{0,{max_characters}}}))"
+    )
+
+
+def _link_pattern(words: str, target: str) -> str:
+    title = r"(?:\s{1,100}(?:\"[^\"]{0,300}\"|'[^']{0,300}'))?"
+    return (
+        rf"\[(?P<{words}>{_WORDS})\]\(\s{{0,100}}{target_pattern(target, 500)}{title}\s{{0,100}}\)"
+    )
+
+
+LINK = _link_pattern("words", "target")
+IMAGE = "!" + _link_pattern("alt", "image")
+LINK_DEFINITION = r"^ {0,3}\[[^\[\]\n]{1,200}\]:[ \t]{1,9}"
+CODE_SPAN = r"(?<!`)(?P<ticks>`{1,8})(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)"
+ESCAPE = r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+LIST_MARK = r"(?:[-+*•]|\d{1,9}[.)])"
+"""`•` is no markdown, but language models write it."""
+
+_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)\n?", re.MULTILINE)
+_LINE_KIND = re.compile(
+    r"(?P<indent>[ \t]*)(?:"
+    r"(?P<row>\|)"
+    r"|(?P<heading>#{1,6}[ \t]+(?=\S))"
+    r"|(?P<rule>(?P<stroke>[-*_])[ \t]*(?:(?P=stroke)[ \t]*){2,}\r?$)"
+    r"|(?P<label>(?:\*\*[^*]+\*\*|__[^_]+__):?[ \t]*\r?$)"
+    r"|(?P<definition>\[\^?\w{1,20}\]:)"
+    rf"|(?P<item>{LIST_MARK}[ \t]+)"
+    r"|(?P<text>))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FencedCode:
+    """Where a fenced code block stands in a text, its fences included."""
+
+    start: int
+    end: int
+    fence: str
+    """The characters that open it, and close it."""
+    is_closed: bool
+    """False for code that runs to the end of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBlock:
+    """A block of markdown as it is written, with its place in the text."""
+
+    kind: SourceKind
+    start: int
+    """Offset of the content, after the indentation and the mark of an item or heading."""
+    end: int
+    """Offset after the block's last line."""
+    indent: int = 0
+    """Columns before the first line's mark or text; a tab counts up to the next multiple of 4."""
+    after_blank: bool = False
+    """True if a blank line stands above it or above the code that it follows; False for code."""
+    mark: str = ""
+    """Of an item or heading: `-`, `1.`, `##`."""
+    is_closed: bool = True
+    """Of code: False where the closing fence is missing."""
+
+    @property
+    def span(self) -> slice:
+        """The content's place in the text."""
+        return slice(self.start, self.end)
+
+
+def fenced_code(text: str) -> Iterator[FencedCode]:
+    """Find the fenced code blocks of a text, those in list items included."""
+    fence = ""
+    start = 0
+    for found in _FENCE.finditer(text):
+        info = found["info"].strip()
+        if not fence and not (found["fence"][0] == "`" and "`" in info):
+            fence, start = found["fence"], found.start()
+        elif fence and found["fence"].startswith(fence) and not info:
+            yield FencedCode(start, found.end(), fence, is_closed=True)
+            fence = ""
+    if fence:
+        yield FencedCode(start, len(text), fence, is_closed=False)
+
+
+def blocks(text: str) -> Iterator[SourceBlock]:
+    """Split a fragment of markdown into its blocks, in order.
+
+    Each heading, label, rule, definition and table line is a block, as is each fenced code block. A
+    text or item continues up to a blank line or another block; an item's second paragraph is a
+    `text` with an indent.
+    """
+    opened: SourceBlock | None = None
+    after_blank = False
+    codes = fenced_code(text)
+    code = next(codes, None)
+    at = 0
+    while at < len(text):
+        if code and at == code.start:
+            block = SourceBlock("code", at, code.end, is_closed=code.is_closed)
+            at, code = code.end, next(codes, None)
+        else:
+            start, at = at, text.find("\n", at) + 1 or len(text)
+            if text[start:at].isspace():
+                block, after_blank = None, True
+            else:
+                block = _line_block(text, start, at, after_blank=after_blank)
+                if block.kind == "text" and opened:
+                    opened = replace(opened, end=at)
+                    continue
+                after_blank = False
+        if opened:
+            yield opened
+        opened = block if block and block.kind in ("text", "item") else None
+        if block and not opened:
+            yield block
+    if opened:
+        yield opened
+
+
+def _line_block(text: str, start: int, end: int, *, after_blank: bool) -> SourceBlock:
+    """The block that a line starts, if it does not continue a text or item."""
+    (found,) = islice(_LINE_KIND.finditer(text, start, end), 1)  # it matches any line
+    kind = cast(SourceKind, found.lastgroup)
+    if kind == "row" and is_table_rule(text[start:end]):
+        kind = "table_rule"
+    elif kind == "row" and is_table_rule(text[end : text.find("\n", end) + 1 or len(text)]):
+        kind = "table_head"
+    mark = found[kind] if kind in ("heading", "item") else ""
+    return SourceBlock(
+        kind,
+        found.end("indent") + len(mark),
+        end,
+        indent=len(found["indent"].expandtabs(4)),
+        after_blank=after_blank,
+        mark=mark.strip(),
+    )
+
+
+def is_table_rule(line: str) -> bool:
+    """True for the line between a table's head and its rows."""
+    return "|" in line and "--" in line and not line.strip(" \t\r\n:|-")
