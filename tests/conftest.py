@@ -10,10 +10,8 @@ import pytest
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-from database.embedding.loading import load_embeddings
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from tests.containers.checkout import Checkout, engine_missing
 from tests.files.pages import PAGES
@@ -72,7 +70,7 @@ def openvino_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def embeddings(minilm: LocalModel, openvino_cache: Path) -> OpenVINOEmbeddings:
-    loaded = load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
+    loaded = minilm.load_embeddings(device="cpu", backend="openvino", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     return loaded
 

@@ -121,7 +121,7 @@ def build(
     """
     from database.building.builder_factory import make_builder
     from database.building.rollback import return_to_folder
-    from database.embedding.loading import model_for, prepare
+    from database.embedding.models import model_for
     from database.snapshot.initial_pull import pull_configured
     from dataset.folder import Selection
     from utils.provision import live_fingerprint, provide_documents, provide_model
@@ -140,7 +140,7 @@ def build(
             pull_configured(settings, store)
             live = live_fingerprint(store)
             model = provide_model(settings, live, _report)
-            prepare(model, cache=cache, device=device, backend=backend)
+            model.prepare(cache=cache, device=device, backend=backend)
         else:
             name = settings.embedding_model_name or arguments.fallback_model
             model = model_for(name, settings, building=True)

@@ -6,8 +6,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from database.embedding.loading import EmbeddingModel, model_for
 from database.embedding.model_finder import MINILM, find_model
+from database.embedding.models import EmbeddingModel, model_for
 from database.index.check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import Store

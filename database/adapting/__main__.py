@@ -82,9 +82,9 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     from database.adapting.adaptation import AdaptationRequest, adapt
     from database.adapting.model_card import summarize
-    from database.embedding.api.models import is_api_model
-    from database.embedding.loading import torch_device
     from database.embedding.model_finder import find_model, named
+    from database.embedding.models import model_type
+    from database.embedding.torch_embeddings import torch_device
     from dataset.folder import Selection, document_paths
 
     plan = _plan(arguments)
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
         embedding_backend="torch",
     )
     name = named(settings.embedding_model_name or arguments.fallback_model)
-    if is_api_model(name):
+    if not model_type(name).has_weights:
         raise ModelError(
             f"{name} is reached by API: only a model whose weights are here can learn."
         )

@@ -30,8 +30,7 @@ from database.adapting.publication import publish, read_record, write_record
 from database.adapting.quantization import CALIBRATED_ON, TIMED, check_installed, quantize
 from database.adapting.training import Plan, load_model, train
 from database.adapting.whitening import TEXTS
-from database.building.builder_factory import token_counter
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
@@ -164,11 +163,10 @@ def _held_against(
 
 
 def _read(request: AdaptationRequest, say: Callable[[str], None]) -> TrainingCorpus:
-    count_tokens, readable = token_counter(request.base)
     return read_training_corpus(
         load_documents(request.folder, say, request.selection),
-        ChunkSize(readable, 0),
-        count_tokens,
+        ChunkSize(request.base.max_chunk_tokens, 0),
+        request.base.count_tokens,
         hold_out=request.plan.hold_out,
         seed=request.plan.seed,
     )

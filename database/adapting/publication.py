@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from utils.errors import ModelError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from database.adapting.evaluation import Embed, Gain, Trial, judge
-from database.embedding.model_folder import INT8, LocalModel
+from database.embedding.local_model import LocalModel
+from database.embedding.model_folder import INT8
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from utils.errors import ModelError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from database.adapting.batches import batches
 from database.adapting.pairs import Pair
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from dataset.progress import Progress
 from utils.errors import ModelError
 

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from database.building.build import WINDOW, Builder
-from database.embedding.api import models as api_models
-from database.embedding.loading import EmbeddingModel, load_embeddings
+from database.embedding.models import EmbeddingModel
 from database.index.fingerprint import Recipe
 from database.index.store import Store
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.progress import Progress, ignore_progress
-from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split_document
+from dataset.splitting import CHUNKER_VERSION, ChunkSize, split_document
 from utils.settings import Backend, Device
 
 
@@ -43,7 +42,7 @@ def make_builder(
     Raises:
         ModelError: the model's files cannot be read, or its API does not answer.
     """
-    count_tokens, readable = token_counter(model)
+    readable = model.max_chunk_tokens
     if chunk_size is not None and chunk_size > readable:
         skipped(
             f"Chunk size {chunk_size} exceeds the model's input length: chunks of {readable} "
@@ -62,35 +61,15 @@ def make_builder(
             chunk_size=size,
             chunk_overlap=chunk_overlap,
         ),
-        count_tokens=count_tokens,
-        load_embeddings=lambda: load_embeddings(model, device=device, backend=backend, cache=cache),
+        count_tokens=model.count_tokens,
+        load_embeddings=lambda: model.load_embeddings(device=device, backend=backend, cache=cache),
         progress=progress,
         skipped=skipped,
-        window=_window(model, size),
+        window=model.window(size, WINDOW),
     )
 
 
 def splitter_for(model: EmbeddingModel, recipe: Recipe) -> Callable[[Document], list[Chunk]]:
     """A function that splits documents as an index of this model and recipe was split."""
-    count_tokens, _ = token_counter(model)
     size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
-    return lambda document: split_document(document, size, count_tokens)
-
-
-def token_counter(model: EmbeddingModel) -> tuple[CountTokens, int]:
-    """The model's token counter, and the maximum number of tokens of a chunk."""
-    if isinstance(model, api_models.ApiModel):
-        return api_models.count_tokens, model.max_tokens
-    tokenizer = model.tokenizer()
-    special: int = tokenizer.num_special_tokens_to_add(is_pair=False)
-    return (
-        lambda text: len(tokenizer.encode(text, add_special_tokens=False)),
-        model.max_tokens - special,
-    )
-
-
-def _window(model: EmbeddingModel, chunk_size: int) -> int:
-    """Chunks embedded at a time; for an API one request, so a kill loses at most that cost."""
-    if isinstance(model, api_models.ApiModel):
-        return min(api_models.chunks_in_a_request(chunk_size), model.pace.batch_size)
-    return WINDOW
+    return lambda document: split_document(document, size, model.count_tokens)

@@ -19,7 +19,7 @@ from database.changing import outcomes
 from database.changing.changer import Changer, IndexingTools, JobListener, SplitDocument
 from database.changing.deletion import rewrite_store, verify_deletion
 from database.changing.vacuum_instructions import vacuum_instructions
-from database.embedding.loading import model_for
+from database.embedding.models import model_for
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.folder_owner import FolderOwner
 from database.index.lock import BuildLock

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from database.embedding.model_folder import LocalModel, find_weights
+from database.embedding.local_model import LocalModel
+from database.embedding.model_folder import find_weights
 from dataset.progress import line_bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT

@@ -1,4 +1,4 @@
-"""What the folder of an embedding model holds, and what its vectors depend on."""
+"""The files of a sentence-transformers model, and the revision its vectors depend on."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
-class LocalModel:
+class ModelFolder:
     """A sentence-transformers model folder, read but not loaded."""
 
     name: str
@@ -26,12 +26,18 @@ class LocalModel:
 
     @cached_property
     def revision(self) -> str:
-        """SHA-256 over all weights and the tokenizer, hexadecimal: what the vectors depend on."""
+        """SHA-256 (hexadecimal) of everything the vectors depend on: weights, tokenizer, prompts.
+
+        A model without prompts adds nothing for them: its revision is as it was before prompts
+        counted, so that existing indexes still match.
+        """
         digest = hashlib.sha256()
         int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
         for path in (self.weights, self.tokenizer_file, *self.layers, *int8):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+        if (self.query_prompt, self.document_prompt) != ("", ""):
+            digest.update(json.dumps([self.query_prompt, self.document_prompt]).encode())
         return digest.hexdigest()
 
     @cached_property
@@ -85,6 +91,27 @@ class LocalModel:
         chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
         names = [key.removeprefix("pooling_mode_").split("_token")[0] for key in chosen]
         return "+".join(names) or "mean"
+
+    @cached_property
+    def query_prompt(self) -> str:
+        """What sentence-transformers puts before a question: the query prompt, else the default."""
+        return self._prompt("query")
+
+    @cached_property
+    def document_prompt(self) -> str:
+        """What sentence-transformers puts before a passage."""
+        return self._prompt("document", "passage", "corpus")
+
+    def _prompt(self, *names: str) -> str:
+        config = self._json("config_sentence_transformers.json")
+        prompts = config.get("prompts") or {}
+        names = (*names, config.get("default_prompt_name") or "")
+        return next((str(prompts[name]) for name in names if prompts.get(name)), "")
+
+    @property
+    def pools_prompt(self) -> bool:
+        """True if the tokens of the prompt count in pooling, as they do unless configured."""
+        return bool(self._json("1_Pooling/config.json").get("include_prompt", True))
 
     def tokenizer(self) -> "Tokenizer":
         """Load the tokenizer without the truncation and padding its file may carry.

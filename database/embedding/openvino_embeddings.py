@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.model_folder import ModelFolder
 from utils.errors import ModelError
 from utils.settings import build_command
 
@@ -50,7 +50,7 @@ class OpenVINOEmbeddings(Embeddings):
     """A model that OpenVINO runs: its own program in int8, else bf16 or f32 as processors have."""
 
     @classmethod
-    def load(cls, model: LocalModel, cache: Path) -> Self:
+    def load(cls, model: ModelFolder, cache: Path) -> Self:
         """Load the model's own program in int8; else the exported one from the cache folder.
 
         It is exported there the first time.
@@ -58,6 +58,8 @@ class OpenVINOEmbeddings(Embeddings):
         Raises:
             ModelError: the model cannot be exported or loaded.
         """
+        if model.query_prompt + model.document_prompt and not model.pools_prompt:
+            raise ModelError("its pooling leaves out the prompt, which needs torch")
         report_to_nobody()
         import openvino
 
@@ -74,7 +76,7 @@ class OpenVINOEmbeddings(Embeddings):
         return embeddings
 
     @staticmethod
-    def export(model: LocalModel, cache: Path) -> None:
+    def export(model: ModelFolder, cache: Path) -> None:
         """Write the exported model to the cache folder, unless it is there or not needed.
 
         Raises:
@@ -83,12 +85,13 @@ class OpenVINOEmbeddings(Embeddings):
         with _program(model, cache):
             pass
 
-    def __init__(self, core: Any, program: Any, model: LocalModel) -> None:
+    def __init__(self, core: Any, program: Any, model: ModelFolder) -> None:
         self._core = core
         self._program = program
         self._int8 = model.int8 is not None
         self._tokenizer: Tokenizer = model.tokenizer()
         self._tokenizer.enable_truncation(model.max_tokens)
+        self._query_prompt, self._document_prompt = model.query_prompt, model.document_prompt
         self._thread = threading.local()
         self._compiling = threading.Lock()
 
@@ -148,12 +151,23 @@ class OpenVINOEmbeddings(Embeddings):
             ) from error
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed passages, those of like length together so that little is padding."""
+        """Embed passages; texts of similar length share a batch, to save padding."""
+        return self._embed(texts, self._document_prompt)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question; safe to call from any number of threads."""
+        return self._infer_at_once([self._tokenizer.encode(self._query_prompt + text)])[0]
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        """Embed several questions."""
+        return self._embed(texts, self._query_prompt)
+
+    def _embed(self, texts: list[str], prompt: str) -> list[list[float]]:
         import openvino
 
         if not texts:
             return []
-        encodings = self._tokenizer.encode_batch_fast(texts)
+        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
         if len(texts) <= _FEW:
             return self._infer_at_once(encodings)
         order = sorted(range(len(texts)), key=lambda at: -len(encodings[at]))
@@ -178,10 +192,6 @@ class OpenVINOEmbeddings(Embeddings):
         for request in list(running):
             collect(request)
         return vectors
-
-    def embed_query(self, text: str) -> list[float]:
-        """Embed a question; any number of threads may call at once."""
-        return self._infer_at_once([self._tokenizer.encode(text)])[0]
 
     def _infer_at_once(self, encodings: "list[Encoding]") -> list[list[float]]:
         """Embed a text or a few in one batch, with all cores."""
@@ -217,12 +227,12 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def _folder_name(model: LocalModel) -> str:
+def _folder_name(model: ModelFolder) -> str:
     return f"{model.revision[:16]}-v{_EXPORT_VERSION}"
 
 
 @contextmanager
-def _program(model: LocalModel, cache: Path) -> Iterator[Path]:
+def _program(model: ModelFolder, cache: Path) -> Iterator[Path]:
     """Give the file of the model's program: its own in int8, or the one exported to the cache."""
     if model.int8:
         yield model.int8
@@ -232,7 +242,7 @@ def _program(model: LocalModel, cache: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _exported(model: LocalModel, folder: Path) -> Iterator[Path]:
+def _exported(model: ModelFolder, folder: Path) -> Iterator[Path]:
     """Give the folder of the model in OpenVINO's form, written first if need be, whole or not.
 
     Where the cache cannot be written, the export lasts for the block only.
@@ -279,7 +289,7 @@ def _move(scratch: Path, folder: Path) -> None:
             raise
 
 
-def _write_openvino(model: LocalModel, path: Path) -> None:
+def _write_openvino(model: ModelFolder, path: Path) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     report_to_nobody()
     import openvino

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.loading import embed_words
+from database.embedding.query_embeddings import embed_words
 from database.index import rows, word_vectors
 from database.index.live_pointer import LivePointer
 from database.index.store import Store

@@ -2,8 +2,7 @@
 
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.api.models import is_api_model
-from database.embedding.loading import load_embeddings, model_for
+from database.embedding.models import model_for, model_type
 from database.index.fingerprint import Fingerprint
 from utils.errors import IndexMismatchError
 from utils.settings import Settings, build_command
@@ -20,17 +19,16 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     configured = settings.embedding_model_name or recipe.embedding_model
     # Without the index's path or address: /readyz shows this.
     repair = f"Build the index again with this model ({build_command(model=configured)})"
-    also = " and EMBEDDING_BASE_URL as they were" if is_api_model(recipe.embedding_model) else ""
+    hint = model_type(recipe.embedding_model).settings_hint(recipe.embedding_model)
     model = model_for(configured, settings)
     if differs := recipe.first_difference(model):
         field, theirs, ours = differs
         raise IndexMismatchError(
             f"The index was built with {recipe.embedding_model} and this service is set to "
             f"{configured}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
-            f"or set EMBEDDING_MODEL_NAME={recipe.embedding_model}{also}."
+            f"or set {hint}."
         )
-    return load_embeddings(
-        model,
+    return model.load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from database.embedding.query_embeddings import embed_queries
 from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
 from database.searching.dense import nearest_among, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
@@ -131,10 +132,7 @@ def _cosines(
     corpus: SearchCorpus, texts: list[str], candidates: int, meant: ChunkIndexes
 ) -> list[dict[int, float]]:
     """For each text the nearest of the chunks meant, by place, with their cosine."""
-    embeddings = corpus.embeddings
-    vectors = (
-        embeddings.embed_documents(texts) if len(texts) > 1 else [embeddings.embed_query(texts[0])]
-    )
+    vectors = embed_queries(corpus.embeddings, texts)
     if len(meant) == len(corpus.chunks):
         return nearest_chunks(corpus.collection, vectors, corpus.places, candidates)
     some = {corpus.chunks[place].id: place for place in meant.tolist()}

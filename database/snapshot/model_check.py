@@ -1,6 +1,6 @@
 """Checks that a snapshot's embedding model is the one that this machine uses for questions."""
 
-from database.embedding.loading import model_for
+from database.embedding.models import model_for
 from database.index.fingerprint import Fingerprint
 from utils.errors import IndexMismatchError, ModelError
 from utils.settings import Settings

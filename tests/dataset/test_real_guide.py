@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize, split_document
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.splitting import ChunkSize, CountTokens, split_document

@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 from database.adapting.publication import publish
 from database.adapting.training import load_model
 from database.adapting.whitening import whitened
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import LocalModel
 from dataset.conversion.converter import convert
 from tests.endurance.__main__ import parse_arguments
 from tests.endurance.checker.checker import Checker

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 
 NAME = "kilns/all-wood-base-v2"
 MAX_TOKENS = 384

@@ -12,7 +12,7 @@ from utils.figures import MIB
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
-    from database.embedding.model_folder import LocalModel
+    from database.embedding.local_model import LocalModel
     from database.index.store import Store
 
 _ROWS_PER_CALL = 5000
@@ -52,7 +52,7 @@ def build_ours(job: BenchmarkRun) -> BuildFigures:
     import chromadb  # noqa: F401  # so that its import counts for neither pipeline
 
     from database.building.builder_factory import make_builder
-    from database.embedding.model_folder import LocalModel
+    from database.embedding.local_model import LocalModel
     from database.index.store import open_store
 
     model = LocalModel(job.model, Path(job.model_folder))

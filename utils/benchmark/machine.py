@@ -13,7 +13,7 @@ from utils.settings import load_settings
 if TYPE_CHECKING:
     import torch
 
-    from database.embedding.model_folder import LocalModel
+    from database.embedding.local_model import LocalModel
 
 _SIZE = 2048
 _PRODUCT_FLOPS = 2 * _SIZE**3
@@ -53,13 +53,11 @@ def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
     """Load the embeddings as a build does, which exports them once, and measure in their terms."""
     import torch
 
-    from database.embedding.loading import load_embeddings
-    from database.embedding.model_folder import LocalModel
+    from database.embedding.local_model import LocalModel
     from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
-    embeddings = load_embeddings(
-        LocalModel(job.model, Path(job.model_folder)),
+    embeddings = LocalModel(job.model, Path(job.model_folder)).load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,

@@ -37,14 +37,12 @@ class ModelFigures:
 
 def embed_questions(job: BenchmarkRun) -> QuestionFigures:
     """Embed the documents' questions as a service does; runs in a worker."""
-    from database.embedding.loading import load_embeddings
-    from database.embedding.model_folder import LocalModel
+    from database.embedding.local_model import LocalModel
     from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
     model = LocalModel(job.model, Path(job.model_folder))
-    embeddings = load_embeddings(
-        model,
+    embeddings = model.load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,

@@ -110,6 +110,10 @@ class ApiEmbeddings(Embeddings):
         """Embed a question."""
         return self.embed_documents([text])[0]
 
+    def embed_words(self, words: list[str]) -> list[list[float]]:
+        """Embed the words of a question in one request; see `query_embeddings.embed_words`."""
+        return self.embed_documents(words)
+
     def _embed(self, batch: list[str]) -> list[list[float]]:
         self._resting.check()
         attempts = Retrying(

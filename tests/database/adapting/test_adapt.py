@@ -21,9 +21,8 @@ from database.adapting.pairs import Pair, make_pairs
 from database.adapting.publication import publish, read_record
 from database.adapting.training import Plan, load_model, train
 from database.adapting.whitening import whitened
-from database.embedding.loading import load_embeddings
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model, named
-from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.reading.reader import reader_from
 from dataset.progress import ignore_progress
@@ -207,13 +206,13 @@ def test_backends_agree_on_an_adapted_model(
     texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
     ours, torchs = (
         np.array(
-            load_embeddings(model, device="cpu", backend=backend, cache=tmp_path).embed_documents(
+            model.load_embeddings(device="cpu", backend=backend, cache=tmp_path).embed_documents(
                 texts
             )
         )
         for backend in ("openvino", "torch")
     )
-    general = load_embeddings(minilm, device="cpu", backend="torch", cache=tmp_path)
+    general = minilm.load_embeddings(device="cpu", backend="torch", cache=tmp_path)
 
     assert (ours * torchs).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
     assert ((ours * general.embed_documents(texts)).sum(axis=1) < 0.999).all()
@@ -272,8 +271,8 @@ def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_pa
     whole = shutil.copytree(quantized, tmp_path / "whole", ignore=shutil.ignore_patterns("int8"))
     texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
     cache = tmp_path / "cache"
-    int8 = load_embeddings(model, device="cpu", backend="openvino", cache=cache)
-    torchs = load_embeddings(model, device="cpu", backend="torch", cache=cache)
+    int8 = model.load_embeddings(device="cpu", backend="openvino", cache=cache)
+    torchs = model.load_embeddings(device="cpu", backend="torch", cache=cache)
 
     assert not cache.exists()  # nothing had to be exported
     assert model.revision != find_model(str(whole)).revision
@@ -310,8 +309,8 @@ def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Pat
         (tmp_path / "copy" / "int8" / name).write_bytes(b"half")
 
     with pytest.raises(ModelError, match=r"Cannot load \S+int8; copy the model's folder again"):
-        load_embeddings(
-            find_model(str(tmp_path / "copy")), device="cpu", backend="openvino", cache=tmp_path
+        find_model(str(tmp_path / "copy")).load_embeddings(
+            device="cpu", backend="openvino", cache=tmp_path
         )
 
 
@@ -324,7 +323,7 @@ def test_int8_is_kept_where_it_loses_hardly_anything(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    load_embeddings(minilm, device="cpu", backend="openvino", cache=openvino_cache)
+    minilm.load_embeddings(device="cpu", backend="openvino", cache=openvino_cache)
     exported = next(openvino_cache.glob(f"{minilm.revision[:16]}*/model.xml"))
     trials = [Trial(name, (), (), (), ()) for name in ("steady", "changing")]
     changes = {"steady": 0.0, "changing": change}

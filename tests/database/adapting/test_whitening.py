@@ -15,9 +15,8 @@ from database.adapting.evaluation import Trial, embedding
 from database.adapting.publication import read_record
 from database.adapting.training import load_model
 from database.adapting.whitening import whitened
-from database.embedding.loading import load_embeddings
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
-from database.embedding.model_folder import LocalModel
 from database.reading.reader import reader_from
 from tests.files.workshop import write_workshop
 from utils import db_builder
@@ -100,7 +99,7 @@ def test_index_of_shorter_vectors_is_built_and_searched(short: Path, tmp_path: P
 
     ours, torchs = (
         np.array(
-            load_embeddings(model, device="cpu", backend=backend, cache=tmp_path).embed_documents(
+            model.load_embeddings(device="cpu", backend=backend, cache=tmp_path).embed_documents(
                 texts
             )
         )

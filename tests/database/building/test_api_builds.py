@@ -14,7 +14,7 @@ import pytest
 
 from database.building.builder_factory import make_builder
 from database.building.report import BuildReport
-from database.embedding.loading import model_for
+from database.embedding.models import model_for
 from database.index.store import open_store
 from database.reading.reader import reader_from
 from inference_worker.app import create_app

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from tenacity import wait_none
 
 from database.embedding.api import embeddings as api_embeddings
+from database.embedding.api.api_model import ApiModel
 from database.embedding.api.embeddings import REQUEST_BYTES, Pace, in_batches
-from database.embedding.api.models import ApiModel, api_model, chunks_in_a_request, count_tokens
-from database.embedding.loading import load_embeddings, model_for, prepare
+from database.embedding.models import model_for
 from tests.files.pages import DIMENSION, WordEmbeddings
 from tests.servers.chat.replies import (
     Reply,
@@ -85,7 +85,7 @@ def settings(**given: object) -> Settings:
 def refusal(model: ApiModel, texts: list[str] | None = None) -> str:
     """What is said when it fails; one line, with nothing of the API's body and no key."""
     with pytest.raises(EmbeddingApiError) as caught:
-        model.embeddings().embed_documents(texts or ["oak"])
+        model.load_embeddings().embed_documents(texts or ["oak"])
     told = "".join(traceback.format_exception(caught.value))
     assert "SECRET" not in told
     assert KEY not in told
@@ -107,7 +107,7 @@ def test_texts_are_embedded_in_order_over_as_many_requests_as_it_takes(
 ) -> None:
     texts = [f"Oak {number} dries" for number in range(10)]
 
-    vectors = model().embeddings().embed_documents(texts)
+    vectors = model().load_embeddings().embed_documents(texts)
 
     assert [len(request.texts) for request in server.requests] == [4, 4, 2]
     assert server.texts == texts
@@ -119,16 +119,16 @@ def test_texts_are_embedded_in_order_over_as_many_requests_as_it_takes(
 def test_key_goes_to_the_api_and_nothing_is_asked_when_there_is_nothing_to_embed(
     server: EmbeddingServer, model: Make
 ) -> None:
-    assert model().embeddings().embed_documents([]) == []
+    assert model().load_embeddings().embed_documents([]) == []
     assert server.requests == []
-    model().embeddings().embed_query("oak")
+    model().load_embeddings().embed_query("oak")
     assert [request.key for request in server.requests] == [f"Bearer {KEY}"]
 
 
 def test_vectors_get_unit_length(server: EmbeddingServer, model: Make) -> None:
     provider = model().name.partition(":")[0]
     server.script(embeddings_body([[3.0, 4.0]], provider))
-    assert model().embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
+    assert model().load_embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
 
 
 def test_dimension_is_asked_for_once(server: EmbeddingServer, model: Make) -> None:
@@ -145,16 +145,23 @@ def test_batches_hold_so_many_texts_and_so_many_bytes() -> None:
     assert list(in_batches([], 2)) == []
 
 
-def test_tokens_are_counted_from_above_and_full_chunks_fill_a_request() -> None:
-    assert [count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")] == [0, 1, 1, 2, 2]
-    fitting = chunks_in_a_request(512)
+def test_tokens_are_counted_from_above_and_full_chunks_fill_a_request(openai: Make) -> None:
+    assert [ApiModel.count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")] == [
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+    model = openai(replace(PACE, batch_size=99))
+    fitting = model.window(512, 256)
     assert list(map(len, in_batches(["x" * 512 * 3] * (fitting + 1), 99))) == [fitting, 1]
-    assert chunks_in_a_request(10**6) == 1
+    assert model.window(10**6, 256) == 1
 
 
 def test_requests_of_a_build_keep_to_the_limit(server: EmbeddingServer, openai: Make) -> None:
     paced = openai(replace(PACE, requests_per_minute=300, batch_size=1))
-    paced.embeddings().embed_documents(["oak", "ash", "elm", "yew"])
+    paced.load_embeddings().embed_documents(["oak", "ash", "elm", "yew"])
     gaps = [later.time - earlier.time for earlier, later in pairwise(server.requests)]
     assert min(gaps) >= 0.15, "a fifth of a second, give or take the limiter's look at the clock"
 
@@ -170,21 +177,21 @@ def test_failure_that_may_pass_is_tried_again(
     server: EmbeddingServer, model: Make, failure: Reply
 ) -> None:
     server.script(failure)
-    assert len(model().embeddings().embed_query("oak")) == DIMENSION
+    assert len(model().load_embeddings().embed_query("oak")) == DIMENSION
     assert len(server.requests) == 2
 
 
 @pytest.mark.usefixtures("_no_time_lost")
 def test_seconds_that_the_api_asks_for_are_waited(server: EmbeddingServer, model: Make) -> None:
     server.script(rate_limited("1"))
-    model().embeddings().embed_query("oak")
+    model().load_embeddings().embed_query("oak")
     first, second = server.requests
     assert second.time - first.time >= 0.95
 
 
 @pytest.mark.usefixtures("_no_time_lost")
 def test_date_that_the_api_asks_for_is_waited_for(server: EmbeddingServer, model: Make) -> None:
-    embeddings = model().embeddings()
+    embeddings = model().load_embeddings()
     date = int(time.time() + 2)
     server.script(rate_limited_until(2))
     embeddings.embed_query("oak")
@@ -195,7 +202,7 @@ def test_date_that_the_api_asks_for_is_waited_for(server: EmbeddingServer, model
 @pytest.mark.usefixtures("_no_time_lost")
 def test_batch_that_failed_is_tried_again_alone(server: EmbeddingServer, openai: Make) -> None:
     server.script(Reply(), failed(500))
-    openai(replace(PACE, batch_size=1)).embeddings().embed_documents(["oak", "ash", "elm"])
+    openai(replace(PACE, batch_size=1)).load_embeddings().embed_documents(["oak", "ash", "elm"])
     assert server.texts == ["oak", "ash", "ash", "elm"]
 
 
@@ -212,7 +219,7 @@ def test_wait_longer_than_the_time_there_is_is_not_begun(
 def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
     server.default = failed(500)
     given = model(replace(PACE, seconds=2.5))
-    given.embeddings()  # the first takes long to import
+    given.load_embeddings()  # the first takes long to import
     started = time.monotonic()
     assert "failed (status 500)" in refusal(given)
     assert time.monotonic() - started < 2.5
@@ -222,7 +229,7 @@ def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, mod
 def test_api_that_hangs_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
     server.default = silence()
     given = model(replace(PACE, seconds=1.4, attempt_seconds=0.6))
-    given.embeddings()  # the first takes long to import
+    given.load_embeddings()  # the first takes long to import
     started = time.monotonic()
     assert "does not answer" in refusal(given)
     assert time.monotonic() - started < 1.4 + 0.6, "late by less than an attempt"
@@ -302,11 +309,11 @@ def test_other_number_of_vectors_than_of_texts_is_refused(
 
 @pytest.mark.usefixtures("_no_time_lost")
 def test_other_dimension_than_before_is_refused(server: EmbeddingServer, model: Make) -> None:
-    model().embeddings().embed_query("oak")
+    model().load_embeddings().embed_query("oak")
     server.dimension = 32
     assert "vectors of length 32 after such of 64" in refusal(model())
     server.dimension = 64
-    assert model().embeddings().embed_query("oak")
+    assert model().load_embeddings().embed_query("oak")
 
 
 def test_nothing_of_the_api_is_logged(
@@ -336,7 +343,7 @@ def test_after_a_failure_nobody_waits_for_the_api_until_it_has_rested(
     server.default = Reply()
     time.sleep(0.55)
 
-    assert model.embeddings().embed_query("oak")
+    assert model.load_embeddings().embed_query("oak")
 
 
 def test_refused_key_rests_longer_than_what_may_pass_and_a_refused_text_not_at_all(
@@ -431,12 +438,14 @@ def test_missing_package_is_named_with_the_command(
     )
     model = model_for(name, settings(embedding_api_key="missing-package"))
     with pytest.raises(ModelError, match=f"{command}$"):
-        load_embeddings(model, cache=PROJECT_ROOT)
+        model.load_embeddings(cache=PROJECT_ROOT)
 
 
 def test_revision_tells_models_and_an_own_server_apart_but_not_where_it_stands() -> None:
     def revision(name: str, **given: str) -> str:
-        return api_model(name, settings(embedding_api_key="e", **given), building=False).revision
+        return ApiModel.from_settings(
+            name, settings(embedding_api_key="e", **given), building=False
+        ).revision
 
     official = revision("openai:m")
     own = revision("openai:m", embedding_base_url="http://one/v1")
@@ -453,8 +462,8 @@ def test_building_is_patient_and_paced_and_a_question_is_neither() -> None:
         embedding_batch_size=7,
         embedding_requests_per_minute=11,
     )
-    build = api_model("openai:m", given, building=True).pace
-    question = api_model("openai:m", given, building=False).pace
+    build = ApiModel.from_settings("openai:m", given, building=True).pace
+    question = ApiModel.from_settings("openai:m", given, building=False).pace
     assert (build.requests_per_minute, build.batch_size) == (11, 7)
     assert build.seconds >= 300
     assert (question.requests_per_minute, question.seconds) == (None, 3)
@@ -464,7 +473,7 @@ def test_building_is_patient_and_paced_and_a_question_is_neither() -> None:
 def test_nothing_is_prepared_and_nothing_asked_for_an_api(
     server: EmbeddingServer, openai: Make
 ) -> None:
-    prepare(openai(), device="auto", backend="auto", cache=PROJECT_ROOT / "nowhere")
+    openai().prepare(device="auto", backend="auto", cache=PROJECT_ROOT / "nowhere")
     assert server.requests == []
 
 
@@ -480,6 +489,8 @@ def test_mistrals_client_looks_for_no_tokenizer_on_the_hub(
     long = "oak " * 4000
     pace = replace(PACE, batch_size=9)
     model = ApiModel("mistralai:m", server.address("mistralai"), SecretStr(KEY), pace)
-    assert math.isclose(sum(v * v for v in model.embeddings().embed_query(long)), 1, rel_tol=1e-6)
+    assert math.isclose(
+        sum(v * v for v in model.load_embeddings().embed_query(long)), 1, rel_tol=1e-6
+    )
     assert len(server.requests) == 1
     assert "langchain_mistralai" in sys.modules

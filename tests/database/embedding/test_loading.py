@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.loading import ShrinkingBatches, load_embeddings
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import find_model
-from database.embedding.model_folder import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.embedding.torch_embeddings import ShrinkingBatches
 from tests.files.mpnet import MAX_TOKENS, NAME, make_mpnet
 from tests.interrupts import interruptible
 from utils.errors import ModelError, SettingsError
@@ -68,13 +68,11 @@ def backends(
 ) -> dict[str, Embeddings]:
     """Both models on both backends, each loaded once."""
     return {
-        "mpnet torch": load_embeddings(mpnet, device="cpu", backend="torch", cache=openvino_cache),
-        "mpnet openvino": load_embeddings(
-            mpnet, device="cpu", backend="openvino", cache=openvino_cache
+        "mpnet torch": mpnet.load_embeddings(device="cpu", backend="torch", cache=openvino_cache),
+        "mpnet openvino": mpnet.load_embeddings(
+            device="cpu", backend="openvino", cache=openvino_cache
         ),
-        "minilm torch": load_embeddings(
-            minilm, device="cpu", backend="torch", cache=openvino_cache
-        ),
+        "minilm torch": minilm.load_embeddings(device="cpu", backend="torch", cache=openvino_cache),
         "minilm openvino": embeddings,
     }
 
@@ -167,7 +165,7 @@ def test_model_from_a_hub_cache_is_the_same(
     (held / "refs" / "main").write_text("abc")
 
     found = find_model(NAME, tmp_path)
-    loaded = load_embeddings(found, device="cpu", backend="torch", cache=openvino_cache)
+    loaded = found.load_embeddings(device="cpu", backend="torch", cache=openvino_cache)
 
     assert found.revision == mpnet.revision
     assert (
@@ -177,7 +175,7 @@ def test_model_from_a_hub_cache_is_the_same(
 
 
 def test_openvino_is_the_choice_on_a_cpu(mpnet: LocalModel, openvino_cache: Path) -> None:
-    loaded = load_embeddings(mpnet, device="cpu", cache=openvino_cache)
+    loaded = mpnet.load_embeddings(device="cpu", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     assert loaded.precision in ("bf16", "f32")
 
@@ -190,7 +188,7 @@ def test_export_is_made_once(
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert set(before) == {"model.xml", "model.bin"}
 
-    load_embeddings(mpnet, device="cpu", backend="openvino", cache=openvino_cache)
+    mpnet.load_embeddings(device="cpu", backend="openvino", cache=openvino_cache)
     assert before == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
@@ -201,10 +199,9 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from database.embedding.loading import load_embeddings\n"
-        "from database.embedding.model_finder import LocalModel\n"
+        "from database.embedding.local_model import LocalModel\n"
         "model = LocalModel('m', Path(sys.argv[1]))\n"
-        "loaded = load_embeddings(model, device='cpu', cache=Path(sys.argv[2]))\n"
+        "loaded = model.load_embeddings(device='cpu', cache=Path(sys.argv[2]))\n"
         "print(len(loaded.embed_query('kiln')), 'torch' in sys.modules)\n"
     )
     done = subprocess.run(
@@ -226,8 +223,7 @@ def test_export_that_fails_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> 
         shutil.copytree(mpnet.folder, broken)
         (broken / file).write_bytes(content)
         with pytest.raises(ModelError) as refused:
-            load_embeddings(
-                LocalModel(NAME, broken), device="cpu", backend="openvino",
+            LocalModel(NAME, broken).load_embeddings(device="cpu", backend="openvino",
                 cache=tmp_path / "cache",
             )  # fmt: skip
         assert "\n" not in str(refused.value)
@@ -244,10 +240,9 @@ def test_export_that_is_interrupted_is_made_anew(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from database.embedding.loading import load_embeddings\n"
-        "from database.embedding.model_finder import LocalModel\n"
+        "from database.embedding.local_model import LocalModel\n"
         "model = LocalModel('m', Path(sys.argv[1]))\n"
-        "load_embeddings(model, device='cpu', backend='openvino', cache=Path(sys.argv[2]))\n"
+        "model.load_embeddings(device='cpu', backend='openvino', cache=Path(sys.argv[2]))\n"
     )
     cache = tmp_path / "cache"
     with subprocess.Popen(
@@ -266,7 +261,7 @@ def test_export_that_is_interrupted_is_made_anew(
     if how == signal.SIGINT:
         assert list(cache.iterdir()) == []
         return  # as if it had never begun
-    loaded = load_embeddings(mpnet, device="cpu", backend="openvino", cache=cache)
+    loaded = mpnet.load_embeddings(device="cpu", backend="openvino", cache=cache)
     assert len(loaded.embed_query("kiln")) == 64
 
 
@@ -279,8 +274,8 @@ def test_cache_that_cannot_be_written_is_done_without(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     (tmp_path / "a file").write_text("in the way")
 
-    loaded = load_embeddings(
-        mpnet, device="cpu", backend="openvino", cache=tmp_path / "a file" / "cache"
+    loaded = mpnet.load_embeddings(
+        device="cpu", backend="openvino", cache=tmp_path / "a file" / "cache"
     )
 
     assert len(loaded.embed_query("kiln")) == 64
@@ -308,7 +303,7 @@ def test_broken_export_is_one_line(
     else:
         (export / file).write_bytes(content)
     with pytest.raises(ModelError) as refused:
-        load_embeddings(mpnet, device="cpu", backend="openvino", cache=export.parent)
+        mpnet.load_embeddings(device="cpu", backend="openvino", cache=export.parent)
     assert str(export) in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -317,7 +312,7 @@ def test_export_without_its_description_is_made_anew(
     mpnet: LocalModel, backends: dict[str, Embeddings], export: Path
 ) -> None:
     (export / "model.xml").unlink()
-    loaded = load_embeddings(mpnet, device="cpu", backend="openvino", cache=export.parent)
+    loaded = mpnet.load_embeddings(device="cpu", backend="openvino", cache=export.parent)
     again, before = (vectors_of(e, TEXTS[:9]) for e in (loaded, backends["mpnet openvino"]))
     assert least_cosine(again, before) >= SAME
 
@@ -327,7 +322,7 @@ def test_torch_takes_over_where_openvino_cannot(
 ) -> None:
     (export / "model.xml").write_text("garbage")
 
-    loaded = load_embeddings(mpnet, device="cpu", cache=export.parent)
+    loaded = mpnet.load_embeddings(device="cpu", cache=export.parent)
 
     assert isinstance(loaded, ShrinkingBatches)
     assert "torch takes over" in caplog.text
@@ -337,8 +332,7 @@ WITHOUT_TORCH = """
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
-from database.embedding.loading import load_embeddings
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from utils.errors import ModelError
 
 class Hides(PathFinder):
@@ -352,7 +346,7 @@ sys.meta_path[:] = [Hides if finder is PathFinder else finder for finder in sys.
 folder, cache, backend = sys.argv[1:]
 model = LocalModel("tests/small-mpnet", Path(folder))
 try:
-    loaded = load_embeddings(model, backend=backend, cache=Path(cache))
+    loaded = model.load_embeddings(backend=backend, cache=Path(cache))
     print(len(loaded.embed_query("kiln")))
 except ModelError as error:
     print(error)
@@ -392,7 +386,7 @@ def test_torch_says_in_one_line_what_it_cannot_load(
     shutil.copytree(mpnet.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / file).write_bytes(b"garbage")
     with pytest.raises(ModelError) as refused:
-        load_embeddings(LocalModel(NAME, tmp_path), backend="torch", device="cpu", cache=tmp_path)
+        LocalModel(NAME, tmp_path).load_embeddings(backend="torch", device="cpu", cache=tmp_path)
     assert str(tmp_path) in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -400,7 +394,7 @@ def test_torch_says_in_one_line_what_it_cannot_load(
 @pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
 def test_gpu_asked_for_where_there_is_none_is_one_line(mpnet: LocalModel, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="EMBEDDING_DEVICE"):
-        load_embeddings(mpnet, device="cuda", cache=tmp_path)
+        mpnet.load_embeddings(device="cuda", cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -478,7 +472,7 @@ def test_openvino_reports_its_use_to_nobody(mpnet: LocalModel, openvino_cache: P
     asks = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from database.embedding.model_finder import LocalModel\n"
+        "from database.embedding.local_model import LocalModel\n"
         "from database.embedding.openvino_embeddings import OpenVINOEmbeddings\n"
         "model = LocalModel('m', Path(sys.argv[1]))\n"
         "OpenVINOEmbeddings.load(model, Path(sys.argv[2])).embed_documents(['kiln'] * 9)\n"

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from database.embedding import model_finder as models
+from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import (
     MINILM,
     MINILM_WEIGHTS_SHA256,
     find_model,
     verify_weights,
 )
-from database.embedding.model_folder import LocalModel
 from tests.servers.hub import REVISION, HubServer, hub_server
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT

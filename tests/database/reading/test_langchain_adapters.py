@@ -16,7 +16,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
 
 from database.building.builder_factory import make_builder
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from database.index.store import open_store
 from database.reading.langchain_adapters import as_retriever, vector_store
 from database.reading.reader import Reader
@@ -160,11 +160,11 @@ SCRIPTS = {
         "assert vector_store().max_marginal_relevance_search('encrypt an endpoint', k=2)\n"
     ),
     "embeddings": (
-        "from database.embedding.loading import load_embeddings, model_for\n"
+        "from database.embedding.models import model_for\n"
         "from utils.settings import load_settings\n"
         "settings = load_settings()\n"
         "model = model_for(settings.embedding_model_name, settings)\n"
-        "embeddings = load_embeddings(model, cache=settings.embedding_cache_path)\n"
+        "embeddings = model.load_embeddings(cache=settings.embedding_cache_path)\n"
         "assert len(embeddings.embed_documents(['kiln'] * 40)) == 40\n"
     ),
 }

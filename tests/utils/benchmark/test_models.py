@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_folder import LocalModel
+from database.embedding.local_model import LocalModel
 from database.index.store import open_store
 from tests.files.mpnet import make_mpnet
 from utils.benchmark.arguments import MODELS, PARTS, chosen_parts, parse_benchmark_arguments

@@ -6,6 +6,7 @@ and its place say, its dimension is found by asking, and tokens are counted from
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar, Self
 
 from pydantic import SecretStr
 
@@ -30,19 +31,49 @@ ATTEMPT_SHARE = 0.5
 """The share of a question's time that one attempt may take, so that a second one fits."""
 
 
-def is_api_model(name: str) -> bool:
-    """Tell `provider:model` from a model's name on the Hub, which has no colon."""
-    return ":" in name
-
-
 @dataclass(frozen=True)
 class ApiModel:
-    """A model behind an API, with what an index needs to know of it."""
+    """A model behind an API; the counterpart of `LocalModel`."""
+
+    has_weights: ClassVar[bool] = False
 
     name: str
     address: str
     key: SecretStr | None
     pace: Pace
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Settings, *, building: bool) -> Self:
+        """The model that a name and the settings describe; nothing is asked of it yet.
+
+        Args:
+            name: `provider:model`.
+            settings: Where its API is, its key, and how fast to ask.
+            building: Be patient and keep to the limit on requests, as a question cannot.
+
+        Raises:
+            SettingsError: the provider is not known, or its key is missing or can be none.
+        """
+        provider, _, model = name.partition(":")
+        if provider not in PROVIDERS or not model:
+            raise SettingsError(
+                f"EMBEDDING_MODEL_NAME: {name!r} is no model; an API's is named "
+                f"{', '.join(f'{known}:MODEL' for known in PROVIDERS)}. Others mostly speak "
+                "OpenAI's API: name theirs openai:MODEL and set EMBEDDING_BASE_URL."
+            )
+        address, key = _access(provider, settings)
+        if key is None and PROVIDERS[provider].needs_key and not settings.embedding_base_url:
+            raise SettingsError(f"EMBEDDING_API_KEY: {name} needs the key of its API; set it.")
+        if key and not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
+            raise SettingsError(
+                "EMBEDDING_API_KEY: holds characters that no key has; copy it again."
+            )
+        return cls(name, address, key, _pace(settings, building=building))
+
+    @staticmethod
+    def settings_hint(name: str) -> str:
+        """What to set so that the service uses the model of this name."""
+        return f"EMBEDDING_MODEL_NAME={name} and EMBEDDING_BASE_URL as they were"
 
     @cached_property
     def provider(self) -> EmbeddingProvider:
@@ -66,7 +97,7 @@ class ApiModel:
         Raises:
             EmbeddingApiError, ModelError: it cannot be asked.
         """
-        return self.embeddings().dimension
+        return self.load_embeddings().dimension
 
     @property
     def pooling(self) -> str:
@@ -78,49 +109,31 @@ class ApiModel:
         """Tokens of a text that are sure to be read."""
         return MAX_TOKENS
 
-    def embeddings(self) -> ApiEmbeddings:
-        """What embeds with it: the same each time, with its connections and what it met.
+    @property
+    def max_chunk_tokens(self) -> int:
+        """Tokens of the longest chunk."""
+        return MAX_TOKENS
+
+    @staticmethod
+    def count_tokens(text: str) -> int:
+        """An upper bound of a text's tokens, from its bytes: the tokenizer is unknown."""
+        return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+    def window(self, chunk_size: int, default: int) -> int:
+        """Chunks to embed and store at a time: one request's, because requests cost money."""
+        fitting = max(1, REQUEST_BYTES // (chunk_size * BYTES_A_TOKEN))
+        return min(fitting, self.pace.batch_size)
+
+    def load_embeddings(self, **_options: object) -> ApiEmbeddings:
+        """The API's embeddings: the same object each time, with its connections and pauses.
 
         Raises:
             ModelError: a package is missing.
         """
         return _embeddings(self.name, self.address, self.key, self.pace)
 
-
-def count_tokens(text: str) -> int:
-    """Count a text's tokens for a model whose tokenizer is not at hand."""
-    return -(-len(text.encode()) // BYTES_A_TOKEN)
-
-
-def chunks_in_a_request(chunk_size: int) -> int:
-    """How many chunks of so many tokens fit into one request."""
-    return max(1, REQUEST_BYTES // (chunk_size * BYTES_A_TOKEN))
-
-
-def api_model(name: str, settings: Settings, *, building: bool) -> ApiModel:
-    """The model that a name and the settings describe; nothing is asked of it yet.
-
-    Args:
-        name: `provider:model`.
-        settings: Where its API is, its key, and how fast to ask.
-        building: Be patient and keep to the limit on requests, as a question cannot.
-
-    Raises:
-        SettingsError: the provider is not known, or its key is missing or can be none.
-    """
-    provider, _, model = name.partition(":")
-    if provider not in PROVIDERS or not model:
-        raise SettingsError(
-            f"EMBEDDING_MODEL_NAME: {name!r} is no model; an API's is named "
-            f"{', '.join(f'{known}:MODEL' for known in PROVIDERS)}. Others mostly speak OpenAI's "
-            "API: name theirs openai:MODEL and set EMBEDDING_BASE_URL."
-        )
-    address, key = _access(provider, settings)
-    if key is None and PROVIDERS[provider].needs_key and not settings.embedding_base_url:
-        raise SettingsError(f"EMBEDDING_API_KEY: {name} needs the key of its API; set it.")
-    if key and not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
-        raise SettingsError("EMBEDDING_API_KEY: holds characters that no key has; copy it again.")
-    return ApiModel(name, address, key, _pace(settings, building=building))
+    def prepare(self, **_options: object) -> None:
+        """Do nothing: there are no files to export."""
 
 
 def _access(provider: str, settings: Settings) -> tuple[str, SecretStr | None]:

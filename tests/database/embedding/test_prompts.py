@@ -1,0 +1,110 @@
+"""Prompts that a model's configuration puts before texts: every backend applies the same."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import Embeddings
+
+from database.embedding.local_model import LocalModel
+from database.embedding.query_embeddings import embed_queries
+from tests.files.mpnet import make_mpnet
+
+pytestmark = [
+    pytest.mark.model,
+    # PyTorch's own, of its export and its pytrees.
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+]
+
+MINILM_REVISION = "1b22665f3b9d75c5fb8c2246f3cbd02cc0e9811890b8ac83273018da7cd43f45"
+"""As indexes of all releases so far have it in their fingerprints."""
+TEXT = "Kilns dry wood"
+CONFIG = "config_sentence_transformers.json"
+
+
+def with_config(folder: Path, copy: Path, **config: Any) -> LocalModel:
+    """A copy of a model with other prompts."""
+    shutil.copytree(folder, copy)
+    (copy / CONFIG).write_text(json.dumps(config))
+    return LocalModel("tests/prompts", copy)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_mpnet(tmp_path_factory.mktemp("mpnet")).folder
+
+
+def both(model: LocalModel, cache: Path) -> list[Embeddings]:
+    return [
+        model.load_embeddings(device="cpu", backend=backend, cache=cache)
+        for backend in ("torch", "openvino")
+    ]
+
+
+def test_revision_of_a_model_without_prompts_is_as_it_was(
+    minilm: LocalModel, plain: Path, tmp_path: Path
+) -> None:
+    assert minilm.revision == MINILM_REVISION
+    empty = {"prompts": {"query": "", "document": ""}, "default_prompt_name": None}
+    assert with_config(plain, tmp_path / "a", **empty).revision == LocalModel("m", plain).revision
+
+
+def test_revision_covers_the_prompts(plain: Path, tmp_path: Path) -> None:
+    configs: list[dict[str, Any]] = [
+        {},
+        {"prompts": {"query": "find: "}},
+        {"prompts": {"query": "search: "}},
+        {"prompts": {"document": "search: "}},
+        {"prompts": {"any": "search: "}, "default_prompt_name": "any"},
+    ]
+    revisions = {
+        with_config(plain, tmp_path / str(at), **config).revision
+        for at, config in enumerate(configs)
+    }
+    assert len(revisions) == len(configs)
+
+
+@pytest.mark.parametrize(
+    ("config", "query", "document"),
+    [
+        ({"prompts": {"any": "in short: "}, "default_prompt_name": "any"}, *["in short: "] * 2),
+        ({"prompts": {"query": "q: ", "passage": "p: "}}, "q: ", "p: "),
+        ({"prompts": {"query": "q: ", "any": "a: "}, "default_prompt_name": "any"}, "q: ", "a: "),
+        ({"prompts": {"query": "q: "}, "default_prompt_name": None}, "q: ", ""),
+    ],
+)
+def test_backends_apply_the_same_prompts(
+    config: dict[str, Any], query: str, document: str, plain: Path, tmp_path: Path
+) -> None:
+    prompted = both(with_config(plain, tmp_path / "prompted", **config), tmp_path)
+    unprompted, _ = both(LocalModel("m", plain), tmp_path)
+    expected_query = np.array(unprompted.embed_query(query + TEXT))
+    (expected_document,) = np.array(unprompted.embed_documents([document + TEXT]))
+
+    for embeddings in prompted:
+        assert expected_query @ embeddings.embed_query(TEXT) > 0.9999
+        assert expected_document @ embeddings.embed_documents([TEXT])[0] > 0.9999
+        for vector in embed_queries(embeddings, [TEXT, TEXT]):
+            assert expected_query @ vector > 0.9999
+
+
+def test_prompt_leaves_room_for_the_chunk(plain: Path, tmp_path: Path) -> None:
+    model = with_config(plain, tmp_path / "prompted", prompts={"document": TEXT})
+    tokens = model.count_tokens(TEXT)
+
+    assert tokens > 0
+    assert model.max_chunk_tokens == LocalModel("m", plain).max_chunk_tokens - tokens
+
+
+def test_pooling_without_the_prompt_is_left_to_torch(plain: Path, tmp_path: Path) -> None:
+    model = with_config(plain, tmp_path / "prompted", prompts={"query": "q: "})
+    pooling = model.folder / "1_Pooling" / "config.json"
+    pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"include_prompt": False}))
+
+    loaded = model.load_embeddings(device="cpu", backend="auto", cache=tmp_path)
+
+    assert type(loaded).__name__ == "ShrinkingBatches"
