@@ -104,7 +104,7 @@ class SourceBlock:
         return slice(self.start, self.end)
 
 
-def fenced_code(text: str) -> Iterator[FencedCode]:
+def find_fenced_code(text: str) -> Iterator[FencedCode]:
     """Find the fenced code blocks of a text, those in list items included."""
     fence = ""
     start = 0
@@ -128,7 +128,7 @@ def blocks(text: str) -> Iterator[SourceBlock]:
     """
     opened: SourceBlock | None = None
     after_blank = False
-    codes = fenced_code(text)
+    codes = find_fenced_code(text)
     code = next(codes, None)
     at = 0
     while at < len(text):

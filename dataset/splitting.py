@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from dataset.chunks import Chunk
 from dataset.documents import Document
 from dataset.markdown import Block, Section, plain_text, sections
-from dataset.markdown_syntax import fenced_code
+from dataset.markdown_syntax import find_fenced_code
 from dataset.sentences import chunking_sentences
 
 CHUNKER_VERSION = 1
@@ -170,7 +170,7 @@ def _sentence_units(
 def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the text's lines; those of a code block fenced with backticks together, as True."""
     at = 0
-    for code in fenced_code(text):
+    for code in find_fenced_code(text):
         if code.is_closed and code.fence.startswith("`"):
             yield from ((line, False) for line in text[at : code.start].split("\n")[:-1])
             yield text[code.start : code.end].removesuffix("\n"), True

@@ -182,7 +182,7 @@ class Changer:
             ):
                 return self._end(failed, delete=entries)
             deleted = tuple(
-                DocumentOutcome(name, "deleted", previous=outcomes.content_hash(before, name))
+                DocumentOutcome(name, "deleted", previous=outcomes.indexed_hash(before, name))
                 for name in (entry.document for entry in entries)
             )
             job = replace(job, state="running", outcomes=deleted)

@@ -14,7 +14,7 @@ Versions = Mapping[str, DocumentVersion]
 """Document name to its version in the index."""
 
 
-def content_hash(before: Versions, name: str) -> str:
+def indexed_hash(before: Versions, name: str) -> str:
     """The content hash of a document in the index; "" if the index has none of this name."""
     return before[name].content_hash if name in before else ""
 
@@ -23,7 +23,7 @@ def is_current(entry: JournalEntry, before: Versions, journal: Mapping[str, Jour
     """True if the index has this content already and the next build would not change it."""
     name, content = entry.document, entry.content_hash
     journaled = journal[name].content_hash if name in journal else content
-    return content_hash(before, name) == journaled == content
+    return indexed_hash(before, name) == journaled == content
 
 
 def unchanged(version: DocumentVersion) -> DocumentOutcome:
@@ -39,7 +39,7 @@ def unchanged(version: DocumentVersion) -> DocumentOutcome:
 
 def written(entry: JournalEntry, chunks: Sequence[Chunk], before: Versions) -> DocumentOutcome:
     """The outcome of a document that was added or replaced."""
-    previous = content_hash(before, entry.document)
+    previous = indexed_hash(before, entry.document)
     return DocumentOutcome(
         entry.document,
         "replaced" if previous else "added",
@@ -70,7 +70,7 @@ def fail_if_lost(job: Job, entries: Sequence[JournalEntry]) -> Job | None:
 
 def fail_if_unmet(job: Job, entries: Sequence[JournalEntry], before: Versions) -> Job | None:
     """The failed job if a document does not meet the job's precondition."""
-    if all(job.condition.is_met_by(content_hash(before, entry.document)) for entry in entries):
+    if all(job.condition.is_met_by(indexed_hash(before, entry.document)) for entry in entries):
         return None
     return _failed(
         job,

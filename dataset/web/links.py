@@ -8,7 +8,7 @@ from dataset.markdown_syntax import (
     CODE_SPAN,
     ESCAPE,
     LINK_DEFINITION,
-    fenced_code,
+    find_fenced_code,
     target_pattern,
 )
 
@@ -57,7 +57,7 @@ def absolute_links(text: str, base: str, spelled: Callable[[str], str] = str) ->
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
     """Split a page into prose (True) and fenced code (False)."""
     at = 0
-    for code in fenced_code(text):
+    for code in find_fenced_code(text):
         yield text[at : code.start], True
         yield text[code.start : code.end], False
         at = code.end

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from dataset.markdown_syntax import blocks, fenced_code
+from dataset.markdown_syntax import blocks, find_fenced_code
 
 PAGE = """\
 # Kilns
@@ -69,7 +69,7 @@ def test_a_block_knows_of_the_blank_line_above_it() -> None:
 
 def test_a_fence_closes_with_its_own_kind_and_nothing_after_it() -> None:
     text = "~~~\n```\n~~~ x\n~~~~\n```` a`b\n  ````py\nopen\n```\n"
-    found = [(text[code.start : code.end], code.is_closed) for code in fenced_code(text)]
+    found = [(text[code.start : code.end], code.is_closed) for code in find_fenced_code(text)]
     assert found == [
         ("~~~\n```\n~~~ x\n~~~~\n", True),
         ("  ````py\nopen\n```\n", False),

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
-from dataset.markdown_syntax import fenced_code
+from dataset.markdown_syntax import find_fenced_code
 from inference_worker.answer import Answer
 from inference_worker.http.openai.schemas import Annotation, UrlCitation
 
@@ -27,7 +27,7 @@ def restart_notice(answer: Answer, streamed: str) -> str:
     """
     if answer.text.startswith(streamed):
         return ""
-    close = "".join(f"\n{code.fence}" for code in fenced_code(streamed) if not code.is_closed)
+    close = "".join(f"\n{code.fence}" for code in find_fenced_code(streamed) if not code.is_closed)
     return f"{close}\n\n---\n\nThe language model broke off. What the documentation says:\n\n"
 
 
