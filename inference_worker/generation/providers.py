@@ -58,10 +58,9 @@ def _wrapped(settings: Settings, chat: "BaseChatModel", **options: Any) -> Langu
 def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatModel":
     from langchain.chat_models import init_chat_model
 
+    options = _options(settings, provider)
     try:
-        chat: BaseChatModel = init_chat_model(
-            model, model_provider=provider, **_options(settings, provider)
-        )
+        chat: BaseChatModel = init_chat_model(model, model_provider=provider, **options)
     except ImportError as error:
         package = f"langchain-{provider.replace('_', '-')}"
         with contextlib.suppress(IndexError):
@@ -125,6 +124,7 @@ def _options(settings: Settings, provider: str) -> dict[str, Any]:
         options["api_key"] = _NO_KEY
     else:
         raise SettingsError(
-            f"INFERENCE_MODEL={settings.inference_model} needs a key: set INFERENCE_API_KEY."
+            f"INFERENCE_API_KEY: not set, and INFERENCE_MODEL={settings.inference_model} needs the "
+            f"key of {provider}'s API. Set it; or INFERENCE_BASE_URL, for a server without keys."
         )
     return options

@@ -376,7 +376,7 @@ def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, reader_of: 
     store.delete(live.name)
     store.close()
 
-    with pytest.raises(IndexDamagedError, match="not whole"):
+    with pytest.raises(IndexDamagedError, match="incomplete"):
         reader_of(served.url).refresh()
 
 

@@ -315,7 +315,7 @@ def test_a_provider_nobody_knows_is_refused_in_one_line() -> None:
 
 
 def test_a_provider_without_a_key_says_which_setting_it_misses() -> None:
-    with pytest.raises(SettingsError, match="INFERENCE_API_KEY"):
+    with pytest.raises(SettingsError, match=r"^INFERENCE_API_KEY: not set"):
         language_model_from(Settings(_env_file=None, inference_model="openai:gpt-test"))
 
 
