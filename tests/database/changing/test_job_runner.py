@@ -1,6 +1,5 @@
 """A job that cannot be done ends as failed, and holds up none of those after it."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,12 @@ import pytest
 
 from database.building.rollback import return_to_folder
 from database.changing.job_runner import JobRunner
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Reader
 from tests.database.changing.steps import asked, document, run, seen
 from tests.database.dying_store import DyingStore, KilledError
-from tests.files.pages import WordEmbeddings, builder, write_pages
+from tests.files.pages import WordEmbeddings, builder
 from tests.servers.documents_service import splitter
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
@@ -35,22 +34,6 @@ class FailingEmbeddings(WordEmbeddings):
             self.left -= 1
             raise self.error
         return super().embed_documents(texts)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    store = open_store(str(folder / "index"), create=True)
-    builder(store).build(write_pages(folder / "pages"))
-    store.close()
-    return folder
-
-
-@pytest.fixture
-def store(built: Path, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(shutil.copytree(built / "index", tmp_path / "index")))
-    yield opened
-    opened.close()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.database.made_indexes import chunks_of, document, make_index, upload,
 
 SMALL = 32 << 10
 """Bytes of a part, so that a small index has several."""
-PULLED = {"pulled.md": "PullResult.", "long.md": "Oak dries slowly. " * 20_000}
+PULLED = {"pulled.md": "Pulled.", "long.md": "Oak dries slowly. " * 20_000}
 """The documents of the API in the snapshot of a pull that died."""
 
 
@@ -56,7 +56,7 @@ def stand_before_the_last_step(store: Store) -> LivePointer:
     live = store.live()
     assert live is not None
     with closing(open_store(store.database + "-source", create=True)) as source:
-        make_index(source, chunks_of("PullResult."), "index-there")
+        make_index(source, chunks_of("Pulled."), "index-there")
         upload(source, "job-there", *(document(*item) for item in PULLED.items()))
         there = source.live()
         assert there is not None
@@ -65,7 +65,7 @@ def stand_before_the_last_step(store: Store) -> LivePointer:
     # Accepted while the pull fetched the rest.
     asked(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
     asked(store, "delete", name="mine.md")
-    return make_index(store, chunks_of("PullResult."), "index-pulled")
+    return make_index(store, chunks_of("Pulled."), "index-pulled")
 
 
 def waiting(store: Store) -> list[tuple[str, bool]]:

@@ -22,38 +22,14 @@ from tests.database.made_indexes import (
     clear,
     document,
     make_index,
-    many_chunks,
     upload,
     uploaded,
     words_of,
 )
 from tests.database.snapshot.steps import any_model, part_files, pulled, pushed
-from tests.servers.chroma import ChromaServer
 from utils.errors import IndexLockedError, IndexMismatchError, IndexMissingError, SnapshotError
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
-        yield running
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Store]:
-    """An index of some pages of rows."""
-    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
-        make_index(made, many_chunks(300))
-        yield made
-
-
-@pytest.fixture
-def target(server: ChromaServer) -> Iterator[Store]:
-    """An empty store on a server; embedded ones take longer to check."""
-    with closing(open_store(server.url)) as empty:
-        clear(empty)
-        yield empty
 
 
 @pytest.fixture(params=["embedded", "server"])
@@ -63,11 +39,6 @@ def either_target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
         return
     with closing(open_store(str(tmp_path / "target"), create=True)) as empty:
         yield empty
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "snapshots"
 
 
 def test_pulled_index_is_the_one_that_was_pushed(
@@ -199,7 +170,7 @@ def test_row_twice_replaces_nothing(source: Store, target: Store, folder: Path) 
     live = make_index(target, chunks_of("Before."), "index-before")
     forge_row_twice(Path(done.url))
 
-    with pytest.raises(SnapshotError, match="different rows and should give"):
+    with pytest.raises(SnapshotError, match="distinct rows of index instead of"):
         pulled(target, folder)
 
     assert target.live() == live

@@ -1,12 +1,10 @@
 """A snapshot holds one state of an index, whatever is written meanwhile."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.snapshot.catalogue import find_snapshot, iter_snapshots
 from database.snapshot.contents import verify
 from database.snapshot.push import push
@@ -15,45 +13,14 @@ from tests.database.made_indexes import (
     add_unseen,
     change_in_place,
     chunks_of,
-    clear,
     document,
-    make_index,
-    many_chunks,
     upload,
     vectors_of,
 )
 from tests.database.snapshot.steps import SMALL, part_files, pulled, pushed, rows_in
-from tests.servers.chroma import ChromaServer
 from utils.errors import IndexMissingError, SnapshotError
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
-        yield running
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Store]:
-    """An index of some pages of rows."""
-    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
-        make_index(made, many_chunks(300))
-        yield made
-
-
-@pytest.fixture
-def target(server: ChromaServer) -> Iterator[Store]:
-    """An empty store on a server; embedded ones take longer to check."""
-    with closing(open_store(server.url)) as empty:
-        clear(empty)
-        yield empty
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "snapshots"
 
 
 def test_snapshot_holds_vectors_to_the_bit(source: Store, folder: Path) -> None:

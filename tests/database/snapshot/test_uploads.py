@@ -1,54 +1,22 @@
 """Documents that came through the API travel with the index that holds them."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from tests.database.made_indexes import (
     chunks_of,
-    clear,
     delete_upload,
     document,
     make_index,
-    many_chunks,
     upload,
     uploaded,
 )
 from tests.database.snapshot.steps import pulled, pushed
-from tests.servers.chroma import ChromaServer
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
-        yield running
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Store]:
-    """An index of some pages of rows."""
-    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
-        make_index(made, many_chunks(300))
-        yield made
-
-
-@pytest.fixture
-def target(server: ChromaServer) -> Iterator[Store]:
-    """An empty store on a server; embedded ones take longer to check."""
-    with closing(open_store(server.url)) as empty:
-        clear(empty)
-        yield empty
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "snapshots"
 
 
 def test_documents_of_the_api_are_replaced_by_the_snapshots(
