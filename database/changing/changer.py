@@ -85,7 +85,7 @@ class Changer:
         # Tell new documents from unchanged ones. An unchanged document of the folder now belongs to
         # the API too: it stays if the folder's is removed.
         journal = uploads.current(live)
-        same = [entry for entry in entries if outcomes.is_current(entry, before, journal)]
+        same = [entry for entry in entries if outcomes.is_unchanged(entry, before, journal)]
         claimed = [entry for entry in same if entry.document not in journal]
         new = [entry for entry in entries if entry not in same]
         job = replace(

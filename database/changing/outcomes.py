@@ -19,7 +19,9 @@ def indexed_hash(before: Versions, name: str) -> str:
     return before[name].content_hash if name in before else ""
 
 
-def is_current(entry: JournalEntry, before: Versions, journal: Mapping[str, JournalEntry]) -> bool:
+def is_unchanged(
+    entry: JournalEntry, before: Versions, journal: Mapping[str, JournalEntry]
+) -> bool:
     """True if the index has this content already and the next build would not change it."""
     name, content = entry.document, entry.content_hash
     journaled = journal[name].content_hash if name in journal else content

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Do what was asked; 0 if it could be done, 1 with one line on what is wrong."""
+    """Run a command; returns 1, with one line, if it fails."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     commands = {"push": _push, "pull": _pull, "list": _list, "verify": _verify}
@@ -75,7 +75,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
             progress=progress,
         )
     outcome = "is live" if done.changed else "was live already; nothing was done"
-    print(f"{settings.database}: {done.index} {outcome}\n{_described(snapshot)}")
+    print(f"{settings.database}: {done.index} {outcome}\n{_describe(snapshot)}")
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -84,7 +84,7 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> None:
     found = False
     for snapshot in iter_snapshots(arguments.url):
         found = True
-        print(_described(snapshot))
+        print(_describe(snapshot))
     if not found:
         print(f"No snapshot at {arguments.url}.")
 
@@ -96,10 +96,10 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
     snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
     with report_progress("Verifying", "B") as progress:
         verify(snapshot, progress)
-    print(f"Whole and unchanged:\n{_described(snapshot)}")
+    print(f"Complete and unchanged:\n{_describe(snapshot)}")
 
 
-def _described(snapshot: "Snapshot") -> str:
+def _describe(snapshot: "Snapshot") -> str:
     manifest = snapshot.manifest
     fingerprint = manifest.fingerprint
     return (
@@ -124,14 +124,14 @@ def _connect(settings: Settings, *, create: bool) -> "Store":
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m database.snapshot",
-        description="Copies the index between machines, by a folder or an object store. Whatever "
-        "was interrupted goes on when it is run again.",
+        description="Copies the index between machines, through a folder or an object store. An "
+        "interrupted command resumes when it is run again.",
     )
     add_version_argument(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="push|pull|list|verify")
     helps = {
-        "push": "write a snapshot of the live index; the service may go on writing",
-        "pull": "make a snapshot the live index; the one before stays for rollback",
+        "push": "write a snapshot of the live index; documents may change meanwhile",
+        "pull": "make a snapshot the live index; the previous one is kept for rollback",
         "list": "show the snapshots, newest first",
         "verify": "download and check everything, and write nothing",
     }
@@ -152,13 +152,13 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "push":
             command.add_argument(
-                "--work", type=Path, metavar="FOLDER", help="where to pack it (default: TMPDIR)"
+                "--work", type=Path, metavar="FOLDER", help="folder for the parts (default: TMPDIR)"
             )
         if name == "pull":
             command.add_argument(
                 "--any-model",
                 action="store_true",
-                help="pull also where this machine has another embedding model, or none",
+                help="pull even if this machine has another embedding model, or none",
             )
     return parser
 

@@ -60,7 +60,7 @@ def test_list_and_verify_describe_it(snapshots: Path, capsys: pytest.CaptureFixt
     assert main(["list", str(snapshots)]) == 0
     listed = capsys.readouterr().out
     assert main(["verify", str(snapshots), "--sha256", sha256_of(listed)]) == 0
-    assert capsys.readouterr().out == f"Whole and unchanged:\n{listed}"
+    assert capsys.readouterr().out == f"Complete and unchanged:\n{listed}"
     assert MADE_UP in listed
 
 
