@@ -109,7 +109,7 @@ class Measurement:
             changed = time.perf_counter()
             await self._switch_indexes(first)
             ended = time.perf_counter()
-        await self.run.look()
+        await self.run.check()
         await self._snapshot(first, scratch)
         spans = {
             "alone": (begun, calm_until),

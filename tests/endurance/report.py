@@ -1,4 +1,4 @@
-"""What the run says at its end: the figures as JSON, and lines for a person."""
+"""The report of a run: as JSON, and as lines for the terminal."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from utils.figures import MIB, machine_facts, percentile
 
 _SHOWN = 12
 _AFTER = 3.0
-"""So long after an event a request still counts as one during it."""
+"""Requests until this long after an event count as during it."""
 QUIET = "quiet"
 
 
@@ -34,7 +34,7 @@ def check_memory(run: Run) -> None:
 
 
 def report(run: Run, options: dict[str, Any], figures: Mapping[str, float]) -> dict[str, Any]:
-    """Everything that was counted and measured."""
+    """All counts and figures."""
     checker, writes, events = run.checker, run.writes, run.events
     by_route: dict[str, dict[str, int]] = defaultdict(dict)
     for (route, status), count in sorted(checker.counts.items()):
@@ -62,10 +62,12 @@ def report(run: Run, options: dict[str, Any], figures: Mapping[str, float]) -> d
 
 
 def _latencies(run: Run) -> dict[str, dict[str, float]]:
-    """By what was going on, and how much slower than when nothing was."""
+    """Latencies by concurrent event, and their ratio to quiet times."""
     kinds: dict[str, list[float]] = defaultdict(list)
     for received, taken, _ in run.load.latencies:
-        kinds[_going_on(run.checker.model.windows, received - taken, received)].append(1000 * taken)
+        kinds[_event_during(run.checker.model.windows, received - taken, received)].append(
+            1000 * taken
+        )
     found = {kind: _spread(values) for kind, values in sorted(kinds.items())}
     quiet = found.get(QUIET, {})
     for figures in found.values():
@@ -75,14 +77,14 @@ def _latencies(run: Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def _going_on(windows: Windows, sent: float, received: float) -> str:
+def _event_during(windows: Windows, sent: float, received: float) -> str:
     sent -= _AFTER
     if windows.overlap([STORE], sent, received):
-        return "store away or just back"
+        return "store down or just restarted"
     if any(
         w.kind.startswith("worker") and w.begun <= received and w.ended >= sent for w in windows.all
     ):
-        return "a worker away or just back"
+        return "a worker down or just restarted"
     if windows.overlap([BUILD, SWAP], sent, received):
         return "build"
     return QUIET
@@ -97,7 +99,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def lines(found: dict[str, Any]) -> str:
-    """The report for a person; what is wrong first."""
+    """The report for the terminal, violations first."""
     shown = []
     for each in found["violations"][:_SHOWN]:
         shown += [f"{each['kind']}: {each['what']}", *_facts(each["facts"])]
@@ -137,5 +139,5 @@ def _is_lines(value: Any) -> bool:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The report as it is written to the file."""
+    """The report as JSON."""
     return json.dumps(found, indent=2, default=str) + "\n"

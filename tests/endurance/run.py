@@ -1,4 +1,4 @@
-"""The run: load, changes and events side by side, looks at the whole in between, and the end."""
+"""One run: load, changes and events at the same time, with checks of the whole index."""
 
 import asyncio
 import random
@@ -25,17 +25,17 @@ from tests.endurance.system.client import Client
 from tests.endurance.system.processes import CommandResult, Service, System
 from utils.errors import DocsQAError
 
-_LOOK_EVERY = 120.0
+_CHECK_EVERY = 120.0
 _CALM_SECONDS = 8.0
-"""Until replicas have followed the last change or build, for certain."""
+"""Time for the replicas to follow the last change or build."""
 _SAMPLE = 25
-"""Documents that never change of which so many are looked for when everything is at rest."""
+"""The number of permanent documents in each check."""
 _SETTLE_SECONDS = 90.0
 
 
 @dataclass(slots=True)
 class Run:
-    """One run on a system whose index was built once."""
+    """One run on a system with a first index."""
 
     system: System
     checker: Checker
@@ -58,7 +58,7 @@ class Run:
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the parts, each with random numbers of its own."""
+        """Create the parts, each with its own random numbers."""
         system, checker, client = self.system, self.checker, self.client
         self.load = Load(
             client, checker, system, self._random("load"), self.questions, self.has_documents
@@ -109,8 +109,8 @@ class Run:
                     chosen = Changes(self.writes, self._random("changes"), self.rest.action)
                     group.create_task(chosen.run(changes, until))
                     group.create_task(self._settling(until))
-                group.create_task(self._looking(until))
-            await self.look()
+                group.create_task(self._check_regularly(until))
+            await self.check()
         await self._roll_back()
 
     async def _settling(self, until: float) -> None:
@@ -118,12 +118,12 @@ class Run:
             await asyncio.sleep(1.0)
             await self.writes.settle()
 
-    async def _looking(self, until: float) -> None:
-        """Look at the whole every few minutes, and say how it goes."""
+    async def _check_regularly(self, until: float) -> None:
+        """Check everything every few minutes, and print the progress."""
         told = 0
-        while time.perf_counter() + _LOOK_EVERY < until:
-            await asyncio.sleep(_LOOK_EVERY)
-            await self.look()
+        while time.perf_counter() + _CHECK_EVERY < until:
+            await asyncio.sleep(_CHECK_EVERY)
+            await self.check()
             minutes = (time.perf_counter() - self.begun) / 60
             self.say(
                 f"{minutes:4.1f} minutes: {self.checker.counts.total():,} requests, "
@@ -134,8 +134,8 @@ class Run:
                 self.say(f"  {each.kind}: {each.what} {each.facts}")
             told = len(self.checker.violations)
 
-    async def look(self) -> None:
-        """Let everything come to rest, and hold the whole against the model, on every worker."""
+    async def check(self) -> None:
+        """Wait for changes to end, then compare every worker with the model."""
         async with self.rest.quiet():
             deadline = time.perf_counter() + _SETTLE_SECONDS
             while self.writes.unsettled and time.perf_counter() < deadline:
@@ -145,10 +145,10 @@ class Run:
                 self.checker.report(WRONG, f"the replicas do not agree on {name}")
             await asyncio.sleep(_CALM_SECONDS)
             for worker in self.system.up:
-                await self._look_at(worker)
+                await self._check_worker(worker)
 
-    async def _look_at(self, worker: Service) -> None:
-        """Hold the list against the model; look for all that changes, and some that does not."""
+    async def _check_worker(self, worker: Service) -> None:
+        """Check the list, all documents that change, and a sample of the permanent ones."""
         model, rng = self.checker.model, self._random(f"look {time.perf_counter()}")
         if self.has_documents:
             page, rows, total = await self.client.list_documents(worker)
@@ -170,10 +170,10 @@ class Run:
         self.rows = await asyncio.to_thread(check_store, self.checker, self.system.database)
         fresh = self.system.workers[0]
         await self.system.restart_worker(fresh)
-        await self._look_at(fresh)
+        await self._check_worker(fresh)
 
     async def _roll_back(self) -> None:
-        """Swap with nothing else changed, and return: the same documents in the same chunks."""
+        """Swap the index and roll back; the documents and chunks must be the same again."""
         before = await self._chunks()
         size = () if self.events.chunk_size else ("-cz", "96")
         swapped = await self.system.build(*size)
@@ -190,10 +190,10 @@ class Run:
             self.checker.report(BUILDER, what)
         self.rollback = f"{before} chunks, swapped to {other}, back to {after}"
         for worker in self.system.up:
-            await self._look_at(worker)
+            await self._check_worker(worker)
 
     async def _chunks(self) -> list[Any]:
-        """How many chunks each worker's index has, as /readyz says."""
+        """The number of chunks in each worker's index, from /readyz."""
         found = []
         for worker in self.system.up:
             ready = await self.client.send("readyz", worker, "GET", "/readyz")

@@ -98,7 +98,7 @@ def test_correct_history_passes(checker: Checker) -> None:
     read(checker, None, 33.3)
 
     assert checker.violations == []
-    assert checker.checked["wanted"] >= 3
+    assert checker.checked["expected"] >= 3
 
 
 def test_change_seen_before_it_is_acknowledged_passes(checker: Checker) -> None:
@@ -346,7 +346,7 @@ def test_violation_says_what_is_needed_to_understand_it(checker: Checker) -> Non
     checker.search(found(passage(first, 0), at=24))
 
     (violation,) = checker.violations
-    assert violation.what == f"{NAME} is shown in version 1, and it is another"
+    assert violation.what == f"{NAME} is shown in version 1, which is not the current one"
     assert violation.facts["worker"] == "second"
     assert violation.facts["possible"] == ["version 2"]
     assert "version 1 from 10.000 to 21.000 by first" in violation.facts["history"][-2]

@@ -148,7 +148,7 @@ async def running(replicas: Replicas, folder: Path) -> AsyncIterator[Run]:
 async def test_every_document_is_added_replaced_and_deleted_at_each_worker_in_turn(
     tmp_path: Path,
 ) -> None:
-    replicas = Replicas(lag=0.1)
+    replicas = Replicas(lag=0.5)
     async with running(replicas, tmp_path) as run:
         measurement = Measurement(run, changes=2, calm_seconds=0.1)
         await measurement.change_documents()
@@ -165,7 +165,7 @@ async def test_every_document_is_added_replaced_and_deleted_at_each_worker_in_tu
     figures = measurement.figures
     for kind in (ADD, REPLACE, ADD_WORD_FILE, DELETE):
         answered = figures[f"{kind}, answered, p50 ms"]
-        assert answered < 100 <= figures[f"{kind}, visible in the other worker, p50 ms"] < 5000
+        assert answered < 500 <= figures[f"{kind}, visible in the other worker, p50 ms"] < 5000
         assert answered <= figures[f"{kind}, answered, max ms"]
     assert 0 < figures["from the response until visible in the other worker, max s"] < 5
     assert run.checker.violations == []

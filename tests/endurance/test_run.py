@@ -263,7 +263,7 @@ def test_short_run_finds_nothing_wrong_and_reports(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(output.read_text())
     assert report["violations"] == []
-    assert report["checked"]["wanted"] > 20
+    assert report["checked"]["expected"] > 20
     assert report["checked"]["lists"] > 0
     assert report["requests"]["search"]["200"] > 50
     assert report["requests"]["put"]

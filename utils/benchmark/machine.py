@@ -1,4 +1,4 @@
-"""What the machine is, how fast it multiplies matrices, and what a model costs it."""
+"""The machine's matrix rate, and the operations that a model needs."""
 
 import json
 import time
@@ -21,24 +21,24 @@ _PRODUCT_FLOPS = 2 * _SIZE**3
 
 @dataclass(frozen=True, slots=True)
 class MatrixRates:
-    """The best 2048 x 2048 product, in the embedding's precision and with its threads."""
+    """The rate of a 2048 x 2048 product in the embedding's precision, with its threads."""
 
     backend: str
-    """What our embedding runs on: "openvino" or "torch"."""
+    """The backend of our embedding: "openvino" or "torch"."""
     precision: str
     openvino: float
-    """FLOP/s; 0 where the embedding runs on a GPU."""
+    """FLOP/s; 0 on a GPU."""
     torch: float
     """FLOP/s."""
 
     @property
     def reference(self) -> float:
-        """The rate in the library that embeds, FLOP/s."""
+        """The rate of the backend in FLOP/s."""
         return self.openvino if self.backend == "openvino" else self.torch
 
 
 def flops(model: "LocalModel", length: int) -> float:
-    """What a text of so many tokens costs a BERT-shaped encoder.
+    """The operations of a BERT-shaped encoder for a text of `length` tokens.
 
     Two for each weight of the projections (4 h^2) and the feed-forward (2 h i) a token, and
     4 h a pair of tokens for the attention's two products; in every layer.
@@ -50,7 +50,7 @@ def flops(model: "LocalModel", length: int) -> float:
 
 
 def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
-    """Load the embeddings as a build does, which exports them once, and measure in their terms."""
+    """Load the embeddings as a build does (which exports them once), and measure their backend."""
     import torch
 
     from database.embedding.local_model import LocalModel
@@ -72,7 +72,7 @@ def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
 
 
 def _openvino_rate(precision: str, rounds: int) -> float:
-    """The better of one product on all cores and a product on each."""
+    """The better rate of one product on all cores and of one product on each."""
     import numpy as np
     import openvino
     from openvino import opset13 as ops
@@ -117,7 +117,7 @@ def _torch_rate(dtype: "torch.dtype", rounds: int, device: str | None = None) ->
 
 
 def _best_rate(products: Callable[[], int], rounds: int) -> float:
-    """FLOP/s of the fastest of some rounds, each of as many products as it says.
+    """FLOP/s of the fastest of some rounds; `products` returns its number of products.
 
     The best counts: the others were disturbed.
     """

@@ -1,4 +1,4 @@
-"""Two models, one after the other: the build with each, and how long a question takes it."""
+"""Compares two models: a build with each, and the latency of embedding a question."""
 
 import time
 from collections.abc import Callable
@@ -18,17 +18,17 @@ _WARM_UP = 5
 
 @dataclass(frozen=True, slots=True)
 class QuestionFigures:
-    """Embedding questions one by one, in milliseconds."""
+    """The latency of embedding questions one by one, in milliseconds."""
 
     form: str
-    """What the model runs on and computes in, such as "OpenVINO bf16"."""
+    """Backend and precision, such as "OpenVINO bf16"."""
     p50: float
     p95: float
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """What one model took."""
+    """The figures of one model."""
 
     name: str
     build: BuildFigures
@@ -63,7 +63,7 @@ def embed_questions(job: BenchmarkRun) -> QuestionFigures:
 
 
 def compare_models(job: BenchmarkRun, say: Callable[[str], None]) -> list[Measure]:
-    """Build and ask with the job's model and with its other one.
+    """Build and embed questions with both models of the run.
 
     Raises:
         DocsQAError: a build failed.
@@ -87,7 +87,7 @@ def compare_models(job: BenchmarkRun, say: Callable[[str], None]) -> list[Measur
 
 
 def models_measures(first: ModelFigures, other: ModelFigures) -> list[Measure]:
-    """Both models' figures, then how the other compares with the first."""
+    """The figures of both models, then their ratios."""
     measures = []
     for each in (first, other):
         name = f"{each.name} ({each.questions.form})"

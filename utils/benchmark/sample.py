@@ -1,4 +1,4 @@
-"""What is measured with: a part of the documents, and questions about them."""
+"""A sample of the documents, and questions about them."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _QUESTIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class DocumentSample:
-    """The documents that are measured with."""
+    """The sampled documents."""
 
     documents: int
     size: int
@@ -24,13 +24,13 @@ class DocumentSample:
 def take_sample(
     folder: Path, target: Path, limit: float, say: Callable[[str], None]
 ) -> DocumentSample:
-    """Copy an evenly spread part of a folder's documents; always the same ones.
+    """Copy an evenly spaced sample of a folder's documents; deterministic.
 
     Args:
         folder: The documents.
-        target: Where to copy them.
-        limit: About how many bytes; 0 for all.
-        say: Is told of documents that cannot be read.
+        target: The folder to copy them to.
+        limit: The approximate size in bytes; 0 for all.
+        say: Called with a line for each unreadable document.
 
     Raises:
         DatasetError: there are none.
@@ -47,7 +47,11 @@ def take_sample(
 
 
 def heading_questions(folder: Path) -> list[str]:
-    """Up to 200 of the documents' headings, evenly spread; always the same ones."""
+    """Up to 200 headings of the documents, evenly spaced; deterministic.
+
+    Raises:
+        DocsQAError: the documents have no heading.
+    """
     found = dict.fromkeys(
         section.headings[-1]
         for document in load_documents(folder, lambda skipped: None)
@@ -56,6 +60,6 @@ def heading_questions(folder: Path) -> list[str]:
     )
     headings = sorted(found)
     if not headings:
-        raise DocsQAError(f"No heading in {folder} that could be asked about.")
+        raise DocsQAError(f"No headings in {folder} to ask about; name another folder with -d.")
     step = max(1.0, len(headings) / _QUESTIONS)
     return [headings[int(at * step)] for at in range(min(_QUESTIONS, len(headings)))]

@@ -1,4 +1,4 @@
-"""Holds every response against what should be found at its moment."""
+"""Compares every response with the states that it may show."""
 
 import traceback
 from collections import Counter
@@ -28,26 +28,28 @@ _EXCERPT = 160
 
 @dataclass(slots=True)
 class Checker:
-    """Judges exchanges; keeps counts and what is wrong."""
+    """Checks exchanges; collects counts and violations."""
 
     model: Model
     violations: list[Violation] = field(default_factory=list)
     counts: Counter[tuple[str, int]] = field(default_factory=Counter)
     """Requests by route and status."""
     checked: Counter[str] = field(default_factory=Counter)
-    """How often each thing was looked at."""
+    """The number of checks by kind."""
 
     def report(self, kind: str, what: str, **facts: Any) -> None:
-        """Note a violation."""
+        """Record a violation."""
         self.violations.append(Violation(kind, what, facts))
 
     def failed(self, error: BaseException) -> None:
-        """Note a response that could not be read: it has not the form it should have."""
+        """Record a response that could not be parsed."""
         at = traceback.extract_tb(error.__traceback__)[-1]
-        self.report(WRONG, f"a response of another form: {error!r}", line=f"{at.name}:{at.lineno}")
+        self.report(
+            WRONG, f"a response of unexpected form: {error!r}", line=f"{at.name}:{at.lineno}"
+        )
 
     def status(self, exchange: Exchange) -> bool:
-        """Count an exchange; False where there is nothing more to check."""
+        """Count an exchange and check its status; True if it is 200."""
         self.counts[exchange.route, exchange.status] += 1
         windows, status = self.model.windows, exchange.status
         span = exchange.sent, exchange.received
@@ -64,39 +66,42 @@ class Checker:
             self.violation(STATUS, f"{exchange.route} gave {name}", exchange, body=exchange.body)
         return status == 200
 
-    def search(self, exchange: Exchange, wanted: Mark | None = None) -> bool:
-        """Check what a search found; tells whether what was wanted is there."""
+    def search(self, exchange: Exchange, expected: Mark | None = None) -> bool:
+        """Check a search result; True if the expected mark is found."""
         if not self.status(exchange):
             return False
-        return self.passages(exchange, exchange.body["passages"], wanted)
+        return self.passages(exchange, exchange.body["passages"], expected)
 
-    def answer(self, exchange: Exchange, wanted: Mark | None = None) -> None:
-        """Check an answer: its passages, the documents it names, what it quotes."""
+    def answer(self, exchange: Exchange, expected: Mark | None = None) -> None:
+        """Check an answer: its passages, documents and quotes."""
         if self.status(exchange):
             answer = exchange.body
-            self.passages(exchange, answer["passages"], wanted)
+            self.passages(exchange, answer["passages"], expected)
             self._named(exchange, answer["docs"])
             self._quoted(exchange, answer["citations"])
 
-    def stream(self, exchange: Exchange, wanted: Mark | None = None) -> None:
+    def stream(self, exchange: Exchange, expected: Mark | None = None) -> None:
         """Check the events of a streamed answer."""
         if self.status(exchange):
             for data in exchange.body:
                 if "passages" in data:
-                    self.passages(exchange, data["passages"], wanted)
+                    self.passages(exchange, data["passages"], expected)
                 if "docs" in data:
                     self._named(exchange, data["docs"])
                     self._quoted(exchange, data["citations"])
 
     def endpoint(self, exchange: Exchange) -> None:
-        """Check an answer in the original's form."""
+        """Check an answer of the original route."""
         if self.status(exchange):
             self._named(exchange, exchange.body["docs"])
 
     def passages(
-        self, exchange: Exchange, passages: Sequence[Mapping[str, Any]], wanted: Mark | None = None
+        self,
+        exchange: Exchange,
+        passages: Sequence[Mapping[str, Any]],
+        expected: Mark | None = None,
     ) -> bool:
-        """Check the passages of one response; tells whether what was wanted is among them."""
+        """Check the passages of one response; True if the expected mark is found."""
         versions: dict[str, set[int]] = {}
         texts: set[tuple[str, str]] = set()
         found: set[Mark] = set()
@@ -104,7 +109,7 @@ class Checker:
             name, text = passage["document"], passage["text"]
             self.checked["passages"] += 1
             if text and (name, text) in texts:
-                self.violation(DOUBLED, f"twice the same passage of {name}", exchange, text=text)
+                self.violation(DOUBLED, f"a duplicate passage of {name}", exchange, text=text)
             texts.add((name, text))
             said = marks(f"{passage['title']} {text}")
             self.belongs(exchange, name, text, said)
@@ -119,12 +124,12 @@ class Checker:
                 shown = document.versions.get(next(iter(numbers), 0))
                 if shown is not None or not numbers:
                     self._may_be_shown(exchange, document, shown)
-        if wanted is not None:
-            self._wanted(exchange, wanted, found)
-        return wanted in found
+        if expected is not None:
+            self._check_found(exchange, expected, found)
+        return expected in found
 
     def _quoted(self, exchange: Exchange, citations: Sequence[Mapping[str, Any]]) -> None:
-        """Check where citations lead and what they quote, which need not hold a made-up number."""
+        """Check the documents and quotes of citations; not every quote contains a mark."""
         for each in citations:
             for mark in marks(f"{each['title']} {each['quote']}"):
                 document = self.model.of(mark)
@@ -135,11 +140,13 @@ class Checker:
                     self._may_be_shown(exchange, document, document.versions[mark.version])
 
     def belongs(self, exchange: Exchange, name: str, text: str, said: Iterable[Mark]) -> None:
-        """Whether a passage is of the document it names, and of one that was ever written."""
+        """Check that a passage belongs to its document, and that this was ever written."""
         for mark in said:
             document = self.model.of(mark)
             if document is None:
-                self.violation(WRONG, f"{name} shows what was never written", exchange, text=text)
+                self.violation(
+                    WRONG, f"{name} shows text that was never written", exchange, text=text
+                )
             elif document.name != name:
                 what = f"a passage of {name} shows text of {document.name}"
                 self.violation(MIXED, what, exchange, name, text=text)
@@ -149,31 +156,31 @@ class Checker:
             self.violation(WRONG, f"{name} shows other text", exchange, name, text=text)
 
     def _may_be_shown(self, exchange: Exchange, document: Document, shown: State) -> None:
-        """Whether a document may be there at all, and in the version shown."""
+        """Check that a document may exist, in the version shown."""
         possible = self.possible(exchange, document)
         self.checked["versions"] += 1
         if shown in possible or (shown is None and possible != {None}):
             return
         if possible == {None}:
-            what = f"{document.name} is shown, and it is not there"
+            what = f"{document.name} is shown but does not exist"
             self.violation(RESURRECTED, what, exchange, document.name)
         else:
             number = shown.number if shown else None
-            what = f"{document.name} is shown in version {number}, and it is another"
+            what = f"{document.name} is shown in version {number}, which is not the current one"
             self.violation(STALE, what, exchange, document.name)
 
-    def _wanted(self, exchange: Exchange, wanted: Mark, found: set[Mark]) -> None:
-        """Whether a version that was asked for by its own number, and must be there, was found."""
-        document = self.model.of(wanted)
+    def _check_found(self, exchange: Exchange, expected: Mark, found: set[Mark]) -> None:
+        """Check that a version searched for by its marker was found if it must be visible."""
+        document = self.model.of(expected)
         if document is None:
             return
-        version = document.versions[wanted.version]
+        version = document.versions[expected.version]
         if self.possible(exchange, document) == {version}:
-            self.checked["wanted"] += 1
-            if wanted not in found:
-                whole = Mark(wanted.document, wanted.version, None)
-                kind = HALF if wanted.section is not None and whole in found else LOST
-                what = f"{document.name} is not found by its own number"
+            self.checked["expected"] += 1
+            if expected not in found:
+                whole = Mark(expected.document, expected.version, None)
+                kind = HALF if expected.section is not None and whole in found else LOST
+                what = f"{document.name} is not found by its marker"
                 self.violation(kind, what, exchange, document.name)
 
     def _named(self, exchange: Exchange, names: Sequence[str]) -> None:
@@ -185,7 +192,7 @@ class Checker:
             if document is None:
                 self.violation(WRONG, f"{name} was never written", exchange)
             elif self.possible(exchange, document) == {None}:
-                what = f"an answer names {name}, and it is not there"
+                what = f"an answer names {name}, which does not exist"
                 self.violation(RESURRECTED, what, exchange, name)
 
     def possible(self, exchange: Exchange, document: Document) -> set[State]:
@@ -195,7 +202,7 @@ class Checker:
     def violation(
         self, kind: str, what: str, exchange: Exchange, name: str = "", **more: Any
     ) -> None:
-        """Note what is wrong with a response, and what is known of the document it is about."""
+        """Record a violation with the facts of its exchange and document."""
         document = self.model.documents.get(name)
         facts: dict[str, Any] = {
             "route": exchange.route,

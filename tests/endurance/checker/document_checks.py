@@ -1,4 +1,4 @@
-"""Holds documents that were read or listed, and searches held to one, against the model."""
+"""Checks of read and listed documents, and of searches restricted to one document."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _EXCERPT = 160
 
 
 def check_whole(checker: Checker, exchange: Exchange, document: Document, version: Version) -> bool:
-    """Check a search held to one document: it finds all of its sections and nothing else."""
+    """Check a search restricted to a document: it must find all of its sections only."""
     checker.search(exchange)
     if exchange.status != 200:
         return False
@@ -22,7 +22,7 @@ def check_whole(checker: Checker, exchange: Exchange, document: Document, versio
     found = {m.section for p in passages for m in marks(p["text"]) if m.section is not None}
     names = {passage["document"] for passage in passages} - {document.name}
     if names:
-        what = f"a search held to {document.name} finds {sorted(names)}"
+        what = f"a search restricted to {document.name} finds {sorted(names)}"
         checker.violation(WRONG, what, exchange, document.name)
     if checker.possible(exchange, document) != {version}:
         return len(found) == version.sections
@@ -34,7 +34,7 @@ def check_whole(checker: Checker, exchange: Exchange, document: Document, versio
 
 
 def check_read(checker: Checker, exchange: Exchange, document: Document) -> State:
-    """Check a document that was read; returns the state that it shows."""
+    """Check a read document; returns the state that it shows."""
     if not checker.status(exchange):
         shown: State = None
         if exchange.status != 404:
@@ -50,7 +50,7 @@ def check_read(checker: Checker, exchange: Exchange, document: Document) -> Stat
 
 
 def _version_read(checker: Checker, exchange: Exchange, document: Document) -> State:
-    """The one version whose sections are all in the text that was read."""
+    """The one version whose sections are all in the text."""
     text = exchange.body["text"]
     said = marks(text)
     checker.belongs(exchange, document.name, text[:_EXCERPT], said)
@@ -70,13 +70,13 @@ def _version_read(checker: Checker, exchange: Exchange, document: Document) -> S
 def check_list(
     checker: Checker, exchange: Exchange, listed: Sequence[Mapping[str, Any]], total: int
 ) -> None:
-    """Hold a whole list, taken while nothing changed, against the model."""
+    """Compare a whole list, taken while nothing changed, with the model."""
     checker.checked["lists"] += 1
     tally = Counter(str(each["name"]) for each in listed)
     for name in [name for name, times in tally.items() if times > 1]:
         checker.violation(DOUBLED, f"{name} is listed {tally[name]} times", exchange, name)
     if total != len(listed):
-        what = f"the list says {total} and has {len(listed)}"
+        what = f"the list's total is {total} and it has {len(listed)}"
         checker.violation(WRONG, what, exchange)
     expected = {document.name: version for document, version in checker.model.present()}
     for name in expected.keys() - tally.keys():
@@ -87,5 +87,5 @@ def check_list(
     for each in listed:
         document = checker.model.documents.get(each["name"])
         if document and document.etag and each["etag"] != document.etag:
-            what = f"{document.name} is listed with an etag of another content"
+            what = f"{document.name} is listed with the etag of other content"
             checker.violation(STALE, what, exchange, document.name)

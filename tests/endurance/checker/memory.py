@@ -1,4 +1,4 @@
-"""What the processes hold, second by second, and whether it grows.
+"""The memory of the processes, second by second, and whether it grows.
 
 A process that is killed and started again begins a new series. The floor of a series is the least
 of each span of it: a leak raises the floor, while a swap, for which a worker holds two indexes for
@@ -17,39 +17,39 @@ from utils.figures import MIB
 
 _EVERY_SECONDS = 1.0
 _WARM_UP_SECONDS = 180.0
-"""Until then caches fill, and the allocator finds its size."""
+"""The time for caches to fill and the allocator to settle."""
 _SPAN_SECONDS = 60.0
 _JUDGED_SECONDS = 480.0
-"""A series of less after its warm-up says nothing about growth."""
+"""Shorter series, after their warm-up, are not checked for growth."""
 MAX_GROWTH = 0.15
 """Of the floor, from the line that fits it best, over the whole series. Fragmentation and the
 caches' last entries stay below; losing one index of a swap, or one answer in ten, does not."""
 MIN_GROWTH_BYTES = 48 * MIB
-"""Growth of less than this is the allocator's, whatever its share."""
+"""Less growth than this is the allocator's."""
 KEPT_BY_CHROMA = 3400
 """Bytes of each row of a deleted collection that Chroma 1.5.9 holds until it ends: its pool of
 graphs never lets go of one. Measured with 384 dimensions: 12.5 MiB for 4,000 rows, without plateau
 over 70 collections. Its pool must not be bounded: a graph that is evicted comes back without the
 rows that were added in place."""
 MAX_PEAK = 1.6
-"""Of the median: while an index is followed there are two, and the vectors of the new."""
+"""Of the median: a worker that switches has two indexes in memory."""
 
 
 @dataclass(slots=True)
 class Series:
-    """Samples of one life of one process."""
+    """The samples of one process between start and end."""
 
     name: str
     start: int
     times: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     deleted: list[tuple[float, int]] = field(default_factory=list)
-    """When its Chroma deleted a collection, and of how many rows."""
+    """The time and rows of each collection that its Chroma deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a series shows after its warm-up."""
+    """The growth of a series after its warm-up."""
 
     seconds: float
     median: float
@@ -57,11 +57,11 @@ class Growth:
     rise: float
     """Of the floor over the whole series, by the line that fits it best; bytes."""
     kept: float = 0.0
-    """Bytes that Chroma kept meanwhile of what was deleted."""
+    """Bytes of deleted collections that Chroma kept."""
 
     @property
     def is_flat(self) -> bool:
-        """Whether the process holds what it held, and what Chroma keeps."""
+        """True if memory did not grow beyond the limits, without what Chroma keeps."""
         allowed = max(MAX_GROWTH * self.median, MIN_GROWTH_BYTES)
         peak = max(MAX_PEAK * self.median, self.median + 2 * MIN_GROWTH_BYTES)
         return self.rise - self.kept <= allowed and self.highest - self.kept <= peak
@@ -73,11 +73,11 @@ class Memory:
 
     services: Sequence[Service]
     with_chroma: Service
-    """The one that Chroma runs in."""
+    """The process that runs Chroma."""
     series: dict[tuple[str, int], Series] = field(default_factory=dict)
 
     def note_deleted(self, rows: int) -> None:
-        """Chroma deleted a collection just now."""
+        """Record that Chroma has just deleted a collection."""
         key = self.with_chroma.name, self.with_chroma.starts
         if key in self.series:
             self.series[key].deleted.append((time.perf_counter(), rows))
@@ -89,7 +89,7 @@ class Memory:
             await asyncio.sleep(_EVERY_SECONDS)
 
     def sample(self) -> None:
-        """Look now."""
+        """Take one sample of each."""
         import psutil
 
         for service in self.services:
@@ -103,7 +103,7 @@ class Memory:
 
 
 def growth(series: Series, warm_up: float = _WARM_UP_SECONDS) -> Growth | None:
-    """What a series shows; None where it is too short to show anything."""
+    """The growth of a series; None if it is too short."""
     import numpy as np
 
     times, memory = np.array(series.times), np.array(series.memory, dtype=float)

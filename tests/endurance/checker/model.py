@@ -1,4 +1,4 @@
-"""What should be found: of each document, the states that a reader may see at a moment.
+"""The expected state: for each document, the states that a reader may see at a moment.
 
 A state may be seen from the moment in which its write was sent. It may no longer be seen once the
 next write was acknowledged: by the worker that acknowledged it at once, by any other after
@@ -12,7 +12,7 @@ from tests.endurance.checker.windows import STORE, SWAP, Windows
 from tests.endurance.documents.pages import Mark, Version, make_version
 
 CHANGE_SECONDS = 2.0
-"""After so long a change by the API is seen in every replica."""
+"""The time after which every replica must show a change by the API."""
 BUILD_SECONDS = 5.0
 """After so long an index that went live is open in every replica: it is noticed within two, and
 opening it takes as long as reading it."""
@@ -23,12 +23,12 @@ State = Version | None
 
 @dataclass(slots=True, eq=False)
 class Span:
-    """How long a state of a document may have been seen."""
+    """The time in which a state of a document may be visible."""
 
     state: State
     begun: float
     touched: bool = True
-    """False for the state before the API ever wrote the document: then the folder's counts."""
+    """False for the state before the API's first write; then the folder's state applies."""
     in_flight: bool = False
     ended: float = math.inf
     ended_by: str = ""
@@ -38,36 +38,36 @@ class Span:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may be the state of now."""
+        """True if it may be the current state."""
         return self.ended == math.inf
 
 
 class Layer:
-    """What one writer, the API or the builder, made of one document."""
+    """The states of one document by one writer: the API or the builder."""
 
     def __init__(self, first: Span) -> None:
         self.spans = [first]
 
     def begin(self, state: State, now: float) -> Span:
-        """A write is being sent."""
+        """Record that a write is sent."""
         self.spans.append(Span(state, now, in_flight=True))
         return self.spans[-1]
 
     def done(self, span: Span, now: float, by: str = "", allowance: float = CHANGE_SECONDS) -> None:
-        """It was acknowledged: what was before it ends."""
+        """Record its acknowledgement, which ends the previous states."""
         span.in_flight = False
         self._end([each for each in self.spans if each is not span], now, by, allowance)
 
     def refused(self, span: Span) -> None:
-        """It did not happen."""
+        """Record that it was rejected."""
         self.spans.remove(span)
 
     def unknown(self, span: Span) -> None:
-        """It happened or did not."""
+        """Record that its outcome is unknown."""
         span.in_flight = False
 
     def settle(self, state: State, now: float) -> None:
-        """A look showed which of the open states it is.
+        """Record which of the open states was read.
 
         One that no write of this layer made is the state before any of them.
         """
@@ -87,7 +87,7 @@ class Layer:
 
 @dataclass(slots=True)
 class Document:
-    """All that is known of a name."""
+    """The history of one document."""
 
     name: str
     number: int
@@ -95,9 +95,9 @@ class Document:
     folder: Layer = field(default_factory=lambda: Layer(Span(None, -math.inf)))
     versions: dict[int, Version] = field(default_factory=dict)
     etag: str = ""
-    """Of the state of now, where it is known."""
+    """Of the current state, if known."""
     permanent: bool = False
-    """Whether nothing ever changes it; its pieces need not all say what they are of."""
+    """True if nothing changes it; not every piece of it contains a marker."""
 
     def next_version(self, **size: int) -> Version:
         """A new version; `size` sets its numbers of sections and sentences."""
@@ -105,13 +105,13 @@ class Document:
         return self.add(replace(version, **size))
 
     def add(self, version: Version) -> Version:
-        """Note a version."""
+        """Record a version."""
         self.versions[version.number] = version
         return version
 
     @property
     def open_states(self) -> set[State]:
-        """What it may be now; one state where nothing is under way or unknown."""
+        """The possible current states; one if no write is under way or unknown."""
         api = [span for span in self.api.spans if span.is_open]
         states = {span.state for span in api if span.touched}
         if not all(span.touched for span in api):
@@ -120,29 +120,29 @@ class Document:
 
     @property
     def is_the_apis(self) -> bool:
-        """Whether the API alone decides what it is now, and builds no more."""
+        """True if the API, and no build, decides its current state."""
         return all(span.touched for span in self.api.spans if span.is_open)
 
 
 class Model:
-    """Every document there was, by name and by number."""
+    """All documents, by name and by number."""
 
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
         self.documents: dict[str, Document] = {}
         self.numbers: list[Document] = []
         self.permanent: list[tuple[Document, Version]] = []
-        """Those that nothing ever changes; they are added first."""
+        """Documents that never change; they are added first."""
 
     def add(self, name: str) -> Document:
-        """Know a name; one known already stays as it is."""
+        """Add a document unless it is known."""
         if name not in self.documents:
             self.documents[name] = Document(name, len(self.numbers))
             self.numbers.append(self.documents[name])
         return self.documents[name]
 
     def add_permanent(self, name: str, sections: int = 0) -> Version:
-        """Know a document that is there throughout; all of these before any other."""
+        """Add a permanent document; all of these come before any other."""
         document = self.add(name)
         document.permanent = True
         version = make_version(document.number, 1)
@@ -152,7 +152,7 @@ class Model:
         return version
 
     def of(self, mark: Mark) -> Document | None:
-        """The document that a made-up number belongs to; None where it was never written."""
+        """The document of a marker; None if that was never written."""
         known = mark.document < len(self.numbers)
         document = self.numbers[mark.document] if known else None
         return document if document and mark.version in document.versions else None
@@ -164,7 +164,7 @@ class Model:
             document: Which document.
             begun: When the request was sent.
             ended: When the response was received.
-            worker: Who answered.
+            worker: The worker that responded.
         """
         api = self._seen(document.api, begun, ended, worker)
         states = {span.state for span in api if span.touched}
@@ -181,17 +181,17 @@ class Model:
         ]
 
     def _last_seen(self, span: Span, worker: str) -> float:
-        """Until when a worker may show a state that was replaced."""
+        """The last moment at which a worker may show a replaced state."""
         if span.is_open or (worker and span.ended_by == worker):
             return span.ended
         return self.windows.calm_after(span.ended, span.allowance, (STORE, SWAP))
 
     def present(self) -> list[tuple[Document, Version]]:
-        """The documents that are there for certain, those that never change first."""
+        """The documents that certainly exist, permanent ones first."""
         return self.permanent + self.changing()
 
     def changing(self) -> list[tuple[Document, Version]]:
-        """Those of the documents that are there for certain that may change."""
+        """The documents that certainly exist and may change."""
         found = []
         for document in self.numbers[len(self.permanent) :]:
             match list(document.open_states):

@@ -1,4 +1,4 @@
-"""Holds what lies in the store after everything was stopped against what should lie there."""
+"""Compares the rows of the store with the model, after all workers have stopped."""
 
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_store(checker: Checker, database: str) -> int:
-    """Read every row of the live collection, and the collections' names; returns the rows."""
+    """Check every row of the live collection and all collections; returns the number of rows."""
     from database.index.store import open_store
 
     with closing(open_store(database, timeout=60.0)) as store:
@@ -26,7 +26,7 @@ def check_store(checker: Checker, database: str) -> int:
         checker.report(LOST, f"the store holds no row of {name}")
     for name in found.keys() - expected.keys():
         rows = len(found[name])
-        checker.report(LEFTOVER, f"the store holds {rows} rows of {name}, which is not there")
+        checker.report(LEFTOVER, f"the store holds {rows} rows of {name}, which does not exist")
     for name, version in expected.items():
         if name in found:
             _check_document(checker, checker.model.documents[name], version, found[name])
@@ -50,7 +50,7 @@ def _check_document(
     version: Version,
     rows: list[tuple[dict[str, Any], str]],
 ) -> None:
-    """Whether a document's rows are those of one version, each once, and all of them."""
+    """Check that a document has exactly the rows of one version."""
     places = Counter((fields["document_hash"], fields["ordinal"]) for fields, _ in rows)
     hashes = {content_hash for content_hash, _ in places}
     said = {mark for _, text in rows for mark in marks(text)}
@@ -74,7 +74,7 @@ def _check_document(
 
 
 def _check_collections(checker: Checker, store: "Store") -> None:
-    """Whether there are only the live index and the one before, and nobody's lock."""
+    """Check that only the live and the previous index exist, and no lock."""
     from database.index.lock import LOCK
 
     live = store.live()
@@ -87,7 +87,7 @@ def _check_collections(checker: Checker, store: "Store") -> None:
 
 
 def _check_uploads(checker: Checker, store: "Store") -> None:
-    """Whether of what came through the API there are only the texts of now, and no job is left.
+    """Check that only current uploads exist, and no unfinished job.
 
     A change that was being written down when the store or the worker died is given up only when
     that could not take longer: until then its text is awaited, and no leftover.

@@ -1,4 +1,4 @@
-"""Spans of time in which something was away or moving, for telling what that excuses."""
+"""Spans of time of outages, builds and swaps, which excuse some responses."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ STORE, BUILD, SWAP = "store", "build", "swap"
 
 @dataclass(slots=True)
 class Window:
-    """One such span, on time.perf_counter's clock."""
+    """One span on time.perf_counter's clock."""
 
     kind: str
     begun: float
@@ -18,29 +18,29 @@ class Window:
 
 @dataclass(slots=True)
 class Windows:
-    """All of a run: the store away, an index being built, an index gone live, a worker away."""
+    """All windows of a run: store down, build, swap, worker down."""
 
     all: list[Window] = field(default_factory=list)
 
     def open(self, kind: str, now: float) -> Window:
-        """Begin one."""
+        """Open a window."""
         window = Window(kind, now)
         self.all.append(window)
         return window
 
     def add(self, kind: str, begun: float, ended: float) -> None:
-        """Note one whose end is known."""
+        """Add a window that has ended."""
         self.all.append(Window(kind, begun, ended))
 
     def overlap(self, kinds: Sequence[str], begun: float, ended: float) -> bool:
-        """Whether a span of time touches one of these kinds."""
+        """True if a span of time overlaps a window of these kinds."""
         return any(
             window.kind in kinds and window.begun <= ended and window.ended >= begun
             for window in reversed(self.all)
         )
 
     def calm_after(self, moment: float, seconds: float, kinds: Sequence[str]) -> float:
-        """When so many seconds will have passed since a moment, those in windows not counted."""
+        """The moment when `seconds` have passed since a moment, without the time in windows."""
         at, left = moment, seconds
         relevant = (w for w in self.all if w.kind in kinds and w.ended > moment)
         for window in sorted(relevant, key=lambda window: window.begun):
@@ -52,5 +52,5 @@ class Windows:
 
 
 def worker_window(worker: str) -> str:
-    """The kind of window in which a worker is away."""
+    """The kind of window in which a worker is down."""
     return f"worker {worker}"

@@ -1,4 +1,4 @@
-"""The folder that builds read: pages that stay, that change, and some that the API writes too."""
+"""The folder of the builds: pages that are permanent, that change, or that the API writes too."""
 
 import random
 import time
@@ -11,13 +11,13 @@ from tests.endurance.checker.model import BUILD_SECONDS, Document, Model, Span
 from tests.endurance.documents.pages import Version, write
 
 _MAX_CHANGING, SHARED = 60, 12
-"""How many pages change between builds, where as many stay, and how many the API writes too."""
+"""The numbers of pages that change between builds, and that the API writes too."""
 _MAX_CHANGES = 8
 
 
 @dataclass(slots=True)
 class Folder:
-    """The pages as files, and what the model knows of them."""
+    """The pages as files and in the model."""
 
     path: Path
     model: Model
@@ -25,10 +25,10 @@ class Folder:
     _names: list[str] = field(default_factory=list)
     _held: dict[str, Version] = field(default_factory=dict)
     _pending: list[tuple[Document, Span]] = field(default_factory=list)
-    """Changes that no finished build has seen."""
+    """Changes since the last finished build."""
 
     def fill(self, dataset: Path | None, pages: int) -> None:
-        """Write the pages that stay, a dataset's or so many made up, and most that change."""
+        """Write the permanent pages (a dataset's, or generated), and most that change."""
         if dataset:
             self._take(dataset)
         else:
@@ -45,7 +45,7 @@ class Folder:
                 self._put(document)
 
     def _take(self, dataset: Path) -> None:
-        """Copy a dataset's pages; each gets a section with a number of its own, to be found by."""
+        """Copy a dataset's pages, each with an additional section that contains its marker."""
         for path in document_paths(dataset):
             name = path.relative_to(dataset).as_posix()
             text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -57,7 +57,7 @@ class Folder:
                 )
 
     def change(self) -> int:
-        """Add, change and remove a few pages at random; returns how many."""
+        """Add, change and remove a few random pages; returns their number."""
         names = self.rng.sample(self._names, self.rng.randint(3, _MAX_CHANGES))
         for name in names:
             document = self.model.add(name)
@@ -89,7 +89,7 @@ class Folder:
         path.write_bytes(content)
 
     def built(self) -> None:
-        """A build has brought the index in line with the folder."""
+        """Record that a build has indexed the current folder."""
         now = time.perf_counter()
         for document, span in self._pending:
             document.folder.done(span, now, allowance=BUILD_SECONDS)
@@ -97,5 +97,5 @@ class Folder:
 
 
 def shared_name(number: int) -> str:
-    """A name that the folder and the API both write."""
+    """The name of a page that the folder and the API both write."""
     return f"shared/page-{number:02d}.md"

@@ -1,4 +1,4 @@
-"""Made-up pages of which every sentence says which version of which document it belongs to.
+"""Generated pages; each sentence contains markers of its document, version and section.
 
 Two numbers are made for this: one of a version, one of each of its sections. They stand in every
 sentence, so whatever piece of a page a search gives back tells where it is from, and a search for
@@ -33,12 +33,12 @@ tall warm wet wooden""".split()  # noqa: SIM905
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What one of the made-up numbers says."""
+    """The content of a marker."""
 
     document: int
     version: int
     section: int | None
-    """None for the number that stands in every section."""
+    """None for the marker in every section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +46,32 @@ class Version:
     """One version of one document."""
 
     document: int
-    """The document's number; a name that is taken again keeps it."""
+    """The document's number; it stays the same when a deleted name is added again."""
     number: int
-    """From 1; never given twice."""
+    """From 1, unique."""
     sections: int
     sentences: int = 3
     """In each section."""
 
     @property
     def marker(self) -> str:
-        """Stands in the title and in every sentence."""
+        """The marker in the title and in every sentence."""
         return f"{_WHOLE}{self.document:04d}{self.number:04d}"
 
     def section_marker(self, section: int) -> str:
-        """Stands in every sentence of a section."""
+        """The marker in every sentence of a section."""
         return f"{_SECTION}{self.document:04d}{self.number:04d}{section:02d}"
 
 
 def make_version(document: int, number: int) -> Version:
-    """A version with a few sections, always as many."""
+    """A version with a few sections; deterministic."""
     return Version(
         document, number, _random(document, number).randint(_MIN_SENTENCES, _MAX_SENTENCES)
     )
 
 
 def marks(text: str) -> set[Mark]:
-    """Every version and section that a text says it belongs to."""
+    """The content of every marker in a text."""
     found = set()
     for match in _MARK.finditer(text):
         digits = match[1] or match[2]
@@ -81,7 +81,7 @@ def marks(text: str) -> set[Mark]:
 
 
 def write(version: Version, name: str) -> bytes:
-    """The version as a file, in the format that its name's ending says."""
+    """The version as a file, in the format of the name's suffix."""
     title, sections = _title(version), list(_sections(version))
     if name.endswith(".html"):
         parts = [f"<h2>{escape(head)}</h2>\n<p>{escape(text)}</p>" for head, text in sections]
@@ -102,7 +102,7 @@ def _title(version: Version) -> str:
 
 
 def _sections(version: Version) -> Iterator[tuple[str, str]]:
-    """Heading and text of each."""
+    """The heading and text of each section."""
     rng = _random(version.document, version.number)
     for section in range(version.sections):
         marked = f"{version.marker} {version.section_marker(section)}"
@@ -119,7 +119,7 @@ def sentence(rng: random.Random) -> str:
 
 
 def question(rng: random.Random) -> str:
-    """A question in plain words that pages like these may answer."""
+    """A natural-language question that such pages may answer."""
     kind, noun, verb, other = (rng.choice(words) for words in (_KINDS, _NOUNS, _VERBS, _NOUNS))
     return f"What is it that {verb} the {other} beside the {kind} {noun}?"
 

@@ -1,4 +1,4 @@
-"""Which documents are added, replaced and deleted through the API, and how: chosen at random."""
+"""Random additions, replacements and deletions of documents through the API."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tests.endurance.system.processes import Service
 
 _PREFIX = "live/"
 _MIN_DOCUMENTS, _MAX_DOCUMENTS = 30, 60
-"""Between so many documents there are about as many added as deleted."""
+"""The number of documents is kept between these two."""
 _NAMES = 90
 _ENDINGS = (".md",) * 8 + (".txt", ".html")
 _AT_ONCE = 3
@@ -25,17 +25,17 @@ _WHILE_BUILDING = 0.25
 
 @dataclass(slots=True)
 class Changes:
-    """Changes documents at random, each by one request at a time."""
+    """Changes random documents, with one request at a time for each."""
 
     writes: Writes
     rng: random.Random
     action: Callable[[], AbstractAsyncContextManager[None]]
-    """Entered for each change: waits while the run is at rest."""
+    """Entered for each change; waits while the run is quiet."""
     _busy: set[str] = field(default_factory=set)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def run(self, rate: float, until: float) -> None:
-        """Begin so many changes a second, at random moments, until a moment."""
+        """Start changes at random moments, `rate` a second on average, until a moment."""
         async with asyncio.TaskGroup() as group:
             while time.perf_counter() < until:
                 await asyncio.sleep(self.rng.expovariate(rate))
@@ -50,27 +50,27 @@ class Changes:
             self._slots.release()
 
     async def change(self) -> None:
-        """Make one change and follow it up."""
+        """Make one change; perhaps retry one without a response."""
         documents = self._documents()
         workers = self.writes.system.up
-        if not documents or not workers or self._is_held_back():
+        if not documents or not workers or self._is_skipped():
             return
         names = {document.name for document in documents}
         self._busy |= names
         try:
             await self._change(self.rng.choice(workers), documents)
-            await self._insist(documents[0])
+            await self._retry(documents[0])
         finally:
             self._busy -= names
 
-    def _is_held_back(self) -> bool:
-        """While an index is built nearly all would be answered 409: some are enough."""
+    def _is_skipped(self) -> bool:
+        """Skip most changes during a build, which answers nearly all of them with 409."""
         now = time.perf_counter()
         building = self.writes.checker.model.windows.overlap([BUILD], now, now)
         return building and self.rng.random() > _WHILE_BUILDING
 
-    async def _insist(self, document: Document) -> None:
-        """What a client does that got no answer: half of the time it puts anew, elsewhere."""
+    async def _retry(self, document: Document) -> None:
+        """Retry half of the writes without a response, at any worker."""
         workers = self.writes.system.up
         if document.name in self.writes.unsettled and workers and self.rng.random() < 0.5:
             await self.writes.put(self.rng.choice(workers), document)
@@ -80,7 +80,7 @@ class Changes:
         return [document for document, _ in changing if document.name.startswith(_PREFIX)]
 
     def _documents(self) -> list[Document]:
-        """One document at rest, or several for one request."""
+        """One document without a write under way, or several for one request."""
         model, rng = self.writes.checker.model, self.rng
         there = self._there()
         fresh = len(there) < _MIN_DOCUMENTS or (len(there) < _MAX_DOCUMENTS and rng.random() < 0.45)
@@ -125,7 +125,7 @@ class Changes:
             )
 
     def _headers(self, condition: dict[str, str]) -> dict[str, str]:
-        """Now and then a condition that holds, now and then a wish not to wait."""
+        """Sometimes a condition that is met, sometimes a request not to wait."""
         headers = condition if self.rng.random() < 0.25 else {}
         return headers | ({"Prefer": "wait=0"} if self.rng.random() < 0.15 else {})
 

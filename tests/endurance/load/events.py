@@ -1,4 +1,4 @@
-"""Does to the processes what was planned: builds, swaps and kills."""
+"""Plays the planned events: builds, swaps and kills."""
 
 import asyncio
 import random
@@ -20,13 +20,13 @@ from tests.endurance.load.schedule import Event
 from tests.endurance.system.processes import CommandResult, System
 
 OTHER_CHUNK_SIZE = 96
-"""Tokens; a swap goes to it and back to the model's own."""
+"""In tokens; swaps alternate between it and the model's default."""
 _STORE_SECONDS = 6.0
-"""After the store is back its clients need so long at most to come back to it."""
+"""The maximum time for clients to reconnect after a restart of the store."""
 _POINTER_SECONDS = 1.0
-"""A build goes live so long before its process ends, at most."""
+"""The maximum time between going live and the end of the build's process."""
 _PAUSE_SECONDS = 10.0
-"""Between the end of an event and the next of its lane, so that there are calm moments too."""
+"""Between two events of a lane, so that there are calm moments."""
 _ATTEMPTS = 6
 _ANOTHER = "Another build"
 _MOVED = re.compile(r"^([\d,]+) chunks, ", re.MULTILINE)
@@ -34,7 +34,7 @@ _MOVED = re.compile(r"^([\d,]+) chunks, ", re.MULTILINE)
 
 @dataclass(slots=True)
 class Events:
-    """Plays the lanes of a schedule; every build that was killed is run again to its end."""
+    """Plays the lanes of a schedule; reruns every killed build to its end."""
 
     system: System
     checker: Checker
@@ -42,16 +42,16 @@ class Events:
     rng: random.Random
     action: Callable[[], AbstractAsyncContextManager[None]]
     deleted: Callable[[int], None]
-    """Told of each build, which deletes an index of about as many rows."""
+    """Called with the rows of each build, which deletes an index of about as many."""
     chunk_size: int | None = None
     """None for the model's own."""
     log: list[dict[str, Any]] = field(default_factory=list)
-    """What was done, when, and how it ended."""
+    """Each event with its time and outcome."""
     counts: Counter[str] = field(default_factory=Counter)
     _build_seconds: float = 10.0
 
     async def run(self, events: Sequence[Event], begin: float, until: float) -> None:
-        """Play one lane, until a moment."""
+        """Play one lane until a moment."""
         for event in events:
             await asyncio.sleep(max(0.0, begin + event.at - time.perf_counter()))
             if time.perf_counter() >= until:
@@ -98,7 +98,7 @@ class Events:
         return "back"
 
     async def _build(self, event: Event) -> str:
-        """Change the folder and build until the index is in line, whatever happens."""
+        """Change the folder, and build until a build succeeds."""
         if event.kind in (schedule.SWAP, schedule.SWAP_KILLED, schedule.TWO_BUILDERS):
             self.chunk_size = None if self.chunk_size else OTHER_CHUNK_SIZE
         changed = self.folder.change()
@@ -121,7 +121,7 @@ class Events:
         return await self.system.build(*size, kill_after=kill_after)
 
     async def _until_built(self) -> CommandResult:
-        """Build, and again where the store was away or another held the lock."""
+        """Build; retry if the store was down or another builder had the lock."""
         for _ in range(_ATTEMPTS):
             started = time.perf_counter()
             built = await self._once()
@@ -135,13 +135,13 @@ class Events:
             self.counts["builds that gave up"] += 1
             excused = self.checker.model.windows.overlap([STORE], started, time.perf_counter())
             if not excused and _ANOTHER not in built.output:
-                self._complain("a build failed", built)
+                self._report("a build failed", built)
             await asyncio.sleep(2.0)
-        self._complain(f"{_ATTEMPTS} builds failed", built)
+        self._report(f"{_ATTEMPTS} builds failed", built)
         return built
 
     async def _two(self) -> str:
-        """Start two builders: one builds, the other says who does, and leaves."""
+        """Start two builders: one must build, the other must exit and name the first."""
         started = time.perf_counter()
         first = asyncio.create_task(self._once())
         await asyncio.sleep(self.rng.uniform(0.0, 1.5))
@@ -153,20 +153,20 @@ class Events:
         done = [built for built in both if built.status == 0]
         if not done or len(done) + len(refused) < 2:
             for built in both:
-                self._complain("of two builders none built, or one failed otherwise", built)
+                self._report("two builders: none built, or one failed for another reason", built)
         for one in refused:
             (other,) = [built for built in both if built is not one]
             if f"process {other.process_id} " not in one.output:
-                self._complain(f"a builder did not name process {other.process_id}", one)
+                self._report(f"a builder did not name process {other.process_id}", one)
         self.counts["second builder refused"] += len(refused)
         return f"two builders, {len(refused)} refused"
 
     def _may_have_gone_live(self, seconds: float) -> None:
-        """An index may have gone live just now: the replicas follow it."""
+        """Open a window in which the replicas may switch to a new index."""
         now = time.perf_counter()
         begun = now - min(seconds, _POINTER_SECONDS)
         self.checker.model.windows.add(SWAP, begun, now + BUILD_SECONDS)
 
-    def _complain(self, what: str, built: CommandResult) -> None:
+    def _report(self, what: str, built: CommandResult) -> None:
         lines = [line for line in built.output.splitlines() if line.strip()]
         self.checker.report(BUILDER, what, status=built.status, said=lines[-5:])

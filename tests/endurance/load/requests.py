@@ -1,4 +1,4 @@
-"""The load: searches and answers at a set rate, whether or not the workers keep up."""
+"""The load: searches and questions at a set rate, even if the workers do not keep up."""
 
 import asyncio
 import random
@@ -15,25 +15,25 @@ from tests.endurance.system.exchange import Exchange
 from tests.endurance.system.processes import Service, System
 
 MAX_WAITING = 400
-"""Requests under way at which no more are sent: the workers no longer keep up."""
+"""The limit of requests under way; beyond it none are sent."""
 _TOP_K = 8
 _MORE = 20
 
 
 @dataclass(slots=True)
 class Load:
-    """Asks, and has each response checked."""
+    """Sends requests and checks each response."""
 
     client: Client
     checker: Checker
     system: System
     rng: random.Random
     questions: Sequence[str]
-    """In plain words; made up where there are none."""
+    """Natural-language questions; generated if empty."""
     documents: bool
-    """Whether documents are read by the API too."""
+    """True to read documents through the API too."""
     latencies: list[tuple[float, float, str]] = field(default_factory=list)
-    """When received, seconds, route; of requests answered with 200."""
+    """Time of receipt, seconds and route of each response with status 200."""
     not_sent: int = 0
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -105,7 +105,7 @@ class Load:
     async def search(
         self, worker: Service, document: Document, version: Version, section: int | None
     ) -> Exchange:
-        """Search for a version by its own number, or by a section's."""
+        """Search for a version by its marker, or by that of a section."""
         marker = version.marker if section is None else version.section_marker(section)
         exchange = await self.client.search(worker, marker, _TOP_K)
         self.checker.search(exchange, Mark(document.number, version.number, section))
@@ -117,20 +117,20 @@ class Load:
         return exchange
 
     async def _answer(self, worker: Service) -> Exchange:
-        asked, wanted = self._asked()
+        asked, expected = self._asked()
         exchange = await self.client.send(
             "answers", worker, "POST", "/v1/answers", asked=asked, json={"question": asked}
         )
-        self.checker.answer(exchange, wanted)
+        self.checker.answer(exchange, expected)
         return exchange
 
     async def _stream(self, worker: Service) -> Exchange:
-        asked, wanted = self._asked()
+        asked, expected = self._asked()
         body = {"question": asked, "stream": True}
         exchange = await self.client.send(
             "answers, streamed", worker, "POST", "/v1/answers", asked=asked, json=body
         )
-        self.checker.stream(exchange, wanted)
+        self.checker.stream(exchange, expected)
         return exchange
 
     async def _endpoint(self, worker: Service) -> Exchange:
@@ -149,7 +149,7 @@ class Load:
         return exchange
 
     def _asked(self) -> tuple[str, Mark | None]:
-        """A question in plain words, or after one version."""
+        """A natural-language question, or one about a version."""
         if self.rng.random() < 0.5:
             return self._question(), None
         document, version = self._known()
@@ -159,7 +159,7 @@ class Load:
         return self.rng.choice(self.questions) if self.questions else question(self.rng)
 
     def _known(self) -> tuple[Document, Version]:
-        """A document of those that are there; half of the time one that changes."""
+        """A document that exists; half of the time one that changes."""
         model = self.checker.model
         changing = model.changing() if self.rng.random() < 0.5 else []
         return self.rng.choice(changing or model.permanent)

@@ -1,4 +1,4 @@
-"""Lets everything that changes something come to rest, so that the whole can be looked at."""
+"""A lock between changes and checks of the whole index."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Rest:
-    """Actions go on side by side until one asks for rest: it waits for them, and they for it."""
+    """Like a read-write lock: actions run concurrently, a quiet phase runs alone."""
 
     _active: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -16,7 +16,7 @@ class Rest:
 
     @asynccontextmanager
     async def action(self) -> AsyncIterator[None]:
-        """Do something that changes what is found; begins when nobody rests."""
+        """Change something; waits for the end of a quiet phase."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._resting)
             self._active += 1
@@ -29,7 +29,7 @@ class Rest:
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:
-        """Wait for the end of all actions; none begins until this ends."""
+        """Wait for all actions to end; blocks new ones during the block."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._resting)
             self._resting = True

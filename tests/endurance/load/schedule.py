@@ -1,4 +1,4 @@
-"""What happens to the processes, and when: made up beforehand from a seed."""
+"""The events of a run and their times, generated from a seed."""
 
 import random
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ process that is left alone for long shows whether its memory grows."""
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that is done to the processes."""
+    """One event."""
 
     at: float
-    """Seconds after the beginning; later where the one before it in its lane took longer."""
+    """Seconds after the start; later if the previous event of its lane takes longer."""
     kind: str
     seconds: float = 0.0
-    """How long what is killed stays away, or after what share of a build's time it is killed."""
+    """The downtime of a killed process, or the share of a build's time after which it is killed."""
     worker: int = 0
 
 
 def plan(seed: int, seconds: float, workers: int, *, server: bool) -> dict[str, list[Event]]:
-    """The events of each lane, in order; lanes do not wait for one another."""
+    """The events of each lane in order; the lanes are independent."""
     rng = random.Random(seed)  # moments, not secrets
     scale = min(1.0, max(seconds / _LONG, 0.1))
     lanes: dict[str, list[Event]] = {"build": [], "worker": []}
@@ -50,7 +50,7 @@ def plan(seed: int, seconds: float, workers: int, *, server: bool) -> dict[str, 
 
 
 def _moments(rng: random.Random, lane: str, first: float, last: float, scale: float) -> list[float]:
-    """Moments from the first to the last, at random distances."""
+    """Moments from the first to the last, at random intervals."""
     moments = [first]
     low, high = _GAPS[lane]
     while (at := moments[-1] + scale * rng.uniform(low, high)) < last:

@@ -1,4 +1,4 @@
-"""One change through the API: sent, its job followed, and watched until every replica shows it."""
+"""Writes through the API: each is sent, its job polled, and its visibility awaited."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.endurance.system.exchange import Exchange
 from tests.endurance.system.processes import Service, System
 
 _JOB_SECONDS = 60.0
-"""A job takes no longer, builds and the store's absence not counted: it waits for their end."""
+"""The timeout of a job, without builds and outages of the store, for which it waits."""
 _POLL_SECONDS = 0.2
 _UNMET, _NOT_THERE = "precondition-failed", "document-not-found"
 _NO_MORE_JOBS_SECONDS = 20.0
@@ -28,7 +28,7 @@ change."""
 
 @dataclass(slots=True)
 class Writes:
-    """Sends changes, and keeps count of what came of them."""
+    """Sends writes and counts their outcomes."""
 
     client: Client
     checker: Checker
@@ -36,9 +36,9 @@ class Writes:
     watcher: VisibilityWatcher
     kinds: Counter[str] = field(default_factory=Counter)
     unsettled: dict[str, float] = field(default_factory=dict)
-    """Names with a write whose outcome is unknown, and since when."""
+    """Documents with a write of unknown outcome, and the time of it."""
     last_done: float = 0.0
-    """When the last change that was acknowledged was sent."""
+    """The time of the last acknowledged write."""
 
     async def put(
         self,
@@ -54,7 +54,7 @@ class Writes:
         return exchange
 
     async def put_again(self, worker: Service, document: Document, state: Version) -> None:
-        """Put the content that is there already: nothing may change."""
+        """Put the current content again; nothing may change."""
         exchange = await self.client.send(
             "put", worker, "PUT", _path(document), content=write(state, document.name)
         )
@@ -63,7 +63,7 @@ class Writes:
             self._wrong(exchange, f"the same content of {document.name} is not unchanged")
 
     async def refused(self, worker: Service, document: Document, **headers: str) -> None:
-        """Put under a condition that does not hold: nothing may change."""
+        """Put with a condition that is not met; nothing may change."""
         change = self._begin(document, document.next_version())
         exchange = await self._put(worker, change, headers)
         self._count("under a condition that fails", exchange)
@@ -79,7 +79,7 @@ class Writes:
         self._unknown([change])
 
     async def race(self, workers: Sequence[Service], document: Document) -> None:
-        """Put two versions at once, both on condition that nobody else was faster: one may win."""
+        """Put two versions at once with the same If-Match; at most one may succeed."""
         headers = {"If-Match": f'"{document.etag}"'}
         changes = [self._begin(document, document.next_version()) for _ in range(2)]
         exchanges = await asyncio.gather(
@@ -117,13 +117,13 @@ class Writes:
         return exchange
 
     async def delete_missing(self, worker: Service, document: Document) -> None:
-        """Delete what is not there."""
+        """Delete a document that does not exist."""
         exchange = await self.client.send("delete", worker, "DELETE", _path(document))
         self._count("delete of what is not there", exchange)
         if exchange.status == 202:
             exchange = await self._follow(worker, exchange, to_fail_for=_NOT_THERE)
         if exchange.status == 200 and exchange.body["state"] == "done":
-            self._wrong(exchange, f"{document.name} is not there and was deleted")
+            self._wrong(exchange, f"{document.name} does not exist and was deleted")
 
     def _begin(self, document: Document, state: State) -> Change:
         before = document.open_states
@@ -146,7 +146,7 @@ class Writes:
     async def _end(
         self, worker: Service, changes: list[Change], exchange: Exchange, kind: str
     ) -> None:
-        """See to it that the model knows what came of a request, and watch what it changed."""
+        """Record the outcome of a request in the model, and await its visibility."""
         self._count(kind, exchange)
         by = worker.name
         if exchange.status == 202:
@@ -166,12 +166,12 @@ class Writes:
     async def _follow(
         self, worker: Service, accepted: Exchange, *, to_fail_for: str = ""
     ) -> Exchange:
-        """Ask after a job until it has ended; any worker that is there will do.
+        """Poll a job at any running worker until it ends.
 
         Args:
-            worker: Who is asked first.
-            accepted: What the change was answered with; given back where the job came to nothing.
-            to_fail_for: The problem that the job is to end with; none where it is to be done.
+            worker: The first worker to poll.
+            accepted: The response to the change; returned if the job failed.
+            to_fail_for: The problem that the job must fail with; empty if it must succeed.
         """
         job, begun = accepted.body["job"], time.perf_counter()
         while time.perf_counter() < self._calm_after(begun, _JOB_SECONDS):
@@ -212,7 +212,7 @@ class Writes:
             self.unsettled[change.document.name] = time.perf_counter()
 
     async def settle(self) -> None:
-        """Find out by looking what came of writes that nobody knows the outcome of."""
+        """Read the documents with writes of unknown outcome, to learn it."""
         if len(self.system.up) < len(self.system.workers):
             return
         now = time.perf_counter()
@@ -223,7 +223,7 @@ class Writes:
                 await self._settle(self.checker.model.documents[name])
 
     def _calm_after(self, moment: float, seconds: float) -> float:
-        """When so many seconds will have passed in which jobs could be done."""
+        """The moment when `seconds` will have passed in which jobs could run."""
         return self.checker.model.windows.calm_after(moment, seconds, (STORE, BUILD))
 
     async def _settle(self, document: Document) -> None:
@@ -237,7 +237,7 @@ class Writes:
                 return
         if len(set(shown)) == 1 and shown[0] in document.open_states:
             document.api.settle(shown[0], time.perf_counter())
-            known = exchange.status == 200 and document.is_the_apis  # a build brings another
+            known = exchange.status == 200 and document.is_the_apis  # a build changes it
             document.etag = exchange.body["etag"] if known else ""
             self.unsettled.pop(document.name, None)
             self.kinds["settled by a look"] += 1

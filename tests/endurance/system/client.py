@@ -1,4 +1,4 @@
-"""Sends requests to the workers and notes what came of each."""
+"""The HTTP client; every request becomes an exchange."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ class Client:
         asked: str = "",
         **options: Any,
     ) -> Exchange:
-        """Send one request; a connection that fails is an exchange too."""
+        """Send one request; a failed connection is an exchange too."""
         import httpx
 
         sent = time.perf_counter()
@@ -60,7 +60,7 @@ class Client:
         return await self.send("read", worker, "GET", f"/v1/documents/{name}")
 
     async def list_documents(self, worker: Service) -> tuple[Exchange, list[Any], int]:
-        """List all documents, page by page: the last exchange, the rows, the total said."""
+        """List all documents, page by page: the last exchange, the rows, the reported total."""
         rows: list[Any] = []
         query: dict[str, Any] = {"limit": 100}
         while True:
@@ -75,10 +75,10 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def client() -> Any:
-    """Make a client."""
+    """Open a client."""
     import httpx
 
-    # A connection is let go of before the worker lets go of it: never while a request is sent.
+    # Close idle connections before the worker does: a request must never meet a closing one.
     limits = httpx.Limits(
         max_connections=400, max_keepalive_connections=60, keepalive_expiry=_IDLE_SECONDS
     )
@@ -97,7 +97,7 @@ def _read(response: "httpx.Response") -> Any:
 
 
 def _status(status: int, body: Any) -> int:
-    """The response's status, or that of the problem in which a stream ended."""
+    """The response's status, or that of the problem at the end of a stream."""
     last = body[-1] if isinstance(body, list) and body else {}
     return int(last.get("status", status)) if isinstance(last, dict) else status
 
