@@ -1,4 +1,4 @@
-"""What the answer flow hands on: the events of an answer on its way, and the answer itself."""
+"""The data of the answer flow: its events, and the answer that ends them."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from database.searching.passage import Findings, Passage
 from dataset.sources.provenance import Source
 
 EXTRACTIVE = "extractive"
-"""The generator's name where the passages are quoted and no language model wrote."""
+"""The `generator` of an answer that quotes the passages and that no language model wrote."""
 
 UnsupportedKind = Literal["identifier", "number", "arn", "code", "flag", "quote", "url"]
 
@@ -23,21 +23,20 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A marker `[n]` in an answer's text, and where it leads."""
+    """A marker `[n]` in an answer's text."""
 
     number: int
     """The passage's number, from 1."""
     start: int
-    """Where the marker begins in the answer's text, in characters (code points)."""
+    """Index of the marker in the answer's text, in code points."""
     end: int
-    """Where it ends."""
     quote: str
-    """The passage's own words that come nearest to the sentence that cites it."""
+    """The words of the passage that are nearest to the sentence that cites it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """Something checkable in an answer that stands in no passage."""
+    """A checkable span of an answer that occurs in no passage."""
 
     kind: UnsupportedKind
     text: str
@@ -47,36 +46,36 @@ class Unsupported:
 
 @dataclass(frozen=True, slots=True)
 class MisplacedCitation:
-    """A citation whose passages lack what its sentence says, while another passage has it."""
+    """A citation whose passage does not support its sentence, while another passage does."""
 
     number: int
     """The passage that was cited."""
     start: int
-    """Where the marker begins in the answer's text."""
+    """Index of the marker in the answer's text."""
     end: int
     found_in: tuple[int, ...]
-    """The numbers of the passages that hold it."""
+    """The numbers of the passages that support the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What the check of an answer against its passages found."""
+    """The result of checking an answer against its passages."""
 
     citations: Sequence[Citation] = ()
     """In the order of the text."""
     used: Sequence[int] = ()
-    """Numbers of the passages that the answer rests on, most used first."""
+    """Numbers of the passages that support the answer, most used first."""
     removed_citations: int = 0
-    """Citations that pointed nowhere and were taken out."""
+    """Citations of passages that do not exist, removed from the text."""
     misplaced: Sequence[MisplacedCitation] = ()
     unsupported: Sequence[Unsupported] = ()
     uncited_sentences: int = 0
-    """Sentences that carry a claim and no citation."""
+    """Sentences that make a claim and cite nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens that an answer took, in the provider's own figures."""
+    """Tokens that an answer cost, as its provider counts them."""
 
     input_tokens: int
     output_tokens: int
@@ -84,10 +83,9 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:
-    """What was searched."""
+    """The index that was searched."""
 
     revision: int
-    """The live index's revision."""
     built_at: str
     """UTC, ISO 8601."""
     documents: int
@@ -96,56 +94,56 @@ class CorpusInfo:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question gets back."""
+    """The answer to a question."""
 
     text: str
     docs: list[str]
-    """Names of the documents to read, each once: those the answer used, then other close ones."""
+    """Names of the documents to read, unique: those that the answer uses, then other close ones."""
     passages: list[Passage]
-    """The passages the answer rests on; `[n]` in the text means the n-th of them."""
+    """The passages that the answer was written from; `[n]` in the text is the n-th of them."""
     grounding: Grounding
     generator: str
-    """Who wrote the text: the language model's name, or "extractive"."""
+    """The language model's name, or "extractive"."""
     degraded_reason: str | None
-    """Why the language model did not write it, where it should have; else None."""
+    """Why the language model failed; None if it did not."""
     answerable: bool
-    """Whether the documentation answers the question, as far as the search can tell."""
+    """Whether the documentation answers the question, judged by the search."""
     confidence: float
     """Probability that it does, 0 to 1."""
     usage: TokenUsage | None
-    """None where no language model wrote, or its provider gave no figures."""
+    """None if no language model wrote the text, or its provider reports no usage."""
     truncated: bool
-    """Whether the language model was cut at the most tokens that an answer may have."""
+    """Whether the text was cut off at the token limit of an answer."""
     cached: bool
-    """Whether the text is from an earlier, equal question; it took no tokens then."""
+    """Whether the text was written for an earlier, equal question, and cost no tokens now."""
     corpus: CorpusInfo | None
-    """None where the index went away meanwhile."""
+    """None if the index became unavailable meanwhile."""
     timings: dict[str, float]
     """Milliseconds by stage."""
 
     @property
     def degraded(self) -> bool:
-        """Whether the language model failed and the passages were quoted instead."""
+        """Whether the language model failed and the passages are quoted instead."""
         return self.degraded_reason is not None
 
 
 @dataclass(frozen=True, slots=True)
 class PassagesFound:
-    """The first event: what the search found."""
+    """The first event: the result of the search."""
 
     findings: Findings
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the answer's text, as it arrives; citations in it point to passages."""
+    """A piece of the answer's text, without citations of passages that do not exist."""
 
     text: str
 
 
 Event = PassagesFound | Token | Answer
-"""An answer on its way: one Found, any number of Tokens, and the Answer last. The Tokens' text put
-together is the Answer's but for white space at its end, unless the language model broke off: then
-the Answer's counts."""
+"""One PassagesFound, any number of Tokens, and the Answer last. The Tokens' concatenated text is
+the Answer's text but for trailing white space, unless the language model failed midway: then only
+the Answer's text is valid."""
 
 Events = AsyncGenerator[Event, None]

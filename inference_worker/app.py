@@ -99,7 +99,7 @@ def create_app(
     app.state.answerer = answerer
     app.state.metrics = metrics
     app.state.changes = changes
-    app.state.receiver = UploadParser(settings)
+    app.state.upload_parser = UploadParser(settings)
     app.include_router(router)
     app.include_router(documents_router)
     app.include_router(chat.router)

@@ -1,4 +1,4 @@
-"""The answer flow: retrieve, prompt, generate, ground; and quoting where no model can write."""
+"""The answer flow: retrieve, prompt, generate, ground."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ from inference_worker.answer import (
     Turn,
 )
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
-from inference_worker.answering.follow_up import retrieval_question
+from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
 from inference_worker.answering.writer import Draft, Writer, document_names
 from inference_worker.generation.language_model import LanguageModel
@@ -46,9 +46,9 @@ class Answerer:
 
     Args:
         reader: Finds passages.
-        llm: Writes answers; without one they are quoted.
-        settings: Limits, and what is kept of earlier answers.
-        metrics: Counts what happens.
+        llm: Writes answers; without one, passages are quoted.
+        settings: Limits, and how many answers are cached for how long.
+        metrics: Counts answers.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Answerer:
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
-        self._metrics.watch(self._cache, llm)
-        # Embedding is what a search spends its time on, and it fills a core: more threads than
-        # twice the cores only make every search wait for all the others.
+        self._metrics.register_gauges(self._cache, llm)
+        # A search spends its time on embedding, which occupies a core: more than two threads per
+        # core would only make every search wait for all the others.
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
 
     async def prepare(self) -> None:
@@ -83,7 +83,7 @@ class Answerer:
     async def search(
         self, question: str, top_k: int | None = None, filters: Filters = EVERYTHING
     ) -> Findings:
-        """Find the passages that answer the question best, and how probable it is that they do.
+        """Find the passages that answer the question best.
 
         Raises:
             DocsQAError: the index cannot be read.
@@ -92,7 +92,7 @@ class Answerer:
         return await self._in_thread(self._reader.search, question, top_k, filters)
 
     async def document(self, name: str) -> list[Chunk]:
-        """The chunks of one document in order; none where the index has no such document.
+        """The chunks of one document in order; empty if the index has no such document.
 
         Raises:
             DocsQAError: the index cannot be read.
@@ -106,10 +106,10 @@ class Answerer:
         history: Sequence[Turn] = (),
         filters: Filters = EVERYTHING,
     ) -> Answer:
-        """Answer a question from the passages found; say so where they do not answer it.
+        """Answer a question. A language model that fails is no error: the passages are quoted.
 
         Raises:
-            DocsQAError: the index cannot be read. A language model that fails is no error.
+            DocsQAError: the index cannot be read.
         """
         events_of = self.events(question, top_k, history, filters, streaming=False)
         async with aclosing(events_of) as events:
@@ -127,14 +127,14 @@ class Answerer:
         *,
         streaming: bool = True,
     ) -> Events:
-        """Answer a question, and tell how it comes about: one Found, Tokens, the Answer.
+        """Answer a question in events: one PassagesFound, Tokens, the Answer.
 
         Args:
-            question: What is asked.
-            top_k: How many passages to write from; the setting unless given.
-            history: What was said before, for a question that leans on it.
-            filters: Which documents it is to be answered from.
-            streaming: Whether the language model's words are wanted as they come.
+            question: The question.
+            top_k: How many passages to write from; default: the setting.
+            history: The conversation so far, for follow-up questions.
+            filters: Restricts the documents that are searched.
+            streaming: Whether to request the language model's text in pieces.
 
         Raises:
             DocsQAError: the index cannot be read; before the first event.
@@ -144,24 +144,23 @@ class Answerer:
         history = [Turn(turn.role, compatibility_form(turn.text)) for turn in history]
         revision = self._revision()
         key = (revision, filters, *self._key(question, top_k, history))
-        make = partial(self._flow, question, top_k, history, filters, streaming)
+        run = partial(self._flow, question, top_k, history, filters, streaming)
 
-        def keep(answer: Answer) -> bool:
-            """What is quoted costs nothing to make again, and a failure may have passed."""
+        def is_cacheable(answer: Answer) -> bool:
+            # Quoting again costs nothing, and the cause of a failure may have passed.
             written = answer.generator != EXTRACTIVE and not answer.truncated
             return written and self._revision() == revision
 
-        said = False
-        async with aclosing(
-            self._cache.events(key, make, keep=keep, whole=not streaming)
-        ) as events:
+        first_token = True
+        events_of = self._cache.events(key, run, is_cacheable=is_cacheable, whole=not streaming)
+        async with aclosing(events_of) as events:
             async for event in events:
                 seconds = time.perf_counter() - start
-                if isinstance(event, Token) and not said:
-                    said = True
-                    self._metrics.began(seconds)
+                if isinstance(event, Token) and first_token:
+                    first_token = False
+                    self._metrics.record_first_token(seconds)
                 elif isinstance(event, Answer):
-                    self._metrics.answered(event, seconds)
+                    self._metrics.record_answer(event, seconds)
                 yield event
 
     async def _flow(
@@ -172,43 +171,45 @@ class Answerer:
         filters: Filters,
         streaming: bool,
     ) -> Events:
-        """Retrieve, prompt, generate, ground."""
+        # Retrieve: a follow-up is searched together with the questions that it continues.
         start = time.perf_counter()
-        searched = retrieval_question(question, history)
-        findings = await self.search(searched, top_k, filters)
-        found = time.perf_counter()
+        query = retrieval_query(question, history)
+        findings = await self.search(query, top_k, filters)
+        retrieved = time.perf_counter()
         yield PassagesFound(findings)
-        draft = Draft(question, history, searched, findings)
+
+        # Prompt and generate: the language model writes from the passages, or they are quoted.
+        draft = Draft(question, history, query, findings)
         async with aclosing(self._writer.write(draft, streaming=streaming)) as pieces:
             async for piece in pieces:
                 yield Token(piece)
-        written = time.perf_counter()
+        generated = time.perf_counter()
+
+        # Ground: check each statement of the text against the passages.
         draft.text = draft.text.rstrip()
         grounding = await self._ground(draft)
         end = time.perf_counter()
-        yield self._finished(
-            draft,
-            grounding,
-            {
-                "retrieve": round((found - start) * 1000, 2),
-                "generate": round((written - found) * 1000, 2),
-                "ground": round((end - written) * 1000, 2),
-                "total": round((end - start) * 1000, 2),
-            },
-        )
+
+        milliseconds = {
+            "retrieve": round((retrieved - start) * 1000, 2),
+            "generate": round((generated - retrieved) * 1000, 2),
+            "ground": round((end - generated) * 1000, 2),
+            "total": round((end - start) * 1000, 2),
+        }
+        yield self._answer(draft, grounding, milliseconds)
 
     async def _ground(self, draft: Draft) -> Grounding:
         if not draft.findings.answerable:
             return Grounding()
-        found = await self._in_thread(ground, draft.text, draft.passages)
+        grounding = await self._in_thread(ground, draft.text, draft.passages)
         return replace(
-            found,
+            grounding,
             removed_citations=draft.removed_citations,
             # A quoted paragraph is from one passage, which is cited at its end.
-            uncited_sentences=0 if draft.is_quoted else found.uncited_sentences,
+            uncited_sentences=0 if draft.is_quoted else grounding.uncited_sentences,
         )
 
-    def _finished(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
+    def _answer(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
         used = [draft.passages[number - 1] for number in grounding.used]
         return Answer(
             text=draft.text,
@@ -226,9 +227,9 @@ class Answerer:
             timings=timings,
         )
 
-    def forget(self, document: str) -> int:
-        """Drop the kept answers that name a document; how many are left that do."""
-        return self._cache.forget(
+    def invalidate(self, document: str) -> int:
+        """Remove the cached answers that mention a document; return how many remain that do."""
+        return self._cache.invalidate(
             lambda answer: (
                 document in answer.docs
                 or any(passage.chunk.document == document for passage in answer.passages)
@@ -236,12 +237,11 @@ class Answerer:
         )
 
     def _revision(self) -> tuple[str, int] | None:
-        """Which index is live."""
+        """Name and revision of the live index."""
         snapshot = self._reader.state
         return (snapshot.live.name, snapshot.live.revision) if snapshot else None
 
     def _corpus(self) -> CorpusInfo | None:
-        """What the live index holds, and as of when."""
         snapshot = self._reader.state
         if snapshot is None:
             return None
@@ -254,7 +254,7 @@ class Answerer:
         )
 
     def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:
-        """All that decides an answer; a conversation as its digest, as it may be long."""
+        """Everything that determines an answer; of a conversation its digest, as it may be long."""
         return (
             hashlib.sha256(repr((normalize_question(question), history)).encode()).digest(),
             top_k or self._settings.top_k,
@@ -265,12 +265,12 @@ class Answerer:
         )
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what takes milliseconds of computing without holding up the event loop."""
+        """Compute in a thread, so that the event loop is not blocked."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     async def aclose(self) -> None:
-        """Let go of threads and connections."""
+        """Release threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._llm:
             await self._llm.aclose()

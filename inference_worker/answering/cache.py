@@ -1,4 +1,4 @@
-"""Answers of the language model, kept for equal questions and shared while they are written."""
+"""Caches the language model's answers, and shares one in progress between equal questions."""
 
 import asyncio
 import unicodedata
@@ -13,111 +13,107 @@ from cachetools import TTLCache
 from inference_worker.answer import Answer, Event, Events, PassagesFound, Token
 
 PAUSE = 0.04
-"""Seconds after a piece of text in which those that follow are gathered: sending costs as much as
-receiving, and nobody reads faster."""
+"""Seconds to gather tokens before the next is sent: sending one costs as much as receiving it, and
+nobody reads faster."""
 
 
 def compatibility_form(text: str) -> str:
-    """Write characters in Unicode's compatible form.
+    """Normalize to NFKC.
 
-    What is searched for and written from must be in it as well as the key, or one question would be
-    given the answer of another that only looks like it.
+    The text that is searched and prompted must be the same as the cache key's: otherwise a question
+    could get the answer to another that only looks like it.
     """
     return unicodedata.normalize("NFKC", text)
 
 
 def normalize_question(question: str) -> str:
-    """Write equal questions alike: spaces do not count. Case does: names are told apart by it."""
+    """Map equal questions to one key: white space is ignored; case is not, it tells names apart."""
     return " ".join(compatibility_form(question).split())
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAnswer:
     found: PassagesFound
     answer: Answer
 
 
 class AnswerCache:
-    """Gives the events of an answer: from an earlier one, from one under way, or made anew.
+    """Replays a cached answer, joins one in progress, or starts the flow.
 
     Args:
-        size: Answers kept; with 0, none are, and none is shared.
-        seconds: How long each is kept.
+        size: How many answers are cached; 0 turns caching and sharing off.
+        seconds: How long an answer is cached.
     """
 
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
-        self._kept: TTLCache[Hashable, _Kept] = TTLCache(max(size, 1), seconds)
-        self._flights: dict[tuple[Hashable, bool], _Flight] = {}
+        self._answers: TTLCache[Hashable, _CachedAnswer] = TTLCache(max(size, 1), seconds)
+        self._shared: dict[tuple[Hashable, bool], _SharedAnswer] = {}
 
     @property
-    def under_way(self) -> int:
-        """Answers being made at present."""
-        return len(self._flights)
+    def in_progress(self) -> int:
+        """How many answers are being written."""
+        return len(self._shared)
 
-    def forget(self, outdated: Callable[[Answer], bool]) -> int:
-        """Drop the answers that are outdated; how many are left that are."""
-        for key in [key for key, kept in self._kept.items() if outdated(kept.answer)]:
-            self._kept.pop(key, None)
-        return sum(outdated(kept.answer) for kept in self._kept.values())
+    def invalidate(self, is_outdated: Callable[[Answer], bool]) -> int:
+        """Remove outdated answers; return how many remain."""
+        for key in [key for key, each in self._answers.items() if is_outdated(each.answer)]:
+            self._answers.pop(key, None)
+        return sum(is_outdated(each.answer) for each in self._answers.values())
 
     async def events(
         self,
         key: Hashable,
-        make: Callable[[], Events],
+        run: Callable[[], Events],
         *,
-        keep: Callable[[Answer], bool],
+        is_cacheable: Callable[[Answer], bool],
         whole: bool,
     ) -> Events:
-        """Give the events of the answer with this key.
+        """The events of the answer with this key.
 
         Args:
-            key: All that decides the answer.
-            make: Starts the flow that makes it.
-            keep: Whether an answer is worth keeping.
-            whole: Whether the flow makes it in one piece; one under way in pieces serves too.
+            key: Everything that determines the answer.
+            run: Starts the flow that writes it.
+            is_cacheable: Whether to cache the answer.
+            whole: Whether `run` writes the text in one piece; a flow in pieces is joined as well.
         """
         key = key if self._size else object()
-        if kept := self._kept.get(key):
-            yield kept.found
-            yield Token(kept.answer.text)
-            yield replace(kept.answer, cached=True, usage=None, timings={"total": 0.0})
+        if cached := self._answers.get(key):
+            yield cached.found
+            yield Token(cached.answer.text)
+            yield replace(cached.answer, cached=True, usage=None, timings={"total": 0.0})
             return
-        async with aclosing(self._flight(key, make, keep, whole).listen()) as heard:
-            async for event in heard:
+        # A flow in pieces serves those who want the text whole, not the other way round.
+        place = (key, whole and (key, False) not in self._shared)
+        if place not in self._shared:
+            self._shared[place] = _SharedAnswer(run(), partial(self._ended, place, is_cacheable))
+        async with aclosing(self._shared[place].subscribe()) as events:
+            async for event in events:
                 yield event
 
-    def _flight(
+    def _ended(
         self,
-        key: Hashable,
-        make: Callable[[], Events],
-        keep: Callable[[Answer], bool],
-        whole: bool,
-    ) -> "_Flight":
-        # Who wants it whole may listen to one that is made in pieces, not the other way.
-        place = (key, whole and (key, False) not in self._flights)
-        if place not in self._flights:
-            self._flights[place] = _Flight(make(), partial(self._landed, place, keep))
-        return self._flights[place]
-
-    def _landed(
-        self, place: tuple[Hashable, bool], keep: Callable[[Answer], bool], flight: "_Flight"
+        place: tuple[Hashable, bool],
+        is_cacheable: Callable[[Answer], bool],
+        shared: "_SharedAnswer",
     ) -> None:
-        """Forget a flight that ended or lost its last listener; keep what it brought."""
-        if self._flights.get(place) is flight:
-            del self._flights[place]
-        match flight.events:
-            case [PassagesFound() as found, *_, Answer() as answer] if self._size and keep(answer):
-                self._kept[place[0]] = _Kept(found, answer)
+        """Remove a flow that ended or lost its last subscriber; cache its answer."""
+        if self._shared.get(place) is shared:
+            del self._shared[place]
+        match shared.events:
+            case [PassagesFound() as found, *_, Answer() as answer] if self._size and is_cacheable(
+                answer
+            ):
+                self._answers[place[0]] = _CachedAnswer(found, answer)
 
 
-class _Flight:
-    """An answer under way, for all who asked for it; ends when the last of them has left."""
+class _SharedAnswer:
+    """A flow in progress and its subscribers; cancelled when the last of them disconnects."""
 
-    def __init__(self, events: Events, on_end: "Callable[[_Flight], None]") -> None:
+    def __init__(self, events: Events, on_end: "Callable[[_SharedAnswer], None]") -> None:
         self.events: list[Event] = []
-        self._news = asyncio.Event()
-        self._listeners = 0
+        self._changed = asyncio.Event()
+        self._subscribers = 0
         self._on_end = on_end
         self._task = asyncio.create_task(self._run(events))
 
@@ -126,14 +122,14 @@ class _Flight:
             async with aclosing(events):
                 async for event in events:
                     self.events.append(event)
-                    self._news.set()
+                    self._changed.set()
         finally:
             self._on_end(self)
-            self._news.set()
+            self._changed.set()
 
-    async def listen(self) -> Events:
-        """Hear all events from the first on; pieces that came meanwhile are one."""
-        self._listeners += 1
+    async def subscribe(self) -> Events:
+        """All events from the first; tokens that arrived meanwhile are merged."""
+        self._subscribers += 1
         at = 0
         try:
             while True:
@@ -144,21 +140,21 @@ class _Flight:
                     if isinstance(fresh[-1], Token):
                         await asyncio.wait({self._task}, timeout=PAUSE)
                 elif self._task.done():
-                    self._task.result()  # raises what the flow raised
+                    self._task.result()  # raises the flow's exception
                     return
                 else:
-                    if self._news.is_set():
-                        self._news = asyncio.Event()
-                    await self._news.wait()
+                    if self._changed.is_set():
+                        self._changed = asyncio.Event()
+                    await self._changed.wait()
         finally:
-            self._listeners -= 1
-            if not self._listeners and not self._task.done():
+            self._subscribers -= 1
+            if not self._subscribers and not self._task.done():
                 self._task.cancel()
                 self._on_end(self)
 
 
 def merge_tokens(events: Iterable[Event]) -> Iterator[Event]:
-    """Put pieces that follow one another together."""
+    """Merge consecutive tokens into one."""
     for is_text, group in groupby(events, lambda event: isinstance(event, Token)):
         if is_text:
             yield Token("".join(piece.text for piece in group if isinstance(piece, Token)))

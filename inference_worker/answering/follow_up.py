@@ -1,8 +1,8 @@
-"""What to search for when a question continues a conversation, told without a language model.
+"""Detects follow-up questions without a language model, and builds the query to search for.
 
-A question that leans on what was said is searched together with the questions it leans on; one
-that stands on its own is searched alone, so that an earlier topic does not draw it away. The
-evidence is in the English words; in another language every question stands on its own.
+A follow-up is searched together with the questions that it continues; a self-contained question is
+searched alone, so that an earlier topic does not distract from it. The rules are for English; in
+another language every question counts as self-contained.
 """
 
 import re
@@ -14,17 +14,17 @@ from database.searching.terms import terms_of, words
 from inference_worker.answer import Turn
 
 MAX_EARLIER_QUESTIONS = 3
-"""How many earlier questions are searched along."""
+"""How many earlier questions a query includes."""
 MAX_CHARACTERS = 400
-"""Of each of them."""
+"""Of each earlier question."""
 _LONG = 500
-"""Characters; a longer question says enough, and would take long to decide on."""
-_PLENTY = 8
-"""Words of its own that let a question stand alone, whatever it refers to."""
+"""Characters; a longer question is self-contained, and slow to match against these patterns."""
+_MANY = 8
+"""Topic words from which a question is self-contained, whatever its pronouns refer to."""
 _FEW = 2
-"""Words of its own up to which a bare "batch transform?" continues a conversation."""
+"""Topic words up to which a bare "batch transform?" is a follow-up."""
 
-# Every feature has these and none is these: alone, they do not say what a question is about.
+# Aspects that every feature has: alone, they do not name a topic.
 _ASPECTS = """access account algorithm api argument aspect benefit billing boto3 case characters
     charge choice cli code command configuration console content cost custom data default detail
     difference disk documentation duration error example extra failure field file format free
@@ -34,7 +34,7 @@ _ASPECTS = """access account algorithm api argument aspect benefit billing boto3
     question quota range rate reason region requirement resource result role rule schema sdk second
     setting setup size sort source status step storage support syntax term time timeout type unit
     user value version way"""
-_DOINGS = """add adjust allow answer apply avoid be become bring call change charge check choose
+_VAGUE = """add adjust allow answer apply avoid be become bring call change charge check choose
     clear come compare configure consider create customize cut define delete depend describe
     disable download edit enable end exist expect explain export fail fill find fix follow gets go
     grant handle happen help import improve include increase install keep leave list look lower
@@ -52,11 +52,11 @@ _COURTESY = re.compile(
     r"(?:(?:ok(?:ay)?|thanks?(?: you)?(?: a lot| very much)?|great|good|perfect|hi|hello|hmm|so"
     r"|well|right|yes|yeah|no|please|cool|nice|now|i see|got it)\b[\s,.!:;-]*)+"
 )
-_CONTINUES = re.compile(
+_CONTINUATION = re.compile(
     r"(?:what about|how about|what if|same for|same with|then|even|only|just|except|not|more)\b"
 )
-_JOINS = re.compile(r"(?:and|but|or|also|plus|besides|next)\b")
-_PLACES = re.compile(
+_CONJUNCTION = re.compile(r"(?:and|but|or|also|plus|besides|next)\b")
+_PREPOSITION = re.compile(
     r"(?:for|in|on|at|with|without|within|from|via|using|by|per|to|under|inside|outside|between"
     r"|during|after|before|across)\b"
 )
@@ -65,15 +65,15 @@ _CLAUSE = re.compile(
     r"|might|has|have|had|isn't|aren't|what's|how's|where's|who's|shall|need to"
     r"|who|happens|explain|show|give|tell|list|describe|compare)\b"
 )
-# "Is SSO supported?", of what was spoken of; but not "Can I delete a domain?".
-_WHETHER = re.compile(r"(?:is|are|can|could|do|does|will|would|should|must|may|which)\b(?!.* an? )")
+# "Is SSO supported?" is a follow-up; "Can I delete a domain?" is not.
+_YES_NO = re.compile(r"(?:is|are|can|could|do|does|will|would|should|must|may|which)\b(?!.* an? )")
 _POINTS_BACK = re.compile(
     r"\b(?:instead|as well|too|either|likewise|otherwise|afterwards)\s*[?.!]*$"
     r"|\bthe same (?:thing|way|for|with|in|on|apply|applies|true)\b|\bdo the same\b"
     r"|\byou (?:just )?(?:said|say|mentioned?|wrote|suggest(?:ed)?)\b|\byour (?:last )?answer\b"
     r"|\b(?:first|second|third|last|other|latter|former) "
     r"(?:ones?|option|way|step|command|method|approach|example)\b|\bof the (?:two|three)\b"
-    r"|(?<![\w\]])\[\d{1,2}\](?!\w)"  # a citation of the answer before
+    r"|(?<![\w\]])\[\d{1,2}\](?!\w)"  # a citation in the previous answer
 )
 _PRONOUN = re.compile(
     r"\b(?:it|itself|they|them|this|these|those|there|its|their|theirs)\b"
@@ -84,8 +84,8 @@ _PRONOUN = re.compile(
     r"|(?<=\b(?:is|do|of|if|in|on|to) )that\b|(?<=\b(?:for|was|did|can|why|how) )that\b"
     r"|(?<=\b(?:does|with|from|like|than|will) )that\b|(?<=\b(?:about|after|could|would) )that\b"
 )
-# Where a pronoun stands for nothing said before: "is it possible to", "is there", "this error:".
-_IDLE = re.compile(
+# Pronouns that refer to nothing earlier: "is it possible to", "is there", "this error:".
+_EXPLETIVE = re.compile(
     r"\b(?:is|was|would|be) it (?:\w+ ){1,4}?(?:to|that|if|for)\b|\bit was \w+ (?:to|that)\b"
     r"|\bit(?: is|'s) (?:not )?\w+ (?:to|that|what|how|why|whether|if)\b"
     r"|\bdoes it (?:take|cost|make sense)\b(?=.* to\b)|\bit (?:seems|appears|looks|turns|says)\b"
@@ -95,7 +95,7 @@ _IDLE = re.compile(
 )
 _POSSESSIVES = frozenset({"its", "their", "theirs"})
 _DEFINITE = re.compile(r"\b(?:the|my|our) (?:\w+ )?(\w+)")
-_ASKS = re.compile(
+_AUXILIARY_VERB = re.compile(
     r"\b(?:is|are|was|were|do|does|did|can|could|will|would|should|must|has|have|had)\s+$"
 )
 _BREAK = re.compile(r"[,.;:!?\n]| - ")
@@ -106,95 +106,102 @@ _NEW_CLAUSE = re.compile(
 _BEFORE_VERB = frozenset({"i", "we", "you", "to", "cannot", "not", "please", "let", "me", "us"})
 
 
-def retrieval_question(question: str, history: Sequence[Turn]) -> str:
-    """Say what to search for: the question, and the earlier ones that it leans on, newest first.
+def retrieval_query(question: str, history: Sequence[Turn]) -> str:
+    """The question, followed by the earlier questions that it continues, newest first.
 
     Args:
-        question: What is asked now.
-        history: What was said before, oldest first; only the questions in it are read.
+        question: The current question.
+        history: The conversation so far, oldest first; only the user's messages count.
     """
     earlier = [turn.text for turn in reversed(history) if turn.role == "user"]
-    context = list(islice(_leant_on([question, *earlier]), MAX_EARLIER_QUESTIONS))
+    context = list(islice(_continued_questions([question, *earlier]), MAX_EARLIER_QUESTIONS))
     if not context:
         return question
-    # The embedding model heeds the beginning of a text most. Commas keep it one clause: the
-    # search also looks for each clause of a question by itself.
+    # The question first: embeddings weight the beginning of a text most. Joined by commas, because
+    # the search also runs each clause of a question by itself.
     return ", ".join(text.strip().rstrip(" ?.!") for text in [question, *context])
 
 
-def _leant_on(newest_first: Sequence[str]) -> Iterator[str]:
-    """The questions that the first one leans on, up to one that stands on its own."""
+def _continued_questions(newest_first: Sequence[str]) -> Iterator[str]:
+    """The questions that the first one continues, up to one that is self-contained."""
     for question, before in pairwise(newest_first):
         context = before.strip()[:MAX_CHARACTERS]
         if not is_follow_up(question, context):
             return
-        if any(map(_says_something, words(context))):  # "thank you" does not
+        if any(map(_is_content_word, words(context))):  # "thank you" does not
             yield context
 
 
 def is_follow_up(question: str, before: str) -> bool:
-    """Tell whether a question is to be understood from the one that was asked before it.
+    """Return whether a question continues the one asked before it.
 
-    Evidence is how it begins, what its pronouns can mean, and how much it says of its own.
+    Judged by how it begins, what its pronouns can refer to, and how many topic words it has.
     """
     if len(question) > _LONG:
         return False
     text = question.strip().lower()
     if polite := _COURTESY.match(text):
         text = text[polite.end() :]
-    own = {word for word in words(text) if _says_something(word) and not _is(word, _ASPECTS)}
-    if len(own) >= _PLENTY:
+    topics = {
+        word for word in words(text) if _is_content_word(word) and not _is_listed(word, _ASPECTS)
+    }
+    if len(topics) >= _MANY:
         return False
-    if not own or _CONTINUES.match(text) or _POINTS_BACK.search(text) or _refers_back(text):
+    if (
+        not topics
+        or _CONTINUATION.match(text)
+        or _POINTS_BACK.search(text)
+        or _has_open_pronoun(text)
+    ):
         return True
     if not _CLAUSE.search(text):
-        fragment = _JOINS.match(text) or _PLACES.match(text)
-        return bool(fragment) or (text.endswith("?") and len(own) <= _FEW)
-    if len(own) < _FEW and (_JOINS.match(text) or _WHETHER.match(text)):
+        fragment = _CONJUNCTION.match(text) or _PREPOSITION.match(text)
+        return bool(fragment) or (text.endswith("?") and len(topics) <= _FEW)
+    if len(topics) < _FEW and (_CONJUNCTION.match(text) or _YES_NO.match(text)):
         return True
-    return len(own) <= _FEW and _resumes(text, before)
+    return len(topics) <= _FEW and _repeats_a_noun(text, before)
 
 
-def _says_something(word: str) -> bool:
-    """Tell whether a word is more than grammar, a number and common doings."""
-    return bool(terms_of(word)) and not word.isdecimal() and not _is(word, _DOINGS)
+def _is_content_word(word: str) -> bool:
+    """Return whether a word is neither grammar, a number nor in _VAGUE."""
+    return bool(terms_of(word)) and not word.isdecimal() and not _is_listed(word, _VAGUE)
 
 
-def _refers_back(text: str) -> bool:
-    """Tell whether a pronoun in the text means something that the text does not name."""
-    idle = [match.span() for match in _IDLE.finditer(text)]
+def _has_open_pronoun(text: str) -> bool:
+    """Return whether a pronoun in the text refers to something that the text does not name."""
+    expletive = [match.span() for match in _EXPLETIVE.finditer(text)]
     return any(
-        not _named_before(text[: match.start()], match.group())
+        not _is_named_before(text[: match.start()], match.group())
         for match in _PRONOUN.finditer(text)
-        if not any(start <= match.start() < end for start, end in idle)
+        if not any(start <= match.start() < end for start, end in expletive)
     )
 
 
-def _named_before(text: str, pronoun: str) -> bool:
-    """Tell whether what precedes a pronoun names something that it can mean.
+def _is_named_before(text: str, pronoun: str) -> bool:
+    """Return whether the text before a pronoun names something that it can refer to.
 
     An object, and the subject of "does it ...?", is not named in its own clause; an owner may be.
     """
-    if pronoun in _POSSESSIVES and not _ASKS.search(text):
+    if pronoun in _POSSESSIVES and not _AUXILIARY_VERB.search(text):
         return _has_noun(text)
-    breaks = list((_BREAK if _ASKS.search(text) else _NEW_CLAUSE).finditer(text))
+    breaks = list((_BREAK if _AUXILIARY_VERB.search(text) else _NEW_CLAUSE).finditer(text))
     return bool(breaks) and _has_noun(text[: breaks[-1].start()])
 
 
 def _has_noun(text: str) -> bool:
     return any(
-        _says_something(word) and last not in _BEFORE_VERB
+        _is_content_word(word) and last not in _BEFORE_VERB
         for last, word in pairwise(["", *words(text)])
     )
 
 
-def _resumes(text: str, before: str) -> bool:
-    """Tell whether the text speaks of "the endpoint" where one was asked about before."""
+def _repeats_a_noun(text: str, before: str) -> bool:
+    """Return whether the text mentions "the endpoint" after a question about one."""
     known = {term for word in words(before) for term in terms_of(word)}
     return any(not known.isdisjoint(terms_of(noun)) for noun in _DEFINITE.findall(text))
 
 
-def _is(word: str, listed: str) -> bool:
+def _is_listed(word: str, listed: str) -> bool:
     return terms_of(word)[0] in _stems(listed)
 
 

@@ -1,4 +1,6 @@
-"""What the service counts and times, for Prometheus."""
+"""The service's Prometheus metrics."""
+
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -13,7 +15,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 
 
 
 class Metrics:
-    """A registry of its own: two services in one process do not count for each other."""
+    """Has a registry of its own, so that two services in one process do not share counts."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -25,32 +27,32 @@ class Metrics:
         )
         self._seconds = Histogram(
             "docsqa_answer_seconds",
-            "From a question to its whole answer.",
+            "From a question to its complete answer.",
             ["generator", "cached"],
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._first_token = Histogram(
             "docsqa_first_token_seconds",
-            "From a question to the first piece of its answer.",
+            "From a question to the first token of its answer.",
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._tokens = Counter(
             "docsqa_llm_tokens",
-            "Tokens taken, in the provider's own figures.",
+            "Tokens used, as the provider counts them.",
             ["direction"],
             registry=self._registry,
         )
         self._failures = Counter(
             "docsqa_llm_failures",
-            "Answers that the language model should have written and did not.",
+            "Answers that the language model failed to write.",
             ["reason"],
             registry=self._registry,
         )
         self._unsupported = Counter(
             "docsqa_answers_unsupported",
-            "Answers that say something checkable which stands in no passage.",
+            "Answers with a checkable statement that occurs in no passage.",
             registry=self._registry,
         )
         self._requests = Histogram(
@@ -61,21 +63,19 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(self, cache: AnswerCache, llm: LanguageModel | None) -> None:
-        """Show how these stand whenever the metrics are read."""
-        self._gauge("docsqa_answers_shared", "Answers under way that may be shared.").set_function(
-            lambda: cache.under_way
-        )
+    def register_gauges(self, cache: AnswerCache, llm: LanguageModel | None) -> None:
+        """Add the gauges that are read from these when the metrics are requested."""
+        self._gauge("docsqa_answers_shared", "Answers in progress.", lambda: cache.in_progress)
         if llm:
-            self._gauge("docsqa_llm_calls", "Calls under way.").set_function(
-                lambda: llm.slots.taken
-            )
+            self._gauge("docsqa_llm_calls", "Calls in progress.", lambda: llm.concurrency.in_use)
             self._gauge(
-                "docsqa_llm_circuit_open", "1 while the language model is left alone."
-            ).set_function(lambda: llm.breaker.is_open)
+                "docsqa_llm_circuit_open",
+                "1 while the circuit breaker blocks calls.",
+                lambda: llm.breaker.is_open,
+            )
 
-    def answered(self, answer: Answer, seconds: float) -> None:
-        """An answer was given."""
+    def record_answer(self, answer: Answer, seconds: float) -> None:
+        """Count and time a complete answer."""
         cached = str(answer.cached).lower()
         self._answers.labels(
             answer.generator,
@@ -87,26 +87,26 @@ class Metrics:
         if answer.grounding.unsupported:
             self._unsupported.inc()
 
-    def took(self, usage: TokenUsage) -> None:
-        """A call to the language model ended; answers that share it take nothing more."""
+    def record_tokens(self, usage: TokenUsage) -> None:
+        """Count the tokens of one call, however many questions share its answer."""
         self._tokens.labels("input").inc(usage.input_tokens)
         self._tokens.labels("output").inc(usage.output_tokens)
 
-    def began(self, seconds: float) -> None:
-        """The first piece of an answer went out."""
+    def record_first_token(self, seconds: float) -> None:
+        """Time the first token of an answer."""
         self._first_token.observe(seconds)
 
-    def language_model_failed(self, error: GenerationError) -> None:
-        """The language model gave no usable answer."""
+    def record_llm_failure(self, error: GenerationError) -> None:
+        """Count an answer that the language model failed to write, by reason."""
         self._failures.labels(str(error)).inc()
 
-    def responded(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+    def record_request(self, route: str, status: int, seconds: float) -> None:
+        """Time a request."""
         self._requests.labels(route, str(status)).observe(seconds)
 
     def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def _gauge(self, name: str, description: str) -> Gauge:
-        return Gauge(name, description, registry=self._registry)
+    def _gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
+        Gauge(name, description, registry=self._registry).set_function(value)

@@ -1,4 +1,4 @@
-"""Writes an answer's text: a language model from the passages, or quoted where none can."""
+"""Writes an answer's text: prompts the language model, or quotes the passages."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -30,8 +30,8 @@ class Draft:
 
     question: str
     history: Sequence[Turn]
-    searched: str
-    """What was searched for: the question, and what it leans on."""
+    query: str
+    """The question, and the earlier ones that it continues."""
     findings: Findings
     text: str = ""
     generator: str = EXTRACTIVE
@@ -42,12 +42,12 @@ class Draft:
 
     @property
     def passages(self) -> list[Passage]:
-        """What the answer may rest on."""
+        """The passages to answer from."""
         return self.findings.passages
 
     @property
     def is_quoted(self) -> bool:
-        """Whether no language model wrote it."""
+        """Whether no language model wrote the text."""
         return self.generator == EXTRACTIVE
 
 
@@ -55,10 +55,10 @@ class Writer:
     """Writes drafts.
 
     Args:
-        llm: Writes; without one, drafts are quoted.
+        llm: The language model; without one, passages are quoted.
         max_tokens: The prompt's budget.
         metrics: Counts tokens and failures.
-        in_thread: Runs what takes milliseconds of computing.
+        in_thread: Runs a computation in a thread.
     """
 
     def __init__(
@@ -81,33 +81,33 @@ class Writer:
             await self._in_thread(self._count_tokens, "")
 
     async def write(self, draft: Draft, *, streaming: bool) -> Pieces:
-        """Write the draft's text, and give it as it comes."""
-        said = False
+        """Write the draft's text, and yield its pieces as they arrive."""
+        streamed = False
         if self._llm and draft.findings.answerable and draft.passages:
             try:
                 async with aclosing(self._generate(self._llm, draft, streaming)) as pieces:
                     async for piece in pieces:
-                        said = True
+                        streamed = True
                         yield piece
             except GenerationError as error:
                 draft.degraded_reason = str(error)
-                self._metrics.language_model_failed(error)
+                self._metrics.record_llm_failure(error)
                 log.warning("Answering without the language model: %s", error)
             else:
                 return
         await self._quote(draft)
-        if not said:  # what was said of a text that broke off cannot be taken back by saying more
+        if not streamed:  # tokens of an interrupted text cannot be retracted
             for line in draft.text.splitlines(keepends=True):
                 yield line
 
     async def _quote(self, draft: Draft) -> None:
         if draft.findings.answerable:
-            draft.text = await self._in_thread(extract_answer, draft.searched, draft.passages)
+            draft.text = await self._in_thread(extract_answer, draft.query, draft.passages)
         else:
             draft.text = not_covered_text(document_names(draft.passages))
 
     async def _generate(self, llm: LanguageModel, draft: Draft, streaming: bool) -> Pieces:
-        """Have the language model write, from fewer passages where all are too long for it."""
+        """Prompt the language model; with half the passages if the prompt is too long for it."""
         shown, deadline = draft.passages, llm.deadline()
         while True:
             prompt = await self._prompt(draft, shown)
@@ -126,30 +126,30 @@ class Writer:
                 return
 
     async def _attempt(
-        self, draft: Draft, prompt: Prompt, written: AsyncGenerator[str | Generation, None]
+        self, draft: Draft, prompt: Prompt, generated: AsyncGenerator[str | Generation, None]
     ) -> Pieces:
-        """Pass on what the language model writes, without what it cites beyond its passages."""
+        """Yield the generated text without citations of passages that are not in the prompt."""
         citations = CitationFilter(prompt.passages)
         text = ""
         model = ""
-        async with aclosing(written) as pieces:
+        async with aclosing(generated) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Generation):
                     model = piece.model
                     draft.usage, draft.truncated = piece.usage, piece.truncated
-                    said = citations.finish()
+                    checked = citations.finish()
                 else:
-                    said = citations.feed(piece)
-                said = said if text else said.lstrip()
-                text += said
-                if said:
-                    yield said
+                    checked = citations.feed(piece)
+                checked = checked if text else checked.lstrip()
+                text += checked
+                if checked:
+                    yield checked
         if not text.strip():
             raise GenerationError("the language model gave an empty answer")
         draft.text, draft.generator = text, model
         draft.removed_citations = citations.removed
         if draft.usage:
-            self._metrics.took(draft.usage)
+            self._metrics.record_tokens(draft.usage)
 
     async def _prompt(self, draft: Draft, passages: Sequence[Passage]) -> Prompt:
         prompt: Prompt = await self._in_thread(
@@ -166,7 +166,7 @@ class Writer:
 async def _pieces(
     llm: LanguageModel, messages: Sequence[BaseMessage], deadline: float, streaming: bool
 ) -> AsyncGenerator[str | Generation, None]:
-    """What the language model writes: as it comes, or at once; what it took comes last."""
+    """The generated text, in pieces if streaming; the Generation itself is last."""
     if streaming:
         async with aclosing(llm.stream(messages, deadline)) as pieces:
             async for piece in pieces:
@@ -178,7 +178,7 @@ async def _pieces(
 
 
 def not_covered_text(docs: Sequence[str]) -> str:
-    """Say that the documentation does not answer, and what in it comes nearest."""
+    """The answer to a question that the documentation does not cover."""
     if not docs:
         return "No document matches what was asked for."
     nearest = ", ".join(docs[:3])
@@ -186,5 +186,5 @@ def not_covered_text(docs: Sequence[str]) -> str:
 
 
 def document_names(passages: Sequence[Passage]) -> list[str]:
-    """Name the passages' documents in their order, each once."""
+    """The passages' documents, unique, in the order of the passages."""
     return list(dict.fromkeys(passage.chunk.document for passage in passages))

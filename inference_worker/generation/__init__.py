@@ -1,1 +1,1 @@
-"""The language model: what it is told, and how it is called."""
+"""Generation: the prompt, the language model's providers, and the limits on calls."""

@@ -1,10 +1,10 @@
-"""Keeps a dead service from costing every request its timeout.
+"""A circuit breaker: a service that is down does not cost every request its timeout.
 
-Closed, every call may go. After so many failures in a row it opens and none may; after a pause one
-call goes as a probe, which closes it by succeeding or opens it for another pause by failing.
+Closed, it lets every call through. After a number of consecutive failures it opens and blocks all;
+after a pause it lets one call through as a probe, which closes it or opens it for another pause.
 
-The libraries looked at (purgatory, aiobreaker) let every waiting request through as a probe; with a
-service that hangs, that costs each of them the timeout that the breaker is there to save.
+Existing libraries (purgatory, aiobreaker) let every waiting request through as a probe: with a
+service that hangs, each of them pays the timeout that a breaker is meant to save.
 """
 
 import logging
@@ -16,11 +16,19 @@ log = logging.getLogger(__name__)
 
 
 class CircuitOpenError(Exception):
-    """No call may be made at present."""
+    """The breaker is open and blocks calls."""
 
 
 class CircuitBreaker:
-    """Lets calls through or not, by how the last ones went."""
+    """Lets calls through or blocks them, depending on how the last ones ended.
+
+    Args:
+        name: The service, for the log.
+        failures: Consecutive failures that open the breaker.
+        seconds: Pause before a probe.
+        is_failure: Whether an exception counts as a failure of the service; others are ignored.
+        clock: Monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -31,15 +39,6 @@ class CircuitBreaker:
         is_failure: Callable[[BaseException], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a closed breaker.
-
-        Args:
-            name: What is called, for the log.
-            failures: So many in a row open it.
-            seconds: Pause before a probe.
-            is_failure: Whether an exception speaks against the service; others say nothing.
-            clock: Seconds that only grow.
-        """
         self._name = name
         self._limit = failures
         self._seconds = seconds
@@ -47,19 +46,19 @@ class CircuitBreaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """When the next probe may go, infinity while one is under way; None while closed."""
+        """Earliest time of the next probe; infinity while one is running, None while closed."""
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are held back."""
+        """Whether calls are blocked."""
         return self._probe_at is not None
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Make a call in here; how it ends counts.
+        """Wrap one call and record how it ends.
 
         Raises:
-            CircuitOpenError: no call may be made now.
+            CircuitOpenError: the call is blocked.
         """
         probing = self.is_open
         if self._probe_at is not None:
@@ -72,16 +71,16 @@ class CircuitBreaker:
             if self._is_failure(error):
                 self._failed()
             elif probing and self.is_open:
-                self._probe_at = self._clock()  # given up by who asked for it: the next may probe
+                self._probe_at = self._clock()  # cancelled: the next call may probe
             raise
         else:
-            self.answers()
+            self.close()
             self._failures = 0
 
-    def answers(self) -> None:
-        """Let the others call too: a call may say so before it has ended, and may yet fail."""
+    def close(self) -> None:
+        """Let all calls through: also for a call that has its first result, and may still fail."""
         if self.is_open:
-            log.warning("%s answers again", self._name)
+            log.warning("%s responds again", self._name)
         self._probe_at = None
 
     def _failed(self) -> None:
@@ -90,7 +89,7 @@ class CircuitBreaker:
             return
         if not self.is_open:
             log.warning(
-                "%s failed %d times in a row: asked again in %g s",
+                "%s failed %d times in a row: next call in %g s",
                 self._name,
                 self._failures,
                 self._seconds,

@@ -1,4 +1,7 @@
-"""Bounds the calls under way, and refuses at once those that would wait too long to be of use."""
+"""Limits the concurrent calls of the language model; rejects one that cannot finish in time.
+
+A rejected call is no 429: the answer quotes the passages instead, and is marked as degraded.
+"""
 
 import asyncio
 import time
@@ -6,34 +9,37 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 _NEWEST = 0.1
-"""Weight of the newest call in the running mean of how long calls take."""
+"""Weight of the newest call in the moving average of call durations."""
 
 
 class QueueFullError(Exception):
-    """So many wait that this call's turn would come too late."""
+    """So many calls wait that this one could not finish in time."""
 
 
 class ConcurrencyLimit:
-    """A bounded number of calls at once; the others wait in the order they came."""
+    """Lets a limited number of calls run at once; the others wait in the order of arrival."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._free = asyncio.Semaphore(slots)
-        self._taken = 0
+        self._in_use = 0
         self._waiting = 0
         self._mean_seconds = 0.0
 
     @property
-    def taken(self) -> int:
-        """Calls under way."""
-        return self._taken
+    def in_use(self) -> int:
+        """How many calls are running."""
+        return self._in_use
 
     @asynccontextmanager
     async def slot(self, patience: float) -> AsyncIterator[None]:
-        """Hold a slot; `patience` is the seconds in which the call must have ended.
+        """Acquire a slot for one call.
+
+        Args:
+            patience: Seconds in which the call must have finished.
 
         Raises:
-            QueueFullError: going by how long calls take, it would not.
+            QueueFullError: expected waiting time and duration exceed it.
         """
         if self._free.locked() and self._expected_seconds() > patience:
             raise QueueFullError
@@ -42,18 +48,18 @@ class ConcurrencyLimit:
             await self._free.acquire()
         finally:
             self._waiting -= 1
-        self._taken += 1
+        self._in_use += 1
         start = time.monotonic()
         try:
             yield
         finally:
-            self._taken -= 1
+            self._in_use -= 1
             self._free.release()
-            took = time.monotonic() - start
+            seconds = time.monotonic() - start
             weight = _NEWEST if self._mean_seconds else 1.0
-            self._mean_seconds += weight * (took - self._mean_seconds)
+            self._mean_seconds += weight * (seconds - self._mean_seconds)
 
     def _expected_seconds(self) -> float:
-        """Until a call that queues now has ended: those before it in rounds, then itself."""
+        """Seconds until a call that is queued now ends: the rounds before it, then its own."""
         rounds = (self._waiting + 1) / self._slots
         return (rounds + 1) * self._mean_seconds

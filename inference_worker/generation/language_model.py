@@ -1,7 +1,7 @@
-"""The language model: any LangChain chat model, called under one deadline an answer.
+"""Calls any LangChain chat model, under one deadline per answer.
 
-What every provider's client does differently or not at all is here: retries, deadline, bounded
-calls, a circuit breaker, and failures told in words that a caller may see.
+Providers' clients differ in retries, deadlines and errors or lack them, so all of that is here,
+with a limit on concurrent calls and a circuit breaker.
 """
 
 import asyncio
@@ -23,40 +23,40 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
 
 ATTEMPT_SHARE = 2 / 3
-"""The share of the total time that one attempt may take, so that one that hangs leaves room."""
+"""Share of the total time for one attempt, so that one that hangs leaves time for another."""
 
 BACKOFF = wait_random_exponential(multiplier=0.5, max=8)
 """Full jitter: a random share of 0.5, 1, 2 ... seconds."""
 
 _FINISH = ("finish_reason", "stop_reason", "done_reason")
-"""Under which name providers say why an answer ended."""
-_CUT = {"length", "max_tokens", "model_length"}
-"""What they say of one that was cut at the most tokens it may have."""
+"""Providers' names for the reason why a completion ended."""
+_TRUNCATED = {"length", "max_tokens", "model_length"}
+"""Their values for a completion that was cut off at the token limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the language model wrote, and what it took."""
+    """A completion."""
 
     text: str
     model: str
     usage: TokenUsage | None
-    """None where the provider gave no figures."""
+    """None if the provider reports none."""
     truncated: bool
-    """Whether it was cut at the most tokens that an answer may have."""
+    """Whether it was cut off at the token limit of an answer."""
     attempts: int
 
 
 class LanguageModel:
-    """Writes answers.
+    """A chat model with retries, a deadline, a concurrency limit and a circuit breaker.
 
     Args:
-        chat: The chat model, whose own retrying is off.
-        name: How answers call it.
-        seconds: The time that one answer may take, over all attempts and waiting.
-        concurrency: How many calls may be under way at once.
-        breaker_failures: After so many failures in a row it is left alone for a while.
-        breaker_seconds: For how long.
+        chat: The chat model, with its own retries turned off.
+        name: Its name in answers.
+        seconds: Time limit of one answer, including all attempts and waiting.
+        concurrency: How many calls may run at once.
+        breaker_failures: Consecutive failures that open the circuit breaker.
+        breaker_seconds: How long it stays open.
         close: Closes the client's connections.
     """
 
@@ -75,7 +75,7 @@ class LanguageModel:
         self._seconds = seconds
         self._close = close
         self.name = name
-        self.slots = ConcurrencyLimit(concurrency)
+        self.concurrency = ConcurrencyLimit(concurrency)
         self.breaker = CircuitBreaker(
             "The language model",
             failures=breaker_failures,
@@ -84,20 +84,20 @@ class LanguageModel:
         )
 
     def deadline(self) -> float:
-        """When an answer that is begun now must have ended, on the event loop's clock."""
+        """Deadline of an answer that starts now, on the event loop's clock."""
         return _now() + self._seconds
 
     async def generate(
         self, messages: "Sequence[BaseMessage]", deadline: float | None = None
     ) -> Generation:
-        """Have the model write one answer.
+        """Write one answer.
 
         Args:
             messages: The prompt.
-            deadline: When it must have ended, where it was begun before.
+            deadline: From `deadline()`, for an answer that started before.
 
         Raises:
-            GenerationError: there is none; the message is fit for a caller's eyes.
+            GenerationError: the model failed; the message is safe to show to clients.
         """
         deadline = deadline or self.deadline()
         with self._out_of_time():
@@ -111,26 +111,26 @@ class LanguageModel:
     async def stream(
         self, messages: "Sequence[BaseMessage]", deadline: float | None = None
     ) -> AsyncGenerator[str | Generation, None]:
-        """Have the model write one answer; give its text as it comes, and the whole at the end.
+        """Write one answer: yield its text in pieces, and the whole Generation at the end.
 
-        Once a piece was given, a failure is final: what was said cannot be said otherwise.
+        A failure after the first piece is not retried: streamed text cannot be retracted.
 
         Raises:
-            GenerationError: there is none, or it broke off; the message is fit for a caller's eyes.
+            GenerationError: the model failed; the message is safe to show to clients.
         """
         deadline = deadline or self.deadline()
         async with AsyncExitStack() as call:
             with self._out_of_time():
                 async with asyncio.timeout_at(deadline):
-                    reading = await self._begin(messages, call, deadline)
-            piece: str | None = reading.text
+                    stream = await self._open_stream(messages, call, deadline)
+            piece: str | None = stream.text
             while piece is not None:
                 yield piece
                 with self._out_of_time():
                     async with asyncio.timeout_at(deadline):
                         with provider_errors.translate_stream_errors():
-                            piece = await reading.next()
-            yield reading.generation(self.name)
+                            piece = await stream.next()
+            yield stream.generation(self.name)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -146,37 +146,37 @@ class LanguageModel:
             text = str(message.text).strip()
             if not text:
                 raise provider_errors.empty_answer_error()
-            truncated = _finish(message) in _CUT
+            truncated = _finish(message) in _TRUNCATED
             return Generation(text, self.name, _usage(message), truncated, number)
 
-    async def _begin(
+    async def _open_stream(
         self, messages: "Sequence[BaseMessage]", call: AsyncExitStack, deadline: float
-    ) -> "_Reading":
-        """Open a stream and read its first piece, in as many attempts as that may take."""
+    ) -> "_Stream":
+        """Open a stream and read its first piece, retrying both."""
         async for attempt in self._attempts(deadline):
             with attempt:
                 async with AsyncExitStack() as opening:
                     await opening.enter_async_context(self._call(deadline))
                     chunks = self._chat.astream(list(messages))
                     await opening.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
-                    reading = _Reading(chunks, attempt.retry_state.attempt_number)
+                    stream = _Stream(chunks, attempt.retry_state.attempt_number)
                     async with self._attempt_time():
-                        await reading.next()
-                    self.breaker.answers()
+                        await stream.next()
+                    self.breaker.close()
                     await call.enter_async_context(opening.pop_all())
-                    return reading
+                    return stream
         raise AssertionError("tenacity ends with a result or an exception")
 
     @asynccontextmanager
     async def _call(self, deadline: float) -> AsyncIterator[None]:
-        """Be one of the calls under way; whatever goes wrong in here is an AttemptError."""
+        """Acquire a slot for one call; every exception within is raised as an AttemptError."""
         try:
             with self.breaker.call():
-                async with self.slots.slot(deadline - _now()):
+                async with self.concurrency.slot(deadline - _now()):
                     with translate_errors():
                         yield
         except CircuitOpenError:
-            message = "the language model failed repeatedly and is left alone for a moment"
+            message = "the language model failed repeatedly and is not called for a moment"
             raise AttemptError(message, blames_service=False) from None
         except QueueFullError:
             raise AttemptError("the language model is busy", blames_service=False) from None
@@ -200,30 +200,30 @@ class LanguageModel:
     def _attempts(self, deadline: float) -> AsyncRetrying:
         left = max(0.0, deadline - _now())
         return AsyncRetrying(
-            stop=stop_before_delay(left), wait=_pause, retry=_may_try_again, reraise=True
+            stop=stop_before_delay(left), wait=_pause, retry=_may_retry, reraise=True
         )
 
 
-class _Reading:
-    """A stream that is being read."""
+class _Stream:
+    """A streamed completion."""
 
     def __init__(self, chunks: "AsyncIterator[AIMessage]", attempt: int) -> None:
         self._chunks = chunks
         self._attempt = attempt
-        self._said: list[str] = []
+        self._pieces: list[str] = []
         self._usage: TokenUsage | None = None
         self._finish: str | None = None
 
     @property
     def text(self) -> str:
-        """The piece read last."""
-        return self._said[-1]
+        """The last piece."""
+        return self._pieces[-1]
 
     async def next(self) -> str | None:
-        """Read on to the next piece of text; None at the end.
+        """Read the next piece of text; None at the end.
 
         Raises:
-            AttemptError: the end came without the provider saying so, or nothing was written.
+            AttemptError: the stream ended without a finish reason, or without text.
         """
         async for chunk in self._chunks:
             if usage := _usage(chunk):
@@ -233,21 +233,21 @@ class _Reading:
                     before.output_tokens + usage.output_tokens,
                 )
             self._finish = _finish(chunk) or self._finish
-            # An answer begins with a word: what is blank before it may yet turn out to be all.
-            text = str(chunk.text) if self._said else str(chunk.text).lstrip()
+            # Leading white space is dropped: the completion may turn out to have no text at all.
+            text = str(chunk.text) if self._pieces else str(chunk.text).lstrip()
             if text:
-                self._said.append(text)
+                self._pieces.append(text)
                 return text
         if self._finish is None or self._finish == "error":
             raise provider_errors.interrupted_error()
-        if not self._said:
+        if not self._pieces:
             raise provider_errors.empty_answer_error()
         return None
 
     def generation(self, model: str) -> Generation:
-        """What was read."""
-        text = "".join(self._said)
-        return Generation(text, model, self._usage, self._finish in _CUT, self._attempt)
+        """The completion read so far."""
+        text = "".join(self._pieces)
+        return Generation(text, model, self._usage, self._finish in _TRUNCATED, self._attempt)
 
 
 def _now() -> float:
@@ -255,7 +255,7 @@ def _now() -> float:
 
 
 def _finish(message: "AIMessage") -> str | None:
-    """Why the answer ended, in the provider's word; None while it has not."""
+    """The provider's finish reason; None while there is none."""
     metadata: dict[str, Any] = message.response_metadata
     return next((str(metadata[name]) for name in _FINISH if metadata.get(name)), None)
 
@@ -273,13 +273,13 @@ def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def _may_try_again(state: RetryCallState) -> bool:
+def _may_retry(state: RetryCallState) -> bool:
     error = _failure(state)
     return isinstance(error, AttemptError) and state.attempt_number < error.attempts
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the server asks for, plus the jittered backoff."""
+    """Seconds before the next attempt: those that the service asks for, plus jittered backoff."""
     error = _failure(state)
     if not isinstance(error, AttemptError):
         return 0.0

@@ -1,7 +1,7 @@
-"""How a call to a language model failed, in words that a caller may see, whoever the provider is.
+"""Translates any provider's exception into an AttemptError that is safe to show to clients.
 
-Providers' exceptions quote addresses, keys and upstream bodies, so none of their text is passed on:
-their kind and status are looked at, and of a refusal's text only whether it speaks of length.
+Providers' exceptions quote addresses, keys and upstream bodies, so none of their text is passed on.
+Only their type and status count, and whether the text of a rejection mentions the prompt's length.
 """
 
 import logging
@@ -19,24 +19,30 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 4
 MAX_UNREADABLE = 2
-"""A body that cannot be read is tried once more: it is mostly a proxy's error page or a cut
-answer, but it may also have been paid for, so not as often as a plain failure."""
+"""Attempts if a response cannot be parsed: mostly a proxy's error page or a truncated response, but
+it may have been billed, so fewer than for other failures."""
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What LangChain's clients raise on a body of another shape, since they check none."""
+"""Raised by LangChain's clients on a body of another shape, as they validate none."""
 _TOO_LONG = re.compile(
     r"context.{0,20}(?:length|window|size)|too (?:long|large|many tokens)|maximum.{0,20}tokens",
     re.IGNORECASE,
 )
-
-
-_TOLD_IN_THE_STREAM = {"APIError", "APIStatusError", "ResponseError"}
-"""What the clients of OpenAI, Anthropic and Ollama raise where a stream that began well carries an
-error; it has no status then, or that of the beginning."""
+_ERRORS_IN_STREAM = {"APIError", "APIStatusError", "ResponseError"}
+"""Raised by the clients of OpenAI, Anthropic and Ollama for an error event within a stream; without
+a status, or with that of the stream's start."""
 
 
 class AttemptError(GenerationError):
-    """One call failed; says how many calls may be made in all, and how long to wait first."""
+    """One call failed; carries whether and when to retry it.
+
+    Args:
+        message: What failed; safe to show to clients.
+        attempts: How many attempts may be made in total.
+        pause: Seconds that the service asks to wait before a retry.
+        backoff: Whether to add a jittered wait.
+        blames_service: Whether the service is at fault rather than this one request.
+    """
 
     def __init__(
         self,
@@ -47,15 +53,6 @@ class AttemptError(GenerationError):
         backoff: bool = True,
         blames_service: bool = True,
     ) -> None:
-        """Describe a failure.
-
-        Args:
-            message: What failed, fit for a caller's eyes.
-            attempts: How many calls may be made in all.
-            pause: Seconds the service asks to wait.
-            backoff: Whether to wait a jittered time on top.
-            blames_service: Whether it speaks against the service rather than this one request.
-        """
         super().__init__(message)
         self.attempts = attempts
         self.pause = pause
@@ -64,7 +61,7 @@ class AttemptError(GenerationError):
 
 
 class PromptTooLongError(AttemptError):
-    """The prompt does not fit the model; a shorter one may."""
+    """The prompt exceeds the model's context; a shorter one may fit."""
 
     def __init__(self) -> None:
         super().__init__("the prompt is too long for the language model", blames_service=False)
@@ -72,19 +69,19 @@ class PromptTooLongError(AttemptError):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Have whatever a provider's client raises in here told as an AttemptError."""
+    """Raise whatever a provider's client raises within as an AttemptError."""
     try:
         yield
     except AttemptError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the passages can be quoted
-        # Without a cause: it quotes the upstream body, and a log that follows the chain must not.
+    except Exception as error:  # noqa: BLE001 - the passages can be quoted after any
+        # Without its cause, whose text the log must not show: it quotes the upstream body.
         raise _failure(error) from None
 
 
 @contextmanager
 def translate_stream_errors() -> Iterator[None]:
-    """Have whatever goes wrong after the first words told as an answer that broke off."""
+    """Raise any error after the first token as an interrupted answer."""
     try:
         yield
     except TimeoutError:
@@ -95,7 +92,7 @@ def translate_stream_errors() -> Iterator[None]:
 
 
 def _failure(error: Exception) -> AttemptError:
-    """What a provider's exception, or one of its causes, says."""
+    """Classify a provider's exception by itself and its causes."""
     chain = list(_chain(error))
     for each in chain:
         if isinstance(each, AttemptError):
@@ -104,7 +101,7 @@ def _failure(error: Exception) -> AttemptError:
         response = getattr(each, "response", None)
         status = getattr(each, "status_code", getattr(response, "status_code", None))
         if isinstance(status, int) and status >= 400:
-            # Ollama's client keeps the status, and the headers only in what it came from.
+            # Ollama's client has the status, and the headers only in the exception's cause.
             retry_after = "".join(map(_retry_after, chain))
             return status_error(status, retry_after, f"{each} {getattr(each, 'code', '')}")
     if any(isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in chain):
@@ -115,14 +112,14 @@ def _failure(error: Exception) -> AttemptError:
         return AttemptError("the language model cannot be reached", attempts=MAX_ATTEMPTS)
     if isinstance(error, _UNREADABLE):
         return unreadable_error()
-    if type(error).__name__ in _TOLD_IN_THE_STREAM:
+    if type(error).__name__ in _ERRORS_IN_STREAM:
         return interrupted_error()
-    log.error("Unforeseen from the language model's client: %s", type(error).__name__)
+    log.error("Unexpected exception of the language model's client: %s", type(error).__name__)
     return AttemptError("the language model failed")
 
 
 def status_error(status: int, retry_after: str, text: str) -> AttemptError:
-    """What an HTTP status means. Of the text only whether it speaks of length is taken."""
+    """Classify an HTTP status; `text` is only searched for a complaint about length."""
     if status in {401, 403}:
         return AttemptError("the language model refused the API key")
     if status == 404:
@@ -140,29 +137,29 @@ def status_error(status: int, retry_after: str, text: str) -> AttemptError:
 
 
 def timeout_error() -> AttemptError:
-    """One call took its share of the time. It has waited long enough: no backoff on top."""
+    """The attempt exceeded its share of the time; without backoff, as it has waited enough."""
     message = "the language model did not answer in time"
     return AttemptError(message, attempts=MAX_ATTEMPTS, backoff=False)
 
 
 def unreadable_error() -> AttemptError:
-    """What came is no answer."""
+    """The response is not a completion."""
     message = "the language model's answer could not be read"
     return AttemptError(message, attempts=MAX_UNREADABLE)
 
 
 def empty_answer_error() -> AttemptError:
-    """An answer came, without a word in it."""
+    """The completion has no text."""
     return AttemptError("the language model gave an empty answer", attempts=MAX_UNREADABLE)
 
 
 def interrupted_error() -> AttemptError:
-    """The answer ended before its end."""
+    """The stream ended before the completion did."""
     return AttemptError("the language model broke off", attempts=MAX_UNREADABLE)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it came from."""
+    """An exception and its causes, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -176,9 +173,9 @@ def _retry_after(error: BaseException) -> str:
 
 
 def _is_about_connection(error: BaseException) -> bool:
-    """Whether it says that nobody was reached, or that the line broke."""
+    """Whether the service could not be reached or the connection broke."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, httpx.TransportError | OSError) or bool(
-        # openai and anthropic have trees of their own, and bring an HTTP client of their own.
+        # openai and anthropic have exception trees and HTTP clients of their own.
         names & {"APIConnectionError", "TransportError", "NetworkError", "ProtocolError"}
     )

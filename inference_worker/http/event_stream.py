@@ -1,4 +1,4 @@
-"""Server-sent events to a client that may be slow, silent for long, or gone."""
+"""Sends server-sent events; notices clients that read slowly, stop reading or disconnect."""
 
 import asyncio
 import time
@@ -10,60 +10,67 @@ from fastapi.sse import KEEPALIVE_COMMENT
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 HEARTBEAT_SECONDS = 10.0
-"""Longest silence; proxies mostly give up after 30 to 60."""
+"""Longest silence on a stream; most proxies close one after 30 to 60 seconds."""
 STALLED_SECONDS = 30.0
-"""A client that takes nothing for so long is taken for gone."""
+"""A client that reads nothing for so long counts as disconnected."""
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-"""Caches must not store a stream, nor proxies (nginx and those like it) collect it."""
+"""Caches must not store a stream, and proxies such as nginx must not buffer it."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for it; nobody is there to read it but the log."""
+"""nginx's status for a client that disconnected; only the log and the metrics show it."""
 
 T = TypeVar("T")
 
 
 class EventStream(StreamingResponse):
-    """Sends events as they come; closes their source at once when the client leaves."""
+    """Sends events as they arrive; disconnecting closes their source at once.
+
+    Args:
+        events: Whole events in the wire format, from `fastapi.sse.format_sse_event`.
+        first: An event that was already taken from them.
+    """
 
     media_type = "text/event-stream"
 
     def __init__(self, events: AsyncGenerator[bytes, None], first: bytes = b"") -> None:
-        """Make a response.
-
-        Args:
-            events: Whole events in the wire's format, from `fastapi.sse.format_sse_event`.
-            first: What was already taken from them.
-        """
         super().__init__(events, headers=HEADERS)
         self._events = events
         self._first = first
         self._active = time.monotonic()
 
     @classmethod
-    async def begun(cls, events: AsyncGenerator[bytes, None]) -> Self:
-        """Wait for the first event; what fails before it is an error response, not a stream."""
-        return cls(events, first=await anext(events))
+    async def from_first_event(cls, request: Request, events: AsyncGenerator[bytes, None]) -> Self:
+        """Wait for the first event: an exception before it is an error response, not a stream.
 
-    async def stream_response(self, send: Send) -> None:
-        """Send events and heartbeats until either side ends; starlette cancels it on leaving."""
-        start = {"status": self.status_code, "headers": self.raw_headers}
+        Raises:
+            HTTPException: the client disconnected; the events were closed.
+        """
+        return cls(events, first=await while_connected(request, anext(events)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. Starlette cancels `stream_response` when the client disconnects."""
         try:
-            await send({"type": "http.response.start", **start})
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._keep_alive, send, group.cancel_scope)
-                if await self._send_all(send):
-                    await self._send(send, b"", more=False)
-                group.cancel_scope.cancel()
+            await super().__call__(scope, receive, send)
         finally:
-            # Also when the client left while an event was being sent, not made.
+            # Not in `stream_response`: a client that disconnects first cancels that unstarted.
             with anyio.CancelScope(shield=True):
                 await self._events.aclose()
 
+    async def stream_response(self, send: Send) -> None:
+        """Send events and heartbeats until the events end or the client stops reading."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._keep_alive, send, group.cancel_scope)
+            if await self._send_all(send):
+                await self._send(send, b"", more=False)
+            group.cancel_scope.cancel()
+
     async def _send_all(self, send: Send) -> bool:
-        """Send the events; False where the client has stopped taking them."""
+        """Send the events; False if the client stopped reading."""
         if self._first and not await self._send(send, self._first):
             return False
         async for event in self._events:
@@ -72,14 +79,14 @@ class EventStream(StreamingResponse):
         return True
 
     async def _send(self, send: Send, event: bytes, *, more: bool = True) -> bool:
-        """Send; False where it was not taken in time, and will not be."""
+        """Send one event; False if the client did not read it in time."""
         with anyio.move_on_after(STALLED_SECONDS) as limit:
             await send({"type": "http.response.body", "body": event, "more_body": more})
         self._active = time.monotonic()
         return not limit.cancelled_caught
 
     async def _keep_alive(self, send: Send, scope: anyio.CancelScope) -> None:
-        """Send a heartbeat when nothing was sent for a while; end it all when that is not taken."""
+        """Send a heartbeat after a silence; cancel the stream if the client does not read it."""
         while True:
             await anyio.sleep(HEARTBEAT_SECONDS / 2)
             idle = time.monotonic() - self._active
@@ -88,25 +95,25 @@ class EventStream(StreamingResponse):
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Do the work for as long as its client is there; the body must have been read.
+    """Await the work, and cancel it if the client disconnects; the body must have been read.
 
     Raises:
-        HTTPException: the client left; the work was cancelled.
+        HTTPException: the client disconnected.
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
+    disconnecting = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            leaving.result()  # raises where it was no leaving: a body over the limit
+            disconnecting.result()  # raises if the body was over the limit
             raise HTTPException(CLIENT_CLOSED_REQUEST)
         return working.result()
     finally:
-        for task in (working, leaving):
+        for task in (working, disconnecting):
             task.cancel()
-        await asyncio.wait({working, leaving})
+        await asyncio.wait({working, disconnecting})
 
 
-async def _left(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

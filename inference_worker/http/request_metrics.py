@@ -35,4 +35,4 @@ class RequestMetrics:
             await self._app(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
-            self._metrics.responded(route, status, time.perf_counter() - start)
+            self._metrics.record_request(route, status, time.perf_counter() - start)

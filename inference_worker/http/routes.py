@@ -94,9 +94,9 @@ async def answers(
     """Answer a question, with the passages it rests on and how it came about."""
     check_length(request, ("body", "question"), asked.question)
     if asked.stream:
-        events = answerer.events(asked.question, asked.top_k, filters=asked.meant)
-        return await EventStream.begun(encode_events(events, request))
-    answering = answerer.answer(asked.question, asked.top_k, filters=asked.meant)
+        events = answerer.events(asked.question, asked.top_k, filters=asked.search_filters)
+        return await EventStream.from_first_event(request, encode_events(events, request))
+    answering = answerer.answer(asked.question, asked.top_k, filters=asked.search_filters)
     answer = await while_connected(request, answering)
     return AnswerResponse.of(answer)
 
@@ -107,7 +107,7 @@ async def search_passages(
 ) -> SearchResponse:
     """Find the passages that answer a query best; no language model is asked."""
     check_length(request, ("body", "query"), asked.query)
-    findings = await answerer.search(asked.query, asked.top_k, asked.meant)
+    findings = await answerer.search(asked.query, asked.top_k, asked.search_filters)
     return SearchResponse.of(asked.query, findings)
 
 

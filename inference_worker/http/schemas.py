@@ -1,4 +1,4 @@
-"""What goes over HTTP, as pydantic models; nothing else in the project is one."""
+"""Request and response schemas of the routes in routes.py."""
 
 import re
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from inference_worker.http import examples
 from inference_worker.http.filters import FiltersIn
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""JSON can carry it; it is no text, and no tokenizer reads it."""
+"""JSON can contain one; it is not valid Unicode, and tokenizers reject it."""
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank; ask a question")
     if LONE_SURROGATE.search(text):
-        raise ValueError("holds half a character (a lone surrogate); send valid Unicode")
+        raise ValueError("contains a lone surrogate (half a character); send valid Unicode")
     return text.strip()
 
 
 QuestionText = Annotated[str, AfterValidator(_not_blank)]
 Answerable = Annotated[
-    bool, Field(description="Whether the documentation answers it, as far as the search can tell.")
+    bool, Field(description="Whether the documentation answers it, judged by the search.")
 ]
 Confidence = Annotated[
     float, Field(ge=0, le=1, description="Probability that the documentation answers it.")
@@ -35,29 +35,30 @@ Confidence = Annotated[
 TopK = Annotated[int, Field(ge=1, le=100, description="How many passages to use.")]
 
 
-def _example(example: dict[str, Any]) -> ConfigDict:
+def with_example(example: dict[str, Any]) -> ConfigDict:
+    """A model configuration that shows an example in OpenAPI."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class LLMResponse(BaseModel):
     """An answer and the documents to read next."""
 
-    model_config = _example(examples.ORIGINAL)
+    model_config = with_example(examples.ORIGINAL)
 
     answer: str
     docs: list[str] = Field(description="Document names, each once, best first.")
 
 
 class _Filtered(BaseModel):
-    """What is asked of some documents only, or of all."""
+    """A request that can be restricted to some of the documents."""
 
     filters: FiltersIn | None = Field(
-        default=None, description="Which documents are searched; all of them unless told."
+        default=None, description="Which documents to search; all by default."
     )
 
     @property
-    def meant(self) -> Filters:
-        """Which documents are searched."""
+    def search_filters(self) -> Filters:
+        """The filters as the search takes them."""
         return self.filters.to_filters() if self.filters else EVERYTHING
 
 
@@ -68,8 +69,8 @@ class AnswerRequest(_Filtered):
     top_k: TopK | None = None
     stream: bool = Field(
         default=False,
-        description="Whether the answer comes as server-sent events: `passages` first, `token` for "
-        "each piece of text, `answer` last; `error` with a problem document where none can be had.",
+        description="Send the answer as server-sent events: `passages` first, `token` for each "
+        "piece of text, `answer` last; or `error` with a problem document.",
     )
 
 
@@ -83,7 +84,7 @@ class SearchRequest(_Filtered):
 class PassageOut(BaseModel):
     """A passage of the documentation."""
 
-    model_config = _example(examples.PASSAGE)
+    model_config = with_example(examples.PASSAGE)
 
     document: str
     title: str
@@ -91,17 +92,17 @@ class PassageOut(BaseModel):
     anchor: str
     url: str
     text: str
-    score: float = Field(description="How well it fits; comparable within one answer only.")
+    score: float = Field(description="How well it matches; comparable within one answer only.")
     dense_rank: int | None = Field(
-        description="Place in the ranking by meaning, from 1; null where it is not in it."
+        description="Rank in the dense search, from 1; null if it was not found there."
     )
     lexical_rank: int | None = Field(
-        description="Place in the ranking by words, from 1; null where it is not in it."
+        description="Rank in the BM25 search, from 1; null if it was not found there."
     )
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
-        """Show a passage."""
+        """Convert a passage."""
         chunk = passage.chunk
         return cls(
             document=chunk.document,
@@ -117,20 +118,20 @@ class PassageOut(BaseModel):
 
 
 class CitationOut(BaseModel):
-    """A marker `[n]` in the answer, and where it leads."""
+    """A marker `[n]` in the answer, and the passage it cites."""
 
     number: int = Field(description="The passage's number, from 1.")
-    start: int = Field(description="Where the marker begins in the answer, in code points.")
+    start: int = Field(description="Index of the marker in the answer, in code points.")
     end: int
     document: str
     title: str
     headings: list[str]
-    quote: str = Field(description="The passage's own words nearest to the sentence that cites it.")
-    url: str = Field(description="Where it is read live, at its heading where that is known.")
+    quote: str = Field(description="The words of the passage nearest to the citing sentence.")
+    url: str = Field(description="The live page, at the passage's heading if that is known.")
 
 
 class UnsupportedOut(BaseModel):
-    """Something checkable in the answer that stands in no passage: do not rely on it."""
+    """A checkable span of the answer that occurs in no passage: do not rely on it."""
 
     kind: UnsupportedKind
     text: str
@@ -139,32 +140,32 @@ class UnsupportedOut(BaseModel):
 
 
 class MisplacedOut(BaseModel):
-    """A citation whose passage lacks what its sentence says, while others have it."""
+    """A citation whose passage does not support its sentence, while others do."""
 
     number: int
     start: int
     end: int
-    found_in: list[int] = Field(description="Numbers of the passages that have it.")
+    found_in: list[int] = Field(description="Numbers of the passages that support it.")
 
 
 class UsageOut(BaseModel):
-    """Tokens in the provider's own figures."""
+    """Tokens used, as the provider counts them."""
 
     input_tokens: int
     output_tokens: int
 
 
 class SourceOut(BaseModel):
-    """Where a part of the documentation is from."""
+    """The origin of a part of the documentation."""
 
     name: str
     documents: int
     url: str
-    as_of: str = Field(description="Date or version that it is as of; empty if unknown.")
+    as_of: str = Field(description="Its date or version; empty if unknown.")
 
 
 class CorpusOut(BaseModel):
-    """What was searched, and as of when."""
+    """The index that was searched."""
 
     revision: int
     built_at: str
@@ -173,60 +174,67 @@ class CorpusOut(BaseModel):
 
 
 class AnswerResponse(BaseModel):
-    """The whole answer."""
+    """An answer, with its passages and the result of checking it against them."""
 
-    model_config = _example(examples.WHOLE)
+    model_config = with_example(examples.WHOLE)
 
     answer: str
     docs: list[str] = Field(
-        description="Document names, each once: those the answer uses first, then other close ones."
+        description="Document names, each once: those that the answer uses, then other close ones."
     )
     citations: list[CitationOut] = Field(description="In the order of the text.")
     unsupported: list[UnsupportedOut] = Field(
-        description="Identifiers, numbers, ARNs, code, flags, addresses and quotations that stand "
-        "in no passage."
+        description="Identifiers, numbers, ARNs, code, flags, URLs and quotations that occur in no "
+        "passage."
     )
     misplaced: list[MisplacedOut]
-    removed_citations: int = Field(description="Citations that pointed nowhere and were removed.")
-    uncited_sentences: int = Field(description="Sentences that claim something and cite nothing.")
+    removed_citations: int = Field(description="Citations removed, as they cited no passage.")
+    uncited_sentences: int = Field(description="Sentences that make a claim and cite nothing.")
     generator: str = Field(description="The language model's name, or `extractive`.")
     degraded: bool = Field(description="Whether the language model failed.")
-    degraded_reason: str | None = Field(default=None, description="Why, in a few words.")
+    degraded_reason: str | None = Field(default=None, description="Why it failed.")
     answerable: Answerable
     confidence: Confidence
-    truncated: bool = Field(description="Whether the answer was cut at its longest length.")
-    cached: bool = Field(description="Whether the text is from an earlier, equal question.")
+    truncated: bool = Field(description="Whether the answer was cut off at its token limit.")
+    cached: bool = Field(description="Whether the text was written for an earlier, equal question.")
     usage: UsageOut | None = Field(
-        description="Null where no language model wrote it now, or its provider gave no figures."
+        description="Null if no language model was called, or its provider reports no usage."
     )
     corpus: CorpusOut | None
-    passages: list[PassageOut] = Field(description="`[n]` in the answer means the n-th of these.")
+    passages: list[PassageOut] = Field(description="`[n]` in the answer cites the n-th of these.")
     timings: dict[str, float] = Field(description="Milliseconds by stage.")
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """Show an answer."""
-        grounding = answer.grounding
+        """Convert an answer."""
         return cls(
             answer=answer.text,
-            docs=answer.docs,
-            citations=[_citation(each, answer.passages) for each in grounding.citations],
-            unsupported=[UnsupportedOut(**asdict(each)) for each in grounding.unsupported],
-            misplaced=[MisplacedOut(**asdict(each)) for each in grounding.misplaced],
-            removed_citations=grounding.removed_citations,
-            uncited_sentences=grounding.uncited_sentences,
-            generator=answer.generator,
-            degraded=answer.degraded,
-            degraded_reason=answer.degraded_reason,
-            answerable=answer.answerable,
-            confidence=round(answer.confidence, 4),
-            truncated=answer.truncated,
-            cached=answer.cached,
+            citations=[_citation(each, answer.passages) for each in answer.grounding.citations],
             usage=UsageOut(**asdict(answer.usage)) if answer.usage else None,
             corpus=CorpusOut(**asdict(answer.corpus)) if answer.corpus else None,
             passages=[PassageOut.of(passage) for passage in answer.passages],
             timings=answer.timings,
+            **answer_fields(answer),
         )
+
+
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """The values of the fields that all kinds of answers share; a schema ignores those it lacks."""
+    grounding = answer.grounding
+    return {
+        "docs": answer.docs,
+        "generator": answer.generator,
+        "degraded": answer.degraded,
+        "degraded_reason": answer.degraded_reason,
+        "answerable": answer.answerable,
+        "confidence": round(answer.confidence, 4),
+        "truncated": answer.truncated,
+        "cached": answer.cached,
+        "unsupported": [asdict(each) for each in grounding.unsupported],
+        "misplaced": [asdict(each) for each in grounding.misplaced],
+        "removed_citations": grounding.removed_citations,
+        "uncited_sentences": grounding.uncited_sentences,
+    }
 
 
 def _citation(citation: Citation, passages: Sequence[Passage]) -> CitationOut:
@@ -244,9 +252,9 @@ def _citation(citation: Citation, passages: Sequence[Passage]) -> CitationOut:
 
 
 class FoundEvent(BaseModel):
-    """The `passages` event: what was found, before the first word is written."""
+    """The `passages` event: the result of the search, before the first token."""
 
-    model_config = _example(examples.FOUND)
+    model_config = with_example(examples.FOUND)
 
     answerable: Answerable
     confidence: Confidence
@@ -254,16 +262,20 @@ class FoundEvent(BaseModel):
 
     @classmethod
     def of(cls, findings: Findings) -> Self:
-        """Show what a search found."""
-        return cls(
-            answerable=findings.answerable,
-            confidence=round(findings.confidence, 4),
-            passages=[PassageOut.of(passage) for passage in findings.passages],
-        )
+        """Convert the result of a search."""
+        return cls(**_findings_fields(findings))
+
+
+def _findings_fields(findings: Findings) -> dict[str, Any]:
+    return {
+        "answerable": findings.answerable,
+        "confidence": round(findings.confidence, 4),
+        "passages": [PassageOut.of(passage) for passage in findings.passages],
+    }
 
 
 class TokenEvent(BaseModel):
-    """The `token` event: a piece of the answer's text."""
+    """The `token` event: the next piece of the answer's text."""
 
     text: str
 
@@ -271,7 +283,7 @@ class TokenEvent(BaseModel):
 class SearchResponse(BaseModel):
     """The passages that answer a query best, best first."""
 
-    model_config = _example(examples.SEARCH)
+    model_config = with_example(examples.SEARCH)
 
     query: str
     answerable: Answerable
@@ -280,34 +292,29 @@ class SearchResponse(BaseModel):
 
     @classmethod
     def of(cls, query: str, findings: Findings) -> Self:
-        """Show what a search found."""
-        return cls(
-            query=query,
-            answerable=findings.answerable,
-            confidence=round(findings.confidence, 4),
-            passages=[PassageOut.of(passage) for passage in findings.passages],
-        )
+        """Convert the result of a search."""
+        return cls(query=query, **_findings_fields(findings))
 
 
 class Liveness(BaseModel):
-    """The process runs."""
+    """The process is alive."""
 
-    model_config = _example(examples.LIVENESS)
+    model_config = with_example(examples.LIVENESS)
 
     status: Literal["alive"] = "alive"
 
 
 class ReadinessCheck(BaseModel):
-    """One thing the service needs."""
+    """Whether one requirement of the service is met."""
 
     ok: bool
     detail: str
 
 
 class Readiness(BaseModel):
-    """Whether questions can be answered, and what is missing if not."""
+    """Whether questions can be answered, and what is missing if they cannot."""
 
-    model_config = _example(examples.READINESS)
+    model_config = with_example(examples.READINESS)
 
     ready: bool
     checks: dict[Literal["store", "index", "model"], ReadinessCheck]
@@ -315,11 +322,11 @@ class Readiness(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """An error, after RFC 9457."""
+    """An error (RFC 9457)."""
 
-    type: str = Field(description="Stable name of the kind of problem.")
+    type: str = Field(description="Stable identifier of the kind of problem.")
     title: str
     status: int
-    detail: str = Field(description="What to do.")
+    detail: str = Field(description="How to fix it.")
     instance: str
-    request_id: str = Field(description="As in X-Request-ID; the log knows it.")
+    request_id: str = Field(description="The value of X-Request-ID, as in the log.")

@@ -1,4 +1,4 @@
-"""Writes down what a change brings, so that it survives a restart; or sees that it is there."""
+"""Accepts a job: records it, so that it survives a restart, or ends it if it changes nothing."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from utils.errors import StoreUnreachableError
 
 
 def record_job(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
-    """The job as it was accepted; where that fails, nothing of it stays."""
+    """Record a job and its documents; if that fails, remove what was recorded."""
     jobs = Jobs(store)
     accepted = None
     try:
@@ -22,15 +22,15 @@ def record_job(store: Store, job: Job, accept: Callable[[Store], None]) -> Job:
         accepted = replace(job, state="queued")
         jobs.update(accepted)
     except Exception as error:
-        # Whether the last word arrived is unknown where no answer came: it may be run already.
+        # Without a response it is unknown whether the job was queued: it may be running already.
         if accepted is None or not isinstance(error, StoreUnreachableError):
-            with contextlib.suppress(Exception):  # whoever runs jobs tidies up later
-                _forget(store, job)
+            with contextlib.suppress(Exception):  # the job runner cleans up later
+                _remove(store, job)
         raise
     return accepted
 
 
-def _forget(store: Store, job: Job) -> None:
+def _remove(store: Store, job: Job) -> None:
     found = Jobs(store).find(job.id)
     if found is None or found.state == "accepting":
         Uploads(store).delete(Uploads(store).of_job(job.id))
@@ -40,28 +40,28 @@ def _forget(store: Store, job: Job) -> None:
 def finish_if_unchanged(
     store: Store, snapshot: IndexState | None, job: Job, documents: Sequence[Document]
 ) -> Job | None:
-    """The job, ended, where all that it brings is there as the API put it; else None.
+    """Record the job as done if all its documents were uploaded before, unchanged; else None.
 
-    Chroma keeps whatever is written to it in its log. A sync that sends all pages each night, most
-    of them unchanged, would add all their texts.
+    Chroma keeps everything that is written to it in its log: a nightly sync of all pages, most of
+    them unchanged, would add all their texts.
 
     Args:
-        store: Where the index lies.
-        snapshot: What this service holds of it.
-        job: Not written down yet.
-        documents: What it brings.
+        store: The index's store.
+        snapshot: The service's state of the index.
+        job: A job that is not recorded yet.
+        documents: Its documents.
     """
     live, jobs = store.live(), Jobs(store)
     if snapshot is None or snapshot.live != live or jobs.unfinished():
         return None
     outcomes = [_unchanged(snapshot, document, job.condition) for document in documents]
-    told = [outcome for outcome in outcomes if outcome]
-    if len(told) < len(outcomes):
+    unchanged = [outcome for outcome in outcomes if outcome]
+    if len(unchanged) < len(outcomes):
         return None
     done = replace(
         job,
         state="done",
-        outcomes=(*job.outcomes, *told),
+        outcomes=(*job.outcomes, *unchanged),
         revision=snapshot.live.revision,
         finished_at=utc_now(),
     )

@@ -1,4 +1,4 @@
-"""Who may change documents: whoever knows the admin key."""
+"""Checks the admin key of requests that change documents."""
 
 import hmac
 from typing import Annotated
@@ -23,7 +23,7 @@ async def require_admin(
     request: Request,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
-    """Let the request pass if it carries the admin key."""
+    """Reject a request without the admin key."""
     settings: Settings = request.app.state.settings
     if settings.admin_key is None:
         raise ProblemError(ADMIN_KEY_NOT_SET)

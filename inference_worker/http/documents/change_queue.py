@@ -1,4 +1,4 @@
-"""Accepts changes of documents, and waits for them without holding up the event loop."""
+"""Queues changes of documents as jobs, and waits for them without blocking the event loop."""
 
 import asyncio
 import contextlib
@@ -21,18 +21,18 @@ from inference_worker.http.documents.writer_monitor import WriterMonitor
 from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings
 
-_LOOK_SECONDS = 1.0
-"""Between two looks at a job that another replica may be running."""
+_POLL_SECONDS = 1.0
+"""Interval for polling a job that another replica may be running."""
 
 
 class ChangeQueue:
-    """Jobs on their way into the index.
+    """Accepts jobs, and waits for those in progress.
 
     Args:
         reader: Holds the live index.
-        answerer: Keeps answers, which must not outlive what they rest on.
-        settings: Where the index lies, and how its model is found.
-        splitter: Makes what splits documents; made from the settings unless given.
+        answerer: Its cached answers are invalidated with the documents that they mention.
+        settings: The index's location and its embedding model.
+        splitter: Creates a splitter for an index; default: from the settings.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class ChangeQueue:
             settings.database,
             splitter=splitter or partial(splitter_for_recipe, settings),
             open_store=partial(connect, settings, timeout=LONG_REQUEST_SECONDS),
-            finished=self._tell,
+            finished=self._job_finished,
             forget_answers=self._forget_answers,
         )
 
     def start(self) -> None:
-        """Begin to run jobs; where no key is set, none is accepted, and those left over wait."""
+        """Start running jobs; without an admin key none is accepted, and older ones stay queued."""
         self._loop = asyncio.get_running_loop()
         if self._settings.admin_key:
             self._runner.start()
 
     async def stop(self) -> None:
-        """Run no more."""
+        """Stop running jobs."""
         await asyncio.to_thread(self._runner.stop)
 
     async def put(
@@ -73,7 +73,7 @@ class ChangeQueue:
         refused: Sequence[DocumentOutcome],
         condition: Precondition,
     ) -> Job:
-        """Accept documents to be added or replaced.
+        """Queue documents to be added or replaced.
 
         Raises:
             IndexLockedError: a build is writing the index.
@@ -91,7 +91,7 @@ class ChangeQueue:
         return await asyncio.to_thread(self._accept, job, accept, unchanged)
 
     async def delete(self, name: str, *, purge: bool, condition: Precondition) -> Job:
-        """Accept a document to be deleted.
+        """Queue the deletion of a document.
 
         Raises:
             IndexLockedError: a build is writing the index.
@@ -106,16 +106,16 @@ class ChangeQueue:
         return await asyncio.to_thread(self._accept, job, accept)
 
     async def find(self, id_: str) -> Job | None:
-        """A job; once it has ended, this service's reader is as far as it is."""
+        """A job; once it has ended, this service's reader has followed it."""
         job = await asyncio.to_thread(lambda: Jobs(self._reader.store()).find(id_))
         if job and job.is_finished:
             await self._follow(job)
         return job
 
     async def wait(self, job: Job, seconds: float) -> Job:
-        """Wait for a job to end; as it stands when the time is over.
+        """Wait for a job to end; return it unfinished after `seconds`.
 
-        A store that goes away meanwhile is waited for: the job was accepted, and will be run.
+        Also while the store is unreachable: the job was accepted, and will be run.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
@@ -123,7 +123,7 @@ class ChangeQueue:
         try:
             while not job.is_finished:
                 left = deadline - asyncio.get_running_loop().time()
-                done, _ = await asyncio.wait({future}, timeout=max(0.0, min(left, _LOOK_SECONDS)))
+                done, _ = await asyncio.wait({future}, timeout=max(0.0, min(left, _POLL_SECONDS)))
                 if done:
                     return future.result()
                 with contextlib.suppress(DocsQAError):
@@ -140,16 +140,16 @@ class ChangeQueue:
         self,
         job: Job,
         accept: Callable[[Store], None],
-        without: Callable[[Store], Job | None] = lambda store: None,
+        finish_early: Callable[[Store], Job | None] = lambda store: None,
     ) -> Job:
-        """Write down a job with what it brings, unless it can be ended `without`."""
+        """Record and queue a job, unless `finish_early` ends it."""
         store = self._reader.store()
         holder = read_holder(store)
-        # Where a build ended without giving the lock back, the job's runner takes it over.
+        # A build that died without releasing the lock does not block: the job runner takes it over.
         if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
             raise locked_error(store, holder)
         self._runner.claim()
-        if (ended := without(store)) is not None:
+        if (ended := finish_early(store)) is not None:
             return ended
         job = record_job(store, job, accept)
         self._runner.wake()
@@ -160,8 +160,8 @@ class ChangeQueue:
         if snapshot is None or snapshot.live.revision < job.revision:
             await asyncio.to_thread(self._reader.refresh)
 
-    def _tell(self, job: Job) -> None:
-        """Wake those who wait; called from the thread that ran the job."""
+    def _job_finished(self, job: Job) -> None:
+        """Wake the requests that wait; called from the job runner's thread."""
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, job)
 
@@ -171,10 +171,10 @@ class ChangeQueue:
                 future.set_result(job)
 
     def _forget_answers(self, name: str) -> int:
-        """Drop the answers that name a document; called from the thread that runs jobs."""
+        """Invalidate the answers that mention a document; called from the job runner's thread."""
 
         async def forget() -> int:
-            return self._answerer.forget(name)
+            return self._answerer.invalidate(name)
 
         if self._loop is None:
             return 0
@@ -183,4 +183,6 @@ class ChangeQueue:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
         except (RuntimeError, TimeoutError) as error:
             coroutine.close()
-            raise IndexLockedError("The service stops; the job ends when it is back.") from error
+            raise IndexLockedError(
+                "The service is stopping; the job ends after its restart."
+            ) from error

@@ -1,4 +1,4 @@
-"""What responses about documents look like, for OpenAPI; a test holds them against the schemas."""
+"""Example responses about documents, for OpenAPI; a test validates them against the schemas."""
 
 from typing import Any
 

@@ -1,56 +1,29 @@
-"""The documents that an index holds, told from its chunks."""
+"""Lists the documents of an index from its sorted chunks."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dataset.chunks import Chunk
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentSummary:
-    """One document of the index."""
-
-    name: str
-    title: str
-    url: str
-    format: str
-    changed: str
-    etag: str
-    chunks: int
-
-    @classmethod
-    def of(cls, first: Chunk) -> "DocumentSummary":
-        """What a document's first chunk says of it."""
-        return cls(
-            name=first.document,
-            title=first.title,
-            url=first.url.partition("#")[0],
-            format=first.format,
-            changed=first.changed,
-            etag=first.document_hash,
-            chunks=first.siblings,
-        )
-
-
 def page_of_documents(
     chunks: Sequence[Chunk], names: Sequence[str], prefix: str, after: str, limit: int
-) -> tuple[list[DocumentSummary], int]:
-    """A page of the documents whose names begin so, and how many there are in all.
+) -> tuple[list[Chunk], int]:
+    """The first chunk of each document on a page, and the number of documents on all pages.
 
     Args:
-        chunks: All of the index, in the order of their documents.
+        chunks: All chunks of the index, sorted by document.
         names: The documents' names, sorted.
-        prefix: How the names begin.
-        after: The last name of the page before; "" for the first page.
-        limit: Most documents on the page.
+        prefix: Restricts the documents by the beginning of their names.
+        after: The last name of the previous page; "" for the first page.
+        limit: Maximum number of documents on the page.
     """
     first = bisect_left(names, prefix)
     last = bisect_left(names, prefix + chr(0x10FFFF), lo=first) if prefix else len(names)
     begin = max(first, bisect_right(names, after)) if after else first
-    chosen = names[begin : min(begin + limit, last)]
-    return [DocumentSummary.of(_first_chunk(chunks, name)) for name in chosen], last - first
+    page = names[begin : min(begin + limit, last)]
+    return [chunks[_first_index(chunks, name)] for name in page], last - first
 
 
-def _first_chunk(chunks: Sequence[Chunk], name: str) -> Chunk:
-    return chunks[bisect_left(chunks, name, key=lambda chunk: chunk.document)]
+def _first_index(chunks: Sequence[Chunk], name: str) -> int:
+    return bisect_left(chunks, name, key=lambda chunk: chunk.document)

@@ -1,4 +1,4 @@
-"""What can be wrong with a request that changes documents."""
+"""The problems of requests that read or change documents."""
 
 from http import HTTPStatus
 
@@ -9,7 +9,7 @@ ADMIN_KEY_NOT_SET = Problem(
     "admin-key-not-set",
     HTTPStatus.FORBIDDEN,
     "Documents cannot be changed here",
-    "The operator allows it by setting ADMIN_KEY for this service; requests then carry "
+    "The operator must set ADMIN_KEY for this service; requests then send "
     "`Authorization: Bearer <that key>`.",
 )
 ADMIN_KEY_MISSING = Problem(
@@ -22,36 +22,36 @@ ADMIN_KEY_WRONG = Problem(
     "admin-key-wrong",
     HTTPStatus.FORBIDDEN,
     "The admin key is wrong",
-    "Send the key that the service was given as ADMIN_KEY.",
+    "Send the value of the service's ADMIN_KEY.",
 )
 DOCUMENT_NOT_FOUND = Problem(
     "document-not-found",
     HTTPStatus.NOT_FOUND,
     "There is no such document",
-    "GET /v1/documents lists those that there are.",
+    "GET /v1/documents lists the documents.",
 )
 DOCUMENT_REFUSED = Problem(
     "document-refused",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The document cannot be taken",
-    "Mend the file, and send it again.",
+    "The document is refused",
+    "Fix the file and upload it again.",
 )
 PRECONDITION_FAILED = Problem(
     "precondition-failed",
     HTTPStatus.PRECONDITION_FAILED,
-    "The document is another than you thought",
-    "Read it again, and repeat the request with its ETag.",
+    "The document is not in the expected version",
+    "Read it again, and repeat the request with its current ETag.",
 )
 JOB_NOT_FOUND = Problem(
     "job-not-found",
     HTTPStatus.NOT_FOUND,
     "There is no such job",
-    "Jobs are forgotten some time after they ended. GET /v1/documents/{name} tells what is there.",
+    "Jobs are deleted some time after they end. GET /v1/documents/{name} returns the document.",
 )
 MODEL_MISMATCH = Problem(
     "model-mismatch",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "The index was built in another way than this service would",
+    "The index was built with other settings than this service's",
     f"The operator must build the index again ({build_command()}).",
 )
 
@@ -65,4 +65,4 @@ ALL = (
     JOB_NOT_FOUND,
 )
 OF_JOBS = {problem.type: problem for problem in (*ALL, MODEL_MISMATCH, INTERNAL, BODY_TOO_LARGE)}
-"""The problems that a job may end with."""
+"""The problems that a job may end with, by type."""

@@ -1,4 +1,4 @@
-"""The routes of documents and jobs."""
+"""The routes that list, read, add, replace and delete documents, and read jobs."""
 
 import asyncio
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ from database.searching.passage_selection import text_of
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
-from inference_worker.http.documents.listing import DocumentSummary, page_of_documents
+from inference_worker.http.documents.listing import page_of_documents
 from inference_worker.http.documents.problems import (
     ADMIN_KEY_NOT_SET,
     DOCUMENT_NOT_FOUND,
@@ -38,34 +38,34 @@ DocumentName = Annotated[
     str, Path(description="The document's name: a path like `guides/page.md`.", max_length=500)
 ]
 IfMatch = Annotated[
-    str, Header(description="Change it only if this is its ETag; `*`: only if it is there.")
+    str, Header(description="Change it only if its ETag is this one; `*`: only if it exists.")
 ]
-IfNoneMatch = Annotated[str, Header(description="`*`: only if it is not there.")]
+IfNoneMatch = Annotated[str, Header(description="`*`: only if it does not exist.")]
 
 
-def _shown(problem: Problem, description: str) -> dict[str, Any]:
+def _problem(problem: Problem, description: str) -> dict[str, Any]:
     return documented_problem(description, examples.example_of(problem))
 
 
-_NO_INDEX: dict[int | str, dict[str, Any]] = {
+_READ: dict[int | str, dict[str, Any]] = {
     422: documented_problem("A parameter is not valid", INVALID),
     503: documented_problem("The index or the store is not available", UNAVAILABLE),
 }
-_WRITING: dict[int | str, dict[str, Any]] = {
-    **_NO_INDEX,
-    202: {"model": JobOut, "description": "It takes longer: GET /v1/jobs/{id} tells how it stands"},
-    403: _shown(ADMIN_KEY_NOT_SET, "No admin key is set, or another"),
-    409: _shown(problem_for(IndexLockedError("")), "A build is writing the index"),
+_WRITE: dict[int | str, dict[str, Any]] = {
+    **_READ,
+    202: {"model": JobOut, "description": "In progress: GET /v1/jobs/{id} returns its state"},
+    403: _problem(ADMIN_KEY_NOT_SET, "No admin key is set, or the key is wrong"),
+    409: _problem(problem_for(IndexLockedError("")), "A build is writing the index"),
 }
-_TAKING: dict[int | str, dict[str, Any]] = {
+_UPLOAD: dict[int | str, dict[str, Any]] = {
     413: documented_problem("The body is too large", TOO_LARGE),
-    422: _shown(DOCUMENT_REFUSED, "The name or the file cannot be taken; says why"),
+    422: _problem(DOCUMENT_REFUSED, "The name or the file is refused; `detail` states why"),
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: _shown(DOCUMENT_NOT_FOUND, "There is no such document")
+    404: _problem(DOCUMENT_NOT_FOUND, "There is no such document")
 }
-_CHANGED_MEANWHILE: dict[int | str, dict[str, Any]] = {
-    412: _shown(PRECONDITION_FAILED, "If-Match or If-None-Match does not hold")
+_CONDITION: dict[int | str, dict[str, Any]] = {
+    412: _problem(PRECONDITION_FAILED, "If-Match or If-None-Match is not fulfilled")
 }
 
 
@@ -79,34 +79,33 @@ async def _queue(request: Request) -> ChangeQueue:
     return queue
 
 
-async def _receiver(request: Request) -> UploadParser:
-    receiver: UploadParser = request.app.state.receiver
-    return receiver
+async def _parser(request: Request) -> UploadParser:
+    parser: UploadParser = request.app.state.upload_parser
+    return parser
 
 
 LiveReader = Annotated[Reader, Depends(_reader)]
-QueueOfApp = Annotated[ChangeQueue, Depends(_queue)]
-ReceiverOfApp = Annotated[UploadParser, Depends(_receiver)]
+Queue = Annotated[ChangeQueue, Depends(_queue)]
+Parser = Annotated[UploadParser, Depends(_parser)]
 
 
-@router.get("/v1/documents", tags=["documents"], responses=_NO_INDEX)
+@router.get("/v1/documents", tags=["documents"], responses=_READ)
 async def list_documents(
     reader: LiveReader,
     prefix: Annotated[str, Query(description="How the names begin.", max_length=500)] = "",
-    after: Annotated[str, Query(description="`next` of the page before.", max_length=500)] = "",
+    after: Annotated[str, Query(description="`next` of the previous page.", max_length=500)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DocumentList:
     """List the documents of the index by name."""
     snapshot = await asyncio.to_thread(reader.current)
     names = snapshot.corpus.lexical.documents
     page, total = page_of_documents(snapshot.corpus.chunks, names, prefix, after, limit)
-    more = await asyncio.to_thread(
-        page_of_documents, snapshot.corpus.chunks, names, prefix, page[-1].name if page else "", 1
-    )
+    last = page[-1].document if page else ""
+    more, _ = page_of_documents(snapshot.corpus.chunks, names, prefix, last, 1)
     return DocumentList(
-        documents=[DocumentOut.of(listed, _origin(listed.name, snapshot)) for listed in page],
+        documents=[DocumentOut.of(first, _origin(first.document, snapshot)) for first in page],
         total=total,
-        next=page[-1].name if page and more[0] else None,
+        next=last if page and more else None,
         revision=snapshot.live.revision,
     )
 
@@ -115,16 +114,16 @@ async def list_documents(
     "/v1/documents/{name:path}",
     name="read_document",
     tags=["documents"],
-    responses=_NO_INDEX | _NOT_FOUND,
+    responses=_READ | _NOT_FOUND,
 )
 async def get_document(response: Response, reader: LiveReader, name: DocumentName) -> DocumentText:
-    """Read a document, as it is searched; the `ETag` is what `If-Match` takes."""
+    """Read a document as indexed; send its `ETag` as `If-Match` to change this version only."""
     snapshot = await asyncio.to_thread(reader.current)
     chunks = snapshot.document(name)
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
-    shown = DocumentOut.of(DocumentSummary.of(chunks[0]), _origin(name, snapshot))
+    shown = DocumentOut.of(chunks[0], _origin(name, snapshot))
     return DocumentText(**shown.model_dump(), text=text_of(chunks))
 
 
@@ -132,36 +131,38 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
     "/v1/documents/{name:path}",
     tags=["documents"],
     dependencies=[Admin],
-    responses=_WRITING
-    | _TAKING
-    | _CHANGED_MEANWHILE
-    | {201: {"model": JobOut, "description": "It was added"}},
+    responses=_WRITE
+    | _UPLOAD
+    | _CONDITION
+    | {201: {"model": JobOut, "description": "The document was added"}},
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-            "description": "The file; its format is told by the name's ending.",
+            "description": "The file; the ending of its name determines its format.",
         }
     },
 )
 async def put_document(
     request: Request,
     response: Response,
-    receiver: ReceiverOfApp,
-    queue: QueueOfApp,
+    parser: Parser,
+    queue: Queue,
     name: DocumentName,
     title: Annotated[str, Query(max_length=500)] = "",
-    url: Annotated[str, Query(max_length=2000, description="Where it is read live.")] = "",
-    changed: Annotated[str, Query(max_length=40, description="When (ISO 8601).")] = "",
+    url: Annotated[str, Query(max_length=2000, description="The live page.")] = "",
+    changed: Annotated[
+        str, Query(max_length=40, description="Date or time of its last change (ISO 8601).")
+    ] = "",
     if_match: IfMatch = "",
     if_none_match: IfNoneMatch = "",
 ) -> JobOut:
-    """Add a document, or replace it; with the same content, nothing happens."""
-    document = await receiver.one(request, name, frontmatter_of(title, url, changed))
+    """Add or replace a document; with unchanged content, nothing is written."""
+    document = await parser.parse_body(request, name, frontmatter_of(title, url, changed))
     condition = Precondition(if_match, if_none_match)
     job = await queue.put([document], [], condition)
     job = await queue.wait(job, preferred_wait_seconds(request))
-    answer = _answer(job, response)
+    answer = _job_response(job, response)
     if job.is_finished:
         response.headers["ETag"] = f'"{job.outcomes[0].etag}"'
         response.status_code = 201 if job.outcomes[0].outcome == "added" else 200
@@ -172,7 +173,7 @@ async def put_document(
     "/v1/documents",
     tags=["documents"],
     dependencies=[Admin],
-    responses=_WRITING | _TAKING,
+    responses=_WRITE | _UPLOAD,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -194,52 +195,52 @@ async def put_document(
     },
 )
 async def post_documents(
-    request: Request, response: Response, receiver: ReceiverOfApp, queue: QueueOfApp
+    request: Request, response: Response, parser: Parser, queue: Queue
 ) -> JobOut:
-    """Add or replace several documents in one step, each named by its part's file name.
+    """Add or replace several documents in one job; the file name of each part is its name.
 
-    A file that cannot be taken is left out, and `documents` says why.
+    Files that are refused are left out; `documents` states why.
     """
-    documents, refused = await receiver.several(request)
+    documents, refused = await parser.parse_form(request)
     if not documents:
         raise ProblemError(
             DOCUMENT_REFUSED, "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in refused)
         )
     job = await queue.put(documents, refused, Precondition())
-    return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
+    return _job_response(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 
 @router.delete(
     "/v1/documents/{name:path}",
     tags=["documents"],
     dependencies=[Admin],
-    responses=_WRITING
+    responses=_WRITE
     | _NOT_FOUND
-    | _CHANGED_MEANWHILE
+    | _CONDITION
     | {200: {"content": {"application/json": {"example": examples.DELETED}}}},
 )
 async def delete_document(
     request: Request,
     response: Response,
-    queue: QueueOfApp,
+    queue: Queue,
     name: DocumentName,
     purge: Annotated[
-        bool, Query(description="Also move the index to a new collection, and delete all others.")
+        bool, Query(description="Also copy the index to a new collection, and delete the others.")
     ] = False,
     if_match: IfMatch = "",
 ) -> JobOut:
-    """Delete a document, and say where it was looked for afterwards."""
+    """Delete a document, and report where it was searched for afterwards."""
     job = await queue.delete(name, purge=purge, condition=Precondition(if_match))
-    return _answer(await queue.wait(job, preferred_wait_seconds(request)), response)
+    return _job_response(await queue.wait(job, preferred_wait_seconds(request)), response)
 
 
 @router.get(
     "/v1/jobs/{id}",
     tags=["documents"],
-    responses=_NO_INDEX | {404: _shown(JOB_NOT_FOUND, "There is no such job")},
+    responses=_READ | {404: _problem(JOB_NOT_FOUND, "There is no such job")},
 )
-async def read_job(queue: QueueOfApp, id: Annotated[str, Path(max_length=100)]) -> JobOut:  # noqa: A002  # the route's word
-    """Tell how a change stands."""
+async def read_job(queue: Queue, id: Annotated[str, Path(max_length=100)]) -> JobOut:  # noqa: A002 - the name in the route
+    """Read the state of a job."""
     job = await queue.find(id)
     if job is None:
         raise ProblemError(JOB_NOT_FOUND)
@@ -250,8 +251,12 @@ def _origin(name: str, snapshot: IndexState) -> Origin:
     return "api" if name in snapshot.uploaded else "folder"
 
 
-def _answer(job: Job, response: Response) -> JobOut:
-    """What a change came to, or how it stands."""
+def _job_response(job: Job, response: Response) -> JobOut:
+    """The job as the response: 202 while it runs.
+
+    Raises:
+        ProblemError: it failed.
+    """
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if not job.is_finished:
         response.status_code = 202

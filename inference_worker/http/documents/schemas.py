@@ -1,53 +1,53 @@
-"""What goes over HTTP about documents and jobs."""
+"""Response schemas of documents and jobs."""
 
-from typing import Any, Literal, Self
+from dataclasses import asdict
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from database.journal.jobs import DocumentOutcome, Job
+from dataset.chunks import Chunk
 from inference_worker.http.documents import examples
-from inference_worker.http.documents.listing import DocumentSummary
-
-
-def _example(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [example]})
+from inference_worker.http.schemas import with_example
 
 
 class DocumentOut(BaseModel):
     """A document of the index."""
 
-    model_config = _example(examples.DOCUMENT)
+    model_config = with_example(examples.DOCUMENT)
 
     name: str
     title: str
-    url: str = Field(description='Where it is read live; "" if unknown.')
-    format: str = Field(description="What it was written in.")
-    changed: str = Field(description='When it was last changed, as it says itself; "" if unknown.')
-    etag: str = Field(description="Its content's hash: what If-Match takes.")
+    url: str = Field(description='The live page; "" if unknown.')
+    format: str = Field(description="The format it was written in.")
+    changed: str = Field(
+        description='When it was last changed, as it states itself; "" if unknown.'
+    )
+    etag: str = Field(description="Hash of its content, for If-Match.")
     chunks: int
     origin: Literal["folder", "api"] = Field(
-        description="Whether the index has it from the folder it was built from, or from here."
+        description="Whether it is from the folder that the index was built from, or this API."
     )
 
     @classmethod
-    def of(cls, listed: DocumentSummary, origin: Literal["folder", "api"]) -> Self:
-        """Show a document."""
+    def of(cls, first: Chunk, origin: Literal["folder", "api"]) -> Self:
+        """Describe a document by its first chunk."""
         return cls(
-            name=listed.name,
-            title=listed.title,
-            url=listed.url,
-            format=listed.format,
-            changed=listed.changed,
-            etag=listed.etag,
-            chunks=listed.chunks,
+            name=first.document,
+            title=first.title,
+            url=first.url.partition("#")[0],
+            format=first.format,
+            changed=first.changed,
+            etag=first.document_hash,
+            chunks=first.siblings,
             origin=origin,
         )
 
 
 class DocumentText(DocumentOut):
-    """A document with its text, as it is searched."""
+    """A document with its text, as indexed."""
 
-    model_config = _example(examples.DOCUMENT_TEXT)
+    model_config = with_example(examples.DOCUMENT_TEXT)
 
     text: str
 
@@ -55,39 +55,31 @@ class DocumentText(DocumentOut):
 class DocumentList(BaseModel):
     """A page of the list of documents."""
 
-    model_config = _example(examples.DOCUMENTS)
+    model_config = with_example(examples.DOCUMENTS)
 
     documents: list[DocumentOut]
-    total: int = Field(description="How many there are, on all pages.")
+    total: int = Field(description="Number of documents on all pages.")
     next: str | None = Field(
-        default=None, description="What to send as `after` for the next page; null at last."
+        default=None, description="Send this as `after` for the next page; null on the last page."
     )
-    revision: int = Field(description="The index's revision that this is the state of.")
+    revision: int = Field(description="The revision of the index that was listed.")
 
 
 class OutcomeOut(BaseModel):
-    """What became of one document."""
+    """The outcome of a job for one document."""
 
     name: str
     outcome: Literal["added", "replaced", "unchanged", "deleted", "refused"]
-    etag: str = Field(description='Its content\'s hash now; "" where there is none.')
-    previous: str = Field(description='Its content\'s hash before; "" where there was none.')
+    etag: str = Field(description='Hash of its content now; "" if it is gone.')
+    previous: str = Field(description='Hash of its content before; "" if it is new.')
     chunks: int
-    embedded: int = Field(description="Chunks that were embedded for it.")
-    reason: str = Field(description="Why it was refused.")
+    embedded: int = Field(description="How many of its chunks were embedded by this job.")
+    reason: str = Field(description="Why it was refused; empty if it was not.")
 
     @classmethod
     def of(cls, outcome: DocumentOutcome) -> Self:
-        """Show an outcome."""
-        return cls(
-            name=outcome.name,
-            outcome=outcome.outcome,
-            etag=outcome.etag,
-            previous=outcome.previous,
-            chunks=outcome.chunks,
-            embedded=outcome.embedded,
-            reason=outcome.reason,
-        )
+        """Convert an outcome."""
+        return cls(**asdict(outcome))
 
 
 class JobProblem(BaseModel):
@@ -98,28 +90,32 @@ class JobProblem(BaseModel):
 
 
 class JobOut(BaseModel):
-    """A change of documents, under way or ended."""
+    """A job that changes documents."""
 
-    model_config = _example(examples.JOB)
+    model_config = with_example(examples.JOB)
 
-    job: str = Field(description="Its id: GET /v1/jobs/{id} tells how it stands.")
+    job: str = Field(description="Its id: GET /v1/jobs/{id} returns its state.")
     kind: Literal["put", "delete", "purge"]
     state: Literal["queued", "running", "done", "failed"]
     done: int = Field(description="Chunks written so far.")
-    total: int = Field(description="Chunks to be written, as far as is known.")
-    revision: int = Field(description="The index's revision that shows it; 0 until it does.")
+    total: int = Field(description="Chunks to write, as far as known.")
+    revision: int = Field(
+        description="The first revision of the index that includes the change; 0 until then."
+    )
     created_at: str
     finished_at: str
     documents: list[OutcomeOut]
     checked: dict[str, int | list[str]] = Field(
-        description="After a deletion: where the document was looked for, and how often found."
+        description="After a deletion: where the document was searched for, and how often found."
     )
-    text_on_disk: str = Field(description="After a deletion: what remains on disk until when.")
+    text_on_disk: str = Field(
+        description="After a deletion: what text remains on disk, and until when."
+    )
     problem: JobProblem | None = None
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Show a job."""
+        """Convert a job."""
         checked = dict(job.checked)
         text_on_disk = str(checked.pop("text_on_disk", ""))
         return cls(

@@ -1,4 +1,4 @@
-"""Takes files out of requests: one as the body, or several as a form's parts."""
+"""Parses uploads into documents: one file as the body, or several as parts of a form."""
 
 import asyncio
 import re
@@ -23,23 +23,23 @@ from utils.settings import Settings
 
 MAX_FILES = 100
 _CONVERSIONS = 2
-"""Files converted at a time: each fills a core."""
+"""Files that are converted at once; each occupies a core."""
 _WAIT = re.compile(r"\bwait=(\d{1,9})")
 _DEFAULT_WAIT, _MAX_WAIT = 10.0, 60.0
 
 
 @dataclass
 class UploadParser:
-    """Reads files as documents, a few at a time."""
+    """Parses uploads, a few files at once."""
 
     settings: Settings
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONVERSIONS))
 
-    async def one(self, request: Request, name: str, given: Frontmatter) -> Document:
-        """The document that a body holds.
+    async def parse_body(self, request: Request, name: str, given: Frontmatter) -> Document:
+        """The document in a request's body.
 
         Raises:
-            ProblemError: it cannot be taken, and why.
+            ProblemError: the document is refused.
         """
         try:
             check_name(name)
@@ -47,11 +47,11 @@ class UploadParser:
         except DocumentError as error:
             raise ProblemError(DOCUMENT_REFUSED, f"{name}: {error}") from error
 
-    async def several(self, request: Request) -> tuple[list[Document], list[DocumentOutcome]]:
-        """The documents that a form's `files` hold, and those that cannot be taken.
+    async def parse_form(self, request: Request) -> tuple[list[Document], list[DocumentOutcome]]:
+        """The documents in a form's `files`, and the outcomes of those that are refused.
 
         Raises:
-            ProblemError: it holds no files.
+            ProblemError: the form has no files.
         """
         try:
             form = await request.form(max_files=MAX_FILES, max_fields=MAX_FILES)
@@ -65,7 +65,8 @@ class UploadParser:
             files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
             if not files:
                 raise ProblemError(
-                    DOCUMENT_REFUSED, "Send the files as parts named `files`, each with its name."
+                    DOCUMENT_REFUSED,
+                    "Send the files as parts named `files`, each with a file name.",
                 )
             return await self._all(files)
         finally:
@@ -83,7 +84,7 @@ class UploadParser:
                 _check_new(name, documents)
                 documents[name] = await self._read(await file.read(), name, Frontmatter())
             except DocumentError as error:
-                # A charset of the sender's choice makes halves of characters, which cannot be sent.
+                # The form's charset may decode to lone surrogates, which a response cannot contain.
                 shown = name.encode(errors="replace").decode()
                 refused.append(DocumentOutcome(shown, "refused", reason=str(error)))
         return list(documents.values()), refused
@@ -110,19 +111,21 @@ def _check_new(name: str, documents: Collection[str]) -> None:
 
 
 def frontmatter_of(title: str, url: str, changed: str) -> Frontmatter:
-    """What a request says of its document.
+    """The document's properties that a request states.
 
     Raises:
-        ProblemError: the address is not on the web, or the date is none.
+        ProblemError: the URL or the date is invalid.
     """
     if url and (not web_address(url) or not url.isprintable() or " " in url):
         raise ProblemError(DOCUMENT_REFUSED, "url: must be an http(s) address, without spaces")
     if changed and not iso_date(changed):
-        raise ProblemError(DOCUMENT_REFUSED, "changed: must be a date in ISO 8601, as 2026-03-01")
+        raise ProblemError(
+            DOCUMENT_REFUSED, "changed: must be a date in ISO 8601, such as 2026-03-01"
+        )
     return Frontmatter(" ".join(title.split()), url, iso_date(changed))
 
 
 def preferred_wait_seconds(request: Request) -> float:
-    """How long the caller wants to wait for the change (RFC 7240)."""
+    """Seconds that the client prefers to wait for the job (RFC 7240, `Prefer: wait=n`)."""
     found = _WAIT.search(request.headers.get("Prefer", ""))
     return min(float(found.group(1)), _MAX_WAIT) if found else _DEFAULT_WAIT

@@ -1,4 +1,4 @@
-"""Finds out whether a writer on another machine died, without a request having to wait for it."""
+"""Detects whether a writer on another machine died, in the background of the requests."""
 
 import logging
 import threading
@@ -13,18 +13,18 @@ log = logging.getLogger(__name__)
 
 
 class WriterMonitor:
-    """Finds out in the background whether a writer died, for those who cannot wait for it."""
+    """Watches the heartbeat of the lock's holder in a thread, as requests cannot wait for it."""
 
     def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         self._beat_every = heartbeat_seconds
         self._last_beat: Any = None
-        """The last beat of a writer that died."""
+        """The last heartbeat of a writer that died."""
         self._watching: threading.Thread | None = None
 
     def found_dead(self, store: Store, holder: dict[str, Any]) -> bool:
-        """Whether a holder is known to have died.
+        """Whether the lock's holder is known to have died.
 
-        Of one elsewhere the first to ask cannot know: who asks three beats later can.
+        On another machine that takes three heartbeats; until then the answer is False.
         """
         if is_local(holder):
             return has_exited(holder)
@@ -45,6 +45,6 @@ class WriterMonitor:
                     return
                 holder = read_holder(store)
         except (DocsQAError, RuntimeError):
-            return  # the store was away: who asks next begins anew; or it was closed
+            return  # the store is unreachable or closed; the next request starts again
         except Exception:
-            log.exception("A writer elsewhere is watched no more")
+            log.exception("Stopped watching the lock's holder")

@@ -91,7 +91,8 @@ async def chat_completions(
         include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         completion = Completion(id_, created, MODEL, include_usage)
         events = answerer.events(question, history=history)
-        return await EventStream.begun(encode_chunks(completion, events, request))
+        chunks = encode_chunks(completion, events, request)
+        return await EventStream.from_first_event(request, chunks)
     answer = await while_connected(request, answerer.answer(question, history=history))
     return _whole(id_, created, answer)
 

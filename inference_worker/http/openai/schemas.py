@@ -1,26 +1,28 @@
-"""OpenAI's chat completions and models as they go out over HTTP."""
+"""Response schemas of OpenAI's chat completions and models."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from inference_worker.answer import Answer
+from inference_worker.answer import Answer, TokenUsage
 from inference_worker.http.openai import examples as chat_examples
 from inference_worker.http.openai.examples import MODEL
-from inference_worker.http.schemas import Answerable, Confidence, MisplacedOut, UnsupportedOut
-
-
-def _example(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [example]})
+from inference_worker.http.schemas import (
+    Answerable,
+    Confidence,
+    MisplacedOut,
+    UnsupportedOut,
+    answer_fields,
+    with_example,
+)
 
 
 class UrlCitation(BaseModel):
-    """Where a marker leads."""
+    """The page that a marker cites."""
 
-    start_index: int = Field(description="Where the marker begins in the content, in code points.")
-    end_index: int = Field(description="The first code point behind it.")
+    start_index: int = Field(description="Index of the marker in the content, in code points.")
+    end_index: int = Field(description="Index of the first code point after it.")
     title: str
     url: str
 
@@ -33,7 +35,7 @@ class Annotation(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens in the provider's figures; zeros where no language model wrote."""
+    """Tokens used, as the provider counts them; zeros if no language model was called."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -41,14 +43,17 @@ class Usage(BaseModel):
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """Show what an answer took."""
-        took = answer.usage
-        given, written = (took.input_tokens, took.output_tokens) if took else (0, 0)
-        return cls(prompt_tokens=given, completion_tokens=written, total_tokens=given + written)
+        """Convert an answer's usage."""
+        usage = answer.usage or TokenUsage(0, 0)
+        return cls(
+            prompt_tokens=usage.input_tokens,
+            completion_tokens=usage.output_tokens,
+            total_tokens=usage.input_tokens + usage.output_tokens,
+        )
 
 
 class About(BaseModel):
-    """How the answer came about; this service's own field, which other clients pass over."""
+    """How the answer was written; a field of this service only, which other clients ignore."""
 
     generator: str = Field(description="The language model's name, or `extractive`.")
     degraded: bool = Field(description="Whether the language model failed.")
@@ -59,7 +64,7 @@ class About(BaseModel):
     cached: bool
     docs: list[str] = Field(description="Documents to read next, best first.")
     unsupported: list[UnsupportedOut] = Field(
-        description="What is in no passage; places count from where the answer begins."
+        description="Spans that occur in no passage; indices are relative to the answer's start."
     )
     misplaced: list[MisplacedOut]
     removed_citations: int
@@ -67,22 +72,8 @@ class About(BaseModel):
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """Show how an answer came about."""
-        grounding = answer.grounding
-        return cls(
-            generator=answer.generator,
-            degraded=answer.degraded,
-            degraded_reason=answer.degraded_reason,
-            answerable=answer.answerable,
-            confidence=round(answer.confidence, 4),
-            truncated=answer.truncated,
-            cached=answer.cached,
-            docs=answer.docs,
-            unsupported=[UnsupportedOut(**asdict(each)) for each in grounding.unsupported],
-            misplaced=[MisplacedOut(**asdict(each)) for each in grounding.misplaced],
-            removed_citations=grounding.removed_citations,
-            uncited_sentences=grounding.uncited_sentences,
-        )
+        """Convert an answer."""
+        return cls(**answer_fields(answer))
 
 
 FinishReason = Literal["stop", "length"]
@@ -103,26 +94,26 @@ class Choice(BaseModel):
     index: Literal[0] = 0
     message: MessageOut
     logprobs: None = None
-    finish_reason: FinishReason = Field(description="`length` where the answer was cut.")
+    finish_reason: FinishReason = Field(description="`length` if the answer was cut off.")
 
 
 class ChatCompletion(BaseModel):
     """An answer."""
 
-    model_config = _example(chat_examples.COMPLETION)
+    model_config = with_example(chat_examples.COMPLETION)
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
-    system_fingerprint: str | None = Field(default=None, description="The index that was asked.")
+    system_fingerprint: str | None = Field(default=None, description="The revision of the index.")
     choices: list[Choice]
     usage: Usage
     sagemaker_docs: About
 
 
 class Delta(BaseModel):
-    """What a chunk adds."""
+    """What a chunk adds to the message."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -139,7 +130,7 @@ class ChunkChoice(BaseModel):
 
 
 class ChatCompletionChunk(BaseModel):
-    """A piece of an answer; fields that are not set are not sent."""
+    """A piece of an answer; unset fields are omitted."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -152,9 +143,9 @@ class ChatCompletionChunk(BaseModel):
 
 
 class Model(BaseModel):
-    """What may be asked for."""
+    """A model that requests can name."""
 
-    model_config = _example(chat_examples.ONE_MODEL)
+    model_config = with_example(chat_examples.ONE_MODEL)
 
     id: str
     object: Literal["model"] = "model"
@@ -163,9 +154,9 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All that may be asked for."""
+    """The models that requests can name."""
 
-    model_config = _example(chat_examples.MODELS)
+    model_config = with_example(chat_examples.MODELS)
 
     object: Literal["list"] = "list"
     data: list[Model]

@@ -55,7 +55,7 @@ class Flow:
 def ask(
     cache: AnswerCache, flow: Flow, key: str = "question", *, keep: bool = True, whole: bool = False
 ) -> AsyncGenerator[Event, None]:
-    return cache.events(key, flow, keep=lambda answer: keep, whole=whole)
+    return cache.events(key, flow, is_cacheable=lambda answer: keep, whole=whole)
 
 
 async def all_of(events: AsyncGenerator[Event, None]) -> list[Event]:
@@ -112,7 +112,7 @@ async def test_who_joins_hears_all_from_the_first_event_on() -> None:
 
     assert [event async for event in early] == [Token("two"), ANSWER]
     assert await late == [FOUND, Token("one "), Token("two"), ANSWER]
-    assert (flow.begun, flow.ended, cache.under_way) == (1, 1, 0)
+    assert (flow.begun, flow.ended, cache.in_progress) == (1, 1, 0)
 
 
 async def test_other_questions_and_other_ways_are_flows_of_their_own() -> None:
@@ -122,7 +122,7 @@ async def test_other_questions_and_other_ways_are_flows_of_their_own() -> None:
         for key, whole in (("a", True), ("a", False), ("b", False))
     ]
     await asyncio.sleep(0.01)
-    assert (flow.begun, cache.under_way) == (3, 3)
+    assert (flow.begun, cache.in_progress) == (3, 3)
     flow.go.set()
     await asyncio.gather(*asked)
 
@@ -137,7 +137,7 @@ async def test_it_goes_on_while_somebody_listens_and_ends_with_the_last() -> Non
     await asyncio.sleep(0.01)
     assert flow.ended == 0
     await other.aclose()
-    assert cache.under_way == 0
+    assert cache.in_progress == 0
     await asyncio.sleep(0.01)
     assert flow.ended == 1
 
@@ -162,7 +162,7 @@ async def test_a_failure_reaches_all_and_is_forgotten() -> None:
 
     assert [str(outcome) for outcome in outcomes] == ["no"] * 3
     assert flow.begun == 1
-    assert cache.under_way == 0
+    assert cache.in_progress == 0
     good = Flow()
     good.go.set()
     assert not answer_of(await all_of(ask(cache, good))).cached

@@ -6,7 +6,7 @@ from inference_worker.answer import Turn
 from inference_worker.answering.follow_up import (
     MAX_CHARACTERS,
     MAX_EARLIER_QUESTIONS,
-    retrieval_question,
+    retrieval_query,
 )
 from tests.stopwatch import takes_less_than
 
@@ -107,7 +107,7 @@ def searched(earlier: list[str], question: str) -> str:
     history = []
     for text in earlier:
         history += [Turn("user", text), Turn("assistant", "It is so, for a zebra [1].")]
-    return retrieval_question(question, history)
+    return retrieval_query(question, history)
 
 
 @pytest.mark.parametrize(("before", "question"), LEANING)
@@ -135,7 +135,7 @@ def test_chain_of_follow_ups_goes_back_to_its_topic_and_no_further(
 
 
 def test_first_question_is_searched_as_it_is() -> None:
-    assert retrieval_question("And what is it?", []) == "And what is it?"
+    assert retrieval_query("And what is it?", []) == "And what is it?"
 
 
 def test_answers_are_not_searched_for() -> None:

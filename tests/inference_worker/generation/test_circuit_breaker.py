@@ -134,7 +134,7 @@ def test_a_call_may_say_that_the_service_answers_before_it_ends(
     opened(breaker)
     clock.now += 10
     with breaker.call():
-        breaker.answers()
+        breaker.close()
         assert not refuses(breaker)
 
 
@@ -147,5 +147,5 @@ def test_calls_that_begin_well_and_then_fail_count_in_a_row(breaker: CircuitBrea
 
 def begin_well_and_fail(breaker: CircuitBreaker) -> None:
     with breaker.call():
-        breaker.answers()
+        breaker.close()
         raise ServiceError

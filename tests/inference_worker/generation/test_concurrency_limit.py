@@ -14,13 +14,13 @@ async def test_no_more_calls_run_than_there_are_slots() -> None:
     async def call() -> None:
         nonlocal most
         async with slots.slot(patience=60):
-            most = max(most, slots.taken)
+            most = max(most, slots.in_use)
             await asyncio.sleep(0.01)
 
     await asyncio.gather(*(call() for _ in range(7)))
 
     assert most == 2
-    assert slots.taken == 0
+    assert slots.in_use == 0
 
 
 async def test_who_cannot_be_served_in_time_is_refused_at_once() -> None:
@@ -38,7 +38,7 @@ async def test_a_free_slot_refuses_nobody() -> None:
     async with slots.slot(patience=60):
         await asyncio.sleep(0.05)
     async with slots.slot(patience=0.001):
-        assert slots.taken == 1
+        assert slots.in_use == 1
 
 
 async def test_those_who_wait_before_count() -> None:
@@ -65,5 +65,5 @@ async def test_who_gives_up_waiting_takes_no_slot() -> None:
             async with asyncio.timeout(0.02), slots.slot(patience=60):
                 pass
     async with asyncio.timeout(1), slots.slot(patience=60):
-        assert slots.taken == 1
-    assert slots.taken == 0
+        assert slots.in_use == 1
+    assert slots.in_use == 0

@@ -232,11 +232,11 @@ async def test_who_stops_listening_ends_the_call_at_once(provider: str, server: 
     async with model(provider, server) as llm:
         async with aclosing(llm.stream(QUESTION)) as pieces:
             await anext(pieces)
-            assert llm.slots.taken == 1
+            assert llm.concurrency.in_use == 1
         await server.idle(within=2)
 
         assert server.left == 1
-        assert llm.slots.taken == 0
+        assert llm.concurrency.in_use == 0
 
 
 async def test_who_is_cancelled_while_waiting_ends_the_call_at_once(
@@ -253,7 +253,7 @@ async def test_who_is_cancelled_while_waiting_ends_the_call_at_once(
         await server.idle(within=2)
 
         assert server.left == 1
-        assert llm.slots.taken == 0
+        assert llm.concurrency.in_use == 0
         assert not llm.breaker.is_open
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import httpx_sse
@@ -17,6 +17,7 @@ from langchain_core.messages import BaseMessage
 
 from database.index.store import open_store
 from database.reading.reader import Reader
+from database.searching.passage import Findings
 from inference_worker.app import create_app
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.http import event_stream
@@ -36,6 +37,12 @@ TEXT = "The storage volume is encrypted with `KmsKeyId` [1]."
 
 class KeptOpen(Reader):
     """Serves one test after another: opening an index takes longer than most of them."""
+
+    search_seconds: ClassVar[float] = 0.0
+
+    def search(self, *arguments: Any) -> Findings:
+        time.sleep(self.search_seconds)
+        return super().search(*arguments)
 
     def close(self) -> None:
         """Stay open."""
@@ -283,6 +290,34 @@ async def test_a_client_that_leaves_stops_the_call_at_once(
 
         assert mistral.left == 1
         assert "docsqa_llm_calls 0.0" in metrics_of(service)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v1/answers", {"question": QUESTION}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]}),
+    ],
+)
+async def test_a_client_that_disconnects_before_the_first_event_causes_no_call(
+    reader: Reader,
+    mistral: MistralServer,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    body: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(KeptOpen, "search_seconds", 1.0)
+    mistral.default = replies.answer("word " * 40, between=0.05)
+    with serve(reader, **with_mistral(mistral)) as service:
+        async with asking(service) as http:
+            with pytest.raises(httpx.ReadTimeout):
+                await http.post(route, json=body | {"stream": True}, timeout=0.3)
+        await asyncio.sleep(1.5)  # until long after the search
+
+        assert mistral.requests == []
+        metrics = metrics_of(service)
+        assert f'docsqa_request_seconds_count{{route="{route}",status="499"}} 1.0' in metrics
+        assert "docsqa_answers_shared 0.0" in metrics
 
 
 async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
