@@ -1,15 +1,12 @@
-"""Puts the service together; everything it needs can be passed in."""
+"""Creates the app from its parts, each of which tests can replace."""
 
 import asyncio
 import contextlib
 import logging
-import re
-import uuid
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from database.changing.changer import SplitDocument
 from database.index.fingerprint import Recipe
@@ -18,12 +15,13 @@ from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
-from inference_worker.http import problems
 from inference_worker.http.body_limit import BodyLimit
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
 from inference_worker.http.documents.upload_parser import UploadParser
 from inference_worker.http.openai import chat
+from inference_worker.http.problems import install_error_handlers
+from inference_worker.http.request_id import RequestId
 from inference_worker.http.request_metrics import RequestMetrics
 from inference_worker.http.routes import router
 from utils.errors import DocsQAError
@@ -32,9 +30,8 @@ from utils.settings import VERSION, Settings
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
-"""Between two looks at the pointer: a new index is noticed within two seconds."""
+"""Interval for polling the pointer, so that a new index is served within two seconds."""
 SNAPSHOT_RETRY_SECONDS = 10.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def create_app(
@@ -44,16 +41,16 @@ def create_app(
     llm: LanguageModel | None = None,
     splitter: Callable[[Recipe], SplitDocument] | None = None,
 ) -> FastAPI:
-    """Make the service.
+    """Create the app.
 
     Args:
         settings: The settings.
-        reader: Finds passages; made from the settings unless given.
-        llm: Writes answers; made from the settings unless given, None there without a key.
-        splitter: Makes what splits documents as an index was; made from the settings unless given.
+        reader: Finds passages; default: from the settings.
+        llm: Writes answers; default: from the settings, or none if there is no key.
+        splitter: Creates a splitter for an index; default: from the settings.
 
     Raises:
-        SettingsError: the settings cannot make a service.
+        SettingsError: a part cannot be created from the settings.
     """
     reader = reader or reader_from(settings)
     llm = llm or language_model_from(settings)
@@ -65,7 +62,7 @@ def create_app(
     mcp = McpEndpoint(
         answerer,
         version=VERSION,
-        most_characters=settings.max_question_characters,
+        max_characters=settings.max_question_characters,
         allowed_hosts=settings.mcp_allowed_hosts,
         allowed_origins=settings.mcp_allowed_origins,
     )
@@ -73,22 +70,23 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.info(
-            "Answers are written by %s", llm.name if llm else "quoting: no MISTRAL_API_KEY is set"
+            "Answers are %s",
+            f"written by {llm.name}" if llm else "quoted: MISTRAL_API_KEY is not set",
         )
-        watching = asyncio.create_task(_begin_and_watch(settings, reader))
+        following = asyncio.create_task(_follow_index(settings, reader))
         await answerer.prepare()
         changes.start()
         async with mcp.running():
             yield
         await changes.stop()
-        watching.cancel()
+        following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watching
+            await following
         await answerer.aclose()
         await asyncio.to_thread(reader.close)
 
     app: FastAPI = FastAPIOffline(
-        title="SageMaker documentation, asked",
+        title="Ask the SageMaker documentation",
         description="Answers questions over the AWS SageMaker documentation from its passages.",
         version=VERSION,
         redoc_url=None,
@@ -109,12 +107,12 @@ def create_app(
     )
     app.add_middleware(RequestId)
     app.add_middleware(RequestMetrics, metrics=metrics)
-    problems.install_error_handlers(app)
+    install_error_handlers(app)
     return app
 
 
-async def _begin_and_watch(settings: Settings, reader: Reader) -> None:
-    """Where there is no index and a snapshot is named, begin with that; then follow the index."""
+async def _follow_index(settings: Settings, reader: Reader) -> None:
+    """Import the snapshot that the settings name if there is no index; then follow the index."""
     while settings.snapshot_url:
         from database.snapshot.initial_pull import pull_at_start
 
@@ -124,54 +122,24 @@ async def _begin_and_watch(settings: Settings, reader: Reader) -> None:
         except DocsQAError as error:
             log.warning("No snapshot yet: %s", error)
         except Exception:
-            log.exception("Unforeseen while a snapshot was pulled")
+            log.exception("Unexpected error while importing a snapshot")
         with contextlib.suppress(DocsQAError):
-            await asyncio.to_thread(reader.refresh)  # /readyz then says what is missing
+            await asyncio.to_thread(reader.refresh)  # /readyz then names what is missing
         await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
-    await _watch(reader)
+    await _poll(reader)
 
 
-async def _watch(reader: Reader) -> None:
-    """Open the index, follow it when it moves, and come back to it when it was away."""
-    said = ""
+async def _poll(reader: Reader) -> None:
+    """Poll the index: load a new one, and reconnect after an outage."""
+    logged = ""
     while True:
         try:
             await asyncio.to_thread(reader.refresh)
-            said = ""
+            logged = ""
         except DocsQAError as error:
-            if str(error) != said:
+            if str(error) != logged:
                 log.warning("Not ready: %s", error)
-                said = str(error)
+                logged = str(error)
         except Exception:
-            log.exception("Unforeseen while looking at the index")
+            log.exception("Unexpected error while polling the index")
         await asyncio.sleep(WATCH_SECONDS)
-
-
-class RequestId:
-    """Gives each request an id, the caller's own if it is plain, and says it in the response.
-
-    Also tells browsers to take a response for nothing but what it says it is.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope["request_id"] = request_id
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)

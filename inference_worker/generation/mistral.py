@@ -1,8 +1,8 @@
 """Mistral's chat model, over an HTTP client of our own.
 
-langchain-mistralai retries neither 429 nor 5xx, waits at least 4 s before it tries a broken
-connection again, and puts the upstream body in its exceptions. So its own retrying is off, and a
-refusal is told by its status before its body is read into an exception.
+langchain-mistralai retries neither 429 nor 5xx, waits at least 4 s before it retries a connection
+error, and quotes the upstream body in its exceptions. So its retries are off, and a response hook
+raises on an error status before its body is read into an exception.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 MAX_IDLE = 32
-"""Connections that wait for the next call."""
+"""Idle connections kept open for the next call."""
 
 
 def mistral_chat(
     settings: Settings, model: str
 ) -> "tuple[ChatMistralAI, Callable[[], Awaitable[None]]]":
-    """Make the chat model, and what closes its connections.
+    """Create the chat model, and a function that closes its connections.
 
     Raises:
-        SettingsError: the key can be no key.
+        SettingsError: the key is malformed.
     """
     from langchain_mistralai import ChatMistralAI
 
     key = settings.mistral_api_key.get_secret_value() if settings.mistral_api_key else ""
     if not (key.isascii() and key.isprintable()):
-        raise SettingsError("MISTRAL_API_KEY: holds characters that no key has; copy it again.")
+        raise SettingsError("MISTRAL_API_KEY: contains characters that no key has; copy it again.")
     http = _http_client(settings, key)
     chat = ChatMistralAI(
         model_name=model,
@@ -57,7 +57,7 @@ def mistral_chat(
 
 
 def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
-    """Connect as ChatMistralAI does, with as many connections as calls are allowed at once."""
+    """A client as ChatMistralAI's own, with one connection per concurrent call."""
     attempt = settings.inference_timeout * ATTEMPT_SHARE
     return httpx.AsyncClient(
         base_url=settings.mistral_base_url,
@@ -76,17 +76,17 @@ def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
 
 
 async def _raise_for_status(response: httpx.Response) -> None:
-    """Refuse anything but success, so that no exception of the client can quote its body."""
+    """Raise on an error status, so that no exception of ChatMistralAI can quote the body."""
     if response.is_success:
         return
-    # Of a plain refusal alone the reason is looked for in the body, which may be a proxy's page.
-    told = (await response.aread())[:4096] if response.status_code in {400, 422} else b""
+    # Only these have a body that explains the error: others may have a proxy's error page.
+    text = (await response.aread())[:4096] if response.status_code in {400, 422} else b""
     retry_after = response.headers.get("Retry-After", "")
-    raise status_error(response.status_code, retry_after, told.decode(errors="replace"))
+    raise status_error(response.status_code, retry_after, text.decode(errors="replace"))
 
 
 async def _read_to_the_end(response: httpx.Response) -> None:
-    """Have the connection fit for the next call."""
+    """Read the body to its end, so that the connection can be reused."""
     if isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _WholeStream(response.stream)
 
@@ -94,8 +94,8 @@ async def _read_to_the_end(response: httpx.Response) -> None:
 class _WholeStream(httpx.AsyncByteStream):
     """A body whose last bytes are read before it is closed.
 
-    ChatMistralAI stops at `[DONE]`, a few bytes before the body's end, and a connection whose body
-    was not read to its end cannot be used again: each answer would pay for a new one.
+    ChatMistralAI stops at `[DONE]`, a few bytes before the end, and a connection can be reused only
+    if its body was read to the end: each answer would have to open a new one.
     """
 
     _LAST = b"[DONE]"
@@ -113,7 +113,7 @@ class _WholeStream(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """Read the rest where the answer is whole; a broken-off one is cut at once."""
+        """Read the rest of a complete answer; close an interrupted one at once."""
         if self._LAST in self._tail:
             with contextlib.suppress(httpx.TransportError, TimeoutError):
                 async with asyncio.timeout(self._PATIENCE):

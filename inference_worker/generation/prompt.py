@@ -1,4 +1,4 @@
-"""The prompt: what the language model is told, and the passages it may use."""
+"""The prompt: instructions, the passages to answer from, the conversation and the question."""
 
 import hashlib
 import re
@@ -54,36 +54,36 @@ CONVERSATION = """
 """
 
 VERSION = hashlib.sha256("".join((SYSTEM, HUMAN, PASSAGE, CONVERSATION)).encode()).hexdigest()[:8]
-"""Changes with the templates: an answer kept from an older prompt is not given for this one."""
+"""Changes with the templates, so that answers cached for an older prompt are not reused."""
 
 MAX_TURNS = 6
 MAX_TURN_CHARACTERS = 1000
-"""Of earlier messages, what a follow-up leans on; the rest is left out."""
+"""Limits of the conversation in the prompt: the last messages, and the beginning of each."""
 
-_PICTURES = re.compile(
+_IMAGES = re.compile(
     r"!\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([^()\s]*\)|\[\[See the AWS doc[^\[\]]*\]\]\([^()\s]*\)"
 )
-"""Pictures, and what stands in AWS's markdown for what it could not show. They say nothing, and
-look like citations."""
+"""Images, and AWS's placeholders for content that its markdown omits: without information, and
+easily mistaken for citations."""
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\xad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]"
 )
-_MARKER = re.compile(
+_TAG = re.compile(
     r"[<\uff1c\ufe64\u2039\u3008\u27e8](?=\W{0,8}(?:passage|question|conversation)\b)",
     re.IGNORECASE,
 )
-"""An opening of one of the prompt's own markers, with what looks like its bracket too."""
+"""The opening of one of the prompt's own tags, also with a lookalike of its bracket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent for one question."""
+    """The messages for one question."""
 
     messages: list[BaseMessage]
     passages: int
-    """How many of the passages are in it, from the first."""
+    """How many of the passages they contain, from the first."""
     tokens: int
-    """By the counter's reckoning, part by part."""
+    """Estimated as the sum over their parts."""
 
 
 def write_prompt(
@@ -94,7 +94,7 @@ def write_prompt(
     max_tokens: int,
     count_tokens: Callable[[str], int],
 ) -> Prompt:
-    """Ask with as many of the passages, best first, as fit; the first goes in at any length."""
+    """Prompt with as many passages as fit the budget, best first; always with the first."""
     tokens = _tokens(build_messages(question, [], history), count_tokens)
     fitting = 0
     for number, passage in enumerate(passages, start=1):
@@ -108,14 +108,14 @@ def write_prompt(
 def build_messages(
     question: str, passages: Sequence[Passage], history: Sequence[Turn] = ()
 ) -> list[BaseMessage]:
-    """Ask for an answer to the question from these passages alone, numbered from 1."""
+    """Prompt for an answer from these passages, numbered from 1."""
     numbered = "\n\n".join(
         _numbered(number, passage) for number, passage in enumerate(passages, start=1)
     )
     human = HUMAN.format(
         passages=numbered or "There are no passages.",
         conversation=_conversation(history),
-        question=_quoted(question.strip()),
+        question=_escaped(question.strip()),
     )
     return [SystemMessage(SYSTEM), HumanMessage(human)]
 
@@ -123,16 +123,16 @@ def build_messages(
 def _numbered(number: int, passage: Passage) -> str:
     return PASSAGE.format(
         number=number,
-        document=_quoted(passage.chunk.document),
-        breadcrumb=_quoted(passage.breadcrumb),
-        text=_quoted(_PICTURES.sub("", passage.text).strip()),
+        document=_escaped(passage.chunk.document),
+        breadcrumb=_escaped(passage.breadcrumb),
+        text=_escaped(_IMAGES.sub("", passage.text).strip()),
     )
 
 
 def _conversation(history: Sequence[Turn]) -> str:
-    """Quote the last messages before the question."""
+    """Format the last messages before the question."""
     turns = [
-        f"{turn.role}: {_quoted(turn.text.strip()[:MAX_TURN_CHARACTERS])}"
+        f"{turn.role}: {_escaped(turn.text.strip()[:MAX_TURN_CHARACTERS])}"
         for turn in history[-MAX_TURNS:]
     ]
     return CONVERSATION.format(turns="\n".join(turns)) if turns else ""
@@ -142,6 +142,6 @@ def _tokens(messages: Sequence[BaseMessage], count_tokens: Callable[[str], int])
     return sum(count_tokens(str(message.text)) for message in messages)
 
 
-def _quoted(text: str) -> str:
-    """Take from the text the power to open or close one of the prompt's own markers."""
-    return _MARKER.sub("&lt;", _INVISIBLE.sub("", text))
+def _escaped(text: str) -> str:
+    """Escape text so that it cannot open or close one of the prompt's own tags."""
+    return _TAG.sub("&lt;", _INVISIBLE.sub("", text))

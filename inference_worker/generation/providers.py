@@ -1,4 +1,4 @@
-"""Makes the language model that the settings name: Mistral's, or any of LangChain's factory."""
+"""Creates the language model that the settings name: Mistral's, or any that LangChain supports."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 MISTRAL = "mistralai"
 _NO_KEY = "none"
-"""What a server that asks for no key gets: the clients want one all the same."""
+"""Placeholder for servers without keys: the clients require one."""
 _OLLAMA, _OPENAI = "ollama", "openai"
 
 
 def language_model_from(settings: Settings) -> LanguageModel | None:
-    """Make the language model, or None where it is Mistral's and there is no key.
+    """Create the language model; None if it is Mistral's and there is no key.
 
     Raises:
-        SettingsError: there can be no such model; the message says what to set or to install.
+        SettingsError: the model cannot be created; the message states what to set or install.
     """
     provider, model = split_model_name(settings.inference_model)
     if provider == MISTRAL:
@@ -36,7 +36,7 @@ def language_model_from(settings: Settings) -> LanguageModel | None:
 
 
 def split_model_name(name: str) -> tuple[str, str]:
-    """Tell provider and model; a bare name is one of Mistral's, and so is one it fine-tuned."""
+    """Split `provider:model`; a bare name is Mistral's, and so is a fine-tuned `ft:...`."""
     provider, colon, model = name.partition(":")
     if not colon or provider == "ft":
         return MISTRAL, name
@@ -70,26 +70,26 @@ def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatMod
             f"pip install {package}"
         ) from None
     except Exception as error:  # noqa: BLE001 - each provider raises its own
-        # A provider's client checks its options in ways of its own, and may quote the key.
+        # Without its cause: it may quote the key.
         raise SettingsError(
-            f"INFERENCE_MODEL={settings.inference_model}: LangChain makes no such model "
-            f"({type(error).__name__}). It is provider:model, as in openai:gpt-4.1; its address "
-            "and key are INFERENCE_BASE_URL and INFERENCE_API_KEY."
+            f"INFERENCE_MODEL={settings.inference_model}: LangChain cannot create it "
+            f"({type(error).__name__}). Write provider:model, such as openai:gpt-4.1, and set its "
+            "address and key with INFERENCE_BASE_URL and INFERENCE_API_KEY."
         ) from None
     return chat
 
 
 def _http_client(settings: Settings) -> httpx.AsyncClient:
-    """A client with as many connections as calls are allowed; OpenAI's sets its time-outs."""
+    """A client with one connection per concurrent call; OpenAI's client sets its timeouts."""
     most = settings.inference_concurrency
     limits = httpx.Limits(max_connections=most, max_keepalive_connections=MAX_IDLE)
     return httpx.AsyncClient(limits=limits)
 
 
 async def _close(chat: "BaseChatModel") -> None:
-    """Close the connections of a provider's client, which LangChain keeps to itself.
+    """Close a provider's client, which LangChain does not expose.
 
-    Anthropic's it shares between models of one address, so this is for the end of a process.
+    Anthropic's is shared by all models of one address: close it only when the process ends.
     """
     for name in ("root_async_client", "_async_client"):
         client = getattr(chat, name, None)
@@ -98,7 +98,7 @@ async def _close(chat: "BaseChatModel") -> None:
 
 
 def _options(settings: Settings, provider: str) -> dict[str, Any]:
-    """What the factory is told; providers name the limit of an answer's length differently."""
+    """The factory's arguments; providers name the limit of an answer's length differently."""
     attempt = settings.inference_timeout * ATTEMPT_SHARE
     options: dict[str, Any] = {"temperature": 0.0}
     if settings.inference_base_url:
@@ -109,14 +109,14 @@ def _options(settings: Settings, provider: str) -> dict[str, Any]:
             client["headers"] = {"Authorization": f"Bearer {key.get_secret_value()}"}
         return options | {
             "num_predict": settings.inference_max_tokens,
-            # Unset, Ollama takes a few thousand and cuts what is longer without a word.
+            # Ollama's default is a few thousand, beyond which it truncates silently.
             "num_ctx": settings.prompt_max_tokens + settings.inference_max_tokens,
             "client_kwargs": client,
         }
     options |= {"max_tokens": settings.inference_max_tokens, "max_retries": 0, "timeout": attempt}
     if provider == _OPENAI:
-        # LangChain's own client would be shared with every model of the same address, open or not;
-        # and with one of ours, or another address, it asks for no usage in streams by itself.
+        # LangChain's own client is shared with all models of the same address, even when closed;
+        # with a client of ours or another address, usage in streams must be requested.
         options |= {"stream_usage": True, "http_async_client": _http_client(settings)}
     if settings.inference_api_key:
         options["api_key"] = settings.inference_api_key

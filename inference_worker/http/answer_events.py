@@ -1,4 +1,4 @@
-"""An answer's events as POST /v1/answers sends them."""
+"""Encodes an answer's events as the server-sent events of POST /v1/answers."""
 
 import json
 import logging
@@ -40,10 +40,10 @@ STREAM_EXAMPLE = {
 async def encode_events(
     events: AsyncGenerator[Event, None], request: Request
 ) -> AsyncGenerator[bytes, None]:
-    """Write events for the wire.
+    """Encode events.
 
     Raises:
-        DocsQAError: before the first event; later, it is an event of its own.
+        DocsQAError: before the first event; later, an error is an event of its own.
     """
     begun = False
     try:
@@ -55,7 +55,7 @@ async def encode_events(
         if not begun:
             raise
         problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
-        log.warning("%s in the middle of an answer", problem.type, exc_info=error)
+        log.warning("%s after the first event of an answer", problem.type, exc_info=error)
         yield _event("error", json.dumps(problem_body(request, problem)))
 
 

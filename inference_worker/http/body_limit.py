@@ -1,30 +1,29 @@
-"""Refuses bodies over a limit before they fill the memory: whoever asks, one request is small."""
+"""Middleware that rejects bodies over a limit, before they fill the memory."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    """Counts what arrives, whatever the sender says of its length."""
+    """Counts the bytes that arrive, whatever Content-Length states.
+
+    Args:
+        app: The app to wrap.
+        limit: Largest body, in bytes.
+        upload_limit: Largest body of a request that uploads documents.
+    """
 
     def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
-        """Wrap an app.
-
-        Args:
-            app: What handles the request.
-            limit: Largest body, in bytes.
-            upload_limit: Largest body of a request that brings documents.
-        """
         self._app = app
         self._limit = limit
         self._upload_limit = upload_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; HTTPException 413 where it goes over the limit."""
+        """Handle one request; raises HTTPException 413 if its body exceeds the limit."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._upload_limit if _brings_documents(scope) else self._limit
+        limit = self._upload_limit if _is_upload(scope) else self._limit
         arrived = 0
 
         async def counted() -> Message:
@@ -38,6 +37,6 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-def _brings_documents(scope: Scope) -> bool:
+def _is_upload(scope: Scope) -> bool:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     return scope["method"] in ("PUT", "POST") and path.startswith("/v1/documents")

@@ -1,4 +1,4 @@
-"""What responses look like, for OpenAPI; a test holds them against the schemas."""
+"""Example responses, for OpenAPI; a test validates them against the schemas."""
 
 from typing import Any
 

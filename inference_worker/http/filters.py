@@ -1,4 +1,4 @@
-"""Filters as a request carries them."""
+"""The request schema of the filters."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ _FORMATS = sorted(set(FORMATS.values()))
 
 def _format(text: str) -> str:
     if text not in _FORMATS:
-        raise ValueError(f"is no format of a document; there are {', '.join(_FORMATS)}")
+        raise ValueError(f"is not a document format; the formats are {', '.join(_FORMATS)}")
     return text
 
 
@@ -23,7 +23,7 @@ def _moment(text: str) -> str:
         parse_instant(text)
     except ValueError:
         raise ValueError(
-            "is no date or time (ISO 8601); write 2026-03-01 or 2026-03-01T12:00:00Z"
+            "is not a date or time (ISO 8601); write 2026-03-01 or 2026-03-01T12:00:00Z"
         ) from None
     return text
 
@@ -34,10 +34,10 @@ Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
 
 
 class FiltersIn(BaseModel):
-    """Which documents are searched: those that are all that is said here."""
+    """Restricts the search to the documents that match all of these."""
 
     model_config = ConfigDict(
-        extra="forbid",  # a misspelt one would silently search everything
+        extra="forbid",  # a misspelt filter would silently search everything
         json_schema_extra={"examples": [examples.FILTERS]},
     )
 
@@ -45,35 +45,35 @@ class FiltersIn(BaseModel):
         default=None,
         min_length=1,
         max_length=20,
-        description="Their names, of which one is enough. `*` stands for any characters, `/` too, "
-        "and `?` for one: `api-reference/*`, `*.pdf`.",
+        description="Names, any of which must match. `*` matches any characters including `/`, `?` "
+        "matches one: `api-reference/*`, `*.pdf`.",
     )
     url: str | None = Field(
-        default=None, min_length=1, max_length=2000, description="How their address begins."
+        default=None, min_length=1, max_length=2000, description="The beginning of their URL."
     )
     title: str | None = Field(
         default=None,
         min_length=1,
         max_length=500,
-        description="What their title holds; capitals do not count.",
+        description="A part of their title, in upper or lower case.",
     )
     formats: list[Format] | None = Field(
         default=None,
         min_length=1,
         max_length=len(_FORMATS),
-        description=f"What they were written in: {', '.join(_FORMATS)}.",
+        description=f"The formats they were written in: {', '.join(_FORMATS)}.",
     )
     changed_since: Moment | None = Field(
         default=None,
-        description="When they were last changed at the earliest: a date or a time (ISO 8601), in "
-        "UTC unless it says otherwise. Documents that do not say when are left out.",
+        description="Earliest last change: a date or time (ISO 8601), in UTC by default. Documents "
+        "without a date of change do not match.",
     )
     changed_before: Moment | None = Field(
-        default=None, description="Before when they were last changed; likewise."
+        default=None, description="Exclusive latest last change; likewise."
     )
 
     def to_filters(self) -> Filters:
-        """As a search takes them."""
+        """Convert to the filters of the search."""
         return Filters(
             documents=tuple(self.documents or ()),
             url=self.url or "",

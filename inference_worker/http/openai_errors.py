@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients expect them on the routes that speak OpenAI's API."""
+"""The errors of the OpenAI-compatible routes, in OpenAI's format."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +9,7 @@ ROUTES = ("/v1/chat", "/v1/models")
 
 
 class Error(BaseModel):
-    """What went wrong."""
+    """The error."""
 
     message: str
     type: str
@@ -18,25 +18,25 @@ class Error(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """An error."""
+    """An error response."""
 
     error: Error
 
 
 def uses_openai_errors(path: str) -> bool:
-    """Tell whether who asks at a path expects these errors."""
+    """Return whether a path belongs to the OpenAI-compatible API."""
     return any(path == route or path.startswith(f"{route}/") for route in ROUTES)
 
 
 def openai_status(status: HTTPStatus) -> HTTPStatus:
-    """The status that OpenAI gives: a request that is not valid is 400 there."""
+    """OpenAI's status: an invalid request is 400 there, not 422."""
     return HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
 
 
 def error_body(
     status: HTTPStatus, message: str, code: str, param: str | None = None
 ) -> dict[str, Any]:
-    """The body of an error."""
+    """The body of an error response."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = "server_error"
     elif status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -1,4 +1,15 @@
-"""Errors as problem documents (RFC 9457), or as OpenAI's clients know them; made here alone."""
+"""Maps every error to its HTTP response: the only place where statuses such as 429 and 503 are set.
+
+    DocsQAError (utils/errors.py)   by _PROBLEMS: 409 while a build writes the index, else 503
+    ProblemError                    by its Problem: 401, 403, 404, 412, 422
+    RequestValidationError          422, naming the invalid fields (400 on OpenAI's routes)
+    HTTPException                   its status: 404 and 405 from the router, 413 from body_limit.py
+    any other exception             500
+
+A language model that is overloaded or fails is no error: the answer quotes the passages instead
+(generation/concurrency_limit.py). Responses are problem documents (RFC 9457), or errors in OpenAI's
+format on the OpenAI-compatible routes.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -31,26 +42,26 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_LISTED_FIELDS = 5
-"""How many wrong fields of one request are told."""
+"""How many invalid fields of a request are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """How one kind of error is told to a client."""
+    """The response to one kind of error."""
 
     type: str
     status: HTTPStatus
     title: str
     detail: str
-    """What to do; errors' own messages name places of this machine and stay in the log."""
+    """How to fix it. Exceptions' own messages contain paths, so only the log shows them."""
 
 
 _RETRY = {"Retry-After": "5"}
 INTERNAL = Problem(
     "internal-error",
     HTTPStatus.INTERNAL_SERVER_ERROR,
-    "Something unforeseen failed",
-    "Try again. If it stays, give the operator the request id: the log says what failed.",
+    "An unexpected error occurred",
+    "Try again. If it persists, give the operator the request id: the log has the cause.",
 )
 _MODEL_UNAVAILABLE = Problem(
     "model-unavailable",
@@ -63,15 +74,15 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "index-missing",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "There is no index yet",
-        f"The operator must build the index ({build_command()}); this service then follows by "
+        f"The operator must build the index ({build_command()}); this service then loads it by "
         "itself.",
     ),
     IndexMismatchError: Problem(
         "model-mismatch",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The index was built with another embedding model",
-        "The operator must build the index again with the model that the settings name, or name "
-        "the index's model in EMBEDDING_MODEL_NAME; GET /readyz says which differ.",
+        "The operator must rebuild the index with the model that the settings name, or set "
+        "EMBEDDING_MODEL_NAME to the index's model; GET /readyz names both.",
     ),
     IndexDamagedError: Problem(
         "index-damaged",
@@ -90,16 +101,16 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "embedding-api-unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The embedding model's API does not answer",
-        "Try again in a few seconds; this service recovers by itself. If it stays, the operator "
-        "finds the reason in the log: the API's key, address, model or limits.",
+        "Try again in a few seconds; this service recovers by itself. If it persists, the operator "
+        "finds the cause in the log: the API's key, address, model or limits.",
     ),
     IndexLockedError: Problem(
         "index-locked",
         HTTPStatus.CONFLICT,
         "The index is being built",
-        "Try again when the build has ended; it says how far it is where it was started.",
+        "Try again when the build has ended; it reports its progress where it was started.",
     ),
-    SettingsError: _MODEL_UNAVAILABLE,  # once it runs: a device asked for that is not there
+    SettingsError: _MODEL_UNAVAILABLE,  # while running: the device of the settings does not exist
     IndexUnavailableError: Problem(
         "index-unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -110,7 +121,7 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
 
 
 class ProblemError(Exception):
-    """A request that is answered with a problem that no layer below knows of."""
+    """Raised to respond with a problem that only the HTTP layer knows."""
 
     def __init__(
         self, problem: Problem, detail: str | None = None, headers: Mapping[str, str] | None = None
@@ -125,7 +136,7 @@ MODEL_NOT_FOUND = Problem(
     "model-not-found",
     HTTPStatus.NOT_FOUND,
     "There is no such model",
-    "GET /v1/models lists what may be asked for.",
+    "GET /v1/models lists the models.",
 )
 INVALID_REQUEST = Problem(
     "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
@@ -139,7 +150,7 @@ BODY_TOO_LARGE = Problem(
 
 
 def problem_for(error: DocsQAError) -> Problem:
-    """Look up how an error is told; the nearest ancestor counts."""
+    """Look up the problem of an error's class, or of its nearest ancestor."""
     for kind in type(error).__mro__:
         if kind in _PROBLEMS:
             return _PROBLEMS[kind]
@@ -149,7 +160,7 @@ def problem_for(error: DocsQAError) -> Problem:
 def problem_body(
     request: Request, problem: Problem, detail: str | None = None, param: str | None = None
 ) -> dict[str, Any]:
-    """The body of a problem document, or of OpenAI's error where its clients ask."""
+    """The body of an error response, in the format of the request's route."""
     if _as_openai(request):
         message = detail or problem.detail
         return openai_errors.error_body(problem.status, message, problem.type, param)
@@ -178,7 +189,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     param: str | None = None,
 ) -> JSONResponse:
-    """Write a problem document; `param` names the field that is wrong, where one is."""
+    """Create an error response; `param` names the invalid field, if one is."""
     body = problem_body(request, problem, detail, param)
     if _as_openai(request):
         return JSONResponse(body, openai_errors.openai_status(problem.status), dict(headers or {}))
@@ -191,33 +202,30 @@ def _as_openai(request: Request) -> bool:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Have every error of the app told as a problem document."""
+    """Make the app respond to every error with a problem document."""
 
     @app.exception_handler(DocsQAError)
-    async def known(request: Request, error: DocsQAError) -> JSONResponse:
+    async def project_error(request: Request, error: DocsQAError) -> JSONResponse:
         problem = problem_for(error)
         log.warning("%s: %s", problem.type, error)
         headers = _RETRY if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return problem_response(request, problem, headers=headers)
 
     @app.exception_handler(ProblemError)
-    async def told(request: Request, error: ProblemError) -> JSONResponse:
+    async def problem_error(request: Request, error: ProblemError) -> JSONResponse:
         return problem_response(request, error.problem, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = error.errors()
-        param = _name(wrong[0]) if wrong else None
-        detail = "; ".join(map(_told, wrong[:MAX_LISTED_FIELDS]))
-        more = (
-            f"; and {len(wrong) - MAX_LISTED_FIELDS:,} more"
-            if len(wrong) > MAX_LISTED_FIELDS
-            else ""
-        )
-        return problem_response(request, INVALID_REQUEST, detail + more, param=param)
+    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = error.errors()
+        param = _name(fields[0]) if fields else None
+        detail = "; ".join(map(_describe, fields[:MAX_LISTED_FIELDS]))
+        if (more := len(fields) - MAX_LISTED_FIELDS) > 0:
+            detail += f"; and {more:,} more"
+        return problem_response(request, INVALID_REQUEST, detail, param=param)
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == CLIENT_CLOSED_REQUEST:
             return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
         status = HTTPStatus(error.status_code)
@@ -228,18 +236,18 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_response(request, problem, headers=error.headers)
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        log.error("Unforeseen, request %s", request.scope.get("request_id"), exc_info=error)
+    async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
+        log.error("Unexpected error, request %s", request.scope.get("request_id"), exc_info=error)
         return problem_response(request, INTERNAL)
 
 
-def _told(error: Mapping[str, object]) -> str:
-    """One wrong field in a line: where it is and what is wrong with it."""
+def _describe(error: Mapping[str, object]) -> str:
+    """One invalid field: its name and what is wrong with it."""
     return f"{_name(error)}: {str(error['msg']).removeprefix('Value error, ')}"
 
 
 def _name(error: Mapping[str, object]) -> str:
-    # Of a body that is no JSON it is the place where reading stopped.
+    # For a body that is not JSON, the location is the offset of the syntax error.
     place = error["loc"] if error["type"] != "json_invalid" else ()
     parts = [str(part) for part in place] if isinstance(place, tuple) else []
     return ".".join(parts[1:]) or "body"

@@ -1,4 +1,4 @@
-"""Tells what the service needs and whether it has it: store reached, index there, model fits."""
+"""The readiness checks: store reachable, index present, model matches."""
 
 import re
 from pathlib import PurePosixPath
@@ -19,11 +19,11 @@ from utils.errors import (
 CheckName = Literal["store", "index", "model"]
 
 _FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
-"""Of a model that is named by its whole path: where it lies is nobody's business outside."""
+"""The folders of a model that is named by its path, which clients must not see."""
 
 
 def readiness(reader: Reader) -> Readiness:
-    """Say whether questions can be answered now."""
+    """Check whether questions can be answered now."""
     snapshot, problem = reader.state, reader.problem
     failed = _failed(problem) if problem else None
     checks: dict[CheckName, ReadinessCheck] = {}
@@ -31,7 +31,7 @@ def readiness(reader: Reader) -> Readiness:
         if failed == name and problem is not None:
             checks[name] = ReadinessCheck(ok=False, detail=_detail(problem))
         elif snapshot is None and (problem is None or failed in list(checks)):
-            checks[name] = ReadinessCheck(ok=False, detail="not looked at yet")
+            checks[name] = ReadinessCheck(ok=False, detail="not checked yet")
         else:
             checks[name] = ReadinessCheck(ok=True, detail="ok")
     return Readiness(
@@ -43,13 +43,13 @@ def readiness(reader: Reader) -> Readiness:
 
 def _described(snapshot: IndexState) -> dict[str, str | int]:
     """The live index's fingerprint."""
-    told = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
-    model = str(told["embedding_model"])
-    return told | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
+    shown = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
+    model = str(shown["embedding_model"])
+    return shown | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
 
 
 def _failed(problem: DocsQAError) -> CheckName:
-    """Which of the three an error is about."""
+    """The check that an error fails."""
     if isinstance(problem, IndexMissingError | IndexDamagedError):
         return "index"
     if isinstance(problem, IndexMismatchError | ModelError | SettingsError):
@@ -58,7 +58,7 @@ def _failed(problem: DocsQAError) -> CheckName:
 
 
 def _detail(problem: DocsQAError) -> str:
-    """What to do. A mismatch is told in full: it names models."""
+    """How to fix it; of a mismatch the whole message, which names the models."""
     if isinstance(problem, IndexMismatchError):
         return _FOLDER_ABOVE.sub("", str(problem))
     return problem_for(problem).detail

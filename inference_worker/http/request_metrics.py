@@ -1,4 +1,4 @@
-"""Times every request by its route and status."""
+"""Middleware that times every request, by route and status."""
 
 import time
 
@@ -7,11 +7,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference_worker.answering.metrics import Metrics
 
 _NO_ROUTE = "none"
-"""For paths that are no route's: as many as anyone likes to ask for, so they count together."""
+"""One label for all unknown paths, of which clients can request any number."""
 
 
 class RequestMetrics:
-    """Stands around the app and watches."""
+    """Times requests."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -25,14 +25,14 @@ class RequestMetrics:
         start = time.perf_counter()
         status = 500
 
-        async def watched(message: Message) -> None:
+        async def observe(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, observe)
         finally:
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
             self._metrics.record_request(route, status, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""The routes: what is asked, who answers."""
+"""The routes for questions, searches and operation."""
 
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from utils.settings import Settings
 
 
 def documented_problem(description: str, example: dict[str, Any]) -> dict[str, Any]:
-    """How an error is shown in OpenAPI."""
+    """An error response in OpenAPI."""
     schema = ProblemDocument.model_json_schema()
     return {
         "description": description,
@@ -38,20 +38,20 @@ def documented_problem(description: str, example: dict[str, Any]) -> dict[str, A
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: documented_problem("The body is too large", examples.TOO_LARGE),
-    422: documented_problem("The question is missing, blank or over-long", examples.INVALID),
+    422: documented_problem("The question is missing, blank or too long", examples.INVALID),
     503: documented_problem("The index or the store is not available", examples.UNAVAILABLE),
 }
 
 router = APIRouter()
 
 
-async def _answerer(request: Request) -> Answerer:  # async: a plain one would cost a thread
+async def _answerer(request: Request) -> Answerer:  # async, as a sync dependency runs in a thread
     answerer: Answerer = request.app.state.answerer
     return answerer
 
 
 def check_length(request: Request, field: tuple[str, str], text: str) -> None:
-    """Refuse a question over the limit, which is a setting."""
+    """Reject a text over the configured limit."""
     settings: Settings = request.app.state.settings
     limit = settings.max_question_characters
     if len(text) > limit:
@@ -59,20 +59,18 @@ def check_length(request: Request, field: tuple[str, str], text: str) -> None:
         raise RequestValidationError([{"type": "too_long", "loc": field, "msg": message}])
 
 
-AnswererOfApp = Annotated[Answerer, Depends(_answerer)]
+AppAnswerer = Annotated[Answerer, Depends(_answerer)]
 
 
 @router.post("/inference_endpoint", tags=["answers"], responses=PROBLEMS)
 async def inference_endpoint(
     request: Request,
-    answerer: AnswererOfApp,
+    answerer: AppAnswerer,
     message: Annotated[
         QuestionText,
         Query(
             description="The question, in plain words.",
-            openapi_examples={
-                "kms": {"value": examples.QUESTION},
-            },
+            openapi_examples={"kms": {"value": examples.QUESTION}},
         ),
     ],
 ) -> LLMResponse:
@@ -89,26 +87,26 @@ async def inference_endpoint(
     responses=PROBLEMS | {200: {"content": {EventStream.media_type: STREAM_EXAMPLE}}},
 )
 async def answers(
-    request: Request, answerer: AnswererOfApp, asked: AnswerRequest
+    request: Request, answerer: AppAnswerer, body: AnswerRequest
 ) -> AnswerResponse | EventStream:
-    """Answer a question, with the passages it rests on and how it came about."""
-    check_length(request, ("body", "question"), asked.question)
-    if asked.stream:
-        events = answerer.events(asked.question, asked.top_k, filters=asked.search_filters)
+    """Answer a question, with the passages it is based on and the checks of the answer."""
+    check_length(request, ("body", "question"), body.question)
+    if body.stream:
+        events = answerer.events(body.question, body.top_k, filters=body.search_filters)
         return await EventStream.from_first_event(request, encode_events(events, request))
-    answering = answerer.answer(asked.question, asked.top_k, filters=asked.search_filters)
+    answering = answerer.answer(body.question, body.top_k, filters=body.search_filters)
     answer = await while_connected(request, answering)
     return AnswerResponse.of(answer)
 
 
 @router.post("/v1/search", name="search", tags=["answers"], responses=PROBLEMS)
 async def search_passages(
-    request: Request, answerer: AnswererOfApp, asked: SearchRequest
+    request: Request, answerer: AppAnswerer, body: SearchRequest
 ) -> SearchResponse:
-    """Find the passages that answer a query best; no language model is asked."""
-    check_length(request, ("body", "query"), asked.query)
-    findings = await answerer.search(asked.query, asked.top_k, asked.search_filters)
-    return SearchResponse.of(asked.query, findings)
+    """Find the passages that answer a query best, without a language model."""
+    check_length(request, ("body", "query"), body.query)
+    findings = await answerer.search(body.query, body.top_k, body.search_filters)
+    return SearchResponse.of(body.query, findings)
 
 
 @router.get(
@@ -118,23 +116,23 @@ async def search_passages(
     responses={200: {"content": {"text/plain": {"example": examples.METRICS}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Count and time what the service does, in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     return Response(request.app.state.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
 @router.get("/healthz", tags=["operation"])
 async def healthz() -> Liveness:
-    """Tell that the process runs."""
+    """Report that the process is alive."""
     return Liveness()
 
 
 @router.get(
     "/readyz",
     tags=["operation"],
-    responses={503: {"description": "Not ready; says why", "model": Readiness}},
+    responses={503: {"description": "Not ready; `checks` states why", "model": Readiness}},
 )
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Tell whether questions can be answered: store reached, index there, model fits."""
+    """Report whether questions can be answered: store reachable, index present, model matches."""
     state = readiness(request.app.state.reader)
     response.status_code = 200 if state.ready else 503
     return state

@@ -1,1 +1,1 @@
-"""The Model Context Protocol, for agents."""
+"""The Model Context Protocol, for agents and chat clients."""

@@ -1,8 +1,8 @@
-"""What the tools at /mcp return, as pydantic models.
+"""The result schemas of the tools at /mcp.
 
-Clients cut a result off at about 25,000 tokens. With these limits the largest of the Developer
-Guide takes about 10,000, and twice that where a client hands on both the structured content and
-its copy as text.
+Clients truncate results at about 25,000 tokens. With these limits the largest result from the
+Developer Guide has about 10,000, and twice as many if a client passes on both the structured
+content and its copy as text.
 """
 
 from typing import Annotated
@@ -13,6 +13,7 @@ from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import text_of
 from dataset.chunks import Chunk
 from inference_worker.answer import Answer, Citation
+from inference_worker.http.schemas import Confidence, answer_fields
 
 SNIPPET_CHARACTERS = 1000
 PART_CHARACTERS = 20_000
@@ -20,42 +21,37 @@ PART_CHARACTERS = 20_000
 _Answerable = Annotated[
     bool,
     Field(
-        description="Whether the documentation answers this, as far as the search can tell. Where "
-        "it is false, say that the documentation does not seem to cover it."
+        description="Whether the documentation answers this, judged by the search. If it is "
+        "false, say that the documentation does not seem to cover it."
     ),
 ]
-_Confidence = Annotated[
-    float, Field(ge=0, le=1, description="Probability that the documentation answers this.")
-]
 Identifier = Annotated[
-    str, Field(description="What `fetch` takes to read on from here, e.g. `page.md#3`.")
+    str, Field(description="Pass this to `fetch` to read on from here, e.g. `page.md#3`.")
 ]
-Url = Annotated[
-    str, Field(description="Where a person reads it on the web; empty where it is not known.")
-]
+Url = Annotated[str, Field(description="The live page, for people to read; empty if unknown.")]
 
 
 class Result(BaseModel):
-    """What a tool returns."""
+    """The result of a tool."""
 
     def as_text(self) -> str:
-        """The copy for clients that read text only."""
+        """The text for clients that do not read structured content."""
         return self.model_dump_json()
 
 
 class SearchHit(BaseModel):
-    """A passage that was found."""
+    """A passage that matches."""
 
     id: Identifier
     title: str = Field(description="The document's title.")
     url: Url
-    text: str = Field(description="The passage, quoted; a long one is cut off with `…`.")
+    text: str = Field(description="The passage's text, quoted; a long one is cut off with `…`.")
     headings: list[str] = Field(description="The headings above the passage, outermost first.")
-    score: float = Field(description="How well it fits; comparable within one search only.")
+    score: float = Field(description="How well it matches; comparable within one search only.")
 
     @classmethod
     def of(cls, passage: Passage) -> "SearchHit":
-        """Show a passage."""
+        """Convert a passage."""
         chunk = passage.chunk
         return cls(
             id=_id(chunk),
@@ -68,15 +64,15 @@ class SearchHit(BaseModel):
 
 
 class SearchResult(Result):
-    """What `search` returns."""
+    """The result of `search`."""
 
-    results: list[SearchHit] = Field(description="The passages that fit, best first.")
+    results: list[SearchHit] = Field(description="The passages that match, best first.")
     answerable: _Answerable
-    confidence: _Confidence
+    confidence: Confidence
 
     @classmethod
     def of(cls, findings: Findings) -> "SearchResult":
-        """Show what a search found."""
+        """Convert the result of a search."""
         return cls(
             results=[SearchHit.of(passage) for passage in findings.passages],
             answerable=findings.answerable,
@@ -85,35 +81,33 @@ class SearchResult(Result):
 
 
 class DocumentPart(BaseModel):
-    """Which part of a document this is."""
+    """The part of the document that is returned."""
 
     document: str = Field(description="The document's name.")
-    headings: str = Field(description="Where the part begins: title and headings.")
-    first: int = Field(description="The part's first passage, counted from 0.")
-    last: int = Field(description="Its last passage.")
-    passages: int = Field(description="How many passages the document has.")
-    next: str | None = Field(
-        description="The `id` to fetch for what follows; null where the document ends here."
-    )
+    headings: str = Field(description="Title and headings at the beginning of the part.")
+    first: int = Field(description="Index of the part's first passage, from 0.")
+    last: int = Field(description="Index of its last passage.")
+    passages: int = Field(description="Number of passages in the document.")
+    next: str | None = Field(description="The `id` to fetch next; null at the end of the document.")
 
 
 class FetchResult(Result):
-    """What `fetch` returns."""
+    """The result of `fetch`."""
 
-    id: str = Field(description="The id that was asked for.")
+    id: str = Field(description="The requested id.")
     title: str = Field(description="The document's title.")
-    text: str = Field(description="The text, quoted from the documentation as markdown.")
+    text: str = Field(description="The document's text, quoted as markdown.")
     url: Url
     metadata: DocumentPart
 
     @classmethod
     def of(cls, asked: str, chunks: list[Chunk], first: int) -> "FetchResult":
-        """Show a document: whole where it fits, else as much as fits from a passage on.
+        """Return a document: whole if it fits, else as much as fits from a passage on.
 
         Args:
-            asked: The id that was asked for.
-            chunks: All of the document, in order.
-            first: Which of them to begin with.
+            asked: The requested id.
+            chunks: All chunks of the document, in order.
+            first: Index of the first chunk to return.
         """
         if len(text_of(chunks)) <= PART_CHARACTERS:
             first = 0
@@ -137,18 +131,18 @@ class FetchResult(Result):
 
 
 class CitedPassage(BaseModel):
-    """What a marker `[n]` in the answer stands for."""
+    """The passage that a marker `[n]` in the answer cites."""
 
     number: int = Field(description="The n of `[n]`.")
     id: Identifier
     document: str = Field(description="The document's name.")
     title: str = Field(description="The document's title.")
     url: Url
-    quote: str = Field(description="The passage's own words that the sentence rests on.")
+    quote: str = Field(description="The words of the passage that support the sentence.")
 
     @classmethod
     def of(cls, citation: Citation, passage: Passage) -> "CitedPassage":
-        """Show a citation."""
+        """Convert a citation."""
         chunk = passage.chunk
         return cls(
             number=citation.number,
@@ -161,56 +155,48 @@ class CitedPassage(BaseModel):
 
 
 class UnsupportedText(BaseModel):
-    """Something in the answer that stands in no passage."""
+    """A span of the answer that occurs in no passage."""
 
     kind: str = Field(description="identifier, number, arn, code, flag, quote or url.")
     text: str
 
 
 class AskResult(Result):
-    """What `ask` returns."""
+    """The result of `ask`."""
 
-    answer: str = Field(description="The answer; `[n]` in it leads to the citation of that number.")
+    answer: str = Field(
+        description="The answer; `[n]` in it refers to the citation with that number."
+    )
     answerable: _Answerable
-    confidence: _Confidence
+    confidence: Confidence
     citations: list[CitedPassage]
     docs: list[str] = Field(description="Names of the documents to read, best first; for `fetch`.")
     generator: str = Field(
-        description="The language model that wrote the answer, or `extractive` where sentences of "
-        "the documentation are quoted instead."
+        description="The language model that wrote the answer, or `extractive` if the answer "
+        "quotes sentences of the documentation instead."
     )
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None
-    truncated: bool = Field(description="Whether the answer was cut at its longest length.")
+    truncated: bool = Field(description="Whether the answer was cut off at its token limit.")
     unsupported: list[UnsupportedText] = Field(
-        description="Names, numbers and code in the answer that stand in none of the passages: "
-        "check them before you rely on them."
+        description="Names, numbers and code in the answer that occur in none of the passages: "
+        "verify them before you rely on them."
     )
 
     @classmethod
     def of(cls, answer: Answer) -> "AskResult":
-        """Show an answer."""
-        grounding = answer.grounding
-        cited = {(each.number, each.quote): each for each in grounding.citations}
+        """Convert an answer."""
+        cited = {(each.number, each.quote): each for each in answer.grounding.citations}
         return cls(
             answer=answer.text,
-            answerable=answer.answerable,
-            confidence=round(answer.confidence, 4),
             citations=[
                 CitedPassage.of(each, answer.passages[each.number - 1]) for each in cited.values()
             ],
-            docs=answer.docs,
-            generator=answer.generator,
-            degraded=answer.degraded,
-            degraded_reason=answer.degraded_reason,
-            truncated=answer.truncated,
-            unsupported=[
-                UnsupportedText(kind=each.kind, text=each.text) for each in grounding.unsupported
-            ],
+            **answer_fields(answer),
         )
 
     def as_text(self) -> str:
-        """The answer as a person would read it, with its sources and what to beware of."""
+        """The answer as text, with its sources and warnings."""
         parts = [f"{self.answer}…" if self.truncated else self.answer]
         if self.citations:
             sources = [
@@ -223,12 +209,12 @@ class AskResult(Result):
             parts.append(f"Documents to read: {', '.join(self.docs)}")
         if self.degraded:
             parts.append(
-                f"The language model did not write this ({self.degraded_reason}): it quotes the "
-                "documentation."
+                f"This quotes the documentation, because the language model failed: "
+                f"{self.degraded_reason}."
             )
         if self.unsupported:
-            doubtful = ", ".join(f"`{each.text}`" for each in self.unsupported)
-            parts.append(f"In none of the passages, so check before relying on it: {doubtful}")
+            unsupported = ", ".join(f"`{each.text}`" for each in self.unsupported)
+            parts.append(f"In none of the passages, so verify before relying on it: {unsupported}")
         return "\n\n".join(parts)
 
 

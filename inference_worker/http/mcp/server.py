@@ -1,8 +1,8 @@
 """The Model Context Protocol at /mcp: the documentation as tools for chat clients and agents.
 
-Stateless: every request stands for itself and is answered by one JSON body, so any replica can
-serve it, and nothing is held open that would have to be closed. The SDK speaks the protocol's
-current revision (2026-07-28) and those before it, which begin with `initialize`.
+Stateless: each request gets one JSON response, so that any replica can serve it and no connection
+stays open. The SDK supports the protocol's current revision (2026-07-28) and the earlier ones,
+which begin with `initialize`.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-"""Always served: a page elsewhere cannot have its own name turned into one of these."""
+"""Always allowed: a foreign page cannot make its own host name resolve to one of these."""
 REFUSALS = {
     400: Problem(
         "bad-request",
@@ -49,7 +49,7 @@ REFUSALS = {
     421: Problem(
         "host-not-allowed",
         HTTPStatus.MISDIRECTED_REQUEST,
-        "This service is not known by that host name",
+        "This service does not serve that host name",
         "The operator must add the host name that clients use to MCP_ALLOWED_HOSTS.",
     ),
     403: Problem(
@@ -59,35 +59,34 @@ REFUSALS = {
         "The operator must add the origin to MCP_ALLOWED_ORIGINS.",
     ),
 }
-"""By the status with which the SDK's own check refuses a request."""
+"""By the status with which the SDK's security check rejects a request."""
 
 
 class McpEndpoint:
-    """/mcp as a route of an app; it answers while `running` is entered."""
+    """/mcp as a route of an app, which serves requests inside `running()`.
+
+    Args:
+        answerer: Searches, reads documents and answers.
+        version: The service's version, for clients to show.
+        max_characters: Maximum length of a query or question.
+        allowed_hosts: Host names to serve in addition to the local ones; a name without a port
+            allows every port.
+        allowed_origins: Origins of web pages that may send requests, in addition to the hosts'.
+    """
 
     def __init__(
         self,
         answerer: "Answerer",
         *,
         version: str,
-        most_characters: int,
+        max_characters: int,
         allowed_hosts: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),
     ) -> None:
-        """Make the endpoint.
-
-        Args:
-            answerer: Searches, reads documents and answers.
-            version: The service's version, for clients to show.
-            most_characters: Longest query or question.
-            allowed_hosts: Host names under which requests are served, beside the local ones; a
-                name without a port is good for every port.
-            allowed_origins: Origins of web pages that may send requests, beside those of the hosts.
-        """
-        self._server = DocumentationServer(answerer, version, most_characters).server
+        self._server = DocumentationServer(answerer, version, max_characters).server
         self._security = TransportSecurityMiddleware(_security(allowed_hosts, allowed_origins))
         self._sessions: StreamableHTTPSessionManager | None = None
-        # A page's browser asks before it sends (OPTIONS), and hides the answer unless told not to.
+        # Browsers send a preflight request (OPTIONS), and hide responses without CORS headers.
         shared = CORSMiddleware(
             self._handle,
             allow_origins=allowed_origins,
@@ -97,12 +96,12 @@ class McpEndpoint:
         self.route = Route(
             PATH, shared, methods=["POST", "OPTIONS"], name="mcp", include_in_schema=False
         )
-        """The protocol's GET would hold a stream open, and DELETE end a session: there are none."""
+        """Without the protocol's GET (opens a stream) and DELETE (ends a session)."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answer until left; what is then still under way is cancelled."""
-        # One for each run: the SDK's cannot be started twice. Its "sessions" last one request here.
+        """Serve requests; on exit, those in progress are cancelled."""
+        # One per run, as it cannot be started twice. Stateless "sessions" last one request.
         sessions = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
         async with sessions.run():
             self._sessions = sessions
@@ -118,12 +117,12 @@ class McpEndpoint:
             await problem_response(request, REFUSALS[refusal.status_code])(scope, receive, send)
             return
         if self._sessions is None:
-            raise RuntimeError("/mcp was asked before it ran or after it stopped")
+            raise RuntimeError("/mcp received a request outside of running()")
         await self._sessions.handle_request(scope, receive, send)
 
 
 def _security(hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:
-    """Against DNS rebinding: a page elsewhere whose own name is made to lead to this service."""
+    """Against DNS rebinding: a foreign page whose host name resolves to this service."""
     names = [*LOCAL_HOSTS, *hosts]
     own = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
     return TransportSecuritySettings(
@@ -135,11 +134,11 @@ def _security(hosts: Sequence[str], origins: Sequence[str]) -> TransportSecurity
 class DocumentationServer:
     """Lists and calls the tools for the SDK's server."""
 
-    def __init__(self, answerer: "Answerer", version: str, most_characters: int) -> None:
+    def __init__(self, answerer: "Answerer", version: str, max_characters: int) -> None:
         self._answerer = answerer
-        self._most_characters = most_characters
+        self._max_characters = max_characters
         self._tools = {tool.name: tool for tool in TOOLS}
-        self._listed = {tool.name: _listed(tool, most_characters) for tool in TOOLS}
+        self._schemas = {tool.name: _tool_schema(tool, max_characters) for tool in TOOLS}
         self.server: Server[Any] = Server(
             "sagemaker-documentation",
             title="Amazon SageMaker documentation",
@@ -154,25 +153,25 @@ class DocumentationServer:
     async def _list_tools(
         self, context: ServerRequestContext[Any], asked: protocol.PaginatedRequestParams | None
     ) -> protocol.ListToolsResult:
-        return protocol.ListToolsResult(tools=list(self._listed.values()))
+        return protocol.ListToolsResult(tools=list(self._schemas.values()))
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
-        """What the SDK holds each call's headers against; it would list all tools to find it."""
-        tool = self._listed.get(name)
+        """The schema that the SDK validates a call's headers against."""
+        tool = self._schemas.get(name)
         return tool.input_schema if tool else None
 
     async def _call_tool(
         self, context: ServerRequestContext[Any], asked: protocol.CallToolRequestParams
     ) -> protocol.CallToolResult:
-        """Call a tool. What goes wrong is a result too, so that the language model reads it."""
+        """Call a tool. An error is a result too, so that the language model can read it."""
         tool = self._tools.get(asked.name)
         if tool is None:
             raise MCPError(
-                protocol.INVALID_PARAMS, f"No such tool. There are: {', '.join(self._tools)}."
+                protocol.INVALID_PARAMS, f"No such tool. The tools are: {', '.join(self._tools)}."
             )
         try:
             arguments = tool.arguments.model_validate(
-                asked.arguments or {}, context={"most_characters": self._most_characters}
+                asked.arguments or {}, context={"max_characters": self._max_characters}
             )
         except ValidationError as error:
             return _failed(describe_errors(error, tool.arguments))
@@ -181,14 +180,14 @@ class DocumentationServer:
         except ToolCallError as error:
             return _failed(str(error))
         except HTTPException:
-            return _failed("The client left.")  # nobody reads it
+            return _failed("The client disconnected.")  # nobody reads it
         except DocsQAError as error:
             problem = problem_for(error)
             log.warning("%s: %s", problem.type, error)
             return _failed(f"{problem.title}. {problem.detail}")
         except Exception:
             request_id = context.request.scope.get("request_id", "") if context.request else ""
-            log.exception("Unforeseen in the tool %s, request %s", tool.name, request_id)
+            log.exception("Unexpected error in the tool %s, request %s", tool.name, request_id)
             return _failed(f"{INTERNAL.title}. {INTERNAL.detail} Request id: {request_id}")
         return protocol.CallToolResult(
             content=[protocol.TextContent(text=result.as_text())],
@@ -197,25 +196,25 @@ class DocumentationServer:
 
 
 async def _while_connected(context: ServerRequestContext[Any], work: Awaitable[Result]) -> Result:
-    """Do the work for as long as its client is there: the SDK does not look."""
+    """Cancel the work if the client disconnects, which the SDK does not detect."""
     if context.request is None:
         return await work
     return await while_connected(context.request, work)
 
 
-def _listed(tool: Tool, most_characters: int) -> protocol.Tool:
+def _tool_schema(tool: Tool, max_characters: int) -> protocol.Tool:
     return protocol.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=input_schema(tool.arguments, most_characters),
+        input_schema=input_schema(tool.arguments, max_characters),
         output_schema=tool.result.model_json_schema(mode="serialization"),
         annotations=protocol.ToolAnnotations(
             title=tool.title,
             read_only_hint=True,
             destructive_hint=False,
             idempotent_hint=True,
-            open_world_hint=tool.leaves_the_service,
+            open_world_hint=tool.is_open_world,
         ),
     )
 

@@ -1,1 +1,1 @@
-"""OpenAI's API, for the clients that speak it."""
+"""The OpenAI-compatible API."""

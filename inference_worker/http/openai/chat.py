@@ -1,4 +1,4 @@
-"""OpenAI's API: the service as a model that any of its clients can ask."""
+"""The OpenAI-compatible routes: any OpenAI client can use the service as a model."""
 
 import re
 import time
@@ -31,14 +31,14 @@ from inference_worker.http.openai.stream import (
 )
 from inference_worker.http.openai_errors import ErrorResponse
 from inference_worker.http.problems import MODEL_NOT_FOUND, problem_response
-from inference_worker.http.routes import AnswererOfApp, check_length
+from inference_worker.http.routes import AppAnswerer, check_length
 
 MAX_TURNS = 12
-"""How many of the messages before the question are looked at, from the last."""
+"""How many of the last messages before the question are used."""
 MAX_CHARACTERS = 2000
-"""Of each of them."""
-_BY_HABIT = re.compile(r"(?:chat)?gpt-[\w.:-]+|o\d[\w.:-]*")
-"""OpenAI's own names: what clients have built in, some of them for good."""
+"""How much of each of them is used."""
+_OPENAI_NAMES = re.compile(r"(?:chat)?gpt-[\w.:-]+|o\d[\w.:-]*")
+"""OpenAI's own models, whose names some clients have hard-coded."""
 _MARKER = re.compile(r" ?\[\d{1,3}\]")
 
 
@@ -71,35 +71,35 @@ router = APIRouter(prefix="/v1", tags=["openai"])
     },
 )
 async def chat_completions(
-    request: Request, answerer: AnswererOfApp, asked: ChatRequest
+    request: Request, answerer: AppAnswerer, body: ChatRequest
 ) -> ChatCompletion | EventStream | JSONResponse:
     """Answer the last user message from the documentation.
 
-    The user and assistant messages before it are the conversation that it may lean on: the last 12,
-    of each the first 2,000 characters. System and developer messages, tools and sampling parameters
-    are accepted and have no effect: the service answers from the documentation alone, and its own
-    instructions decide how.
+    The user and assistant messages before it are the conversation that it may continue: the last
+    12, and of each the first 2,000 characters. System and developer messages, tools and sampling
+    parameters are accepted but have no effect: the service answers from the documentation alone,
+    by its own instructions.
 
-    Links to the passages cited stand at the end of the content and in `annotations`.
+    The content ends with links to the cited passages, which are also in `annotations`.
     """
-    if not is_served_model(asked.model):
-        return _no_such_model(request, asked.model)
-    question, history = split_conversation(asked.messages)
+    if not is_served_model(body.model):
+        return _no_such_model(request, body.model)
+    question, history = split_conversation(body.messages)
     check_length(request, ("body", "messages"), question)
     id_, created = f"chatcmpl-{request.scope.get('request_id', '')}", int(time.time())
-    if asked.stream:
-        include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
+    if body.stream:
+        include_usage = bool(body.stream_options and body.stream_options.include_usage)
         completion = Completion(id_, created, MODEL, include_usage)
         events = answerer.events(question, history=history)
         chunks = encode_chunks(completion, events, request)
         return await EventStream.from_first_event(request, chunks)
     answer = await while_connected(request, answerer.answer(question, history=history))
-    return _whole(id_, created, answer)
+    return _completion(id_, created, answer)
 
 
 @router.get("/models", responses=ERRORS)
 async def models() -> ModelList:
-    """List what may be asked for."""
+    """List the models."""
     return ModelList(data=[_model()])
 
 
@@ -107,40 +107,40 @@ async def models() -> ModelList:
 async def model(
     request: Request, name: Annotated[str, Path(examples=[MODEL])]
 ) -> Model | JSONResponse:
-    """Tell of one model."""
+    """Read one model."""
     return _model() if name == MODEL else _no_such_model(request, name)
 
 
 def is_served_model(name: str) -> bool:
-    """Tell whether a model may be asked for by this name: ours, or OpenAI's for habit's sake.
+    """Return whether a request may name this model: ours, or one of OpenAI's.
 
-    A client may have one of OpenAI's built in. Any other is a mistake, and said to be one.
+    Clients may have one of OpenAI's hard-coded; any other name is a mistake and is rejected.
     """
-    return name == MODEL or _BY_HABIT.fullmatch(name) is not None
+    return name == MODEL or _OPENAI_NAMES.fullmatch(name) is not None
 
 
 def split_conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
-    """Tell the question, which is the last user message, from what was said before it."""
-    place = max(at for at, message in enumerate(messages) if message.role == "user")
+    """Split off the question, which is the last user message, from the messages before it."""
+    last = max(at for at, message in enumerate(messages) if message.role == "user")
     turns = [
         Turn("user", message.content)
         if message.role == "user"
         else Turn("assistant", _without_citations(message.content))
-        for message in messages[:place]
+        for message in messages[:last]
         if message.role in {"user", "assistant"} and message.content.strip()
     ]
     kept = [Turn(turn.role, turn.text[:MAX_CHARACTERS]) for turn in turns[-MAX_TURNS:]]
-    return messages[place].content.strip(), kept
+    return messages[last].content.strip(), kept
 
 
 def _without_citations(text: str) -> str:
-    """Take from an earlier answer its links and numbers: the numbers mean other passages now."""
+    """Remove an earlier answer's links and markers, whose numbers now refer to other passages."""
     for links in (SOURCES, NEAREST):
         text = text.partition(links)[0]
     return _MARKER.sub("", text)
 
 
-def _whole(id_: str, created: int, answer: Answer) -> ChatCompletion:
+def _completion(id_: str, created: int, answer: Answer) -> ChatCompletion:
     content = answer.text + closing_notes(answer)
     message = MessageOut(content=content, annotations=annotations(answer))
     return ChatCompletion(
@@ -159,5 +159,5 @@ def _model() -> Model:
 
 
 def _no_such_model(request: Request, name: str) -> JSONResponse:
-    detail = f"There is no model {name[:100]!r} here; ask for {MODEL!r}."
+    detail = f"There is no model {name[:100]!r}; use {MODEL!r}."
     return problem_response(request, MODEL_NOT_FOUND, detail, param="model")

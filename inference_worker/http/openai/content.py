@@ -1,4 +1,4 @@
-"""An answer as the content of a chat message: its text, what is to be known of it, its links."""
+"""Formats an answer as the content of a chat message: its text, notes and links."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,32 +16,32 @@ MAX_NEAREST = 3
 MAX_DOUBTS = 8
 _MARKDOWN = re.compile(r"[\\`*<\[\]]")
 _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
-"""All that an address may hold as it is, but for what ends a link in Markdown: ( ) and the like."""
+"""Characters left unescaped in URLs: all that are legal, except those that end a Markdown link."""
 
 
 def restart_notice(answer: Answer, streamed: str) -> str:
-    """What stands between the text that a language model left unfinished and the answer.
+    """The text between an interrupted answer and the one that replaces it.
 
-    What was said cannot be taken back: it is closed, and the answer follows. "" where what was
-    said is the answer's own beginning.
+    Streamed tokens cannot be retracted: their code block is closed and the new answer follows. ""
+    if the streamed text is the beginning of the answer.
     """
     if answer.text.startswith(streamed):
         return ""
     close = "".join(f"\n{code.fence}" for code in find_fenced_code(streamed) if not code.is_closed)
-    return f"{close}\n\n---\n\nThe language model broke off. What the documentation says:\n\n"
+    return f"{close}\n\n---\n\nThe language model broke off. From the documentation:\n\n"
 
 
 def closing_notes(answer: Answer) -> str:
-    """What follows the answer's text: what is to be known of it, and the links."""
+    """The notes and links that follow the answer's text."""
     return f"{_note(answer)}{_doubts(answer)}{_links(answer)}"
 
 
 def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
-    """The markers in the answer's text that lead to an address.
+    """The markers in the answer's text whose passages have a URL.
 
     Args:
         answer: The answer.
-        offset: Where in the content its text begins.
+        offset: Index of its text in the content.
     """
     found = []
     for each in answer.grounding.citations:
@@ -66,7 +66,7 @@ def _note(answer: Answer) -> str:
 
 
 def _doubts(answer: Answer) -> str:
-    """What the answer says and no passage does."""
+    """A note on the spans of the answer that occur in no passage."""
     texts = dict.fromkeys(_plain(each.text) for each in answer.grounding.unsupported)
     shown = ", ".join(list(texts)[:MAX_DOUBTS])
     return f"\n\n(In no passage, so do not rely on it: {shown}.)" if shown else ""
@@ -81,7 +81,7 @@ def _links(answer: Answer) -> str:
 
 
 def _nearest(passages: Sequence[Passage]) -> list[str]:
-    """Links to the pages that come nearest, each once."""
+    """Links to the nearest pages, each once."""
     first = {passage.chunk.document: passage.chunk for passage in reversed(passages)}
     names = dict.fromkeys(passage.chunk.document for passage in passages)
     return [markdown_link(first[name]) for name in names][:MAX_NEAREST]
@@ -93,18 +93,18 @@ def _listed(heading: str, items: Iterable[str]) -> str:
 
 
 def markdown_link(chunk: Chunk) -> str:
-    """A link in Markdown to where a chunk is read; its document's name where that is not known."""
+    """A Markdown link to a chunk's live page; its document's name if that is unknown."""
     url = safe_url(chunk.url)
     return f"[{_plain(chunk.breadcrumb)}]({url})" if url else _plain(chunk.document)
 
 
 def _plain(text: str) -> str:
-    """Take from the text the power to be Markdown or HTML."""
+    """Escape Markdown and HTML."""
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def safe_url(url: str) -> str:
-    """Make an address safe to stand in a link; "" where it is none of the web."""
+    """Escape a URL for a Markdown link; "" if it is not http(s)."""
     try:
         scheme = urlsplit(url).scheme
     except ValueError:

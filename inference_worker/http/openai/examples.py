@@ -1,4 +1,4 @@
-"""What OpenAI's API looks like here, for OpenAPI; a test holds it against the schemas."""
+"""Example requests and responses, for OpenAPI; a test validates them against the schemas."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What OpenAI's clients ask with; fields that mean nothing here are ignored."""
+"""The request schema of chat completions; unsupported fields are ignored."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,8 +20,8 @@ from inference_worker.http.schemas import LONE_SURROGATE
 MAX_MESSAGES = 2000
 
 
-def _joined(content: object) -> object:
-    """The text of a message whose content may come in parts, or be left out."""
+def _join_parts(content: object) -> object:
+    """Join the text parts of a message's content."""
     if not isinstance(content, list):
         return "" if content is None else content
     texts = []
@@ -32,24 +32,24 @@ def _joined(content: object) -> object:
             case {"type": "refusal"}:
                 pass
             case {"type": str(kind)} if kind != "text":
-                raise ValueError(f"has a part of type {kind[:40]!r}; only text can be read")
+                raise ValueError(f"has a part of type {kind[:40]!r}; only text is supported")
             case _:
                 raise ValueError('has a part that is not {"type": "text", "text": "..."}')
     return "\n".join(texts)
 
 
-def _whole_characters(text: str) -> str:
-    """Replace halves of characters: a client that cuts a text in UTF-16 leaves such."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which clients produce that truncate text in UTF-16."""
     return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 _PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}
 _CONTENT = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": _PART}, {"type": "null"}],
-    "description": "A text, or parts of type `text`.",
+    "description": "A string, or parts of type `text`.",
 }
 Content = Annotated[
-    str, BeforeValidator(_joined), AfterValidator(_whole_characters), WithJsonSchema(_CONTENT)
+    str, BeforeValidator(_join_parts), AfterValidator(_replace_surrogates), WithJsonSchema(_CONTENT)
 ]
 
 
@@ -61,7 +61,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries beside the answer."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
 
@@ -71,42 +71,42 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [chat_examples.REQUEST]})
 
-    # The first wrong one is told: there may be as many as a body holds.
+    # Fails at the first invalid one, as there may be thousands.
     messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MAX_MESSAGES)]
     model: str = MODEL
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: int | None = Field(default=None, description="Only 1: one answer is written.")
-    tool_choice: Any = Field(default=None, description="Not one that demands a call of a tool.")
-    response_format: Any = Field(default=None, description="Only text.")
+    n: int | None = Field(default=None, description="Only 1 is supported.")
+    tool_choice: Any = Field(default=None, description="Any that does not require a tool call.")
+    response_format: Any = Field(default=None, description="Only text is supported.")
 
     @field_validator("messages")
     @classmethod
-    def _must_ask(cls, messages: list[Message]) -> list[Message]:
+    def _check_question(cls, messages: list[Message]) -> list[Message]:
         asked = [message.content for message in messages if message.role == "user"]
         if not asked:
-            raise ValueError("has no message of the role user; ask a question")
+            raise ValueError("has no message with the role user; ask a question")
         if not asked[-1].strip():
             raise ValueError("ends with a blank question; ask one")
         return messages
 
     @field_validator("n")
     @classmethod
-    def _must_be_one(cls, n: int | None) -> int | None:
+    def _check_n(cls, n: int | None) -> int | None:
         if n not in {None, 1}:
-            raise ValueError("is not 1; one answer is written")
+            raise ValueError("is not 1; only one answer is supported")
         return n
 
     @field_validator("tool_choice")
     @classmethod
-    def _must_not_demand(cls, choice: object) -> object:
+    def _check_tool_choice(cls, choice: object) -> object:
         if choice not in (None, "none", "auto"):
-            raise ValueError("demands a call of a tool; this service calls none")
+            raise ValueError("requires a tool call; this service calls no tools")
         return choice
 
     @field_validator("response_format")
     @classmethod
-    def _must_be_text(cls, wanted: object) -> object:
-        if wanted is not None and wanted != {"type": "text"}:
-            raise ValueError("is not text; this service writes nothing else")
-        return wanted
+    def _check_response_format(cls, response_format: object) -> object:
+        if response_format not in (None, {"type": "text"}):
+            raise ValueError("is not text; only text is supported")
+        return response_format

@@ -1,4 +1,4 @@
-"""An answer's events as the chunks of a streamed chat completion."""
+"""Encodes an answer's events as the chunks of a streamed chat completion."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ DONE = format_sse_event(data_str="[DONE]")
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What every chunk of one completion says."""
+    """The fields that all chunks of a completion share."""
 
     id: str
     created: int
@@ -38,10 +38,10 @@ class Completion:
     include_usage: bool
 
     def chunk(self, delta: Delta | None, **more: Any) -> bytes:
-        """Write a chunk; without a delta, one that has no choice."""
+        """Encode a chunk; without a delta, one without choices."""
         finish: FinishReason | None = more.pop("finish_reason", None)
         if self.include_usage:
-            more.setdefault("usage", None)  # as OpenAI does: null in all but the last
+            more.setdefault("usage", None)  # like OpenAI: null in all but the last
         written = ChatCompletionChunk(
             id=self.id,
             object="chat.completion.chunk",
@@ -58,7 +58,7 @@ class Completion:
 async def encode_chunks(
     completion: Completion, events: AsyncGenerator[Event, None], request: Request
 ) -> AsyncGenerator[bytes, None]:
-    """Write events for the wire.
+    """Encode events.
 
     Raises:
         DocsQAError: before the first event; later, an error object ends the stream.
@@ -73,7 +73,7 @@ async def encode_chunks(
                         yield completion.chunk(Delta(role="assistant", content=""))
                         begun = True
                     case Token():
-                        # White space at the text's very end is not the answer's.
+                        # Held back, as the answer has no trailing white space.
                         held += event.text
                         piece = held.rstrip()
                         held = held[len(piece) :]
@@ -87,12 +87,12 @@ async def encode_chunks(
         if not begun:
             raise
         problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
-        log.warning("%s in the middle of an answer", problem.type, exc_info=error)
+        log.warning("%s after the first event of an answer", problem.type, exc_info=error)
         yield format_sse_event(data_str=json.dumps(problem_body(request, problem)))
 
 
 def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[bytes]:
-    """What follows the streamed text: the rest of the content, its annotations, the end."""
+    """The chunks after the streamed text: the rest of the content, annotations, finish reason."""
     anew = restart_notice(answer, streamed)
     rest = anew + answer.text if anew else answer.text[len(streamed) :]
     if rest := rest + closing_notes(answer):
@@ -111,10 +111,10 @@ def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[
 
 
 def finish_reason(answer: Answer) -> FinishReason:
-    """Why the answer ends where it does."""
+    """OpenAI's finish reason of an answer."""
     return "length" if answer.truncated else "stop"
 
 
 def fingerprint(answer: Answer) -> str | None:
-    """Name the index that was asked: another may answer otherwise."""
+    """Identify the index, on which the answer depends."""
     return f"index-{answer.corpus.revision}" if answer.corpus else None

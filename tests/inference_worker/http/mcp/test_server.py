@@ -97,7 +97,7 @@ async def test_server_says_what_it_is_and_when_to_use_which_tool(
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
 async def test_unknown_tool_is_an_error_of_the_protocol(service: Service, revision: str) -> None:
     async with Client(f"{service.url}/mcp", mode=MODES[revision]) as client:
-        with pytest.raises(MCPError, match="There are: search, fetch, ask"):
+        with pytest.raises(MCPError, match="The tools are: search, fetch, ask"):
             await client.call_tool("delete", {})
 
 
@@ -138,7 +138,7 @@ def test_what_nobody_foresaw_is_logged_and_told_without_its_inside(
     result = response.json()["result"]
     assert result["isError"] is True
     told = result["content"][0]["text"]
-    assert told.startswith("Something unforeseen failed. Try again.")
+    assert told.startswith("An unexpected error occurred. Try again.")
     assert told.endswith("Request id: abc-123")
     assert "SECRET" not in response.text
     (logged,) = [each for each in caplog.records if each.name == "inference_worker.http.mcp.server"]

@@ -180,14 +180,14 @@ async def test_document_that_is_not_there_is_said_with_the_remedy(
 ) -> None:
     told = await refused(service, "fetch", {"id": id_})
 
-    assert told.startswith("The index holds no document of that name.")
+    assert told.startswith("The index has no document of that name.")
     assert "search" in told
 
 
 async def test_passage_beyond_the_end_is_said_with_the_remedy(service: Service) -> None:
     told = await refused(service, "fetch", {"id": "endpoints.md#2"})
 
-    assert told == "endpoints.md has passages 0 to 1 only. Fetch endpoints.md for its beginning."
+    assert told == "endpoints.md has only passages 0 to 1. Fetch endpoints.md for its beginning."
 
 
 @pytest.mark.parametrize(
@@ -196,12 +196,12 @@ async def test_passage_beyond_the_end_is_said_with_the_remedy(service: Service) 
         ("search", {}, "query: Field required."),
         ("search", {"query": ""}, "query: is blank"),
         ("search", {"query": " \n"}, "query: is blank"),
-        ("search", {"query": "x" * 4001}, "query: has 4,001 characters, at most 4,000 are read"),
+        ("search", {"query": "x" * 4001}, "query: has 4,001 characters; at most 4,000 are allowed"),
         ("search", {"query": 7}, "query: Input should be a valid string."),
         ("search", {"query": "a", "top_k": 0}, "top_k: Input should be greater than or equal to 1"),
         ("search", {"query": "a", "top_k": 21}, "top_k: Input should be less than or equal to 20"),
         ("search", {"query": "a", "top_k": "many"}, "top_k: Input should be a valid integer"),
-        ("search", {"query": "a", "limit": 3}, "arguments that this tool does not take. It takes"),
+        ("search", {"query": "a", "limit": 3}, "Some arguments are unknown to this tool. It takes"),
         ("fetch", {}, "id: Field required."),
         ("fetch", {"id": ""}, "id: String should have at least 1 character"),
         ("fetch", {"id": "x" * 501}, "id: String should have at most 500 characters"),
@@ -215,7 +215,7 @@ async def test_wrong_arguments_are_a_result_that_says_what_is_right(
     told = await refused(service, tool, arguments)
 
     assert said in told
-    assert told.endswith("; correct them and call it again.")
+    assert told.endswith("; fix the arguments and call it again.")
     assert "pydantic" not in told
 
 
