@@ -1,15 +1,18 @@
 """Starts the service: python -m inference_worker [--host H] [--port P]."""
 
-# Only light modules here: Ctrl-C must be handled before the heavy ones are imported.
+from utils.interrupts import exit_quietly, handle_exit_signals
+
+if __name__ == "__main__":
+    handle_exit_signals(exit_quietly)
+
+import argparse
+import logging
+import socket
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
 
-from inference_worker.exit_signals import exit_at_once, on_exit_signals
-
-if TYPE_CHECKING:
-    import argparse
-    import socket
+from utils.errors import DocsQAError, SettingsError
+from utils.settings import VERSION, load_settings, setting_default
 
 _SWITCH_SECONDS = 0.001
 _NOT_STARTED = 3
@@ -18,11 +21,6 @@ _NOT_STARTED = 3
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until stopped by a signal; 1, with one line of explanation, if that is impossible."""
-    import logging
-
-    from utils.errors import DocsQAError
-    from utils.settings import load_settings
-
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for verbose in ("httpx", "httpx2", "mcp"):
@@ -58,9 +56,9 @@ def main(argv: list[str] | None = None) -> int:
         # The server handles signals itself, and raises them again when it has shut down.
         if server.should_exit:
             sys.exit(0)
-        exit_at_once(number, frame)
+        exit_quietly(number, frame)
 
-    on_exit_signals(stop)
+    handle_exit_signals(stop)
     host, port = sockets[0].getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     logging.info("Starting on http://%s (Ctrl-C to stop)", address)
@@ -68,11 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if server.started else _NOT_STARTED
 
 
-def _parse_arguments(argv: list[str] | None) -> "argparse.Namespace":
-    import argparse
-
-    from utils.settings import VERSION, setting_default
-
+def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m inference_worker", description=__doc__)
     parser.add_argument("--host", help=f"address to listen on ({setting_default('host')})")
     parser.add_argument("--port", type=int, help=f"port to listen on ({setting_default('port')})")
@@ -83,16 +77,12 @@ def _parse_arguments(argv: list[str] | None) -> "argparse.Namespace":
     return parser.parse_args(argv)
 
 
-def _bind(host: str, port: int) -> "list[socket.socket]":
+def _bind(host: str, port: int) -> list[socket.socket]:
     """Bind a socket to each address of the host; 0 takes any free port.
 
     Raises:
         SettingsError: the address cannot be used.
     """
-    import socket
-
-    from utils.errors import SettingsError
-
     sockets = []
     try:
         for family, kind, protocol, _, address in dict.fromkeys(
@@ -114,6 +104,4 @@ def _bind(host: str, port: int) -> "list[socket.socket]":
 
 
 if __name__ == "__main__":
-    # Also because a container's first process ignores signals that it does not handle.
-    on_exit_signals(exit_at_once)
     sys.exit(main())

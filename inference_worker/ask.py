@@ -1,27 +1,29 @@
 """Asks a question from the terminal: python -m inference_worker.ask "question"."""
 
-# Only light modules here: Ctrl-C must be handled before the heavy ones are imported.
+from utils.interrupts import exit_quietly, handle_exit_signals
+
+if __name__ == "__main__":
+    handle_exit_signals(exit_quietly)
+
+import argparse
+import asyncio
+import logging
 import signal
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from inference_worker.exit_signals import exit_at_once, on_exit_signals
+from inference_worker.answer import Answer, Events, Token
+from utils.errors import DocsQAError
+from utils.settings import load_settings
 
 if TYPE_CHECKING:
     from database.reading.reader import Reader
-    from inference_worker.answer import Answer, Events
     from inference_worker.answering.answerer import Answerer
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print an answer and its documents; 1, with one line of explanation, if there is none."""
-    import argparse
-    import asyncio
-    import logging
-
-    from utils.errors import DocsQAError
-    from utils.settings import load_settings
-
     parser = argparse.ArgumentParser(prog="python -m inference_worker.ask", description=__doc__)
     parser.add_argument("question", nargs="+", help="the question, in plain words")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         reader = reader_from(settings)
         answerer = Answerer(reader, language_model_from(settings), settings)
         # From here on there is something to close: Ctrl-C cancels the answer.
-        if signal.getsignal(signal.SIGINT) == exit_at_once:
+        if signal.getsignal(signal.SIGINT) == exit_quietly:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         asyncio.run(_ask(answerer, reader, question, as_json=arguments.json))
     except DocsQAError as error:
@@ -65,12 +67,8 @@ async def _ask(answerer: "Answerer", reader: "Reader", question: str, *, as_json
         reader.close()
 
 
-async def _print(events: "Events") -> None:
+async def _print(events: Events) -> None:
     """Print an answer's text as it arrives, then its notes and documents."""
-    from contextlib import aclosing
-
-    from inference_worker.answer import Answer, Token
-
     printed = ""
     async with aclosing(events):
         async for event in events:
@@ -82,7 +80,7 @@ async def _print(events: "Events") -> None:
                 sys.stdout.write(_notes(event, printed))
 
 
-def _notes(answer: "Answer", printed: str) -> str:
+def _notes(answer: Answer, printed: str) -> str:
     """The text to print after an answer, of which `printed` was streamed."""
     parts = [""]
     if printed.rstrip() != answer.text:
@@ -104,5 +102,4 @@ def _notes(answer: "Answer", printed: str) -> str:
 
 
 if __name__ == "__main__":
-    on_exit_signals(exit_at_once)
     sys.exit(main())

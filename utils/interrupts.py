@@ -22,7 +22,7 @@ def exit_on_interrupt() -> None:
 
     SIGTERM needs a handler too: the kernel drops it for a container's first process otherwise.
     """
-    _set_handler(_exit_now)
+    handle_exit_signals(_exit_now)
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
@@ -36,7 +36,7 @@ def run_command(main: Callable[[], int]) -> NoReturn:
             _exit_now(number, frame)
         raise KeyboardInterrupt
 
-    _set_handler(interrupt)
+    handle_exit_signals(interrupt)
     try:
         status = main()
     except BaseException as error:
@@ -44,14 +44,20 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         if not received and not isinstance(error, KeyboardInterrupt):
             raise
         received, status = True, INTERRUPTED
-    _set_handler(_exit_now)
+    handle_exit_signals(_exit_now)
     if received and status:
         status = INTERRUPTED
         sys.stderr.write(_LINE)
     sys.exit(status)
 
 
-def _set_handler(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
+def exit_quietly(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit at once without a message; with status 0 on SIGTERM, which stops a service."""
+    os._exit(0 if number == signal.SIGTERM else 128 + number)
+
+
+def handle_exit_signals(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Handle SIGINT and SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # A shell makes a background process ignore SIGINT; leave that as it is.
         if signal.getsignal(number) != signal.SIG_IGN:
