@@ -117,7 +117,7 @@ def test_text_that_is_no_unicode_is_a_wrong_argument(service: Service, arguments
     response = httpx.post(f"{service.url}/mcp", content=body, headers=headers)
 
     assert response.json()["result"]["isError"] is True
-    assert "correct them" in response.json()["result"]["content"][0]["text"]
+    assert "fix the arguments" in response.json()["result"]["content"][0]["text"]
 
 
 class FailingEmbeddings(WordEmbeddings):

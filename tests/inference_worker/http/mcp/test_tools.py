@@ -225,7 +225,7 @@ async def test_query_of_exactly_the_limit_is_read(service: Service) -> None:
 
 async def test_limit_on_questions_is_the_setting(tmp_path: Path) -> None:
     with serve(str(tmp_path / "index"), max_question_characters=20) as service:
-        assert "at most 20 are read" in await refused(service, "ask", {"question": "x" * 21})
+        assert "at most 20 are allowed" in await refused(service, "ask", {"question": "x" * 21})
         async with Client(f"{service.url}/mcp") as client:
             ask = (await client.list_tools()).tools[2]
 
@@ -267,7 +267,7 @@ async def test_ask_returns_the_language_model_s_answer_with_its_citations(
     assert told.startswith(answered["answer"])
     assert f"[1] Work with endpoints ({citation['id']}) {citation['url']}" in told
     assert f'"{citation["quote"]}"' in told
-    assert told.endswith("In none of the passages, so check before relying on it: `UnicornId`")
+    assert told.endswith("In none of the passages, so verify before relying on it: `UnicornId`")
 
 
 async def test_language_model_that_fails_is_no_error(database: str, mistral: MistralServer) -> None:
