@@ -7,6 +7,7 @@ again, it resumes, since the collection's name is derived from its content.
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -67,7 +68,7 @@ class Builder:
         watch = Stopwatch()
         writer = CollectionWriter(self.store, self.progress, watch)
         embeddings = cache(self._timed_loader(watch))
-        with BuildLock(self.store) as lock, ChunkSpool() as spool:
+        with BuildLock(self.store) as lock, closing(ChunkSpool()) as spool:
             # Load: the documents that the index must contain, and those that the live one contains.
             with watch("read"):
                 desired = read_desired_state(self.store, folder, selection, self.skipped)

@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
 from dataset.chunks import Chunk
 
@@ -16,18 +14,11 @@ class ChunkSpool:
 
     def __init__(self) -> None:
         # The file is unlinked on creation, so a killed build leaves nothing behind.
-        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by close()
         self._count = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Delete the file."""
         self._file.close()
 
     def __len__(self) -> int:

@@ -33,13 +33,9 @@ def collections_to_copy(
     """The collections to copy from, each with the complete and current documents to copy.
 
     Damaged collections are deleted, except the live and the previous one: readers may use them, and
-    a check can fail for another reason, such as a lack of memory.
-
-    Args:
-        store: The store.
-        recipe: The new index's recipe; collections of another recipe are ignored.
-        contents: The desired documents: name to content hash.
-        first: The names to prefer: an interrupted build's with the same content, the live one's.
+    a check can fail for another reason, such as a lack of memory. `contents` maps the desired
+    documents to their content hashes. `first` names the preferred collections: an interrupted
+    build's of the same content, then the live one.
     """
     sources: dict[str, StoredDocuments] = {}
     missing = set(contents.items())

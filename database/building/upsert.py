@@ -87,10 +87,7 @@ class CollectionWriter:
     ) -> None:
         """Write the vectors of an index's words, unless they exist.
 
-        Args:
-            index: The index.
-            known: Indexes of the same model, whose word vectors are copied.
-            embeddings: Loads the model.
+        The vectors of `known` indexes, which have the same model, are copied.
         """
 
         def write() -> None:

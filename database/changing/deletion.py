@@ -63,12 +63,6 @@ def verify_deletion(
 ) -> dict[str, Any]:
     """Search for a deleted document everywhere it was stored.
 
-    Args:
-        store: The store.
-        reader: The reader that searches use.
-        name: The document's name.
-        forget_answers: Drops cached answers that cite a document; returns how many are left.
-
     Returns:
         The number of hits by place, all of them 0; the collections that were searched; and
         `accepted_since`, the versions uploaded after the deletion.

@@ -26,12 +26,8 @@ def go_live(
 ) -> LivePointer:
     """Finish a collection's metadata, move the pointer, and delete older collections.
 
-    Args:
-        store: The store.
-        lock: Held by the caller.
-        collection: The finished index.
-        target: Its fingerprint; `built_at` is set for an index that was built elsewhere.
-        keep_previous: Whether the previous index is kept for rollback.
+    The caller holds the lock. `target` is the fingerprint; its `built_at` is set for an index that
+    was built elsewhere. The previous index is kept for rollback unless `keep_previous` is False.
 
     Raises:
         IndexLockedError: another writer took over the lock after our heartbeat lapsed; nothing

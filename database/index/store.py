@@ -82,12 +82,7 @@ class Store:
         return live, collection, fingerprint.with_change(live.changed)
 
     def set_live(self, name: str, *, keep_previous: bool = True) -> LivePointer:
-        """Make a collection the live one, in one write.
-
-        Args:
-            name: The collection.
-            keep_previous: Keep the previously live one for rollback; False after a purge.
-        """
+        """Make a collection the live one, in one write; the previous one is kept for rollback."""
         before = self.live() or LivePointer("", "", revision=0, since=0)
         revision = before.revision + 1
         previous = before.name if keep_previous else ""

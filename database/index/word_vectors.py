@@ -58,19 +58,10 @@ def write_word_vectors(
     embed: Callable[[list[str]], list[list[float]]],
     known: Iterable[str],
 ) -> int:
-    """Write the word vectors of an index; words that another index has are not embedded again.
+    """Write the word vectors of an index; returns the number of words embedded.
 
-    Interrupted and called again, it resumes.
-
-    Args:
-        store: The store.
-        index: The index's name.
-        words: Stem to written form.
-        embed: Embeds written forms.
-        known: Other indexes of the same model.
-
-    Returns:
-        The number of words embedded.
+    The vectors of `known` indexes, which have the same model, are copied. `words` maps each stem to
+    its written form, which is embedded. Interrupted and called again, it resumes.
     """
     name = word_collection_name(index)
     collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)

@@ -78,11 +78,6 @@ def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -
 
     All index collections are cleaned up: if a build has gone live since, the replaced rows are in
     the previous collection, and a rollback would restore them.
-
-    Args:
-        store: The store.
-        live: The pointer that has made the entries visible.
-        entries: The job's entries, not marked yet.
     """
     for name in store.index_names():
         collection = store.find(name)

@@ -34,14 +34,7 @@ _PAGE = 1000
 
 
 def stage_uploads(store: Store, index: str, records: Iterable[Record], revision: int) -> None:
-    """Write the documents that belong to an index beside the current ones.
-
-    Args:
-        store: The store.
-        index: The index, not live yet.
-        records: Rows as `read_upload_rows` returns them.
-        revision: The revision at which the index goes live.
-    """
+    """Write the documents of an index that goes live at this revision beside the current ones."""
     store.delete(_STAGED + index)
     staged = store.create(_STAGED + index, {"made_for": UPLOADS}, NEVER_SYNC)
     marked = (

@@ -21,10 +21,7 @@ def read_parts(
 ) -> Iterator[tuple[SnapshotPart, Iterator[Record]]]:
     """The parts of a collection with their rows, downloaded on iteration.
 
-    Args:
-        snapshot: The snapshot.
-        role: The collection.
-        skip: Number of rows that the caller has; parts without further rows are not downloaded.
+    Parts entirely within the first `skip` rows are yielded without rows.
     """
     passed = 0
     for part in snapshot.manifest.parts_of(role):

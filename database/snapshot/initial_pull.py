@@ -29,16 +29,8 @@ def pull_if_missing(
 ) -> bool:
     """Pull a snapshot if the store has no index; returns whether it was pulled.
 
-    Args:
-        store: The store.
-        url: A folder of snapshots, or a single one; not accessed if there is an index.
-        sha256: The required hash of the manifest.
-        check_model: See `pull`.
-        timeouts: Limits of the object store's requests.
-        progress: Called with the number of bytes read.
-
-    Raises:
-        See `pull`.
+    The address is not accessed if there is an index. Arguments and errors are those of
+    `find_snapshot` and `pull`.
     """
     try:
         live, _, _ = store.live_collection()

@@ -27,14 +27,9 @@ _MAX_ID_CHARACTERS = 4096
 def write_parts(
     role: Role, records: Iterable[Record], folder: Path, first: int, size: int
 ) -> Iterator[SnapshotPart]:
-    """Write rows to part files; the same rows give the same files.
+    """Write rows to part files, numbered from `first`; the same rows give the same files.
 
-    Args:
-        role: The collection of the rows.
-        records: The rows.
-        folder: The folder for the files.
-        first: The number of the first part.
-        size: Size of a full part before compression, in bytes.
+    A part is full when it has `size` bytes before compression.
     """
     number = first
     packer = _Packer()
@@ -81,11 +76,6 @@ class _Packer:
 
 def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Record]:
     """Read the rows of an untrusted part file; its hash is checked before the first row.
-
-    Args:
-        part: The part's entry in the manifest.
-        content: The part file.
-        dimension: The dimension of its vectors.
 
     Raises:
         SnapshotError: the file differs from the manifest or contains invalid rows.
