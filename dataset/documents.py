@@ -94,15 +94,15 @@ def check_name(name: str) -> None:
             extension.
     """
     if not name or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
-        raise DocumentError(f"a name has 1 to {MAX_NAME_BYTES} bytes")
+        raise DocumentError(f"a name must have 1 to {MAX_NAME_BYTES} bytes")
     if _FORBIDDEN_IN_NAMES.search(name) or not unicodedata.is_normalized("NFC", name):
-        raise DocumentError("a name holds no backslash or control character, and is NFC Unicode")
+        raise DocumentError("a name must be NFC Unicode without backslashes or control characters")
     parts = name.split("/")
     if any(not part or part.startswith(".") or part != part.strip() for part in parts):
         raise DocumentError(
-            "a name is a path like guides/page.md: no empty part, none that begins with a dot or "
-            "a space, none that ends with a space"
+            "a name is a path like guides/page.md, without empty parts, parts that start with a "
+            "dot or space, or parts that end with a space"
         )
     if format_of(name) is None:
         known = ", ".join(sorted(FORMATS))
-        raise DocumentError(f"the name's ending must be one of these: {known}")
+        raise DocumentError(f"a name must have one of these extensions: {known}")

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from dataset.folder import document_paths, has_documents
-from dataset.page_files import FileChanges
 from dataset.progress import report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, fetch_developer_guide
@@ -82,19 +81,15 @@ def _fetch(name: str, folder: Path, guide_url: str) -> bool:
         if name == API_REFERENCE:
             changes = write_api_reference(folder)
         else:
-            changes = _fetch_guide(folder, guide_url)
+            with report_progress(DEVELOPER_GUIDE, "B") as progress:
+                changes = fetch_developer_guide(folder, archive_url=guide_url, progress=progress)
     except DatasetError as error:
         again = f"python -m dataset.fetch --source {name} -d {folder}"
-        sys.stderr.write(f"{name}: {error} Going on without it; to try again: {again}\n")
+        sys.stderr.write(f"{name}: {error} Continuing without it. To retry: {again}\n")
         return False
     sys.stdout.write(f"{name}: {changes} in {time.monotonic() - started:.1f} s\n")
     sys.stdout.flush()
     return True
-
-
-def _fetch_guide(folder: Path, url: str) -> FileChanges:
-    with report_progress(DEVELOPER_GUIDE, "B") as progress:
-        return fetch_developer_guide(folder, archive_url=url, progress=progress)
 
 
 def _fetch_web(arguments: argparse.Namespace) -> bool:

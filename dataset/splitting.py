@@ -53,8 +53,11 @@ class _Unit:
 
 def split_document(document: Document, size: ChunkSize, count_tokens: CountTokens) -> list[Chunk]:
     """Split one document; [] for a page without text or with only a list of links."""
+    # Read the sections, without navigation
     found = sections(document.text)
     title = _shortened(document.title or _title(document, found), size.tokens // 3, count_tokens)
+
+    # Cut each section's blocks into units that fit, and pack the units into texts
     texts: list[tuple[Section, tuple[str, ...], str]] = []
     for section in found:
         headings = _fitting_headings(title, section, size, count_tokens)
@@ -65,6 +68,8 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
         texts += [
             (section, headings, text) for text in _pack(units, budget, size.overlap, count_tokens)
         ]
+
+    # Make each text a chunk that knows its place in the document
     return [
         Chunk(
             id=f"{document.name}#{document.content_hash[:16]}-{ordinal}",

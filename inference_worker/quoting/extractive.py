@@ -37,12 +37,16 @@ def extract_answer(question: str, passages: Sequence[Passage]) -> str:
     """
     if not passages:
         return "Nothing was found in the documentation that answers this question."
+
+    # Extract what can be quoted, and rank it
     parts = [quotable(passage.text) for passage in passages]
     candidates = build_candidates(question, passages, parts)
     if not candidates:
         return _where_to_read(passages)
     ranking = SentenceRanking(candidates, frozenset(terms(question)))
     best = ranking.best()
+
+    # Quote the steps of a how-to, else the sentences that cover most of the question
     part = parts[best.passage]
     answer = _steps(question, best, part, passages[best.passage].chunk.document)
     return _with_code(question, answer or _format(ranking.choose(best), passages), part)

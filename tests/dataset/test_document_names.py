@@ -1,4 +1,4 @@
-"""What may be the name of a document, wherever the name comes from."""
+"""Valid document names."""
 
 import pytest
 
@@ -26,7 +26,7 @@ _LONGEST_NAME = "x" * (MAX_NAME_BYTES - 3) + ".md"
         "\u00e9" * ((MAX_NAME_BYTES - 4) // 2) + ".md",
     ],
 )
-def test_paths_with_a_known_ending_are_names(name: str) -> None:
+def test_paths_with_a_known_extension_are_valid(name: str) -> None:
     check_name(name)
 
 
@@ -52,7 +52,7 @@ def test_paths_with_a_known_ending_are_names(name: str) -> None:
         "a/\xa0/page.md",
     ],
 )
-def test_what_could_lead_elsewhere_or_hide_is_no_name(name: str) -> None:
+def test_escaping_and_hidden_paths_are_rejected(name: str) -> None:
     with pytest.raises(DocumentError, match="a name is a path like"):
         check_name(name)
 
@@ -77,15 +77,15 @@ def test_what_could_lead_elsewhere_or_hide_is_no_name(name: str) -> None:
         "\u212b.md",
     ],
 )
-def test_what_cannot_be_shown_or_compared_is_no_name(name: str) -> None:
-    with pytest.raises(DocumentError, match="no backslash or control character"):
+def test_undisplayable_and_unnormalised_names_are_rejected(name: str) -> None:
+    with pytest.raises(DocumentError, match="without backslashes or control characters"):
         check_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", "x" + _LONGEST_NAME, "\u00e9" * (MAX_NAME_BYTES // 2) + ".md"]
 )
-def test_a_name_has_a_length(name: str) -> None:
+def test_empty_and_too_long_names_are_rejected(name: str) -> None:
     with pytest.raises(DocumentError, match=f"1 to {MAX_NAME_BYTES} bytes"):
         check_name(name)
 
@@ -93,12 +93,12 @@ def test_a_name_has_a_length(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["page", "page.", "page.md.", "page.exe", "page.md.exe", "a.md/page", "page.m d"]
 )
-def test_the_ending_tells_the_format(name: str) -> None:
-    with pytest.raises(DocumentError, match=r"must be one of these: \.csv, .*\.md,"):
+def test_the_extension_determines_the_format(name: str) -> None:
+    with pytest.raises(DocumentError, match=r"must have one of these extensions: \.csv, .*\.md,"):
         check_name(name)
 
 
-def test_the_message_says_nothing_of_the_name_which_may_be_anything() -> None:
+def test_the_message_does_not_repeat_the_name() -> None:
     with pytest.raises(DocumentError) as refused:
         check_name("secret\n.md")
     assert "secret" not in str(refused.value)

@@ -20,13 +20,13 @@ from utils.settings import PROJECT_ROOT
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """Give an address where nobody listens."""
+    """An address that refuses connections."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
 
 
-def test_goes_on_without_a_source_that_fails(
+def test_continues_without_a_source_that_fails(
     tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = fetch.main(["-d", str(tmp_path), "--guide-url", nowhere])
@@ -41,7 +41,7 @@ def test_goes_on_without_a_source_that_fails(
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 
 
-def test_fails_when_nothing_could_be_had(
+def test_fails_if_every_source_fails(
     tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", nowhere]
@@ -51,7 +51,7 @@ def test_fails_when_nothing_could_be_had(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_archive_of_something_else_is_refused(
+def test_archive_of_another_repository_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with archive_server() as server:
@@ -64,7 +64,7 @@ def test_archive_of_something_else_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_cannot_be_written_is_one_line(
+def test_unwritable_folder_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocked = tmp_path / "a file"
@@ -79,7 +79,7 @@ def test_folder_that_cannot_be_written_is_one_line(
 
 
 @pytest.mark.process
-def test_help_answers_in_a_blink_and_from_the_project_root() -> None:
+def test_help_is_fast_and_runs_from_the_project_root() -> None:
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "dataset.fetch", "--help"],
@@ -91,7 +91,7 @@ def test_help_answers_in_a_blink_and_from_the_project_root() -> None:
 
 
 @pytest.mark.process
-def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_interruption_prints_one_line_and_leaves_no_files(tmp_path: Path) -> None:
     with archive_server() as server:
         server.conduct = "stalled"
         arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
@@ -109,7 +109,7 @@ def test_interruption_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_off_a_terminal_is_a_line_now_and_then(
+def test_progress_without_a_terminal_is_an_occasional_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
@@ -123,7 +123,7 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(
     assert capsys.readouterr().err == "guide:  50% 2.10M/4.19M [00:06<00:06, 350kB/s]\n"
 
 
-def test_missing_documents_are_fetched_and_what_failed_is_tried_again(
+def test_missing_documents_are_fetched_and_failed_sources_retried(
     tmp_path: Path, nowhere: str
 ) -> None:
     folder = tmp_path / "pages"
@@ -137,7 +137,7 @@ def test_missing_documents_are_fetched_and_what_failed_is_tried_again(
         assert server.asked, "the guide is tried again, and alone"
 
 
-def test_documents_of_someone_else_are_left_as_they_are(tmp_path: Path, nowhere: str) -> None:
+def test_the_users_own_documents_are_left_unchanged(tmp_path: Path, nowhere: str) -> None:
     (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
 
     fetch.fetch_missing(tmp_path, nowhere)
@@ -145,7 +145,7 @@ def test_documents_of_someone_else_are_left_as_they_are(tmp_path: Path, nowhere:
     assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
 
 
-def test_documents_put_in_place_of_an_unfinished_fetch_are_left_as_they_are(
+def test_documents_that_replace_an_unfinished_fetch_are_left_unchanged(
     tmp_path: Path, nowhere: str
 ) -> None:
     (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
@@ -156,7 +156,7 @@ def test_documents_put_in_place_of_an_unfinished_fetch_are_left_as_they_are(
     assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
 
 
-def test_fetch_that_was_killed_is_finished(tmp_path: Path, nowhere: str) -> None:
+def test_a_killed_fetch_is_completed(tmp_path: Path, nowhere: str) -> None:
     (tmp_path / fetch.UNFINISHED).write_text("\n".join(fetch.SOURCES))
     (tmp_path / "half.md").write_text("# Half\n")
 
@@ -165,7 +165,7 @@ def test_fetch_that_was_killed_is_finished(tmp_path: Path, nowhere: str) -> None
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 
 
-def test_missing_documents_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+def test_unwritable_folder_of_missing_documents_is_reported_in_one_line(tmp_path: Path) -> None:
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
 
@@ -173,7 +173,7 @@ def test_missing_documents_that_cannot_be_written_are_one_line(tmp_path: Path) -
         fetch.fetch_missing(blocked)
 
 
-def test_bars_of_libraries_are_lines_off_a_terminal(
+def test_progress_bars_of_libraries_are_lines_without_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]

@@ -1,4 +1,4 @@
-"""A folder of markdown becomes documents; what cannot be one is named and left out."""
+"""A folder's files are read as documents; files that cannot be are reported and skipped."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from dataset.web.request import GUIDE_URL
 from utils.errors import DatasetError
 
 UNREADABLE = Path("/proc/self/mem")
-"""A regular file that even root cannot read from its start."""
+"""A regular file whose first byte even root cannot read."""
 
 
 def write(folder: Path, pages: dict[str, str | bytes]) -> Path:
@@ -24,7 +24,7 @@ def write(folder: Path, pages: dict[str, str | bytes]) -> Path:
 
 
 def read(folder: Path) -> list[Document]:
-    """Read a folder in which nothing is to be left out."""
+    """Read a folder, expecting that no file is skipped."""
     skipped: list[str] = []
     documents = list(load_documents(folder, skipped.append))
     assert skipped == []
@@ -36,8 +36,8 @@ def only(folder: Path, content: str | bytes) -> Document:
     return document
 
 
-def left_out(folder: Path) -> str:
-    """Read a folder that holds `good.md` and one file that is no document."""
+def skipped_message(folder: Path) -> str:
+    """Read a folder with `good.md` and one file that is skipped."""
     skipped: list[str] = []
     names = [document.name for document in load_documents(folder, skipped.append)]
     assert names == ["good.md"]
@@ -56,13 +56,13 @@ def refusal(folder: Path) -> str:
     return line
 
 
-def test_names_are_paths_below_the_folder_in_their_order(tmp_path: Path) -> None:
+def test_documents_are_ordered_by_their_paths_below_the_folder(tmp_path: Path) -> None:
     write(tmp_path, dict.fromkeys(("b.md", "a/z.md", "a-b.md", "a/b/c.md", "Z.md"), "# T"))
     names = [document.name for document in read(tmp_path)]
     assert names == ["Z.md", "a-b.md", "a/b/c.md", "a/z.md", "b.md"]
 
 
-def test_only_documents_that_are_not_hidden_are_read(tmp_path: Path) -> None:
+def test_hidden_files_and_other_formats_are_ignored(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -81,7 +81,7 @@ def test_only_documents_that_are_not_hidden_are_read(tmp_path: Path) -> None:
     assert document_paths(tmp_path) == [tmp_path / "page.md"]
 
 
-def test_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
+def test_pattern_without_matches_is_reported(tmp_path: Path) -> None:
     write(tmp_path, {"a.md": "# A\n\nText.\n", "b.md": "# B\n\nText.\n"})
     said: list[str] = []
 
@@ -96,7 +96,7 @@ def test_folder_below_a_hidden_one_is_read(tmp_path: Path) -> None:
     assert [document.name for document in read(folder)] == ["page.md"]
 
 
-def test_names_need_not_be_english(tmp_path: Path) -> None:
+def test_names_may_contain_any_script(tmp_path: Path) -> None:
     write(tmp_path, {"Ünïcode — 文档.md": "# T", "with space.md": "# T"})
     assert {document.name for document in read(tmp_path)} == {
         "Ünïcode — 文档.md",
@@ -104,12 +104,12 @@ def test_names_need_not_be_english(tmp_path: Path) -> None:
     }
 
 
-def test_byte_order_mark_and_line_ends_are_gone(tmp_path: Path) -> None:
+def test_byte_order_mark_and_dos_line_ends_are_removed(tmp_path: Path) -> None:
     document = only(tmp_path, b"\xef\xbb\xbf# Kilns\r\n\r\nDry wood.\rOld line end.\n")
     assert document.text == "# Kilns\n\nDry wood.\nOld line end.\n"
 
 
-def test_hash_is_of_the_bytes_as_they_lie_there(tmp_path: Path) -> None:
+def test_hash_is_of_the_files_bytes(tmp_path: Path) -> None:
     unix, dos = only(tmp_path, "# A\n").content_hash, only(tmp_path, "# A\r\n").content_hash
     assert unix != dos
     assert only(tmp_path, "# A\n").content_hash == unix
@@ -125,7 +125,9 @@ def test_frontmatter_gives_title_and_address(tmp_path: Path) -> None:
     assert document.text == "# Text\n"
 
 
-def test_frontmatter_is_found_behind_a_mark_and_dos_line_ends(tmp_path: Path) -> None:
+def test_frontmatter_is_found_after_a_byte_order_mark_and_with_dos_line_ends(
+    tmp_path: Path,
+) -> None:
     document = only(tmp_path, b"\xef\xbb\xbf---\r\ntitle: Kiln\r\n---\r\n# Text\r\n")
     assert (document.title, document.text) == ("Kiln", "# Text\n")
 
@@ -149,7 +151,7 @@ def test_broken_frontmatter_is_text(head: str, tmp_path: Path) -> None:
     assert document.text.endswith("# Text\n")
 
 
-def test_frontmatter_that_is_no_text_gives_no_title(tmp_path: Path) -> None:
+def test_title_that_is_not_a_string_is_ignored(tmp_path: Path) -> None:
     document = only(tmp_path, "---\ntitle: [a, b]\nurl: {a: b}\n---\n# Text\n")
     assert (document.title, document.url, document.text) == ("", "", "# Text\n")
 
@@ -160,27 +162,27 @@ def test_title_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "/etc/passwd", "kiln.html"])
-def test_address_that_is_not_on_the_web_is_dropped(url: str, tmp_path: Path) -> None:
+def test_address_other_than_http_is_ignored(url: str, tmp_path: Path) -> None:
     assert only(tmp_path, f"---\nurl: {url}\n---\n# Text\n").url == ""
 
 
 @pytest.mark.parametrize("text", ["", "---", "---\n", "# T\n\n---\ntitle: x\n---\n"])
-def test_page_without_frontmatter_is_left_as_it_is(text: str, tmp_path: Path) -> None:
+def test_page_without_frontmatter_is_unchanged(text: str, tmp_path: Path) -> None:
     document = only(tmp_path, text)
     assert (document.title, document.text) == ("", text)
 
 
-def test_file_that_is_not_utf8_is_named_and_left_out(tmp_path: Path) -> None:
+def test_file_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"good.md": "# T", "bad/latin.md": "# Größe".encode("latin-1")})
-    line = left_out(tmp_path)
+    line = skipped_message(tmp_path)
     assert "bad/latin.md" in line
     assert "UTF-8" in line
 
 
-def test_over_large_file_is_named_and_left_out(tmp_path: Path) -> None:
+def test_too_large_file_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"good.md": "# T", "huge.md": ""})
     os.truncate(tmp_path / "huge.md", 50 * 1024 * 1024)
-    line = left_out(tmp_path)
+    line = skipped_message(tmp_path)
     assert "huge.md" in line
     assert "50 MiB" in line
 
@@ -191,35 +193,35 @@ def test_file_at_the_limit_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not UNREADABLE.is_file(), reason="needs /proc")
-def test_unreadable_file_is_named_and_left_out(tmp_path: Path) -> None:
+def test_unreadable_file_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"good.md": "# T"})
     (tmp_path / "unreadable.md").symlink_to(UNREADABLE)
-    line = left_out(tmp_path)
+    line = skipped_message(tmp_path)
     assert "unreadable.md" in line
     assert "cannot be read" in line
 
 
-def test_file_whose_name_is_not_utf8_is_named_and_left_out(tmp_path: Path) -> None:
+def test_file_whose_name_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, {"good.md": "# T"})
     try:
         (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("# T")
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")
-    line = left_out(tmp_path)
+    line = skipped_message(tmp_path)
     assert line.encode()
     assert "caf" in line
 
 
-def test_missing_folder_is_one_line(tmp_path: Path) -> None:
+def test_missing_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "No dataset folder" in refusal(tmp_path / "nowhere")
 
 
-def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# T")
     assert "No dataset folder" in refusal(tmp_path / "page.md")
 
 
-def test_folder_without_documents_is_one_line(tmp_path: Path) -> None:
+def test_folder_without_documents_is_reported_in_one_line(tmp_path: Path) -> None:
     write(tmp_path, {"notes.exe": "no document", ".hidden.md": "# Hidden"})
     assert "No document in" in refusal(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What a page says of itself in its frontmatter, and what a hostile one costs."""
+"""Frontmatter of pages, and the cost of hostile ones."""
 
 import pytest
 
@@ -14,14 +14,16 @@ def page(*lines: str) -> str:
     return "\n".join(("---", *lines, "---", _BODY))
 
 
-def said(*lines: str) -> Frontmatter:
+def read_frontmatter(*lines: str) -> Frontmatter:
     read, text = split_frontmatter(page(*lines))
     assert text == _BODY
     return read
 
 
 def test_title_address_and_date_are_read() -> None:
-    read = said("title: Our kilns", "url: https://kilns.example/", "changed: 2026-03-01", "x: [1]")
+    read = read_frontmatter(
+        "title: Our kilns", "url: https://kilns.example/", "changed: 2026-03-01", "x: [1]"
+    )
     assert read == Frontmatter("Our kilns", "https://kilns.example/", "2026-03-01")
 
 
@@ -35,15 +37,15 @@ def test_a_page_without_frontmatter_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     "head", ["title: [", "\ttitle: a", "just words", "- a\n- b", "a: &x", "a: *x", "%YAML 9\n", "@"]
 )
-def test_what_is_no_mapping_is_text(head: str) -> None:
+def test_frontmatter_that_is_not_a_mapping_is_text(head: str) -> None:
     read, text = split_frontmatter(page(head))
     assert read == _NOTHING
     assert text.endswith(_BODY)
 
 
-def test_the_best_of_several_dates_counts() -> None:
-    assert said("date: 2020-01-01", "lastmod: 2025-05-05").changed == "2025-05-05"
-    assert said("date: 2020-01-01", "lastmod: last week").changed == "2020-01-01"
+def test_the_most_specific_date_field_takes_precedence() -> None:
+    assert read_frontmatter("date: 2020-01-01", "lastmod: 2025-05-05").changed == "2025-05-05"
+    assert read_frontmatter("date: 2020-01-01", "lastmod: last week").changed == "2020-01-01"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_the_best_of_several_dates_counts() -> None:
     ],
 )
 def test_a_title_is_one_line(line: str, title: str) -> None:
-    assert said(line).title == title
+    assert read_frontmatter(line).title == title
 
 
 @pytest.mark.parametrize(
@@ -82,14 +84,14 @@ def test_a_title_is_one_line(line: str, title: str) -> None:
         (None, ""),
     ],
 )
-def test_dates_are_written_in_one_way(value: object, written: str) -> None:
+def test_dates_are_normalised(value: object, written: str) -> None:
     assert iso_date(value) == written
 
 
 @pytest.mark.parametrize(
     "url", ["", "ftp://a.example", "javascript:alert(1)", "//a.example", "/a", " https://a.example"]
 )
-def test_only_the_web_has_addresses(url: str) -> None:
+def test_only_http_addresses_are_accepted(url: str) -> None:
     assert web_address(url) == ""
 
 
@@ -113,17 +115,17 @@ def test_only_the_web_has_addresses(url: str) -> None:
         "? [a]\n: b",
     ],
 )
-def test_no_head_is_more_than_a_page_without_one(line: str) -> None:
+def test_a_hostile_frontmatter_costs_no_more_than_a_page_without_one(line: str) -> None:
     read, text = split_frontmatter(page(line))
     assert len(read.title) <= 2 * len(line)
     assert text.endswith(_BODY)
 
 
-def test_a_title_can_be_stored_and_sent() -> None:
-    said('title: "a\\ud800b"').title.encode()
+def test_a_title_contains_no_lone_surrogates() -> None:
+    read_frontmatter('title: "a\\ud800b"').title.encode()
 
 
-def test_names_for_names_cost_no_more_than_their_length() -> None:
+def test_yaml_aliases_cost_no_more_than_their_length() -> None:
     levels = ["a: &a {k: v}"]
     for before, name in zip("abcdef", "bcdefg", strict=True):
         levels.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 11)}]}}")

@@ -1,4 +1,4 @@
-"""Markdown becomes sections of blocks, in the words a reader should see."""
+"""Markdown is read as sections of blocks, cleaned up for readers."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def readable(text: str) -> str:
     return "\n\n".join(block.text for block in blocks(text))
 
 
-def test_escapes_of_punctuation_are_gone() -> None:
+def test_escapes_of_punctuation_are_removed() -> None:
     text = r"Use a hyphen \(\-\), a dot\. Name: train\_job\*, path C:\dir, \<tag\>, \`, \\, done\!"
     assert readable(text) == (
         r"Use a hyphen (-), a dot. Name: train_job*, path C:\dir, <tag>, `, \, done!"
@@ -23,16 +23,16 @@ def test_escapes_of_punctuation_are_gone() -> None:
 @pytest.mark.parametrize(
     "code", [r"`a\-b`", r"``a`\.b``", r"`ls \*`", "`[0](x)`", '`<a name="x"></a>`', "`![i](x.png)`"]
 )
-def test_inline_code_stays_as_it_is(code: str) -> None:
+def test_inline_code_is_unchanged(code: str) -> None:
     assert readable(rf"Run {code} then\.") == f"Run {code} then."
 
 
-def test_unclosed_backtick_is_no_code() -> None:
+def test_unclosed_backtick_is_text() -> None:
     assert readable(r"An odd ` tick\. And more\.") == "An odd ` tick. And more."
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~", "````"])
-def test_code_block_stays_as_it_is(fence: str) -> None:
+def test_code_block_is_unchanged(fence: str) -> None:
     code = 'echo \\\n  --a\\-b <a name="x"></a> [0](x)\n\n# no heading'
     assert blocks(f"# Run\n\nWords\\.\n\n{fence}python\n{code}\n{fence}\n\nMore\\.") == [
         Block("text", "Words."),
@@ -41,7 +41,7 @@ def test_code_block_stays_as_it_is(fence: str) -> None:
     ]
 
 
-def test_code_that_holds_a_fence_is_fenced_wider() -> None:
+def test_code_that_contains_a_fence_gets_a_longer_fence() -> None:
     (block,) = blocks("````\n```\ninside\n```\n````\n")
     assert blocks(block.text) == [block]
     assert "```\ninside\n```" in block.text
@@ -55,7 +55,7 @@ def test_indented_code_is_fenced() -> None:
     ]
 
 
-def test_code_in_a_list_stays_as_it_is() -> None:
+def test_code_in_a_list_is_unchanged() -> None:
     text = (
         "1. Run\\:\n\n   ```\n   a \\- b\n   ```\n\n1. Then\\.\n\n   + Or\\:\n\n         c \\- d\n"
     )
@@ -67,7 +67,7 @@ def test_code_in_a_list_stays_as_it_is() -> None:
     assert "c \\- d" in block.text
 
 
-def test_empty_code_is_left_out() -> None:
+def test_empty_code_is_dropped() -> None:
     assert blocks("Words.\n\n```\n\n```\n") == [Block("text", "Words.")]
 
 
@@ -83,37 +83,37 @@ def test_empty_code_is_left_out() -> None:
         'Delete it<a name="delete-it"></a>\n===',
     ],
 )
-def test_heading_gives_words_and_anchor(heading: str) -> None:
+def test_heading_has_text_and_anchor(heading: str) -> None:
     section = sections(f"{heading}\n\nWords.")[-1]
     assert section.headings == ("Delete it",)
     assert section.anchor == "delete-it"
 
 
-def test_anchors_in_the_text_are_gone() -> None:
+def test_anchors_in_the_text_are_removed() -> None:
     text = 'The first.<a name="one"></a>\n\n<a name="two"></a>\n\n<a name="three"></a>The second.\n'
     assert blocks(text) == [Block("text", "The first."), Block("text", "The second.")]
 
 
-def test_headings_stand_under_the_ones_above() -> None:
+def test_headings_are_nested() -> None:
     text = "Before.\n# A\nx\n### B\nx\n## C\nx\n### D\nx\n# E\nx"
     assert [section.headings for section in sections(text)] == [
         (), ("A",), ("A", "B"), ("A", "C"), ("A", "C", "D"), ("E",),
     ]  # fmt: skip
 
 
-def test_punctuation_of_a_heading_stays() -> None:
+def test_punctuation_of_a_heading_is_kept() -> None:
     text = "# Use C#\n\nx\n\n# The \\*args\n\nx"
     headings = [section.headings for section in sections(text) if section.headings]
     assert headings == [("Use C#",), ("The *args",)]
 
 
-def test_long_heading_is_shortened_between_words() -> None:
+def test_long_heading_is_truncated_between_words() -> None:
     (heading,) = sections("# " + "word " * 100 + "\n\nx")[-1].headings
     assert len(heading) <= 120
     assert heading.endswith("word…")
 
 
-def test_headings_inside_code_are_none() -> None:
+def test_headings_inside_code_are_ignored() -> None:
     text = "# A\n\n```\n# comment\n## other\n```\n\n    # indented\n\n> # quoted\n"
     assert [section.headings for section in sections(text)] == [(), ("A",)]
 
@@ -126,7 +126,7 @@ def test_navigation_is_dropped() -> None:
     assert readable(text) == "A kiln dries wood, slowly and at a low heat.\n\nMore words."
 
 
-def test_links_that_are_content_stay() -> None:
+def test_links_that_are_content_are_kept() -> None:
     text = (
         "# Kilns\n\nA kiln dries wood, slowly and at a low heat. These woods can be dried:\n\n"
         "+ [Oak](oak.md)\n+ [Ash](https://trees.example/ash)\n"
@@ -134,7 +134,7 @@ def test_links_that_are_content_stay() -> None:
     assert readable(text).endswith("dried:\n\n+ Oak\n+ [Ash](https://trees.example/ash)")
 
 
-def test_topics_that_are_no_navigation_stay() -> None:
+def test_topics_that_are_not_navigation_are_kept() -> None:
     text = "# Kilns\n\n**Topics**\n\nTopics are named here.\n\n+ [Oak](oak.md) is hard, and dry\n"
     assert readable(text) == "Topics are named here.\n\n+ Oak is hard, and dry"
 
@@ -151,7 +151,7 @@ def test_topics_that_are_no_navigation_stay() -> None:
         " \n\t\n\n  ",
     ],
 )
-def test_page_that_only_lists_links_gives_nothing(text: str) -> None:
+def test_page_that_only_lists_links_has_no_sections(text: str) -> None:
     assert sections(text) == []
 
 
@@ -182,7 +182,7 @@ def test_targets_inside_the_guide_are_dropped_and_others_kept(link: str, shown: 
         "[the page](page.md)",
     ],
 )
-def test_plain_text_holds_the_words_of_links_only(link: str) -> None:
+def test_plain_text_keeps_only_the_text_of_links(link: str) -> None:
     assert plain_text(f"See {link}, and read.") == "See the page, and read."
 
 
@@ -196,7 +196,7 @@ def test_plain_text_holds_the_words_of_links_only(link: str) -> None:
         ('![Image](http://kilns.example/kiln.png "A kiln")', ""),
     ],
 )
-def test_of_an_image_only_telling_words_stay(image: str, shown: str) -> None:
+def test_only_an_informative_alt_text_of_an_image_is_kept(image: str, shown: str) -> None:
     assert readable(f"Before {image}\n\nAfter.") == f"{f'Before {shown}'.strip()}\n\nAfter."
 
 
@@ -209,7 +209,7 @@ def test_table_is_one_block() -> None:
     ]
 
 
-def test_leftovers_of_html_are_gone() -> None:
+def test_remaining_html_is_removed() -> None:
     text = "One<br/>two&nbsp;three</a> and four\\.\n\n<!-- a remark -->\n\nFive and six\\."
     words = readable(text)
     assert "<!--" not in words
@@ -218,7 +218,7 @@ def test_leftovers_of_html_are_gone() -> None:
     assert words.split() == ["One", "two", "three", "and", "four.", "Five", "and", "six."]
 
 
-def test_placeholders_in_angle_brackets_stay() -> None:
+def test_placeholders_in_angle_brackets_are_kept() -> None:
     assert readable("Set `<bucket>` to s3://<name>/\\.") == "Set `<bucket>` to s3://<name>/."
 
 
@@ -247,7 +247,7 @@ def test_plain_text_drops_markup() -> None:
         ("see [a](b.md)[c](d.md)", ["see", "ac"]),
     ],
 )
-def test_plain_text_glues_no_words_together(text: str, words: list[str]) -> None:
+def test_plain_text_joins_no_words(text: str, words: list[str]) -> None:
     assert plain_text(text).split() == words
 
 
@@ -290,14 +290,14 @@ def test_plain_text_glues_no_words_together(text: str, words: list[str]) -> None
     ],
     ids=str.__len__,
 )
-def test_strange_pages_are_read(text: str) -> None:
+def test_malformed_pages_are_read(text: str) -> None:
     for section in sections(text):
         for block in section.blocks:
             assert isinstance(plain_text(block.text), str)
     assert isinstance(plain_text(text), str)
 
 
-def test_old_line_ends_part_lines() -> None:
+def test_carriage_returns_end_lines() -> None:
     assert [section.headings for section in sections("# A\rone\r## B\r\ntwo")] == [
         (), ("A",), ("A", "B"),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The blocks of a fragment of markdown, and where they stand."""
+"""The blocks of a fragment of markdown, and their offsets."""
 
 from random import Random
 

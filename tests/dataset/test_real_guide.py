@@ -1,4 +1,4 @@
-"""The real Developer Guide, where it is at hand, comes through loading and splitting well."""
+"""The real Developer Guide, if available, is loaded and split."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ ONLY_LINKS = {
 }
 
 
-def test_every_page_becomes_chunks_that_the_model_reads_whole(
+def test_every_page_is_split_into_chunks_that_fit_the_model(
     developer_guide: Path, minilm: LocalModel
 ) -> None:
     tokenizer = minilm.tokenizer()

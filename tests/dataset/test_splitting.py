@@ -1,4 +1,4 @@
-"""Documents become chunks that the model reads whole, cut along the seams of their text."""
+"""Documents are split into chunks that fit the model, at the boundaries of their blocks."""
 
 import random
 from collections.abc import Callable
@@ -132,7 +132,7 @@ def test_chunks_of_random_pages_fit(seed: int, count_tokens: CountTokens) -> Non
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= 40
 
 
-def test_giant_word_is_cut_and_kept(count_tokens: CountTokens) -> None:
+def test_huge_word_is_cut_without_loss(count_tokens: CountTokens) -> None:
     giant = "".join(f"kiln{n}." for n in range(5000))
 
     def count(text: str) -> int:
@@ -145,7 +145,7 @@ def test_giant_word_is_cut_and_kept(count_tokens: CountTokens) -> None:
 
 
 @pytest.mark.parametrize("title", ["Kiln " * 300, "! " * 200, "K" * 5000])
-def test_giant_title_leaves_room_for_the_text(title: str, count_tokens: CountTokens) -> None:
+def test_huge_title_leaves_room_for_the_text(title: str, count_tokens: CountTokens) -> None:
     page = replace(document(prose(9)), title=title.strip())
     chunks = split_document(page, ChunkSize(60, 0), count_tokens)
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= 60
@@ -165,7 +165,7 @@ def test_chunk_never_crosses_a_heading() -> None:
     ]  # fmt: skip
 
 
-def test_prose_parts_between_sentences() -> None:
+def test_prose_is_cut_between_sentences() -> None:
     for text in texts_of(f"# Kilns\n\n{prose(40)}"):
         assert text.startswith("A kiln number")
         assert text.endswith("night by night.")
@@ -177,7 +177,7 @@ def test_paragraph_that_fits_is_not_cut() -> None:
     assert [paragraph for text in cut for paragraph in text] == paragraphs
 
 
-def test_list_parts_between_items() -> None:
+def test_list_is_cut_between_items() -> None:
     items = [item for text in texts_of(f"# Kilns\n\n{bullets(20)}") for item in text.split("\n")]
     assert items == bullets(20).split("\n")
 
@@ -219,7 +219,7 @@ def test_every_part_of_code_is_fenced_and_keeps_its_lines() -> None:
 
 
 def common(before: str, after: str) -> str:
-    """What the second text repeats of the end of the first."""
+    """The end of the first text that the second one repeats."""
     lengths = range(min(len(before), len(after)), 0, -1)
     return next((after[:n] for n in lengths if before.endswith(after[:n])), "")
 
@@ -250,7 +250,7 @@ def test_overlap_does_not_repeat_code_or_tables() -> None:
         assert sum(repeated in text for text in texts) == 1
 
 
-def test_ids_are_the_same_on_every_run_and_never_twice() -> None:
+def test_ids_are_deterministic_and_unique() -> None:
     ids = [[chunk.id for chunk in chunks_of(PAGES["prose"])] for _ in range(2)]
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == len(ids[0]) > 1
@@ -270,7 +270,7 @@ def test_ids_change_with_content_and_with_name(change: Callable[[Document], Docu
     assert before.isdisjoint(chunk.id for chunk in split_document(change(page), size, count_words))
 
 
-def test_chunks_know_their_document_and_their_place() -> None:
+def test_chunks_have_their_document_and_ordinal() -> None:
     chunks = chunks_of(PAGES["prose"])
     assert [chunk.ordinal for chunk in chunks] == list(range(len(chunks)))
     assert {chunk.siblings for chunk in chunks} == {len(chunks)}
@@ -279,7 +279,7 @@ def test_chunks_know_their_document_and_their_place() -> None:
     }
 
 
-def test_address_carries_the_anchor() -> None:
+def test_address_includes_the_anchor() -> None:
     page = 'Before.\n\n# Kilns<a name="kilns"></a>\n\none\n\n## More\n\ntwo'
     chunks = chunks_of(page, url="https://kilns.example/page.html")
     assert [(chunk.anchor, chunk.url) for chunk in chunks] == [
@@ -290,7 +290,7 @@ def test_address_carries_the_anchor() -> None:
     assert [chunk.url for chunk in chunks_of(page)] == ["", "", ""]
 
 
-def test_breadcrumb_leads_the_text_to_embed() -> None:
+def test_text_to_embed_starts_with_the_breadcrumb() -> None:
     (chunk,) = chunks_of("# Kilns\n\n## Wood\n\n### Oak\n\nOak is **hard**.")
     assert chunk.title == "Kilns"
     assert chunk.breadcrumb == "Kilns > Wood > Oak"
@@ -307,7 +307,7 @@ def test_breadcrumb_leads_the_text_to_embed() -> None:
         (document("Only words."), "page", "page"),
     ],
 )
-def test_title_is_the_pages_own_then_its_heading_then_its_name(
+def test_title_falls_back_to_the_first_heading_then_the_name(
     page: Document, title: str, breadcrumb: str
 ) -> None:
     (chunk,) = split_document(page, ChunkSize(60, 0), count_words)
@@ -315,11 +315,11 @@ def test_title_is_the_pages_own_then_its_heading_then_its_name(
 
 
 @pytest.mark.parametrize("text", ["", "# Kilns", "**Topics**\n+ [Start](start.md)", "```\n```"])
-def test_page_without_text_gives_no_chunk(text: str) -> None:
+def test_page_without_text_has_no_chunks(text: str) -> None:
     assert chunks_of(text) == []
 
 
-def test_fields_of_an_api_share_a_chunk_with_fewer_others() -> None:
+def test_chunks_of_api_fields_are_shorter() -> None:
     fields = "\n".join(f"- **Field{n}** (string, optional): What field {n} is." for n in range(20))
 
     chunks = chunks_of(f"# CreateKiln\n\n## Request\n\n{fields}", tokens=60)

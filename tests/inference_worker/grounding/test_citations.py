@@ -1,4 +1,4 @@
-"""Citations come out as `[n]`, those that point nowhere go, and all else stays as it was."""
+"""Citations are rewritten as `[n]`, invalid ones are removed, other text is unchanged."""
 
 import random
 
@@ -59,7 +59,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("written", "marker"), FORMS.items())
-def test_every_form_becomes_markers(written: str, marker: str) -> None:
+def test_every_form_of_citation_is_normalised(written: str, marker: str) -> None:
     assert cleaned(f"A kiln dries wood {written}. It is hot.") == (
         f"A kiln dries wood {marker}. It is hot.",
         0,
@@ -93,17 +93,17 @@ NOWHERE = {
 
 
 @pytest.mark.parametrize(("text", "rest"), NOWHERE.items())
-def test_citations_that_point_nowhere_go_with_their_space(text: str, rest: str) -> None:
+def test_invalid_citations_are_removed_with_their_space(text: str, rest: str) -> None:
     found, removed = cleaned(text)
     assert found == rest
     assert removed >= 1
 
 
-def test_each_number_that_points_nowhere_is_counted() -> None:
+def test_each_invalid_number_is_counted() -> None:
     assert cleaned("A [0][99], b [1, 9, 10] and c [7-12].")[1] == 5
 
 
-def test_without_passages_every_citation_goes() -> None:
+def test_without_passages_every_citation_is_removed() -> None:
     assert cleaned("A [1], b [2].", passages=0) == ("A, b.", 2)
 
 
@@ -132,11 +132,11 @@ UNTOUCHED = [
 
 
 @pytest.mark.parametrize("text", UNTOUCHED)
-def test_what_is_no_citation_stays(text: str) -> None:
+def test_text_that_is_not_a_citation_is_unchanged(text: str) -> None:
     assert cleaned(text) == (text, 0)
 
 
-def test_what_stands_before_tells_an_interval_from_citations() -> None:
+def test_the_words_before_distinguish_intervals_from_citations() -> None:
     text = "As described in [1, 2], a value in [1, 2] fits the limits [3, 4], used in [5, 6]."
     assert cleaned(text)[0] == (
         "As described in [1][2], a value in [1, 2] fits the limits [3][4], used in [5][6]."
@@ -147,11 +147,11 @@ def test_a_citation_follows_an_interval() -> None:
     assert cleaned("a value in [0, 1][2], [99]")[0] == "a value in [0, 1][2],"
 
 
-def test_a_stray_backtick_hides_no_citation_behind_it() -> None:
+def test_an_unclosed_backtick_does_not_hide_citations() -> None:
     assert cleaned("The ` sign [1, 2].\nNext `` [99].") == ("The ` sign [1][2].\nNext ``.", 1)
 
 
-def test_removing_makes_no_new_citation() -> None:
+def test_removing_a_citation_creates_no_new_one() -> None:
     for text in ("[9[99]9]", "[[99]9]", "[1,[99]99]"):
         found, _ = cleaned(text)
         assert "[99]" not in found.replace(text, "")
@@ -164,13 +164,13 @@ def test_a_citation_split_over_two_pieces_is_one() -> None:
     assert citations.feed(", 2] wood") == " [1][2] wood"
 
 
-def test_text_without_brackets_is_never_held_back() -> None:
+def test_text_without_brackets_is_emitted_at_once() -> None:
     citations = CitationFilter(PASSAGES)
     for word in ("A", " kiln", " dries", " wood.", "\n\nIt", " is", " hot."):
         assert citations.feed(word) == word
 
 
-def test_a_bracket_holds_back_no_more_than_a_line_or_forty_characters() -> None:
+def test_a_bracket_buffers_at_most_a_line_or_forty_characters() -> None:
     citations = CitationFilter(PASSAGES)
     assert citations.feed("[see\n") == "[see\n"
     said = [citations.feed("a") for _ in range(60)]
@@ -179,7 +179,7 @@ def test_a_bracket_holds_back_no_more_than_a_line_or_forty_characters() -> None:
     assert any(citations.feed("a") for _ in range(45))
 
 
-def test_unclosed_code_is_held_back_for_a_line_or_five_hundred_characters() -> None:
+def test_unclosed_code_is_buffered_for_a_line_or_five_hundred_characters() -> None:
     citations = CitationFilter(PASSAGES)
     assert citations.feed("`a") == ""
     assert citations.feed(" b\n") == "`a b\n"
@@ -199,7 +199,7 @@ WHOLE = [
 
 
 @pytest.mark.parametrize("text", WHOLE)
-def test_any_split_gives_the_same(text: str) -> None:
+def test_the_result_does_not_depend_on_the_pieces(text: str) -> None:
     whole = cleaned(text)
     assert cleaned(*text) == whole
     for at in range(len(text)):
@@ -208,7 +208,7 @@ def test_any_split_gives_the_same(text: str) -> None:
         assert cleaned(text[:at], text[at : at + 2], text[at + 2 :]) == whole
 
 
-def test_any_split_of_random_markup_gives_the_same_and_twice_is_once() -> None:
+def test_cleaning_random_markup_is_idempotent_and_independent_of_the_pieces() -> None:
     chance = random.Random(7)
     parts = ["[", "]", "1", "99", ", ", " ", "`", "```", "\n", "(", ")", "\\", "~~~", "passage "]
     parts += ["†", "【", "】", "word", ".", "-", " in ", ":", "[1]", "[99]", "\r\n", "[[", "]]"]
@@ -242,7 +242,7 @@ def test_any_split_of_random_markup_gives_the_same_and_twice_is_once() -> None:
     ],
     ids=lambda text: text[:6],
 )
-def test_hostile_text_takes_time_in_proportion_to_its_size(text: str) -> None:
+def test_hostile_text_takes_linear_time(text: str) -> None:
     with takes_less_than(2):
         cleaned(text)
         cleaned(*text)
@@ -259,7 +259,7 @@ def test_hostile_text_takes_time_in_proportion_to_its_size(text: str) -> None:
         ("![a][b] and ![](c)", "!\\[a][b] and !\\[](c)"),
     ],
 )
-def test_a_picture_becomes_its_words_however_it_arrives(said: str, cleaned: str) -> None:
+def test_an_image_is_escaped_in_any_pieces(said: str, cleaned: str) -> None:
     for at in range(len(said) + 1):
         citations = CitationFilter(3)
         assert citations.feed(said[:at]) + citations.feed(said[at:]) + citations.finish() == cleaned

@@ -1,4 +1,4 @@
-"""What an answer says is held against its passages. The texts are made up."""
+"""An answer is checked against its passages. The texts are invented."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ SUPPORTED = [
 
 
 @pytest.mark.parametrize("text", SUPPORTED)
-def test_what_stands_in_a_passage_is_supported(text: str) -> None:
+def test_items_in_a_passage_are_supported(text: str) -> None:
     assert unsupported(text) == []
 
 
@@ -158,7 +158,7 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize(("text", "missing"), UNSUPPORTED.items())
-def test_what_stands_in_no_passage_is_reported(text: str, missing: list[tuple[str, str]]) -> None:
+def test_items_in_no_passage_are_reported(text: str, missing: list[tuple[str, str]]) -> None:
     assert unsupported(text) == missing
 
 
@@ -191,7 +191,7 @@ def test_a_citation_quotes_the_nearest_words_of_its_passage(text: str, quote: st
     assert quote in PASSAGES[citation.number - 1].text
 
 
-def test_rare_words_count_for_more_than_frequent_ones() -> None:
+def test_rare_words_outweigh_frequent_ones() -> None:
     texts = ["Kilns burn. Larch dries well.", "The kiln burns.", "No kiln."]
     (citation,) = ground("A kiln for larch [1].", [*map(passage, texts)]).citations
     assert citation.quote == "Larch dries well."
@@ -212,17 +212,17 @@ def test_a_long_line_is_quoted_in_part() -> None:
     assert citation.quote in long.text
 
 
-def test_markers_in_code_links_and_definitions_are_no_citations() -> None:
+def test_brackets_in_code_links_and_definitions_are_not_citations() -> None:
     text = "`a[1]` [2](https://kiln.example/guide) [the guide][3]\n\n```\nb[1]\n```\n\n[1]: it"
     assert grounded(text).citations == []
 
 
-def test_side_by_side_markers_are_citations_each() -> None:
+def test_adjacent_citations_are_separate() -> None:
     found = grounded("Wood dries [1][3]. Then [99] it [2] is dry.").citations
     assert [(each.number, each.start) for each in found] == [(1, 11), (3, 14), (2, 32)]
 
 
-def test_positions_are_those_of_the_text_where_it_has_invisible_characters() -> None:
+def test_positions_count_invisible_characters() -> None:
     text = "\u200bWood\u200b dries\u200b [1]."
     (citation,) = grounded(text).citations
     assert text[citation.start : citation.end] == "[1]"
@@ -247,11 +247,11 @@ def test_a_citation_of_the_wrong_passage_is_misplaced() -> None:
     ],
     ids=["one of two", "some there", "nowhere", "nothing to check", "no citation"],
 )
-def test_a_citation_is_not_misplaced_where_nothing_shows_it(text: str) -> None:
+def test_a_citation_is_not_misplaced_without_evidence(text: str) -> None:
     assert grounded(text).misplaced == []
 
 
-def test_the_passage_that_holds_most_of_a_misplaced_sentence_is_named() -> None:
+def test_the_passage_with_most_of_a_misplaced_sentence_is_reported() -> None:
     (misplaced,) = grounded("Set HeatType for 10 hours with KilnName [1].").misplaced
     assert misplaced.found_in == (2,)
 
@@ -261,7 +261,7 @@ def test_passages_cited_more_come_first() -> None:
     assert grounded("A [3]. B [1]. C [2].").used == [3, 1, 2]
 
 
-def test_a_misplaced_citation_counts_for_the_passage_that_has_it() -> None:
+def test_a_misplaced_citation_counts_for_the_passage_with_the_items() -> None:
     assert grounded("It runs on ml.p3.2xlarge [3]. Then more [1].").used == [2, 1]
     assert grounded("Nothing is cited here.").used == []
 
@@ -333,18 +333,18 @@ def test_claims_without_a_citation_are_counted(text: str, count: int) -> None:
     ],
     ids=lambda text: text[:8],
 )
-def test_a_huge_hostile_answer_takes_time_in_proportion(text: str) -> None:
+def test_a_huge_hostile_answer_takes_linear_time(text: str) -> None:
     with takes_less_than(3):
         grounded(text)
 
 
-def test_a_hostile_passage_takes_time_in_proportion() -> None:
+def test_a_hostile_passage_takes_linear_time() -> None:
     with takes_less_than(5):
         for text in ("a_b" * 20_000, "1," * 20_000, "[" * 20_000, "x15 " * 20_000, "**" * 20_000):
             ground('Set a_b to 15 with "b a" [1].', [passage(text)])
 
 
-def test_an_answer_that_cites_after_every_word_takes_no_longer_than_others() -> None:
+def test_a_citation_after_every_word_adds_no_time() -> None:
     text = " ".join(f"The {n}th kiln burns `Wood{n}` for {n} hours." for n in range(300))
     passages = [passage(text) for _ in range(8)]
     answer = " ".join(f"aB{n} [1]" for n in range(600))

@@ -1,4 +1,4 @@
-"""Answers made of the real guide's own sentences pass the check, and changed ones do not."""
+"""Answers made of the real guide's sentences pass the check; altered ones do not."""
 
 import random
 import re
@@ -50,7 +50,7 @@ def made_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
             yield found, chance.sample(said, 4)
 
 
-def test_verbatim_sentences_raise_no_alarm(
+def test_verbatim_sentences_are_supported(
     answers: list[tuple[list[Passage], list[Cited]]],
 ) -> None:
     alarms = 0
@@ -63,7 +63,7 @@ def test_verbatim_sentences_raise_no_alarm(
 
 
 @pytest.mark.parametrize(("pattern", "least"), [(_NUMBER, 0.9), (_NAME, 0.95)])
-def test_a_changed_digit_or_suffix_is_caught(
+def test_a_changed_digit_or_suffix_is_reported(
     answers: list[tuple[list[Passage], list[Cited]]], pattern: re.Pattern[str], least: float
 ) -> None:
     caught = []
@@ -80,7 +80,7 @@ def test_a_changed_digit_or_suffix_is_caught(
     assert sum(caught) >= least * len(caught)
 
 
-def test_a_citation_of_another_passage_is_caught(
+def test_a_citation_of_another_passage_is_reported(
     answers: list[tuple[list[Passage], list[Cited]]],
 ) -> None:
     caught = []

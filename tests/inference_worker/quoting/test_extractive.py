@@ -1,4 +1,4 @@
-"""The answer when no language model writes one. The texts are made up."""
+"""Answers without a language model. The texts are invented."""
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
@@ -13,7 +13,7 @@ def passage(
     return Passage(chunk, text, score=0.8 - rank / 100, dense_rank=rank)
 
 
-def test_the_sentence_that_holds_the_answer_is_quoted_whole() -> None:
+def test_the_sentence_with_the_answer_is_quoted_whole() -> None:
     text = (
         "Kilns dry wood. The kiln encrypts its log with a KMS key, which you choose when you "
         "create it. Birds nest in trees."
@@ -25,11 +25,11 @@ def test_the_sentence_that_holds_the_answer_is_quoted_whole() -> None:
     assert "Birds" not in answer
 
 
-def test_nothing_found_is_said() -> None:
+def test_without_passages_the_answer_says_that_nothing_was_found() -> None:
     assert extract_answer("What is a kiln?", []).startswith("Nothing was found")
 
 
-def test_where_no_sentence_can_be_quoted_the_documents_are_named() -> None:
+def test_without_quotable_sentences_the_documents_are_named() -> None:
     debris = passage("| a | b |\n| --- | --- |\n| 1 | 2 |", document="tables.md")
     answer = extract_answer("What is a kiln?", [debris, passage("## Kilns", rank=2)])
     assert "tables.md" in answer
@@ -83,7 +83,7 @@ def test_how_to_is_answered_with_numbered_steps() -> None:
     )
 
 
-def test_steps_that_do_not_fit_are_announced() -> None:
+def test_steps_that_do_not_fit_are_mentioned() -> None:
     steps = "\n".join(f"1. Turn the wheel of the kiln to notch {n}, slowly." for n in range(30))
     answer = extract_answer("How do I turn the wheel of the kiln?", [passage(steps)])
     assert "The remaining steps are in kilns.md." in answer
@@ -101,7 +101,7 @@ def test_identifiers_are_matched_whole_and_by_part() -> None:
     assert "2xlarge kiln" in extract_answer("ml.k3.2xlarge", passages)
 
 
-def test_a_table_row_answers_for_the_name_it_is_about() -> None:
+def test_a_table_row_is_quoted_for_the_name_in_its_first_cell() -> None:
     text = """| Name | Description |
 | --- | --- |
 | `max_heat` | The highest heat. Default value: 80. |
@@ -121,7 +121,7 @@ def test_a_field_of_the_api_is_named_with_its_operation() -> None:
     assert "Pattern" not in answer
 
 
-def test_code_is_added_whole_where_it_is_asked_for() -> None:
+def test_code_is_added_whole_if_the_question_asks_for_it() -> None:
     text = "Use the `open-kiln` command to open a kiln.\n\n```\nkiln open \\\n    --name K\n```"
     asked = extract_answer("Which command opens a kiln?", [passage(text)])
     assert asked.endswith("```\nkiln open \\\n    --name K\n```")
@@ -133,7 +133,7 @@ def test_code_cut_by_the_chunk_is_left_out() -> None:
     assert "```" not in extract_answer("Which command opens a kiln?", [passage(text)])
 
 
-def test_an_answer_stays_a_short_paragraph() -> None:
+def test_an_answer_is_limited_in_length() -> None:
     text = " ".join(f"The kiln number {n} dries the wood of the year {n}." for n in range(60))
     answer = extract_answer("Which kiln dries the wood of the year?", [passage(text)])
     assert len(answer) <= 600
@@ -165,7 +165,7 @@ def test_the_answer_is_the_same_each_time_and_takes_milliseconds() -> None:
         assert extract_answer(question, passages) == first
 
 
-def test_odd_text_is_survived() -> None:
+def test_malformed_text_raises_no_error() -> None:
     for text in (
         "",
         "\n",
