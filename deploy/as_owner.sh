@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs a command as the checkout's owner and never as the host's root: as_owner COMMAND...
+# Runs a command as the checkout's owner, never as the host's root: as_owner COMMAND...
 #
-# The owner is whoever owns what is mounted: the checkout on /app, one of its folders, or this file.
-# Where only root does, the images' own user 10001 stands in. WRITES names the folders that the
-# command writes to; what root, or that user, once left in them is handed over.
+# The owner is that of what is mounted: the checkout on /app, one of its folders, or this file. If
+# that is root, the images' own user 10001 is used. WRITES lists the folders that the command writes
+# to; files in them that belong to root or to that user are given to the owner.
 set -eu
 
 [ "$(id -u)" -eq 0 ] || exec "$@"
@@ -21,16 +21,16 @@ for place in /app $WRITES "$0"; do
     esac
 done
 if [ -z "$owner" ]; then
-    # In a rootless engine, root in here is the engine's plain user outside, and owns the checkout.
+    # In a rootless engine, the container's root is the engine's user outside, who owns the checkout.
     read -r _ outside _ </proc/self/uid_map
     if [ "$outside" -eq 0 ]; then owner=10001:10001; else owner=0:0; fi
 fi
 
 for folder in $WRITES; do
     [ -d "$folder" ] || mkdir "$folder" 2>/dev/null || continue
-    # What cannot be handed over, the command meets and names.
+    # Ignore failures: the command reports files that it cannot write.
     find "$folder" -xdev \( -user 0 -o -user 10001 \) -exec chown -h "$owner" {} + || :
 done
 
-# Group 10001 may read the token that the gateway made.
+# Group 10001 may read the token that the gateway generated.
 exec setpriv --reuid "${owner%:*}" --regid "${owner#*:}" --groups 10001 --no-new-privs -- "$@"

@@ -2,11 +2,11 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sentence_transformers import SentenceTransformer
 
 from database.adapting import __main__ as command
 from database.adapting import adaptation
@@ -22,6 +22,9 @@ from tests.files.workshop import write_workshop
 from utils import db_builder
 from utils.settings import Settings
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 pytestmark = pytest.mark.model
 
 TEXTS = [
@@ -30,22 +33,22 @@ TEXTS = [
 ]
 
 
-def vectors(model: SentenceTransformer, texts: list[str]) -> npt.NDArray[np.float64]:
+def vectors(model: "SentenceTransformer", texts: list[str]) -> npt.NDArray[np.float64]:
     return np.asarray(embedding(model)(texts), dtype=np.float64)
 
 
 @pytest.fixture(scope="module")
-def general(minilm: LocalModel) -> SentenceTransformer:
+def general(minilm: LocalModel) -> "SentenceTransformer":
     return load_model(minilm, "cpu")
 
 
 @pytest.fixture(scope="module")
-def evened(general: SentenceTransformer) -> SentenceTransformer:
+def evened(general: "SentenceTransformer") -> "SentenceTransformer":
     return whitened(general, TEXTS)
 
 
 def test_what_the_documents_share_counts_less(
-    general: SentenceTransformer, evened: SentenceTransformer
+    general: "SentenceTransformer", evened: "SentenceTransformer"
 ) -> None:
     """Nearness is that of Mahalanobis, by the texts' second moment drawn towards a sphere's."""
     before = vectors(general, TEXTS)
@@ -61,14 +64,14 @@ def test_what_the_documents_share_counts_less(
 
 
 def test_vectors_have_unit_length_and_the_weights_are_the_same(
-    general: SentenceTransformer, evened: SentenceTransformer
+    general: "SentenceTransformer", evened: "SentenceTransformer"
 ) -> None:
     assert np.linalg.norm(vectors(evened, TEXTS), axis=1) == pytest.approx(1)
     assert evened[0] is general[0]
     assert len(list(general)) == 3
 
 
-def test_shorter_vectors_are_the_first_numbers(evened: SentenceTransformer) -> None:
+def test_shorter_vectors_are_the_first_numbers(evened: "SentenceTransformer") -> None:
     shorter = shorten(evened, 7)
 
     cut = vectors(evened, TEXTS)[:, :7]
@@ -163,7 +166,7 @@ def test_files_can_be_read_by_a_service_of_another_user(short: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in short.rglob("*") if path.is_dir()} == {0o755}
 
 
-def test_documents_of_a_page_each_are_enough(general: SentenceTransformer) -> None:
+def test_documents_of_a_page_each_are_enough(general: "SentenceTransformer") -> None:
     """Far fewer texts than numbers in a vector: most directions have nothing in them."""
     few = whitened(general, TEXTS[:2])
 

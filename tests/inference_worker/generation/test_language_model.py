@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
-from langchain_anthropic._client_utils import (
-    _get_default_async_httpx_client as shared_by_anthropic,
-)
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 from tenacity import wait_none
@@ -82,8 +79,11 @@ async def model(
         yield made
     finally:
         await made.aclose()
-        # Shared by address, closed or not; the next server may get this one's port.
-        shared_by_anthropic.cache_clear()
+        if provider == "anthropic":
+            from langchain_anthropic._client_utils import _get_default_async_httpx_client as shared
+
+            # Clients are cached by address, even closed ones; the next server may get this port.
+            shared.cache_clear()
 
 
 async def streamed(llm: LanguageModel, said: list[str] | None = None) -> tuple[str, Generation]:
