@@ -152,4 +152,4 @@ def _table_row(row: Sequence[str]) -> str:
 
 def table_too_large() -> str:
     """The error text for a table beyond the limits."""
-    return f"holds a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"
+    return f"contains a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"

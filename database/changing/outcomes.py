@@ -54,7 +54,7 @@ def written(entry: JournalEntry, chunks: Sequence[Chunk], before: Versions) -> D
 
 def without_text(entry: JournalEntry) -> DocumentOutcome:
     """The outcome of a document that has no chunk."""
-    return DocumentOutcome(entry.document, "refused", reason="it holds no text, or only links")
+    return DocumentOutcome(entry.document, "refused", reason="it contains no text, or only links")
 
 
 def refused_before(job: Job, entries: Sequence[JournalEntry]) -> list[DocumentOutcome]:

@@ -7,13 +7,7 @@ import io
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
-from dataset.markdown_writer import (
-    MAX_CELLS,
-    MAX_COLUMNS,
-    pipe_table,
-    table_too_large,
-    text_cell,
-)
+from dataset.markdown_writer import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large, text_cell
 from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"
@@ -36,7 +30,9 @@ def read_delimited(content: bytes, _: str) -> Converted:
                 raise DocumentError(table_too_large())
             rows.append([text_cell(value) for value in row])
     except csv.Error as error:
-        reason = f"holds a cell of more than {_MAX_CELL_CHARACTERS >> 20} MiB, or an unclosed quote"
+        reason = (
+            f"contains a cell of more than {_MAX_CELL_CHARACTERS >> 20} MiB, or an unclosed quote"
+        )
         raise DocumentError(
             reason if "field larger" in str(error) else unreadable("csv")
         ) from error

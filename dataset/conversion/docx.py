@@ -4,13 +4,11 @@ import io
 import re
 from typing import Any
 
-from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
-from dataset.conversion.metadata import core_properties, document_title
+from dataset.conversion.metadata import office_document
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
-from utils.errors import DocumentError
 
 _CODE_STYLE = re.compile(r"code|preformatted|source|listing|verbatim|console|macro", re.IGNORECASE)
 _CODE_FONT = re.compile(r"courier|consolas|mono|menlo|monaco|typewriter", re.IGNORECASE)
@@ -50,11 +48,7 @@ def read_docx(content: bytes, _: str) -> Converted:
         convert_image=mammoth.images.img_element(lambda _: {}),
         transform_document=mammoth.transforms.paragraph(_marked_code),
     ).value
-    text = markdown_of(parse_html(html).body)
-    if not text.strip():
-        raise DocumentError(NO_TEXT)
-    title, changed = core_properties(container)
-    return Converted(text, title=document_title(text, title), changed=changed)
+    return office_document(container, markdown_of(parse_html(html).body))
 
 
 def _marked_code(paragraph: Any) -> Any:

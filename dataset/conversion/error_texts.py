@@ -13,7 +13,7 @@ _SHOWN_FORMATS = {
     "tsv": "TSV",
 }
 PROTECTED = "is protected by a password; remove the protection"
-NO_TEXT = "holds no text"
+NO_TEXT = "contains no text"
 TOO_DEEP = "is nested too deep to convert"
 
 

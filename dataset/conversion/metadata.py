@@ -2,8 +2,11 @@
 
 import re
 
+from dataset.conversion.error_texts import NO_TEXT
+from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 from dataset.dates import first_date
+from utils.errors import DocumentError
 
 _CORE = "docProps/core.xml"
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
@@ -18,7 +21,7 @@ _NO_TITLE = re.compile(
 _MARKUP = re.compile(r"[`*]|\\(?=[!-/:-@\[-`{-~])|\[(?=[^\]]*\]\()|(?<=\])\([^()]*\)")
 
 
-def core_properties(container: ZipContainer) -> tuple[str, str]:
+def _core_properties(container: ZipContainer) -> tuple[str, str]:
     """Title and date of the last change; "" for what is not stated."""
     if _CORE not in container.names:
         return "", ""
@@ -26,6 +29,18 @@ def core_properties(container: ZipContainer) -> tuple[str, str]:
     title = " ".join((core.findtext(_TITLE) or "").split())
     dates = (core.findtext(f"{_TERMS}{name}") or "" for name in ("modified", "created"))
     return title, first_date(dates)
+
+
+def office_document(container: ZipContainer, text: str) -> Converted:
+    """The result of converting an Office file to markdown.
+
+    Raises:
+        DocumentError: there is no text.
+    """
+    if not text.strip():
+        raise DocumentError(NO_TEXT)
+    title, changed = _core_properties(container)
+    return Converted(text, title=document_title(text, title), changed=changed)
 
 
 def document_title(text: str, property_title: str) -> str:

@@ -39,8 +39,9 @@ def read_notebook(content: bytes, _: str) -> Converted:
     text = "\n\n".join(block for block in blocks if block.strip())
     if not text:
         raise DocumentError(NO_TEXT)
-    said = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
-    return Converted(text + "\n", title=document_title(text, said if isinstance(said, str) else ""))
+    stated = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
+    title = document_title(text, stated if isinstance(stated, str) else "")
+    return Converted(text + "\n", title=title)
 
 
 def _cells(book: Any) -> list[dict[str, Any]]:
@@ -59,9 +60,9 @@ def _language(book: dict[str, Any]) -> str:
     about = book.get("metadata")
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         part = about.get(key) if isinstance(about, dict) else None
-        said = part.get(name) if isinstance(part, dict) else None
-        if isinstance(said, str) and re.fullmatch(r"[\w+#.-]{1,30}", said):
-            return said.lower()
+        value = part.get(name) if isinstance(part, dict) else None
+        if isinstance(value, str) and re.fullmatch(r"[\w+#.-]{1,30}", value):
+            return value.lower()
     return "python"
 
 

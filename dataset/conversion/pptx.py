@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
-from dataset.conversion.metadata import core_properties, document_title
+from dataset.conversion.metadata import office_document
 from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import Relationship, ZipContainer
@@ -36,9 +36,7 @@ def read_pptx(content: bytes, _: str) -> Converted:
         blocks += _Slide(container, name).blocks(number)
     if not any(not block.startswith("## Slide ") for block in blocks):
         raise DocumentError(NO_TEXT)
-    text = "\n\n".join(blocks) + "\n"
-    title, changed = core_properties(container)
-    return Converted(text, title=document_title(text, title), changed=changed)
+    return office_document(container, "\n\n".join(blocks) + "\n")
 
 
 def _slides(container: ZipContainer) -> Iterator[str]:
@@ -149,8 +147,8 @@ class _Slide:
             if part.kind == "notesSlide" and part.target in self._container.names:
                 notes = self._container.xml(part.target)
                 shapes = [one for one in notes.iter(f"{_P}sp") if _placeholder(one) == "body"]
-                said = [line for shape in shapes for line in self._lines(shape)]
-                return [f"Notes: {said[0]}", *said[1:]] if said else []
+                lines = [line for shape in shapes for line in self._lines(shape)]
+                return [f"Notes: {lines[0]}", *lines[1:]] if lines else []
         return []
 
 
@@ -196,8 +194,8 @@ def _bullet(paragraph: Element, *, listed: bool) -> str:
 
 def _level(paragraph: Element) -> int:
     about = paragraph.find(f"{_A}pPr")
-    said = "0" if about is None else about.get("lvl", "0")
-    return min(int(said), 8) if said.isascii() and said.isdigit() else 0
+    level = "0" if about is None else about.get("lvl", "0")
+    return min(int(level), 8) if level.isascii() and level.isdigit() else 0
 
 
 def _address(target: Relationship | None) -> str:

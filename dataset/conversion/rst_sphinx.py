@@ -57,16 +57,18 @@ class _Sphinx(Directive):
 
     def run(self) -> list[nodes.Node]:
         name = self.name.lower()
-        said, _, more = "".join(self.arguments).partition("\n")
+        argument, _, more = "".join(self.arguments).partition("\n")
         if name in _UNSEEN:
             return []
         if name in _CODE:
-            lines = self.content or [said]
+            lines = self.content or [argument]
             code = nodes.literal_block("\n".join(lines), "\n".join(lines))
-            code["classes"] = ["code", f"language-{said}"] if said and name != "math" else ["code"]
+            code["classes"] = (
+                ["code", f"language-{argument}"] if argument and name != "math" else ["code"]
+            )
             return [code]
         if name in _NOTES:
-            return self._note(f"{_NOTES[name]} {said}".strip(), more)
+            return self._note(f"{_NOTES[name]} {argument}".strip(), more)
         if _OBJECTS.fullmatch(name):
             return self._object()
         words = "".join(self.arguments)
@@ -95,8 +97,8 @@ class _Sphinx(Directive):
         self.state.nested_parse(self.content, self.content_offset, box, match_titles=True)
         return list(box.children)
 
-    def _words(self, said: str) -> list[nodes.Node]:
-        found, _ = self.state.inline_text(said, self.lineno)
+    def _words(self, argument: str) -> list[nodes.Node]:
+        found, _ = self.state.inline_text(argument, self.lineno)
         return list(found)
 
 

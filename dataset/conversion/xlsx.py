@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
-from dataset.conversion.error_texts import NO_TEXT
-from dataset.conversion.metadata import core_properties, document_title
+from dataset.conversion.metadata import office_document
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 from dataset.markdown_writer import (
@@ -48,11 +47,7 @@ def read_xlsx(content: bytes, _: str) -> Converted:
         tables = list(_tables(rows))
         if tables:
             blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]
-    if not blocks:
-        raise DocumentError(NO_TEXT)
-    text = "\n\n".join(blocks) + "\n"
-    title, changed = core_properties(container)
-    return Converted(text, title=document_title(text, title), changed=changed)
+    return office_document(container, "\n\n".join(blocks) + "\n")
 
 
 def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -24,7 +24,7 @@ _OLD_OFFICE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _ENCODING = re.compile(rb"""^[^<]*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]+)""")
 _PLAIN_ENCODINGS = (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"utf-16")
-_ODD_XML = "holds XML with a document type or an odd encoding; save it again with Office"
+_ODD_XML = "contains XML with a document type or an odd encoding; save it again with Office"
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 
 
@@ -118,15 +118,15 @@ class ZipContainer:
 
 def _check(parts: list[zipfile.ZipInfo]) -> None:
     if len(parts) > MAX_PARTS:
-        raise DocumentError(f"holds more than {MAX_PARTS:,} parts")
+        raise DocumentError(f"contains more than {MAX_PARTS:,} parts")
     if len({part.filename for part in parts}) < len(parts):
-        raise DocumentError("holds two parts of the same name")
+        raise DocumentError("contains two parts of the same name")
     if sum(part.file_size for part in parts) > MAX_BYTES:
         raise DocumentError(f"unpacks to more than {shown_size(MAX_BYTES)}")
     for part in parts:
         name = part.filename
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-            raise DocumentError("holds a part whose name leads out of it")
+            raise DocumentError("contains a part whose name leads out of it")
         if part.flag_bits & 0x1:
             raise DocumentError(PROTECTED)
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -137,5 +137,5 @@ def _check(parts: list[zipfile.ZipInfo]) -> None:
             and part.file_size > MAX_COMPRESSION_RATIO * packed
         ):
             raise DocumentError(
-                f"holds a part that unpacks to over {MAX_COMPRESSION_RATIO} times its size"
+                f"contains a part that unpacks to over {MAX_COMPRESSION_RATIO} times its size"
             )

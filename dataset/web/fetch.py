@@ -93,7 +93,7 @@ def fetch_web(
             return asyncio.run(run.fetch_all(client, convert or convert_in_child, version, now))
     except Timeout as error:
         raise DatasetError(
-            f"Another fetch is writing {web}. Wait until it is through, or end it."
+            f"Another fetch is writing {web}. Wait until it has finished, or stop it."
         ) from error
     except OSError as error:
         raise DatasetError(
@@ -106,34 +106,31 @@ def fetch_web(
         ) from error
 
 
+@dataclass
 class _Run:
     """One run of fetch_web."""
 
-    def __init__(
-        self,
-        web: Path,
-        state: WebState,
-        request: FetchRequest,
-        problems: Problems,
-        progress: Progress,
-    ) -> None:
-        self._web, self._state, self._request = web, state, request
-        self._problems, self._progress = problems, progress
-        self._outcomes: Counter[WriteOutcome] = Counter()
-        self._done = self._total = 0
+    web: Path
+    state: WebState
+    request: FetchRequest
+    problems: Problems
+    progress: Progress
+    outcomes: Counter[WriteOutcome] = field(default_factory=Counter)
+    done: int = 0
+    total: int = 0
 
     async def fetch_all(
         self, client: WebClient, convert: Convert, version: str, now: Callable[[], datetime]
     ) -> FileChanges:
-        run = self._state.next_run()
+        run = self.state.next_run()
         async with client:
             # Read the lists, and note the pages that they name.
             read = await self._read_lists(client, run)
-            hosts = self._state.pages_by_host(run)
-            self._total = sum(hosts.values())
+            hosts = self.state.pages_by_host(run)
+            self.total = sum(hosts.values())
             # Fetch the pages that are not current, several hosts at once.
             fetcher = PageFetcher(
-                self._web, self._state, client, self._request, convert, version, run, now
+                self.web, self.state, client, self.request, convert, version, run, now
             )
             slots = asyncio.Semaphore(HOSTS_AT_ONCE)
             tasks = [
@@ -148,12 +145,12 @@ class _Run:
                 await asyncio.gather(*tasks, return_exceptions=True)
         # Remove the pages that are gone, or that no list names any more.
         removed = remove_vanished(
-            self._state, self._web, run, read,
-            allowed=self._request.allow_removals, report=self._problems.add,
+            self.state, self.web, run, read,
+            allowed=self.request.allow_removals, report=self.problems.add,
         )  # fmt: skip
-        self._outcomes["removed"] = removed
-        changes = FileChanges.count(self._outcomes)
-        if not changes.present and not removed and self._problems.count:
+        self.outcomes["removed"] = removed
+        changes = FileChanges.count(self.outcomes)
+        if not changes.present and not removed and self.problems.count:
             raise DatasetError("No page could be fetched.")
         return changes
 
@@ -161,50 +158,50 @@ class _Run:
         """Note the pages of the lists; return the completely read ones, with their size before."""
         complete = []
         missing: list[str] = []
-        for source in self._request.lists:
-            before = self._state.count(source.name)
-            reader = PageListReader(source, self._request, client, self._problems.add)
+        for source in self.request.lists:
+            before = self.state.count(source.name)
+            reader = PageListReader(source, self.request, client, self.problems.add)
             try:
                 async for batch in reader.batches():
                     if source.kind == "urls":
                         client.guard.allow_named(url for url, _ in batch)
-                    self._state.add_named(source.name, run, batch)
+                    self.state.add_named(source.name, run, batch)
             except DocumentError as error:
                 optional = source.optional and not before
-                (missing.append if optional else self._problems.add)(f"{source.where} {error}")
+                (missing.append if optional else self.problems.add)(f"{source.where} {error}")
                 continue
             if reader.elsewhere:
-                self._problems.add(
+                self.problems.add(
                     f"{source.where} names {reader.elsewhere} pages of other hosts, which are "
                     "left out; --other-hosts takes them"
                 )
-            if not self._state.count(source.name, run):
-                self._problems.add(f"{source.where} names no page that is asked for")
+            if not self.state.count(source.name, run):
+                self.problems.add(f"{source.where} names no page that is asked for")
             if reader.complete:
                 complete.append((source, before))
         if missing and not complete:
             for line in missing:
-                self._problems.add(line)
+                self.problems.add(line)
         return complete
 
     async def _fetch_host(
         self, fetcher: PageFetcher, host: str, pages: int, run: int, slots: asyncio.Semaphore
     ) -> None:
-        limit = self._request.limit
+        limit = self.request.limit
         async with slots:
             done = 0
-            while due := self._state.due(host, run):
+            while due := self.state.due(host, run):
                 for url, listed in due:
-                    if limit is not None and fetcher.asked >= limit:
+                    if limit is not None and fetcher.requested >= limit:
                         return
                     try:
                         if outcome := await fetcher.fetch(url, listed):
-                            self._outcomes[outcome] += 1
+                            self.outcomes[outcome] += 1
                     except HostLeftError as error:
-                        self._problems.add(f"{host}: {error}; {pages - done} pages not asked for")
+                        self.problems.add(f"{host}: {error}; {pages - done} pages not asked for")
                         return
                     except DocumentError as error:
-                        self._problems.add(f"{url} {error}")
+                        self.problems.add(f"{url} {error}")
                     done += 1
-                    self._done += 1
-                    self._progress(self._done, self._total)
+                    self.done += 1
+                    self.progress(self.done, self.total)

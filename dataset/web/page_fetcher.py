@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -22,25 +23,23 @@ _MAX_TRUST = timedelta(days=30)
 """How long a list's date is trusted without a request to the page's host."""
 
 
+@dataclass(slots=True)
 class PageFetcher:
     """Fetches the pages of one run."""
 
-    def __init__(
-        self,
-        folder: Path,
-        state: WebState,
-        client: WebClient,
-        request: FetchRequest,
-        convert: Convert,
-        version: str,
-        run: int,
-        now: Callable[[], datetime],
-    ) -> None:
-        """Pages that another `version` of the conversion wrote are fetched again."""
-        self._folder, self._state, self._client, self._request = folder, state, client, request
-        self._convert, self._version, self._run, self._now = convert, version, run, now
-        self.asked = 0
-        """Number of pages requested."""
+    folder: Path
+    """The web folder."""
+    state: WebState
+    client: WebClient
+    request: FetchRequest
+    convert: Convert
+    version: str
+    """Version of the conversion; pages that another one wrote are fetched again."""
+    run: int
+    """The number of the run."""
+    now: Callable[[], datetime]
+    requested: int = 0
+    """Number of pages requested."""
 
     async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
         """Bring a page up to date; None if it has no file of its own (any more).
@@ -53,12 +52,12 @@ class PageFetcher:
             HostLeftError: its host is not asked any more; the state is unchanged.
             DocumentError: it cannot be fetched; its file is kept.
         """
-        record = self._state.record(url)
+        record = self.state.record(url)
         intact = self._intact(record)
         if intact and self._is_fresh(record, listed):
-            self._state.update(record.url, tried=self._run, gone=0)
+            self.state.update(record.url, tried=self.run, gone=0)
             return "unchanged"
-        self.asked += 1
+        self.requested += 1
         try:
             known = record.validators if intact else Validators()
             form, response = await self._request_page(record, known)
@@ -71,14 +70,14 @@ class PageFetcher:
             page = await asyncio.to_thread(
                 page_from_response,
                 response,
-                self._convert,
+                self.convert,
                 listed=listed,
-                spelled=self._request.spelled,
+                spelled=self.request.spelled,
             )
         except HostLeftError:
             raise
         except DocumentError:
-            self._state.update(record.url, tried=self._run, gone=0)
+            self.state.update(record.url, tried=self.run, gone=0)
             raise
         return self._write(record, page, response, form, intact=intact)
 
@@ -87,12 +86,12 @@ class PageFetcher:
 
         Returns the form and a response: with the page, "not modified", or "gone".
         """
-        forms = sorted(self._request.forms(record.url), key=lambda form: form != record.asked)
+        forms = sorted(self.request.forms(record.url), key=lambda form: form != record.asked)
         problem: DocumentError | None = None
         gone: Response | None = None
         for form in forms:
             try:
-                response = await self._client.get(form, known)
+                response = await self.client.get(form, known)
             except HostLeftError:
                 raise
             except DocumentError as error:
@@ -117,59 +116,59 @@ class PageFetcher:
         if response.status != HTTPStatus.OK:
             return False
         # A host may respond with an error page (200) to a form that it lacks.
-        right = self._request.spelled(response.url) == record.url and is_text(response)
+        right = self.request.spelled(response.url) == record.url and is_text(response)
         return form == record.url or right
 
     def _note_gone(self, record: PageRecord, response: Response) -> None:
         """Note that a page is gone; its file is removed at the end of the run."""
-        self._state.update(record.url, tried=self._run, gone=self._run, status=response.status)
+        self.state.update(record.url, tried=self.run, gone=self.run, status=response.status)
         if not record.file:
             raise DocumentError(response.problem())
 
     def _write(
         self, record: PageRecord, page: WebPage, response: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
-        final = self._request.spelled(response.url)
-        file = self._state.claim(record, final, self._run)
+        final = self.request.spelled(response.url)
+        file = self.state.claim(record, final, self.run)
         if file is None:
-            moment = iso_instant(self._now())
-            self._state.update(record.url, tried=self._run, checked=moment, status=response.status)
+            moment = iso_instant(self.now())
+            self.state.update(record.url, tried=self.run, checked=moment, status=response.status)
             return None
         outcome: WriteOutcome = "unchanged"
         written = record.written
         # A new validator or date alone is not a change.
         if not intact or record.file != file or record.content != page.content_hash:
             content = page.to_file()
-            path = self._folder / file
+            path = self.folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
             outcome = write_atomically(path, content)
             written = hashlib.sha256(content).hexdigest()
         self._update(
             record, response, asked=form, final=final, answered=response.url, etag=response.etag,
             modified=response.modified, content=page.content_hash, written=written,
-            fetched=iso_instant(self._now()), version=self._version,
+            fetched=iso_instant(self.now()), version=self.version,
         )  # fmt: skip
         return outcome
 
     def _update(self, record: PageRecord, response: Response, **columns: str | int) -> None:
-        checked = iso_instant(self._now())
-        self._state.update(
-            record.url, tried=self._run, gone=0, checked=checked, status=response.status, **columns
+        checked = iso_instant(self.now())
+        self.state.update(
+            record.url, tried=self.run, gone=0, checked=checked, status=response.status, **columns
         )
 
     def _intact(self, record: PageRecord) -> bool:
         """True if the file is unchanged, and from the current version of the conversion."""
-        if not record.file or not record.written or record.version != self._version:
+        if not record.file or not record.written or record.version != self.version:
             return False
         try:
-            content = (self._folder / record.file).read_bytes()
+            content = (self.folder / record.file).read_bytes()
         except FileNotFoundError:
             return False
         return hashlib.sha256(content).hexdigest() == record.written
 
     def _is_fresh(self, record: PageRecord, listed: str) -> bool:
         """True if the date in a list makes a request unnecessary."""
-        if not listed or record.checked < iso_instant(self._now() - _MAX_TRUST):
+        if not listed or record.checked < iso_instant(self.now() - _MAX_TRUST):
             return False
         if len(listed) == len("2024-01-01"):
             # The page may have changed until the end of that day.

@@ -95,7 +95,7 @@ def page_from_response(
     else:
         raise DocumentError(f"is {response.media or 'of no known kind'}, not a page of text")
     if not text.strip():
-        raise DocumentError("holds no text")
+        raise DocumentError("contains no text")
     dates = (iso_date(changed), _date(response.modified), iso_date(listed))
     return WebPage(
         text=text,
@@ -136,7 +136,7 @@ def _decoded(response: Response) -> str:
     except LookupError as error:
         raise DocumentError("is in an unknown encoding") from error
     if "\0" in text:
-        raise DocumentError("is not text: it holds a zero byte")
+        raise DocumentError("is not text: it contains a zero byte")
     return _LINE_END.sub("\n", text)
 
 

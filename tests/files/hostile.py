@@ -10,10 +10,7 @@ MIB = 1 << 20
 
 
 def repacked(
-    package: bytes,
-    changes: dict[str, bytes],
-    *,
-    compression: int = zipfile.ZIP_DEFLATED,
+    package: bytes, changes: dict[str, bytes], *, compression: int = zipfile.ZIP_DEFLATED
 ) -> bytes:
     """Put other parts into an Office file, or in the place of those of the same name."""
     packed = io.BytesIO()

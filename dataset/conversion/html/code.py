@@ -45,9 +45,9 @@ def language_of(pre: Element) -> str:
             *(f"lang-{element.get(key)}" for key in ("data-lang", "data-language")),
         ]
         for name in names:
-            said = _LANGUAGE.fullmatch(name)
-            if said and said["name"] not in _NO_LANGUAGE:
-                return said["name"]
+            declared = _LANGUAGE.fullmatch(name)
+            if declared and declared["name"] not in _NO_LANGUAGE:
+                return declared["name"]
             if name in _BARE_LANGUAGES and at < len(marked) - 1:
                 return name
     return ""

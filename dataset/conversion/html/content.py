@@ -19,7 +19,7 @@ _NOISE = re.compile(
     r"|on-?this-?page|in-?this-?(?:page|article)|page-?toc|table-?of-?contents|tocbot|toc|localtoc"
     r"|edit-?(?:this-?page|link)|copy-?(?:button|btn)|copybtn|screen-?reader-?only|sr-only"
     r"|visually-?hidden|prev-?next|related-?links|navbar|site-?(?:header|footer|nav)"
-    r"|line-?numbers?(?:-rows)?|linenos?|gutter|edit-?section|headerlink-?icon)(?:[-_].*)?",
+    r"|line-?numbers?(?:-rows)?|linenos?|gutter|edit-?section|headerlink-?icon)(?:[-_].*)?"
 )
 ADMONITION = re.compile(
     r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
@@ -149,10 +149,10 @@ def page_title(page: HtmlPage, content: Element) -> str:
     """The title: the first heading, else the title in the head."""
     if heading := content.find("h1"):
         return heading.words().rstrip("¶#").strip()
-    said = _meta(page, "og:title") or next(
+    stated = _meta(page, "og:title") or next(
         (element.words() for element in page.head if element.tag == "title"), ""
     )
-    return " ".join(said.split())
+    return " ".join(stated.split())
 
 
 def address_of(page: HtmlPage, url: str) -> str:
@@ -163,9 +163,9 @@ def address_of(page: HtmlPage, url: str) -> str:
         for element in page.head
         if element.tag == "link" and "canonical" in element.get("rel").lower().split()
     )
-    for said in (next(canonical, ""), _meta(page, "og:url")):
-        address = resolve_link(base, said)
-        if said and address.startswith(("http://", "https://")):
+    for stated in (next(canonical, ""), _meta(page, "og:url")):
+        address = resolve_link(base, stated)
+        if stated and address.startswith(("http://", "https://")):
             return address
     return ""
 
@@ -187,10 +187,10 @@ def changed_of(page: HtmlPage, content: Element) -> str:
     times = [element for element in content.walk() if element.tag == "time"]
     modified = [one for one in times if one.get("itemprop") == "dateModified"]
     shown = modified or (times if len(times) == 1 else [])
-    said = [_meta(page, name) for name in _CHANGED[:8]]
-    said += [one.get("datetime") for one in shown]
-    said += [_meta(page, name) for name in _CHANGED[8:]]
-    return first_date(said)
+    stated = [_meta(page, name) for name in _CHANGED[:8]]
+    stated += [one.get("datetime") for one in shown]
+    stated += [_meta(page, name) for name in _CHANGED[8:]]
+    return first_date(stated)
 
 
 def resolve_link(base: str, target: str) -> str:

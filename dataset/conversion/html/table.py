@@ -86,7 +86,7 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
 
 
 def _span(cell: Element, name: str) -> int:
-    said = cell.get(name)
-    if not (said.isascii() and said.isdigit()):
+    value = cell.get(name)
+    if not (value.isascii() and value.isdigit()):
         return 1
-    return min(int(said[:9]), _SPAN_LIMIT) or 1
+    return min(int(value[:9]), _SPAN_LIMIT) or 1

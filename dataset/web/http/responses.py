@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _MAX_CHARACTERS_OF_A_VALIDATOR = 500
 _GZIP = ("gzip", "x-gzip")
-_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +124,7 @@ def unpacked(content: bytes, max_bytes: int) -> bytes:
         DocumentError: it is not gzip, or larger than `max_bytes`.
     """
     unpacking = Unpacking(max_bytes)
-    parts = [unpacking.feed(content[at : at + _PIECE]) for at in range(0, len(content), _PIECE)]
-    found = b"".join(parts)
+    found = unpacking.feed(content)
     if len(found) > max_bytes:
         raise size_error(max_bytes)
     if not unpacking.complete:

@@ -63,19 +63,19 @@ def listening() -> Iterator[tuple[str, list[str]]]:
         (hostile.claimed_bomb, "unpacks to more than 512 MiB"),
         (
             lambda: repacked(docx_of("x"), {"word/media/zeros.bin": bytes(8 << 20)}),
-            "holds a part that unpacks to over 300 times its size",
+            "contains a part that unpacks to over 300 times its size",
         ),
         (
             lambda: repacked(docx_of("x"), {f"{n}.xml": b"" for n in range(10_001)}),
-            "holds more than 10,000 parts",
+            "contains more than 10,000 parts",
         ),
         (
             lambda: repacked(docx_of("x"), {"../../etc/cron.d/x": b"x"}),
-            "holds a part whose name leads out of it",
+            "contains a part whose name leads out of it",
         ),
         (
             lambda: repacked(docx_of("x"), {"/etc/passwd": b"x"}),
-            "holds a part whose name leads out of it",
+            "contains a part whose name leads out of it",
         ),
         (
             lambda: hostile.encrypted_entries(docx_of("x")),
@@ -107,7 +107,7 @@ def test_an_external_entity_reaches_neither_a_file_nor_the_network(tmp_path: Pat
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     refused = (
-        "refused: holds XML with a document type or an odd encoding; save it again with Office"
+        "refused: contains XML with a document type or an odd encoding; save it again with Office"
     )
     with listening() as (url, asked):
         for target in (secret.as_uri(), f"{url}/entity.dtd"):
@@ -123,11 +123,11 @@ def test_a_document_type_is_seen_in_other_encodings(encoding: str) -> None:
     if encoding == "utf-7":  # whose declaration itself must be readable
         hidden = document.decode().replace("UTF-8", "UTF-7").replace("<!", "+ADwAIQ-").encode()
     changed = repacked(package, {"word/document.xml": hidden})
-    assert outcome(changed, "a.docx").startswith("refused: holds XML with a document type")
+    assert outcome(changed, "a.docx").startswith("refused: contains XML with a document type")
 
 
 def test_entities_that_multiply_are_refused() -> None:
-    assert outcome(hostile.billion_laughs(), "a.xlsx").startswith("refused: holds XML with")
+    assert outcome(hostile.billion_laughs(), "a.xlsx").startswith("refused: contains XML with")
 
 
 def test_a_cell_at_the_far_end_costs_an_error_line() -> None:
@@ -167,7 +167,7 @@ def test_an_image_elsewhere_and_a_macro_are_left_alone() -> None:
          "Words on a page.\n"),
         (lambda: one_page(stream(b"q " * 500_000 + WORDS)), "Words on a page.\n"),
         (lambda: one_page(b"<</Length 999/Filter/FlateDecode>>\nstream\nxx\nendstream"),
-         "refused: holds no text (a scanned PDF? run OCR first)"),
+         "refused: contains no text (a scanned PDF? run OCR first)"),
         (lambda: b"%PDF-1.7\n" + bytes(range(256)) * 100, "refused: cannot be read as PDF"),
         (lambda: b"MZ" + bytes(5000), "refused: cannot be read as PDF"),
     ],
@@ -207,9 +207,9 @@ def test_a_pdf_without_end_is_ended(content: Made) -> None:
         ("a.ipynb", lambda: b"[" * 100_000 + b"]" * 100_000,
          "refused: is nested too deep to convert"),
         ("a.csv", lambda: b",".join([b"c"] * 1_000_000),
-         "refused: holds a table of more than 1,000 columns or 500,000 cells; split it"),
+         "refused: contains a table of more than 1,000 columns or 500,000 cells; split it"),
         ("a.csv", lambda: b"a,b\n1," + b"x" * (20 << 20),
-         "refused: holds a cell of more than 1 MiB, or an unclosed quote"),
+         "refused: contains a cell of more than 1 MiB, or an unclosed quote"),
         ("a.csv", lambda: b"a,b\n1,=HYPERLINK(\"http://x.example\")\n",
          '| a | b |\n| --- | --- |\n| 1 | =HYPERLINK("http://x.example") |\n'),
         ("a.rst", lambda: b".. include:: /etc/passwd\n\nWords.\n", "Words.\n"),

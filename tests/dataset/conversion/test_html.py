@@ -316,5 +316,5 @@ def test_a_deep_page_that_is_none_too_deep_is_read() -> None:
 
 
 def test_a_page_without_words_is_refused() -> None:
-    with pytest.raises(DocumentError, match="holds no text"):
+    with pytest.raises(DocumentError, match="contains no text"):
         read_html(b"<div id=app></div><script>draw()</script>", "")

@@ -99,7 +99,7 @@ def test_a_word_file_does_not_say_how_it_is_converted() -> None:
 
 
 def test_a_word_file_without_words_is_refused() -> None:
-    with pytest.raises(DocumentError, match="holds no text"):
+    with pytest.raises(DocumentError, match="contains no text"):
         docx.read_docx(saved(word()), "")
 
 
@@ -163,7 +163,7 @@ def test_a_chart_is_a_table_of_its_numbers() -> None:
 def test_a_hidden_slide_is_left_out() -> None:
     package = pptx_of("Shown", ["a"])
     slide = part_of(package, "ppt/slides/slide1.xml").replace(b"<p:sld ", b'<p:sld show="0" ')
-    with pytest.raises(DocumentError, match="holds no text"):
+    with pytest.raises(DocumentError, match="contains no text"):
         pptx.read_pptx(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
 
 

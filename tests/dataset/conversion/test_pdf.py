@@ -155,5 +155,5 @@ def test_a_pdf_that_is_only_kept_from_changes_is_read() -> None:
 
 
 def test_scanned_pages_are_refused() -> None:
-    with pytest.raises(DocumentError, match=r"holds no text \(a scanned PDF\? run OCR first\)"):
+    with pytest.raises(DocumentError, match=r"contains no text \(a scanned PDF\? run OCR first\)"):
         read_pdf(scanned(2), "")

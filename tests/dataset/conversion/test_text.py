@@ -202,7 +202,7 @@ def test_a_long_output_is_cut_and_says_so() -> None:
     ],
 )
 def test_what_is_no_notebook_is_refused(content: bytes) -> None:
-    with pytest.raises(DocumentError, match=r"cannot be read as a Jupyter|holds no text"):
+    with pytest.raises(DocumentError, match=r"cannot be read as a Jupyter|contains no text"):
         notebook.read_notebook(content, "")
 
 
@@ -235,7 +235,7 @@ def test_cells_of_any_text_stay_cells() -> None:
     ("content", "reason"),
     [
         (b"a,b\n1,\xff\n", "not UTF-8 text (byte 6); convert it"),
-        (b",,\n,\n", "holds no text"),
+        (b",,\n,\n", "contains no text"),
         (b"a\0b", "is no text: a NUL at byte 1"),
     ],
 )

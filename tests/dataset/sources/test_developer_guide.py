@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataset.page_files import FileChanges
-from dataset.sources.developer_guide import (
-    MANIFEST,
-    blob_id,
-    fetch_developer_guide,
-    guide_names,
-)
+from dataset.sources.developer_guide import MANIFEST, blob_id, fetch_developer_guide, guide_names
 from dataset.web.request import GUIDE_URL
 from tests.servers.archive import (
     PAGES,

@@ -183,7 +183,7 @@ def test_redirects_that_never_end_are_given_up(server: WebServer, fetch: Fetches
         (Served(gzip.compress(b"words")[:-6], headers={"Content-Encoding": "gzip"}), "breaks off"),
         (Served("words" * 99, conduct="cut"), "breaks off"),
         (Served(b"caf\xe9", "text/plain"), "is not utf-8 text"),
-        (Served(b"a\0b", "text/plain"), "is not text: it holds a zero byte"),
+        (Served(b"a\0b", "text/plain"), "is not text: it contains a zero byte"),
         (Served("words", "text/plain; charset=no-such"), "is in an unknown encoding"),
     ],
 )

@@ -145,7 +145,7 @@ def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status
 def test_page_that_is_empty_for_once_stays(fetch: Fetches, server: WebServer) -> None:
     server.pages["/g/b.html"] = Served("")
     assert again(fetch, server) == FileChanges(unchanged=3)
-    assert fetch.troubles == [f"{server.url}/g/b.html holds no text"]
+    assert fetch.troubles == [f"{server.url}/g/b.html contains no text"]
     assert "title: b" in fetch.files()["g/b.md"]
 
 
