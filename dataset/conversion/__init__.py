@@ -1,1 +1,1 @@
-"""Turns a file's bytes into markdown; what takes a parser happens in a process of its own."""
+"""Converts files to markdown; parsers run in a sandboxed child process."""

@@ -18,5 +18,5 @@ def decode_text(content: bytes, encoding: str = "utf-8-sig") -> str:
     except UnicodeDecodeError as error:
         raise DocumentError(f"not UTF-8 text (byte {error.start}); convert it") from error
     if "\0" in text:
-        raise DocumentError(f"is no text: a NUL at byte {content.index(0)}")
+        raise DocumentError(f"is not text: a NUL at byte {content.index(0)}")
     return _LINE_END.sub("\n", text)

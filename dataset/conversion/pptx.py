@@ -40,7 +40,7 @@ def read_pptx(content: bytes, _: str) -> Converted:
 
 
 def _slides(container: ZipContainer) -> Iterator[str]:
-    """The slides' parts in the order of the show, hidden slides left out."""
+    """Yield the names of the slides' parts in order, without hidden slides."""
     top = container.relationships("").values()
     main = next((one.target for one in top if one.kind == "officeDocument"), "")
     parts = container.relationships(main)

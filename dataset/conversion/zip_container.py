@@ -126,11 +126,11 @@ def _check(parts: list[zipfile.ZipInfo]) -> None:
     for part in parts:
         name = part.filename
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-            raise DocumentError("contains a part whose name leads out of it")
+            raise DocumentError("contains a part with an unsafe name")
         if part.flag_bits & 0x1:
             raise DocumentError(PROTECTED)
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DocumentError("is packed in a way that Office files are not")
+            raise DocumentError("uses a compression method that Office files do not")
         packed = max(part.compress_size, 1)
         if (
             part.file_size > _TOO_SMALL_FOR_A_BOMB

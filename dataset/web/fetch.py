@@ -176,7 +176,7 @@ class _Run:
                     "left out; --other-hosts takes them"
                 )
             if not self.state.count(source.name, run):
-                self.problems.add(f"{source.where} names no page that is asked for")
+                self.problems.add(f"{source.where} names no requested page")
             if reader.complete:
                 complete.append((source, before))
         if missing and not complete:
@@ -198,7 +198,7 @@ class _Run:
                         if outcome := await fetcher.fetch(url, listed):
                             self.outcomes[outcome] += 1
                     except HostLeftError as error:
-                        self.problems.add(f"{host}: {error}; {pages - done} pages not asked for")
+                        self.problems.add(f"{host}: {error}; {pages - done} pages not requested")
                         return
                     except DocumentError as error:
                         self.problems.add(f"{url} {error}")

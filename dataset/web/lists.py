@@ -57,7 +57,7 @@ class PageListReader:
             if not (named := self._requested(address, base, changed)):
                 continue
             if count == MAX_PAGES:
-                self._incomplete(f"names more than {MAX_PAGES:,} pages; the rest is left out")
+                self._incomplete(f"names more than {MAX_PAGES:,} pages; the rest is skipped")
                 break
             count += 1
             batch.append(named)

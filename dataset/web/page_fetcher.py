@@ -104,7 +104,7 @@ class PageFetcher:
             elif form == record.url:
                 problem = problem or DocumentError(response.problem())
         if problem or not gone:
-            raise problem or DocumentError("answers with nothing to read")
+            raise problem or DocumentError("returned nothing to read")
         return forms[0], gone
 
     def _is_useful(

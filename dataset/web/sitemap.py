@@ -50,7 +50,7 @@ def sitemap_entries(content: bytes) -> Iterator[SitemapEntry]:
     except DefusedXmlException as error:
         raise DocumentError("is XML with a DTD or entities, which no sitemap needs") from error
     except (ParseError, ValueError, LookupError) as error:
-        raise DocumentError("is no XML, or breaks off") from error
+        raise DocumentError("is not XML, or is incomplete") from error
     yield from reader.take()
 
 
@@ -70,7 +70,7 @@ class _Reader:
     def start(self, tag: str, _: dict[str, str]) -> None:
         name = tag.rpartition("}")[2]
         if not self._path and name not in _ROOTS:
-            raise DocumentError("is no sitemap")
+            raise DocumentError("is not a sitemap")
         if len(self._path) >= _MAX_DEPTH:
             raise DocumentError("is nested too deeply for a sitemap")
         self._path.append(name)

@@ -26,7 +26,7 @@ def normal(address: str, base: str = "") -> str:
         port = parts.port
         host = _host(parts.hostname or "")
         if parts.scheme not in _PORTS or parts.username is not None or parts.password is not None:
-            raise DocumentError("is no http or https address without a password")
+            raise DocumentError("is not an http or https address without a password")
         shown = f"[{host}]" if ":" in host else host
         if port is not None and port != _PORTS[parts.scheme]:
             shown += f":{port}"
@@ -35,7 +35,7 @@ def normal(address: str, base: str = "") -> str:
         path = urlsplit(urljoin(f"http://host{path}", path)).path or "/"
         query = f"?{_escaped(parts.query, _KEPT + '?')}" if parts.query else ""
     except (ValueError, UnicodeError) as error:
-        raise DocumentError("is no address of a page") from error
+        raise DocumentError("is not the address of a page") from error
     found = f"{parts.scheme}://{shown}{path}{query}"
     if len(found) > MAX_CHARACTERS:
         raise DocumentError(f"is longer than {MAX_CHARACTERS} characters")

@@ -168,7 +168,7 @@ class WebClient:
             ):
                 return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:
-            raise DocumentError("is no address of a page") from error
+            raise DocumentError("is not the address of a page") from error
 
 
 async def _to_response(url: str, response: httpx.Response, bounds: Bounds) -> Response:
@@ -196,11 +196,11 @@ async def _to_response(url: str, response: httpx.Response, bounds: Bounds) -> Re
 
 def _target(response: Response) -> str:
     if not response.location:
-        raise DocumentError("is redirected to nowhere")
+        raise DocumentError("is redirected without a target")
     try:
         return normal(response.location, response.url)
     except DocumentError as error:
-        raise DocumentError(f"is redirected to what {error}") from error
+        raise DocumentError(f"is redirected to an address that {error}") from error
 
 
 def _reason(error: httpx.RequestError) -> str:
@@ -208,7 +208,7 @@ def _reason(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "does not response in time"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "shows a certificate that is not trusted here"
+        return "presents a certificate that is not trusted"
     if isinstance(error, httpx.ConnectError):
         return "cannot be connected to"
-    return "breaks off before its end"
+    return "ended before it was complete"

@@ -56,7 +56,7 @@ class Host:
             HostLeftError: the pause exceeds MAX_WAIT.
         """
         if seconds > MAX_WAIT:
-            self.leave(f"asks to be left alone for {seconds:.0f} s")
+            self.leave(f"requires a pause of {seconds:.0f} s")
             self.check()
         self._paused_until = self._clock() + seconds
 

@@ -73,7 +73,7 @@ async def read_body(response: "httpx.Response", max_bytes: int, *, cut: bool = F
     """
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in ("", "identity", *_GZIP):
-        raise DocumentError("is packed in a way that was not asked for")
+        raise DocumentError("has a Content-Encoding that was not requested")
     unpacking = Unpacking(max_bytes) if packed in _GZIP else None
     content = bytearray()
     received = 0
@@ -85,7 +85,7 @@ async def read_body(response: "httpx.Response", max_bytes: int, *, cut: bool = F
                 return bytes(content[:max_bytes])
             raise size_error(max_bytes)
     if unpacking and not unpacking.complete:
-        raise DocumentError("breaks off before its end")
+        raise DocumentError("ended before it was complete")
     return bytes(content)
 
 
@@ -113,7 +113,7 @@ class Unpacking:
                 self._left -= len(part)
                 piece = self._inflate.unconsumed_tail or self._inflate.unused_data
         except zlib.error as error:
-            raise DocumentError("is not the gzip that it says it is") from error
+            raise DocumentError("is not valid gzip") from error
         return bytes(unpacked)
 
 
@@ -128,7 +128,7 @@ def unpacked(content: bytes, max_bytes: int) -> bytes:
     if len(found) > max_bytes:
         raise size_error(max_bytes)
     if not unpacking.complete:
-        raise DocumentError("breaks off before its end")
+        raise DocumentError("ended before it was complete")
     return found
 
 

@@ -69,7 +69,7 @@ def test_text_is_only_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     ("content", "reason"),
     [
         (b"caf\xe9 au lait", "not UTF-8 text (byte 3); convert it"),
-        (b"ab\0cd", "is no text: a NUL at byte 2"),
+        (b"ab\0cd", "is not text: a NUL at byte 2"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused(content: bytes, reason: str) -> None:

@@ -236,7 +236,7 @@ def test_cells_of_any_text_stay_cells() -> None:
     [
         (b"a,b\n1,\xff\n", "not UTF-8 text (byte 6); convert it"),
         (b",,\n,\n", "contains no text"),
-        (b"a\0b", "is no text: a NUL at byte 1"),
+        (b"a\0b", "is not text: a NUL at byte 1"),
     ],
 )
 def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:

@@ -65,8 +65,8 @@ def test_nothing_to_be_had_is_a_failure(
     ("options", "reason"),
     [
         ([], "No page is named"),
-        (["--url", "ftp://h.example/"], "is no http or https address"),
-        (["--url", "nonsense\n"], "is no address of a page"),
+        (["--url", "ftp://h.example/"], "is not an http or https address"),
+        (["--url", "nonsense\n"], "is not the address of a page"),
         (["--urls", "no-such-file"], "cannot be read (No such file"),
     ],
 )

@@ -60,13 +60,13 @@ def test_index_of_sitemaps_is_followed_also_gzipped(server: WebServer, fetch: Fe
     [
         (b'<!DOCTYPE u [<!ENTITY e "x">]><urlset><url><loc>&e;</loc></url></urlset>', "DTD"),
         (b'<!DOCTYPE u SYSTEM "file:///etc/passwd"><urlset/>', "DTD"),
-        (b"<html><body>Not found</body></html>", "is no sitemap"),
-        (b"<urlset><url><loc>https://h/a</loc></url>", "breaks off"),
-        (b"", "breaks off"),
+        (b"<html><body>Not found</body></html>", "is not a sitemap"),
+        (b"<urlset><url><loc>https://h/a</loc></url>", "is incomplete"),
+        (b"", "is incomplete"),
         (b"\x1f\x8bnot gzip at all", "gzip"),
-        (gzip.compress(b"<urlset></urlset>", mtime=0)[:-9], "breaks off"),
+        (gzip.compress(b"<urlset></urlset>", mtime=0)[:-9], "ended before"),
         (b"<urlset>" + b"<a>" * 200, "nested"),
-        (b"<?xml version='1.0' encoding='no-such'?><urlset/>", "no XML"),
+        (b"<?xml version='1.0' encoding='no-such'?><urlset/>", "not XML"),
     ],
 )
 def test_sitemap_that_is_none_is_refused(content: bytes, reason: str) -> None:
@@ -129,7 +129,7 @@ def test_file_names_a_page_on_each_line(server: WebServer, fetch: Fetches, tmp_p
     file = tmp_path / "pages.txt"
     file.write_text(f"\ufeff# ours\n{server.url}/a\n\n  {server.url}/b # the second\nnot one\n")
     assert fetch(PageList("urls", str(file))).new == 2
-    assert fetch.troubles == [f"{file} names 'not one', which is no address of a page"]
+    assert fetch.troubles == [f"{file} names 'not one', which is not the address of a page"]
 
     file.unlink()
     with pytest.raises(DatasetError):

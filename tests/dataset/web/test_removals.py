@@ -175,7 +175,7 @@ def test_host_that_is_down_loses_nothing(fetch: Fetches, server: WebServer) -> N
             fetch(*lists, other_hosts=True)
         assert held(fetch) == "abcd"
         host = server.url.removeprefix("http://")
-        assert fetch.troubles[-1] == f"{host}: failed 3 times in a row; 1 pages not asked for"
+        assert fetch.troubles[-1] == f"{host}: failed 3 times in a row; 1 pages not requested"
 
 
 def test_interrupted_run_removes_nothing(fetch: Fetches, server: WebServer) -> None:

@@ -150,7 +150,7 @@ def test_unknown_name_and_closed_port_are_a_line(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         fetch(PageList("url", "http://h.example/a"))
     assert fetch.troubles == [
-        "h.example: its robots.txt cannot be connected to; 1 pages not asked for"
+        "h.example: its robots.txt cannot be connected to; 1 pages not requested"
     ]
     with web_server() as server:
         closed = at(server, "/a")
