@@ -176,7 +176,7 @@ class _Run:
                     "left out; --other-hosts takes them"
                 )
             if not self.state.count(source.name, run):
-                self.problems.add(f"{source.where} names no requested page")
+                self.problems.add(f"{source.where} names no page that is requested")
             if reader.complete:
                 complete.append((source, before))
         if missing and not complete:
