@@ -39,8 +39,8 @@ from utils.benchmark.report import (
     Parts,
     draw_measures,
     measures_as_json,
+    measures_sections,
     measures_table,
-    report_sections,
 )
 from utils.benchmark.sample import DocumentSample, heading_questions, take_sample
 from utils.benchmark.services import measure_llm, measure_services, serve_original
@@ -177,7 +177,7 @@ def _report(
         "our_build": asdict(ours) if ours else None,
     }
     try:
-        sections = [f"{measured}.", *report_sections(parts)]
+        sections = [f"{measured}.", *measures_sections(parts)]
         write_report(arguments.output, "Benchmark", "utils.benchmark", argv, sections)
         arguments.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
         if arguments.picture and not find_spec("matplotlib"):

@@ -94,7 +94,7 @@ def measures_table(parts: Parts) -> str:
     return f"{aligned_table(rows)}\n\n{_NOTE}"
 
 
-def report_sections(parts: Parts) -> list[str]:
+def measures_sections(parts: Parts) -> list[str]:
     """The measures as markdown, a section for each part."""
     sections = [f"{_NOTE}."]
     for part, measures in parts.items():

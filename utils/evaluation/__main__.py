@@ -26,7 +26,7 @@ from utils.evaluation.configurations import (
 from utils.evaluation.misses import list_misses
 from utils.evaluation.picture import draw_runs
 from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
-from utils.evaluation.report import Comparisons, Runs, print_tables, report_sections, runs_as_json
+from utils.evaluation.report import Comparisons, Runs, print_tables, runs_as_json, runs_sections
 from utils.evaluation.runs import (
     SERVED_PASSAGES,
     QuestionOutcome,
@@ -193,7 +193,7 @@ def _write(
     about = f"{len(next(iter(runs.values())))} questions: {', '.join(files)}"
     try:
         if arguments.output:
-            sections = [f"{about}.", *report_sections(runs, comparisons)]
+            sections = [f"{about}.", *runs_sections(runs, comparisons)]
             title = "Retrieval with labelled questions"
             write_report(arguments.output, title, "utils.evaluation", argv, sections)
         if arguments.json:

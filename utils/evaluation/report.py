@@ -36,7 +36,7 @@ def print_tables(runs: Runs, comparisons: Comparisons, *, in_full: bool) -> str:
     return "\n\n".join(parts)
 
 
-def report_sections(runs: Runs, comparisons: Comparisons) -> list[str]:
+def runs_sections(runs: Runs, comparisons: Comparisons) -> list[str]:
     """The tables as markdown."""
     baseline = next(iter(runs))
     sections = [f"## {baseline}", pipe_table(_metrics(runs[baseline]))]
