@@ -1,4 +1,4 @@
-"""A store whose process is killed at a chosen write: what was written stays."""
+"""A store whose process is killed at a chosen write; earlier writes are kept."""
 
 from typing import TYPE_CHECKING, Any
 

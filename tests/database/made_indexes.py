@@ -1,4 +1,4 @@
-"""Small indexes made by hand, with words beside them and documents that came through the API."""
+"""Small handmade indexes with words and documents from the API."""
 
 import hashlib
 from collections.abc import Sequence

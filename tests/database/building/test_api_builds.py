@@ -1,4 +1,4 @@
-"""An index built and searched with a model by API: what it costs, and what a failure does to it."""
+"""An index built and searched with an embedding API: its requests, and its failures."""
 
 import subprocess
 import sys
@@ -106,7 +106,7 @@ def test_reader_without_a_model_of_its_own_takes_the_indexs(
     reader.close()
 
 
-def test_build_of_what_is_there_already_asks_for_the_dimension_and_no_more(
+def test_build_without_changes_requests_only_the_dimension(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     chosen = settings(server, database, "openai:words")
@@ -120,7 +120,7 @@ def test_build_of_what_is_there_already_asks_for_the_dimension_and_no_more(
     assert [request.texts for request in server.requests[before:]] == [["dimension"]]
 
 
-def test_build_that_the_api_breaks_goes_on_where_it_was_and_pays_for_no_text_twice(
+def test_build_interrupted_by_the_api_resumes_and_embeds_no_text_twice(
     server: EmbeddingServer, tmp_path: Path, database: str
 ) -> None:
     pages = write_pages(tmp_path / "many", many_pages(30))

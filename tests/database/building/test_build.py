@@ -1,4 +1,4 @@
-"""A build is a sync: what the index holds afterwards depends on the folder alone."""
+"""A build is a sync: the resulting index depends on the folder alone."""
 
 import socket
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     return write_pages(tmp_path / "pages")
 
 
-def test_every_chunk_is_there_as_a_reader_should_see_it(either_store: Store, folder: Path) -> None:
+def test_every_chunk_is_stored_with_all_its_fields(either_store: Store, folder: Path) -> None:
     report = builder(either_store).build(folder)
 
     held = contents(either_store)
@@ -104,7 +104,7 @@ def test_only_what_changed_is_embedded_again(either_store: Store, folder: Path) 
     assert documents == {"endpoints.md", "training.md", "new.md"}
 
 
-def test_changed_folder_ends_as_if_built_from_nothing(
+def test_sync_of_a_changed_folder_equals_a_build_from_scratch(
     store: Store, folder: Path, tmp_path: Path
 ) -> None:
     builder(store).build(folder)
@@ -130,7 +130,9 @@ def test_other_recipe_embeds_everything_again(store: Store, folder: Path) -> Non
     assert fingerprint.recipe == recipe(model_revision="words-2")
 
 
-def test_index_before_stays_and_older_ones_go(either_store: Store, folder: Path) -> None:
+def test_previous_index_is_kept_and_older_ones_are_deleted(
+    either_store: Store, folder: Path
+) -> None:
     names = []
     for word in ("one", "two", "three"):
         (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
@@ -144,7 +146,7 @@ def test_index_before_stays_and_older_ones_go(either_store: Store, folder: Path)
     assert previous == names[1]
 
 
-def test_going_back_to_what_was_embeds_nothing(store: Store, folder: Path) -> None:
+def test_build_of_the_previous_state_embeds_nothing(store: Store, folder: Path) -> None:
     first = (folder / "notebooks.md").read_text()
     builder(store).build(folder)
     (folder / "notebooks.md").write_text("# Notebooks\n\nNow otherwise.\n")
@@ -170,7 +172,7 @@ def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
     assert hnsw["sync_threshold"] > len(contents(either_store).rows)
 
 
-def test_second_builder_says_who_is_building_and_leaves(either_store: Store, folder: Path) -> None:
+def test_second_builder_fails_and_names_the_first(either_store: Store, folder: Path) -> None:
     with (
         BuildLock(either_store),
         pytest.raises(IndexLockedError, match=r"Another build .* process \d+"),
@@ -190,7 +192,7 @@ def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> Non
         assert builder(store).build(folder).chunks == 5
 
 
-def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store: Store) -> None:
+def test_lock_of_another_machine_is_taken_over_when_its_heartbeat_stops(store: Store) -> None:
     elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "1", "since": "?"}
     store.create_if_absent(LOCK, elsewhere | {"beat": "never changes"})
 
@@ -198,7 +200,7 @@ def test_lock_on_another_machine_is_taken_over_when_its_heart_stands_still(store
         assert lock.is_held()
 
 
-def test_build_that_was_taken_for_dead_does_not_go_live(store: Store, folder: Path) -> None:
+def test_build_whose_lock_was_taken_over_does_not_go_live(store: Store, folder: Path) -> None:
     class Robbed(WordEmbeddings):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             store.delete(LOCK)
@@ -247,9 +249,7 @@ def test_build_writes_the_words_of_its_index_and_embeds_them_once(
     assert len(second.documents) == 1
 
 
-def test_index_of_an_older_build_is_given_its_words_and_nothing_else(
-    store: Store, tmp_path: Path
-) -> None:
+def test_only_words_are_added_to_an_index_of_an_older_version(store: Store, tmp_path: Path) -> None:
     folder = write_pages(tmp_path / "kilns", KILNS)
     first, second = WordEmbeddings(), WordEmbeddings()
     builder(store, first).build(folder)
@@ -264,7 +264,7 @@ def test_index_of_an_older_build_is_given_its_words_and_nothing_else(
     assert store.live() == live
 
 
-def test_build_interrupted_before_its_words_does_not_go_live_and_ends_whole(
+def test_build_interrupted_before_its_words_does_not_go_live_and_resumes(
     store: Store, tmp_path: Path
 ) -> None:
     class Interrupted(WordEmbeddings):
@@ -284,7 +284,7 @@ def test_build_interrupted_before_its_words_does_not_go_live_and_ends_whole(
     assert words_of(store) == ["kiln", "kind"]
 
 
-def test_words_go_with_their_index(store: Store, folder: Path) -> None:
+def test_words_are_deleted_with_their_index(store: Store, folder: Path) -> None:
     for word in ("one", "two", "three"):
         (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
         builder(store).build(folder)
@@ -320,7 +320,7 @@ def test_file_that_is_no_document_is_named_and_the_rest_is_built(
     assert "latin.md" in said[0]
 
 
-def test_index_damaged_on_disk_is_noticed_and_built_anew(folder: Path, tmp_path: Path) -> None:
+def test_index_damaged_on_disk_is_detected_and_rebuilt(folder: Path, tmp_path: Path) -> None:
     database = tmp_path / "index"
     first = open_store(str(database), create=True)
     builder(first).build(folder)
@@ -366,7 +366,7 @@ def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaS
         open_store(chroma_server.url)
 
 
-def test_server_that_says_nothing_is_given_up() -> None:
+def test_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
@@ -374,7 +374,7 @@ def test_server_that_says_nothing_is_given_up() -> None:
             open_store(url, timeout=0.3)
 
 
-def test_build_waits_for_a_server_that_comes_back(
+def test_build_survives_a_short_outage_of_the_server(
     chroma_server: ChromaServer, folder: Path
 ) -> None:
     class Interrupting(WordEmbeddings):

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again, a build ends where an uninterrupted one does."""
+"""A build killed at any moment and repeated gives the same index as an uninterrupted one."""
 
 import random
 import subprocess
@@ -142,7 +142,7 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
     assert seen == sorted(seen)
 
 
-def test_first_build_is_invisible_until_it_is_whole(folder: Path, tmp_path: Path) -> None:
+def test_first_build_is_invisible_until_it_is_complete(folder: Path, tmp_path: Path) -> None:
     database = str(tmp_path / "index")
     build = start_build(folder, database)
     time.sleep(3)

@@ -28,7 +28,7 @@ def reader(store: Store) -> Reader:
     )
 
 
-def test_deleted_document_stays_away_until_the_folder_rules_again(
+def test_deleted_document_stays_deleted_until_the_return_to_the_folder(
     store: Store, pages: Path
 ) -> None:
     delete(store, "training.md")
@@ -43,7 +43,7 @@ def test_deleted_document_stays_away_until_the_folder_rules_again(
     assert seen(store).keys() == WITH_TEXT | {"more.md"}
 
 
-def test_change_after_the_folder_rules_again_counts_anew(store: Store, pages: Path) -> None:
+def test_change_after_the_return_to_the_folder_is_kept_by_builds(store: Store, pages: Path) -> None:
     delete(store, "training.md")
     return_to_folder(store)
     builder(store).build(pages)
@@ -55,9 +55,7 @@ def test_change_after_the_folder_rules_again_counts_anew(store: Store, pages: Pa
     assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
 
 
-def test_index_that_was_changed_is_not_taken_for_what_it_was_built_as(
-    store: Store, pages: Path
-) -> None:
+def test_index_changed_in_place_is_not_reused_under_its_name(store: Store, pages: Path) -> None:
     """The folder is as at first, so a new collection would get the live one's name."""
     first = store.live_collection()[0].name
     delete(store, "training.md")
@@ -69,7 +67,9 @@ def test_index_that_was_changed_is_not_taken_for_what_it_was_built_as(
     assert seen(store).keys() == WITH_TEXT
 
 
-def test_rollback_returns_to_the_index_before_and_undoes_itself(store: Store, pages: Path) -> None:
+def test_rollback_restores_the_previous_index_and_a_second_one_undoes_it(
+    store: Store, pages: Path
+) -> None:
     follows = reader(store)
     follows.refresh()
     before, revision = seen(store), store.live_collection()[0].revision
@@ -87,7 +87,7 @@ def test_rollback_returns_to_the_index_before_and_undoes_itself(store: Store, pa
     assert seen(store) == after
 
 
-def test_rollback_says_how_many_documents_are_as_they_were(store: Store, pages: Path) -> None:
+def test_rollback_reports_the_number_of_undone_api_changes(store: Store, pages: Path) -> None:
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
     put(store, "kilns.md", KILNS)
@@ -101,7 +101,7 @@ def test_rollback_says_how_many_documents_are_as_they_were(store: Store, pages: 
     assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
 
 
-def test_rollback_brings_no_deleted_document_back(store: Store, pages: Path) -> None:
+def test_rollback_restores_no_deleted_document(store: Store, pages: Path) -> None:
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
     delete(store, "training.md")
@@ -111,7 +111,7 @@ def test_rollback_brings_no_deleted_document_back(store: Store, pages: Path) -> 
     assert seen(store).keys() == WITH_TEXT - {"training.md"}
 
 
-def test_rollback_shows_nothing_that_was_never_visible(store: Store, pages: Path) -> None:
+def test_rollback_shows_no_rows_that_were_never_visible(store: Store, pages: Path) -> None:
     live, collection, _ = store.live_collection()
     left = chunk("Half a change.", document="half.md")
     add(collection, [Row(replace(left, revision=live.revision + 1), [1.0] * 64)])
@@ -123,12 +123,12 @@ def test_rollback_shows_nothing_that_was_never_visible(store: Store, pages: Path
     assert "half.md" not in seen(store)
 
 
-def test_rollback_without_a_previous_index_says_so(store: Store) -> None:
+def test_rollback_without_a_previous_index_is_refused(store: Store) -> None:
     with pytest.raises(IndexMissingError, match="no previous index"):
         rollback(store)
 
 
-def test_rollback_waits_for_no_build(store: Store, pages: Path) -> None:
+def test_rollback_during_a_build_is_refused(store: Store, pages: Path) -> None:
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
 
@@ -136,7 +136,7 @@ def test_rollback_waits_for_no_build(store: Store, pages: Path) -> None:
         rollback(store)
 
 
-def test_reader_follows_across_a_way_back_and_forth(store: Store, pages: Path) -> None:
+def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
     """What was changed meanwhile was changed in the other index."""
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
@@ -157,7 +157,7 @@ def test_reader_follows_across_a_way_back_and_forth(store: Store, pages: Path) -
     assert held.documents() == seen(store).keys()
 
 
-def test_change_whose_writer_died_is_whole_when_the_folder_rules_again(
+def test_return_to_the_folder_completes_the_change_of_a_killed_writer(
     store: Store, pages: Path
 ) -> None:
     """Its writer is killed just after it became visible, and had tidied nothing up."""

@@ -1,4 +1,4 @@
-"""A stand-in for a pause, in which others write."""
+"""A replacement for `time.sleep` during which another writer writes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Changes documents of an index in place, and looks at what a reader then sees."""
+"""Changes documents of an index in place, and reads what a reader then finds."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Documents change in place: as a whole or not at all, whenever the writer is killed."""
+"""Changes in place are atomic, whenever the writer is killed."""
 
 import shutil
 from collections.abc import Iterator
@@ -116,7 +116,7 @@ def test_deleted_document_is_in_no_index_of_the_store(store: Store, tmp_path: Pa
     assert followed(store, held) == seen(store)
 
 
-def test_document_can_come_back_after_it_was_deleted(store: Store) -> None:
+def test_deleted_document_can_be_added_again(store: Store) -> None:
     before = seen(store)
     text = OLD["kilns.md"]
     put(store, "kilns.md", text)
@@ -136,7 +136,7 @@ def test_several_documents_become_visible_in_one_revision(store: Store) -> None:
     assert {f"new-{n}.md" for n in range(5)} <= seen(store).keys()
 
 
-def test_document_without_text_is_refused_and_the_others_come(store: Store) -> None:
+def test_document_without_text_is_refused_and_the_others_are_added(store: Store) -> None:
     asked(store, "put", [document("empty.md", "\n"), document("full.md", "# F\n\nFull.\n")])
 
     (job,) = run(store)
@@ -154,7 +154,7 @@ def test_document_without_text_is_refused_and_the_others_come(store: Store) -> N
         (Precondition(none_match="*"), "done"),
     ],
 )
-def test_condition_is_held_against_what_is_there_under_the_lock(
+def test_precondition_is_checked_under_the_lock(
     store: Store, condition: Precondition, ends: str
 ) -> None:
     job = asked(store, "put", [document("new.md", "# New\n\nText.\n")])
@@ -167,7 +167,7 @@ def test_condition_is_held_against_what_is_there_under_the_lock(
     assert bool(Uploads(store).of_job(job.id)) == (ends == "done")
 
 
-def test_fingerprint_tells_what_the_collection_holds(store: Store) -> None:
+def test_fingerprint_matches_the_collection(store: Store) -> None:
     put(store, "yews.md", "# Yews\n\nYews are old.\n")
     put(store, "kilns.md", NEW)
     delete(store, "training.md")
@@ -192,7 +192,7 @@ def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
     assert seen(store) == before
 
 
-def test_reader_that_is_overtaken_says_so(store: Store) -> None:
+def test_reader_detects_rows_deleted_while_it_reads(store: Store) -> None:
     revision, corpus = reader(store)
     asked(store, "put", [document("kilns.md", NEW)])
     run(store)
@@ -260,9 +260,7 @@ ENDS: dict[str, tuple[Any, Precondition, str, str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_writer_killed_before_it_says_how_a_job_ended_leaves_it_to_end_the_same(
-    case: str, store: Store
-) -> None:
+def test_job_of_a_killed_writer_ends_the_same_when_repeated(case: str, store: Store) -> None:
     kind, condition, text, problem, outcomes = ENDS[case]
     put(store, "kilns.md", OLD["kilns.md"])
     before, kills = seen(store), 0

@@ -1,4 +1,4 @@
-"""A job that cannot be done ends as failed, and holds up none of those after it."""
+"""A job that cannot succeed ends as failed and does not block later ones."""
 
 import time
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
     assert "later.md" in seen(store)
 
 
-def test_text_that_the_models_api_refuses_ends_its_job_alone(store: Store) -> None:
+def test_text_refused_by_the_embedding_api_fails_only_its_job(store: Store) -> None:
     refused = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
     later = asked(store, "put", [document("later.md", "# Later\n\nLater.\n")])
 
@@ -100,7 +100,7 @@ def test_text_that_the_models_api_refuses_ends_its_job_alone(store: Store) -> No
     assert "a.md" not in seen(store)
 
 
-def test_models_api_that_is_away_is_waited_for(store: Store) -> None:
+def test_job_waits_for_an_unreachable_embedding_api(store: Store) -> None:
     job = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
 
     with running(store, FailingEmbeddings(EmbeddingApiError("away"), times=1)):

@@ -1,4 +1,4 @@
-"""Reads an index whole, for comparison."""
+"""Reads all rows of an index, for comparison."""
 
 from dataclasses import dataclass
 from typing import Any

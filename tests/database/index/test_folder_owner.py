@@ -1,4 +1,4 @@
-"""One process writes an embedded index in place; the operating system says which."""
+"""Only one process may write an embedded index in place."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def test_the_first_to_claim_a_folder_has_it(tmp_path: Path) -> None:
     second.release()
 
 
-def test_to_release_what_was_never_claimed_is_nothing(tmp_path: Path) -> None:
+def test_release_without_a_claim_does_nothing(tmp_path: Path) -> None:
     owner = FolderOwner(str(tmp_path))
     owner.release()
     owner.claim()
@@ -62,7 +62,7 @@ def test_to_release_what_was_never_claimed_is_nothing(tmp_path: Path) -> None:
     owner.release()
 
 
-def test_a_server_is_everybodys(tmp_path: Path) -> None:
+def test_server_needs_no_claim(tmp_path: Path) -> None:
     for _ in range(2):
         FolderOwner("http://127.0.0.1:8000").claim()
 
@@ -87,7 +87,7 @@ def test_the_threads_of_one_process_claim_a_folder_together(tmp_path: Path) -> N
 
 
 @pytest.mark.process
-def test_another_process_has_it_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+def test_claim_lasts_until_its_process_ends_in_any_way(tmp_path: Path) -> None:
     owner = FolderOwner(str(tmp_path))
     with another_process(tmp_path) as process:
         with pytest.raises(IndexLockedError):
@@ -99,7 +99,7 @@ def test_another_process_has_it_until_it_ends_however_it_ends(tmp_path: Path) ->
 
 
 @pytest.mark.process
-def test_a_process_that_we_start_does_not_keep_what_we_release(tmp_path: Path) -> None:
+def test_child_process_does_not_inherit_the_claim(tmp_path: Path) -> None:
     owner = FolderOwner(str(tmp_path))
     owner.claim()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

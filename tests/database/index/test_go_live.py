@@ -23,7 +23,7 @@ WITH_TEXT = {name for name in PAGES if name != "index.md"}
 KILNS = "# Kilns\n\nOak burns slowly.\n"
 
 
-def test_build_keeps_what_was_put_through_the_api(store: Store, pages: Path) -> None:
+def test_build_keeps_documents_added_through_the_api(store: Store, pages: Path) -> None:
     put(store, "kilns.md", KILNS)
     (pages / "more.md").write_text("# More\n\nMore words.\n")
 
@@ -33,7 +33,7 @@ def test_build_keeps_what_was_put_through_the_api(store: Store, pages: Path) -> 
     assert (report.from_api, report.embedded) == (1, 1)
 
 
-def test_build_that_brings_nothing_new_moves_nothing(store: Store, pages: Path) -> None:
+def test_build_without_changes_leaves_the_pointer_unchanged(store: Store, pages: Path) -> None:
     put(store, "kilns.md", KILNS)
     delete(store, "training.md")
     before = store.live()
@@ -45,7 +45,7 @@ def test_build_that_brings_nothing_new_moves_nothing(store: Store, pages: Path) 
     assert report.left_out == ("training.md",)
 
 
-def test_version_of_the_api_goes_before_the_folders(store: Store, pages: Path) -> None:
+def test_api_version_takes_precedence_over_the_folders(store: Store, pages: Path) -> None:
     put(store, "training.md", "# Training\n\nThe API says so.\n")
     (pages / "training.md").write_text("# Training\n\nThe folder says so.\n")
     (pages / "more.md").write_text("# More\n\nMore words.\n")
@@ -71,7 +71,7 @@ def test_only_what_is_selected_is_built(store: Store, pages: Path) -> None:
     assert seen(store).keys() == WITH_TEXT - {"training.md"}
 
 
-def test_purge_leaves_one_collection_and_no_way_back(store: Store, pages: Path) -> None:
+def test_purge_leaves_one_collection_and_no_rollback(store: Store, pages: Path) -> None:
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
     put(store, "kilns.md", KILNS)
@@ -91,7 +91,7 @@ def test_purge_leaves_one_collection_and_no_way_back(store: Store, pages: Path) 
         rollback(store)
 
 
-def test_purge_moves_nothing_of_an_index_that_is_not_whole(store: Store) -> None:
+def test_purge_does_not_rewrite_an_incomplete_index(store: Store) -> None:
     _, collection, _ = store.live_collection()
     lost = collection.get(limit=1)["ids"]
     collection.delete(ids=lost)
@@ -106,7 +106,7 @@ def test_purge_moves_nothing_of_an_index_that_is_not_whole(store: Store) -> None
     assert store.index_names() == before
 
 
-def test_check_that_fails_for_its_own_reasons_deletes_no_index_in_use(
+def test_failing_check_deletes_no_index_in_use(
     store: Store, pages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the operating system ends it for want of memory."""
@@ -132,7 +132,7 @@ def test_check_that_fails_for_its_own_reasons_deletes_no_index_in_use(
     assert seen(store).keys() == WITH_TEXT | {"more.md"}
 
 
-def test_folders_of_deleted_indexes_go_with_the_builds_after(store: Store, pages: Path) -> None:
+def test_builds_remove_folders_of_deleted_indexes(store: Store, pages: Path) -> None:
     for word in ("one", "two", "three", "four"):
         (pages / "more.md").write_text(f"# More\n\nMore words, {word}.\n")
         builder(store).build(pages)
@@ -140,7 +140,7 @@ def test_folders_of_deleted_indexes_go_with_the_builds_after(store: Store, pages
     assert len(segment_folders(store.database)) <= len(store.collection_names(""))
 
 
-def test_upload_that_waits_is_put_into_the_index_that_went_live_meanwhile(
+def test_pending_upload_is_added_to_an_index_that_went_live_in_between(
     store: Store, pages: Path
 ) -> None:
     asked(store, "put", [document("kilns.md", KILNS)])

@@ -1,4 +1,4 @@
-"""The vectors of an index's words are written once, beside it, and read whole or not at all."""
+"""The vectors of an index's words are written once, and read completely or not at all."""
 
 import logging
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ def test_index_that_was_not_named_gives_nothing(store: Store) -> None:
     assert write(store, INDEX, WORDS) == ["kilns", "oak", "dry"]
 
 
-def test_interrupted_write_reads_as_none_and_is_written_anew(store: Store) -> None:
+def test_interrupted_write_reads_as_none_and_is_repeated(store: Store) -> None:
     interrupt(store, INDEX)
     assert word_vectors.read_word_vectors(store, INDEX) is None
     assert not word_vectors.has_word_vectors(store, INDEX)
@@ -111,7 +111,7 @@ def test_interrupted_write_reads_as_none_and_is_written_anew(store: Store) -> No
     assert found[0] == ["oak"]
 
 
-def test_interrupted_write_goes_on_where_it_was(store: Store) -> None:
+def test_interrupted_write_resumes(store: Store) -> None:
     words = {f"oak{number}": f"oaks{number}" for number in range(600)}
     embedded: list[str] = []
 
@@ -137,7 +137,7 @@ def test_interrupted_write_goes_on_where_it_was(store: Store) -> None:
         assert written[stem] == pytest.approx(vector, abs=1e-6)
 
 
-def test_word_that_an_interrupted_write_left_and_nobody_has_now_is_gone(store: Store) -> None:
+def test_obsolete_word_of_an_interrupted_write_is_deleted(store: Store) -> None:
     half = store.create(word_vectors.word_collection_name(INDEX), {"whole": False}, NEVER_SYNC)
     for word in ("gone", "oak"):
         half.add(ids=[word], embeddings=[1.0] * 64, documents=[word])
@@ -167,7 +167,7 @@ def test_index_never_written_has_no_words_and_one_of_no_words_has_none(store: St
     assert len(found[1]) == 0
 
 
-def test_words_of_indexes_that_are_gone_are_deleted(store: Store) -> None:
+def test_words_of_deleted_indexes_are_deleted(store: Store) -> None:
     for index in (INDEX, "index-gone"):
         store.create(index, {"model": "words"}, 2)
         write(store, index, WORDS)

@@ -1,4 +1,4 @@
-"""What is to be done, in the store: it survives whoever was to do it."""
+"""Jobs are stored, so that they survive the process that accepted them."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -62,7 +62,7 @@ def rename(store: Store, name: str, new: str) -> None:
         (",", False, False),
     ],
 )
-def test_if_match_wants_a_document_of_this_content(
+def test_if_match_requires_a_document_of_this_content(
     match: str, holds: bool, holds_without: bool
 ) -> None:
     assert Precondition(match).is_met_by(_ETAG) is holds
@@ -82,7 +82,7 @@ def test_if_match_wants_a_document_of_this_content(
         (",", True, True),
     ],
 )
-def test_if_none_match_wants_no_document_of_this_content(
+def test_if_none_match_requires_no_document_of_this_content(
     none_match: str, holds: bool, holds_without: bool
 ) -> None:
     assert Precondition(none_match=none_match).is_met_by(_ETAG) is holds
@@ -95,7 +95,7 @@ def test_both_conditions_must_hold() -> None:
     assert Precondition(f'"{_ETAG}"', '"other"').is_met_by(_ETAG)
 
 
-def test_a_job_comes_back_as_it_was_written(jobs: Jobs) -> None:
+def test_job_survives_a_round_trip(jobs: Jobs) -> None:
     job = Job.new(
         "put",
         condition=Precondition(f'"{_ETAG}"', "*"),
@@ -111,7 +111,7 @@ def test_a_job_comes_back_as_it_was_written(jobs: Jobs) -> None:
     assert jobs.find(job.id) == job
 
 
-def test_where_nothing_was_asked_nothing_is_found(jobs: Jobs) -> None:
+def test_empty_store_has_no_jobs(jobs: Jobs) -> None:
     assert jobs.find("x") is None
     assert jobs.unfinished() == []
     jobs.delete_old()
@@ -123,7 +123,7 @@ def test_an_id_is_only_compared(jobs: Jobs, id_: str) -> None:
     assert jobs.find(id_) is None
 
 
-def test_jobs_come_in_the_order_they_were_accepted_whatever_the_replicas_clocks_say(
+def test_jobs_are_ordered_by_acceptance_whatever_the_replicas_clocks(
     jobs: Jobs,
 ) -> None:
     accepted = [jobs.add(new_at(f"2026-03-01T09:30:{second:02d}.000Z")) for second in (7, 1, 30)]
@@ -133,7 +133,7 @@ def test_jobs_come_in_the_order_they_were_accepted_whatever_the_replicas_clocks_
 
 
 @pytest.mark.parametrize("state", ["accepting", "running"])
-def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: JobState) -> None:
+def test_job_is_ordered_after_those_being_accepted_or_run(jobs: Jobs, state: JobState) -> None:
     ahead = replace(new_at("2026-03-01T23:59:59.999Z"), state=state)
     jobs.add(ahead)
 
@@ -141,7 +141,7 @@ def test_a_job_comes_after_those_being_accepted_or_run(jobs: Jobs, state: JobSta
 
 
 @pytest.mark.parametrize("moved", [[], [0], [1], [0, 1]])
-def test_a_job_comes_after_those_that_a_purge_is_moving(
+def test_job_is_ordered_after_those_that_a_purge_is_moving(
     jobs: Jobs, opened: Store, moved: list[int]
 ) -> None:
     at_once = new_at("2026-03-01T09:30:07.000Z"), new_at("2026-03-01T09:30:07.000Z")
@@ -158,7 +158,7 @@ def test_a_job_comes_after_those_that_a_purge_is_moving(
     assert accepted.created_at == "2026-03-01T09:30:07.002Z"
 
 
-def test_an_ended_job_does_not_put_off_those_that_follow(jobs: Jobs) -> None:
+def test_finished_job_does_not_delay_later_ones(jobs: Jobs) -> None:
     jobs.add(replace(new_at("2036-03-01T09:30:07.000Z"), state="done"))
     job = new_at("2026-03-01T09:30:01.000Z")
 
@@ -189,7 +189,7 @@ def test_a_finished_job_is_found_and_not_run_again(jobs: Jobs) -> None:
     assert found.problem == "document-not-found"
 
 
-def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
+def test_only_the_oldest_finished_jobs_are_deleted(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "MAX_FINISHED_JOBS", 3)
@@ -206,7 +206,7 @@ def test_the_oldest_finished_jobs_are_forgotten_and_no_other(
     assert jobs.unfinished() == [waiting]
 
 
-def test_jobs_whose_acceptance_broke_off_are_forgotten_and_no_other(jobs: Jobs) -> None:
+def test_only_jobs_whose_acceptance_was_interrupted_are_deleted(jobs: Jobs) -> None:
     ages = {"dead": 700, "dead too": 7000, "clock behind": 605, "slow": 500, "young": 0}
     accepting = {
         name: replace(new_at(ago(seconds)), state="accepting") for name, seconds in ages.items()

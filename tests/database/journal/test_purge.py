@@ -1,4 +1,4 @@
-"""After a purge and a vacuum no file holds what was deleted; nothing else is lost meanwhile."""
+"""After a purge and a vacuum no file contains deleted text, and nothing else is lost."""
 
 import os
 import subprocess
@@ -94,7 +94,7 @@ def is_in_a_file(word: str, folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("renewed", [True, False])
-def test_deleted_upload_is_in_no_file_after_a_vacuum_where_uploads_were_renewed(
+def test_deleted_upload_is_in_no_file_after_a_purge_and_a_vacuum(
     renewed: bool, folder: Path
 ) -> None:
     store = open_store(str(folder), create=True)
@@ -122,7 +122,7 @@ def test_deleted_upload_is_in_no_file_after_a_vacuum_where_uploads_were_renewed(
     reopened.close()
 
 
-def test_renewed_collections_are_new_and_never_synced_like_the_old(store: Store) -> None:
+def test_rewritten_collections_are_new_and_never_synced_like_the_old(store: Store) -> None:
     before = filled(store, 3)
     ids = {name: store.get_or_create(name).id for name in (UPLOADS, JOBS)}
 
@@ -173,7 +173,7 @@ def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
     assert held(store) == before
 
 
-def test_settling_that_is_killed_is_settled_again(store: Store) -> None:
+def test_killed_finish_of_a_purge_is_repeated(store: Store) -> None:
     before = filled(store, 20)
     # Both are at the point where most is left to do: after one rename, the name taken by another.
     kills = 0
@@ -196,7 +196,7 @@ def test_settling_that_is_killed_is_settled_again(store: Store) -> None:
     assert held(store) == before
 
 
-def test_what_services_write_through_old_handles_meanwhile_is_not_lost(
+def test_rows_written_through_old_handles_are_not_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text that comes late is there, and a job whose acceptance began before was accepted."""
@@ -238,7 +238,7 @@ def _first_row(store: Store, name: str) -> dict[str, Any]:
     return {key: page[key] for key in ("ids", "documents", "metadatas", "embeddings")}
 
 
-def test_reader_without_the_lock_finds_all_but_between_the_two_names(store: Store) -> None:
+def test_reader_without_the_lock_finds_all_except_between_the_renames(store: Store) -> None:
     before = filled(store, 20)
     seen: list[bool] = []
 
@@ -252,7 +252,7 @@ def test_reader_without_the_lock_finds_all_but_between_the_two_names(store: Stor
     assert seen.count(False) == 1
 
 
-def test_renewal_works_against_a_server(chroma_server: ChromaServer) -> None:
+def test_rewrite_works_on_a_server(chroma_server: ChromaServer) -> None:
     store = open_store(chroma_server.url)
     before = filled(store, 20)
 
@@ -264,7 +264,7 @@ def test_renewal_works_against_a_server(chroma_server: ChromaServer) -> None:
     store.close()
 
 
-def test_folders_of_deleted_collections_go_and_those_in_use_stay(
+def test_only_folders_of_deleted_collections_are_removed(
     store: Store, folder: Path, tmp_path: Path
 ) -> None:
     for name in ("kept", "gone", "gone-too"):
@@ -298,7 +298,7 @@ def test_folders_of_deleted_collections_go_and_those_in_use_stay(
     reopened.close()
 
 
-def test_files_of_a_servers_deleted_collections_go_while_it_runs(
+def test_tidy_removes_folders_while_the_server_runs(
     chroma_server: ChromaServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = open_store(chroma_server.url)
@@ -319,14 +319,14 @@ def test_files_of_a_servers_deleted_collections_go_while_it_runs(
     store.close()
 
 
-def test_folder_that_is_not_chromas_is_one_line(
+def test_tidy_refuses_a_folder_that_is_not_chromas(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tidy.main([str(tmp_path)]) == 1
     assert "no chroma.sqlite3" in capsys.readouterr().err
 
 
-def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
+def test_unused_room_is_zeroed_and_rows_are_kept(folder: Path) -> None:
     """Here in a collection that was saved to its files, and in one that never was."""
     store = open_store(str(folder), create=True)
     vectors: list[Sequence[float]] = [[float(n), 200.0 - n] for n in range(60)]
@@ -357,7 +357,7 @@ def test_room_for_more_rows_is_blanked_and_rows_stay(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but a text"])
-def test_no_folder_goes_where_the_store_cannot_be_read(content: bytes, tmp_path: Path) -> None:
+def test_no_folder_is_removed_if_the_store_is_unreadable(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "chroma.sqlite3").write_bytes(content)
     folder = tmp_path / str(uuid.uuid4())
     folder.mkdir()

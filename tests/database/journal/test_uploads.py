@@ -1,4 +1,4 @@
-"""What came through the API lies in the store, text and all, and tells what changed."""
+"""The journal stores the API's documents with their texts, and the changes."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -45,7 +45,7 @@ def rows_of(store: Store) -> int:
     return collection.count() if collection else 0
 
 
-def test_documents_come_back_whole_and_in_their_order(uploads: Uploads) -> None:
+def test_documents_are_read_complete_and_in_order(uploads: Uploads) -> None:
     documents = [document(f"{n}.md", f"# {n}") for n in (3, 1, 2)]
     uploads.add("job", documents)
     assert [uploads.document(entry) for entry in uploads.of_job("job")] == documents
@@ -62,20 +62,20 @@ def test_documents_come_back_whole_and_in_their_order(uploads: Uploads) -> None:
     ],
     ids=["one", "odd", "one part", "two parts", "many parts"],
 )
-def test_texts_come_back_to_the_letter(uploads: Uploads, text: str) -> None:
+def test_texts_survive_a_round_trip(uploads: Uploads, text: str) -> None:
     given = document(text=text, format="pdf", changed="2026-03-01")
     uploads.add("job", [given])
     (entry,) = uploads.of_job("job")
     assert uploads.document(entry) == given
 
 
-def test_a_document_that_is_not_visible_yet_is_held_by_nobody(uploads: Uploads) -> None:
+def test_pending_document_is_not_current(uploads: Uploads) -> None:
     uploads.add("job", [document()])
     assert uploads.visible(pointer(9), after=0) == {}
     assert uploads.current(pointer(9)) == {}
 
 
-def test_what_the_pointers_job_made_is_visible_before_it_is_marked(uploads: Uploads) -> None:
+def test_entries_of_the_pointers_job_are_visible_before_they_are_marked(uploads: Uploads) -> None:
     uploads.add("job", [document()])
     live = pointer(5, job="job", job_revision=5)
     assert uploads.visible(live, after=4)["kilns.md"].revision == 5
@@ -85,7 +85,7 @@ def test_what_the_pointers_job_made_is_visible_before_it_is_marked(uploads: Uplo
     assert uploads.visible(live, after=4)["kilns.md"].revision == 5
 
 
-def test_a_change_is_seen_though_it_is_marked_while_it_is_looked_for(
+def test_change_marked_during_the_query_is_visible(
     uploads: Uploads, opened: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploads.add("job", [document()])
@@ -105,7 +105,7 @@ def test_a_change_is_seen_though_it_is_marked_while_it_is_looked_for(
     assert uploads.visible(live, after=4).keys() == {"kilns.md"}
 
 
-def test_the_last_change_up_to_the_pointer_counts(uploads: Uploads) -> None:
+def test_last_change_up_to_the_pointer_is_visible(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document(text="first"))
     shown(uploads, "b", 3, document(text="second"), document("other.md"))
     shown(uploads, "c", 4, document(text="third"))
@@ -116,7 +116,7 @@ def test_the_last_change_up_to_the_pointer_counts(uploads: Uploads) -> None:
     assert uploads.visible(pointer(4), after=4) == {}
 
 
-def test_a_deletion_is_held_too(uploads: Uploads) -> None:
+def test_deletion_is_current_too(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document())
     uploads.add_deletion("b", "kilns.md")
     uploads.mark_visible(uploads.of_job("b"), 3)
@@ -124,13 +124,13 @@ def test_a_deletion_is_held_too(uploads: Uploads) -> None:
     assert not uploads.current(pointer(2))["kilns.md"].is_deletion
 
 
-def test_what_is_void_for_builds_is_not_held(uploads: Uploads) -> None:
+def test_changes_before_the_return_to_the_folder_are_not_current(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document("before.md"))
     shown(uploads, "b", 3, document("after.md"))
     assert uploads.current(pointer(3, folder_since=2)).keys() == {"after.md"}
 
 
-def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
+def test_only_visible_entries_are_superseded(uploads: Uploads) -> None:
     shown(uploads, "a", 2, document(text="first"), document("other.md"))
     last = shown(uploads, "b", 3, document(text="second"))
     uploads.add("waiting", [document(text="third")])
@@ -140,7 +140,7 @@ def test_only_what_was_visible_before_is_overtaken(uploads: Uploads) -> None:
     assert uploads.superseded([], 3) == []
 
 
-def test_what_is_forgotten_leaves_no_text(uploads: Uploads, opened: Store) -> None:
+def test_deleted_entries_leave_no_text(uploads: Uploads, opened: Store) -> None:
     long = shown(uploads, "a", 2, document(text="0123456789" * 25_000))
     shown(uploads, "b", 3, document("other.md"))
     uploads.delete(long)

@@ -40,7 +40,7 @@ def sha256_of(printed: str) -> str:
     return printed.strip().rpartition(": ")[2]
 
 
-def test_push_says_where_it_lies_and_what_to_demand(
+def test_push_prints_its_address_and_hash(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = str(tmp_path / "snapshots")
@@ -64,12 +64,12 @@ def test_list_and_verify_describe_it(snapshots: Path, capsys: pytest.CaptureFixt
     assert MADE_UP in listed
 
 
-def test_list_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_of_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"No snapshot at {tmp_path}.\n"
 
 
-def test_model_that_is_not_to_be_had_is_refused_in_one_line(
+def test_missing_model_is_refused_in_one_line(
     snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
@@ -112,7 +112,7 @@ def test_pull_into_a_server(
         assert contents(pulled).rows == contents(made).rows
 
 
-def test_hash_that_is_another_stops_it(
+def test_another_hash_is_refused(
     snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = tmp_path / "new"
@@ -121,7 +121,7 @@ def test_hash_that_is_another_stops_it(
     assert not new.exists()
 
 
-def test_hash_can_be_demanded_by_a_setting(
+def test_setting_can_require_a_hash(
     snapshots: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNAPSHOT_SHA256", "0" * 64)
@@ -129,7 +129,7 @@ def test_hash_can_be_demanded_by_a_setting(
     assert "another was demanded" in capsys.readouterr().err
 
 
-def test_work_folder_that_is_missing_is_said(
+def test_missing_work_folder_is_reported(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = str(tmp_path / "nowhere")
@@ -137,7 +137,7 @@ def test_work_folder_that_is_missing_is_said(
     assert "Name a folder with --work" in capsys.readouterr().err
 
 
-def test_no_index_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_index_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["push", str(tmp_path / "s"), "-db", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.startswith("No index at")
 

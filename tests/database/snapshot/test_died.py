@@ -1,4 +1,4 @@
-"""A pull that died at its end costs no change: whoever comes next finishes it first."""
+"""A pull killed after going live loses no change: the next writer finishes it first."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""Documents of the API that a pull brought take the place of those before; what waits stays."""
+"""A pull replaces the journal's visible documents, and keeps pending entries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -35,14 +35,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-def test_what_was_accepted_after_the_staging_waits_on(store: Store) -> None:
+def test_entries_accepted_after_the_staging_stay_pending(store: Store) -> None:
     stand_before_the_last_step(store)
     staging.publish_staged_uploads(store, QUIET)
     assert finished(store)
     assert not Uploads(store).of_document("mine.md")[0].revision
 
 
-def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> None:
+def test_last_job_is_replaced_even_if_not_marked(store: Store) -> None:
     """Its entries look as if they waited, but the index before has them."""
     before = make_index(store, chunks_of("Before."), "index-before")
     _, _, fingerprint = store.live_collection()
@@ -59,7 +59,7 @@ def test_last_job_that_was_not_marked_yet_is_of_the_past_too(store: Store) -> No
     assert waiting(store) == [("waits.md", False)]
 
 
-def test_what_comes_late_through_a_handle_on_the_old_place_waits_too(
+def test_late_rows_through_an_old_handle_stay_pending(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_before_the_last_step(store)
@@ -113,7 +113,7 @@ class _Renamed:
         Uploads(self._store).add("job-hasty", [document("hasty.md", "Hasty.")])
 
 
-def test_service_that_takes_the_name_between_the_renames_loses_nothing(store: Store) -> None:
+def test_service_that_creates_uploads_between_the_renames_loses_nothing(store: Store) -> None:
     stand_before_the_last_step(store)
     hasty = Hasty(store)
     staging.publish_staged_uploads(hasty, QUIET)
@@ -123,7 +123,7 @@ def test_service_that_takes_the_name_between_the_renames_loses_nothing(store: St
     assert store.collection_names("uploads") == [UPLOADS]
 
 
-def test_service_that_takes_the_name_of_a_pull_that_died_between_the_renames_loses_nothing(
+def test_service_that_creates_uploads_after_a_killed_pull_loses_nothing(
     store: Store,
 ) -> None:
     stand_before_the_last_step(store)
@@ -150,7 +150,7 @@ def at_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("resume", [again, at_once])
-def test_killed_at_any_write_and_called_again_it_ends_the_same(
+def test_publication_killed_at_any_write_can_be_repeated(
     resume: Callable[[Store], None], tmp_path: Path
 ) -> None:
     kills = 0
@@ -171,7 +171,7 @@ def test_killed_at_any_write_and_called_again_it_ends_the_same(
 
 
 @pytest.mark.parametrize("index", ["index-given-up", "index-gone"])
-def test_what_pulls_that_died_had_staged_goes(index: str, store: Store) -> None:
+def test_staged_uploads_of_killed_pulls_are_deleted(index: str, store: Store) -> None:
     live = make_index(store, chunks_of("Mine."))
     upload(store, "job-1", document("mine.md", "Mine."))
     if index == "index-given-up":
@@ -184,7 +184,7 @@ def test_what_pulls_that_died_had_staged_goes(index: str, store: Store) -> None:
     assert uploaded(store) == {"mine.md": "Mine."}
 
 
-def test_nothing_is_written_where_nothing_was_staged(store: Store) -> None:
+def test_nothing_is_written_if_nothing_was_staged(store: Store) -> None:
     make_index(store, chunks_of("Mine."))
     upload(store, "job-1", document("mine.md", "Mine."))
     id_ = store.get_or_create(UPLOADS).id

@@ -1,4 +1,4 @@
-"""A snapshot's parts and manifest: exact where they are right, refused where they are not."""
+"""A snapshot's parts and manifest survive a round trip, and invalid ones are refused."""
 
 import base64
 import hashlib
@@ -81,7 +81,7 @@ def manifest_of(*parts: SnapshotPart, dimension: int = DIMENSION) -> Manifest:
     ).sealed()
 
 
-def test_rows_come_back_to_the_bit(tmp_path: Path) -> None:
+def test_rows_survive_a_round_trip_bit_for_bit(tmp_path: Path) -> None:
     written = records(50)
     (part,) = write_parts("index", written, tmp_path, 0, 1 << 20)
     found = [*read_part(part, (tmp_path / part.name).read_bytes(), DIMENSION)]
@@ -147,14 +147,14 @@ def test_changed_part_gives_no_row() -> None:
         {"metadata": {"a": []}},
     ],
 )
-def test_row_that_is_none_is_refused_by_number(wrong: dict[str, Any]) -> None:
+def test_invalid_row_is_refused_by_number(wrong: dict[str, Any]) -> None:
     part, content = part_of(line() + line(**wrong), rows=2)
     with pytest.raises(SnapshotError, match="row 2 is invalid"):
         list(read_part(part, content, DIMENSION))
 
 
 @pytest.mark.parametrize("lines", [b"[]\n", b"{\n", b"\xff\n", b"\n", b"[" * 5000 + b"\n", b"1\n"])
-def test_line_that_is_no_row_is_refused(lines: bytes) -> None:
+def test_invalid_line_is_refused(lines: bytes) -> None:
     part, content = part_of(lines)
     with pytest.raises(SnapshotError, match="row 1 is invalid"):
         list(read_part(part, content, DIMENSION))
@@ -173,7 +173,7 @@ def test_part_of_more_or_fewer_rows_than_said_is_refused() -> None:
             list(read_part(part, content, DIMENSION))
 
 
-def test_part_that_unpacks_to_more_than_said_is_given_up_at_once() -> None:
+def test_part_that_decompresses_to_more_than_stated_is_aborted() -> None:
     bomb = zstandard.compress(b"\n" * (1 << 29))
     sha256 = hashlib.sha256(bomb).hexdigest()
     part = SnapshotPart("index", f"part-00000-{sha256[:16]}.zst", 1, len(bomb), 1000, sha256)
@@ -181,14 +181,14 @@ def test_part_that_unpacks_to_more_than_said_is_given_up_at_once() -> None:
         list(read_part(part, bomb, DIMENSION))
 
 
-def test_row_without_end_is_given_up() -> None:
+def test_endless_row_is_aborted() -> None:
     endless = b"x" * (40 << 20)
     part, content = part_of(endless)
     with pytest.raises(SnapshotError, match="too long"):
         list(read_part(part, content, DIMENSION))
 
 
-def test_part_that_wants_much_memory_is_refused() -> None:
+def test_part_that_needs_much_memory_is_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=27, compression_level=1)
     content = zstandard.ZstdCompressor(compression_params=parameters).compress(line() * 300_000)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -208,19 +208,19 @@ def test_part_that_is_not_compressed_is_refused() -> None:
         list(read_part(part, content, DIMENSION))
 
 
-def test_row_too_large_for_a_snapshot_is_said(tmp_path: Path) -> None:
+def test_row_too_large_for_a_snapshot_is_refused(tmp_path: Path) -> None:
     huge = replace(records(1)[0], text="x" * (17 << 20))
     with pytest.raises(SnapshotError, match="too large"):
         list(write_parts("uploads", [huge], tmp_path, 0, 8192))
 
 
-def test_manifest_comes_back_as_it_was() -> None:
+def test_manifest_survives_a_round_trip() -> None:
     part, _ = part_of(line())
     manifest = manifest_of(part)
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 
-def test_manifest_of_a_later_software_with_more_to_say_is_read() -> None:
+def test_manifest_with_unknown_fields_is_read() -> None:
     part, _ = part_of(line())
     fields = json.loads(manifest_of(part).to_json())
     fields["fingerprint"]["added_later"] = "something"
@@ -293,7 +293,7 @@ LIES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_manifest_that_says_what_cannot_be_is_refused(lie: Change) -> None:
+def test_inconsistent_manifest_is_refused(lie: Change) -> None:
     part, _ = part_of(line())
     fields = json.loads(manifest_of(part).to_json())
     lie(fields)

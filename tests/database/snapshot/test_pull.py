@@ -1,4 +1,4 @@
-"""A pull makes a snapshot the live index, whole, or changes nothing."""
+"""A pull makes a complete snapshot the live index, or changes nothing."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def either_target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
         yield empty
 
 
-def test_pulled_index_is_the_one_that_was_pushed(
+def test_pulled_index_equals_the_pushed_one(
     source: Store, either_target: Store, folder: Path
 ) -> None:
     upload(source, "job-1", document("notes.md", "# Notes\n\nOak.\n"))
@@ -58,9 +58,7 @@ def test_pulled_index_is_the_one_that_was_pushed(
     assert replace(here, built_at=there.built_at) == replace(there, changed_at="")
 
 
-def test_interrupted_pull_goes_on_without_what_it_has(
-    source: Store, either_target: Store, folder: Path
-) -> None:
+def test_interrupted_pull_resumes(source: Store, either_target: Store, folder: Path) -> None:
     done = pushed(source, folder)
     snapshot = find_snapshot(str(folder))
     first, second = part_files(done)[:2]
@@ -109,7 +107,7 @@ def test_index_changed_after_a_pull_is_pulled_again(
     assert contents(target).rows == contents(source).rows
 
 
-def test_index_before_stays_for_rollback_and_older_ones_go(
+def test_previous_index_is_kept_for_rollback_and_older_ones_are_deleted(
     source: Store, target: Store, folder: Path
 ) -> None:
     make_index(target, chunks_of("Older."), "index-older")
@@ -145,7 +143,7 @@ def cut(file: Path) -> None:
         (Path.unlink, "is missing"),
     ],
 )
-def test_snapshot_that_is_not_whole_replaces_nothing(
+def test_incomplete_snapshot_replaces_nothing(
     source: Store,
     target: Store,
     folder: Path,
@@ -214,7 +212,7 @@ def test_other_model_is_refused_before_any_part_is_read(
     assert target.collection_names("") == []
 
 
-def test_pull_leaves_while_a_build_runs(source: Store, target: Store, folder: Path) -> None:
+def test_pull_during_a_build_is_refused(source: Store, target: Store, folder: Path) -> None:
     pushed(source, folder)
     with BuildLock(target), pytest.raises(IndexLockedError, match="Another build is writing"):
         pulled(target, folder)
@@ -231,7 +229,7 @@ def test_first_start_takes_a_snapshot_and_later_ones_do_not(
     assert not pull_if_missing(target, "s3://never-asked/for", None, check_model=any_model)
 
 
-def test_index_without_words_travels_without(tmp_path: Path, target: Store, folder: Path) -> None:
+def test_index_without_words_is_pulled_without(tmp_path: Path, target: Store, folder: Path) -> None:
     with closing(open_store(str(tmp_path / "source"), create=True)) as source:
         live = make_index(source, chunks_of("Oak dries.", "Ash burns."))
         source.delete(f"words-of-{live.name}")

@@ -1,4 +1,4 @@
-"""A snapshot holds one state of an index, whatever is written meanwhile."""
+"""A snapshot contains one state of an index, whatever is written in the meantime."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_second_push_of_a_state_sends_nothing(source: Store, folder: Path) -> No
     assert first.sent == sum(file.stat().st_size for file in part_files(first))
 
 
-def test_interrupted_push_is_no_snapshot_and_goes_on(source: Store, folder: Path) -> None:
+def test_interrupted_push_is_no_snapshot_and_resumes(source: Store, folder: Path) -> None:
     def interrupt(done: int, total: int | None) -> None:
         if total and done > total / 2:
             raise KeyboardInterrupt
@@ -108,7 +108,7 @@ def test_index_that_changes_while_it_is_read_is_read_again(source: Store, folder
     assert live.revision == 2
 
 
-def test_index_that_never_stands_still_is_given_up(source: Store, folder: Path) -> None:
+def test_push_of_an_index_that_keeps_changing_fails(source: Store, folder: Path) -> None:
     count = iter(range(1000))
 
     def change(done: int, total: int | None) -> None:
@@ -119,7 +119,7 @@ def test_index_that_never_stands_still_is_given_up(source: Store, folder: Path) 
     assert not [*iter_snapshots(str(folder))]
 
 
-def test_rows_that_no_reader_sees_are_left_out(source: Store, folder: Path) -> None:
+def test_invisible_rows_are_left_out(source: Store, folder: Path) -> None:
     seen = contents(source).rows.keys()
     add_unseen(source, *chunks_of("Not yet.", document="later.md"))
     pushed(source, folder)
@@ -136,7 +136,7 @@ def test_rows_that_were_replaced_are_left_out(source: Store, folder: Path) -> No
     assert "ash.md:0" not in found
 
 
-def test_demanded_hash_is_held_against_the_manifest(source: Store, folder: Path) -> None:
+def test_required_hash_is_compared_with_the_manifest(source: Store, folder: Path) -> None:
     done = pushed(source, folder)
     assert find_snapshot(str(folder), done.sha256).is_pinned
     assert find_snapshot(str(folder), done.sha256.upper()).is_pinned
@@ -146,7 +146,7 @@ def test_demanded_hash_is_held_against_the_manifest(source: Store, folder: Path)
         find_snapshot(str(folder), "abc")
 
 
-def test_nothing_to_push_is_said(target: Store, folder: Path) -> None:
+def test_push_without_an_index_is_refused(target: Store, folder: Path) -> None:
     with pytest.raises(IndexMissingError, match="No index at"):
         pushed(target, folder)
     assert not folder.exists()

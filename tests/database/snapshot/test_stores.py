@@ -1,4 +1,4 @@
-"""Snapshots travel by folder, S3, Google's storage and web server, or a line says why not."""
+"""Snapshots in folders, S3, Google Cloud Storage and on web servers, and their errors."""
 
 import os
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def pushed(store: Store, url: str) -> PushResult:
     return push(store, url, part_bytes=SMALL, timeouts=QUICK)
 
 
-def test_snapshot_travels(source: Store, target: Store, place: str) -> None:
+def test_pushed_snapshot_is_pulled(source: Store, target: Store, place: str) -> None:
     done = pushed(source, place)
 
     (listed,) = iter_snapshots(place, QUICK)
@@ -113,7 +113,7 @@ def test_second_push_sends_nothing(source: Store, place: str) -> None:
     assert pushed(source, place).sent == 0
 
 
-def test_push_goes_on_where_it_was(source: Store, place: str) -> None:
+def test_interrupted_push_resumes(source: Store, place: str) -> None:
     def interrupt(done: int, total: int | None) -> None:
         if total and done > total / 2:
             raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_empty_place_holds_no_snapshot(place: str) -> None:
         find_snapshot(place, None, QUICK)
 
 
-def test_part_that_is_gone_from_a_bucket_is_missing(
+def test_part_deleted_from_a_bucket_is_reported(
     source: Store, s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in s3.environment.items():
@@ -145,7 +145,7 @@ def test_part_that_is_gone_from_a_bucket_is_missing(
         verify(find_snapshot(done.url, None, QUICK))
 
 
-def test_bucket_that_is_missing_is_said(
+def test_missing_bucket_is_reported(
     source: Store, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3.environment.items():
@@ -171,7 +171,7 @@ def test_bucket_that_is_missing_is_said(
         ),
     ],
 )
-def test_store_that_cannot_be_asked_is_said_in_a_line_without_secrets(
+def test_unreachable_store_is_reported_in_a_line_without_secrets(
     source: Store,
     monkeypatch: pytest.MonkeyPatch,
     url: str,
@@ -211,7 +211,7 @@ def test_web_server_without_listings_is_pulled_from(source: Store, target: Store
     assert contents(target).rows == contents(source).rows
 
 
-def test_store_that_hides_what_it_lacks_is_pulled_from_all_the_same(web: Web) -> None:
+def test_store_that_answers_403_for_missing_files_is_pulled_from(web: Web) -> None:
     web.server.missing = 403
     verify(find_snapshot(web.server.url, None, QUICK))
 
@@ -221,9 +221,7 @@ def test_web_server_can_name_one_snapshot(web: Web) -> None:
     verify(find_snapshot(f"{web.server.url}/{name}/", None, QUICK))
 
 
-def test_nothing_is_pulled_over_plain_http_unless_its_hash_is_demanded(
-    target: Store, web: Web
-) -> None:
+def test_plain_http_needs_a_required_hash(target: Store, web: Web) -> None:
     with pytest.raises(SnapshotError, match="may be changed on its way"):
         pull(target, find_snapshot(web.server.url, None, QUICK), check_model=any_model)
     assert web.server.parts_asked == []
@@ -235,7 +233,7 @@ def test_web_servers_are_not_pushed_to(source: Store, web: Web) -> None:
         pushed(source, web.server.url)
 
 
-def test_part_that_breaks_off_is_asked_for_again(web: Web) -> None:
+def test_interrupted_part_is_requested_again(web: Web) -> None:
     web.server.conduct, web.server.times = "cut", 1
     verify(find_snapshot(web.server.url, None, QUICK))
     assert len(web.server.parts_asked) == len(web.pushed.manifest.parts) + 1
@@ -251,14 +249,14 @@ def test_part_that_breaks_off_is_asked_for_again(web: Web) -> None:
         ("endless", "is larger than it may be"),
     ],
 )
-def test_part_that_cannot_be_had_is_said_in_a_line(web: Web, conduct: str, complaint: str) -> None:
+def test_unavailable_part_is_reported_in_a_line(web: Web, conduct: str, complaint: str) -> None:
     web.server.conduct = conduct  # type: ignore[assignment]
     with pytest.raises(SnapshotError, match=complaint) as said:
         verify(find_snapshot(web.server.url, None, QUICK))
     assert "\n" not in str(said.value)
 
 
-def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, web: Web) -> None:
+def test_interrupted_pull_requests_no_part_twice(source: Store, target: Store, web: Web) -> None:
     snapshot = find_snapshot(web.server.url, web.pushed.sha256, QUICK)
     first = snapshot.manifest.parts[0]
 
@@ -285,20 +283,20 @@ def test_interrupted_pull_asks_for_no_part_it_has(source: Store, target: Store, 
         ("https://host/snapshots?token=secret", "neither password nor query"),
     ],
 )
-def test_address_that_cannot_be_is_refused_without_repeating_it(url: str, complaint: str) -> None:
+def test_invalid_address_is_refused_without_repeating_it(url: str, complaint: str) -> None:
     with pytest.raises(SnapshotError, match=complaint) as said:
         Storage(url)
     assert "password@" not in str(said.value)
     assert "secret" not in str(said.value)
 
 
-def test_file_in_the_place_of_the_folder_is_said(source: Store, tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_reported(source: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SnapshotError, match="file"):
         pushed(source, str(tmp_path / "file"))
 
 
-def test_folder_of_other_things_is_not_minded(source: Store, tmp_path: Path) -> None:
+def test_other_folders_are_ignored(source: Store, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "20260101T000000Z-1a2b3c4d5e6f").mkdir()
     (tmp_path / "readme.txt").write_text("not a snapshot")
@@ -311,7 +309,7 @@ def test_file_url_is_a_folder(source: Store, tmp_path: Path) -> None:
     assert (tmp_path / "snapshots" / done.url.rpartition("/")[2] / "manifest.json").is_file()
 
 
-def test_list_of_names_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_list_of_names_is_refused(tmp_path: Path) -> None:
     make_snapshot_list(tmp_path, '{"snapshots": 7}')
     with (
         web_folder(tmp_path) as server,
@@ -320,7 +318,7 @@ def test_list_of_names_that_is_none_is_refused(tmp_path: Path) -> None:
         find_snapshot(server.url, None, QUICK)
 
 
-def test_names_that_lead_elsewhere_are_passed_over(tmp_path: Path) -> None:
+def test_names_outside_the_folder_are_ignored(tmp_path: Path) -> None:
     make_snapshot_list(tmp_path, '{"snapshots": ["../secret", 7, "x"]}')
     with web_folder(tmp_path) as server:
         assert [*iter_snapshots(server.url, QUICK)] == []
@@ -331,7 +329,7 @@ def make_snapshot_list(folder: Path, text: str) -> None:
     (folder / "snapshots.json").write_text(text)
 
 
-def test_small_index_of_one_part_travels(tmp_path: Path, target: Store) -> None:
+def test_index_of_one_part_is_pulled(tmp_path: Path, target: Store) -> None:
     with closing(open_store(str(tmp_path / "one"), create=True)) as one:
         make_index(one, chunks_of("Oak dries."))
         pushed(one, str(tmp_path / "snapshots"))

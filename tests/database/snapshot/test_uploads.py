@@ -1,4 +1,4 @@
-"""Documents that came through the API travel with the index that holds them."""
+"""Snapshots include the documents added through the API."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_document_deleted_through_the_api_stays_deleted(
     assert entry.is_deletion
 
 
-def test_documents_void_for_builds_do_not_travel(
+def test_documents_before_the_return_to_the_folder_are_not_pushed(
     source: Store, target: Store, folder: Path
 ) -> None:
     upload(source, "job-1", document("old.md", "Old."))
