@@ -12,7 +12,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from database.adapting.corpus import TrainingCorpus, read_training_corpus
-from database.adapting.dimension_reduction import Shortened, shorten
 from database.adapting.evaluation import (
     Floats,
     Gain,
@@ -29,7 +28,7 @@ from database.adapting.pairs import Pair, count_kinds, enough_pairs
 from database.adapting.publication import publish, read_record, write_record
 from database.adapting.quantization import CALIBRATED_ON, TIMED, check_installed, quantize
 from database.adapting.training import Plan, load_model, train
-from database.adapting.whitening import TEXTS
+from database.adapting.whitening import TEXTS, Shortened, shorten
 from database.embedding.local_model import LocalModel
 from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
 from dataset.progress import Progress

@@ -1,7 +1,11 @@
-"""How far a model goes from the general one: only as far as nothing general is lost.
+"""Weight interpolation between the general and the trained model, so that nothing general is lost.
 
-The weights are taken on the straight line between the general model's and the trained ones
-(WiSE-FT; Wortsman et al. 2022, arXiv:2109.01903).
+WiSE-FT (Wortsman et al. 2022, arXiv:2109.01903): each weight becomes
+
+    w = (1 - a) w_general + a w_trained
+
+for the largest share a of SHARES at which nDCG@10 on general questions falls by no more than
+MAX_NDCG_LOSS.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-"""How much of the way is tried, the whole way first."""
+"""Shares a of the trained weights, tried in this order."""
 
 
 def blend(
@@ -25,18 +29,17 @@ def blend(
     trial: Trial,
     say: Callable[[str], None],
 ) -> tuple["SentenceTransformer", float]:
-    """Bring a trained model back towards the general one until a trial is lost by little.
+    """Interpolate a trained model with the general one until a trial loses little, and whiten it.
 
     Args:
         trained: Its weights are changed in place.
-        general: What it was trained from.
-        texts: Such as it will embed: its vectors of them are evened out.
-        trial: In which nDCG@10 may fall by MAX_NDCG_LOSS.
-        say: Told in a line of each step back.
+        general: The model it was trained from.
+        texts: Texts like those it will embed, for whitening.
+        trial: The trial whose nDCG@10 may fall by MAX_NDCG_LOSS.
+        say: Called with one line per step back.
 
     Returns:
-        The model with a last layer that evens out, and the share of the way that is left: the
-        least of SHARES where even that loses more.
+        The whitened model, and its share a; the smallest share even if it loses more.
     """
     ends = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     before = ndcg(trial, embedding(general))

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from database.adapting.dimension_reduction import Shortened
 from database.adapting.evaluation import MAX_NDCG_LOSS, Gain, lost
 from database.adapting.quantization import MAX_INT8_NDCG_LOSS, Quantized
-from database.adapting.whitening import SHRUNK
+from database.adapting.whitening import SHRUNK, Shortened
 from database.embedding.model_folder import INT8
 
 _NAMED = 12

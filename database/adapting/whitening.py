@@ -1,15 +1,22 @@
-"""Evens out a model's vectors: what nearly all of the documents share tells none of them apart.
+"""Whitening and dimension reduction of a model's vectors, as a linear last layer.
 
-A general model puts the passages of one field close together, along few directions. A last layer
-divides each direction by how far passages and questions reach along it: the root of an eigenvalue
-of their vectors' second moment. That is whitening (Su et al. 2021, arXiv:2103.15316) about the
-origin: with the mean taken away, as they do it, less was found. First the moment is drawn most of
-the way towards a sphere's (shrinkage; Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), so
-that directions of which the documents say next to nothing are not blown up.
+A general model puts the passages of one field close together, along few directions. Whitening (Su
+et al. 2021, arXiv:2103.15316) divides each direction by the spread of the vectors along it:
+
+    M = (d / n) X'X = U diag(m) U'                second moment of n unit vectors X, dimension d
+    W = diag((s + (1 - s) m)^(-1/2)) U'           s = SHRUNK; the layer maps x to W x / |W x|
+
+Unlike in the paper, the mean is not subtracted: that found less. s shrinks M towards the identity,
+the moment of a sphere (Ledoit and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4), so that directions
+with little evidence are not amplified. U is sorted by m, descending: the first k rows of W are the
+principal components about the origin, which `shorten` keeps.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+from database.adapting.evaluation import Gain
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -18,21 +25,29 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 TEXTS = 1000
-"""So many passages and as many questions show the directions; more change nothing any more."""
+"""Passages, and as many questions, from which the directions are computed; more change nothing."""
 SHRUNK = 0.9
-"""How much of the second moment is the sphere's. Measured: at 0.5 dense search of the guide finds
-more, and all of retrieval of the API reference clearly less; at 0.95 little is gained any more."""
+"""Shrinkage s. Measured: at 0.5 dense search finds more in the guide, but the whole retrieval finds
+clearly less in the API reference; at 0.95 little is gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """The cost of shorter vectors."""
+
+    dimension: int
+    of: int
+    """The dimension before."""
+    gains: tuple[Gain, ...]
+    """Per trial; `general` is at full dimension here, `adapted` at the reduced one."""
 
 
 def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTransformer":
-    """Give a model that evens out what another makes of texts; its vectors have unit length again.
-
-    The last layer's directions are in order, the one along which the documents reach farthest
-    first: see `shorten`.
+    """Add a whitening layer to a model; its vectors have unit length again.
 
     Args:
-        model: Gives the vectors. Its weights are shared, not copied.
-        texts: Passages and questions such as it will embed.
+        model: Its weights are shared, not copied.
+        texts: Passages and questions like those it will embed.
     """
     import torch
     from sentence_transformers.sentence_transformer.modules import Normalize
@@ -41,15 +56,22 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
         list(texts), normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
     ).double()
     count, dimension = vectors.shape
-    # Times the dimension, for a sphere's would be 1 along each direction then.
+    # Scaled by the dimension, so that a sphere's moment is the identity.
     moment = (vectors.T @ vectors).cpu() * dimension / count
     reach, directions = (tensor.flip(-1) for tensor in torch.linalg.eigh(moment))
     evened = directions / (SHRUNK + (1 - SHRUNK) * reach).sqrt()
     return put_together([*model, linear(evened.T.float().contiguous()), Normalize()], like=model)
 
 
+def shorten(model: "SentenceTransformer", dimension: int) -> "SentenceTransformer":
+    """Reduce a whitened model's vectors to their first `dimension` principal components."""
+    *before, last, normalize = model
+    weight = cast("Dense", last).linear.weight[:dimension].detach().clone()
+    return put_together([*before, linear(weight), normalize], like=model)
+
+
 def linear(weight: "Tensor") -> "Dense":
-    """Make a layer that multiplies vectors with a matrix, (numbers out, numbers in)."""
+    """A layer that multiplies vectors by a matrix of shape (dimension out, dimension in)."""
     from sentence_transformers.sentence_transformer.modules import Dense
 
     after, before = weight.shape
@@ -57,7 +79,7 @@ def linear(weight: "Tensor") -> "Dense":
 
 
 def put_together(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":
-    """Make a model of modules, which in all else is like another: its prompts, its place."""
+    """A model of these modules, with the prompts and device of another."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(

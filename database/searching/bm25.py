@@ -1,8 +1,18 @@
-"""BM25 over one kind of text: in which texts each term stands and how often, as sparse columns.
+"""BM25 over the texts of one field, as a sparse matrix of term frequencies by term (postings).
 
-The counts are kept, not only what they are worth: that hangs on the texts' number and mean length,
-which move with every change. A change makes new columns of the old ones, which stay as they are
-for the searches that read them. (Lucene's form of BM25.)
+The score of a text d for a question q is, in Lucene's form (Robertson and Zaragoza 2009,
+doi:10.1561/1500000019; without the constant factor k1 + 1, as Lucene since version 8):
+
+    score(d, q) = sum over the terms t of q:  idf(t) * tf(t, d) / (tf(t, d) + norm(d))
+    norm(d)     = k1 * (1 - b + b * |d| / avgdl)
+    idf(t)      = ln(1 + (N - df(t) + 0.5) / (df(t) + 0.5))
+
+    tf(t, d)  occurrences of t in d          |d|, avgdl  terms in d, and their mean over all texts
+    df(t)     texts that contain t           N           texts
+    k1        saturation of tf, here _K1     b           length normalisation, here _B
+
+Term frequencies are stored beside the weights, because N and avgdl change with every document. An
+update creates a new `Field`; searches in progress continue to read the old one.
 """
 
 import math
@@ -18,6 +28,7 @@ import numpy.typing as npt
 from database.searching.fusion import Scores
 
 _K1, _B = 0.9, 0.75
+"""Lucene's defaults are 1.2 and 0.75."""
 
 TextIndexes = npt.NDArray[np.int32]
 Starts = npt.NDArray[np.int64]
@@ -25,7 +36,7 @@ Starts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The terms of several texts, by their numbers, one text after another."""
+    """The term numbers of several texts, concatenated, and the length of each text."""
 
     numbers: "array[int]" = field(default_factory=lambda: array("i"))
     lengths: "array[int]" = field(default_factory=lambda: array("i"))
@@ -34,7 +45,7 @@ class Texts:
         return len(self.lengths)
 
     def add(self, text: Iterable[int]) -> None:
-        """Put a text behind the others."""
+        """Append a text."""
         before = len(self.numbers)
         self.numbers.extend(text)
         self.lengths.append(len(self.numbers) - before)
@@ -42,16 +53,16 @@ class Texts:
 
 @dataclass(frozen=True)
 class Splice:
-    """Texts taken out of a sequence and others put into it, all by their places."""
+    """An update of a sequence of texts: which are kept, and where new ones are inserted."""
 
     kept: npt.NDArray[np.bool_]
-    """Of each text before the change, whether it stays."""
+    """For each old text, True if it is kept."""
     before: Starts
-    """For each text that comes, how many of those that stay stand before it; never falling."""
+    """For each new text, the number of kept texts before it; ascending."""
 
     @cached_property
     def moved(self) -> TextIndexes:
-        """Where each text is after the change; -1 for one that is gone."""
+        """The new index of each old text; -1 if it was removed."""
         places = np.full(len(self.kept), -1, dtype=np.int32)
         staying = np.arange(np.count_nonzero(self.kept))
         places[self.kept] = staying + np.searchsorted(self.before, staying, side="right")
@@ -59,18 +70,18 @@ class Splice:
 
     @cached_property
     def arrived(self) -> TextIndexes:
-        """Where each text that came is."""
+        """The index of each new text."""
         return (self.before + np.arange(len(self.before))).astype(np.int32)
 
 
 class Field:
-    """The texts that each term stands in; terms and texts are numbers, from 0.
+    """The postings of one field in compressed sparse column form; terms and texts are numbers.
 
     Args:
-        lengths: How many terms each text has, each as often as it stands there.
-        starts: Where each term's column begins, and the end of the last.
-        texts: The columns: the texts that hold a term, in order.
-        counts: How often it stands in each. (In the type it is reckoned in; exact to 2**24.)
+        lengths: |d|: terms of each text, with repetitions.
+        starts: Start of each term's postings in `texts` and `counts`, and the end of the last.
+        texts: The texts that contain each term, ascending per term.
+        counts: tf: the occurrences in each. (float32, as it is computed with; exact to 2**24.)
     """
 
     def __init__(
@@ -90,30 +101,30 @@ class Field:
 
     @property
     def held(self) -> npt.NDArray[np.bool_]:
-        """Of each term, whether it stands anywhere."""
+        """For each term, True if any text contains it."""
         return np.diff(self._starts) > 0
 
     def holders(self, number: int) -> int:
-        """In how many texts a term stands."""
+        """df: the number of texts that contain a term."""
         return int(self._starts[number + 1] - self._starts[number])
 
     def rarity(self, number: int) -> float:
-        """A term's inverse document frequency."""
+        """idf: the inverse document frequency of a term."""
         holders = self.holders(number)
         return math.log1p((self.size - holders + 0.5) / (holders + 0.5))
 
     def column(self, number: int, weight: float = 1.0) -> tuple[TextIndexes, Scores]:
-        """The texts that a term stands in, and what it adds to each, times a weight."""
+        """The texts that contain a term, and its contribution to each score times a weight."""
         part = slice(self._starts[number], self._starts[number + 1])
         return self._texts[part], weight * self.rarity(number) * self._weights[part]
 
     def changed(self, splice: Splice, come: Texts, terms: int) -> "Field":
-        """The field after a change; this one stays as it is.
+        """The field after an update; this one is not modified.
 
         Args:
-            splice: Which of its texts stay, and where others come.
-            come: Those others.
-            terms: How many terms there are now, no fewer than before.
+            splice: Texts to keep, and where to insert new ones.
+            come: The new texts.
+            terms: Number of terms now; never fewer than before.
         """
         moved = splice.moved[self._texts]
         kept = moved >= 0
@@ -133,11 +144,11 @@ class Field:
 def _counted(
     texts: Texts, places: TextIndexes
 ) -> tuple[npt.NDArray[np.int64], TextIndexes, Scores]:
-    """Each term of each text once, with the text's place and how often it stands there."""
+    """The postings of texts: term numbers, text indexes and counts, sorted by term and text."""
     numbers = np.frombuffer(texts.numbers, dtype=np.int32)
     lengths = np.frombuffer(texts.lengths, dtype=np.int32)
     keys = _keys(numbers, np.repeat(places, lengths))
-    keys.sort()  # in place, as of a large index they take most memory
+    keys.sort()  # in place: for a large index this is most of the memory
     first = np.ones(len(keys), dtype=np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
     counts = np.diff(np.flatnonzero(first), append=len(keys))
@@ -148,7 +159,7 @@ def _counted(
 def _keys(
     columns: npt.NDArray[np.signedinteger], texts: npt.NDArray[np.signedinteger]
 ) -> npt.NDArray[np.int64]:
-    """One number for a term in a text, in the order of the columns."""
+    """One sortable number per posting: the term in the upper 32 bits, the text in the lower."""
     keys = columns.astype(np.int64)
     keys <<= 32
     keys |= texts

@@ -1,7 +1,10 @@
-"""Whether the documentation answers a question, told from what the search found.
+"""Confidence: the probability that the documentation answers a question, from a search's results.
 
-A logistic model of three kinds of evidence. Its coefficients lie in `confidence.json`;
-`make calibrate` fits them again to labelled questions.
+Logistic regression over three features (`ConfidenceFeatures`):
+
+    p = 1 / (1 + exp(-(b0 + b1 coverage + b2 topicality + b3 question_length)))
+
+The coefficients are in `confidence.json`; `make calibrate` fits them to labelled questions.
 """
 
 import json
@@ -19,45 +22,44 @@ from dataset.sentences import scoring_sentences
 
 MODEL_FILE = Path(__file__).with_name("confidence.json")
 MAX_SENTENCE_CHUNKS = 5
-"""How many of the best chunks are read for a sentence that answers."""
+"""Best chunks that are searched for a sentence that answers."""
 _IN_HEADINGS = 0.5
-"""What a term is worth that stands above the sentence and not in it."""
+"""Weight of a term that occurs in the headings above a sentence but not in it."""
 _UNNAMED = 4.0
-"""For a question that names nothing: as if many pages were about it."""
+"""Topicality of a question without names: as if many pages were about it."""
 _MIN_TERMS = 3
 """Terms; a shorter piece is a label."""
 
-StandsFor = dict[str, list[tuple[str, float]]]
-"""Terms of a text, each with the question's terms that it stands for and how nearly, 0 to 1."""
+TermMatches = dict[str, list[tuple[str, float]]]
+"""Terms of a text, each with the question's terms it matches and the similarity, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceFeatures:
-    """What speaks for an answer."""
+    """The features of a question and its search results."""
 
     coverage: float
-    """How much of the question the best single sentence holds, its terms weighed by their rarity,
-    0 to 1."""
+    """Share of the question's terms in the best single sentence, weighted by idf, 0 to 1."""
     topicality: float
-    """How many documents have the rarest word of the question's names in their headings or define
-    it, ln(1 + n): a page that mentions a service in passing does not answer questions about it."""
+    """ln(1 + n) for the n documents with the rarest name of the question in their headings or lists
+    of definitions: a page that only mentions a service does not answer questions about it."""
     question_length: float
-    """How much the question holds, ln(1 + terms): of a long one less is repeated in an answer."""
+    """ln(1 + terms): an answer repeats a smaller share of a long question."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceModel:
-    """Turns evidence into a probability."""
+    """The coefficients of the logistic model."""
 
     coverage: float
     topicality: float
     question_length: float
     intercept: float
     threshold: float
-    """From which confidence on a question is answered."""
+    """Minimum confidence to answer a question."""
 
     def confidence(self, evidence: ConfidenceFeatures) -> float:
-        """Probability that the documentation answers, 0 to 1."""
+        """Probability p that the documentation answers, 0 to 1."""
         weights = (self.coverage, self.topicality, self.question_length)
         logit = self.intercept + sum(
             weight * value for weight, value in zip(weights, astuple(evidence), strict=True)
@@ -65,76 +67,70 @@ class ConfidenceModel:
         return 1 / (1 + math.exp(-logit))
 
     def save(self, path: Path = MODEL_FILE) -> None:
-        """Write the coefficients where the service reads them."""
+        """Write the coefficients, by default where the service reads them."""
         fields = {name: round(value, 4) for name, value in asdict(self).items()}
         path.write_text(json.dumps(fields, indent=2) + "\n")
 
 
 @cache
 def shipped_model() -> ConfidenceModel:
-    """The model that `confidence.json` describes."""
+    """The model of `confidence.json`."""
     return ConfidenceModel(**json.loads(MODEL_FILE.read_text()))
 
 
 def extract_features(
     query: Query, best: Sequence[Chunk], index: LexicalIndex
 ) -> ConfidenceFeatures:
-    """Weigh what was found.
-
-    Args:
-        query: The question.
-        best: The chunks found, best first.
-        index: The index they are from.
-    """
+    """The features of a question, the chunks found (best first) and their index."""
     rarity = {term: index.rarity(term) for term in query.terms}
-    stands_for = _by_term(query)
+    matches = _term_matches(query)
     named = [terms_of(part)[0] for name in query.names for part in word_parts(name)]
     return ConfidenceFeatures(
         coverage=max(
-            (_said(stands_for, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
+            (_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
         ),
         topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
         question_length=math.log1p(len(query.terms)),
     )
 
 
-def _said(stands_for: StandsFor, rarity: Mapping[str, float], chunk: Chunk) -> float:
-    """How much of the question the chunk's best sentence holds."""
+def _coverage(matches: TermMatches, rarity: Mapping[str, float], chunk: Chunk) -> float:
+    """Coverage of the question by the chunk's best sentence."""
     whole = sum(rarity.values())
     if not whole:
         return 0.0
-    above = _held(terms(chunk.breadcrumb), stands_for)
+    above = _matched_terms(terms(chunk.breadcrumb), matches)
     best = 0.0
     for sentence in scoring_sentences(chunk.text):
         own = terms(sentence)
         if len(own) >= _MIN_TERMS:
-            held = _held(own, stands_for)
+            matched = _matched_terms(own, matches)
             for term, nearness in above.items():
-                held[term] = max(held.get(term, 0.0), _IN_HEADINGS * nearness)
-            best = max(best, sum(rarity[term] * nearness for term, nearness in held.items()))
+                matched[term] = max(matched.get(term, 0.0), _IN_HEADINGS * nearness)
+            best = max(best, sum(rarity[term] * nearness for term, nearness in matched.items()))
     return best / whole
 
 
-def _by_term(query: Query) -> StandsFor:
-    """For each term that may stand in a text, the question's terms that it stands for."""
-    found: StandsFor = {}
+def _term_matches(query: Query) -> TermMatches:
+    """For each term that can occur in a text, the question's terms it matches."""
+    found: TermMatches = {}
     for term, related in query.terms.items():
         for other, nearness in {**related, term: 1.0}.items():
             found.setdefault(other, []).append((term, nearness))
     return found
 
 
-def _held(own: Iterable[str], stands_for: StandsFor) -> dict[str, float]:
-    """The question's terms that stand among others, each with how nearly, 0 to 1."""
-    held: dict[str, float] = {}
-    for term in stands_for.keys() & own:
-        for asked, nearness in stands_for[term]:
-            held[asked] = max(held.get(asked, 0.0), nearness)
-    return held
+def _matched_terms(own: Iterable[str], matches: TermMatches) -> dict[str, float]:
+    """The question's terms matched by a text's terms, with the similarity, 0 to 1."""
+    matched: dict[str, float] = {}
+    for term in matches.keys() & own:
+        for question_term, nearness in matches[term]:
+            matched[question_term] = max(matched.get(question_term, 0.0), nearness)
+    return matched
 
 
 def names_in(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of a question that name something: a letter, and a digit or a capital inside it."""
+    """The names in a question: words with a letter, and a digit or an inner capital."""
     return tuple(
         word
         for place, word in enumerate(words)

@@ -1,9 +1,15 @@
-"""How evidence becomes one ranking: the weights, and what is left when an ingredient is taken out.
+"""Fusion of dense and lexical scores into one ranking: the weights and the normalisation.
 
-Dense and lexical scores come from different scales, and from scales that differ by question. Each
-side is brought to its own spread: how far a chunk stands above the side's last candidate, in
-standard deviations of its candidates. What a side does not find gets nothing from it. (A fusion by
-ranks throws away how far ahead the first is, and measured worse on both question sets.)
+Cosines and BM25 scores have different scales, which also differ by question. Each side is
+normalised over its own n best candidates C (n = Ranking.candidates) before the weighted sum:
+
+    z(c)     = (s(c) - min s(C)) / std s(C) + MIN_SCORE     for c in C, else 0
+    total(c) = w_dense * z_dense(c) + w_lexical * z_lexical(c)
+
+A z-score from the last candidate instead of the mean, so that a chunk which one side does not find
+gets 0 from it. (Weighted score fusion with per-query standard deviations; cf. Wu, Crestani and Bi
+2006, "Evaluating score normalization methods in data fusion". Reciprocal rank fusion discards the
+distance between ranks, and measured worse on both question sets.)
 """
 
 from collections.abc import Mapping
@@ -15,31 +21,30 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The weights. The values are those that `make evaluate` found best over both question sets."""
+    """Weights and limits of the ranking; the values measured best over both question sets."""
 
     dense: float = 1.0
-    """Of the nearness of the embeddings."""
+    """Weight of cosine similarity."""
     lexical: float = 1.0
-    """Of the words in common."""
+    """Weight of BM25."""
     clauses: float = 0.8
-    """Of the best clause's nearness beside the whole question's, in a question of several."""
+    """Share of the best clause's cosine, the rest being the whole question's, if it has several."""
     titles: float = 0.1
-    """Of the question's words in the document's title, beside those in the chunk."""
+    """Weight of BM25 over document titles, added to that of the chunk."""
     documents: float = 0.4
-    """Of the question's words anywhere in the document, beside those in the chunk."""
+    """Weight of BM25 over whole documents, added to that of the chunk."""
     related: float = 1.2
-    """Of words that mean nearly the same as the question's."""
+    """Weight of synonyms; see `synonyms`."""
     candidates: int = 250
-    """How many chunks each side proposes."""
+    """Candidates per side."""
     per_document: int = 2
-    """How many passages a document may have while others wait."""
+    """Passages of one document before passages of other documents."""
     duplicates: float = 0.95
-    """Share of words in common from which on a passage of another document is a repetition."""
+    """Jaccard similarity of words from which a passage of another document is a duplicate."""
     gap: int = 2
-    """How many chunks apart two found chunks of a document may be to become one passage; 0: none
-    are joined."""
+    """Maximum distance, in chunks, of found chunks joined to one passage; 0 joins none."""
     characters: int = 9000
-    """How long the first eight passages may be together."""
+    """Maximum characters of the first eight passages together."""
 
 
 ABLATIONS: Mapping[str, Mapping[str, float]] = {
@@ -53,23 +58,20 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "with near-duplicates": {"duplicates": 1.1},
     "without joining": {"gap": 0},
 }
-"""The ingredients, each taken out."""
+"""Rankings with one component removed each."""
 
 Scores = npt.NDArray[np.float32]
 
 MIN_SCORE = 1e-3
-"""What the last candidate gets: it was found."""
+"""Score of the last candidate, to tell it from a chunk that was not found."""
 
 
 def standardize(scores: Scores, candidates: int) -> Scores:
-    """Bring one side's scores to their own spread.
+    """Normalise one side's scores: z(c) of the module's docstring.
 
     Args:
-        scores: What the side found, any scale, more is better; 0 for what it did not find.
-        candidates: How many of the best count.
-
-    Returns:
-        Standard deviations above the last candidate, and a little for being one; 0 for the others.
+        scores: Any scale, higher is better; 0 for chunks that were not found.
+        candidates: Number n of best scores that count.
     """
     if not len(scores):
         return scores

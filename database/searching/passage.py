@@ -1,4 +1,4 @@
-"""A passage: what a search hands on to the reader and to the language model."""
+"""A passage, and the findings of a search."""
 
 from dataclasses import dataclass
 
@@ -8,37 +8,37 @@ from dataset.chunks import Chunk
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that fits the question, with the text around it that belongs to it."""
+    """A chunk that matches the question, with adjacent text."""
 
     chunk: Chunk
-    """The chunk that was found."""
+    """The best-ranked chunk."""
     text: str
-    """The chunk's text, or that of several chunks of its document that stand together."""
+    """Text of the chunk, or of several consecutive chunks of its document."""
     score: float
-    """How well it fits, comparable within one search only; more is better."""
+    """Fused score; higher is better; comparable only within one search."""
     dense_rank: int | None = None
-    """The chunk's place in the dense ranking, from 1; None where it is not in it."""
+    """Rank by cosine, from 1; None if it was no candidate."""
     lexical_rank: int | None = None
-    """The chunk's place in the lexical ranking, from 1; None where it is not in it."""
+    """Rank by BM25, from 1; None if it was no candidate."""
     begins_under: tuple[str, ...] | None = None
-    """The headings above the text's first words, where these are not the found chunk's."""
+    """Headings above the start of the text, if they are not those of the chunk."""
 
     @property
     def breadcrumb(self) -> str:
-        """Where the text begins: title and headings; sections that follow in it name themselves."""
+        """Title and headings of the start of the text."""
         headings = self.chunk.headings if self.begins_under is None else self.begins_under
         return " > ".join((self.chunk.title, *headings))
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a search found, and whether that answers the question."""
+    """The result of a search."""
 
     passages: list[Passage]
     """Best first."""
     confidence: float
     """Probability that the documentation answers the question, 0 to 1."""
     answerable: bool
-    """Whether the confidence is enough to answer."""
+    """True if the confidence suffices to answer."""
     features: ConfidenceFeatures
-    """What the confidence rests on."""
+    """The features from which the confidence was computed."""

@@ -1,4 +1,4 @@
-"""A question as the two sides of search read it."""
+"""Query parsing: terms with synonyms and names for BM25, clauses for dense search."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -10,20 +10,20 @@ from database.searching.terms import terms_of, word_parts, words
 from dataset.sentences import question_clauses
 
 MAX_CLAUSES = 3
-"""How many clauses of a question are embedded beside the whole of it."""
+"""Clauses of a question that are embedded beside the whole question."""
 MAX_RELATED = 40
-"""For how many words of a question others are looked for: each may cost a run of the model."""
+"""Words of a question for which synonyms are looked up; each may cost an inference."""
 _MIN_CLAUSE_WORDS = 3
 """Words."""
 
 
 def read_question(question: str, related: RelatedWords | None, weight: float) -> Query:
-    """Take a question apart.
+    """Parse a question.
 
     Args:
-        question: As it was asked.
-        related: The words of the index; None to do without words that mean nearly the same.
-        weight: What such a word is worth, times the square of its nearness; at most 1.
+        question: The user's question.
+        related: The words of the index; None for no synonyms.
+        weight: Weight of synonyms; see `synonyms`.
     """
     asked = words(question)
     near: dict[str, Mapping[str, float]] = {term: {} for word in asked for term in terms_of(word)}
@@ -38,9 +38,9 @@ def read_question(question: str, related: RelatedWords | None, weight: float) ->
 
 
 def clauses(question: str) -> list[str]:
-    """The clauses of a question that has several; [] for one that has not.
+    """The clauses of a question with several; [] if it has one.
 
-    People tell a story and then ask, or give a title and then the matter.
+    Users often write context or a title before the actual question.
     """
     found = [part for part in question_clauses(question) if len(part.split()) >= _MIN_CLAUSE_WORDS]
     return found[:MAX_CLAUSES] if len(found) > 1 else []

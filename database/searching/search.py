@@ -1,4 +1,4 @@
-"""One search: a question in, passages out, and how probable it is that they answer it."""
+"""One search: question -> dense and lexical scores -> fusion -> passages and confidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ ChunkIndexes = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class SearchCorpus:
-    """One state of the index, as a search reads it."""
+    """Everything a search reads of one state of the index."""
 
     collection: "Collection"
     embeddings: "Embeddings"
     chunks: Sequence[Chunk]
-    """All chunks, those of a document together and in order."""
+    """All chunks, sorted by document and position."""
     places: Mapping[str, int]
-    """Where in `chunks` an id is."""
+    """Index in `chunks` of each chunk id."""
     lexical: LexicalIndex
     related: RelatedWords | None
 
@@ -51,43 +51,48 @@ def search(
     """Find the passages that answer a question best, best first.
 
     Args:
-        corpus: What is searched.
-        question: What is asked.
-        top_k: How many passages are wanted.
-        ranking: How features is weighed.
-        min_confidence: From which confidence on it is answerable; the model's threshold unless
-            given.
-        filters: Which documents are meant; the others might as well not be there.
+        corpus: The index.
+        question: The user's question.
+        top_k: Maximum number of passages.
+        ranking: Weights and limits.
+        min_confidence: Confidence from which the question is answerable; None for the calibrated
+            threshold.
+        filters: Documents to search.
     """
+    # Parse the question: terms with their synonyms, and names.
     query = read_question(question, corpus.related, ranking.related)
-    meant = _meant(corpus, filters)
-    if not len(meant):
-        return Findings(
-            [], 0.0, answerable=False, features=extract_features(query, [], corpus.lexical)
-        )
+    # Apply the filters.
+    eligible = _eligible(corpus, filters)
+    if not len(eligible):
+        features = extract_features(query, [], corpus.lexical)
+        return Findings([], 0.0, answerable=False, features=features)
+    # Score chunks by cosine and by BM25, each normalised over its candidates.
     nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
-    dense = _dense_scores(corpus, question, ranking, meant) if ranking.dense else nothing
-    lexical = _lexical_scores(corpus, query, ranking, meant) if ranking.lexical else nothing
+    dense = _dense_scores(corpus, question, ranking, eligible) if ranking.dense else nothing
+    lexical = _lexical_scores(corpus, query, ranking, eligible) if ranking.lexical else nothing
+    # Fuse the scores, and rank; without any evidence, all eligible chunks.
     total = ranking.dense * dense + ranking.lexical * lexical
-    best = _found(total) or meant.tolist()  # without any features, all of it
-    runs = select_passages(best, corpus.chunks, ranking, top_k)
-    dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
+    best = _ranked(total) or eligible.tolist()
+    # Select passages from the ranked chunks.
+    spans = select_passages(best, corpus.chunks, ranking, top_k)
+    # Estimate the probability that the best chunks answer the question.
     model = shipped_model()
     features = extract_features(
         query, [corpus.chunks[place] for place in best[:MAX_SENTENCE_CHUNKS]], corpus.lexical
     )
     confidence = model.confidence(features)
+    dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
     return Findings(
         passages=[
             Passage(
-                chunk=corpus.chunks[run.found],
-                text=text_of(corpus.chunks[run.first : run.last + 1]),
-                begins_under=corpus.chunks[run.first].headings,
-                score=float(total[run.found]),
-                dense_rank=dense_rank.get(run.found),
-                lexical_rank=lexical_rank.get(run.found),
+                chunk=corpus.chunks[span.found],
+                text=text_of(corpus.chunks[span.first : span.last + 1]),
+                begins_under=corpus.chunks[span.first].headings,
+                score=float(total[span.found]),
+                dense_rank=dense_rank.get(span.found),
+                lexical_rank=lexical_rank.get(span.found),
             )
-            for run in runs
+            for span in spans
         ],
         confidence=confidence,
         answerable=confidence >= (model.threshold if min_confidence is None else min_confidence),
@@ -95,28 +100,28 @@ def search(
     )
 
 
-def _meant(corpus: SearchCorpus, filters: Filters) -> ChunkIndexes:
-    """The places of the chunks that are searched, in order."""
+def _eligible(corpus: SearchCorpus, filters: Filters) -> ChunkIndexes:
+    """Indexes of the chunks that pass the filters, ascending."""
     if filters == EVERYTHING:
         return np.arange(len(corpus.chunks))
     return np.flatnonzero(filters.mask(corpus.chunks))
 
 
 def _lexical_scores(
-    corpus: SearchCorpus, query: Query, ranking: Ranking, meant: ChunkIndexes
+    corpus: SearchCorpus, query: Query, ranking: Ranking, eligible: ChunkIndexes
 ) -> Scores:
-    """How much of the question stands in each chunk and around it."""
+    """Normalised BM25 of each chunk, with its title and document."""
     scores = corpus.lexical.scores(query, titles=ranking.titles, documents=ranking.documents)
-    return _spread_at(corpus, meant, scores[meant], ranking.candidates)
+    return _normalised_at(corpus, eligible, scores[eligible], ranking.candidates)
 
 
 def _dense_scores(
-    corpus: SearchCorpus, question: str, ranking: Ranking, meant: ChunkIndexes
+    corpus: SearchCorpus, question: str, ranking: Ranking, eligible: ChunkIndexes
 ) -> Scores:
-    """How near each chunk is: to the question as a whole, and to the best of its clauses."""
+    """Normalised cosine of each chunk, to the question and to its best clause."""
     parts = clauses(question) if ranking.clauses else []
-    whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, meant)
-    near = _spread_of(corpus, whole, ranking.candidates)
+    whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, eligible)
+    near = _normalised(corpus, whole, ranking.candidates)
     if not others:
         return near
     best: dict[int, float] = {}
@@ -124,42 +129,42 @@ def _dense_scores(
         for place, cosine in cosines.items():
             best[place] = max(cosine, best.get(place, -1.0))
     share = ranking.clauses
-    mixed: Scores = (1 - share) * near + share * _spread_of(corpus, best, ranking.candidates)
+    mixed: Scores = (1 - share) * near + share * _normalised(corpus, best, ranking.candidates)
     return mixed
 
 
 def _cosines(
-    corpus: SearchCorpus, texts: list[str], candidates: int, meant: ChunkIndexes
+    corpus: SearchCorpus, texts: list[str], candidates: int, eligible: ChunkIndexes
 ) -> list[dict[int, float]]:
-    """For each text the nearest of the chunks meant, by place, with their cosine."""
+    """For each text, the nearest eligible chunks by index, with their cosine."""
     vectors = embed_queries(corpus.embeddings, texts)
-    if len(meant) == len(corpus.chunks):
+    if len(eligible) == len(corpus.chunks):
         return nearest_chunks(corpus.collection, vectors, corpus.places, candidates)
-    some = {corpus.chunks[place].id: place for place in meant.tolist()}
+    some = {corpus.chunks[place].id: place for place in eligible.tolist()}
     return nearest_among(corpus.collection, vectors, some, candidates, of=len(corpus.chunks))
 
 
-def _spread_at(
+def _normalised_at(
     corpus: SearchCorpus, places: ChunkIndexes, scores: Scores, candidates: int
 ) -> Scores:
-    """Some chunks' scores brought to their own spread; 0 for all others."""
+    """Normalised scores of some chunks; 0 for all others."""
     total = np.zeros(len(corpus.chunks), dtype=np.float32)
     total[places] = standardize(scores, candidates)
     return total
 
 
-def _spread_of(corpus: SearchCorpus, cosines: Mapping[int, float], candidates: int) -> Scores:
+def _normalised(corpus: SearchCorpus, cosines: Mapping[int, float], candidates: int) -> Scores:
     places = np.fromiter(cosines, dtype=np.intp, count=len(cosines))
     values = np.fromiter(cosines.values(), dtype=np.float32, count=len(cosines))
-    return _spread_at(corpus, places, values, candidates)
+    return _normalised_at(corpus, places, values, candidates)
 
 
-def _found(scores: Scores) -> list[int]:
-    """The places that have a score, best first."""
+def _ranked(scores: Scores) -> list[int]:
+    """The indexes of chunks with a score, best first."""
     places = np.flatnonzero(scores)
     order: list[int] = places[np.argsort(-scores[places], kind="stable")].tolist()
     return order
 
 
 def _ranks(scores: Scores) -> dict[int, int]:
-    return {place: rank for rank, place in enumerate(_found(scores), start=1)}
+    return {place: rank for rank, place in enumerate(_ranked(scores), start=1)}

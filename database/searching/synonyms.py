@@ -1,8 +1,14 @@
-"""Words of the documentation that mean nearly what a question's word means.
+"""Synonyms: words of the documentation with nearly the meaning of a question's word.
 
-People ask with other words than the pages use: `annotator` for worker, `disk` for volume. The
-bridge is learned from the corpus and the embedding model alone: every word that stands in the
-index often enough has a vector, and a question's word is near those whose vectors point its way.
+Users ask with other words than the pages: `annotator` for worker, `disk` for volume. A build embeds
+each word that occurs in at least MIN_CHUNKS chunks; synonyms of a question's word are the words
+whose vectors have a cosine of at least MIN_COSINE to its own, at most MAX_SYNONYMS. In BM25 a
+synonym s counts for the question's term t with (`query.read_question`, `LexicalIndex.scores`)
+
+    w(s, t) = min(1, Ranking.related * cos(s, t)^2) * min(1, idf(t) / idf(s))
+
+and of t and its synonyms in a chunk only the best one counts. (Query expansion with embeddings;
+cf. Kuzi, Shtok and Kurland 2016, doi:10.1145/2983323.2983876.)
 """
 
 import re
@@ -16,11 +22,11 @@ import numpy.typing as npt
 from database.searching.terms import STOP_WORDS, terms_of
 
 MIN_CHUNKS = 5
-"""A word in fewer chunks is left out: it is a name or a slip more often than a word."""
+"""Rarer words are left out: mostly names and typing errors."""
 MAX_SYNONYMS = 16
-"""How many words may stand for one."""
-NEAREST = 0.45
-"""The cosine from which on a word counts as near."""
+"""Synonyms per word."""
+MIN_COSINE = 0.45
+"""Cosine from which a word counts as a synonym."""
 _REMEMBERED = 4096
 
 _WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,40}(?![A-Za-z])")
@@ -28,7 +34,7 @@ _NAME = re.compile(r"[a-z][A-Z]")
 
 
 def corpus_words(texts: Iterable[str]) -> dict[str, str]:
-    """The words that stand in enough texts: stem, with the form it is most often written in."""
+    """The words of at least MIN_CHUNKS texts: each stem with its most frequent form."""
     holders: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {}
     for text in texts:
@@ -45,7 +51,7 @@ def corpus_words(texts: Iterable[str]) -> dict[str, str]:
 
 
 class RelatedWords:
-    """The words of an index with their vectors; any number of threads may ask at once."""
+    """The words of an index with their vectors; safe to use from any number of threads."""
 
     def __init__(
         self,
@@ -53,12 +59,12 @@ class RelatedWords:
         vectors: npt.NDArray[np.float32],
         embed: Callable[[list[str]], Sequence[Sequence[float]]],
     ) -> None:
-        """Hold the words.
+        """Create it.
 
         Args:
-            stems: The words, as `terms` gives them.
+            stems: The words, stemmed by `terms`.
             vectors: Their vectors of unit length, (words, dimension).
-            embed: Embeds a question's words with the same model.
+            embed: Embeds words with the same model.
         """
         self._stems = stems
         self._places = {stem: place for place, stem in enumerate(stems)}
@@ -71,9 +77,9 @@ class RelatedWords:
         return len(self._stems)
 
     def near(self, words: Iterable[str]) -> dict[str, Mapping[str, float]]:
-        """Find the words near each of these, nearest first: stem and cosine; {} without any.
+        """The synonyms of each word, nearest first: stem and cosine; {} if it has none.
 
-        What is not known yet is given to be embedded in one go, for it may go over the network.
+        Words that are not cached are embedded in one call, which may be a network request.
         """
         found: dict[str, Mapping[str, float]] = {}
         with self._lock:
@@ -106,8 +112,8 @@ class RelatedWords:
         return {word: self._nearest(vectors[word], own) for word, own in stems.items()}
 
     def _nearest(self, vector: npt.NDArray[np.float32], own: Sequence[str]) -> Mapping[str, float]:
-        """The words whose vectors point a vector's way, its word's own stems left out."""
+        """The words nearest to a vector, without the word's own stems."""
         cosines = self._vectors @ vector
         best = np.argsort(-cosines)[: MAX_SYNONYMS + len(own)]
-        near = {self._stems[at]: float(cosines[at]) for at in best if cosines[at] >= NEAREST}
+        near = {self._stems[at]: float(cosines[at]) for at in best if cosines[at] >= MIN_COSINE}
         return dict([pair for pair in near.items() if pair[0] not in own][:MAX_SYNONYMS])

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pytest
 import yaml
 
-from database.adapting.dimension_reduction import Shortened
 from database.adapting.evaluation import (
     GENERAL_FILE,
     Embed,
@@ -24,6 +23,7 @@ from database.adapting.evaluation import (
 )
 from database.adapting.model_card import AdaptationRecord, summarize, write_card
 from database.adapting.quantization import Quantized
+from database.adapting.whitening import Shortened
 from tests.files.workshop import PAGES, corpus_in, write_workshop
 
 

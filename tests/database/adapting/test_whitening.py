@@ -10,11 +10,10 @@ import pytest
 
 from database.adapting import __main__ as command
 from database.adapting import adaptation
-from database.adapting.dimension_reduction import shorten
 from database.adapting.evaluation import Trial, embedding
 from database.adapting.publication import read_record
 from database.adapting.training import load_model
-from database.adapting.whitening import whitened
+from database.adapting.whitening import shorten, whitened
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
 from database.reading.reader import reader_from

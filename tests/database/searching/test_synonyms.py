@@ -9,7 +9,7 @@ import pytest
 from database.searching.synonyms import (
     MAX_SYNONYMS,
     MIN_CHUNKS,
-    NEAREST,
+    MIN_COSINE,
     RelatedWords,
     corpus_words,
 )
@@ -87,7 +87,7 @@ def test_near_words_come_nearest_first_and_far_ones_not_at_all() -> None:
 
 
 def test_word_counts_as_near_from_the_threshold_on() -> None:
-    edge = float(np.arccos(NEAREST))
+    edge = float(np.arccos(MIN_COSINE))
     held = {"just": edge - 0.01, "not": edge + 0.01}
     assert list(near(related(held, TurningEmbed({})), "kiln")) == ["just"]
 
