@@ -1,4 +1,4 @@
-"""Reads what a search needs of an index, and follows the changes that are made to it in place."""
+"""Reads what a search needs of an index, and applies changes made to it in place."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 
 
 class OvertakenError(Exception):
-    """A later change was made while an earlier one was read: look at the pointer again."""
+    """A newer change was made while an older one was read: read the pointer again."""
 
 
 def current_chunks(store: Store, live: LivePointer, collection: "Collection") -> list[Chunk]:
-    """The chunks that an index holds at a revision, in the order of their documents.
+    """The chunks of an index at a revision, sorted by document.
 
-    A change under way has written rows that are not to be seen yet, and may not have deleted those
-    that it replaced. The caller looks at the pointer afterwards: what was changed meanwhile is not
-    in here, or not whole.
+    A change in progress has written rows that are not visible yet, and may not have deleted those
+    it replaces. The caller reads the pointer again afterwards: later changes are missing here, or
+    incomplete.
     """
     shown = Uploads(store).visible(live, live.since)
     with store.translate_errors():
@@ -42,12 +42,12 @@ def current_chunks(store: Store, live: LivePointer, collection: "Collection") ->
 
 
 def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry]) -> bool:
-    """Whether a chunk of the live collection is one that readers see.
+    """True if a chunk of the live collection is visible to readers.
 
     Args:
-        chunk: As it lies there.
+        chunk: A stored chunk.
         live: The pointer.
-        shown: What was changed in place and is visible.
+        shown: Visible changes made in place, by document.
     """
     changed = shown.get(chunk.document)
     is_of_now = changed is None or changed.content_hash == chunk.document_hash
@@ -75,10 +75,10 @@ def read_corpus(
 def follow_changes(
     store: Store, corpus: SearchCorpus, shown: Mapping[str, JournalEntry]
 ) -> SearchCorpus:
-    """The corpus with changes that were made in place since it was read.
+    """The corpus with the changes made in place since it was read.
 
     Raises:
-        OvertakenError: something was changed once more meanwhile.
+        OvertakenError: there was a newer change in the meantime.
     """
     wanted = {name: entry.content_hash for name, entry in shown.items() if not entry.is_deletion}
     with store.translate_errors():

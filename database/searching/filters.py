@@ -1,4 +1,4 @@
-"""Which documents a search looks at."""
+"""Filters: the documents that a search is limited to."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -18,30 +18,30 @@ _WILD = re.compile(r"[*?]")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a document must be like, all of it; without any, every document will do.
+    """Conditions that a document must all meet; without any, every document matches.
 
-    A day is its first moment in UTC, and a time without a zone is in UTC.
+    A date means midnight UTC, and a time without a zone is in UTC.
     """
 
     documents: tuple[str, ...] = ()
-    """Names, of which it has one. `*` stands for any characters, `/` too, and `?` for one."""
+    """Names, one of which must match. `*` matches any characters, including `/`; `?` one."""
     url: str = ""
-    """How its address begins."""
+    """Prefix of its URL."""
     title: str = ""
-    """What its title holds, in capitals or not."""
+    """Substring of its title; case is ignored."""
     formats: tuple[str, ...] = ()
-    """Formats, of which it has one, as `dataset.conversion` names them."""
+    """Formats, one of which must match, as named by `dataset.conversion`."""
     changed_since: str = ""
-    """When it was last changed at the earliest (ISO 8601). It must say when it was changed."""
+    """Earliest time of the last change (ISO 8601); documents without one do not match."""
     changed_before: str = ""
-    """Until when it was last changed, that moment left out. It must say when it was changed."""
+    """End of the time of the last change, exclusive; documents without one do not match."""
 
     def matches(self, chunk: Chunk) -> bool:
-        """Whether the document that a chunk is of is one of those meant."""
+        """True if the document of a chunk matches."""
         return _test_of(self)(chunk)
 
     def mask(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.bool_]:
-        """Of each chunk, whether it is of a document meant; those of a document stand together."""
+        """For each chunk, True if its document matches; chunks are grouped by document."""
         test = _test_of(self)
         document, meant = None, False
         mask = np.zeros(len(chunks), dtype=np.bool_)
@@ -57,7 +57,7 @@ EVERYTHING = Filters()
 
 @lru_cache(maxsize=64)
 def _test_of(filters: Filters) -> Callable[[Chunk], bool]:
-    """One function for all that is asked of a document."""
+    """All conditions as one function."""
     tests: list[Callable[[Chunk], bool]] = []
     if filters.documents:
         tests.append(_name_test(filters.documents))
@@ -101,7 +101,7 @@ def _date_test(since: str, before: str) -> Callable[[Chunk], bool]:
 
 
 def _changed(chunk: Chunk) -> datetime | None:
-    """When its document was last changed; None if it does not say so, or not in a form we read."""
+    """Time of its document's last change; None if unknown or not ISO 8601."""
     try:
         return parse_instant(chunk.changed) if chunk.changed else None
     except ValueError:

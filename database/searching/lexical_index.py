@@ -1,7 +1,7 @@
-"""The lexical side of search: BM25 over chunks, titles and whole documents, held in memory.
+"""Lexical search: BM25 over chunks, titles and whole documents, in memory.
 
-It is made from what the index holds when a reader opens it, and made anew out of the one before
-when documents change; a question only adds up columns of it.
+Built from the chunks when a reader opens the index, and derived from the previous one when
+documents change. The formula is in `bm25`; a query adds up postings.
 """
 
 import math
@@ -20,33 +20,33 @@ from database.searching.terms import terms_of, words
 from dataset.chunks import Chunk
 
 TITLE_REPEATS, HEADING_REPEATS, TITLE_REPEATS_IN_DOCUMENT = 3, 2, 5
-"""How often title and headings count beside a text's own words: they say what it is about."""
+"""Repetitions of title and headings in a text's terms: they state its topic."""
 _LINK_TARGET = re.compile(r"\]\([^()\s]*\)")
 _LABEL = re.compile(r"^[ \t]*(?:[-+*] )?\*\*([^*\n]{1,80})\*\*", re.MULTILINE)
-"""What a list defines, `- **Name** ...`: an API's page has fields where others have headings."""
+"""Names defined by a list, `- **Name** ...`: pages of an API have fields instead of headings."""
 _RARE = 9.0
-"""Rarity of a word that stands nowhere, in place of an infinite one."""
+"""Minimum idf of a term that occurs nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question as the lexical side reads it."""
+    """A parsed question."""
 
     terms: Mapping[str, Mapping[str, float]]
-    """Each of its terms, with the terms that mean nearly the same and how nearly, 0 to 1."""
+    """Each term, with its synonyms and their weight, 0 to 1."""
     names: tuple[str, ...] = ()
-    """The words of it that name something: with a capital inside the question, or a digit."""
+    """Names: words with a digit or an inner capital."""
 
 
 class Vocabulary(dict[str, tuple[int, ...]]):
-    """Words with the numbers of their terms; a word is taken apart once however often it stands."""
+    """Numbers of the terms of each word; each distinct word is parsed once."""
 
     def __init__(self, numbers: Mapping[str, int], terms: Sequence[str]) -> None:
-        """Start with the terms there are.
+        """Start with existing terms.
 
         Args:
-            numbers: Their numbers.
-            terms: For each number its term, "" for one that is free.
+            numbers: The number of each term.
+            terms: The term of each number; "" for a free number.
         """
         super().__init__()
         self.numbers = dict(numbers)
@@ -58,7 +58,7 @@ class Vocabulary(dict[str, tuple[int, ...]]):
         )
 
     def __missing__(self, word: str) -> tuple[int, ...]:
-        """Take a new word apart."""
+        """Parse a new word."""
         self[word] = tuple(map(self._number, terms_of(word)))
         return self[word]
 
@@ -75,31 +75,31 @@ class Vocabulary(dict[str, tuple[int, ...]]):
         return number
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Free the numbers of terms that stand nowhere any more."""
+        """Free the numbers of terms that occur nowhere any more."""
         for number in numbers:
             self.numbers.pop(self.terms[number], None)
             self.terms[number] = ""
 
     def read(self, text: str) -> list[int]:
-        """The numbers of a text's terms, in order."""
+        """The term numbers of a text, in order."""
         return list(chain.from_iterable(map(self.__getitem__, words(text))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Documents as the fields take them."""
+    """New documents, as terms per field."""
 
     names: list[str] = field(default_factory=list)
     document_of: list[int] = field(default_factory=list)
-    """For each chunk, which of the documents has it."""
+    """The document of each chunk, by index."""
     chunks: Texts = field(default_factory=Texts)
     titles: Texts = field(default_factory=Texts)
     whole: Texts = field(default_factory=Texts)
     headed: Texts = field(default_factory=Texts)
-    """What each document has in its title, headings, or what its lists define, once each."""
+    """Distinct terms of each document's title, headings and list definitions."""
 
     def add(self, name: str, chunks: Sequence[Chunk], vocabulary: Vocabulary) -> None:
-        """Read a document's chunks."""
+        """Add a document's chunks."""
         title = vocabulary.read(chunks[0].title)
         whole = TITLE_REPEATS_IN_DOCUMENT * title
         headed = set(title)
@@ -117,10 +117,10 @@ class _Read:
 
 
 class LexicalIndex:
-    """BM25 over the chunks of one index, their documents' titles, and the documents whole."""
+    """BM25 over the chunks, document titles and whole documents of one index."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
-        """Read the chunks, those of a document together; `in_order` if the index is to change."""
+        """Index chunks, grouped by document; sorted `in_order` if the index will be updated."""
         self.documents: tuple[str, ...] = ()
         self._document_of: TextIndexes = np.zeros(0, dtype=np.int32)
         self._numbers: Mapping[str, int] = {}
@@ -129,13 +129,13 @@ class LexicalIndex:
         self._change(set(), chunks)
 
     def changed(self, removed: Collection[str], added: Sequence[Chunk]) -> "LexicalIndex":
-        """The index after a change: what one made of all the chunks there are then would be.
+        """The index after an update, equal to one built from all remaining chunks `in_order`.
 
-        Its chunks are numbered `in_order`. This one stays as it is, for searches under way.
+        This one is not modified, for searches in progress.
 
         Args:
-            removed: Names of documents that go; those that are not there are passed over.
-            added: All chunks of each document that comes or is replaced.
+            removed: Names of documents to remove; unknown ones are ignored.
+            added: All chunks of each new or replaced document.
         """
         index = copy(self)
         gone = {*removed, *(chunk.document for chunk in added)}
@@ -173,17 +173,17 @@ class LexicalIndex:
         return len(self._document_of)
 
     def holders(self, term: str) -> int:
-        """In how many chunks a term stands."""
+        """Number of chunks that contain a term."""
         number = self._numbers.get(term)
         return 0 if number is None else self._chunks.holders(number)
 
     def headed(self, term: str) -> int:
-        """How many documents have a term in their title, headings, or what their lists define."""
+        """Number of documents with a term in their title, headings or list definitions."""
         number = self._numbers.get(term)
         return 0 if number is None else self._headed.holders(number)
 
     def rarity(self, term: str) -> float:
-        """A term's inverse document frequency, as BM25 weighs it."""
+        """Idf of a term over the chunks; at least _RARE if no chunk contains it."""
         holders = self.holders(term)
         if not holders:
             return max(_RARE, math.log1p(len(self)))
@@ -193,12 +193,12 @@ class LexicalIndex:
         """Score every chunk.
 
         Args:
-            query: What is asked.
-            titles: What a match with the document's title adds.
-            documents: What a match with the whole document adds.
+            query: The parsed question.
+            titles: Weight of a match in the document's title.
+            documents: Weight of a match in the whole document.
 
         Returns:
-            A score for each chunk, 0 where no term of the question stands in it or its document.
+            One score per chunk; 0 if neither it nor its document contains a term of the question.
         """
         total = np.zeros(len(self), dtype=np.float32)
         for term, related in query.terms.items():
@@ -213,14 +213,14 @@ class LexicalIndex:
         return total
 
     def _add(self, total: Scores, term: str, related: Mapping[str, float]) -> None:
-        """Add to each chunk what the best of a term and its kin brings there."""
+        """Add to each chunk the best score of a term and its synonyms."""
         columns = []
         if term in self._numbers:
             columns.append(self._chunks.column(self._numbers[term]))
         rarity = self.rarity(term)
         for other, nearness in related.items():
             if other in self._numbers:
-                # No more than the term itself is worth: a rare kin must not outweigh it.
+                # At most the weight of the term itself: a rare synonym must not outweigh it.
                 weight = nearness * min(1, rarity / self.rarity(other))
                 columns.append(self._chunks.column(self._numbers[other], weight))
         if len(columns) == 1:
@@ -234,5 +234,5 @@ class LexicalIndex:
 
 
 def in_order(chunks: Iterable[Chunk]) -> list[Chunk]:
-    """Sort chunks as an index has them: by document, and in its order."""
+    """Sort chunks by document and position, as in an index."""
     return sorted(chunks, key=lambda chunk: (chunk.document, chunk.ordinal))

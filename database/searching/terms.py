@@ -1,4 +1,4 @@
-"""Words as search compares them: identifiers whole and by part, endings off."""
+"""Tokenizer of lexical search: stemmed words; identifiers whole and in parts."""
 
 import re
 import threading
@@ -8,9 +8,9 @@ _WORD = re.compile(r"[A-Za-z0-9]\w*(?:[.:/@-]\w+)*")
 _PART = re.compile(r"[A-Z]{2,}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|\w[._:/]\w|\d[a-z]|[a-z]\d")
 _MAX_PARTS = 4
-"""A name of more parts than this is a path or an address: nobody writes it another way."""
+"""A name with more parts is a path or an address, which has no other spelling."""
 _MAX_WORD_CHARACTERS = 200
-"""Characters of a word that are looked at: what is longer is data."""
+"""Longer words are data; only this many characters count."""
 STOP_WORDS = frozenset(
     """a about again all also am an and any are as at be because been before being between both
     but by can could did do does doing don down each else few for from further get give had has
@@ -23,25 +23,25 @@ STOP_WORDS = frozenset(
 )
 
 _stemmers = threading.local()
-"""Snowball's stemmer must not be shared between threads."""
+"""Snowball's stemmer is not thread-safe."""
 
 
 def words(text: str) -> list[str]:
-    """List the text's words in order, an identifier as one."""
+    """The words of a text, in order; an identifier is one word."""
     return _WORD.findall(text)
 
 
 def word_parts(word: str) -> list[str]:
-    """The words that a name is made of, in lower case, stop words left out."""
+    """The words of a name such as `CreateEndpoint`, in lower case, without stop words."""
     found = [part.lower() for part in _PART.findall(word[:_MAX_WORD_CHARACTERS])]
     return [part for part in found if part not in STOP_WORDS]
 
 
 @lru_cache(maxsize=200_000)
 def terms_of(word: str) -> tuple[str, ...]:
-    """The terms of one word: for a name itself, its parts run together, and its parts.
+    """The terms of one word; of a name: itself, its parts joined, and its parts.
 
-    `CreateEndpointConfig` and `create_endpoint_config` meet in their parts run together.
+    `CreateEndpointConfig` and `create_endpoint_config` match by their joined parts.
     """
     if word.lower() in STOP_WORDS:
         return ()
@@ -54,17 +54,17 @@ def terms_of(word: str) -> tuple[str, ...]:
 
 
 def terms(text: str) -> list[str]:
-    """List the text's terms in order, stop words left out; an identifier gives itself first."""
+    """The terms of a text, in order, without stop words; an identifier itself comes first."""
     return [term for word in words(text) for term in terms_of(word)]
 
 
 def is_identifier(term: str) -> bool:
-    """Tell a whole identifier, as `terms` gives it, from a plain word."""
+    """True if a term is a whole identifier, not a plain word."""
     return not term.isalpha() and not term.isdecimal()
 
 
 def identifiers(text: str) -> set[str]:
-    """Find the identifiers of a text, in lower case and whole."""
+    """The identifiers of a text, whole and in lower case."""
     return {word.lower() for word in words(text) if _IDENTIFIER.search(word)}
 
 
