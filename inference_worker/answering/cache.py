@@ -27,7 +27,7 @@ def compatibility_form(text: str) -> str:
 
 
 def normalize_question(question: str) -> str:
-    """Map equal questions to one key: white space is ignored; case is not, it tells names apart."""
+    """Map equal questions to one key: white space is ignored; case matters in names."""
     return " ".join(compatibility_form(question).split())
 
 

@@ -1,9 +1,11 @@
 """Maps every error to its HTTP response: the only place where statuses such as 429 and 503 are set.
 
-    DocsQAError (utils/errors.py)   by _PROBLEMS: 409 while a build writes the index, else 503
+    DocsQAError (utils/errors.py)   by _PROBLEMS: 409 while a build writes the index, or 503;
+                                    500 for a class that is not listed
     ProblemError                    by its Problem: 401, 403, 404, 412, 422
     RequestValidationError          422, naming the invalid fields (400 on OpenAI's routes)
-    HTTPException                   its status: 404 and 405 from the router, 413 from body_limit.py
+    HTTPException                   its status: 404 and 405 from the router, 413 from body_limit.py,
+                                    499 for the log where the client disconnected
     any other exception             500
 
 A language model that is overloaded or fails is no error: the answer quotes the passages instead

@@ -101,11 +101,11 @@ class FetchResult(Result):
     metadata: DocumentPart
 
     @classmethod
-    def of(cls, asked: str, chunks: list[Chunk], first: int) -> "FetchResult":
+    def of(cls, requested: str, chunks: list[Chunk], first: int) -> "FetchResult":
         """Return a document: whole if it fits, else as much as fits from a passage on.
 
         Args:
-            asked: The requested id.
+            requested: The requested id.
             chunks: All chunks of the document, in order.
             first: Index of the first chunk to return.
         """
@@ -115,7 +115,7 @@ class FetchResult(Result):
         while end < len(chunks) and len(text_of(chunks[first : end + 1])) <= PART_CHARACTERS:
             end += 1
         return cls(
-            id=asked,
+            id=requested,
             title=chunks[first].title,
             text=text_of(chunks[first:end]),
             url=chunks[first].url,

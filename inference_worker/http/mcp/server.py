@@ -151,7 +151,7 @@ class DocumentationServer:
         )
 
     async def _list_tools(
-        self, context: ServerRequestContext[Any], asked: protocol.PaginatedRequestParams | None
+        self, context: ServerRequestContext[Any], params: protocol.PaginatedRequestParams | None
     ) -> protocol.ListToolsResult:
         return protocol.ListToolsResult(tools=list(self._schemas.values()))
 
@@ -161,17 +161,17 @@ class DocumentationServer:
         return tool.input_schema if tool else None
 
     async def _call_tool(
-        self, context: ServerRequestContext[Any], asked: protocol.CallToolRequestParams
+        self, context: ServerRequestContext[Any], params: protocol.CallToolRequestParams
     ) -> protocol.CallToolResult:
         """Call a tool. An error is a result too, so that the language model can read it."""
-        tool = self._tools.get(asked.name)
+        tool = self._tools.get(params.name)
         if tool is None:
             raise MCPError(
                 protocol.INVALID_PARAMS, f"No such tool. The tools are: {', '.join(self._tools)}."
             )
         try:
             arguments = tool.arguments.model_validate(
-                asked.arguments or {}, context={"max_characters": self._max_characters}
+                params.arguments or {}, context={"max_characters": self._max_characters}
             )
         except ValidationError as error:
             return _failed(describe_errors(error, tool.arguments))

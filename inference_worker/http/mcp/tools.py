@@ -57,12 +57,12 @@ class Tool:
     call: Callable[["Answerer", Any], Awaitable[Result]]
 
 
-async def _search(answerer: "Answerer", asked: SearchArguments) -> SearchResult:
-    return SearchResult.of(await answerer.search(asked.query, asked.top_k))
+async def _search(answerer: "Answerer", arguments: SearchArguments) -> SearchResult:
+    return SearchResult.of(await answerer.search(arguments.query, arguments.top_k))
 
 
-async def _fetch(answerer: "Answerer", asked: FetchArguments) -> FetchResult:
-    name, first = asked.position
+async def _fetch(answerer: "Answerer", arguments: FetchArguments) -> FetchResult:
+    name, first = arguments.position
     chunks = await answerer.document(name)
     if not chunks:
         raise ToolCallError(
@@ -73,11 +73,11 @@ async def _fetch(answerer: "Answerer", asked: FetchArguments) -> FetchResult:
         raise ToolCallError(
             f"{name} has only passages 0 to {len(chunks) - 1}. Fetch {name} for its beginning."
         )
-    return FetchResult.of(asked.id, chunks, first)
+    return FetchResult.of(arguments.id, chunks, first)
 
 
-async def _ask(answerer: "Answerer", asked: AskArguments) -> AskResult:
-    return AskResult.of(await answerer.answer(asked.question))
+async def _ask(answerer: "Answerer", arguments: AskArguments) -> AskResult:
+    return AskResult.of(await answerer.answer(arguments.question))
 
 
 TOOLS = (

@@ -83,10 +83,10 @@ class ChatRequest(BaseModel):
     @field_validator("messages")
     @classmethod
     def _check_question(cls, messages: list[Message]) -> list[Message]:
-        asked = [message.content for message in messages if message.role == "user"]
-        if not asked:
+        questions = [message.content for message in messages if message.role == "user"]
+        if not questions:
             raise ValueError("has no message with the role user; ask a question")
-        if not asked[-1].strip():
+        if not questions[-1].strip():
             raise ValueError("ends with a blank question; ask one")
         return messages
 

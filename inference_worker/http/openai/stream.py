@@ -64,7 +64,7 @@ async def encode_chunks(
         DocsQAError: before the first event; later, an error object ends the stream.
     """
     begun = False
-    streamed, held = "", ""
+    streamed, pending = "", ""
     try:
         async with aclosing(events):
             async for event in events:
@@ -74,9 +74,9 @@ async def encode_chunks(
                         begun = True
                     case Token():
                         # Held back, as the answer has no trailing white space.
-                        held += event.text
-                        piece = held.rstrip()
-                        held = held[len(piece) :]
+                        pending += event.text
+                        piece = pending.rstrip()
+                        pending = pending[len(piece) :]
                         streamed += piece
                         if piece:
                             yield completion.chunk(Delta(content=piece))
