@@ -1,7 +1,7 @@
-"""Draws the readme's pictures again: python images/draw.py (or `make pictures`).
+"""Draws the readme's pictures: python images/draw.py (or `make pictures`).
 
-The diagrams are rendered from the SVG files beside this one; the screenshot is of the service
-itself, started for it on a port of its own. Needs Chromium, and no network.
+It renders the diagrams from the SVG files in this folder, and takes the screenshot from a service
+that it starts on a free port. Needs Chromium, and no network.
 """
 
 import base64
@@ -56,7 +56,7 @@ class DrawingError(Exception):
 
 
 def main() -> int:
-    """Draw all pictures; 1 with one line where one cannot be drawn."""
+    """Draw all pictures; return 1, with one line on stderr, if one cannot be drawn."""
     try:
         with ExitStack() as stack:
             page = stack.enter_context(browser_page(find_browser()))
@@ -67,13 +67,13 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except (WebSocketException, TimeoutError) as error:
-        sys.stderr.write(f"The browser went away: {error}\n")
+        sys.stderr.write(f"Lost the connection to the browser: {error}\n")
         return 1
     return 0
 
 
 class Page:
-    """A page of the browser, spoken to in Chromium's DevTools protocol."""
+    """A page of the browser, controlled through Chromium's DevTools protocol."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -93,11 +93,11 @@ class Page:
             return result
 
     def run(self, script: str) -> Any:
-        """Run a script in the page; its value, where that is a plain one."""
+        """Run a script in the page and return its value if that is a primitive."""
         return self.call("Runtime.evaluate", expression=script)["result"].get("value")
 
     def open(self, url: str, size: tuple[int, int]) -> None:
-        """Show an address in a window of this many CSS pixels."""
+        """Load a URL in a window of this size in CSS pixels."""
         width, height = size
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -111,12 +111,12 @@ class Page:
         self.wait_for("document.readyState == 'complete'")
 
     def wait_for(self, condition: str) -> None:
-        """Wait until a condition holds in the page."""
-        if not holds_in_time(lambda: bool(self.run(f"Boolean({condition})"))):
-            raise DrawingError(f"The page never came to this: {condition}")
+        """Wait until a condition is true in the page."""
+        if not wait_until(lambda: bool(self.run(f"Boolean({condition})"))):
+            raise DrawingError(f"The page did not reach this state in time: {condition}")
 
     def save(self, target: Path) -> None:
-        """Write what the page shows as a PNG."""
+        """Save a screenshot of the page as a PNG."""
         target.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
         sys.stdout.write(f"{target.name}: {target.stat().st_size / 1000:.0f} kB\n")
 
@@ -155,7 +155,7 @@ def find_browser() -> str:
 
 @contextmanager
 def browser_page(executable: str) -> Iterator[Page]:
-    """A page of a browser of our own, with a profile that is gone afterwards.
+    """Yield a page of a new browser with a temporary profile.
 
     Raises:
         DrawingError: the browser does not start.
@@ -177,7 +177,7 @@ def browser_page(executable: str) -> Iterator[Page]:
 
 @contextmanager
 def service() -> Iterator[str]:
-    """The running service's address; it has no index, and its documentation needs none.
+    """Start a service without an index, which its API documentation does not need; yield its URL.
 
     Raises:
         DrawingError: it does not start.
@@ -204,10 +204,10 @@ def service() -> Iterator[str]:
 def running(
     command: list[str], name: str, ready: Callable[[], bool], **environment: str
 ) -> Iterator[None]:
-    """Run a command until it is no longer needed, from when it is ready.
+    """Run a command in the background for a block, which starts when the command is ready.
 
     Raises:
-        DrawingError: it never is; the message ends with the last thing it said.
+        DrawingError: it does not become ready; the message ends with its last output line.
     """
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         process = subprocess.Popen(  # noqa: S603  # our own service, and the browser found above
@@ -215,7 +215,7 @@ def running(
         )
         try:
             if (
-                not holds_in_time(lambda: process.poll() is not None or ready())
+                not wait_until(lambda: process.poll() is not None or ready())
                 or process.poll() is not None
             ):
                 said.seek(0)
@@ -227,8 +227,8 @@ def running(
             process.wait()
 
 
-def holds_in_time(condition: Callable[[], bool]) -> bool:
-    """Wait for a condition; False where it never holds."""
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Wait for a condition; return False if it is not met in time."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         if condition():

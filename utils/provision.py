@@ -1,6 +1,6 @@
-"""What a first start provides by itself: the documents and the embedding model.
+"""Provides the documents and the embedding model for `db_builder --provision`.
 
-`db_builder --provision` runs on this: it works from nothing, and leaves alone what is there.
+It needs nothing to exist yet, and does not change what exists.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from utils.settings import DEFAULT_EMBEDDING_MODEL, Settings
 
 
 def live_fingerprint(store: Store) -> Fingerprint | None:
-    """How the live index was made; None where there is none to keep."""
+    """Return how the live index was built; None if there is none, or it is damaged."""
     try:
         _, _, fingerprint = store.live_collection()
     except (IndexMissingError, IndexDamagedError):
@@ -29,13 +29,13 @@ def live_fingerprint(store: Store) -> Fingerprint | None:
 def provide_model(
     settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
 ) -> EmbeddingModel:
-    """The model that the settings name, else the index's own; for a first index the default.
+    """Return the model that the settings name, else the index's own; for a first index the default.
 
-    Where the default cannot be had, the packaged one stands in, and the index stays with it: a
-    network that comes back one day does not make every document be embedded again.
+    If the default cannot be downloaded, the packaged model is used, and the index keeps it, so that
+    a network that recovers later does not cause all documents to be embedded again.
 
     Raises:
-        ModelError: the model is not to be had.
+        ModelError: the model is not available.
     """
     path = settings.embedding_model_path
     name = settings.embedding_model_name or (built and built.recipe.embedding_model)
@@ -51,18 +51,18 @@ def provide_model(
 def provide_documents(
     folder: Path, store: Store, recipe: Recipe, built: Fingerprint | None
 ) -> bool:
-    """Fetch what documents are missing; False where a ready-made index is used without any.
+    """Fetch missing documents; return False if a ready-made index is used without documents.
 
     Args:
-        folder: Where the documents lie, or are fetched to.
-        store: Where the index lies.
+        folder: Folder of the documents, or to fetch them to.
+        store: Store of the index.
         recipe: How an index would be built now.
-        built: How the live one was made.
+        built: How the live index was built.
 
     Raises:
         DatasetError: there are no documents and none could be fetched.
-        IndexMismatchError: there is an index without its documents, of another model.
-        IndexDamagedError: there is an index without its documents, and it cannot be read.
+        IndexMismatchError: there is an index of another model, without its documents.
+        IndexDamagedError: there is an index that cannot be read, without its documents.
     """
     if built is None or has_documents(folder):
         fetch_missing(folder)
