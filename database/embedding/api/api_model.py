@@ -1,7 +1,7 @@
-"""Embedding models that are reached by API: `provider:model`, as LangChain names them.
+"""Embedding models behind an API, named `provider:model` as in LangChain.
 
-There are no weights to take a hash of and no tokenizer to count with. So a model is what its name
-and its place say, its dimension is found by asking, and tokens are counted from above by bytes.
+There are no weights to hash and no tokenizer to count with. So the revision is derived from name
+and address, the dimension is that of a test embedding, and bytes give an upper bound of tokens.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""LangChain's clients of embedding APIs, with what each needs to be plain and predictable.
+"""LangChain's clients of embedding APIs, with retries off and errors reduced to three types.
 
-All of them retry in their own ways, read settings from the environment, and put the upstream body
-in their exceptions. So their retrying is off, the settings are passed, and what they raise becomes
-one of three things here: a refusal by its status, an API out of reach, an answer nobody can read.
+Each client retries in its own way, reads settings from the environment, and quotes the response
+body in its exceptions. Here, retries are off, settings are passed explicitly, and every error is
+ProviderRefusedError (by status), ProviderUnreachableError or ProviderUnreadableError.
 """
 
 import importlib.util
@@ -22,41 +22,42 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What the clients raise on a body of another shape, since they check little."""
+"""Raised by the clients, which validate little, for a body of another shape."""
 
 
 class ProviderRefusedError(Exception):
-    """The API answered with another status than success; its body is not kept."""
+    """The API answered with an error status; the body is discarded."""
 
     def __init__(self, status: int, retry_after: str) -> None:
         super().__init__(f"status {status}")
         self.status = status
         self.pause = retry_after_seconds(retry_after)
-        """Seconds that the API asks to be left alone."""
+        """Seconds to wait, from Retry-After."""
 
 
 class ProviderUnreachableError(Exception):
-    """No answer: no connection, a connection that broke, or a time-out."""
+    """No answer: no connection, a broken connection, or a timeout."""
 
 
 class ProviderUnreadableError(Exception):
-    """An answer of another shape than an embedding API's."""
+    """The answer is not that of an embedding API."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingClient:
-    """One API's model, ready to be asked."""
+    """A client of one model of an API."""
 
     embeddings: Embeddings
     close: Callable[[], None]
     unreachable: tuple[type[Exception], ...]
-    """What the client raises where there is no answer."""
+    """Raised by the client if there is no answer."""
 
-    def ask(self, texts: list[str]) -> list[list[float]]:
+    def embed(self, texts: list[str]) -> list[list[float]]:
         """Embed texts in one request.
 
         Raises:
-            RefusedError, UnreachableError, UnreadableError: without anything of the API's body.
+            ProviderRefusedError, ProviderUnreachableError, ProviderUnreadableError: without any
+                content of the response body.
         """
         try:
             return self.embeddings.embed_documents(texts)
@@ -79,14 +80,14 @@ class EmbeddingClient:
 def connect_provider(
     provider: str, model: str, *, address: str, key: str | None, seconds: float
 ) -> EmbeddingClient:
-    """Make the client of a provider's model.
+    """Create the client of a provider's model.
 
     Args:
         provider: A key of PROVIDERS.
         model: The model's name there.
-        address: Where the API is.
-        key: The key; None for an API that asks for none.
-        seconds: How long one request may wait for an answer.
+        address: Base URL of the API.
+        key: The API key; None for an API without keys.
+        seconds: Timeout of one request.
 
     Raises:
         ModelError: a package is missing.
@@ -102,14 +103,14 @@ def connect_provider(
 
 
 def _refusal(error: Exception) -> tuple[int, Any]:
-    """The status and headers that an exception carries; 0 where it carries none."""
+    """Status and headers of an exception's response; status 0 if it has none."""
     response = getattr(error, "response", None)
     status = getattr(error, "status_code", getattr(response, "status_code", 0))
     return int(status or 0), getattr(response, "headers", {})
 
 
-def _look_at(response: httpx.Response) -> None:
-    """Refuse a failure before its body is read, so that no exception can quote it."""
+def _raise_for_status(response: httpx.Response) -> None:
+    """Raise on an error status before the body is read, so that no exception can quote it."""
     if response.is_error:
         raise ProviderRefusedError(response.status_code, response.headers.get("Retry-After", ""))
 
@@ -127,9 +128,9 @@ def _mistralai(model: str, address: str, key: str | None, seconds: float) -> Emb
         base_url=address,
         headers={"Accept": "application/json"} | _bearer(key),
         timeout=_timeout(seconds),
-        event_hooks={"response": [_look_at]},
+        event_hooks={"response": [_raise_for_status]},
     )
-    # It logs every failure with a stack trace; ours are told in a line each.
+    # It logs each failure with a stack trace; we log one line.
     logging.getLogger("langchain_mistralai.embeddings").disabled = True
     embeddings = init_embeddings(
         model,
@@ -137,8 +138,8 @@ def _mistralai(model: str, address: str, key: str | None, seconds: float) -> Emb
         api_key=key or "",
         client=http,
         max_retries=None,
-        # Without one it downloads Mixtral's, to split requests that were split before. To this
-        # one every text is a single token.
+        # By default it downloads Mixtral's tokenizer to split requests, which are already split.
+        # For this one every text is a single token.
         tokenizer=Tokenizer(WordLevel({"": 0}, unk_token="")),
     )
     return EmbeddingClient(embeddings, http.close, (httpx.RequestError,))
@@ -156,26 +157,26 @@ def _openai(model: str, address: str, key: str | None, seconds: float) -> Embedd
         base_url=address,
         api_key=key or "none",
         openai_proxy=None,
-        # Else it sends token ids of a vocabulary it downloads: OpenAI's models alone know them.
+        # Otherwise it sends token ids, which only OpenAI's own models understand.
         check_embedding_ctx_length=False,
-        chunk_size=2048,  # no splitting of what was split before
-        # Else the client asks for base64, which not every server that speaks this API knows.
+        chunk_size=2048,  # requests are already split
+        # Otherwise it requests base64, which not every compatible server supports.
         model_kwargs={"encoding_format": "float"},
     )
     return EmbeddingClient(embeddings, api.close, (APIConnectionError,))
 
 
 class _AsJson:
-    """OpenAI's client with its answers as plain JSON.
+    """OpenAI's client, returning plain JSON.
 
-    Read into its own types, an answer of another shape is a warning that quotes it.
+    Its own types emit a warning that quotes the body if the answer has another shape.
     """
 
     def __init__(self, embeddings: "OpenAIAnswers") -> None:
         self._embeddings = embeddings
 
     def create(self, **fields: Any) -> Any:
-        """Embed; what LangChain calls."""
+        """Called by LangChain to embed."""
         return self._embeddings.with_raw_response.create(**fields).http_response.json()
 
 
@@ -187,9 +188,9 @@ def _ollama(model: str, address: str, key: str | None, seconds: float) -> Embedd
         provider="ollama",
         base_url=address,
         client_kwargs={"headers": _bearer(key), "timeout": _timeout(seconds)},
-        sync_client_kwargs={"event_hooks": {"response": [_look_at]}},
+        sync_client_kwargs={"event_hooks": {"response": [_raise_for_status]}},
     )
-    close = embeddings._client.close  # noqa: SLF001  # there is no other way to it
+    close = embeddings._client.close  # noqa: SLF001  # not exposed otherwise
     return EmbeddingClient(embeddings, close, (httpx.RequestError, ConnectionError))
 
 
@@ -199,14 +200,14 @@ def _bearer(key: str | None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingProvider:
-    """How a provider's models are reached."""
+    """How to reach a provider's models."""
 
     package: str
-    """LangChain's package for it."""
+    """LangChain's integration package."""
     address: str
-    """Its own API's."""
+    """Base URL of the provider's own API."""
     needs_key: bool
-    """Whether its own API asks for one."""
+    """True if the provider's own API requires a key."""
     connect: Callable[[str, str, str | None, float], EmbeddingClient]
 
 

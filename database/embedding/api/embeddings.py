@@ -1,7 +1,7 @@
-"""Embeds texts by an API: in batches, at a pace, and again where the failure may pass.
+"""Embeddings of an API: batching, rate limit, retries of transient failures.
 
-Building is patient, for a text that was embedded has been paid for. A question is not: it waits as
-long as a setting says, and while an API is known to fail the next question hears so at once.
+A build retries patiently, because embedded texts have been paid for. A question waits no longer
+than a setting, and fails immediately while the API is known to fail (a circuit breaker).
 """
 
 import logging
@@ -27,10 +27,10 @@ from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 log = logging.getLogger(__name__)
 
 REQUEST_BYTES = 32_768
-"""Text in one request at most. Mistral takes 16,384 tokens, and the documentation's text has 3.9
+"""Maximum text of one request. Mistral takes 16,384 tokens, and the documentation's text has 3.9
 bytes to a token, its densest chunk 1.8."""
 MAX_UNREADABLE = 2
-"""An answer that cannot be read is asked for once more: it may have been a proxy's page."""
+"""Attempts after an unreadable answer, which may be a proxy's page."""
 BACKOFF = wait_random_exponential(multiplier=0.5, max=20)
 """Full jitter: a random share of 0.5, 1, 2 ... seconds."""
 _MAX_REST = 60.0
@@ -38,24 +38,24 @@ _MAX_REST = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast an API is asked, and how long it may take."""
+    """Request rate and timeouts of an API."""
 
     seconds: float
-    """For one request, over all attempts and waiting."""
+    """Of one request, including retries and waiting."""
     attempt_seconds: float
-    """For one attempt."""
+    """Of one attempt."""
     batch_size: int
-    """Texts in one request at most."""
+    """Maximum texts of one request."""
     requests_per_minute: int | None = None
-    """None for no limit of ours."""
+    """None for no limit."""
     rest: float = 5.0
-    """Seconds without a question after failures that may pass."""
+    """Seconds without requests after a transient failure."""
     refused_rest: float = 30.0
-    """Seconds without a question after a refused key or model: an operator's work."""
+    """Seconds without requests after a refused key or model, which an operator must fix."""
 
 
 class _AttemptError(EmbeddingApiError):
-    """One request failed; says whether to try again, and how long to wait or rest."""
+    """One request failed; with the attempts allowed, and the pause before the next."""
 
     def __init__(
         self, message: str, *, attempts: float = 1, pause: float = 0.0, rest: float = 0.0
@@ -67,22 +67,22 @@ class _AttemptError(EmbeddingApiError):
 
 
 class _RefusedAttemptError(_AttemptError, EmbeddingRefusedError):
-    """One request failed, and would again."""
+    """One request failed, and a retry would fail too."""
 
 
 class ApiEmbeddings(Embeddings):
-    """A model reached by API; any number of threads may ask at once.
+    """Embeddings of a model behind an API; safe to use from any number of threads.
 
-    Its vectors have unit length, and all of them the same dimension.
+    All vectors have unit length and the same dimension.
     """
 
     def __init__(self, name: str, client: EmbeddingClient, pace: Pace) -> None:
-        """Hold the client; it is closed with the last reference to this.
+        """Create it; the client is closed when this object is garbage-collected.
 
         Args:
             name: The model's name, for messages.
             client: The API's client.
-            pace: How fast to ask and how long to wait.
+            pace: Request rate and timeouts.
         """
         self._name = name
         self._client = client
@@ -94,14 +94,14 @@ class ApiEmbeddings(Embeddings):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors; found by embedding a word the first time."""
+        """Length of the vectors; embeds a word the first time."""
         return self._dimension or len(self.embed_query("dimension"))
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts, in as few requests as the pace and the API allow.
+        """Embed texts in as few requests as possible.
 
         Raises:
-            EmbeddingApiError: the API refuses, fails or is away; one line on what to do.
+            EmbeddingApiError: the API refuses, fails or does not answer; states what to do.
         """
         batches = in_batches(texts, self._pace.batch_size)
         return [vector for batch in batches for vector in self._embed(batch)]
@@ -130,7 +130,7 @@ class ApiEmbeddings(Embeddings):
             raise
 
     def _is_too_late(self, state: RetryCallState) -> bool:
-        """Whether the next attempt could end after the time is up."""
+        """True if the next attempt could exceed the timeout."""
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
         return spent + self._pace.attempt_seconds > self._pace.seconds
 
@@ -141,7 +141,7 @@ class ApiEmbeddings(Embeddings):
         if self._limit:
             self._limit.acquire()
         try:
-            return self._checked(self._client.ask(batch), len(batch))
+            return self._checked(self._client.embed(batch), len(batch))
         except ProviderRefusedError as error:
             raise self._refusal(error) from None
         except ProviderUnreachableError:
@@ -155,7 +155,7 @@ class ApiEmbeddings(Embeddings):
             raise self._unreadable("an answer that cannot be read") from None
 
     def _checked(self, answer: list[list[float]], count: int) -> list[list[float]]:
-        """The vectors at unit length, once they are what was asked for."""
+        """The validated vectors, scaled to unit length."""
         try:
             vectors = np.asarray(answer, dtype=np.float64)
         except (TypeError, ValueError):
@@ -217,7 +217,7 @@ class ApiEmbeddings(Embeddings):
 
 @dataclass
 class _Resting:
-    """Remembers for a while that an API fails, so that not every question waits to hear it."""
+    """Circuit breaker: requests fail immediately for a while after a failure."""
 
     until: float = 0.0
     because: _AttemptError = field(default_factory=lambda: _AttemptError(""))
@@ -233,7 +233,7 @@ class _Resting:
 
 
 def in_batches(texts: list[str], size: int) -> Iterator[list[str]]:
-    """Cut texts into requests: so many texts and REQUEST_BYTES at most, one text at least."""
+    """Split texts into requests of at most `size` texts and REQUEST_BYTES, at least one text."""
     batch: list[str] = []
     room = REQUEST_BYTES
     for text in texts:
@@ -266,6 +266,6 @@ def _may_try_again(state: RetryCallState) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the API asks for, plus the jittered backoff."""
+    """Seconds before the next attempt: Retry-After plus the jittered backoff."""
     error = _failure(state)
     return error.pause + BACKOFF(state) if isinstance(error, _AttemptError) else 0.0
