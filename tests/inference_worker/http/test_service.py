@@ -492,7 +492,7 @@ def test_answers_of_other_filters_are_kept_apart(database: str, mistral: Mistral
         ({"documents": ["a.md"] * 21}, "at most 20"),
         ({"documents": ["a" * 501]}, "at most 500"),
         ({"documents": "a.md"}, "list"),
-        ({"formats": ["word"]}, "there are csv, docx"),
+        ({"formats": ["word"]}, "the formats are csv, docx"),
         ({"changed_since": "last spring"}, "write 2026-03-01 or"),
         ({"changed_before": "2026-02-30"}, "write 2026-03-01 or"),
         ({"title": ""}, "at least 1"),
