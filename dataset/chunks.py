@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dataset.markdown import plain_text
+from dataset.markdown.reader import plain_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 
 from dataset.chunks import Chunk
 from dataset.documents import Document
-from dataset.markdown import Block, Section, plain_text, sections
-from dataset.markdown_syntax import find_fenced_code
+from dataset.markdown.reader import Block, Section, plain_text, sections
+from dataset.markdown.syntax import find_fenced_code
 from dataset.sentences import chunking_sentences
 
 CHUNKER_VERSION = 1

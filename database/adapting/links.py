@@ -8,7 +8,7 @@ from urllib.parse import unquote, urldefrag
 from markdown_it.token import Token
 
 from dataset.documents import Document
-from dataset.markdown import commonmark_parser
+from dataset.markdown.reader import commonmark_parser
 from dataset.sentences import prose_sentence_starts
 
 _SPOKEN = {"text", "code_inline"}

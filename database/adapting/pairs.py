@@ -15,7 +15,7 @@ from typing import Literal
 from database.adapting.corpus import Mention, TrainingCorpus
 from database.searching.terms import terms
 from dataset.chunks import Chunk
-from dataset.markdown import plain_text
+from dataset.markdown.reader import plain_text
 from dataset.sentences import prose_sentences
 
 PairKind = Literal["heading", "sentence", "link", "mention"]

@@ -7,7 +7,7 @@ import io
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
-from dataset.markdown_writer import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large, text_cell
+from dataset.markdown.writer import MAX_CELLS, MAX_COLUMNS, pipe_table, table_too_large, text_cell
 from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"

@@ -7,7 +7,7 @@ from typing import Any
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
-from dataset.markdown_writer import fenced_code
+from dataset.markdown.writer import fenced_code
 from utils.errors import DocumentError
 
 _MAX_OUTPUT_CHARACTERS = 20_000

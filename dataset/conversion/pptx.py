@@ -13,7 +13,7 @@ from dataset.conversion.metadata import office_document
 from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import Relationship, ZipContainer
-from dataset.markdown_writer import block_cell, escape, pipe_table, web_link
+from dataset.markdown.writer import block_cell, escape, pipe_table, web_link
 from utils.errors import DocumentError
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

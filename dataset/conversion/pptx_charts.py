@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element
 
-from dataset.markdown_writer import MAX_CELLS, escape, pipe_table
+from dataset.markdown.writer import MAX_CELLS, escape, pipe_table
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"

@@ -8,7 +8,7 @@ from itertools import groupby
 from dataset.conversion.metadata import office_document
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
-from dataset.markdown_writer import (
+from dataset.markdown.writer import (
     MAX_CELLS,
     MAX_COLUMNS,
     escape,

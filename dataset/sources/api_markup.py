@@ -10,7 +10,7 @@ from functools import cache
 from dataset.conversion.html.blocks import Blocks, definitions_of, holders_of
 from dataset.conversion.html.inline import Inline
 from dataset.conversion.html.tree import Element, parse_html
-from dataset.markdown_writer import indent
+from dataset.markdown.writer import indent
 
 _API_PAGE = re.compile(
     r"/sagemaker/latest/(?:APIReference|dg)/API_(?:[\w-]+_)?(?P<name>[A-Za-z0-9]+)\.html"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
-from dataset.markdown_writer import code
+from dataset.markdown.writer import code
 from dataset.sources.api_markup import model_markdown
 
 ApiShape = dict[str, Any]

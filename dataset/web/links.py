@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
-from dataset.markdown_syntax import (
+from dataset.markdown.syntax import (
     CODE_SPAN,
     ESCAPE,
     LINK_DEFINITION,

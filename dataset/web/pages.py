@@ -13,8 +13,8 @@ import yaml
 from dataset.conversion.converter import Converted
 from dataset.dates import iso_date, iso_instant
 from dataset.frontmatter import split_frontmatter
-from dataset.markdown import sections
-from dataset.markdown_syntax import blocks
+from dataset.markdown.reader import sections
+from dataset.markdown.syntax import blocks
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.responses import Response
 from dataset.web.links import absolute_links

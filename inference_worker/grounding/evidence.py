@@ -8,8 +8,8 @@ name must occur as a whole word and in the same case: `CreateEndpointConfig` doe
 import re
 from functools import cached_property, lru_cache
 
-from dataset.markdown import plain_text
-from dataset.markdown_syntax import ESCAPE
+from dataset.markdown.reader import plain_text
+from dataset.markdown.syntax import ESCAPE
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.markup import INVISIBLE
 from inference_worker.grounding.quantities import Quantities

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from database.searching.terms import terms
-from dataset.markdown_syntax import LIST_MARK, blocks
+from dataset.markdown.syntax import LIST_MARK, blocks
 from dataset.sentences import sentences
 from inference_worker.grounding.checkable import Item
 from inference_worker.grounding.evidence import PassageEvidence

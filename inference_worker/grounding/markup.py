@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from dataset.markdown_syntax import LIST_MARK
+from dataset.markdown.syntax import LIST_MARK
 
 MarkKind = Literal["text", "code", "fence", "citation"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from database.searching.terms import STOP_WORDS, words
-from dataset.markdown_syntax import SourceBlock, blocks
+from dataset.markdown.syntax import SourceBlock, blocks
 from dataset.sentences import sentences
 
 _MIN_WORDS = 6

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from dataset.markdown_syntax import IMAGE, LINK, SourceBlock, blocks
+from dataset.markdown.syntax import IMAGE, LINK, SourceBlock, blocks
 from dataset.sentences import sentences
 
 MAX_ITEM_CHARACTERS = 350

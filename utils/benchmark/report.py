@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataset.markdown_writer import pipe_table
+from dataset.markdown.writer import pipe_table
 from utils.figures import aligned_table, percentile
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.folder import load_documents
-from dataset.markdown import sections
+from dataset.markdown.reader import sections
 from utils.errors import DocsQAError
 
 _QUESTIONS = 200

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset.markdown_writer import fenced_code, pipe_table
+from dataset.markdown.writer import fenced_code, pipe_table
 from utils.errors import DocsQAError
 from utils.evaluation.configurations import OpenReader, open_reader
 from utils.evaluation.metrics import comparable

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dataset.markdown_writer import pipe_table
+from dataset.markdown.writer import pipe_table
 from utils.evaluation.compare import Difference
 from utils.evaluation.configurations import Configuration
 from utils.evaluation.decisions import reliability, risk_coverage, shipped_decision

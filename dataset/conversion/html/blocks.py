@@ -8,7 +8,7 @@ from dataset.conversion.html.content import ADMONITION
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.conversion.html.tree import Element
-from dataset.markdown_writer import callout, indent, list_item, quotation
+from dataset.markdown.writer import callout, indent, list_item, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset((

@@ -3,7 +3,7 @@
 import re
 
 from dataset.conversion.html.tree import Element
-from dataset.markdown_writer import fenced_code
+from dataset.markdown.writer import fenced_code
 
 _LANGUAGE = re.compile(
     r"(?:language|lang|highlight-source|highlight|brush:?|sourcecode)[-:](?P<name>[\w+#.-]{1,30})"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dataset.conversion.html.content import resolve_link
 from dataset.conversion.html.tree import Element
-from dataset.markdown_writer import (
+from dataset.markdown.writer import (
     code,
     emphasis,
     escape,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dataset.conversion.html.tree import Element
-from dataset.markdown_writer import MAX_CELLS, MAX_COLUMNS, block_cell, pipe_table, table_too_large
+from dataset.markdown.writer import MAX_CELLS, MAX_COLUMNS, block_cell, pipe_table, table_too_large
 from utils.errors import DocumentError
 
 _SPAN_LIMIT = 100

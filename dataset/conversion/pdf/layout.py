@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.tables import Table
-from dataset.markdown_writer import code, escape, escape_line_starts, fenced_code, web_link
+from dataset.markdown.writer import code, escape, escape_line_starts, fenced_code, web_link
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.lines import Line, Sheet
-from dataset.markdown_writer import escape, pipe_table
+from dataset.markdown.writer import escape, pipe_table
 
 _TOUCH = 3.0
 """Points between two rules that still meet, and between two edges of one column."""

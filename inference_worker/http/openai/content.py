@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
-from dataset.markdown_syntax import find_fenced_code
+from dataset.markdown.syntax import find_fenced_code
 from inference_worker.answer import Answer
 from inference_worker.http.openai.schemas import Annotation, UrlCitation
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dataset.conversion.html.reader import convert_html, decoded, read_html
-from dataset.markdown import sections
+from dataset.markdown.reader import sections
 from utils.errors import DocumentError
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset.folder import document_paths
-from dataset.markdown import sections
+from dataset.markdown.reader import sections
 from tests.endurance.checker.model import BUILD_SECONDS, Document, Model, Span
 from tests.endurance.documents.pages import Version, write
 

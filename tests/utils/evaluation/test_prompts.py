@@ -9,7 +9,7 @@ import pytest
 
 from database.index.store import open_store
 from database.reading.reader import Reader
-from dataset.markdown_writer import fenced_code
+from dataset.markdown.writer import fenced_code
 from tests.database.served_index import served_index
 from tests.files.pages import WordEmbeddings
 from utils.errors import IndexMissingError

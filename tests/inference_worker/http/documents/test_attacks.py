@@ -429,7 +429,7 @@ def test_halves_of_characters_in_a_file_are_no_error_of_ours(service: httpx.Clie
 def test_a_hostile_page_costs_time_by_its_size(text: str) -> None:
     """Each takes under a second; one whose cost grew with the square of it would take an hour."""
     code = (
-        "import sys; from dataset.markdown import plain_text, sections\n"
+        "import sys; from dataset.markdown.reader import plain_text, sections\n"
         "for section in sections(sys.stdin.read()):\n"
         "    for block in section.blocks: plain_text(block.text)"
     )

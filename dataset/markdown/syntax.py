@@ -2,8 +2,8 @@
 
 `blocks()` scans a text line by line and gives each block with its place in the text. It reads
 passages and answers, which are fragments: a list may start in its middle, code may never close.
-Whole documents are read by `dataset.markdown`, with a CommonMark parser. The patterns of inline
-markup serve both. `dataset.markdown_writer` is the counterpart that writes markdown.
+Whole documents are read by `dataset.markdown.reader`, with a CommonMark parser. The patterns of
+inline markup serve both. `dataset.markdown.writer` is the counterpart that writes markdown.
 """
 
 import re

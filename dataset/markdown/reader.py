@@ -15,8 +15,8 @@ from typing import Any, Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from dataset.markdown_syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, is_table_rule
-from dataset.markdown_writer import fenced_code
+from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, is_table_rule
+from dataset.markdown.writer import fenced_code
 
 BlockKind = Literal["text", "list", "code", "table"]
 

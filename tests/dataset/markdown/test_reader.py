@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataset.markdown import Block, plain_text, sections
+from dataset.markdown.reader import Block, plain_text, sections
 
 
 def blocks(text: str) -> list[Block]:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from dataset.markdown_syntax import blocks, find_fenced_code
+from dataset.markdown.syntax import blocks, find_fenced_code
 
 PAGE = """\
 # Kilns

@@ -1,0 +1,1 @@
+"""Markdown: its syntax, the one reader, and the one writer."""
