@@ -16,8 +16,6 @@ EXEMPT = {"main"}
 MAX_FILES = 15
 
 CAP_WORDS = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
-# `type X = ...`, which Python 3.11 cannot parse yet.
-TYPE_STATEMENT: type[ast.AST] | tuple[()] = getattr(ast, "TypeAlias", ())
 
 
 def names_defined(statements: Iterable[ast.stmt]) -> Iterator[str]:
@@ -35,8 +33,6 @@ def names_defined(statements: Iterable[ast.stmt]) -> Iterator[str]:
                 handlers = [handler.body for handler in getattr(statement, "handlers", [])]
                 for branch in (*branches, *handlers):
                     yield from names_defined(branch)
-            case _ if isinstance(statement, TYPE_STATEMENT):
-                yield ast.unparse(statement).removeprefix("type ").partition(" ")[0]
 
 
 def defined_twice(sources: Mapping[str, str]) -> list[str]:
@@ -111,13 +107,6 @@ def test_duplicates_are_found_in_made_up_modules(one: str, other: str, name: str
     found = defined_twice({"a/one.py": one, "b/other.py": other, "c.py": "class Other: ..."})
 
     assert found == [f"{name}: a/one.py, b/other.py"]
-
-
-@pytest.mark.skipif(not TYPE_STATEMENT, reason="the type statement needs Python 3.12")
-def test_duplicates_are_found_in_type_statements() -> None:
-    found = defined_twice({"one.py": "type Vector = list[float]", "other.py": "class Vector: ..."})
-
-    assert found == ["Vector: one.py, other.py"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from database.adapting.corpus import TrainingCorpus, read_training_corpus
 from database.adapting.evaluation import (
-    Floats,
+    FloatArray,
     Gain,
     Trial,
     compare_ndcg,
@@ -149,12 +149,12 @@ def _check(request: AdaptationRequest) -> None:
         check_installed()
 
 
-def _found(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[Floats]:
+def _found(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[FloatArray]:
     return [ndcg(trial, embedding(model)) for trial in trials]
 
 
 def _held_against(
-    trials: Sequence[Trial], before: Sequence[Floats], after: Sequence[Floats]
+    trials: Sequence[Trial], before: Sequence[FloatArray], after: Sequence[FloatArray]
 ) -> tuple[Gain, ...]:
     return tuple(
         compare_ndcg(trial, *figures) for trial, *figures in zip(trials, before, after, strict=True)

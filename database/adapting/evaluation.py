@@ -29,7 +29,7 @@ _POOL = 2000
 _MIN_WORDS = 4
 _RESAMPLES = 5000
 
-Floats = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 Embed = Callable[[list[str]], npt.ArrayLike]
 """Turns texts into vectors of unit length, (texts, dimension)."""
 
@@ -121,13 +121,13 @@ def judge(trial: Trial, general: Embed, adapted: Embed) -> Gain:
     return compare_ndcg(trial, ndcg(trial, general), ndcg(trial, adapted))
 
 
-def compare_ndcg(trial: Trial, before: Floats, after: Floats) -> Gain:
+def compare_ndcg(trial: Trial, before: FloatArray, after: FloatArray) -> Gain:
     """Hold two models' nDCG@10 of a trial's questions against each other."""
     low, high = _interval(after - before)
     return Gain(trial.name, len(before), float(before.mean()), float(after.mean()), low, high)
 
 
-def ndcg(trial: Trial, embed: Embed) -> Floats:
+def ndcg(trial: Trial, embed: Embed) -> FloatArray:
     """nDCG@10 of each question (Jarvelin and Kekalainen 2002), documents by their best passage."""
     questions, passages = (
         np.asarray(embed(list(texts))) for texts in (trial.questions, trial.passages)
@@ -142,11 +142,11 @@ def ndcg(trial: Trial, embed: Embed) -> Floats:
     answers = np.array([place[name] for name in trial.answers])
     own = best[np.arange(len(answers)), answers]
     ranks = (best > own[:, None]).sum(axis=1)
-    gains: Floats = np.where(ranks < _CUT, 1 / np.log2(ranks + 2), 0.0)
+    gains: FloatArray = np.where(ranks < _CUT, 1 / np.log2(ranks + 2), 0.0)
     return gains
 
 
-def _interval(differences: Floats) -> tuple[float, float]:
+def _interval(differences: FloatArray) -> tuple[float, float]:
     """The mean's 95% interval: a bootstrap's (Efron and Tibshirani 1993, chapter 13)."""
     from scipy.stats import bootstrap
 

@@ -10,10 +10,9 @@ from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import office_document
-from dataset.conversion.pptx_charts import chart_table
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import Relationship, ZipContainer
-from dataset.markdown.writer import block_cell, escape, pipe_table, web_link
+from dataset.markdown.writer import MAX_CELLS, block_cell, escape, pipe_table, web_link
 from utils.errors import DocumentError
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -129,7 +128,7 @@ class _Slide:
             return [pipe_table(rows)] if any(map(any, rows)) else []
         if (chart := frame.find(f".//{_C}chart")) is not None:
             part = self._part(chart.get(f"{_R}id", ""))
-            return [] if part is None else chart_table(part)
+            return [] if part is None else _chart_table(part)
         if (diagram := frame.find(f".//{_DIAGRAM}relIds")) is not None:
             part = self._part(diagram.get(f"{_R}dm", ""))
             lines = [] if part is None else self._lines(part)
@@ -200,3 +199,32 @@ def _level(paragraph: Element) -> int:
 
 def _address(target: Relationship | None) -> str:
     return target.target if target is not None and target.external else ""
+
+
+def _chart_table(chart: Element) -> list[str]:
+    """Convert a chart part to blocks: its title, and a table with a column per series."""
+    title = chart.find(f"{_C}chart/{_C}title")
+    words = "" if title is None else " ".join(one.text or "" for one in title.iter(f"{_A}t"))
+    columns: list[dict[int, str]] = [{}]
+    names = [""]
+    for series in chart.iter(f"{_C}ser"):
+        columns[0] |= _points(series.find(f"{_C}cat"), series.find(f"{_C}xVal"))
+        columns.append(_points(series.find(f"{_C}val"), series.find(f"{_C}yVal")))
+        name = series.find(f"{_C}tx")
+        names.append(" ".join(one.text or "" for one in name.iter(f"{_C}v")) if name else "")
+    places = sorted({at for column in columns for at in column})
+    blocks = [escape(" ".join(words.split()))] if words.strip() else []
+    if not places or len(places) * len(columns) > MAX_CELLS:
+        return blocks
+    rows = [[column.get(at, "") for column in columns] for at in places]
+    return [*blocks, pipe_table([[escape(name) for name in names], *rows])]
+
+
+def _points(*found: Element | None) -> dict[int, str]:
+    points: dict[int, str] = {}
+    for element in found:
+        for point in element.iter(f"{_C}pt") if element is not None else ():
+            at = point.get("idx", "")
+            if at.isascii() and at.isdigit() and len(at) < 9:
+                points[int(at)] = escape(" ".join((point.findtext(f"{_C}v") or "").split()))
+    return points

@@ -21,10 +21,7 @@ from utils.evaluation.configurations import open_reader
 from utils.evaluation.questions import load_questions
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+    from utils.evaluation.metrics import Floats
 
 STRENGTH = 1.0
 """Inverse of the regularization; a few dozen unanswerable questions do not support more."""

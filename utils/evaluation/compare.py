@@ -22,10 +22,7 @@ from utils.evaluation.metrics import (
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+    from utils.evaluation.metrics import Floats
 
 Interval = tuple[float | None, float | None]
 RESAMPLES = 10_000
