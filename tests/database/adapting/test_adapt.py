@@ -62,7 +62,7 @@ def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "held-out documents" in done.stdout
-    assert f"-m {output}" in done.stdout
+    assert f"MODEL={output}" in done.stdout
     assert not any(word in done.stderr for word in ("Warning", "REPORT", "it/s]"))
     return output
 
