@@ -1,4 +1,4 @@
-"""The service in a thread, asked over real HTTP."""
+"""Runs the service in a thread and serves it over real HTTP."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from tests.servers.chat.server import ChatServer
 
 
 class Service:
-    """An app served by uvicorn on a port of its own."""
+    """An app served by uvicorn on a free port."""
 
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on")
@@ -46,11 +46,13 @@ class Service:
         self._thread.join(30)
 
 
-async def leave_once_asked(request: Coroutine[Any, Any, Any], model: ChatServer) -> None:
-    """Send a request, and close its connection when the language model is at work on it."""
-    asking = asyncio.create_task(request)
+async def disconnect_during_generation(
+    request: Coroutine[Any, Any, Any], model: ChatServer
+) -> None:
+    """Send a request and close its connection once the model server has received the LLM call."""
+    sending = asyncio.create_task(request)
     while not model.in_flight:  # noqa: ASYNC110 - the server is in another thread
         await asyncio.sleep(0.005)
-    asking.cancel()
+    sending.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await sending

@@ -1,4 +1,4 @@
-"""Answers are kept, shared while they are made, and given up when nobody listens."""
+"""Answers are cached, shared while in progress, and cancelled with the last subscriber."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -30,16 +30,16 @@ ANSWER = Answer(
 
 
 class Flow:
-    """Makes an answer when it is let, and counts."""
+    """Produces an answer after `go` is set; counts starts and ends."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.begun = 0
+        self.started = 0
         self.ended = 0
         self.go = asyncio.Event()
         self._error = error
 
     async def __call__(self) -> AsyncGenerator[Event, None]:
-        self.begun += 1
+        self.started += 1
         try:
             yield FOUND
             yield Token("one ")
@@ -68,12 +68,12 @@ def answer_of(events: list[Event]) -> Answer:
     return events[-1]
 
 
-async def test_an_answer_is_kept_and_given_again_in_one_piece() -> None:
+async def test_cached_answer_has_a_single_token_event() -> None:
     cache, flow = AnswerCache(10, 60), Flow()
     flow.go.set()
     first, again = await all_of(ask(cache, flow)), await all_of(ask(cache, flow))
 
-    assert flow.begun == 1
+    assert flow.started == 1
     assert answer_of(first) is ANSWER
     assert again[:2] == [FOUND, Token("one two")]
     assert answer_of(again).cached
@@ -81,16 +81,16 @@ async def test_an_answer_is_kept_and_given_again_in_one_piece() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 10])
-async def test_nothing_is_kept_where_that_is_not_wanted(size: int) -> None:
+async def test_uncacheable_answers_and_size_zero_are_not_cached(size: int) -> None:
     cache, flow = AnswerCache(size, 60), Flow()
     flow.go.set()
     for _ in range(2):
         assert not answer_of(await all_of(ask(cache, flow, keep=not size))).cached
 
-    assert flow.begun == 2
+    assert flow.started == 2
 
 
-async def test_answers_are_kept_for_a_time_and_up_to_a_number() -> None:
+async def test_cached_answers_expire_and_are_limited_in_number() -> None:
     cache, flow = AnswerCache(2, 0.2), Flow()
     flow.go.set()
     for key in ("a", "b", "c"):
@@ -102,7 +102,7 @@ async def test_answers_are_kept_for_a_time_and_up_to_a_number() -> None:
     assert not answer_of(await all_of(ask(cache, flow, "c"))).cached
 
 
-async def test_who_joins_hears_all_from_the_first_event_on() -> None:
+async def test_late_subscriber_receives_all_events() -> None:
     cache, flow = AnswerCache(10, 60), Flow()
     early = ask(cache, flow)
     assert [await anext(early), await anext(early)] == [FOUND, Token("one ")]
@@ -112,22 +112,22 @@ async def test_who_joins_hears_all_from_the_first_event_on() -> None:
 
     assert [event async for event in early] == [Token("two"), ANSWER]
     assert await late == [FOUND, Token("one "), Token("two"), ANSWER]
-    assert (flow.begun, flow.ended, cache.in_progress) == (1, 1, 0)
+    assert (flow.started, flow.ended, cache.in_progress) == (1, 1, 0)
 
 
-async def test_other_questions_and_other_ways_are_flows_of_their_own() -> None:
+async def test_other_keys_and_modes_start_their_own_flow() -> None:
     cache, flow = AnswerCache(10, 60), Flow()
-    asked = [
+    subscribers = [
         asyncio.create_task(all_of(ask(cache, flow, key, whole=whole)))
         for key, whole in (("a", True), ("a", False), ("b", False))
     ]
     await asyncio.sleep(0.01)
-    assert (flow.begun, cache.in_progress) == (3, 3)
+    assert (flow.started, cache.in_progress) == (3, 3)
     flow.go.set()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*subscribers)
 
 
-async def test_it_goes_on_while_somebody_listens_and_ends_with_the_last() -> None:
+async def test_flow_is_cancelled_when_the_last_subscriber_disconnects() -> None:
     cache, flow = AnswerCache(10, 60), Flow()
     one, other = ask(cache, flow), ask(cache, flow)
     await anext(one)
@@ -142,33 +142,33 @@ async def test_it_goes_on_while_somebody_listens_and_ends_with_the_last() -> Non
     assert flow.ended == 1
 
 
-async def test_who_asks_after_the_last_has_left_starts_anew() -> None:
+async def test_question_after_cancellation_starts_a_new_flow() -> None:
     cache, flow = AnswerCache(10, 60), Flow()
-    gone = ask(cache, flow)
-    await anext(gone)
-    await gone.aclose()
+    cancelled = ask(cache, flow)
+    await anext(cancelled)
+    await cancelled.aclose()
     flow.go.set()
 
     assert answer_of(await all_of(ask(cache, flow))) is ANSWER
-    assert flow.begun == 2
+    assert flow.started == 2
 
 
-async def test_a_failure_reaches_all_and_is_forgotten() -> None:
+async def test_failure_reaches_all_subscribers_and_is_not_cached() -> None:
     cache, flow = AnswerCache(10, 60), Flow(ValueError("no"))
-    asked = [asyncio.create_task(all_of(ask(cache, flow))) for _ in range(3)]
+    subscribers = [asyncio.create_task(all_of(ask(cache, flow))) for _ in range(3)]
     await asyncio.sleep(0)
     flow.go.set()
-    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    outcomes = await asyncio.gather(*subscribers, return_exceptions=True)
 
     assert [str(outcome) for outcome in outcomes] == ["no"] * 3
-    assert flow.begun == 1
+    assert flow.started == 1
     assert cache.in_progress == 0
     good = Flow()
     good.go.set()
     assert not answer_of(await all_of(ask(cache, good))).cached
 
 
-def test_pieces_that_follow_one_another_are_put_together() -> None:
+def test_consecutive_tokens_are_merged() -> None:
     events: list[Event] = [FOUND, Token("a"), Token("b"), ANSWER]
     assert list(merge_tokens(events)) == [FOUND, Token("ab"), ANSWER]
 
@@ -183,7 +183,7 @@ def test_pieces_that_follow_one_another_are_put_together() -> None:
         ("Gr\u00fcn", "Gru\u0308n", True),
     ],
 )
-def test_spaces_and_forms_of_a_character_make_no_other_question(
+def test_normalization_ignores_whitespace_and_unicode_forms(
     one: str, other: str, equal: bool
 ) -> None:
     assert (normalize_question(one) == normalize_question(other)) is equal

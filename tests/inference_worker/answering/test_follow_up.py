@@ -1,4 +1,4 @@
-"""What is searched for when a question continues a conversation."""
+"""The search query of a question that continues a conversation."""
 
 import pytest
 
@@ -19,7 +19,7 @@ CANVAS = "Which instance types can I use for Canvas?"
 DRIFT = "How do I monitor data quality drift?"
 
 LEANING = [
-    # How it begins.
+    # Recognized by the opening words.
     (ENCRYPT, "and for batch transform?"),
     (ENCRYPT, "What about notebooks?"),
     (SERVERLESS, "But what about cold starts?"),
@@ -28,7 +28,7 @@ LEANING = [
     (GROUP, "Then how do I ingest records?"),
     (GROUP, "not in the console, with the CLI"),
     (SPOT, "thanks! and where do the checkpoints go?"),
-    # What its pronouns mean.
+    # Recognized by pronouns.
     (ENCRYPT, "Which KMS key does it use by default?"),
     (ENCRYPT, "Can I do that in the console?"),
     (ENCRYPT, "How do I change its instance type?"),
@@ -41,11 +41,11 @@ LEANING = [
     (GROUP, "Can I add features to it later?"),
     (GROUP, "Does this also apply to cross-account access?"),
     (GROUP, "Which metrics and alarms does it publish?"),
-    # What else points back.
+    # Recognized by other references.
     (SERVERLESS, "How do I delete the endpoint?"),
     (GROUP, "Can I use Athena instead?"),
     (GROUP, "What does [2] mean by event time?"),
-    # How little it says.
+    # Recognized by their brevity.
     (ENCRYPT, "Why?"),
     (ENCRYPT, "Show me an example in Python"),
     (SERVERLESS, "What is the maximum memory?"),
@@ -100,7 +100,7 @@ CHAINS = [
     ([CANVAS, DRIFT, "And model quality?"], "And who gets the alerts?", 2),
     ([CANVAS, "And in Studio?", DRIFT], "How is Data Wrangler billed?", 0),
 ]
-"""Earlier questions, the question, and how many of them it leans on."""
+"""Earlier questions, the question, and how many of them it depends on."""
 
 
 def searched(earlier: list[str], question: str) -> str:
@@ -111,19 +111,17 @@ def searched(earlier: list[str], question: str) -> str:
 
 
 @pytest.mark.parametrize(("before", "question"), LEANING)
-def test_question_that_leans_on_the_one_before_is_searched_with_it(
-    before: str, question: str
-) -> None:
+def test_follow_up_is_searched_with_the_previous_question(before: str, question: str) -> None:
     assert searched([before], question) == f"{question.rstrip('?')}, {before.rstrip('?')}"
 
 
 @pytest.mark.parametrize(("before", "question"), STANDING)
-def test_question_that_stands_on_its_own_is_searched_alone(before: str, question: str) -> None:
+def test_independent_question_is_searched_alone(before: str, question: str) -> None:
     assert searched([before], question) == question
 
 
 @pytest.mark.parametrize(("earlier", "question", "leant_on"), CHAINS)
-def test_chain_of_follow_ups_goes_back_to_its_topic_and_no_further(
+def test_chain_of_follow_ups_is_searched_back_to_its_topic(
     earlier: list[str], question: str, leant_on: int
 ) -> None:
     found = searched(earlier, question)
@@ -134,27 +132,27 @@ def test_chain_of_follow_ups_goes_back_to_its_topic_and_no_further(
     assert "thank" not in found
 
 
-def test_first_question_is_searched_as_it_is() -> None:
+def test_first_question_is_searched_unchanged() -> None:
     assert retrieval_query("And what is it?", []) == "And what is it?"
 
 
-def test_answers_are_not_searched_for() -> None:
+def test_answers_are_not_in_the_query() -> None:
     assert "zebra" not in searched([ENCRYPT], "Why?")
 
 
-def test_long_conversation_is_searched_from_its_last_questions() -> None:
+def test_query_of_a_long_conversation_uses_its_last_questions() -> None:
     found = searched(["And its price?"] * 50, "Why?")
 
     assert found == f"Why{', And its price' * MAX_EARLIER_QUESTIONS}"
 
 
-def test_long_earlier_question_is_searched_from_its_beginning() -> None:
+def test_query_uses_the_beginning_of_a_long_earlier_question() -> None:
     found = searched(["key " * 1000], "Why?")
 
     assert len(found) <= len("Why, ") + MAX_CHARACTERS
 
 
-def test_text_without_an_end_is_decided_at_once() -> None:
+def test_long_text_takes_linear_time() -> None:
     with takes_less_than(0.2):
         for text in ("endpoint. " + "it " * 1300, "so " * 1300, "?" * 4000, "is it a b " * 400):
             searched([text, text], text)

@@ -1,4 +1,4 @@
-"""POST /v1/answers with `stream: true`: an answer as it arrives, whatever happens on the way."""
+"""POST /v1/answers with `stream: true`: events, failures, disconnects, caching, stalled clients."""
 
 import asyncio
 import dataclasses
@@ -27,7 +27,7 @@ from tests.inference_worker.http.test_service import FOREIGN, QUESTION, load_wor
 from tests.inference_worker.http.test_service import serve as serve_index
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.service import Service, leave_once_asked
+from tests.servers.service import Service, disconnect_during_generation
 from utils.settings import Settings
 
 pytestmark = pytest.mark.process
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.process
 TEXT = "The storage volume is encrypted with `KmsKeyId` [1]."
 
 
-class KeptOpen(Reader):
-    """Serves one test after another: opening an index takes longer than most of them."""
+class SharedReader(Reader):
+    """Shared by the module's tests: opening an index takes longer than most of them."""
 
     search_seconds: ClassVar[float] = 0.0
 
@@ -45,16 +45,16 @@ class KeptOpen(Reader):
         return super().search(*arguments)
 
     def close(self) -> None:
-        """Stay open."""
+        """Do nothing: the fixture closes the reader."""
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with served_index(tmp_path_factory.mktemp("stream")) as database:
-        kept = KeptOpen(lambda: open_store(database), load_words, database)
-        kept.refresh()
-        yield kept
-        Reader.close(kept)
+        shared = SharedReader(lambda: open_store(database), load_words, database)
+        shared.refresh()
+        yield shared
+        Reader.close(shared)
 
 
 def serve(reader: Reader, llm: LanguageModel | None = None, **settings: Any) -> Service:
@@ -69,7 +69,7 @@ def mistral() -> Iterator[MistralServer]:
 
 
 @asynccontextmanager
-async def asking(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def http_client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
         yield http
 
@@ -77,7 +77,7 @@ async def asking(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 async def events(
     http: httpx.AsyncClient, question: str = QUESTION, **more: Any
 ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
-    """Ask, and give each event's name and data as it comes."""
+    """Send a question and yield each event's name and data."""
     body = {"question": question, "stream": True, **more}
     async with httpx_sse.aconnect_sse(http, "POST", "/v1/answers", json=body) as source:
         async for event in source.aiter_sse():
@@ -87,7 +87,7 @@ async def events(
 async def all_events(
     service: Service, question: str = QUESTION, **more: Any
 ) -> list[tuple[str, dict[str, Any]]]:
-    async with asking(service) as http:
+    async with http_client(service) as http:
         return [event async for event in events(http, question, **more)]
 
 
@@ -100,34 +100,36 @@ def metrics_of(service: Service) -> str:
     return httpx.get(f"{service.url}/metrics").text
 
 
-def text_of(told: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    return "".join(data["text"] for name, data in told if name == "token")
+def text_of(received: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    return "".join(data["text"] for name, data in received if name == "token")
 
 
-async def test_passages_come_first_then_the_text_piece_by_piece_then_the_whole(
+async def test_stream_sends_passages_then_tokens_then_the_complete_answer(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(TEXT, between=0.03)
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service, top_k=3)
-        async with asking(service) as http:
+        received = await all_events(service, top_k=3)
+        async with http_client(service) as http:
             body = {"question": QUESTION, "top_k": 3}
             whole = (await http.post("/v1/answers", json=body)).json()
 
-    names = [name for name, _ in told]
+    names = [name for name, _ in received]
     assert names[0] == "passages"
     assert names[-1] == "answer"
     assert set(names[1:-1]) == {"token"}
     assert len(names) > 5
-    assert text_of(told) == TEXT == told[-1][1]["answer"]
-    assert len(told[0][1]["passages"]) == 3
+    assert text_of(received) == TEXT == received[-1][1]["answer"]
+    assert len(received[0][1]["passages"]) == 3
     changing = {"timings", "cached", "usage"}
-    assert {key: value for key, value in told[-1][1].items() if key not in changing} == {
+    assert {key: value for key, value in received[-1][1].items() if key not in changing} == {
         key: value for key, value in whole.items() if key not in changing
     }
 
 
-def test_no_proxy_may_collect_or_keep_the_stream(reader: Reader, mistral: MistralServer) -> None:
+def test_headers_forbid_proxies_to_buffer_or_cache_the_stream(
+    reader: Reader, mistral: MistralServer
+) -> None:
     with serve(reader, **with_mistral(mistral)) as service:
         response = raw_stream(service)
 
@@ -138,30 +140,30 @@ def test_no_proxy_may_collect_or_keep_the_stream(reader: Reader, mistral: Mistra
     assert "content-length" not in response.headers
 
 
-async def test_quoted_answers_stream_the_same_way(reader: Reader) -> None:
+async def test_extractive_answer_streams_the_same_events(reader: Reader) -> None:
     with serve(reader) as service:
-        told = await all_events(service)
+        received = await all_events(service)
 
-    assert [told[0][0], told[-1][0]] == ["passages", "answer"]
-    assert told[-1][1]["generator"] == "extractive"
-    assert text_of(told).rstrip() == told[-1][1]["answer"]
-    assert "KmsKeyId" in text_of(told)
-    assert "[1]" in text_of(told)
+    assert [received[0][0], received[-1][0]] == ["passages", "answer"]
+    assert received[-1][1]["generator"] == "extractive"
+    assert text_of(received).rstrip() == received[-1][1]["answer"]
+    assert "KmsKeyId" in text_of(received)
+    assert "[1]" in text_of(received)
 
 
-async def test_what_is_not_covered_streams_an_honest_sentence_and_no_call(
+async def test_unanswerable_question_streams_a_refusal_without_an_llm_call(
     reader: Reader, mistral: MistralServer
 ) -> None:
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service, FOREIGN)
+        received = await all_events(service, FOREIGN)
 
-    assert told[0][1]["answerable"] is False
-    assert text_of(told) == told[-1][1]["answer"]
-    assert text_of(told).startswith("The documentation does not seem to cover this.")
+    assert received[0][1]["answerable"] is False
+    assert text_of(received) == received[-1][1]["answer"]
+    assert text_of(received).startswith("The documentation does not seem to cover this.")
     assert mistral.requests == []
 
 
-async def test_citations_that_point_nowhere_never_reach_the_client(
+async def test_invalid_citations_are_removed_from_the_stream(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(
@@ -169,10 +171,10 @@ async def test_citations_that_point_nowhere_never_reach_the_client(
         between=0.01,
     )
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service)
+        received = await all_events(service)
 
-    answer = told[-1][1]
-    assert text_of(told) == answer["answer"] == "So it is [1] and so. Also [1] and [1]."
+    answer = received[-1][1]
+    assert text_of(received) == answer["answer"] == "So it is [1] and so. Also [1] and [1]."
     assert answer["removed_citations"] == 2
     assert [each["number"] for each in answer["citations"]] == [1, 1, 1]
     for each in answer["citations"]:
@@ -191,34 +193,34 @@ async def test_citations_that_point_nowhere_never_reach_the_client(
     ],
     ids=["reset", "unfinished", "garbled", "hangs"],
 )
-async def test_a_language_model_that_breaks_off_ends_in_a_whole_quoted_answer(
+async def test_interrupted_llm_stream_ends_with_an_extractive_answer(
     reader: Reader, mistral: MistralServer, trouble: replies.Reply, reason: str
 ) -> None:
     mistral.default = trouble
     with serve(reader, **with_mistral(mistral, inference_timeout=1.5)) as service:
-        told = await all_events(service)
+        received = await all_events(service)
 
-    answer = told[-1][1]
-    assert told[-1][0] == "answer"
+    answer = received[-1][1]
+    assert received[-1][0] == "answer"
     assert (answer["generator"], answer["degraded"]) == ("extractive", True)
     assert reason in answer["degraded_reason"]
     assert "KmsKeyId" in answer["answer"]
-    assert answer["answer"] != text_of(told)
-    assert replies.SECRET not in str(told)
+    assert answer["answer"] != text_of(received)
+    assert replies.SECRET not in str(received)
 
 
-async def test_a_language_model_that_fails_at_once_streams_the_quoted_answer(
+async def test_llm_failure_before_the_first_token_streams_an_extractive_answer(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.refused_key()
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service)
+        received = await all_events(service)
 
-    assert told[-1][1]["degraded"] is True
-    assert text_of(told).rstrip() == told[-1][1]["answer"]
+    assert received[-1][1]["degraded"] is True
+    assert text_of(received).rstrip() == received[-1][1]["answer"]
 
 
-async def test_a_prompt_too_long_for_the_model_is_sent_again_with_fewer_passages(
+async def test_too_long_prompt_is_retried_with_fewer_passages(
     reader: Reader, mistral: MistralServer
 ) -> None:
     shown: list[int] = []
@@ -229,15 +231,15 @@ async def test_a_prompt_too_long_for_the_model_is_sent_again_with_fewer_passages
 
     mistral.default = picky
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service, top_k=4)
+        received = await all_events(service, top_k=4)
 
-    assert told[-1][1]["answer"] == TEXT
-    assert told[-1][1]["degraded"] is False
+    assert received[-1][1]["answer"] == TEXT
+    assert received[-1][1]["degraded"] is False
     assert shown[0] > 1
     assert shown[-1] == 1
 
 
-def test_an_index_that_cannot_be_read_is_an_error_response_and_no_stream(tmp_path: Path) -> None:
+def test_missing_index_is_a_503_response_instead_of_a_stream(tmp_path: Path) -> None:
     with serve_index(str(tmp_path / "nothing")) as service:
         response = raw_stream(service)
 
@@ -245,13 +247,13 @@ def test_an_index_that_cannot_be_read_is_an_error_response_and_no_stream(tmp_pat
     assert response.headers["content-type"] == "application/problem+json"
 
 
-class Bursting(LanguageModel):
-    """Fails in a way that nobody foresaw, after a word."""
+class CrashingModel(LanguageModel):
+    """Raises an unexpected error after the first token."""
 
     def __init__(self) -> None:
         super().__init__(
             None,  # type: ignore[arg-type]
-            name="bursting",
+            name="crashing",
             seconds=5,
             concurrency=5,
             breaker_failures=5,
@@ -262,30 +264,30 @@ class Bursting(LanguageModel):
         self, messages: Sequence[BaseMessage], deadline: float | None = None
     ) -> AsyncGenerator[str | Generation, None]:
         yield "A word "
-        raise RuntimeError("a secret of the inside")
+        raise RuntimeError("a secret internal detail")
 
 
-async def test_an_error_in_the_middle_is_the_last_event(reader: Reader) -> None:
-    with serve(reader, Bursting()) as service:
-        told = await all_events(service)
+async def test_unexpected_error_during_a_stream_is_the_last_event(reader: Reader) -> None:
+    with serve(reader, CrashingModel()) as service:
+        received = await all_events(service)
 
-    name, problem = told[-1]
+    name, problem = received[-1]
     assert name == "error"
     assert problem["type"].endswith(":internal-error")
     assert problem["status"] == 500
     assert problem["request_id"]
-    assert "secret" not in str(told)
+    assert "secret" not in str(received)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_stops_the_call_at_once(
+async def test_client_disconnect_cancels_the_llm_call(
     reader: Reader, mistral: MistralServer, stream: bool
 ) -> None:
     mistral.default = replies.silence()
     with serve(reader, **with_mistral(mistral)) as service:
-        async with asking(service) as http:
+        async with http_client(service) as http:
             body = {"question": QUESTION, "stream": stream}
-            await leave_once_asked(http.post("/v1/answers", json=body), mistral)
+            await disconnect_during_generation(http.post("/v1/answers", json=body), mistral)
         await mistral.idle(within=1)
 
         assert mistral.left == 1
@@ -299,20 +301,20 @@ async def test_a_client_that_leaves_stops_the_call_at_once(
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]}),
     ],
 )
-async def test_a_client_that_disconnects_before_the_first_event_causes_no_call(
+async def test_client_disconnect_before_the_first_event_prevents_the_llm_call(
     reader: Reader,
     mistral: MistralServer,
     monkeypatch: pytest.MonkeyPatch,
     route: str,
     body: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(KeptOpen, "search_seconds", 1.0)
+    monkeypatch.setattr(SharedReader, "search_seconds", 1.0)
     mistral.default = replies.answer("word " * 40, between=0.05)
     with serve(reader, **with_mistral(mistral)) as service:
-        async with asking(service) as http:
+        async with http_client(service) as http:
             with pytest.raises(httpx.ReadTimeout):
                 await http.post(route, json=body | {"stream": True}, timeout=0.3)
-        await asyncio.sleep(1.5)  # until long after the search
+        await asyncio.sleep(1.5)  # longer than the search takes
 
         assert mistral.requests == []
         metrics = metrics_of(service)
@@ -320,12 +322,12 @@ async def test_a_client_that_disconnects_before_the_first_event_causes_no_call(
         assert "docsqa_answers_shared 0.0" in metrics
 
 
-async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
+async def test_concurrent_equal_questions_share_one_llm_call_until_the_last_client_disconnects(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 40, between=0.05)
     with serve(reader, **with_mistral(mistral)) as service:
-        async with asking(service) as one, asking(service) as other:
+        async with http_client(service) as one, http_client(service) as other:
             first, second = events(one), events(other, f" {QUESTION} ")
             assert (await anext(first))[0] == "passages"
             assert (await anext(first))[0] == "token"
@@ -345,24 +347,24 @@ async def test_equal_questions_at_once_are_one_call_until_the_last_has_left(
             assert mistral.left == 1
 
 
-async def test_an_equal_question_later_costs_no_call_and_says_so(
+async def test_repeated_question_is_answered_from_the_cache(
     reader: Reader, mistral: MistralServer
 ) -> None:
     with serve(reader, **with_mistral(mistral)) as service:
         first = (await all_events(service))[-1][1]
-        told = await all_events(service, f"  {QUESTION}")
+        received = await all_events(service, f"  {QUESTION}")
         other = (await all_events(service, top_k=2))[-1][1]
 
-    again = told[-1][1]
+    again = received[-1][1]
     assert (first["cached"], again["cached"], other["cached"]) == (False, True, False)
     assert first["usage"]["input_tokens"] > 0
     assert again["usage"] is None
-    assert text_of(told) == again["answer"] == first["answer"]
+    assert text_of(received) == again["answer"] == first["answer"]
     assert again["citations"] == first["citations"]
     assert len(mistral.requests) == 2
 
 
-async def test_an_answer_that_failed_is_not_kept(reader: Reader, mistral: MistralServer) -> None:
+async def test_degraded_answer_is_not_cached(reader: Reader, mistral: MistralServer) -> None:
     mistral.script(replies.refused_key())
     with serve(reader, **with_mistral(mistral)) as service:
         failed = (await all_events(service))[-1][1]
@@ -371,9 +373,7 @@ async def test_an_answer_that_failed_is_not_kept(reader: Reader, mistral: Mistra
     assert (failed["degraded"], after["degraded"], after["cached"]) == (True, False, False)
 
 
-async def test_no_answer_is_kept_when_the_setting_says_so(
-    reader: Reader, mistral: MistralServer
-) -> None:
+async def test_cache_size_zero_disables_caching(reader: Reader, mistral: MistralServer) -> None:
     with serve(reader, answer_cache_size=0, **with_mistral(mistral)) as service:
         for _ in range(2):
             assert (await all_events(service))[-1][1]["cached"] is False
@@ -381,7 +381,7 @@ async def test_no_answer_is_kept_when_the_setting_says_so(
     assert len(mistral.requests) == 2
 
 
-async def test_an_answer_from_an_older_index_is_not_given_again(
+async def test_answer_from_an_older_index_is_not_served_from_the_cache(
     tmp_path: Path, mistral: MistralServer
 ) -> None:
     with (
@@ -403,7 +403,7 @@ async def test_an_answer_from_an_older_index_is_not_given_again(
     assert after["corpus"]["documents"] == before["corpus"]["documents"] + 1
 
 
-def test_silence_is_filled_with_heartbeats(
+def test_idle_stream_sends_heartbeats(
     reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
@@ -415,38 +415,38 @@ def test_silence_is_filled_with_heartbeats(
     assert "event: answer\n" in response.text
 
 
-async def test_a_client_that_takes_nothing_is_let_go(
+async def test_stalled_client_is_disconnected(
     reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
     mistral.default = replies.answer(pieces=["x" * 200_000] * 200, between=0.01)
     with serve(reader, **with_mistral(mistral)) as service:
-        with reading_nothing(service):
+        with unread_stream(service):
             deadline = time.monotonic() + 20
             while not mistral.left:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
 
         assert "docsqa_answers_shared 0.0" in metrics_of(service)
-        await until_nothing_is_left(service)
+        await wait_until_request_ended(service)
 
 
-async def test_a_client_that_takes_nothing_is_let_go_while_the_model_is_silent(
+async def test_stalled_client_is_disconnected_while_the_llm_is_silent(
     reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
     mistral.default = replies.hangs_after(1, "x" * 20_000_000)
-    with serve(reader, **with_mistral(mistral)) as service, reading_nothing(service):
+    with serve(reader, **with_mistral(mistral)) as service, unread_stream(service):
         deadline = time.monotonic() + 20
         while not mistral.left:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
-        await until_nothing_is_left(service)
+        await wait_until_request_ended(service)
 
 
-async def test_an_answer_of_nothing_but_citations_that_point_nowhere_is_quoted_instead(
+async def test_answer_of_only_invalid_citations_is_replaced_by_an_extractive_one(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("[9]")
@@ -469,27 +469,27 @@ async def test_shorter_prompts_share_one_time_budget(
     assert answer["timings"]["generate"] < 2800
 
 
-async def test_a_plain_question_joins_the_stream_of_an_equal_one(
+async def test_unstreamed_question_shares_the_llm_call_of_an_equal_streamed_one(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 20 + "[1]", between=0.03)
     with serve(reader, **with_mistral(mistral)) as service:
-        async with asking(service) as http:
+        async with http_client(service) as http:
             streamed = events(http)
             await anext(streamed)
             plain = asyncio.create_task(http.post("/v1/answers", json={"question": QUESTION}))
-            told = [event async for event in streamed]
+            received = [event async for event in streamed]
 
-            assert (await plain).json()["answer"] == told[-1][1]["answer"]
+            assert (await plain).json()["answer"] == received[-1][1]["answer"]
     assert len(mistral.requests) == 1
 
 
-async def test_a_body_that_nobody_asked_for_and_is_too_large_is_refused(
+async def test_oversized_body_is_refused_on_a_route_without_a_body(
     reader: Reader, mistral: MistralServer
 ) -> None:
     mistral.default = replies.silence()
     with serve(reader, **with_mistral(mistral)) as service:
-        async with asking(service) as http:
+        async with http_client(service) as http:
             response = await http.post(
                 "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
             )
@@ -498,8 +498,8 @@ async def test_a_body_that_nobody_asked_for_and_is_too_large_is_refused(
 
 
 @contextmanager
-def reading_nothing(service: Service) -> Iterator[None]:
-    """Ask for a stream, and leave it unread."""
+def unread_stream(service: Service) -> Iterator[None]:
+    """Request a stream without reading from the connection."""
     host, _, port = service.url.removeprefix("http://").partition(":")
     body = json.dumps({"question": QUESTION, "stream": True}).encode()
     with socket.create_connection((host, int(port))) as client:
@@ -508,22 +508,22 @@ def reading_nothing(service: Service) -> Iterator[None]:
         yield
 
 
-async def until_nothing_is_left(service: Service) -> None:
-    """Wait until no request is under way; the one that asks counts when it has ended."""
+async def wait_until_request_ended(service: Service) -> None:
+    """Wait until the metrics count the answer request, which they do when it ends."""
     deadline = time.monotonic() + 10
     while 'route="/v1/answers"' not in metrics_of(service):
         assert time.monotonic() < deadline, metrics_of(service)
         await asyncio.sleep(0.1)
 
 
-async def test_a_question_in_look_alikes_searches_and_asks_as_the_plain_one(
+async def test_full_width_characters_are_normalized_for_search_prompt_and_cache(
     reader: Reader, mistral: MistralServer
 ) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in QUESTION)
     with serve(reader, **with_mistral(mistral)) as service:
-        told = await all_events(service, wide)
+        received = await all_events(service, wide)
         again = (await all_events(service))[-1][1]
 
     assert QUESTION in str(mistral.requests[0].last_message)
-    assert told[-1][1]["confidence"] == again["confidence"]
+    assert received[-1][1]["confidence"] == again["confidence"]
     assert again["cached"] is True

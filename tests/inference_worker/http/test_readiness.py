@@ -1,4 +1,4 @@
-"""What is told of the index and its model to whoever asks."""
+"""Readiness reports the index and its model without exposing local paths."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -10,8 +10,8 @@ from inference_worker.http.readiness import readiness
 from utils.errors import IndexMismatchError
 
 
-class Told:
-    """A fingerprint that names a model."""
+class StubFingerprint:
+    """A fingerprint with the given model name."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -21,13 +21,13 @@ class Told:
 
 
 def reader(model: str, problem: str = "") -> Reader:
-    snapshot = SimpleNamespace(fingerprint=Told(model), live=SimpleNamespace(revision=7))
+    snapshot = SimpleNamespace(fingerprint=StubFingerprint(model), live=SimpleNamespace(revision=7))
     mismatch = IndexMismatchError(problem) if problem else None
     return cast("Reader", SimpleNamespace(state=snapshot, problem=mismatch))
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "shown"),
     [
         ("/srv/ml/models/mine", "mine"),
         ("/srv/my models/mine", "mine"),
@@ -36,11 +36,11 @@ def reader(model: str, problem: str = "") -> Reader:
         ("openai:text-embedding-3-small", "openai:text-embedding-3-small"),
     ],
 )
-def test_model_is_named_without_its_place(name: str, told: str) -> None:
-    assert readiness(reader(name)).index == {"embedding_model": told, "chunks": 5, "revision": 7}
+def test_model_name_excludes_its_absolute_path(name: str, shown: str) -> None:
+    assert readiness(reader(name)).index == {"embedding_model": shown, "chunks": 5, "revision": 7}
 
 
-def test_mismatch_names_both_models_without_their_places() -> None:
+def test_mismatch_names_both_models_without_absolute_paths() -> None:
     problem = "Built with /srv/ml/mine, asked with org/other; see http://host/models/page."
 
     shown = readiness(reader("org/other", problem)).checks["model"]

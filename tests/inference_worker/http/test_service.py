@@ -1,4 +1,4 @@
-"""The HTTP contract: what each route answers, and what it says when something is wrong."""
+"""The HTTP contract: responses and error documents of each route."""
 
 import asyncio
 import time
@@ -92,7 +92,7 @@ def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str
     return body
 
 
-def test_original_contract_is_an_answer_and_documents(client: httpx.Client) -> None:
+def test_inference_endpoint_returns_an_answer_and_documents(client: httpx.Client) -> None:
     response = client.post("/inference_endpoint", params={"message": QUESTION})
 
     assert response.status_code == 200
@@ -111,7 +111,7 @@ def test_answer_without_a_key_is_marked_extractive(client: httpx.Client) -> None
     assert body["timings"].keys() == {"retrieve", "generate", "ground", "total"}
 
 
-def test_search_says_how_probable_it_is_that_the_documentation_answers(
+def test_search_returns_confidence_and_answerability(
     client: httpx.Client,
 ) -> None:
     covered = client.post("/v1/search", json={"query": QUESTION}).json()
@@ -120,10 +120,10 @@ def test_search_says_how_probable_it_is_that_the_documentation_answers(
     assert covered["answerable"] is True
     assert foreign["answerable"] is False
     assert 0 <= foreign["confidence"] < covered["confidence"] <= 1
-    assert foreign["passages"]  # what comes nearest is shown all the same
+    assert foreign["passages"]  # the nearest passages are returned anyway
 
 
-def test_what_is_not_covered_is_said_and_costs_no_language_model(
+def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
     database: str, mistral: MistralServer
 ) -> None:
     with (
@@ -140,7 +140,7 @@ def test_what_is_not_covered_is_said_and_costs_no_language_model(
 
 
 @pytest.mark.parametrize(("least", "answerable"), [(0.0, True), (1.0, False)])
-def test_setting_decides_how_sure_an_answer_must_be(
+def test_min_confidence_sets_the_answerability_threshold(
     database: str, least: float, answerable: bool
 ) -> None:
     for question in (QUESTION, FOREIGN):
@@ -150,7 +150,7 @@ def test_setting_decides_how_sure_an_answer_must_be(
         assert asked.json()["answerable"] is answerable
 
 
-def test_search_gives_passages_best_first(client: httpx.Client) -> None:
+def test_search_returns_passages_by_descending_score(client: httpx.Client) -> None:
     body = client.post("/v1/search", json={"query": QUESTION, "top_k": 3}).json()
 
     scores = [passage["score"] for passage in body["passages"]]
@@ -160,14 +160,14 @@ def test_search_gives_passages_best_first(client: httpx.Client) -> None:
     assert body["passages"][0]["headings"] == ["Encrypt an endpoint"]
 
 
-def test_search_gives_eight_passages_unless_told(client: httpx.Client) -> None:
+def test_search_top_k_defaults_to_eight(client: httpx.Client) -> None:
     schema = client.get("/openapi.json").json()["components"]["schemas"]["SearchRequest"]
 
     assert schema["properties"]["top_k"]["default"] == 8
 
 
 @pytest.mark.parametrize("message", ["", "   ", "\n\t", "x" * 4001])
-def test_empty_blank_and_over_long_messages_are_refused(client: httpx.Client, message: str) -> None:
+def test_empty_blank_and_too_long_messages_are_refused(client: httpx.Client, message: str) -> None:
     problem = assert_problem(
         client.post("/inference_endpoint", params={"message": message}), 422, "invalid-request"
     )
@@ -175,7 +175,7 @@ def test_empty_blank_and_over_long_messages_are_refused(client: httpx.Client, me
     assert problem["detail"].startswith("message: ")
 
 
-def test_message_of_exactly_the_limit_is_answered(client: httpx.Client) -> None:
+def test_message_of_maximum_length_is_answered(client: httpx.Client) -> None:
     assert client.post("/inference_endpoint", params={"message": "x" * 4000}).status_code == 200
 
 
@@ -197,7 +197,7 @@ def test_missing_message_is_refused(client: httpx.Client) -> None:
         b'{"question": "\\ud800"}',
     ],
 )
-def test_body_that_is_no_question_is_refused(client: httpx.Client, body: bytes) -> None:
+def test_invalid_question_body_is_refused(client: httpx.Client, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     response = client.post("/v1/answers", content=body, headers=headers)
 
@@ -214,7 +214,7 @@ def test_body_that_is_not_utf_8_is_refused(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nope", 404), ("GET", "/inference_endpoint", 405)]
 )
-def test_unknown_routes_and_methods_are_problems_too(
+def test_unknown_routes_and_methods_are_problem_documents(
     client: httpx.Client, method: str, path: str, status: int
 ) -> None:
     slug = {404: "not-found", 405: "method-not-allowed"}[status]
@@ -222,7 +222,7 @@ def test_unknown_routes_and_methods_are_problems_too(
     assert_problem(client.request(method, path), status, slug)
 
 
-def test_request_id_of_the_caller_is_kept_when_it_is_plain(client: httpx.Client) -> None:
+def test_valid_request_id_is_echoed_and_an_invalid_one_replaced(client: httpx.Client) -> None:
     kept = client.get("/healthz", headers={"x-request-id": "abc-123"})
     replaced = client.get("/healthz", headers={"x-request-id": "no spaces <b>"})
 
@@ -230,7 +230,7 @@ def test_request_id_of_the_caller_is_kept_when_it_is_plain(client: httpx.Client)
     assert replaced.headers["x-request-id"] != "no spaces <b>"
 
 
-def test_health_and_readiness_name_what_is_there(client: httpx.Client) -> None:
+def test_health_and_readiness_report_store_index_and_model(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     client.post("/inference_endpoint", params={"message": QUESTION})
 
@@ -245,7 +245,7 @@ def test_health_and_readiness_name_what_is_there(client: httpx.Client) -> None:
     assert body["index"]["chunks"] == 5
 
 
-def test_swagger_page_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
+def test_swagger_page_loads_only_local_assets(client: httpx.Client) -> None:
     page = client.get("/docs").text
 
     assert "swagger-ui" in page
@@ -280,9 +280,7 @@ def test_missing_index_is_503_until_it_is_built(tmp_path: Path) -> None:
         (ModelError("no weights in /secret/folder"), "model-unavailable"),
     ],
 )
-def test_model_that_does_not_fit_is_503_and_named(
-    database: str, error: Exception, slug: str
-) -> None:
+def test_mismatched_or_missing_model_is_503(database: str, error: Exception, slug: str) -> None:
     def load(fingerprint: Fingerprint) -> Embeddings:
         raise error
 
@@ -297,9 +295,7 @@ def test_model_that_does_not_fit_is_503_and_named(
         assert "/secret/folder" not in str(body)
 
 
-def test_store_that_dies_while_serving_is_503_and_comes_back(
-    chroma_server: ChromaServer, tmp_path: Path
-) -> None:
+def test_service_recovers_from_a_store_outage(chroma_server: ChromaServer, tmp_path: Path) -> None:
     with closing(open_store(chroma_server.url)) as store:
         builder(store).build(write_pages(tmp_path / "pages"))
     with (
@@ -319,12 +315,12 @@ def test_store_that_dies_while_serving_is_503_and_comes_back(
         assert after.json() == before.json()
 
 
-def test_error_nobody_foresaw_is_500_and_tells_nothing(database: str) -> None:
+def test_unexpected_error_is_500_without_details(database: str) -> None:
     class Broken(WordEmbeddings):
         def embed_query(self, text: str) -> list[float]:
             if text == "warm up":
                 return super().embed_query(text)
-            raise RuntimeError("a secret of the inside")
+            raise RuntimeError("a secret internal detail")
 
     with (
         serve(database, lambda fingerprint: Broken()) as running,
@@ -362,7 +358,7 @@ def test_language_model_writes_the_answer_in_one_call(
         (failed(401), "refused the API key"),
     ],
 )
-def test_language_model_that_fails_is_no_error(
+def test_llm_failure_returns_a_degraded_extractive_answer(
     database: str, mistral: MistralServer, reply: Any, reason: str
 ) -> None:
     mistral.default = reply
@@ -381,7 +377,7 @@ def test_language_model_that_fails_is_no_error(
     assert "KmsKeyId" in body["answer"]
 
 
-async def test_sixty_four_clients_wait_for_the_language_model_together(
+async def test_sixty_four_clients_share_the_llm_concurrently(
     database: str, mistral: MistralServer
 ) -> None:
     mistral.default = answer("So it is [1].", delay=1.0)
@@ -405,12 +401,12 @@ def wait_until_ready(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("route", ["/v1/search", "/v1/answers"])
-@pytest.mark.parametrize("told", [True, False])
-def test_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(
-    database: str, route: str, told: bool
+@pytest.mark.parametrize("has_length", [True, False])
+def test_oversized_body_is_refused_with_or_without_content_length(
+    database: str, route: str, has_length: bool
 ) -> None:
     with serve(database, max_body_bytes=100_000) as service:
-        content = b" " * 100_001 if told else (b" " * 1000 for _ in range(101))
+        content = b" " * 100_001 if has_length else (b" " * 1000 for _ in range(101))
         response = httpx.post(f"{service.url}{route}", content=content)
 
     assert response.status_code == 413
@@ -421,7 +417,7 @@ def test_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(
     assert problem["request_id"] == response.headers["x-request-id"]
 
 
-def test_body_within_the_limit_is_read(database: str) -> None:
+def test_body_within_the_limit_is_accepted(database: str) -> None:
     padded = b" " * 90_000 + b'{"query": "endpoint"}'
     with serve(database, max_body_bytes=100_000) as service:
         response = httpx.post(
@@ -433,7 +429,7 @@ def test_body_within_the_limit_is_read(database: str) -> None:
     assert response.status_code == 200
 
 
-def test_a_body_that_is_no_json_is_said_to_be_none(client: httpx.Client) -> None:
+def test_invalid_json_is_reported_for_the_body(client: httpx.Client) -> None:
     headers = {"content-type": "application/json"}
     response = client.post("/v1/answers", content=b'{"question": "a",}', headers=headers)
 
@@ -443,7 +439,7 @@ def test_a_body_that_is_no_json_is_said_to_be_none(client: httpx.Client) -> None
 FILTERED = {"documents": ["*.md"], "title": "train", "formats": ["markdown"]}
 
 
-def test_search_looks_at_the_documents_that_the_filters_mean(client: httpx.Client) -> None:
+def test_search_returns_only_documents_matching_the_filters(client: httpx.Client) -> None:
     everywhere = client.post("/v1/search", json={"query": QUESTION}).json()
     asked = {"query": QUESTION, "filters": FILTERED}
     found = client.post("/v1/search", json=asked).json()
@@ -454,14 +450,14 @@ def test_search_looks_at_the_documents_that_the_filters_mean(client: httpx.Clien
     assert client.post("/v1/search", json=asked | {"filters": None}).json() == everywhere
 
 
-def test_nothing_is_found_where_no_document_is_meant(client: httpx.Client) -> None:
+def test_filters_that_match_no_document_return_no_passages(client: httpx.Client) -> None:
     asked = {"query": QUESTION, "filters": {"changed_since": "2020-01-01"}}
     found = client.post("/v1/search", json=asked).json()
     assert (found["passages"], found["confidence"], found["answerable"]) == ([], 0.0, False)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_answer_rests_on_the_documents_that_the_filters_mean(
+def test_answer_uses_only_documents_matching_the_filters(
     client: httpx.Client, *, stream: bool
 ) -> None:
     asked = {"question": QUESTION, "filters": FILTERED, "stream": stream}
@@ -472,7 +468,7 @@ def test_answer_rests_on_the_documents_that_the_filters_mean(
     assert client.post("/v1/answers", json=nothing).status_code == 200
 
 
-def test_answers_of_other_filters_are_kept_apart(database: str, mistral: MistralServer) -> None:
+def test_answers_are_cached_per_filter(database: str, mistral: MistralServer) -> None:
     mistral.default = answer("So it is [1].")
     with (
         serve(database, min_confidence=0.0, **with_mistral(mistral)) as running,
@@ -485,7 +481,7 @@ def test_answers_of_other_filters_are_kept_apart(database: str, mistral: Mistral
 
 
 @pytest.mark.parametrize(
-    ("filters", "says"),
+    ("filters", "detail"),
     [
         ({"document": ["a.md"]}, "filters.document"),
         ({"documents": []}, "at least 1"),
@@ -501,9 +497,9 @@ def test_answers_of_other_filters_are_kept_apart(database: str, mistral: Mistral
     ],
 )
 @pytest.mark.parametrize("route", ["/v1/search", "/v1/answers"])
-def test_filter_that_is_none_is_refused(
-    client: httpx.Client, route: str, filters: Any, says: str
+def test_invalid_filter_is_refused(
+    client: httpx.Client, route: str, filters: Any, detail: str
 ) -> None:
     asked = {"query": QUESTION, "question": QUESTION, "filters": filters}
     response = client.post(route, json=asked)
-    assert says in assert_problem(response, 422, "invalid-request")["detail"]
+    assert detail in assert_problem(response, 422, "invalid-request")["detail"]

@@ -1,4 +1,4 @@
-"""The Model Context Protocol at /mcp: its revisions, and how it goes over HTTP."""
+"""The Model Context Protocol at /mcp: protocol revisions and HTTP transport."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tests.inference_worker.http.test_service import with_mistral
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.mcp_service import BEFORE, CURRENT, MODES, QUESTION, documentation, serve
-from tests.servers.service import Service, leave_once_asked
+from tests.servers.service import Service, disconnect_during_generation
 
 pytestmark = pytest.mark.process
 
@@ -23,7 +23,7 @@ META = {
     "io.modelcontextprotocol/protocolVersion": CURRENT,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-"""What every request of the current revision carries, as there is no handshake."""
+"""Sent with every request of the current revision, which has no handshake."""
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -64,9 +64,7 @@ def post(service: Service, message: dict[str, Any], **headers: str) -> httpx.Res
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
-async def test_both_revisions_of_the_protocol_find_the_tools_and_call_them(
-    service: Service, revision: str
-) -> None:
+async def test_both_protocol_revisions_list_and_call_tools(service: Service, revision: str) -> None:
     async with Client(f"{service.url}/mcp", mode=MODES[revision]) as client:
         tools = (await client.list_tools()).tools
         result = await client.call_tool("search", {"query": QUESTION})
@@ -77,9 +75,7 @@ async def test_both_revisions_of_the_protocol_find_the_tools_and_call_them(
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_server_says_what_it_is_and_when_to_use_which_tool(
-    service: Service, mode: str
-) -> None:
+async def test_server_describes_itself_and_its_tools(service: Service, mode: str) -> None:
     async with Client(f"{service.url}/mcp", mode=mode) as client:
         who, instructions = client.server_info, client.instructions
 
@@ -95,14 +91,14 @@ async def test_server_says_what_it_is_and_when_to_use_which_tool(
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
-async def test_unknown_tool_is_an_error_of_the_protocol(service: Service, revision: str) -> None:
+async def test_unknown_tool_is_a_protocol_error(service: Service, revision: str) -> None:
     async with Client(f"{service.url}/mcp", mode=MODES[revision]) as client:
         with pytest.raises(MCPError, match="The tools are: search, fetch, ask"):
             await client.call_tool("delete", {})
 
 
 @pytest.mark.parametrize("arguments", [r'{"query": "\ud800"}', r'{"query": "a", "\ud800": 1}'])
-def test_text_that_is_no_unicode_is_a_wrong_argument(service: Service, arguments: str) -> None:
+def test_text_that_is_not_unicode_is_an_invalid_argument(service: Service, arguments: str) -> None:
     params = {"name": "search", "arguments": {"query": QUESTION}, "_meta": META}
     body = json.dumps(SEARCH | {"params": params}).replace(
         json.dumps({"query": QUESTION}), arguments
@@ -121,7 +117,7 @@ def test_text_that_is_no_unicode_is_a_wrong_argument(service: Service, arguments
 
 
 class FailingEmbeddings(WordEmbeddings):
-    """Cannot embed what names KmsKeyId."""
+    """Raises for text that contains KmsKeyId."""
 
     def embed_query(self, text: str) -> list[float]:
         if "KmsKeyId" in text:
@@ -129,7 +125,7 @@ class FailingEmbeddings(WordEmbeddings):
         return super().embed_query(text)
 
 
-def test_what_nobody_foresaw_is_logged_and_told_without_its_inside(
+def test_unexpected_error_is_logged_and_returned_without_details(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serve(database, load=lambda _: FailingEmbeddings()) as service:
@@ -148,7 +144,7 @@ def test_what_nobody_foresaw_is_logged_and_told_without_its_inside(
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "docs.example.com"])
 @pytest.mark.parametrize("port", ["", ":8000"])
-def test_local_and_named_hosts_are_served_on_any_port(
+def test_local_and_allowed_hosts_are_served_on_any_port(
     service: Service, name: str, port: str
 ) -> None:
     host = name + port
@@ -175,7 +171,7 @@ def test_other_hosts_are_refused(service: Service, host: str, revision: str) -> 
     "origin",
     ["https://evil.example", "null", "http://localhost.evil.example", "http://chat.example.com"],
 )
-def test_pages_of_other_origins_are_refused(service: Service, origin: str) -> None:
+def test_other_origins_are_refused(service: Service, origin: str) -> None:
     response = post(service, INITIALIZE, origin=origin)
 
     assert response.status_code == 403
@@ -183,7 +179,7 @@ def test_pages_of_other_origins_are_refused(service: Service, origin: str) -> No
     assert "access-control-allow-origin" not in response.headers
 
 
-def test_page_of_a_named_origin_is_served_by_what_browsers_ask_first(service: Service) -> None:
+def test_allowed_origin_passes_the_cors_preflight(service: Service) -> None:
     origin = {"Origin": "https://chat.example.com"}
     asked = {
         "Access-Control-Request-Method": "POST",
@@ -198,7 +194,7 @@ def test_page_of_a_named_origin_is_served_by_what_browsers_ask_first(service: Se
         assert each.headers["access-control-allow-origin"] == "https://chat.example.com"
 
 
-def test_no_other_name_or_origin_is_served_unless_the_operator_says_so(tmp_path: Path) -> None:
+def test_only_local_hosts_and_origins_are_served_by_default(tmp_path: Path) -> None:
     with serve(str(tmp_path / "index")) as service:
         host = post(service, INITIALIZE, host="docs.example.com")
         origin = post(service, INITIALIZE, origin="https://chat.example.com")
@@ -206,11 +202,11 @@ def test_no_other_name_or_origin_is_served_unless_the_operator_says_so(tmp_path:
     assert (host.status_code, origin.status_code) == (421, 403)
 
 
-def test_answer_is_one_json_body_at_the_path_itself(service: Service) -> None:
+def test_response_is_json_without_a_redirect(service: Service) -> None:
     for message in (INITIALIZE, SEARCH):
         response = post(service, message)
 
-        assert response.status_code == 200  # and no redirect
+        assert response.status_code == 200  # not a redirect
         assert response.headers["content-type"] == "application/json"
         assert "content-length" in response.headers
         assert "mcp-session-id" not in response.headers
@@ -218,7 +214,7 @@ def test_answer_is_one_json_body_at_the_path_itself(service: Service) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_nothing_is_held_open_and_there_is_no_session_to_end(service: Service, method: str) -> None:
+def test_sessions_and_server_streams_are_not_supported(service: Service, method: str) -> None:
     headers = {"Accept": "text/event-stream"}
     response = httpx.request(method, f"{service.url}/mcp", headers=headers, timeout=5)
 
@@ -241,7 +237,7 @@ def test_body_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert response.json()["detail"] == "Send at most 2,000 bytes."
 
 
-def test_any_replica_answers_what_began_at_another(database: str) -> None:
+def test_replicas_share_no_session_state(database: str) -> None:
     with serve(database) as one, serve(database) as other:
         began = post(one, INITIALIZE)
         found = post(other, SEARCH, **{"mcp-protocol-version": BEFORE})
@@ -250,7 +246,7 @@ def test_any_replica_answers_what_began_at_another(database: str) -> None:
     assert found.json()["result"]["structuredContent"]["results"]
 
 
-async def test_service_stops_at_once_with_a_client_still_connected(database: str) -> None:
+async def test_service_stops_immediately_with_a_connected_client(database: str) -> None:
     service = serve(database)
     with service:
         async with Client(f"{service.url}/mcp", mode="legacy") as client:
@@ -262,20 +258,18 @@ async def test_service_stops_at_once_with_a_client_still_connected(database: str
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
-async def test_a_client_that_leaves_stops_the_language_model_s_call(
-    database: str, revision: str
-) -> None:
+async def test_client_disconnect_cancels_the_llm_call(database: str, revision: str) -> None:
     with MistralServer() as mistral, serve(database, **with_mistral(mistral)) as service:
         post(service, SEARCH)  # opens the index
         mistral.default = replies.silence()
-        await ask_and_leave(service, revision, mistral)
+        await ask_and_disconnect(service, revision, mistral)
         await mistral.idle(within=1)
 
         assert mistral.left == 1
 
 
-async def ask_and_leave(service: Service, revision: str, mistral: MistralServer) -> None:
-    """Ask, and leave as soon as the language model has been asked."""
+async def ask_and_disconnect(service: Service, revision: str, mistral: MistralServer) -> None:
+    """Call ask and disconnect once the model server has received the LLM call."""
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": revision}
     params: dict[str, Any] = {"name": "ask", "arguments": {"question": QUESTION}}
     if revision == CURRENT:
@@ -283,6 +277,6 @@ async def ask_and_leave(service: Service, revision: str, mistral: MistralServer)
         params["_meta"] = META
     message = SEARCH | {"params": params}
     async with httpx.AsyncClient(timeout=30) as http:
-        await leave_once_asked(
+        await disconnect_during_generation(
             http.post(f"{service.url}/mcp", json=message, headers=headers), mistral
         )

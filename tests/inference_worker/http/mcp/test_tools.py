@@ -1,4 +1,4 @@
-"""The tools at /mcp: what they take, what they return, and what a wrong call is told."""
+"""The tools at /mcp: schemas, results and errors."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ async def tools(service: Service) -> dict[str, Tool]:
 
 
 @pytest.mark.parametrize("name", ["search", "fetch", "ask"])
-def test_tool_tells_a_language_model_all_it_needs(tools: dict[str, Tool], name: str) -> None:
+def test_tool_is_fully_described(tools: dict[str, Tool], name: str) -> None:
     tool = tools[name]
 
     assert tool.description is not None
@@ -74,7 +74,7 @@ def test_tool_tells_a_language_model_all_it_needs(tools: dict[str, Tool], name: 
         assert argument["examples"]
 
 
-def test_limits_of_the_arguments_are_in_their_schemas(tools: dict[str, Tool]) -> None:
+def test_argument_limits_are_in_the_schemas(tools: dict[str, Tool]) -> None:
     query, top_k = (tools["search"].input_schema["properties"][name] for name in ("query", "top_k"))
     question = tools["ask"].input_schema["properties"]["question"]
 
@@ -85,7 +85,7 @@ def test_limits_of_the_arguments_are_in_their_schemas(tools: dict[str, Tool]) ->
     assert tools["search"].input_schema["required"] == ["query"]
 
 
-async def test_search_returns_what_connectors_look_for(service: Service) -> None:
+async def test_search_returns_id_title_url_and_text(service: Service) -> None:
     result = await call(service, "search", {"query": QUESTION, "top_k": 2})
 
     found = result.structured_content
@@ -102,18 +102,18 @@ async def test_search_returns_what_connectors_look_for(service: Service) -> None
     assert first["score"] >= second["score"]
 
 
-async def test_search_says_where_the_documentation_does_not_answer(service: Service) -> None:
+async def test_search_reports_unanswerable_queries(service: Service) -> None:
     found = await called(service, "search", {"query": FOREIGN})
 
     assert found["answerable"] is False
     assert found["results"]
 
 
-async def test_search_returns_eight_passages_unless_told(service: Service) -> None:
+async def test_search_returns_eight_passages_by_default(service: Service) -> None:
     assert len((await called(service, "search", {"query": "Part"}))["results"]) == 8
 
 
-async def test_every_result_of_a_search_can_be_fetched(service: Service) -> None:
+async def test_every_search_result_can_be_fetched(service: Service) -> None:
     found = await called(service, "search", {"query": QUESTION, "top_k": 20})
 
     for hit in found["results"]:
@@ -122,7 +122,7 @@ async def test_every_result_of_a_search_can_be_fetched(service: Service) -> None
         assert hit["text"].removesuffix("…") in document["text"]
 
 
-async def test_document_that_fits_comes_whole_wherever_it_is_entered(service: Service) -> None:
+async def test_small_document_is_fetched_whole_from_any_passage(service: Service) -> None:
     result = await call(service, "fetch", {"id": "endpoints.md"})
     entered = await called(service, "fetch", {"id": "endpoints.md#1"})
 
@@ -148,7 +148,7 @@ async def test_document_that_fits_comes_whole_wherever_it_is_entered(service: Se
     assert entered == document | {"id": "endpoints.md#1"}
 
 
-async def test_long_document_comes_in_parts_without_gap_or_repetition(service: Service) -> None:
+async def test_long_document_is_fetched_in_contiguous_parts(service: Service) -> None:
     parts = [await called(service, "fetch", {"id": "long.md"})]
     while following := parts[-1]["metadata"]["next"]:
         parts.append(await called(service, "fetch", {"id": following}))
@@ -165,7 +165,7 @@ async def test_long_document_comes_in_parts_without_gap_or_repetition(service: S
     assert [text.count(f"zebra{number}.") for number in range(60)] == [1] * 60
 
 
-async def test_long_document_is_read_from_the_found_passage_on(service: Service) -> None:
+async def test_long_document_is_fetched_from_the_given_passage(service: Service) -> None:
     found = await called(service, "search", {"query": "What is zebra41 about?", "top_k": 1})
     part = await called(service, "fetch", {"id": found["results"][0]["id"]})
 
@@ -175,19 +175,17 @@ async def test_long_document_is_read_from_the_found_passage_on(service: Service)
 
 
 @pytest.mark.parametrize("id_", ["nowhere.md", "endpoints", "endpoint.md", "#1", " ", "long.md#x"])
-async def test_document_that_is_not_there_is_said_with_the_remedy(
-    service: Service, id_: str
-) -> None:
-    told = await refused(service, "fetch", {"id": id_})
+async def test_unknown_document_is_an_error_with_a_remedy(service: Service, id_: str) -> None:
+    message = await refused(service, "fetch", {"id": id_})
 
-    assert told.startswith("The index has no document of that name.")
-    assert "search" in told
+    assert message.startswith("The index has no document of that name.")
+    assert "search" in message
 
 
-async def test_passage_beyond_the_end_is_said_with_the_remedy(service: Service) -> None:
-    told = await refused(service, "fetch", {"id": "endpoints.md#2"})
+async def test_passage_beyond_the_end_is_an_error_with_a_remedy(service: Service) -> None:
+    message = await refused(service, "fetch", {"id": "endpoints.md#2"})
 
-    assert told == "endpoints.md has only passages 0 to 1. Fetch endpoints.md for its beginning."
+    assert message == "endpoints.md has only passages 0 to 1. Fetch endpoints.md for its beginning."
 
 
 @pytest.mark.parametrize(
@@ -209,21 +207,21 @@ async def test_passage_beyond_the_end_is_said_with_the_remedy(service: Service) 
         ("ask", {"question": "x" * 4001}, "question: has 4,001 characters"),
     ],
 )
-async def test_wrong_arguments_are_a_result_that_says_what_is_right(
+async def test_invalid_arguments_are_an_error_that_states_the_constraint(
     service: Service, tool: str, arguments: dict[str, Any], said: str
 ) -> None:
-    told = await refused(service, tool, arguments)
+    message = await refused(service, tool, arguments)
 
-    assert said in told
-    assert told.endswith("; fix the arguments and call it again.")
-    assert "pydantic" not in told
+    assert said in message
+    assert message.endswith("; fix the arguments and call it again.")
+    assert "pydantic" not in message
 
 
-async def test_query_of_exactly_the_limit_is_read(service: Service) -> None:
+async def test_query_of_maximum_length_is_accepted(service: Service) -> None:
     assert await called(service, "search", {"query": "x" * 4000})
 
 
-async def test_limit_on_questions_is_the_setting(tmp_path: Path) -> None:
+async def test_question_length_limit_follows_the_setting(tmp_path: Path) -> None:
     with serve(str(tmp_path / "index"), max_question_characters=20) as service:
         assert "at most 20 are allowed" in await refused(service, "ask", {"question": "x" * 21})
         async with Client(f"{service.url}/mcp") as client:
@@ -232,7 +230,7 @@ async def test_limit_on_questions_is_the_setting(tmp_path: Path) -> None:
     assert ask.input_schema["properties"]["question"]["maxLength"] == 20
 
 
-async def test_ask_without_a_key_quotes_the_documentation(service: Service) -> None:
+async def test_ask_without_a_key_returns_an_extractive_answer(service: Service) -> None:
     result = await call(service, "ask", {"question": QUESTION})
 
     answered = result.structured_content
@@ -245,7 +243,7 @@ async def test_ask_without_a_key_quotes_the_documentation(service: Service) -> N
     assert f"Documents to read: {', '.join(answered['docs'])}" in text_of(result)
 
 
-async def test_ask_returns_the_language_model_s_answer_with_its_citations(
+async def test_ask_returns_the_llm_answer_with_citations(
     database: str, mistral: MistralServer
 ) -> None:
     mistral.script(answer("The storage volume is encrypted with `KmsKeyId` [1]. Use `UnicornId`."))
@@ -263,14 +261,14 @@ async def test_ask_returns_the_language_model_s_answer_with_its_citations(
     assert citation["url"].startswith("https://")
     assert "KmsKeyId" in citation["quote"]
     assert answered["unsupported"] == [{"kind": "identifier", "text": "UnicornId"}]
-    told = text_of(result)
-    assert told.startswith(answered["answer"])
-    assert f"[1] Work with endpoints ({citation['id']}) {citation['url']}" in told
-    assert f'"{citation["quote"]}"' in told
-    assert told.endswith("In none of the passages, so verify before relying on it: `UnicornId`")
+    message = text_of(result)
+    assert message.startswith(answered["answer"])
+    assert f"[1] Work with endpoints ({citation['id']}) {citation['url']}" in message
+    assert f'"{citation["quote"]}"' in message
+    assert message.endswith("In none of the passages, so verify before relying on it: `UnicornId`")
 
 
-async def test_language_model_that_fails_is_no_error(database: str, mistral: MistralServer) -> None:
+async def test_llm_failure_returns_a_degraded_answer(database: str, mistral: MistralServer) -> None:
     mistral.default = failed(401)
     with serve(database, **with_mistral(mistral)) as service:
         result = await call(service, "ask", {"question": QUESTION})
@@ -284,7 +282,7 @@ async def test_language_model_that_fails_is_no_error(database: str, mistral: Mis
     assert "test-key" not in text_of(result)
 
 
-async def test_what_is_not_covered_is_said_and_costs_no_language_model(
+async def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
     database: str, mistral: MistralServer
 ) -> None:
     with serve(database, **with_mistral(mistral)) as service:
@@ -300,11 +298,11 @@ async def test_what_is_not_covered_is_said_and_costs_no_language_model(
     ("tool", "arguments"),
     [("search", {"query": "a"}), ("fetch", {"id": "a.md"}), ("ask", {"question": "a"})],
 )
-async def test_missing_index_is_a_result_that_says_what_to_do(
+async def test_missing_index_is_an_error_with_a_remedy(
     tmp_path: Path, tool: str, arguments: dict[str, Any]
 ) -> None:
     with serve(str(tmp_path / "index")) as service:
-        told = await refused(service, tool, arguments)
+        message = await refused(service, tool, arguments)
 
-    assert told.startswith("There is no index yet. The operator must build the index")
-    assert str(tmp_path) not in told
+    assert message.startswith("There is no index yet. The operator must build the index")
+    assert str(tmp_path) not in message

@@ -1,4 +1,4 @@
-"""OpenAI's own package and LangChain's, which ask this service when given its address."""
+"""The OpenAI and LangChain clients work against this service as their base URL."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -21,7 +21,7 @@ from database.reading.reader import Reader
 from inference_worker.app import create_app
 from tests.database.served_index import served_index
 from tests.files.pages import PAGES
-from tests.inference_worker.http.test_answer_stream import Bursting
+from tests.inference_worker.http.test_answer_stream import CrashingModel
 from tests.inference_worker.http.test_service import QUESTION, load_words, serve, with_mistral
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
@@ -56,7 +56,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def service(
     request: pytest.FixtureRequest, database: str, mistral: MistralServer
 ) -> Iterator[Service]:
-    """The service with a language model, and without a key."""
+    """The service with a language model, then without one."""
     with serve(database, **(with_mistral(mistral) if request.param == "written" else {})) as one:
         yield one
 
@@ -84,23 +84,23 @@ def langchain(service: Service) -> Iterator[ChatOpenAI]:
         )
 
 
-def said_by(chunks: list[ChatCompletionChunk]) -> str:
+def content_of(chunks: list[ChatCompletionChunk]) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
-def assert_answered(content: str | None) -> None:
+def assert_is_answer(content: str | None) -> None:
     assert content
     assert "KmsKeyId" in content
     assert content.endswith(LINK)
 
 
-def test_openai_gets_a_completion(client: OpenAI) -> None:
+def test_openai_client_creates_a_completion(client: OpenAI) -> None:
     found = client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": QUESTION}], temperature=0.3
     )
 
     message = found.choices[0].message
-    assert_answered(message.content)
+    assert_is_answer(message.content)
     assert message.annotations
     assert {each.url_citation.url for each in message.annotations} == {URL}
     assert found.usage
@@ -109,7 +109,7 @@ def test_openai_gets_a_completion(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("usage", [True, False])
-def test_openai_streams(client: OpenAI, usage: bool) -> None:
+def test_openai_client_streams(client: OpenAI, usage: bool) -> None:
     with client.chat.completions.create(
         model=MODEL,
         messages=[{"role": "user", "content": QUESTION}],
@@ -118,24 +118,24 @@ def test_openai_streams(client: OpenAI, usage: bool) -> None:
     ) as stream:
         chunks = list(stream)
 
-    assert_answered(said_by(chunks))
+    assert_is_answer(content_of(chunks))
     assert (chunks[-1].usage is not None) is usage
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
 
 
-def test_openai_puts_a_stream_together_again(client: OpenAI) -> None:
+def test_openai_stream_helper_assembles_the_completion(client: OpenAI) -> None:
     with client.chat.completions.stream(
         model=MODEL, messages=[{"role": "user", "content": QUESTION}]
     ) as stream:
         message = stream.get_final_completion().choices[0].message
 
-    assert_answered(message.content)
+    assert_is_answer(message.content)
     assert message.role == "assistant"
     assert message.annotations
     assert {each.url_citation.url for each in message.annotations} == {URL}
 
 
-async def test_openai_asks_and_streams_asynchronously(async_client: AsyncOpenAI) -> None:
+async def test_async_openai_client_creates_and_streams(async_client: AsyncOpenAI) -> None:
     found = await async_client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": QUESTION}]
     )
@@ -148,17 +148,17 @@ async def test_openai_asks_and_streams_asynchronously(async_client: AsyncOpenAI)
     async with stream:
         chunks = [chunk async for chunk in stream]
 
-    assert_answered(found.choices[0].message.content)
-    assert said_by(chunks) == found.choices[0].message.content
+    assert_is_answer(found.choices[0].message.content)
+    assert content_of(chunks) == found.choices[0].message.content
     assert chunks[-1].usage is not None
 
 
-def test_openai_lists_models(client: OpenAI) -> None:
+def test_openai_client_lists_models(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == [MODEL]
     assert client.models.retrieve(MODEL).id == MODEL
 
 
-def test_openai_raises_its_own_errors(client: OpenAI) -> None:
+def test_openai_client_raises_its_own_error_classes(client: OpenAI) -> None:
     with pytest.raises(BadRequestError, match="ask a question"):
         client.chat.completions.create(
             model=MODEL, messages=[{"role": "system", "content": "Be brief."}]
@@ -170,7 +170,7 @@ def test_openai_raises_its_own_errors(client: OpenAI) -> None:
     assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
 
 
-def test_openai_raises_where_there_is_no_index(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_openai_client_raises_without_an_index(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = str(tmp_path_factory.mktemp("nowhere") / "index")
     with (
         serve(nowhere) as running,
@@ -184,10 +184,10 @@ def test_openai_raises_where_there_is_no_index(tmp_path_factory: pytest.TempPath
     assert missing.value.code == "index_missing"
 
 
-def test_openai_raises_where_a_stream_fails_on_its_way(database: str) -> None:
+def test_openai_client_raises_if_a_stream_fails(database: str) -> None:
     reader = Reader(lambda: open_store(database, timeout=2), load_words, database)
     settings = Settings(_env_file=None, database=database)
-    app = create_app(settings, reader=reader, llm=Bursting())
+    app = create_app(settings, reader=reader, llm=CrashingModel())
     with (
         Service(app) as running,
         OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,
@@ -199,14 +199,14 @@ def test_openai_raises_where_a_stream_fails_on_its_way(database: str) -> None:
         list(stream)
 
 
-def test_langchain_invokes_and_streams(langchain: ChatOpenAI) -> None:
+def test_langchain_client_invokes_and_streams(langchain: ChatOpenAI) -> None:
     asked = [SystemMessage("Speak like a pirate."), HumanMessage(QUESTION)]
 
     whole = langchain.invoke(asked)
     pieces = list(langchain.stream(asked))
 
     assert isinstance(whole, AIMessage)
-    assert_answered(str(whole.text))
+    assert_is_answer(str(whole.text))
     assert whole.usage_metadata
     together = sum(pieces[1:], start=pieces[0])
     assert isinstance(together, AIMessageChunk)
@@ -214,7 +214,7 @@ def test_langchain_invokes_and_streams(langchain: ChatOpenAI) -> None:
     assert together.response_metadata["finish_reason"] == "stop"
 
 
-def test_langchain_carries_a_conversation(langchain: ChatOpenAI) -> None:
+def test_langchain_client_sends_a_conversation(langchain: ChatOpenAI) -> None:
     talk = [HumanMessage(QUESTION)]
 
     found = langchain.invoke(
@@ -224,7 +224,7 @@ def test_langchain_carries_a_conversation(langchain: ChatOpenAI) -> None:
     assert "KmsKeyId" in str(found.text)
 
 
-async def test_langchain_asks_asynchronously(service: Service) -> None:
+async def test_langchain_client_invokes_asynchronously(service: Service) -> None:
     async with httpx.AsyncClient() as http:
         langchain = ChatOpenAI(
             model="gpt-4o",
@@ -236,5 +236,5 @@ async def test_langchain_asks_asynchronously(service: Service) -> None:
         whole = await langchain.ainvoke(QUESTION)
         pieces = [str(piece.text) async for piece in langchain.astream(QUESTION)]
 
-    assert_answered(str(whole.text))
+    assert_is_answer(str(whole.text))
     assert "".join(pieces) == str(whole.text)

@@ -1,4 +1,4 @@
-"""An answer as the content of a chat message: links that hold, and markers that lead there."""
+"""An answer as chat message content: source links and URL annotations."""
 
 import re
 from dataclasses import replace
@@ -56,7 +56,7 @@ def answered(text: str = TEXT, **changes: object) -> Answer:
     return replace(whole, **changes)  # type: ignore[arg-type]
 
 
-def test_each_cited_passage_is_linked_once_in_the_order_of_its_number() -> None:
+def test_cited_passages_are_linked_once_in_numerical_order() -> None:
     assert closing_notes(answered()) == (
         "\n\nSources:\n"
         "- [1] [Kilns > Cost](https://docs.test/kilns.html#cost)\n"
@@ -64,14 +64,14 @@ def test_each_cited_passage_is_linked_once_in_the_order_of_its_number() -> None:
     )
 
 
-def test_passage_without_an_address_is_named_by_its_document() -> None:
+def test_passage_without_a_url_is_listed_by_document_name() -> None:
     cited = answered("So it is [3].")
 
     assert closing_notes(cited) == "\n\nSources:\n- [3] local.md"
     assert annotations(cited) == []
 
 
-def test_annotation_is_the_marker_and_where_it_leads() -> None:
+def test_annotation_spans_the_marker_and_has_the_url() -> None:
     found = [each.url_citation for each in annotations(answered())]
 
     assert [TEXT[each.start_index : each.end_index] for each in found] == ["[2]", "[1]", "[2]"]
@@ -79,7 +79,7 @@ def test_annotation_is_the_marker_and_where_it_leads() -> None:
     assert found[1].title == "Kilns > Cost"
 
 
-def test_annotations_count_from_where_the_content_begins() -> None:
+def test_annotation_positions_are_relative_to_the_content_start() -> None:
     moved = annotations(answered(), offset=100)[0].url_citation
 
     assert (moved.start_index, moved.end_index) == (
@@ -88,11 +88,11 @@ def test_annotations_count_from_where_the_content_begins() -> None:
     )
 
 
-def test_answer_that_cites_nothing_has_no_sources() -> None:
+def test_answer_without_citations_has_no_sources() -> None:
     assert closing_notes(answered("So it is.")) == ""
 
 
-def test_failure_of_the_language_model_is_told_in_plain_words_before_the_sources() -> None:
+def test_llm_failure_notice_precedes_the_sources() -> None:
     found = closing_notes(answered(degraded_reason="the language model is rate limited"))
 
     assert found.startswith(
@@ -101,11 +101,11 @@ def test_failure_of_the_language_model_is_told_in_plain_words_before_the_sources
     assert "\n\nSources:\n" in found
 
 
-def test_answer_that_was_cut_says_so() -> None:
+def test_truncated_answer_has_a_notice() -> None:
     assert "cut at its longest length" in closing_notes(answered(truncated=True))
 
 
-def test_what_is_not_covered_links_the_three_nearest_pages_once_each() -> None:
+def test_unanswerable_question_links_the_three_nearest_pages_without_repetition() -> None:
     found = closing_notes(answered("It does not seem to cover this.", answerable=False))
 
     assert found == (
@@ -125,7 +125,7 @@ def test_what_is_not_covered_links_the_three_nearest_pages_once_each() -> None:
         ("two\n\n# lines", "two # lines"),
     ],
 )
-def test_title_cannot_end_its_link_or_be_markup(title: str, shown: str) -> None:
+def test_title_is_escaped_in_its_link(title: str, shown: str) -> None:
     text = markdown_link(passage("keys.md", "https://docs.test/keys.html", title).chunk)
 
     assert text == f"[{shown}](https://docs.test/keys.html)"
@@ -145,15 +145,15 @@ def test_title_cannot_end_its_link_or_be_markup(title: str, shown: str) -> None:
         ("", ""),
     ],
 )
-def test_address_is_one_of_the_web_and_cannot_end_its_link(url: str, safe: str) -> None:
+def test_url_is_http_and_escaped_in_its_link(url: str, safe: str) -> None:
     assert safe_url(url) == safe
 
 
-def test_text_that_the_answer_begins_with_is_carried_on() -> None:
+def test_streamed_text_that_is_a_prefix_of_the_answer_is_continued() -> None:
     assert restart_notice(answered("Say it so."), "Say it") == ""
 
 
-def test_text_that_broke_off_is_closed_before_the_answer_follows() -> None:
+def test_interrupted_text_is_closed_before_the_answer() -> None:
     plain = restart_notice(answered(), "It costs")
     in_code = restart_notice(answered(), "Run:\n\n```python\nimport")
 
