@@ -1,4 +1,4 @@
-"""The circuit breaker, on a clock that the test turns."""
+"""The circuit breaker, on a clock that the test advances."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitO
 
 
 class ServiceError(Exception):
-    """Speaks against the service."""
+    """Counts as a failure of the service."""
 
 
 class Clock:
-    """Stands still until it is turned."""
+    """Constant until a test advances `now`."""
 
     now = 100.0
 
@@ -45,7 +45,7 @@ def succeed(breaker: CircuitBreaker) -> None:
         pass
 
 
-def opened(breaker: CircuitBreaker) -> None:
+def trip(breaker: CircuitBreaker) -> None:
     for _ in range(3):
         fail(breaker)
     assert breaker.is_open
@@ -59,7 +59,7 @@ def refuses(breaker: CircuitBreaker) -> bool:
     return False
 
 
-def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
+def test_consecutive_failures_open_the_circuit(breaker: CircuitBreaker) -> None:
     fail(breaker)
     fail(breaker)
     assert not breaker.is_open
@@ -67,7 +67,7 @@ def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
     assert refuses(breaker)
 
 
-def test_a_success_between_them_starts_the_count_anew(breaker: CircuitBreaker) -> None:
+def test_success_resets_the_failure_count(breaker: CircuitBreaker) -> None:
     fail(breaker)
     fail(breaker)
     succeed(breaker)
@@ -76,30 +76,30 @@ def test_a_success_between_them_starts_the_count_anew(breaker: CircuitBreaker) -
     assert not breaker.is_open
 
 
-def test_what_says_nothing_of_the_service_does_not_count(breaker: CircuitBreaker) -> None:
+def test_unrelated_errors_do_not_count(breaker: CircuitBreaker) -> None:
     for _ in range(10):
         fail(breaker, KeyError())
         fail(breaker, GeneratorExit())
     assert not breaker.is_open
 
 
-def test_after_the_pause_one_call_probes_and_closes_it(
+def test_one_successful_probe_after_the_pause_closes_the_circuit(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    opened(breaker)
+    trip(breaker)
     clock.now += 9.9
     assert refuses(breaker)
     clock.now += 0.1
     with breaker.call():
-        assert refuses(breaker)  # one probe, and only one
+        assert refuses(breaker)  # only one probe at a time
     assert not breaker.is_open
     assert not refuses(breaker)
 
 
-def test_a_probe_that_fails_opens_it_for_another_pause(
+def test_failed_probe_opens_the_circuit_for_another_pause(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    opened(breaker)
+    trip(breaker)
     clock.now += 10
     fail(breaker)
     clock.now += 9.9
@@ -108,44 +108,42 @@ def test_a_probe_that_fails_opens_it_for_another_pause(
     assert not refuses(breaker)
 
 
-def test_a_probe_given_up_by_its_client_lets_the_next_go(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
-    opened(breaker)
+def test_cancelled_probe_allows_the_next_one(breaker: CircuitBreaker, clock: Clock) -> None:
+    trip(breaker)
     clock.now += 10
     fail(breaker, GeneratorExit())
     assert breaker.is_open
     assert not refuses(breaker)
 
 
-def test_a_call_from_before_that_is_given_up_is_no_probe(
+def test_cancelling_a_call_from_before_the_opening_allows_no_probe(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     call = breaker.call()
     call.__enter__()
-    opened(breaker)
+    trip(breaker)
     call.__exit__(GeneratorExit, GeneratorExit(), None)
     assert refuses(breaker)
 
 
-def test_a_call_may_say_that_the_service_answers_before_it_ends(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
-    opened(breaker)
+def test_running_call_can_close_the_circuit(breaker: CircuitBreaker, clock: Clock) -> None:
+    trip(breaker)
     clock.now += 10
     with breaker.call():
         breaker.close()
         assert not refuses(breaker)
 
 
-def test_calls_that_begin_well_and_then_fail_count_in_a_row(breaker: CircuitBreaker) -> None:
+def test_calls_that_fail_after_closing_the_circuit_count_as_consecutive(
+    breaker: CircuitBreaker,
+) -> None:
     for _ in range(3):
         with pytest.raises(ServiceError):
-            begin_well_and_fail(breaker)
+            close_and_fail(breaker)
     assert refuses(breaker)
 
 
-def begin_well_and_fail(breaker: CircuitBreaker) -> None:
+def close_and_fail(breaker: CircuitBreaker) -> None:
     with breaker.call():
         breaker.close()
         raise ServiceError

@@ -1,4 +1,4 @@
-"""Calls at once are bounded; who would wait in vain is told so at once."""
+"""Concurrent calls are limited; a call that cannot start in time is refused immediately."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
 
 
-async def test_no_more_calls_run_than_there_are_slots() -> None:
+async def test_concurrent_calls_do_not_exceed_the_slots() -> None:
     slots = ConcurrencyLimit(2)
     most = 0
 
@@ -23,17 +23,17 @@ async def test_no_more_calls_run_than_there_are_slots() -> None:
     assert slots.in_use == 0
 
 
-async def test_who_cannot_be_served_in_time_is_refused_at_once() -> None:
+async def test_call_that_cannot_finish_in_time_is_refused() -> None:
     slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
-        await asyncio.sleep(0.2)  # so long do calls take
+        await asyncio.sleep(0.2)  # sets the expected duration of a call
     async with slots.slot(patience=60):
         with pytest.raises(QueueFullError):
-            async with slots.slot(patience=0.3):  # 0.2 to wait and 0.2 of its own
+            async with slots.slot(patience=0.3):  # 0.2 s of waiting and 0.2 s of its own exceed it
                 pass
 
 
-async def test_a_free_slot_refuses_nobody() -> None:
+async def test_free_slot_is_acquired_whatever_the_patience() -> None:
     slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         await asyncio.sleep(0.05)
@@ -41,7 +41,7 @@ async def test_a_free_slot_refuses_nobody() -> None:
         assert slots.in_use == 1
 
 
-async def test_those_who_wait_before_count() -> None:
+async def test_expected_wait_includes_the_queue() -> None:
     slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         await asyncio.sleep(0.1)
@@ -58,7 +58,7 @@ async def test_those_who_wait_before_count() -> None:
     await asyncio.gather(*waiting)
 
 
-async def test_who_gives_up_waiting_takes_no_slot() -> None:
+async def test_cancelled_wait_occupies_no_slot() -> None:
     slots = ConcurrencyLimit(1)
     async with slots.slot(patience=60):
         with pytest.raises(TimeoutError):

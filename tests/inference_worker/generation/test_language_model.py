@@ -1,4 +1,4 @@
-"""The language model of any provider, streamed over real HTTP from servers that fail on request."""
+"""The language model of each provider, over real HTTP from servers that fail on request."""
 
 import asyncio
 import time
@@ -45,8 +45,8 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again at once: the pauses that a server asks for stay."""
+def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry immediately, except after a Retry-After header."""
     monkeypatch.setattr(language_model, "BACKOFF", wait_none())
 
 
@@ -86,33 +86,33 @@ async def model(
             shared.cache_clear()
 
 
-async def streamed(llm: LanguageModel, said: list[str] | None = None) -> tuple[str, Generation]:
-    """Read a whole stream: what was said piece by piece, and what came last."""
-    said = [] if said is None else said
+async def streamed(llm: LanguageModel, tokens: list[str] | None = None) -> tuple[str, Generation]:
+    """Read a whole stream; returns the text and the final generation."""
+    tokens = [] if tokens is None else tokens
     async with aclosing(llm.stream(QUESTION)) as pieces:
         async for piece in pieces:
             if isinstance(piece, Generation):
-                return "".join(said), piece
-            said.append(piece)
+                return "".join(tokens), piece
+            tokens.append(piece)
     raise AssertionError("a stream ends with a generation or an exception")
 
 
-async def test_pieces_come_as_they_are_written_and_the_whole_comes_last(
+async def test_tokens_are_streamed_and_followed_by_the_generation(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.answer(TEXT, between=0.02)
-    said: list[str] = []
+    tokens: list[str] = []
     async with model(provider, server) as llm:
-        text, generation = await streamed(llm, said)
+        text, generation = await streamed(llm, tokens)
 
     assert text == generation.text == TEXT
-    assert len(said) >= 4
+    assert len(tokens) >= 4
     assert generation.usage == TokenUsage(6, 5)
     assert generation.model == ("mistral-test" if provider == "mistralai" else f"{provider}:test")
     assert not generation.truncated
 
 
-async def test_the_whole_at_once_is_the_same(provider: str, server: ChatServer) -> None:
+async def test_generate_returns_the_same_text_and_usage(provider: str, server: ChatServer) -> None:
     server.default = replies.answer(TEXT)
     async with model(provider, server) as llm:
         generation = await llm.generate(QUESTION)
@@ -121,7 +121,7 @@ async def test_the_whole_at_once_is_the_same(provider: str, server: ChatServer) 
     assert generation.usage == TokenUsage(6, 5)
 
 
-async def test_an_answer_that_was_cut_at_its_longest_says_so(
+async def test_answer_at_the_length_limit_is_marked_truncated(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.answer(TEXT, finish="length")
@@ -131,7 +131,7 @@ async def test_an_answer_that_was_cut_at_its_longest_says_so(
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "reply",
     [
         replies.failed(500),
         replies.failed(429),
@@ -143,10 +143,10 @@ async def test_an_answer_that_was_cut_at_its_longest_says_so(
     ],
     ids=["500", "429", "hang-up", "no-event", "error-event", "garbage", "no-finish"],
 )
-async def test_trouble_before_the_first_word_is_tried_again(
-    provider: str, server: ChatServer, trouble: Reply
+async def test_failure_before_the_first_token_is_retried(
+    provider: str, server: ChatServer, reply: Reply
 ) -> None:
-    server.script(trouble)
+    server.script(reply)
     server.default = replies.answer(TEXT)
     async with model(provider, server) as llm:
         text, generation = await streamed(llm)
@@ -155,7 +155,7 @@ async def test_trouble_before_the_first_word_is_tried_again(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "message"),
+    ("reply", "message"),
     [
         (replies.broken_after(2, TEXT, between=0.02), "the language model broke off"),
         (replies.unfinished_after(2, TEXT), "the language model broke off"),
@@ -165,25 +165,25 @@ async def test_trouble_before_the_first_word_is_tried_again(
     ],
     ids=["reset", "no-finish", "error-event", "garbage", "hang"],
 )
-async def test_trouble_after_words_were_said_is_final_and_told_in_our_words(
-    provider: str, server: ChatServer, trouble: Reply, message: str
+async def test_failure_after_the_first_token_is_not_retried_and_leaks_nothing(
+    provider: str, server: ChatServer, reply: Reply, message: str
 ) -> None:
-    server.default = trouble
-    said: list[str] = []
+    server.default = reply
+    tokens: list[str] = []
     async with model(provider, server, seconds=1.5) as llm:
         started = time.monotonic()
         with pytest.raises(GenerationError) as caught:
-            await streamed(llm, said)
+            await streamed(llm, tokens)
 
-    assert "".join(said).strip()
+    assert "".join(tokens).strip()
     assert str(caught.value).startswith(message)
-    assert SECRET not in "".join(_told(caught.value))
+    assert SECRET not in "".join(_logged_text(caught.value))
     assert len(server.requests) == 1
     assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize(
-    ("trouble", "message", "calls"),
+    ("reply", "message", "calls"),
     [
         (replies.refused_key(), "the language model refused the API key", 1),
         (replies.failed(404), "the language model's name or address is not known", 1),
@@ -193,22 +193,24 @@ async def test_trouble_after_words_were_said_is_final_and_told_in_our_words(
         (replies.rate_limited("60"), "the language model is rate limited", 1),
     ],
 )
-async def test_a_failure_is_told_in_our_words_whoever_the_provider(
-    provider: str, server: ChatServer, trouble: Reply, message: str, calls: int
+async def test_failure_has_the_same_message_for_every_provider(
+    provider: str, server: ChatServer, reply: Reply, message: str, calls: int
 ) -> None:
     async with model(provider, server, breaker_failures=99) as llm:
         for streaming in (True, False):
             server.reset()
-            server.default = trouble
+            server.default = reply
             with pytest.raises(GenerationError) as caught:
                 await (streamed(llm) if streaming else llm.generate(QUESTION))
 
             assert str(caught.value) == message
             assert len(server.requests) == calls
-            assert not [word for word in (KEY, "127.0.0.1", SECRET) if word in _told(caught.value)]
+            assert not [
+                word for word in (KEY, "127.0.0.1", SECRET) if word in _logged_text(caught.value)
+            ]
 
 
-async def test_a_prompt_that_is_too_long_is_told_apart(provider: str, server: ChatServer) -> None:
+async def test_too_long_prompt_raises_its_own_error(provider: str, server: ChatServer) -> None:
     server.default = replies.too_long()
     async with model(provider, server) as llm:
         with pytest.raises(PromptTooLongError):
@@ -219,15 +221,15 @@ async def test_a_prompt_that_is_too_long_is_told_apart(provider: str, server: Ch
     assert len(server.requests) == 2
 
 
-async def test_a_server_that_is_down_is_named_unreachable(provider: str) -> None:
-    with SERVERS[provider]() as gone:
+async def test_stopped_server_is_reported_as_unreachable(provider: str) -> None:
+    with SERVERS[provider]() as stopped:
         pass
-    async with model(provider, gone) as llm:
+    async with model(provider, stopped) as llm:
         with pytest.raises(GenerationError, match="cannot be reached"):
             await streamed(llm)
 
 
-async def test_who_stops_listening_ends_the_call_at_once(provider: str, server: ChatServer) -> None:
+async def test_closing_the_stream_cancels_the_call(provider: str, server: ChatServer) -> None:
     server.default = replies.answer(TEXT * 20, between=0.05)
     async with model(provider, server) as llm:
         async with aclosing(llm.stream(QUESTION)) as pieces:
@@ -239,9 +241,7 @@ async def test_who_stops_listening_ends_the_call_at_once(provider: str, server: 
         assert llm.concurrency.in_use == 0
 
 
-async def test_who_is_cancelled_while_waiting_ends_the_call_at_once(
-    provider: str, server: ChatServer
-) -> None:
+async def test_cancelling_the_task_cancels_the_call(provider: str, server: ChatServer) -> None:
     server.default = replies.silence()
     async with model(provider, server) as llm:
         waiting = asyncio.create_task(streamed(llm))
@@ -257,7 +257,7 @@ async def test_who_is_cancelled_while_waiting_ends_the_call_at_once(
         assert not llm.breaker.is_open
 
 
-async def test_a_dead_service_is_left_alone_and_comes_back_by_itself(
+async def test_circuit_breaker_stops_calls_to_a_failing_service_and_recovers(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.refused_key()
@@ -277,9 +277,7 @@ async def test_a_dead_service_is_left_alone_and_comes_back_by_itself(
         assert (await llm.generate(QUESTION)).text == TEXT
 
 
-async def test_requests_it_refuses_do_not_speak_against_the_service(
-    provider: str, server: ChatServer
-) -> None:
+async def test_too_long_prompts_do_not_open_the_circuit(provider: str, server: ChatServer) -> None:
     server.default = replies.too_long()
     async with model(provider, server, breaker_failures=1) as llm:
         for _ in range(3):
@@ -287,7 +285,7 @@ async def test_requests_it_refuses_do_not_speak_against_the_service(
                 await streamed(llm)
 
 
-async def test_streams_use_their_connection_again(provider: str, server: ChatServer) -> None:
+async def test_streams_reuse_the_connection(provider: str, server: ChatServer) -> None:
     server.default = replies.answer(TEXT)
     async with model(provider, server) as llm:
         for _ in range(5):
@@ -296,7 +294,7 @@ async def test_streams_use_their_connection_again(provider: str, server: ChatSer
     assert server.connections == 1
 
 
-def test_a_provider_without_its_package_is_named_with_what_to_install() -> None:
+def test_missing_provider_package_is_named_in_the_error() -> None:
     settings = Settings(
         _env_file=None, inference_model="fireworks:test", inference_api_key=SecretStr(KEY)
     )
@@ -305,28 +303,28 @@ def test_a_provider_without_its_package_is_named_with_what_to_install() -> None:
     assert KEY not in str(caught.value)
 
 
-def test_a_provider_nobody_knows_is_refused_in_one_line() -> None:
+def test_unknown_provider_is_a_one_line_error() -> None:
     settings = Settings(
-        _env_file=None, inference_model="nobody:test", inference_api_key=SecretStr(KEY)
+        _env_file=None, inference_model="unknown:test", inference_api_key=SecretStr(KEY)
     )
-    with pytest.raises(SettingsError, match="INFERENCE_MODEL=nobody:test") as caught:
+    with pytest.raises(SettingsError, match="INFERENCE_MODEL=unknown:test") as caught:
         language_model_from(settings)
     assert "\n" not in str(caught.value)
 
 
-def test_a_provider_without_a_key_says_which_setting_it_misses() -> None:
+def test_missing_key_is_an_error_that_names_the_setting() -> None:
     with pytest.raises(SettingsError, match=r"^INFERENCE_API_KEY: not set"):
         language_model_from(Settings(_env_file=None, inference_model="openai:gpt-test"))
 
 
-def test_a_server_of_ones_own_needs_no_key() -> None:
+def test_self_hosted_server_needs_no_key() -> None:
     settings = Settings(
         _env_file=None, inference_model="openai:own", inference_base_url="http://127.0.0.1:9/v1"
     )
     assert language_model_from(settings) is not None
 
 
-def test_a_model_that_mistral_tuned_is_mistrals() -> None:
+def test_fine_tuned_mistral_model_uses_mistral() -> None:
     settings = Settings(
         _env_file=None, inference_model="ft:open-mistral-7b:1:2", mistral_api_key=SecretStr(KEY)
     )
@@ -335,10 +333,10 @@ def test_a_model_that_mistral_tuned_is_mistrals() -> None:
     assert llm.name == "ft:open-mistral-7b:1:2"
 
 
-def _told(error: BaseException | None) -> str:
-    """Everything that a log of an exception would show."""
-    told = ""
+def _logged_text(error: BaseException | None) -> str:
+    """The messages of the exception and its causes, as a log would show them."""
+    text = ""
     while error is not None:
-        told += str(error)
+        text += str(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return told
+    return text

@@ -1,4 +1,4 @@
-"""The language model's client, against a server that speaks Mistral's API over HTTP."""
+"""The Mistral client, against a server that implements Mistral's API over HTTP."""
 
 import asyncio
 import time
@@ -26,8 +26,8 @@ QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is
 
 
 @pytest.fixture(autouse=True)
-def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again at once: the pauses that a server asks for stay."""
+def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry immediately, except after a Retry-After header."""
     monkeypatch.setattr(language_model, "BACKOFF", wait_none())
 
 
@@ -69,7 +69,7 @@ def test_without_a_key_there_is_no_model() -> None:
     assert language_model_from(Settings(_env_file=None, mistral_api_key=None)) is None
 
 
-def test_a_key_that_cannot_be_sent_stops_the_start_without_being_shown() -> None:
+def test_unsendable_key_is_an_error_that_does_not_show_it() -> None:
     settings = Settings(_env_file=None, mistral_api_key=SecretStr("kéy\nkey"))
     with pytest.raises(SettingsError, match="MISTRAL_API_KEY") as caught:
         language_model_from(settings)
@@ -114,13 +114,13 @@ async def test_retry_after_is_honoured(server: MistralServer, as_date: bool) -> 
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-5", "", "nan", "Thu, 01 Jan 1970 00:00:00 GMT"])
-async def test_a_senseless_retry_after_is_ignored(server: MistralServer, retry_after: str) -> None:
+async def test_invalid_retry_after_is_ignored(server: MistralServer, retry_after: str) -> None:
     server.script(replies.rate_limited(retry_after), replies.answer("Yes."))
     async with client(server.url) as mistral:
         assert (await mistral.generate(QUESTION)).attempts == 2
 
 
-async def test_a_retry_after_beyond_the_deadline_gives_up_at_once(server: MistralServer) -> None:
+async def test_retry_after_beyond_the_deadline_fails_immediately(server: MistralServer) -> None:
     server.script(replies.rate_limited("60"))
     started = time.monotonic()
     assert await failure(server) == "the language model is rate limited"
@@ -140,14 +140,14 @@ async def test_a_retry_after_beyond_the_deadline_gives_up_at_once(server: Mistra
     ],
     ids=["500", "503", "429", "cut", "garbage", "empty"],
 )
-async def test_a_passing_trouble_is_tried_again(server: MistralServer, trouble: Reply) -> None:
+async def test_transient_failure_is_retried(server: MistralServer, trouble: Reply) -> None:
     server.script(trouble, replies.answer("Yes."))
     async with client(server.url) as mistral:
         generation = await mistral.generate(QUESTION)
     assert (generation.text, generation.attempts) == ("Yes.", 2)
 
 
-async def test_a_lasting_failure_is_tried_four_times(server: MistralServer) -> None:
+async def test_persistent_failure_is_tried_four_times(server: MistralServer) -> None:
     server.default = replies.failed(500)
     assert await failure(server) == "the language model's service failed"
     assert len(server.requests) == 4
@@ -163,9 +163,7 @@ async def test_a_lasting_failure_is_tried_four_times(server: MistralServer) -> N
         (422, "the language model refused the request"),
     ],
 )
-async def test_a_refusal_is_not_tried_again(
-    server: MistralServer, status: int, message: str
-) -> None:
+async def test_refusal_is_not_retried(server: MistralServer, status: int, message: str) -> None:
     server.default = replies.failed(status)
     assert await failure(server) == message
     assert len(server.requests) == 1
@@ -184,7 +182,7 @@ async def test_a_refusal_is_not_tried_again(
         b"[" * 100_000,
     ],
 )
-async def test_an_unreadable_body_is_tried_twice_and_never_quoted(
+async def test_unreadable_body_is_tried_twice_and_never_quoted(
     server: MistralServer, content: bytes
 ) -> None:
     server.default = replies.body(content)
@@ -196,7 +194,7 @@ async def test_an_unreadable_body_is_tried_twice_and_never_quoted(
     assert len(server.requests) == 2
 
 
-async def test_silence_ends_within_the_total_time(server: MistralServer) -> None:
+async def test_silent_server_times_out_within_the_total_time(server: MistralServer) -> None:
     server.default = replies.silence()
     started = time.monotonic()
     assert await failure(server, seconds=1.5) == ("the language model did not answer within 1.5 s")
@@ -204,14 +202,14 @@ async def test_silence_ends_within_the_total_time(server: MistralServer) -> None
     assert len(server.requests) == 2
 
 
-async def test_one_hanging_call_leaves_time_for_another(server: MistralServer) -> None:
+async def test_hanging_call_leaves_time_for_a_retry(server: MistralServer) -> None:
     server.script(replies.silence(), replies.answer("Yes."))
     async with client(server.url, seconds=3) as mistral:
         assert (await mistral.generate(QUESTION)).attempts == 2
 
 
 @pytest.mark.parametrize("reply", [replies.refused_key(), replies.failed(503), replies.cut()])
-async def test_no_failure_shows_key_address_or_upstream_text(
+async def test_failures_show_no_key_address_or_upstream_text(
     server: MistralServer, reply: Reply
 ) -> None:
     server.default = reply
@@ -219,7 +217,7 @@ async def test_no_failure_shows_key_address_or_upstream_text(
     assert not [word for word in (KEY, "127.0.0.1", "http", "SECRET") if word in message]
 
 
-async def test_a_server_that_is_down_is_named_unreachable() -> None:
+async def test_stopped_server_is_reported_as_unreachable() -> None:
     with MistralServer() as gone:
         url = gone.url
     async with client(url) as mistral:
@@ -227,7 +225,7 @@ async def test_a_server_that_is_down_is_named_unreachable() -> None:
             await mistral.generate(QUESTION)
 
 
-async def test_64_calls_overlap(server: MistralServer) -> None:
+async def test_64_calls_run_concurrently(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=0.5)
     async with client(server.url) as mistral:
         answers = await asyncio.gather(*(mistral.generate(QUESTION) for _ in range(64)))
@@ -236,14 +234,14 @@ async def test_64_calls_overlap(server: MistralServer) -> None:
     assert len(server.requests) == 64
 
 
-async def test_calls_at_once_are_bounded(server: MistralServer) -> None:
+async def test_concurrent_calls_are_limited(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=0.05)
     async with client(server.url, concurrency=2) as mistral:
         await asyncio.gather(*(mistral.generate(QUESTION) for _ in range(8)))
     assert server.max_in_flight == 2
 
 
-async def test_waiting_for_a_turn_counts_against_the_deadline(server: MistralServer) -> None:
+async def test_waiting_for_a_slot_counts_against_the_deadline(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=1.6)
     async with client(server.url, seconds=2.5, concurrency=1) as mistral:
         outcomes = await asyncio.gather(
@@ -253,10 +251,10 @@ async def test_waiting_for_a_turn_counts_against_the_deadline(server: MistralSer
     assert [str(error) for error in failed] == ["the language model did not answer within 2.5 s"]
 
 
-async def test_who_would_wait_too_long_is_told_so_at_once(server: MistralServer) -> None:
+async def test_call_that_would_wait_too_long_is_refused_immediately(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=0.6)
     async with client(server.url, seconds=1.0, concurrency=1) as mistral:
-        await mistral.generate(QUESTION)  # now it is known how long a call takes
+        await mistral.generate(QUESTION)  # sets the expected duration of a call
         under_way = asyncio.create_task(mistral.generate(QUESTION))
         await asyncio.sleep(0.05)
         with pytest.raises(GenerationError, match="the language model is busy"):

@@ -173,8 +173,8 @@ def test_text_without_brackets_is_emitted_at_once() -> None:
 def test_a_bracket_buffers_at_most_a_line_or_forty_characters() -> None:
     citations = CitationFilter(PASSAGES)
     assert citations.feed("[see\n") == "[see\n"
-    said = [citations.feed("a") for _ in range(60)]
-    assert all(said)
+    written = [citations.feed("a") for _ in range(60)]
+    assert all(written)
     citations.feed(" [")
     assert any(citations.feed("a") for _ in range(45))
 
@@ -249,7 +249,7 @@ def test_hostile_text_takes_linear_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "cleaned"),
+    ("written", "cleaned"),
     [
         ("See ![x](https://a.example/?q=1) [1].", "See !\\[x](https://a.example/?q=1) [1]."),
         ("Great![1]", "Great![1]"),
@@ -259,7 +259,10 @@ def test_hostile_text_takes_linear_time(text: str) -> None:
         ("![a][b] and ![](c)", "!\\[a][b] and !\\[](c)"),
     ],
 )
-def test_an_image_is_escaped_in_any_pieces(said: str, cleaned: str) -> None:
-    for at in range(len(said) + 1):
+def test_an_image_is_escaped_in_any_pieces(written: str, cleaned: str) -> None:
+    for at in range(len(written) + 1):
         citations = CitationFilter(3)
-        assert citations.feed(said[:at]) + citations.feed(said[at:]) + citations.finish() == cleaned
+        assert (
+            citations.feed(written[:at]) + citations.feed(written[at:]) + citations.finish()
+            == cleaned
+        )

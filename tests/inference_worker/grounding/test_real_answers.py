@@ -1,4 +1,4 @@
-"""Answers made of the real guide's sentences pass the check; altered ones do not."""
+"""Answers made of sentences of the real guide are supported; altered ones are not."""
 
 import random
 import re
@@ -29,10 +29,10 @@ def whole_sentences(passage: Passage) -> list[str]:
 
 @pytest.fixture(scope="module")
 def answers(developer_guide: Path) -> list[tuple[list[Passage], list[Cited]]]:
-    return list(made_answers(developer_guide))
+    return list(sample_answers(developer_guide))
 
 
-def made_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
+def sample_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
     chance = random.Random(3)
     size = ChunkSize(200, 0)
     passages = [
@@ -44,19 +44,19 @@ def made_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
     made = 0
     while made < ANSWERS:
         found = chance.sample(passages, 8)
-        said = [(text, at) for at, each in enumerate(found, 1) for text in whole_sentences(each)]
-        if len(said) >= 4:
+        cited = [(text, at) for at, each in enumerate(found, 1) for text in whole_sentences(each)]
+        if len(cited) >= 4:
             made += 1
-            yield found, chance.sample(said, 4)
+            yield found, chance.sample(cited, 4)
 
 
 def test_verbatim_sentences_are_supported(
     answers: list[tuple[list[Passage], list[Cited]]],
 ) -> None:
     alarms = 0
-    for passages, said in answers:
-        found = ground(" ".join(f"{text} [{number}]" for text, number in said), passages)
-        assert [each.number for each in found.citations] == [number for _, number in said]
+    for passages, cited in answers:
+        found = ground(" ".join(f"{text} [{number}]" for text, number in cited), passages)
+        assert [each.number for each in found.citations] == [number for _, number in cited]
         assert all(each.quote in passages[each.number - 1].text for each in found.citations)
         alarms += bool(found.unsupported or found.misplaced or found.uncited_sentences)
     assert alarms <= ANSWERS // 100
@@ -67,8 +67,8 @@ def test_a_changed_digit_or_suffix_is_reported(
     answers: list[tuple[list[Passage], list[Cited]]], pattern: re.Pattern[str], least: float
 ) -> None:
     caught = []
-    for passages, said in answers:
-        for text, number in said:
+    for passages, cited in answers:
+        for text, number in cited:
             if not (found := pattern.search(text)):
                 continue
             end = found.end()
@@ -84,8 +84,8 @@ def test_a_citation_of_another_passage_is_reported(
     answers: list[tuple[list[Passage], list[Cited]]],
 ) -> None:
     caught = []
-    for passages, said in answers:
-        for text, number in said:
+    for passages, cited in answers:
+        for text, number in cited:
             if _NAME.search(text):
                 caught.append(bool(ground(f"{text} [{number % 8 + 1}]", passages).misplaced))
     assert sum(caught) >= 0.9 * len(caught)

@@ -1,4 +1,4 @@
-"""Changes of documents whose acceptance fails, and builds elsewhere that may have died."""
+"""Document changes whose acceptance fails, and locks of builds on other machines."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.process
 
 ELSEWHERE = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "?", "since": "yesterday"}
 WRITES = [(JOBS, "add"), (UPLOADS, "upsert"), (JOBS, "upsert")]
-"""By which a change is accepted."""
+"""The writes that accept a change, in order."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def until(what: Callable[[], bool]) -> None:
 def failing(
     monkeypatch: pytest.MonkeyPatch, at: tuple[str, str], error: Exception, *, arrives: bool
 ) -> list[Callable[[], None]]:
-    """Have one write to the store fail; what it writes may have arrived, or may yet."""
+    """Make one write to the store raise; the data is written before that, later or never."""
     name, method = at
     write = getattr(chromadb.Collection, method)
     left = [error]
@@ -89,7 +89,7 @@ def jobs_of(store: Store) -> list[str]:
         *((write, httpx.ReadTimeout(""), True) for write in WRITES[:2]),
     ],
 )
-def test_of_a_change_whose_acceptance_fails_nothing_stays(
+def test_failed_acceptance_leaves_no_job_and_no_upload(
     at: tuple[str, str],
     error: Exception,
     arrives: bool,
@@ -99,7 +99,7 @@ def test_of_a_change_whose_acceptance_fails_nothing_stays(
 ) -> None:
     with serving(chroma.url) as client:
         before = jobs_of(store)
-        with BuildLock(store, purpose="change"):  # nobody tidies up
+        with BuildLock(store, purpose="change"):  # keeps other writers from cleaning up
             failing(monkeypatch, at, error, arrives=arrives)
             status = put(client, "zqhalf").status_code
             monkeypatch.undo()
@@ -113,7 +113,7 @@ def test_of_a_change_whose_acceptance_fails_nothing_stays(
     ("error", "arrives"),
     [(InternalError("?"), True), (httpx.ReadTimeout(""), True), (httpx.ReadTimeout(""), False)],
 )
-def test_a_change_whose_acceptance_arrives_though_it_seems_to_fail_is_made(
+def test_change_is_made_if_its_acceptance_was_written_despite_the_error(
     error: Exception,
     arrives: bool,
     chroma: ChromaServer,
@@ -127,13 +127,13 @@ def test_a_change_whose_acceptance_arrives_though_it_seems_to_fail_is_made(
             assert put(client, word).status_code == 503
             monkeypatch.undo()
             if not arrives:
-                withheld[0]()  # late
+                withheld[0]()  # the write arrives late
             assert len(Jobs(store).unfinished()) == 1
         until(lambda: not Jobs(store).unfinished())
         until(lambda: found(client, word)[0] == f"{word}.md")
 
 
-def test_the_error_is_told_though_nothing_can_be_tidied_up(
+def test_acceptance_error_is_returned_even_if_cleanup_fails(
     chroma: ChromaServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(chroma.url) as client, BuildLock(store, purpose="change"):
@@ -145,7 +145,7 @@ def test_the_error_is_told_though_nothing_can_be_tidied_up(
     assert response.json()["type"].endswith("store-unreachable")
 
 
-def test_a_change_is_later_than_one_that_was_accepted_by_a_clock_ahead(
+def test_change_is_ordered_after_one_from_a_clock_in_the_future(
     chroma: ChromaServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(chroma.url) as client:
@@ -161,7 +161,7 @@ def test_a_change_is_later_than_one_that_was_accepted_by_a_clock_ahead(
     assert second["created_at"] == "2126-03-01T09:30:05.001Z"
 
 
-def test_a_build_that_could_not_beat_while_the_store_was_away_is_not_taken_for_dead(
+def test_store_outage_does_not_count_as_missed_heartbeats_of_a_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.3)

@@ -1,4 +1,4 @@
-"""What somebody on the internet may send to the documents API, with the key and without."""
+"""Hostile requests to the documents API, with the key and without."""
 
 import io
 import json
@@ -31,12 +31,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(place: Path) -> Iterator[httpx.Client]:
     database = built(str(place / "index"), place / "pages")
     with serving(database, max_upload_bytes=_LIMIT, conversion_seconds=20) as client:
-        client.event_hooks = {"response": [lambda response: assert_tells_nothing(response, place)]}
+        client.event_hooks = {"response": [lambda response: assert_leaks_nothing(response, place)]}
         yield client
 
 
-def assert_tells_nothing(response: httpx.Response, place: Path) -> None:
-    """No response names the key, a place on disk or a line of code."""
+def assert_leaks_nothing(response: httpx.Response, place: Path) -> None:
+    """The response contains neither the key nor a path nor a line of code."""
     response.read()
     for secret in (KEY, str(place), "Traceback", ".py", "site-packages", "chromadb"):
         assert secret not in response.text
@@ -44,7 +44,7 @@ def assert_tells_nothing(response: httpx.Response, place: Path) -> None:
 
 
 def put(client: httpx.Client, path: str, content: bytes = _PAGE, **options: Any) -> httpx.Response:
-    """PUT to a path as it is: the client must not tidy it up."""
+    """PUT to a path that the client must not normalize."""
     url = client.base_url.copy_with(raw_path=f"/v1/documents/{path}".encode())
     return client.put(url, content=content, **options)
 
@@ -58,7 +58,7 @@ def type_of(response: httpx.Response) -> str:
 
 
 class Raw:
-    """A connection on which anything can be sent, at any pace."""
+    """A raw connection, for malformed and slow requests."""
 
     def __init__(self, client: httpx.Client) -> None:
         address = (client.base_url.host, client.base_url.port or 80)
@@ -98,7 +98,7 @@ _AS_ADMIN = f"Authorization: Bearer {KEY}"
 @pytest.mark.parametrize(
     ("header", "status"), [("X-Key: none", 401), ("Authorization: Bearer wrong", 403)]
 )
-def test_without_the_key_no_byte_of_a_body_is_waited_for(
+def test_request_without_the_key_is_refused_before_its_body(
     service: httpx.Client, method: str, path: str, length: str, header: str, status: int
 ) -> None:
     with Raw(service) as raw:
@@ -110,7 +110,7 @@ def test_without_the_key_no_byte_of_a_body_is_waited_for(
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/v1/documents/a.md"), ("POST", "/v1/documents")]
 )
-def test_a_body_without_an_end_is_refused_at_the_limit(
+def test_endless_body_is_refused_at_the_limit(
     service: httpx.Client, method: str, path: str
 ) -> None:
     kind = "Content-Type: multipart/form-data; boundary=b"
@@ -129,7 +129,9 @@ def test_a_body_without_an_end_is_refused_at_the_limit(
 
 
 @pytest.mark.process
-def test_a_body_over_the_limit_is_refused_and_one_at_it_is_taken(service: httpx.Client) -> None:
+def test_body_over_the_limit_is_refused_and_one_of_maximum_size_accepted(
+    service: httpx.Client,
+) -> None:
     text = _PAGE + b"x" * (_LIMIT - len(_PAGE))
     for over in (text + b"x", text * 3):
         response = put(service, "large.md", over)
@@ -142,7 +144,7 @@ def test_a_body_over_the_limit_is_refused_and_one_at_it_is_taken(service: httpx.
 
 
 @pytest.mark.process
-def test_who_leaves_half_way_is_no_error_of_ours(
+def test_disconnect_during_the_body_is_not_a_server_error(
     service: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     for method, path in (("PUT", "/v1/documents/left.md"), ("POST", "/v1/documents")):
@@ -194,7 +196,7 @@ def test_who_leaves_half_way_is_no_error_of_ours(
         "%C3%A9" * 249 + ".md",
     ],
 )
-def test_such_a_name_is_refused(service: httpx.Client, path: str) -> None:
+def test_invalid_name_is_refused(service: httpx.Client, path: str) -> None:
     before = names(service)
     response = put(service, path)
     assert response.status_code == 422
@@ -203,7 +205,7 @@ def test_such_a_name_is_refused(service: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.process
-def test_a_path_that_nobody_tidied_up_leads_nowhere(service: httpx.Client) -> None:
+def test_path_traversal_reaches_no_file(service: httpx.Client) -> None:
     for path in ("/v1/documents/../a.md", "/v1/documents/../../etc/a.md", "//etc/a.md"):
         with Raw(service) as raw:
             raw.send(*begin("PUT", path, _AS_ADMIN, "Content-Length: 0"))
@@ -211,7 +213,7 @@ def test_a_path_that_nobody_tidied_up_leads_nowhere(service: httpx.Client) -> No
 
 
 @pytest.mark.process
-def test_a_line_end_makes_no_path(service: httpx.Client) -> None:
+def test_line_break_in_a_path_is_refused(service: httpx.Client) -> None:
     before = names(service)
     assert put(service, "a%0D%0AX-Header:%201.md").status_code in (404, 422)
     assert put(service, "a%0Ab.md").status_code in (404, 422)
@@ -231,9 +233,7 @@ def test_a_line_end_makes_no_path(service: httpx.Client) -> None:
         ("a%3Cb%3E.md", "a<b>.md"),
     ],
 )
-def test_a_name_is_decoded_once_and_taken_as_it_is(
-    service: httpx.Client, path: str, name: str
-) -> None:
+def test_name_is_percent_decoded_once(service: httpx.Client, path: str, name: str) -> None:
     response = put(service, path)
     assert response.status_code == 201
     assert response.json()["documents"][0]["name"] == name
@@ -249,7 +249,7 @@ def test_a_name_is_decoded_once_and_taken_as_it_is(
     "path", ["%00", "..%2f..%2fetc%2fpasswd", "x" * 500, "", "%F0%9F%94%A5", "%FF"]
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_what_is_no_name_is_no_document(service: httpx.Client, method: str, path: str) -> None:
+def test_invalid_name_is_not_found(service: httpx.Client, method: str, path: str) -> None:
     url = service.base_url.copy_with(raw_path=f"/v1/documents/{path}".encode())
     response = service.request(method, url)
     assert (response.status_code, type_of(response)) == (404, "document-not-found")
@@ -257,14 +257,14 @@ def test_what_is_no_name_is_no_document(service: httpx.Client, method: str, path
 
 @pytest.mark.process
 @pytest.mark.parametrize("id_", ["%00", "%27%20OR%201=1--", "x" * 100, "%F0%9F%94%A5", "%FF"])
-def test_what_is_no_job_is_not_found(service: httpx.Client, id_: str) -> None:
+def test_invalid_job_id_is_not_found(service: httpx.Client, id_: str) -> None:
     url = service.base_url.copy_with(raw_path=f"/v1/jobs/{id_}".encode())
     response = service.get(url)
     assert (response.status_code, type_of(response)) == (404, "job-not-found")
 
 
 @pytest.mark.process
-def test_the_log_has_a_line_for_a_line(
+def test_line_breaks_cannot_forge_log_lines(
     service: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     forged = "%0A2026-03-01%20ERROR%20forged"
@@ -318,7 +318,7 @@ _END = b"--b--\r\n"
         (b"--b\r\n" + b"X: a\r\n" * 40_000 + part(_FILE)[5:] + _END, "; boundary=b"),
     ],
 )
-def test_a_broken_form_is_refused(service: httpx.Client, body: bytes, parameters: str) -> None:
+def test_malformed_form_is_refused(service: httpx.Client, body: bytes, parameters: str) -> None:
     before = names(service)
     headers = {"Content-Type": f"multipart/form-data{parameters}"}
     response = service.post("/v1/documents", content=body, headers=headers)
@@ -327,7 +327,7 @@ def test_a_broken_form_is_refused(service: httpx.Client, body: bytes, parameters
 
 
 @pytest.mark.process
-def test_a_refused_name_beside_a_good_one_can_be_told(service: httpx.Client) -> None:
+def test_refused_name_is_reported_beside_an_accepted_one(service: httpx.Client) -> None:
     body = part(_FILE) + part(b'name="files"; filename="a\\ud800.md"') + _END
     headers = {"Content-Type": "multipart/form-data; boundary=b; charset=unicode_escape"}
     response = service.post("/v1/documents", content=body, headers=headers)
@@ -367,7 +367,9 @@ def zip_of(name: str, content: bytes) -> bytes:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_hostile_file_costs_a_problem(service: httpx.Client, name: str, content: bytes) -> None:
+def test_hostile_file_is_a_problem_document(
+    service: httpx.Client, name: str, content: bytes
+) -> None:
     response = put(service, name, content, headers={"Prefer": "wait=30"})
     if response.status_code == 422:
         assert type_of(response) == "document-refused"
@@ -388,13 +390,13 @@ def test_a_hostile_file_costs_a_problem(service: httpx.Client, name: str, conten
         "title: !!python/object/apply:os.system [id]",
     ],
 )
-def test_a_hostile_head_is_no_error_of_ours(service: httpx.Client, head: str) -> None:
+def test_hostile_front_matter_is_not_a_server_error(service: httpx.Client, head: str) -> None:
     response = put(service, "headed.md", f"---\n{head}\n---\n".encode() + _PAGE)
     assert response.status_code in (200, 201, 422)
 
 
 @pytest.mark.process
-def test_halves_of_characters_in_a_file_are_no_error_of_ours(service: httpx.Client) -> None:
+def test_lone_surrogates_in_a_file_are_not_a_server_error(service: httpx.Client) -> None:
     cell = {"cell_type": "markdown", "metadata": {}, "source": ["# \ud800\n\nOf zqhalves \udfff."]}
     notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     assert put(service, "halves.ipynb", json.dumps(notebook).encode()).status_code in (201, 422)
@@ -426,8 +428,8 @@ def test_halves_of_characters_in_a_file_are_no_error_of_ours(service: httpx.Clie
     ],
     ids=range(16),
 )
-def test_a_hostile_page_costs_time_by_its_size(text: str) -> None:
-    """Each takes under a second; one whose cost grew with the square of it would take an hour."""
+def test_hostile_page_takes_linear_time(text: str) -> None:
+    """Each takes under a second; at quadratic cost one would take an hour."""
     code = (
         "import sys; from dataset.markdown.reader import plain_text, sections\n"
         "for section in sections(sys.stdin.read()):\n"

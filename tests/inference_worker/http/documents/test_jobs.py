@@ -1,4 +1,4 @@
-"""Changes of documents that take long, wait for others, or lose who was to make them."""
+"""Document changes as jobs: waiting, order, retries, and recovery after a crash."""
 
 import subprocess
 import sys
@@ -91,7 +91,7 @@ def put(client: httpx.Client, name: str, word: str, **headers: str) -> httpx.Res
 
 
 def until(what: Callable[[], bool], within: float = 20.0) -> float:
-    """Wait for it; how long it took."""
+    """Poll until the condition is true; returns the seconds that took."""
     began = time.monotonic()
     while not what():
         assert time.monotonic() - began < within, f"not within {within:g} s"
@@ -99,18 +99,18 @@ def until(what: Callable[[], bool], within: float = 20.0) -> float:
     return time.monotonic() - began
 
 
-def ended(client: httpx.Client, location: str) -> dict[str, Any]:
-    """A job when it has ended; a store that is away is waited for."""
+def finished_job(client: httpx.Client, location: str) -> dict[str, Any]:
+    """The job once it has finished; keeps polling while the store is unreachable."""
     body: dict[str, Any] = {}
 
-    def has_ended() -> bool:
+    def is_finished() -> bool:
         nonlocal body
         response = client.get(location)
         assert response.status_code in (200, 503), response.text
         body = response.json()
         return response.status_code == 200 and body["state"] in ("done", "failed")
 
-    until(has_ended, within=60)
+    until(is_finished, within=60)
     assert body["finished_at"]
     return body
 
@@ -119,8 +119,8 @@ def problem(response: httpx.Response) -> str:
     return str(response.json()["type"]).rpartition(":")[2]
 
 
-def page_by_hand(database: str, name: str, word: str) -> str:
-    """A job as a service leaves it that accepts one and dies."""
+def insert_job(database: str, name: str, word: str) -> str:
+    """Insert a job as a service that crashed after accepting it would leave it."""
     with closing(open_store(database)) as store:
         job = Job.new("put")
         Uploads(store).add(job.id, [read_document(page(word), name)])
@@ -131,7 +131,7 @@ def page_by_hand(database: str, name: str, word: str) -> str:
 # Waiting
 
 
-def test_what_takes_long_is_followed_as_a_job(
+def test_slow_change_is_a_job_that_can_be_polled(
     service: httpx.Client, gated: GatedEmbeddings
 ) -> None:
     with gated.closed():
@@ -144,7 +144,7 @@ def test_what_takes_long_is_followed_as_a_job(
         assert "slow.md" not in found(service, "zqslow")
         assert service.get("/v1/documents/slow.md").status_code == 404
 
-    body = ended(service, location)
+    body = finished_job(service, location)
     assert (body["state"], body["done"], body["total"]) == ("done", 1, 1)
     assert [d["outcome"] for d in body["documents"]] == ["added"]
     assert body["problem"] is None
@@ -155,7 +155,7 @@ def test_what_takes_long_is_followed_as_a_job(
     ("prefer", "least", "most"),
     [("wait=1", 0.9, 5.0), ("respond-async, wait=1", 0.9, 5.0), ("wait=0", 0.0, 3.0)],
 )
-def test_the_caller_says_how_long_to_wait(
+def test_prefer_header_sets_the_wait(
     service: httpx.Client, gated: GatedEmbeddings, prefer: str, least: float, most: float
 ) -> None:
     with gated.closed():
@@ -164,10 +164,10 @@ def test_the_caller_says_how_long_to_wait(
         took = time.monotonic() - began
     assert response.status_code == 202
     assert least <= took <= most
-    ended(service, response.headers["Location"])
+    finished_job(service, response.headers["Location"])
 
 
-def test_who_waits_is_answered_when_it_is_done(
+def test_waiting_request_returns_when_the_job_is_done(
     service: httpx.Client, gated: GatedEmbeddings
 ) -> None:
     with ThreadPoolExecutor(1) as pool, gated.closed():
@@ -179,9 +179,7 @@ def test_who_waits_is_answered_when_it_is_done(
     assert response.status_code == 201
 
 
-def test_a_job_that_fails_says_so_where_it_is_asked_for(
-    service: httpx.Client, gated: GatedEmbeddings
-) -> None:
+def test_failed_job_reports_its_error(service: httpx.Client, gated: GatedEmbeddings) -> None:
     with gated.closed():
         put(service, "first.md", "zqfirst", **AT_ONCE)
         headers = {**AT_ONCE, "If-Match": '"other"'}
@@ -189,7 +187,7 @@ def test_a_job_that_fails_says_so_where_it_is_asked_for(
         absent = service.delete("/v1/documents/absent.md", headers=AT_ONCE)
         assert (unmet.status_code, absent.status_code) == (202, 202)
     for response, type_ in ((unmet, "precondition-failed"), (absent, "document-not-found")):
-        body = ended(service, response.headers["Location"])
+        body = finished_job(service, response.headers["Location"])
         assert body["state"] == "failed"
         assert body["problem"]["type"] == type_
         assert body["problem"]["detail"]
@@ -197,7 +195,7 @@ def test_a_job_that_fails_says_so_where_it_is_asked_for(
 
 
 @pytest.mark.parametrize(("failures", "state"), [(2, "done"), (3, "failed")])
-def test_a_job_that_the_store_breaks_off_is_tried_again_but_not_for_ever(
+def test_job_interrupted_by_the_store_is_retried_a_limited_number_of_times(
     service: httpx.Client, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
 ) -> None:
     left = iter(range(failures))
@@ -210,25 +208,25 @@ def test_a_job_that_the_store_breaks_off_is_tried_again_but_not_for_ever(
 
     monkeypatch.setattr(chromadb.Collection, "add", failing)
     word = f"zqbroken{failures}"
-    body = ended(service, put(service, f"{word}.md", word, **AT_ONCE).headers["Location"])
+    body = finished_job(service, put(service, f"{word}.md", word, **AT_ONCE).headers["Location"])
 
     assert body["state"] == state
     assert (f"{word}.md" in found(service, word)) is (state == "done")
 
 
-def test_changes_are_made_in_the_order_they_came(
+def test_changes_are_applied_in_order_of_acceptance(
     service: httpx.Client, gated: GatedEmbeddings
 ) -> None:
     with gated.closed():
         jobs = [put(service, "order.md", f"zqorder{n}", **AT_ONCE) for n in range(4)]
-    bodies = [ended(service, job.headers["Location"]) for job in jobs]
+    bodies = [finished_job(service, job.headers["Location"]) for job in jobs]
     outcomes = [body["documents"][0]["outcome"] for body in bodies]
     assert outcomes == ["added", "replaced", "replaced", "replaced"]
     assert [body["revision"] for body in bodies] == sorted(body["revision"] for body in bodies)
     assert "zqorder3" in service.get("/v1/documents/order.md").json()["text"]
 
 
-def test_a_page_is_deleted_though_its_next_version_waits_already(
+def test_page_is_deleted_before_its_queued_next_version_is_added(
     service: httpx.Client, gated: GatedEmbeddings
 ) -> None:
     put(service, "again.md", "zqbefore")
@@ -237,12 +235,12 @@ def test_a_page_is_deleted_though_its_next_version_waits_already(
         assert gated.waiting.wait(10)
         deleting = service.delete("/v1/documents/again.md", headers=AT_ONCE)
         putting = put(service, "again.md", "zqafter", **AT_ONCE)
-    assert ended(service, deleting.headers["Location"])["state"] == "done"
-    assert ended(service, putting.headers["Location"])["documents"][0]["outcome"] == "added"
+    assert finished_job(service, deleting.headers["Location"])["state"] == "done"
+    assert finished_job(service, putting.headers["Location"])["documents"][0]["outcome"] == "added"
     assert found(service, "zqafter")[0] == "again.md"
 
 
-def test_searches_go_on_while_a_page_is_embedded(
+def test_reads_are_served_while_a_page_is_embedded(
     service: httpx.Client, gated: GatedEmbeddings
 ) -> None:
     with gated.closed():
@@ -253,33 +251,33 @@ def test_searches_go_on_while_a_page_is_embedded(
         assert service.get("/readyz").status_code == 200
 
 
-def test_first_changes_at_once_are_all_taken(tmp_path: Path) -> None:
+def test_concurrent_first_changes_are_all_accepted(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages", {"a.md": PAGES["training.md"]})
     with serving(database) as client, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(put, client, f"n{n}.md", f"zqn{n}") for n in range(8)]
         assert [future.result().status_code for future in asked] == [201] * 8
 
 
-# Whoever comes next
+# Recovery by the next process
 
 
-def test_jobs_that_wait_in_an_index_are_run_by_who_serves_it(tmp_path: Path) -> None:
+def test_service_runs_the_queued_jobs_of_its_index(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
-    ids = [page_by_hand(database, f"left{n}.md", f"zqleft{n}") for n in range(3)]
+    ids = [insert_job(database, f"left{n}.md", f"zqleft{n}") for n in range(3)]
     with serving(database) as client:
         for id_ in ids:
-            assert ended(client, f"/v1/jobs/{id_}")["state"] == "done"
+            assert finished_job(client, f"/v1/jobs/{id_}")["state"] == "done"
         assert found(client, "zqleft1")[0] == "left1.md"
 
 
-def test_without_a_key_jobs_wait(tmp_path: Path) -> None:
+def test_jobs_stay_queued_without_a_key(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
-    id_ = page_by_hand(database, "left.md", "zqleft")
+    id_ = insert_job(database, "left.md", "zqleft")
     with serving(database, admin_key=None) as client:
         time.sleep(0.5)
         assert client.get(f"/v1/jobs/{id_}").json()["state"] == "queued"
     with serving(database) as client:
-        assert ended(client, f"/v1/jobs/{id_}")["state"] == "done"
+        assert finished_job(client, f"/v1/jobs/{id_}")["state"] == "done"
 
 
 @contextmanager
@@ -305,7 +303,7 @@ def worker(database: str, seconds: float) -> Iterator[tuple["subprocess.Popen[by
 
 
 @contextmanager
-def asking(url: str) -> Iterator[httpx.Client]:
+def client_of(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
 
         def answers() -> bool:
@@ -320,9 +318,9 @@ def asking(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_killed_workers_jobs_are_done_by_the_next(tmp_path: Path) -> None:
+def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
-    with worker(database, seconds=0.4) as (process, url), asking(url) as client:
+    with worker(database, seconds=0.4) as (process, url), client_of(url) as client:
         assert put(client, "before.md", "zqbefore").status_code == 201
         jobs = [put(client, f"kept{n}.md", f"zqkept{n}", **AT_ONCE) for n in range(5)]
         jobs.append(client.delete("/v1/documents/before.md", headers=AT_ONCE))
@@ -331,8 +329,8 @@ def test_a_killed_workers_jobs_are_done_by_the_next(tmp_path: Path) -> None:
         process.kill()
         process.wait()
 
-    with worker(database, seconds=0.0) as (_, url), asking(url) as client:
-        bodies = [ended(client, job.headers["Location"]) for job in jobs]
+    with worker(database, seconds=0.0) as (_, url), client_of(url) as client:
+        bodies = [finished_job(client, job.headers["Location"]) for job in jobs]
         assert [body["state"] for body in bodies] == ["done"] * 6
         assert [d["outcome"] for body in bodies for d in body["documents"]] == [
             *["added"] * 5,
@@ -355,12 +353,12 @@ def assert_each_row_once(database: str, names: list[str]) -> None:
     assert fingerprint.chunks == len(chunks)
 
 
-# Beside others
+# Concurrent writers
 
 
-def test_another_process_that_changes_the_folder_is_named(tmp_path: Path) -> None:
+def test_lock_of_another_process_on_the_folder_is_reported(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
-    other = FolderOwner(database)  # its lock is of the file, not of the process
+    other = FolderOwner(database)  # locks the file, not the process
     other.claim()
     with serving(database) as client:
         refused = put(client, "a.md", "zqa")
@@ -370,7 +368,9 @@ def test_another_process_that_changes_the_folder_is_named(tmp_path: Path) -> Non
         assert put(client, "a.md", "zqa").status_code == 201
 
 
-def test_a_build_keeps_what_was_put_and_leaves_out_what_was_deleted(chroma: ChromaServer) -> None:
+def test_build_keeps_documents_added_and_omits_those_deleted_through_the_api(
+    chroma: ChromaServer,
+) -> None:
     with serving(chroma.url) as client:
         put(client, "mine.md", "zqmine")
         client.delete("/v1/documents/training.md")
@@ -383,7 +383,7 @@ def test_a_build_keeps_what_was_put_and_leaves_out_what_was_deleted(chroma: Chro
         assert found(client, "zqmine")[0] == "mine.md"
 
 
-def test_a_page_put_as_the_folder_has_it_stays_when_the_folder_has_it_no_more(
+def test_uploaded_copy_of_a_folder_document_outlives_the_file(
     tmp_path: Path,
 ) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
@@ -399,7 +399,7 @@ def test_a_page_put_as_the_folder_has_it_stays_when_the_folder_has_it_no_more(
         assert client.get("/v1/documents/training.md").status_code == 200
 
 
-def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
+def test_lock_of_a_build_that_died_on_another_machine_expires(
     chroma: ChromaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.2)
@@ -418,18 +418,18 @@ def test_a_build_that_died_elsewhere_does_not_lock_for_ever(
             accepted = put(client, "dead.md", "zqdead", **AT_ONCE)
         finally:
             store.delete(LOCK)
-        assert ended(client, accepted.headers["Location"])["state"] == "done"
+        assert finished_job(client, accepted.headers["Location"])["state"] == "done"
 
 
-def test_a_change_under_way_is_waited_for(chroma: ChromaServer) -> None:
+def test_change_waits_for_the_lock_of_another_change(chroma: ChromaServer) -> None:
     with serving(chroma.url) as client, closing(open_store(chroma.url)) as store:
         with BuildLock(store, purpose="change"):
             waits = put(client, "patient.md", "zqpatient", **AT_ONCE)
             assert waits.status_code == 202
-        assert ended(client, waits.headers["Location"])["state"] == "done"
+        assert finished_job(client, waits.headers["Location"])["state"] == "done"
 
 
-def test_a_change_through_one_service_is_seen_by_another_at_once(chroma: ChromaServer) -> None:
+def test_change_through_one_service_is_visible_in_another(chroma: ChromaServer) -> None:
     with serving(chroma.url) as one, serving(chroma.url) as other:
         for n in range(3):
             assert put(one, "shared.md", f"zqshared{n}").status_code in (200, 201)
@@ -441,7 +441,7 @@ def test_a_change_through_one_service_is_seen_by_another_at_once(chroma: ChromaS
         assert "shared.md" not in found(other, "zqshared2")
 
 
-def test_two_services_change_an_index_at_once_and_nothing_is_lost(chroma: ChromaServer) -> None:
+def test_concurrent_changes_through_two_services_are_all_kept(chroma: ChromaServer) -> None:
     changes = 50
     with (
         serving(chroma.url) as one,
@@ -456,24 +456,24 @@ def test_two_services_change_an_index_at_once_and_nothing_is_lost(chroma: Chroma
         ]
         statuses = Counter(future.result().status_code for future in asked)
         assert statuses == {201: changes}
-        wanted = [f"both/{n:02d}.md" for n in range(changes)]
+        expected = [f"both/{n:02d}.md" for n in range(changes)]
         for client in (one, other):
-            until(partial(lists, client, "both/", wanted), VISIBLE_ELSEWHERE)
+            until(partial(lists, client, "both/", expected), VISIBLE_ELSEWHERE)
             for n in range(0, changes, 10):
                 assert Counter(found(client, f"zqboth{n}"))[f"both/{n:02d}.md"] == 1
-    assert_each_row_once(chroma.url, wanted)
+    assert_each_row_once(chroma.url, expected)
 
 
 def shows(client: httpx.Client, name: str, word: str) -> bool:
     return word in client.get(f"/v1/documents/{name}").text
 
 
-def lists(client: httpx.Client, prefix: str, wanted: list[str]) -> bool:
+def lists(client: httpx.Client, prefix: str, expected: list[str]) -> bool:
     response = client.get("/v1/documents", params={"prefix": prefix, "limit": 1000})
-    return [document["name"] for document in response.json()["documents"]] == wanted
+    return [document["name"] for document in response.json()["documents"]] == expected
 
 
-def test_a_store_that_is_away_is_told_and_its_jobs_are_done_when_it_is_back(tmp_path: Path) -> None:
+def test_store_outage_is_503_and_queued_jobs_finish_after_it(tmp_path: Path) -> None:
     gated = GatedEmbeddings()
     with ChromaServer(tmp_path / "server") as chroma:
         built(chroma.url, tmp_path / "pages")
@@ -491,13 +491,13 @@ def test_a_store_that_is_away_is_told_and_its_jobs_are_done_when_it_is_back(tmp_
                 assert (refused.status_code, problem(refused)) == (503, "store-unreachable")
                 assert refused.headers["Retry-After"]
             chroma.start()
-            assert ended(client, accepted.headers["Location"])["state"] == "done"
+            assert finished_job(client, accepted.headers["Location"])["state"] == "done"
             until(lambda: client.get("/readyz").status_code == 200)
             assert found(client, "zqlater")[0] == "later.md"
             assert put(client, "refused.md", "zqrefused").status_code == 201
 
 
-def test_who_waits_while_the_store_goes_away_is_told_where_to_ask(tmp_path: Path) -> None:
+def test_waiting_request_returns_202_if_the_store_becomes_unreachable(tmp_path: Path) -> None:
     gated = GatedEmbeddings()
     with ChromaServer(tmp_path / "server") as chroma:
         built(chroma.url, tmp_path / "pages")
@@ -509,10 +509,10 @@ def test_who_waits_while_the_store_goes_away_is_told_where_to_ask(tmp_path: Path
             response = waiting.result(timeout=30)
             assert response.status_code == 202
             chroma.start()
-            assert ended(client, response.headers["Location"])["state"] == "done"
+            assert finished_job(client, response.headers["Location"])["state"] == "done"
 
 
-def test_reading_goes_on_while_another_model_is_loaded(tmp_path: Path) -> None:
+def test_reads_are_served_while_another_model_is_loaded(tmp_path: Path) -> None:
     with ChromaServer(tmp_path / "server") as chroma:
         built(chroma.url, tmp_path / "pages")
         loading, go = threading.Event(), threading.Event()

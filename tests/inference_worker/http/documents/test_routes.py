@@ -1,4 +1,4 @@
-"""Documents over HTTP: who may change them, what each route answers, and what it then finds."""
+"""The documents API: authorization, responses of each route, and the effect on search."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def service(place: str, words: WordEmbeddings) -> Iterator[httpx.Client]:
 def either(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[httpx.Client, str]]:
-    """A service of its own over an embedded index or a Chroma server, and where that lies."""
+    """A separate service over an embedded index or a Chroma server, and the store's address."""
     folder = tmp_path_factory.mktemp("either")
     if request.param == "folder":
         database = built(str(folder / "index"), folder / "pages")
@@ -71,7 +71,7 @@ def delete(client: httpx.Client, name: str, **options: Any) -> httpx.Response:
 
 
 def problem(response: httpx.Response) -> str:
-    """The problem's type, after a look at its form."""
+    """The problem's type; asserts the problem document's form."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     body = response.json()
     assert body["status"] == response.status_code
@@ -86,7 +86,7 @@ def names(client: httpx.Client, **query: Any) -> list[str]:
     return [document["name"] for document in response.json()["documents"]]
 
 
-# Who may
+# Authorization
 
 
 _WRITES = (
@@ -112,7 +112,7 @@ _WRITES = (
         ({"Authorization": b"Bearer \xff\xfe"}, 403, "admin-key-wrong"),
     ],
 )
-def test_nothing_is_changed_without_the_key(
+def test_changes_require_the_key(
     service: httpx.Client, method: str, path: str, headers: Any, status: int, type_: str
 ) -> None:
     with httpx.Client(base_url=service.base_url) as stranger:
@@ -124,13 +124,13 @@ def test_nothing_is_changed_without_the_key(
     assert "training.md" in names(service)
 
 
-def test_the_scheme_may_be_written_in_any_case(service: httpx.Client) -> None:
+def test_authorization_scheme_is_case_insensitive(service: httpx.Client) -> None:
     for scheme in ("bearer", "BEARER"):
         headers = {"Authorization": f"{scheme} {KEY}"}
         assert put(service, "scheme.md", page("scheme"), headers=headers).status_code < 300
 
 
-def test_whoever_may_search_may_read(service: httpx.Client) -> None:
+def test_reading_requires_no_key(service: httpx.Client) -> None:
     with httpx.Client(base_url=service.base_url) as stranger:
         assert stranger.get("/v1/documents").status_code == 200
         assert stranger.get("/v1/documents/training.md").status_code == 200
@@ -139,7 +139,7 @@ def test_whoever_may_search_may_read(service: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("key", [None, ""])
-def test_without_a_key_documents_are_only_read(tmp_path: Path, key: str | None) -> None:
+def test_documents_are_read_only_if_no_key_is_set(tmp_path: Path, key: str | None) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages", {"a.md": PAGES["training.md"]})
     with serving(database, admin_key=key) as client:
         for method, path in _WRITES:
@@ -152,7 +152,7 @@ def test_without_a_key_documents_are_only_read(tmp_path: Path, key: str | None) 
 
 
 @pytest.mark.parametrize("key", ["", "  ", "changeme", "your-admin-key", "<key>"])
-def test_a_placeholder_is_no_key(key: str) -> None:
+def test_placeholder_key_is_refused_or_ignored(key: str) -> None:
     try:
         settings = Settings(_env_file=None, admin_key=key)
     except ValueError:
@@ -160,10 +160,10 @@ def test_a_placeholder_is_no_key(key: str) -> None:
     assert settings.admin_key is None
 
 
-# Adding, replacing, reading
+# Add, replace, read
 
 
-def test_a_page_is_added_replaced_and_left_as_it_is(either: tuple[httpx.Client, str]) -> None:
+def test_page_is_added_replaced_and_unchanged(either: tuple[httpx.Client, str]) -> None:
     client, _ = either
     added = put(client, "new/kilns.md", page("zqkiln"))
     assert added.status_code == 201
@@ -187,7 +187,7 @@ def test_a_page_is_added_replaced_and_left_as_it_is(either: tuple[httpx.Client, 
     assert names(client, prefix="new/") == ["new/kilns.md"]
 
 
-def test_the_same_content_again_embeds_nothing(
+def test_unchanged_content_is_not_embedded_again(
     service: httpx.Client, words: WordEmbeddings
 ) -> None:
     first = put(service, "same.md", page("same"))
@@ -202,9 +202,7 @@ def test_the_same_content_again_embeds_nothing(
     assert len(words.documents) == embedded
 
 
-def test_the_same_content_again_leaves_its_text_in_no_log(
-    service: httpx.Client, place: str
-) -> None:
+def test_unchanged_content_is_not_written_to_the_log(service: httpx.Client, place: str) -> None:
     def logged() -> int:
         with closing(sqlite3.connect(f"file:{place}/chroma.sqlite3?mode=ro", uri=True)) as log:
             return int(log.execute("SELECT count(*) FROM embeddings_queue").fetchone()[0])
@@ -214,22 +212,22 @@ def test_the_same_content_again_leaves_its_text_in_no_log(
     before = logged()
     jobs = [put(service, "long.md", long).json()["job"] for _ in range(3)]
 
-    assert logged() - before == 3  # that of each job
-    told = service.get(f"/v1/jobs/{jobs[0]}").json()
-    assert (told["state"], told["documents"][0]["outcome"]) == ("done", "unchanged")
+    assert logged() - before == 3  # one entry per job
+    job = service.get(f"/v1/jobs/{jobs[0]}").json()
+    assert (job["state"], job["documents"][0]["outcome"]) == ("done", "unchanged")
     assert put(service, "long.md", long, headers={"If-None-Match": "*"}).status_code == 412
     etag = first.headers["ETag"]
     assert put(service, "long.md", long, headers={"If-Match": etag}).headers["ETag"] == etag
 
 
-def test_the_folders_content_sent_again_is_the_apis_from_then_on(service: httpx.Client) -> None:
+def test_unchanged_upload_of_a_folder_document_changes_its_origin(service: httpx.Client) -> None:
     content = PAGES["training.md"].encode()
     assert service.get("/v1/documents/training.md").json()["origin"] == "folder"
     assert put(service, "training.md", content).json()["documents"][0]["outcome"] == "unchanged"
     assert service.get("/v1/documents/training.md").json()["origin"] == "api"
 
 
-def test_a_page_of_the_folder_is_replaced(service: httpx.Client) -> None:
+def test_folder_document_is_replaced(service: httpx.Client) -> None:
     assert service.get("/v1/documents/notebooks.md").json()["origin"] == "folder"
     assert put(service, "notebooks.md", page("zqnotebooks")).status_code == 200
     read = service.get("/v1/documents/notebooks.md").json()
@@ -238,7 +236,7 @@ def test_a_page_of_the_folder_is_replaced(service: httpx.Client) -> None:
     assert found(service, "zqnotebooks")[0] == "notebooks.md"
 
 
-def test_a_page_says_of_itself_what_it_says_in_its_head(service: httpx.Client) -> None:
+def test_front_matter_sets_the_metadata(service: httpx.Client) -> None:
     head = "---\ntitle: Our kilns\nurl: https://kilns.example/\nupdated: 2026-03-01\n---\n"
     put(service, "head.md", head.encode() + page("head"))
     read = service.get("/v1/documents/head.md").json()
@@ -247,13 +245,13 @@ def test_a_page_says_of_itself_what_it_says_in_its_head(service: httpx.Client) -
     assert "---" not in read["text"]
 
 
-def test_what_the_request_says_goes_first_and_is_part_of_the_content(service: httpx.Client) -> None:
+def test_query_parameters_override_front_matter_and_count_as_content(service: httpx.Client) -> None:
     content = b"---\ntitle: Inside\nurl: https://inside.example/\n---\n" + page("said")
     put(service, "said.md", content)
-    said = {"title": " From  outside ", "url": "https://out.example/a", "changed": "2026-03-01"}
-    other = put(service, "said.md", content, params=said)
+    metadata = {"title": " From  outside ", "url": "https://out.example/a", "changed": "2026-03-01"}
+    other = put(service, "said.md", content, params=metadata)
     assert other.json()["documents"][0]["outcome"] == "replaced"
-    again = put(service, "said.md", content, params=said)
+    again = put(service, "said.md", content, params=metadata)
     assert again.json()["documents"][0]["outcome"] == "unchanged"
 
     read = service.get("/v1/documents/said.md").json()
@@ -262,7 +260,7 @@ def test_what_the_request_says_goes_first_and_is_part_of_the_content(service: ht
 
 
 @pytest.mark.parametrize(
-    "said",
+    "metadata",
     [
         {"url": "javascript:alert(1)"},
         {"url": "/relative"},
@@ -272,21 +270,21 @@ def test_what_the_request_says_goes_first_and_is_part_of_the_content(service: ht
         {"changed": "2026-02-30"},
     ],
 )
-def test_what_the_request_says_must_be_so(service: httpx.Client, said: dict[str, str]) -> None:
-    response = put(service, "wrong.md", page("wrong"), params=said)
+def test_invalid_metadata_is_refused(service: httpx.Client, metadata: dict[str, str]) -> None:
+    response = put(service, "wrong.md", page("wrong"), params=metadata)
     assert (response.status_code, problem(response)) == (422, "document-refused")
-    assert response.json()["detail"].startswith(next(iter(said)))
+    assert response.json()["detail"].startswith(next(iter(metadata)))
 
 
 @pytest.mark.parametrize(
     "query", [{"title": "x" * 501}, {"url": f"https://{'x' * 2000}"}, {"changed": "2" * 41}]
 )
-def test_what_the_request_says_is_short(service: httpx.Client, query: dict[str, str]) -> None:
+def test_too_long_metadata_is_refused(service: httpx.Client, query: dict[str, str]) -> None:
     response = put(service, "wrong.md", page("wrong"), params=query)
     assert (response.status_code, problem(response)) == (422, "invalid-request")
 
 
-def test_other_formats_are_converted(service: httpx.Client) -> None:
+def test_html_is_converted(service: httpx.Client) -> None:
     content = b"<html><body><main><h1>Kilns</h1><p>Of zqhtml &amp; clay.</p></main></body></html>"
     assert put(service, "kilns.html", content).status_code == 201
     read = service.get("/v1/documents/kilns.html").json()
@@ -308,7 +306,7 @@ def test_other_formats_are_converted(service: httpx.Client) -> None:
         ("not.docx", b"GIF89a", ""),
     ],
 )
-def test_a_file_that_cannot_be_taken_is_refused_whole_and_says_why(
+def test_unreadable_file_is_refused_with_the_reason(
     service: httpx.Client, name: str, content: bytes, reason: str
 ) -> None:
     response = put(service, f"refused/{name}", content)
@@ -318,7 +316,7 @@ def test_a_file_that_cannot_be_taken_is_refused_whole_and_says_why(
     assert names(service, prefix="refused/") == []
 
 
-def test_a_replacement_that_is_refused_leaves_what_was(service: httpx.Client) -> None:
+def test_refused_replacement_keeps_the_document(service: httpx.Client) -> None:
     put(service, "stays.md", page("zqstays"))
     for content in (b"", "Grün".encode("latin-1")):
         assert put(service, "stays.md", content).status_code == 422
@@ -341,7 +339,7 @@ def test_a_replacement_that_is_refused_leaves_what_was(service: httpx.Client) ->
         ({"If-Match": '"{etag}"', "If-None-Match": "*"}, 412, 412),
     ],
 )
-def test_a_page_is_put_only_if_it_is_what_was_said(
+def test_put_honours_preconditions(
     service: httpx.Client, condition: dict[str, str], there: int, absent: int
 ) -> None:
     delete(service, "if.md")
@@ -360,7 +358,7 @@ def test_a_page_is_put_only_if_it_is_what_was_said(
     assert ("zqthird" if there == 200 else "zqsecond") in shown
 
 
-def test_a_page_is_deleted_only_if_it_is_what_was_said(service: httpx.Client) -> None:
+def test_delete_honours_preconditions(service: httpx.Client) -> None:
     etag = put(service, "if.md", page("zqif")).headers["ETag"]
     for wrong in ('"other"', '"0", W/"1"'):
         response = delete(service, "if.md", headers={"If-Match": wrong})
@@ -371,7 +369,7 @@ def test_a_page_is_deleted_only_if_it_is_what_was_said(service: httpx.Client) ->
     assert response.status_code in (404, 412)
 
 
-# Several at once
+# Several files in one request
 
 
 def test_several_files_become_visible_in_one_step(either: tuple[httpx.Client, str]) -> None:
@@ -387,7 +385,7 @@ def test_several_files_become_visible_in_one_step(either: tuple[httpx.Client, st
     assert found(client, "zqmany3")[0] == "many/3.md"
 
 
-def test_a_bad_file_is_left_out_and_the_others_are_taken(service: httpx.Client) -> None:
+def test_invalid_file_is_skipped_and_the_others_are_added(service: httpx.Client) -> None:
     files = [
         ("files", ("batch/good.md", page("zqgood"))),
         ("files", ("batch/good.md", page("zqdoubled"))),
@@ -414,7 +412,7 @@ def test_a_bad_file_is_left_out_and_the_others_are_taken(service: httpx.Client) 
     assert "zqdoubled" not in service.get("/v1/documents/batch/good.md").text
 
 
-def test_files_that_all_are_bad_are_refused_together(service: httpx.Client) -> None:
+def test_request_with_only_invalid_files_is_refused(service: httpx.Client) -> None:
     files = [("files", ("a.exe", b"a")), ("files", ("b.md", b""))]
     response = service.post("/v1/documents", files=files[:1])
     assert (response.status_code, problem(response)) == (422, "document-refused")
@@ -437,7 +435,7 @@ def test_files_that_all_are_bad_are_refused_together(service: httpx.Client) -> N
     ],
     ids=["none", "other field", "no file", "json", "nothing", "101 files", "101 fields"],
 )
-def test_a_form_without_files_is_refused(service: httpx.Client, form: dict[str, Any]) -> None:
+def test_form_without_files_is_refused(service: httpx.Client, form: dict[str, Any]) -> None:
     response = service.post("/v1/documents", **form)
     assert (response.status_code, problem(response)) == (422, "document-refused")
 
@@ -445,7 +443,7 @@ def test_a_form_without_files_is_refused(service: httpx.Client, form: dict[str, 
 # The list
 
 
-def test_the_list_comes_in_pages(service: httpx.Client) -> None:
+def test_list_is_paginated(service: httpx.Client) -> None:
     files = [("files", (f"list/{n}.md", page(f"list{n}"))) for n in (3, 1, 2, 4)]
     service.post("/v1/documents", files=files)
     seen: list[str] = []
@@ -465,7 +463,7 @@ def test_the_list_comes_in_pages(service: httpx.Client) -> None:
     assert names(service, prefix="list/", after="a") == seen
 
 
-def test_a_list_under_change_shows_once_what_stayed(service: httpx.Client) -> None:
+def test_list_during_changes_shows_unchanged_documents_once(service: httpx.Client) -> None:
     stay = [f"flow/{n}-stays.md" for n in range(4)]
     files = [("files", (name, page("flow"))) for name in (*stay, "flow/0-goes.md")]
     service.post("/v1/documents", files=files)
@@ -490,28 +488,28 @@ def test_a_list_under_change_shows_once_what_stayed(service: httpx.Client) -> No
     "query",
     [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"prefix": "x" * 501}, {"after": "x" * 501}],
 )
-def test_pages_have_limits(service: httpx.Client, query: dict[str, Any]) -> None:
+def test_invalid_page_parameters_are_refused(service: httpx.Client, query: dict[str, Any]) -> None:
     response = service.get("/v1/documents", params=query)
     assert (response.status_code, problem(response)) == (422, "invalid-request")
 
 
 @pytest.mark.parametrize("query", [{"prefix": "\0"}, {"prefix": "\U0010ffff"}, {"after": "\ud7ff"}])
-def test_odd_beginnings_are_only_compared(service: httpx.Client, query: dict[str, str]) -> None:
+def test_unusual_prefixes_are_accepted(service: httpx.Client, query: dict[str, str]) -> None:
     assert service.get("/v1/documents", params=query).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("PATCH", "/v1/documents/a.md"), ("PUT", "/v1/documents")]
 )
-def test_what_no_route_takes_is_told_so(service: httpx.Client, method: str, path: str) -> None:
+def test_unsupported_method_is_405(service: httpx.Client, method: str, path: str) -> None:
     response = service.request(method, path)
     assert (response.status_code, problem(response)) == (405, "method-not-allowed")
 
 
-# Deleting
+# Delete
 
 
-def test_a_deleted_page_is_found_nowhere_and_may_come_back(
+def test_deleted_page_is_removed_everywhere_and_can_be_added_again(
     either: tuple[httpx.Client, str],
 ) -> None:
     client, database = either
@@ -529,7 +527,7 @@ def test_a_deleted_page_is_found_nowhere_and_may_come_back(
     assert problem(client.get("/v1/documents/gone.md")) == "document-not-found"
     assert "gone.md" not in names(client)
     assert "gone.md" not in found(client, "zqgone")
-    assert "zqgone" not in everything_in(database)
+    assert "zqgone" not in stored_texts(database)
     again = delete(client, "gone.md")
     assert (again.status_code, problem(again)) == (404, "document-not-found")
 
@@ -537,14 +535,14 @@ def test_a_deleted_page_is_found_nowhere_and_may_come_back(
     assert found(client, "zqgone")[0] == "gone.md"
 
 
-def test_a_page_of_the_folder_is_deleted(either: tuple[httpx.Client, str]) -> None:
+def test_folder_document_is_deleted(either: tuple[httpx.Client, str]) -> None:
     client, _ = either
     put(client, "endpoints.md", PAGES["endpoints.md"].encode())
     assert delete(client, "endpoints.md").status_code == 200
     assert "endpoints.md" not in found(client, "KmsKeyId endpoint")
 
 
-def test_purging_leaves_one_collection_and_no_text(either: tuple[httpx.Client, str]) -> None:
+def test_purge_leaves_one_collection_and_no_text(either: tuple[httpx.Client, str]) -> None:
     client, database = either
     put(client, "purged.md", page("zqpurged"))
     before = index_names(database)
@@ -562,7 +560,7 @@ def test_purging_leaves_one_collection_and_no_text(either: tuple[httpx.Client, s
     (only,) = body["checked"]["collections"]
     assert index_names(database) == [only]
     assert only not in before
-    assert "zqpurged" not in everything_in(database)
+    assert "zqpurged" not in stored_texts(database)
     assert names(client) == [name for name in kept if name != "purged.md"]
     assert put(client, "after.md", page("zqafter")).status_code == 201
     assert found(client, "zqafter")[0] == "after.md"
@@ -573,14 +571,14 @@ def index_names(database: str) -> list[str]:
         return store.index_names()
 
 
-def everything_in(database: str) -> str:
-    """All texts of the indexes and the uploads, as one."""
+def stored_texts(database: str) -> str:
+    """All texts of the indexes and the uploads, concatenated."""
     with closing(open_store(database)) as store:
         collections = [store.find(name) for name in (*store.index_names(), UPLOADS)]
         return str([c.get(include=["documents", "metadatas"]) for c in collections if c])
 
 
-def test_a_kept_answer_does_not_outlive_its_document(tmp_path: Path) -> None:
+def test_cached_answer_is_invalidated_with_its_document(tmp_path: Path) -> None:
     database = built(str(tmp_path / "index"), tmp_path / "pages")
     question = {"question": "What does a zqkiln fire?"}
     with (
@@ -604,7 +602,7 @@ def test_a_kept_answer_does_not_outlive_its_document(tmp_path: Path) -> None:
         assert "kilns.md" not in str(after)
 
 
-def test_a_change_is_refused_while_a_build_writes(either: tuple[httpx.Client, str]) -> None:
+def test_change_is_refused_during_a_build(either: tuple[httpx.Client, str]) -> None:
     client, database = either
     put(client, "locked.md", page("zqlocked"))
     with closing(open_store(database)) as store, BuildLock(store):
