@@ -1,4 +1,4 @@
-"""The commands as a person types them, in processes of their own, with the real MiniLM."""
+"""The commands in separate processes, with the real MiniLM."""
 
 import json
 import os
@@ -29,7 +29,7 @@ QUESTION = "How is the storage volume of an endpoint encrypted?"
 
 @pytest.fixture(scope="module")
 def environment(openvino_cache: Path) -> dict[str, str]:
-    """This process's environment, with nothing of a developer's own settings in it."""
+    """This process's environment without the developer's own settings."""
     settings = {
         "MISTRAL_API_KEY",
         "DATABASE",
@@ -58,7 +58,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
-    """Built from another directory, by the original's command line."""
+    """Built from another directory, with the original project's command line."""
     place = tmp_path_factory.mktemp("commands")
     write_pages(place / "pages")
     built = run(
@@ -69,7 +69,7 @@ def database(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, st
     return place / "index"
 
 
-def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
+def test_builder_runs_as_a_module_and_reports_no_changes(
     database: Path, environment: dict[str, str]
 ) -> None:
     pages = str(database.parent / "pages")
@@ -84,7 +84,7 @@ def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["-d", "nowhere"], "No dataset folder"),
         (["-d", "empty"], "No document in"),
@@ -100,8 +100,8 @@ def test_builder_runs_as_a_module_too_and_finds_nothing_to_do(
         (["-d", "pages", "--device", "cuda", "--backend", "openvino"], "--backend"),
     ],
 )
-def test_builder_states_the_problem_in_one_line(
-    tmp_path: Path, environment: dict[str, str], arguments: list[str], said: str
+def test_builder_error_is_one_line(
+    tmp_path: Path, environment: dict[str, str], arguments: list[str], message: str
 ) -> None:
     write_pages(tmp_path / "pages")
     (tmp_path / "empty").mkdir()
@@ -115,11 +115,11 @@ def test_builder_states_the_problem_in_one_line(
     failed = run(BUILDER, *given, environment=environment, cwd=tmp_path)
 
     assert failed.returncode == 1, failed.stdout
-    assert said in failed.stderr
+    assert message in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
 
 
-def test_ask_prints_the_answer_and_then_the_documents(
+def test_ask_prints_the_answer_then_the_documents(
     database: Path, environment: dict[str, str]
 ) -> None:
     with_database = environment | {"DATABASE": str(database)}
@@ -131,14 +131,14 @@ def test_ask_prints_the_answer_and_then_the_documents(
     assert documents.split()[0] == "endpoints.md"
 
 
-def test_ask_prints_json_when_told(database: Path, environment: dict[str, str]) -> None:
+def test_ask_prints_json_with_the_option(database: Path, environment: dict[str, str]) -> None:
     with_database = environment | {"DATABASE": str(database)}
     asked = run("-m", "inference_worker.ask", "--json", QUESTION, environment=with_database)
 
     assert json.loads(asked.stdout)["docs"][0] == "endpoints.md"
 
 
-def test_ask_prints_the_answer_while_it_is_being_written(
+def test_ask_prints_the_answer_as_it_is_streamed(
     database: Path, environment: dict[str, str]
 ) -> None:
     command = [sys.executable, "-m", "inference_worker.ask", QUESTION]
@@ -157,7 +157,8 @@ def test_ask_prints_the_answer_while_it_is_being_written(
             text=True,
         )
         assert asking.stdout is not None
-        first = os.read(asking.stdout.fileno(), 100).decode()  # what is there, and no more
+        # Returns the available bytes without waiting for more.
+        first = os.read(asking.stdout.fileno(), 100).decode()
         still_writing = mistral.in_flight
         rest, _ = asking.communicate(timeout=60)
 
@@ -166,7 +167,7 @@ def test_ask_prints_the_answer_while_it_is_being_written(
     assert "[9]" not in rest
 
 
-def test_ask_without_an_index_says_how_to_build_one(
+def test_ask_without_an_index_prints_how_to_build_one(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     without = environment | {"DATABASE": str(tmp_path / "index")}
@@ -186,7 +187,7 @@ def test_ask_without_an_index_says_how_to_build_one(
         ("EMBEDDING_BACKEND", "onnx"),
     ],
 )
-def test_service_with_a_wrong_setting_stops_with_one_line_that_names_it(
+def test_service_with_an_invalid_setting_exits_with_a_one_line_error(
     environment: dict[str, str], name: str, value: str
 ) -> None:
     started = run("-m", "inference_worker", environment=environment | {name: value})
@@ -207,7 +208,7 @@ def test_service_with_a_wrong_setting_stops_with_one_line_that_names_it(
         ["-m", "database.snapshot"],
     ],
 )
-def test_help_loads_nothing_heavy(environment: dict[str, str], command: list[str]) -> None:
+def test_help_imports_no_heavy_packages(environment: dict[str, str], command: list[str]) -> None:
     helped = run("-X", "importtime", *command, "--help", environment=environment)
 
     assert helped.returncode == 0
@@ -259,7 +260,7 @@ def service(database: Path, environment: dict[str, str]) -> Iterator[tuple[str, 
     assert process.wait(30) in (0, -15)
 
 
-def test_service_takes_the_model_from_the_index_and_answers(service: tuple[str, int]) -> None:
+def test_service_uses_the_model_of_the_index(service: tuple[str, int]) -> None:
     url, _ = service
     body = httpx.post(f"{url}/inference_endpoint", params={"message": QUESTION}).json()
 
@@ -268,7 +269,7 @@ def test_service_takes_the_model_from_the_index_and_answers(service: tuple[str, 
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1.0, 2.0])
-def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
+def test_service_stopped_during_startup_exits_cleanly(
     database: Path, environment: dict[str, str], seconds: float
 ) -> None:
     process = subprocess.Popen(
@@ -280,20 +281,20 @@ def test_service_that_is_stopped_while_it_starts_ends_at_once_and_well(
     )
     time.sleep(seconds)
     process.terminate()
-    said = process.communicate(timeout=20)[1]
+    output = process.communicate(timeout=20)[1]
 
     assert process.returncode in (0, -signal.SIGTERM), "-SIGTERM: before our first line ran"
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_service_that_is_stopped_where_exceptions_are_lost_ends(
+def test_service_stopped_inside_a_destructor_exits(
     environment: dict[str, str], number: int, code: int
 ) -> None:
     program = f"""
 import os, runpy, signal, utils.settings
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it
 load_settings = utils.settings.load_settings
 
 class Stopping:
@@ -335,7 +336,7 @@ run(command, run_name="__main__")
     "command",
     [BUILDER, "utils.db_builder", "dataset.fetch", "database.adapting", "database.snapshot"],
 )
-def test_command_interrupted_while_it_imports_ends_without_a_traceback(
+def test_command_interrupted_during_imports_exits_without_a_traceback(
     environment: dict[str, str], command: str, importing: str
 ) -> None:
     interrupted = run(
@@ -346,9 +347,7 @@ def test_command_interrupted_while_it_imports_ends_without_a_traceback(
     assert interrupted.stderr == f"{INTERRUPTED_LINE}\n"
 
 
-def test_builder_that_is_interrupted_continues_the_next_time(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_interrupted_builder_can_be_run_again(tmp_path: Path, environment: dict[str, str]) -> None:
     write_pages(tmp_path / "pages", many_pages(64))
     command = [sys.executable, BUILDER, "-d", "pages", "-db", "index", "-m", MINILM]
     with subprocess.Popen(
@@ -358,15 +357,15 @@ def test_builder_that_is_interrupted_continues_the_next_time(
         while not list(tmp_path.glob("index/*/")) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.terminate()
-        said = process.communicate(timeout=30)[1]
+        output = process.communicate(timeout=30)[1]
 
-    assert process.returncode == 130, said
-    assert said.splitlines()[-1] == INTERRUPTED_LINE
+    assert process.returncode == 130, output
+    assert output.splitlines()[-1] == INTERRUPTED_LINE
     again = run(*command[1:], environment=environment, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
 
 
-def test_service_does_without_torch_once_the_model_is_exported(service: tuple[str, int]) -> None:
+def test_service_does_not_load_torch_after_the_model_is_exported(service: tuple[str, int]) -> None:
     _, process = service
     maps = Path(f"/proc/{process}/maps")
     if not maps.exists():

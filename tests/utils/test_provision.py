@@ -1,4 +1,4 @@
-"""A builder that works from nothing, as its container does: documents, model, index."""
+"""Provisioning of documents, model and index from nothing, as in the container."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def store(chroma_server: ChromaServer) -> Iterator[Store]:
 
 @pytest.fixture
 def built(store: Store, tmp_path: Path) -> Fingerprint:
-    """An index that word embeddings made."""
+    """An index built with word embeddings."""
     builder(store).build(write_pages(tmp_path / "built-from"))
     fingerprint = provision.live_fingerprint(store)
     assert fingerprint is not None
@@ -39,13 +39,13 @@ def built(store: Store, tmp_path: Path) -> Fingerprint:
 
 @pytest.fixture
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders that were fetched into; nothing is really fetched."""
+    """The target folders of fetches; the fetch itself is a stub."""
     folders: list[Path] = []
     monkeypatch.setattr(provision, "fetch_missing", folders.append)
     return folders
 
 
-def test_ready_made_index_that_fits_needs_no_documents(
+def test_matching_prebuilt_index_needs_no_documents(
     store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
     otherwise_split = recipe(chunk_size=40)
@@ -54,7 +54,7 @@ def test_ready_made_index_that_fits_needs_no_documents(
     assert fetched == []
 
 
-def test_ready_made_index_of_another_model_is_not_replaced(
+def test_prebuilt_index_of_another_model_is_not_replaced(
     store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
     other = recipe(embedding_model="other/words", model_revision="words-2")
@@ -63,14 +63,14 @@ def test_ready_made_index_of_another_model_is_not_replaced(
     assert fetched == []
 
 
-def test_documents_beside_an_index_are_what_it_is_brought_in_line_with(
+def test_existing_documents_are_used_for_an_existing_index(
     store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
     pages = write_pages(tmp_path / "pages")
     assert provision.provide_documents(pages, store, recipe(), built)
 
 
-def test_nothing_at_all_is_where_documents_are_fetched(
+def test_documents_are_fetched_if_there_is_no_index(
     store: Store, tmp_path: Path, fetched: list[Path]
 ) -> None:
     assert provision.live_fingerprint(store) is None
@@ -78,31 +78,31 @@ def test_nothing_at_all_is_where_documents_are_fetched(
     assert fetched == [tmp_path / "empty"]
 
 
-def test_index_stays_with_the_model_it_was_built_with(built: Fingerprint) -> None:
+def test_index_keeps_the_model_it_was_built_with(built: Fingerprint) -> None:
     with pytest.raises(ModelError, match="tests/words"):
         provision.provide_model(Settings(_env_file=None), built, print)
 
 
-def test_model_that_a_setting_names_is_not_replaced() -> None:
+def test_model_from_the_settings_is_not_replaced() -> None:
     settings = Settings(_env_file=None, embedding_model_name="some/other-model")
     with pytest.raises(ModelError, match="some/other-model"):
         provision.provide_model(settings, None, print)
 
 
 @pytest.mark.model
-def test_packaged_model_stands_in_where_none_can_be_downloaded(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_packaged_model_is_used_if_the_download_fails(tmp_path: Path) -> None:
+    messages: list[str] = []
     settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
 
-    model = provision.provide_model(settings, None, said.append)
+    model = provision.provide_model(settings, None, messages.append)
 
     assert model.name == MINILM
-    (line,) = said
+    (line,) = messages
     assert "all-mpnet-base-v2" in line
     assert line.endswith(f"Going on with the packaged {MINILM}.")
 
 
-def test_folder_without_documents_and_no_way_to_any_is_an_error(
+def test_empty_folder_without_a_source_is_an_error(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "_fetch", lambda *_: False)

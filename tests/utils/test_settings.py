@@ -1,4 +1,4 @@
-"""The settings: where they come from, what they refuse, and what they never show."""
+"""The settings: sources, validation and secrecy."""
 
 import os
 import re
@@ -21,12 +21,12 @@ from utils.settings import (
 )
 
 EXAMPLE = PROJECT_ROOT / ".env.example"
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-must-not-be-shown"
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the machine's environment nor its .env reaches a test."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Isolate the test from the machine's environment and .env."""
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     for name in (*Settings.model_fields, "inferece_model"):
         monkeypatch.delenv(name.upper(), raising=False)
@@ -78,7 +78,7 @@ def test_both_spellings_of_the_model_are_read(name: str, monkeypatch: pytest.Mon
     assert load_settings().inference_model == "mistral-small-latest"
 
 
-def test_right_spelling_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_spelling_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERECE_MODEL", "the-old-one")
     monkeypatch.setenv("INFERENCE_MODEL", "the-new-one")
     assert load_settings().inference_model == "the-new-one"
@@ -90,7 +90,9 @@ def test_empty_values_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings() == Settings(_env_file=None)
 
 
-def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".env").write_text("PORT=8001\nTOP_K=3\nSOMEONE_ELSES=1\n")
     monkeypatch.setenv("PORT", "8002")
     settings = Settings(_env_file=tmp_path / ".env")
@@ -112,12 +114,12 @@ def test_placeholder_is_refused(
     assert placeholder.strip() not in line
 
 
-def test_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blank_key_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_API_KEY", "  ")
     assert load_settings().mistral_api_key is None
 
 
-def test_key_is_read_without_the_space_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whitespace_around_a_key_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_API_KEY", f" {KEY}\n")
     key = load_settings().mistral_api_key
     assert key is not None
@@ -171,14 +173,14 @@ def test_secrets_are_not_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SHUTDOWN_SECONDS", "-1"),
     ],
 )
-def test_wrong_value_is_one_line_that_names_the_setting(
+def test_invalid_value_is_a_one_line_error_that_names_the_setting(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     assert refusal().startswith(f"{name}: ")
 
 
-def test_settings_that_exclude_each_other_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_settings_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_DEVICE", "cuda")
     monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
     line = refusal()
@@ -206,7 +208,7 @@ def env_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("ZZZ=1", "ZZZ", "remove it."),
     ],
 )
-def test_unknown_name_in_the_env_file_is_refused_with_the_nearest_one(
+def test_unknown_name_in_the_env_file_is_refused_with_a_suggestion(
     line: str, named: str, suggested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file(tmp_path, f"TOP_K=3\n{line}\n", monkeypatch)
@@ -215,14 +217,14 @@ def test_unknown_name_in_the_env_file_is_refused_with_the_nearest_one(
     assert refused.endswith(suggested)
 
 
-def test_line_of_the_env_file_that_sets_nothing_is_refused(
+def test_malformed_line_in_the_env_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file(tmp_path, "# a comment\nTOP_K 3 = 4\n", monkeypatch)
     assert "line 2" in refusal()
 
 
-def test_env_file_may_set_everything_in_the_example_and_what_other_programs_read(
+def test_env_file_may_contain_all_example_names_and_those_of_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = "COMPOSE_PROJECT_NAME=x\nHF_HOME=/x\nALL_PROXY=\nINFERECE_MODEL=x\ntop_k=7\n"
@@ -235,7 +237,7 @@ def test_unknown_name_in_the_environment_is_allowed(monkeypatch: pytest.MonkeyPa
     assert load_settings().port == 8000
 
 
-def test_names_for_the_compose_files_alone_are_those_they_read() -> None:
+def test_compose_only_names_are_those_the_compose_files_read() -> None:
     settings = {name.upper() for name in Settings.model_fields}
     others = compose_files.names_read() - settings - {"INFERECE_MODEL"}
     assert {n for n in others if not re.match(r"HF_|PIP_|.*_PROXY$", n)} == COMPOSE_VARIABLES
@@ -253,7 +255,7 @@ def test_options_override_settings_and_are_validated_with_them(
         load_settings(port=65536)
 
 
-def test_build_command_names_what_differs_from_the_defaults() -> None:
+def test_build_command_lists_settings_that_differ_from_the_defaults() -> None:
     assert build_command() == "make index"
     assert build_command(load_settings().database) == "make index"
     command = build_command("/my index", model="models/mine", documents="/docs")
@@ -263,7 +265,7 @@ def test_build_command_names_what_differs_from_the_defaults() -> None:
     assert {"DATASET", "DATABASE", "MODEL"} == set(re.findall(r"\$\(if \$\((\w+)\)", build))
 
 
-def test_build_command_in_containers_is_that_of_compose(
+def test_build_command_in_containers_uses_compose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
@@ -271,19 +273,19 @@ def test_build_command_in_containers_is_that_of_compose(
     assert command == "docker compose run --rm db_builder"
 
 
-def test_version_is_that_of_the_package() -> None:
+def test_version_is_the_package_version() -> None:
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
 
 
-def test_slash_after_the_address_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trailing_slash_of_a_url_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/")
     monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/")
     assert load_settings().mistral_base_url == "http://127.0.0.1:9/v1"
     assert load_settings().embedding_base_url == "http://127.0.0.1:9"
 
 
-def test_relative_paths_start_at_the_projects_root(
+def test_relative_paths_are_resolved_from_the_project_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -294,9 +296,7 @@ def test_relative_paths_start_at_the_projects_root(
     assert settings.embedding_model_path == PROJECT_ROOT / "all-mpnet-base-v2"
 
 
-def test_absolute_and_home_paths_stay_where_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_absolute_and_home_paths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DATABASE", "~/index")
     monkeypatch.setenv("EMBEDDING_MODEL_PATH", "/models/mpnet")
@@ -306,9 +306,7 @@ def test_absolute_and_home_paths_stay_where_they_are(
 
 
 @pytest.mark.parametrize("address", ["http://chroma:8000", "https://chroma.example/"])
-def test_address_of_a_server_stays_an_address(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_url_is_kept(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE", address)
     assert load_settings().database == address
 
@@ -326,7 +324,7 @@ def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert KEY not in repr(loaded)
 
 
-def test_environment_wins_over_a_secret_file(
+def test_environment_overrides_a_secret_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
@@ -339,7 +337,7 @@ def test_environment_wins_over_a_secret_file(
     assert loaded.mistral_api_key.get_secret_value() == KEY
 
 
-def test_secret_file_that_cannot_be_read_is_one_line(
+def test_unreadable_secret_file_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mistral_api_key").write_bytes(b"\xff not text")
@@ -348,7 +346,7 @@ def test_secret_file_that_cannot_be_read_is_one_line(
     assert refusal().startswith("Cannot read a settings or secret file: ")
 
 
-def test_secret_file_of_someone_else_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_file_of_another_user_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody, this_user = 65534, os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The benchmark's command, on a handful of small pages and with few requests."""
+"""The benchmark command, on a few small pages and with few requests."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_missing_documents_are_one_clear_line(tmp_path: Path) -> None:
+def test_missing_documents_are_a_one_line_error(tmp_path: Path) -> None:
     done = benchmark(tmp_path / "nowhere", tmp_path / "benchmark.md", tmp_path)
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Two models are built and asked with, and shown side by side."""
+"""Two models are benchmarked and compared."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def figures(name: str, seconds: float, milliseconds: float) -> ModelFigures:
     return ModelFigures(name, build, QuestionFigures("OpenVINO f32", milliseconds, 9.0))
 
 
-def test_second_model_is_held_against_the_first() -> None:
+def test_second_model_is_compared_with_the_first() -> None:
     measures = models_measures(figures("first", 10.0, 6.0), figures("models/other", 5.0, 8.0))
 
     values = {measure.name: measure.ours for measure in measures}
@@ -29,7 +29,7 @@ def test_second_model_is_held_against_the_first() -> None:
     assert values["and embeds questions"] == 0.75
 
 
-def test_models_are_compared_where_there_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_are_compared_if_a_second_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert chosen_parts(parse_benchmark_arguments(None, ["--other_model", "models/x"])) == (
         *PARTS,
         MODELS,
@@ -59,11 +59,11 @@ def test_both_models_build_and_embed_the_questions(minilm: LocalModel, tmp_path:
         other_model="small",
         other_model_folder=str(make_mpnet(tmp_path / "small").folder),
     )
-    said: list[str] = []
+    lines: list[str] = []
 
-    measures = compare_models(job, said.append)
+    measures = compare_models(job, lines.append)
 
-    assert len(said) == 2
+    assert len(lines) == 2
     assert all(measure.ours > 0 for measure in measures)
     assert measures[0].name.startswith("first (")
     assert measures[3].name.startswith("small (")

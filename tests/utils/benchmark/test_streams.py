@@ -1,4 +1,4 @@
-"""What the benchmark reads, computes and shows of streams, over a made-up service."""
+"""The benchmark's stream client and figures, over a scripted service."""
 
 import asyncio
 import json
@@ -54,13 +54,13 @@ WHOLE = stream(FOUND, TOKEN, answer())
 
 @asynccontextmanager
 async def service(*replies: bytes, then: float = 0.0) -> AsyncIterator[tuple[str, list[int]]]:
-    """A service that gives each request the next reply; yields its address, and who asked.
+    """A service that sends each request the next reply; yields its address and the client ports.
 
-    Who asked is the port of its connection. A reply that is no whole response is followed by the
-    connection's end.
+    The ports are those of the requests' connections. After an incomplete response the connection
+    is closed.
     """
     waiting = list(replies)
-    asked: list[int] = []
+    ports: list[int] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")[1]
@@ -68,7 +68,7 @@ async def service(*replies: bytes, then: float = 0.0) -> AsyncIterator[tuple[str
             while waiting:
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
-                asked.append(peer)
+                ports.append(peer)
                 reply = waiting.pop(0)
                 for part in reply.partition(chunk(TOKEN)) if then else (reply,):
                     await asyncio.sleep(then)
@@ -84,7 +84,7 @@ async def service(*replies: bytes, then: float = 0.0) -> AsyncIterator[tuple[str
 
     server = await asyncio.start_server(converse, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", ports
 
 
 async def read(response: bytes) -> list[tuple[str, bytes]]:
@@ -94,7 +94,7 @@ async def read(response: bytes) -> list[tuple[str, bytes]]:
     return [event async for event in read_events(reader)]
 
 
-async def test_events_are_read_whatever_the_chunks_they_come_in() -> None:
+async def test_events_are_parsed_across_chunk_boundaries() -> None:
     heartbeat = b": ping\n\n"
     events = [("passages", b"{}"), ("token", b'{"text": "Yes."}')]
 
@@ -111,16 +111,14 @@ async def test_events_are_read_whatever_the_chunks_they_come_in() -> None:
         (HEAD + chunk(FOUND)[:-9], asyncio.IncompleteReadError),
     ],
 )
-async def test_broken_streams_are_told_from_whole_ones(
-    response: bytes, error: type[Exception]
-) -> None:
+async def test_incomplete_streams_raise(response: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         await read(response)
 
 
-async def test_a_client_times_what_comes_and_keeps_its_connection() -> None:
+async def test_client_measures_events_and_reuses_its_connection() -> None:
     async with (
-        service(WHOLE, WHOLE, then=0.3) as (address, asked),
+        service(WHOLE, WHOLE, then=0.3) as (address, ports),
         StreamingClient(address) as client,
     ):
         first = await client.stream("How?")
@@ -131,7 +129,7 @@ async def test_a_client_times_what_comes_and_keeps_its_connection() -> None:
     assert first.first_token > first.first_event + 0.15
     assert first.whole > first.first_token + 0.15
     assert second.begun >= first.ended
-    assert asked[0] == asked[1]
+    assert ports[0] == ports[1]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +145,7 @@ async def test_a_client_times_what_comes_and_keeps_its_connection() -> None:
         (HEAD + b"what?\r\n", "ValueError"),
     ],
 )
-async def test_anything_but_a_whole_written_answer_is_a_failure(
+async def test_responses_other_than_a_complete_llm_answer_are_failures(
     response: bytes, failure: str
 ) -> None:
     async with service(response, WHOLE) as (address, _), StreamingClient(address) as client:
@@ -155,7 +153,7 @@ async def test_anything_but_a_whole_written_answer_is_a_failure(
         assert (await client.stream("How?")).failure == ""
 
 
-async def test_nobody_listening_is_a_failure() -> None:
+async def test_refused_connection_is_a_failure() -> None:
     async with service() as (address, _):
         pass
     async with StreamingClient(address) as client:
@@ -163,29 +161,29 @@ async def test_nobody_listening_is_a_failure() -> None:
 
 
 def samples(*memories: float) -> list[ProcessSample]:
-    """One a second; the service works half the time."""
+    """One sample per second; the service is busy half the time."""
     return [
         ProcessSample(100.0 + at, int(memory), {"service": 7 + at / 2})
         for at, memory in enumerate(memories)
     ]
 
 
-def test_growth_is_of_the_second_half_alone_and_a_minute() -> None:
+def test_memory_growth_is_per_minute_of_the_second_half() -> None:
     assert memory_growth(samples(0, 1000, 2000, 2000, 2010, 2020, 2030)) == pytest.approx(600)
     assert memory_growth(samples(500, 400, 300, 300, 300, 300)) == pytest.approx(0, abs=1e-6)
     assert memory_growth(samples(500)) == 0
 
 
-def test_growth_follows_the_line_and_not_the_last_sample() -> None:
+def test_memory_growth_is_the_slope_of_a_fitted_line() -> None:
     assert memory_growth(samples(0, 0, 0, 0, 90, 0, 0)) == pytest.approx(0, abs=60 * 15)
 
 
-def test_shares_of_cores_are_of_the_time_between() -> None:
+def test_core_shares_are_relative_to_the_interval() -> None:
     first, *_, last = samples(1, 1, 1)
     assert core_shares(first, last) == {"service": pytest.approx(0.5)}
 
 
-def test_gauges_are_read_from_an_exposition() -> None:
+def test_gauges_are_parsed_from_the_metrics_text() -> None:
     text = (
         '# HELP docsqa_llm_calls Calls.\ndocsqa_llm_calls 2.0\ndocsqa_a{b="c d"} 3.0\nx_sum 1e3\n'
     )
@@ -196,7 +194,7 @@ def by_name(measures: list[Measure]) -> dict[str, Measure]:
     return {measure.name: measure for measure in measures}
 
 
-def test_one_clients_figures_leave_the_providers_own_delay_out() -> None:
+def test_single_client_figures_exclude_the_provider_s_delay() -> None:
     ours = [StreamedAnswer(0.0, 0.02, 0.53, 2.0), StreamedAnswer(0.0, 0.04, 0.57, 3.0)]
     broken = StreamedAnswer(0.0, 9.0, 9.0, 9.0, "status 503")
 
@@ -212,7 +210,7 @@ def test_one_clients_figures_leave_the_providers_own_delay_out() -> None:
     assert shown["of 3 streams, not whole"].reached is False
 
 
-def test_one_client_that_was_never_answered_is_no_figure() -> None:
+def test_no_figure_without_an_answer() -> None:
     with pytest.raises(DocsQAError, match="status 503"):
         streaming_measures(JOB, [StreamedAnswer(0, 0, 0, 1, "status 503")], [8.0])
 
@@ -232,7 +230,7 @@ def streams_figures(**changes: object) -> StreamsFigures:
     return StreamsFigures(**(fields | changes))  # type: ignore[arg-type]
 
 
-def test_many_clients_figures_are_rates_memory_and_what_is_left() -> None:
+def test_many_client_figures_are_rates_memory_and_leftovers() -> None:
     shown = by_name(streams_measures(JOB, streams_figures()))
 
     assert shown["3 streams, answers a second"].ours == 2
@@ -247,7 +245,7 @@ def test_many_clients_figures_are_rates_memory_and_what_is_left() -> None:
     assert shown["after the load, connections kept to the LLM"].target is None
 
 
-def test_what_is_left_behind_or_failed_misses_its_target() -> None:
+def test_failures_and_leftovers_miss_their_targets() -> None:
     left = streams_figures(
         failures={"status 503": 2, "quoted": 1}, after=ServiceState(1, 2, 3, 0, 7)
     )
@@ -263,14 +261,14 @@ def test_what_is_left_behind_or_failed_misses_its_target() -> None:
     }
 
 
-def test_a_phase_counts_what_was_degraded_and_what_failed() -> None:
-    asked = [
+def test_phase_counts_degraded_answers_and_failures() -> None:
+    requests = [
         OutageRequest(0, 1.0, written=True, degraded=False),
         OutageRequest(0, 3.0, written=False, degraded=True),
         OutageRequest(0, 9.0, written=False, degraded=False, failed=True),
     ]
 
-    shown = by_name(phase_measures(Phase("gone", 4.0, asked)))
+    shown = by_name(phase_measures(Phase("gone", 4.0, requests)))
 
     assert shown["gone, answers a second"].ours == 0.5
     assert shown["gone, p99 ms"].ours == 3000
@@ -279,14 +277,14 @@ def test_a_phase_counts_what_was_degraded_and_what_failed() -> None:
     assert list(by_name(phase_measures(Phase("gone", 4.0, [])))) == ["gone, answers a second"]
 
 
-def test_simulated_answers_have_as_many_tokens_as_asked_for_and_cite() -> None:
+def test_simulated_answers_have_the_requested_tokens_and_citations() -> None:
     pieces = answer_pieces(60)
     assert len(pieces) == 60
     assert all(f"[{number}]" in "".join(pieces) for number in (1, 2, 3))
 
 
 @pytest.mark.process
-def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path: Path) -> None:
+def test_simulated_provider_streams_at_its_rate_fails_and_recovers(tmp_path: Path) -> None:
     job = BenchmarkRun("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
     with simulated_provider(job) as provider, httpx.Client(trust_env=False) as client:
 
@@ -297,11 +295,11 @@ def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path
         assert 0.5 <= seconds < 2
         streamed = ask(stream=True).text
         pieces = [json.loads(line[6:]) for line in streamed.splitlines() if line[:7] == "data: {"]
-        said = "".join(piece["choices"][0]["delta"]["content"] for piece in pieces)
-        assert said == "".join(answer_pieces(31))
+        text = "".join(piece["choices"][0]["delta"]["content"] for piece in pieces)
+        assert text == "".join(answer_pieces(31))
         assert streamed.rstrip().endswith("data: [DONE]")
         assert timed(lambda: ask(stream=False)) >= 0.5
-        assert ask(stream=False).json()["choices"][0]["message"]["content"] == said
+        assert ask(stream=False).json()["choices"][0]["message"]["content"] == text
 
         provider.switch(REFUSED)
         with pytest.raises(httpx.ConnectError):

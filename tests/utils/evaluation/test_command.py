@@ -1,4 +1,4 @@
-"""The evaluation's command, over a reader that finds what is laid down here."""
+"""The evaluation command, over a reader with fixed findings."""
 
 import json
 import re
@@ -68,15 +68,15 @@ DOCUMENTS = {"endpoints.md", "stop.md", "spot.md", "training.md"}
 
 
 class Indexes:
-    """Opens readers as the command asks for them."""
+    """Opens fixed readers and records the arguments."""
 
-    def __init__(self, held: set[str] = DOCUMENTS) -> None:
-        self.held = held
+    def __init__(self, documents: set[str] = DOCUMENTS) -> None:
+        self.documents = documents
         self.opened: list[tuple[str | None, Mapping[str, RankingValue], FixedReader]] = []
 
     def __call__(self, database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
         sheet: dict[str, FixedFindings] = WITHOUT if ranking else SHEET
-        reader = FixedReader(sheet, self.held)
+        reader = FixedReader(sheet, self.documents)
         self.opened.append((database, ranking, reader))
         return reader.as_reader()
 
@@ -89,7 +89,7 @@ def questions(tmp_path: Path) -> str:
 
 
 def row(printed: str, metric: str) -> list[str]:
-    """The cells behind a metric's name, in the first table that has it."""
+    """The cells after a metric's name, in the first table that has it."""
     lines = (line for line in printed.splitlines() if line.startswith(f"{metric} "))
     return next(lines).removeprefix(metric).split()
 
@@ -117,7 +117,7 @@ def test_table_has_all_questions_and_each_kind(
     assert (database, dict(ranking), reader.closed) == ("some/index", {}, True)
 
 
-def test_questions_are_timed_as_the_service_asks_after_all_were_asked(questions: str) -> None:
+def test_latency_is_measured_in_a_second_pass_with_the_service_s_top_k(questions: str) -> None:
     indexes = Indexes()
 
     main(["-q", questions, "--depth", "40"], indexes)
@@ -127,7 +127,7 @@ def test_questions_are_timed_as_the_service_asks_after_all_were_asked(questions:
     assert reader.asked == [(each, 40) for each in asked] + [(each, 8) for each in asked]
 
 
-def test_misses_are_listed_with_what_was_found_instead(
+def test_misses_are_listed_with_the_documents_found(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["-q", questions], Indexes())
@@ -147,7 +147,7 @@ def test_misses_are_listed_with_what_was_found_instead(
     assert "right: stop.md (place 2)" in refused
 
 
-def test_misses_are_as_many_as_asked_for(
+def test_number_of_misses_follows_the_option(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes = [outcome(question(str(at)), "x.md") for at in range(3)]
@@ -160,7 +160,7 @@ def test_misses_are_as_many_as_asked_for(
     assert "No right document" not in capsys.readouterr().out
 
 
-def test_json_holds_metrics_curves_and_every_question(questions: str, tmp_path: Path) -> None:
+def test_json_contains_metrics_curves_and_every_question(questions: str, tmp_path: Path) -> None:
     output = tmp_path / "new" / "evaluation.json"
 
     assert main(["-q", questions, "--json", str(output)], Indexes()) == 0
@@ -180,7 +180,7 @@ def test_json_holds_metrics_curves_and_every_question(questions: str, tmp_path: 
     assert str(tmp_path) not in text
 
 
-def test_picture_is_drawn_of_all_configurations(questions: str, tmp_path: Path) -> None:
+def test_plot_includes_all_configurations(questions: str, tmp_path: Path) -> None:
     picture = tmp_path / "evaluation.png"
 
     done = main(
@@ -192,7 +192,7 @@ def test_picture_is_drawn_of_all_configurations(questions: str, tmp_path: Path) 
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_comparison_says_by_how_much_and_between_which(
+def test_comparison_reports_differences_between_configurations(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changed = next(iter(ABLATIONS.values()))
@@ -210,7 +210,7 @@ def test_comparison_says_by_how_much_and_between_which(
     blocks = capsys.readouterr().out.split("\n\n")
     block = next(each for each in blocks if "difference" in each and "without" in each)
     assert row(block, "hit@5")[:3] == ["0.667", "0.333", "-0.333"]
-    assert "real" not in block  # with 3 questions none can be
+    assert "real" not in block  # three questions are too few for significance
     assert row(blocks[-2], "without")[0] == "0.333"
 
 
@@ -230,7 +230,9 @@ def test_ablation_is_a_markdown_table(questions: str, tmp_path: Path) -> None:
     assert table == ["shipped", *ABLATIONS]
 
 
-def test_report_names_command_commit_machine_and_no_path(questions: str, tmp_path: Path) -> None:
+def test_report_states_command_commit_and_machine_without_paths(
+    questions: str, tmp_path: Path
+) -> None:
     output = tmp_path / "figures.md"
 
     assert (
@@ -248,48 +250,52 @@ def test_report_names_command_commit_machine_and_no_path(questions: str, tmp_pat
     assert socket.gethostname() not in text
 
 
-def test_questions_of_another_corpus_are_told(
+def test_questions_of_another_corpus_cause_a_warning(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["-q", questions], Indexes(held={"endpoints.md", "training.md"})) == 0
+    assert main(["-q", questions], Indexes(documents={"endpoints.md", "training.md"})) == 0
 
     warned = capsys.readouterr().err
     assert "lacks 2 of the 4 documents" in warned
     assert "another corpus" in warned
 
 
-class Fickle(FixedReader):
-    """Finds something else for one question where fewer passages are asked for."""
+class InconsistentReader(FixedReader):
+    """Returns other passages for one question if top_k is small."""
 
     def search(self, question: str, top_k: int) -> FixedFindings:
         return super().search(LOST if question == PRICE and top_k <= 8 else question, top_k)
 
 
-def test_search_that_depends_on_how_many_are_asked_for_is_told(
+def test_search_that_depends_on_top_k_causes_a_warning(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fickle = Fickle(SHEET, DOCUMENTS)
+    inconsistent = InconsistentReader(SHEET, DOCUMENTS)
 
-    assert main(["-q", questions], lambda database, ranking: fickle.as_reader()) == 0
+    assert main(["-q", questions], lambda database, ranking: inconsistent.as_reader()) == 0
 
     assert "for 1 of 5 questions a search for 8 passages differs" in capsys.readouterr().err
 
 
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that a failing command writes."""
+def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The single error line of a failing command."""
     assert main(arguments, Indexes()) == 1
-    printed, told = capsys.readouterr()
+    printed, message = capsys.readouterr()
     assert printed == ""
-    assert told.count("\n") == 1
-    return told
+    assert message.count("\n") == 1
+    return message
 
 
-def test_missing_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere.jsonl (No such file" in refused(["-q", str(tmp_path / "nowhere.jsonl")], capsys)
+def test_missing_file_is_a_one_line_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "nowhere.jsonl (No such file" in error_line(
+        ["-q", str(tmp_path / "nowhere.jsonl")], capsys
+    )
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"question": " "}, "question: must be a string"),
         ({"gold_docs": "a.md"}, "gold_docs: must be a list"),
@@ -302,34 +308,34 @@ def test_missing_file_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFi
         ({"id": "q2"}, "id: q2 is already used at"),
     ],
 )
-def test_wrong_question_is_told_with_line_and_field(
-    change: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_question_is_an_error_with_line_and_field(
+    change: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "questions.jsonl"
     lines = [QUESTIONS[1], QUESTIONS[0] | change]
     path.write_text("\n\n".join(map(json.dumps, lines)))
 
-    assert f"{path}, line 3: {told}" in refused(["-q", str(path)], capsys)
+    assert f"{path}, line 3: {message}" in error_line(["-q", str(path)], capsys)
 
 
-def test_line_that_is_no_json_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_json_line_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text(json.dumps(QUESTIONS[0]) + "\n{'id': 1}\n")
 
-    assert "line 2: not JSON" in refused(["-q", str(path)], capsys)
+    assert "line 2: not JSON" in error_line(["-q", str(path)], capsys)
     path.write_text("\n")
-    assert "contains no question" in refused(["-q", str(path)], capsys)
+    assert "contains no question" in error_line(["-q", str(path)], capsys)
 
 
-def test_unknown_key_is_told_before_anything_is_measured(
+def test_unknown_key_is_an_error_before_measuring(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refused(["-q", questions, "--compare", "shipped", "no_such=0"], capsys)
+    message = error_line(["-q", questions, "--compare", "shipped", "no_such=0"], capsys)
 
-    assert "no such key 'no_such'; the keys are " in told
+    assert "no such key 'no_such'; the keys are " in message
 
 
-def test_missing_index_is_told(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_index_is_an_error(questions: str, capsys: pytest.CaptureFixture[str]) -> None:
     def no_index(database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
         raise IndexMissingError("No index at nowhere.")
 

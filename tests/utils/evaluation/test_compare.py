@@ -1,4 +1,4 @@
-"""Configurations as they are written, and intervals on differences that are known."""
+"""Parsing of configurations, and confidence intervals of known differences."""
 
 import math
 import random
@@ -34,7 +34,7 @@ def by_metric(differences: Sequence[Difference]) -> dict[str, Difference]:
     return {each.metric: each for each in differences}
 
 
-def test_identical_configurations_differ_in_nothing() -> None:
+def test_identical_configurations_do_not_differ() -> None:
     outcomes = answers([at % 3 > 0 for at in range(60)])
 
     differences = compare_runs(outcomes, outcomes)
@@ -43,7 +43,7 @@ def test_identical_configurations_differ_in_nothing() -> None:
     assert all(each.change == 0 and not each.real for each in differences)
 
 
-def test_as_many_gained_as_lost_is_no_real_difference() -> None:
+def test_equal_gains_and_losses_are_not_significant() -> None:
     one = answers([at % 2 == 0 for at in range(60)])
     other = answers([at % 2 == 1 for at in range(60)])
 
@@ -57,7 +57,7 @@ def test_as_many_gained_as_lost_is_no_real_difference() -> None:
     assert not hit.real
 
 
-def test_clear_gain_and_clear_loss_are_real() -> None:
+def test_clear_gain_and_clear_loss_are_significant() -> None:
     weak = answers([at % 2 == 0 for at in range(60)])
     strong = answers([at % 10 > 0 for at in range(60)])
 
@@ -74,14 +74,14 @@ def test_clear_gain_and_clear_loss_are_real() -> None:
     assert gain.high == pytest.approx(0.4 + 1.96 * spread, abs=0.03)
 
 
-def test_less_is_better_where_it_is_an_error() -> None:
+def test_lower_is_better_for_error_metrics() -> None:
     honest = answers([True] * 60, [0.95] * 60)
     timid = answers([True] * 60, [0.5] * 60)
 
     assert by_metric(compare_runs(timid, honest))["Brier"].verdict == "real, better"
 
 
-def test_auroc_is_resampled_as_it_is_computed() -> None:
+def test_resampled_auroc_equals_the_computed_one() -> None:
     chance = random.Random(3)
     unsure = answers([True] * 50, [chance.random() for _ in range(50)])
     sure = answers([True] * 50, [0.97 + chance.random() / 50 for _ in range(50)])
@@ -97,7 +97,7 @@ def test_auroc_is_resampled_as_it_is_computed() -> None:
     assert difference.low < difference.change < difference.high
 
 
-def test_auroc_of_every_draw_is_between_none_and_all_pairs_in_order() -> None:
+def test_auroc_interval_is_exact_for_perfect_separation() -> None:
     right, wrong = answers([True] * 50, [2.0] * 50), answers([True] * 50, [-1.0] * 50)
 
     difference = by_metric(compare_runs(wrong, right))["AUROC"]
@@ -116,9 +116,9 @@ def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
     facts = by_metric(compare_runs(without, with_many))["facts@8"]
 
     assert facts.change == pytest.approx(30 / 40)
-    assert facts.low == 0  # more than a third of the draws leave the one question out
+    assert facts.low == 0  # more than a third of the draws omit the one question
     assert facts.high is not None
-    assert facts.high > 0.9  # others hold it four times: 120 of 127
+    assert facts.high > 0.9  # some draws contain it four times: 120 of 127
     assert not facts.real
 
 
@@ -148,7 +148,7 @@ DEFAULTS: dict[str, bool | int | float] = {"feedback": 0.5, "per_document": 3, "
         ("mpnet:database=a/b,join=1", Configuration("mpnet", {"join": True}, "a/b")),
     ],
 )
-def test_configuration_is_read(text: str, expected: Configuration) -> None:
+def test_configuration_is_parsed(text: str, expected: Configuration) -> None:
     read = parse_configuration(text, DEFAULTS)
 
     assert read == expected
@@ -158,7 +158,7 @@ def test_configuration_is_read(text: str, expected: Configuration) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("feedbak=0", "no such key 'feedbak'; the keys are feedback, per_document, join, database"),
         ("feedback=much", "feedback must be a number"),
@@ -173,14 +173,14 @@ def test_configuration_is_read(text: str, expected: Configuration) -> None:
         ("label:", "a label and its changes"),
     ],
 )
-def test_wrong_configuration_is_told(text: str, told: str) -> None:
+def test_invalid_configuration_is_a_one_line_error(text: str, message: str) -> None:
     with pytest.raises(DocsQAError) as caught:
         parse_configuration(text, DEFAULTS)
 
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_two_configurations_of_one_name_are_refused() -> None:
+def test_duplicate_configuration_labels_are_refused() -> None:
     with pytest.raises(DocsQAError, match="'a' twice"):
         check_labels([Configuration("a"), Configuration("b"), Configuration("a")])

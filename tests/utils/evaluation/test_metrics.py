@@ -11,15 +11,15 @@ from utils.evaluation.metrics import area_under_roc, summaries
 UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
 
-def test_documents_are_ranked_by_their_first_passage_and_judged_by_place() -> None:
-    # Right documents a and b: a third among the documents, b not found.
+def test_documents_are_ranked_by_their_first_passage() -> None:
+    # Gold documents a and b: a is ranked third, b is not found.
     found = outcome(question(gold=["a.md", "b.md"]), "x.md", "y.md", "x.md", "y.md", "a.md", "a.md")
     lost = outcome(question("lost"), *(f"x{at}.md" for at in range(10)), "a.md")
     empty = outcome(question("empty"))
 
     values = summaries([found, lost, empty])["all"]
 
-    # The gain of place 3 is 1 / log2(4), the best possible 1 / log2(2) + 1 / log2(3).
+    # The gain of rank 3 is 1 / log2(4), the best possible 1 / log2(2) + 1 / log2(3).
     ndcg = (1 / math.log2(4)) / (1 + 1 / math.log2(3))
     assert found.documents == ("x.md", "y.md", "a.md")
     assert values["hit@1"] == 0
@@ -29,7 +29,7 @@ def test_documents_are_ranked_by_their_first_passage_and_judged_by_place() -> No
     assert values["MRR@10"] == pytest.approx(1 / 9)
 
 
-def test_unanswerable_questions_do_not_count_as_not_found() -> None:
+def test_unanswerable_questions_do_not_count_as_misses() -> None:
     groups = summaries([outcome(question(), "a.md"), outcome(UNANSWERABLE, "a.md")])
 
     assert groups["all"]["hit@5"] == 1
@@ -38,7 +38,7 @@ def test_unanswerable_questions_do_not_count_as_not_found() -> None:
     assert [values["questions"] for values in groups.values()] == [2, 1, 1]
 
 
-def test_facts_are_counted_over_all_questions_whatever_their_markup() -> None:
+def test_facts_are_counted_over_all_questions_ignoring_markup() -> None:
     texts = ["Set `Kms\nKeyId` to", "the **key's** ARN", "", "late fact"]
     two = question("two", facts=["kmskeyid TO the key's arn", "late fact"])
     one = question("one", facts=["never said"])
@@ -49,7 +49,7 @@ def test_facts_are_counted_over_all_questions_whatever_their_markup() -> None:
 
     values = summaries(outcomes)["all"]
 
-    # Three facts: the first stands across two passages, the second in the fourth.
+    # Three facts: the first spans two passages, the second is in the fourth.
     assert values["facts@3"] == pytest.approx(1 / 3)
     assert values["facts@5"] == pytest.approx(2 / 3)
     first, second = map(len, texts[:2])
@@ -58,7 +58,7 @@ def test_facts_are_counted_over_all_questions_whatever_their_markup() -> None:
     assert values["characters@5, most"] == first + second + len("late fact")
 
 
-def test_decision_to_answer_is_judged_by_sort_of_question() -> None:
+def test_answer_decision_is_rated_by_answerability() -> None:
     outcomes = [
         outcome(question("a"), "a.md", confidence=0.9),
         outcome(question("b"), "a.md", confidence=0.4),
@@ -71,16 +71,16 @@ def test_decision_to_answer_is_judged_by_sort_of_question() -> None:
 
     assert values["answerable answered"] == pytest.approx(2 / 3)
     assert values["unanswerable refused"] == pytest.approx(1 / 2)
-    # Of the 6 pairs one is the wrong way round: 0.4 below 0.6.
+    # Of the 6 pairs one is in the wrong order: 0.4 below 0.6.
     assert values["AUROC"] == pytest.approx(5 / 6)
     assert values["Brier"] == pytest.approx((0.01 + 0.36 + 0.04 + 0.36 + 0.09) / 5)
 
 
-def test_auroc_of_one_sort_of_question_is_none() -> None:
+def test_auroc_of_a_single_label_is_none() -> None:
     assert area_under_roc([outcome(question("a"), confidence=0.1)]) is None
 
 
-def test_latency_is_in_percentiles() -> None:
+def test_latency_is_reported_in_percentiles() -> None:
     outcomes = [outcome(question(str(ms)), "a.md", milliseconds=ms) for ms in range(1, 102)]
 
     values = summaries(outcomes)["all"]
@@ -89,7 +89,7 @@ def test_latency_is_in_percentiles() -> None:
     assert values["p95 ms"] == pytest.approx(96)
 
 
-def test_risk_is_of_what_is_answered_from_the_surest_on() -> None:
+def test_risk_coverage_curve_answers_by_descending_confidence() -> None:
     outcomes = [
         outcome(question("late"), *(f"x{at}.md" for at in range(5)), "a.md", confidence=0.7),
         outcome(question("good"), "a.md", confidence=0.9),
@@ -106,7 +106,7 @@ def test_risk_is_of_what_is_answered_from_the_surest_on() -> None:
     assert shipped_decision([outcome(UNANSWERABLE, confidence=0.1)]) is None
 
 
-def test_reliability_holds_mean_confidence_against_the_share_answerable() -> None:
+def test_reliability_compares_mean_confidence_with_the_answerable_share() -> None:
     outcomes = [outcome(question(str(at)), confidence=0.5 + at / 100) for at in range(10)]
     outcomes += [outcome(UNANSWERABLE, confidence=at / 100) for at in range(10)]
 

@@ -63,7 +63,7 @@ def cells(report: str, start: str) -> list[str]:
     return [cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")]
 
 
-def test_report_shows_each_prompt_as_it_is_sent_and_what_it_holds(
+def test_report_shows_each_prompt_and_its_statistics(
     questions: Path, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out" / "prompts.md"
@@ -89,7 +89,7 @@ def test_report_shows_each_prompt_as_it_is_sent_and_what_it_holds(
     assert "| all | 2 |" in printed
 
 
-def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> None:
+def test_only_passages_within_the_budget_are_in_the_prompt_and_counted(index: str) -> None:
     spot = LabelledQuestion(
         "q", "Save checkpoints", ("notebooks.md",), ("Jupyter",), True, "keyword"
     )
@@ -105,7 +105,7 @@ def test_only_what_fits_the_budget_is_in_the_prompt_and_counted(index: str) -> N
     assert cut.tokens < whole.tokens
 
 
-def test_what_is_missing_is_one_line(
+def test_missing_index_and_questions_are_one_line_errors(
     questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(database: str | None, ranking: Mapping[str, RankingValue]) -> Reader:
@@ -118,15 +118,15 @@ def test_what_is_missing_is_one_line(
     assert not output.exists()
 
 
-def asked(id_: str, kind: str) -> LabelledQuestion:
+def labelled(id_: str, kind: str) -> LabelledQuestion:
     answerable = kind != "unanswerable"
     return LabelledQuestion(id_, "How?", ("a.md",) if answerable else (), (), answerable, kind)
 
 
-def test_questions_are_spread_over_kinds_and_within_them() -> None:
-    written = [asked(f"w{at}", "written") for at in range(10)]
-    real = [asked(f"r{at}", "real") for at in range(2)]
-    none = [asked(f"n{at}", "unanswerable") for at in range(10)]
+def test_questions_are_sampled_evenly_from_each_kind() -> None:
+    written = [labelled(f"w{at}", "written") for at in range(10)]
+    real = [labelled(f"r{at}", "real") for at in range(2)]
+    none = [labelled(f"n{at}", "unanswerable") for at in range(10)]
 
     chosen = [each.id for each in choose_questions([*written, *real, *none], 10)]
 
@@ -134,6 +134,6 @@ def test_questions_are_spread_over_kinds_and_within_them() -> None:
     assert len(choose_questions(written, 99)) == 10
 
 
-def test_a_fence_is_longer_than_those_in_the_text() -> None:
+def test_code_fence_is_longer_than_any_in_the_text() -> None:
     assert fenced_code("plain", "text") == "```text\nplain\n```"
     assert fenced_code("a\n````\nb", "text").splitlines()[0] == "`````text"
