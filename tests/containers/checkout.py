@@ -1,4 +1,4 @@
-"""A checkout of this project with containers of its own, for tests to start, ask and kill."""
+"""A checkout of this project with its own containers, for tests to start, query and kill."""
 
 import json
 import os
@@ -21,17 +21,17 @@ from utils.settings import PROJECT_ROOT
 T = TypeVar("T")
 
 PYTHON = "python:3.11-slim-bookworm"
-NOBODYS = 4321
+UNUSED_USER_ID = 4321
 """Owner of the checkout where the tests run as root; no user of any image."""
 QUESTION = "How is the storage volume of an endpoint encrypted?"
 QUESTIONS = [QUESTION, "What does managed spot training cost?", "What runs on a notebook instance?"]
 LONG_RUNNING = ["chroma", "chroma-gateway", "inference_worker"]
 NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9"}
-"""No test downloads a model: the packaged one stands in."""
+"""Makes model downloads fail, so that the packaged model is used."""
 
 
 def engine_missing() -> str:
-    """Why no container can be started here; "" where one can."""
+    """Why no container can be started on this machine; "" if one can."""
     if not shutil.which("docker"):
         return "no docker here"
     asked = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
@@ -44,8 +44,8 @@ def compose_command() -> list[str]:
     return ["docker", "compose"] if asked.returncode == 0 else ["docker-compose"]
 
 
-def said_by(command: Sequence[str], *, check: bool, **options: Any) -> str:
-    """Run a command; what it said on both streams."""
+def output_of(command: Sequence[str], *, check: bool, **options: Any) -> str:
+    """Run a command and return its stdout and stderr."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500,
         check=False, **options,
@@ -55,17 +55,17 @@ def said_by(command: Sequence[str], *, check: bool, **options: Any) -> str:
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """Run docker; what it said on both streams."""
-    return said_by(["docker", *arguments], check=check)
+    """Run docker and return its stdout and stderr."""
+    return output_of(["docker", *arguments], check=check)
 
 
 def owners(folder: Path) -> set[int]:
-    """Who owns a folder and what is in it."""
+    """The user ids that own a folder and its contents."""
     return {path.lstat().st_uid for path in [folder, *folder.rglob("*")]}
 
 
 class Checkout:
-    """A copy of what a clone would hold, with a compose project named after its folder."""
+    """A copy of the files of a clone, with a compose project named after its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,10 +86,10 @@ class Checkout:
 
     @property
     def owner(self) -> int:
-        return os.getuid() or NOBODYS
+        return os.getuid() or UNUSED_USER_ID
 
     def give_to_owner(self) -> None:
-        """As root, make the checkout someone else's, as it would be on a machine in use."""
+        """As root, change the checkout's owner to an ordinary user."""
         if os.getuid() == 0:
             for path in [self.folder, *self.folder.rglob("*")]:
                 os.chown(path, self.owner, self.owner, follow_symlinks=False)
@@ -103,7 +103,7 @@ class Checkout:
     def compose(self, *arguments: str, check: bool = True) -> str:
         environment = os.environ | NO_HUB | {"WORKER_PORT": str(self.port)} | self.settings
         command = [*compose_command(), "-p", self.project, *arguments]
-        return said_by(command, check=check, cwd=self.folder, env=environment)
+        return output_of(command, check=check, cwd=self.folder, env=environment)
 
     def container(self, service: str) -> str:
         """The id of a service's container, running or not."""
@@ -126,11 +126,11 @@ class Checkout:
         return docker("exec", self.container(service), *command)
 
     def token(self) -> str:
-        """The bearer token of the moment."""
+        """The current bearer token."""
         return self.run_in("inference_worker", "cat", "/run/chroma-gateway/chroma_token")
 
     def kill(self, service: str) -> None:
-        """Kill a service's process as a crash would; `docker kill` would not be restarted."""
+        """Kill a service's process like a crash; Docker would not restart it after `docker kill`."""
         pid: int = self.inspect(service)["State"]["Pid"]
         if os.getuid() == 0:
             os.kill(pid, signal.SIGKILL)
@@ -158,18 +158,18 @@ class Checkout:
         self.compose("down", "--volumes", check=False)
 
 
-def wait_for(look: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Look until there is something to see."""
+def wait_for(poll: Callable[[], T | None], seconds: float, what: str) -> T:
+    """Poll until the result is truthy, and return it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if seen := look():
-            return seen
+        if result := poll():
+            return result
         time.sleep(0.2)
     raise AssertionError(f"not {what} after {seconds} s")
 
 
 class Questions:
-    """Asks all the time from a few threads, and counts what came back."""
+    """Sends questions continuously from three threads, and counts the outcomes."""
 
     def __init__(self, checkout: Checkout, questions: Sequence[str]) -> None:
         self._checkout = checkout

@@ -1,4 +1,4 @@
-"""The compose files as the tests read them: without an engine."""
+"""The compose files, parsed without a Docker engine."""
 
 import re
 from typing import Any
@@ -13,19 +13,19 @@ GPU = PROJECT_ROOT / "docker-compose-gpu.yml"
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """Each service as deploy/services.yml describes it."""
+    """Each service of deploy/services.yml by name."""
     read: dict[str, dict[str, Any]] = yaml.safe_load(SERVICES.read_text())["services"]
     return read
 
 
 def defaults() -> dict[str, str]:
-    """The variables that have a default in the files, with it."""
+    """The variables with a default in the files, and the default."""
     text = "".join(path.read_text() for path in (SERVICES, CPU, GPU))
     return dict(re.findall(r"\$\{([A-Z_]+):-([^}]+)\}", text))
 
 
 def passed_on() -> set[str]:
-    """The variables that containers and builds get from .env or the shell as they are."""
+    """The variables passed unchanged from .env or the shell to containers and builds."""
     return {
         name
         for service in services().values()

@@ -1,4 +1,4 @@
-"""The compose files, the Dockerfiles and what they must agree on; no engine is needed."""
+"""Consistency of the compose files and the Dockerfiles; needs no Docker engine."""
 
 import re
 from typing import Any
@@ -55,7 +55,7 @@ def test_packages_are_listed_once() -> None:
     assert len(names) == len(set(names))
 
 
-def test_settings_that_containers_get_exist() -> None:
+def test_settings_passed_to_containers_exist() -> None:
     others = {
         "WRITES",
         "RUST_LOG",
@@ -70,7 +70,7 @@ def test_settings_that_containers_get_exist() -> None:
         assert set(service.get("environment", {})) <= known
 
 
-def test_only_the_worker_is_reached_from_outside() -> None:
+def test_only_the_worker_is_published() -> None:
     services = compose_files.services()
 
     assert [name for name, service in services.items() if "ports" in service] == [
@@ -81,7 +81,7 @@ def test_only_the_worker_is_reached_from_outside() -> None:
         assert composed(path)["networks"]["store"]["internal"] is True
 
 
-def test_keys_and_the_token_go_only_where_they_are_used() -> None:
+def test_keys_and_the_token_are_passed_only_to_their_users() -> None:
     for name, service in compose_files.services().items():
         environment = service.get("environment", {})
         assert ("MISTRAL_API_KEY" in environment) == (name == "inference_worker")
@@ -89,7 +89,7 @@ def test_keys_and_the_token_go_only_where_they_are_used() -> None:
         assert ("CHROMA_TOKEN" in environment) == (name == "chroma-gateway")
 
 
-def test_every_service_is_hardened_and_bounded() -> None:
+def test_every_service_is_hardened_and_limited() -> None:
     for service in compose_files.services().values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -98,7 +98,7 @@ def test_every_service_is_hardened_and_bounded() -> None:
         assert set(service["logging"]["options"]) == {"max-size", "max-file"}
 
 
-def test_services_that_start_as_root_have_no_more_rights_than_to_become_another() -> None:
+def test_services_that_start_as_root_may_only_switch_user() -> None:
     for name, service in compose_files.services().items():
         if name in {"chroma", "db_builder"}:
             assert service["cap_add"] == ["CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"]
@@ -122,7 +122,7 @@ def test_gpu_file_differs_in_the_image_and_the_devices_only() -> None:
             assert not more
 
 
-def test_model_folder_is_read_where_it_is_mounted() -> None:
+def test_model_folder_is_read_from_its_mount() -> None:
     target = "/app/${EMBEDDING_MODEL_PATH:-./all-mpnet-base-v2}"
     for path in (compose_files.CPU, compose_files.GPU):
         assert composed(path)["x-model-folder"]["target"] == target

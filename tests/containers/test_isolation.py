@@ -1,4 +1,4 @@
-"""The system in real containers: who may do what, who reaches whom, and what the images hold."""
+"""The system in real containers: users, rights, network access and image contents."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def test_no_process_is_root(system: Checkout, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", [*LONG_RUNNING, "db_builder"])
-def test_containers_cannot_change_themselves_nor_gain_rights(
+def test_containers_are_read_only_and_cannot_gain_privileges(
     system: Checkout, service: str
 ) -> None:
     host = system.inspect(service)["HostConfig"]
@@ -53,12 +53,12 @@ except urllib.error.HTTPError as error:
 
 
 def ask_gateway(network: str, *arguments: str) -> int:
-    """What the gateway answers to a container that is not of the system."""
+    """The gateway's response to a container outside the system."""
     command = ["python", "-c", ASK_GATEWAY, *arguments]
     return int(docker("run", "--rm", "--network", network, PYTHON, *command))
 
 
-def test_gateway_refuses_who_has_not_the_token(system: Checkout, network: str) -> None:
+def test_gateway_refuses_requests_without_the_token(system: Checkout, network: str) -> None:
     token = system.token()
     heartbeat = "/api/v2/heartbeat"
 
@@ -71,7 +71,7 @@ def test_gateway_refuses_who_has_not_the_token(system: Checkout, network: str) -
     assert ask_gateway(network, f"{heartbeat}?token={token}") == 401
 
 
-def test_gateway_shows_nothing_but_the_api(system: Checkout, network: str) -> None:
+def test_gateway_exposes_only_the_api(system: Checkout, network: str) -> None:
     token = system.token()
 
     assert ask_gateway(network, "/docs", f"Bearer {token}") == 404
@@ -93,7 +93,7 @@ print(dict(seen))
 """
 
 
-def test_gateway_slows_down_who_guesses(system: Checkout, network: str) -> None:
+def test_gateway_throttles_token_guessing(system: Checkout, network: str) -> None:
     seen = docker("run", "--rm", "--network", network, PYTHON, "python", "-c", GUESS)
 
     assert re.search(r"429: 1\d\d", seen), seen
@@ -117,7 +117,7 @@ def test_gateway_refuses_bodies_over_chromas_limit(system: Checkout, network: st
     assert docker("run", "--rm", "--network", network, PYTHON, *command).strip() == "413"
 
 
-def test_chroma_is_reached_through_its_gateway_alone(system: Checkout, network: str) -> None:
+def test_chroma_is_reachable_only_through_its_gateway(system: Checkout, network: str) -> None:
     look_up = "import socket; socket.getaddrinfo('chroma', 8000)"
     assert "not known" in docker(
         "run", "--rm", "--network", network, PYTHON, "python", "-c", look_up, check=False
@@ -127,14 +127,14 @@ def test_chroma_is_reached_through_its_gateway_alone(system: Checkout, network: 
     assert not any(chroma["NetworkSettings"]["Ports"].values())
     (store,) = json.loads(docker("network", "inspect", f"{system.project}_store"))
     assert store["Internal"] is True
-    # The host has no address on that network, hence no way into it.
+    # The host has no address on that network, so it cannot reach it.
     gateway = store["IPAM"]["Config"][0]["Gateway"]
     addresses = "cat /proc/net/fib_trie"
     listed = docker("run", "--rm", "--network", "host", PYTHON, "sh", "-c", addresses)
     assert f"|-- {gateway}\n" not in listed
 
 
-def test_token_is_in_no_log_and_no_description_of_a_container(system: Checkout) -> None:
+def test_token_is_in_no_log_and_no_docker_inspect_output(system: Checkout) -> None:
     token = system.token()
     for service in [*LONG_RUNNING, "db_builder"]:
         assert token not in system.logs(service)
@@ -162,12 +162,12 @@ def scanned(image: str, scan: str) -> set[str]:
 
 
 @pytest.mark.parametrize("image", ["inference-worker", "inference-worker:slim"])
-def test_image_holds_no_setuid_file_key_cache_or_installer(system: Checkout, image: str) -> None:
+def test_image_contains_no_setuid_file_key_cache_or_installer(system: Checkout, image: str) -> None:
     assert scanned(image, SETUID) == set()
     assert scanned(image, SCAN) == set()
 
 
-def test_gateways_image_holds_no_setuid_file_and_adds_nothing_to_its_base(system: Checkout) -> None:
+def test_gateway_image_equals_its_base_without_setuid_files(system: Checkout) -> None:
     base = compose_files.defaults()["NGINX_IMAGE"]
 
     assert scanned("chroma-gateway", SETUID) == set()
@@ -197,7 +197,7 @@ def layers_of_the_worker() -> list[str]:
     return found
 
 
-def test_code_change_rebuilds_the_layers_of_the_code_alone(system: Checkout) -> None:
+def test_code_change_rebuilds_only_the_code_layers(system: Checkout) -> None:
     before = layers_of_the_worker()
     file = system.folder / "inference_worker" / "ask.py"
     code = file.read_text()

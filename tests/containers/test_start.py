@@ -1,4 +1,4 @@
-"""The system in real containers: the first start, the next ones, and the original's commands.
+"""The system in real containers: first start, later starts, and the original project's commands.
 
 `make test-containers` runs these; they need a Docker engine and take some minutes.
 """
@@ -33,11 +33,11 @@ def test_first_start_answers_from_the_documentation(system: Checkout) -> None:
     assert body["docs"][0] == "endpoints.md"
 
 
-def test_first_build_says_how_far_it_is_and_which_model_it_took(system: Checkout) -> None:
-    said = system.logs("db_builder")
+def test_first_build_logs_its_progress_and_model(system: Checkout) -> None:
+    logs = system.logs("db_builder")
 
-    assert "Going on with the packaged sentence-transformers/all-MiniLM-L6-v2" in said
-    assert "5 chunks, 5 of them embedded now" in said
+    assert "Going on with the packaged sentence-transformers/all-MiniLM-L6-v2" in logs
+    assert "5 chunks, 5 of them embedded now" in logs
     assert system.inspect("db_builder")["State"]["ExitCode"] == 0
 
 
@@ -59,10 +59,10 @@ def test_postman_collection_passes(system: Checkout) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-# --- The original's commands -------------------------------------------------------------------
+# --- The original project's commands -----------------------------------------------------------
 
 
-def test_commands_of_the_original_work_word_for_word(checkout: Checkout) -> None:
+def test_original_commands_work_unchanged(checkout: Checkout) -> None:
     for line in (
         "docker build . -t inference-worker -f Dockerfile",
         "docker run --rm -v $(pwd):/app inference-worker python ./utils/db_builder.py "
@@ -79,7 +79,7 @@ def test_commands_of_the_original_work_word_for_word(checkout: Checkout) -> None
     assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
 
 
-def test_ready_made_index_is_served_without_documents_and_without_a_build(
+def test_prebuilt_index_is_served_without_documents_or_a_build(
     checkout: Checkout,
 ) -> None:
     docker("run", "--rm", "-v", f"{checkout.folder}:/app", "inference-worker", *BUILD)
@@ -100,7 +100,7 @@ BUILD = [
 ]
 
 
-def test_model_below_models_is_built_and_asked_with(checkout: Checkout) -> None:
+def test_model_in_the_models_folder_is_used(checkout: Checkout) -> None:
     shutil.copytree(find_model(MINILM).folder, checkout.folder / "models" / "mine")
     checkout.give_to_owner()
     checkout.settings = {
@@ -115,10 +115,10 @@ def test_model_below_models_is_built_and_asked_with(checkout: Checkout) -> None:
     assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
 
 
-def test_checkout_of_root_is_written_by_the_images_user(checkout: Checkout) -> None:
+def test_checkout_owned_by_root_is_written_by_the_image_user(checkout: Checkout) -> None:
     if os.getuid():
         pytest.skip("not root: cannot make a checkout of root's")
-    checkout.folder.chmod(0o755)  # pytest's are for their owner alone
+    checkout.folder.chmod(0o755)  # pytest's folders are private to their owner
     for path in [checkout.folder, *checkout.folder.rglob("*")]:
         os.chown(path, 0, 0)
 
@@ -128,13 +128,13 @@ def test_checkout_of_root_is_written_by_the_images_user(checkout: Checkout) -> N
 
 
 @pytest.mark.usefixtures("engine")
-def test_image_runs_as_whom_it_is_told_to_and_else_as_its_own_user() -> None:
+def test_image_runs_as_the_given_user_or_its_own() -> None:
     assert docker("run", "--rm", "inference-worker", "id", "-u").strip() == "10001"
-    told = ["run", "--rm", "--user", "1234:1234", "inference-worker", "id", "-u"]
-    assert docker(*told).strip() == "1234"
+    command = ["run", "--rm", "--user", "1234:1234", "inference-worker", "id", "-u"]
+    assert docker(*command).strip() == "1234"
 
 
-def test_checkout_locked_for_others_with_what_a_kill_left_in_it_still_starts(
+def test_private_checkout_with_an_interrupted_export_starts(
     checkout: Checkout,
 ) -> None:
     leftover = checkout.folder / "database" / "openvino" / ".exporting-killed"
@@ -142,7 +142,7 @@ def test_checkout_locked_for_others_with_what_a_kill_left_in_it_still_starts(
     checkout.give_to_owner()
     for path in [checkout.folder, *checkout.folder.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o077)
-    for name in ("database/openvino", "all-mpnet-base-v2"):  # as the readme says
+    for name in ("database/openvino", "all-mpnet-base-v2"):  # as described in the readme
         (checkout.folder / name).chmod(0o755)
 
     checkout.compose("up", "--detach")
@@ -151,7 +151,7 @@ def test_checkout_locked_for_others_with_what_a_kill_left_in_it_still_starts(
     assert checkout.ask(QUESTION).json()["docs"][0] == "endpoints.md"
 
 
-def test_checkout_without_documents_fetches_them_and_a_stopped_builder_ends_at_once(
+def test_missing_documents_are_fetched_and_a_stopped_builder_exits(
     checkout: Checkout,
 ) -> None:
     for page in (checkout.folder / "dataset" / "sagemaker_documentation").glob("*.md"):
@@ -170,7 +170,7 @@ def test_checkout_without_documents_fetches_them_and_a_stopped_builder_ends_at_o
     assert owners(dataset) == {checkout.owner}
 
 
-def test_first_start_downloads_the_default_model_and_the_worker_reads_it(
+def test_first_start_downloads_the_default_model_for_builder_and_worker(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     name = "sentence-transformers/all-mpnet-base-v2"
@@ -199,7 +199,7 @@ def test_first_start_downloads_the_default_model_and_the_worker_reads_it(
 
 
 @pytest.mark.usefixtures("engine")
-def test_gpu_file_is_valid_alone() -> None:
+def test_gpu_compose_file_is_valid_alone() -> None:
     for file in ("docker-compose.yml", "docker-compose-gpu.yml"):
         subprocess.run(
             [*compose_command(), "-f", file, "config", "--quiet"], cwd=PROJECT_ROOT, check=True

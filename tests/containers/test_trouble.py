@@ -1,4 +1,4 @@
-"""The system in real containers: killed, stopped, given other secrets, taken down."""
+"""The system in real containers: crashes, stops, changed secrets, down and up."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
-def test_killed_part_comes_back_and_the_index_with_it(system: Checkout, service: str) -> None:
+def test_killed_service_restarts_with_the_same_index(system: Checkout, service: str) -> None:
     before = system.wait_until_ready()["index"]
     started = system.inspect(service)["State"]["StartedAt"]
 
@@ -45,9 +45,7 @@ def test_killed_part_comes_back_and_the_index_with_it(system: Checkout, service:
     assert set(asked.outcomes) <= {"200 application/json"} | refused, asked.outcomes
 
 
-def test_builder_killed_halfway_is_started_again_and_finishes(
-    system: Checkout, tmp_path: Path
-) -> None:
+def test_killed_builder_restarts_and_finishes(system: Checkout, tmp_path: Path) -> None:
     before = system.wait_until_ready()["index"]
     write_api_reference(tmp_path)
     pages = sorted((tmp_path / "api-reference").glob("C*.md"))
@@ -99,8 +97,8 @@ http.server.ThreadingHTTPServer(("", 9000), Mistral).serve_forever()
 """
 
 
-def test_stopped_worker_first_finishes_what_it_was_asked(system: Checkout, network: str) -> None:
-    key = "a-key-that-nobody-may-see"
+def test_stopped_worker_finishes_its_requests(system: Checkout, network: str) -> None:
+    key = "a-key-that-must-not-be-shown"
     llm = docker(
         "run", "--detach", "--rm", "--network", network, "--network-alias", "llm",
         PYTHON, "python", "-c", SLOW_LLM,
@@ -110,11 +108,11 @@ def test_stopped_worker_first_finishes_what_it_was_asked(system: Checkout, netwo
         system.compose("up", "--detach", "--no-deps", "inference_worker")
         system.wait_until_ready()
         answered: list[httpx.Response] = []
-        asking = threading.Thread(target=lambda: answered.append(system.ask(QUESTION)))
-        asking.start()
+        sending = threading.Thread(target=lambda: answered.append(system.ask(QUESTION)))
+        sending.start()
         wait_for(lambda: "asked" in docker("logs", llm), 10, "asked")
         system.compose("stop", "inference_worker")
-        asking.join(60)
+        sending.join(60)
 
         assert answered[0].json()["answer"] == "It is encrypted [1]."
         assert system.inspect("inference_worker")["State"]["ExitCode"] == 0
@@ -128,7 +126,7 @@ def test_stopped_worker_first_finishes_what_it_was_asked(system: Checkout, netwo
         system.wait_until_ready()
 
 
-def test_worker_takes_up_the_token_that_the_gateway_was_given(system: Checkout) -> None:
+def test_worker_follows_a_changed_gateway_token(system: Checkout) -> None:
     started = system.inspect("inference_worker")["State"]["StartedAt"]
     system.settings = {"CHROMA_TOKEN": "another-token.of-the_operators~own"}
     try:
@@ -142,20 +140,20 @@ def test_worker_takes_up_the_token_that_the_gateway_was_given(system: Checkout) 
         wait_for(lambda: system.ask(QUESTION).status_code == 200, 30, "answering")
 
 
-def recipe_of_the_readme(secret: Path) -> str:
-    """What the readme says to write into docker-compose.override.yml."""
+def override_from_readme(secret: Path) -> str:
+    """The docker-compose.override.yml given in the readme, for another secret file."""
     readme = (PROJECT_ROOT / "deploy" / "readme.md").read_text()
     (recipe,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
     assert "/etc/sagemaker-docs/mistral_api_key" in recipe
     return str(recipe).replace("/etc/sagemaker-docs/mistral_api_key", str(secret))
 
 
-def test_key_in_a_file_is_read_and_stands_in_no_description(system: Checkout) -> None:
-    key = "a-key-that-nobody-may-see"
+def test_key_in_a_file_is_read_and_absent_from_docker_inspect(system: Checkout) -> None:
+    key = "a-key-that-must-not-be-shown"
     secret = system.folder / "mistral_api_key"
     override = system.folder / "docker-compose.override.yml"
     secret.write_text(key)
-    override.write_text(recipe_of_the_readme(secret))
+    override.write_text(override_from_readme(secret))
     try:
         system.compose("up", "--detach", "--no-deps", "inference_worker")
         system.wait_until_ready()
@@ -170,7 +168,7 @@ def test_key_in_a_file_is_read_and_stands_in_no_description(system: Checkout) ->
         system.wait_until_ready()
 
 
-def test_index_and_token_outlive_down_and_up(system: Checkout) -> None:
+def test_index_and_token_survive_down_and_up(system: Checkout) -> None:
     before, token = system.wait_until_ready()["index"], system.token()
 
     system.compose("down")

@@ -1,4 +1,4 @@
-"""The container's question whether its service is well."""
+"""The container's health check."""
 
 from collections.abc import Iterator
 
@@ -24,15 +24,17 @@ def service() -> Iterator[Service]:
         yield running
 
 
-def test_good_answer_is_health(service: Service) -> None:
+def test_status_200_is_healthy(service: Service) -> None:
     assert health.main([f"{service.url}/well"]) == 0
 
 
-def test_bad_answer_is_not(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_status_is_unhealthy(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     assert health.main([f"{service.url}/unwell"]) == 1
     assert "503" in capsys.readouterr().err
 
 
-def test_no_answer_is_not(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused_connection_is_unhealthy(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert health.main(["http://127.0.0.1:9/well"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The service's /mcp over a small index, and the official SDK's client to ask it."""
+"""The service's /mcp over a small index, called with the official SDK's client."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ from utils.settings import Settings
 
 CURRENT, BEFORE = "2026-07-28", "2025-11-25"
 MODES = {CURRENT: CURRENT, BEFORE: "legacy"}
-"""How the client is told to speak a revision of the protocol."""
+"""The client's mode for each protocol revision."""
 QUESTION = "How is the storage volume of an endpoint encrypted with KmsKeyId?"
 FOREIGN = "Who won the Eurovision song contest in 1998?"
 LONG = "# A long page\n\n" + "\n\n".join(
@@ -30,7 +30,7 @@ LONG = "# A long page\n\n" + "\n\n".join(
 
 
 def documentation(folder: Path) -> AbstractContextManager[str]:
-    """Serve an index of the made-up pages and a long one, each with its place on the web."""
+    """Serve an index of the sample pages and a long one, each with a URL."""
     pages = {
         name: f"---\nurl: https://docs.example/{name.removesuffix('.md')}.html\n---\n{text}"
         for name, text in (PAGES | {"long.md": LONG}).items()
@@ -58,7 +58,7 @@ async def call(service: Service, tool: str, arguments: dict[str, Any]) -> CallTo
 
 
 async def called(service: Service, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a call returns, in its structure."""
+    """The structured content of a successful call."""
     result = await call(service, tool, arguments)
     assert not result.is_error, text_of(result)
     structure: dict[str, Any] = result.structured_content
@@ -66,7 +66,7 @@ async def called(service: Service, tool: str, arguments: dict[str, Any]) -> dict
 
 
 async def refused(service: Service, tool: str, arguments: dict[str, Any]) -> str:
-    """What a call that goes wrong is told."""
+    """The error text of a failed call."""
     result = await call(service, tool, arguments)
     assert result.is_error
     assert result.structured_content is None

@@ -1,4 +1,4 @@
-"""LangChain's chat clients, made as the service makes them, for the local chat servers."""
+"""LangChain's chat clients, configured as in the service, for the local chat servers."""
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,13 +27,13 @@ _number = itertools.count(1)
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider as LangChain's factory names it, its server, and how its client says things."""
+    """A provider by its LangChain name, its server, and its client's vocabulary."""
 
     name: str
     package: str
     server: type[ChatServer]
     options: Callable[[int], Mapping[str, Any]]
-    """What the factory is told, given the seconds to wait."""
+    """Keyword arguments for the factory, given the timeout in seconds."""
     close: Callable[[Any], Awaitable[None]]
     finish: str = "finish_reason"
     finishes: Mapping[str, str] = field(default_factory=lambda: {"stop": "stop"})
@@ -43,14 +43,14 @@ class Provider:
 
 
 def _openai(seconds: int) -> dict[str, Any]:
-    # Its own HTTP client would be shared by all of a process that have the same address, closed or
-    # not, and a later server may well get an earlier one's port.
+    # OpenAI's client caches HTTP clients per address, even closed ones, and a later server may get
+    # an earlier one's port.
     http = httpx.AsyncClient()
     return _one_try(seconds) | {"stream_usage": True, "http_async_client": http}
 
 
 def _anthropic(seconds: int) -> dict[str, Any]:
-    # The same, but it takes no other; those with different patience are not shared.
+    # Also cached, and no other can be passed; clients with different timeouts are not shared.
     return _one_try(seconds) | {"timeout": seconds + next(_number) / 1e6}
 
 
@@ -58,7 +58,7 @@ def _one_try(seconds: int) -> dict[str, Any]:
     return {"api_key": "test-key", "max_retries": 0, "timeout": seconds}
 
 
-# Two of the clients keep what must be closed in private attributes.
+# Two of the clients store what must be closed in private attributes.
 MISTRAL = Provider(
     "mistralai",
     "langchain_mistralai",
@@ -97,7 +97,7 @@ PROVIDERS = [MISTRAL, OPENAI, OLLAMA, ANTHROPIC]
 async def client(
     provider: Provider, server: ChatServer, *, seconds: int = 10
 ) -> AsyncIterator[BaseChatModel]:
-    """Make a client of the server that tries once, and close its connections at the end."""
+    """A client of the server that does not retry; closes its connections at the end."""
     pytest.importorskip(provider.package)
     chat: BaseChatModel = init_chat_model(
         "test-model",
@@ -112,8 +112,8 @@ async def client(
 
 
 @dataclass
-class Heard:
-    """What a client made of a stream, until it ended or failed."""
+class ClientResult:
+    """A client's view of an answer, until it ended or failed."""
 
     pieces: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -121,30 +121,32 @@ class Heard:
     error: Exception | None = None
 
 
-async def listen(chat: BaseChatModel) -> Heard:
-    """Ask, and gather what comes."""
-    heard = Heard()
+async def collect_stream(chat: BaseChatModel) -> ClientResult:
+    """Stream an answer and collect its chunks."""
+    result = ClientResult()
     try:
         async for chunk in chat.astream(QUESTION):
             if chunk.text:
-                heard.pieces.append(str(chunk.text))
-            heard.metadata |= chunk.response_metadata
-            heard.usage |= chunk.usage_metadata or {}
-    except Exception as error:  # noqa: BLE001 - what each client raises is what is asked
-        heard.error = error
-    return heard
+                result.pieces.append(str(chunk.text))
+            result.metadata |= chunk.response_metadata
+            result.usage |= chunk.usage_metadata or {}
+    except Exception as error:  # noqa: BLE001 - the tests compare what each client raises
+        result.error = error
+    return result
 
 
-async def ask(chat: BaseChatModel) -> Heard:
-    """Ask without a stream."""
+async def ask(chat: BaseChatModel) -> ClientResult:
+    """Request an answer without streaming."""
     try:
         message = await chat.ainvoke(QUESTION)
     except Exception as error:  # noqa: BLE001
-        return Heard(error=error)
-    return Heard([str(message.text)], message.response_metadata, dict(message.usage_metadata or {}))
+        return ClientResult(error=error)
+    return ClientResult(
+        [str(message.text)], message.response_metadata, dict(message.usage_metadata or {})
+    )
 
 
 def status_of(error: Exception | None) -> int | None:
-    """The HTTP status that an exception tells of."""
+    """The HTTP status of an exception, if it has one."""
     status = getattr(error, "status_code", None)
     return status or getattr(getattr(error, "response", None), "status_code", None)

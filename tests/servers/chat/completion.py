@@ -1,4 +1,4 @@
-"""An answer of a local chat server, before and after an API has put it into its form."""
+"""An answer of a local chat server, before and after formatting for an API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tests.servers.chat.replies import Content, Request
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer as the model gives it, before an API has put it into its form."""
+    """A model's answer before formatting for an API."""
 
     request: Request
     pieces: Sequence[Content]
@@ -16,25 +16,27 @@ class Completion:
 
     @property
     def content(self) -> Content:
-        """All that is said."""
+        """The whole answer."""
         if any(isinstance(piece, list) for piece in self.pieces):
             return [block for piece in self.pieces for block in piece if isinstance(block, dict)]
         return "".join(str(piece) for piece in self.pieces)
 
     @property
     def model(self) -> str:
-        """The model that was asked for."""
+        """The requested model."""
         return str(self.request.body["model"])
 
     @property
     def input_tokens(self) -> int:
-        """The words of the request."""
-        said = [message["content"] for message in self.request.body["messages"]]
-        return sum(len(str(each).split()) for each in (*said, self.request.body.get("system", "")))
+        """The number of words of the request."""
+        contents = [message["content"] for message in self.request.body["messages"]]
+        return sum(
+            len(str(each).split()) for each in (*contents, self.request.body.get("system", ""))
+        )
 
     @property
     def output_tokens(self) -> int:
-        """The words of the answer."""
+        """The number of words of the answer."""
         return len(str(self.content).split())
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a local chat server needs it, down to what a connection can do wrong."""
+"""HTTP/1.1 for the local chat servers, including connection failures."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ from http import HTTPStatus
 from tests.servers.chat.replies import Request
 
 RESET_AFTER = 0.01
-"""Seconds in which what was sent is read, before a reset that could overtake it."""
+"""Seconds for the client to read the sent data before a reset that could overtake it."""
 
 
 class WatchfulReader(asyncio.StreamReader):
-    """Knows at once when the other side has left, though nobody is reading."""
+    """Detects a disconnect immediately, even while nothing reads from it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,13 +23,13 @@ class WatchfulReader(asyncio.StreamReader):
 
     def feed_eof(self) -> None:
         super().feed_eof()
-        self._leave()
+        self._set_gone()
 
     def set_exception(self, exc: Exception) -> None:
         super().set_exception(exc)
-        self._leave()
+        self._set_gone()
 
-    def _leave(self) -> None:
+    def _set_gone(self) -> None:
         if not self.gone.done():
             self.gone.set_result(None)
 
@@ -38,7 +38,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     """Wait for the next request on a connection.
 
     Raises:
-        asyncio.IncompleteReadError: the client has left.
+        asyncio.IncompleteReadError: the client has disconnected.
     """
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     named = (line.partition(":") for line in lines if line)
@@ -49,7 +49,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
 
 
 def head(status: int, headers: Mapping[str, object]) -> bytes:
-    """Write what comes before a response's body."""
+    """The status line and headers of a response."""
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         *(f"{name}: {value}" for name, value in headers.items()),
@@ -58,14 +58,14 @@ def head(status: int, headers: Mapping[str, object]) -> bytes:
 
 
 def chunk(content: bytes) -> bytes:
-    """Frame a part of a body of unknown length (RFC 9112, 7.1); an empty one ends it."""
+    """Frame a chunk of a body of unknown length (RFC 9112, 7.1); an empty one ends it."""
     return b"%x\r\n%b\r\n" % (len(content), content)
 
 
 async def reset(writer: asyncio.StreamWriter) -> None:
-    """Break the connection as a crashed server's machine does: with RST in place of FIN."""
+    """Break the connection like a crashed machine: with RST instead of FIN."""
     await asyncio.sleep(RESET_AFTER)
     connection: socket.socket = writer.get_extra_info("socket")
-    lingering_for_no_time = struct.pack("ii", 1, 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering_for_no_time)
+    no_linger = struct.pack("ii", 1, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     writer.transport.abort()

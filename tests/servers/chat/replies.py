@@ -1,6 +1,6 @@
-"""What a local chat server is asked, and what it can be told to reply.
+"""Requests to the local chat servers, and the replies that can be scripted.
 
-The same replies serve every API of `server.py`: each writes them in its own form.
+The same replies serve every API of `server.py`; each formats them in its own way.
 """
 
 import re
@@ -11,15 +11,15 @@ from email.utils import formatdate
 from typing import Any, Literal
 
 SECRET = "SECRET upstream detail"
-"""What every failure says of itself; no caller of ours may see it."""
+"""The detail of every failure; the service's clients must not see it."""
 
 Content = str | list[dict[str, str]]
-"""A text, or content blocks where the API has them."""
+"""A text, or content blocks if the API has them."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A call as it arrived; header names are in lower case."""
+    """A received call; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -29,26 +29,26 @@ class Request:
 
     @property
     def last_message(self) -> Content:
-        """What was said last."""
+        """The content of the last message."""
         content: Content = self.body["messages"][-1]["content"]
         return content
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one call gets: an answer of `text` (an echo, without one), a failure or any body."""
+    """The reply to one call: an answer of `text` (by default an echo), a failure or any body."""
 
     status: int = 200
     text: Content | None = None
     pieces: Sequence[Content] | None = None
-    """What a stream carries one by one; the words of the text, where they are not given."""
+    """The pieces of a stream; by default the words of the text."""
     between: float = 0.0
-    """Seconds from one piece to the next. Without, a stream is sent at one go."""
+    """Seconds between pieces; 0 sends the stream at once."""
     finish: str | None = "stop"
-    """Why the model stopped, in OpenAI's words."""
+    """The finish reason, in OpenAI's vocabulary."""
     body: bytes | None = None
     too_long: bool = False
-    """Whether the request is refused for its length."""
+    """True to refuse the request for its length."""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the first byte."""
@@ -56,25 +56,25 @@ class Reply:
         "send"
     )
     after: int | None = None
-    """How many pieces come before that; None is half of the answer, and for "hang" no byte."""
+    """The number of pieces before `then`; None is half of the answer, and for "hang" no byte."""
     garbage: str = ""
 
     @property
     def breaks_off(self) -> bool:
-        """Whether the body stays incomplete."""
+        """True if the body is incomplete."""
         return self.then in {"cut", "reset", "hang"}
 
     def written(self, request: Request) -> list[Content]:
-        """Give the pieces of the answer to a request."""
+        """The pieces of the answer to a request."""
         if self.pieces is not None:
             return list(self.pieces)
         text = request.last_message if self.text is None else self.text
-        # As models write: a word comes with the space before it.
+        # Like model tokens: a word includes the space before it.
         return re.findall(r"\s*\S+|\s+", text) if isinstance(text, str) else [[b] for b in text]
 
 
 Script = Reply | Callable[[Request], Reply]
-"""A reply, or what makes one from the request: for a model that does as it is told."""
+"""A reply, or a function that computes one from the request."""
 
 
 def answer(
@@ -85,33 +85,33 @@ def answer(
     between: float = 0.0,
     finish: str | None = "stop",
 ) -> Reply:
-    """Answer with a text, content blocks or the pieces; without, echo the last message."""
+    """Answer with a text, content blocks or pieces; by default echo the last message."""
     return Reply(text=text, delay=delay, pieces=pieces, between=between, finish=finish)
 
 
 def rate_limited(retry_after: str | None = None) -> Reply:
-    """429, asking for so many seconds or until such a date."""
+    """429, with Retry-After in seconds or as a date."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return failed(429, headers=headers)
 
 
 def rate_limited_until(seconds: float) -> Reply:
-    """429 with Retry-After as an HTTP date that lies so far ahead."""
+    """429, with Retry-After as an HTTP date the given seconds ahead."""
     return rate_limited(formatdate(time.time() + seconds, usegmt=True))
 
 
 def failed(status: int = 500, *, headers: Mapping[str, str] | None = None) -> Reply:
-    """Fail with a status, and a body that no caller may see."""
+    """Fail with a status, and a body that contains SECRET."""
     return Reply(status=status, headers=headers or {})
 
 
 def refused_key() -> Reply:
-    """401, as for a key that is not known."""
+    """401, as for an unknown key."""
     return failed(401)
 
 
 def too_long() -> Reply:
-    """400, as for a request that is longer than the model's context."""
+    """400, as for a request longer than the model's context."""
     return Reply(status=400, too_long=True)
 
 
@@ -131,12 +131,12 @@ def silence() -> Reply:
 
 
 def hang_up() -> Reply:
-    """Close the connection without a word."""
+    """Close the connection without a response."""
     return Reply(then="leave")
 
 
-# What follows goes wrong after n pieces of an answer. A call without a stream has no pieces: it
-# goes wrong half-way through the body.
+# The following fail after n pieces of an answer. An unstreamed call has no pieces: it fails
+# halfway through the body.
 
 
 def broken_after(n: int, text: Content | None = None, *, between: float = 0.0) -> Reply:
@@ -145,12 +145,12 @@ def broken_after(n: int, text: Content | None = None, *, between: float = 0.0) -
 
 
 def hangs_after(n: int, text: Content | None = None, *, between: float = 0.0) -> Reply:
-    """Send nothing more, and keep the connection."""
+    """Stop sending but keep the connection open."""
     return Reply(text=text, between=between, then="hang", after=n)
 
 
 def unfinished_after(n: int, text: Content | None = None, *, between: float = 0.0) -> Reply:
-    """End in good order, but with no word that the answer is finished."""
+    """End the stream properly, but without a finish reason."""
     return Reply(text=text, between=between, then="stop", after=n)
 
 
@@ -161,15 +161,15 @@ def garbled_after(
     garbage: str = '{"choices": [{"delta": ',
     between: float = 0.0,
 ) -> Reply:
-    """Send this in place of an event's JSON, and then the rest; without a stream, only this."""
+    """Send garbage instead of an event's JSON, then the rest; unstreamed, only the garbage."""
     return Reply(text=text, between=between, then="garble", after=n, garbage=garbage)
 
 
 def error_after(n: int, text: Content | None = None, *, between: float = 0.0) -> Reply:
-    """Send an error where the next piece was due, and end; without a stream, 500."""
+    """Send an error event instead of the next piece, and end; unstreamed, 500."""
     return Reply(text=text, between=between, then="error", after=n)
 
 
 def empty_stream() -> Reply:
-    """200 and no event at all; without a stream, an empty body."""
+    """200 without any event; unstreamed, an empty body."""
     return Reply(then="nothing")

@@ -1,12 +1,12 @@
-"""A local server for the chat API of a language model, that does and fails as it is told.
+"""A local server for the chat API of a language model, with scripted replies and failures.
 
     with MistralServer() as server:
         server.script(rate_limited("1"), answer("Yes [1]."))
         ...
         assert len(server.requests) == 2
 
-Calls take the scripted replies in order; once these are used up, `server.default`. It runs in a
-thread of its own, so that the code under test may be synchronous, asynchronous or a process.
+Calls get the scripted replies in order, and then `server.default`. The server runs in a
+separate thread, so the code under test may be synchronous, asynchronous or a process.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.servers.chat.replies import SECRET, Reply, Request, Script, answer
 
 
 class ChatServer(ABC):
-    """The server; `url` is the base URL its clients want. Enter it to start, leave it to stop."""
+    """The server, a context manager; `url` is the base URL for its clients."""
 
     base: ClassVar[str] = "/v1"
     endpoint: ClassVar[str] = "/chat/completions"
@@ -34,9 +34,9 @@ class ChatServer(ABC):
         self.default: Script = answer()
         self.requests: list[Request] = []
         self.connections = 0
-        """How many were opened."""
+        """The number of connections opened."""
         self.in_flight = 0
-        """Calls that wait for their reply, or for the rest of it."""
+        """Calls whose reply is not complete."""
         self.max_in_flight = 0
         self.left = 0
         """Calls whose client closed the connection before the reply was complete."""
@@ -63,7 +63,7 @@ class ChatServer(ABC):
         self._script.extend(replies)
 
     def reset(self) -> None:
-        """Forget script, requests and counts."""
+        """Clear script, requests and counts."""
         self._script.clear()
         self.requests.clear()
         self.connections = self.max_in_flight = self.left = 0
@@ -73,42 +73,42 @@ class ChatServer(ABC):
         """Wait until no call is in flight.
 
         Raises:
-            TimeoutError: one still is after so many seconds.
+            TimeoutError: calls are in flight after the given seconds.
         """
         if not await asyncio.to_thread(self._idle.wait, within):
             raise TimeoutError(f"{self.in_flight} calls are in flight after {within:g} s")
 
-    # What an API is made of.
+    # The API's format, implemented by each subclass.
 
     def streams(self, request: Request) -> bool:
-        """Tell whether a request wants its answer as a stream."""
+        """True if a request asks for a stream."""
         return bool(request.body.get("stream"))
 
     @abstractmethod
     def whole(self, completion: Completion) -> Mapping[str, Any]:
-        """Write an answer in one piece."""
+        """The body of an unstreamed answer."""
 
     @abstractmethod
     def stream(self, completion: Completion) -> Stream:
-        """Write an answer as events."""
+        """The events of a streamed answer."""
 
     @abstractmethod
     def error(self, status: int, detail: str) -> Mapping[str, Any]:
-        """Write the body of a failure."""
+        """The body of an error response."""
 
     @abstractmethod
     def too_long(self) -> Mapping[str, Any]:
-        """Write the body of the refusal of a request that is longer than the context."""
+        """The body of the error for a request longer than the context."""
 
     def event(self, data: str) -> bytes:
         """Frame the data of one event."""
         return f"data: {data}\n\n".encode()
 
     def error_event(self) -> bytes:
-        """Write the event of a failure in the middle of a stream."""
+        """The event of an error during a stream."""
         return self.event(json.dumps(self.error(500, SECRET)))
 
-    # How it is served.
+    # HTTP.
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -129,7 +129,7 @@ class ChatServer(ABC):
         await server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: those asyncio makes from a coroutine are reported when cancelled.
+        # An explicit task: those asyncio makes from a coroutine are reported when cancelled.
         assert isinstance(reader, WatchfulReader)
         self.connections += 1
         task = asyncio.create_task(self._converse(reader, writer))
@@ -152,7 +152,7 @@ class ChatServer(ABC):
     async def _attend(
         self, request: Request, reader: WatchfulReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Reply for as long as the client is there; tell whether it may ask again."""
+        """Reply unless the client disconnects; True if the connection can be reused."""
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         self._idle.clear()
@@ -177,7 +177,7 @@ class ChatServer(ABC):
         if reply.then == "leave":
             return False
         if reply.then == "hang" and reply.after is None:
-            await asyncio.Event().wait()  # nobody sets it
+            await asyncio.Event().wait()  # never set
         if request.path != self.base + self.endpoint:
             reply = Reply(status=404)
         if reply.status == 200 and reply.body is None and self.streams(request):
@@ -231,7 +231,7 @@ class ChatServer(ABC):
         await writer.drain()
 
     def _steps(self, request: Request, reply: Reply) -> list[bytes]:
-        """Write what goes out at once, step by step: a piece, or more at the start and the end."""
+        """The bytes of each write: one piece, with the opening and closing events."""
         written = reply.written(request)
         stream = self.stream(Completion(request, written, reply.finish))
         before = len(written) // 2 if reply.after is None else reply.after

@@ -1,4 +1,4 @@
-"""The local chat servers, proven with the real clients: what each makes of answers and failures."""
+"""The local chat servers, validated with the real clients: answers and failures."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from tests.servers.chat.clients import (
     OPENAI,
     PROVIDERS,
     QUESTION,
-    Heard,
+    ClientResult,
     Provider,
     ask,
     client,
-    listen,
+    collect_stream,
     status_of,
 )
 from tests.servers.chat.replies import SECRET, Reply, Request
@@ -45,35 +45,37 @@ def server(provider: Provider) -> Iterator[ChatServer]:
         yield running
 
 
-async def both(provider: Provider, server: ChatServer, reply: Reply) -> tuple[Heard, Heard]:
-    """What a client hears as a stream and without one."""
+async def both(
+    provider: Provider, server: ChatServer, reply: Reply
+) -> tuple[ClientResult, ClientResult]:
+    """A client's results with and without streaming."""
     server.default = reply
     async with client(provider, server) as chat:
-        return await listen(chat), await ask(chat)
+        return await collect_stream(chat), await ask(chat)
 
 
-def kind(heard: Heard) -> str:
-    return type(heard.error).__name__
+def kind(result: ClientResult) -> str:
+    return type(result.error).__name__
 
 
-async def test_an_answer_streams_in_words_and_comes_whole(
+async def test_answer_is_streamed_in_words_or_sent_whole(
     provider: Provider, server: ChatServer
 ) -> None:
     streamed, whole = await both(provider, server, replies.answer(TEXT))
 
     assert streamed.pieces == ["One", " two", " three", " four", " five", " six."]
     assert whole.pieces == [TEXT]
-    for heard in (streamed, whole):
-        assert heard.error is None
-        assert heard.metadata[provider.finish] == provider.finishes["stop"]
-        assert heard.usage["input_tokens"] == 5
-        assert heard.usage["output_tokens"] == 6
+    for result in (streamed, whole):
+        assert result.error is None
+        assert result.metadata[provider.finish] == provider.finishes["stop"]
+        assert result.usage["input_tokens"] == 5
+        assert result.usage["output_tokens"] == 6
     assert [request.body["model"] for request in server.requests] == ["test-model"] * 2
-    await server.idle()  # it may be a step behind the client, which has all of its reply
+    await server.idle()  # the server may finish after the client has the whole reply
     assert server.left == 0
 
 
-async def test_pieces_come_as_they_are_scripted(provider: Provider, server: ChatServer) -> None:
+async def test_pieces_are_sent_as_scripted(provider: Provider, server: ChatServer) -> None:
     pieces = ["`Create", "Endpoint", "` [", "1", "]\n", "é→"]
     streamed, whole = await both(provider, server, replies.answer(pieces=pieces))
 
@@ -81,14 +83,16 @@ async def test_pieces_come_as_they_are_scripted(provider: Provider, server: Chat
     assert whole.pieces == ["".join(pieces)]
 
 
-async def test_an_answer_that_ran_out_of_tokens_says_so(
+async def test_truncated_answer_has_the_length_finish_reason(
     provider: Provider, server: ChatServer
 ) -> None:
-    for heard in await both(provider, server, replies.answer(TEXT, finish="length")):
-        assert heard.metadata[provider.finish] == provider.finishes.get("length", "length")
+    for result in await both(provider, server, replies.answer(TEXT, finish="length")):
+        assert result.metadata[provider.finish] == provider.finishes.get("length", "length")
 
 
-async def test_a_model_may_do_as_it_is_told(provider: Provider, server: ChatServer) -> None:
+async def test_reply_can_be_computed_from_the_request(
+    provider: Provider, server: ChatServer
+) -> None:
     def obey(request: Request) -> Reply:
         assert isinstance(request.last_message, str)
         return replies.answer(request.last_message.removeprefix("Say ").upper())
@@ -105,17 +109,17 @@ async def test_a_model_may_do_as_it_is_told(provider: Provider, server: ChatServ
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 422, 429, 500, 503])
-async def test_a_status_fails_before_the_stream_and_tells_of_the_body(
+async def test_error_status_raises_before_the_stream_with_the_body(
     provider: Provider, server: ChatServer, status: int
 ) -> None:
-    for heard in await both(provider, server, replies.failed(status)):
-        assert status_of(heard.error) == status
-        assert SECRET in str(heard.error)
-        assert heard.pieces == []
+    for result in await both(provider, server, replies.failed(status)):
+        assert status_of(result.error) == status
+        assert SECRET in str(result.error)
+        assert result.pieces == []
     assert len(server.requests) == 2
 
 
-async def test_a_prompt_that_is_too_long_is_refused_in_the_providers_words(
+async def test_too_long_prompt_is_refused_with_the_provider_s_message(
     provider: Provider, server: ChatServer
 ) -> None:
     words = {
@@ -124,12 +128,12 @@ async def test_a_prompt_that_is_too_long_is_refused_in_the_providers_words(
         OLLAMA.name: "exceeds the context length",
         ANTHROPIC.name: "prompt is too long",
     }
-    for heard in await both(provider, server, replies.too_long()):
-        assert status_of(heard.error) == 400
-        assert words[provider.name] in str(heard.error)
-        assert "SECRET" in str(heard.error)
+    for result in await both(provider, server, replies.too_long()):
+        assert status_of(result.error) == 400
+        assert words[provider.name] in str(result.error)
+        assert "SECRET" in str(result.error)
     if provider is OPENAI:
-        assert getattr(heard.error, "code", None) == "context_length_exceeded"
+        assert getattr(result.error, "code", None) == "context_length_exceeded"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ async def test_a_prompt_that_is_too_long_is_refused_in_the_providers_words(
     ],
     ids=["after 2", "after 3, slowly", "after 0", "cut", "hang up"],
 )
-async def test_a_connection_that_breaks_gives_the_pieces_before(
+async def test_broken_connection_raises_after_the_pieces_before_it(
     provider: Provider, server: ChatServer, reply: Reply, pieces: list[str], errors: set[str]
 ) -> None:
     streamed, whole = await both(provider, server, reply)
@@ -156,12 +160,12 @@ async def test_a_connection_that_breaks_gives_the_pieces_before(
 
 
 @pytest.mark.parametrize("reply", [replies.hangs_after(2, TEXT), replies.silence()])
-async def test_a_hanging_reply_ends_with_the_clients_patience(
+async def test_hanging_reply_ends_with_the_client_s_timeout(
     provider: Provider, server: ChatServer, reply: Reply
 ) -> None:
     server.default = reply
     async with client(provider, server, seconds=1) as chat:
-        streamed, whole = await asyncio.gather(listen(chat), ask(chat))
+        streamed, whole = await asyncio.gather(collect_stream(chat), ask(chat))
         await server.idle()
 
     assert streamed.pieces == (["One", " two"] if reply.after else [])
@@ -170,21 +174,21 @@ async def test_a_hanging_reply_ends_with_the_clients_patience(
     assert server.left == 2
 
 
-async def test_an_unfinished_answer_ends_without_an_error_or_a_reason(
+async def test_unfinished_answer_ends_without_an_error_or_finish_reason(
     provider: Provider, server: ChatServer
 ) -> None:
     streamed, whole = await both(provider, server, replies.unfinished_after(2, TEXT))
 
     assert streamed.pieces == ["One", " two"]
     assert whole.pieces == ["One two"]
-    for heard in (streamed, whole):
-        assert heard.error is None
-        assert heard.metadata.get(provider.finish) is None
+    for result in (streamed, whole):
+        assert result.error is None
+        assert result.metadata.get(provider.finish) is None
     assert streamed.usage == {}
 
 
 @pytest.mark.parametrize("garbage", ["{", "[]", '"text"'])
-async def test_garbage_is_an_error_of_no_kind_in_particular(
+async def test_garbage_raises_an_unspecific_error(
     provider: Provider, server: ChatServer, garbage: str
 ) -> None:
     reply = replies.garbled_after(2, TEXT, garbage=garbage)
@@ -195,7 +199,7 @@ async def test_garbage_is_an_error_of_no_kind_in_particular(
     assert isinstance(whole.error, ValueError | AttributeError)
 
 
-async def test_an_error_in_the_stream_is_an_exception_but_to_mistrals_client(
+async def test_error_event_raises_except_in_the_mistral_client(
     provider: Provider, server: ChatServer
 ) -> None:
     streamed, whole = await both(provider, server, replies.error_after(2, TEXT))
@@ -211,15 +215,13 @@ async def test_an_error_in_the_stream_is_an_exception_but_to_mistrals_client(
     assert SECRET in str(whole.error)
 
 
-async def test_a_stream_of_nothing_is_an_error(provider: Provider, server: ChatServer) -> None:
-    for heard in await both(provider, server, replies.empty_stream()):
-        assert isinstance(heard.error, ValueError)
-        assert heard.pieces == []
+async def test_empty_stream_raises(provider: Provider, server: ChatServer) -> None:
+    for result in await both(provider, server, replies.empty_stream()):
+        assert isinstance(result.error, ValueError)
+        assert result.pieces == []
 
 
-async def test_a_client_that_stops_listening_ends_the_call_at_once(
-    provider: Provider, server: ChatServer
-) -> None:
+async def test_closing_the_stream_ends_the_call(provider: Provider, server: ChatServer) -> None:
     server.default = replies.answer("word " * 500, between=0.02)
     async with client(provider, server) as chat:
         words = chat.astream(QUESTION)
@@ -236,12 +238,12 @@ async def test_a_client_that_stops_listening_ends_the_call_at_once(
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_a_client_that_is_cancelled_while_it_waits_ends_the_call_at_once(
+async def test_cancelling_the_client_ends_the_call(
     provider: Provider, server: ChatServer, streaming: bool
 ) -> None:
     server.default = replies.answer(TEXT, delay=30)
     async with client(provider, server) as chat:
-        call = asyncio.create_task(listen(chat) if streaming else ask(chat))
+        call = asyncio.create_task(collect_stream(chat) if streaming else ask(chat))
         while not server.in_flight:  # noqa: ASYNC110 - the server is in another thread
             await asyncio.sleep(0.005)
         call.cancel()

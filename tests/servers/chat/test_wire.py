@@ -1,4 +1,4 @@
-"""The local chat servers, read without a client's help: the form of what they send, and when."""
+"""The local chat servers on the wire: format and timing of their responses."""
 
 import asyncio
 import json
@@ -20,22 +20,22 @@ pytestmark = pytest.mark.process
 SERVERS = [MistralServer, OpenAIServer, OllamaServer, AnthropicServer]
 
 
-def asked(**more: Any) -> dict[str, Any]:
+def payload(**more: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": "Say it."}], **more}
 
 
 def post(server: ChatServer, **more: Any) -> httpx.Response:
-    return httpx.post(server.url + server.endpoint, json=asked(**more), timeout=10)
+    return httpx.post(server.url + server.endpoint, json=payload(**more), timeout=10)
 
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:
-    """The data of the events, which must end in [DONE]."""
+    """The data of the events; asserts that they end with [DONE]."""
     *parts, done, rest = response.text.split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")
     return [json.loads(part.removeprefix("data: ")) for part in parts]
 
 
-def test_mistral_opens_with_a_role_and_ends_with_reason_and_usage() -> None:
+def test_mistral_stream_starts_with_a_role_and_ends_with_finish_reason_and_usage() -> None:
     with MistralServer() as server:
         response = post(server, stream=True)
 
@@ -67,7 +67,7 @@ def test_mistral_streams_content_blocks() -> None:
     assert whole["choices"][0]["message"]["content"] == blocks
 
 
-def test_openai_counts_tokens_in_a_chunk_of_its_own_where_asked() -> None:
+def test_openai_sends_usage_in_a_separate_chunk_if_requested() -> None:
     with OpenAIServer() as server:
         plain = events(post(server, stream=True))
         counted = events(post(server, stream=True, stream_options={"include_usage": True}))
@@ -79,7 +79,7 @@ def test_openai_counts_tokens_in_a_chunk_of_its_own_where_asked() -> None:
     assert plain[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-def test_ollama_streams_lines_unless_told_otherwise() -> None:
+def test_ollama_streams_lines_by_default() -> None:
     with OllamaServer() as server:
         response = post(server)
         whole = post(server, stream=False).json()
@@ -117,11 +117,11 @@ def test_anthropic_names_its_events_and_counts_the_system_prompt() -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_connection_serves_call_after_call(kind: type[ChatServer]) -> None:
+def test_connection_is_reused_for_several_calls(kind: type[ChatServer]) -> None:
     with kind() as server, httpx.Client(base_url=server.url) as http:
         server.script(replies.failed(500), replies.unfinished_after(1), replies.error_after(1))
         for stream in (True, True, True, True, False, False):
-            http.post(server.endpoint, json=asked(stream=stream)).read()
+            http.post(server.endpoint, json=payload(stream=stream)).read()
 
         assert (server.connections, len(server.requests), server.left) == (1, 6, 0)
         server.reset()
@@ -129,39 +129,39 @@ def test_a_connection_serves_call_after_call(kind: type[ChatServer]) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_another_path_is_not_known(kind: type[ChatServer]) -> None:
+def test_unknown_path_is_404(kind: type[ChatServer]) -> None:
     with kind() as server:
-        elsewhere = httpx.post(f"{server.url}/elsewhere", json=asked(stream=True))
-        with_query = httpx.post(f"{server.url}{server.endpoint}?beta=true", json=asked())
+        elsewhere = httpx.post(f"{server.url}/elsewhere", json=payload(stream=True))
+        with_query = httpx.post(f"{server.url}{server.endpoint}?beta=true", json=payload())
 
     assert (elsewhere.status_code, with_query.status_code) == (404, 200)
 
 
-async def test_pieces_come_one_by_one_and_the_end_with_the_last() -> None:
-    came: list[float] = []
+async def test_pieces_are_sent_one_by_one_and_the_end_with_the_last() -> None:
+    received: list[float] = []
     with OllamaServer() as server:
         server.default = replies.answer("one two three", delay=0.5, between=0.5)
         started = time.monotonic()
         async with (
             httpx.AsyncClient() as http,
-            http.stream("POST", server.url + server.endpoint, json=asked()) as response,
+            http.stream("POST", server.url + server.endpoint, json=payload()) as response,
         ):
             async for _ in response.aiter_lines():
-                came.append(time.monotonic() - started)
+                received.append(time.monotonic() - started)
 
-    assert len(came) == 4
-    assert came[0] >= 0.5
-    assert came[1] - came[0] > 0.25
-    assert came[2] - came[1] > 0.25
-    assert came[3] - came[2] < 0.25
+    assert len(received) == 4
+    assert received[0] >= 0.5
+    assert received[1] - received[0] > 0.25
+    assert received[2] - received[1] > 0.25
+    assert received[3] - received[2] < 0.25
 
 
-async def test_200_streams_run_at_once() -> None:
-    body = json.dumps(asked(stream=True)).encode()
+async def test_200_streams_run_concurrently() -> None:
+    body = json.dumps(payload(stream=True)).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     async def call(url: httpx.URL) -> bytes:
-        # httpx would take longer to open the connections than the answers last.
+        # httpx would need longer to open the connections than the answers take.
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(head + body)
         answer = await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
@@ -178,36 +178,36 @@ async def test_200_streams_run_at_once() -> None:
     assert {answer.count(b"word") for answer in answers} == {20}
 
 
-async def test_of_many_streams_those_are_counted_whose_clients_leave() -> None:
+async def test_disconnected_clients_are_counted() -> None:
     with MistralServer() as server:
         server.default = replies.hangs_after(3, "word " * 5)
         async with httpx.AsyncClient() as http:
 
-            async def leave() -> None:
+            async def disconnect() -> None:
                 url = server.url + server.endpoint
-                async with http.stream("POST", url, json=asked(stream=True)) as response:
+                async with http.stream("POST", url, json=payload(stream=True)) as response:
                     async for _ in response.aiter_lines():
                         return
 
-            staying = asyncio.create_task(http.post(server.url + server.endpoint, json=asked()))
-            await asyncio.gather(*(leave() for _ in range(20)))
+            connected = asyncio.create_task(http.post(server.url + server.endpoint, json=payload()))
+            await asyncio.gather(*(disconnect() for _ in range(20)))
             while server.in_flight > 1:  # noqa: ASYNC110 - the server is in another thread
                 await asyncio.sleep(0.005)
             with pytest.raises(TimeoutError, match="1 calls"):
                 await server.idle(within=0.05)
             assert server.left == 20
-            staying.cancel()
+            connected.cancel()
             await server.idle()
 
         assert server.left == 21
 
 
-def test_a_server_stops_at_once_while_it_streams() -> None:
+def test_server_stops_immediately_during_a_stream() -> None:
     with httpx.Client() as http:
         with MistralServer() as server:
             server.default = replies.answer("word " * 500, between=0.1)
             url = server.url + server.endpoint
-            request = http.build_request("POST", url, json=asked(stream=True))
+            request = http.build_request("POST", url, json=payload(stream=True))
             lines = http.send(request, stream=True).iter_lines()
             next(lines)
             stopped = time.monotonic()
