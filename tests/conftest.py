@@ -1,4 +1,4 @@
-"""Real parts for the tests: the packaged model, a Chroma server; and a network that is closed."""
+"""Shared fixtures: the packaged model, a Chroma server, containers; no network beyond loopback."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest: begun last, one worker would end alone with them."""
+    """Run the slowest files first, so that parallel workers finish at the same time."""
     kinds = ("model", "process")
     order: dict[Path, int] = {}
     for item in items:
@@ -31,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key of the developer's reaches a test: it could be spent."""
+def _isolate_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's keys from the tests, which could spend their credit."""
     for name in (
         "MISTRAL_API_KEY",
         "DATABASE",
@@ -45,8 +45,8 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """Commands set up logging for their process; the next test must not inherit it."""
+def _restore_logging() -> Iterator[None]:
+    """Undo the logging configuration of commands after each test."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -61,7 +61,7 @@ def minilm() -> LocalModel:
 
 @pytest.fixture(scope="session")
 def openvino_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where exported models are kept; the workers of a run share it, for an export takes long."""
+    """The folder of exported models, shared by parallel workers since an export takes long."""
     own = tmp_path_factory.getbasetemp()
     cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "openvino"
     cache.mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ def developer_guide() -> Path:
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """A Docker engine that answers."""
+    """Requires a running Docker engine."""
     if missing := engine_missing():
         pytest.skip(missing)
 
@@ -117,7 +117,7 @@ def network(system: Checkout) -> str:
 
 @pytest.fixture
 def checkout(system: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A fresh checkout in which nothing was started; the images are those of `system`."""
+    """A fresh checkout without running containers; uses the images of `system`."""
     fresh = Checkout(tmp_path_factory.mktemp("original"))
     fresh.write_documents(PAGES)
     (fresh.folder / ".env").write_text(f"EMBEDDING_MODEL_NAME={MINILM}\n")

@@ -1,8 +1,8 @@
-"""Ctrl-C for child processes, also where the tests themselves run in the background."""
+"""Ctrl-C for child processes, even if the tests run in the background."""
 
 import signal
 
 
 def interruptible() -> None:
-    """Undo what a shell does to a command in the background: it starts it deaf to Ctrl-C."""
+    """Restore the default SIGINT handler, since shells make background commands ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

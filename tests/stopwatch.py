@@ -1,4 +1,4 @@
-"""The time that code itself takes: no other thread's, and no collection of others' garbage."""
+"""CPU time limits for a block: of its own thread only, without garbage collection."""
 
 import gc
 import time
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def takes_less_than(seconds: float) -> Iterator[None]:
-    """Fail where the block costs this thread more of the processor."""
+    """Fail if the block takes more CPU seconds of this thread."""
     gc.collect()
     gc.disable()
     try:

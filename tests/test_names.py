@@ -1,4 +1,4 @@
-"""One name, one meaning: no public name is defined in two modules; no folder has too many files."""
+"""No public name is defined in two modules, and no folder has too many files."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ CAP_WORDS = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
 
 
 def names_defined(statements: Iterable[ast.stmt]) -> Iterator[str]:
-    """The classes, functions and type aliases that a module defines at its top level."""
+    """The classes, functions and type aliases at a module's top level."""
     for statement in statements:
         match statement:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -103,7 +103,7 @@ def test_no_folder_has_too_many_files() -> None:
         ("def read(): ...", "if x: ...\nelse:\n    def read(): ...", "read"),
     ],
 )
-def test_duplicates_are_found_in_made_up_modules(one: str, other: str, name: str) -> None:
+def test_duplicates_in_sample_modules_are_found(one: str, other: str, name: str) -> None:
     found = defined_twice({"a/one.py": one, "b/other.py": other, "c.py": "class Other: ..."})
 
     assert found == [f"{name}: a/one.py, b/other.py"]

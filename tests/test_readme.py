@@ -82,7 +82,7 @@ def code(readme: Path) -> Iterator[str]:
 
 
 def anchors(readme: Path) -> set[str]:
-    """The anchors that GitHub gives a page's headings."""
+    """The anchors of a page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", prose(readme), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -95,7 +95,7 @@ def section(readme: Path, heading: str) -> str:
 
 @cache
 def help_of(command: str) -> str:
-    """What a command and its subcommands print for --help."""
+    """The --help output of a command and its subcommands."""
     return "".join(
         subprocess.run(
             [sys.executable, "-m", command, *arguments, "--help"],
@@ -138,7 +138,7 @@ def test_every_package_has_a_readme_that_is_linked() -> None:
     assert linked == {f"{package}/readme.md" for package in PACKAGES}
 
 
-def test_routes_are_those_of_the_service(tmp_path: Path) -> None:
+def test_routes_match_the_service(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, database=str(tmp_path))
     schema = create_app(settings).openapi()
     served = {
@@ -154,7 +154,7 @@ def test_routes_are_those_of_the_service(tmp_path: Path) -> None:
     assert set(documented) == served | {"GET /docs", "GET /openapi.json"}
 
 
-def test_error_table_is_the_one_that_is_served() -> None:
+def test_error_table_matches_the_served_one() -> None:
     errors = (
         IndexMissingError,
         IndexMismatchError,
@@ -202,7 +202,7 @@ def test_error_table_is_the_one_that_is_served() -> None:
         ("dataset/readme.md", "### Websites", "dataset.fetch", {"--url", "--sitemap", "--rate"}),
     ],
 )
-def test_options_are_those_of_the_command(
+def test_options_match_the_command(
     readme: str, heading: str, command: str, required: set[str]
 ) -> None:
     text = section(PROJECT_ROOT / readme, heading)
@@ -286,7 +286,7 @@ def test_files_named_in_the_text_exist(readme: Path) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_tree_lists_what_is_there(package: str) -> None:
+def test_tree_matches_the_folder(package: str) -> None:
     root, *lines = blocks(PROJECT_ROOT / package / "readme.md", "text")[0].splitlines()
     assert root == f"{package}/"
     folders = [PROJECT_ROOT / package]
@@ -307,7 +307,7 @@ def test_tree_lists_what_is_there(package: str) -> None:
 
 
 @every_readme
-def test_python_examples_compile_and_import_what_exists(readme: Path) -> None:
+def test_python_examples_compile_and_their_imports_exist(readme: Path) -> None:
     for block in blocks(readme, "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom):
@@ -316,7 +316,7 @@ def test_python_examples_compile_and_import_what_exists(readme: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["database", "inference_worker"])
-def test_glossary_is_sorted_and_gives_each_term_once(package: str) -> None:
+def test_glossary_is_sorted_without_duplicates(package: str) -> None:
     text = section(PROJECT_ROOT / package / "readme.md", "## Glossary")
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `[\w./]+` \|$", text, re.MULTILINE)
     terms = [row.lower() for row in rows]
@@ -325,7 +325,7 @@ def test_glossary_is_sorted_and_gives_each_term_once(package: str) -> None:
     assert terms == sorted(set(terms))
 
 
-def test_services_are_those_of_the_containers() -> None:
+def test_services_match_the_compose_files() -> None:
     services = yaml.safe_load((PROJECT_ROOT / "deploy" / "services.yml").read_text())["services"]
     text = section(PROJECT_ROOT / "deploy" / "readme.md", "## Containers")
     table = text.split("| service | purpose |")[1].split("\n\n")[0]
@@ -333,7 +333,7 @@ def test_services_are_those_of_the_containers() -> None:
     assert set(re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE)) == set(services)
 
 
-def test_messages_to_troubleshoot_are_those_of_the_code() -> None:
+def test_troubleshooting_messages_exist_in_the_code() -> None:
     text = section(PROJECT_ROOT / "deploy" / "readme.md", "### Troubleshooting")
     messages = [
         span

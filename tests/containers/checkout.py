@@ -130,7 +130,7 @@ class Checkout:
         return self.run_in("inference_worker", "cat", "/run/chroma-gateway/chroma_token")
 
     def kill(self, service: str) -> None:
-        """Kill a service's process like a crash; Docker would not restart it after `docker kill`."""
+        """Kill a service's process like a crash; Docker does not restart it after `docker kill`."""
         pid: int = self.inspect(service)["State"]["Pid"]
         if os.getuid() == 0:
             os.kill(pid, signal.SIGKILL)

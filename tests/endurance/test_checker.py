@@ -1,4 +1,4 @@
-"""What the endurance run's checker lets pass, and what it must catch."""
+"""Histories that the endurance run's checker must accept, and violations it must report."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def checker() -> Checker:
 
 
 def put(checker: Checker, begun: float, done: float | None, name: str = NAME) -> Version:
-    """A version that the first worker acknowledged; with None it is still under way."""
+    """A version acknowledged by the first worker, or in progress if `done` is None."""
     document = checker.model.add(name)
     version = document.next_version()
     span = document.api.begin(version, begun)
@@ -110,7 +110,7 @@ def test_change_seen_before_it_is_acknowledged_passes(checker: Checker) -> None:
     assert checker.violations == []
 
 
-def test_write_of_unknown_outcome_may_have_happened_or_not_until_a_look_settles_it(
+def test_write_of_unknown_outcome_is_settled_by_the_next_read(
     checker: Checker,
 ) -> None:
     first, second = put(checker, 10, 11), put(checker, 20, None)
@@ -129,7 +129,7 @@ def test_write_of_unknown_outcome_may_have_happened_or_not_until_a_look_settles_
     assert kinds(checker) == [STALE]
 
 
-def test_unknown_write_that_appears_after_a_newer_one_was_acknowledged_is_caught(
+def test_unknown_write_visible_after_a_newer_acknowledged_one_is_reported(
     checker: Checker,
 ) -> None:
     put(checker, 10, 11)
@@ -143,7 +143,7 @@ def test_unknown_write_that_appears_after_a_newer_one_was_acknowledged_is_caught
     assert kinds(checker) == [STALE]
 
 
-def test_clock_of_the_other_replica_stands_still_while_the_store_is_away(checker: Checker) -> None:
+def test_visibility_deadline_is_suspended_during_a_store_outage(checker: Checker) -> None:
     first, _ = put(checker, 10, 11), put(checker, 20, 21)
     checker.model.windows.add(STORE, 22, 30)
 
@@ -154,7 +154,7 @@ def test_clock_of_the_other_replica_stands_still_while_the_store_is_away(checker
     assert kinds(checker) == [STALE]
 
 
-def test_builds_are_followed_a_little_later(checker: Checker) -> None:
+def test_build_may_become_visible_with_a_delay(checker: Checker) -> None:
     document = checker.model.add(NAME)
     first, second = document.next_version(), document.next_version()
     document.folder.done(document.folder.begin(first, 10), 20, allowance=BUILD_SECONDS)
@@ -168,7 +168,7 @@ def test_builds_are_followed_a_little_later(checker: Checker) -> None:
     assert kinds(checker) == [STALE]
 
 
-def test_what_the_api_wrote_wins_over_the_folder(checker: Checker) -> None:
+def test_api_documents_take_precedence_over_the_folder(checker: Checker) -> None:
     document = checker.model.add(NAME)
     from_folder = document.next_version()
     document.folder.done(document.folder.begin(from_folder, 1), 2)
@@ -186,7 +186,7 @@ def test_what_the_api_wrote_wins_over_the_folder(checker: Checker) -> None:
 # --- what is wrong is caught -----------------------------------------------------------------
 
 
-def test_lost_document_is_caught(checker: Checker) -> None:
+def test_lost_document_is_reported(checker: Checker) -> None:
     version = put(checker, 10, 11)
 
     checker.search(found(at=13.1), mark(version))
@@ -195,7 +195,7 @@ def test_lost_document_is_caught(checker: Checker) -> None:
     assert kinds(checker) == [LOST, LOST]
 
 
-def test_worker_that_acknowledged_a_change_must_find_it_at_once(checker: Checker) -> None:
+def test_acknowledged_change_must_be_visible_in_its_worker_immediately(checker: Checker) -> None:
     first = put(checker, 10, 11)
     checker.search(found(at=11.1, by="first"), mark(first))
     put(checker, 20, 21)
@@ -204,7 +204,7 @@ def test_worker_that_acknowledged_a_change_must_find_it_at_once(checker: Checker
     assert kinds(checker) == [LOST, STALE]
 
 
-def test_stale_document_is_caught(checker: Checker) -> None:
+def test_stale_document_is_reported(checker: Checker) -> None:
     first, _ = put(checker, 10, 11), put(checker, 20, 21)
 
     checker.search(found(passage(first, 0), at=23.1))
@@ -219,7 +219,7 @@ def _quote(version: Version) -> dict[str, str]:
     return {"document": NAME, "title": f"Page {version.marker}", "quote": "A word."}
 
 
-def test_resurrected_document_is_caught_in_every_kind_of_response(checker: Checker) -> None:
+def test_resurrected_document_is_reported_in_every_kind_of_response(checker: Checker) -> None:
     version = put(checker, 10, 11)
     delete(checker, 20, 21)
     answer = {"passages": [passage(version, 0)], "docs": [], "citations": []}
@@ -234,7 +234,7 @@ def test_resurrected_document_is_caught_in_every_kind_of_response(checker: Check
     assert kinds(checker) == [RESURRECTED] * 5
 
 
-def test_two_versions_in_one_response_are_caught_even_where_each_may_be_seen(
+def test_two_versions_in_one_response_are_reported_even_if_each_is_allowed(
     checker: Checker,
 ) -> None:
     first, second = put(checker, 10, 11), put(checker, 20, None)
@@ -244,7 +244,7 @@ def test_two_versions_in_one_response_are_caught_even_where_each_may_be_seen(
     assert kinds(checker) == [MIXED]
 
 
-def test_text_of_another_document_is_caught(checker: Checker) -> None:
+def test_text_of_another_document_is_reported(checker: Checker) -> None:
     mine, other = put(checker, 10, 11), put(checker, 10, 11, name="live/other.md")
     mixed = passage(mine, 0) | {"text": passage(other, 0)["text"]}
 
@@ -253,7 +253,7 @@ def test_text_of_another_document_is_caught(checker: Checker) -> None:
     assert MIXED in kinds(checker)
 
 
-def test_half_visible_document_is_caught(checker: Checker) -> None:
+def test_half_visible_document_is_reported(checker: Checker) -> None:
     version = put(checker, 10, 11)
     document = checker.model.documents[NAME]
     sections = range(version.sections)
@@ -268,7 +268,7 @@ def test_half_visible_document_is_caught(checker: Checker) -> None:
     assert len(checker.violations) == 3
 
 
-def test_doubled_documents_are_caught(checker: Checker) -> None:
+def test_duplicate_documents_are_reported(checker: Checker) -> None:
     version = put(checker, 10, 11)
     listed = [{"name": NAME, "etag": "x"}] * 2
     named = {"answer": "So.", "docs": [NAME, NAME]}
@@ -280,7 +280,7 @@ def test_doubled_documents_are_caught(checker: Checker) -> None:
     assert kinds(checker) == [DOUBLED, DOUBLED, DOUBLED]
 
 
-def test_list_that_differs_is_caught(checker: Checker) -> None:
+def test_incorrect_list_is_reported(checker: Checker) -> None:
     put(checker, 10, 11)
     put(checker, 10, 11, name="live/other.md")
     checker.model.documents[NAME].etag = "right"
@@ -292,7 +292,7 @@ def test_list_that_differs_is_caught(checker: Checker) -> None:
     assert sorted(kinds(checker)) == sorted([WRONG, WRONG, LOST, RESURRECTED, STALE])
 
 
-def test_document_that_was_never_written_is_caught(checker: Checker) -> None:
+def test_document_never_written_is_reported(checker: Checker) -> None:
     put(checker, 10, 11)
 
     checker.search(found({"document": "else.md", "title": "Else", "text": "Else."}, at=20))
@@ -302,7 +302,7 @@ def test_document_that_was_never_written_is_caught(checker: Checker) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_errors_that_nothing_explains_are_caught_at_any_time(checker: Checker, status: int) -> None:
+def test_unexplained_errors_are_reported_at_any_time(checker: Checker, status: int) -> None:
     for kind in (STORE, BUILD, SWAP, worker_window("second")):
         checker.model.windows.add(kind, 0, 100)
 
@@ -319,7 +319,7 @@ def test_errors_that_nothing_explains_are_caught_at_any_time(checker: Checker, s
         ("search", NO_ANSWER, worker_window("second")),
     ],
 )
-def test_errors_are_excused_only_while_their_cause_lasts(
+def test_errors_are_accepted_only_while_their_cause_lasts(
     checker: Checker, route: str, status: int, window: str
 ) -> None:
     checker.model.windows.add(window, 10, 20)
@@ -332,7 +332,7 @@ def test_errors_are_excused_only_while_their_cause_lasts(
     assert kinds(checker) == [STATUS, STATUS]
 
 
-def test_another_worker_that_is_away_excuses_nothing(checker: Checker) -> None:
+def test_outage_of_another_worker_explains_no_error(checker: Checker) -> None:
     checker.model.windows.add(worker_window("first"), 10, 20)
     checker.status(answered("search", 409, 15))
     checker.status(answered("search", NO_ANSWER, 15))
@@ -340,7 +340,7 @@ def test_another_worker_that_is_away_excuses_nothing(checker: Checker) -> None:
     assert kinds(checker) == [STATUS, STATUS]
 
 
-def test_violation_says_what_is_needed_to_understand_it(checker: Checker) -> None:
+def test_violation_contains_the_facts_to_understand_it(checker: Checker) -> None:
     first, _ = put(checker, 10, 11), put(checker, 20, 21)
 
     checker.search(found(passage(first, 0), at=24))

@@ -1,4 +1,4 @@
-"""The measurements of the endurance run: over made-up workers, and the command on a few pages."""
+"""The endurance run's measurements, over simulated workers, and the command on a few pages."""
 
 import asyncio
 import io
@@ -52,15 +52,15 @@ from utils.settings import PROJECT_ROOT
 
 @dataclass(slots=True)
 class Replicas:
-    """Two made-up workers on one index; the one that did not answer a change shows it later."""
+    """Two simulated workers on one index; a change is visible later in the other worker."""
 
     lag: float = 0.0
-    """Seconds until the other worker shows a change."""
+    """Seconds until a change is visible in the other worker."""
     own_lag: float = 0.0
     status: int = 200
-    """Of searches."""
+    """The status of searches."""
     seconds: float = 0.0
-    """Of a search."""
+    """The duration of a search."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Worker and path of each request of the load."""
     changes: list[tuple[str, str, str]] = field(default_factory=list)
@@ -118,7 +118,7 @@ def _text_of(name: str, content: bytes) -> str:
 
 @asynccontextmanager
 async def running(replicas: Replicas, folder: Path) -> AsyncIterator[Run]:
-    """A run over made-up workers whose index contains one page."""
+    """A run over simulated workers whose index contains one page."""
     model = Model(Windows())
     pages = Folder(folder / "pages", model, random.Random(1))
     workers = [
@@ -171,14 +171,14 @@ async def test_every_document_is_added_replaced_and_deleted_at_each_worker_in_tu
     assert run.checker.violations == []
 
 
-async def test_worker_that_answers_before_it_shows_a_change_is_a_violation(tmp_path: Path) -> None:
+async def test_change_not_visible_after_its_response_is_a_violation(tmp_path: Path) -> None:
     async with running(Replicas(own_lag=0.1), tmp_path) as run:
         await Measurement(run, changes=1, calm_seconds=0.1).change_documents()
 
     assert LOST in {violation.kind for violation in run.checker.violations}
 
 
-async def test_worker_that_never_follows_is_a_violation(
+async def test_change_never_visible_in_the_other_worker_is_a_violation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visibility, "_VISIBLE_SECONDS", 2.5)
@@ -215,7 +215,7 @@ async def test_load_counts_every_status_but_200_as_a_violation(tmp_path: Path) -
     assert "search" not in {route for *_, route in run.load.latencies}
 
 
-async def test_requests_under_way_at_the_end_are_awaited(tmp_path: Path) -> None:
+async def test_running_requests_are_awaited_at_the_end(tmp_path: Path) -> None:
     replicas = Replicas(seconds=0.3)
     async with running(replicas, tmp_path) as run, run.under_load(100):
         await asyncio.sleep(0.2)
@@ -226,7 +226,7 @@ async def test_requests_under_way_at_the_end_are_awaited(tmp_path: Path) -> None
     assert answered == len(replicas.asked) > 1
 
 
-def test_figures_are_of_the_requests_sent_in_each_span() -> None:
+def test_latency_figures_are_of_the_requests_sent_in_each_span() -> None:
     latencies = [
         *((10.0 + at, seconds, "search") for at, seconds in enumerate((0.01, 0.02, 0.03))),
         *((20.0 + at, seconds, "search") for at, seconds in enumerate((0.03, 0.06, 0.9))),
@@ -277,7 +277,7 @@ def test_measured_word_file_is_read_with_all_its_marks() -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize("is_adapted", [False, True])
-def test_shortened_model_is_another_one_with_vectors_as_long(
+def test_shortened_model_has_another_revision_and_the_same_dimension(
     is_adapted: bool, tmp_path: Path
 ) -> None:
     from sentence_transformers import SentenceTransformer
@@ -329,7 +329,7 @@ def test_measurement_needs_two_workers(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)
-def test_command_measures_every_step_and_loses_no_request(tmp_path: Path) -> None:
+def test_command_measures_every_step_without_failed_requests(tmp_path: Path) -> None:
     output = tmp_path / "endurance.json"
     command = [
         *(sys.executable, "-m", "tests.endurance", "--measure", "--pages", "3", "--rate", "8"),

@@ -1,4 +1,4 @@
-"""The endurance run's other parts, and the command on a few pages for half a minute."""
+"""The endurance run's store checks, memory check and schedule, and a run of half a minute."""
 
 import asyncio
 import json
@@ -49,18 +49,18 @@ def kinds(checker: Checker) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["page.md", "page.txt", "page.html"])
-def test_every_format_of_a_page_says_its_version_and_all_sections(name: str) -> None:
+def test_page_in_every_format_has_the_marks_of_its_version_and_sections(name: str) -> None:
     version = Model(Windows()).add(name).next_version()
 
-    said = marks(write(version, name).decode())
+    found = marks(write(version, name).decode())
 
     sections = [None, *range(version.sections)]
-    assert said == {Mark(version.document, version.number, section) for section in sections}
+    assert found == {Mark(version.document, version.number, section) for section in sections}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of made-up pages, which are always the same."""
+    """An index of generated pages that are identical in every run."""
     place = tmp_path_factory.mktemp("endurance")
     fill(place, Model(Windows()))
     with closing(open_store(str(place / "index"), create=True)) as store:
@@ -76,7 +76,7 @@ def fill(place: Path, model: Model) -> None:
 
 @pytest.fixture
 def stored(checker: Checker, built: Path, tmp_path: Path) -> Iterable[Store]:
-    """Made-up pages as rows of a store."""
+    """A store with the generated pages."""
     fill(tmp_path, checker.model)
     shutil.copytree(built, tmp_path / "index")
     with closing(open_store(str(tmp_path / "index"))) as store:
@@ -88,19 +88,19 @@ def check_stored(checker: Checker, store: Store) -> list[str]:
     return kinds(checker)
 
 
-def test_every_chunk_says_which_version_and_section_it_is_of(stored: Store) -> None:
+def test_every_chunk_has_the_marks_of_its_version_and_section(stored: Store) -> None:
     _, collection, _ = stored.live_collection()
     for chunk in rows.read_chunks(collection):
-        said = marks(chunk.text)
-        assert len({each.version for each in said}) == 1
-        assert any(each.section is not None for each in said)
+        found = marks(chunk.text)
+        assert len({each.version for each in found}) == 1
+        assert any(each.section is not None for each in found)
 
 
-def test_store_that_holds_what_it_should_passes(checker: Checker, stored: Store) -> None:
+def test_correct_store_passes(checker: Checker, stored: Store) -> None:
     assert check_stored(checker, stored) == []
 
 
-def test_row_that_is_missing_in_the_store_is_caught(checker: Checker, stored: Store) -> None:
+def test_missing_row_is_reported(checker: Checker, stored: Store) -> None:
     _, collection, _ = stored.live_collection()
     collection.delete(ids=[rows.read_page(collection, 0)[0].chunk.id])
 
@@ -108,7 +108,7 @@ def test_row_that_is_missing_in_the_store_is_caught(checker: Checker, stored: St
     assert any("rows and should have" in violation.what for violation in checker.violations)
 
 
-def test_rows_that_a_change_left_in_the_store_are_caught(checker: Checker, stored: Store) -> None:
+def test_leftover_rows_of_a_change_are_reported(checker: Checker, stored: Store) -> None:
     _, collection, _ = stored.live_collection()
     page: Any = collection.get(limit=1, include=["documents", "metadatas", "embeddings"])
     old = page["metadatas"][0] | {"document_hash": "old"}
@@ -117,9 +117,7 @@ def test_rows_that_a_change_left_in_the_store_are_caught(checker: Checker, store
     assert LEFTOVER in check_stored(checker, stored)
 
 
-def test_document_and_collection_that_should_be_gone_are_caught(
-    checker: Checker, stored: Store
-) -> None:
+def test_leftover_document_and_collection_are_reported(checker: Checker, stored: Store) -> None:
     document = _document_of_folder(checker)
     document.folder.done(document.folder.begin(None, 1), 2)
     stored.create("index-left", {"made_for": "nothing"}, 1)
@@ -130,13 +128,13 @@ def test_document_and_collection_that_should_be_gone_are_caught(
 @pytest.mark.parametrize(
     ("state", "seconds_ago", "reported"),
     [
-        ("accepting", 0, []),  # as a store that dies meanwhile leaves it
+        ("accepting", 0, []),  # as after a store crash during acceptance
         ("accepting", ACCEPTING_SECONDS + 1, ["an upload of live/page.md was left behind"]),
         ("failed", 0, ["an upload of live/page.md was left behind"]),
         ("queued", 0, ["job id (put) was never finished"]),
     ],
 )
-def test_upload_of_a_change_that_nobody_saw_done_is_caught_once_nobody_awaits_it(
+def test_leftover_upload_is_reported_unless_its_change_may_be_in_progress(
     checker: Checker, stored: Store, state: JobState, seconds_ago: float, reported: list[str]
 ) -> None:
     version = checker.model.add("live/page.md").next_version()
@@ -160,7 +158,7 @@ def series(memory: Iterable[float]) -> Series:
     return Series("first", 1, [float(second) for second in range(len(values))], values)
 
 
-def test_memory_that_grows_is_caught_and_passing_peaks_are_not() -> None:
+def test_memory_growth_is_detected_and_temporary_peaks_are_ignored() -> None:
     rng = random.Random(1)
     noise = [400 * MIB + rng.uniform(-8, 8) * MIB for _ in range(1500)]
     flat = growth(series(noise))
@@ -186,7 +184,7 @@ def test_memory_that_grows_is_caught_and_passing_peaks_are_not() -> None:
     assert growth(series(noise[:300])) is None
 
 
-def test_what_chroma_keeps_of_deleted_indexes_is_no_growth_of_ours() -> None:
+def test_memory_chroma_retains_for_deleted_indexes_is_not_growth() -> None:
     rng = random.Random(1)
     rows, builds = 4500, range(200, 1500, 100)
     kept = [KEPT_BY_CHROMA * rows * sum(at > built for built in builds) for at in range(1500)]
@@ -201,7 +199,7 @@ def test_what_chroma_keeps_of_deleted_indexes_is_no_growth_of_ours() -> None:
     assert after.is_flat
 
 
-def test_schedule_follows_from_the_seed_and_has_everything_in_half_an_hour() -> None:
+def test_schedule_is_deterministic_and_has_every_event_in_half_an_hour() -> None:
     lanes = schedule.plan(7, 1800, 2, server=True)
 
     assert lanes == schedule.plan(7, 1800, 2, server=True)
@@ -215,13 +213,13 @@ def test_schedule_follows_from_the_seed_and_has_everything_in_half_an_hour() -> 
     assert max(event.at for event in lanes["store"]) < 1080
 
 
-def test_short_run_has_a_build_and_kills_too() -> None:
+def test_short_run_has_a_build_and_kills() -> None:
     lanes = schedule.plan(1, 36, 2, server=True)
 
     assert all(lanes[lane] for lane in ("build", "worker", "store"))
 
 
-async def test_rest_begins_when_all_actions_have_ended_and_none_begins_during_it() -> None:
+async def test_rest_waits_for_running_actions_and_blocks_new_ones() -> None:
     rest, order = Rest(), []
 
     async def act(name: str, seconds: float) -> None:
@@ -251,7 +249,7 @@ async def test_rest_begins_when_all_actions_have_ended_and_none_begins_during_it
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)
-def test_short_run_finds_nothing_wrong_and_reports(tmp_path: Path) -> None:
+def test_short_run_reports_no_violation(tmp_path: Path) -> None:
     output = tmp_path / "out" / "endurance.json"
     command = [
         *(sys.executable, "-m", "tests.endurance", "--minutes", "0.5", "--pages", "12"),
@@ -276,7 +274,7 @@ def test_short_run_finds_nothing_wrong_and_reports(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.model
-def test_interrupted_run_leaves_no_process_and_writes_nothing(tmp_path: Path) -> None:
+def test_interrupted_run_leaves_no_process_and_no_report(tmp_path: Path) -> None:
     output = tmp_path / "endurance.json"
     command = [sys.executable, "-m", "tests.endurance", "--pages", "4", "-o", str(output)]
     with subprocess.Popen(
@@ -290,10 +288,10 @@ def test_interrupted_run_leaves_no_process_and_writes_nothing(tmp_path: Path) ->
     ) as run:
         children = wait_for_children(run.pid)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        _, output_text = run.communicate(timeout=60)
 
     assert run.returncode == 130
-    assert said.endswith("Interrupted; nothing was written.\n")
+    assert output_text.endswith("Interrupted; nothing was written.\n")
     assert not output.exists()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []

@@ -1,4 +1,4 @@
-"""What the endurance run makes of the responses to its changes."""
+"""The endurance run's checks of responses to its changes."""
 
 import random
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ NAME = "live/page.md"
 
 
 class Worker:
-    """Accepts each change with 202 and then tells that its job has ended so."""
+    """Accepts each change with 202; its job then has the status in `ends`."""
 
     def __init__(self) -> None:
         self.ends: dict[str, Any] = {}
@@ -58,7 +58,7 @@ async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
         ({"state": "done", "problem": None}, [WRONG]),
     ],
 )
-async def test_accepted_deletion_of_what_is_not_there_must_fail_for_that(
+async def test_accepted_deletion_of_a_missing_document_must_fail_with_not_found(
     worker: Worker, writes: Writes, ends: dict[str, Any], kinds: list[str]
 ) -> None:
     worker.ends = ends

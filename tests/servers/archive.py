@@ -1,4 +1,4 @@
-"""A local server of a small archive, made on the spot, that can misbehave."""
+"""A local server of a small generated archive, with scripted failures."""
 
 import gzip
 import io
@@ -37,21 +37,21 @@ def archive_of(pages: dict[str, bytes], *others: tarfile.TarInfo) -> bytes:
 
 
 def manifest_of(pages: dict[str, bytes], path: Path) -> Path:
-    """Write the manifest that holds the pages' blob ids."""
+    """Write the manifest with the pages' blob ids."""
     lines = [f"{blob_id(content)}  {name}" for name, content in sorted(pages.items())]
     path.write_text("\n".join(["# a manifest made for a test", *lines, ""]))
     return path
 
 
 def large(name: str, size: int) -> tarfile.TarInfo:
-    """Describe a member of the given size."""
+    """A member of the given size."""
     member = tarfile.TarInfo(name)
     member.size = size
     return member
 
 
 def link(name: str, target: str) -> tarfile.TarInfo:
-    """Describe a symbolic link."""
+    """A symbolic link."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname = tarfile.SYMTYPE, target
     return member
@@ -59,7 +59,7 @@ def link(name: str, target: str) -> tarfile.TarInfo:
 
 @dataclass
 class ArchiveServer:
-    """What the server gives, how it behaves, and what it was asked."""
+    """The server's archive, its scripted failures, and the requests received."""
 
     url: str
     content: bytes = field(default_factory=lambda: archive_of(PAGES))
@@ -70,7 +70,7 @@ class ArchiveServer:
 
 @contextmanager
 def archive_server() -> Iterator[ArchiveServer]:
-    """Serve on a free port of the loopback."""
+    """Serve on a free loopback port."""
     server: ArchiveServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,7 +99,7 @@ def archive_server() -> Iterator[ArchiveServer]:
                 self.wfile.write(server.content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep quiet."""
+            """Suppress the request log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         server = ArchiveServer(f"http://127.0.0.1:{listening.server_port}/guide.tar.gz")
@@ -114,5 +114,5 @@ def archive_server() -> Iterator[ArchiveServer]:
 
 
 def gzipped_noise() -> bytes:
-    """Give a gzip file that holds no archive."""
+    """A gzip file that is not an archive."""
     return gzip.compress(b"nothing to unpack here" * 100)

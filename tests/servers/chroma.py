@@ -1,4 +1,4 @@
-"""A real Chroma server in a process of its own, that tests can kill and start again."""
+"""A real Chroma server in a separate process that tests can kill and restart."""
 
 import socket
 import subprocess
@@ -11,11 +11,11 @@ from typing import Self
 import httpx
 
 _CHROMA = "import sys, chromadb_rust_bindings as chroma; chroma.cli(sys.argv)"
-"""What the command `chroma` does, without the second that it takes to import Chroma's client."""
+"""Equivalent to the command `chroma`, without the second for importing Chroma's client."""
 
 
 class ChromaServer:
-    """`chroma run` on a folder and a port that stay the same over restarts."""
+    """`chroma run` on a folder and a port that restarts keep."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class ChromaServer:
                 return
 
     def kill(self) -> None:
-        """Kill -9, as a machine that fails would."""
+        """Kill with SIGKILL, like a machine failure."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -64,7 +64,7 @@ class ChromaServer:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """An unused loopback port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

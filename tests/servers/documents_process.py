@@ -1,4 +1,4 @@
-"""A service over an index in a process of its own, to be killed: ... DATABASE PORT [SECONDS].
+"""A service over an index in a separate process, to be killed: ... DATABASE PORT [SECONDS].
 
 It embeds by words, and takes so many seconds for each page.
 """
@@ -17,7 +17,7 @@ from utils.settings import Settings
 
 
 class SlowEmbeddings(WordEmbeddings):
-    """Leaves time to be killed in."""
+    """Embeds slowly, so that the process can be killed meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A service whose documents can be changed, over an index of made-up pages."""
+"""A service with the documents API enabled, over an index of sample pages."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def serving(
     load: Callable[[Fingerprint], Embeddings] | None = None,
     **settings: Any,
 ) -> Iterator[httpx.Client]:
-    """Serve an index; gives a client that carries the admin key."""
+    """Serve an index; yields a client that sends the admin key."""
     known: dict[str, Any] = {
         "database": database,
         "admin_key": KEY,
@@ -80,7 +80,7 @@ def wait_until_ready(client: httpx.Client) -> None:
 
 
 def found(client: httpx.Client, query: str) -> list[str]:
-    """The documents that a search names."""
+    """The documents that a search returns."""
     response = client.post("/v1/search", json={"query": query, "top_k": 100})
     assert response.status_code == 200, response.text
     return [passage["document"] for passage in response.json()["passages"]]

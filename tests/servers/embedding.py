@@ -1,4 +1,4 @@
-"""A local server of embeddings, like Mistral's, OpenAI's and Ollama's; it fails on request.
+"""A local server with the embedding APIs of Mistral, OpenAI and Ollama; it fails on request.
 
     with EmbeddingServer() as server:
         server.script(rate_limited("1"), failed(500))
@@ -24,33 +24,33 @@ from tests.servers.chat.replies import SECRET, Reply, failed
 
 @dataclass(frozen=True)
 class Request:
-    """A call as it arrived."""
+    """A received call."""
 
     path: str
     key: str
-    """As it stands in the header, `Bearer ...`, or ""."""
+    """The header's value, `Bearer ...`, or ""."""
     body: dict[str, Any]
     time: float
     """Seconds on the monotonic clock."""
 
     @property
     def texts(self) -> list[str]:
-        """What was to be embedded."""
+        """The texts to embed."""
         given = self.body["input"]
         return [given] if isinstance(given, str) else given
 
 
 class _Http(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Say nothing: clients that give up waiting are what some tests are about."""
+        """Suppress errors: some tests are about clients that time out."""
 
 
 class EmbeddingServer:
-    """The server; `url` is without a path. Enter it to start, leave it to stop."""
+    """The server, a context manager; `url` has no path."""
 
     def __init__(self, key: str = "") -> None:
         self.key = key
-        """The one key that is taken; "" for any or none."""
+        """The only valid key; "" accepts any or none."""
         self.requests: list[Request] = []
         self.default = Reply()
         self.dimension = 64
@@ -70,7 +70,7 @@ class EmbeddingServer:
         self._http.server_close()
 
     def address(self, provider: str) -> str:
-        """Where a provider's client finds it."""
+        """The base URL for a provider's client."""
         return self.url if provider == "ollama" else f"{self.url}/v1"
 
     def script(self, *replies: Reply) -> None:
@@ -79,7 +79,7 @@ class EmbeddingServer:
 
     @property
     def texts(self) -> list[str]:
-        """All that was to be embedded, in the order it came."""
+        """All texts received, in order."""
         return [text for request in self.requests for text in request.texts]
 
     def _reply(self, request: Request) -> Reply:
@@ -87,7 +87,7 @@ class EmbeddingServer:
         if self.key and request.key != f"Bearer {self.key}":
             return failed(401)
         if not all(isinstance(text, str) for text in request.texts):
-            return failed(400)  # as of a server that does not know OpenAI's token ids
+            return failed(400)  # as a server without support for OpenAI's token ids
         if reply.body is not None or reply.status != HTTPStatus.OK:
             return reply
         vectors = [
@@ -118,7 +118,7 @@ class EmbeddingServer:
                 key = self.headers.get("Authorization", "")
                 request = Request(self.path, key, json.loads(content), time.monotonic())
                 server.requests.append(request)
-                reply = server._reply(request)  # it is the server's own
+                reply = server._reply(request)  # this handler belongs to the server
                 server._stopped.wait(60 if reply.then == "hang" else reply.delay)
                 self._write(reply)
 
@@ -134,7 +134,7 @@ class EmbeddingServer:
                     self.end_headers()
                     self.wfile.write(body[: len(body) // 2] if reply.then == "cut" else body)
                 except ConnectionError:
-                    self.close_connection = True  # the client waits no more
+                    self.close_connection = True  # the client has timed out
 
             def log_message(self, *_: object) -> None:
                 return

@@ -1,4 +1,4 @@
-"""A local proxy before a Chroma server, that can answer in its place as nginx would."""
+"""A local proxy in front of a Chroma server that can respond in its place as nginx would."""
 
 import threading
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ import httpx
 
 @dataclass
 class GatewayServer:
-    """Where it listens, and what it says instead of passing requests on."""
+    """The proxy's address, and its response instead of forwarding."""
 
     url: str
     refusal: HTTPStatus | None = None
     token: str = ""
-    """What it demands of who asks, where it demands one."""
+    """The required token, if any."""
 
 
 @contextmanager
 def gateway_server(behind: str) -> Iterator[GatewayServer]:
-    """Serve on a free port of the loopback."""
+    """Serve on a free loopback port."""
     gateway: GatewayServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def gateway_server(behind: str) -> Iterator[GatewayServer]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: the tests' output is theirs."""
+            """Suppress the request log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

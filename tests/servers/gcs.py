@@ -22,7 +22,7 @@ _ANY_TIME = "2026-01-02T03:04:05.000Z"
 
 @dataclass(frozen=True)
 class GCSServer:
-    """Where it listens, and the environment in which clients find it."""
+    """The server's address, and the environment variables for its clients."""
 
     url: str
 
@@ -33,7 +33,7 @@ class GCSServer:
 
 @contextmanager
 def gcs_server() -> Iterator[GCSServer]:
-    """Serve on a free port of the loopback, with an empty bucket."""
+    """Serve an empty bucket on a free loopback port."""
     emulator.HANDLERS = _OURS
     running = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
     running.start()
@@ -44,7 +44,7 @@ def gcs_server() -> Iterator[GCSServer]:
 
 
 def _port(running: Any) -> int:
-    return int(running._api._httpd.server_address[1])  # noqa: SLF001  # it does not say otherwise
+    return int(running._api._httpd.server_address[1])  # noqa: SLF001  # it has no public attribute for the port
 
 
 def _list(request: Any, response: Any, storage: Any, *_: object) -> None:

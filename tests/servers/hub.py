@@ -1,4 +1,4 @@
-"""A local server that speaks the Hugging Face Hub's protocol, and can misbehave.
+"""A local server with the Hugging Face Hub's protocol and scripted failures.
 
 In a container, `python -m tests.servers.hub NAME FOLDER` serves a folder's model on port 9000.
 """
@@ -19,17 +19,17 @@ REVISION = "e4ce9877abf3edfe10b0d82785e83bdcb973e22e"
 
 @dataclass
 class HubServer:
-    """What the server holds, how it behaves, and what it was asked."""
+    """The server's files, its scripted failures, and the requests received."""
 
     url: str
     files: dict[str, bytes]
-    """The files of the one model, under its name, that it holds."""
+    """The files of its one model by name."""
     missing: set[str] = field(default_factory=set)
-    """Files that it lists and then fails to give."""
+    """Files that are listed but cannot be downloaded."""
     refusal: HTTPStatus | None = None
-    """What it answers to everything, where it refuses."""
+    """The error status of every response, if set."""
     silent: bool = False
-    """Whether it takes requests and never answers."""
+    """True to accept requests and never respond."""
     asked: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -38,7 +38,7 @@ class HubServer:
 def hub_server(
     name: str, files: dict[str, bytes], address: tuple[str, int] = ("127.0.0.1", 0)
 ) -> Iterator[HubServer]:
-    """Serve one model, on a free port of the loopback unless told another address."""
+    """Serve one model, by default on a free loopback port."""
     server: HubServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ def hub_server(
             return HTTPStatus.NOT_FOUND, missing, b"{}"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep quiet."""
+            """Suppress the request log."""
 
     with ThreadingHTTPServer(address, Handler) as listening:
         server = HubServer(f"http://127.0.0.1:{listening.server_port}", files)

@@ -1,4 +1,4 @@
-"""A server that speaks S3's protocol, moto's, in this process."""
+"""An S3 server, moto's, in this process."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ BUCKET = "snapshots"
 
 @dataclass(frozen=True)
 class S3Server:
-    """Where it listens, and the environment in which clients find it."""
+    """The server's address, and the environment variables for its clients."""
 
     url: str
 
@@ -41,7 +41,7 @@ class S3Server:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    """Serve on a free port of the loopback, with an empty bucket."""
+    """Serve an empty bucket on a free loopback port."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -1,4 +1,4 @@
-"""A local web server of made-up pages, which behaves as hosts should, or misbehaves as some do."""
+"""A local web server of sample pages, with correct behaviour or scripted failures."""
 
 import gzip
 import hashlib
@@ -30,7 +30,7 @@ NOW = datetime(2022, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 @dataclass
 class Served:
-    """One page as the server has it."""
+    """One page on the server."""
 
     content: bytes | str = b""
     media: str | None = "text/html; charset=utf-8"
@@ -38,7 +38,7 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
     conduct: Conduct = "well"
     etag: str | None = "content"
-    """None: none is sent; "content": one made of the content."""
+    """None sends no header; "content" derives it from the content."""
     modified: datetime | None = None
     gzipped: bool = False
 
@@ -56,7 +56,7 @@ class Served:
 
 
 def html(title: str, words: str = "Words.") -> str:
-    """Write a page of HTML."""
+    """An HTML page."""
     return f"<html><head><title>{title}</title></head><body><p>{words}</p></body></html>"
 
 
@@ -73,7 +73,7 @@ def redirect(to: str, status: int = 302) -> Served:
 
 
 def sitemap(*addresses: str | tuple[str, str], **served: Any) -> Served:
-    """Write a sitemap of addresses, or of addresses with their days of change."""
+    """A sitemap of URLs, or of URLs with their last modification dates."""
     pairs = [(one, "") if isinstance(one, str) else one for one in addresses]
     urls = "".join(
         f"<url><loc>{url}</loc>{f'<lastmod>{day}</lastmod>' if day else ''}</url>"
@@ -86,7 +86,7 @@ def sitemap(*addresses: str | tuple[str, str], **served: Any) -> Served:
 
 @dataclass
 class Asked:
-    """A request that came in."""
+    """A received request."""
 
     path: str
     headers: Mapping[str, str]
@@ -95,7 +95,7 @@ class Asked:
 
 @dataclass
 class WebServer:
-    """What the server has, and what it was asked."""
+    """The server's pages, and the requests received."""
 
     url: str
     pages: dict[str, Served] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class WebServer:
 
     @property
     def paths(self) -> list[str]:
-        """What was asked for, robots.txt left out."""
+        """The requested paths, without robots.txt."""
         return [one.path for one in self.asked if one.path != "/robots.txt"]
 
     def sitemap(self, **served: Any) -> None:
@@ -165,22 +165,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _has(self, served: Served) -> bool:
-        """Whether the client holds the page already."""
+        """True if the request's validators match the page."""
         if etag := served.validators.get("ETag"):
             return self.headers.get("If-None-Match") == etag
         since = self.headers.get("If-Modified-Since")
         return bool(served.modified and since and served.modified <= parsedate_to_datetime(since))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
+        """Suppress the request log."""
 
 
 @contextmanager
 def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]:
-    """Serve on a free port of the loopback."""
+    """Serve on a free loopback port."""
 
     class Handler(_Handler):
-        """This server's own."""
+        """The handler of this server."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
@@ -197,7 +197,7 @@ def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]
 
 
 def read_html(content: bytes, name: str, *, url: str = "") -> Converted:
-    """Stand in for the converter: title, words and canonical link, by the simplest of means."""
+    """A minimal substitute for the converter: title, words and canonical link."""
     assert name == "page.html"
     text = content.decode("utf-8-sig")
     title = re.search(r"<title>(.*?)</title>", text)
@@ -214,7 +214,7 @@ def read_html(content: bytes, name: str, *, url: str = "") -> Converted:
 
 @dataclass
 class Fetches:
-    """Fetches into one folder, and keeps what was said."""
+    """Fetches into one folder, and records the messages."""
 
     folder: Path
     troubles: list[str] = field(default_factory=list)
@@ -223,7 +223,7 @@ class Fetches:
     guard: Guard | None = None
 
     def __call__(self, *lists: PageList, **options: Any) -> FileChanges:
-        """Fetch what the lists name."""
+        """Fetch the pages of the lists."""
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
@@ -240,7 +240,7 @@ class Fetches:
             self.troubles = problems.summary()
 
     def files(self) -> dict[str, str]:
-        """The documents, by their name below the host's folder."""
+        """The documents by name below the host's folder."""
         found = sorted((self.folder / "web").rglob("*.md"))
         return {
             path.relative_to(self.folder / "web").as_posix().partition("/")[2]: path.read_text()
@@ -249,5 +249,5 @@ class Fetches:
 
 
 def at(server: WebServer, path: str, kind: Any = "url") -> PageList:
-    """Name a page, or a list, of a server."""
+    """A page or list of a server."""
     return PageList(kind, parse_address(f"{server.url}{path}"))

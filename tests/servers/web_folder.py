@@ -1,4 +1,4 @@
-"""A plain web server over a folder, without listings, that can misbehave."""
+"""A static web server over a folder, without listings, with scripted failures."""
 
 import threading
 import time
@@ -14,14 +14,14 @@ Conduct = Literal["well", "cut", "stalled", "endless", "refusing", "broken"]
 
 @dataclass
 class WebFolder:
-    """Where it listens, how it gives parts, and what it was asked."""
+    """The server's address, its behaviour for range requests, and the requests received."""
 
     url: str
     conduct: Conduct = "well"
     missing: int = 404
-    """What it says of a file that is not there."""
+    """The status for a missing file."""
     times: int = 10**6
-    """How many requests for parts it misbehaves."""
+    """The number of range requests that fail."""
     asked: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -32,7 +32,7 @@ class WebFolder:
 
 @contextmanager
 def web_folder(folder: Path) -> Iterator[WebFolder]:
-    """Serve on a free port of the loopback."""
+    """Serve on a free loopback port."""
     web: WebFolder
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,7 +66,7 @@ def web_folder(folder: Path) -> Iterator[WebFolder]:
                 time.sleep(0.001)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: the tests' output is theirs."""
+            """Suppress the request log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
