@@ -120,7 +120,7 @@ class Run:
 
     async def _check_regularly(self, until: float) -> None:
         """Check everything every few minutes, and print the progress."""
-        told = 0
+        reported = 0
         while time.perf_counter() + _CHECK_EVERY < until:
             await asyncio.sleep(_CHECK_EVERY)
             await self.check()
@@ -130,9 +130,9 @@ class Run:
                 f"{sum(self.writes.kinds.values()):,} changes, "
                 f"{len(self.checker.violations)} violations"
             )
-            for each in self.checker.violations[told:]:
+            for each in self.checker.violations[reported:]:
                 self.say(f"  {each.kind}: {each.what} {each.facts}")
-            told = len(self.checker.violations)
+            reported = len(self.checker.violations)
 
     async def check(self) -> None:
         """Wait for changes to end, then compare every worker with the model."""

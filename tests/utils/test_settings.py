@@ -347,7 +347,7 @@ def test_unreadable_secret_file_is_a_one_line_error(
 
 
 def test_secret_file_of_another_user_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody, this_user = 65534, os.geteuid()
+    other_user, this_user = 65534, os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         secret = Path(folder) / "mistral_api_key"
@@ -355,7 +355,7 @@ def test_secret_file_of_another_user_is_a_one_line_error(monkeypatch: pytest.Mon
         secret.chmod(0)
         monkeypatch.setattr(settings, "SECRETS_FOLDERS", (Path(folder),))
         if this_user == 0:
-            os.seteuid(nobody)
+            os.seteuid(other_user)
         try:
             assert str(secret) in refusal()
         finally:

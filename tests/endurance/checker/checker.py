@@ -111,10 +111,10 @@ class Checker:
             if text and (name, text) in texts:
                 self.violation(DOUBLED, f"a duplicate passage of {name}", exchange, text=text)
             texts.add((name, text))
-            said = marks(f"{passage['title']} {text}")
-            self.belongs(exchange, name, text, said)
-            found |= said
-            versions.setdefault(name, set()).update(mark.version for mark in said)
+            present = marks(f"{passage['title']} {text}")
+            self.belongs(exchange, name, text, present)
+            found |= present
+            versions.setdefault(name, set()).update(mark.version for mark in present)
         for name, numbers in versions.items():
             if len(numbers) > 1:
                 what = f"{name} in versions {sorted(numbers)} in one response"
@@ -139,9 +139,9 @@ class Checker:
                 else:
                     self._may_be_shown(exchange, document, document.versions[mark.version])
 
-    def belongs(self, exchange: Exchange, name: str, text: str, said: Iterable[Mark]) -> None:
+    def belongs(self, exchange: Exchange, name: str, text: str, present: Iterable[Mark]) -> None:
         """Check that a passage belongs to its document, and that this was ever written."""
-        for mark in said:
+        for mark in present:
             document = self.model.of(mark)
             if document is None:
                 self.violation(
@@ -152,7 +152,7 @@ class Checker:
                 self.violation(MIXED, what, exchange, name, text=text)
         if name not in self.model.documents:
             self.violation(WRONG, f"{name} was never written", exchange, text=text)
-        elif not said and not self.model.documents[name].permanent:
+        elif not present and not self.model.documents[name].permanent:
             self.violation(WRONG, f"{name} shows other text", exchange, name, text=text)
 
     def _may_be_shown(self, exchange: Exchange, document: Document, shown: State) -> None:

@@ -52,15 +52,15 @@ def check_read(checker: Checker, exchange: Exchange, document: Document) -> Stat
 def _version_read(checker: Checker, exchange: Exchange, document: Document) -> State:
     """The one version whose sections are all in the text."""
     text = exchange.body["text"]
-    said = marks(text)
-    checker.belongs(exchange, document.name, text[:_EXCERPT], said)
-    numbers = {mark.version for mark in said}
+    present = marks(text)
+    checker.belongs(exchange, document.name, text[:_EXCERPT], present)
+    numbers = {mark.version for mark in present}
     if len(numbers) != 1 or not numbers <= document.versions.keys():
         what = f"{document.name} reads as versions {sorted(numbers)}"
         checker.violation(MIXED, what, exchange, document.name)
         return None
     version = document.versions[numbers.pop()]
-    sections = {mark.section for mark in said} - {None}
+    sections = {mark.section for mark in present} - {None}
     if len(sections) != version.sections:
         what = f"{document.name} reads as sections {sorted(map(str, sections))}"
         checker.violation(HALF, what, exchange, document.name)

@@ -2,7 +2,7 @@
 
 A state may be seen from the moment in which its write was sent. It may no longer be seen once the
 next write was acknowledged: by the worker that acknowledged it at once, by any other after
-CHANGE_SECONDS. A write whose outcome nobody knows leaves both states open until a look settles it.
+CHANGE_SECONDS. A write of unknown outcome leaves both states open until a read settles it.
 """
 
 import math

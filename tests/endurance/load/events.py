@@ -103,18 +103,18 @@ class Events:
             self.chunk_size = None if self.chunk_size else OTHER_CHUNK_SIZE
         changed = self.folder.change()
         window = self.checker.model.windows.open(BUILD, time.perf_counter())
-        said = []
+        steps = []
         if event.kind in (schedule.BUILD_KILLED, schedule.SWAP_KILLED):
             killed = await self._once(kill_after=event.seconds * self._build_seconds)
-            said.append(f"killed after {killed.seconds:.1f} s")
+            steps.append(f"killed after {killed.seconds:.1f} s")
             self._may_have_gone_live(killed.seconds)
             await asyncio.sleep(self.rng.uniform(0.5, 2.0))
         elif event.kind == schedule.TWO_BUILDERS:
-            said.append(await self._two())
+            steps.append(await self._two())
         built = await self._until_built()
         window.ended = time.perf_counter() + _POINTER_SECONDS
-        said.append(f"{changed} pages changed, built in {built.seconds:.1f} s")
-        return "; ".join(said)
+        steps.append(f"{changed} pages changed, built in {built.seconds:.1f} s")
+        return "; ".join(steps)
 
     async def _once(self, kill_after: float | None = None) -> CommandResult:
         size = ("-cz", str(self.chunk_size)) if self.chunk_size else ()

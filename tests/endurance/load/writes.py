@@ -195,12 +195,12 @@ class Writes:
 
     def _done(self, changes: list[Change], exchange: Exchange, by: str) -> None:
         now = exchange.received
-        told = {each["name"]: each for each in exchange.body["documents"]}
+        outcomes = {each["name"]: each for each in exchange.body["documents"]}
         for change in changes:
             document = change.document
             document.api.done(change.span, now, by)
             self.unsettled.pop(document.name, None)
-            outcome = told.get(document.name, {})
+            outcome = outcomes.get(document.name, {})
             if outcome.get("outcome") not in change.outcomes:
                 self._wrong(exchange, f"{document.name}: {outcome} is not {set(change.outcomes)}")
             document.etag = outcome.get("etag") or ""

@@ -11,7 +11,7 @@ from tests.servers.chat.server import ChatServer
 
 
 class OllamaServer(ChatServer):
-    """Ollama's `/api/chat`: a stream unless told otherwise, and one JSON object a line."""
+    """Ollama's `/api/chat`: by default a stream, with one JSON object per line."""
 
     base = ""
     endpoint = "/api/chat"

@@ -133,9 +133,9 @@ def test_unexpected_error_is_logged_and_returned_without_details(
 
     result = response.json()["result"]
     assert result["isError"] is True
-    told = result["content"][0]["text"]
-    assert told.startswith("An unexpected error occurred. Try again.")
-    assert told.endswith("Request id: abc-123")
+    text = result["content"][0]["text"]
+    assert text.startswith("An unexpected error occurred. Try again.")
+    assert text.endswith("Request id: abc-123")
     assert "SECRET" not in response.text
     (logged,) = [each for each in caplog.records if each.name == "inference_worker.http.mcp.server"]
     assert "abc-123" in logged.getMessage()

@@ -189,7 +189,7 @@ async def test_passage_beyond_the_end_is_an_error_with_a_remedy(service: Service
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "reason"),
     [
         ("search", {}, "query: Field required."),
         ("search", {"query": ""}, "query: is blank"),
@@ -208,11 +208,11 @@ async def test_passage_beyond_the_end_is_an_error_with_a_remedy(service: Service
     ],
 )
 async def test_invalid_arguments_are_an_error_that_states_the_constraint(
-    service: Service, tool: str, arguments: dict[str, Any], said: str
+    service: Service, tool: str, arguments: dict[str, Any], reason: str
 ) -> None:
     message = await refused(service, tool, arguments)
 
-    assert said in message
+    assert reason in message
     assert message.endswith("; fix the arguments and call it again.")
     assert "pydantic" not in message
 
