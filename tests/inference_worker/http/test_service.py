@@ -145,9 +145,11 @@ def test_min_confidence_sets_the_answerability_threshold(
 ) -> None:
     for question in (QUESTION, FOREIGN):
         with serve(database, min_confidence=least) as running:
-            asked = httpx.post(f"{running.url}/v1/answers", json={"question": question}, timeout=30)
+            response = httpx.post(
+                f"{running.url}/v1/answers", json={"question": question}, timeout=30
+            )
 
-        assert asked.json()["answerable"] is answerable
+        assert response.json()["answerable"] is answerable
 
 
 def test_search_returns_passages_by_descending_score(client: httpx.Client) -> None:
@@ -257,9 +259,9 @@ def test_swagger_page_loads_only_local_assets(client: httpx.Client) -> None:
 def test_missing_index_is_503_until_it_is_built(tmp_path: Path) -> None:
     database = str(tmp_path / "index")
     with serve(database) as running, httpx.Client(base_url=running.url, timeout=30) as http:
-        asked = http.post("/inference_endpoint", params={"message": QUESTION})
-        problem = assert_problem(asked, 503, "index-missing")
-        assert asked.headers["retry-after"]
+        response = http.post("/inference_endpoint", params={"message": QUESTION})
+        problem = assert_problem(response, 503, "index-missing")
+        assert response.headers["retry-after"]
         assert str(tmp_path) not in str(problem)
         assert http.get("/readyz").status_code == 503
         assert http.get("/readyz").json()["checks"]["index"]["ok"] is False
@@ -285,10 +287,10 @@ def test_mismatched_or_missing_model_is_503(database: str, error: Exception, slu
         raise error
 
     with serve(database, load) as running, httpx.Client(base_url=running.url) as http:
-        asked = http.post("/inference_endpoint", params={"message": QUESTION})
+        response = http.post("/inference_endpoint", params={"message": QUESTION})
 
-        assert_problem(asked, 503, slug)
-        assert "/secret/folder" not in asked.text
+        assert_problem(response, 503, slug)
+        assert "/secret/folder" not in response.text
         body = http.get("/readyz").json()
         assert body["checks"]["model"]["ok"] is False
         assert body["checks"]["store"]["ok"] is True
@@ -306,8 +308,8 @@ def test_service_recovers_from_a_store_outage(chroma_server: ChromaServer, tmp_p
         assert before.status_code == 200
 
         chroma_server.kill()
-        asked = http.post("/inference_endpoint", params={"message": QUESTION})
-        assert_problem(asked, 503, "store-unreachable")
+        response = http.post("/inference_endpoint", params={"message": QUESTION})
+        assert_problem(response, 503, "store-unreachable")
 
         chroma_server.start()
         wait_until_ready(http)
@@ -326,11 +328,11 @@ def test_unexpected_error_is_500_without_details(database: str) -> None:
         serve(database, lambda fingerprint: Broken()) as running,
         httpx.Client(base_url=running.url) as http,
     ):
-        asked = http.post("/inference_endpoint", params={"message": QUESTION})
+        response = http.post("/inference_endpoint", params={"message": QUESTION})
 
-    assert asked.status_code == 500
-    assert asked.json()["type"].endswith(":internal-error")
-    assert "secret" not in asked.text
+    assert response.status_code == 500
+    assert response.json()["type"].endswith(":internal-error")
+    assert "secret" not in response.text
 
 
 def test_language_model_writes_the_answer_in_one_call(
@@ -383,11 +385,11 @@ async def test_sixty_four_clients_share_the_llm_concurrently(
     mistral.default = answer("So it is [1].", delay=1.0)
     with serve(database, min_confidence=0.0, **with_mistral(mistral)) as running:
         async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:
-            asked = [
+            requests = [
                 http.post("/inference_endpoint", params={"message": f"{QUESTION} {number}"})
                 for number in range(64)
             ]
-            answers = await asyncio.gather(*asked)
+            answers = await asyncio.gather(*requests)
 
     assert {each.json()["answer"] for each in answers} == {"So it is [1]."}
     assert mistral.max_in_flight > 32
@@ -441,18 +443,18 @@ FILTERED = {"documents": ["*.md"], "title": "train", "formats": ["markdown"]}
 
 def test_search_returns_only_documents_matching_the_filters(client: httpx.Client) -> None:
     everywhere = client.post("/v1/search", json={"query": QUESTION}).json()
-    asked = {"query": QUESTION, "filters": FILTERED}
-    found = client.post("/v1/search", json=asked).json()
+    request = {"query": QUESTION, "filters": FILTERED}
+    found = client.post("/v1/search", json=request).json()
 
     assert everywhere["passages"][0]["document"] == "endpoints.md"
     assert {passage["document"] for passage in found["passages"]} == {"training.md"}
     assert found["confidence"] < everywhere["confidence"]
-    assert client.post("/v1/search", json=asked | {"filters": None}).json() == everywhere
+    assert client.post("/v1/search", json=request | {"filters": None}).json() == everywhere
 
 
 def test_filters_that_match_no_document_return_no_passages(client: httpx.Client) -> None:
-    asked = {"query": QUESTION, "filters": {"changed_since": "2020-01-01"}}
-    found = client.post("/v1/search", json=asked).json()
+    request = {"query": QUESTION, "filters": {"changed_since": "2020-01-01"}}
+    found = client.post("/v1/search", json=request).json()
     assert (found["passages"], found["confidence"], found["answerable"]) == ([], 0.0, False)
 
 
@@ -460,11 +462,11 @@ def test_filters_that_match_no_document_return_no_passages(client: httpx.Client)
 def test_answer_uses_only_documents_matching_the_filters(
     client: httpx.Client, *, stream: bool
 ) -> None:
-    asked = {"question": QUESTION, "filters": FILTERED, "stream": stream}
-    response = client.post("/v1/answers", json=asked)
+    request = {"question": QUESTION, "filters": FILTERED, "stream": stream}
+    response = client.post("/v1/answers", json=request)
     assert "training.md" in response.text
     assert "endpoints.md" not in response.text
-    nothing = asked | {"filters": {"documents": ["no-such.md"]}}
+    nothing = request | {"filters": {"documents": ["no-such.md"]}}
     assert client.post("/v1/answers", json=nothing).status_code == 200
 
 
@@ -500,6 +502,6 @@ def test_answers_are_cached_per_filter(database: str, mistral: MistralServer) ->
 def test_invalid_filter_is_refused(
     client: httpx.Client, route: str, filters: Any, detail: str
 ) -> None:
-    asked = {"query": QUESTION, "question": QUESTION, "filters": filters}
-    response = client.post(route, json=asked)
+    request = {"query": QUESTION, "question": QUESTION, "filters": filters}
+    response = client.post(route, json=request)
     assert detail in assert_problem(response, 422, "invalid-request")["detail"]

@@ -9,7 +9,7 @@ from tests.servers.chat.replies import SECRET
 from tests.servers.chat.server import ChatServer
 
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
-"""How Anthropic says what OpenAI calls so."""
+"""Anthropic's names of OpenAI's finish reasons."""
 
 ERRORS = {
     400: "invalid_request_error",
@@ -22,7 +22,7 @@ ERRORS = {
 
 
 class AnthropicServer(ChatServer):
-    """Anthropic's `/v1/messages`; `url` has no /v1, which its client adds."""
+    """Anthropic's `/v1/messages`; `url` has no /v1, since its client adds it."""
 
     base = ""
     endpoint = "/v1/messages"
@@ -32,7 +32,7 @@ class AnthropicServer(ChatServer):
         return _message(completion, content, _stop_reason(completion), _usage(completion))
 
     def stream(self, completion: Completion) -> Stream:
-        # Counted so far; the last count holds.
+        # The counts so far; the last one is final.
         first = _usage(completion) | {"output_tokens": 1}
         stop = {"stop_reason": _stop_reason(completion), "stop_sequence": None}
         block = {"type": "text", "text": ""}

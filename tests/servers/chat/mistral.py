@@ -1,4 +1,4 @@
-"""A local server that speaks Mistral's chat API and fails on request; see server.py."""
+"""A local server for Mistral's chat API that fails on request; see server.py."""
 
 import json
 import time

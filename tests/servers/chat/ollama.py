@@ -1,4 +1,4 @@
-"""A local server that speaks Ollama's chat API and fails on request; see server.py."""
+"""A local server for Ollama's chat API that fails on request; see server.py."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class OllamaServer(ChatServer):
         return {"error": detail}
 
     def too_long(self) -> Mapping[str, Any]:
-        # Only where truncation is off: Ollama shortens the request otherwise and says nothing.
+        # Only if truncation is off: otherwise Ollama silently shortens the request.
         return {"error": f"the input length exceeds the context length. {SECRET}"}
 
     def event(self, data: str) -> bytes:
@@ -54,7 +54,7 @@ def _part(completion: Completion, content: Content) -> dict[str, Any]:
 
 
 def _end(completion: Completion) -> dict[str, Any]:
-    """What the last line adds; durations are in nanoseconds."""
+    """The additional fields of the last line; durations are in nanoseconds."""
     if completion.finish is None:
         return {}
     return {

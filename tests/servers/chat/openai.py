@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's chat API and fails on request; see server.py."""
+"""A local server for OpenAI's chat API that fails on request; see server.py."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from tests.servers.chat.server import ChatServer
 
 
 class OpenAIServer(ChatServer):
-    """OpenAI's `/v1/chat/completions`, as many other servers speak it too."""
+    """OpenAI's `/v1/chat/completions`, as many other servers implement it."""
 
     def whole(self, completion: Completion) -> Mapping[str, Any]:
         choice = {
@@ -28,7 +28,7 @@ class OpenAIServer(ChatServer):
     def stream(self, completion: Completion) -> Stream:
         options = completion.request.body.get("stream_options") or {}
         counted = bool(options.get("include_usage"))
-        # Then every chunk names the usage, and one more, without choices, has it.
+        # If requested, the usage is in an additional chunk, and null in the others.
         shared = _shared(completion, "chat.completion.chunk") | ({"usage": None} if counted else {})
 
         def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
