@@ -1,4 +1,4 @@
-"""The Postman collection asks every route, shows an example of each answer, and checks it."""
+"""The Postman collection calls every route, with an example response and checks."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def requests(folder: dict[str, Any] = COLLECTION) -> Iterator[dict[str, Any]]:
             yield item
 
 
-def test_every_route_is_asked(tmp_path: Path) -> None:
+def test_every_route_is_called(tmp_path: Path) -> None:
     schema = create_app(Settings(_env_file=None, database=str(tmp_path))).openapi()
     served = {
         f"{method.upper()} {path}"
@@ -28,13 +28,13 @@ def test_every_route_is_asked(tmp_path: Path) -> None:
         for method in methods
     }
 
-    asked = {
+    called = {
         f"{item['request']['method']} /"
         + re.sub(r":(\w+)", r"{\1}", "/".join(item["request"]["url"]["path"]))
         for item in requests()
     }
 
-    assert asked == served | {"GET /docs", "GET /openapi.json"}
+    assert called == served | {"GET /docs", "GET /openapi.json"}
 
 
 def test_every_request_has_an_example_and_checks() -> None:
