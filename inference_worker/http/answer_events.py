@@ -1,7 +1,6 @@
 """Encodes an answer's events as the server-sent events of POST /v1/answers."""
 
 import json
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -10,16 +9,8 @@ from fastapi.sse import format_sse_event
 
 from inference_worker.answer import Answer, Event, PassagesFound, Token
 from inference_worker.http import examples
-from inference_worker.http.problems import INTERNAL, problem_body, problem_for
+from inference_worker.http.problems import error_event_data
 from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
-from utils.errors import DocsQAError
-
-log = logging.getLogger(__name__)
-
-
-def _event(name: str, data: str) -> bytes:
-    return format_sse_event(event=name, data_str=data)
-
 
 STREAM_EXAMPLE = {
     "schema": {
@@ -29,9 +20,9 @@ STREAM_EXAMPLE = {
     },
     "example": b"".join(
         (
-            _event("passages", json.dumps(examples.FOUND)),
-            _event("token", json.dumps({"text": examples.ANSWER})),
-            _event("answer", json.dumps(examples.WHOLE)),
+            format_sse_event(event="passages", data_str=json.dumps(examples.FOUND)),
+            format_sse_event(event="token", data_str=json.dumps({"text": examples.ANSWER})),
+            format_sse_event(event="answer", data_str=json.dumps(examples.WHOLE)),
         )
     ).decode(),
 }
@@ -54,9 +45,7 @@ async def encode_events(
     except Exception as error:
         if not begun:
             raise
-        problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
-        log.warning("%s after the first event of an answer", problem.type, exc_info=error)
-        yield _event("error", json.dumps(problem_body(request, problem)))
+        yield format_sse_event(event="error", data_str=error_event_data(request, error))
 
 
 def _written(event: Event) -> bytes:
@@ -67,4 +56,4 @@ def _written(event: Event) -> bytes:
             name, data = "token", TokenEvent(text=event.text).model_dump_json()
         case Answer():
             name, data = "answer", AnswerResponse.of(event).model_dump_json()
-    return _event(name, data)
+    return format_sse_event(event=name, data_str=data)

@@ -13,6 +13,7 @@ A language model that is overloaded or fails is no error: the answer quotes the 
 format on the OpenAI-compatible routes.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ BODY_TOO_LARGE = Problem(
 )
 
 
-def problem_for(error: DocsQAError) -> Problem:
+def problem_for(error: Exception) -> Problem:
     """Look up the problem of an error's class, or of its nearest ancestor."""
     for kind in type(error).__mro__:
         if kind in _PROBLEMS:
@@ -168,6 +169,13 @@ def problem_body(
         return openai_errors.error_body(problem.status, message, problem.type, param)
     request_id = request.scope.get("request_id", "")
     return problem_document(problem, detail, request.url.path, request_id)
+
+
+def error_event_data(request: Request, error: Exception) -> str:
+    """Log an error after the first event of an answer; returns the data of the error event."""
+    problem = problem_for(error)
+    log.warning("%s after the first event of an answer", problem.type, exc_info=error)
+    return json.dumps(problem_body(request, problem))
 
 
 def problem_document(

@@ -1,7 +1,5 @@
 """Encodes an answer's events as the chunks of a streamed chat completion."""
 
-import json
-import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,10 +18,7 @@ from inference_worker.http.openai.schemas import (
     FinishReason,
     Usage,
 )
-from inference_worker.http.problems import INTERNAL, problem_body, problem_for
-from utils.errors import DocsQAError
-
-log = logging.getLogger(__name__)
+from inference_worker.http.problems import error_event_data
 
 DONE = format_sse_event(data_str="[DONE]")
 
@@ -86,9 +81,7 @@ async def encode_chunks(
     except Exception as error:
         if not begun:
             raise
-        problem = problem_for(error) if isinstance(error, DocsQAError) else INTERNAL
-        log.warning("%s after the first event of an answer", problem.type, exc_info=error)
-        yield format_sse_event(data_str=json.dumps(problem_body(request, problem)))
+        yield format_sse_event(data_str=error_event_data(request, error))
 
 
 def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[bytes]:
