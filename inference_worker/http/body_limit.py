@@ -5,13 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    """Counts the bytes that arrive, whatever Content-Length states.
-
-    Args:
-        app: The app to wrap.
-        limit: Largest body, in bytes.
-        upload_limit: Largest body of a request that uploads documents.
-    """
+    """Counts the bytes that arrive, whatever Content-Length states; uploads have another limit."""
 
     def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
         self._app = app

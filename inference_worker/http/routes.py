@@ -45,9 +45,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 router = APIRouter()
 
 
-async def _answerer(request: Request) -> Answerer:  # async, as a sync dependency runs in a thread
-    answerer: Answerer = request.app.state.answerer
-    return answerer
+def from_app(name: str) -> Any:
+    """A dependency on one of the app's parts, see `create_app`."""
+
+    async def part(request: Request) -> Any:  # async, as a sync dependency runs in a thread
+        return getattr(request.app.state, name)
+
+    return Depends(part)
 
 
 def check_length(request: Request, field: tuple[str, str], text: str) -> None:
@@ -59,7 +63,7 @@ def check_length(request: Request, field: tuple[str, str], text: str) -> None:
         raise RequestValidationError([{"type": "too_long", "loc": field, "msg": message}])
 
 
-AppAnswerer = Annotated[Answerer, Depends(_answerer)]
+AppAnswerer = Annotated[Answerer, from_app("answerer")]
 
 
 @router.post("/inference_endpoint", tags=["answers"], responses=PROBLEMS)

@@ -44,12 +44,6 @@ def finish_if_unchanged(
 
     Chroma keeps everything that is written to it in its log: a nightly sync of all pages, most of
     them unchanged, would add all their texts.
-
-    Args:
-        store: The index's store.
-        snapshot: The service's state of the index.
-        job: A job that is not recorded yet.
-        documents: Its documents.
     """
     live, jobs = store.live(), Jobs(store)
     if snapshot is None or snapshot.live != live or jobs.unfinished():

@@ -20,8 +20,7 @@ _bearer = HTTPBearer(
 
 
 async def require_admin(
-    request: Request,
-    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Reject a request without the admin key."""
     settings: Settings = request.app.state.settings

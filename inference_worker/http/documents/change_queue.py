@@ -11,7 +11,7 @@ from database.index.fingerprint import Recipe
 from database.index.lock import HEARTBEAT_SECONDS, locked_error, read_holder
 from database.index.lock_holder import is_change
 from database.index.store import LONG_REQUEST_SECONDS, Store, connect
-from database.journal.jobs import DocumentOutcome, Job, JobKind, Jobs, Precondition
+from database.journal.jobs import DocumentOutcome, Job, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.reader import Reader
 from dataset.documents import Document
@@ -28,11 +28,7 @@ _POLL_SECONDS = 1.0
 class ChangeQueue:
     """Accepts jobs, and waits for those in progress.
 
-    Args:
-        reader: Holds the live index.
-        answerer: Its cached answers are invalidated with the documents that they mention.
-        settings: The index's location and its embedding model.
-        splitter: Creates a splitter for an index; default: from the settings.
+    The answerer's cached answers are invalidated with the documents that they mention.
     """
 
     def __init__(
@@ -80,15 +76,12 @@ class ChangeQueue:
             IndexUnavailableError: there is no index to change.
         """
         job = Job.new("put", condition=condition, outcomes=tuple(refused))
-
-        def accept(store: Store) -> None:
-            Uploads(store).add(job.id, documents)
-
-        def unchanged(store: Store) -> Job | None:
-            snapshot = self._reader.state
-            return finish_if_unchanged(store, snapshot, job, documents)
-
-        return await asyncio.to_thread(self._accept, job, accept, unchanged)
+        return await asyncio.to_thread(
+            self._accept,
+            job,
+            lambda store: Uploads(store).add(job.id, documents),
+            lambda store: finish_if_unchanged(store, self._reader.state, job, documents),
+        )
 
     async def delete(self, name: str, *, purge: bool, condition: Precondition) -> Job:
         """Queue the deletion of a document.
@@ -97,19 +90,18 @@ class ChangeQueue:
             IndexLockedError: a build is writing the index.
             IndexUnavailableError: there is no index to change.
         """
-        kind: JobKind = "purge" if purge else "delete"
-        job = Job.new(kind, condition=condition)
-
-        def accept(store: Store) -> None:
-            Uploads(store).add_deletion(job.id, name)
-
-        return await asyncio.to_thread(self._accept, job, accept)
+        job = Job.new("purge" if purge else "delete", condition=condition)
+        return await asyncio.to_thread(
+            self._accept, job, lambda store: Uploads(store).add_deletion(job.id, name)
+        )
 
     async def find(self, id_: str) -> Job | None:
         """A job; once it has ended, this service's reader has followed it."""
         job = await asyncio.to_thread(lambda: Jobs(self._reader.store()).find(id_))
         if job and job.is_finished:
-            await self._follow(job)
+            snapshot = self._reader.state
+            if snapshot is None or snapshot.live.revision < job.revision:
+                await asyncio.to_thread(self._reader.refresh)
         return job
 
     async def wait(self, job: Job, seconds: float) -> Job:
@@ -154,11 +146,6 @@ class ChangeQueue:
         job = record_job(store, job, accept)
         self._runner.wake()
         return job
-
-    async def _follow(self, job: Job) -> None:
-        snapshot = self._reader.state
-        if snapshot is None or snapshot.live.revision < job.revision:
-            await asyncio.to_thread(self._reader.refresh)
 
     def _job_finished(self, job: Job) -> None:
         """Wake the requests that wait; called from the job runner's thread."""

@@ -18,12 +18,7 @@ DOCUMENT: dict[str, Any] = {
     "origin": "api",
 }
 DOCUMENT_TEXT: dict[str, Any] = {**DOCUMENT, "text": "Our endpoints run on two instances each."}
-DOCUMENTS: dict[str, Any] = {
-    "documents": [DOCUMENT],
-    "total": 1,
-    "next": None,
-    "revision": 7,
-}
+DOCUMENTS: dict[str, Any] = {"documents": [DOCUMENT], "total": 1, "next": None, "revision": 7}
 OUTCOME: dict[str, Any] = {
     "name": "runbooks/endpoints.md",
     "outcome": "added",

@@ -11,19 +11,11 @@ def page_of_documents(
 ) -> tuple[list[Chunk], int]:
     """The first chunk of each document on a page, and the number of documents on all pages.
 
-    Args:
-        chunks: All chunks of the index, sorted by document.
-        names: The documents' names, sorted.
-        prefix: Restricts the documents by the beginning of their names.
-        after: The last name of the previous page; "" for the first page.
-        limit: Maximum number of documents on the page.
+    The names are sorted, and the chunks by name; `after` is the previous page's last name, or "".
     """
     first = bisect_left(names, prefix)
     last = bisect_left(names, prefix + chr(0x10FFFF), lo=first) if prefix else len(names)
     begin = max(first, bisect_right(names, after)) if after else first
     page = names[begin : min(begin + limit, last)]
-    return [chunks[_first_index(chunks, name)] for name in page], last - first
-
-
-def _first_index(chunks: Sequence[Chunk], name: str) -> int:
-    return bisect_left(chunks, name, key=lambda chunk: chunk.document)
+    places = (bisect_left(chunks, name, key=lambda chunk: chunk.document) for name in page)
+    return [chunks[place] for place in places], last - first

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from database.journal.jobs import Job, Precondition
 from database.reading.reader import IndexState, Reader
@@ -26,12 +26,12 @@ from inference_worker.http.documents.upload_parser import (
     frontmatter_of,
     preferred_wait_seconds,
 )
-from inference_worker.http.examples import INVALID, TOO_LARGE, UNAVAILABLE
+from inference_worker.http.examples import INVALID
 from inference_worker.http.problems import INTERNAL, Problem, ProblemError, problem_for
-from inference_worker.http.routes import documented_problem
+from inference_worker.http.routes import PROBLEMS, documented_problem, from_app
 from utils.errors import IndexLockedError
 
-router = APIRouter()
+router = APIRouter(tags=["documents"])
 
 Origin = Literal["folder", "api"]
 DocumentName = Annotated[
@@ -42,6 +42,14 @@ IfMatch = Annotated[
 ]
 IfNoneMatch = Annotated[str, Header(description="`*`: only if it does not exist.")]
 
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_FORM = {"type": "object", "properties": {"files": _FILES}, "required": ["files"]}
+
+
+def _request_body(media_type: str, schema: dict[str, Any], **more: str) -> dict[str, Any]:
+    content = {media_type: {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content, **more}}
+
 
 def _problem(problem: Problem, description: str) -> dict[str, Any]:
     return documented_problem(description, examples.example_of(problem))
@@ -49,7 +57,7 @@ def _problem(problem: Problem, description: str) -> dict[str, Any]:
 
 _READ: dict[int | str, dict[str, Any]] = {
     422: documented_problem("A parameter is not valid", INVALID),
-    503: documented_problem("The index or the store is not available", UNAVAILABLE),
+    503: PROBLEMS[503],
 }
 _WRITE: dict[int | str, dict[str, Any]] = {
     **_READ,
@@ -58,7 +66,7 @@ _WRITE: dict[int | str, dict[str, Any]] = {
     409: _problem(problem_for(IndexLockedError("")), "A build is writing the index"),
 }
 _UPLOAD: dict[int | str, dict[str, Any]] = {
-    413: documented_problem("The body is too large", TOO_LARGE),
+    413: PROBLEMS[413],
     422: _problem(DOCUMENT_REFUSED, "The name or the file is refused; `detail` states why"),
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
@@ -68,28 +76,12 @@ _CONDITION: dict[int | str, dict[str, Any]] = {
     412: _problem(PRECONDITION_FAILED, "If-Match or If-None-Match is not fulfilled")
 }
 
-
-async def _reader(request: Request) -> Reader:
-    reader: Reader = request.app.state.reader
-    return reader
-
-
-async def _queue(request: Request) -> ChangeQueue:
-    queue: ChangeQueue = request.app.state.changes
-    return queue
+LiveReader = Annotated[Reader, from_app("reader")]
+Queue = Annotated[ChangeQueue, from_app("changes")]
+Parser = Annotated[UploadParser, from_app("upload_parser")]
 
 
-async def _parser(request: Request) -> UploadParser:
-    parser: UploadParser = request.app.state.upload_parser
-    return parser
-
-
-LiveReader = Annotated[Reader, Depends(_reader)]
-Queue = Annotated[ChangeQueue, Depends(_queue)]
-Parser = Annotated[UploadParser, Depends(_parser)]
-
-
-@router.get("/v1/documents", tags=["documents"], responses=_READ)
+@router.get("/v1/documents", responses=_READ)
 async def list_documents(
     reader: LiveReader,
     prefix: Annotated[str, Query(description="How the names begin.", max_length=500)] = "",
@@ -110,12 +102,7 @@ async def list_documents(
     )
 
 
-@router.get(
-    "/v1/documents/{name:path}",
-    name="read_document",
-    tags=["documents"],
-    responses=_READ | _NOT_FOUND,
-)
+@router.get("/v1/documents/{name:path}", name="read_document", responses=_READ | _NOT_FOUND)
 async def get_document(response: Response, reader: LiveReader, name: DocumentName) -> DocumentText:
     """Read a document as indexed; send its `ETag` as `If-Match` to change this version only."""
     snapshot = await asyncio.to_thread(reader.current)
@@ -129,19 +116,16 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
 
 @router.put(
     "/v1/documents/{name:path}",
-    tags=["documents"],
     dependencies=[Admin],
     responses=_WRITE
     | _UPLOAD
     | _CONDITION
     | {201: {"model": JobOut, "description": "The document was added"}},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-            "description": "The file; the ending of its name determines its format.",
-        }
-    },
+    openapi_extra=_request_body(
+        "application/octet-stream",
+        {"type": "string"},
+        description="The file; the ending of its name determines its format.",
+    ),
 )
 async def put_document(
     request: Request,
@@ -171,28 +155,9 @@ async def put_document(
 
 @router.post(
     "/v1/documents",
-    tags=["documents"],
     dependencies=[Admin],
     responses=_WRITE | _UPLOAD,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {
-                            "files": {
-                                "type": "array",
-                                "items": {"type": "string", "format": "binary"},
-                            }
-                        },
-                        "required": ["files"],
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra=_request_body("multipart/form-data", _FORM),
 )
 async def post_documents(
     request: Request, response: Response, parser: Parser, queue: Queue
@@ -212,7 +177,6 @@ async def post_documents(
 
 @router.delete(
     "/v1/documents/{name:path}",
-    tags=["documents"],
     dependencies=[Admin],
     responses=_WRITE
     | _NOT_FOUND
@@ -235,9 +199,7 @@ async def delete_document(
 
 
 @router.get(
-    "/v1/jobs/{id}",
-    tags=["documents"],
-    responses=_READ | {404: _problem(JOB_NOT_FOUND, "There is no such job")},
+    "/v1/jobs/{id}", responses=_READ | {404: _problem(JOB_NOT_FOUND, "There is no such job")}
 )
 async def read_job(queue: Queue, id: Annotated[str, Path(max_length=100)]) -> JobOut:  # noqa: A002 - the name in the route
     """Read the state of a job."""

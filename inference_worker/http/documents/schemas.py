@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from database.journal.jobs import DocumentOutcome, Job
+from database.journal.jobs import Job
 from dataset.chunks import Chunk
 from inference_worker.http.documents import examples
 from inference_worker.http.schemas import with_example
@@ -76,11 +76,6 @@ class OutcomeOut(BaseModel):
     embedded: int = Field(description="How many of its chunks were embedded by this job.")
     reason: str = Field(description="Why it was refused; empty if it was not.")
 
-    @classmethod
-    def of(cls, outcome: DocumentOutcome) -> Self:
-        """Convert an outcome."""
-        return cls(**asdict(outcome))
-
 
 class JobProblem(BaseModel):
     """Why a job failed."""
@@ -117,18 +112,11 @@ class JobOut(BaseModel):
     def of(cls, job: Job) -> Self:
         """Convert a job."""
         checked = dict(job.checked)
-        text_on_disk = str(checked.pop("text_on_disk", ""))
-        return cls(
-            job=job.id,
-            kind=job.kind,
-            state=job.state,
-            done=job.done,
-            total=job.total,
-            revision=job.revision,
-            created_at=job.created_at,
-            finished_at=job.finished_at,
-            documents=[OutcomeOut.of(outcome) for outcome in job.outcomes],
-            checked=checked,
-            text_on_disk=text_on_disk,
-            problem=JobProblem(type=job.problem, detail=job.detail) if job.problem else None,
-        )
+        changed = {
+            "job": job.id,
+            "documents": [asdict(outcome) for outcome in job.outcomes],
+            "text_on_disk": str(checked.pop("text_on_disk", "")),
+            "checked": checked,
+            "problem": {"type": job.problem, "detail": job.detail} if job.problem else None,
+        }
+        return cls(**asdict(job) | changed)  # without the fields that only the job has

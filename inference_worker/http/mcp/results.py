@@ -102,13 +102,7 @@ class FetchResult(Result):
 
     @classmethod
     def of(cls, requested: str, chunks: list[Chunk], first: int) -> "FetchResult":
-        """Return a document: whole if it fits, else as much as fits from a passage on.
-
-        Args:
-            requested: The requested id.
-            chunks: All chunks of the document, in order.
-            first: Index of the first chunk to return.
-        """
+        """The document with these chunks: whole if it fits, else as much as fits from `first`."""
         if len(text_of(chunks)) <= PART_CHARACTERS:
             first = 0
         end = first + 1

@@ -66,8 +66,6 @@ class McpEndpoint:
     """/mcp as a route of an app, which serves requests inside `running()`.
 
     Args:
-        answerer: Searches, reads documents and answers.
-        version: The service's version, for clients to show.
         max_characters: Maximum length of a query or question.
         allowed_hosts: Host names to serve in addition to the local ones; a name without a port
             allows every port.
@@ -88,10 +86,7 @@ class McpEndpoint:
         self._sessions: StreamableHTTPSessionManager | None = None
         # Browsers send a preflight request (OPTIONS), and hide responses without CORS headers.
         shared = CORSMiddleware(
-            self._handle,
-            allow_origins=allowed_origins,
-            allow_methods=["POST"],
-            allow_headers=["*"],
+            self._handle, allow_origins=allowed_origins, allow_methods=["POST"], allow_headers=["*"]
         )
         self.route = Route(
             PATH, shared, methods=["POST", "OPTIONS"], name="mcp", include_in_schema=False

@@ -100,7 +100,7 @@ async def chat_completions(
 @router.get("/models", responses=ERRORS)
 async def models() -> ModelList:
     """List the models."""
-    return ModelList(data=[_model()])
+    return ModelList(data=[Model(id=MODEL, created=0)])
 
 
 @router.get("/models/{name:path}", response_model=Model, responses=ERRORS)
@@ -108,7 +108,7 @@ async def model(
     request: Request, name: Annotated[str, Path(examples=[MODEL])]
 ) -> Model | JSONResponse:
     """Read one model."""
-    return _model() if name == MODEL else _no_such_model(request, name)
+    return Model(id=MODEL, created=0) if name == MODEL else _no_such_model(request, name)
 
 
 def is_served_model(name: str) -> bool:
@@ -152,10 +152,6 @@ def _completion(id_: str, created: int, answer: Answer) -> ChatCompletion:
         usage=Usage.of(answer),
         sagemaker_docs=About.of(answer),
     )
-
-
-def _model() -> Model:
-    return Model(id=MODEL, created=0)
 
 
 def _no_such_model(request: Request, name: str) -> JSONResponse:

@@ -37,12 +37,7 @@ def closing_notes(answer: Answer) -> str:
 
 
 def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
-    """The markers in the answer's text whose passages have a URL.
-
-    Args:
-        answer: The answer.
-        offset: Index of its text in the content.
-    """
+    """The markers whose passages have a URL; the answer's text is at `offset` in the content."""
     found = []
     for each in answer.grounding.citations:
         chunk = answer.passages[each.number - 1].chunk

@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 from inference_worker.http.examples import ANSWER, PASSAGE, QUESTION, WHOLE
+from inference_worker.http.openai_errors import error_body
+from inference_worker.http.problems import INVALID_REQUEST, problem_for
+from utils.errors import StoreUnreachableError
 
 MODEL = "sagemaker-docs"
 _TITLE = f"{PASSAGE['title']} > {PASSAGE['headings'][0]}"
@@ -57,19 +60,11 @@ ONE_MODEL: dict[str, Any] = {"id": MODEL, "object": "model", "created": 0, "owne
 MODELS: dict[str, Any] = {"object": "list", "data": [ONE_MODEL]}
 
 
-def error_example(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
-    """An error object."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-INVALID = error_example(
+INVALID = error_body(
+    INVALID_REQUEST.status,
     "messages: ends with a blank question; ask one",
-    "invalid_request_error",
-    "invalid_request",
+    INVALID_REQUEST.type,
     "messages",
 )
-UNAVAILABLE = error_example(
-    "Try again in a few seconds; this service reconnects by itself.",
-    "server_error",
-    "store_unreachable",
-)
+_UNREACHABLE = problem_for(StoreUnreachableError(""))
+UNAVAILABLE = error_body(_UNREACHABLE.status, _UNREACHABLE.detail, _UNREACHABLE.type)

@@ -43,6 +43,17 @@ def _replace_surrogates(text: str) -> str:
     return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def _only(*supported: object, error: str) -> AfterValidator:
+    """Reject every other value but null."""
+
+    def check(value: object) -> object:
+        if value is not None and value not in supported:
+            raise ValueError(error)
+        return value
+
+    return AfterValidator(check)
+
+
 _PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}
 _CONTENT = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": _PART}, {"type": "null"}],
@@ -76,9 +87,15 @@ class ChatRequest(BaseModel):
     model: str = MODEL
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: int | None = Field(default=None, description="Only 1 is supported.")
-    tool_choice: Any = Field(default=None, description="Any that does not require a tool call.")
-    response_format: Any = Field(default=None, description="Only text is supported.")
+    n: Annotated[int | None, _only(1, error="is not 1; only one answer is supported")] = Field(
+        default=None, description="Only 1 is supported."
+    )
+    tool_choice: Annotated[
+        Any, _only("none", "auto", error="requires a tool call; this service calls no tools")
+    ] = Field(default=None, description="Any that does not require a tool call.")
+    response_format: Annotated[
+        Any, _only({"type": "text"}, error="is not text; only text is supported")
+    ] = Field(default=None, description="Only text is supported.")
 
     @field_validator("messages")
     @classmethod
@@ -89,24 +106,3 @@ class ChatRequest(BaseModel):
         if not questions[-1].strip():
             raise ValueError("ends with a blank question; ask one")
         return messages
-
-    @field_validator("n")
-    @classmethod
-    def _check_n(cls, n: int | None) -> int | None:
-        if n not in {None, 1}:
-            raise ValueError("is not 1; only one answer is supported")
-        return n
-
-    @field_validator("tool_choice")
-    @classmethod
-    def _check_tool_choice(cls, choice: object) -> object:
-        if choice not in (None, "none", "auto"):
-            raise ValueError("requires a tool call; this service calls no tools")
-        return choice
-
-    @field_validator("response_format")
-    @classmethod
-    def _check_response_format(cls, response_format: object) -> object:
-        if response_format not in (None, {"type": "text"}):
-            raise ValueError("is not text; only text is supported")
-        return response_format
