@@ -42,14 +42,7 @@ T = TypeVar("T")
 
 
 class Answerer:
-    """Answers questions from the index.
-
-    Args:
-        reader: Finds passages.
-        llm: Writes answers; without one, passages are quoted.
-        settings: Limits, and how many answers are cached for how long.
-        metrics: Counts answers.
-    """
+    """Answers questions from the index; without a language model, quotes the passages."""
 
     def __init__(
         self,
@@ -64,7 +57,7 @@ class Answerer:
         self._metrics = metrics or Metrics()
         self._writer = Writer(
             llm,
-            max_tokens=settings.prompt_max_tokens,
+            max_prompt_tokens=settings.prompt_max_tokens,
             metrics=self._metrics,
             in_thread=self._in_thread,
         )
@@ -129,12 +122,7 @@ class Answerer:
     ) -> Events:
         """Answer a question in events: one PassagesFound, Tokens, the Answer.
 
-        Args:
-            question: The question.
-            top_k: How many passages to write from; default: the setting.
-            history: The conversation so far, for follow-up questions.
-            filters: Restricts the documents that are searched.
-            streaming: Whether to request the language model's text in pieces.
+        With `streaming`, the language model's text is requested in pieces.
 
         Raises:
             DocsQAError: the index cannot be read; before the first event.

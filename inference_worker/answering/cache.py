@@ -38,12 +38,7 @@ class _CachedAnswer:
 
 
 class AnswerCache:
-    """Replays a cached answer, joins one in progress, or starts the flow.
-
-    Args:
-        size: How many answers are cached; 0 turns caching and sharing off.
-        seconds: How long an answer is cached.
-    """
+    """Replays a cached answer, joins one in progress, or starts the flow; size 0 turns both off."""
 
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
@@ -69,13 +64,9 @@ class AnswerCache:
         is_cacheable: Callable[[Answer], bool],
         whole: bool,
     ) -> Events:
-        """The events of the answer with this key.
+        """The events of the answer with this key, which is everything that determines it.
 
-        Args:
-            key: Everything that determines the answer.
-            run: Starts the flow that writes it.
-            is_cacheable: Whether to cache the answer.
-            whole: Whether `run` writes the text in one piece; a flow in pieces is joined as well.
+        `whole` if `run` writes the text in one piece; a flow in pieces is joined as well.
         """
         key = key if self._size else object()
         if cached := self._answers.get(key):

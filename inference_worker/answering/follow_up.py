@@ -107,12 +107,7 @@ _BEFORE_VERB = frozenset({"i", "we", "you", "to", "cannot", "not", "please", "le
 
 
 def retrieval_query(question: str, history: Sequence[Turn]) -> str:
-    """The question, followed by the earlier questions that it continues, newest first.
-
-    Args:
-        question: The current question.
-        history: The conversation so far, oldest first; only the user's messages count.
-    """
+    """The question, followed by the earlier ones of the user that it continues, newest first."""
     earlier = [turn.text for turn in reversed(history) if turn.role == "user"]
     context = list(islice(_continued_questions([question, *earlier]), MAX_EARLIER_QUESTIONS))
     if not context:

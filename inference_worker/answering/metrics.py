@@ -1,6 +1,7 @@
 """The service's Prometheus metrics."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -19,48 +20,33 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._answers = Counter(
-            "docsqa_answers",
-            "Answers given.",
-            ["generator", "answerable", "degraded", "cached"],
-            registry=self._registry,
+        counter = partial(Counter, registry=self._registry)
+        timer = partial(Histogram, buckets=_SECONDS, registry=self._registry)
+        self._answers = counter(
+            "docsqa_answers", "Answers given.", ["generator", "answerable", "degraded", "cached"]
         )
-        self._seconds = Histogram(
+        self._seconds = timer(
             "docsqa_answer_seconds",
             "From a question to its complete answer.",
             ["generator", "cached"],
-            buckets=_SECONDS,
-            registry=self._registry,
         )
-        self._first_token = Histogram(
-            "docsqa_first_token_seconds",
-            "From a question to the first token of its answer.",
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._first_token = timer(
+            "docsqa_first_token_seconds", "From a question to the first token of its answer."
         )
-        self._tokens = Counter(
-            "docsqa_llm_tokens",
-            "Tokens used, as the provider counts them.",
-            ["direction"],
-            registry=self._registry,
+        self._tokens = counter(
+            "docsqa_llm_tokens", "Tokens used, as the provider counts them.", ["direction"]
         )
-        self._failures = Counter(
-            "docsqa_llm_failures",
-            "Answers that the language model failed to write.",
-            ["reason"],
-            registry=self._registry,
+        self._failures = counter(
+            "docsqa_llm_failures", "Answers that the language model failed to write.", ["reason"]
         )
-        self._unsupported = Counter(
+        self._unsupported = counter(
             "docsqa_answers_unsupported",
             "Answers with a checkable statement that occurs in no passage.",
-            registry=self._registry,
         )
-        self._requests = Histogram(
+        self._requests = timer(
             "docsqa_request_seconds",
             "From a request to the end of its response.",
             ["route", "status"],
-            buckets=_SECONDS,
-            registry=self._registry,
         )
 
     def register_gauges(self, cache: AnswerCache, llm: LanguageModel | None) -> None:
@@ -78,10 +64,7 @@ class Metrics:
         """Count and time a complete answer."""
         cached = str(answer.cached).lower()
         self._answers.labels(
-            answer.generator,
-            str(answer.answerable).lower(),
-            str(answer.degraded).lower(),
-            cached,
+            answer.generator, str(answer.answerable).lower(), str(answer.degraded).lower(), cached
         ).inc()
         self._seconds.labels(answer.generator, cached).observe(seconds)
         if answer.grounding.unsupported:

@@ -52,25 +52,18 @@ class Draft:
 
 
 class Writer:
-    """Writes drafts.
-
-    Args:
-        llm: The language model; without one, passages are quoted.
-        max_tokens: The prompt's budget.
-        metrics: Counts tokens and failures.
-        in_thread: Runs a computation in a thread.
-    """
+    """Writes drafts; without a language model, quotes the passages."""
 
     def __init__(
         self,
         llm: LanguageModel | None,
         *,
-        max_tokens: int,
+        max_prompt_tokens: int,
         metrics: Metrics,
         in_thread: Callable[..., Awaitable[Any]],
     ) -> None:
         self._llm = llm
-        self._max_tokens = max_tokens
+        self._max_prompt_tokens = max_prompt_tokens
         self._metrics = metrics
         self._in_thread = in_thread
         self._count_tokens = TokenCounter()
@@ -157,7 +150,7 @@ class Writer:
             draft.question,
             passages,
             draft.history,
-            max_tokens=self._max_tokens,
+            max_tokens=self._max_prompt_tokens,
             count_tokens=self._count_tokens,
         )
         return prompt

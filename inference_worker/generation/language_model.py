@@ -5,8 +5,8 @@ with a limit on concurrent calls and a circuit breaker.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +52,9 @@ class LanguageModel:
 
     Args:
         chat: The chat model, with its own retries turned off.
-        name: Its name in answers.
         seconds: Time limit of one answer, including all attempts and waiting.
-        concurrency: How many calls may run at once.
         breaker_failures: Consecutive failures that open the circuit breaker.
         breaker_seconds: How long it stays open.
-        close: Closes the client's connections.
     """
 
     def __init__(
@@ -90,22 +87,17 @@ class LanguageModel:
     async def generate(
         self, messages: "Sequence[BaseMessage]", deadline: float | None = None
     ) -> Generation:
-        """Write one answer.
-
-        Args:
-            messages: The prompt.
-            deadline: From `deadline()`, for an answer that started before.
+        """Write one answer by the deadline, which defaults to that of an answer that starts now.
 
         Raises:
             GenerationError: the model failed; the message is safe to show to clients.
         """
         deadline = deadline or self.deadline()
-        with self._out_of_time():
-            async with asyncio.timeout_at(deadline):
-                async for attempt in self._attempts(deadline):
-                    with attempt:
-                        number = attempt.retry_state.attempt_number
-                        return await self._complete(messages, number, deadline)
+        async with self._answer_time(deadline):
+            async for attempt in self._attempts(deadline):
+                with attempt:
+                    number = attempt.retry_state.attempt_number
+                    return await self._complete(messages, number, deadline)
         raise AssertionError("tenacity ends with a result or an exception")
 
     async def stream(
@@ -120,16 +112,14 @@ class LanguageModel:
         """
         deadline = deadline or self.deadline()
         async with AsyncExitStack() as call:
-            with self._out_of_time():
-                async with asyncio.timeout_at(deadline):
-                    stream = await self._open_stream(messages, call, deadline)
+            async with self._answer_time(deadline):
+                stream = await self._open_stream(messages, call, deadline)
             piece: str | None = stream.text
             while piece is not None:
                 yield piece
-                with self._out_of_time():
-                    async with asyncio.timeout_at(deadline):
-                        with provider_errors.translate_stream_errors():
-                            piece = await stream.next()
+                async with self._answer_time(deadline):
+                    with provider_errors.translate_stream_errors():
+                        piece = await stream.next()
             yield stream.generation(self.name)
 
     async def aclose(self) -> None:
@@ -189,10 +179,11 @@ class LanguageModel:
         except TimeoutError:
             raise provider_errors.timeout_error() from None
 
-    @contextmanager
-    def _out_of_time(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _answer_time(self, deadline: float) -> AsyncIterator[None]:
         try:
-            yield
+            async with asyncio.timeout_at(deadline):
+                yield
         except TimeoutError as error:
             message = f"the language model did not answer within {self._seconds:g} s"
             raise AttemptError(message) from error
@@ -261,12 +252,9 @@ def _finish(message: "AIMessage") -> str | None:
 
 
 def _usage(message: "AIMessage") -> TokenUsage | None:
-    usage = message.usage_metadata
-    return (
-        TokenUsage(int(usage["input_tokens"] or 0), int(usage["output_tokens"] or 0))
-        if usage
-        else None
-    )
+    if not (usage := message.usage_metadata):
+        return None
+    return TokenUsage(int(usage["input_tokens"] or 0), int(usage["output_tokens"] or 0))
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

@@ -18,7 +18,7 @@ from utils.errors import SettingsError
 from utils.settings import Settings
 
 if TYPE_CHECKING:
-    from langchain_mistralai import ChatMistralAI
+    from langchain_core.language_models import BaseChatModel
 
 CONNECT_SECONDS = 5.0
 MAX_IDLE = 32
@@ -27,7 +27,7 @@ MAX_IDLE = 32
 
 def mistral_chat(
     settings: Settings, model: str
-) -> "tuple[ChatMistralAI, Callable[[], Awaitable[None]]]":
+) -> "tuple[BaseChatModel, Callable[[], Awaitable[None]]]":
     """Create the chat model, and a function that closes its connections.
 
     Raises:
@@ -68,8 +68,7 @@ def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
         },
         timeout=httpx.Timeout(attempt, connect=min(CONNECT_SECONDS, attempt)),
         limits=httpx.Limits(
-            max_connections=settings.inference_concurrency,
-            max_keepalive_connections=MAX_IDLE,
+            max_connections=settings.inference_concurrency, max_keepalive_connections=MAX_IDLE
         ),
         event_hooks={"response": [_raise_for_status, _read_to_the_end]},
     )

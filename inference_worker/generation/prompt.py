@@ -95,7 +95,8 @@ def write_prompt(
     count_tokens: Callable[[str], int],
 ) -> Prompt:
     """Prompt with as many passages as fit the budget, best first; always with the first."""
-    tokens = _tokens(build_messages(question, [], history), count_tokens)
+    empty = build_messages(question, [], history)
+    tokens = sum(count_tokens(str(message.text)) for message in empty)
     fitting = 0
     for number, passage in enumerate(passages, start=1):
         more = count_tokens(_numbered(number, passage))
@@ -136,10 +137,6 @@ def _conversation(history: Sequence[Turn]) -> str:
         for turn in history[-MAX_TURNS:]
     ]
     return CONVERSATION.format(turns="\n".join(turns)) if turns else ""
-
-
-def _tokens(messages: Sequence[BaseMessage], count_tokens: Callable[[str], int]) -> int:
-    return sum(count_tokens(str(message.text)) for message in messages)
 
 
 def _escaped(text: str) -> str:

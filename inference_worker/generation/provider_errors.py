@@ -144,8 +144,7 @@ def timeout_error() -> AttemptError:
 
 def unreadable_error() -> AttemptError:
     """The response is not a completion."""
-    message = "the language model's answer could not be read"
-    return AttemptError(message, attempts=MAX_UNREADABLE)
+    return AttemptError("the language model's answer could not be read", attempts=MAX_UNREADABLE)
 
 
 def empty_answer_error() -> AttemptError:

@@ -1,6 +1,7 @@
 """Creates the language model that the settings name: Mistral's, or any that LangChain supports."""
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,9 +31,18 @@ def language_model_from(settings: Settings) -> LanguageModel | None:
         if settings.mistral_api_key is None:
             return None
         chat, close = mistral_chat(settings, model)
-        return _wrapped(settings, chat, close=close)
-    made = _from_factory(settings, provider, model)
-    return _wrapped(settings, made, close=lambda: _close(made))
+    else:
+        chat = _from_factory(settings, provider, model)
+        close = partial(_close, chat)
+    return LanguageModel(
+        chat,
+        name=settings.inference_model,
+        seconds=settings.inference_timeout,
+        concurrency=settings.inference_concurrency,
+        breaker_failures=settings.breaker_failures,
+        breaker_seconds=settings.breaker_seconds,
+        close=close,
+    )
 
 
 def split_model_name(name: str) -> tuple[str, str]:
@@ -41,18 +51,6 @@ def split_model_name(name: str) -> tuple[str, str]:
     if not colon or provider == "ft":
         return MISTRAL, name
     return provider, model
-
-
-def _wrapped(settings: Settings, chat: "BaseChatModel", **options: Any) -> LanguageModel:
-    return LanguageModel(
-        chat,
-        name=settings.inference_model,
-        seconds=settings.inference_timeout,
-        concurrency=settings.inference_concurrency,
-        breaker_failures=settings.breaker_failures,
-        breaker_seconds=settings.breaker_seconds,
-        **options,
-    )
 
 
 def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatModel":
