@@ -45,10 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     import uvicorn
 
     config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_seconds
     )
     server = uvicorn.Server(config)
 

@@ -41,13 +41,7 @@ def create_app(
     llm: LanguageModel | None = None,
     splitter: Callable[[Recipe], SplitDocument] | None = None,
 ) -> FastAPI:
-    """Create the app.
-
-    Args:
-        settings: The settings.
-        reader: Finds passages; default: from the settings.
-        llm: Writes answers; default: from the settings, or none if there is no key.
-        splitter: Creates a splitter for an index; default: from the settings.
+    """Create the app; the parts that are not given are created from the settings.
 
     Raises:
         SettingsError: a part cannot be created from the settings.

@@ -55,11 +55,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 
     return Grounding(
         citations=[
-            Citation(
-                marker.number,
-                *span(marker),
-                quote=quotes[place, marker.number],
-            )
+            Citation(marker.number, *span(marker), quote=quotes[place, marker.number])
             for place, each in enumerate(sentences)
             for marker in each.markers
         ],

@@ -85,7 +85,6 @@ _WHOLE_DOTTED = re.compile(
 )
 _ATTRIBUTES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
-
 _SUBJECT = "sagemaker"
 """The subject of all passages, whether they name it or not."""
 _KINDS: dict[str, UnsupportedKind] = {

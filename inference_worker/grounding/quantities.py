@@ -15,6 +15,12 @@ LETTERS = (
 """The characters of words, for a character class. It includes Cyrillic and Greek, which contain
 look-alikes of Latin letters, but not Chinese and Japanese, which adjoin names without a space."""
 
+_UNCONVERTED = """
+    month months, year years, byte bytes, kb kilobyte kilobytes, mb megabyte megabytes,
+    gb gigabyte gigabytes, tb terabyte terabytes, pb petabyte petabytes, kib kibibyte kibibytes,
+    mib mebibyte mebibytes, gib gibibyte gibibytes, tib tebibyte tebibytes, kbps, mbps, gbps,
+    pixel pixels px, gpu gpus, vcpu vcpus, cpu cpus"""
+"""Units that measure only themselves, each with its other names."""
 _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("time", 0.001)),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), ("time", 1)),
@@ -22,35 +28,14 @@ _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), ("time", 3600)),
     **dict.fromkeys(("day", "days"), ("time", 86400)),
     **dict.fromkeys(("week", "weeks"), ("time", 604800)),
-    **dict.fromkeys(("month", "months"), ("month", 1)),
-    **dict.fromkeys(("year", "years"), ("year", 1)),
     **dict.fromkeys(("%", "percent", "per cent"), ("%", 1)),
     **dict.fromkeys(("x", "×", "times"), ("times", 1)),  # noqa: RUF001 (the sign itself is meant)
-    **dict.fromkeys(("byte", "bytes"), ("byte", 1)),
-    **dict.fromkeys(("kb", "kilobyte", "kilobytes"), ("kb", 1)),
-    **dict.fromkeys(("mb", "megabyte", "megabytes"), ("mb", 1)),
-    **dict.fromkeys(("gb", "gigabyte", "gigabytes"), ("gb", 1)),
-    **dict.fromkeys(("tb", "terabyte", "terabytes"), ("tb", 1)),
-    **dict.fromkeys(("pb", "petabyte", "petabytes"), ("pb", 1)),
-    **dict.fromkeys(("kib", "kibibyte", "kibibytes"), ("kib", 1)),
-    **dict.fromkeys(("mib", "mebibyte", "mebibytes"), ("mib", 1)),
-    **dict.fromkeys(("gib", "gibibyte", "gibibytes"), ("gib", 1)),
-    **dict.fromkeys(("tib", "tebibyte", "tebibytes"), ("tib", 1)),
-    **dict.fromkeys(("kbps",), ("kbps", 1)),
-    **dict.fromkeys(("mbps",), ("mbps", 1)),
-    **dict.fromkeys(("gbps",), ("gbps", 1)),
-    **dict.fromkeys(("hz",), ("hz", 1)),
-    **dict.fromkeys(("khz",), ("hz", 1000)),
-    **dict.fromkeys(("mhz",), ("hz", 1e6)),
-    **dict.fromkeys(("ghz",), ("hz", 1e9)),
-    **dict.fromkeys(("px", "pixel", "pixels"), ("pixel", 1)),
-    **dict.fromkeys(("gpu", "gpus"), ("gpu", 1)),
-    **dict.fromkeys(("vcpu", "vcpus"), ("vcpu", 1)),
-    **dict.fromkeys(("cpu", "cpus"), ("cpu", 1)),
+    **{"hz": ("hz", 1), "khz": ("hz", 1000), "mhz": ("hz", 1e6), "ghz": ("hz", 1e9)},
     **dict.fromkeys(("usd", "$", "dollar", "dollars"), ("$", 1)),
     **dict.fromkeys(("k", "thousand"), ("", 1000)),
     **dict.fromkeys(("m", "million"), ("", 1e6)),
     **dict.fromkeys(("b", "billion"), ("", 1e9)),
+    **{name: (names.split()[0], 1) for names in _UNCONVERTED.split(",") for name in names.split()},
 }
 """What each unit measures and its factor; "" is a plain number."""
 

@@ -47,10 +47,7 @@ class Statement:
         """True if it states something that needs a citation.
 
         A question, a lead-in, or the remark that the passages do not answer is not a claim; a
-        short phrase is one only if it contains checkable items.
-
-        Args:
-            items: Number of checkable items in it.
+        short phrase is one only if it contains checkable items; `items` is their number.
         """
         text = self.text.rstrip(" \t\r\n*_")
         if text.endswith(("?", ":", "？", "：")) or _ABSENCE.search(text):  # noqa: RUF001

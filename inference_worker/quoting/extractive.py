@@ -29,12 +29,7 @@ _FIELD = re.compile(r"^\*\*\w+\*\* \(")
 
 
 def extract_answer(question: str, passages: Sequence[Passage]) -> str:
-    """Quote the sentences that answer the question best.
-
-    Args:
-        question: The user's question.
-        passages: Best first.
-    """
+    """Quote the sentences that answer the question best; the passages are ordered best first."""
     if not passages:
         return "Nothing was found in the documentation that answers this question."
 
@@ -83,15 +78,12 @@ def _paragraph(group: list[Candidate], passage: Passage) -> str:
 
 def _steps(question: str, best: Candidate, part: Quotable, document: str) -> str:
     """The list that contains the best sentence, if the question is a how-to; else ""."""
-    for quotable_list in part.lists:
-        if quotable_list.block != best.block or not _HOW_TO.search(question.lower()):
-            continue
-        if (
-            quotable_list.ordered
-            and len(quotable_list.items) > 1
-            and all(map(is_whole, quotable_list.items))
-        ):
-            return _numbered(quotable_list, best, document)
+    if not _HOW_TO.search(question.lower()):
+        return ""
+    for each in part.lists:
+        is_steps = each.ordered and len(each.items) > 1 and all(map(is_whole, each.items))
+        if each.block == best.block and is_steps:
+            return _numbered(each, best, document)
     return ""
 
 
