@@ -86,7 +86,7 @@ def dying_after(steps: int) -> Callable[[int, int | None], None]:
     return progress
 
 
-def test_what_is_learned_is_found(minilm: LocalModel, folder: Path, tmp_path: Path) -> None:
+def test_training_improves_retrieval(minilm: LocalModel, folder: Path, tmp_path: Path) -> None:
     """Nicknames that only links know lead to their pages afterwards; nobody asked before."""
     corpus = corpus_in(folder, hold_out=0)
     nicknames = {
@@ -109,7 +109,7 @@ def test_what_is_learned_is_found(minilm: LocalModel, folder: Path, tmp_path: Pa
     assert ndcg(trial, embedding(model)).mean() > before + 0.1
 
 
-def test_training_is_reproducible_and_resumed_after_a_kill(
+def test_training_is_reproducible_and_resumes_after_a_kill(
     minilm: LocalModel, pairs: list[Pair], tmp_path: Path
 ) -> None:
     few = pairs[: 8 * PLAN.batch]
@@ -127,7 +127,7 @@ def test_training_is_reproducible_and_resumed_after_a_kill(
     assert not (tmp_path / "killed" / "checkpoint-90").exists()
 
 
-def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
+def test_weights_are_blended_towards_the_general_model_after_a_loss(
     minilm: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     general, trained = (load_model(minilm, "cpu") for _ in range(2))
@@ -152,7 +152,7 @@ def test_model_goes_back_towards_the_general_one_where_too_much_is_lost(
         assert (tensor == start[name]).all()
 
 
-def test_model_that_loses_little_stays_as_it_was_trained(
+def test_model_with_a_small_loss_is_not_blended(
     minilm: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(minilm, "cpu")
@@ -162,7 +162,9 @@ def test_model_that_loses_little_stays_as_it_was_trained(
     assert blending.blend(model, model, TEXTS, NOTHING, pytest.fail)[1] == 1.0
 
 
-def test_half_of_the_way_is_the_least(minilm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trained_share_is_at_least_half(
+    minilm: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     general, trained = (load_model(minilm, "cpu") for _ in range(2))
     reached = iter([0.7, *(0.1 for _ in blending.SHARES)])
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
@@ -170,7 +172,7 @@ def test_half_of_the_way_is_the_least(minilm: LocalModel, monkeypatch: pytest.Mo
     assert blending.blend(trained, general, TEXTS, NOTHING, lambda line: None)[1] == 0.5
 
 
-def test_lower_layers_and_words_stay_as_they_are(
+def test_lower_layers_and_token_embeddings_are_frozen(
     minilm: LocalModel, pairs: list[Pair], tmp_path: Path
 ) -> None:
     model = load_model(minilm, "cpu")
@@ -187,7 +189,7 @@ def test_lower_layers_and_words_stay_as_they_are(
     assert model.max_seq_length == minilm.max_tokens
 
 
-def test_folder_is_the_general_model_but_for_the_weights_and_the_last_layer(
+def test_adapted_folder_differs_only_in_weights_and_last_layer(
     adapted: Path, minilm: LocalModel
 ) -> None:
     model = find_model(str(adapted))
@@ -218,7 +220,7 @@ def test_backends_agree_on_an_adapted_model(
     assert ((ours * general.embed_documents(texts)).sum(axis=1) < 0.999).all()
 
 
-def test_adaptation_says_from_what_it_was_made(adapted: Path, minilm: LocalModel) -> None:
+def test_adaptation_record_names_base_and_gains(adapted: Path, minilm: LocalModel) -> None:
     said = read_record(adapted)
 
     assert said
@@ -266,7 +268,9 @@ def quantized(
     return output
 
 
-def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_path: Path) -> None:
+def test_int8_model_has_another_revision_and_runs_in_openvino(
+    quantized: Path, tmp_path: Path
+) -> None:
     model = find_model(str(quantized))
     whole = shutil.copytree(quantized, tmp_path / "whole", ignore=shutil.ignore_patterns("int8"))
     texts = ["How is the Brimset press cleaned?", "a sleeping lion"]
@@ -286,7 +290,7 @@ def test_model_in_int8_is_another_one_that_openvino_runs(quantized: Path, tmp_pa
     assert len(said["quantized"]["gains"]) == 2
 
 
-def test_what_int8_needs_is_said_before_anything_is_learned(
+def test_missing_int8_packages_are_reported_before_training(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -302,7 +306,7 @@ def test_what_int8_needs_is_said_before_anything_is_learned(
     assert said.count("\n") == 1
 
 
-def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Path) -> None:
+def test_unreadable_int8_model_is_reported_in_one_line(adapted: Path, tmp_path: Path) -> None:
     shutil.copytree(adapted, tmp_path / "copy")
     (tmp_path / "copy" / "int8").mkdir()
     for name in ("model.xml", "model.bin"):
@@ -315,7 +319,7 @@ def test_int8_that_cannot_be_read_is_said_in_a_line(adapted: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("change", "kept"), [(-0.0051, False), (-0.0049, True), (0.1, True)])
-def test_int8_is_kept_where_it_loses_hardly_anything(
+def test_int8_is_kept_only_if_its_loss_is_small(
     change: float,
     kept: bool,
     minilm: LocalModel,
@@ -348,7 +352,7 @@ def test_int8_is_kept_where_it_loses_hardly_anything(
     assert (model.folder / "int8").exists() is kept
 
 
-def test_output_that_is_there_is_not_touched(
+def test_existing_output_is_left_unchanged(
     adapted: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (adapted / "adaptation.json").read_bytes()
@@ -372,7 +376,7 @@ def test_output_that_is_there_is_not_touched(
         (["--include", "nothing*"], "leave no document"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
+def test_invalid_request_is_reported_in_one_line(
     given: list[str], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
@@ -385,7 +389,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert not output.exists()
 
 
-def test_model_that_cannot_be_written_leaves_nothing(minilm: LocalModel, tmp_path: Path) -> None:
+def test_failed_write_of_a_model_leaves_nothing(minilm: LocalModel, tmp_path: Path) -> None:
     model = load_model(minilm, "cpu")
     (tmp_path / "file").touch()
 
@@ -398,7 +402,7 @@ def test_model_that_cannot_be_written_leaves_nothing(minilm: LocalModel, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_layers_are_those_of_the_model_and_no_others(minilm: LocalModel, tmp_path: Path) -> None:
+def test_stray_layer_folders_are_ignored(minilm: LocalModel, tmp_path: Path) -> None:
     base = LocalModel("base", shutil.copytree(minilm.folder, tmp_path / "base"))
     for stray in ("3_Dense", "7_Dense"):
         (base.folder / stray).mkdir()
@@ -412,7 +416,7 @@ def test_layers_are_those_of_the_model_and_no_others(minilm: LocalModel, tmp_pat
     assert mine.dimension == 384
 
 
-def test_what_a_kill_left_of_a_model_is_removed_before_the_next_is_written(
+def test_leftovers_of_a_killed_write_are_removed_by_the_next(
     minilm: LocalModel, tmp_path: Path
 ) -> None:
     (tmp_path / ".mine.writing-killed" / "int8").mkdir(parents=True)
@@ -425,7 +429,7 @@ def test_what_a_kill_left_of_a_model_is_removed_before_the_next_is_written(
     assert {path.name for path in tmp_path.iterdir()} == {"mine", ".other.writing-killed"}
 
 
-def test_models_below_the_project_are_named_from_its_root(
+def test_models_inside_the_project_are_named_relative_to_its_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT_ROOT)
@@ -439,6 +443,6 @@ def test_models_below_the_project_are_named_from_its_root(
     assert named("openai:words") == "openai:words"
 
 
-def test_name_cannot_lead_out_of_the_models(tmp_path: Path) -> None:
+def test_model_name_cannot_escape_the_models_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="No model folder"):
         find_model("models/../database")

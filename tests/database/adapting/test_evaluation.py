@@ -52,7 +52,7 @@ def test_document_ranks_by_its_best_passage() -> None:
     assert ndcg(TRIAL, points) == pytest.approx([1, 1])
 
 
-def test_later_places_count_less_and_those_past_the_tenth_nothing() -> None:
+def test_ndcg_discounts_ranks_and_ends_after_the_tenth() -> None:
     documents = tuple(f"d{n}" for n in range(12))
     trial = Trial("places", ("q",) * 12, documents, documents, documents)
     points = model(q=0, **{name: float(at) for at, name in enumerate(documents)})
@@ -64,7 +64,7 @@ def test_later_places_count_less_and_those_past_the_tenth_nothing() -> None:
     assert found[10:].tolist() == [0, 0]
 
 
-def test_gain_is_the_difference_with_its_interval() -> None:
+def test_gain_is_the_difference_with_a_confidence_interval() -> None:
     worse = model(q=0, r=90, a1=170, b1=10, a2=40, c1=80)
     better = model(q=0, r=90, a1=170, b1=60, a2=10, c1=30)
 
@@ -77,7 +77,7 @@ def test_gain_is_the_difference_with_its_interval() -> None:
     assert lost([judge(TRIAL, better, worse)]) == [judge(TRIAL, better, worse)]
 
 
-def test_unseen_questions_lead_to_held_out_documents_in_others_words(tmp_path: Path) -> None:
+def test_unseen_questions_are_links_from_other_documents_to_held_out_ones(tmp_path: Path) -> None:
     corpus = corpus_in(write_workshop(tmp_path / "documents"))
 
     trial = unseen_trial(corpus, seed=1)
@@ -88,7 +88,7 @@ def test_unseen_questions_lead_to_held_out_documents_in_others_words(tmp_path: P
     assert all("People speak of" in question for question in trial.questions)
 
 
-def test_heading_as_the_words_of_a_link_does_not_ask_for_itself(tmp_path: Path) -> None:
+def test_link_text_equal_to_the_heading_is_not_a_question(tmp_path: Path) -> None:
     folder = write_workshop(tmp_path / "documents")
     for path in folder.iterdir():
         title = path.read_text().partition("\n")[0].removeprefix("# ")
@@ -103,14 +103,14 @@ def test_heading_as_the_words_of_a_link_does_not_ask_for_itself(tmp_path: Path) 
     assert set(asked) == {"Whoever wants warm hands in winter should visit ."}
 
 
-def test_documents_that_nobody_links_to_are_not_asked_for(tmp_path: Path) -> None:
+def test_documents_without_links_to_them_give_no_questions(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number}.md").write_text(f"# Page {number}\n\nText {number}.\n")
 
     assert unseen_trial(corpus_in(tmp_path), seed=1) is None
 
 
-def test_general_questions_are_of_other_topics_and_well_made() -> None:
+def test_general_questions_are_valid_and_of_other_topics() -> None:
     lines = [json.loads(line) for line in GENERAL_FILE.read_text().splitlines()]
     trial = general_trial()
 
@@ -146,7 +146,7 @@ ABOUT = AdaptationRecord(
 )
 
 
-def test_report_shows_gains_and_warns_of_a_loss() -> None:
+def test_report_shows_gains_and_warns_about_losses() -> None:
     said = summarize(ABOUT)
 
     assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in said
@@ -155,7 +155,7 @@ def test_report_shows_gains_and_warns_of_a_loss() -> None:
     assert "Warning: on other topics it lost more than 0.01" in said
 
 
-def test_card_says_from_what_how_and_what_for() -> None:
+def test_model_card_states_base_method_and_use() -> None:
     _, head, text = write_card("mine", ABOUT).split("---\n", 2)
 
     assert yaml.safe_load(head) == {
@@ -177,7 +177,7 @@ def test_card_says_from_what_how_and_what_for() -> None:
         (False, 1.4, "Not kept: it may lose 0.005 at most."),
     ],
 )
-def test_report_says_what_int8_costs_and_brings(kept: bool, speed: float, end: str) -> None:
+def test_report_states_loss_and_gain_of_int8(kept: bool, speed: float, end: str) -> None:
     quantized = Quantized(kept, "bf16", speed, 0.99312, 0.98, ABOUT.gains)
     about = replace(ABOUT, quantized=quantized)
 
@@ -190,7 +190,7 @@ def test_report_says_what_int8_costs_and_brings(kept: bool, speed: float, end: s
     assert "int8" not in summarize(ABOUT)
 
 
-def test_report_says_what_shorter_vectors_cost() -> None:
+def test_report_states_the_loss_of_shorter_vectors() -> None:
     about = replace(ABOUT, shortened=Shortened(192, 384, ABOUT.gains))
     line = (
         "192 instead of 384 numbers a vector: nDCG@10 +0.125 on held-out documents and -0.020 on "
@@ -204,7 +204,7 @@ def test_report_says_what_shorter_vectors_cost() -> None:
     assert "instead of" not in write_card("mine", ABOUT)
 
 
-def test_report_says_how_far_the_model_went() -> None:
+def test_report_states_the_trained_share() -> None:
     halfway = replace(ABOUT, share=0.5)
 
     assert "0.5 of the way from the general weights to the trained ones: farther" in summarize(

@@ -21,7 +21,7 @@ def only(text: str) -> Link:
     return link
 
 
-def test_link_has_its_words_and_its_own_sentence() -> None:
+def test_link_has_its_text_and_its_sentence() -> None:
     link = only("A kiln is hot. To cool it, see [Stop the kiln](stop.md#now). Wear gloves.")
 
     assert link == Link(
@@ -33,7 +33,7 @@ def test_link_has_its_words_and_its_own_sentence() -> None:
     )
 
 
-def test_words_are_those_a_reader_sees() -> None:
+def test_link_text_and_sentence_are_plain_text() -> None:
     link = only("See [`Stop` the **kiln**\\.](stop.md) first\\.")
 
     assert link.words == "Stop the kiln."
@@ -58,7 +58,7 @@ def test_links_in_lists_and_tables_are_found() -> None:
         "[Stop]()",
     ],
 )
-def test_what_has_no_words_or_leads_nowhere_is_no_link(text: str) -> None:
+def test_links_without_text_or_target_are_ignored(text: str) -> None:
     assert list(links(page(text))) == []
 
 
@@ -75,9 +75,9 @@ def test_what_has_no_words_or_leads_nowhere_is_no_link(text: str) -> None:
         ("mailto:someone@example.org", None),
     ],
 )
-def test_target_is_a_document_by_its_path_or_its_address(target: str, document: str | None) -> None:
+def test_target_is_resolved_by_path_or_address(target: str, document: str | None) -> None:
     assert only(f"See [this]({target}).").target_among(NAMES.get) == document
 
 
-def test_escaped_name_of_a_target_is_read() -> None:
+def test_percent_encoded_target_is_decoded() -> None:
     assert only("[Costs](my%20costs.md)").target == "my costs.md"

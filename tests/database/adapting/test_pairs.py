@@ -42,7 +42,7 @@ def test_every_kind_of_pair_is_made(pairs: list[Pair]) -> None:
     assert sum(count_kinds(pairs).values()) == len(pairs)
 
 
-def test_heading_that_asks_is_not_above_the_passage(
+def test_heading_used_as_a_question_is_removed_from_the_passage(
     corpus: TrainingCorpus, pairs: list[Pair]
 ) -> None:
     headings = {chunk.id: (chunk.title, *chunk.headings)[-1] for chunk in corpus.chunks}
@@ -53,13 +53,13 @@ def test_heading_that_asks_is_not_above_the_passage(
         assert headings[pair.chunk] not in crumbs.split(" > ")
 
 
-def test_sentence_that_asks_is_mostly_taken_out_of_its_passage(pairs: list[Pair]) -> None:
+def test_sentence_used_as_a_question_is_mostly_removed_from_its_passage(pairs: list[Pair]) -> None:
     stayed = Counter(pair.question in pair.passage for pair in of("sentence", pairs))
 
     assert stayed[False] > 4 * stayed[True]
 
 
-def test_link_and_its_sentence_ask_for_what_they_lead_to(
+def test_links_and_their_sentences_are_paired_with_their_targets(
     corpus: TrainingCorpus, pairs: list[Pair]
 ) -> None:
     documents = {chunk.id: chunk.document for chunk in corpus.chunks}
@@ -70,7 +70,7 @@ def test_link_and_its_sentence_ask_for_what_they_lead_to(
     assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
 
 
-def test_questions_go_without_some_of_the_words_that_their_passage_has(
+def test_some_words_shared_with_the_passage_are_dropped_from_questions(
     corpus: TrainingCorpus,
 ) -> None:
     chunks = {chunk.id: chunk for chunk in corpus.chunks}
@@ -96,7 +96,7 @@ def is_within(some: list[str], words: list[str]) -> bool:
     return all(word in rest for word in some)
 
 
-def test_held_out_documents_teach_nothing(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
+def test_held_out_documents_give_no_pairs(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
     documents = {chunk.id: chunk.document for chunk in corpus.chunks}
     assert 0 < len(corpus.held_out) < len(PAGES) / 2
     assert set(corpus.learned) == PAGES.keys() - corpus.held_out
@@ -108,7 +108,7 @@ def test_held_out_documents_teach_nothing(corpus: TrainingCorpus, pairs: list[Pa
     assert spoken_there.isdisjoint(pair.question for pair in of("mention", pairs))
 
 
-def test_held_out_documents_stay_so_whatever_else_there_is(
+def test_held_out_documents_do_not_depend_on_the_other_documents(
     folder: Path, corpus: TrainingCorpus
 ) -> None:
     (folder / "new.md").write_text("# New\n\nA page that was not there before.\n")
@@ -118,12 +118,12 @@ def test_held_out_documents_stay_so_whatever_else_there_is(
     assert not corpus_in(folder, hold_out=0).held_out
 
 
-def test_same_seed_makes_the_same_pairs(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
+def test_same_seed_gives_the_same_pairs(corpus: TrainingCorpus, pairs: list[Pair]) -> None:
     assert make_pairs(corpus, Random(1)) == pairs
     assert make_pairs(corpus, Random(2)) != pairs
 
 
-def test_few_documents_are_gone_through_several_times(
+def test_few_documents_are_used_in_several_passes(
     corpus: TrainingCorpus, pairs: list[Pair]
 ) -> None:
     thrice = enough_pairs(corpus, Random(1), pairs=10_000, passes=3)
@@ -141,14 +141,14 @@ def test_digest_changes_with_a_document(folder: Path, corpus: TrainingCorpus) ->
     assert corpus_in(folder).digest != corpus.digest
 
 
-def test_a_few_documents_are_too_few(tmp_path: Path) -> None:
+def test_too_few_documents_are_refused(tmp_path: Path) -> None:
     (tmp_path / "one.md").write_text("# One\n\nAlone.\n")
 
     with pytest.raises(DatasetError, match="1 documents with text are too few"):
         corpus_in(tmp_path)
 
 
-def test_no_batch_holds_a_passage_or_a_question_twice() -> None:
+def test_batch_contains_no_passage_or_question_twice() -> None:
     pairs = [Pair("heading", f"Question {n % 7}", "", f"chunk {n % 5}") for n in range(40)]
 
     made = list(batches(pairs, 4))
@@ -161,11 +161,11 @@ def test_no_batch_holds_a_passage_or_a_question_twice() -> None:
     assert len(used) == len(set(used))
 
 
-def test_pair_that_must_wait_comes_in_the_next_batch() -> None:
+def test_conflicting_pair_is_deferred_to_the_next_batch() -> None:
     pairs = [Pair("heading", f"Question {n}", "", chunk) for n, chunk in enumerate("aabbcc")]
 
     assert list(batches(pairs, 3)) == [[0, 2, 4], [1, 3, 5]]
 
 
-def test_what_fills_no_batch_makes_none() -> None:
+def test_incomplete_batch_is_dropped() -> None:
     assert list(batches([Pair("link", "Question", "", "a")] * 9, 2)) == []

@@ -46,7 +46,7 @@ def evened(general: "SentenceTransformer") -> "SentenceTransformer":
     return whitened(general, TEXTS)
 
 
-def test_what_the_documents_share_counts_less(
+def test_whitening_reduces_the_common_direction(
     general: "SentenceTransformer", evened: "SentenceTransformer"
 ) -> None:
     """Nearness is that of Mahalanobis, by the texts' second moment drawn towards a sphere's."""
@@ -62,7 +62,7 @@ def test_what_the_documents_share_counts_less(
     assert (after @ after.T).mean() < (before @ before.T).mean() - 0.1
 
 
-def test_vectors_have_unit_length_and_the_weights_are_the_same(
+def test_whitened_vectors_have_unit_length_and_the_weights_are_unchanged(
     general: "SentenceTransformer", evened: "SentenceTransformer"
 ) -> None:
     assert np.linalg.norm(vectors(evened, TEXTS), axis=1) == pytest.approx(1)
@@ -70,7 +70,7 @@ def test_vectors_have_unit_length_and_the_weights_are_the_same(
     assert len(list(general)) == 3
 
 
-def test_shorter_vectors_are_the_first_numbers(evened: "SentenceTransformer") -> None:
+def test_shorter_vectors_are_the_normalised_first_components(evened: "SentenceTransformer") -> None:
     shorter = shorten(evened, 7)
 
     cut = vectors(evened, TEXTS)[:, :7]
@@ -119,7 +119,7 @@ def test_index_of_shorter_vectors_is_built_and_searched(short: Path, tmp_path: P
         assert reader.current().fingerprint.recipe.dimension == 96
 
 
-def test_model_says_what_shorter_vectors_cost(short: Path) -> None:
+def test_record_states_the_loss_of_shorter_vectors(short: Path) -> None:
     said = read_record(short)
 
     assert said
@@ -131,7 +131,7 @@ def test_model_says_what_shorter_vectors_cost(short: Path) -> None:
     assert "96 instead of 384 numbers a vector: nDCG@10 " in (short / "README.md").read_text()
 
 
-def test_models_that_differ_in_the_last_layer_alone_are_two(short: Path) -> None:
+def test_revision_covers_the_last_layer(short: Path) -> None:
     model = find_model(str(short))
     revision = model.revision
     layer = next(short.glob("*_Dense/model.safetensors"))
@@ -141,7 +141,7 @@ def test_models_that_differ_in_the_last_layer_alone_are_two(short: Path) -> None
     assert find_model(str(short)).revision != revision
 
 
-def test_adapted_model_is_no_base(
+def test_adapted_model_is_refused_as_a_base(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["-d", str(tmp_path / "documents"), "-m", str(short), "-o", str(tmp_path / "again")]
@@ -150,7 +150,7 @@ def test_adapted_model_is_no_base(
     assert f"Begin with what it was made from, {MINILM}, and" in capsys.readouterr().err
 
 
-def test_prompts_of_the_base_stay(minilm: LocalModel) -> None:
+def test_prompts_of_the_base_are_kept(minilm: LocalModel) -> None:
     base = load_model(minilm, "cpu")
     base.prompts, base.default_prompt_name = {"ask": "A question: "}, "ask"
     evened = whitened(base, TEXTS)
@@ -160,12 +160,12 @@ def test_prompts_of_the_base_stay(minilm: LocalModel) -> None:
         assert model.default_prompt_name == "ask"
 
 
-def test_files_can_be_read_by_a_service_of_another_user(short: Path) -> None:
+def test_files_are_readable_by_other_users(short: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in short.rglob("*") if path.is_file()} == {0o644}
     assert {path.stat().st_mode & 0o777 for path in short.rglob("*") if path.is_dir()} == {0o755}
 
 
-def test_documents_of_a_page_each_are_enough(general: "SentenceTransformer") -> None:
+def test_whitening_works_with_few_texts(general: "SentenceTransformer") -> None:
     """Far fewer texts than numbers in a vector: most directions have nothing in them."""
     few = whitened(general, TEXTS[:2])
 

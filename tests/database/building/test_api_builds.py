@@ -97,7 +97,7 @@ def test_index_is_built_and_searched_by_api(
     reader.close()
 
 
-def test_reader_without_a_model_of_its_own_takes_the_indexs(
+def test_reader_without_a_configured_model_uses_the_indexs(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     build(settings(server, database, "openai:words"), folder)
@@ -138,7 +138,7 @@ def test_build_interrupted_by_the_api_resumes_and_embeds_no_text_twice(
     assert all(count == 1 + (text in refused) for text, count in Counter(server.texts).items())
 
 
-def test_build_killed_in_the_middle_of_a_request_pays_at_most_for_that_one_twice(
+def test_build_killed_during_a_request_repeats_at_most_that_one(
     server: EmbeddingServer, tmp_path: Path
 ) -> None:
     pages = write_pages(tmp_path / "many", many_pages(60))
@@ -175,7 +175,7 @@ def test_build_killed_in_the_middle_of_a_request_pays_at_most_for_that_one_twice
     assert KEY not in done.stdout + done.stderr
 
 
-def test_words_of_the_index_cost_a_request_for_each_batch(
+def test_words_of_the_index_need_one_request_per_batch(
     server: EmbeddingServer, tmp_path: Path, database: str
 ) -> None:
     words = [f"{a}{b}{c}tle" for a in "bdfgk" for b in "aeiou" for c in "lmnr"]
@@ -190,7 +190,7 @@ def test_words_of_the_index_cost_a_request_for_each_batch(
     assert rest == [50, 50, 1]
 
 
-def test_question_costs_one_request_and_its_unknown_words_one_more(
+def test_question_needs_one_request_and_its_unknown_words_another(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     for name in "abcde":
@@ -213,7 +213,7 @@ def test_question_costs_one_request_and_its_unknown_words_one_more(
     reader.close()
 
 
-def test_other_model_or_dimension_than_the_indexs_is_a_mismatch(
+def test_other_model_or_dimension_is_a_mismatch(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     build(settings(server, database, "openai:words"), folder)
@@ -234,7 +234,7 @@ def test_other_model_or_dimension_than_the_indexs_is_a_mismatch(
     assert "set EMBEDDING_MODEL_NAME=openai:words and EMBEDDING_BASE_URL" in told
 
 
-def test_api_that_fails_is_503_with_a_remedy_and_the_service_recovers(
+def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     chosen = settings(server, database, "openai:words", embedding_timeout=1)
@@ -262,7 +262,7 @@ def test_api_that_fails_is_503_with_a_remedy_and_the_service_recovers(
         assert asked.json()["docs"][0] == "endpoints.md"
 
 
-def test_service_started_while_the_api_is_away_says_so_and_becomes_ready_by_itself(
+def test_service_started_without_the_api_becomes_ready_once_it_is_back(
     server: EmbeddingServer, folder: Path, database: str
 ) -> None:
     build(settings(server, database, "ollama:words"), folder)
@@ -295,7 +295,7 @@ def test_service_started_while_the_api_is_away_says_so_and_becomes_ready_by_itse
         ({"EMBEDDING_MODEL_NAME": "cohere:words"}, "EMBEDDING_MODEL_NAME: 'cohere:words'"),
     ],
 )
-def test_builder_says_in_one_line_what_is_wrong(
+def test_builder_reports_errors_in_one_line(
     server: EmbeddingServer, folder: Path, tmp_path: Path, given: dict[str, str], said: str
 ) -> None:
     environment = {
@@ -319,7 +319,7 @@ def test_builder_says_in_one_line_what_is_wrong(
     assert "wrong" not in failed_build.stderr
 
 
-def test_reader_is_made_without_asking_the_api(server: EmbeddingServer, database: str) -> None:
+def test_opening_a_reader_sends_no_request(server: EmbeddingServer, database: str) -> None:
     reader = reader_from(settings(server, database, "openai:words"))
     assert server.requests == []
     reader.close()

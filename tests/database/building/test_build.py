@@ -86,7 +86,7 @@ def test_second_build_embeds_nothing_and_changes_nothing(either_store: Store, fo
     assert either_store.live() == live
 
 
-def test_only_what_changed_is_embedded_again(either_store: Store, folder: Path) -> None:
+def test_only_changed_chunks_are_embedded(either_store: Store, folder: Path) -> None:
     builder(either_store).build(folder)
     (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
     (folder / "notebooks.md").unlink()
@@ -119,7 +119,7 @@ def test_sync_of_a_changed_folder_equals_a_build_from_scratch(
     fresh.close()
 
 
-def test_other_recipe_embeds_everything_again(store: Store, folder: Path) -> None:
+def test_changed_recipe_embeds_everything_again(store: Store, folder: Path) -> None:
     builder(store).build(folder)
     embeddings = WordEmbeddings()
 
@@ -213,7 +213,7 @@ def test_build_whose_lock_was_taken_over_does_not_go_live(store: Store, folder: 
     assert store.live() is None
 
 
-def test_failed_build_leaves_the_live_index_alone(store: Store, folder: Path) -> None:
+def test_failed_build_leaves_the_live_index_unchanged(store: Store, folder: Path) -> None:
     class Failing(WordEmbeddings):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             raise MemoryError
@@ -234,9 +234,7 @@ def words_of(store: Store) -> list[str] | None:
     return sorted(found[0]) if found else None
 
 
-def test_build_writes_the_words_of_its_index_and_embeds_them_once(
-    either_store: Store, tmp_path: Path
-) -> None:
+def test_build_writes_words_and_embeds_them_once(either_store: Store, tmp_path: Path) -> None:
     folder = write_pages(tmp_path / "kilns", KILNS)
     first, second = WordEmbeddings(), WordEmbeddings()
 
@@ -306,9 +304,7 @@ def test_folder_without_text_changes_nothing(
     assert contents(store).rows == before.rows
 
 
-def test_file_that_is_no_document_is_named_and_the_rest_is_built(
-    store: Store, folder: Path
-) -> None:
+def test_invalid_file_is_reported_and_the_rest_is_built(store: Store, folder: Path) -> None:
     (folder / "latin.md").write_bytes(b"# Caf\xe9\n\nNot UTF-8.\n")
     said: list[str] = []
     told = builder(store)
@@ -339,7 +335,7 @@ def test_index_damaged_on_disk_is_detected_and_rebuilt(folder: Path, tmp_path: P
 @pytest.mark.parametrize(
     "content", [b"", b"this is no database", b"SQLite format 3\x00" + b"x" * 99]
 )
-def test_folder_that_holds_something_else_gives_one_clear_line(
+def test_folder_of_something_else_is_reported_in_one_line(
     tmp_path: Path, folder: Path, content: bytes
 ) -> None:
     database = tmp_path / "index"
@@ -352,14 +348,14 @@ def test_folder_that_holds_something_else_gives_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_missing_folder_is_not_made_by_reading(tmp_path: Path) -> None:
+def test_reading_does_not_create_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match="Build it: make index DATABASE="):
         open_store(str(tmp_path / "index"))
 
     assert not (tmp_path / "index").exists()
 
 
-def test_server_that_does_not_answer_gives_one_clear_line(chroma_server: ChromaServer) -> None:
+def test_unreachable_server_is_reported_in_one_line(chroma_server: ChromaServer) -> None:
     chroma_server.kill()
 
     with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):

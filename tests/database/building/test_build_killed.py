@@ -142,7 +142,7 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
     assert seen == sorted(seen)
 
 
-def test_first_build_is_invisible_until_it_is_complete(folder: Path, tmp_path: Path) -> None:
+def test_first_build_is_invisible_until_complete(folder: Path, tmp_path: Path) -> None:
     database = str(tmp_path / "index")
     build = start_build(folder, database)
     time.sleep(3)

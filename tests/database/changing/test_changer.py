@@ -64,7 +64,7 @@ def followed(store: Store, held: tuple[int, SearchCorpus]) -> State:
     return state
 
 
-def test_added_document_is_seen_with_all_its_chunks(store: Store) -> None:
+def test_added_document_is_visible_with_all_its_chunks(store: Store) -> None:
     before, held = seen(store), reader(store)
 
     job = put(store, "yews.md", "# Yews\n\nYews are old.\n\n## Bark\n\nIt peels.\n")
@@ -77,7 +77,7 @@ def test_added_document_is_seen_with_all_its_chunks(store: Store) -> None:
     assert followed(store, held) == after
 
 
-def test_replaced_document_leaves_nothing_of_the_old_one(store: Store) -> None:
+def test_replacing_a_document_removes_the_old_chunks(store: Store) -> None:
     held = reader(store)
 
     (outcome,) = put(store, "kilns.md", NEW).outcomes
@@ -89,7 +89,7 @@ def test_replaced_document_leaves_nothing_of_the_old_one(store: Store) -> None:
     assert followed(store, held) == seen(store)
 
 
-def test_same_content_embeds_nothing_and_is_no_new_revision(store: Store) -> None:
+def test_unchanged_content_embeds_nothing_and_makes_no_revision(store: Store) -> None:
     put(store, "kilns.md", NEW)
     revision, embeddings = store.live_collection()[0].revision, WordEmbeddings()
 
@@ -260,7 +260,7 @@ ENDS: dict[str, tuple[Any, Precondition, str, str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_job_of_a_killed_writer_ends_the_same_when_repeated(case: str, store: Store) -> None:
+def test_repeated_job_of_a_killed_writer_has_the_same_result(case: str, store: Store) -> None:
     kind, condition, text, problem, outcomes = ENDS[case]
     put(store, "kilns.md", OLD["kilns.md"])
     before, kills = seen(store), 0
@@ -289,7 +289,7 @@ def test_job_of_a_killed_writer_ends_the_same_when_repeated(case: str, store: St
     assert Uploads(store).of_document("absent.md") == []
 
 
-def test_job_whose_texts_are_gone_fails(store: Store) -> None:
+def test_job_whose_texts_are_missing_fails(store: Store) -> None:
     for kind in ("put", "delete"):
         job = Job.new(kind)
         Jobs(store).add(job)

@@ -102,9 +102,7 @@ def embeddings_body(vectors: list[list[float]], provider: str) -> Reply:
 # --- What is asked and what comes back
 
 
-def test_texts_are_embedded_in_order_over_as_many_requests_as_it_takes(
-    server: EmbeddingServer, model: Make
-) -> None:
+def test_texts_are_embedded_in_order_in_batches(server: EmbeddingServer, model: Make) -> None:
     texts = [f"Oak {number} dries" for number in range(10)]
 
     vectors = model().load_embeddings().embed_documents(texts)
@@ -116,28 +114,26 @@ def test_texts_are_embedded_in_order_over_as_many_requests_as_it_takes(
     assert {request.body["model"] for request in server.requests} == {"words"}
 
 
-def test_key_goes_to_the_api_and_nothing_is_asked_when_there_is_nothing_to_embed(
-    server: EmbeddingServer, model: Make
-) -> None:
+def test_key_is_sent_and_no_texts_need_no_request(server: EmbeddingServer, model: Make) -> None:
     assert model().load_embeddings().embed_documents([]) == []
     assert server.requests == []
     model().load_embeddings().embed_query("oak")
     assert [request.key for request in server.requests] == [f"Bearer {KEY}"]
 
 
-def test_vectors_get_unit_length(server: EmbeddingServer, model: Make) -> None:
+def test_vectors_are_normalised(server: EmbeddingServer, model: Make) -> None:
     provider = model().name.partition(":")[0]
     server.script(embeddings_body([[3.0, 4.0]], provider))
     assert model().load_embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
 
 
-def test_dimension_is_asked_for_once(server: EmbeddingServer, model: Make) -> None:
+def test_dimension_is_requested_once(server: EmbeddingServer, model: Make) -> None:
     first, second = model(), model()
     assert first.dimension == second.dimension == DIMENSION
     assert len(server.requests) == 1
 
 
-def test_batches_hold_so_many_texts_and_so_many_bytes() -> None:
+def test_batches_are_limited_in_texts_and_bytes() -> None:
     half = "é" * (REQUEST_BYTES // 4)
     assert list(in_batches([half, half, "oak"], 9)) == [[half, half], ["oak"]]
     assert list(in_batches(["oak", 5 * half, "ash"], 9)) == [["oak"], [5 * half], ["ash"]]
@@ -145,7 +141,7 @@ def test_batches_hold_so_many_texts_and_so_many_bytes() -> None:
     assert list(in_batches([], 2)) == []
 
 
-def test_tokens_are_counted_from_above_and_full_chunks_fill_a_request(openai: Make) -> None:
+def test_tokens_are_overestimated_and_full_chunks_fill_a_request(openai: Make) -> None:
     assert [ApiModel.count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")] == [
         0,
         1,
@@ -159,7 +155,7 @@ def test_tokens_are_counted_from_above_and_full_chunks_fill_a_request(openai: Ma
     assert model.window(10**6, 256) == 1
 
 
-def test_requests_of_a_build_keep_to_the_limit(server: EmbeddingServer, openai: Make) -> None:
+def test_requests_of_a_build_are_rate_limited(server: EmbeddingServer, openai: Make) -> None:
     paced = openai(replace(PACE, requests_per_minute=300, batch_size=1))
     paced.load_embeddings().embed_documents(["oak", "ash", "elm", "yew"])
     gaps = [later.time - earlier.time for earlier, later in pairwise(server.requests)]
@@ -173,16 +169,14 @@ def test_requests_of_a_build_keep_to_the_limit(server: EmbeddingServer, openai: 
 @pytest.mark.parametrize(
     "failure", [failed(500), failed(503), failed(408), rate_limited(), cut(), body(b"garbage")]
 )
-def test_failure_that_may_pass_is_tried_again(
-    server: EmbeddingServer, model: Make, failure: Reply
-) -> None:
+def test_transient_failure_is_retried(server: EmbeddingServer, model: Make, failure: Reply) -> None:
     server.script(failure)
     assert len(model().load_embeddings().embed_query("oak")) == DIMENSION
     assert len(server.requests) == 2
 
 
 @pytest.mark.usefixtures("_no_time_lost")
-def test_seconds_that_the_api_asks_for_are_waited(server: EmbeddingServer, model: Make) -> None:
+def test_retry_after_seconds_are_honoured(server: EmbeddingServer, model: Make) -> None:
     server.script(rate_limited("1"))
     model().load_embeddings().embed_query("oak")
     first, second = server.requests
@@ -190,7 +184,7 @@ def test_seconds_that_the_api_asks_for_are_waited(server: EmbeddingServer, model
 
 
 @pytest.mark.usefixtures("_no_time_lost")
-def test_date_that_the_api_asks_for_is_waited_for(server: EmbeddingServer, model: Make) -> None:
+def test_retry_after_date_is_honoured(server: EmbeddingServer, model: Make) -> None:
     embeddings = model().load_embeddings()
     date = int(time.time() + 2)
     server.script(rate_limited_until(2))
@@ -200,13 +194,13 @@ def test_date_that_the_api_asks_for_is_waited_for(server: EmbeddingServer, model
 
 
 @pytest.mark.usefixtures("_no_time_lost")
-def test_batch_that_failed_is_tried_again_alone(server: EmbeddingServer, openai: Make) -> None:
+def test_only_the_failed_batch_is_retried(server: EmbeddingServer, openai: Make) -> None:
     server.script(Reply(), failed(500))
     openai(replace(PACE, batch_size=1)).load_embeddings().embed_documents(["oak", "ash", "elm"])
     assert server.texts == ["oak", "ash", "ash", "elm"]
 
 
-def test_wait_longer_than_the_time_there_is_is_not_begun(
+def test_retry_after_beyond_the_time_limit_fails_at_once(
     server: EmbeddingServer, openai: Make
 ) -> None:
     server.script(rate_limited("3600"))
@@ -216,7 +210,7 @@ def test_wait_longer_than_the_time_there_is_is_not_begun(
     assert len(server.requests) == 1
 
 
-def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
+def test_retries_end_within_the_time_limit(server: EmbeddingServer, model: Make) -> None:
     server.default = failed(500)
     given = model(replace(PACE, seconds=2.5))
     given.load_embeddings()  # the first takes long to import
@@ -226,7 +220,7 @@ def test_api_that_keeps_failing_is_given_up_in_time(server: EmbeddingServer, mod
     assert len(server.requests) >= 2
 
 
-def test_api_that_hangs_is_given_up_in_time(server: EmbeddingServer, model: Make) -> None:
+def test_hanging_api_times_out(server: EmbeddingServer, model: Make) -> None:
     server.default = silence()
     given = model(replace(PACE, seconds=1.4, attempt_seconds=0.6))
     given.load_embeddings()  # the first takes long to import
@@ -237,7 +231,7 @@ def test_api_that_hangs_is_given_up_in_time(server: EmbeddingServer, model: Make
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_api_that_is_not_there_is_said(provider: str) -> None:
+def test_unreachable_api_is_reported(provider: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     away = ApiModel(f"{provider}:words", f"http://127.0.0.1:{port}/v1", SecretStr(KEY), QUICK)
@@ -258,7 +252,7 @@ def test_api_that_is_not_there_is_said(provider: str) -> None:
         (failed(307), "status 307"),
     ],
 )
-def test_refusal_is_said_once_with_what_to_set(
+def test_refusal_is_not_retried_and_names_the_setting(
     server: EmbeddingServer, model: Make, failure: Reply, said: str
 ) -> None:
     server.script(failure)
@@ -268,7 +262,7 @@ def test_refusal_is_said_once_with_what_to_set(
     assert len(server.requests) == 1
 
 
-def test_wrong_key_is_said(server: EmbeddingServer, model: Make) -> None:
+def test_wrong_key_is_reported(server: EmbeddingServer, model: Make) -> None:
     assert "refused the key" in refusal(model(key="another"))
 
 
@@ -290,7 +284,7 @@ def test_wrong_key_is_said(server: EmbeddingServer, model: Make) -> None:
         b'{"data": "SECRET", "embeddings": "SECRET"}',
     ],
 )
-def test_answer_of_another_shape_is_asked_for_once_more_and_then_said(
+def test_malformed_response_is_retried_once_and_then_reported(
     server: EmbeddingServer, model: Make, garbage: bytes
 ) -> None:
     server.default = body(garbage)
@@ -299,16 +293,14 @@ def test_answer_of_another_shape_is_asked_for_once_more_and_then_said(
 
 
 @pytest.mark.usefixtures("_no_time_lost")
-def test_other_number_of_vectors_than_of_texts_is_refused(
-    server: EmbeddingServer, model: Make
-) -> None:
+def test_wrong_number_of_vectors_is_refused(server: EmbeddingServer, model: Make) -> None:
     provider = model().name.partition(":")[0]
     server.default = embeddings_body([[0.6, 0.8]], provider)
     assert "1 vectors for 2 texts" in refusal(model(), ["oak", "ash"])
 
 
 @pytest.mark.usefixtures("_no_time_lost")
-def test_other_dimension_than_before_is_refused(server: EmbeddingServer, model: Make) -> None:
+def test_changed_dimension_is_refused(server: EmbeddingServer, model: Make) -> None:
     model().load_embeddings().embed_query("oak")
     server.dimension = 32
     assert "vectors of length 32 after such of 64" in refusal(model())
@@ -316,7 +308,7 @@ def test_other_dimension_than_before_is_refused(server: EmbeddingServer, model: 
     assert model().load_embeddings().embed_query("oak")
 
 
-def test_nothing_of_the_api_is_logged(
+def test_response_bodies_and_keys_are_not_logged(
     server: EmbeddingServer, model: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script(failed(500), body(b"SECRET"), failed(401))
@@ -331,7 +323,7 @@ def test_nothing_of_the_api_is_logged(
 # --- Rest after a failure
 
 
-def test_after_a_failure_nobody_waits_for_the_api_until_it_has_rested(
+def test_calls_fail_at_once_during_the_pause_after_a_failure(
     server: EmbeddingServer, openai: Make
 ) -> None:
     model = openai(replace(QUICK, rest=0.5))
@@ -346,9 +338,7 @@ def test_after_a_failure_nobody_waits_for_the_api_until_it_has_rested(
     assert model.load_embeddings().embed_query("oak")
 
 
-def test_refused_key_rests_longer_than_what_may_pass_and_a_refused_text_not_at_all(
-    server: EmbeddingServer, openai: Make
-) -> None:
+def test_pause_depends_on_the_kind_of_failure(server: EmbeddingServer, openai: Make) -> None:
     model = openai(replace(QUICK, rest=0, refused_rest=60))
     server.script(failed(400), failed(500), failed(401))
     for said in ("status 400", "status 500", "refused the key", "refused the key"):
@@ -356,7 +346,7 @@ def test_refused_key_rests_longer_than_what_may_pass_and_a_refused_text_not_at_a
     assert len(server.requests) == 3
 
 
-def test_rest_that_the_api_asks_for_is_given(server: EmbeddingServer, openai: Make) -> None:
+def test_retry_after_sets_the_pause(server: EmbeddingServer, openai: Make) -> None:
     model = openai(replace(QUICK, rest=0))
     server.script(rate_limited("30"))
     refusal(model)
@@ -390,7 +380,7 @@ def test_rest_that_the_api_asks_for_is_given(server: EmbeddingServer, openai: Ma
         ("ollama:m", {"embedding_base_url": "http://own:1"}, "http://own:1", None),
     ],
 )
-def test_address_and_key_are_the_settings_or_the_providers(
+def test_address_and_key_come_from_settings_or_provider_defaults(
     name: str, given: dict[str, str], address: str, key: str | None
 ) -> None:
     model = model_for(name, settings(**given))
@@ -401,20 +391,20 @@ def test_address_and_key_are_the_settings_or_the_providers(
 
 
 @pytest.mark.parametrize("name", ["openai:m", "mistralai:m"])
-def test_missing_key_is_said_with_its_setting(name: str) -> None:
+def test_missing_key_names_its_setting(name: str) -> None:
     other = {"mistral_api_key": "m"} if name == "openai:m" else {}
     with pytest.raises(SettingsError, match=r"^EMBEDDING_API_KEY: .* needs the key"):
         model_for(name, settings(**other))
 
 
-def test_key_that_can_be_none_is_refused_unseen() -> None:
+def test_invalid_key_is_refused_without_showing_it() -> None:
     with pytest.raises(SettingsError, match="EMBEDDING_API_KEY") as caught:
         model_for("openai:m", settings(embedding_api_key="kéy-secret"))
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["cohere:embed", "openai:", ":m", "C:\\models"])
-def test_provider_that_is_not_known_is_said_with_those_that_are(name: str) -> None:
+def test_unknown_provider_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(SettingsError, match=r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"):
         model_for(name, settings(embedding_api_key="e"))
 
@@ -427,7 +417,7 @@ def test_provider_that_is_not_known_is_said_with_those_that_are(name: str) -> No
         ("mistralai:m", ["langchain"], "pip install langchain"),
     ],
 )
-def test_missing_package_is_named_with_the_command(
+def test_missing_package_is_reported_with_the_install_command(
     name: str, missing: list[str], command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
@@ -441,7 +431,7 @@ def test_missing_package_is_named_with_the_command(
         model.load_embeddings(cache=PROJECT_ROOT)
 
 
-def test_revision_tells_models_and_an_own_server_apart_but_not_where_it_stands() -> None:
+def test_revision_depends_on_the_model_but_not_on_the_servers_address() -> None:
     def revision(name: str, **given: str) -> str:
         return ApiModel.from_settings(
             name, settings(embedding_api_key="e", **given), building=False
@@ -455,7 +445,7 @@ def test_revision_tells_models_and_an_own_server_apart_but_not_where_it_stands()
     assert "one" not in own
 
 
-def test_building_is_patient_and_paced_and_a_question_is_neither() -> None:
+def test_builds_retry_longer_and_are_rate_limited_unlike_questions() -> None:
     given = settings(
         embedding_api_key="e",
         embedding_timeout=3,
@@ -470,14 +460,12 @@ def test_building_is_patient_and_paced_and_a_question_is_neither() -> None:
     assert 2 * question.attempt_seconds <= question.seconds
 
 
-def test_nothing_is_prepared_and_nothing_asked_for_an_api(
-    server: EmbeddingServer, openai: Make
-) -> None:
+def test_preparing_an_api_model_sends_no_request(server: EmbeddingServer, openai: Make) -> None:
     openai().prepare(device="auto", backend="auto", cache=PROJECT_ROOT / "nowhere")
     assert server.requests == []
 
 
-def test_mistrals_client_looks_for_no_tokenizer_on_the_hub(
+def test_mistral_client_downloads_no_tokenizer(
     server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tokenizers import Tokenizer

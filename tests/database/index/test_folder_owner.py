@@ -42,7 +42,7 @@ def another_process(folder: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_the_first_to_claim_a_folder_has_it(tmp_path: Path) -> None:
+def test_first_claim_of_a_folder_succeeds_and_later_ones_fail(tmp_path: Path) -> None:
     first, second = FolderOwner(str(tmp_path)), FolderOwner(str(tmp_path))
     first.claim()
     first.claim()
@@ -77,7 +77,7 @@ def test_two_folders_have_two_owners(tmp_path: Path) -> None:
         owner.release()
 
 
-def test_the_threads_of_one_process_claim_a_folder_together(tmp_path: Path) -> None:
+def test_threads_of_one_process_share_a_claim(tmp_path: Path) -> None:
     for _ in range(20):
         owner = FolderOwner(str(tmp_path))
         with ThreadPoolExecutor(8) as threads:

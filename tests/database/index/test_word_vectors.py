@@ -46,7 +46,7 @@ def interrupt(store: Store, index: str) -> None:
         word_vectors.write_word_vectors(store, index, WORDS, killed, [])
 
 
-def test_words_are_read_as_they_were_written(store: Store) -> None:
+def test_words_survive_a_round_trip(store: Store) -> None:
     embedded = write(store, INDEX, WORDS)
 
     found = word_vectors.read_word_vectors(store, INDEX)
@@ -62,7 +62,7 @@ def test_words_are_read_as_they_were_written(store: Store) -> None:
     assert word_vectors.has_word_vectors(store, INDEX)
 
 
-def test_more_words_than_one_request_holds_are_all_read(store: Store) -> None:
+def test_words_are_read_over_several_requests(store: Store) -> None:
     words = {f"oak{number}": f"oaks{number}" for number in range(2300)}
     write(store, INDEX, words)
     found = word_vectors.read_word_vectors(store, INDEX)
@@ -71,7 +71,7 @@ def test_more_words_than_one_request_holds_are_all_read(store: Store) -> None:
     assert len(found[1]) == len(words)
 
 
-def test_words_of_another_index_are_copied_and_only_new_ones_embedded(store: Store) -> None:
+def test_words_of_another_index_are_reused_and_only_new_ones_embedded(store: Store) -> None:
     write(store, "index-before", WORDS)
 
     embedded = write(store, INDEX, {"oak": "oaks", "ash": "ash"}, INDEX, "index-before", "index-no")
@@ -88,13 +88,13 @@ def test_words_of_another_index_are_copied_and_only_new_ones_embedded(store: Sto
     assert np.array_equal(new["oak"], old["oak"])
 
 
-def test_words_that_another_index_has_all_of_are_not_embedded(store: Store) -> None:
+def test_nothing_is_embedded_if_another_index_has_all_words(store: Store) -> None:
     write(store, "index-before", WORDS)
     assert write(store, INDEX, {"oak": "oaks", "dri": "dry"}, "index-before") == []
     assert word_vectors.has_word_vectors(store, INDEX)
 
 
-def test_index_that_was_not_named_gives_nothing(store: Store) -> None:
+def test_words_are_reused_only_from_the_given_indexes(store: Store) -> None:
     write(store, "index-other-model", WORDS)
     assert write(store, INDEX, WORDS) == ["kilns", "oak", "dry"]
 
@@ -149,7 +149,7 @@ def test_obsolete_word_of_an_interrupted_write_is_deleted(store: Store) -> None:
     assert sorted(found[0]) == ["ash", "oak"]
 
 
-def test_words_half_written_are_neither_read_nor_copied(store: Store) -> None:
+def test_incomplete_words_are_neither_read_nor_copied(store: Store) -> None:
     name = word_vectors.word_collection_name("index-before")
     half = store.create(name, {"whole": False}, NEVER_SYNC)
     half.add(ids=["oak"], embeddings=[1.0] * 64, documents=["oak"])
@@ -158,7 +158,7 @@ def test_words_half_written_are_neither_read_nor_copied(store: Store) -> None:
     assert write(store, INDEX, {"oak": "oak"}, "index-before") == ["oak"]
 
 
-def test_index_never_written_has_no_words_and_one_of_no_words_has_none(store: Store) -> None:
+def test_missing_words_differ_from_an_empty_list(store: Store) -> None:
     assert word_vectors.read_word_vectors(store, INDEX) is None
     assert write(store, INDEX, {}) == []
     found = word_vectors.read_word_vectors(store, INDEX)
@@ -180,7 +180,7 @@ def test_words_of_deleted_indexes_are_deleted(store: Store) -> None:
     assert store.index_names() == [INDEX]
 
 
-def test_index_without_words_is_served_and_says_so(
+def test_index_without_words_is_served_with_a_warning(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection = store.create(INDEX, {"model": "words"}, 2)

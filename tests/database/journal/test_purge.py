@@ -137,7 +137,7 @@ def test_rewritten_collections_are_new_and_never_synced_like_the_old(store: Stor
         assert collection.metadata == {"made_for": name}
 
 
-def test_store_without_uploads_is_left_as_it_is(store: Store) -> None:
+def test_store_without_uploads_is_left_unchanged(store: Store) -> None:
     rewrite_journal(store, QUIET)
     finish_purge(store, QUIET)
 
@@ -319,14 +319,14 @@ def test_tidy_removes_folders_while_the_server_runs(
     store.close()
 
 
-def test_tidy_refuses_a_folder_that_is_not_chromas(
+def test_tidy_refuses_a_folder_of_something_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tidy.main([str(tmp_path)]) == 1
     assert "no chroma.sqlite3" in capsys.readouterr().err
 
 
-def test_unused_room_is_zeroed_and_rows_are_kept(folder: Path) -> None:
+def test_free_space_is_zeroed_and_rows_are_kept(folder: Path) -> None:
     """Here in a collection that was saved to its files, and in one that never was."""
     store = open_store(str(folder), create=True)
     vectors: list[Sequence[float]] = [[float(n), 200.0 - n] for n in range(60)]

@@ -101,9 +101,7 @@ def served(chroma_server: ChromaServer, folder: Path) -> ChromaServer:
     return chroma_server
 
 
-def test_nearest_passage_comes_first_with_all_that_was_stored(
-    embedded: str, reader_of: Open
-) -> None:
+def test_best_passage_comes_first_with_all_stored_fields(embedded: str, reader_of: Open) -> None:
     passages = reader_of(embedded).search(QUESTION, 3).passages
 
     scores = [passage.score for passage in passages]
@@ -117,7 +115,7 @@ def test_nearest_passage_comes_first_with_all_that_was_stored(
     assert "KmsKeyId" in best.text
 
 
-def test_asking_for_more_passages_than_there_are_gives_them_all(
+def test_requesting_more_passages_than_exist_returns_all(
     served: ChromaServer, reader_of: Open
 ) -> None:
     passages = reader_of(served.url).search(QUESTION, 100).passages
@@ -126,7 +124,7 @@ def test_asking_for_more_passages_than_there_are_gives_them_all(
         assert piece in text
 
 
-def test_reader_follows_a_new_index_without_being_opened_again(
+def test_reader_follows_a_new_index_without_reopening(
     embedded: str, folder: Path, reader_of: Open
 ) -> None:
     reader = reader_of(embedded)
@@ -142,7 +140,7 @@ def test_reader_follows_a_new_index_without_being_opened_again(
     store.close()
 
 
-def test_reader_whose_collection_was_deleted_moves_on_by_itself(
+def test_reader_recovers_if_its_collection_was_deleted(
     served: ChromaServer, folder: Path, reader_of: Open
 ) -> None:
     reader = reader_of(served.url)
@@ -154,7 +152,7 @@ def test_reader_whose_collection_was_deleted_moves_on_by_itself(
     assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
 
 
-def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Path) -> None:
+def test_model_is_not_reloaded_if_only_the_chunks_change(embedded: str, folder: Path) -> None:
     loaded: list[str] = []
 
     def load(fingerprint: Fingerprint) -> Embeddings:
@@ -177,7 +175,7 @@ def test_model_is_kept_over_an_index_with_other_chunks(embedded: str, folder: Pa
     assert loaded == [first, first, "another"]
 
 
-def test_search_that_met_a_change_inside_chroma_is_done_once_more(
+def test_search_is_retried_once_after_an_internal_error(
     served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
     reader = reader_of(served.url)
@@ -187,7 +185,7 @@ def test_search_that_met_a_change_inside_chroma_is_done_once_more(
     assert reader.search(QUESTION, 3) == before
 
 
-def test_store_that_fails_again_is_damaged(
+def test_second_internal_error_means_a_damaged_index(
     served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
     reader = reader_of(served.url)
@@ -198,7 +196,7 @@ def test_store_that_fails_again_is_damaged(
         reader.search(QUESTION, 1)
 
 
-def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
+def test_opening_is_retried_after_an_internal_error(
     served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
     failing_queries(1)
@@ -209,9 +207,7 @@ def test_index_is_opened_though_a_query_met_a_change_inside_chroma(
     assert reader.problem is None
 
 
-def test_each_raise_of_the_problem_is_an_exception_of_its_own(
-    served: ChromaServer, reader_of: Open
-) -> None:
+def test_each_call_raises_a_new_exception(served: ChromaServer, reader_of: Open) -> None:
     """One that is raised again and again collects traceback entries."""
     reader = reader_of(served.url)
     reader.refresh()
@@ -235,7 +231,7 @@ def test_each_raise_of_the_problem_is_an_exception_of_its_own(
     )
 
 
-def test_words_of_the_index_are_held_with_it(
+def test_words_are_loaded_with_the_index(
     served: ChromaServer, folder: Path, reader_of: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader = reader_of(served.url)
@@ -253,7 +249,7 @@ def test_words_of_the_index_are_held_with_it(
     assert "no words of its own" not in caplog.text
 
 
-def test_missing_index_is_said_and_found_once_it_is_built(
+def test_missing_index_is_reported_and_found_once_built(
     tmp_path: Path, folder: Path, reader_of: Open
 ) -> None:
     database = str(tmp_path / "index")
@@ -267,7 +263,7 @@ def test_missing_index_is_said_and_found_once_it_is_built(
     assert reader.search(QUESTION, 1).passages
 
 
-def test_server_down_at_start_is_said_and_found_once_it_is_up(
+def test_server_down_at_start_is_reported_and_found_once_up(
     served: ChromaServer, reader_of: Open
 ) -> None:
     served.kill()
@@ -281,7 +277,7 @@ def test_server_down_at_start_is_said_and_found_once_it_is_up(
     assert reader.search(QUESTION, 1).passages
 
 
-def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
+def test_server_killed_while_serving_is_reported_and_reader_recovers(
     served: ChromaServer, reader_of: Open
 ) -> None:
     reader = reader_of(served.url)
@@ -309,7 +305,7 @@ def test_server_that_dies_while_serving_is_said_and_nothing_is_lost(
         (HTTPStatus.FORBIDDEN, "refused the CHROMA_TOKEN"),
     ],
 )
-def test_gateway_without_its_server_is_said_and_nothing_is_lost(
+def test_refusing_gateway_is_reported_and_reader_recovers(
     served: ChromaServer, reader_of: Open, status: HTTPStatus, said: str
 ) -> None:
     with gateway_server(served.url) as gateway:
@@ -330,7 +326,7 @@ def test_gateway_without_its_server_is_said_and_nothing_is_lost(
         reader.close()
 
 
-def test_token_that_the_gateway_was_given_anew_is_taken_up(
+def test_renewed_token_is_used(
     served: ChromaServer, reader_with: Callable[[Callable[[], Store]], Reader]
 ) -> None:
     known = "the-first-token"
@@ -354,7 +350,7 @@ def test_token_that_the_gateway_was_given_anew_is_taken_up(
         reader.close()
 
 
-def test_damaged_index_is_said_and_found_once_it_is_built_again(
+def test_damaged_index_is_reported_and_found_once_rebuilt(
     embedded: str, folder: Path, reader_of: Open
 ) -> None:
     for file in Path(embedded).glob("*/*.bin"):
@@ -369,7 +365,9 @@ def test_damaged_index_is_said_and_found_once_it_is_built_again(
     assert reader.search(QUESTION, 1).passages
 
 
-def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, reader_of: Open) -> None:
+def test_pointer_to_a_missing_collection_is_a_damaged_index(
+    served: ChromaServer, reader_of: Open
+) -> None:
     store: Store = open_store(served.url)
     live = store.live()
     assert live is not None
@@ -381,7 +379,7 @@ def test_pointer_to_nothing_is_a_damaged_index(served: ChromaServer, reader_of: 
 
 
 @pytest.mark.model
-def test_other_model_than_the_index_was_built_with_is_named_with_the_repair(
+def test_model_mismatch_is_reported_with_a_remedy(
     tmp_path: Path,
 ) -> None:
     settings = Settings(

@@ -62,7 +62,7 @@ def bm25s_scores(texts: Sequence[Text]) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_scores_are_those_of_bm25s(seed: int) -> None:
+def test_scores_match_the_bm25s_package(seed: int) -> None:
     texts = [*some_texts(random.Random(seed)), [1, 2, 3]]
     ours, theirs = dense(field_of(texts)), bm25s_scores(texts)
     for term in range(TERMS):
@@ -70,7 +70,7 @@ def test_scores_are_those_of_bm25s(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_texts_exchanged_leave_what_all_texts_read_anew_give(seed: int) -> None:
+def test_changed_field_equals_a_rebuilt_one(seed: int) -> None:
     chance = random.Random(seed)
     texts = some_texts(chance)
     field = field_of(texts)
@@ -102,13 +102,13 @@ def test_columns_list_their_texts_in_order() -> None:
     assert field.column(1)[0].tolist() == [4]
 
 
-def test_splice_tells_where_each_text_goes() -> None:
+def test_splice_maps_kept_and_new_texts_to_their_positions() -> None:
     splice = Splice(np.array([True, False, True, True]), np.array([0, 1, 1, 3]))
     assert splice.moved.tolist() == [1, -1, 4, 5]
     assert splice.arrived.tolist() == [0, 2, 3, 6]
 
 
-def test_field_before_a_change_stays_as_it_is() -> None:
+def test_change_does_not_modify_the_old_field() -> None:
     texts = [[0, 0, 1], [1, 2], [2]]
     field = field_of(texts)
     before = dense(field)
@@ -116,14 +116,14 @@ def test_field_before_a_change_stays_as_it_is() -> None:
     assert dense(field) == before
 
 
-def test_terms_may_become_more() -> None:
+def test_number_of_terms_can_grow() -> None:
     field = field_of([[0, 1]], terms=2)
     grown = field.changed(Splice(np.array([True]), np.array([1])), texts_of([[4]]), 5)
     assert grown.held.tolist() == [True, True, False, False, True]
     assert field.held.tolist() == [True, True]
 
 
-def test_weight_multiplies_what_a_term_adds() -> None:
+def test_weight_multiplies_the_scores_of_a_term() -> None:
     field = field_of([[0, 0, 1], [1]])
     assert field.column(0, 0.5)[1] == pytest.approx(0.5 * field.column(0)[1])
     assert field.column(0, 0.5)[1].dtype == np.float32

@@ -45,11 +45,11 @@ def said(question: str, *texts: str, title: str = "Page") -> float:
     return evidence(question, [chunk(text, title=title) for text in texts]).coverage
 
 
-def test_sentence_with_all_of_the_question_says_it_all() -> None:
+def test_sentence_with_all_terms_has_full_coverage() -> None:
     assert said("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
 
 
-def test_what_is_said_twice_counts_once() -> None:
+def test_repeated_term_counts_once() -> None:
     assert said("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
     near = {"annot": {stem: 0.6 - n / 10 for n, stem in enumerate(("worker", "elf", "gnome"))}}
     best = [chunk("Worker, elf, gnome: the annotators.")]
@@ -58,49 +58,49 @@ def test_what_is_said_twice_counts_once() -> None:
     assert evidence("annotator", best, related=near).coverage == 1.0
 
 
-def test_words_spread_over_sentences_say_less() -> None:
+def test_terms_spread_over_sentences_give_less_coverage() -> None:
     whole = said("hot oak kiln", "In a hot kiln the oak dries.")
     spread = said("hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now.")
     assert 0 < spread < whole
 
 
-def test_rare_words_weigh_more() -> None:
+def test_rare_terms_weigh_more() -> None:
     common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
     rare_said = evidence("kiln yew", [chunk("Felled yew dries.")], common).coverage
     common_said = evidence("kiln yew", [chunk("Large kilns glow.")], common).coverage
     assert rare_said > 2 * common_said > 0
 
 
-def test_what_stands_above_the_sentence_counts_half() -> None:
+def test_terms_in_title_or_headings_count_half() -> None:
     assert said("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
     assert said("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
 
 
-def test_related_word_counts_by_its_nearness() -> None:
+def test_related_word_counts_by_its_weight() -> None:
     best = [chunk("The worker labels logs.")]
     asked = {"annot": {"worker": 0.6}}
     assert evidence("annotator", best, related=asked).coverage == pytest.approx(0.6)
     assert evidence("annotator", best).coverage == 0.0
 
 
-def test_piece_too_short_to_say_anything_is_not_read() -> None:
+def test_too_short_sentence_is_ignored() -> None:
     assert said("kiln", "Kilns:") == 0.0
     assert said("kiln", "Hot kilns:") == 0.0
     assert said("kiln", "Hot dry kilns:") == 1.0
 
 
-def test_the_best_of_the_first_chunks_count_and_later_ones_are_not_read() -> None:
+def test_only_the_first_chunks_are_evidence() -> None:
     silent = [SILENCE] * (MAX_SENTENCE_CHUNKS - 1)
     assert evidence("oak kiln", [*silent, ANSWER]).coverage == 1.0
     assert evidence("oak kiln", [SILENCE, *silent, ANSWER]).coverage == 0.0
 
 
-def test_one_chunk_that_says_it_is_enough() -> None:
+def test_one_chunk_with_all_terms_has_full_coverage() -> None:
     assert evidence("oak kiln", [ANSWER, *[SILENCE] * MAX_SENTENCE_CHUNKS]).coverage == 1.0
     assert evidence("oak kiln", [ANSWER]).coverage == 1.0
 
 
-def test_pages_about_what_is_named_are_counted_by_the_rarest_name() -> None:
+def test_topicality_counts_pages_about_the_rarest_name() -> None:
     others = [chunk("Glow.", document=f"{n}.md", headings=("The Kiln",)) for n in range(3)]
     others.append(chunk("Glow.", document="9.md", title="Yew"))
     best = [chunk("Ash burns.", document="best.md", title="Page")]
@@ -110,42 +110,42 @@ def test_pages_about_what_is_named_are_counted_by_the_rarest_name() -> None:
     assert evidence("does a KilnYew burn", best, others).topicality == log1p(1)
 
 
-def test_question_that_names_nothing_is_as_if_much_were_about_it() -> None:
+def test_question_without_names_has_the_default_topicality() -> None:
     best = [chunk("Ash burns.")]
     assert evidence("does ash burn", best).topicality == 4.0
     assert evidence("does ash burn", best).question_length == log1p(2)
 
 
 @pytest.mark.parametrize("question", ["", "what is it about?"])
-def test_question_without_terms_finds_no_evidence(question: str) -> None:
+def test_question_without_terms_has_no_evidence(question: str) -> None:
     assert evidence(question, [chunk("Ash burns in stoves.")]) == ConfidenceFeatures(0.0, 4.0, 0.0)
 
 
-def test_nothing_found_says_nothing() -> None:
+def test_no_chunks_give_no_coverage() -> None:
     assert extract_features(Query({"ash": {}}), [], LexicalIndex([])).coverage == 0.0
 
 
-def test_more_said_is_more_confidence() -> None:
+def test_confidence_rises_with_coverage() -> None:
     for model in (MODEL, shipped_model()):
         rising = [model.confidence(ConfidenceFeatures(said / 10, 2.0, 1.5)) for said in range(11)]
         assert rising == sorted(set(rising))
         assert 0 < rising[0] < rising[-1] < 1
 
 
-def test_confidence_is_the_logistic_of_the_weighed_evidence() -> None:
+def test_confidence_is_the_logistic_of_the_weighted_features() -> None:
     assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 1.0)) == 0.5
     assert MODEL.confidence(ConfidenceFeatures(0.5, 2.0, 1.0)) == pytest.approx(0.7310586)
     assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 0.0)) == pytest.approx(0.2689414)
 
 
-def test_shipped_model_tells_a_good_answer_from_none() -> None:
+def test_shipped_model_separates_answerable_from_unanswerable() -> None:
     model = shipped_model()
     assert 0 < model.threshold < 1
     assert model.confidence(ConfidenceFeatures(1.0, 4.0, 2.0)) > model.threshold
     assert model.confidence(ConfidenceFeatures(0.0, 0.0, 2.0)) < model.threshold
 
 
-def test_model_is_written_as_it_is_shipped(tmp_path: Path) -> None:
+def test_saved_model_equals_the_shipped_file(tmp_path: Path) -> None:
     copy = tmp_path / "confidence.json"
     shipped_model().save(copy)
     assert copy.read_text() == MODEL_FILE.read_text()

@@ -83,19 +83,21 @@ def assert_all_found(rows: Rows, meant: dict[str, int], wanted: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40, 200, 450, 599])
-def test_far_chunks_are_found_where_only_they_are_meant(rows: Rows, count: int) -> None:
+def test_filtered_chunks_far_from_the_question_are_found(rows: Rows, count: int) -> None:
     assert_all_found(rows, rows.some(count), wanted=30)
 
 
 @pytest.mark.process
-def test_far_chunks_are_found_on_a_server_too(chroma_server: ChromaServer) -> None:
+def test_filtered_chunks_far_from_the_question_are_found_on_a_server(
+    chroma_server: ChromaServer,
+) -> None:
     with made(chroma_server.url) as rows:
         for count in (1, 40, 200, 450):
             assert_all_found(rows, rows.some(count), wanted=30)
 
 
 @pytest.mark.parametrize("count", [40, 200, 450])
-def test_rows_that_are_gone_do_not_hinder_the_others(rows: Rows, count: int) -> None:
+def test_deleted_rows_do_not_hide_the_others(rows: Rows, count: int) -> None:
     meant = rows.some(count)
     gone = list(meant)[:7]
     rows.collection.delete(ids=gone)
@@ -106,14 +108,14 @@ def test_rows_that_are_gone_do_not_hinder_the_others(rows: Rows, count: int) -> 
     assert_best(rows, found, left, 30)
 
 
-def test_nothing_is_found_where_all_that_is_meant_is_gone(rows: Rows) -> None:
+def test_nothing_is_found_if_all_filtered_rows_were_deleted(rows: Rows) -> None:
     meant = rows.some(5)
     rows.collection.delete(ids=list(meant))
     assert nearest_among(rows.collection, rows.questions, meant, 3, of=ROWS) == [{}, {}]
 
 
 @pytest.mark.parametrize("unknown", [3, 100, 700])
-def test_rows_not_known_yet_take_nobody_s_place(rows: Rows, unknown: int) -> None:
+def test_unknown_rows_do_not_displace_known_ones(rows: Rows, unknown: int) -> None:
     rows.add_unknown(unknown)
     meant = dict(zip(rows.ids, range(ROWS), strict=True))
 
@@ -123,7 +125,7 @@ def test_rows_not_known_yet_take_nobody_s_place(rows: Rows, unknown: int) -> Non
     assert_all_found(rows, rows.some(450), wanted=30)
 
 
-def test_fewer_are_found_where_there_are_no_more(rows: Rows) -> None:
+def test_fewer_rows_than_requested_are_found_if_there_are_no_more(rows: Rows) -> None:
     meant = dict(zip(rows.ids, range(ROWS), strict=True))
     rows.collection.delete(ids=rows.ids[3:])
     found = nearest_chunks(rows.collection, rows.questions, meant, 30)

@@ -52,23 +52,23 @@ def page(
         ("öfen*", "öfen.md", True),
     ],
 )
-def test_name_is_matched_by_a_pattern(pattern: str, name: str, *, matches: bool) -> None:
+def test_document_name_is_matched_by_a_pattern(pattern: str, name: str, *, matches: bool) -> None:
     assert Filters(documents=(pattern,)).matches(page(name)) is matches
 
 
-def test_one_of_several_names_is_enough() -> None:
+def test_any_of_several_patterns_matches() -> None:
     filters = Filters(documents=("oak.md", "ash*", "yew.md"))
     names = ["oak.md", "ash-2.md", "yew.md", "elm.md"]
     assert [filters.matches(page(name)) for name in names] == [True, True, True, False]
 
 
-def test_pattern_of_many_stars_takes_no_long_time() -> None:
+def test_pattern_of_many_stars_is_matched_fast() -> None:
     filters = Filters(documents=("*a" * 100 + "b",))
     with takes_less_than(1):
         assert not filters.matches(page("a" * 1000))
 
 
-def test_address_is_matched_by_its_beginning() -> None:
+def test_address_is_matched_by_its_prefix() -> None:
     filters = Filters(url="https://docs.example/kilns/")
     assert filters.matches(page(url="https://docs.example/kilns/hot.html#door"))
     assert not filters.matches(page(url="https://docs.example/kilns"))
@@ -76,14 +76,14 @@ def test_address_is_matched_by_its_beginning() -> None:
     assert not filters.matches(page(url=""))
 
 
-def test_title_is_matched_by_a_part_in_capitals_or_not() -> None:
+def test_title_is_matched_by_a_substring_ignoring_case() -> None:
     filters = Filters(title="HOT kiln")
     assert filters.matches(page(title="The hot Kilns of old"))
     assert not filters.matches(page(title="Kilns, hot"))
     assert Filters(title="STRASSE").matches(page(title="Straße"))
 
 
-def test_format_is_one_of_those_named() -> None:
+def test_any_of_several_formats_matches() -> None:
     filters = Filters(formats=("pdf", "docx"))
     assert filters.matches(page(format="docx"))
     assert not filters.matches(page(format="markdown"))
@@ -106,12 +106,14 @@ def test_format_is_one_of_those_named() -> None:
         ("0001-01-01", "", "last spring", False),
     ],
 )
-def test_document_is_of_a_time(since: str, before: str, changed: str, *, matches: bool) -> None:
+def test_modification_date_is_matched_by_an_interval(
+    since: str, before: str, changed: str, *, matches: bool
+) -> None:
     filters = Filters(changed_since=since, changed_before=before)
     assert filters.matches(page(changed=changed)) is matches
 
 
-def test_all_that_is_asked_must_be_so() -> None:
+def test_all_filters_must_match() -> None:
     filters = Filters(documents=("*.pdf",), title="kiln", formats=("pdf",))
     kiln = page("kiln.pdf", format="pdf")
     assert filters.matches(kiln)
@@ -126,7 +128,7 @@ def test_no_filter_matches_everything() -> None:
     assert EVERYTHING.mask([page(), page("oak.md")]).tolist() == [True, True]
 
 
-def test_chunks_are_meant_by_their_document() -> None:
+def test_mask_selects_chunks_of_matching_documents() -> None:
     chunks = [
         chunk("Door.", document="a.md", title="Oak"),
         chunk("Fire.", document="a.md", title="Oak", ordinal=1),
@@ -138,7 +140,7 @@ def test_chunks_are_meant_by_their_document() -> None:
     assert Filters(title="elm").mask([]).tolist() == []
 
 
-def test_what_is_no_date_is_refused() -> None:
+def test_invalid_date_is_refused() -> None:
     with pytest.raises(ValueError, match="isoformat"):
         parse_instant("yesterday")
     assert parse_instant("2026-03-01") == parse_instant("2026-03-01T01:00+01:00")

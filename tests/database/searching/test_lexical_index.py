@@ -36,7 +36,7 @@ def pages(*texts: str) -> LexicalIndex:
 
 
 @pytest.mark.parametrize(("name", "apart"), NAMES.items())
-def test_identifier_is_found_whole_before_its_parts(name: str, apart: str) -> None:
+def test_whole_identifier_ranks_above_its_parts(name: str, apart: str) -> None:
     index = pages(apart, f"Call `{name}` before the kiln is hot enough.", "Wood dries.")
 
     part, whole, other = scores(index, f"What is {name}?")
@@ -68,14 +68,14 @@ def test_identifier_is_found_by_a_part_of_it(part: str, name: str) -> None:
         ("createendpointconfig", "CreateEndpointConfig"),
     ],
 )
-def test_name_written_otherwise_is_found_before_its_parts(asked: str, written: str) -> None:
+def test_name_in_another_spelling_ranks_above_its_parts(asked: str, written: str) -> None:
     apart = "early stopping rounds, create endpoint config"
     index = pages(apart, f"Set `{written}` on the kiln that is meant to be hot, dry and clean.")
     part, found = scores(index, asked)
     assert found > part
 
 
-def test_score_is_bm25_with_title_thrice_and_headings_twice() -> None:
+def test_score_is_bm25_with_title_counted_three_times_and_headings_twice() -> None:
     index = LexicalIndex(
         [
             chunk("kiln kiln wood", document="a.md", title="Oak"),
@@ -94,7 +94,7 @@ def test_score_is_bm25_with_title_thrice_and_headings_twice() -> None:
     assert scores(index, "oak kiln")[0] == pytest.approx(title + rarity * twice)
 
 
-def test_score_adds_titles_and_whole_documents_by_their_weights() -> None:
+def test_score_adds_weighted_title_and_document_scores() -> None:
     index = LexicalIndex(
         [
             chunk("wood", document="a.md", title="Oak"),
@@ -112,7 +112,7 @@ def test_score_adds_titles_and_whole_documents_by_their_weights() -> None:
     assert scores(index, "oak", documents=0.7) - bare == pytest.approx([0.7 * whole] * 2 + [0])
 
 
-def test_document_that_says_the_rest_elsewhere_lifts_its_chunks() -> None:
+def test_terms_elsewhere_in_the_document_raise_its_chunks() -> None:
     index = LexicalIndex(
         [
             chunk("Kilns are hot.", document="a.md"),
@@ -135,19 +135,19 @@ def test_rare_word_weighs_more_than_a_common_one() -> None:
     assert scores(index, "oak stove")[0] > scores(index, "oak stove")[1] > 0
 
 
-def test_word_that_stands_nowhere_is_the_rarest() -> None:
+def test_unknown_word_is_the_rarest() -> None:
     assert pages("Oak.").rarity("yew") == 9.0
     many = LexicalIndex([chunk("Oak." if n else "Yew.", ordinal=n) for n in range(30_000)])
     assert many.rarity("elm") > many.rarity("yew") > 9.0
 
 
-def test_words_of_markup_are_not_read() -> None:
+def test_markup_is_not_indexed() -> None:
     index = pages("See [the stove](kilnpage.md).")
     assert index.holders("stove") == 1
     assert index.holders("kilnpag") == 0
 
 
-def test_it_knows_where_a_word_stands_and_what_it_heads() -> None:
+def test_document_and_heading_frequencies_are_counted() -> None:
     index = LexicalIndex(
         [
             chunk("ash", document="a.md", title="Oak", headings=("Elm",)),
@@ -161,7 +161,7 @@ def test_it_knows_where_a_word_stands_and_what_it_heads() -> None:
     assert [index.headed(term) for term in ("ash", "elm", "oak", "fir")] == [0, 1, 1, 0]
 
 
-def test_related_word_finds_what_the_word_itself_does_not() -> None:
+def test_related_word_matches_instead_of_the_word_itself() -> None:
     index = pages("The worker labels logs.", "Wood dries.", "Wood burns.")
     asked = query("annotator", {"annot": {"worker": 0.5, "elf": 0.9}})
 
@@ -182,7 +182,7 @@ def test_rare_related_word_does_not_outweigh_the_word_itself() -> None:
     assert scores(index, "volume")[1] > itself
 
 
-def test_word_and_its_kin_count_once() -> None:
+def test_word_and_its_related_word_count_once() -> None:
     index = pages("The disk volume.", "The disk burns.", "Elm.", "Ash.")
     asked = query("disk", {"disk": {"volum": 0.9}})
     both, one, *_ = index.scores(asked, titles=0, documents=0)
@@ -190,12 +190,12 @@ def test_word_and_its_kin_count_once() -> None:
 
 
 @pytest.mark.parametrize("question", ["", "what is it", "elm 7 KilnConfig"])
-def test_question_that_meets_nothing_scores_nothing(question: str) -> None:
+def test_question_without_matches_scores_zero(question: str) -> None:
     index = pages("Oak dries.", "Ash burns.")
     assert np.array_equal(scores(index, question, titles=1, documents=1), [0, 0])
 
 
-def test_texts_without_words_are_kept_and_score_nothing() -> None:
+def test_texts_without_words_score_zero() -> None:
     empty = LexicalIndex([chunk("", title=""), chunk("| --- |", title="", ordinal=1)])
     assert np.array_equal(scores(empty, "oak", titles=1, documents=1), [0, 0])
     mixed = LexicalIndex([chunk("", title=""), chunk("Oak.", title="", document="b.md")])
@@ -204,7 +204,7 @@ def test_texts_without_words_are_kept_and_score_nothing() -> None:
     assert len(LexicalIndex([])) == 0
 
 
-def test_documents_are_about_what_their_lists_define() -> None:
+def test_defined_terms_of_a_list_count_as_headings() -> None:
     defining = chunk("- **KilnKeyId** (string): The key.\n- **Age** (long): In days.")
     mentioning = chunk("The kiln has a **bold** door. An oak key lies in it.", document="b.md")
     index = LexicalIndex([defining, mentioning])

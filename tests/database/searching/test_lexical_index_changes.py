@@ -63,7 +63,7 @@ def assert_same(index: LexicalIndex, anew: LexicalIndex, words: Sequence[str]) -
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_index_that_followed_changes_equals_one_made_anew(seed: int) -> None:
+def test_changed_index_equals_a_rebuilt_one(seed: int) -> None:
     chance = random.Random(seed)
     names = [f"{name}.md" for name in "abcdefghij"]
     chunks = [each for name in names[::2] for each in document(chance, name)]
@@ -84,7 +84,7 @@ def test_index_that_followed_changes_equals_one_made_anew(seed: int) -> None:
         assert_same(index, LexicalIndex(chunks), [*WORDS, *own, "page0.md", "page3.md"])
 
 
-def test_change_leaves_the_index_that_searches_hold_as_it_was() -> None:
+def test_change_does_not_modify_the_old_index() -> None:
     chance = random.Random(0)
     chunks = [each for name in ("a.md", "b.md", "c.md") for each in document(chance, name)]
     index = LexicalIndex(chunks)
@@ -108,19 +108,19 @@ def test_replaced_document_is_found_by_its_new_words_only() -> None:
     assert scores(changed, "yew")[0] > 0
 
 
-def test_document_that_is_not_there_can_go() -> None:
+def test_deleting_an_unknown_document_changes_nothing() -> None:
     index = pages("Oak.", "Ash.")
     assert_same(index.changed(["yew.md"], []), index, WORDS)
 
 
-def test_last_document_goes_and_another_comes() -> None:
+def test_index_can_become_empty_and_grow_again() -> None:
     empty = pages("Oak dries.").changed(["0.md"], [])
     assert (len(empty), empty.documents, empty.holders("oak")) == (0, (), 0)
     again = empty.changed((), [chunk("Ash.", document="b.md")])
     assert_same(again, LexicalIndex([chunk("Ash.", document="b.md")]), WORDS)
 
 
-def test_nothing_is_kept_of_a_document_that_went() -> None:
+def test_deleted_document_leaves_no_trace_in_the_index() -> None:
     index = pages("Oak.", "Ash.")
     text = "- **[Zq7f3a](zq7f3b.md)** and Zq7f3c"
     secret = [chunk(text, document="n.md", title="Zq7f3d", headings=("Zq7f3e",))]
@@ -129,7 +129,7 @@ def test_nothing_is_kept_of_a_document_that_went() -> None:
     assert b"zq7f3" not in pickle.dumps(told.changed(["n.md"], []))
 
 
-def test_endless_changes_do_not_make_the_index_grow() -> None:
+def test_repeated_changes_do_not_grow_the_index() -> None:
     index = pages("Oak.", "Ash.")
     sizes = []
     for version in range(40):

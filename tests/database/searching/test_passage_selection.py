@@ -87,14 +87,14 @@ def length(chunks: Sequence[Chunk], runs: Sequence[PassageSpan]) -> int:
     return sum(len(text_of(chunks[run.first : run.last + 1])) for run in runs)
 
 
-def test_what_is_asked_for_less_is_the_beginning_of_more() -> None:
+def test_fewer_passages_are_a_prefix_of_more() -> None:
     for found, chunks, ranking in cases():
         everything = select_passages(found, chunks, ranking, len(found))
         for top_k in (1, 5, TOGETHER, TOGETHER + 1, 12, 30):
             assert select_passages(found, chunks, ranking, top_k) == everything[:top_k]
 
 
-def test_nothing_found_is_lost_and_no_chunk_is_in_two_passages() -> None:
+def test_every_found_chunk_is_in_exactly_one_passage() -> None:
     for found, chunks, ranking in cases():
         runs = select_passages(found, chunks, ranking, len(found))
         assert set(found) <= set(held(runs))
@@ -102,7 +102,7 @@ def test_nothing_found_is_lost_and_no_chunk_is_in_two_passages() -> None:
         assert all(run.first <= run.found <= run.last for run in runs)
 
 
-def test_passage_stays_in_one_document_and_one_length() -> None:
+def test_passage_stays_in_one_document_and_within_the_length_limit() -> None:
     for found, chunks, ranking in cases():
         for run in select_passages(found, chunks, ranking, len(found)):
             inside = chunks[run.first : run.last + 1]
@@ -110,7 +110,7 @@ def test_passage_stays_in_one_document_and_one_length() -> None:
             assert len(text_of(inside)) <= max(MAX_PASSAGE_CHARACTERS, len(chunks[run.found].text))
 
 
-def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
+def test_first_passages_stay_within_their_common_limit() -> None:
     fullest = 0.0
     for found, some, ranking in cases():
         chunks = [*some, *pages(TOGETHER)]  # so many documents that nothing has to wait
@@ -122,7 +122,7 @@ def test_first_passages_grow_together_no_longer_than_the_limit() -> None:
     assert fullest > 0.95
 
 
-def test_chunk_too_long_for_the_first_passages_comes_after_them() -> None:
+def test_chunk_too_long_for_the_first_passages_follows_them() -> None:
     chunks = [*page("long", "oak " * 2000), *pages(TOGETHER + 1)]
     runs = select_passages(
         range(len(chunks)), chunks, replace(ALONE, characters=5000), TOGETHER + 2
@@ -130,7 +130,7 @@ def test_chunk_too_long_for_the_first_passages_comes_after_them() -> None:
     assert [run.found for run in runs] == [*range(1, TOGETHER + 1), 0, TOGETHER + 1]
 
 
-def test_document_has_its_share_and_the_rest_of_it_comes_last() -> None:
+def test_document_beyond_its_share_comes_last() -> None:
     chunks = [*page("much", "oak one", "ash two", "elm three", "fir four"), *pages(2)]
     runs = select_passages(range(6), chunks, ALONE, 6)
     assert [run.found for run in runs] == [0, 1, 4, 5, 2, 3]
@@ -142,7 +142,7 @@ def test_document_has_its_share_and_the_rest_of_it_comes_last() -> None:
             assert max(shares.values()) <= ranking.per_document
 
 
-def test_repetition_of_another_document_comes_after_the_first_passages() -> None:
+def test_duplicate_of_another_document_follows_the_first_passages() -> None:
     same = "In a hot kiln the oak dries for seven weeks or more"
     chunks = [*page("a", same), *page("b", f"{same}, more or less"), *pages(TOGETHER)]
     runs = select_passages(range(len(chunks)), chunks, ALONE, 10)
@@ -150,7 +150,7 @@ def test_repetition_of_another_document_comes_after_the_first_passages() -> None
 
 
 @pytest.mark.parametrize("second", ["a", "c"])
-def test_repetition_is_of_another_document_and_nearly_all_words(second: str) -> None:
+def test_same_document_or_different_words_are_no_duplicate(second: str) -> None:
     same = "In a hot kiln the oak dries for seven weeks or more"
     other = same if second == "a" else "In a hot kiln the elm dries for seven weeks or less"
     texts = [*page("a", same), *page(second, other), *pages(TOGETHER)]
@@ -158,7 +158,7 @@ def test_repetition_is_of_another_document_and_nearly_all_words(second: str) -> 
     assert [run.found for run in runs] == [0, 1, 2]
 
 
-def test_chunks_found_near_each_other_become_one_passage_with_what_stands_between() -> None:
+def test_chunks_within_the_gap_are_joined_with_those_between() -> None:
     chunks = [*page("kiln", *(f"Step {n}." for n in range(6))), *pages(3)]
     assert select_passages([1, 6, 3, 7], chunks, JOINED, 4) == [
         PassageSpan(1, 1, 3),
@@ -173,7 +173,7 @@ def test_chunks_found_near_each_other_become_one_passage_with_what_stands_betwee
 
 
 @pytest.mark.parametrize(("gap", "joined"), [(0, False), (1, False), (2, True)])
-def test_chunks_further_apart_than_the_gap_stay_apart(gap: int, *, joined: bool) -> None:
+def test_chunks_beyond_the_gap_are_not_joined(gap: int, *, joined: bool) -> None:
     chunks = page("kiln", "Oak dries.", "Between.", "Ash burns.")
     runs = select_passages([0, 2], chunks, replace(JOINED, gap=gap), 2)
     assert runs == (
@@ -189,7 +189,7 @@ def test_neighbours_of_different_documents_are_not_joined() -> None:
     ]
 
 
-def test_passage_grows_as_long_as_it_may_and_only_to_the_best_found() -> None:
+def test_passage_grows_up_to_the_limit_and_only_into_the_best_chunks() -> None:
     third = "oak " * (MAX_PASSAGE_CHARACTERS // 4 // 3)
     chunks = [*page("kiln", *[third] * 4), *pages(LOOK_AHEAD)]
     long = select_passages([0, 1, 2, 3], chunks, JOINED, 9)
@@ -199,11 +199,11 @@ def test_passage_grows_as_long_as_it_may_and_only_to_the_best_found() -> None:
     assert select_passages([1, *others, 0], chunks, JOINED, 9)[0] == PassageSpan(1, 1, 1)
 
 
-def test_heading_is_said_where_a_section_begins_inside_a_passage() -> None:
+def test_heading_is_inserted_where_a_section_starts_inside_a_passage() -> None:
     chunks = page("kiln", "One.", "Two.", "Three.", headings=("Dry", "Dry", "Burn"))
     assert text_of(chunks) == "One.\n\nTwo.\n\n## Burn\n\nThree."
     assert text_of(chunks[:1]) == "One."
 
 
-def test_nothing_found_gives_no_passage() -> None:
+def test_no_chunks_give_no_passage() -> None:
     assert select_passages([], pages(2), JOINED, 8) == []

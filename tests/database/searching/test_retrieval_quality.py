@@ -47,14 +47,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_question_set_is_large_and_of_all_kinds(questions: list[LabelledQuestion]) -> None:
+def test_question_set_is_large_and_has_all_kinds(questions: list[LabelledQuestion]) -> None:
     assert len(questions) >= 80
     assert {question.kind for question in questions} == set(KINDS)
 
 
-def test_every_fact_stands_in_a_right_document(
-    questions: list[LabelledQuestion], pages: Path
-) -> None:
+def test_every_fact_is_in_a_gold_document(questions: list[LabelledQuestion], pages: Path) -> None:
     lacking = [
         (question.id, fact)
         for question in questions
@@ -101,7 +99,7 @@ def measured(reader: Reader, questions: list[LabelledQuestion]) -> Values:
 @pytest.mark.process
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("metric", FLOORS)
-def test_quality_is_no_worse_than_it_was(metric: str, measured: Values) -> None:
+def test_quality_does_not_regress(metric: str, measured: Values) -> None:
     value = measured[metric]
 
     assert value is not None
@@ -110,5 +108,5 @@ def test_quality_is_no_worse_than_it_was(metric: str, measured: Values) -> None:
 
 @pytest.mark.model
 @pytest.mark.process
-def test_first_eight_passages_stay_within_what_is_handed_to_a_model(measured: Values) -> None:
+def test_first_eight_passages_fit_the_prompt(measured: Values) -> None:
     assert (measured["characters@8, most"] or 0) <= 9000

@@ -92,7 +92,7 @@ def by_document(findings: Findings) -> dict[str, Passage]:
         ("what ml.k3.2xlarge means here", "oak.md"),
     ],
 )
-def test_identifier_is_found_that_the_embeddings_miss(
+def test_lexical_search_finds_identifiers_that_embeddings_miss(
     index: Index, question: str, document: str
 ) -> None:
     corpus = index(PAGES)
@@ -100,7 +100,7 @@ def test_identifier_is_found_that_the_embeddings_miss(
     assert documents(search(corpus, question, 5, BOTH))[0] == document
 
 
-def test_passage_says_where_each_side_ranked_it(index: Index) -> None:
+def test_passage_has_its_dense_and_lexical_ranks(index: Index) -> None:
     found = by_document(search(index(PAGES), "tell me what an oak_age means here", 5, BOTH))
 
     assert found["names.md"].dense_rank == 1
@@ -108,7 +108,7 @@ def test_passage_says_where_each_side_ranked_it(index: Index) -> None:
     assert found["yew.md"].lexical_rank is None
 
 
-def test_chunk_that_only_one_side_proposes_is_found_and_has_no_rank_in_the_other(
+def test_chunk_found_by_one_side_only_has_no_rank_in_the_other(
     index: Index,
 ) -> None:
     narrow = replace(BOTH, candidates=1)
@@ -120,7 +120,7 @@ def test_chunk_that_only_one_side_proposes_is_found_and_has_no_rank_in_the_other
     assert (found["heat.md"].dense_rank, found["heat.md"].lexical_rank) == (None, 1)
 
 
-def test_one_side_alone_searches_alone(index: Index) -> None:
+def test_side_of_weight_zero_is_not_searched(index: Index) -> None:
     corpus = index(PAGES)
     found = by_document(search(corpus, "stove", 5, LEXICAL))
     assert queries(corpus) == []
@@ -133,14 +133,14 @@ def test_one_side_alone_searches_alone(index: Index) -> None:
     )
 
 
-def test_related_word_finds_what_neither_side_does(index: Index) -> None:
+def test_related_word_finds_chunk_that_neither_side_finds(index: Index) -> None:
     corpus = index(PAGES, {"stove": "oven", "bend": "bend"})  # "oven" has stove's vector here
     assert corpus.related is not None
     assert documents(search(corpus, "oven", 5, replace(LEXICAL, related=1.0))) == ["ash.md"]
     assert len(search(corpus, "oven", 5, LEXICAL).passages) == len(PAGES)  # no evidence: all
 
 
-def test_nearness_squared_and_weighed_is_what_a_related_word_is_worth(index: Index) -> None:
+def test_weight_of_a_related_word_is_its_squared_cosine_times_the_setting(index: Index) -> None:
     related = index(PAGES, {"stove": "oven hot", "oven": "oven"}).related  # 45 degrees apart
     assert related is not None
 
@@ -153,7 +153,7 @@ def test_nearness_squared_and_weighed_is_what_a_related_word_is_worth(index: Ind
     assert read_question("Is an Oven hot", None, 1.0) == Query({"oven": {}, "hot": {}}, ("Oven",))
 
 
-def test_each_side_weighs_what_it_is_given(index: Index) -> None:
+def test_fused_score_is_the_weighted_sum_of_both_sides(index: Index) -> None:
     corpus = index(PAGES)
 
     def score(ranking: Ranking) -> float:
@@ -165,7 +165,7 @@ def test_each_side_weighs_what_it_is_given(index: Index) -> None:
     assert score(both) == pytest.approx(0.5 * dense + 3.0 * lexical, rel=1e-4)
 
 
-def test_clause_that_asks_is_heard_through_the_story_around_it(index: Index) -> None:
+def test_clauses_of_a_long_question_are_searched_separately(index: Index) -> None:
     story = (
         "I would like to know the name please and tell me what it all means to you here. "
         "Yew bends in steam? Please tell me what the name means here."
@@ -191,13 +191,13 @@ def test_clause_that_asks_is_heard_through_the_story_around_it(index: Index) -> 
         ("One two three. " * 9, ["One two three."] * MAX_CLAUSES),
     ],
 )
-def test_question_of_several_clauses_is_taken_apart(question: str, expected: list[str]) -> None:
+def test_question_is_split_into_clauses(question: str, expected: list[str]) -> None:
     found = clauses(question)
     assert found == expected
 
 
 @pytest.mark.parametrize("question", ["what is it about?", "???", "", "what of it. And why is it?"])
-def test_question_that_says_nothing_is_searched_all_the_same(index: Index, question: str) -> None:
+def test_question_without_terms_still_finds_passages(index: Index, question: str) -> None:
     findings = search(index(PAGES, {"stove": "stove"}), question, 3, Ranking())
     assert len(findings.passages) == 3
     assert findings.features.coverage == 0.0
@@ -205,13 +205,13 @@ def test_question_that_says_nothing_is_searched_all_the_same(index: Index, quest
 
 
 @pytest.mark.parametrize("question", ["How hot is an oak?", "what is it", "yew"])
-def test_only_chunk_is_found_whatever_is_asked(index: Index, question: str) -> None:
+def test_single_chunk_is_found_for_any_question(index: Index, question: str) -> None:
     findings = search(index(PAGES[2:3]), question, 8, Ranking())
     assert documents(findings) == ["oak.md"]
     assert findings.passages[0].text == PAGES[2].text
 
 
-def test_long_nonsense_embeds_a_bounded_number_of_times(index: Index) -> None:
+def test_long_nonsense_is_embedded_a_bounded_number_of_times(index: Index) -> None:
     corpus = index(PAGES, {"stove": "stove"})
     letters = [f"{a}{b}{c}" for a in "qxzvkw" for b in "abcdefgh" for c in "lmnoprst"]
     nonsense = " ".join(f"{word}." if n % 5 == 0 else word for n, word in enumerate(letters * 3))
@@ -228,7 +228,7 @@ def test_long_nonsense_embeds_a_bounded_number_of_times(index: Index) -> None:
     assert 0 <= findings.confidence <= 1
 
 
-def test_findings_carry_the_text_joined_and_what_speaks_for_it(index: Index) -> None:
+def test_findings_have_joined_text_and_confidence(index: Index) -> None:
     chunks = [
         chunk("Oak dries slowly in a hot kiln.", title="Oak", ordinal=0),
         chunk("Turn it each day.", title="Oak", ordinal=1),
@@ -248,14 +248,14 @@ def test_findings_carry_the_text_joined_and_what_speaks_for_it(index: Index) -> 
     assert not other.answerable
 
 
-def test_only_documents_meant_are_found(index: Index) -> None:
+def test_filters_limit_the_documents_found(index: Index) -> None:
     corpus = index(PAGES)
     for ranking in (DENSE, LEXICAL, BOTH):
         found = search(corpus, "tell me what burns hot in a stove", 5, ranking, filters=MEANT)
         assert set(documents(found)) == {"yew.md", "oak.md"}
 
 
-def test_what_is_meant_is_found_behind_any_number_of_better_chunks(index: Index) -> None:
+def test_filtered_documents_are_found_behind_many_better_chunks(index: Index) -> None:
     better = [chunk("Ash burns bright.", document=f"ash-{n:03}.md") for n in range(60)]
     corpus = index([*better, *PAGES])
     narrow = replace(BOTH, candidates=3)
@@ -266,7 +266,7 @@ def test_what_is_meant_is_found_behind_any_number_of_better_chunks(index: Index)
     assert {passage.dense_rank for passage in found.passages} == {1, 2}
 
 
-def test_search_of_some_documents_ranks_them_as_if_there_were_no_others(index: Index) -> None:
+def test_filtered_search_ranks_like_an_index_of_those_documents(index: Index) -> None:
     question = "bend oak or yew in steam first"
     corpus, alone = (
         index(PAGES),
@@ -280,7 +280,7 @@ def test_search_of_some_documents_ranks_them_as_if_there_were_no_others(index: I
         )
 
 
-def test_words_in_common_are_weighed_among_the_documents_meant(index: Index) -> None:
+def test_lexical_scores_are_standardized_within_the_filtered_documents(index: Index) -> None:
     some = [
         chunk("Oven oven ash bright.", document="oak.md"),
         chunk("Oven dry ash bright.", document="yew.md"),
@@ -306,7 +306,7 @@ def test_one_document_gives_all_its_passages(index: Index) -> None:
     assert documents(found) == ["oak.md"] * 8
 
 
-def test_nothing_is_found_and_nothing_embedded_where_no_document_is_meant(index: Index) -> None:
+def test_filter_without_matches_finds_and_embeds_nothing(index: Index) -> None:
     corpus = index(PAGES)
     found = search(
         corpus, "How hot is a kiln?", 5, Ranking(), 0.0, filters=Filters(title="no such title")
@@ -315,7 +315,7 @@ def test_nothing_is_found_and_nothing_embedded_where_no_document_is_meant(index:
     assert queries(corpus) == []
 
 
-def test_evidence_is_of_the_documents_meant(index: Index) -> None:
+def test_evidence_comes_from_the_filtered_documents(index: Index) -> None:
     corpus = index(PAGES)
     question = "How does yew bend in steam?"
     everywhere = search(corpus, question, 5, Ranking(), filters=EVERYTHING)
@@ -333,7 +333,7 @@ def test_empty_index_finds_nothing(index: Index) -> None:
 @pytest.mark.parametrize(
     "filters", [EVERYTHING, Filters(documents=("*.md",)), Filters(title="oak")]
 )
-def test_chunk_of_a_change_under_way_is_not_found(index: Index, filters: Filters) -> None:
+def test_chunk_of_an_unfinished_change_is_not_found(index: Index, filters: Filters) -> None:
     corpus = index(PAGES)
     secret = replace(PAGES[2], id="new", text="Set `oak_age_days` never.")
     vectors = WordEmbeddings().embed_documents(["how old is an oak"])
@@ -346,7 +346,7 @@ def test_chunk_of_a_change_under_way_is_not_found(index: Index, filters: Filters
 
 
 @pytest.mark.parametrize("filters", [EVERYTHING, MEANT])
-def test_chunk_replaced_a_moment_ago_hinders_no_search(index: Index, filters: Filters) -> None:
+def test_search_tolerates_a_just_deleted_chunk(index: Index, filters: Filters) -> None:
     corpus = index(PAGES)
     rows.delete(corpus.collection, [PAGES[2].id])
     found = search(corpus, "how does yew bend in steam", 8, Ranking(), filters=filters)

@@ -46,12 +46,12 @@ def times(text: str, count: int = MIN_CHUNKS) -> list[str]:
     return [text] * count
 
 
-def test_word_in_enough_texts_is_held_by_its_stem() -> None:
+def test_word_in_enough_chunks_is_listed_by_its_stem() -> None:
     texts = times("Kilns burn.") + times("Stoves glow.", MIN_CHUNKS - 1)
     assert corpus_words(texts) == {"burn": "burn", "kiln": "kilns"}
 
 
-def test_form_written_most_is_the_form_and_the_first_of_equals() -> None:
+def test_most_frequent_form_represents_a_stem() -> None:
     assert corpus_words([*times("kiln", 2), *times("Kilns", 3)]) == {"kiln": "kilns"}
     assert corpus_words([*times("kilns", 3), *times("kiln", 3)]) == {"kiln": "kiln"}
 
@@ -65,34 +65,34 @@ def test_form_written_most_is_the_form_and_the_first_of_equals() -> None:
         ),
     ],
 )
-def test_text_counts_once_however_often_it_has_the_word(text: str) -> None:
+def test_repetitions_within_a_text_count_once(text: str) -> None:
     assert corpus_words([text]) == {}
     assert corpus_words(times(text, MIN_CHUNKS - 1)) == {}
 
 
-def test_parts_of_a_name_with_underscores_are_words_and_camel_case_is_not() -> None:
+def test_snake_case_parts_are_words_and_camel_case_is_not() -> None:
     assert corpus_words(times("kiln_heat7 StoveGlow ashElm")) == {"heat": "heat", "kiln": "kiln"}
 
 
 @pytest.mark.parametrize("text", ["", "a ox 42 é", "what should the amazon", "x" * 41])
-def test_short_giant_and_empty_words_are_left_out(text: str) -> None:
+def test_short_huge_and_stop_words_are_ignored(text: str) -> None:
     assert corpus_words(times(text)) == {}
 
 
-def test_near_words_come_nearest_first_and_far_ones_not_at_all() -> None:
+def test_near_words_are_ordered_by_cosine_and_far_ones_dropped() -> None:
     held = {"worker": 0.5, "labor": 0.2, "disk": 1.5, "stove": 3.0}
     found = near(related(held, TurningEmbed({"annotator": 0.0})), "annotator")
     assert list(found) == ["labor", "worker"]
     assert list(found.values()) == pytest.approx([cos(0.2), cos(0.5)])
 
 
-def test_word_counts_as_near_from_the_threshold_on() -> None:
+def test_words_below_the_cosine_threshold_are_not_near() -> None:
     edge = float(np.arccos(MIN_COSINE))
     held = {"just": edge - 0.01, "not": edge + 0.01}
     assert list(near(related(held, TurningEmbed({})), "kiln")) == ["just"]
 
 
-def test_word_is_not_near_itself_in_any_form() -> None:
+def test_word_is_not_its_own_synonym() -> None:
     held = {"kiln": 0.0, "stove": 0.1}
     words = related(held, TurningEmbed({}))
     assert list(near(words, "kiln")) == ["stove"]
@@ -100,7 +100,7 @@ def test_word_is_not_near_itself_in_any_form() -> None:
 
 
 @pytest.mark.parametrize("word", ["kilns", "oven"])
-def test_only_the_nearest_words_stand_for_one_its_own_not_counted(word: str) -> None:
+def test_number_of_synonyms_is_limited(word: str) -> None:
     held = {"kiln": -0.5 * (word == "oven")} | {
         f"w{n}": 0.01 * n for n in range(2 * MAX_SYNONYMS, 0, -1)
     }
@@ -108,7 +108,7 @@ def test_only_the_nearest_words_stand_for_one_its_own_not_counted(word: str) -> 
     assert list(found) == [f"w{n}" for n in range(1, MAX_SYNONYMS + 1)]
 
 
-def test_word_of_the_index_is_not_embedded_and_another_once() -> None:
+def test_only_words_outside_the_index_are_embedded_and_cached() -> None:
     embed = TurningEmbed({"annotator": 0.1})
     words = related({"worker": 0.0, "labor": 0.2}, embed)
 
@@ -119,7 +119,7 @@ def test_word_of_the_index_is_not_embedded_and_another_once() -> None:
     assert embed.asked == ["annotator"]
 
 
-def test_what_was_asked_long_ago_is_forgotten_and_what_is_asked_again_is_kept() -> None:
+def test_cache_evicts_the_least_recently_used_words() -> None:
     embed = TurningEmbed({})
     words = related({"kiln": 0.0}, embed)
     near(words, "old")
@@ -141,7 +141,7 @@ def test_index_without_words_embeds_nothing() -> None:
     assert embed.asked == []
 
 
-def test_words_that_are_new_are_embedded_in_one_go_and_the_others_not_at_all() -> None:
+def test_new_words_are_embedded_in_one_batch() -> None:
     embed = TurningEmbed({"annotator": 0.1, "oven": 0.3})
     words = related({"worker": 0.0, "labor": 0.2}, embed)
     near(words, "oven")

@@ -15,9 +15,7 @@ IDENTIFIERS = [
 
 
 @pytest.mark.parametrize(("name", "expected"), IDENTIFIERS)
-def test_an_identifier_is_one_word_and_is_known_by_its_parts(
-    name: str, expected: list[str]
-) -> None:
+def test_identifier_is_one_word_with_its_parts(name: str, expected: list[str]) -> None:
     assert words(f"Call {name}, then wait.") == ["Call", name, "then", "wait"]
     assert word_parts(name) == expected
 
@@ -26,7 +24,7 @@ def test_an_identifier_is_one_word_and_is_known_by_its_parts(
     "name",
     ["CreateEndpointConfig", "ml.p3.2xlarge", "sagemaker:InvokeEndpoint", "kiln_7", "p3", "top-k"],
 )
-def test_an_identifier_comes_whole_and_then_by_part(name: str) -> None:
+def test_identifier_gives_the_whole_and_then_its_parts(name: str) -> None:
     first, *others = terms(name)
 
     assert first == name.lower()
@@ -52,12 +50,12 @@ def test_an_identifier_comes_whole_and_then_by_part(name: str) -> None:
         ),
     ],
 )
-def test_a_name_written_in_two_ways_meets_beside_its_parts(one: str, other: str) -> None:
+def test_camel_and_snake_case_share_the_joined_term(one: str, other: str) -> None:
     plain = {term for part in word_parts(one) for term in terms_of(part)}
     assert (set(terms(one)) & set(terms(other))) - plain
 
 
-def test_a_path_is_not_run_together() -> None:
+def test_path_is_not_joined_into_one_term() -> None:
     found = terms("/opt/kiln/input/data/train")
     assert found == ["opt/kiln/input/data/train", "opt", "kiln", "input", "data", "train"]
 
@@ -66,11 +64,11 @@ def test_a_path_is_not_run_together() -> None:
     ("one", "other"),
     [("kilns", "Kiln"), ("dried", "dries"), ("stopping", "stops"), ("volumes", "VOLUME")],
 )
-def test_endings_and_capitals_do_not_matter(one: str, other: str) -> None:
+def test_terms_ignore_suffixes_and_case(one: str, other: str) -> None:
     assert terms(one) == terms(other) != []
 
 
-def test_plural_of_a_short_name_meets_it() -> None:
+def test_plural_of_a_short_name_matches_it() -> None:
     assert set(terms("VPC")) <= set(terms("VPCs"))
 
 
@@ -88,7 +86,7 @@ def test_plural_of_a_short_name_meets_it() -> None:
         ),
     ],
 )
-def test_words_that_say_nothing_give_no_terms(text: str) -> None:
+def test_stop_words_give_no_terms(text: str) -> None:
     assert terms(text) == []
 
 
@@ -96,14 +94,14 @@ def test_terms_keep_their_order_and_repeat() -> None:
     assert terms("Oak dries. Ash burns, oak does not.") == ["oak", "dri", "ash", "burn", "oak"]
 
 
-def test_what_is_as_long_as_data_is_cut() -> None:
+def test_huge_token_is_truncated() -> None:
     giant = "kiln." * 10_000
     found = terms_of(giant.rstrip("."))
     assert max(map(len, found)) <= 200
     assert len(found) <= 101
 
 
-def test_identifiers_of_a_text_are_told_from_its_words() -> None:
+def test_identifiers_are_separated_from_words() -> None:
     text = "Kilns of ml.p3 or KilnConfig, set in oak_age, are hot since 1999."
     assert identifiers(text) == {"ml.p3", "kilnconfig", "oak_age"}
 
@@ -112,5 +110,5 @@ def test_identifiers_of_a_text_are_told_from_its_words() -> None:
     ("term", "expected"),
     [("ml.p3", True), ("oak_age", True), ("p3", True), ("oak", False), ("1999", False)],
 )
-def test_whole_identifier_is_told_from_a_plain_word(term: str, *, expected: bool) -> None:
+def test_identifier_is_distinguished_from_a_plain_word(term: str, *, expected: bool) -> None:
     assert is_identifier(term) == expected

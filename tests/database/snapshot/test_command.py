@@ -142,7 +142,7 @@ def test_missing_index_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("No index at")
 
 
-def test_command_helps_at_once_and_loads_nothing_heavy() -> None:
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
     code = (
         "import sys; from database.snapshot.__main__ import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"

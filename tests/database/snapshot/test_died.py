@@ -93,7 +93,7 @@ def held(store: Store) -> dict[str, JournalEntry]:
     return Uploads(store).current(live)
 
 
-def test_changes_after_a_pull_that_died_at_its_end_stay(store: Store) -> None:
+def test_changes_after_a_pull_killed_at_its_end_are_kept(store: Store) -> None:
     """Once the documents are in their place, nothing replaces them a second time."""
     stand_before_the_last_step(store)
     with BuildLock(store, purpose="change"):
@@ -111,9 +111,7 @@ def test_changes_after_a_pull_that_died_at_its_end_stay(store: Store) -> None:
     assert held(store)["pulled.md"].is_deletion
 
 
-def test_service_and_then_a_build_after_such_a_pull_lose_no_change(
-    store: Store, tmp_path: Path
-) -> None:
+def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_path: Path) -> None:
     pages = write_pages(tmp_path / "pages")
     builder(store).build(pages)
     put(store, "old.md", "# Old\n\nOld.\n")
@@ -148,13 +146,13 @@ def run_all(store: Store) -> None:
     assert not Jobs(store).unfinished()
 
 
-def test_start_after_a_pull_that_died_at_its_end_keeps_what_waits(store: Store) -> None:
+def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store) -> None:
     stand_before_the_last_step(store)
     assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
     assert finished(store)
 
 
-def test_pull_over_a_job_that_died_half_tidy_leaves_a_tidy_index_for_rollback(
+def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
     store: Store, tmp_path: Path
 ) -> None:
     """The next writer would look for what to tidy among documents that are no longer here."""

@@ -166,7 +166,7 @@ def test_last_line_cut_short_is_refused() -> None:
         list(read_part(part, content, DIMENSION))
 
 
-def test_part_of_more_or_fewer_rows_than_said_is_refused() -> None:
+def test_part_with_the_wrong_number_of_rows_is_refused() -> None:
     for rows in (1, 3):
         part, content = part_of(line() * 2, rows=rows)
         with pytest.raises(SnapshotError, match="2 rows and should hold"):
@@ -242,7 +242,7 @@ def test_manifest_changed_by_hand_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"7", b"\xff", b"[" * 9000])
-def test_file_that_is_no_manifest_is_refused(content: bytes) -> None:
+def test_invalid_manifest_file_is_refused(content: bytes) -> None:
     with pytest.raises(SnapshotError, match="no snapshot's manifest"):
         Manifest.from_json(content)
 
@@ -304,6 +304,6 @@ def test_inconsistent_manifest_is_refused(lie: Change) -> None:
 @pytest.mark.parametrize(
     "name", ["..", "20261123T031500Z-", "20261123T031500Z-1a2b3c4d5e6f/..", "x", "", "latest"]
 )
-def test_folder_of_another_name_is_no_snapshot(name: str) -> None:
+def test_folder_with_another_name_is_no_snapshot(name: str) -> None:
     assert not is_snapshot_name(name)
     assert is_snapshot_name("20261123T031500Z-1a2b3c4d5e6f")

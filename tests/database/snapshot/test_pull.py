@@ -79,7 +79,7 @@ def test_interrupted_pull_resumes(source: Store, either_target: Store, folder: P
     assert len(either_target.index_names()) == 1
 
 
-def test_pull_of_what_is_live_does_nothing(source: Store, target: Store, folder: Path) -> None:
+def test_pull_of_the_live_state_does_nothing(source: Store, target: Store, folder: Path) -> None:
     done = pushed(source, folder)
     pulled(target, folder)
     live = target.live()
@@ -162,7 +162,9 @@ def test_incomplete_snapshot_replaces_nothing(
     assert len(contents(target).rows) == 1
 
 
-def test_row_twice_replaces_nothing(source: Store, target: Store, folder: Path) -> None:
+def test_snapshot_with_a_duplicate_row_replaces_nothing(
+    source: Store, target: Store, folder: Path
+) -> None:
     done = pushed(source, folder)
     clear(target)
     live = make_index(target, chunks_of("Before."), "index-before")
@@ -198,7 +200,7 @@ def forge_row_twice(snapshot: Path) -> None:
     (snapshot / "manifest.json").write_bytes(orjson.dumps(fields))
 
 
-def test_other_model_is_refused_before_any_part_is_read(
+def test_model_mismatch_is_refused_before_reading_parts(
     source: Store, target: Store, folder: Path
 ) -> None:
     for file in part_files(pushed(source, folder)):

@@ -23,7 +23,7 @@ from utils.errors import IndexMissingError, SnapshotError
 pytestmark = pytest.mark.process
 
 
-def test_snapshot_holds_vectors_to_the_bit(source: Store, folder: Path) -> None:
+def test_snapshot_preserves_vectors_bit_for_bit(source: Store, folder: Path) -> None:
     pushed(source, folder)
     found = {r.id: r.vector.tobytes() for r in rows_in(folder)}
     assert found == vectors_of(source)
@@ -90,7 +90,7 @@ def test_older_snapshot_can_be_named(source: Store, target: Store, folder: Path)
     assert "ash.md:0" not in contents(target).rows
 
 
-def test_index_that_changes_while_it_is_read_is_read_again(source: Store, folder: Path) -> None:
+def test_index_changed_during_a_push_is_read_again(source: Store, folder: Path) -> None:
     changed: list[str] = []
 
     def change(done: int, total: int | None) -> None:

@@ -65,7 +65,7 @@ def test_documents_before_the_return_to_the_folder_are_not_pushed(
     assert uploaded(target) == {"new.md": "New."}
 
 
-def test_pull_that_died_after_going_live_is_finished_by_the_next(
+def test_pull_killed_after_going_live_is_finished_by_the_next(
     source: Store, target: Store, folder: Path
 ) -> None:
     upload(source, "job-1", document("notes.md", "Oak."))

@@ -41,25 +41,27 @@ def refusal(content: bytes, name: str, limits: Limits = SMALL) -> str:
         ("page.docm", None),
     ],
 )
-def test_the_ending_of_a_name_tells_the_format(name: str, known: str | None) -> None:
+def test_file_extension_determines_the_format(name: str, known: str | None) -> None:
     assert format_of(name) == known
 
 
-def test_every_ending_is_in_lower_case_and_begins_with_a_dot() -> None:
+def test_known_extensions_are_lower_case_and_start_with_a_dot() -> None:
     assert all(ending.startswith(".") and ending == ending.lower() for ending in FORMATS)
 
 
-def test_another_ending_is_refused_and_the_known_ones_are_named() -> None:
+def test_unknown_extension_is_refused_with_a_list_of_the_known_ones() -> None:
     with pytest.raises(DocumentError, match=r"must end in one of these: \.csv, \.docx"):
         convert(b"x", "program.exe")
 
 
-def test_a_refused_document_is_a_dataset_error() -> None:
+def test_document_error_is_a_dataset_error() -> None:
     assert issubclass(DocumentError, DatasetError)
 
 
 @pytest.mark.parametrize("name", ["page.md", "page.markdown", "page.txt"])
-def test_text_is_only_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_text_is_decoded_without_a_child_process(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child was started"))
     content = b"\xef\xbb\xbf---\r\ntitle: T\r\n---\r# K\xc3\xb6ln <b>\r\n"
     assert convert(content, name) == Converted("---\ntitle: T\n---\n# Köln <b>\n")
@@ -72,22 +74,22 @@ def test_text_is_only_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         (b"ab\0cd", "is not text: a NUL at byte 2"),
     ],
 )
-def test_bytes_that_are_no_text_are_refused(content: bytes, reason: str) -> None:
+def test_bytes_that_are_not_text_are_refused(content: bytes, reason: str) -> None:
     assert refusal(content, "page.md") == reason
 
 
-def test_a_file_over_the_limit_is_refused_before_it_is_read() -> None:
+def test_file_over_the_input_limit_is_refused_before_parsing() -> None:
     limits = Limits(input_bytes=1 << 20)
     assert refusal(bytes(3 << 20), "a.pdf", limits).startswith("3 MiB is over the limit of 1 MiB")
 
 
-def test_markdown_over_the_limit_of_text_is_refused() -> None:
+def test_markdown_over_the_output_limit_is_refused() -> None:
     limits = Limits(output_bytes=1 << 20)
     assert "over the limit of 1 MiB" in refusal(b"word " * 400_000, "a.md", limits)
 
 
 @pytest.mark.parametrize("ending", sorted(set(FORMATS) - {".md", ".markdown", ".txt"}))
-def test_an_empty_file_is_refused_without_a_child(
+def test_empty_file_is_refused_without_a_child_process(
     ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child was started"))
@@ -95,7 +97,7 @@ def test_an_empty_file_is_refused_without_a_child(
 
 
 @pytest.mark.process
-def test_a_page_is_converted_in_a_child_with_what_it_says_of_itself() -> None:
+def test_page_is_converted_with_its_metadata_in_a_child_process() -> None:
     page = (
         '<link rel=canonical href="https://docs.example/crane.html"><title>Crane</title>'
         '<meta name="last-modified" content="2026-01-02"><main><h1>Crane</h1><p>It "lifts".</main>'
@@ -107,7 +109,7 @@ def test_a_page_is_converted_in_a_child_with_what_it_says_of_itself() -> None:
 
 
 @pytest.mark.process
-def test_a_fetched_page_has_its_links_made_absolute() -> None:
+def test_links_of_a_fetched_page_become_absolute() -> None:
     page = b"<p>See <a href='other.html#part'>the other</a>."
     url = "https://docs.example/guide/page.html"
     text = convert(page, "page.html", SMALL, url=url).text
@@ -115,14 +117,14 @@ def test_a_fetched_page_has_its_links_made_absolute() -> None:
 
 
 @pytest.mark.process
-def test_what_is_no_web_address_never_becomes_one() -> None:
+def test_urls_other_than_http_are_dropped() -> None:
     page = b"<link rel=canonical href='javascript:alert(1)'><p>Words <a href='x'>here</a>."
     converted = convert(page, "page.html", SMALL, url="file:///etc/passwd\0")
     assert (converted.url, converted.text) == ("", "Words [here](x).\n")
 
 
 @pytest.mark.process
-def test_a_conversion_that_takes_too_long_is_ended() -> None:
+def test_conversion_over_the_time_limit_is_killed() -> None:
     slow = b"*a " * 200_000
     started = time.monotonic()
     assert refusal(slow, "a.rst", Limits(seconds=1)) == (
@@ -139,7 +141,7 @@ def test_a_conversion_that_takes_too_long_is_ended() -> None:
         ("a.ipynb", b'{"cells":[' + b"{}," * 2_000_000 + b"{}]}"),
     ],
 )
-def test_a_conversion_that_takes_too_much_memory_is_ended(name: str, content: bytes) -> None:
+def test_conversion_over_the_memory_limit_is_killed(name: str, content: bytes) -> None:
     limits = Limits(seconds=60, memory_bytes=120 << 20)
     assert refusal(content, name, limits) == (
         "needs more than 120 MiB of memory to convert; split it"
@@ -147,7 +149,7 @@ def test_a_conversion_that_takes_too_much_memory_is_ended(name: str, content: by
 
 
 @pytest.mark.process
-def test_text_over_the_limit_is_refused_and_not_cut() -> None:
+def test_text_over_the_output_limit_is_refused_rather_than_truncated() -> None:
     limits = Limits(seconds=20, output_bytes=1000)
     assert refusal(b"<p>" + b"word " * 300, "a.html", limits) == (
         "gives more than 1000 bytes of text; split it"
@@ -155,7 +157,7 @@ def test_text_over_the_limit_is_refused_and_not_cut() -> None:
 
 
 @pytest.mark.process
-def test_text_up_to_the_limit_is_whole_even_where_json_doubles_it() -> None:
+def test_output_limit_counts_the_text_rather_than_its_json() -> None:
     quotes = '"' * 999
     limits = Limits(seconds=20, output_bytes=1000)
     assert convert(f"<p>{quotes}".encode(), "a.html", limits).text == f"{quotes}\n"
@@ -173,13 +175,15 @@ def test_text_up_to_the_limit_is_whole_even_where_json_doubles_it() -> None:
         ("a.ipynb", "a Jupyter notebook"),
     ],
 )
-def test_another_file_with_the_ending_is_refused(name: str, shown: str) -> None:
+def test_content_that_does_not_match_the_extension_is_refused(name: str, shown: str) -> None:
     program = b"MZ\x90\0" + bytes(range(256)) * 20
     assert refusal(program, name) == f"cannot be read as {shown}"
 
 
 @pytest.mark.process
-def test_nothing_is_left_of_conversions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conversions_leave_no_files_processes_or_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     opened = psutil.Process().num_fds()
     convert(docx_of("Words."), "a.docx", SMALL)
@@ -191,7 +195,7 @@ def test_nothing_is_left_of_conversions(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.process
-def test_files_are_converted_beside_each_other() -> None:
+def test_files_can_be_converted_concurrently() -> None:
     files = {
         "a.csv": b"a,b\n1,2\n",
         "a.html": b"<h1>T</h1>",
@@ -225,7 +229,7 @@ def test_files_are_converted_beside_each_other() -> None:
         json.dumps({"refusal": "a\nb"}),
     ],
 )
-def test_a_child_that_was_taken_over_is_not_believed(
+def test_invalid_reply_of_the_child_process_is_rejected(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for the child says something that the real one never would."""
@@ -243,7 +247,7 @@ def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.process
-def test_what_a_child_says_of_a_file_is_held_to_its_form(
+def test_metadata_from_the_child_process_is_validated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
@@ -252,7 +256,7 @@ def test_what_a_child_says_of_a_file_is_held_to_its_form(
 
 
 @pytest.mark.process
-def test_a_child_that_writes_without_end_is_ended(
+def test_child_process_with_endless_output_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in("while True: print('x' * 4096)", tmp_path, monkeypatch)
@@ -263,7 +267,7 @@ def test_a_child_that_writes_without_end_is_ended(
 
 
 @pytest.mark.process
-def test_a_child_that_lives_on_is_ended_with_those_it_started(
+def test_child_process_is_killed_with_its_descendants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids = tmp_path / "pids"

@@ -95,15 +95,15 @@ def listening() -> Iterator[tuple[str, list[str]]]:
     ],
     ids=range(12),
 )  # fmt: skip
-def test_a_container_is_checked_before_a_parser_sees_it(content: Made, reason: str) -> None:
+def test_zip_container_is_checked_before_parsing(content: Made, reason: str) -> None:
     assert outcome(content(), "a.docx") == f"refused: {reason}"
 
 
-def test_an_archive_in_an_archive_is_not_opened() -> None:
+def test_nested_archive_is_not_opened() -> None:
     assert outcome(hostile.nested_bomb(), "a.docx") == "Harmless words.\n"
 
 
-def test_an_external_entity_reaches_neither_a_file_nor_the_network(tmp_path: Path) -> None:
+def test_external_entities_are_not_resolved(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     refused = (
@@ -116,7 +116,7 @@ def test_an_external_entity_reaches_neither_a_file_nor_the_network(tmp_path: Pat
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-7"])
-def test_a_document_type_is_seen_in_other_encodings(encoding: str) -> None:
+def test_doctype_is_detected_in_other_encodings(encoding: str) -> None:
     package = docx_of("x")
     document = hostile.part_of(hostile.with_entity("file:///x"), "word/document.xml")
     hidden = document.decode().replace("UTF-8", encoding.upper()).encode(encoding)
@@ -126,17 +126,17 @@ def test_a_document_type_is_seen_in_other_encodings(encoding: str) -> None:
     assert outcome(changed, "a.docx").startswith("refused: contains XML with a document type")
 
 
-def test_entities_that_multiply_are_refused() -> None:
+def test_entity_expansion_bomb_is_refused() -> None:
     assert outcome(hostile.billion_laughs(), "a.xlsx").startswith("refused: contains XML with")
 
 
-def test_a_cell_at_the_far_end_costs_an_error_line() -> None:
+def test_cell_at_the_last_row_and_column_is_refused() -> None:
     assert outcome(hostile.far_cell(), "a.xlsx") == (
         "refused: needs more than 400 MiB of memory to convert; split it"
     )
 
 
-def test_an_image_elsewhere_and_a_macro_are_left_alone() -> None:
+def test_external_image_and_macro_are_ignored() -> None:
     with listening() as (url, asked):
         shown = outcome(hostile.with_external_image(f"{url}/x.png"), "a.pptx")
     assert "Words beside a picture." in shown
@@ -174,7 +174,7 @@ def test_an_image_elsewhere_and_a_macro_are_left_alone() -> None:
     ids=["pages", "password", "loop", "count", "xref", "nested", "javascript", "launch", "states",
          "broken", "garbage", "program"],
 )  # fmt: skip
-def test_a_hostile_pdf(content: Made, expected: str) -> None:
+def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: Made, expected: str) -> None:
     assert outcome(content(), "a.pdf") == expected
 
 
@@ -187,7 +187,7 @@ def test_a_hostile_pdf(content: Made, expected: str) -> None:
     ],
     ids=["recursion", "inflating", "million words"],
 )
-def test_a_pdf_without_end_is_ended(content: Made) -> None:
+def test_conversion_of_an_endless_pdf_is_killed(content: Made) -> None:
     said = outcome(content(), "a.pdf", SHORT)
     assert said in (
         "refused: cannot be read as PDF within 400 MiB of memory",
@@ -220,7 +220,9 @@ def test_a_pdf_without_end_is_ended(content: Made) -> None:
     ],
     ids=range(12),
 )  # fmt: skip
-def test_other_hostile_files(name: str, content: Made, expected: str) -> None:
+def test_other_hostile_file_is_refused_or_only_its_text_is_read(
+    name: str, content: Made, expected: str
+) -> None:
     assert outcome(content(), name) == expected
 
 
@@ -236,14 +238,14 @@ def test_other_hostile_files(name: str, content: Made, expected: str) -> None:
     ],
     ids=["30 MB", "emphasis", "attributes", "substitutions"],
 )  # fmt: skip
-def test_what_takes_too_long_or_too_much_is_ended(name: str, content: Made) -> None:
+def test_conversion_over_the_time_or_memory_limit_is_killed(name: str, content: Made) -> None:
     assert outcome(content(), name, SHORT) in (
         "refused: needs more than 400 MiB of memory to convert; split it",
         "refused: takes longer than 2 s to convert; split it",
     )
 
 
-def test_a_training_log_of_fifty_megabytes_is_cut_to_its_beginning() -> None:
+def test_notebook_output_of_fifty_megabytes_is_truncated() -> None:
     head = b'{"cells":[{"cell_type":"code","source":"train()","outputs":[{"output_type":"stream",'
     log = b'"text":"' + b"loss 0.1\\n" * 5_500_000 + b'"}]}]}'
     limits = Limits(seconds=30, input_bytes=64 << 20)

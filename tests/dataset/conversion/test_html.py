@@ -27,27 +27,27 @@ def text_of(html: str, url: str = "") -> str:
         '<section id="outer"><h2 id="limits">Limits</h2></section>',
     ],
 )
-def test_a_heading_keeps_its_anchor_as_the_splitter_reads_it(heading: str) -> None:
+def test_heading_keeps_its_anchor_in_the_form_the_splitter_reads(heading: str) -> None:
     text = text_of(f"<main><h1>T</h1><p>Before.</p>{heading}<p>After.</p></main>")
     assert '## Limits<a name="limits"></a>' in text
     last = sections(text)[-1]
     assert (last.headings, last.anchor) == (("T", "Limits"), "limits")
 
 
-def test_an_anchor_belongs_to_the_next_heading_only_if_nothing_stands_between() -> None:
+def test_anchor_belongs_to_the_next_heading_only_if_adjacent() -> None:
     text = text_of('<div id="box"><p>Words.</p><h2>Far</h2></div><h2 id="a">A</h2><h2>B</h2>')
     assert text.split("\n\n") == ["Words.", "## Far", '## A<a name="a"></a>', "## B"]
 
 
-def test_an_anchor_before_words_is_not_the_next_headings() -> None:
+def test_anchor_before_text_does_not_belong_to_the_next_heading() -> None:
     assert text_of('<main><a name="x"></a>Words.<h2>T</h2></main>') == "Words.\n\n## T"
 
 
-def test_an_anchor_that_would_break_the_markup_is_left_out() -> None:
+def test_anchor_that_would_break_the_markup_is_dropped() -> None:
     assert text_of("<h2 id='a\"><b'>T</h2>") == "## T"
 
 
-def test_only_the_content_is_kept() -> None:
+def test_page_furniture_is_dropped() -> None:
     page = """
     <body class="cookie-consent-open">
     <header class="site-header"><a href="/">Home</a></header>
@@ -68,7 +68,7 @@ def test_only_the_content_is_kept() -> None:
 
 
 @pytest.mark.parametrize("title", ["On this page", "In this article", "Topics", "Contents:"])
-def test_a_list_of_the_parts_of_a_page_is_left_out(title: str) -> None:
+def test_table_of_contents_is_dropped(title: str) -> None:
     links = "<ul><li><a href=#a>Part A</a><ul><li><a href=b.html>B</a></ul></ul>"
     assert text_of(f"<h1>T</h1><div><h6>{title}</h6>{links}</div><p>Words.") == "# T\n\nWords."
     told = "<ul><li><a href=#a>A</a>: what it is and what it does</ul>"
@@ -86,23 +86,23 @@ def test_a_list_of_the_parts_of_a_page_is_left_out(title: str) -> None:
         "<div class='x markdown-body'>",
     ],
 )
-def test_the_main_part_is_found(opening: str) -> None:
+def test_main_content_is_detected(opening: str) -> None:
     page = f"<div>Before {'words ' * 50}</div>{opening}<h1>T</h1><p>Words.</p>"
     assert text_of(page.replace("<div>Before", "<div><p>Before") + "</div></main>").startswith(
         "# T"
     )
 
 
-def test_a_page_of_several_articles_is_kept_whole() -> None:
+def test_page_of_several_articles_keeps_them_all() -> None:
     articles = "".join(f"<article><h2>{n}</h2><p>Words of {n}.</p></article>" for n in "abc")
     assert text_of(articles).count("Words of") == 3
 
 
-def test_a_heading_above_the_main_part_is_kept() -> None:
+def test_heading_above_the_main_content_is_kept() -> None:
     assert text_of("<div><h1>Crane</h1></div><main><p>Words.</p></main>") == "# Crane\n\nWords."
 
 
-def test_the_noise_of_a_class_is_no_noise_where_it_holds_most_of_the_page() -> None:
+def test_noise_class_is_kept_if_it_contains_most_of_the_page() -> None:
     assert text_of("<div class='toc'><p>All of the page's words.</p></div>") == (
         "All of the page's words."
     )
@@ -125,7 +125,7 @@ def test_code_is_fenced_with_its_language(html: str, language: str) -> None:
     assert text_of(html) == f"```{language}\nx = 1\n```"
 
 
-def test_code_keeps_its_lines_and_outgrows_its_fences() -> None:
+def test_code_keeps_its_lines_and_gets_a_longer_fence_if_needed() -> None:
     html = (
         "<pre><span class=lineno>1</span><b>def</b> f():\n    return &lt;x&gt;&nbsp;\n\n```<br>"
         "*end*</pre>"
@@ -133,7 +133,7 @@ def test_code_keeps_its_lines_and_outgrows_its_fences() -> None:
     assert text_of(html) == "````\ndef f():\n    return <x> \n\n```\n*end*\n````"
 
 
-def test_code_beside_its_line_numbers_is_no_table() -> None:
+def test_code_with_line_numbers_is_not_a_table() -> None:
     numbers, code = "<td class=linenos><pre>1\n2</pre>", "<td class=code><pre>a\nb</pre>"
     html = f"<table class=highlighttable><tr>{numbers}{code}</table>"
     assert "```\na\nb\n```" in text_of(html)
@@ -154,7 +154,7 @@ def test_tables_become_pipe_tables() -> None:
     ]
 
 
-def test_unclosed_cells_and_items_are_read_as_browsers_do() -> None:
+def test_unclosed_cells_and_items_are_parsed_like_in_browsers() -> None:
     html = "<table><tr><td>1<td>2<tr><td>3<td>4</table><ul><li>a<li>b</ul><p>c<p>d"
     assert text_of(html) == "| 1 | 2 |\n| --- | --- |\n| 3 | 4 |\n\n- a\n- b\n\nc\n\nd"
 
@@ -168,17 +168,17 @@ def test_unclosed_cells_and_items_are_read_as_browsers_do() -> None:
         "<table><tr><td>a<td><table><tr><td>b<td>c</table></table>",
     ],
 )
-def test_a_table_that_only_arranges_the_page_is_taken_apart(html: str) -> None:
+def test_layout_table_is_unwrapped(html: str) -> None:
     assert not text_of(html).startswith("|")
 
 
-def test_a_table_of_endless_spans_stays_small() -> None:
+def test_table_with_huge_spans_is_refused() -> None:
     cells = "<td colspan=100000000 rowspan=100000000>x"
     with pytest.raises(DocumentError, match="1,000 columns"):
         text_of(f"<table><tr>{cells * 20}</table>")
 
 
-def test_lists_nest_and_hold_blocks() -> None:
+def test_lists_nest_and_contain_blocks() -> None:
     html = """<ol start=3><li>One<ul><li>Deep</li></ul></li><li><p>Two</p><pre>x</pre></li></ol>
     <ul><li>a</li><ul><li>misplaced</li></ul></ul>"""
     assert text_of(html) == (
@@ -186,7 +186,7 @@ def test_lists_nest_and_hold_blocks() -> None:
     )
 
 
-def test_definitions_are_a_list_and_long_ones_are_paragraphs() -> None:
+def test_short_definitions_become_a_list_and_long_ones_paragraphs() -> None:
     short = "<dl><dt>Wind</dt><dd>moves</dd><dt><code>Load</code><dt>Weight<dd><p>hangs</p></dl>"
     assert text_of(short) == "- **Wind**: moves\n- **`Load`, Weight**: hangs".replace(
         "**`Load`, Weight**", "`Load`, Weight"
@@ -207,7 +207,7 @@ def test_definitions_are_a_list_and_long_ones_are_paragraphs() -> None:
         '<blockquote class="warning"><p>Wind.</p></blockquote>',
     ],
 )
-def test_notes_beside_the_text_say_what_they_are(html: str) -> None:
+def test_admonitions_are_labelled_with_their_kind(html: str) -> None:
     assert text_of(f"<p>Before.</p>{html}") == "Before.\n\nWarning: Wind."
 
 
@@ -232,11 +232,11 @@ def test_notes_beside_the_text_say_what_they_are(html: str) -> None:
         ("<a href=https://x.example><h2>T</h2></a>", "## T"),
     ],
 )
-def test_what_stands_in_a_line(html: str, markdown: str) -> None:
+def test_inline_markup_is_converted_and_escaped(html: str, markdown: str) -> None:
     assert text_of(f"<main>{html}</main>") == markdown
 
 
-def test_links_become_absolute_by_the_base_the_canonical_address_or_the_url() -> None:
+def test_links_are_resolved_against_base_canonical_address_or_url() -> None:
     link = "<p><a href='../b.html#c'>b</a>"
     canonical = "<link rel='canonical' href='https://own.example/guide/a.html'>"
     assert text_of(link) == "[b](../b.html#c)"
@@ -258,12 +258,12 @@ def test_links_become_absolute_by_the_base_the_canonical_address_or_the_url() ->
         ('<meta name="date" content="soon">', "2026-05-06"),
     ],
 )  # fmt: skip
-def test_the_date_of_the_last_change_is_found(head: str, changed: str) -> None:
+def test_modification_date_is_read(head: str, changed: str) -> None:
     page = convert_html(f"{head}<main><h1>T</h1><time datetime=2026-05-06>May</time></main>")
     assert page.changed == changed
 
 
-def test_the_title_is_the_first_heading_else_what_the_head_says() -> None:
+def test_title_is_the_first_heading_or_else_from_the_head() -> None:
     assert convert_html("<title>Site</title><h1>The <i>crane</i> ¶</h1>").title == "The crane"
     assert convert_html("<title>The\n crane</title><p>x").title == "The crane"
     assert convert_html("<meta property=og:title content='Crane'><title>Site</title>").title == (
@@ -287,17 +287,17 @@ def test_the_title_is_the_first_heading_else_what_the_head_says() -> None:
         (b"<meta charset=rot13>Uryyb", "Uryyb"),
     ],
 )
-def test_a_page_is_read_in_its_encoding(content: bytes, shown: str) -> None:
+def test_encoding_is_detected(content: bytes, shown: str) -> None:
     assert decoded(content).endswith(shown)
 
 
 @pytest.mark.parametrize("tag", ["div", "b", "ul><li", "table><tr><td"])
-def test_a_page_that_is_nested_without_end_is_refused(tag: str) -> None:
+def test_too_deeply_nested_page_is_refused(tag: str) -> None:
     with pytest.raises(DocumentError, match="nested too deep"):
         convert_html(f"<{tag}>" * 100_000 + "x")
 
 
-def test_tags_of_xhtml_that_close_themselves_are_empty() -> None:
+def test_self_closing_xhtml_tags_are_empty() -> None:
     page = (
         '<html xmlns="http://www.w3.org/1999/xhtml"><body><i class="x"/><p><a id="p"/>a<br/>b</p>'
     )
@@ -306,15 +306,15 @@ def test_tags_of_xhtml_that_close_themselves_are_empty() -> None:
     )
 
 
-def test_a_page_of_tags_that_no_one_knows_is_not_nested_without_end() -> None:
+def test_too_deeply_nested_unknown_tags_are_refused() -> None:
     with pytest.raises(DocumentError, match="nested too deep"):
         convert_html("<x-box>" * 1000 + "x")
 
 
-def test_a_deep_page_that_is_none_too_deep_is_read() -> None:
+def test_nesting_below_the_limit_is_read() -> None:
     assert text_of("<div>" * 200 + "Deep." + "</div>" * 200) == "Deep."
 
 
-def test_a_page_without_words_is_refused() -> None:
+def test_page_without_text_is_refused() -> None:
     with pytest.raises(DocumentError, match="contains no text"):
         read_html(b"<div id=app></div><script>draw()</script>", "")

@@ -26,7 +26,7 @@ def docx_text(document: Any) -> str:
     return docx.read_docx(saved(document), "").text.strip()
 
 
-def test_a_word_file_keeps_headings_lists_tables_and_marks() -> None:
+def test_docx_keeps_headings_lists_tables_and_emphasis() -> None:
     document = word()
     document.add_heading("Harbour crane", 0)
     document.add_heading("Before you lift", 2)
@@ -59,7 +59,7 @@ def test_a_word_file_keeps_headings_lists_tables_and_marks() -> None:
     )
 
 
-def test_what_a_word_file_sets_in_a_typewriters_font_is_code() -> None:
+def test_docx_text_in_a_monospaced_font_is_code() -> None:
     document = word()
     document.add_paragraph("Call ").add_run("lift(load)").font.name = "Courier New"
     for line in ("def lift(load):", "    return load"):
@@ -70,7 +70,7 @@ def test_what_a_word_file_sets_in_a_typewriters_font_is_code() -> None:
     )
 
 
-def test_a_word_file_says_its_title_and_when_it_was_changed() -> None:
+def test_docx_title_and_modification_date_are_read() -> None:
     document = word()
     document.add_paragraph("Words.")
     document.core_properties.title = "Crane manual"
@@ -82,28 +82,28 @@ def test_a_word_file_says_its_title_and_when_it_was_changed() -> None:
 
 
 @pytest.mark.parametrize("said", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
-def test_a_title_that_a_program_made_up_is_none(said: str) -> None:
+def test_generated_docx_title_is_ignored(said: str) -> None:
     document = word()
     document.add_paragraph("Words.")
     document.core_properties.title = said
     assert docx.read_docx(saved(document), "").title == ""
 
 
-def test_a_macro_is_never_read_and_the_words_beside_it_are() -> None:
+def test_docx_macro_is_ignored_and_its_text_read() -> None:
     assert docx.read_docx(with_macro(), "").text == "Words beside a macro.\n"
 
 
-def test_a_word_file_does_not_say_how_it_is_converted() -> None:
+def test_style_map_inside_a_docx_is_ignored() -> None:
     package = repacked(docx_of("Words."), {"mammoth/style-map": b"p => h1"})
     assert docx.read_docx(package, "").text == "Words.\n"
 
 
-def test_a_word_file_without_words_is_refused() -> None:
+def test_docx_without_text_is_refused() -> None:
     with pytest.raises(DocumentError, match="contains no text"):
         docx.read_docx(saved(word()), "")
 
 
-def test_a_presentation_keeps_slides_lists_tables_links_and_notes() -> None:
+def test_pptx_keeps_slides_lists_tables_links_and_notes() -> None:
     from pptx import Presentation
     from pptx.util import Inches
 
@@ -140,7 +140,7 @@ def test_a_presentation_keeps_slides_lists_tables_links_and_notes() -> None:
     ]
 
 
-def test_a_chart_is_a_table_of_its_numbers() -> None:
+def test_pptx_chart_becomes_a_table_of_its_data() -> None:
     from pptx import Presentation
     from pptx.chart.data import CategoryChartData
     from pptx.enum.chart import XL_CHART_TYPE
@@ -160,19 +160,19 @@ def test_a_chart_is_a_table_of_its_numbers() -> None:
     )
 
 
-def test_a_hidden_slide_is_left_out() -> None:
+def test_hidden_slide_is_dropped() -> None:
     package = pptx_of("Shown", ["a"])
     slide = part_of(package, "ppt/slides/slide1.xml").replace(b"<p:sld ", b'<p:sld show="0" ')
     with pytest.raises(DocumentError, match="contains no text"):
         pptx.read_pptx(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
 
 
-def test_a_picture_that_lies_elsewhere_is_not_fetched() -> None:
+def test_external_picture_is_not_fetched() -> None:
     text = pptx.read_pptx(with_external_image("http://127.0.0.1:9/picture.png"), "").text
     assert text.endswith("- Words beside a picture.\n\nA crane\n")
 
 
-def test_a_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
+def test_each_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
     from openpyxl import Workbook
 
     book = Workbook()
@@ -202,12 +202,12 @@ def test_a_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
     )
 
 
-def test_a_sheet_of_too_many_columns_is_refused() -> None:
+def test_sheet_with_too_many_columns_is_refused() -> None:
     with pytest.raises(DocumentError, match="1,000 columns"):
         xlsx.read_xlsx(xlsx_of([range(1001)]), "")
 
 
-def test_an_excel_file_says_when_it_was_changed() -> None:
+def test_xlsx_modification_date_is_read() -> None:
     from openpyxl import Workbook
 
     book = Workbook()
@@ -243,19 +243,19 @@ def epub_of(*chapters: str, **parts: str) -> bytes:
     return packed.getvalue()
 
 
-def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
+def test_epub_chapters_are_in_reading_order() -> None:
     converted = epub.read_epub(epub_of("<h1>Two</h1><p>b", "<h1 id=one>One</h1><p>a"), "")
     assert converted.text == '# One<a name="one"></a>\n\na\n\n# Two\n\nb\n'
     assert (converted.title, converted.changed) == ("The crane", "2026-01-02T03:04:05Z")
 
 
-def test_a_locked_book_is_refused() -> None:
+def test_encrypted_epub_is_refused() -> None:
     lock = '<e xmlns:c="x"><c:CipherReference URI="OEBPS/text%200.xhtml"/></e>'
     with pytest.raises(DocumentError, match="protected by a password"):
         epub.read_epub(epub_of("<p>x", encryption=lock), "")
 
 
-def test_parts_and_relations_are_found_by_their_names() -> None:
+def test_container_lists_its_parts_and_relationships() -> None:
     container = ZipContainer(docx_of("x"), "docx")
     main = next(iter(container.relationships("").values()))
     assert {"word/document.xml", "docProps/core.xml"} <= container.names

@@ -28,7 +28,7 @@ def text_of(content: bytes) -> str:
     return read_pdf(content, "").text.strip()
 
 
-def test_headings_come_from_the_size_of_their_type() -> None:
+def test_headings_are_derived_from_font_size() -> None:
     content = pdf_of(
         paragraph("Harbour crane", "Heading1"),
         paragraph(SENTENCE),
@@ -40,7 +40,7 @@ def test_headings_come_from_the_size_of_their_type() -> None:
     assert len(blocks) == 4
 
 
-def test_a_bold_line_of_its_own_is_a_heading_and_bold_words_are_none() -> None:
+def test_bold_line_is_a_heading_and_inline_bold_is_not() -> None:
     content = pdf_of(
         paragraph(SENTENCE),
         Spacer(1, 12),
@@ -51,14 +51,14 @@ def test_a_bold_line_of_its_own_is_a_heading_and_bold_words_are_none() -> None:
     assert text_of(content) == f"{SENTENCE}\n\n# Before you lift\n\nMind the wind. {SENTENCE}"
 
 
-def test_lists_keep_their_items_whole() -> None:
+def test_list_items_are_not_split() -> None:
     content = pdf_of(
         paragraph("First."), bullets("Brakes", SENTENCE * 2, "Lock"), paragraph("Last.")
     )
     assert text_of(content) == f"First.\n\n- Brakes\n- {SENTENCE * 2}\n- Lock\n\nLast."
 
 
-def test_code_keeps_its_lines_and_indents() -> None:
+def test_code_keeps_lines_and_indentation() -> None:
     source = "def lift(load):\n    if load > 40:\n        raise Overload(load)\n    return load"
     content = pdf_of(
         paragraph(SENTENCE), code(source), paragraph("Call <font name=Courier>lift()</font>.")
@@ -76,7 +76,7 @@ def test_tables_become_pipe_tables(ruled: bool) -> None:
     )
 
 
-def test_cells_of_several_lines_are_whole_where_rules_are_around_them() -> None:
+def test_multiline_cells_of_a_ruled_table_are_joined() -> None:
     said = "Stop at once, lower the load to the quay and call the foreman, who decides."
     rows = [["Wind", "What to do"], ["10 m/s", paragraph(said)], ["15 m/s", paragraph(said)]]
     cells = table(rows, ruled=True, colWidths=[80, 150])
@@ -88,12 +88,12 @@ def test_cells_of_several_lines_are_whole_where_rules_are_around_them() -> None:
     ]
 
 
-def test_links_lead_where_they_led() -> None:
+def test_links_keep_their_targets() -> None:
     content = pdf_of(paragraph('See <a href="https://x.example/a">the page</a>.'))
     assert text_of(content) == "See [the page](https://x.example/a)."
 
 
-def test_two_columns_are_read_one_after_the_other() -> None:
+def test_columns_are_read_one_after_the_other() -> None:
     flow = [paragraph(f"Paragraph {n}. {SENTENCE}") for n in range(40)]
     text = text_of(pdf_of(*flow, columns=2))
     places = [text.index(f"Paragraph {n}.") for n in range(40)]
@@ -101,7 +101,7 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     assert text.count(SENTENCE) == 40
 
 
-def test_columns_that_were_drawn_row_by_row_are_parted() -> None:
+def test_columns_drawn_row_by_row_are_separated() -> None:
     left = [f"left line {n} of the first column" for n in range(12)]
     right = [f"right line {n} of the second column" for n in range(12)]
     text = text_of(drawn_row_by_row(left, right))
@@ -109,7 +109,7 @@ def test_columns_that_were_drawn_row_by_row_are_parted() -> None:
     assert " ".join(right) in text
 
 
-def test_what_repeats_on_every_page_is_left_out() -> None:
+def test_running_headers_and_footers_are_dropped() -> None:
     flow = [paragraph(f"Part {n}. {SENTENCE}" * 12) for n in range(12)]
     text = text_of(pdf_of(*flow, running="Harbour Works confidential"))
     assert "confidential" not in text
@@ -117,13 +117,13 @@ def test_what_repeats_on_every_page_is_left_out() -> None:
     assert text.count(SENTENCE) == 144
 
 
-def test_a_sentence_goes_on_over_the_end_of_a_page() -> None:
+def test_sentence_across_a_page_break_is_joined() -> None:
     text = text_of(pdf_of(paragraph("and so on until it ends somewhere else " * 300)))
     assert "\n" not in text
     assert text.count("and so on until it ends somewhere else") == 300
 
 
-def test_other_scripts_are_read() -> None:
+def test_non_latin_scripts_are_read() -> None:
     content = in_other_scripts(
         ("Кран поднимает контейнер. Мостовой кран.", "DejaVu"),
         ("起重机吊起集装箱。", "STSong-Light"),
@@ -136,19 +136,19 @@ def test_other_scripts_are_read() -> None:
     ]
 
 
-def test_a_word_that_was_hyphenated_is_whole_again() -> None:
+def test_hyphenated_word_is_rejoined() -> None:
     lines = b"BT /F1 12 Tf 14 TL 50 700 Td (The crane lifts a con-) ' (tainer at a time.) ' ET"
     assert text_of(one_page(stream(lines))) == "The crane lifts a container at a time."
 
 
-def test_a_pdf_says_its_title_and_when_it_was_changed() -> None:
+def test_title_and_modification_date_are_read_from_pdf_metadata() -> None:
     converted = read_pdf(pdf_of(paragraph(SENTENCE), title="Crane manual"), "")
     assert converted.title == "Crane manual"
     assert converted.changed[:2] == "20"
     assert read_pdf(pages_of(SENTENCE), "").title == ""
 
 
-def test_a_pdf_that_is_only_kept_from_changes_is_read() -> None:
+def test_pdf_needs_no_password_unless_reading_is_protected() -> None:
     assert text_of(protected("")) == SENTENCE
     with pytest.raises(DocumentError, match="is protected by a password"):
         read_pdf(protected("secret"), "")

@@ -50,13 +50,13 @@ def inside(code: str, folder: Path) -> str:
         "os.kill(os.getppid(), 0)",
     ],
 )
-def test_files_programs_and_processes_are_out_of_reach(code: str, tmp_path: Path) -> None:
+def test_files_programs_and_processes_are_inaccessible(code: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret")
     assert inside(code, tmp_path) == "PermissionError"
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-def test_the_network_is_closed(tmp_path: Path) -> None:
+def test_network_is_blocked(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         python = inside(f"socket.create_connection(('127.0.0.1', {port}))", tmp_path)
@@ -66,7 +66,7 @@ def test_the_network_is_closed(tmp_path: Path) -> None:
             assert inside(native, tmp_path) == "-1"
 
 
-def test_memory_and_time_are_limited(tmp_path: Path) -> None:
+def test_memory_and_cpu_time_are_limited(tmp_path: Path) -> None:
     assert inside("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
     limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
     assert inside(limits, tmp_path) == "(21, 21)"
@@ -75,17 +75,17 @@ def test_memory_and_time_are_limited(tmp_path: Path) -> None:
     )
 
 
-def test_modules_of_python_and_packages_are_still_imported(tmp_path: Path) -> None:
+def test_standard_library_and_packages_can_be_imported(tmp_path: Path) -> None:
     code = "import xml.dom.minidom, selectolax.lexbor, docutils.core; print('imported')"
     assert inside(code, tmp_path) == "imported"
 
 
-def test_answering_comes_before_converting(tmp_path: Path) -> None:
+def test_conversion_runs_at_low_cpu_priority(tmp_path: Path) -> None:
     assert inside("print(os.nice(0) >= 5)", tmp_path) == "True"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses whom to end so")
-def test_where_memory_ends_the_conversion_goes_first(tmp_path: Path) -> None:
+def test_conversion_is_the_first_victim_of_the_oom_killer(tmp_path: Path) -> None:
     code = _ENTER.format(root=str(PROJECT_ROOT)) + "print('in', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-P", "-B", "-c", code],

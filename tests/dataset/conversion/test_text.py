@@ -16,7 +16,7 @@ def rst_text(source: str) -> str:
     return rst.read_rst(source.encode(), "").text.strip()
 
 
-def test_rst_keeps_sections_anchors_lists_code_and_notes() -> None:
+def test_rst_keeps_sections_anchors_lists_code_and_admonitions() -> None:
     source = """
 Harbour crane
 =============
@@ -90,11 +90,11 @@ Wind Load
         ("==== ====\na    b\n==== ====\n1 2 3 4 5 6 7 8\n==== ====", "1 2 3 4 5 6 7 8"),
     ],
 )
-def test_sphinx_and_broken_rst_lose_no_words(source: str, text: str) -> None:
+def test_sphinx_and_malformed_rst_lose_no_text(source: str, text: str) -> None:
     assert text in rst_text(source)
 
 
-def test_rst_carries_nothing_out(tmp_path: Path) -> None:
+def test_rst_reads_no_files_urls_or_raw_html(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     source = f"""
@@ -144,7 +144,7 @@ def code_cell(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
     return {"cell_type": "code", "source": source, "outputs": list(outputs)}
 
 
-def test_a_notebook_keeps_prose_code_and_outputs_that_are_text() -> None:
+def test_notebook_keeps_prose_code_and_text_outputs() -> None:
     html = "<table><tr><th>a<th>b<tr><td>1<td>2</table>"
     text = notebook_text(
         {"cell_type": "markdown", "source": ["# Crane\n", "![photo](attachment:a.png) Words."]},
@@ -173,7 +173,7 @@ def test_a_notebook_keeps_prose_code_and_outputs_that_are_text() -> None:
     )
 
 
-def test_a_notebook_of_the_third_format_is_read() -> None:
+def test_notebook_of_format_3_is_read() -> None:
     cells = [
         {"cell_type": "heading", "level": 2, "source": "Crane"},
         {"cell_type": "code", "input": "x"},
@@ -182,7 +182,7 @@ def test_a_notebook_of_the_third_format_is_read() -> None:
     assert notebook.read_notebook(old, "").text == "## Crane\n\n```python\nx\n```\n"
 
 
-def test_a_long_output_is_cut_and_says_so() -> None:
+def test_long_output_is_truncated_with_a_marker() -> None:
     text = notebook_text(
         code_cell("train()", {"output_type": "stream", "text": "loss\n" * 100_000})
     )
@@ -201,7 +201,7 @@ def test_a_long_output_is_cut_and_says_so() -> None:
         b'{"cells": [1, {"cell_type": "code", "outputs": [1]}]}',
     ],
 )
-def test_what_is_no_notebook_is_refused(content: bytes) -> None:
+def test_invalid_notebook_is_refused(content: bytes) -> None:
     with pytest.raises(DocumentError, match=r"cannot be read as a Jupyter|contains no text"):
         notebook.read_notebook(content, "")
 
@@ -216,14 +216,14 @@ def test_what_is_no_notebook_is_refused(content: bytes) -> None:
         "\ufeffWind\tLoad\n10\t40\n".encode("utf-16-le"),
     ],
 )
-def test_tables_in_text_are_read_with_the_delimiter_they_have(content: bytes) -> None:
+def test_delimiter_and_encoding_are_detected(content: bytes) -> None:
     assert (
         delimited.read_delimited(content, "").text
         == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
     )
 
 
-def test_cells_of_any_text_stay_cells() -> None:
+def test_cells_are_escaped() -> None:
     content = b'a,b,c\n"1,5","x\ny","say ""hi"""\n=1+1,<b>,a|b\n'
     assert delimited.read_delimited(content, "").text.split("\n")[2:4] == [
         '| 1,5 | x<br>y | say "hi" |',
@@ -239,7 +239,7 @@ def test_cells_of_any_text_stay_cells() -> None:
         (b"a\0b", "is not text: a NUL at byte 1"),
     ],
 )
-def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
+def test_invalid_delimited_text_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DocumentError) as refused:
         delimited.read_delimited(content, "")
     assert str(refused.value) == reason
@@ -260,12 +260,12 @@ def test_what_is_no_table_is_refused(content: bytes, reason: str) -> None:
         ("", ""),
     ],
 )
-def test_dates_are_dates_or_instants_in_utc(said: str, date: str) -> None:
+def test_dates_are_normalised_to_utc(said: str, date: str) -> None:
     assert pdf_date(said) == date
 
 
 @pytest.mark.process
-def test_a_picture_in_rst_is_looked_up_nowhere() -> None:
+def test_image_in_rst_needs_no_mime_type_files() -> None:
     """Its parser wants to know kinds of files from lists that a machine may have."""
     source = b"Kilns\n=====\n\nOak.\n\n.. image:: https://kilns.example/oak.gif\n   :alt: An oak\n"
 

@@ -42,7 +42,7 @@ def test_operation_has_title_address_and_sections(pages: dict[str, str]) -> None
     assert headings == ["Request", "Response", "Errors"]
 
 
-def test_field_says_its_type_need_and_limits(pages: dict[str, str]) -> None:
+def test_field_has_type_required_flag_and_limits(pages: dict[str, str]) -> None:
     name = field(pages["CreateEndpoint.md"], "EndpointName")
 
     assert name.startswith("- **EndpointName** (string, required): ")
@@ -57,7 +57,7 @@ def test_encryption_key_of_an_endpoint_configuration_is_documented(pages: dict[s
     assert "\n  - Key ID: `" in key
 
 
-def test_structure_says_who_uses_it_and_what_it_allows(pages: dict[str, str]) -> None:
+def test_structure_lists_its_users_and_allowed_values(pages: dict[str, str]) -> None:
     variant = pages["ProductionVariant.md"]
 
     assert "Used by: `CreateEndpointConfig`, `DescribeEndpointConfig`" in variant
@@ -65,7 +65,7 @@ def test_structure_says_who_uses_it_and_what_it_allows(pages: dict[str, str]) ->
     assert "structure `ProductionVariantServerlessConfig`" in field(variant, "ServerlessConfig")
 
 
-def test_every_named_structure_has_a_page_or_is_spelt_out(pages: dict[str, str]) -> None:
+def test_every_structure_has_a_page_or_is_inlined(pages: dict[str, str]) -> None:
     for name, page in pages.items():
         prefix = name.rpartition("_")[0]
         for structure in re.findall(r"\((?:list of|structure) `(\w+)`", page):
@@ -73,7 +73,7 @@ def test_every_named_structure_has_a_page_or_is_spelt_out(pages: dict[str, str])
             assert page_of_its_own in pages or f"Fields of `{structure}`: " in page, name
 
 
-def test_other_services_are_named_as_their_live_pages(pages: dict[str, str]) -> None:
+def test_other_services_have_the_names_of_their_live_pages(pages: dict[str, str]) -> None:
     invoke = pages["runtime_InvokeEndpoint.md"]
 
     assert "/APIReference/API_runtime_InvokeEndpoint.html\n" in invoke
@@ -82,7 +82,7 @@ def test_other_services_are_named_as_their_live_pages(pages: dict[str, str]) -> 
     assert "feature_store_PutRecord.md" in pages
 
 
-def test_no_page_carries_html_or_stray_space(pages: dict[str, str]) -> None:
+def test_pages_contain_no_html_or_stray_whitespace(pages: dict[str, str]) -> None:
     for name, page in pages.items():
         prose = CODE.sub("", page)
         assert not re.search(r"(?<!\\)</?[A-Za-z]", prose), name
@@ -101,7 +101,7 @@ def test_names_differ_in_more_than_case(pages: dict[str, str]) -> None:
     assert len({name.lower() for name in pages}) == len(pages)
 
 
-def test_notice_names_the_source_and_its_licence(folder: Path) -> None:
+def test_notice_states_source_and_licence(folder: Path) -> None:
     notice = (folder / "NOTICE").read_text()
 
     assert re.search(r"botocore \d+\.\d+\.\d+", notice)
@@ -117,7 +117,7 @@ def test_second_run_rewrites_nothing(folder: Path, pages: dict[str, str]) -> Non
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_run_repairs_what_was_altered_left_over_or_removed_upstream(
+def test_run_repairs_altered_files_and_removes_leftovers(
     folder: Path, pages: dict[str, str]
 ) -> None:
     (folder / "CreateEndpoint.md").write_text("altered")
@@ -154,5 +154,5 @@ def test_run_repairs_what_was_altered_left_over_or_removed_upstream(
         ),
     ],
 )
-def test_models_html_becomes_clean_markdown(html: str, markdown: str) -> None:
+def test_html_of_the_service_models_becomes_markdown(html: str, markdown: str) -> None:
     assert model_markdown(html) == markdown

@@ -47,7 +47,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_fetches_every_page_and_says_whose_they_are(
+def test_fetches_every_page_with_the_licence(
     server: ArchiveServer, manifest: Path, folder: Path
 ) -> None:
     received: list[tuple[int, int | None]] = []
@@ -106,7 +106,7 @@ def test_follows_redirects(server: ArchiveServer, manifest: Path, folder: Path) 
 @pytest.mark.parametrize(
     ("conduct", "reason"), [("missing", "404"), ("cut", "Cannot download"), ("stalled", "in time")]
 )
-def test_failed_download_leaves_the_folder_as_it_was(
+def test_failed_download_leaves_the_folder_unchanged(
     server: ArchiveServer, manifest: Path, folder: Path, conduct: Conduct, reason: str
 ) -> None:
     folder.mkdir()
@@ -163,7 +163,7 @@ def test_hostile_members_are_not_extracted(
     assert not list(tmp_path.glob("**/escaped.md"))
 
 
-def test_what_a_killed_run_left_is_removed(
+def test_leftovers_of_a_killed_run_are_removed(
     server: ArchiveServer, manifest: Path, folder: Path
 ) -> None:
     leftover = folder / ".developer-guide-killed"
@@ -187,7 +187,7 @@ def test_interruption_leaves_nothing_behind(
     assert contents(folder) == {}
 
 
-def test_unreachable_server_is_named_with_what_to_do(manifest: Path, folder: Path) -> None:
+def test_unreachable_server_is_reported_with_a_remedy(manifest: Path, folder: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
@@ -198,7 +198,7 @@ def test_unreachable_server_is_named_with_what_to_do(manifest: Path, folder: Pat
     assert url in str(failure.value)
 
 
-def test_manifest_names_the_guide_in_order() -> None:
+def test_manifest_lists_the_guides_pages_in_order() -> None:
     lines = MANIFEST.read_text().splitlines()
     names = [line.split()[1] for line in lines if not line.startswith("#")]
 

@@ -60,7 +60,7 @@ def run(fetch: Fetches, guide: Guide, **options: Any) -> FileChanges:
     return fetch(*guide.lists, guide=guide, **options)
 
 
-def test_pages_are_taken_as_markdown_and_told_as_html(
+def test_pages_are_fetched_as_markdown_and_recorded_as_html(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
     assert run(fetch, guide) == FileChanges(new=3)
@@ -77,7 +77,7 @@ def test_pages_are_taken_as_markdown_and_told_as_html(
     assert not fetch.troubles
 
 
-def test_second_run_asks_for_the_form_that_was_there(
+def test_second_run_requests_the_form_found_before(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
     run(fetch, guide)
@@ -106,7 +106,7 @@ def test_second_run_asks_for_the_form_that_was_there(
         Served(b"x" * (6 << 20), "text/markdown"),
     ],
 )
-def test_html_stands_in_for_a_missing_markdown_form(
+def test_html_is_fetched_if_the_markdown_form_is_missing(
     fetch: Fetches, server: WebServer, guide: Guide, missing: Served
 ) -> None:
     server.pages[f"{ROOT}kilns.md"] = missing
@@ -116,7 +116,7 @@ def test_html_stands_in_for_a_missing_markdown_form(
     assert not fetch.troubles
 
 
-def test_markdown_form_that_went_away_is_replaced_by_html(
+def test_removed_markdown_form_is_replaced_by_html(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
     run(fetch, guide)
@@ -126,7 +126,7 @@ def test_markdown_form_that_went_away_is_replaced_by_html(
     assert run(fetch, guide) == FileChanges(unchanged=2, removed=1)
 
 
-def test_page_in_trouble_is_not_taken_for_gone(
+def test_page_with_a_failing_form_is_not_removed(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
     run(fetch, guide)
@@ -136,7 +136,7 @@ def test_page_in_trouble_is_not_taken_for_gone(
     assert len(fetch.files()) == 3
 
 
-def test_any_of_the_lists_will_do_and_all_count(
+def test_pages_of_all_available_lists_are_fetched(
     fetch: Fetches, server: WebServer, guide: Guide
 ) -> None:
     contents = {"contents": [{"title": "Old", "href": "old.html"}, {"href": "../other/a.html"}]}
@@ -156,7 +156,7 @@ def test_any_of_the_lists_will_do_and_all_count(
     assert "llms.txt answers 404 Not Found" in fetch.troubles[0]
 
 
-def test_guide_without_any_list_is_named(fetch: Fetches, server: WebServer, guide: Guide) -> None:
+def test_guide_without_lists_is_reported(fetch: Fetches, server: WebServer, guide: Guide) -> None:
     del server.pages[f"{ROOT}sitemap.xml"]
     with pytest.raises(DatasetError):
         run(fetch, guide)
@@ -167,7 +167,7 @@ def test_guide_without_any_list_is_named(fetch: Fetches, server: WebServer, guid
     ]
 
 
-def test_preset_is_the_guide_of_aws() -> None:
+def test_preset_is_the_aws_guide() -> None:
     guide = live_guide()
     assert guide.root == "https://docs.aws.amazon.com/sagemaker/latest/dg/"
     assert guide.forms(f"{guide.root}a.html") == (f"{guide.root}a.md", f"{guide.root}a.html")
@@ -176,7 +176,7 @@ def test_preset_is_the_guide_of_aws() -> None:
     assert folder_of(guide) == "web/docs.aws.amazon.com/sagemaker/latest/dg/"
 
 
-def test_pages_that_are_also_in_the_archive_are_told(tmp_path: Path) -> None:
+def test_pages_also_in_the_archive_are_reported(tmp_path: Path) -> None:
     guide = live_guide()
     live = tmp_path / folder_of(guide)
     live.mkdir(parents=True)

@@ -53,7 +53,7 @@ def test_each_source_is_counted_dated_and_named(tmp_path: Path) -> None:
     assert others == Source("other documents", 1, "", "")
 
 
-def test_what_is_not_known_is_left_open(tmp_path: Path) -> None:
+def test_unknown_dates_are_empty(tmp_path: Path) -> None:
     assert [
         source.as_of for source in sources_of([*GUIDE_PAGES, "api-reference/A.md"], tmp_path)
     ] == ["", ""]
@@ -64,12 +64,12 @@ def test_what_is_not_known_is_left_open(tmp_path: Path) -> None:
     ] == ["", ""]
 
 
-def test_source_without_documents_is_not_told(tmp_path: Path) -> None:
+def test_source_without_documents_is_not_listed(tmp_path: Path) -> None:
     assert sources_of([], tmp_path) == ()
     assert [source.name for source in sources_of(["own.md"], tmp_path)] == ["other documents"]
 
 
-def test_date_is_the_real_guides(developer_guide: Path) -> None:
+def test_real_guide_is_dated_by_its_history_page(developer_guide: Path) -> None:
     names = [path.name for path in developer_guide.glob("*.md")]
     (guide,) = sources_of(names, developer_guide)
     assert guide.as_of == "2023-01-12"
@@ -121,7 +121,7 @@ def test_websites_without_a_state_are_not_dated(tmp_path: Path, state: bytes | N
     assert source == Source("kilns.example", 1, "https://kilns.example/", "")
 
 
-def test_state_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+def test_state_in_a_read_only_folder_is_read(tmp_path: Path) -> None:
     hold(tmp_path, ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"))
     (tmp_path / "web").chmod(0o500)
     try:
@@ -131,7 +131,7 @@ def test_state_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> Non
     assert source.as_of == "2021-05-06"
 
 
-def test_websites_beyond_the_first_twenty_are_others(tmp_path: Path) -> None:
+def test_websites_beyond_the_first_twenty_count_as_other_documents(tmp_path: Path) -> None:
     names = [f"web/h{host}.example/{page}.md" for host in range(25) for page in range(25 - host)]
     found = sources_of(names, tmp_path)
     assert len(found) == 21
@@ -169,7 +169,7 @@ def test_index_of_an_older_build_has_no_sources_and_stays_valid(
     assert found.collection_name == fingerprint.collection_name
 
 
-def test_sources_do_not_make_another_index_of_it(fingerprint: Fingerprint) -> None:
+def test_sources_do_not_change_the_index_identity(fingerprint: Fingerprint) -> None:
     other = replace(fingerprint, sources=())
     assert other == fingerprint
     assert other.collection_name == fingerprint.collection_name
@@ -184,7 +184,7 @@ def sources(store: Store) -> list[tuple[str, int]]:
     return [(source.name, source.documents) for source in store.live_collection()[2].sources]
 
 
-def test_build_notes_the_sources_of_what_it_read(chroma_server: ChromaServer, folder: Path) -> None:
+def test_build_records_its_sources(chroma_server: ChromaServer, folder: Path) -> None:
     with closing(open_store(chroma_server.url)) as store:
         builder(store).build(folder)
         assert sources(store) == [("other documents", 1)]
@@ -195,7 +195,7 @@ def test_build_notes_the_sources_of_what_it_read(chroma_server: ChromaServer, fo
         assert sources(store) == [("Amazon SageMaker Developer Guide", 1), ("other documents", 1)]
 
 
-def test_index_without_sources_is_current_and_is_not_written_again(
+def test_index_without_sources_is_current_and_not_rewritten(
     chroma_server: ChromaServer, folder: Path
 ) -> None:
     with closing(open_store(chroma_server.url)) as store:

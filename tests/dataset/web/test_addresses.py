@@ -30,7 +30,7 @@ from utils.errors import DocumentError
         ("//other.example/c", "https://other.example/c"),
     ],
 )
-def test_address_has_one_spelling(written: str, spelled: str) -> None:
+def test_addresses_are_normalised(written: str, spelled: str) -> None:
     assert normal(written, "https://docs.example.com/g/a.html") == spelled
     assert normal(spelled) == spelled
 
@@ -53,7 +53,7 @@ def test_address_has_one_spelling(written: str, spelled: str) -> None:
         "http://docs.example.com/" + "a" * 3000,
     ],
 )
-def test_what_is_no_address_of_a_page_is_refused(written: str) -> None:
+def test_invalid_page_address_is_refused(written: str) -> None:
     with pytest.raises(DocumentError):
         normal(written)
 
@@ -71,7 +71,7 @@ def test_what_is_no_address_of_a_page_is_refused(written: str) -> None:
         ("http://[::1]:8000/a", "~~1~8000/a.md"),
     ],
 )
-def test_plain_page_has_a_name_like_its_address(url: str, name: str) -> None:
+def test_file_name_is_derived_from_the_address(url: str, name: str) -> None:
     assert file_of(url) == name
 
 
@@ -95,7 +95,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("address", HOSTILE)
-def test_no_address_leads_out_of_the_folder_or_makes_an_odd_name(address: str) -> None:
+def test_file_name_of_a_hostile_address_is_safe(address: str) -> None:
     name = file_of(normal(address))
     check_name(name)
     assert Selection().matches(name)
@@ -110,19 +110,19 @@ def test_no_address_leads_out_of_the_folder_or_makes_an_odd_name(address: str) -
     assert len(name.encode()) <= 500
 
 
-def test_names_of_different_addresses_differ() -> None:
+def test_different_addresses_have_different_file_names() -> None:
     urls = [normal(address) for address in HOSTILE]
     urls += [f"https://h.example/a?{number}" for number in range(20)]
     assert len({file_of(url) for url in urls}) == len(urls)
 
 
-def test_page_set_apart_has_another_name_that_is_always_the_same() -> None:
+def test_unique_file_name_is_deterministic() -> None:
     url = "https://h.example/Guide/A.html"
     assert file_of(url, unique=True) == file_of(url, unique=True) != file_of(url)
     assert file_of(url, unique=True).startswith("h.example/Guide/A-")
 
 
-def test_names_that_a_file_system_may_take_for_one_are_told() -> None:
+def test_folding_ignores_case_and_unicode_normal_form() -> None:
     assert folded("h/Guide/A.md") == folded("h/guide/a.md")
     composed = "h/\u00fcber.md"
     assert folded(unicodedata.normalize("NFD", composed)) == folded(composed)

@@ -36,14 +36,14 @@ def robots(text: str, **served: object) -> Served:
     return Served(text, "text/plain", **served)  # type: ignore[arg-type]
 
 
-def test_agent_says_who_it_is_and_whom_to_ask(server: WebServer, fetch: Fetches) -> None:
+def test_user_agent_names_the_program_and_the_contact(server: WebServer, fetch: Fetches) -> None:
     fetch(at(server, "/a"))
     assert server.asked[-1].headers["User-Agent"] == "sagemaker-docs-qa/1"
     fetch(at(server, "/a"), contact="mailto:ops@h.example")
     assert server.asked[-1].headers["User-Agent"] == "sagemaker-docs-qa/1 (+mailto:ops@h.example)"
 
 
-def test_no_cookie_is_kept(server: WebServer, fetch: Fetches) -> None:
+def test_cookies_are_not_sent_back(server: WebServer, fetch: Fetches) -> None:
     for one in server.pages.values():
         one.headers["Set-Cookie"] = "who=you; Path=/"
     fetch(*all_of(server))
@@ -73,7 +73,7 @@ def test_no_robots_txt_allows_everything(server: WebServer, fetch: Fetches, stat
     [robots("", status=503), robots("", status=500), robots("", status=599),
      robots("Allow: /" * 100, conduct="cut")],
 )  # fmt: skip
-def test_host_whose_robots_txt_fails_is_left_alone(
+def test_host_whose_robots_txt_fails_is_not_requested(
     server: WebServer, fetch: Fetches, served: Served
 ) -> None:
     server.pages["/robots.txt"] = served
@@ -85,13 +85,13 @@ def test_host_whose_robots_txt_fails_is_left_alone(
     assert "3 pages not requested" in fetch.troubles[0]
 
 
-def test_robots_txt_elsewhere_is_followed(server: WebServer, fetch: Fetches) -> None:
+def test_redirect_of_robots_txt_is_followed(server: WebServer, fetch: Fetches) -> None:
     server.pages["/robots.txt"] = redirect("/real-robots.txt", 301)
     server.pages["/real-robots.txt"] = robots("User-agent: *\nDisallow: /b\n")
     assert fetch(at(server, "/a"), at(server, "/b")).new == 1
 
 
-def test_robots_of_a_redirects_target_are_asked(server: WebServer, fetch: Fetches) -> None:
+def test_robots_txt_of_a_redirects_target_is_obeyed(server: WebServer, fetch: Fetches) -> None:
     with web_server({"/x": page("X"), "/y": page("Y")}) as other:
         other.pages["/robots.txt"] = robots("User-agent: *\nDisallow: /x\n")
         server.pages["/to-x"] = redirect(f"{other.url}/x")
@@ -99,13 +99,13 @@ def test_robots_of_a_redirects_target_are_asked(server: WebServer, fetch: Fetche
         assert "/x" not in other.paths
 
 
-def test_requests_keep_their_distance(server: WebServer, fetch: Fetches) -> None:
+def test_requests_are_rate_limited(server: WebServer, fetch: Fetches) -> None:
     fetch(*all_of(server), rate=0.5)
     assert len(fetch.slept) == 3  # robots.txt and three pages
     assert all(1 < pause <= 2 for pause in fetch.slept)
 
 
-def test_crawl_delay_is_honoured_up_to_a_bound(server: WebServer, fetch: Fetches) -> None:
+def test_crawl_delay_is_honoured_up_to_a_limit(server: WebServer, fetch: Fetches) -> None:
     server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 7\n")
     fetch(*all_of(server))
     assert len(fetch.slept) == 3
@@ -116,7 +116,7 @@ def test_crawl_delay_is_honoured_up_to_a_bound(server: WebServer, fetch: Fetches
     assert max(fetch.slept) <= 30
 
 
-def test_one_request_at_once_to_a_host_over_one_connection(
+def test_requests_to_a_host_are_sequential_over_one_connection(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.delay = 0.02
@@ -128,7 +128,7 @@ def test_one_request_at_once_to_a_host_over_one_connection(
     assert len({one.connection for one in server.asked}) == 1
 
 
-def test_retry_after_is_honoured_and_the_page_then_had(server: WebServer, fetch: Fetches) -> None:
+def test_retry_after_is_honoured(server: WebServer, fetch: Fetches) -> None:
     until = format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True)
     for wait, low, high in (("17", 13, 17), (until, 30, 50), ("soon", 0.2, 1)):
         fetch.slept.clear()
@@ -139,7 +139,7 @@ def test_retry_after_is_honoured_and_the_page_then_had(server: WebServer, fetch:
         assert fetch.troubles == [f"{server.url}/a answers 429 Too Many Requests"]
 
 
-def test_host_that_wants_hours_is_left_alone(server: WebServer, fetch: Fetches) -> None:
+def test_host_with_a_long_retry_after_is_skipped(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = Served(status=503, headers={"Retry-After": "86400"}, etag=None)
     with pytest.raises(DatasetError):
         fetch(*all_of(server))
@@ -147,14 +147,14 @@ def test_host_that_wants_hours_is_left_alone(server: WebServer, fetch: Fetches) 
     assert "requires a pause of 86400 s; 3 pages not requested" in fetch.troubles[0]
 
 
-def test_host_in_trouble_does_not_hold_up_another(server: WebServer, fetch: Fetches) -> None:
+def test_failing_host_does_not_block_another(server: WebServer, fetch: Fetches) -> None:
     with web_server({f"/{number}": Served(status=500) for number in range(9)}) as broken:
         assert fetch(*all_of(broken), *all_of(server)).new == 3
         assert len(broken.paths) == 9, "three pages, three times each"
         assert "failed 3 times in a row; 6 pages not requested" in fetch.troubles[-1]
 
 
-def test_redirects_that_never_end_are_given_up(server: WebServer, fetch: Fetches) -> None:
+def test_endless_and_invalid_redirects_are_reported(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {f"/{number}": redirect(f"/{number + 1}") for number in range(10)}
     server.pages |= {"/loop": redirect("/loop"), "/ftp": redirect("ftp://h.example/")}
     server.pages |= {"/nowhere": Served(status=302)}
@@ -190,7 +190,7 @@ def test_redirects_that_never_end_are_given_up(server: WebServer, fetch: Fetches
         (Served("words", "text/plain; charset=no-such"), "is in an unknown encoding"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(
+def test_unreadable_response_is_reported_in_one_line(
     server: WebServer, fetch: Fetches, served: Served, reason: str
 ) -> None:
     server.pages["/bad"] = served
@@ -199,18 +199,18 @@ def test_what_cannot_be_read_is_one_line(
     assert line.startswith(f"{server.url}/bad {reason}")
 
 
-def test_bomb_is_not_unpacked_beyond_the_limit() -> None:
+def test_gzip_bomb_is_not_decompressed_beyond_the_limit() -> None:
     bomb = gzip.compress(b"0" * (20 << 20)) * 3
     assert len(Unpacking(1000).feed(bomb)) == 1001
 
 
-def test_page_is_read_when_it_comes_packed(server: WebServer, fetch: Fetches) -> None:
+def test_gzipped_page_is_read(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A", "Many words. " * 1000, gzipped=True)
     assert fetch(at(server, "/a")) == FileChanges(new=1)
     assert "gzip" in server.asked[-1].headers["Accept-Encoding"]
 
 
-def test_page_that_trickles_is_given_up(
+def test_slow_page_times_out(
     server: WebServer, fetch: Fetches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PAGE", Bounds(seconds=0.3))
@@ -221,13 +221,13 @@ def test_page_that_trickles_is_given_up(
     assert fetch.troubles == [f"{server.url}/slow takes longer than 0.3 s"]
 
 
-def test_status_that_answers_no_condition_is_no_page(server: WebServer, fetch: Fetches) -> None:
+def test_not_modified_without_a_condition_is_an_error(server: WebServer, fetch: Fetches) -> None:
     server.pages["/odd"] = Served(status=304, etag=None)
     fetch(at(server, "/odd"), at(server, "/a"))
     assert fetch.troubles == [f"{server.url}/odd answers 304 Not Modified"]
 
 
-def test_odd_validators_are_not_sent_back(server: WebServer, fetch: Fetches) -> None:
+def test_invalid_validators_are_not_sent_back(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A", etag="caf\xe9")
     server.pages["/b"] = page("B", etag="x" * 5000, headers={"Last-Modified": "yesterday"})
     for _ in range(2):
@@ -235,16 +235,16 @@ def test_odd_validators_are_not_sent_back(server: WebServer, fetch: Fetches) -> 
     assert not {"If-None-Match", "If-Modified-Since"} & set(server.asked[-1].headers)
 
 
-def test_troubles_are_named_up_to_twenty_and_then_counted(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_errors_beyond_twenty_are_only_counted(server: WebServer, fetch: Fetches) -> None:
     fetch(at(server, "/a"), *(at(server, f"/no-{number}") for number in range(25)))
     assert len(fetch.troubles) == 21
     assert fetch.troubles[0] == f"{server.url}/no-0 answers 404 Not Found"
     assert fetch.troubles[-1] == "and 5 more of the kind"
 
 
-def test_pages_that_differ_only_in_case_keep_apart(server: WebServer, fetch: Fetches) -> None:
+def test_pages_that_differ_only_in_case_get_different_files(
+    server: WebServer, fetch: Fetches
+) -> None:
     server.pages |= {
         "/Guide/A": page("Upper"),
         "/guide/a": page("lower"),

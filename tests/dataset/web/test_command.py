@@ -34,7 +34,7 @@ def run(folder: Path, *options: str) -> int:
     return fetch.main(["--source", "web", "--rate", "100", "-d", str(folder), *options])
 
 
-def test_pages_are_counted_and_troubles_named(
+def test_pages_are_counted_and_errors_listed(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = run(tmp_path, "--sitemap", f"{server.url}/sitemap.xml", "--url", f"{server.url}/none")
@@ -49,7 +49,7 @@ def test_pages_are_counted_and_troubles_named(
     assert documents[0].url == f"{server.url}/a.md"
 
 
-def test_nothing_to_be_had_is_a_failure(
+def test_run_that_fetches_no_page_fails(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, "--url", f"{server.url}/none") == 1
@@ -70,7 +70,7 @@ def test_nothing_to_be_had_is_a_failure(
         (["--urls", "no-such-file"], "cannot be read (No such file"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said(
+def test_invalid_page_list_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], reason: str
 ) -> None:
     assert run(tmp_path, *options) == 1
@@ -89,7 +89,7 @@ def test_what_cannot_be_asked_for_is_said(
         ["--source", "web", "--contact", "(nested)"],
     ],
 )
-def test_options_that_make_no_sense_are_refused(
+def test_invalid_options_are_refused(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -99,7 +99,7 @@ def test_options_that_make_no_sense_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_preset_can_be_fetched_from_a_mirror_and_tells_what_is_doubled(
+def test_preset_is_fetched_from_a_mirror_and_duplicates_are_reported(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -112,7 +112,7 @@ def test_preset_can_be_fetched_from_a_mirror_and_tells_what_is_doubled(
     assert second.startswith("web: 1 pages of the guide are there twice")
 
 
-def test_second_fetch_into_the_same_folder_leaves(
+def test_concurrent_fetch_into_the_same_folder_fails(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "web").mkdir()
@@ -122,7 +122,7 @@ def test_second_fetch_into_the_same_folder_leaves(
     assert not server.asked
 
 
-def test_folder_that_cannot_be_written_is_one_line(
+def test_unwritable_web_folder_is_reported_in_one_line(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "web").write_text("in the way")
@@ -131,7 +131,7 @@ def test_folder_that_cannot_be_written_is_one_line(
 
 
 @pytest.mark.parametrize("damage", [b"not a database at all" * 100, None])
-def test_state_that_cannot_be_read_says_what_to_do(
+def test_unreadable_state_is_reported_with_a_remedy(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
 ) -> None:
     (tmp_path / "web").mkdir()
@@ -174,7 +174,7 @@ def start(folder: Path, server: WebServer) -> subprocess.Popen[str]:
 
 
 @pytest.mark.process
-def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_fetch_resumes(tmp_path: Path) -> None:
     names = [f"/{number}.md" for number in range(40)]
     with web_server({name: markdown(f"# Page {name}\n\nWords.\n") for name in names}) as server:
         server.sitemap()
@@ -204,7 +204,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_interruption_ends_with_one_line(tmp_path: Path) -> None:
+def test_interruption_prints_one_line(tmp_path: Path) -> None:
     pages = {"/a.md": markdown("# A\n\nWords.\n"), "/b.md": Served("x" * 999, conduct="stalled")}
     with web_server(pages) as server:
         server.pages["/sitemap.xml"] = sitemap(f"{server.url}/a.md", f"{server.url}/b.md")
@@ -219,7 +219,7 @@ def test_interruption_ends_with_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_memory_stays_flat_over_many_large_pages(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_pages(tmp_path: Path) -> None:
     words = "Many words of a large page. " * 12_000
     pages = {f"/{number}.md": markdown(f"# P {number}\n\n{words}") for number in range(24)}
     # Of this process alone: what getrusage tells begins with the peak of the process before it.
@@ -243,7 +243,7 @@ def test_memory_stays_flat_over_many_large_pages(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 3, f"MiB at the peak with 4 and with 20 pages: {peaks}"
 
 
-def test_nobody_reads_a_state_of_another_version(tmp_path: Path) -> None:
+def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
     with contextlib.closing(WebState.open(tmp_path)):
         pass
     with contextlib.closing(WebState.open(tmp_path)) as again:

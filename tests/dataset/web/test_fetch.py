@@ -52,7 +52,9 @@ def test_page_becomes_a_document_with_title_address_and_date(
     assert text.strip() == "They glow ."
 
 
-def test_own_date_of_a_page_goes_before_its_hosts(server: WebServer, fetch: Fetches) -> None:
+def test_date_in_the_page_takes_precedence_over_last_modified(
+    server: WebServer, fetch: Fetches
+) -> None:
     words = '<time datetime="2020-01-02">Then</time>'
     server.pages["/a"] = page("A", words, modified=MAY)
     server.pages["/b"] = page("B", '<time datetime="2999-01-02">Not yet</time>', modified=MAY)
@@ -62,9 +64,7 @@ def test_own_date_of_a_page_goes_before_its_hosts(server: WebServer, fetch: Fetc
     assert "2021-05-06" in files["b.md"]
 
 
-def test_canonical_address_is_taken_from_pages_of_the_same_host(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_canonical_address_must_be_on_the_same_host(server: WebServer, fetch: Fetches) -> None:
     link = '<link rel="canonical" href="{}">Words'
     server.pages["/a?x=1"] = page("A", link.format(f"{server.url}/a"))
     server.pages["/b"] = page("B", link.format("https://evil.example/b"))
@@ -73,7 +73,9 @@ def test_canonical_address_is_taken_from_pages_of_the_same_host(
     assert addresses == {f"{server.url}/a", f"{server.url}/b"}
 
 
-def test_markdown_is_taken_as_it_is_with_absolute_links(server: WebServer, fetch: Fetches) -> None:
+def test_markdown_is_stored_unchanged_except_for_absolute_links(
+    server: WebServer, fetch: Fetches
+) -> None:
     text = (
         '# Kilns\\-1<a name="kilns"></a>\n\nSee [ash](ash.md#a) and [b](https://b.example/).\n\n'
         "`[no](link.md)`\n\n```\n[no](link.md)\n```\n\n[ref]: ../up.html\n"
@@ -86,7 +88,7 @@ def test_markdown_is_taken_as_it_is_with_absolute_links(server: WebServer, fetch
     assert kept.strip() == expected.replace("../up.html", f"{server.url}/up.html").strip()
 
 
-def test_frontmatter_of_a_markdown_page_is_read_and_not_doubled(
+def test_frontmatter_of_a_markdown_page_is_read_and_not_duplicated(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.pages["/a.md"] = markdown(
@@ -110,7 +112,7 @@ def test_frontmatter_of_a_markdown_page_is_read_and_not_doubled(
         ("application/json", "/notes", False),
     ],
 )
-def test_only_text_is_taken(
+def test_only_text_media_types_are_accepted(
     server: WebServer, fetch: Fetches, media: str | None, path: str, taken: bool
 ) -> None:
     server.pages["/fine"] = page("Fine")
@@ -121,7 +123,7 @@ def test_only_text_is_taken(
     assert all("not a page of text" in line for line in fetch.troubles)
 
 
-def test_encoding_that_the_host_names_is_understood(server: WebServer, fetch: Fetches) -> None:
+def test_charset_in_the_content_type_is_used(server: WebServer, fetch: Fetches) -> None:
     latin = "text/html; charset=iso-8859-1"
     server.pages["/a"] = Served(html("Öfen", "heiß").encode("latin-1"), latin)
     server.pages["/b.txt"] = Served("heiß".encode("latin-1"), "text/plain; charset=latin-1")
@@ -133,7 +135,7 @@ def test_encoding_that_the_host_names_is_understood(server: WebServer, fetch: Fe
     assert fetch.troubles == [f"{server.url}/c.txt is not utf-8 text (byte 3)"]
 
 
-def test_second_run_asks_conditionally_and_changes_nothing(
+def test_second_run_sends_conditional_requests_and_changes_nothing(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.pages["/a"] = page("A")
@@ -151,7 +153,7 @@ def test_second_run_asks_conditionally_and_changes_nothing(
     assert fetch.files() == before
 
 
-def test_changed_page_is_written_anew(server: WebServer, fetch: Fetches) -> None:
+def test_changed_page_is_rewritten(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A")
     fetch(at(server, "/a"))
     server.pages["/a"] = page("A", "Other words.")
@@ -174,7 +176,7 @@ def test_same_content_under_a_new_etag_and_date_is_unchanged(
     assert server.asked[-1].headers["If-None-Match"] == '"two"'
 
 
-def test_file_that_was_lost_or_altered_is_fetched_again(server: WebServer, fetch: Fetches) -> None:
+def test_missing_or_altered_file_is_fetched_again(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/a": page("A"), "/b": page("B")}
     fetch(at(server, "/a"), at(server, "/b"))
     before = fetch.files()
@@ -186,7 +188,7 @@ def test_file_that_was_lost_or_altered_is_fetched_again(server: WebServer, fetch
     assert fetch.files() == before
 
 
-def test_lastmod_older_than_what_is_held_saves_the_request(
+def test_page_not_modified_since_the_last_fetch_is_not_requested(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.pages |= {"/old": page("Old"), "/same-day": page("Day"), "/new": page("New")}
@@ -206,7 +208,7 @@ def test_lastmod_older_than_what_is_held_saves_the_request(
     assert "/old" in server.paths, "a list's word is not trusted for ever"
 
 
-def test_redirect_is_followed_and_the_final_address_is_told(
+def test_redirect_is_followed_and_the_final_address_recorded(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.pages |= {"/old": redirect("/new#part"), "/new": page("New")}
@@ -219,7 +221,9 @@ def test_redirect_is_followed_and_the_final_address_is_told(
     assert server.asked[-1].headers["If-None-Match"]
 
 
-def test_several_addresses_of_one_page_make_one_document(server: WebServer, fetch: Fetches) -> None:
+def test_addresses_that_redirect_to_one_page_give_one_document(
+    server: WebServer, fetch: Fetches
+) -> None:
     server.pages |= {"/a": redirect("/c"), "/b": redirect("/c"), "/c": page("C")}
     assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1)
     assert list(fetch.files()) == ["c.md"]
@@ -230,7 +234,7 @@ def test_several_addresses_of_one_page_make_one_document(server: WebServer, fetc
     assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")) == FileChanges(unchanged=1)
 
 
-def test_page_that_moved_to_another_leaves(server: WebServer, fetch: Fetches) -> None:
+def test_page_that_now_redirects_to_another_is_removed(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/a": page("A"), "/b": page("B")}
     lists = at(server, "/a"), at(server, "/b")
     fetch(*lists)
@@ -240,9 +244,7 @@ def test_page_that_moved_to_another_leaves(server: WebServer, fetch: Fetches) ->
     assert fetch(*lists) == FileChanges(unchanged=1)
 
 
-def test_changed_redirect_is_not_taken_for_an_unchanged_page(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_page_is_fetched_again_if_its_redirect_changed(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {
         "/a": redirect("/b"),
         "/b": page("B", etag=None, modified=MAY),
@@ -255,7 +257,7 @@ def test_changed_redirect_is_not_taken_for_an_unchanged_page(
     assert "title: C" in text
 
 
-def test_pages_never_had_come_first_and_a_limit_goes_on_where_it_ended(
+def test_unfetched_pages_come_first_and_a_limited_run_continues(
     server: WebServer, fetch: Fetches
 ) -> None:
     server.pages |= {f"/{number}": page(f"Page {number}") for number in range(5)}
@@ -270,7 +272,7 @@ def test_pages_never_had_come_first_and_a_limit_goes_on_where_it_ended(
     ]  # fmt: skip
 
 
-def test_include_and_exclude_choose_pages(server: WebServer, fetch: Fetches) -> None:
+def test_include_and_exclude_select_pages(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {f"/{name}": page(name) for name in ("g/a.html", "g/b.html", "h/c.html")}
     server.sitemap()
     named = at(server, "/sitemap.xml", "sitemap")
@@ -278,7 +280,7 @@ def test_include_and_exclude_choose_pages(server: WebServer, fetch: Fetches) -> 
     assert list(fetch.files()) == ["g/a.md"]
 
 
-def test_another_conversion_fetches_anew(
+def test_new_converter_version_fetches_unconditionally(
     server: WebServer, fetch: Fetches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.pages["/a"] = page("A")
@@ -288,7 +290,7 @@ def test_another_conversion_fetches_anew(
     assert "If-None-Match" not in server.asked[-1].headers
 
 
-def test_run_that_breaks_off_loses_no_page(server: WebServer, fetch: Fetches) -> None:
+def test_interrupted_run_loses_no_page(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {f"/{number}": page(f"Page {number}") for number in range(4)}
     server.sitemap()
     named = at(server, "/sitemap.xml", "sitemap")

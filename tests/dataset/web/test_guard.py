@@ -56,7 +56,7 @@ def numbered(*addresses: str) -> Names:
 
 
 @pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1:248:1893:25c8:1946"])
-def test_public_addresses_are_reached(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert allowed(Guard(resolve=numbered(address)), "h.example") == [address]
 
 
@@ -70,29 +70,29 @@ ODD = ["100.64.0.1", "224.0.0.1", "255.255.255.255", "ff02::1", "192.0.2.1", "24
 
 
 @pytest.mark.parametrize("address", [*OWN, *PRIVATE, *ODD])
-def test_other_addresses_are_not_reached(address: str) -> None:
+def test_non_public_addresses_are_refused(address: str) -> None:
     with pytest.raises(DocumentError, match="leads to h"):
         allowed(Guard(resolve=numbered(address)), "h.example")
 
 
-def test_one_private_address_among_public_ones_is_enough() -> None:
+def test_host_with_one_private_address_is_refused() -> None:
     with pytest.raises(DocumentError):
         allowed(Guard(resolve=numbered(PUBLIC, "10.0.0.1")), "h.example")
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_intranet_is_reached_where_that_is_allowed(address: str) -> None:
+def test_private_addresses_are_allowed_with_the_intranet_option(address: str) -> None:
     guard = Guard(intranet=True, resolve=numbered(address))
     assert allowed(guard, "h.example") == [address]
 
 
 @pytest.mark.parametrize("address", OWN)
-def test_own_machine_is_not_the_intranet(address: str) -> None:
+def test_intranet_option_does_not_allow_this_machine(address: str) -> None:
     with pytest.raises(DocumentError, match="this machine"):
         allowed(Guard(intranet=True, resolve=numbered(address)), "h.example")
 
 
-def test_address_that_a_person_gave_is_reached_at_its_very_port() -> None:
+def test_address_given_by_the_user_is_allowed_at_its_port_only() -> None:
     names = Names({"127.0.0.1": ["127.0.0.1"], "h.example": ["127.0.0.1"]})
     guard = Guard(["http://127.0.0.1:8000/a", "http://h.example/b"], resolve=names)
     assert allowed(guard, "127.0.0.1", 8000)
@@ -102,14 +102,14 @@ def test_address_that_a_person_gave_is_reached_at_its_very_port() -> None:
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1"])
-def test_other_spellings_of_the_loopback_are_known(host: str) -> None:
+def test_other_spellings_of_loopback_are_refused(host: str) -> None:
     with pytest.raises((DocumentError, httpcore.ConnectError)):
         allowed(Guard(), host)
 
 
 @pytest.mark.parametrize("kind", ["redirect", "sitemap"])
 @pytest.mark.parametrize("to", ["secret.example", "10.0.0.7", "169.254.169.254"])
-def test_public_host_leads_to_nothing_private(tmp_path: Path, kind: str, to: str) -> None:
+def test_public_host_cannot_lead_to_a_private_address(tmp_path: Path, kind: str, to: str) -> None:
     with web_server({"/a": page("A")}) as server:
         port = int(server.url.rpartition(":")[2])
         public, private = f"http://h.example:{port}", f"http://{to}:{port}"
@@ -131,7 +131,7 @@ def test_public_host_leads_to_nothing_private(tmp_path: Path, kind: str, to: str
     assert f"leads to {to} at" in fetch.troubles[0]
 
 
-def test_name_that_changes_its_meaning_is_checked_at_each_connection(tmp_path: Path) -> None:
+def test_address_of_a_name_is_checked_at_each_connection(tmp_path: Path) -> None:
     with web_server({"/a": page("A")}) as server:
         url = f"http://h.example:{server.url.rpartition(':')[2]}/a"
         names = numbered(PUBLIC)
@@ -144,7 +144,7 @@ def test_name_that_changes_its_meaning_is_checked_at_each_connection(tmp_path: P
         assert len(fetch.files()) == 1
 
 
-def test_unknown_name_and_closed_port_are_a_line(tmp_path: Path) -> None:
+def test_unknown_host_and_closed_port_are_reported_in_one_line(tmp_path: Path) -> None:
     guard = Guard(resolve=Names({}))
     fetch = Fetches(tmp_path, guard=guard)
     with pytest.raises(DatasetError):
@@ -160,7 +160,7 @@ def test_unknown_name_and_closed_port_are_a_line(tmp_path: Path) -> None:
     assert "cannot be connected to" in fetch.troubles[0]
 
 
-def test_proxy_carries_requests_and_private_names_are_refused_before_it() -> None:
+def test_proxy_is_used_and_private_names_are_refused_without_it() -> None:
     async def get(url: str) -> int:
         with_proxy = Transport(guard, {"http": proxy.url, "no": "h.example"})
         async with httpx.AsyncClient(transport=with_proxy) as client:

@@ -33,7 +33,7 @@ def index(*addresses: str) -> Served:
     return Served(f'<sitemapindex xmlns="{SPACE}">{inner}</sitemapindex>', "application/xml")
 
 
-def test_sitemap_names_pages_and_nothing_else() -> None:
+def test_only_pages_are_read_from_a_sitemap() -> None:
     image = "<image:image xmlns:image='i'><image:loc>https://h/i.png</image:loc></image:image>"
     text = (
         f"<urlset xmlns='{SPACE}'><url><loc> https://h/a?b=1&amp;c=2\n</loc>{image}"
@@ -44,7 +44,7 @@ def test_sitemap_names_pages_and_nothing_else() -> None:
     assert found == [("https://h/a?b=1&c=2", "2021-05-06T07:00:00Z"), ("https://h/b", "")]
 
 
-def test_index_of_sitemaps_is_followed_also_gzipped(server: WebServer, fetch: Fetches) -> None:
+def test_sitemap_index_is_followed_also_gzipped(server: WebServer, fetch: Fetches) -> None:
     zipped = gzip.compress(sitemap(f"{server.url}/b", f"{server.url}/c").body, mtime=0)
     server.pages["/1.xml"] = sitemap(f"{server.url}/a")
     server.pages["/2.xml.gz"] = Served(zipped, "application/gzip")
@@ -69,18 +69,18 @@ def test_index_of_sitemaps_is_followed_also_gzipped(server: WebServer, fetch: Fe
         (b"<?xml version='1.0' encoding='no-such'?><urlset/>", "not XML"),
     ],
 )
-def test_sitemap_that_is_none_is_refused(content: bytes, reason: str) -> None:
+def test_invalid_sitemap_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DocumentError, match=reason):
         list(sitemap_entries(content))
 
 
-def test_sitemap_that_unpacks_to_too_much_is_refused() -> None:
+def test_sitemap_that_decompresses_to_too_much_is_refused() -> None:
     bomb = gzip.compress(b" " * (60 * 1024 * 1024), compresslevel=1, mtime=0)
     with pytest.raises(DocumentError, match="larger than 50 MiB"):
         list(sitemap_entries(bomb))
 
 
-def test_pages_of_other_hosts_are_left_out_unless_told(server: WebServer, fetch: Fetches) -> None:
+def test_pages_of_other_hosts_are_skipped_unless_allowed(server: WebServer, fetch: Fetches) -> None:
     with web_server({"/x": page("X")}) as other:
         server.pages["/sitemap.xml"] = sitemap(f"{server.url}/a", f"{other.url}/x")
         server.pages["/index.xml"] = index(f"{other.url}/sitemap.xml")
@@ -99,7 +99,7 @@ def test_pages_of_other_hosts_are_left_out_unless_told(server: WebServer, fetch:
         assert other.paths == ["/x"]
 
 
-def test_host_that_a_list_moved_to_is_its_own(server: WebServer, fetch: Fetches) -> None:
+def test_host_a_list_redirects_to_counts_as_its_own(server: WebServer, fetch: Fetches) -> None:
     with web_server({"/x": page("X")}) as other:
         other.pages["/sitemap.xml"] = sitemap(f"{other.url}/x")
         server.pages["/sitemap.xml"] = redirect(f"{other.url}/sitemap.xml")
@@ -107,7 +107,7 @@ def test_host_that_a_list_moved_to_is_its_own(server: WebServer, fetch: Fetches)
         assert not fetch.troubles
 
 
-def test_llms_txt_names_pages_by_its_links(server: WebServer, fetch: Fetches) -> None:
+def test_links_of_llms_txt_are_pages(server: WebServer, fetch: Fetches) -> None:
     server.pages["/docs/llms.txt"] = Served(
         f"# Guide\n\n- [A](../a): words\n- [B]({server.url}/b#part \"title\")\n"
         f"- [again](/a)\n- [mail](mailto:a@example.com)\n- <{server.url}/c>\n"
@@ -118,14 +118,16 @@ def test_llms_txt_names_pages_by_its_links(server: WebServer, fetch: Fetches) ->
     assert not fetch.troubles
 
 
-def test_table_of_contents_names_pages_at_any_depth(server: WebServer, fetch: Fetches) -> None:
+def test_table_of_contents_is_read_at_any_depth(server: WebServer, fetch: Fetches) -> None:
     inner = {"title": "B", "href": "b", "contents": [{"title": "C", "href": "c#x"}, 5, None]}
     contents = {"contents": [{"title": "A", "href": "a", "contents": [inner]}, {"href": 7}]}
     server.pages["/toc.json"] = Served(json.dumps(contents), "application/json")
     assert fetch(at(server, "/toc.json", "contents")).new == 3
 
 
-def test_file_names_a_page_on_each_line(server: WebServer, fetch: Fetches, tmp_path: Path) -> None:
+def test_url_file_lists_one_page_per_line(
+    server: WebServer, fetch: Fetches, tmp_path: Path
+) -> None:
     file = tmp_path / "pages.txt"
     file.write_text(f"\ufeff# ours\n{server.url}/a\n\n  {server.url}/b # the second\nnot one\n")
     assert fetch(PageList("urls", str(file))).new == 2
@@ -150,7 +152,7 @@ def test_file_names_a_page_on_each_line(server: WebServer, fetch: Fetches, tmp_p
         ("sitemap", Served(status=404), "answers 404"),
     ],
 )
-def test_list_that_names_nothing_says_so(
+def test_list_without_pages_is_reported(
     server: WebServer, fetch: Fetches, kind: str, served: Served, reason: str
 ) -> None:
     server.pages["/list"] = served
@@ -159,7 +161,7 @@ def test_list_that_names_nothing_says_so(
     assert reason in fetch.troubles[0]
 
 
-def test_list_of_too_many_pages_is_cut_and_says_so(
+def test_list_of_too_many_pages_is_truncated_and_reported(
     server: WebServer, fetch: Fetches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "MAX_PAGES", 2)
@@ -174,7 +176,7 @@ def test_list_of_too_many_pages_is_cut_and_says_so(
     assert "names more than 2 sitemaps" in fetch.troubles[0]
 
 
-def test_links_become_absolute_and_the_rest_stays() -> None:
+def test_links_become_absolute_and_other_text_is_unchanged() -> None:
     base = "https://h.example/g/a.md"
     text = "![i](i.png) [t](<a b.md> 'x') [e\\](f.md) [q](q(1).md) [s](#here) ~~~\n[k](k.md)\n"
     assert absolute_links(text, base) == (
@@ -188,7 +190,7 @@ def test_links_become_absolute_and_the_rest_stays() -> None:
     )
 
 
-def test_hostile_markdown_costs_no_time() -> None:
+def test_hostile_markdown_does_not_hang() -> None:
     for piece in ("](", "[a](", "`", "<http://", "](a(", "[a]: ", "\\", "](<"):
         text = piece * 20_000
         assert list(link_targets(text)) is not None

@@ -41,7 +41,9 @@ def held(fetch: Fetches) -> str:
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_page_that_its_host_lacks_leaves(fetch: Fetches, server: WebServer, status: int) -> None:
+def test_page_that_no_longer_exists_is_removed(
+    fetch: Fetches, server: WebServer, status: int
+) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
     assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
     assert held(fetch) == "acd"
@@ -49,13 +51,13 @@ def test_page_that_its_host_lacks_leaves(fetch: Fetches, server: WebServer, stat
     assert again(fetch, server) == FileChanges(new=1, unchanged=3)
 
 
-def test_page_that_the_list_names_no_more_leaves(fetch: Fetches, server: WebServer) -> None:
+def test_page_dropped_from_its_list_is_removed(fetch: Fetches, server: WebServer) -> None:
     name_in_sitemap(server, "abc")
     assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
     assert held(fetch) == "abc"
 
 
-def test_last_page_of_a_folder_takes_the_folder_along(fetch: Fetches, server: WebServer) -> None:
+def test_folder_is_removed_with_its_last_page(fetch: Fetches, server: WebServer) -> None:
     for name in "abcd":
         server.pages[f"/g/{name}.html"] = GONE
     server.pages["/h.html"] = page("h")
@@ -65,14 +67,14 @@ def test_last_page_of_a_folder_takes_the_folder_along(fetch: Fetches, server: We
     assert not list((fetch.folder / "web").rglob("g"))
 
 
-def test_page_that_another_list_names_stays(fetch: Fetches, server: WebServer) -> None:
+def test_page_on_another_list_is_kept(fetch: Fetches, server: WebServer) -> None:
     fetch(at(server, "/g/d.html"))
     name_in_sitemap(server, "abc")
     assert again(fetch, server) == FileChanges(unchanged=3)
     assert held(fetch) == "abcd"
 
 
-def test_pages_of_lists_that_are_not_asked_for_stay(fetch: Fetches, server: WebServer) -> None:
+def test_pages_of_lists_not_requested_are_kept(fetch: Fetches, server: WebServer) -> None:
     assert fetch(at(server, "/g/a.html")) == FileChanges(unchanged=1)
     assert held(fetch) == "abcd"
 
@@ -87,9 +89,7 @@ def test_pages_of_lists_that_are_not_asked_for_stay(fetch: Fetches, server: WebS
         Served(sitemap().content, "text/xml", conduct="cut"),
     ],
 )
-def test_list_that_cannot_be_read_removes_nothing(
-    fetch: Fetches, server: WebServer, served: Served
-) -> None:
+def test_unreadable_list_removes_nothing(fetch: Fetches, server: WebServer, served: Served) -> None:
     server.pages["/sitemap.xml"] = served
     with pytest.raises(DatasetError):
         again(fetch, server)
@@ -97,9 +97,7 @@ def test_list_that_cannot_be_read_removes_nothing(
     assert "sitemap.xml" in fetch.troubles[0]
 
 
-def test_list_of_which_a_part_cannot_be_read_removes_nothing(
-    fetch: Fetches, server: WebServer
-) -> None:
+def test_partly_unreadable_list_removes_nothing(fetch: Fetches, server: WebServer) -> None:
     index = (
         f"<sitemapindex><sitemap><loc>{server.url}/1.xml</loc></sitemap>"
         f"<sitemap><loc>{server.url}/2.xml</loc></sitemap></sitemapindex>"
@@ -115,7 +113,7 @@ def test_list_of_which_a_part_cannot_be_read_removes_nothing(
     ]
 
 
-def test_list_that_shrinks_a_lot_removes_nothing_unless_told(
+def test_list_that_shrinks_by_most_removes_nothing_unless_allowed(
     fetch: Fetches, server: WebServer
 ) -> None:
     name_in_sitemap(server, "a")
@@ -128,13 +126,15 @@ def test_list_that_shrinks_a_lot_removes_nothing_unless_told(
     assert held(fetch) == "a"
 
 
-def test_list_that_names_half_is_believed(fetch: Fetches, server: WebServer) -> None:
+def test_list_that_shrinks_by_half_removes_pages(fetch: Fetches, server: WebServer) -> None:
     name_in_sitemap(server, "ab")
     assert again(fetch, server) == FileChanges(unchanged=2, removed=2)
 
 
 @pytest.mark.parametrize("status", [500, 503, 403, 401, 418, 204, 206, 301])
-def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status: int) -> None:
+def test_page_that_cannot_be_fetched_is_kept(
+    fetch: Fetches, server: WebServer, status: int
+) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
     assert again(fetch, server) == FileChanges(unchanged=3)
     assert held(fetch) == "abcd"
@@ -142,14 +142,14 @@ def test_page_that_cannot_be_had_stays(fetch: Fetches, server: WebServer, status
     assert len(fetch.troubles) == 1
 
 
-def test_page_that_is_empty_for_once_stays(fetch: Fetches, server: WebServer) -> None:
+def test_page_that_became_empty_is_kept(fetch: Fetches, server: WebServer) -> None:
     server.pages["/g/b.html"] = Served("")
     assert again(fetch, server) == FileChanges(unchanged=3)
     assert fetch.troubles == [f"{server.url}/g/b.html contains no text"]
     assert "title: b" in fetch.files()["g/b.md"]
 
 
-def test_host_that_lacks_everything_at_once_is_not_believed_unless_told(
+def test_host_without_any_of_its_pages_removes_nothing_unless_allowed(
     tmp_path: Path, server: WebServer
 ) -> None:
     fetch = Fetches(tmp_path)
@@ -165,7 +165,7 @@ def test_host_that_lacks_everything_at_once_is_not_believed_unless_told(
     assert again(fetch, server, allow_removals=True) == FileChanges(removed=12)
 
 
-def test_host_that_is_down_loses_nothing(fetch: Fetches, server: WebServer) -> None:
+def test_pages_of_a_failing_host_are_kept(fetch: Fetches, server: WebServer) -> None:
     with web_server({"/sitemap.xml": server.pages["/sitemap.xml"]}) as mirror:
         lists = at(mirror, "/sitemap.xml", "sitemap"), at(server, "/g/a.html")
         fetch(*lists, other_hosts=True)

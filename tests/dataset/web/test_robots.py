@@ -38,11 +38,11 @@ def allows(text: str, path: str) -> bool:
         ("Disallow: a", "/a", True),
     ],
 )
-def test_longest_rule_that_matches_decides(rules: str, path: str, allowed: bool) -> None:
+def test_longest_matching_rule_applies(rules: str, path: str, allowed: bool) -> None:
     assert allows(f"User-agent: *\n{rules}\n", path) is allowed
 
 
-def test_own_group_goes_before_the_group_for_all() -> None:
+def test_own_group_takes_precedence_over_the_wildcard_group() -> None:
     text = (
         "User-agent: other\nUser-agent: SageMaker-Docs-QA\nDisallow: /a\n\n"
         "User-agent: *\nDisallow: /\n\nUser-agent: sagemaker-docs-qa\nDisallow: /b\n"
@@ -53,24 +53,24 @@ def test_own_group_goes_before_the_group_for_all() -> None:
     assert Robots(text.encode(), "nobody").allow(f"{HOST}/a") is False
 
 
-def test_rules_of_others_and_garbage_mean_nothing() -> None:
+def test_rules_for_other_agents_and_garbage_are_ignored() -> None:
     assert allows("User-agent: evil\nDisallow: /\n", "/a")
     assert allows("Disallow: /\nUser-agent: *\n", "/a")
     assert allows("\ufeff<html>\x00\xff not a robots.txt: at all</html>", "/a")
 
 
-def test_crawl_delay_is_read() -> None:
+def test_crawl_delay_is_parsed() -> None:
     assert Robots(b"User-agent: *\nCrawl-delay: 2.5\n", "a").delay == 2.5
     assert Robots(b"User-agent: *\nCrawl-delay: -1\nCrawl-delay: nan\n", "a").delay == 0
     assert Robots(b"User-agent: *\r\nCrawl-delay: 1e9\r\n", "a").delay == 0
 
 
-def test_hostile_pattern_costs_no_time() -> None:
+def test_hostile_pattern_is_matched_fast() -> None:
     with takes_less_than(1):
         assert allows("User-agent: *\nDisallow: /" + "*a" * 5000 + "b\n", "/" + "a" * 1900)
 
 
-def test_many_agents_in_one_group_cost_no_time() -> None:
+def test_group_of_many_agents_is_parsed_fast() -> None:
     agents = "".join(f"user-agent:a{number}\n" for number in range(10_000))
     with takes_less_than(3):
         assert allows(agents + "disallow:/b\n" * 10_000, "/b")
