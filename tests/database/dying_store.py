@@ -11,11 +11,11 @@ _WRITES = {"add", "upsert", "update", "delete", "modify"}
 
 
 class KilledError(BaseException):
-    """The end of the process: no handler of the code under test takes it for an error."""
+    """Ends the process: a BaseException that no handler of the code under test catches."""
 
 
 class DyingStore(Store):
-    """Another store's connection that does a number of writes, and dies in place of the next."""
+    """A store that passes on a number of writes and dies instead of the next."""
 
     def __init__(self, store: Store, writes: int) -> None:
         super().__init__(store.client, store.database)

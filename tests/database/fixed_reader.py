@@ -1,4 +1,4 @@
-"""A reader that finds what a test lays down, and records what it was asked."""
+"""A reader that returns the passages a test sets, and records its questions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FixedChunk:
-    """Where a passage stands."""
+    """Metadata of a passage."""
 
     document: str
     breadcrumb: str
@@ -30,7 +30,7 @@ class FixedPassage:
 
 @dataclass(frozen=True)
 class FixedFindings:
-    """What a search returns."""
+    """The findings of a search."""
 
     passages: list[FixedPassage]
     confidence: float
@@ -40,7 +40,7 @@ class FixedFindings:
 def findings(
     *passages: tuple[str, str], confidence: float, threshold: float = 0.5
 ) -> FixedFindings:
-    """What is found: documents with a passage's text, best first."""
+    """The documents found with their passage texts, best first."""
     found = [
         FixedPassage(FixedChunk(name, f"Guide > {name}"), text, 1.0 - at / 100)
         for at, (name, text) in enumerate(passages)
@@ -50,10 +50,10 @@ def findings(
 
 @dataclass
 class FixedReader:
-    """Stands for the index."""
+    """Replaces the index."""
 
     sheet: Mapping[str, FixedFindings]
-    """What each question finds."""
+    """The documents found per question."""
     held: set[str] = field(default_factory=set)
     asked: list[tuple[str, int]] = field(default_factory=list)
     closed: bool = False
@@ -89,7 +89,7 @@ def outcome(
     confidence: float = 0.9,
     milliseconds: float = 10.0,
 ) -> QuestionOutcome:
-    """What a search made of a question: a passage for each document, with the texts or none."""
+    """The outcome of a question: one passage per document, with the given texts or empty ones."""
     padded = [*texts, *[""] * (len(documents) - len(texts))]
     found = tuple(
         FoundPassage(name, f"Guide > {name}", text, 1.0 - at / 100)

@@ -1,4 +1,4 @@
-"""Small handmade indexes with words and documents from the API."""
+"""Small indexes with words and documents added through the API."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ def chunks_of(*texts: str, document: str = "kilns.md") -> list[Chunk]:
 
 
 def many_chunks(count: int) -> list[Chunk]:
-    """Chunks enough for several pages of rows."""
+    """Enough chunks for several pages of rows."""
     return chunks_of(*(f"Kiln number {n} dries oak in {n} hours." for n in range(count)))
 
 
 def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") -> LivePointer:
-    """Make a live index of chunks, with its words."""
+    """Create a live index of chunks, with its words."""
     fingerprint = Fingerprint(
         recipe=recipe(),
         corpus_hash=hashlib.sha256(repr(chunks).encode()).hexdigest(),
@@ -51,7 +51,7 @@ def make_index(store: Store, chunks: Sequence[Chunk], name: str = "index-made") 
 
 
 def change_in_place(store: Store, *added: Chunk) -> LivePointer:
-    """Add chunks to the live index, and let readers see them."""
+    """Add chunks to the live index and make them visible."""
     live, _, fingerprint = store.live_collection()
     add_unseen(store, *added)
     return store.advance(live, "job-of-chunks", _changed(fingerprint, added))
@@ -67,7 +67,7 @@ def _changed(fingerprint: Fingerprint, added: Sequence[Chunk]) -> InPlaceChange:
 
 
 def add_unseen(store: Store, *added: Chunk) -> None:
-    """Add chunks that no reader sees yet."""
+    """Add chunks that are not visible yet."""
     live, collection, _ = store.live_collection()
     new = [replace(c, revision=live.revision + 1) for c in added]
     vectors = WordEmbeddings().embed_documents([c.text_to_embed for c in added])
@@ -75,13 +75,13 @@ def add_unseen(store: Store, *added: Chunk) -> None:
 
 
 def document(name: str, text: str) -> Document:
-    """A document as the API takes it."""
+    """A document in the API's format."""
     content_hash = hashlib.sha256(text.encode()).hexdigest()
     return Document(name=name, text=text, title="", url="", content_hash=content_hash)
 
 
 def upload(store: Store, job: str, *documents: Document) -> None:
-    """Note documents as come through the API, and let builds see them."""
+    """Record documents as added through the API, visible to builds."""
     uploads = Uploads(store)
     uploads.add(job, documents)
     live, _, fingerprint = store.live_collection()
@@ -90,7 +90,7 @@ def upload(store: Store, job: str, *documents: Document) -> None:
 
 
 def delete_upload(store: Store, job: str, name: str) -> None:
-    """Note a document as deleted through the API."""
+    """Record a document as deleted through the API."""
     uploads = Uploads(store)
     uploads.add_deletion(job, name)
     live, _, fingerprint = store.live_collection()
@@ -99,7 +99,7 @@ def delete_upload(store: Store, job: str, name: str) -> None:
 
 
 def uploaded(store: Store) -> dict[str, str]:
-    """The documents that a build has to respect: name to text."""
+    """The API's documents that a build keeps: name to text."""
     live = store.live()
     assert live is not None
     uploads = Uploads(store)
@@ -116,7 +116,7 @@ def words_of(store: Store) -> dict[str, bytes]:
 
 
 def vectors_of(store: Store) -> dict[str, bytes]:
-    """The live index's vectors as Chroma gives them, to the bit."""
+    """The live index's vectors as Chroma returns them, bit for bit."""
     _, collection, _ = store.live_collection()
     got: Any = collection.get(include=["embeddings"])
     return {
@@ -126,6 +126,6 @@ def vectors_of(store: Store) -> dict[str, bytes]:
 
 
 def clear(store: Store) -> None:
-    """Leave nothing in a store that tests share."""
+    """Delete everything in a store shared by tests."""
     for name in store.collection_names(""):
         store.delete(name)

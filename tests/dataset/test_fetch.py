@@ -31,13 +31,13 @@ def test_continues_without_a_source_that_fails(
 ) -> None:
     code = fetch.main(["-d", str(tmp_path), "--guide-url", nowhere])
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 0
-    assert said.out.startswith("api-reference: ")
-    assert said.out.count("\n") == 1
-    assert said.err.startswith("developer-guide: ")
-    assert said.err.count("\n") == 1
-    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in said.err
+    assert output.out.startswith("api-reference: ")
+    assert output.out.count("\n") == 1
+    assert output.err.startswith("developer-guide: ")
+    assert output.err.count("\n") == 1
+    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in output.err
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 
 
@@ -72,10 +72,10 @@ def test_unwritable_folder_is_reported_in_one_line(
 
     code = fetch.main(["--source", "api-reference", "-d", str(blocked)])
 
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 1
-    assert said.count("\n") == 1
-    assert "Cannot write" in said
+    assert output.count("\n") == 1
+    assert "Cannot write" in output
 
 
 @pytest.mark.process
@@ -102,10 +102,10 @@ def test_interruption_prints_one_line_and_leaves_no_files(tmp_path: Path) -> Non
             while not server.asked and process.poll() is None:
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=30)[1]
+            output = process.communicate(timeout=30)[1]
 
     assert process.returncode == 130
-    assert said == "Interrupted. Run it again to continue where it stopped.\n"
+    assert output == "Interrupted. Run it again to continue where it stopped.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,8 +186,8 @@ def test_progress_bars_of_libraries_are_lines_without_a_terminal(
             bar.total += 1_000_000
             bar.refresh()
             bar.update(500_000)
-    said = capsys.readouterr().err.splitlines()
+    output = capsys.readouterr().err.splitlines()
 
-    assert len(said) == 2
-    assert said[0].startswith("Fetching:")
-    assert "2.00M/5.00M" in said[0]
+    assert len(output) == 2
+    assert output[0].startswith("Fetching:")
+    assert "2.00M/5.00M" in output[0]

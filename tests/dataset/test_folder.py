@@ -83,12 +83,12 @@ def test_hidden_files_and_other_formats_are_ignored(tmp_path: Path) -> None:
 
 def test_pattern_without_matches_is_reported(tmp_path: Path) -> None:
     write(tmp_path, {"a.md": "# A\n\nText.\n", "b.md": "# B\n\nText.\n"})
-    said: list[str] = []
+    messages: list[str] = []
 
-    found = list(load_documents(tmp_path, said.append, Selection(include=("a*", "c*"))))
+    found = list(load_documents(tmp_path, messages.append, Selection(include=("a*", "c*"))))
 
     assert [document.name for document in found] == ["a.md"]
-    assert said == ["--include c*: no document has such a name."]
+    assert messages == ["--include c*: no document has such a name."]
 
 
 def test_folder_below_a_hidden_one_is_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files made to harm whoever opens them."""
+"""Hostile files: bombs, external entities, macros, encryption."""
 
 import io
 import zipfile
@@ -12,7 +12,7 @@ MIB = 1 << 20
 def repacked(
     package: bytes, changes: dict[str, bytes], *, compression: int = zipfile.ZIP_DEFLATED
 ) -> bytes:
-    """Put other parts into an Office file, or in the place of those of the same name."""
+    """Add parts to an Office file, or replace those of the same name."""
     packed = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(package)) as old,
@@ -33,7 +33,7 @@ def part_of(package: bytes, name: str) -> bytes:
 
 
 def flat_bomb(unpacked: int = 10 << 30) -> bytes:
-    """A docx whose one part says to be, and is, of so many bytes; ten thousandths packed."""
+    """A docx with one part of `unpacked` bytes, about 10,000 times its compressed size."""
     package = docx_of("harmless")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
@@ -46,7 +46,7 @@ def flat_bomb(unpacked: int = 10 << 30) -> bytes:
 
 
 def claimed_bomb(claimed: int = 10 << 30) -> bytes:
-    """A docx whose directory claims a part of so many bytes, made without packing them."""
+    """A docx whose directory claims a part of `claimed` bytes."""
     package = repacked(docx_of("harmless"), {"word/media/zeros.bin": bytes(1000)})
     at = package.index(b"PK\x01\x02")
     while package[at + 46 : at + 46 + 20] != b"word/media/zeros.bin":
@@ -91,12 +91,12 @@ def billion_laughs() -> bytes:
 
 
 def with_macro() -> bytes:
-    """A docx that was a docm: it holds Visual Basic."""
+    """A docx made from a docm: it contains Visual Basic."""
     return repacked(docx_of("Words beside a macro."), {"word/vbaProject.bin": bytes(1000)})
 
 
 def with_external_image(target: str) -> bytes:
-    """A pptx with a picture that lies elsewhere."""
+    """A pptx with an external picture."""
     package = pptx_of("A slide", ["Words beside a picture."])
     name = "ppt/slides/_rels/slide1.xml.rels"
     relation = (
@@ -113,7 +113,7 @@ def with_external_image(target: str) -> bytes:
 
 
 def encrypted_entries(package: bytes) -> bytes:
-    """The same file with the flag of encryption on every part."""
+    """The same file with the encryption flag set on every part."""
     changed = bytearray(package)
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = package.find(mark)
@@ -124,7 +124,7 @@ def encrypted_entries(package: bytes) -> bytes:
 
 
 def encrypted_office() -> bytes:
-    """What Office writes for a file with a password: no zip file, but one of the old kind."""
+    """An Office file with a password: an OLE container instead of a zip file."""
     return (
         bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600) + "EncryptedPackage".encode("utf-16-le")
     ).ljust(4096, b"\0")

@@ -1,4 +1,4 @@
-"""An mpnet-shaped model made on the spot: real architecture and file layout, random weights."""
+"""A small generated mpnet model: real architecture and file layout, random weights."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Word, PowerPoint and Excel files, made on the spot by the usual libraries."""
+"""Word, PowerPoint and Excel files, generated with the usual libraries."""
 # The libraries that make the files ship no types.
 # mypy: disable-error-code="import-untyped"
 
@@ -11,7 +11,7 @@ CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def saved(document: Any) -> bytes:
-    """The file of a document, presentation or workbook."""
+    """The bytes of a document, presentation or workbook."""
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

@@ -62,13 +62,13 @@ def chunk(
     ordinal: int = 0,
     siblings: int = 9,
 ) -> Chunk:
-    """A chunk of a page, as splitting would make it."""
+    """A chunk of a page, as the splitter creates it."""
     id_ = f"{document}:{ordinal}"
     return Chunk(id_, document, "hash", title, headings, "", "", ordinal, siblings, text)
 
 
 class WordEmbeddings(Embeddings):
-    """Puts texts with the same words close together; records what it was asked to embed."""
+    """Embeds texts with the same words close together, and records the texts."""
 
     def __init__(self) -> None:
         self.documents: list[str] = []
@@ -106,7 +106,7 @@ def recipe(**changes: object) -> Recipe:
 
 
 def builder(store: Store, embeddings: Embeddings | None = None, **changes: object) -> Builder:
-    """A builder over a store, with words for tokens."""
+    """A builder over a store that counts words as tokens."""
     return Builder(
         store=store,
         recipe=recipe(**changes),

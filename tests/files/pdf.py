@@ -1,4 +1,4 @@
-"""PDF files, made on the spot by ReportLab, and broken ones written by hand."""
+"""PDF files generated with ReportLab, and broken ones written by hand."""
 # The libraries that make the files ship no types.
 # mypy: disable-error-code="import-untyped"
 
@@ -53,13 +53,13 @@ def code(text: str) -> Preformatted:
 
 
 def table(rows: Sequence[Sequence[Any]], *, ruled: bool, **options: Any) -> Table:
-    """A table with rules around its cells, or with nothing around them."""
+    """A table with or without rules around its cells."""
     style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else []
     return Table([list(row) for row in rows], style=style, **options)
 
 
 def pdf_of(*flow: Flowable, columns: int = 1, running: str = "", **options: Any) -> bytes:
-    """A PDF of paragraphs and the like, with a line at the foot of each page if given."""
+    """A PDF of flowables, with `running` at the foot of each page."""
     file = io.BytesIO()
 
     def foot(canvas: Canvas, _: Any) -> None:
@@ -88,7 +88,7 @@ def pages_of(*texts: str) -> bytes:
 
 
 def drawn_row_by_row(left: Sequence[str], right: Sequence[str]) -> bytes:
-    """Two columns whose lines were drawn from left to right, as some printers do."""
+    """Two columns drawn line by line across both, as some printers do."""
     file = io.BytesIO()
     canvas = Canvas(file, pagesize=A4)
     for at, (one, other) in enumerate(zip(left, right, strict=True)):
@@ -123,13 +123,13 @@ def scanned(pages: int = 1) -> bytes:
 
 
 def protected(password: str) -> bytes:
-    """A PDF that opens with a password alone ("" for one that is only kept from changes)."""
+    """A PDF protected by a user password ("" for a PDF protected only against changes)."""
     lock = pdfencrypt.StandardEncryption(password, ownerPassword="other", canPrint=0)
     return pdf_of(paragraph(SENTENCE), encrypt=lock)
 
 
 def of_objects(*objects: bytes, trailer: bytes = b"<</Root 1 0 R/Size 99>>") -> bytes:
-    """A PDF of objects as they are given, with a table that says where each one is."""
+    """A PDF of the given objects, with a cross-reference table."""
     file = bytearray(b"%PDF-1.7\n")
     places = []
     for number, content in enumerate(objects, start=1):
@@ -149,7 +149,7 @@ def stream(content: bytes, more: bytes = b"") -> bytes:
 
 
 def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"") -> bytes:
-    """A PDF of one page that is drawn so; its fourth object is the drawing."""
+    """A PDF of one page; `drawing` is its content stream, the fourth object."""
     return of_objects(
         b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
@@ -162,14 +162,14 @@ def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"") -> bytes:
 
 
 def inflating(size: int) -> bytes:
-    """A page whose drawing unpacks to so many bytes of spaces."""
+    """A page whose content stream decompresses to `size` bytes of spaces."""
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(size >> 20))
     return one_page(stream(packed + packer.flush(), b"/Filter/FlateDecode"))
 
 
 def endless_pages(count: int) -> bytes:
-    """A PDF that says it has so many pages, all of them the same one."""
+    """A PDF that claims `count` pages, all of them the same object."""
     kids = b"3 0 R " * count
     return of_objects(
         b"<</Type/Catalog/Pages 2 0 R>>",

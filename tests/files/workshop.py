@@ -1,4 +1,4 @@
-"""A made-up corpus to adapt a model to: each page has a name, and other pages call it otherwise."""
+"""A made-up corpus to adapt a model to: pages link to each other by nicknames."""
 
 from pathlib import Path
 

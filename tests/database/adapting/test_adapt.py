@@ -1,4 +1,4 @@
-"""A model learns a folder of documents, and is then used like any other."""
+"""A model is adapted to a folder of documents, and used like any other."""
 
 import hashlib
 import shutil
@@ -50,7 +50,7 @@ def pairs(folder: Path) -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the command wrote, the way a person calls it."""
+    """The folder written by the command, run as a user runs it."""
     output = tmp_path_factory.mktemp("models") / "workshop"
     asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "128"]
     done = subprocess.run(
@@ -75,7 +75,7 @@ def digest(minilm: LocalModel, pairs: list[Pair], checkpoints: Path) -> str:
 
 
 class KilledError(Exception):
-    """Stands for a kill -9."""
+    """Simulates kill -9."""
 
 
 def dying_after(steps: int) -> Callable[[int, int | None], None]:
@@ -87,7 +87,7 @@ def dying_after(steps: int) -> Callable[[int, int | None], None]:
 
 
 def test_training_improves_retrieval(minilm: LocalModel, folder: Path, tmp_path: Path) -> None:
-    """Nicknames that only links know lead to their pages afterwards; nobody asked before."""
+    """Questions with nicknames that occur only in links find their pages after training."""
     corpus = corpus_in(folder, hold_out=0)
     nicknames = {
         mention.sentence.split("speak of ")[1].split(" when")[0]: mention.chunk.document
@@ -136,17 +136,17 @@ def test_weights_are_blended_towards_the_general_model_after_a_loss(
         name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in start.items()
     }
     trained.load_state_dict(end)
-    reached = iter([0.700, 0.685, 0.6899, 0.6901])  # the general one's, then each share's
-    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(reached)]))
-    said: list[str] = []
+    scores = iter([0.700, 0.685, 0.6899, 0.6901])  # the general one's, then each share's
+    monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(scores)]))
+    messages: list[str] = []
 
-    model, share = blending.blend(trained, general, TEXTS, NOTHING, said.append)
+    model, share = blending.blend(trained, general, TEXTS, NOTHING, messages.append)
 
     assert share == 0.8
-    assert len(said) == 2
+    assert len(messages) == 2
     for name, tensor in trained.state_dict().items():
-        wanted = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
-        assert (tensor - wanted).abs().max() < 1e-6
+        expected = start[name].lerp(end[name], 0.8) if tensor.is_floating_point() else start[name]
+        assert (tensor - expected).abs().max() < 1e-6
         assert (model.state_dict()[name] == tensor).all()
     for name, tensor in general.state_dict().items():
         assert (tensor == start[name]).all()
@@ -221,13 +221,13 @@ def test_backends_agree_on_an_adapted_model(
 
 
 def test_adaptation_record_names_base_and_gains(adapted: Path, minilm: LocalModel) -> None:
-    said = read_record(adapted)
+    record = read_record(adapted)
 
-    assert said
-    assert said["base"] == MINILM
-    assert said["base_revision"] == minilm.revision
-    assert [gain["trial"] for gain in said["gains"]] == ["held-out documents", "other topics"]
-    assert 0 < len(said["held_out"]) < said["documents"] == len(PAGES)
+    assert record
+    assert record["base"] == MINILM
+    assert record["base_revision"] == minilm.revision
+    assert [gain["trial"] for gain in record["gains"]] == ["held-out documents", "other topics"]
+    assert 0 < len(record["held_out"]) < record["documents"] == len(PAGES)
     assert "## What it gained" in (adapted / "README.md").read_text()
     assert read_record(minilm.folder) is None
 
@@ -252,7 +252,7 @@ def quantized(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Path:
-    """What the command writes with --int8, where nothing is learned and little is tried."""
+    """The output of the command with --int8, without training and with a small trial."""
     monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
     few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
     monkeypatch.setattr(adaptation, "general_trial", lambda: few)
@@ -261,10 +261,10 @@ def quantized(
 
     assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(output), "--int8"]) == 0
 
-    said, asides = capsys.readouterr()
-    assert "int8: " in said
-    assert "Statistics" not in said
-    assert "Calibrating int8" in asides
+    output_text, progress = capsys.readouterr()
+    assert "int8: " in output_text
+    assert "Statistics" not in output_text
+    assert "Calibrating int8" in progress
     return output
 
 
@@ -281,13 +281,13 @@ def test_int8_model_has_another_revision_and_runs_in_openvino(
     assert not cache.exists()  # nothing had to be exported
     assert model.revision != find_model(str(whole)).revision
     # A GPU and torch take the whole model.
-    nearness = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
-    assert (nearness > 0.97).all()
-    assert (nearness < 0.99999).all()
-    said = read_record(quantized)
-    assert said
-    assert said["quantized"]["kept"]
-    assert len(said["quantized"]["gains"]) == 2
+    cosines = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
+    assert (cosines > 0.97).all()
+    assert (cosines < 0.99999).all()
+    record = read_record(quantized)
+    assert record
+    assert record["quantized"]["kept"]
+    assert len(record["quantized"]["gains"]) == 2
 
 
 def test_missing_int8_packages_are_reported_before_training(
@@ -298,12 +298,12 @@ def test_missing_int8_packages_are_reported_before_training(
 ) -> None:
     monkeypatch.setattr(quantizing, "find_spec", lambda name: None)
 
-    asked = ["-d", str(folder), "-m", MINILM, "-o", str(tmp_path / "out"), "--int8"]
-    assert command.main(asked) == 1
+    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(tmp_path / "out"), "--int8"]
+    assert command.main(arguments) == 1
 
-    said = capsys.readouterr().err
-    assert said.startswith("--int8 needs packages")
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("--int8 needs packages")
+    assert error.count("\n") == 1
 
 
 def test_unreadable_int8_model_is_reported_in_one_line(adapted: Path, tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_existing_output_is_left_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "reason"),
     [
         (["-m", "openai:words"], "only a model whose weights are here can learn"),
         (["-m", "models/none"], "No model folder models/none here"),
@@ -377,14 +377,18 @@ def test_existing_output_is_left_unchanged(
     ],
 )
 def test_invalid_request_is_reported_in_one_line(
-    given: list[str], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    reason: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "out"
 
-    assert command.main(["-d", str(folder), "-o", str(output), *given]) == 1
+    assert command.main(["-d", str(folder), "-o", str(output), *options]) == 1
 
     error = capsys.readouterr().err
-    assert said in error
+    assert reason in error
     assert error.count("\n") == 1
     assert not output.exists()
 

@@ -1,4 +1,4 @@
-"""The judge counts what a model finds, and asks fairly."""
+"""Evaluation of an adapted model: nDCG, unseen questions, reports."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ from tests.files.workshop import PAGES, corpus_in, write_workshop
 
 
 def model(**degrees: float) -> Embed:
-    """Embeds each text as the direction it was told."""
+    """Embeds each text as a direction given in degrees."""
 
     def embed(texts: list[str]) -> npt.NDArray[np.float64]:
         angles = np.radians([degrees[text] for text in texts])
@@ -147,12 +147,12 @@ ABOUT = AdaptationRecord(
 
 
 def test_report_shows_gains_and_warns_about_losses() -> None:
-    said = summarize(ABOUT)
+    report = summarize(ABOUT)
 
-    assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in said
-    assert "0.500    0.625  +0.125 (+0.031 to +0.200)" in said
-    assert "12 min 34 s on cpu, at most 3.1 GB" in said
-    assert "Warning: on other topics it lost more than 0.01" in said
+    assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in report
+    assert "0.500    0.625  +0.125 (+0.031 to +0.200)" in report
+    assert "12 min 34 s on cpu, at most 3.1 GB" in report
+    assert "Warning: on other topics it lost more than 0.01" in report
 
 
 def test_model_card_states_base_method_and_use() -> None:

@@ -1,4 +1,4 @@
-"""Links between documents are found with their words, their sentence and where they lead."""
+"""Links between documents are found with their text, sentence and target."""
 
 import pytest
 

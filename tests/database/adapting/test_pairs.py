@@ -1,4 +1,4 @@
-"""Pairs come from what documents say themselves, without what would give the answer away."""
+"""Training pairs from documents, without the words that would give the answer away."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -26,7 +26,7 @@ def corpus(folder: Path) -> TrainingCorpus:
 
 @pytest.fixture
 def pairs(corpus: TrainingCorpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
-    """With all of the questions' words."""
+    """Pairs without word dropping."""
     monkeypatch.setattr("database.adapting.pairs._WORDS_GO", 0.0)
     return make_pairs(corpus, Random(1))
 
@@ -81,17 +81,17 @@ def test_some_words_shared_with_the_passage_are_dropped_from_questions(
     for pair in of("mention", make_pairs(corpus, Random(1))):
         asked = pair.question.split()
         whole = next(words for words in sentences[pair.chunk] if is_within(asked, words))
-        there = set(terms(chunks[pair.chunk].text_to_embed))
+        passage_terms = set(terms(chunks[pair.chunk].text_to_embed))
         assert len(asked) >= 3
-        assert all(there & set(terms(word)) for word in whole if word not in asked)
+        assert all(passage_terms & set(terms(word)) for word in whole if word not in asked)
         gone += len(whole) - len(asked)
-        stayed += sum(bool(there & set(terms(word))) for word in asked)
+        stayed += sum(bool(passage_terms & set(terms(word))) for word in asked)
 
     assert 0.5 < gone / stayed < 2
 
 
 def is_within(some: list[str], words: list[str]) -> bool:
-    """Whether words are among others, in their order."""
+    """True if `some` is a subsequence of `words`."""
     rest = iter(words)
     return all(word in rest for word in some)
 

@@ -1,4 +1,4 @@
-"""An adapted model's vectors are evened out, and shorter ones are their longest parts."""
+"""Whitening of an adapted model's vectors, and their truncation."""
 
 from contextlib import closing
 from pathlib import Path
@@ -42,38 +42,38 @@ def general(minilm: LocalModel) -> "SentenceTransformer":
 
 
 @pytest.fixture(scope="module")
-def evened(general: "SentenceTransformer") -> "SentenceTransformer":
+def white(general: "SentenceTransformer") -> "SentenceTransformer":
     return whitened(general, TEXTS)
 
 
 def test_whitening_reduces_the_common_direction(
-    general: "SentenceTransformer", evened: "SentenceTransformer"
+    general: "SentenceTransformer", white: "SentenceTransformer"
 ) -> None:
-    """Nearness is that of Mahalanobis, by the texts' second moment drawn towards a sphere's."""
+    """Cosines are Mahalanobis similarities under the shrunk second moment of the texts."""
     before = vectors(general, TEXTS)
     moment = before.T @ before / len(TEXTS)
     shrunk = 0.9 * np.eye(len(moment)) / len(moment) + 0.1 * moment
     near = before @ np.linalg.inv(shrunk) @ before.T
     lengths = np.sqrt(np.diag(near))
 
-    after = vectors(evened, TEXTS)
+    after = vectors(white, TEXTS)
 
     assert after @ after.T == pytest.approx(near / np.outer(lengths, lengths), abs=1e-4)
     assert (after @ after.T).mean() < (before @ before.T).mean() - 0.1
 
 
 def test_whitened_vectors_have_unit_length_and_the_weights_are_unchanged(
-    general: "SentenceTransformer", evened: "SentenceTransformer"
+    general: "SentenceTransformer", white: "SentenceTransformer"
 ) -> None:
-    assert np.linalg.norm(vectors(evened, TEXTS), axis=1) == pytest.approx(1)
-    assert evened[0] is general[0]
+    assert np.linalg.norm(vectors(white, TEXTS), axis=1) == pytest.approx(1)
+    assert white[0] is general[0]
     assert len(list(general)) == 3
 
 
-def test_shorter_vectors_are_the_normalised_first_components(evened: "SentenceTransformer") -> None:
-    shorter = shorten(evened, 7)
+def test_shorter_vectors_are_the_normalised_first_components(white: "SentenceTransformer") -> None:
+    shorter = shorten(white, 7)
 
-    cut = vectors(evened, TEXTS)[:, :7]
+    cut = vectors(white, TEXTS)[:, :7]
     assert vectors(shorter, TEXTS) == pytest.approx(
         cut / np.linalg.norm(cut, axis=1, keepdims=True), abs=1e-4
     )
@@ -81,7 +81,7 @@ def test_shorter_vectors_are_the_normalised_first_components(evened: "SentenceTr
 
 @pytest.fixture
 def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the command writes with --dimension, where nothing is learned and little is tried."""
+    """The output of the command with --dimension, without training and with a small trial."""
     monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
     few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
     monkeypatch.setattr(adaptation, "general_trial", lambda: few)
@@ -120,11 +120,11 @@ def test_index_of_shorter_vectors_is_built_and_searched(short: Path, tmp_path: P
 
 
 def test_record_states_the_loss_of_shorter_vectors(short: Path) -> None:
-    said = read_record(short)
+    record = read_record(short)
 
-    assert said
-    assert (said["shortened"]["dimension"], said["shortened"]["of"]) == (96, 384)
-    assert [gain["trial"] for gain in said["shortened"]["gains"]] == [
+    assert record
+    assert (record["shortened"]["dimension"], record["shortened"]["of"]) == (96, 384)
+    assert [gain["trial"] for gain in record["shortened"]["gains"]] == [
         "held-out documents",
         "directions",
     ]
@@ -153,9 +153,9 @@ def test_adapted_model_is_refused_as_a_base(
 def test_prompts_of_the_base_are_kept(minilm: LocalModel) -> None:
     base = load_model(minilm, "cpu")
     base.prompts, base.default_prompt_name = {"ask": "A question: "}, "ask"
-    evened = whitened(base, TEXTS)
+    white = whitened(base, TEXTS)
 
-    for model in (evened, shorten(evened, 96)):
+    for model in (white, shorten(white, 96)):
         assert model.prompts["ask"] == "A question: "
         assert model.default_prompt_name == "ask"
 
@@ -166,7 +166,7 @@ def test_files_are_readable_by_other_users(short: Path) -> None:
 
 
 def test_whitening_works_with_few_texts(general: "SentenceTransformer") -> None:
-    """Far fewer texts than numbers in a vector: most directions have nothing in them."""
+    """Far fewer texts than dimensions: most directions have no variance."""
     few = whitened(general, TEXTS[:2])
 
     assert np.isfinite(vectors(few, TEXTS)).all()

@@ -1,4 +1,4 @@
-"""A build in a process of its own, for tests to kill: run with -m, FOLDER and DATABASE."""
+"""A build in a separate process that tests kill: `python -m ... FOLDER DATABASE`."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ _SECONDS_A_WINDOW = 0.15
 
 
 class SlowEmbeddings(WordEmbeddings):
-    """Leaves time to be killed in."""
+    """Embeds slowly, so that the build can be killed."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         time.sleep(_SECONDS_A_WINDOW)

@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(chroma_server: ChromaServer) -> str:
-    """On a server: an embedded index takes a process more for each build and reader."""
+    """On a server: an embedded index needs another process per build and reader."""
     return chroma_server.url
 
 
@@ -229,9 +229,9 @@ def test_other_model_or_dimension_is_a_mismatch(
     assert "api openai:other elsewhere here" in mismatch(settings(server, database, "openai:other"))
     assert len(server.requests) == before, "a name says it without a request"
     server.dimension = 32
-    told = mismatch(settings(server, database, "openai:words", embedding_timeout=3))
-    assert "dimension is 64 there and 32 here" in told
-    assert "set EMBEDDING_MODEL_NAME=openai:words and EMBEDDING_BASE_URL" in told
+    message = mismatch(settings(server, database, "openai:words", embedding_timeout=3))
+    assert "dimension is 64 there and 32 here" in message
+    assert "set EMBEDDING_MODEL_NAME=openai:words and EMBEDDING_BASE_URL" in message
 
 
 def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(

@@ -24,7 +24,7 @@ from utils.errors import (
 pytestmark = pytest.mark.process
 
 KILNS = {f"kiln-{n}.md": f"# Kilns\n\nKilns of kind {n}.\n" for n in range(5)}
-"""Pages with two words that stand in enough of them to have vectors."""
+"""Pages with two words frequent enough to have vectors."""
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def folder(tmp_path: Path) -> Path:
 def test_every_chunk_is_stored_with_all_its_fields(either_store: Store, folder: Path) -> None:
     report = builder(either_store).build(folder)
 
-    held = contents(either_store)
-    texts = " ".join(text for text, _ in held.rows.values())
-    assert report.chunks == len(held.rows) == 5
+    stored = contents(either_store)
+    texts = " ".join(text for text, _ in stored.rows.values())
+    assert report.chunks == len(stored.rows) == 5
     assert report.changes.new.documents == 3
     assert "`KmsKeyId` in the endpoint configuration." in texts
-    assert {fields["document"] for _, fields in held.rows.values()} == PAGES.keys() - {"index.md"}
+    assert {fields["document"] for _, fields in stored.rows.values()} == PAGES.keys() - {"index.md"}
 
 
 def test_page_that_only_lists_links_is_counted_and_not_indexed(store: Store, folder: Path) -> None:
@@ -306,14 +306,14 @@ def test_folder_without_text_changes_nothing(
 
 def test_invalid_file_is_reported_and_the_rest_is_built(store: Store, folder: Path) -> None:
     (folder / "latin.md").write_bytes(b"# Caf\xe9\n\nNot UTF-8.\n")
-    said: list[str] = []
-    told = builder(store)
+    messages: list[str] = []
+    reporting = builder(store)
 
-    report = type(told)(**(vars(told) | {"skipped": said.append})).build(folder)
+    report = type(reporting)(**(vars(reporting) | {"skipped": messages.append})).build(folder)
 
     assert report.changes.new.documents == 3
-    assert len(said) == 1
-    assert "latin.md" in said[0]
+    assert len(messages) == 1
+    assert "latin.md" in messages[0]
 
 
 def test_index_damaged_on_disk_is_detected_and_rebuilt(folder: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_server_killed_during_a_build_loses_nothing(
 
 
 def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> None:
-    """While builds are killed and run again, each look finds the old index or the new, whole."""
+    """While builds are killed and repeated, each read finds the complete old or new index."""
     database = str(tmp_path / "index")
     small = write_pages(tmp_path / "small", many_pages(5))
     first = open_store(database, create=True)
@@ -121,7 +121,7 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
     seen: list[int] = []
     stop = threading.Event()
 
-    def look() -> None:
+    def check_live() -> None:
         store = open_store(database)
         while not stop.is_set():
             _, collection, fingerprint = store.live_collection()
@@ -130,7 +130,7 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
             time.sleep(0.02)
         store.close()
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=check_live)
     reader.start()
     kill_builds(folder, database, random.Random(SEED))
     finish_build(folder, database)

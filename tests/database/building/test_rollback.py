@@ -56,7 +56,7 @@ def test_change_after_the_return_to_the_folder_is_kept_by_builds(store: Store, p
 
 
 def test_index_changed_in_place_is_not_reused_under_its_name(store: Store, pages: Path) -> None:
-    """The folder is as at first, so a new collection would get the live one's name."""
+    """The folder is unchanged, so a new collection would get the live one's name."""
     first = store.live_collection()[0].name
     delete(store, "training.md")
     return_to_folder(store)
@@ -137,30 +137,30 @@ def test_rollback_during_a_build_is_refused(store: Store, pages: Path) -> None:
 
 
 def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
-    """What was changed meanwhile was changed in the other index."""
+    """Changes made in between are in the other index."""
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
-    held = reader(store)
-    held.refresh()
+    opened = reader(store)
+    opened.refresh()
 
     rollback(store)
     put(store, "training.md", "# Training\n\nAnother text.\n")
     rollback(store)
-    held.refresh()
+    opened.refresh()
     live = store.live()
     assert live is not None
-    assert held.current().live == live
+    assert opened.current().live == live
     put(store, "kilns.md", KILNS)
-    held.refresh()
+    opened.refresh()
 
-    assert "kilns.md" in held.documents()
-    assert held.documents() == seen(store).keys()
+    assert "kilns.md" in opened.documents()
+    assert opened.documents() == seen(store).keys()
 
 
 def test_return_to_the_folder_completes_the_change_of_a_killed_writer(
     store: Store, pages: Path
 ) -> None:
-    """Its writer is killed just after it became visible, and had tidied nothing up."""
+    """The writer is killed just after its change became visible, before tidying."""
     job = asked(store, "put", [document("training.md", "# Training\n\nAnother text.\n")])
     kills = 0
     while (live := store.live()) and live.job != job.id:

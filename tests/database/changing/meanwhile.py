@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class Meanwhile:
-    """Stands in for the pause before the last look: others write in it."""
+    """Replaces the pause before the last check: another writer writes during it."""
 
     def __init__(self, *writes: Callable[[], None]) -> None:
         self._writes = list(writes)

@@ -35,7 +35,7 @@ def asked(store: Store, kind: Any, documents: Sequence[Document] = (), name: str
 
 
 def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
-    """Do what waits, as the service does."""
+    """Run the pending jobs, as the service does."""
     with BuildLock(store, purpose="change") as lock:
         changer = Changer(
             store,
@@ -60,7 +60,7 @@ def delete(store: Store, name: str) -> Job:
 
 
 def seen(store: Store) -> State:
-    """What a reader that opens the index now finds of each document."""
+    """The chunks of each document that a newly opened reader sees."""
     live, collection, _ = store.live_collection()
     state: State = {}
     for chunk in current_chunks(store, live, collection):

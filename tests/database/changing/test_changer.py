@@ -50,9 +50,9 @@ def reader(store: Store) -> tuple[int, SearchCorpus]:
     return live.revision, read_corpus(store, live, collection, WordEmbeddings())
 
 
-def followed(store: Store, held: tuple[int, SearchCorpus]) -> State:
-    """What a reader finds that opened the index before and followed it."""
-    revision, corpus = held
+def followed(store: Store, opened: tuple[int, SearchCorpus]) -> State:
+    """The chunks that a reader sees that opened the index earlier and followed it."""
+    revision, corpus = opened
     live, _, _ = store.live_collection()
     if live.revision != revision:
         corpus = follow_changes(store, corpus, Uploads(store).visible(live, revision))
@@ -65,7 +65,7 @@ def followed(store: Store, held: tuple[int, SearchCorpus]) -> State:
 
 
 def test_added_document_is_visible_with_all_its_chunks(store: Store) -> None:
-    before, held = seen(store), reader(store)
+    before, opened = seen(store), reader(store)
 
     job = put(store, "yews.md", "# Yews\n\nYews are old.\n\n## Bark\n\nIt peels.\n")
 
@@ -74,11 +74,11 @@ def test_added_document_is_visible_with_all_its_chunks(store: Store) -> None:
     after = seen(store)
     assert after == before | {"yews.md": after["yews.md"]}
     assert len(after["yews.md"]) == 2
-    assert followed(store, held) == after
+    assert followed(store, opened) == after
 
 
 def test_replacing_a_document_removes_the_old_chunks(store: Store) -> None:
-    held = reader(store)
+    opened = reader(store)
 
     (outcome,) = put(store, "kilns.md", NEW).outcomes
 
@@ -86,7 +86,7 @@ def test_replacing_a_document_removes_the_old_chunks(store: Store) -> None:
     assert outcome.previous != outcome.etag
     assert rows_of(store, "kilns.md") == set(seen(store)["kilns.md"])
     assert not any("Oak" in text for text in seen(store)["kilns.md"])
-    assert followed(store, held) == seen(store)
+    assert followed(store, opened) == seen(store)
 
 
 def test_unchanged_content_embeds_nothing_and_makes_no_revision(store: Store) -> None:
@@ -104,7 +104,7 @@ def test_deleted_document_is_in_no_index_of_the_store(store: Store, tmp_path: Pa
     more = PAGES | OLD | {"more.md": "# More\n\nMore words.\n"}
     builder(store).build(write_pages(tmp_path / "pages", more))
     assert len(store.index_names()) == 2
-    held = reader(store)
+    opened = reader(store)
 
     job = delete(store, "kilns.md")
 
@@ -113,7 +113,7 @@ def test_deleted_document_is_in_no_index_of_the_store(store: Store, tmp_path: Pa
     for collection in map(store.find, store.index_names()):
         assert collection is not None
         assert rows.read_documents(collection, ["kilns.md"]) == []
-    assert followed(store, held) == seen(store)
+    assert followed(store, opened) == seen(store)
 
 
 def test_deleted_document_can_be_added_again(store: Store) -> None:
@@ -217,12 +217,12 @@ CHANGES: dict[str, tuple[Any, list[Document], str]] = {
 def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
     change: str, store: Store, tmp_path: Path
 ) -> None:
-    """Then the next writer brings it to the same end as if nothing had happened."""
+    """The next writer completes the change as if it had not been interrupted."""
     kind, documents, name = CHANGES[change]
     before = seen(store)
     kills = 0
     while True:
-        held = reader(store)
+        opened = reader(store)
         asked(store, kind, documents, name)
         dying = DyingStore(store, writes=kills)
         try:
@@ -233,14 +233,14 @@ def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
             break
         kills += 1
         midway = seen(store)
-        assert midway == followed(store, held)
+        assert midway == followed(store, opened)
 
         run(store)
 
         after = seen(store)
         assert after != before
         assert midway in (before, after)
-        assert followed(store, held) == after
+        assert followed(store, opened) == after
         for document_ in after:
             assert rows_of(store, document_) == set(after[document_])
         assert Jobs(store).unfinished() == []

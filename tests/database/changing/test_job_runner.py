@@ -67,7 +67,7 @@ def ended(store: Store, job: Job) -> Job:
 def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
     store: Store, built: Path
 ) -> None:
-    """Its writer dies, and before it is run again a build brings the page back."""
+    """The writer is killed, and a build restores the page before the job is repeated."""
     job = asked(store, "delete", name="training.md")
     kills = 0
     while (live := store.live()) and live.job != job.id:

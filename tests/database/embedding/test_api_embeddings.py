@@ -1,4 +1,4 @@
-"""Models by API: batches, pace, patience, and what is said when an API refuses or is away."""
+"""Embedding APIs: batches, rate limit, retries and errors."""
 
 import json
 import logging
@@ -53,13 +53,13 @@ def server() -> Iterator[EmbeddingServer]:
 
 @pytest.fixture
 def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again at once: the pauses that a server asks for stay."""
+    """Retry without backoff; pauses that the server requests are kept."""
     monkeypatch.setattr(api_embeddings, "BACKOFF", wait_none())
 
 
 @pytest.fixture(params=PROVIDERS)
 def model(request: pytest.FixtureRequest, server: EmbeddingServer) -> Make:
-    """Makes one provider's model at the server."""
+    """Creates one provider's model at the server."""
 
     def make(pace: Pace = PACE, key: str = KEY) -> ApiModel:
         address = server.address(request.param)
@@ -70,7 +70,7 @@ def model(request: pytest.FixtureRequest, server: EmbeddingServer) -> Make:
 
 @pytest.fixture
 def openai(server: EmbeddingServer) -> Make:
-    """Makes a model whose provider does not matter."""
+    """Creates a model of any provider."""
 
     def make(pace: Pace = PACE) -> ApiModel:
         return ApiModel("openai:words", server.address("openai"), SecretStr(KEY), pace)
@@ -83,12 +83,12 @@ def settings(**given: object) -> Settings:
 
 
 def refusal(model: ApiModel, texts: list[str] | None = None) -> str:
-    """What is said when it fails; one line, with nothing of the API's body and no key."""
+    """Return the error of a failing call: one line, without the API's body or the key."""
     with pytest.raises(EmbeddingApiError) as caught:
         model.load_embeddings().embed_documents(texts or ["oak"])
-    told = "".join(traceback.format_exception(caught.value))
-    assert "SECRET" not in told
-    assert KEY not in told
+    formatted = "".join(traceback.format_exception(caught.value))
+    assert "SECRET" not in formatted
+    assert KEY not in formatted
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -242,7 +242,7 @@ def test_unreachable_api_is_reported(provider: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "said"),
+    ("failure", "reason"),
     [
         (refused_key(), "EMBEDDING_API_KEY"),
         (failed(403), "EMBEDDING_API_KEY"),
@@ -253,11 +253,11 @@ def test_unreachable_api_is_reported(provider: str) -> None:
     ],
 )
 def test_refusal_is_not_retried_and_names_the_setting(
-    server: EmbeddingServer, model: Make, failure: Reply, said: str
+    server: EmbeddingServer, model: Make, failure: Reply, reason: str
 ) -> None:
     server.script(failure)
     line = refusal(model())
-    assert said in line
+    assert reason in line
     assert f"The API of {model().name}" in line
     assert len(server.requests) == 1
 
@@ -341,8 +341,8 @@ def test_calls_fail_at_once_during_the_pause_after_a_failure(
 def test_pause_depends_on_the_kind_of_failure(server: EmbeddingServer, openai: Make) -> None:
     model = openai(replace(QUICK, rest=0, refused_rest=60))
     server.script(failed(400), failed(500), failed(401))
-    for said in ("status 400", "status 500", "refused the key", "refused the key"):
-        assert said in refusal(model)
+    for reason in ("status 400", "status 500", "refused the key", "refused the key"):
+        assert reason in refusal(model)
     assert len(server.requests) == 3
 
 

@@ -1,4 +1,4 @@
-"""Texts become unit vectors, the same ones from every backend, in any company."""
+"""Embeddings are unit vectors that do not depend on backend or batch."""
 
 import logging
 import os
@@ -159,10 +159,10 @@ def test_threads_can_embed_concurrently(embeddings: OpenVINOEmbeddings) -> None:
 def test_model_from_a_hub_cache_is_the_same(
     mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
 ) -> None:
-    held = tmp_path / f"models--{NAME.replace('/', '--')}"
-    shutil.copytree(mpnet.folder, held / "snapshots" / "abc")
-    (held / "refs").mkdir()
-    (held / "refs" / "main").write_text("abc")
+    repository = tmp_path / f"models--{NAME.replace('/', '--')}"
+    shutil.copytree(mpnet.folder, repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
 
     found = find_model(NAME, tmp_path)
     loaded = found.load_embeddings(device="cpu", backend="torch", cache=openvino_cache)
@@ -355,7 +355,7 @@ except ModelError as error:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("exported", "backend", "said"),
+    ("exported", "backend", "expected"),
     [
         (True, "auto", "64"),
         (False, "auto", "no torch here to make it"),
@@ -364,7 +364,7 @@ except ModelError as error:
     ],
 )
 def test_missing_torch_is_reported_in_one_line_if_needed(
-    exported: bool, backend: str, said: str, mpnet: LocalModel, export: Path, tmp_path: Path
+    exported: bool, backend: str, expected: str, mpnet: LocalModel, export: Path, tmp_path: Path
 ) -> None:
     cache = export.parent if exported else tmp_path / "empty"
     done = subprocess.run(
@@ -374,7 +374,7 @@ def test_missing_torch_is_reported_in_one_line_if_needed(
         timeout=60, check=True,
     )  # fmt: skip
 
-    assert said in done.stdout
+    assert expected in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
 
@@ -399,7 +399,7 @@ def test_missing_gpu_is_reported_in_one_line(mpnet: LocalModel, tmp_path: Path) 
 
 
 class SmallGPU:
-    """Embeddings on a GPU with room for a few texts at once; keeps the batches it was given."""
+    """Embeddings on a GPU with memory for a few texts; records the batch sizes."""
 
     def __init__(self, room: int, batch: int) -> None:
         self.room = room

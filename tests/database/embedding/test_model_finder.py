@@ -1,4 +1,4 @@
-"""The embedding model's files are found, verified and described, or one line says why not."""
+"""An embedding model's files are found and verified, or the error is one line."""
 
 import json
 import os
@@ -42,7 +42,7 @@ FILES: dict[str, object] = {
 
 
 def contents(changes: Mapping[str, object] | None = None) -> dict[str, bytes]:
-    """A model's files, as bytes; None in the changes leaves a file out."""
+    """A model's files as bytes; None in `changes` omits a file."""
     files = {
         name: value for name, value in {**FILES, **(changes or {})}.items() if value is not None
     }
@@ -65,7 +65,7 @@ def model_of(path: Path, changes: Mapping[str, object] | None = None) -> LocalMo
 
 
 def hub_cache(path: Path, changes: Mapping[str, object] | None = None) -> Path:
-    """A hub cache folder, laid out as the Hub's client does."""
+    """A Hub cache folder in the layout of huggingface_hub."""
     held = path / f"models--{NAME.replace('/', '--')}"
     folder_of(held / "snapshots" / REVISION, changes)
     (held / "refs").mkdir()
@@ -83,7 +83,7 @@ def refusal(act: Callable[[], object]) -> str:
 
 @pytest.fixture
 def minilm_copy(minilm: LocalModel, tmp_path: Path) -> LocalModel:
-    """Copy the small files of the packaged model; its weights are something else."""
+    """Copy the small files of the packaged model, with other weights."""
     folder = tmp_path / "minilm"
     shutil.copytree(minilm.folder, folder, ignore=shutil.ignore_patterns("model.safetensors"))
     (folder / "model.safetensors").write_bytes(b"other weights")
@@ -145,7 +145,7 @@ def test_pytorch_weights_are_used_without_safetensors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
         ({"model.safetensors": None}, "No weights (model.safetensors)"),
         ({"model.safetensors": b""}, "model.safetensors is empty"),
@@ -154,10 +154,10 @@ def test_pytorch_weights_are_used_without_safetensors(tmp_path: Path) -> None:
     ],
 )
 def test_folder_that_lacks_a_file_is_refused(
-    changes: dict[str, object], told: str, tmp_path: Path
+    changes: dict[str, object], reason: str, tmp_path: Path
 ) -> None:
     line = refusal(lambda: find_model(NAME, folder_of(tmp_path, changes)))
-    assert told in line
+    assert reason in line
     assert str(tmp_path) in line
 
 
@@ -258,7 +258,7 @@ DENSE: dict[str, object] = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"2_Dense/model.safetensors": None}, "No weights (model.safetensors) in the model folder"),
         ({"2_Dense/model.safetensors": b""}, "2_Dense/model.safetensors is empty"),
@@ -266,14 +266,14 @@ DENSE: dict[str, object] = {
     ],
 )
 def test_model_with_an_incomplete_last_layer_is_refused(
-    changes: dict[str, object], said: str, tmp_path: Path
+    changes: dict[str, object], reason: str, tmp_path: Path
 ) -> None:
     folder = model_of(tmp_path / "model", DENSE | changes).folder
-    assert said in refusal(lambda: find_model(str(folder)))
+    assert reason in refusal(lambda: find_model(str(folder)))
 
 
 def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
-    """Some repositories hold a layer in two formats; a cache may have got one of them."""
+    """Some repositories contain a layer in two formats; a cache may have only one."""
     two = DENSE | {"2_Dense/pytorch_model.bin": b"the same, as it was saved once"}
     old = {name: held for name, held in two.items() if name != "2_Dense/model.safetensors"}
     revision = model_of(tmp_path / "one", DENSE).revision
@@ -306,7 +306,7 @@ def hub() -> Iterator[HubServer]:
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """Give an address where nobody listens."""
+    """An address that refuses connections."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -327,7 +327,7 @@ print(time.monotonic() - started)
 
 
 def find_in_a_process(endpoint: str, cache: Path, name: str = NAME) -> tuple[str, float]:
-    """Find a model in a process of its own: the Hub's client reads its address when imported."""
+    """Find a model in a separate process: huggingface_hub reads its address at import."""
     inherited = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     environment = inherited | {
         "HF_ENDPOINT": endpoint,
@@ -339,16 +339,16 @@ def find_in_a_process(endpoint: str, cache: Path, name: str = NAME) -> tuple[str
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=True
     )
-    *said, seconds = done.stdout.splitlines()
-    assert len(said) == 1, done.stdout + done.stderr
-    return said[0], float(seconds)
+    *output, seconds = done.stdout.splitlines()
+    assert len(output) == 1, done.stdout + done.stderr
+    return output[0], float(seconds)
 
 
 @pytest.mark.process
 def test_model_is_downloaded_from_the_hub_once(hub: HubServer, tmp_path: Path) -> None:
-    said, _ = find_in_a_process(hub.url, tmp_path / "cache")
+    output, _ = find_in_a_process(hub.url, tmp_path / "cache")
 
-    folder = Path(said)
+    folder = Path(output)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == set(FILES)
     assert {name: (folder / name).read_bytes() for name in found} == contents()
@@ -356,7 +356,7 @@ def test_model_is_downloaded_from_the_hub_once(hub: HubServer, tmp_path: Path) -
         assert path.stat().st_mode & 0o044 == 0o044, "in containers another user reads it"
 
     hub.asked.clear()
-    assert find_in_a_process(hub.url, tmp_path / "cache")[0] == said
+    assert find_in_a_process(hub.url, tmp_path / "cache")[0] == output
     assert hub.asked == []
 
 
@@ -367,15 +367,15 @@ def test_model_is_downloaded_from_the_hub_once(hub: HubServer, tmp_path: Path) -
 def test_incomplete_download_is_not_a_model(file: str, hub: HubServer, tmp_path: Path) -> None:
     hub.missing = {file}
     for _ in range(2):
-        said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
-        assert said.startswith(f"ModelError Embedding model {NAME}")
+        output, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+        assert output.startswith(f"ModelError Embedding model {NAME}")
         assert seconds < 30
 
     hub.missing = set()
     assert set(contents()) == {
-        path.relative_to(said).as_posix()
-        for said in [find_in_a_process(hub.url, tmp_path / "cache")[0]]
-        for path in Path(said).rglob("*")
+        path.relative_to(output).as_posix()
+        for output in [find_in_a_process(hub.url, tmp_path / "cache")[0]]
+        for path in Path(output).rglob("*")
         if path.is_file()
     }
 
@@ -390,23 +390,23 @@ def test_refusal_by_the_hub_is_reported_in_one_line(
     status: HTTPStatus, hub: HubServer, tmp_path: Path
 ) -> None:
     hub.refusal = status
-    said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
-    assert said.startswith(f"ModelError Embedding model {NAME}")
-    assert "EMBEDDING_MODEL_PATH" in said
+    output, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+    assert output.startswith(f"ModelError Embedding model {NAME}")
+    assert "EMBEDDING_MODEL_PATH" in output
     assert seconds < 30
 
 
 @pytest.mark.process
 def test_unreachable_hub_is_reported_in_one_line(nowhere: str, tmp_path: Path) -> None:
-    said, seconds = find_in_a_process(nowhere, tmp_path / "cache")
-    assert said.startswith(f"ModelError Embedding model {NAME}")
-    assert MINILM in said
+    output, seconds = find_in_a_process(nowhere, tmp_path / "cache")
+    assert output.startswith(f"ModelError Embedding model {NAME}")
+    assert MINILM in output
     assert seconds < 15
 
 
 @pytest.mark.process
 def test_silent_hub_is_reported_in_one_line(hub: HubServer, tmp_path: Path) -> None:
     hub.silent = True
-    said, seconds = find_in_a_process(hub.url, tmp_path / "cache")
-    assert said.startswith(f"ModelError Embedding model {NAME}")
+    output, seconds = find_in_a_process(hub.url, tmp_path / "cache")
+    assert output.startswith(f"ModelError Embedding model {NAME}")
     assert seconds < 30

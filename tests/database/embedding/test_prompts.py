@@ -1,4 +1,4 @@
-"""Prompts that a model's configuration puts before texts: every backend applies the same."""
+"""Prompts of a model's configuration are applied by every backend."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 MINILM_REVISION = "1b22665f3b9d75c5fb8c2246f3cbd02cc0e9811890b8ac83273018da7cd43f45"
-"""As indexes of all releases so far have it in their fingerprints."""
+"""The revision in the fingerprints of indexes of earlier releases."""
 TEXT = "Kilns dry wood"
 CONFIG = "config_sentence_transformers.json"
 

@@ -10,14 +10,14 @@ from database.index.store import Store
 
 @dataclass(frozen=True)
 class Contents:
-    """All that an index holds."""
+    """All rows of an index."""
 
     rows: dict[str, tuple[str, dict[str, Any]]]
     """Id to text and metadata."""
     vectors: dict[str, np.ndarray]
 
     def lowest_cosine(self, other: "Contents") -> float:
-        """How far apart the vectors of the same chunk are at most."""
+        """The largest distance between the vectors of the same chunk."""
         return min(float(np.dot(self.vectors[id_], other.vectors[id_])) for id_ in self.vectors)
 
 

@@ -25,7 +25,7 @@ sys.stdin.read()
 
 @contextmanager
 def another_process(folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has claimed the folder, and keeps it."""
+    """A process that has claimed the folder and does not release it."""
     process = subprocess.Popen(
         [sys.executable, "-c", _OWNER, str(folder)],
         cwd=PROJECT_ROOT,

@@ -109,26 +109,26 @@ def test_purge_does_not_rewrite_an_incomplete_index(store: Store) -> None:
 def test_failing_check_deletes_no_index_in_use(
     store: Store, pages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the operating system ends it for want of memory."""
+    """As if killed by the operating system's OOM killer."""
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
     (pages / "more.md").write_text("# More\n\nOther words.\n")
     live = store.live()
     assert live is not None
-    there: list[str] = []
+    existing: list[str] = []
 
     def fails(store: Store, name: str) -> CollectionCheck:
         raise IndexDamagedError("opening it ended with status -9")
 
     def load() -> WordEmbeddings:
-        there.extend(store.index_names())
+        existing.extend(store.index_names())
         return WordEmbeddings()
 
     with monkeypatch.context() as patch:
         patch.setattr(holdings, "check_collection", fails)
         replace(builder(store), load_embeddings=load).build(pages)
 
-    assert {live.name, live.previous} <= set(there)
+    assert {live.name, live.previous} <= set(existing)
     assert seen(store).keys() == WITH_TEXT | {"more.md"}
 
 

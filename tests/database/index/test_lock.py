@@ -218,7 +218,7 @@ def test_without_proc_the_creation_time_decides(
 def test_outage_of_the_store_does_not_make_a_holder_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store is back at the end, and the holder had no time for a heartbeat since."""
+    """The store returns only at the end, too late for another heartbeat."""
     store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
     clock = use(monkeypatch, Clock())
 
@@ -236,12 +236,12 @@ def test_outage_of_the_store_does_not_make_a_holder_dead(
 def test_heartbeat_ends_the_wait_at_once(
     at: float, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
-    assert held
+    existing = store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
+    assert existing
 
     def beat(now: float) -> None:
         if now == at:
-            held.modify(metadata=ELSEWHERE | {"beat": "2"})
+            existing.modify(metadata=ELSEWHERE | {"beat": "2"})
 
     clock = use(monkeypatch, Clock(beat))
     with pytest.raises(IndexLockedError), BuildLock(store):

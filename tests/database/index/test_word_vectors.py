@@ -37,7 +37,7 @@ def write(store: Store, index: str, words: dict[str, str], *known: str) -> list[
 
 
 def interrupt(store: Store, index: str) -> None:
-    """Leave what a build leaves that is killed while it writes the words."""
+    """Leave the state of a build killed while writing the words."""
 
     def killed(texts: list[str]) -> list[list[float]]:
         raise KeyboardInterrupt

@@ -28,7 +28,7 @@ def jobs(opened: Store) -> Jobs:
 
 
 def new_at(moment: str) -> Job:
-    """A job that a replica accepts whose clock says this."""
+    """A job accepted by a replica whose clock shows this time."""
     return replace(Job.new("put"), created_at=moment)
 
 
@@ -166,7 +166,7 @@ def test_finished_job_does_not_delay_later_ones(jobs: Jobs) -> None:
 
 
 def test_jobs_of_one_moment_have_the_same_order_for_all(jobs: Jobs) -> None:
-    """Two replicas that accept at once see nothing of each other."""
+    """Two replicas that accept concurrently do not see each other's job."""
     at_once = [new_at("2026-03-01T09:30:07.000Z") for _ in range(9)]
     for job in at_once:
         jobs.update(job)

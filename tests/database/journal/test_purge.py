@@ -52,23 +52,23 @@ def store(folder: Path) -> Iterator[Store]:
 
 
 class Vector(list[float]):
-    """Chroma gives a vector's numbers back a little off."""
+    """Vectors that Chroma returns differ slightly from those stored."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vector) and bool(np.allclose(self, other, rtol=1e-6, atol=1e-3))
 
 
 def filled(store: Store, documents: int = 40) -> Rows:
-    """Uploads over several pages, each with its job; what there is."""
+    """Add several pages of uploads, each with its job; return all rows."""
     for number in range(documents):
         job = replace(Job.new("put"), state="done")
         Uploads(store).add(job.id, [document(f"page-{number}.md", f"# Page\n\nWord{number}.\n")])
         Jobs(store).add(job)
-    return held(store)
+    return all_rows(store)
 
 
-def held(store: Store) -> Rows:
-    """All that is in the two collections."""
+def all_rows(store: Store) -> Rows:
+    """All rows of the two collections."""
     rows: Rows = {}
     for name in (UPLOADS, JOBS):
         collection = store.find(name)
@@ -118,7 +118,7 @@ def test_deleted_upload_is_in_no_file_after_a_purge_and_a_vacuum(
     assert is_in_a_file(f"{SECRET}Text", folder) != renewed
     assert is_in_a_file(f"{SECRET}Name", folder) != renewed
     reopened = open_store(str(folder))
-    assert held(reopened) == before
+    assert all_rows(reopened) == before
     reopened.close()
 
 
@@ -128,7 +128,7 @@ def test_rewritten_collections_are_new_and_never_synced_like_the_old(store: Stor
 
     rewrite_journal(store, QUIET)
 
-    assert held(store) == before
+    assert all_rows(store) == before
     assert collections(store) == [JOBS, UPLOADS]
     for name, id_ in ids.items():
         collection = store.get_or_create(name)
@@ -164,13 +164,13 @@ def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
 
         finish(store, QUIET)
 
-        assert held(store) == before
+        assert all_rows(store) == before
         assert collections(store) == [JOBS, UPLOADS]
         assert not has_unfinished_purge(store)
         unmoved = old == {name: store.get_or_create(name).id for name in (UPLOADS, JOBS)}
         assert finish is rewrite_journal or unsettled or unmoved
     assert kills >= 12
-    assert held(store) == before
+    assert all_rows(store) == before
 
 
 def test_killed_finish_of_a_purge_is_repeated(store: Store) -> None:
@@ -190,16 +190,16 @@ def test_killed_finish_of_a_purge_is_repeated(store: Store) -> None:
         else:
             break
         finish_purge(store, QUIET)
-        assert held(store) == before
+        assert all_rows(store) == before
         assert collections(store) == [JOBS, UPLOADS]
     assert kills > 5
-    assert held(store) == before
+    assert all_rows(store) == before
 
 
 def test_rows_written_through_old_handles_are_not_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text that comes late is there, and a job whose acceptance began before was accepted."""
+    """A late text is kept, and a job being accepted before the purge is accepted."""
     before = filled(store, 3)
     job = replace(Job.new("put"), state="accepting")
     Jobs(store).add(job)
@@ -221,12 +221,12 @@ def test_rows_written_through_old_handles_are_not_lost(
 
     assert [entry.document for entry in Uploads(store).of_job(job.id)] == ["late.md"]
     assert [found.state for found in Jobs(store).unfinished()] == ["queued"]
-    after = held(store)
+    after = all_rows(store)
     assert all(before[name].items() <= after[name].items() for name in before)
 
 
 def _create_with_two_rows(store: Store, name: str) -> None:
-    """A collection whose graph lies on disk."""
+    """A collection whose HNSW graph is on disk."""
     collection = store.create(name, {"made_for": name}, rows=2)
     vectors: list[Sequence[float]] = [NEAR_A, [2.0, 1.0]]
     collection.add(ids=["a", "b"], embeddings=vectors, documents=["a", "b"])
@@ -258,7 +258,7 @@ def test_rewrite_works_on_a_server(chroma_server: ChromaServer) -> None:
 
     rewrite_journal(store, QUIET)
 
-    assert held(store) == before
+    assert all_rows(store) == before
     assert collections(store) == [JOBS, UPLOADS]
     assert remove_orphaned_folders(chroma_server.url) == 0
     store.close()
@@ -327,7 +327,7 @@ def test_tidy_refuses_a_folder_of_something_else(
 
 
 def test_free_space_is_zeroed_and_rows_are_kept(folder: Path) -> None:
-    """Here in a collection that was saved to its files, and in one that never was."""
+    """For a collection that was persisted to its files, and one that never was."""
     store = open_store(str(folder), create=True)
     vectors: list[Sequence[float]] = [[float(n), 200.0 - n] for n in range(60)]
     ids = [str(n) for n in range(60)]

@@ -33,7 +33,7 @@ def pointer(revision: int, **more: object) -> LivePointer:
 
 
 def shown(uploads: Uploads, job: str, revision: int, *documents: Document) -> list[JournalEntry]:
-    """Documents that a job put there and made visible."""
+    """Add documents with a job that is visible."""
     uploads.add(job, documents)
     entries = uploads.of_job(job)
     uploads.mark_visible(entries, revision)
@@ -110,8 +110,8 @@ def test_last_change_up_to_the_pointer_is_visible(uploads: Uploads) -> None:
     shown(uploads, "b", 3, document(text="second"), document("other.md"))
     shown(uploads, "c", 4, document(text="third"))
 
-    held = uploads.visible(pointer(3), after=0)
-    assert {name: entry.job for name, entry in held.items()} == {"kilns.md": "b", "other.md": "b"}
+    found = uploads.visible(pointer(3), after=0)
+    assert {name: entry.job for name, entry in found.items()} == {"kilns.md": "b", "other.md": "b"}
     assert uploads.visible(pointer(4), after=3).keys() == {"kilns.md"}
     assert uploads.visible(pointer(4), after=4) == {}
 

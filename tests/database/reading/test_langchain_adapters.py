@@ -56,7 +56,7 @@ class EchoModel(SimpleChatModel):
 
 
 def answered_by(retriever: Runnable[str, list[Document]]) -> str:
-    """What a chain of a retriever, a prompt and a model answers."""
+    """The answer of a chain of retriever, prompt and model."""
     passages = retriever | (lambda found: "\n".join(each.page_content for each in found))
     chain = (
         {"passages": passages, "question": RunnablePassthrough()}

@@ -1,4 +1,4 @@
-"""A reader follows the live index, and says what is wrong where there is none to read."""
+"""A reader follows the live index, and reports why there is none."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ Open = Callable[[str], Reader]
 
 @pytest.fixture
 def reader_with() -> Iterator[Callable[[Callable[[], Store]], Reader]]:
-    """Makes readers that open their store in a given way, and closes them in the end."""
+    """Creates readers that open their store with a given function, and closes them."""
     made: list[Reader] = []
 
     def load(fingerprint: Fingerprint) -> Embeddings:
@@ -73,13 +73,13 @@ def reader_with() -> Iterator[Callable[[Callable[[], Store]], Reader]]:
 
 @pytest.fixture
 def reader_of(reader_with: Callable[[Callable[[], Store]], Reader]) -> Open:
-    """Makes readers of an address or a folder."""
+    """Creates readers of a database address or folder."""
     return lambda database: reader_with(lambda: open_store(database, timeout=2))
 
 
 @pytest.fixture
 def failing_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Has the next queries fail as they do where rows go while Chroma looks them up."""
+    """Makes the next queries fail as they do if rows are deleted during a query."""
     query = chromadb.Collection.query
 
     def fail(times: int) -> None:
@@ -208,7 +208,7 @@ def test_opening_is_retried_after_an_internal_error(
 
 
 def test_each_call_raises_a_new_exception(served: ChromaServer, reader_of: Open) -> None:
-    """One that is raised again and again collects traceback entries."""
+    """An exception that is raised repeatedly collects traceback entries."""
     reader = reader_of(served.url)
     reader.refresh()
     served.kill()
@@ -295,7 +295,7 @@ def test_server_killed_while_serving_is_reported_and_reader_recovers(
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "reason"),
     [
         (HTTPStatus.BAD_GATEWAY, "No Chroma server answers"),
         (HTTPStatus.SERVICE_UNAVAILABLE, "No Chroma server answers"),
@@ -306,18 +306,18 @@ def test_server_killed_while_serving_is_reported_and_reader_recovers(
     ],
 )
 def test_refusing_gateway_is_reported_and_reader_recovers(
-    served: ChromaServer, reader_of: Open, status: HTTPStatus, said: str
+    served: ChromaServer, reader_of: Open, status: HTTPStatus, reason: str
 ) -> None:
     with gateway_server(served.url) as gateway:
         reader = reader_of(gateway.url)
         before = reader.search(QUESTION, 5)
 
         gateway.refusal = status
-        with pytest.raises(StoreUnreachableError, match=said):
+        with pytest.raises(StoreUnreachableError, match=reason):
             reader.search(QUESTION, 5)
-        with pytest.raises(StoreUnreachableError, match=said):
+        with pytest.raises(StoreUnreachableError, match=reason):
             reader.refresh()
-        with pytest.raises(StoreUnreachableError, match=said):
+        with pytest.raises(StoreUnreachableError, match=reason):
             reader_of(gateway.url).refresh()
         gateway.refusal = None
         reader.refresh()

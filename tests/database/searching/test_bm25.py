@@ -1,4 +1,4 @@
-"""Columns score as BM25 does, and a change leaves what texts read anew would give."""
+"""BM25 postings: scores as in bm25s, and a changed field equals a rebuilt one."""
 
 import logging
 import random
@@ -24,18 +24,18 @@ def texts_of(texts: Sequence[Text]) -> Texts:
 
 
 def field_of(texts: Sequence[Text], terms: int = TERMS) -> Field:
-    come = Splice(np.zeros(0, dtype=np.bool_), np.zeros(len(texts), dtype=np.int64))
-    return Field.empty().changed(come, texts_of(texts), terms)
+    added = Splice(np.zeros(0, dtype=np.bool_), np.zeros(len(texts), dtype=np.int64))
+    return Field.empty().changed(added, texts_of(texts), terms)
 
 
 def some_texts(chance: random.Random, most: int = 30) -> list[Text]:
-    """Texts of very different lengths, some empty, in which low numbers are frequent."""
+    """Random texts of very different lengths, some empty, with frequent low term numbers."""
     lengths = [chance.choice([0, 1, 5, 50]) for _ in range(chance.randint(1, most))]
     return [[int(chance.paretovariate(0.7)) % TERMS for _ in range(length)] for length in lengths]
 
 
 def dense(field: Field, terms: int = TERMS) -> list[list[float]]:
-    """For each term what it adds to each text."""
+    """The matrix of each term's score in each text."""
     rows = np.zeros((terms, field.size), dtype=np.float32)
     for term in range(terms):
         texts, weights = field.column(term)
@@ -45,7 +45,7 @@ def dense(field: Field, terms: int = TERMS) -> list[list[float]]:
 
 
 def bm25s_scores(texts: Sequence[Text]) -> list[list[float]]:
-    """The same by another's implementation of Lucene's BM25."""
+    """The same matrix from the bm25s package (Lucene's BM25)."""
     import bm25s
 
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # it speaks at every index
@@ -76,15 +76,15 @@ def test_changed_field_equals_a_rebuilt_one(seed: int) -> None:
     field = field_of(texts)
     for _ in range(6):
         stay = [chance.random() < 0.8 for _ in texts]
-        come = some_texts(chance, most=6) if chance.random() < 0.8 else []
+        added = some_texts(chance, most=6) if chance.random() < 0.8 else []
         kept = [text for text, stays in zip(texts, stay, strict=True) if stays]
-        before = sorted(chance.randint(0, len(kept)) for _ in come)
+        before = sorted(chance.randint(0, len(kept)) for _ in added)
         texts = list(kept)
-        for place, text in reversed(list(zip(before, come, strict=True))):
+        for place, text in reversed(list(zip(before, added, strict=True))):
             texts.insert(place, text)
 
         splice = Splice(np.array(stay, dtype=np.bool_), np.array(before, dtype=np.int64))
-        field = field.changed(splice, texts_of(come), TERMS)
+        field = field.changed(splice, texts_of(added), TERMS)
 
         assert dense(field) == dense(field_of(texts))
         assert [field.holders(term) for term in range(TERMS)] == [

@@ -1,4 +1,4 @@
-"""Whether the documentation answers is told from what the best sentences hold."""
+"""Confidence that the documentation answers a question, from the best sentences."""
 
 from collections.abc import Mapping, Sequence
 from math import log1p
@@ -34,23 +34,23 @@ def evidence(
     *,
     related: Mapping[str, Mapping[str, float]] | None = None,
 ) -> ConfidenceFeatures:
-    """What the best chunks give for a question, in an index of these and others."""
+    """The features of a question over the best chunks, in an index of these and others."""
     near = {term: (related or {}).get(term, {}) for term in terms(question)}
     query = Query(near, names_in(words(question)))
     return extract_features(query, best, LexicalIndex([*best, *others]))
 
 
-def said(question: str, *texts: str, title: str = "Page") -> float:
-    """How much of a question the best of the texts says."""
+def coverage(question: str, *texts: str, title: str = "Page") -> float:
+    """The coverage of a question by the best of the texts."""
     return evidence(question, [chunk(text, title=title) for text in texts]).coverage
 
 
 def test_sentence_with_all_terms_has_full_coverage() -> None:
-    assert said("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
+    assert coverage("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
 
 
 def test_repeated_term_counts_once() -> None:
-    assert said("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
+    assert coverage("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
     near = {"annot": {stem: 0.6 - n / 10 for n, stem in enumerate(("worker", "elf", "gnome"))}}
     best = [chunk("Worker, elf, gnome: the annotators.")]
     assert evidence("annotator", best, related=near).coverage == 0.6
@@ -59,21 +59,23 @@ def test_repeated_term_counts_once() -> None:
 
 
 def test_terms_spread_over_sentences_give_less_coverage() -> None:
-    whole = said("hot oak kiln", "In a hot kiln the oak dries.")
-    spread = said("hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now.")
+    whole = coverage("hot oak kiln", "In a hot kiln the oak dries.")
+    spread = coverage(
+        "hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now."
+    )
     assert 0 < spread < whole
 
 
 def test_rare_terms_weigh_more() -> None:
     common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
-    rare_said = evidence("kiln yew", [chunk("Felled yew dries.")], common).coverage
-    common_said = evidence("kiln yew", [chunk("Large kilns glow.")], common).coverage
-    assert rare_said > 2 * common_said > 0
+    rare = evidence("kiln yew", [chunk("Felled yew dries.")], common).coverage
+    frequent = evidence("kiln yew", [chunk("Large kilns glow.")], common).coverage
+    assert rare > 2 * frequent > 0
 
 
 def test_terms_in_title_or_headings_count_half() -> None:
-    assert said("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
-    assert said("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
+    assert coverage("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
+    assert coverage("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
 
 
 def test_related_word_counts_by_its_weight() -> None:
@@ -84,9 +86,9 @@ def test_related_word_counts_by_its_weight() -> None:
 
 
 def test_too_short_sentence_is_ignored() -> None:
-    assert said("kiln", "Kilns:") == 0.0
-    assert said("kiln", "Hot kilns:") == 0.0
-    assert said("kiln", "Hot dry kilns:") == 1.0
+    assert coverage("kiln", "Kilns:") == 0.0
+    assert coverage("kiln", "Hot kilns:") == 0.0
+    assert coverage("kiln", "Hot dry kilns:") == 1.0
 
 
 def test_only_the_first_chunks_are_evidence() -> None:
@@ -127,7 +129,9 @@ def test_no_chunks_give_no_coverage() -> None:
 
 def test_confidence_rises_with_coverage() -> None:
     for model in (MODEL, shipped_model()):
-        rising = [model.confidence(ConfidenceFeatures(said / 10, 2.0, 1.5)) for said in range(11)]
+        rising = [
+            model.confidence(ConfidenceFeatures(tenths / 10, 2.0, 1.5)) for tenths in range(11)
+        ]
         assert rising == sorted(set(rising))
         assert 0 < rising[0] < rising[-1] < 1
 

@@ -1,4 +1,4 @@
-"""The nearest of the chunks meant are found, whatever else the collection holds or lacks."""
+"""Dense search finds the nearest of the filtered chunks, whatever else the collection contains."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ class Rows:
         return {place: float(cosines[place]) for place in order}
 
     def add_unknown(self, count: int) -> None:
-        """Rows of a change under way, nearer to the questions than all others."""
+        """Add rows of an unfinished change, nearer to the questions than all others."""
         noise = np.random.default_rng(7).standard_normal((count, DIMENSION)) / 10
         near = np.resize(self.questions, (count, DIMENSION)) + noise
         self.collection.add(ids=[f"new-{n}" for n in range(count)], embeddings=near.tolist())
@@ -69,7 +69,7 @@ def rows(tmp_path: Path) -> Iterator[Rows]:
 
 
 def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], count: int) -> None:
-    """The very best of these places were found for each question, in order."""
+    """Assert that the best of these rows were found for each question, in order."""
     assert len(found) == len(rows.questions)
     for question, cosines in enumerate(found):
         best = rows.best(question, places, count)
@@ -77,14 +77,14 @@ def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], co
         assert cosines == pytest.approx(best, abs=1e-5)
 
 
-def assert_all_found(rows: Rows, meant: dict[str, int], wanted: int) -> None:
-    found = nearest_among(rows.collection, rows.questions, meant, wanted, of=ROWS)
-    assert_best(rows, found, list(meant.values()), wanted)
+def assert_all_found(rows: Rows, filtered: dict[str, int], limit: int) -> None:
+    found = nearest_among(rows.collection, rows.questions, filtered, limit, of=ROWS)
+    assert_best(rows, found, list(filtered.values()), limit)
 
 
 @pytest.mark.parametrize("count", [1, 40, 200, 450, 599])
 def test_filtered_chunks_far_from_the_question_are_found(rows: Rows, count: int) -> None:
-    assert_all_found(rows, rows.some(count), wanted=30)
+    assert_all_found(rows, rows.some(count), limit=30)
 
 
 @pytest.mark.process
@@ -93,40 +93,40 @@ def test_filtered_chunks_far_from_the_question_are_found_on_a_server(
 ) -> None:
     with made(chroma_server.url) as rows:
         for count in (1, 40, 200, 450):
-            assert_all_found(rows, rows.some(count), wanted=30)
+            assert_all_found(rows, rows.some(count), limit=30)
 
 
 @pytest.mark.parametrize("count", [40, 200, 450])
 def test_deleted_rows_do_not_hide_the_others(rows: Rows, count: int) -> None:
-    meant = rows.some(count)
-    gone = list(meant)[:7]
+    filtered = rows.some(count)
+    gone = list(filtered)[:7]
     rows.collection.delete(ids=gone)
 
-    found = nearest_among(rows.collection, rows.questions, meant, 30, of=ROWS)
+    found = nearest_among(rows.collection, rows.questions, filtered, 30, of=ROWS)
 
-    left = [place for id_, place in meant.items() if id_ not in gone]
+    left = [place for id_, place in filtered.items() if id_ not in gone]
     assert_best(rows, found, left, 30)
 
 
 def test_nothing_is_found_if_all_filtered_rows_were_deleted(rows: Rows) -> None:
-    meant = rows.some(5)
-    rows.collection.delete(ids=list(meant))
-    assert nearest_among(rows.collection, rows.questions, meant, 3, of=ROWS) == [{}, {}]
+    filtered = rows.some(5)
+    rows.collection.delete(ids=list(filtered))
+    assert nearest_among(rows.collection, rows.questions, filtered, 3, of=ROWS) == [{}, {}]
 
 
 @pytest.mark.parametrize("unknown", [3, 100, 700])
 def test_unknown_rows_do_not_displace_known_ones(rows: Rows, unknown: int) -> None:
     rows.add_unknown(unknown)
-    meant = dict(zip(rows.ids, range(ROWS), strict=True))
+    filtered = dict(zip(rows.ids, range(ROWS), strict=True))
 
-    found = nearest_chunks(rows.collection, rows.questions, meant, 30)
+    found = nearest_chunks(rows.collection, rows.questions, filtered, 30)
 
     assert_best(rows, found, list(range(ROWS)), 30)
-    assert_all_found(rows, rows.some(450), wanted=30)
+    assert_all_found(rows, rows.some(450), limit=30)
 
 
 def test_fewer_rows_than_requested_are_found_if_there_are_no_more(rows: Rows) -> None:
-    meant = dict(zip(rows.ids, range(ROWS), strict=True))
+    filtered = dict(zip(rows.ids, range(ROWS), strict=True))
     rows.collection.delete(ids=rows.ids[3:])
-    found = nearest_chunks(rows.collection, rows.questions, meant, 30)
+    found = nearest_chunks(rows.collection, rows.questions, filtered, 30)
     assert [set(places) for places in found] == [{0, 1, 2}] * 2

@@ -1,4 +1,4 @@
-"""Filters choose documents by name, address, title, format and date."""
+"""Filters select documents by name, address, title, format and date."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Two sides' scores are brought to one scale, and every ingredient can be taken out."""
+"""Standardization of dense and lexical scores, and ablations of the ranking."""
 
 from dataclasses import asdict, fields, replace
 

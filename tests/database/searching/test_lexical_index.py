@@ -1,4 +1,4 @@
-"""The lexical side finds names whole and by part, and weighs words as BM25 does."""
+"""The lexical index matches identifiers whole and by part, and scores with BM25."""
 
 from collections.abc import Mapping
 from math import log
@@ -17,7 +17,7 @@ NAMES = {
     "sagemaker:InvokeEndpoint": "invoke the endpoint",
     "early_stopping_rounds": "early stopping in rounds",
 }
-"""Names, each with words that only have its parts."""
+"""Identifiers, each with a text that contains only its parts."""
 
 
 def query(question: str, related: Mapping[str, Mapping[str, float]] | None = None) -> Query:

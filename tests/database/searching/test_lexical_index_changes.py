@@ -1,4 +1,4 @@
-"""An index that follows changes is the one that would be made of all chunks anew."""
+"""A changed lexical index equals one rebuilt from all chunks."""
 
 import pickle
 import random
@@ -28,7 +28,7 @@ def scores(index: LexicalIndex, question: str) -> Scores:
 
 
 def document(chance: random.Random, name: str, *own: str) -> list[Chunk]:
-    """A made-up document of a few chunks, with words of its own."""
+    """A random document of a few chunks; `own` are additional words."""
     some = [*WORDS, *own]
     title = " ".join(chance.choices(some, k=chance.randint(0, 3)))
     texts = [" ".join(chance.choices(some, k=chance.choice([0, 4, 40]))) for _ in range(4)]
@@ -44,10 +44,10 @@ def document(chance: random.Random, name: str, *own: str) -> list[Chunk]:
     ]
 
 
-def after_change(chunks: list[Chunk], gone: list[str], come: list[Chunk]) -> list[Chunk]:
-    """All chunks there are then."""
-    others = {*gone, *(each.document for each in come)}
-    return in_order([*come, *(each for each in chunks if each.document not in others)])
+def after_change(chunks: list[Chunk], gone: list[str], added: list[Chunk]) -> list[Chunk]:
+    """All chunks after a change."""
+    others = {*gone, *(each.document for each in added)}
+    return in_order([*added, *(each for each in chunks if each.document not in others)])
 
 
 def assert_same(index: LexicalIndex, anew: LexicalIndex, words: Sequence[str]) -> None:
@@ -71,15 +71,15 @@ def test_changed_index_equals_a_rebuilt_one(seed: int) -> None:
     own: list[str] = []
     for change in range(8):
         own.append(f"word{seed}x{change}")
-        come = [
+        added = [
             each
             for name in chance.sample(names, chance.randint(0, 3))
             for each in document(chance, name, own[-1])
         ]
         gone = chance.sample(names, chance.randint(0, 3))
 
-        index = index.changed(gone, come)
-        chunks = after_change(chunks, gone, come)
+        index = index.changed(gone, added)
+        chunks = after_change(chunks, gone, added)
 
         assert_same(index, LexicalIndex(chunks), [*WORDS, *own, "page0.md", "page3.md"])
 
@@ -93,11 +93,11 @@ def test_change_does_not_modify_the_old_index() -> None:
     changed.changed(["b.md"], document(chance, "d.md", "gnu"))
 
     assert_same(index, LexicalIndex(chunks), [*WORDS, "zebra", "gnu"])
-    gone, come = ["c.md"], document(chance, "e.md", "lynx")
-    other = index.changed(gone, come).changed((), document(chance, "f.md", "gnu"))
+    gone, added = ["c.md"], document(chance, "e.md", "lynx")
+    other = index.changed(gone, added).changed((), document(chance, "f.md", "gnu"))
     assert other.headed("lynx") + other.holders("lynx") > 0
-    anew = LexicalIndex(after_change(chunks, gone, come))
-    assert_same(index.changed(gone, come), anew, [*WORDS, "zebra", "gnu", "lynx"])
+    anew = LexicalIndex(after_change(chunks, gone, added))
+    assert_same(index.changed(gone, added), anew, [*WORDS, "zebra", "gnu", "lynx"])
 
 
 def test_replaced_document_is_found_by_its_new_words_only() -> None:
@@ -124,9 +124,9 @@ def test_deleted_document_leaves_no_trace_in_the_index() -> None:
     index = pages("Oak.", "Ash.")
     text = "- **[Zq7f3a](zq7f3b.md)** and Zq7f3c"
     secret = [chunk(text, document="n.md", title="Zq7f3d", headings=("Zq7f3e",))]
-    told = index.changed((), secret)
-    assert b"zq7f3" in pickle.dumps(told)
-    assert b"zq7f3" not in pickle.dumps(told.changed(["n.md"], []))
+    extended = index.changed((), secret)
+    assert b"zq7f3" in pickle.dumps(extended)
+    assert b"zq7f3" not in pickle.dumps(extended.changed(["n.md"], []))
 
 
 def test_repeated_changes_do_not_grow_the_index() -> None:

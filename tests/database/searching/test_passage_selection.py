@@ -1,4 +1,4 @@
-"""Ranked chunks become passages: spread over documents, said once, and whole across cuts."""
+"""Passage selection: shares per document, no duplicates, neighbouring chunks joined."""
 
 import random
 from collections import Counter
@@ -29,7 +29,7 @@ ALONE = replace(JOINED, gap=0)
 
 
 def page(name: str, *texts: str, headings: Sequence[str] = ()) -> list[Chunk]:
-    """The chunks of a document, each under a heading of its own where headings are given."""
+    """The chunks of a document, each with its own heading if given."""
     return [
         chunk(text, document=name, title=name, headings=tuple(headings[n : n + 1]), ordinal=n)
         for n, text in enumerate(texts)
@@ -63,7 +63,7 @@ def corpus(rng: random.Random) -> list[Chunk]:
 
 @cache
 def cases() -> list[tuple[list[int], list[Chunk], Ranking]]:
-    """What searches of random corpora found: the chunks of few documents are often near it."""
+    """Rankings of random corpora in which neighbouring chunks are often ranked together."""
     rng = random.Random(SEED)
     made = []
     for _ in range(CASES):
@@ -79,7 +79,7 @@ def cases() -> list[tuple[list[int], list[Chunk], Ranking]]:
     return made
 
 
-def held(runs: Sequence[PassageSpan]) -> list[int]:
+def covered(runs: Sequence[PassageSpan]) -> list[int]:
     return [place for run in runs for place in range(run.first, run.last + 1)]
 
 
@@ -97,8 +97,8 @@ def test_fewer_passages_are_a_prefix_of_more() -> None:
 def test_every_found_chunk_is_in_exactly_one_passage() -> None:
     for found, chunks, ranking in cases():
         runs = select_passages(found, chunks, ranking, len(found))
-        assert set(found) <= set(held(runs))
-        assert len(held(runs)) == len(set(held(runs)))
+        assert set(found) <= set(covered(runs))
+        assert len(covered(runs)) == len(set(covered(runs)))
         assert all(run.first <= run.found <= run.last for run in runs)
 
 

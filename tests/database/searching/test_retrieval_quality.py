@@ -75,9 +75,9 @@ def reader(
     embeddings: OpenVINOEmbeddings,
     openvino_cache: Path,
 ) -> Iterator[Reader]:
-    """Over the pages that answer, and some of the others."""
-    wanted = {name for question in questions for name in question.gold_docs}
-    others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - wanted)
+    """An index of the gold pages and some of the others."""
+    gold = {name for question in questions for name in question.gold_docs}
+    others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - gold)
     for number, name in enumerate(others):
         if number % EVERY:
             (pages / name).unlink()

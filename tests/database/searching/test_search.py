@@ -1,4 +1,4 @@
-"""One search weighs both sides of the evidence; neither side's gaps lose a passage."""
+"""Hybrid search: fusion of dense and lexical scores, clauses, related words, filters."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -41,7 +41,7 @@ Index = Callable[..., SearchCorpus]
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    """Makes a corpus of chunks, with words or without."""
+    """Creates a corpus of chunks, with or without related words."""
     stores: list[Store] = []
 
     def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
@@ -64,13 +64,13 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 
 def embedded(corpus: SearchCorpus) -> list[str]:
-    """What was embedded several texts at a time, the chunks first."""
+    """The texts embedded in batches, the chunks first."""
     assert isinstance(corpus.embeddings, WordEmbeddings)
     return corpus.embeddings.documents
 
 
 def queries(corpus: SearchCorpus) -> list[str]:
-    """What was embedded to search."""
+    """The texts embedded as queries."""
     assert isinstance(corpus.embeddings, WordEmbeddings)
     return corpus.embeddings.queries
 

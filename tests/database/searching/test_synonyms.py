@@ -1,4 +1,4 @@
-"""Words that mean nearly the same are learned from the corpus and the model, at little cost."""
+"""Related words from the corpus and the embedding model."""
 
 from collections.abc import Mapping, Sequence
 from math import cos, sin
@@ -18,7 +18,7 @@ Angles = Mapping[str, float]
 
 
 class TurningEmbed:
-    """Embeds words as directions in a plane, by their angles; records what it was asked."""
+    """Embeds words as directions in a plane, by their angles, and records the words."""
 
     def __init__(self, angles: Angles) -> None:
         self.angles = angles
@@ -32,10 +32,10 @@ class TurningEmbed:
         return [[cos(angle), sin(angle)] for angle in angles]
 
 
-def related(held: Angles, embed: TurningEmbed) -> RelatedWords:
+def related(angles_of: Angles, embed: TurningEmbed) -> RelatedWords:
     """The words of an index, by their angles."""
-    vectors = np.array([[cos(angle), sin(angle)] for angle in held.values()], dtype=np.float32)
-    return RelatedWords(list(held), vectors.reshape(-1, 2), embed)
+    vectors = np.array([[cos(angle), sin(angle)] for angle in angles_of.values()], dtype=np.float32)
+    return RelatedWords(list(angles_of), vectors.reshape(-1, 2), embed)
 
 
 def near(words: RelatedWords, word: str) -> Mapping[str, float]:
@@ -80,31 +80,31 @@ def test_short_huge_and_stop_words_are_ignored(text: str) -> None:
 
 
 def test_near_words_are_ordered_by_cosine_and_far_ones_dropped() -> None:
-    held = {"worker": 0.5, "labor": 0.2, "disk": 1.5, "stove": 3.0}
-    found = near(related(held, TurningEmbed({"annotator": 0.0})), "annotator")
+    angles_of = {"worker": 0.5, "labor": 0.2, "disk": 1.5, "stove": 3.0}
+    found = near(related(angles_of, TurningEmbed({"annotator": 0.0})), "annotator")
     assert list(found) == ["labor", "worker"]
     assert list(found.values()) == pytest.approx([cos(0.2), cos(0.5)])
 
 
 def test_words_below_the_cosine_threshold_are_not_near() -> None:
     edge = float(np.arccos(MIN_COSINE))
-    held = {"just": edge - 0.01, "not": edge + 0.01}
-    assert list(near(related(held, TurningEmbed({})), "kiln")) == ["just"]
+    angles_of = {"just": edge - 0.01, "not": edge + 0.01}
+    assert list(near(related(angles_of, TurningEmbed({})), "kiln")) == ["just"]
 
 
 def test_word_is_not_its_own_synonym() -> None:
-    held = {"kiln": 0.0, "stove": 0.1}
-    words = related(held, TurningEmbed({}))
+    angles_of = {"kiln": 0.0, "stove": 0.1}
+    words = related(angles_of, TurningEmbed({}))
     assert list(near(words, "kiln")) == ["stove"]
     assert list(near(words, "kilns")) == ["stove"]
 
 
 @pytest.mark.parametrize("word", ["kilns", "oven"])
 def test_number_of_synonyms_is_limited(word: str) -> None:
-    held = {"kiln": -0.5 * (word == "oven")} | {
+    angles_of = {"kiln": -0.5 * (word == "oven")} | {
         f"w{n}": 0.01 * n for n in range(2 * MAX_SYNONYMS, 0, -1)
     }
-    found = near(related(held, TurningEmbed({})), word)
+    found = near(related(angles_of, TurningEmbed({})), word)
     assert list(found) == [f"w{n}" for n in range(1, MAX_SYNONYMS + 1)]
 
 

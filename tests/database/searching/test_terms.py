@@ -1,4 +1,4 @@
-"""Words as search compares them: what was written one way is found when asked another."""
+"""Terms: tokens, stems and the parts of identifiers."""
 
 import pytest
 

@@ -34,7 +34,7 @@ def pulled(store: Store, place: Path | Snapshot) -> PullResult:
 
 
 def any_model(fingerprint: Fingerprint) -> None:
-    """Have no objection."""
+    """Accept any model."""
 
 
 def rows_in(folder: Path) -> Iterator[Record]:
@@ -49,7 +49,7 @@ def part_files(done: PushResult) -> list[Path]:
 
 
 def stand_before_the_last_step(store: Store) -> LivePointer:
-    """What a pull leaves that dies when its index has just gone live; two changes wait."""
+    """Leave the state of a pull killed just after going live, with two pending changes."""
     make_index(store, chunks_of("Before."), "index-before")
     upload(store, "job-here", document("mine.md", "Mine."), document("pulled.md", "Not this."))
     asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
@@ -69,7 +69,7 @@ def stand_before_the_last_step(store: Store) -> LivePointer:
 
 
 def waiting(store: Store) -> list[tuple[str, bool]]:
-    """What still waits for its job: the document, and whether it is deleted."""
+    """Pending entries: the document, and whether it is a deletion."""
     live = store.live()
     assert live is not None
     return sorted((e.document, e.is_deletion) for e in Uploads(store).pending(live))
@@ -79,7 +79,7 @@ WAITING = [("late.md", False), ("mine.md", True), ("waits.md", False)]
 
 
 def finished(store: Store) -> bool:
-    """Whether all is as a pull that nobody disturbed leaves it."""
+    """True if the state equals that of an uninterrupted pull."""
     return (
         uploaded(store) == PULLED
         and waiting(store) == WAITING

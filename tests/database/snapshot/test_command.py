@@ -73,10 +73,10 @@ def test_missing_model_is_refused_in_one_line(
     snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
-    said = capsys.readouterr().err
-    assert f"Embedding model {MADE_UP} is not" in said
-    assert "--any-model" in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert f"Embedding model {MADE_UP} is not" in errors
+    assert "--any-model" in errors
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.model
@@ -88,10 +88,10 @@ def test_other_model_is_refused_in_one_line(
 ) -> None:
     monkeypatch.setenv("EMBEDDING_MODEL_NAME", "sentence-transformers/all-MiniLM-L6-v2")
     assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
-    said = capsys.readouterr().err
-    assert f"made with {MADE_UP} and this machine is set to sentence-transformers/" in said
-    assert "model_revision is words-1 there" in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert f"made with {MADE_UP} and this machine is set to sentence-transformers/" in errors
+    assert "model_revision is words-1 there" in errors
+    assert errors.count("\n") == 1
 
 
 def test_pull_into_a_server(

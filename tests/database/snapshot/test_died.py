@@ -77,7 +77,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
 
 
 def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
-    """The end of a pull that has just gone live; it looks for what others left before that."""
+    """A `finish` that is killed once its own pull is live; earlier calls do nothing."""
 
     def finish(_: Store) -> None:
         live = store.live()
@@ -87,28 +87,28 @@ def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
     return finish
 
 
-def held(store: Store) -> dict[str, JournalEntry]:
+def current_entries(store: Store) -> dict[str, JournalEntry]:
     live = store.live()
     assert live is not None
     return Uploads(store).current(live)
 
 
 def test_changes_after_a_pull_killed_at_its_end_are_kept(store: Store) -> None:
-    """Once the documents are in their place, nothing replaces them a second time."""
+    """Documents are not replaced a second time once they are in place."""
     stand_before_the_last_step(store)
     with BuildLock(store, purpose="change"):
         staging.publish_staged_uploads(store, QUIET)
     put(store, "new.md", "# New\n\nZebra.\n")
     delete(store, "pulled.md")
-    before = (seen(store), held(store))
+    before = (seen(store), current_entries(store))
 
     with BuildLock(store):
         staging.publish_staged_uploads(store, QUIET)
     assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
 
-    assert (seen(store), held(store)) == before
+    assert (seen(store), current_entries(store)) == before
     assert {"new.md", "waits.md", "late.md"} <= seen(store).keys()
-    assert held(store)["pulled.md"].is_deletion
+    assert current_entries(store)["pulled.md"].is_deletion
 
 
 def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_
     run_all(store)
     builder(store).build(pages)
 
-    gone, come = before.keys() - seen(store).keys(), seen(store).keys() - before.keys()
-    assert (gone, come) == ({"training.md"}, {"new.md"})
+    removed, added = before.keys() - seen(store).keys(), seen(store).keys() - before.keys()
+    assert (removed, added) == ({"training.md"}, {"new.md"})
 
 
 def run_all(store: Store) -> None:
-    """Have a service run what waits."""
+    """Run the pending jobs, as a service does."""
     reader = Reader(
         open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
     )
@@ -155,7 +155,7 @@ def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store
 def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
     store: Store, tmp_path: Path
 ) -> None:
-    """The next writer would look for what to tidy among documents that are no longer here."""
+    """Otherwise the next writer would tidy by documents that no longer exist."""
     make_index(store, chunks_of("Before.", document="kilns.md"), "index-before")
     put(store, "kilns.md", "# Kilns\n\nOak.\n")
     with closing(open_store(str(tmp_path / "source"), create=True)) as source:

@@ -43,7 +43,7 @@ def test_entries_accepted_after_the_staging_stay_pending(store: Store) -> None:
 
 
 def test_last_job_is_replaced_even_if_not_marked(store: Store) -> None:
-    """Its entries look as if they waited, but the index before has them."""
+    """Its entries look pending, but the previous index has them."""
     before = make_index(store, chunks_of("Before."), "index-before")
     _, _, fingerprint = store.live_collection()
     asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
@@ -87,7 +87,7 @@ def test_late_rows_through_an_old_handle_stay_pending(
 
 
 class Hasty(Store):
-    """A store where a service writes just when a name is free, once."""
+    """A store in which a service writes once, at the moment a name is free."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.client, store.database)

@@ -50,7 +50,7 @@ def assert_same(found: list[Record], expected: list[Record]) -> None:
 
 
 def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[SnapshotPart, bytes]:
-    """A part whose manifest fits what it holds, and its content."""
+    """A part whose manifest matches its content, and that content."""
     content = zstandard.compress(lines)
     sha256 = hashlib.sha256(content).hexdigest()
     part = SnapshotPart(
@@ -228,7 +228,7 @@ def test_manifest_with_unknown_fields_is_read() -> None:
 
 
 def resealed(fields: dict[str, Any]) -> bytes:
-    """What somebody would write who knows how a manifest is made."""
+    """A forged manifest with a valid hash."""
     fields.pop("digest", None)
     digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return orjson.dumps(fields | {"digest": digest})

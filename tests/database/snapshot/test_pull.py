@@ -177,7 +177,7 @@ def test_snapshot_with_a_duplicate_row_replaces_nothing(
 
 
 def forge_row_twice(snapshot: Path) -> None:
-    """Have a manifest name a part's rows a second time, under another number."""
+    """List a part of the manifest a second time under another number."""
     import hashlib
 
     import orjson

@@ -76,7 +76,7 @@ def test_changed_index_is_another_snapshot_and_the_newest_is_first(
 
 
 def make_old(snapshot: Path) -> None:
-    """Have a snapshot look as pushed in another year."""
+    """Change the year in which a snapshot was pushed."""
     snapshot.rename(snapshot.with_name("20250101T000000Z" + snapshot.name[16:]))
 
 

@@ -66,7 +66,7 @@ def target(server: ChromaServer) -> Iterator[Store]:
 
 @pytest.fixture(autouse=True)
 def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the loopback is asked, for credentials either."""
+    """Only loopback is contacted, also for credentials."""
     nobody = f"http://127.0.0.1:{free_port()}"
     for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
@@ -77,7 +77,7 @@ def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["folder", "s3", "gs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty place of each kind; its name is the test's."""
+    """An empty location of each kind, named after the test."""
     if request.param == "folder":
         return str(tmp_path / "snapshots")
     running = request.getfixturevalue("s3" if request.param == "s3" else "gcs")
@@ -87,7 +87,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def any_model(fingerprint: Fingerprint) -> None:
-    """Have no objection."""
+    """Accept any model."""
 
 
 def pushed(store: Store, url: str) -> PushResult:
@@ -150,9 +150,9 @@ def test_missing_bucket_is_reported(
 ) -> None:
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SnapshotError, match=r"status 404|no such folder or bucket") as said:
+    with pytest.raises(SnapshotError, match=r"status 404|no such folder or bucket") as caught:
         pushed(source, "s3://nobody-made-this/snapshots")
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_unreachable_store_is_reported_in_a_line_without_secrets(
         monkeypatch.setenv(name, value)
         if not value:
             monkeypatch.delenv(name)
-    with pytest.raises(SnapshotError, match=complaint) as said:
+    with pytest.raises(SnapshotError, match=complaint) as caught:
         pushed(source, url)
-    assert "\n" not in str(said.value)
-    assert "secret" not in str(said.value)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @dataclass(frozen=True)
@@ -251,9 +251,9 @@ def test_interrupted_part_is_requested_again(web: Web) -> None:
 )
 def test_unavailable_part_is_reported_in_a_line(web: Web, conduct: str, complaint: str) -> None:
     web.server.conduct = conduct  # type: ignore[assignment]
-    with pytest.raises(SnapshotError, match=complaint) as said:
+    with pytest.raises(SnapshotError, match=complaint) as caught:
         verify(find_snapshot(web.server.url, None, QUICK))
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_interrupted_pull_requests_no_part_twice(source: Store, target: Store, web: Web) -> None:
@@ -284,10 +284,10 @@ def test_interrupted_pull_requests_no_part_twice(source: Store, target: Store, w
     ],
 )
 def test_invalid_address_is_refused_without_repeating_it(url: str, complaint: str) -> None:
-    with pytest.raises(SnapshotError, match=complaint) as said:
+    with pytest.raises(SnapshotError, match=complaint) as caught:
         Storage(url)
-    assert "password@" not in str(said.value)
-    assert "secret" not in str(said.value)
+    assert "password@" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_file_in_place_of_the_folder_is_reported(source: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A file becomes markdown within limits, or one line says why not; nothing else is left of it."""
+"""Files are converted to markdown within limits, or refused in one line; nothing is left behind."""
 
 import json
 import subprocess
@@ -219,7 +219,7 @@ def test_files_can_be_converted_concurrently() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         "no json",
         "[" * 100_000,
@@ -230,16 +230,16 @@ def test_files_can_be_converted_concurrently() -> None:
     ],
 )
 def test_invalid_reply_of_the_child_process_is_rejected(
-    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reply: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for the child says something that the real one never would."""
-    stand_in(f"import sys; sys.stdout.write({said!r})", tmp_path, monkeypatch)
+    """The fake child process replies as the real one never does."""
+    stand_in(f"import sys; sys.stdout.write({reply!r})", tmp_path, monkeypatch)
     line = refusal(b"<p>x", "a.html", Limits(seconds=20, output_bytes=1000))
     assert line in ("cannot be read as HTML", "gives more than 1000 bytes of text; split it", "a b")
 
 
 def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have another program run in the child's place, without its limits."""
+    """Replace the child process by another program, without limits."""
     package = tmp_path / "dataset" / "conversion" / "isolation"
     package.mkdir(parents=True)
     (package / "child.py").write_text(code)
@@ -250,8 +250,8 @@ def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_metadata_from_the_child_process_is_validated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
-    stand_in(f"print({json.dumps(said)!r})", tmp_path, monkeypatch)
+    reply = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
+    stand_in(f"print({json.dumps(reply)!r})", tmp_path, monkeypatch)
     assert convert(b"<p>x", "a.html", SMALL) == Converted("ab", "t t", "", "")
 
 
@@ -282,20 +282,20 @@ def test_child_process_is_killed_with_its_descendants(
     started = time.monotonic()
     assert "takes longer" in refusal(b"<p>x", "a.html", Limits(seconds=2))
     assert time.monotonic() - started < 10
-    assert [pid for pid in map(int, pids.read_text().split()) if _lives_on(pid)] == []
+    assert [pid for pid in map(int, pids.read_text().split()) if _survives(pid)] == []
 
 
-def _lives_on(pid: int) -> bool:
-    """Whether it still runs some seconds after it was killed: nothing waits for its end."""
+def _survives(pid: int) -> bool:
+    """True if the process still runs ten seconds after the kill, which does not wait for it."""
     ends = time.monotonic() + 10
-    while _lives(pid):
+    while _is_running(pid):
         if time.monotonic() > ends:
             return True
         time.sleep(0.02)
     return False
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

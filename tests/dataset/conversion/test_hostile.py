@@ -1,4 +1,4 @@
-"""A hostile or broken file costs one line, or gives its harmless words; it never gets further."""
+"""Hostile and broken files are refused in one line, or only their text is read."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from utils.errors import DocumentError
 
 pytestmark = pytest.mark.process
 
-Made = Callable[[], bytes]
-"""A file that is made when its test runs."""
+MakeFile = Callable[[], bytes]
+"""Creates a file when its test runs."""
 
 LIMITS = Limits(seconds=30, memory_bytes=400 << 20)
 SHORT = Limits(seconds=2, memory_bytes=400 << 20)
@@ -28,7 +28,7 @@ FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X1 6
 
 
 def outcome(content: bytes, name: str, limits: Limits = LIMITS) -> str:
-    """The text of a file, or why there is none."""
+    """The text of a file, or the reason why it was refused."""
     try:
         return convert(content, name, limits).text
     except DocumentError as error:
@@ -40,7 +40,7 @@ def outcome(content: bytes, name: str, limits: Limits = LIMITS) -> str:
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[str]]]:
-    """A server that notes every path that it is asked for."""
+    """A server that records the paths of its requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -95,7 +95,7 @@ def listening() -> Iterator[tuple[str, list[str]]]:
     ],
     ids=range(12),
 )  # fmt: skip
-def test_zip_container_is_checked_before_parsing(content: Made, reason: str) -> None:
+def test_zip_container_is_checked_before_parsing(content: MakeFile, reason: str) -> None:
     assert outcome(content(), "a.docx") == f"refused: {reason}"
 
 
@@ -174,7 +174,7 @@ def test_external_image_and_macro_are_ignored() -> None:
     ids=["pages", "password", "loop", "count", "xref", "nested", "javascript", "launch", "states",
          "broken", "garbage", "program"],
 )  # fmt: skip
-def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: Made, expected: str) -> None:
+def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: MakeFile, expected: str) -> None:
     assert outcome(content(), "a.pdf") == expected
 
 
@@ -187,9 +187,9 @@ def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: Made, expected
     ],
     ids=["recursion", "inflating", "million words"],
 )
-def test_conversion_of_an_endless_pdf_is_killed(content: Made) -> None:
-    said = outcome(content(), "a.pdf", SHORT)
-    assert said in (
+def test_conversion_of_an_endless_pdf_is_killed(content: MakeFile) -> None:
+    result = outcome(content(), "a.pdf", SHORT)
+    assert result in (
         "refused: cannot be read as PDF within 400 MiB of memory",
         "refused: needs more than 400 MiB of memory to convert; split it",
         "refused: takes longer than 2 s to convert; split it",
@@ -221,7 +221,7 @@ def test_conversion_of_an_endless_pdf_is_killed(content: Made) -> None:
     ids=range(12),
 )  # fmt: skip
 def test_other_hostile_file_is_refused_or_only_its_text_is_read(
-    name: str, content: Made, expected: str
+    name: str, content: MakeFile, expected: str
 ) -> None:
     assert outcome(content(), name) == expected
 
@@ -238,7 +238,7 @@ def test_other_hostile_file_is_refused_or_only_its_text_is_read(
     ],
     ids=["30 MB", "emphasis", "attributes", "substitutions"],
 )  # fmt: skip
-def test_conversion_over_the_time_or_memory_limit_is_killed(name: str, content: Made) -> None:
+def test_conversion_over_the_time_or_memory_limit_is_killed(name: str, content: MakeFile) -> None:
     assert outcome(content(), name, SHORT) in (
         "refused: needs more than 400 MiB of memory to convert; split it",
         "refused: takes longer than 2 s to convert; split it",
@@ -249,7 +249,7 @@ def test_notebook_output_of_fifty_megabytes_is_truncated() -> None:
     head = b'{"cells":[{"cell_type":"code","source":"train()","outputs":[{"output_type":"stream",'
     log = b'"text":"' + b"loss 0.1\\n" * 5_500_000 + b'"}]}]}'
     limits = Limits(seconds=30, input_bytes=64 << 20)
-    said = outcome(head + log, "a.ipynb", limits)
-    assert said.startswith("```python\ntrain()\n```\n\n```\nloss 0.1\n")
-    assert said.endswith("[... cut]\n```\n")
-    assert len(said) < 30_000
+    result = outcome(head + log, "a.ipynb", limits)
+    assert result.startswith("```python\ntrain()\n```\n\n```\nloss 0.1\n")
+    assert result.endswith("[... cut]\n```\n")
+    assert len(result) < 30_000

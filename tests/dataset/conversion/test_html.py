@@ -1,4 +1,4 @@
-"""A page becomes the markdown of its content: anchors kept, surroundings left out."""
+"""HTML to markdown: the main content with its anchors, without page furniture."""
 
 import pytest
 
@@ -71,8 +71,8 @@ def test_page_furniture_is_dropped() -> None:
 def test_table_of_contents_is_dropped(title: str) -> None:
     links = "<ul><li><a href=#a>Part A</a><ul><li><a href=b.html>B</a></ul></ul>"
     assert text_of(f"<h1>T</h1><div><h6>{title}</h6>{links}</div><p>Words.") == "# T\n\nWords."
-    told = "<ul><li><a href=#a>A</a>: what it is and what it does</ul>"
-    assert "what it does" in text_of(f"<h1>T</h1><div><h6>{title}</h6>{told}</div>")
+    described = "<ul><li><a href=#a>A</a>: what it is and what it does</ul>"
+    assert "what it does" in text_of(f"<h1>T</h1><div><h6>{title}</h6>{described}</div>")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Word, PowerPoint and Excel files, and books, become markdown with what matters in them."""
+"""Word, PowerPoint, Excel and EPUB to markdown."""
 # The libraries that make the files ship no types.
 # mypy: disable-error-code="import-untyped, no-untyped-call"
 
@@ -81,11 +81,11 @@ def test_docx_title_and_modification_date_are_read() -> None:
     assert docx.read_docx(saved(document), "").title == "Words."
 
 
-@pytest.mark.parametrize("said", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
-def test_generated_docx_title_is_ignored(said: str) -> None:
+@pytest.mark.parametrize("title", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
+def test_generated_docx_title_is_ignored(title: str) -> None:
     document = word()
     document.add_paragraph("Words.")
-    document.core_properties.title = said
+    document.core_properties.title = title
     assert docx.read_docx(saved(document), "").title == ""
 
 

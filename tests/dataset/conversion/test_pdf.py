@@ -1,4 +1,4 @@
-"""A PDF becomes markdown: headings by their type, paragraphs, lists, code, tables, columns."""
+"""PDF to markdown: headings, paragraphs, lists, code, tables and columns."""
 # The libraries that make the files ship no types.
 # mypy: disable-error-code="import-untyped"
 
@@ -77,14 +77,18 @@ def test_tables_become_pipe_tables(ruled: bool) -> None:
 
 
 def test_multiline_cells_of_a_ruled_table_are_joined() -> None:
-    said = "Stop at once, lower the load to the quay and call the foreman, who decides."
-    rows = [["Wind", "What to do"], ["10 m/s", paragraph(said)], ["15 m/s", paragraph(said)]]
+    instruction = "Stop at once, lower the load to the quay and call the foreman, who decides."
+    rows = [
+        ["Wind", "What to do"],
+        ["10 m/s", paragraph(instruction)],
+        ["15 m/s", paragraph(instruction)],
+    ]
     cells = table(rows, ruled=True, colWidths=[80, 150])
     assert text_of(pdf_of(paragraph(SENTENCE), cells)).split("\n")[2:] == [
         "| Wind | What to do |",
         "| --- | --- |",
-        f"| 10 m/s | {said} |",
-        f"| 15 m/s | {said} |",
+        f"| 10 m/s | {instruction} |",
+        f"| 15 m/s | {instruction} |",
     ]
 
 

@@ -1,4 +1,4 @@
-"""A process that parses a stranger's file can reach nothing."""
+"""The sandbox of the conversion process: no files, network, programs or signals."""
 
 import socket
 import subprocess
@@ -20,7 +20,7 @@ _ENTER = (
 
 
 def inside(code: str, folder: Path) -> str:
-    """Run a line of Python in the sandbox; what it prints, or the name of its error."""
+    """Run a line of Python in the sandbox; return its output or the name of its error."""
     guarded = f"try: {code}\nexcept BaseException as error: print(type(error).__name__)"
     ended = subprocess.run(
         [sys.executable, "-P", "-B", "-c", _ENTER.format(root=str(PROJECT_ROOT)) + guarded],

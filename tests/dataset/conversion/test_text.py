@@ -1,4 +1,4 @@
-"""reStructuredText, notebooks and tables in text become markdown."""
+"""reStructuredText, notebooks and delimited text to markdown."""
 
 import json
 from pathlib import Path
@@ -246,7 +246,7 @@ def test_invalid_delimited_text_is_refused(content: bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "date"),
+    ("written", "date"),
     [
         ("2026-01-02", "2026-01-02"),
         ("2026-01-02T03:04:05+01:00", "2026-01-02T02:04:05Z"),
@@ -260,13 +260,13 @@ def test_invalid_delimited_text_is_refused(content: bytes, reason: str) -> None:
         ("", ""),
     ],
 )
-def test_dates_are_normalised_to_utc(said: str, date: str) -> None:
-    assert pdf_date(said) == date
+def test_dates_are_normalised_to_utc(written: str, date: str) -> None:
+    assert pdf_date(written) == date
 
 
 @pytest.mark.process
 def test_image_in_rst_needs_no_mime_type_files() -> None:
-    """Its parser wants to know kinds of files from lists that a machine may have."""
+    """The parser looks up MIME types in files of the machine."""
     source = b"Kilns\n=====\n\nOak.\n\n.. image:: https://kilns.example/oak.gif\n   :alt: An oak\n"
 
     assert "An oak" in convert(source, "kilns.rst", Limits()).text

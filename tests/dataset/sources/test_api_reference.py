@@ -25,7 +25,7 @@ def pages(folder: Path) -> dict[str, str]:
 
 
 def field(page: str, name: str) -> str:
-    """Take one field's bullet, with all that is indented below it."""
+    """The bullet of a field, with everything indented below it."""
     found = re.search(rf"^- \*\*{name}\*\*.*\n(?:(?:  .*)?\n)*", page, re.MULTILINE)
     assert found, name
     return found.group()

@@ -1,4 +1,4 @@
-"""The live guide: pages asked for as `.md`, told as `.html`, from any of its lists."""
+"""The live guide: pages fetched as `.md`, recorded as `.html`, from any of its lists."""
 
 import json
 from collections.abc import Iterator
@@ -186,7 +186,7 @@ def test_pages_also_in_the_archive_are_reported(tmp_path: Path) -> None:
     assert duplicates_line(tmp_path, guide) == ""
     for name in names[1:]:
         (live / name).write_text("# New\n")
-    said = duplicates_line(tmp_path, guide)
-    assert said.startswith("3 pages of the guide are there twice")
-    assert ", ".join(names[1:4]) in said
-    assert "--include" in said
+    line = duplicates_line(tmp_path, guide)
+    assert line.startswith("3 pages of the guide are there twice")
+    assert ", ".join(names[1:4]) in line
+    assert "--include" in line

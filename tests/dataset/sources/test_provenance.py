@@ -1,4 +1,4 @@
-"""An index says where its documents are from and as of when, from what lies beside them."""
+"""The sources of an index's documents and their dates."""
 
 import json
 from contextlib import closing
@@ -76,8 +76,8 @@ def test_real_guide_is_dated_by_its_history_page(developer_guide: Path) -> None:
     assert guide.documents == len(names)
 
 
-def hold(folder: Path, *pages: tuple[str, str]) -> None:
-    """Note pages of the web as fetched: address, and when that was."""
+def record_fetched(folder: Path, *pages: tuple[str, str]) -> None:
+    """Record pages as fetched: address and time of the fetch."""
     (folder / "web").mkdir(exist_ok=True)
     with closing(WebState.open(folder / "web")) as state:
         state.add_named("a list", 1, [(url, "") for url, _ in pages])
@@ -87,7 +87,7 @@ def hold(folder: Path, *pages: tuple[str, str]) -> None:
 
 
 def test_websites_are_named_by_their_hosts_and_dated_by_the_newest_fetch(tmp_path: Path) -> None:
-    hold(
+    record_fetched(
         tmp_path,
         ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"),
         ("https://kilns.example/b.html", "2021-07-08T07:08:09Z"),
@@ -122,7 +122,7 @@ def test_websites_without_a_state_are_not_dated(tmp_path: Path, state: bytes | N
 
 
 def test_state_in_a_read_only_folder_is_read(tmp_path: Path) -> None:
-    hold(tmp_path, ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"))
+    record_fetched(tmp_path, ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"))
     (tmp_path / "web").chmod(0o500)
     try:
         (source,) = sources_of(["web/kilns.example/a.md"], tmp_path)
@@ -154,15 +154,15 @@ def test_sources_are_read_back_from_the_metadata(fingerprint: Fingerprint) -> No
 
 
 @pytest.mark.parametrize(
-    "told", [None, "", "garbage", "5", '[{"name": "Kilns"}]', "[5]", '{"a": 1}']
+    "stored", [None, "", "garbage", "5", '[{"name": "Kilns"}]', "[5]", '{"a": 1}']
 )
 def test_index_of_an_older_build_has_no_sources_and_stays_valid(
-    fingerprint: Fingerprint, told: str | None
+    fingerprint: Fingerprint, stored: str | None
 ) -> None:
     metadata = {
         name: value for name, value in fingerprint.to_metadata().items() if name != "sources"
     }
-    found = Fingerprint.from_metadata(metadata | ({} if told is None else {"sources": told}))
+    found = Fingerprint.from_metadata(metadata | ({} if stored is None else {"sources": stored}))
     assert found is not None
     assert found.sources == ()
     assert found == fingerprint

@@ -1,4 +1,4 @@
-"""Addresses have one spelling, and pages get names that every file system takes."""
+"""Normalisation of addresses, and portable file names for pages."""
 
 import unicodedata
 

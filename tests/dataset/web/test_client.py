@@ -1,4 +1,4 @@
-"""Hosts are asked politely, and what they do wrong costs a line and never the run."""
+"""Politeness towards hosts (robots.txt, rate limit, Retry-After); errors do not end a run."""
 
 import gzip
 import time

@@ -1,4 +1,4 @@
-"""`--source web` on the command line: what it prints, how it ends, and that it can be killed."""
+"""`--source web` on the command line: output, exit codes, and recovery after a kill."""
 
 import contextlib
 import os
@@ -38,12 +38,12 @@ def test_pages_are_counted_and_errors_listed(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = run(tmp_path, "--sitemap", f"{server.url}/sitemap.xml", "--url", f"{server.url}/none")
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 0
     assert re.fullmatch(
-        r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", said.out
+        r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", output.out
     )
-    assert said.err == f"web: {server.url}/none answers 404 Not Found\n"
+    assert output.err == f"web: {server.url}/none answers 404 Not Found\n"
     documents = list(load_documents(tmp_path, pytest.fail))
     assert [document.title for document in documents] == ["a", "b", "c"]
     assert documents[0].url == f"{server.url}/a.md"
@@ -53,9 +53,9 @@ def test_run_that_fetches_no_page_fails(
     server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, "--url", f"{server.url}/none") == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines() == [
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [
         f"web: {server.url}/none answers 404 Not Found",
         "web: No page could be fetched.",
     ]
@@ -142,8 +142,8 @@ def test_unreadable_state_is_reported_with_a_remedy(
         with contextlib.closing(sqlite3.connect(state)) as connection:
             connection.execute("PRAGMA user_version = 99")
     assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
-    assert f"{state}" in (said := capsys.readouterr().err)
-    assert "Delete it" in said
+    assert f"{state}" in (output := capsys.readouterr().err)
+    assert "Delete it" in output
     state.unlink()
     assert run(tmp_path, "--url", f"{server.url}/a.md") == 0
 
@@ -190,10 +190,10 @@ def test_killed_fetch_resumes(tmp_path: Path) -> None:
         had = {path.name for path in tmp_path.rglob("*.md")}
         server.asked.clear()
         with start(tmp_path, server) as process:
-            said, trouble = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 0, trouble
-    assert "40 pages" in said
+    assert process.returncode == 0, errors
+    assert "40 pages" in output
     assert len(list(tmp_path.rglob("*.md"))) == 40
     pages = [one for one in server.asked if one.path.endswith(".md")]
     first = {one.path[1:] for one in pages[: 40 - len(had) + 4]}
@@ -212,9 +212,9 @@ def test_interruption_prints_one_line(tmp_path: Path) -> None:
             while "/b.md" not in server.paths and process.poll() is None:
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
-            said, trouble = process.communicate(timeout=30)
+            output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert (said, trouble) == ("", "Interrupted. Run it again to continue where it stopped.\n")
+    assert (output, errors) == ("", "Interrupted. Run it again to continue where it stopped.\n")
     assert [path.name for path in tmp_path.rglob("*.md")] == ["a.md"]
 
 

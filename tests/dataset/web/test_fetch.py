@@ -1,4 +1,4 @@
-"""Pages of the web become documents, and are kept current with few requests."""
+"""Web pages are fetched as documents and kept up to date with conditional requests."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Nothing leads from the public web to this machine or to a private network."""
+"""Public pages cannot lead requests to this machine or to a private network."""
 
 import asyncio
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ PUBLIC = "93.184.216.34"
 
 
 class Names:
-    """Names of a made-up network."""
+    """A resolver of made-up names."""
 
     def __init__(self, addresses: dict[str, list[str]]) -> None:
         self.addresses = addresses
@@ -29,7 +29,7 @@ class Names:
 
 
 class ToLoopback(httpcore.AsyncNetworkBackend):
-    """Carries connections to public addresses to a local server, and notes where they went."""
+    """Redirects connections to a local server, and records their original targets."""
 
     def __init__(self) -> None:
         self.connected: list[tuple[str, int]] = []

@@ -1,4 +1,4 @@
-"""Lists name the pages: sitemaps, llms.txt, tables of contents and files; within bounds."""
+"""Page lists: sitemaps, llms.txt, tables of contents and URL files, and their limits."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Vanished pages leave the dataset; what could only not be asked for stays."""
+"""Pages that no longer exist are removed; pages that could not be requested are kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def server() -> Iterator[WebServer]:
 
 @pytest.fixture
 def fetch(tmp_path: Path, server: WebServer) -> Fetches:
-    """All four pages are held."""
+    """Fetches after a first run that stored all four pages."""
     fetches = Fetches(tmp_path)
     assert fetches(at(server, "/sitemap.xml", "sitemap")) == FileChanges(new=4)
     return fetches
@@ -36,7 +36,7 @@ def name_in_sitemap(server: WebServer, names: str) -> None:
     server.pages["/sitemap.xml"] = sitemap(*(f"{server.url}/g/{name}.html" for name in names))
 
 
-def held(fetch: Fetches) -> str:
+def stored_pages(fetch: Fetches) -> str:
     return "".join(name.removeprefix("g/").removesuffix(".md") for name in fetch.files())
 
 
@@ -46,7 +46,7 @@ def test_page_that_no_longer_exists_is_removed(
 ) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
     assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
-    assert held(fetch) == "acd"
+    assert stored_pages(fetch) == "acd"
     server.pages["/g/b.html"] = page("b")
     assert again(fetch, server) == FileChanges(new=1, unchanged=3)
 
@@ -54,7 +54,7 @@ def test_page_that_no_longer_exists_is_removed(
 def test_page_dropped_from_its_list_is_removed(fetch: Fetches, server: WebServer) -> None:
     name_in_sitemap(server, "abc")
     assert again(fetch, server) == FileChanges(unchanged=3, removed=1)
-    assert held(fetch) == "abc"
+    assert stored_pages(fetch) == "abc"
 
 
 def test_folder_is_removed_with_its_last_page(fetch: Fetches, server: WebServer) -> None:
@@ -71,12 +71,12 @@ def test_page_on_another_list_is_kept(fetch: Fetches, server: WebServer) -> None
     fetch(at(server, "/g/d.html"))
     name_in_sitemap(server, "abc")
     assert again(fetch, server) == FileChanges(unchanged=3)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
 
 
 def test_pages_of_lists_not_requested_are_kept(fetch: Fetches, server: WebServer) -> None:
     assert fetch(at(server, "/g/a.html")) == FileChanges(unchanged=1)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_unreadable_list_removes_nothing(fetch: Fetches, server: WebServer, serv
     server.pages["/sitemap.xml"] = served
     with pytest.raises(DatasetError):
         again(fetch, server)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
     assert "sitemap.xml" in fetch.troubles[0]
 
 
@@ -106,7 +106,7 @@ def test_partly_unreadable_list_removes_nothing(fetch: Fetches, server: WebServe
     server.pages["/1.xml"] = sitemap(*(f"{server.url}/g/{name}.html" for name in "abc"))
     server.pages["/2.xml"] = BROKEN
     assert again(fetch, server) == FileChanges(unchanged=3)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
     assert fetch.troubles == [
         f"{server.url}/sitemap.xml names {server.url}/2.xml, which answers 500 "
         "Internal Server Error"
@@ -119,11 +119,11 @@ def test_list_that_shrinks_by_most_removes_nothing_unless_allowed(
     name_in_sitemap(server, "a")
     for _ in range(2):
         assert again(fetch, server) == FileChanges(unchanged=1)
-        assert held(fetch) == "abcd"
+        assert stored_pages(fetch) == "abcd"
         assert "names 1 pages and named 4 before" in fetch.troubles[0]
         assert "--allow-removals" in fetch.troubles[0]
     assert again(fetch, server, allow_removals=True) == FileChanges(unchanged=1, removed=3)
-    assert held(fetch) == "a"
+    assert stored_pages(fetch) == "a"
 
 
 def test_list_that_shrinks_by_half_removes_pages(fetch: Fetches, server: WebServer) -> None:
@@ -137,7 +137,7 @@ def test_page_that_cannot_be_fetched_is_kept(
 ) -> None:
     server.pages["/g/b.html"] = Served(status=status, etag=None)
     assert again(fetch, server) == FileChanges(unchanged=3)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
     assert f"{server.url}/g/b.html" in fetch.troubles[0]
     assert len(fetch.troubles) == 1
 
@@ -173,7 +173,7 @@ def test_pages_of_a_failing_host_are_kept(fetch: Fetches, server: WebServer) -> 
             server.pages[f"/g/{name}.html"] = BROKEN
         with pytest.raises(DatasetError):
             fetch(*lists, other_hosts=True)
-        assert held(fetch) == "abcd"
+        assert stored_pages(fetch) == "abcd"
         host = server.url.removeprefix("http://")
         assert fetch.troubles[-1] == f"{host}: failed 3 times in a row; 1 pages not requested"
 
@@ -187,8 +187,8 @@ def test_interrupted_run_removes_nothing(fetch: Fetches, server: WebServer) -> N
 
     with pytest.raises(KeyboardInterrupt):
         fetch(at(server, "/sitemap.xml", "sitemap"), progress=interrupt)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
     assert fetch(at(server, "/g/c.html")) == FileChanges(unchanged=1)
-    assert held(fetch) == "abcd"
+    assert stored_pages(fetch) == "abcd"
     again(fetch, server)
-    assert held(fetch) == "bc"
+    assert stored_pages(fetch) == "bc"

@@ -1,4 +1,4 @@
-"""robots.txt is understood as RFC 9309 has it, and cannot be a trap."""
+"""robots.txt is parsed as in RFC 9309, and hostile ones are parsed fast."""
 
 import pytest
 
