@@ -134,7 +134,7 @@ def test_missing_documents_are_fetched_and_failed_sources_retried(
     assert (folder / fetch.UNFINISHED).read_text() == fetch.DEVELOPER_GUIDE
     with archive_server() as server:
         fetch.fetch_missing(folder, server.url)
-        assert server.asked, "the guide is tried again, and alone"
+        assert server.asked, "the guide was not retried"
 
 
 def test_the_users_own_documents_are_left_unchanged(tmp_path: Path, nowhere: str) -> None:

@@ -119,7 +119,7 @@ def test_training_is_reproducible_and_resumes_after_a_kill(
         train(model, few, PLAN, checkpoints=tmp_path / "killed", progress=dying_after(6))
     whole = sorted((tmp_path / "killed").iterdir())
     assert whole
-    # As a kill amid writing a checkpoint leaves it.
+    # The state after a kill while writing a checkpoint.
     (tmp_path / "killed" / "checkpoint-90").mkdir()
     (tmp_path / "killed" / "checkpoint-90" / "model.safetensors").write_bytes(b"half")
 
@@ -136,7 +136,7 @@ def test_weights_are_blended_towards_the_general_model_after_a_loss(
         name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in start.items()
     }
     trained.load_state_dict(end)
-    scores = iter([0.700, 0.685, 0.6899, 0.6901])  # the general one's, then each share's
+    scores = iter([0.700, 0.685, 0.6899, 0.6901])  # of the general model, then of each share
     monkeypatch.setattr(blending, "ndcg", lambda trial, embed: np.array([next(scores)]))
     messages: list[str] = []
 
@@ -256,7 +256,7 @@ def quantized(
     monkeypatch.setattr(adaptation, "train", lambda *given, **options: None)
     few = Trial("directions", ("up", "down"), ("1", "2"), ("upwards", "downwards"), ("1", "2"))
     monkeypatch.setattr(adaptation, "general_trial", lambda: few)
-    monkeypatch.setattr(quantizing, "MAX_INT8_NDCG_LOSS", 1.0)  # a question is much among so few
+    monkeypatch.setattr(quantizing, "MAX_INT8_NDCG_LOSS", 1.0)  # one question of few weighs a lot
     output = tmp_path / "models" / "int8"
 
     assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(output), "--int8"]) == 0
@@ -278,9 +278,9 @@ def test_int8_model_has_another_revision_and_runs_in_openvino(
     int8 = model.load_embeddings(device="cpu", backend="openvino", cache=cache)
     torchs = model.load_embeddings(device="cpu", backend="torch", cache=cache)
 
-    assert not cache.exists()  # nothing had to be exported
+    assert not cache.exists()  # nothing was exported
     assert model.revision != find_model(str(whole)).revision
-    # A GPU and torch take the whole model.
+    # A GPU and torch use the unquantized model.
     cosines = (np.array(int8.embed_documents(texts)) * torchs.embed_documents(texts)).sum(axis=1)
     assert (cosines > 0.97).all()
     assert (cosines < 0.99999).all()

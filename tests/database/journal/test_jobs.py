@@ -213,7 +213,7 @@ def test_only_jobs_whose_acceptance_was_interrupted_are_deleted(jobs: Jobs) -> N
     }
     waiting = new_at(ago(9000))
     for job in (*accepting.values(), waiting):
-        jobs.update(job)  # each from another replica's clock
+        jobs.update(job)  # each with the clock of another replica
     jobs.delete_old()
 
     left = [name for name, job in accepting.items() if jobs.find(job.id)]

@@ -148,7 +148,7 @@ def test_store_without_uploads_is_left_unchanged(store: Store) -> None:
 def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
     finish: Callable[[Store, float], None], store: Store
 ) -> None:
-    Jobs(store).add(replace(Job.new("put"), state="accepting"))  # for ever: its service died
+    Jobs(store).add(replace(Job.new("put"), state="accepting"))  # forever: its service was killed
     before = filled(store, 20)
     kills = 0
     while True:
@@ -175,7 +175,7 @@ def test_purge_killed_between_any_two_writes_is_finished_by_the_next_writer(
 
 def test_killed_finish_of_a_purge_is_repeated(store: Store) -> None:
     before = filled(store, 20)
-    # Both are at the point where most is left to do: after one rename, the name taken by another.
+    # Both are at the worst point: one rename done, and its old name taken by a new collection.
     kills = 0
     while True:
         for name in (UPLOADS, JOBS):
@@ -336,7 +336,7 @@ def test_free_space_is_zeroed_and_rows_are_kept(folder: Path) -> None:
         collection.add(ids=ids[:50], embeddings=vectors[:50])
         collection.add(ids=ids[50:], embeddings=vectors[50:])
     files = list(folder.rglob("data_level0.bin"))
-    for file in files:  # as a process does whose memory holds text
+    for file in files:  # as a process does that has the text in memory
         with file.open("r+b") as opened:
             opened.seek(-len(SECRET), os.SEEK_END)
             opened.write(SECRET.encode())

@@ -145,7 +145,7 @@ def test_reader_recovers_if_its_collection_was_deleted(
 ) -> None:
     reader = reader_of(served.url)
     reader.search(QUESTION, 1)
-    for word in ("one", "two"):  # the second build deletes the collection that the reader holds
+    for word in ("one", "two"):  # the second build deletes the reader's collection
         (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
         build(served.url, folder)
 

@@ -48,7 +48,7 @@ def bm25s_scores(texts: Sequence[Text]) -> list[list[float]]:
     """The same matrix from the bm25s package (Lucene's BM25)."""
     import bm25s
 
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it speaks at every index
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs at every index
     model: Any = bm25s.BM25(k1=0.9, b=0.75, method="lucene", csc_backend="numpy")
     numbers = {str(term): term for term in range(TERMS)}
     model.index((texts, numbers), show_progress=False, create_empty_token=False)

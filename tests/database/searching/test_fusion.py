@@ -13,7 +13,7 @@ def scores(*values: float) -> Scores:
 
 
 def test_scores_become_standard_deviations_above_the_last_candidate() -> None:
-    found = standardize(scores(5, 1, 3, 3), candidates=10)  # deviation: the root of 2
+    found = standardize(scores(5, 1, 3, 3), candidates=10)  # standard deviation: sqrt(2)
     above = scores(4 / 2**0.5, 0, 2 / 2**0.5, 2 / 2**0.5)
     assert found == pytest.approx(above + MIN_SCORE)
     assert found.dtype == np.float32

@@ -113,7 +113,7 @@ def test_passage_stays_in_one_document_and_within_the_length_limit() -> None:
 def test_first_passages_stay_within_their_common_limit() -> None:
     fullest = 0.0
     for found, some, ranking in cases():
-        chunks = [*some, *pages(TOGETHER)]  # so many documents that nothing has to wait
+        chunks = [*some, *pages(TOGETHER)]  # enough documents that none is deferred
         more = [*found, *range(len(some), len(chunks))]
         limit = TOGETHER * max(len(each.text) for each in chunks)
         runs = select_passages(more, chunks, replace(ranking, characters=limit), TOGETHER)

@@ -62,7 +62,7 @@ def stand_before_the_last_step(store: Store) -> LivePointer:
         assert there is not None
         records = [*upload_rows.read_upload_rows(source, there)]
     staging.stage_uploads(store, "index-pulled", records, live.revision + 1)
-    # Accepted while the pull fetched the rest.
+    # Accepted during the rest of the pull.
     asked(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
     asked(store, "delete", name="mine.md")
     return make_index(store, chunks_of("Pulled."), "index-pulled")

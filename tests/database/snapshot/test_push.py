@@ -129,7 +129,7 @@ def test_invisible_rows_are_left_out(source: Store, folder: Path) -> None:
 
 def test_rows_that_were_replaced_are_left_out(source: Store, folder: Path) -> None:
     change_in_place(source, *chunks_of("Ash dries.", document="ash.md"))
-    upload(source, "job-1", document("ash.md", "Other words."))  # its old chunk is still there
+    upload(source, "job-1", document("ash.md", "Other words."))  # its old chunk still exists
     pushed(source, folder)
     found = {r.id for r in rows_in(folder)}
     assert "ash.md:0" in contents(source).rows

@@ -73,7 +73,7 @@ def test_pull_killed_after_going_live_is_finished_by_the_next(
     done = pulled(target, folder)
     staged = target.find(UPLOADS)
     assert staged is not None
-    staged.modify(name=f"uploads-of-{done.index}")  # as it is just before the last step
+    staged.modify(name=f"uploads-of-{done.index}")  # the state just before the last step
     assert uploaded(target) == {}
 
     assert not pulled(target, folder).changed

@@ -120,7 +120,7 @@ def test_doctype_is_detected_in_other_encodings(encoding: str) -> None:
     package = docx_of("x")
     document = hostile.part_of(hostile.with_entity("file:///x"), "word/document.xml")
     hidden = document.decode().replace("UTF-8", encoding.upper()).encode(encoding)
-    if encoding == "utf-7":  # whose declaration itself must be readable
+    if encoding == "utf-7":  # the declaration must stay readable
         hidden = document.decode().replace("UTF-8", "UTF-7").replace("<!", "+ADwAIQ-").encode()
     changed = repacked(package, {"word/document.xml": hidden})
     assert outcome(changed, "a.docx").startswith("refused: contains XML with a document type")

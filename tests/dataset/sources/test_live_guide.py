@@ -149,7 +149,7 @@ def test_pages_of_all_available_lists_are_fetched(
     assert run(fetch, guide) == FileChanges(new=2)
     assert not fetch.troubles
 
-    # A list that was there, and is not now, is a trouble, and its pages stay.
+    # A list that existed before and is missing now is an error, and its pages are kept.
     del server.pages[f"{ROOT}llms.txt"]
     assert run(fetch, guide) == FileChanges(unchanged=1)
     assert len(fetch.files()) == 2

@@ -109,7 +109,7 @@ def test_crawl_delay_is_honoured_up_to_a_limit(server: WebServer, fetch: Fetches
     server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 7\n")
     fetch(*all_of(server))
     assert len(fetch.slept) == 3
-    assert all(5 < pause <= 7 for pause in fetch.slept)  # less what else took time
+    assert all(5 < pause <= 7 for pause in fetch.slept)  # minus the time spent otherwise
     fetch.slept.clear()
     server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 86400\n")
     fetch(*all_of(server))
@@ -150,7 +150,7 @@ def test_host_with_a_long_retry_after_is_skipped(server: WebServer, fetch: Fetch
 def test_failing_host_does_not_block_another(server: WebServer, fetch: Fetches) -> None:
     with web_server({f"/{number}": Served(status=500) for number in range(9)}) as broken:
         assert fetch(*all_of(broken), *all_of(server)).new == 3
-        assert len(broken.paths) == 9, "three pages, three times each"
+        assert len(broken.paths) == 9, "not three pages, three times each"
         assert "failed 3 times in a row; 6 pages not requested" in fetch.troubles[-1]
 
 

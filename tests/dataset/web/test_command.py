@@ -197,9 +197,11 @@ def test_killed_fetch_resumes(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.md"))) == 40
     pages = [one for one in server.asked if one.path.endswith(".md")]
     first = {one.path[1:] for one in pages[: 40 - len(had) + 4]}
-    assert {name[1:] for name in names} - had <= first, "what is missing comes first"
+    assert {name[1:] for name in names} - had <= first, "missing pages were not fetched first"
     conditional = {one.path[1:] for one in pages if "If-None-Match" in one.headers}
-    assert len(had - conditional) <= 4, "at most the page in flight at each kill is fetched again"
+    assert len(had - conditional) <= 4, (
+        "more than the page in flight at each kill was fetched again"
+    )
     assert not list(tmp_path.rglob(".*.tmp"))
 
 
@@ -222,7 +224,7 @@ def test_interruption_prints_one_line(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_pages(tmp_path: Path) -> None:
     words = "Many words of a large page. " * 12_000
     pages = {f"/{number}.md": markdown(f"# P {number}\n\n{words}") for number in range(24)}
-    # Of this process alone: what getrusage tells begins with the peak of the process before it.
+    # VmHWM of this process alone: getrusage starts with the peak of its parent.
     code = (
         "import sys; from dataset import fetch; fetch.main(sys.argv[1:]); "
         "status = open('/proc/self/status').read(); "

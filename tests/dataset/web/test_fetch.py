@@ -205,7 +205,7 @@ def test_page_not_modified_since_the_last_fetch_is_not_requested(
     server.asked.clear()
     fetch.now = NOW + timedelta(days=40)
     fetch(at(server, "/sitemap.xml", "sitemap"))
-    assert "/old" in server.paths, "a list's word is not trusted for ever"
+    assert "/old" in server.paths, "lastmod was trusted after 40 days"
 
 
 def test_redirect_is_followed_and_the_final_address_recorded(
@@ -228,7 +228,7 @@ def test_addresses_that_redirect_to_one_page_give_one_document(
     assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1)
     assert list(fetch.files()) == ["c.md"]
 
-    # Now the page is named by its own address, which takes the file over.
+    # The page is now listed by its own address, which takes over the file.
     assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")).present == 1
     assert list(fetch.files()) == ["c.md"]
     assert fetch(at(server, "/a"), at(server, "/b"), at(server, "/c")) == FileChanges(unchanged=1)

@@ -92,7 +92,7 @@ def test_pages_of_other_hosts_are_skipped_unless_allowed(server: WebServer, fetc
         assert "names a sitemap of another host" in fetch.troubles[0]
         assert not other.asked
 
-        # Both ports are of this machine; the second was not named, and the guard still refuses it.
+        # Both ports are on this machine; the user did not give the second, so the guard refuses it.
         fetch(at(server, "/sitemap.xml", "sitemap"), other_hosts=True)
         assert not other.asked
         fetch(at(server, "/sitemap.xml", "sitemap"), at(other, "/x"), other_hosts=True)
