@@ -52,9 +52,9 @@ def pairs(folder: Path) -> list[Pair]:
 def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder written by the command, run as a user runs it."""
     output = tmp_path_factory.mktemp("models") / "workshop"
-    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "128"]
+    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "128"]
     done = subprocess.run(
-        [sys.executable, "-m", "database.adapting", *asked],
+        [sys.executable, "-m", "database.adapting", *arguments],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,

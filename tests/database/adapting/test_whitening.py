@@ -87,9 +87,9 @@ def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(adaptation, "general_trial", lambda: few)
     folder = write_workshop(tmp_path / "documents")
     output = tmp_path / "models" / "short"
-    asked = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--dimension", "96"]
+    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--dimension", "96"]
 
-    assert command.main(asked) == 0
+    assert command.main(arguments) == 0
 
     return output
 
@@ -144,9 +144,9 @@ def test_revision_covers_the_last_layer(short: Path) -> None:
 def test_adapted_model_is_refused_as_a_base(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["-d", str(tmp_path / "documents"), "-m", str(short), "-o", str(tmp_path / "again")]
+    arguments = ["-d", str(tmp_path / "documents"), "-m", str(short), "-o", str(tmp_path / "again")]
 
-    assert command.main(asked) == 1
+    assert command.main(arguments) == 1
     assert f"Begin with what it was made from, {MINILM}, and" in capsys.readouterr().err
 
 

@@ -204,8 +204,8 @@ def test_question_needs_one_request_and_its_unknown_words_another(
     reader.search("Which gadget and widget fits a kiln", 1)
     reader.search("Which gadget and widget fits a kiln", 1)
 
-    asked = [request.texts for request in server.requests[before:]]
-    assert asked == [
+    embedded = [request.texts for request in server.requests[before:]]
+    assert embedded == [
         ["gadget", "widget", "fits"],
         ["Which gadget and widget fits a kiln"],
         ["Which gadget and widget fits a kiln"],
@@ -243,23 +243,23 @@ def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
         wait_until(http, 200)
         for failure in (failed(500), silence(), Reply(body=b"SECRET")):
             server.default = failure
-            asked = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
-            assert asked.status_code == 503
-            assert asked.json()["type"].endswith(":embedding-api-unavailable")
-            assert "recovers by itself" in asked.json()["detail"]
-            assert asked.headers["retry-after"]
-            assert "SECRET" not in asked.text
+            response = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
+            assert response.status_code == 503
+            assert response.json()["type"].endswith(":embedding-api-unavailable")
+            assert "recovers by itself" in response.json()["detail"]
+            assert response.headers["retry-after"]
+            assert "SECRET" not in response.text
 
         server.default = Reply()
 
         deadline = time.monotonic() + 15
         while True:
-            asked = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
-            if asked.status_code == 200:
+            response = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
+            if response.status_code == 200:
                 break
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        assert asked.json()["docs"][0] == "endpoints.md"
+        assert response.json()["docs"][0] == "endpoints.md"
 
 
 def test_service_started_without_the_api_becomes_ready_once_it_is_back(
@@ -273,9 +273,9 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
         while "API" not in http.get("/readyz").json()["checks"]["model"]["detail"]:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        asked = http.post("/inference_endpoint", params={"message": QUESTION})
-        assert asked.status_code == 503
-        assert asked.json()["type"].endswith(":embedding-api-unavailable")
+        response = http.post("/inference_endpoint", params={"message": QUESTION})
+        assert response.status_code == 503
+        assert response.json()["type"].endswith(":embedding-api-unavailable")
         before = len(server.requests)
         time.sleep(2)
         assert len(server.requests) - before <= 4, "a failing API was requested too often"

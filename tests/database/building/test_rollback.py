@@ -11,7 +11,7 @@ from database.index.lock import BuildLock
 from database.index.rows import Row, add
 from database.index.store import Store
 from database.reading.reader import Reader
-from tests.database.changing.steps import asked, delete, document, put, run, seen
+from tests.database.changing.steps import accept_job, delete, document, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.files.pages import PAGES, WordEmbeddings, builder, chunk
 from utils.errors import IndexLockedError, IndexMissingError
@@ -161,7 +161,7 @@ def test_return_to_the_folder_completes_the_change_of_a_killed_writer(
     store: Store, pages: Path
 ) -> None:
     """The writer is killed just after its change became visible, before tidying."""
-    job = asked(store, "put", [document("training.md", "# Training\n\nAnother text.\n")])
+    job = accept_job(store, "put", [document("training.md", "# Training\n\nAnother text.\n")])
     kills = 0
     while (live := store.live()) and live.job != job.id:
         with contextlib.suppress(KilledError):

@@ -23,7 +23,7 @@ def document(name: str, text: str) -> Document:
     return Document(name, text, "", "", hashlib.sha256(text.encode()).hexdigest())
 
 
-def asked(store: Store, kind: Any, documents: Sequence[Document] = (), name: str = "") -> Job:
+def accept_job(store: Store, kind: Any, documents: Sequence[Document] = (), name: str = "") -> Job:
     """Accept a change."""
     job = Job.new(kind)
     if name:
@@ -50,12 +50,12 @@ def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
 
 
 def put(store: Store, name: str, text: str, embeddings: WordEmbeddings | None = None) -> Job:
-    asked(store, "put", [document(name, text)])
+    accept_job(store, "put", [document(name, text)])
     return run(store, embeddings)[-1]
 
 
 def delete(store: Store, name: str) -> Job:
-    asked(store, "delete", name=name)
+    accept_job(store, "delete", name=name)
     return run(store)[-1]
 
 

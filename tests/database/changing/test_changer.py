@@ -17,7 +17,16 @@ from database.journal.uploads import Uploads
 from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.search import SearchCorpus
 from dataset.documents import Document
-from tests.database.changing.steps import State, asked, delete, document, put, rows_of, run, seen
+from tests.database.changing.steps import (
+    State,
+    accept_job,
+    delete,
+    document,
+    put,
+    rows_of,
+    run,
+    seen,
+)
 from tests.database.dying_store import DyingStore, KilledError
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.documents_service import splitter
@@ -128,7 +137,7 @@ def test_deleted_document_can_be_added_again(store: Store) -> None:
 
 def test_several_documents_become_visible_in_one_revision(store: Store) -> None:
     revision = store.live_collection()[0].revision
-    asked(store, "put", [document(f"new-{n}.md", f"# New\n\nNumber {n}.\n") for n in range(5)])
+    accept_job(store, "put", [document(f"new-{n}.md", f"# New\n\nNumber {n}.\n") for n in range(5)])
 
     (job,) = run(store)
 
@@ -137,7 +146,7 @@ def test_several_documents_become_visible_in_one_revision(store: Store) -> None:
 
 
 def test_document_without_text_is_refused_and_the_others_are_added(store: Store) -> None:
-    asked(store, "put", [document("empty.md", "\n"), document("full.md", "# F\n\nFull.\n")])
+    accept_job(store, "put", [document("empty.md", "\n"), document("full.md", "# F\n\nFull.\n")])
 
     (job,) = run(store)
 
@@ -157,7 +166,7 @@ def test_document_without_text_is_refused_and_the_others_are_added(store: Store)
 def test_precondition_is_checked_under_the_lock(
     store: Store, condition: Precondition, ends: str
 ) -> None:
-    job = asked(store, "put", [document("new.md", "# New\n\nText.\n")])
+    job = accept_job(store, "put", [document("new.md", "# New\n\nText.\n")])
     Jobs(store).update(replace(job, condition=condition))
 
     (ended,) = run(store)
@@ -181,7 +190,7 @@ def test_fingerprint_matches_the_collection(store: Store) -> None:
 
 def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
     before = seen(store)
-    asked(store, "put", [document("kilns.md", NEW)])
+    accept_job(store, "put", [document("kilns.md", NEW)])
     tools = IndexingTools(splitter(recipe()), WordEmbeddings())
     with BuildLock(store, purpose="change") as lock:
         changer = Changer(store, lock, tools=lambda fingerprint: tools)
@@ -194,7 +203,7 @@ def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
 
 def test_reader_detects_rows_deleted_while_it_reads(store: Store) -> None:
     revision, corpus = reader(store)
-    asked(store, "put", [document("kilns.md", NEW)])
+    accept_job(store, "put", [document("kilns.md", NEW)])
     run(store)
     live, collection, _ = store.live_collection()
     collection.delete(ids=[chunk.id for chunk in rows.read_documents(collection, ["kilns.md"])][:1])
@@ -223,7 +232,7 @@ def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
     kills = 0
     while True:
         opened = reader(store)
-        asked(store, kind, documents, name)
+        accept_job(store, kind, documents, name)
         dying = DyingStore(store, writes=kills)
         try:
             run(dying)
@@ -298,7 +307,7 @@ def test_job_whose_texts_are_missing_fails(store: Store) -> None:
 
 
 def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
-    asked(store, "put", [document("kilns.md", NEW)])
+    accept_job(store, "put", [document("kilns.md", NEW)])
     tools = IndexingTools(splitter(recipe()), WordEmbeddings())
     before = rows_of(store, "kilns.md")
     with BuildLock(store, purpose="change") as lock:

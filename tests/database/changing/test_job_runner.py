@@ -12,7 +12,7 @@ from database.changing.job_runner import JobRunner
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Reader
-from tests.database.changing.steps import asked, document, run, seen
+from tests.database.changing.steps import accept_job, document, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.files.pages import WordEmbeddings, builder
 from tests.servers.documents_service import splitter
@@ -68,7 +68,7 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
     store: Store, built: Path
 ) -> None:
     """The writer is killed, and a build restores the page before the job is repeated."""
-    job = asked(store, "delete", name="training.md")
+    job = accept_job(store, "delete", name="training.md")
     kills = 0
     while (live := store.live()) and live.job != job.id:
         try:
@@ -77,7 +77,7 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
             kills += 1
     return_to_folder(store)
     builder(store).build(built / "pages")
-    later = asked(store, "put", [document("later.md", "# Later\n\nLater.\n")])
+    later = accept_job(store, "put", [document("later.md", "# Later\n\nLater.\n")])
 
     with running(store):
         assert ended(store, later).state == "done"
@@ -89,8 +89,8 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
 
 
 def test_text_refused_by_the_embedding_api_fails_only_its_job(store: Store) -> None:
-    refused = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
-    later = asked(store, "put", [document("later.md", "# Later\n\nLater.\n")])
+    refused = accept_job(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
+    later = accept_job(store, "put", [document("later.md", "# Later\n\nLater.\n")])
 
     with running(store, FailingEmbeddings(EmbeddingRefusedError("too long"), times=99)):
         assert ended(store, later).state == "done"
@@ -101,7 +101,7 @@ def test_text_refused_by_the_embedding_api_fails_only_its_job(store: Store) -> N
 
 
 def test_job_waits_for_an_unreachable_embedding_api(store: Store) -> None:
-    job = asked(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
+    job = accept_job(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
 
     with running(store, FailingEmbeddings(EmbeddingApiError("away"), times=1)):
         assert ended(store, job).state == "done"

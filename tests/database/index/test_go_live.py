@@ -13,7 +13,7 @@ from database.index.store import Store
 from database.index.vector_files import segment_folders
 from database.journal.uploads import Uploads
 from dataset.folder import Selection
-from tests.database.changing.steps import asked, delete, document, put, run, seen
+from tests.database.changing.steps import accept_job, delete, document, put, run, seen
 from tests.files.pages import PAGES, WordEmbeddings, builder
 from utils.errors import IndexDamagedError, IndexMissingError
 
@@ -143,7 +143,7 @@ def test_builds_remove_folders_of_deleted_indexes(store: Store, pages: Path) -> 
 def test_pending_upload_is_added_to_an_index_that_went_live_in_between(
     store: Store, pages: Path
 ) -> None:
-    asked(store, "put", [document("kilns.md", KILNS)])
+    accept_job(store, "put", [document("kilns.md", KILNS)])
     (pages / "more.md").write_text("# More\n\nMore words.\n")
     builder(store).build(pages)
     assert "kilns.md" not in seen(store)

@@ -15,7 +15,7 @@ from database.snapshot.catalogue import Snapshot, find_snapshot
 from database.snapshot.contents import read_parts
 from database.snapshot.pull import PullResult, pull
 from database.snapshot.push import PushResult, push
-from tests.database.changing.steps import asked
+from tests.database.changing.steps import accept_job
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
 
 SMALL = 32 << 10
@@ -48,11 +48,11 @@ def part_files(done: PushResult) -> list[Path]:
     return [Path(done.url) / part.name for part in done.manifest.parts]
 
 
-def stand_before_the_last_step(store: Store) -> LivePointer:
+def make_interrupted_pull(store: Store) -> LivePointer:
     """Leave the state of a pull killed just after going live, with two pending changes."""
     make_index(store, chunks_of("Before."), "index-before")
     upload(store, "job-here", document("mine.md", "Mine."), document("pulled.md", "Not this."))
-    asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
+    accept_job(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
     live = store.live()
     assert live is not None
     with closing(open_store(store.database + "-source", create=True)) as source:
@@ -63,25 +63,25 @@ def stand_before_the_last_step(store: Store) -> LivePointer:
         records = [*upload_rows.read_upload_rows(source, there)]
     staging.stage_uploads(store, "index-pulled", records, live.revision + 1)
     # Accepted during the rest of the pull.
-    asked(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
-    asked(store, "delete", name="mine.md")
+    accept_job(store, "put", [document("late.md", "# Late\n\nAsh.\n")])
+    accept_job(store, "delete", name="mine.md")
     return make_index(store, chunks_of("Pulled."), "index-pulled")
 
 
-def waiting(store: Store) -> list[tuple[str, bool]]:
+def pending_changes(store: Store) -> list[tuple[str, bool]]:
     """Pending entries: the document, and whether it is a deletion."""
     live = store.live()
     assert live is not None
     return sorted((e.document, e.is_deletion) for e in Uploads(store).pending(live))
 
 
-WAITING = [("late.md", False), ("mine.md", True), ("waits.md", False)]
+PENDING_CHANGES = [("late.md", False), ("mine.md", True), ("waits.md", False)]
 
 
 def finished(store: Store) -> bool:
     """True if the state equals that of an uninterrupted pull."""
     return (
         uploaded(store) == PULLED
-        and waiting(store) == WAITING
+        and pending_changes(store) == PENDING_CHANGES
         and store.collection_names("uploads") == [UPLOADS]
     )

@@ -17,17 +17,17 @@ from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from database.reading.reader import Reader
 from database.snapshot import upload_rows
 from database.snapshot.initial_pull import pull_if_missing
-from tests.database.changing.steps import asked, delete, put, run, seen
+from tests.database.changing.steps import accept_job, delete, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
 from tests.database.snapshot.steps import (
     PULLED,
     any_model,
     finished,
+    make_interrupted_pull,
+    pending_changes,
     pulled,
     pushed,
-    stand_before_the_last_step,
-    waiting,
 )
 from tests.files.pages import WordEmbeddings, builder, write_pages
 from tests.servers.documents_service import splitter
@@ -56,7 +56,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
         upload(store, "job-here", document("mine.md", "Mine."))
         Uploads(store).add("job-waits", [document("waits.md", "Waits.")])
         with monkeypatch.context() as dying:
-            dying.setattr(staging, "publish_staged_uploads", die_where_all_is_staged(store))
+            dying.setattr(staging, "publish_staged_uploads", die_once_live(store))
             with pytest.raises(KilledError):
                 pulled(store, snapshots)
     kills = 0
@@ -71,12 +71,12 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
                 break
             assert not pulled(store, snapshots).changed
             assert uploaded(store) == PULLED
-            assert waiting(store) == [("waits.md", False)], f"killed before write {kills}"
+            assert pending_changes(store) == [("waits.md", False)], f"killed before write {kills}"
             assert store.collection_names("uploads") == [UPLOADS]
     assert kills >= 5
 
 
-def die_where_all_is_staged(store: Store) -> Callable[[Store], None]:
+def die_once_live(store: Store) -> Callable[[Store], None]:
     """A `finish` that is killed once its own pull is live; earlier calls do nothing."""
 
     def finish(_: Store) -> None:
@@ -95,7 +95,7 @@ def current_entries(store: Store) -> dict[str, JournalEntry]:
 
 def test_changes_after_a_pull_killed_at_its_end_are_kept(store: Store) -> None:
     """Documents are not replaced a second time once they are in place."""
-    stand_before_the_last_step(store)
+    make_interrupted_pull(store)
     with BuildLock(store, purpose="change"):
         staging.publish_staged_uploads(store, QUIET)
     put(store, "new.md", "# New\n\nZebra.\n")
@@ -120,8 +120,8 @@ def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_
     staging.stage_uploads(
         store, live.name, [*upload_rows.read_upload_rows(store, live)], live.revision
     )
-    asked(store, "put", [document("new.md", "# New\n\nZebra.\n")])
-    asked(store, "delete", name="training.md")
+    accept_job(store, "put", [document("new.md", "# New\n\nZebra.\n")])
+    accept_job(store, "delete", name="training.md")
     before = seen(store)
 
     run_all(store)
@@ -147,7 +147,7 @@ def run_all(store: Store) -> None:
 
 
 def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store) -> None:
-    stand_before_the_last_step(store)
+    make_interrupted_pull(store)
     assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
     assert finished(store)
 
@@ -161,8 +161,8 @@ def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
     with closing(open_store(str(tmp_path / "source"), create=True)) as source:
         make_index(source, chunks_of("Pulled."), "index-there")
         pushed(source, tmp_path / "snapshots")
-    asked(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])
-    die_after_the_pointer_moved(store)
+    accept_job(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])
+    die_after_going_live(store)
 
     pulled(store, tmp_path / "snapshots")
 
@@ -176,7 +176,7 @@ def texts(found: Sequence[str] | None) -> str:
     return "|".join(text.strip() for text in found or ())
 
 
-def die_after_the_pointer_moved(store: Store) -> None:
+def die_after_going_live(store: Store) -> None:
     live = store.live()
     for writes in range(100):
         try:

@@ -14,15 +14,15 @@ from database.journal.purge import finish_purge, has_unfinished_purge
 from database.journal.uploads import UPLOADS, Uploads
 from database.snapshot import upload_rows
 from tests.database.changing.meanwhile import Meanwhile
-from tests.database.changing.steps import asked
+from tests.database.changing.steps import accept_job
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
 from tests.database.snapshot.steps import (
+    PENDING_CHANGES,
     PULLED,
-    WAITING,
     finished,
-    stand_before_the_last_step,
-    waiting,
+    make_interrupted_pull,
+    pending_changes,
 )
 
 QUIET = 0.01
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_entries_accepted_after_the_staging_stay_pending(store: Store) -> None:
-    stand_before_the_last_step(store)
+    make_interrupted_pull(store)
     staging.publish_staged_uploads(store, QUIET)
     assert finished(store)
     assert not Uploads(store).of_document("mine.md")[0].revision
@@ -46,7 +46,7 @@ def test_last_job_is_replaced_even_if_not_marked(store: Store) -> None:
     """Its entries look pending, but the previous index has them."""
     before = make_index(store, chunks_of("Before."), "index-before")
     _, _, fingerprint = store.live_collection()
-    asked(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
+    accept_job(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
     Uploads(store).add("job-last", [document("last.md", "Last.")])
     changed = fingerprint.after(removed=[], added=[])
     store.advance(before, "job-last", changed)
@@ -56,13 +56,13 @@ def test_last_job_is_replaced_even_if_not_marked(store: Store) -> None:
     staging.publish_staged_uploads(store, QUIET)
 
     assert Uploads(store).of_job("job-last") == []
-    assert waiting(store) == [("waits.md", False)]
+    assert pending_changes(store) == [("waits.md", False)]
 
 
 def test_late_rows_through_an_old_handle_stay_pending(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand_before_the_last_step(store)
+    make_interrupted_pull(store)
     old = store.get_or_create(UPLOADS)
     found: Any = old.get(where={"document": "late.md"}, include=["metadatas", "embeddings"])
     (fields,) = found["metadatas"]
@@ -81,12 +81,14 @@ def test_late_rows_through_an_old_handle_stay_pending(
     )
     staging.publish_staged_uploads(store, QUIET)
 
-    assert waiting(store) == sorted([*WAITING, ("last.md", False), ("later.md", False)])
+    assert pending_changes(store) == sorted(
+        [*PENDING_CHANGES, ("last.md", False), ("later.md", False)]
+    )
     assert uploaded(store) == PULLED
     assert store.collection_names("uploads") == [UPLOADS]
 
 
-class Hasty(Store):
+class StoreWithRacingUpload(Store):
     """A store in which a service writes once, at the moment a name is free."""
 
     def __init__(self, store: Store) -> None:
@@ -100,7 +102,7 @@ class Hasty(Store):
 
 
 class _Renamed:
-    def __init__(self, collection: object, store: Hasty) -> None:
+    def __init__(self, collection: object, store: StoreWithRacingUpload) -> None:
         self._collection = collection
         self._store = store
 
@@ -114,11 +116,11 @@ class _Renamed:
 
 
 def test_service_that_creates_uploads_between_the_renames_loses_nothing(store: Store) -> None:
-    stand_before_the_last_step(store)
-    hasty = Hasty(store)
+    make_interrupted_pull(store)
+    hasty = StoreWithRacingUpload(store)
     staging.publish_staged_uploads(hasty, QUIET)
     assert hasty.written
-    assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
+    assert pending_changes(store) == sorted([*PENDING_CHANGES, ("hasty.md", False)])
     assert uploaded(store) == PULLED
     assert store.collection_names("uploads") == [UPLOADS]
 
@@ -126,7 +128,7 @@ def test_service_that_creates_uploads_between_the_renames_loses_nothing(store: S
 def test_service_that_creates_uploads_after_a_killed_pull_loses_nothing(
     store: Store,
 ) -> None:
-    stand_before_the_last_step(store)
+    make_interrupted_pull(store)
     with pytest.raises(KilledError):  # one deletes, one renames
         staging.publish_staged_uploads(DyingStore(store, writes=2), QUIET)
     Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
@@ -134,7 +136,7 @@ def test_service_that_creates_uploads_after_a_killed_pull_loses_nothing(
 
     staging.publish_staged_uploads(store, QUIET)
 
-    assert waiting(store) == sorted([*WAITING, ("hasty.md", False)])
+    assert pending_changes(store) == sorted([*PENDING_CHANGES, ("hasty.md", False)])
     assert uploaded(store) == PULLED
     assert store.collection_names("uploads") == [UPLOADS]
 
@@ -156,7 +158,7 @@ def test_publication_killed_at_any_write_can_be_repeated(
     kills = 0
     while True:
         with closing(open_store(str(tmp_path / f"index-{kills}"), create=True)) as store:
-            stand_before_the_last_step(store)
+            make_interrupted_pull(store)
             try:
                 staging.publish_staged_uploads(DyingStore(store, writes=kills), QUIET)
             except KilledError:

@@ -233,12 +233,12 @@ def test_invalid_reply_of_the_child_process_is_rejected(
     reply: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fake child process replies as the real one never does."""
-    stand_in(f"import sys; sys.stdout.write({reply!r})", tmp_path, monkeypatch)
+    replace_child(f"import sys; sys.stdout.write({reply!r})", tmp_path, monkeypatch)
     line = refusal(b"<p>x", "a.html", Limits(seconds=20, output_bytes=1000))
     assert line in ("cannot be read as HTML", "gives more than 1000 bytes of text; split it", "a b")
 
 
-def stand_in(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def replace_child(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the child process by another program, without limits."""
     package = tmp_path / "dataset" / "conversion" / "isolation"
     package.mkdir(parents=True)
@@ -251,7 +251,7 @@ def test_metadata_from_the_child_process_is_validated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = {"text": "a\0b", "title": "t\nt", "url": "javascript:run()", "changed": "soon"}
-    stand_in(f"print({json.dumps(reply)!r})", tmp_path, monkeypatch)
+    replace_child(f"print({json.dumps(reply)!r})", tmp_path, monkeypatch)
     assert convert(b"<p>x", "a.html", SMALL) == Converted("ab", "t t", "", "")
 
 
@@ -259,7 +259,7 @@ def test_metadata_from_the_child_process_is_validated(
 def test_child_process_with_endless_output_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand_in("while True: print('x' * 4096)", tmp_path, monkeypatch)
+    replace_child("while True: print('x' * 4096)", tmp_path, monkeypatch)
     limits = Limits(seconds=20, output_bytes=1000)
     started = time.monotonic()
     assert "gives more than" in refusal(b"<p>x", "a.html", limits)
@@ -271,7 +271,7 @@ def test_child_process_is_killed_with_its_descendants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids = tmp_path / "pids"
-    stand_in(
+    replace_child(
         "import os, time\n"
         "for pipe in 0, 1, 2: os.close(pipe)\n"
         f"if child := os.fork(): open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child}}')\n"

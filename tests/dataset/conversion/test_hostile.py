@@ -39,13 +39,13 @@ def outcome(content: bytes, name: str, limits: Limits = LIMITS) -> str:
 
 
 @contextmanager
-def listening() -> Iterator[tuple[str, list[str]]]:
+def recording_server() -> Iterator[tuple[str, list[str]]]:
     """A server that records the paths of its requests."""
-    asked: list[str] = []
+    requested: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_error(404)
 
         def log_message(self, *_: object) -> None:
@@ -53,7 +53,7 @@ def listening() -> Iterator[tuple[str, list[str]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested
         server.shutdown()
 
 
@@ -109,10 +109,10 @@ def test_external_entities_are_not_resolved(tmp_path: Path) -> None:
     refused = (
         "refused: contains XML with a document type or an odd encoding; save it again with Office"
     )
-    with listening() as (url, asked):
+    with recording_server() as (url, requested):
         for target in (secret.as_uri(), f"{url}/entity.dtd"):
             assert outcome(hostile.with_entity(target), "a.docx") == refused
-    assert asked == []
+    assert requested == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-7"])
@@ -137,10 +137,10 @@ def test_cell_at_the_last_row_and_column_is_refused() -> None:
 
 
 def test_external_image_and_macro_are_ignored() -> None:
-    with listening() as (url, asked):
+    with recording_server() as (url, requested):
         shown = outcome(hostile.with_external_image(f"{url}/x.png"), "a.pptx")
     assert "Words beside a picture." in shown
-    assert asked == []
+    assert requested == []
     assert outcome(hostile.with_macro(), "a.docx") == "Words beside a macro.\n"
 
 

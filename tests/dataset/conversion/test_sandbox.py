@@ -19,7 +19,7 @@ _ENTER = (
 )
 
 
-def inside(code: str, folder: Path) -> str:
+def run_in_sandbox(code: str, folder: Path) -> str:
     """Run a line of Python in the sandbox; return its output or the name of its error."""
     guarded = f"try: {code}\nexcept BaseException as error: print(type(error).__name__)"
     ended = subprocess.run(
@@ -33,7 +33,7 @@ def inside(code: str, folder: Path) -> str:
     return ended.stdout.strip()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what the kernel refuses is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp needs Linux")
 @pytest.mark.parametrize(
     "code",
     [
@@ -52,39 +52,39 @@ def inside(code: str, folder: Path) -> str:
 )
 def test_files_programs_and_processes_are_inaccessible(code: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret")
-    assert inside(code, tmp_path) == "PermissionError"
+    assert run_in_sandbox(code, tmp_path) == "PermissionError"
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
 def test_network_is_blocked(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        python = inside(f"socket.create_connection(('127.0.0.1', {port}))", tmp_path)
+        python = run_in_sandbox(f"socket.create_connection(('127.0.0.1', {port}))", tmp_path)
         assert python == "OSError"
         if sys.platform == "linux":
             native = "print(ctypes.CDLL(None).socket(2, 1, 0))"
-            assert inside(native, tmp_path) == "-1"
+            assert run_in_sandbox(native, tmp_path) == "-1"
 
 
 def test_memory_and_cpu_time_are_limited(tmp_path: Path) -> None:
-    assert inside("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
+    assert run_in_sandbox("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
     limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
-    assert inside(limits, tmp_path) == "(21, 21)"
-    assert inside("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", tmp_path) == (
-        "(0, 0)"
-    )
+    assert run_in_sandbox(limits, tmp_path) == "(21, 21)"
+    assert run_in_sandbox(
+        "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", tmp_path
+    ) == ("(0, 0)")
 
 
 def test_standard_library_and_packages_can_be_imported(tmp_path: Path) -> None:
     code = "import xml.dom.minidom, selectolax.lexbor, docutils.core; print('imported')"
-    assert inside(code, tmp_path) == "imported"
+    assert run_in_sandbox(code, tmp_path) == "imported"
 
 
 def test_conversion_runs_at_low_cpu_priority(tmp_path: Path) -> None:
-    assert inside("print(os.nice(0) >= 5)", tmp_path) == "True"
+    assert run_in_sandbox("print(os.nice(0) >= 5)", tmp_path) == "True"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses whom to end so")
+@pytest.mark.skipif(sys.platform != "linux", reason="the OOM killer is Linux only")
 def test_conversion_is_the_first_victim_of_the_oom_killer(tmp_path: Path) -> None:
     code = _ENTER.format(root=str(PROJECT_ROOT)) + "print('in', flush=True); sys.stdin.read()"
     with subprocess.Popen(

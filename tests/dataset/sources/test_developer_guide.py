@@ -208,9 +208,7 @@ def test_manifest_lists_the_guides_pages_in_order() -> None:
     assert GUIDE_URL.endswith("/dg/")
 
 
-@pytest.mark.skipif(
-    not SHARED_GUIDE.is_dir(), reason="no copy of the guide lies beside the project"
-)
+@pytest.mark.skipif(not SHARED_GUIDE.is_dir(), reason="no copy of the guide beside the project")
 def test_manifest_matches_a_copy_of_the_guide() -> None:
     copy = {path.name: blob_id(path.read_bytes()) for path in SHARED_GUIDE.glob("*.md")}
     lines = MANIFEST.read_text().splitlines()

@@ -51,13 +51,13 @@ def allowed(guard: Guard, host: str, port: int = 80) -> list[str]:
     return asyncio.run(guard.resolve_allowed(host, port))
 
 
-def numbered(*addresses: str) -> Names:
+def resolves_to(*addresses: str) -> Names:
     return Names({"h.example": list(addresses)})
 
 
 @pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1:248:1893:25c8:1946"])
 def test_public_addresses_are_allowed(address: str) -> None:
-    assert allowed(Guard(resolve=numbered(address)), "h.example") == [address]
+    assert allowed(Guard(resolve=resolves_to(address)), "h.example") == [address]
 
 
 OWN = [
@@ -72,24 +72,24 @@ ODD = ["100.64.0.1", "224.0.0.1", "255.255.255.255", "ff02::1", "192.0.2.1", "24
 @pytest.mark.parametrize("address", [*OWN, *PRIVATE, *ODD])
 def test_non_public_addresses_are_refused(address: str) -> None:
     with pytest.raises(DocumentError, match="leads to h"):
-        allowed(Guard(resolve=numbered(address)), "h.example")
+        allowed(Guard(resolve=resolves_to(address)), "h.example")
 
 
 def test_host_with_one_private_address_is_refused() -> None:
     with pytest.raises(DocumentError):
-        allowed(Guard(resolve=numbered(PUBLIC, "10.0.0.1")), "h.example")
+        allowed(Guard(resolve=resolves_to(PUBLIC, "10.0.0.1")), "h.example")
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_allowed_with_the_intranet_option(address: str) -> None:
-    guard = Guard(intranet=True, resolve=numbered(address))
+    guard = Guard(intranet=True, resolve=resolves_to(address))
     assert allowed(guard, "h.example") == [address]
 
 
 @pytest.mark.parametrize("address", OWN)
 def test_intranet_option_does_not_allow_this_machine(address: str) -> None:
     with pytest.raises(DocumentError, match="this machine"):
-        allowed(Guard(intranet=True, resolve=numbered(address)), "h.example")
+        allowed(Guard(intranet=True, resolve=resolves_to(address)), "h.example")
 
 
 def test_address_given_by_the_user_is_allowed_at_its_port_only() -> None:
@@ -134,7 +134,7 @@ def test_public_host_cannot_lead_to_a_private_address(tmp_path: Path, kind: str,
 def test_address_of_a_name_is_checked_at_each_connection(tmp_path: Path) -> None:
     with web_server({"/a": page("A")}) as server:
         url = f"http://h.example:{server.url.rpartition(':')[2]}/a"
-        names = numbered(PUBLIC)
+        names = resolves_to(PUBLIC)
         fetch = Fetches(tmp_path, guard=Guard([url], resolve=names, inner=ToLoopback()))
         assert fetch(PageList("url", url)).new == 1
         names.addresses["h.example"] = ["127.0.0.1"]
