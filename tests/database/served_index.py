@@ -1,6 +1,6 @@
-"""An index on a Chroma server of its own, for tests that do not mind where it lies.
+"""An index on its own Chroma server, for tests that need no particular kind of store.
 
-An embedded one takes seconds longer: each build and each reader checks it in a process of its own.
+An embedded one takes seconds longer: each build and reader checks it in a separate process.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,8 +20,8 @@ def served_index(
 
     Args:
         folder: Where the pages and the server's data are written.
-        pages: Their names and texts.
-        **changes: What is different in the recipe.
+        pages: Page names and texts.
+        **changes: Changes of the recipe.
     """
     with ChromaServer(folder / "chroma") as server:
         with closing(open_store(server.url)) as store:

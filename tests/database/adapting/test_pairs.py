@@ -54,9 +54,9 @@ def test_heading_used_as_a_question_is_removed_from_the_passage(
 
 
 def test_sentence_used_as_a_question_is_mostly_removed_from_its_passage(pairs: list[Pair]) -> None:
-    stayed = Counter(pair.question in pair.passage for pair in of("sentence", pairs))
+    kept = Counter(pair.question in pair.passage for pair in of("sentence", pairs))
 
-    assert stayed[False] > 4 * stayed[True]
+    assert kept[False] > 4 * kept[True]
 
 
 def test_links_and_their_sentences_are_paired_with_their_targets(
@@ -77,17 +77,17 @@ def test_some_words_shared_with_the_passage_are_dropped_from_questions(
     sentences = defaultdict(list)
     for mention in corpus.mentions:
         sentences[mention.chunk.id].append(mention.sentence.split())
-    gone = stayed = 0
+    dropped = kept = 0
     for pair in of("mention", make_pairs(corpus, Random(1))):
         asked = pair.question.split()
         whole = next(words for words in sentences[pair.chunk] if is_within(asked, words))
         passage_terms = set(terms(chunks[pair.chunk].text_to_embed))
         assert len(asked) >= 3
         assert all(passage_terms & set(terms(word)) for word in whole if word not in asked)
-        gone += len(whole) - len(asked)
-        stayed += sum(bool(passage_terms & set(terms(word))) for word in asked)
+        dropped += len(whole) - len(asked)
+        kept += sum(bool(passage_terms & set(terms(word))) for word in asked)
 
-    assert 0.5 < gone / stayed < 2
+    assert 0.5 < dropped / kept < 2
 
 
 def is_within(some: list[str], words: list[str]) -> bool:

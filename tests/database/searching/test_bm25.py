@@ -28,10 +28,10 @@ def field_of(texts: Sequence[Text], terms: int = TERMS) -> Field:
     return Field.empty().changed(added, texts_of(texts), terms)
 
 
-def some_texts(chance: random.Random, most: int = 30) -> list[Text]:
+def some_texts(rng: random.Random, most: int = 30) -> list[Text]:
     """Random texts of very different lengths, some empty, with frequent low term numbers."""
-    lengths = [chance.choice([0, 1, 5, 50]) for _ in range(chance.randint(1, most))]
-    return [[int(chance.paretovariate(0.7)) % TERMS for _ in range(length)] for length in lengths]
+    lengths = [rng.choice([0, 1, 5, 50]) for _ in range(rng.randint(1, most))]
+    return [[int(rng.paretovariate(0.7)) % TERMS for _ in range(length)] for length in lengths]
 
 
 def dense(field: Field, terms: int = TERMS) -> list[list[float]]:
@@ -71,19 +71,19 @@ def test_scores_match_the_bm25s_package(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_changed_field_equals_a_rebuilt_one(seed: int) -> None:
-    chance = random.Random(seed)
-    texts = some_texts(chance)
+    rng = random.Random(seed)
+    texts = some_texts(rng)
     field = field_of(texts)
     for _ in range(6):
-        stay = [chance.random() < 0.8 for _ in texts]
-        added = some_texts(chance, most=6) if chance.random() < 0.8 else []
-        kept = [text for text, stays in zip(texts, stay, strict=True) if stays]
-        before = sorted(chance.randint(0, len(kept)) for _ in added)
+        keep = [rng.random() < 0.8 for _ in texts]
+        added = some_texts(rng, most=6) if rng.random() < 0.8 else []
+        kept = [text for text, stays in zip(texts, keep, strict=True) if stays]
+        before = sorted(rng.randint(0, len(kept)) for _ in added)
         texts = list(kept)
         for place, text in reversed(list(zip(before, added, strict=True))):
             texts.insert(place, text)
 
-        splice = Splice(np.array(stay, dtype=np.bool_), np.array(before, dtype=np.int64))
+        splice = Splice(np.array(keep, dtype=np.bool_), np.array(before, dtype=np.int64))
         field = field.changed(splice, texts_of(added), TERMS)
 
         assert dense(field) == dense(field_of(texts))

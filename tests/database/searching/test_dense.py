@@ -51,20 +51,20 @@ class Rows:
 
 
 @contextmanager
-def made(database: str) -> Iterator[Rows]:
+def make_rows(database: str) -> Iterator[Rows]:
     store = open_store(database, create=True)
     collection = store.create("index-numbers", {"model": "numbers"}, ROWS)
-    chance = np.random.default_rng(6)
-    vectors = chance.standard_normal((ROWS, DIMENSION))
+    rng = np.random.default_rng(6)
+    vectors = rng.standard_normal((ROWS, DIMENSION))
     ids = [f"row-{n}" for n in range(ROWS)]
     collection.add(ids=ids, embeddings=vectors.tolist())
-    yield Rows(collection, vectors, ids, chance.standard_normal((2, DIMENSION)).tolist())
+    yield Rows(collection, vectors, ids, rng.standard_normal((2, DIMENSION)).tolist())
     store.close()
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Iterator[Rows]:
-    with made(str(tmp_path / "index")) as rows:
+    with make_rows(str(tmp_path / "index")) as rows:
         yield rows
 
 
@@ -91,7 +91,7 @@ def test_filtered_chunks_far_from_the_question_are_found(rows: Rows, count: int)
 def test_filtered_chunks_far_from_the_question_are_found_on_a_server(
     chroma_server: ChromaServer,
 ) -> None:
-    with made(chroma_server.url) as rows:
+    with make_rows(chroma_server.url) as rows:
         for count in (1, 40, 200, 450):
             assert_all_found(rows, rows.some(count), limit=30)
 
@@ -99,12 +99,12 @@ def test_filtered_chunks_far_from_the_question_are_found_on_a_server(
 @pytest.mark.parametrize("count", [40, 200, 450])
 def test_deleted_rows_do_not_hide_the_others(rows: Rows, count: int) -> None:
     filtered = rows.some(count)
-    gone = list(filtered)[:7]
-    rows.collection.delete(ids=gone)
+    deleted = list(filtered)[:7]
+    rows.collection.delete(ids=deleted)
 
     found = nearest_among(rows.collection, rows.questions, filtered, 30, of=ROWS)
 
-    left = [place for id_, place in filtered.items() if id_ not in gone]
+    left = [place for id_, place in filtered.items() if id_ not in deleted]
     assert_best(rows, found, left, 30)
 
 

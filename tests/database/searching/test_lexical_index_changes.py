@@ -27,77 +27,77 @@ def scores(index: LexicalIndex, question: str) -> Scores:
     return index.scores(query, titles=0.4, documents=0.7)
 
 
-def document(chance: random.Random, name: str, *own: str) -> list[Chunk]:
+def document(rng: random.Random, name: str, *own: str) -> list[Chunk]:
     """A random document of a few chunks; `own` are additional words."""
     some = [*WORDS, *own]
-    title = " ".join(chance.choices(some, k=chance.randint(0, 3)))
-    texts = [" ".join(chance.choices(some, k=chance.choice([0, 4, 40]))) for _ in range(4)]
+    title = " ".join(rng.choices(some, k=rng.randint(0, 3)))
+    texts = [" ".join(rng.choices(some, k=rng.choice([0, 4, 40]))) for _ in range(4)]
     return [
         chunk(
-            f"{text}\n- **[{chance.choice(some)}](page{ordinal}.md)**: {chance.choice(some)}",
+            f"{text}\n- **[{rng.choice(some)}](page{ordinal}.md)**: {rng.choice(some)}",
             document=name,
             title=title,
-            headings=tuple(chance.choices(some, k=chance.randint(0, 2))),
+            headings=tuple(rng.choices(some, k=rng.randint(0, 2))),
             ordinal=ordinal,
         )
-        for ordinal, text in enumerate(texts[: chance.randint(1, 4)])
+        for ordinal, text in enumerate(texts[: rng.randint(1, 4)])
     ]
 
 
-def after_change(chunks: list[Chunk], gone: list[str], added: list[Chunk]) -> list[Chunk]:
+def after_change(chunks: list[Chunk], deleted: list[str], added: list[Chunk]) -> list[Chunk]:
     """All chunks after a change."""
-    others = {*gone, *(each.document for each in added)}
+    others = {*deleted, *(each.document for each in added)}
     return in_order([*added, *(each for each in chunks if each.document not in others)])
 
 
-def assert_same(index: LexicalIndex, anew: LexicalIndex, words: Sequence[str]) -> None:
-    assert index.documents == anew.documents
-    assert len(index) == len(anew)
+def assert_same(index: LexicalIndex, rebuilt: LexicalIndex, words: Sequence[str]) -> None:
+    assert index.documents == rebuilt.documents
+    assert len(index) == len(rebuilt)
     for term in {term for word in words for term in terms(word)}:
-        assert index.holders(term) == anew.holders(term), term
-        assert index.headed(term) == anew.headed(term), term
-        assert index.rarity(term) == anew.rarity(term), term
+        assert index.holders(term) == rebuilt.holders(term), term
+        assert index.headed(term) == rebuilt.headed(term), term
+        assert index.rarity(term) == rebuilt.rarity(term), term
     for word in words:
         question = f"{word} dry kiln"
-        assert np.array_equal(scores(index, question), scores(anew, question)), word
+        assert np.array_equal(scores(index, question), scores(rebuilt, question)), word
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_changed_index_equals_a_rebuilt_one(seed: int) -> None:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     names = [f"{name}.md" for name in "abcdefghij"]
-    chunks = [each for name in names[::2] for each in document(chance, name)]
+    chunks = [each for name in names[::2] for each in document(rng, name)]
     index = LexicalIndex(chunks)
     own: list[str] = []
     for change in range(8):
         own.append(f"word{seed}x{change}")
         added = [
             each
-            for name in chance.sample(names, chance.randint(0, 3))
-            for each in document(chance, name, own[-1])
+            for name in rng.sample(names, rng.randint(0, 3))
+            for each in document(rng, name, own[-1])
         ]
-        gone = chance.sample(names, chance.randint(0, 3))
+        deleted = rng.sample(names, rng.randint(0, 3))
 
-        index = index.changed(gone, added)
-        chunks = after_change(chunks, gone, added)
+        index = index.changed(deleted, added)
+        chunks = after_change(chunks, deleted, added)
 
         assert_same(index, LexicalIndex(chunks), [*WORDS, *own, "page0.md", "page3.md"])
 
 
 def test_change_does_not_modify_the_old_index() -> None:
-    chance = random.Random(0)
-    chunks = [each for name in ("a.md", "b.md", "c.md") for each in document(chance, name)]
+    rng = random.Random(0)
+    chunks = [each for name in ("a.md", "b.md", "c.md") for each in document(rng, name)]
     index = LexicalIndex(chunks)
 
-    changed = index.changed(["a.md"], document(chance, "b.md", "zebra"))
-    changed.changed(["b.md"], document(chance, "d.md", "gnu"))
+    changed = index.changed(["a.md"], document(rng, "b.md", "zebra"))
+    changed.changed(["b.md"], document(rng, "d.md", "gnu"))
 
     assert_same(index, LexicalIndex(chunks), [*WORDS, "zebra", "gnu"])
-    gone, added = ["c.md"], document(chance, "e.md", "lynx")
-    other = index.changed(gone, added).changed((), document(chance, "f.md", "gnu"))
+    deleted, added = ["c.md"], document(rng, "e.md", "lynx")
+    other = index.changed(deleted, added).changed((), document(rng, "f.md", "gnu"))
     assert other.headed("lynx") + other.holders("lynx") > 0
-    anew = LexicalIndex(after_change(chunks, gone, added))
-    assert_same(index.changed(gone, added), anew, [*WORDS, "zebra", "gnu", "lynx"])
+    rebuilt = LexicalIndex(after_change(chunks, deleted, added))
+    assert_same(index.changed(deleted, added), rebuilt, [*WORDS, "zebra", "gnu", "lynx"])
 
 
 def test_replaced_document_is_found_by_its_new_words_only() -> None:

@@ -1,7 +1,6 @@
-"""Retrieval keeps its quality: our own questions over the generated API reference hold a floor.
+"""Retrieval quality on the labelled questions over the generated API reference has lower bounds.
 
-A change that loses quality fails here. The floors lie two or three questions below what was
-measured; where a change finds more, raise them.
+The bounds are two or three questions below the measured values; raise them if a change finds more.
 """
 
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestio
 from utils.evaluation.runs import run_questions
 
 EVERY = 20
-"""Of the pages that answer no question, every twentieth stands in the way: embedding all of them
-would take ten times as long."""
+"""Every twentieth page that answers no question is indexed too: embedding all of them would take
+ten times as long."""
 
 FLOORS = {
     "hit@1": 0.78,

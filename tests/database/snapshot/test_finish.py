@@ -117,9 +117,9 @@ class _Renamed:
 
 def test_service_that_creates_uploads_between_the_renames_loses_nothing(store: Store) -> None:
     make_interrupted_pull(store)
-    hasty = StoreWithRacingUpload(store)
-    staging.publish_staged_uploads(hasty, QUIET)
-    assert hasty.written
+    racing = StoreWithRacingUpload(store)
+    staging.publish_staged_uploads(racing, QUIET)
+    assert racing.written
     assert pending_changes(store) == sorted([*PENDING_CHANGES, ("hasty.md", False)])
     assert uploaded(store) == PULLED
     assert store.collection_names("uploads") == [UPLOADS]
@@ -141,17 +141,17 @@ def test_service_that_creates_uploads_after_a_killed_pull_loses_nothing(
     assert store.collection_names("uploads") == [UPLOADS]
 
 
-def again(store: Store) -> None:
+def finish_purge_first(store: Store) -> None:
     finish_purge(store, QUIET)
     staging.publish_staged_uploads(store, QUIET)
 
 
-def at_once(store: Store) -> None:
+def publish_first(store: Store) -> None:
     staging.publish_staged_uploads(store, QUIET)
     finish_purge(store, QUIET)
 
 
-@pytest.mark.parametrize("resume", [again, at_once])
+@pytest.mark.parametrize("resume", [finish_purge_first, publish_first])
 def test_publication_killed_at_any_write_can_be_repeated(
     resume: Callable[[Store], None], tmp_path: Path
 ) -> None:
