@@ -24,7 +24,7 @@ MODEL = ConfidenceModel(
     coverage=6.0, topicality=0.5, question_length=1.0, intercept=-4.0, threshold=0.5
 )
 ANSWER = chunk("In the kiln oak dries.", title="Page")
-SILENCE = chunk("Stoves glow red today.", title="Page")
+UNRELATED = chunk("Stoves glow red today.", title="Page")
 
 
 def evidence(
@@ -92,13 +92,13 @@ def test_too_short_sentence_is_ignored() -> None:
 
 
 def test_only_the_first_chunks_are_evidence() -> None:
-    silent = [SILENCE] * (MAX_SENTENCE_CHUNKS - 1)
+    silent = [UNRELATED] * (MAX_SENTENCE_CHUNKS - 1)
     assert evidence("oak kiln", [*silent, ANSWER]).coverage == 1.0
-    assert evidence("oak kiln", [SILENCE, *silent, ANSWER]).coverage == 0.0
+    assert evidence("oak kiln", [UNRELATED, *silent, ANSWER]).coverage == 0.0
 
 
 def test_one_chunk_with_all_terms_has_full_coverage() -> None:
-    assert evidence("oak kiln", [ANSWER, *[SILENCE] * MAX_SENTENCE_CHUNKS]).coverage == 1.0
+    assert evidence("oak kiln", [ANSWER, *[UNRELATED] * MAX_SENTENCE_CHUNKS]).coverage == 1.0
     assert evidence("oak kiln", [ANSWER]).coverage == 1.0
 
 

@@ -18,7 +18,7 @@ from utils.evaluation.metrics import Values, comparable, summaries
 from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
 from utils.evaluation.runs import run_questions
 
-EVERY = 20
+SAMPLING_STEP = 20
 """Every twentieth page that answers no question is indexed too: embedding all of them would take
 ten times as long."""
 
@@ -78,7 +78,7 @@ def reader(
     gold = {name for question in questions for name in question.gold_docs}
     others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - gold)
     for number, name in enumerate(others):
-        if number % EVERY:
+        if number % SAMPLING_STEP:
             (pages / name).unlink()
     database = str(tmp_path_factory.mktemp("quality") / "index")
     store = open_store(database, create=True)

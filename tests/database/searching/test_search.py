@@ -34,7 +34,7 @@ PAGES = [
     chunk("Yew bends well in steam.", document="yew.md", title="Yew"),
 ]
 
-MEANT = Filters(documents=("yew.md", "oak.md"))
+FILTERED = Filters(documents=("yew.md", "oak.md"))
 
 Index = Callable[..., SearchCorpus]
 
@@ -251,7 +251,7 @@ def test_findings_have_joined_text_and_confidence(index: Index) -> None:
 def test_filters_limit_the_documents_found(index: Index) -> None:
     corpus = index(PAGES)
     for ranking in (DENSE, LEXICAL, BOTH):
-        found = search(corpus, "tell me what burns hot in a stove", 5, ranking, filters=MEANT)
+        found = search(corpus, "tell me what burns hot in a stove", 5, ranking, filters=FILTERED)
         assert set(documents(found)) == {"yew.md", "oak.md"}
 
 
@@ -260,7 +260,7 @@ def test_filtered_documents_are_found_behind_many_better_chunks(index: Index) ->
     corpus = index([*better, *PAGES])
     narrow = replace(BOTH, candidates=3)
 
-    found = search(corpus, "what burns bright", 5, narrow, filters=MEANT)
+    found = search(corpus, "what burns bright", 5, narrow, filters=FILTERED)
 
     assert set(documents(found)) == {"yew.md", "oak.md"}
     assert {passage.dense_rank for passage in found.passages} == {1, 2}
@@ -270,10 +270,10 @@ def test_filtered_search_ranks_like_an_index_of_those_documents(index: Index) ->
     question = "bend oak or yew in steam first"
     corpus, alone = (
         index(PAGES),
-        index([page for page in PAGES if page.document in MEANT.documents]),
+        index([page for page in PAGES if page.document in FILTERED.documents]),
     )
     for ranking in (DENSE, replace(DENSE, candidates=1)):
-        some = search(corpus, question, 5, ranking, filters=MEANT)
+        some = search(corpus, question, 5, ranking, filters=FILTERED)
         assert documents(some) == documents(search(alone, question, 5, ranking))
         assert [passage.score for passage in some.passages] == pytest.approx(
             [passage.score for passage in search(alone, question, 5, ranking).passages], abs=1e-3
@@ -287,7 +287,7 @@ def test_lexical_scores_are_standardized_within_the_filtered_documents(index: In
     ]
     others = [chunk("Ash burns bright dry.", document=f"ash-{n:03}.md") for n in range(60)]
 
-    among = search(index([*others, *some]), "oven", 5, LEXICAL, filters=MEANT)
+    among = search(index([*others, *some]), "oven", 5, LEXICAL, filters=FILTERED)
     alone = search(index(some), "oven", 5, LEXICAL)
 
     assert documents(among) == documents(alone) == ["oak.md", "yew.md"]
@@ -345,7 +345,7 @@ def test_chunk_of_an_unfinished_change_is_not_found(index: Index, filters: Filte
     assert all("never" not in passage.text for passage in found.passages)
 
 
-@pytest.mark.parametrize("filters", [EVERYTHING, MEANT])
+@pytest.mark.parametrize("filters", [EVERYTHING, FILTERED])
 def test_search_tolerates_a_just_deleted_chunk(index: Index, filters: Filters) -> None:
     corpus = index(PAGES)
     rows.delete(corpus.collection, [PAGES[2].id])
