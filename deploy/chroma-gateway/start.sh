@@ -1,6 +1,6 @@
 #!/bin/sh
-# Settles the token, then starts nginx. CHROMA_TOKEN wins, then the file /run/secrets/chroma_token;
-# else the one made at the first start.
+# Determines the bearer token, then starts nginx. The order: CHROMA_TOKEN, the file
+# /run/secrets/chroma_token, the token generated at the first start.
 set -eu
 umask 027
 kept=/run/chroma-gateway/chroma_token
@@ -16,19 +16,19 @@ else
 fi
 unset CHROMA_TOKEN
 
-# What may stand in a bearer token (RFC 6750), and nothing that nginx would read as its own.
+# The characters of a bearer token (RFC 6750); none of them is special in nginx's configuration.
 case $token in
-    *[!A-Za-z0-9._~+/=-]*) echo "CHROMA_TOKEN: only letters, digits and . _ ~ + / = -" >&2; exit 1 ;;
+    *[!A-Za-z0-9._~+/=-]*) echo "CHROMA_TOKEN: use only letters, digits and . _ ~ + / = -" >&2; exit 1 ;;
 esac
 if [ "${#token}" -lt 16 ]; then
-    echo "CHROMA_TOKEN: at least 16 characters; openssl rand -hex 32 makes a good one" >&2
+    echo "CHROMA_TOKEN: use at least 16 characters, for example from openssl rand -hex 32" >&2
     exit 1
 fi
 
-# Builder and worker read it here. Whole or not at all: a kill may come between two lines.
+# The builder and the worker read it here. The rename is atomic, in case the script is killed.
 printf %s "$token" >"$kept.new"
 mv "$kept.new" "$kept"
-# `if` compares exactly; nginx's `map` would take upper case for lower.
+# `if` is case-sensitive; nginx's `map` is not.
 printf 'if ($http_authorization = "Bearer %s") { set $allowed 1; }\n' "$token" >/tmp/token.conf
 
 exec nginx -e stderr -c /etc/chroma-gateway/nginx.conf "$@"
