@@ -26,7 +26,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate prompts endurance pictures clean
+	evaluate calibrate prompts endurance clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -103,9 +103,6 @@ prompts: $(VENV)/.ready-dev ## show what the language model is given for labelle
 
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")
-
-pictures: $(VENV)/.ready-dev ## draw the readme's pictures; needs Chromium
-	$(BIN)/python images/draw.py
 
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build
