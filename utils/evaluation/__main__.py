@@ -23,10 +23,15 @@ from utils.evaluation.configurations import (
     open_reader,
     parse_configuration,
 )
-from utils.evaluation.misses import list_misses
-from utils.evaluation.picture import draw_runs
 from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
-from utils.evaluation.report import Comparisons, Runs, print_tables, runs_as_json, runs_sections
+from utils.evaluation.report import (
+    Comparisons,
+    Runs,
+    list_misses,
+    print_tables,
+    runs_as_json,
+    runs_sections,
+)
 from utils.evaluation.runs import (
     SERVED_PASSAGES,
     QuestionOutcome,
@@ -76,7 +81,6 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     add("-o", "--output", type=Path, metavar="FILE", help="write the tables as markdown")
     add("--json", type=Path, metavar="FILE", help="write everything, question by question")
-    add("--picture", type=Path, metavar="FILE", help="draw metrics by kind, and the confidence")
     add("--misses", type=int, default=10, metavar="N", help="list at most N (default: %(default)s)")
     arguments = parser.parse_args(argv)
     if arguments.depth < SERVED_PASSAGES or arguments.misses < 0:
@@ -108,7 +112,7 @@ def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str
     Raises:
         DocsQAError: a package, a question, the index or an output file is missing or wrong.
     """
-    _check_packages(arguments)
+    _check_packages()
     questions = load_questions(arguments.questions)
     configurations = _configurations(arguments)
     runs: Runs = {}
@@ -130,10 +134,9 @@ def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str
     _write(arguments, argv, configurations, runs, comparisons)
 
 
-def _check_packages(arguments: argparse.Namespace) -> None:
+def _check_packages() -> None:
     """Report missing packages before measuring, not after."""
-    needed = ["ir_measures", "sklearn", *(["matplotlib"] if arguments.picture else [])]
-    if missing := [name for name in needed if not find_spec(name)]:
+    if missing := [name for name in ("ir_measures", "sklearn") if not find_spec(name)]:
         raise DocsQAError(
             f"Not installed: {', '.join(missing)}. Run: pip install -r requirements.txt "
             "-r requirements-dev.txt"
@@ -201,8 +204,6 @@ def _write(
             report = measured | runs_as_json(configurations, runs, comparisons)
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-        if arguments.picture:
-            draw_runs(arguments.picture, runs, about)
     except OSError as error:
         raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
 

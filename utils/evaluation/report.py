@@ -1,4 +1,4 @@
-"""The results as tables and as JSON."""
+"""The results as tables, as a list of misses and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,9 +7,18 @@ from typing import Any
 from dataset.markdown.writer import pipe_table
 from utils.evaluation.compare import Difference
 from utils.evaluation.configurations import Configuration
-from utils.evaluation.decisions import reliability, risk_coverage, shipped_decision
-from utils.evaluation.metrics import AUROC, P50, Values, shares, summaries
-from utils.evaluation.runs import QuestionOutcome
+from utils.evaluation.metrics import (
+    AUROC,
+    NEAR,
+    P50,
+    Values,
+    reliability,
+    risk_coverage,
+    shares,
+    shipped_decision,
+    summaries,
+)
+from utils.evaluation.runs import FoundPassage, QuestionOutcome
 from utils.figures import aligned_table
 
 Runs = dict[str, list[QuestionOutcome]]
@@ -19,6 +28,8 @@ Rows = list[list[str]]
 
 OVERVIEW = ("hit@5", "nDCG@10", "facts@8", AUROC, P50)
 """The metrics in a table of several configurations."""
+_SHOWN = 3
+"""The number of found documents that a miss lists."""
 _NOTE = (
     "In brackets the difference's 95% interval; {}: it excludes 0. Of 20 intervals at 95%, one "
     "excludes 0 by chance."
@@ -51,11 +62,11 @@ def _metrics(outcomes: Sequence[QuestionOutcome]) -> Rows:
     groups = summaries(outcomes)
     rows = [["", *groups]]
     for name in groups["all"]:
-        rows.append([name, *(number(name, values[name]) for values in groups.values())])
+        rows.append([name, *(_number(name, values[name]) for values in groups.values())])
     return rows
 
 
-def number(metric: str, value: float | None, sign: str = "") -> str:
+def _number(metric: str, value: float | None, sign: str = "") -> str:
     """A metric's value with its usual digits; a dash for None."""
     if value is None:
         return "-"
@@ -68,8 +79,8 @@ def _differences(baseline: str, other: str, differences: Sequence[Difference]) -
     """All differences between two configurations, a row each."""
     rows = [["", baseline, other, "difference", "95% interval", ""]]
     for each in differences:
-        values = (number(each.metric, value) for value in (each.baseline, each.other))
-        change = number(each.metric, each.change, "+")
+        values = (_number(each.metric, value) for value in (each.baseline, each.other))
+        change = _number(each.metric, each.change, "+")
         rows.append([each.metric, *values, change, _interval(each), each.verdict])
     return rows
 
@@ -77,7 +88,7 @@ def _differences(baseline: str, other: str, differences: Sequence[Difference]) -
 def _interval(difference: Difference) -> str:
     if difference.low is None or difference.high is None:
         return ""
-    ends = (number(difference.metric, end, "+") for end in (difference.low, difference.high))
+    ends = (_number(difference.metric, end, "+") for end in (difference.low, difference.high))
     return " to ".join(ends)
 
 
@@ -85,7 +96,7 @@ def _overview(runs: Runs, comparisons: Comparisons, real: str) -> Rows:
     """A row for each configuration; `real` is the format of differences that are real."""
     baseline = next(iter(runs))
     values: Values = summaries(runs[baseline])["all"]
-    rows = [["", *OVERVIEW], [baseline, *(number(name, values[name]) for name in OVERVIEW)]]
+    rows = [["", *OVERVIEW], [baseline, *(_number(name, values[name]) for name in OVERVIEW)]]
     for label, differences in comparisons.items():
         by_metric = {each.metric: each for each in differences}
         rows.append([label, *(_cell(by_metric.get(name), real) for name in OVERVIEW)])
@@ -96,8 +107,52 @@ def _cell(difference: Difference | None, real: str) -> str:
     if difference is None:
         return "-"
     interval = _interval(difference)
-    cell = number(difference.metric, difference.other) + (f" ({interval})" if interval else "")
+    cell = _number(difference.metric, difference.other) + (f" ({interval})" if interval else "")
     return real.format(cell) if difference.real else cell
+
+
+def list_misses(outcomes: Sequence[QuestionOutcome], limit: int) -> str:
+    """Questions not found, wrongly answered and wrongly refused; at most `limit` of each."""
+    answerable = [outcome for outcome in outcomes if outcome.question.answerable]
+    others = [outcome for outcome in outcomes if not outcome.question.answerable]
+    missed = [outcome for outcome in answerable if not outcome.found_within(NEAR)]
+    answered = [outcome for outcome in others if outcome.answered]
+    refused = [outcome for outcome in answerable if not outcome.answered]
+    # The worst first.
+    answered.sort(key=lambda outcome: -outcome.confidence)
+    refused.sort(key=lambda outcome: outcome.confidence)
+    blocks = []
+    for title, wrong, total in (
+        (f"No right document among the first {NEAR}", missed, len(answerable)),
+        ("Answered although unanswerable", answered, len(others)),
+        ("Refused although answerable", refused, len(answerable)),
+    ):
+        left_out = f", {limit} shown" if len(wrong) > limit else ""
+        blocks += [f"{title}: {len(wrong)} of {total}{left_out}", *map(_miss, wrong[:limit])]
+    return "\n\n".join(blocks)
+
+
+def _miss(outcome: QuestionOutcome) -> str:
+    """A question, the ranks of its right documents, and the first documents found instead."""
+    question = outcome.question
+    decision = "answered" if outcome.answered else "refused"
+    best: dict[str, FoundPassage] = {}
+    for found in outcome.found:
+        best.setdefault(found.document, found)
+    ranks = {name: f"place {at}" for at, name in enumerate(best, start=1)}
+    gold = (f"{name} ({ranks.get(name, 'not found')})" for name in question.gold_docs)
+    return "\n".join(
+        [
+            f"  {question.id} ({question.kind}; confidence {outcome.confidence:.2f}, {decision})",
+            f"    {' '.join(question.question.split())}",
+            *([f"    right: {', '.join(gold)}"] if question.gold_docs else []),
+            *(
+                f"    found: {each.score:.3f} {each.document} - {each.breadcrumb}"
+                for each in list(best.values())[:_SHOWN]
+            ),
+            *([] if best else ["    found: nothing"]),
+        ]
+    )
 
 
 def runs_as_json(

@@ -22,7 +22,7 @@ from tests.database.fixed_reader import (
 from utils.errors import IndexMissingError
 from utils.evaluation.__main__ import main
 from utils.evaluation.configurations import RankingValue
-from utils.evaluation.misses import list_misses
+from utils.evaluation.report import list_misses
 from utils.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -178,18 +178,6 @@ def test_json_contains_metrics_curves_and_every_question(questions: str, tmp_pat
     assert by_id["q3"]["metrics"]["hit@10"] == 1
     assert by_id["q4"]["metrics"]["hit@5"] is None
     assert str(tmp_path) not in text
-
-
-def test_plot_includes_all_configurations(questions: str, tmp_path: Path) -> None:
-    picture = tmp_path / "evaluation.png"
-
-    done = main(
-        ["-q", questions, "--picture", str(picture), "--compare", "shipped", "b:database=other"],
-        Indexes(),
-    )
-
-    assert done == 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_comparison_reports_differences_between_configurations(

@@ -5,8 +5,14 @@ import math
 import pytest
 
 from tests.database.fixed_reader import outcome, question
-from utils.evaluation.decisions import Decision, reliability, risk_coverage, shipped_decision
-from utils.evaluation.metrics import area_under_roc, summaries
+from utils.evaluation.metrics import (
+    Decision,
+    area_under_roc,
+    reliability,
+    risk_coverage,
+    shipped_decision,
+    summaries,
+)
 
 UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
