@@ -5,12 +5,15 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from utils.errors import DocsQAError
+from utils.interrupts import INTERRUPTED
 from utils.settings import PROJECT_ROOT
 
 MIB = 2**20
@@ -38,6 +41,27 @@ def _cpu_model() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())
+
+
+def run_measurement(measure: Callable[[], None]) -> int:
+    """Run a measuring command; returns its status: 0, 130 if interrupted, 1 after an error.
+
+    An error is printed as one line on stderr.
+    """
+    try:
+        measure()
+    except (DocsQAError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; nothing was written.\n")
+        return INTERRUPTED
+    return 0
+
+
+def print_progress(line: str) -> None:
+    """Print a line on stderr."""
+    sys.stderr.write(f"{line}\n")
 
 
 def now() -> str:

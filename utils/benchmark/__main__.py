@@ -1,9 +1,9 @@
 """Measures the build and the service: python -m utils.benchmark -d FOLDER.
 
 Measures in one run, on the same files and the same model: our build compared with the original's
-pipeline and with the machine's matrix rate; our service compared with the original's; many clients
-that wait for a slow language model; and, with a simulated provider, answers streamed to one client
-and to many, and outages of the provider. With --other_model it also compares two models.
+pipeline and with the machine's matrix rate; our service compared with the original's; and, with a
+simulated provider, answers streamed to one client and to many, and outages of the provider. With
+--other_model it also compares two models.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from utils.benchmark.builds import (
     build_ours,
     matrix_measures,
 )
-from utils.benchmark.machine import MatrixRates, measure_matrix_rates
+from utils.benchmark.machine import MatrixRate, measure_matrix_rate
 from utils.benchmark.models import QuestionFigures, compare_models, embed_questions
 from utils.benchmark.outage import measure_outage
 from utils.benchmark.processes import BenchmarkRun, run_worker
@@ -43,29 +43,21 @@ from utils.benchmark.report import (
     measures_table,
 )
 from utils.benchmark.sample import DocumentSample, heading_questions, take_sample
-from utils.benchmark.services import measure_llm, measure_services, serve_original
+from utils.benchmark.services import measure_services, serve_original
 from utils.benchmark.streaming import measure_streaming, measure_streams
-from utils.errors import DocsQAError
-from utils.figures import machine_facts, now, write_report
+from utils.figures import machine_facts, now, print_progress, run_measurement, write_report
 from utils.settings import load_settings
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure; 0 whatever the figures, 1 with one line if they cannot be measured."""
     arguments = parse_benchmark_arguments(__doc__, argv)
-    try:
-        if arguments.worker:
-            _WORKERS[arguments.worker](BenchmarkRun(**arguments.job), arguments.port)
-            return 0
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _benchmark(arguments, sys.argv[1:] if argv is None else argv)
-    except DocsQAError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing was written.\n")
-        return 130
-    return 0
+    if arguments.worker:
+        return run_measurement(
+            lambda: _work(arguments.worker, BenchmarkRun(**arguments.run), arguments.port)
+        )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return run_measurement(lambda: _benchmark(arguments, sys.argv[1:] if argv is None else argv))
 
 
 def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
@@ -75,23 +67,26 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
         DocsQAError: a part could not be measured.
     """
     load = os.getloadavg()[0]
-    with _scratch(arguments) as job:
+    with _scratch(arguments) as run:
         sample = take_sample(
-            arguments.input_data_path, Path(job.documents), arguments.megabytes * 1e6, _say
+            arguments.input_data_path,
+            Path(run.documents),
+            arguments.megabytes * 1e6,
+            print_progress,
         )
-        _say(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {job.model}")
+        print_progress(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {run.model}")
         if load > 1:
-            _say(f"The machine is busy (load {load:.1f}), which distorts the figures.")
+            print_progress(f"The machine is busy (load {load:.1f}), which distorts the figures.")
         parts: Parts = {}
-        rates, ours = _build(arguments, job, sample, parts)
-        questions = heading_questions(Path(job.documents))
-        for part, (title, measure) in _PARTS.items():
+        product, ours = _build(arguments, run, sample, parts)
+        questions = heading_questions(Path(run.documents))
+        for part, measure in _PARTS.items():
             if part in chosen_parts(arguments):
-                _say(f"{title} ...")
-                parts[title] = measure(arguments, job, questions)
+                print_progress(f"{part} ...")
+                parts[part] = measure(arguments, run, questions)
     facts = machine_facts() | {
-        "backend": rates.backend,
-        "precision": rates.precision,
+        "backend": product.backend,
+        "precision": product.precision,
         "load_before": load,
     }
     _report(arguments, argv, parts, facts, sample, ours)
@@ -105,22 +100,16 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     name, other = named(arguments.embedding_model_name), named(arguments.other_model)
     # The packaged MiniLM needs no folder; the folder in the settings may contain another model.
     path = None if name == MINILM else load_settings().embedding_model_path
-    model = find_model(name, path)
-    other_folder = str(find_model(other, path).folder.resolve()) if other else ""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-        folders = [Path(scratch) / part for part in ("documents", "ours", "original", "logs")]
-        for folder in folders:
-            folder.mkdir()
-        documents, ours, original, logs = map(str, folders)
+        folders = {part: f"{scratch}/{part}" for part in ("documents", "ours", "original", "logs")}
+        for folder in folders.values():
+            Path(folder).mkdir()
         yield BenchmarkRun(
-            documents=documents,
-            ours=ours,
-            original=original,
-            logs=logs,
+            **folders,
             model=name,
-            model_folder=str(model.folder.resolve()),
+            model_folder=str(find_model(name, path).folder.resolve()),
             other_model=other,
-            other_model_folder=other_folder,
+            other_model_folder=str(find_model(other, path).folder.resolve()) if other else "",
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,
@@ -129,27 +118,27 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
 
 
 def _build(
-    arguments: argparse.Namespace, job: BenchmarkRun, sample: DocumentSample, parts: Parts
-) -> tuple[MatrixRates, BuildFigures | None]:
+    arguments: argparse.Namespace, run: BenchmarkRun, sample: DocumentSample, parts: Parts
+) -> tuple[MatrixRate, BuildFigures | None]:
     """Build the indexes that the chosen parts need; the comparison of models builds its own."""
-    _say("matrix rate of the machine ...")
-    rates = MatrixRates(**run_worker("matrix-rate", job))
+    print_progress("matrix rate of the machine ...")
+    product = MatrixRate(**run_worker("matrix-rate", run))
     if arguments.part == MODELS:
-        return rates, None
-    _say("our build ...")
-    ours = BuildFigures(**run_worker("build", job))
-    if arguments.part in ("llm", "streams", "outage"):
-        return rates, ours
-    _say("the original's build ...")
-    original = BuildFigures(**run_worker("original-build", job))
+        return product, None
+    print_progress("our build ...")
+    ours = BuildFigures(**run_worker("build", run))
+    if arguments.part in ("streams", "outage"):
+        return product, ours
+    print_progress("the original's build ...")
+    original = BuildFigures(**run_worker("original-build", run))
     if "build" in chosen_parts(arguments):
-        _say("our build again ...")
+        print_progress("our build again ...")
         start = time.perf_counter()
-        run_worker("build", job)
+        run_worker("build", run)
         seconds = time.perf_counter() - start
         parts["build"] = build_measures(sample.size, ours, original, seconds)
-        parts["machine"] = matrix_measures(ours, rates)
-    return rates, ours
+        parts["machine"] = matrix_measures(ours, product)
+    return product, ours
 
 
 def _report(
@@ -176,64 +165,42 @@ def _report(
         "measures": measures_as_json(parts),
         "our_build": asdict(ours) if ours else None,
     }
-    try:
-        sections = [f"{measured}.", *measures_sections(parts)]
-        write_report(arguments.output, "Benchmark", "utils.benchmark", argv, sections)
-        arguments.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-        if arguments.picture and not find_spec("matplotlib"):
-            _say("No picture: it needs matplotlib (pip install -r requirements-dev.txt).")
-        elif arguments.picture and not parts.keys().isdisjoint(("build", "service")):
-            draw_measures(arguments.picture, parts, caption)
-    except OSError as error:
-        raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
-    finally:
-        sys.stdout.write(f"{caption}\n\n{measures_table(parts)}\n")
+    sys.stdout.write(f"{caption}\n\n{measures_table(parts)}\n")
+    sections = [f"{measured}.", *measures_sections(parts)]
+    write_report(arguments.output, "Benchmark", "utils.benchmark", argv, sections)
+    arguments.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    if arguments.picture and not find_spec("matplotlib"):
+        print_progress("No picture: it needs matplotlib (pip install -r requirements-dev.txt).")
+    elif arguments.picture and not parts.keys().isdisjoint(("build", "service")):
+        draw_measures(arguments.picture, parts, caption)
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+def _work(name: str, run: BenchmarkRun, port: int) -> None:
+    """Run a worker: a server, or a measurement that prints its figures as its last line."""
+    if name in _SERVERS:
+        _SERVERS[name](run, port)
+        return
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    sys.stdout.write(f"\n{json.dumps(asdict(_MEASUREMENTS[name](run)))}\n")
 
 
-def _figures_worker(
-    measure: Callable[[BenchmarkRun], BuildFigures | MatrixRates | QuestionFigures],
-) -> Callable[[BenchmarkRun, int], None]:
-    """A worker that prints its figures as its last line."""
-
-    def worker(job: BenchmarkRun, port: int) -> None:
-        logging.basicConfig(level=logging.ERROR, format="%(message)s")
-        sys.stdout.write(f"\n{json.dumps(asdict(measure(job)))}\n")
-
-    return worker
-
-
-_WORKERS: dict[str, Callable[[BenchmarkRun, int], None]] = {
-    "matrix-rate": _figures_worker(measure_matrix_rates),
-    "build": _figures_worker(build_ours),
-    "original-build": _figures_worker(build_original),
-    "questions": _figures_worker(embed_questions),
-    "original-service": serve_original,
-    "provider": serve_provider,
+_MEASUREMENTS: dict[str, Callable[[BenchmarkRun], BuildFigures | MatrixRate | QuestionFigures]] = {
+    "matrix-rate": measure_matrix_rate,
+    "build": build_ours,
+    "original-build": build_original,
+    "questions": embed_questions,
 }
+_SERVERS = {"original-service": serve_original, "provider": serve_provider}
 
 _Measure = Callable[[argparse.Namespace, BenchmarkRun, list[str]], list[Measure]]
-_PARTS: dict[str, tuple[str, _Measure]] = {
-    "service": ("service", lambda a, job, q: measure_services(job, q, a.requests)),
-    "llm": (
-        "language model",
-        lambda a, job, q: measure_llm(job, q, a.llm_clients, a.llm_seconds),
-    ),
-    "streaming": ("streaming", lambda a, job, q: measure_streaming(job, q, a.stream_questions)),
-    "streams": (
-        "streams",
-        lambda a, job, q: measure_streams(job, q, a.stream_clients, a.stream_seconds),
-    ),
-    "outage": (
-        "outage",
-        lambda a, job, q: measure_outage(job, q, a.outage_seconds, a.outage_timeout),
-    ),
-    MODELS: ("models", lambda a, job, q: compare_models(job, _say)),
+_PARTS: dict[str, _Measure] = {
+    "service": lambda a, run, q: measure_services(run, q, a.requests),
+    "streaming": lambda a, run, q: measure_streaming(run, q, a.stream_questions),
+    "streams": lambda a, run, q: measure_streams(run, q, a.stream_clients, a.stream_seconds),
+    "outage": lambda a, run, q: measure_outage(run, q, a.outage_seconds, a.outage_timeout),
+    MODELS: lambda a, run, q: compare_models(run, print_progress),
 }
-"""The parts that start a service: title and function."""
+"""The parts that start a service."""
 
 
 if __name__ == "__main__":

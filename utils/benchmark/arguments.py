@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 
-PARTS = ("build", "service", "llm", "streaming", "streams", "outage")
+PARTS = ("build", "service", "streaming", "streams", "outage")
 MODELS = "models"
 """Measured with all parts if a second model is named."""
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -60,7 +60,7 @@ def parse_benchmark_arguments(
     add("--picture", type=Path, metavar="FILE", help="draw build and service, ours and original")
     _add_counts(parser)
     add("--worker", help=argparse.SUPPRESS)
-    add("--job", type=json.loads, help=argparse.SUPPRESS)
+    add("--run", type=json.loads, help=argparse.SUPPRESS)
     add("--port", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.part == MODELS and not arguments.other_model:
@@ -75,14 +75,12 @@ def _add_counts(parser: argparse.ArgumentParser) -> None:
     for name, default, text in (
         ("matrix_rounds", 5, "repetitions of the matrix product; the best one counts"),
         ("requests", 400, "for each service and number of clients"),
-        ("llm_clients", 64, "that wait for a slow language model"),
         ("answer_tokens", 120, "of an answer by the simulated provider"),
         ("stream_questions", 40, "by one client"),
         ("stream_clients", 200, "that stream answers at once"),
     ):
         add(f"--{name}", type=_count, default=default, metavar="N", help=f"{text} ({default})")
     for name, seconds, text in (
-        ("llm_seconds", 5.0, "that the slow language model takes"),
         ("first_token_seconds", 0.5, "before the simulated provider's first token"),
         ("tokens_per_second", 60.0, "of the simulated provider"),
         ("stream_seconds", 20.0, "of streaming, after a warm-up of a quarter of it"),

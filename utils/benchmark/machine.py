@@ -11,7 +11,7 @@ from utils.benchmark.processes import BenchmarkRun
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
-    import torch
+    from langchain_core.embeddings import Embeddings
 
     from database.embedding.local_model import LocalModel
 
@@ -20,21 +20,13 @@ _PRODUCT_FLOPS = 2 * _SIZE**3
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixRates:
+class MatrixRate:
     """The rate of a 2048 x 2048 product in the embedding's precision, with its threads."""
 
     backend: str
-    """The backend of our embedding: "openvino" or "torch"."""
+    """The backend of our embedding, which the product runs on: "openvino" or "torch"."""
     precision: str
-    openvino: float
-    """FLOP/s; 0 on a GPU."""
-    torch: float
-    """FLOP/s."""
-
-    @property
-    def reference(self) -> float:
-        """The rate of the backend in FLOP/s."""
-        return self.openvino if self.backend == "openvino" else self.torch
+    flops_per_second: float
 
 
 def flops(model: "LocalModel", length: int) -> float:
@@ -49,26 +41,28 @@ def flops(model: "LocalModel", length: int) -> float:
     return float(config["num_hidden_layers"] * per_token * length)
 
 
-def measure_matrix_rates(job: BenchmarkRun) -> MatrixRates:
-    """Load the embeddings as a build does (which exports them once), and measure their backend."""
-    import torch
-
+def load_embeddings(run: BenchmarkRun) -> "Embeddings":
+    """Load the model of the run as the settings say."""
     from database.embedding.local_model import LocalModel
-    from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
-    embeddings = LocalModel(job.model, Path(job.model_folder)).load_embeddings(
+    return LocalModel(run.model, Path(run.model_folder)).load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,
     )
+
+
+def measure_matrix_rate(run: BenchmarkRun) -> MatrixRate:
+    """Load the embeddings as a build does (which exports them once), and measure their backend."""
+    from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+
+    embeddings = load_embeddings(run)
     if isinstance(embeddings, OpenVINOEmbeddings):
         precision = {"f32": "f32", "float": "f32"}.get(embeddings.arithmetic, "bf16")
-        dtype = torch.float32 if precision == "f32" else torch.bfloat16
-        openvino = _openvino_rate(precision, job.matrix_rounds)
-        return MatrixRates("openvino", precision, openvino, _torch_rate(dtype, job.matrix_rounds))
-    device = "cpu" if settings.embedding_device == "cpu" else None
-    return MatrixRates("torch", "f32", 0.0, _torch_rate(torch.float32, job.matrix_rounds, device))
+        return MatrixRate("openvino", precision, _openvino_rate(precision, run.matrix_rounds))
+    cpu = load_settings().embedding_device == "cpu"
+    return MatrixRate("torch", "f32", _torch_rate("cpu" if cpu else None, run.matrix_rounds))
 
 
 def _openvino_rate(precision: str, rounds: int) -> float:
@@ -99,11 +93,11 @@ def _openvino_rate(precision: str, rounds: int) -> float:
     return max(rates)
 
 
-def _torch_rate(dtype: "torch.dtype", rounds: int, device: str | None = None) -> float:
+def _torch_rate(device: str | None, rounds: int) -> float:
     import torch
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    left = torch.randn(_SIZE, _SIZE).to(device, dtype)
+    left = torch.randn(_SIZE, _SIZE).to(device)
     repeats = 100 if device == "cuda" else 2
 
     def products() -> int:

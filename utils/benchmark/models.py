@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from utils.benchmark.builds import BuildFigures
+from utils.benchmark.machine import load_embeddings
 from utils.benchmark.processes import BenchmarkRun, run_worker
 from utils.benchmark.report import Measure
 from utils.benchmark.sample import heading_questions
-from utils.settings import load_settings
+from utils.figures import percentile
 
 _WARM_UP = 5
 
@@ -35,22 +34,15 @@ class ModelFigures:
     questions: QuestionFigures
 
 
-def embed_questions(job: BenchmarkRun) -> QuestionFigures:
+def embed_questions(run: BenchmarkRun) -> QuestionFigures:
     """Embed the documents' questions as a service does; runs in a worker."""
-    from database.embedding.local_model import LocalModel
     from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
-    settings = load_settings()
-    model = LocalModel(job.model, Path(job.model_folder))
-    embeddings = model.load_embeddings(
-        device=settings.embedding_device,
-        backend=settings.embedding_backend,
-        cache=settings.embedding_cache_path,
-    )
+    embeddings = load_embeddings(run)
     form = "torch"
     if isinstance(embeddings, OpenVINOEmbeddings):
         form = f"OpenVINO {embeddings.precision}"
-    asked = heading_questions(Path(job.documents))
+    asked = heading_questions(Path(run.documents))
     for question in asked[:_WARM_UP]:
         embeddings.embed_query(question)
     milliseconds = []
@@ -58,28 +50,27 @@ def embed_questions(job: BenchmarkRun) -> QuestionFigures:
         begun = time.perf_counter()
         embeddings.embed_query(question)
         milliseconds.append(1000 * (time.perf_counter() - begun))
-    p50, p95 = np.percentile(milliseconds, (50, 95))
-    return QuestionFigures(form, float(p50), float(p95))
+    return QuestionFigures(form, percentile(milliseconds, 0.5), percentile(milliseconds, 0.95))
 
 
-def compare_models(job: BenchmarkRun, say: Callable[[str], None]) -> list[Measure]:
+def compare_models(run: BenchmarkRun, report: Callable[[str], None]) -> list[Measure]:
     """Build and embed questions with both models of the run.
 
     Raises:
         DocsQAError: a build failed.
     """
-    jobs = (
-        replace(job, ours=f"{job.ours}-first"),
+    runs = (
+        replace(run, ours=f"{run.ours}-first"),
         replace(
-            job,
-            model=job.other_model,
-            model_folder=job.other_model_folder,
-            ours=f"{job.ours}-other",
+            run,
+            model=run.other_model,
+            model_folder=run.other_model_folder,
+            ours=f"{run.ours}-other",
         ),
     )
     figures = []
-    for each in jobs:
-        say(f"a build and questions with {each.model} ...")
+    for each in runs:
+        report(f"a build and questions with {each.model} ...")
         build = BuildFigures(**run_worker("build", each))
         asked = QuestionFigures(**run_worker("questions", each))
         figures.append(ModelFigures(each.model, build, asked))

@@ -51,12 +51,12 @@ class Phase:
 
 
 def measure_outage(
-    job: BenchmarkRun, questions: Sequence[str], seconds: float, timeout: float
+    run: BenchmarkRun, questions: Sequence[str], seconds: float, timeout: float
 ) -> list[Measure]:
     """Take the provider away twice: first it refuses connections, then it does not respond.
 
     Args:
-        job: The run.
+        run: The run.
         questions: The questions to ask.
         seconds: The length of each phase.
         timeout: INFERENCE_TIMEOUT and BREAKER_SECONDS of the service.
@@ -66,11 +66,11 @@ def measure_outage(
     """
     settings = {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
     with (
-        simulated_provider(job) as provider,
-        our_service(job, provider.settings | settings) as service,
+        simulated_provider(run) as provider,
+        our_service(run, provider.settings | settings) as service,
     ):
         load = _OutageLoad(questions, seconds)
-        return asyncio.run(load.measure(service.address, provider, job.answer_seconds))
+        return asyncio.run(load.measure(service.address, provider, run.answer_seconds))
 
 
 class _OutageLoad:

@@ -64,21 +64,21 @@ class RunningServer:
     process_id: int
 
 
-def worker_command(name: str, job: BenchmarkRun, port: int = 0) -> list[str]:
+def worker_command(name: str, run: BenchmarkRun, port: int = 0) -> list[str]:
     """The command that runs one of the benchmark's own workers."""
-    spec = json.dumps(asdict(job))
+    spec = json.dumps(asdict(run))
     command = (sys.executable, "-m", "utils.benchmark")
-    return [*command, "--worker", name, "--job", spec, "--port", str(port)]
+    return [*command, "--worker", name, "--run", spec, "--port", str(port)]
 
 
-def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
+def run_worker(name: str, run: BenchmarkRun) -> dict[str, Any]:
     """Run a worker to its end; returns the JSON object in the last line of its output.
 
     Raises:
         DocsQAError: it failed.
     """
-    log = Path(job.logs) / f"{name}.log"
-    with child(worker_command(name, job), log) as process:
+    log = Path(run.logs) / f"{name}.log"
+    with child(worker_command(name, run), log) as process:
         if process.wait() != 0:
             raise process_error(name, log)
     figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
@@ -87,18 +87,14 @@ def run_worker(name: str, job: BenchmarkRun) -> dict[str, Any]:
 
 @contextmanager
 def running_server(
-    name: str,
-    command: Sequence[str],
-    port: int,
-    job: BenchmarkRun,
-    environment: Mapping[str, str],
+    name: str, command: Sequence[str], port: int, run: BenchmarkRun, environment: Mapping[str, str]
 ) -> Iterator[RunningServer]:
     """Run a server; yields it once it is ready, and kills it at the end.
 
     Raises:
         DocsQAError: it exited, or was not ready in time.
     """
-    log = Path(job.logs) / f"{name}.log"
+    log = Path(run.logs) / f"{name}.log"
     address = f"http://127.0.0.1:{port}"
     with child(command, log, environment) as process:
         wait_until_ready(process, name, log, f"{address}/readyz")

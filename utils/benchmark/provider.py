@@ -18,19 +18,7 @@ from utils.benchmark.processes import BenchmarkRun, free_port, running_server, w
 
 HEALTHY, REFUSED, SILENCE = "healthy", "connection refused", "silence"
 _BACKLOG = 1024
-_SENTENCE = [
-    "The",
-    "documentation",
-    "says",
-    "how",
-    "this",
-    "is",
-    "set",
-    "and",
-    "what",
-    "it",
-    "takes",
-]
+_SENTENCE = "The documentation says how this is set and what it takes"
 _CITED = 3
 """Sentences cite the first so many passages in turn."""
 
@@ -72,7 +60,7 @@ class SimulatedProvider:
 
 
 @contextmanager
-def simulated_provider(job: BenchmarkRun) -> Iterator[SimulatedProvider]:
+def simulated_provider(run: BenchmarkRun) -> Iterator[SimulatedProvider]:
     """Run a provider at the pace that the run sets.
 
     Raises:
@@ -81,20 +69,20 @@ def simulated_provider(job: BenchmarkRun) -> Iterator[SimulatedProvider]:
     import httpx
 
     port = free_port()
-    command = worker_command("provider", job, port)
-    with running_server("provider", command, port, job, {}) as running:
+    command = worker_command("provider", run, port)
+    with running_server("provider", command, port, run, {}) as running:
         ready = httpx.get(f"{running.address}/readyz", trust_env=False).json()
         yield SimulatedProvider(running.address, ready["api_port"], running.process_id)
 
 
-def serve_provider(job: BenchmarkRun, port: int) -> None:
+def serve_provider(run: BenchmarkRun, port: int) -> None:
     """Serve until killed; `port` is the control port."""
-    asyncio.run(_Simulation(job).serve(port))
+    asyncio.run(_Simulation(run).serve(port))
 
 
 class _Simulation:
-    def __init__(self, job: BenchmarkRun) -> None:
-        self._job = job
+    def __init__(self, run: BenchmarkRun) -> None:
+        self._job = run
         self._mode = HEALTHY
         self._listening: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
@@ -102,7 +90,7 @@ class _Simulation:
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
-        pieces = answer_pieces(job.answer_tokens)
+        pieces = answer_pieces(run.answer_tokens)
         self._text = "".join(pieces)
         self._chunks = [_chunk(_event({"content": piece}, None)) for piece in pieces]
         last = _event({"content": ""}, "stop", {"usage": _usage(len(pieces))})
@@ -182,7 +170,7 @@ class _Simulation:
 
 def answer_pieces(count: int) -> list[str]:
     """The tokens of an answer in sentences with citations."""
-    first, *words = _SENTENCE
+    first, *words = _SENTENCE.split()
     tokens = (
         token
         for number in cycle(range(1, _CITED + 1))

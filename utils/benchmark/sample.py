@@ -22,7 +22,7 @@ class DocumentSample:
 
 
 def take_sample(
-    folder: Path, target: Path, limit: float, say: Callable[[str], None]
+    folder: Path, target: Path, limit: float, report: Callable[[str], None]
 ) -> DocumentSample:
     """Copy an evenly spaced sample of a folder's documents; deterministic.
 
@@ -30,12 +30,12 @@ def take_sample(
         folder: The documents.
         target: The folder to copy them to.
         limit: The approximate size in bytes; 0 for all.
-        say: Called with a line for each unreadable document.
+        report: Called with a line for each unreadable document.
 
     Raises:
         DatasetError: there are none.
     """
-    names = [document.name for document in load_documents(folder, say)]
+    names = [document.name for document in load_documents(folder, report)]
     sizes = {name: (folder / name).stat().st_size for name in names}
     share = min(1.0, limit / sum(sizes.values())) if limit else 1.0
     taken = [name for at, name in enumerate(names) if int((at + 1) * share) > int(at * share)]

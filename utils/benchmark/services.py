@@ -17,7 +17,6 @@ from utils.benchmark.processes import (
     running_server,
     worker_command,
 )
-from utils.benchmark.provider import simulated_provider
 from utils.benchmark.report import Measure, Target
 from utils.errors import DocsQAError
 from utils.figures import percentile
@@ -37,32 +36,32 @@ PostQuestion = Callable[["httpx.AsyncClient", str], Awaitable["httpx.Response"]]
 
 
 def our_service(
-    job: BenchmarkRun, environment: dict[str, str] | None = None
+    run: BenchmarkRun, environment: dict[str, str] | None = None
 ) -> AbstractContextManager[RunningServer]:
     """Run our service on our index, without a language model unless the environment names one."""
     port = free_port()
     command = [sys.executable, "-m", "inference_worker", "--host", "127.0.0.1", "--port", f"{port}"]
     settings = {
-        "DATABASE": job.ours,
-        "EMBEDDING_MODEL_NAME": job.model,
-        "EMBEDDING_MODEL_PATH": job.model_folder,
+        "DATABASE": run.ours,
+        "EMBEDDING_MODEL_NAME": run.model,
+        "EMBEDDING_MODEL_PATH": run.model_folder,
         "MISTRAL_API_KEY": _NO_KEY,
         "MIN_CONFIDENCE": "0",  # answer every question, as the original does
         "ANSWER_CACHE_SIZE": "0",  # no answer is shared
     }
-    return running_server("service", command, port, job, settings | (environment or {}))
+    return running_server("service", command, port, run, settings | (environment or {}))
 
 
 def original_service(
-    job: BenchmarkRun, provider: str = ""
+    run: BenchmarkRun, provider: str = ""
 ) -> AbstractContextManager[RunningServer]:
     """Run the original's service on its index, without a language model unless given a provider."""
     port = free_port()
-    command = worker_command("original-service", replace(job, provider=provider), port)
-    return running_server("original-service", command, port, job, {})
+    command = worker_command("original-service", replace(run, provider=provider), port)
+    return running_server("original-service", command, port, run, {})
 
 
-def serve_original(job: BenchmarkRun, port: int) -> None:
+def serve_original(run: BenchmarkRun, port: int) -> None:
     """Serve questions as the original did; without a provider, its retrieval only.
 
     The original made a chain of three calls, none of them streamed, and answered after the last.
@@ -77,8 +76,8 @@ def serve_original(job: BenchmarkRun, port: int) -> None:
     from langchain_chroma import Chroma
     from langchain_huggingface import HuggingFaceEmbeddings
 
-    client = chromadb.PersistentClient(job.original, ChromaSettings(anonymized_telemetry=False))
-    embeddings = HuggingFaceEmbeddings(model_name=job.model_folder)
+    client = chromadb.PersistentClient(run.original, ChromaSettings(anonymized_telemetry=False))
+    embeddings = HuggingFaceEmbeddings(model_name=run.model_folder)
     retriever = Chroma(client=client, embedding_function=embeddings).as_retriever()
     retriever.invoke("warm-up")
     http = httpx.Client(timeout=_REQUEST_SECONDS, trust_env=False)
@@ -86,14 +85,14 @@ def serve_original(job: BenchmarkRun, port: int) -> None:
 
     def call(*texts: str) -> str:
         body = {"model": "chain", "messages": [{"role": "user", "content": "\n\n".join(texts)}]}
-        response = http.post(f"{job.provider}/chat/completions", json=body)
+        response = http.post(f"{run.provider}/chat/completions", json=body)
         return str(response.raise_for_status().json()["choices"][0]["message"]["content"])
 
     @app.post("/inference_endpoint")
     def inference_endpoint(message: str) -> dict[str, Any]:
         found = retriever.invoke(message)
         answer = ""
-        for _ in range(_CHAIN_CALLS if job.provider else 0):
+        for _ in range(_CHAIN_CALLS if run.provider else 0):
             answer = call(*(document.page_content for document in found), answer, message)
         return {"answer": answer, "docs": [document.metadata["source"] for document in found]}
 
@@ -125,31 +124,28 @@ def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
     )
 
 
-def measure_services(job: BenchmarkRun, questions: Sequence[str], requests: int) -> list[Measure]:
+def measure_services(run: BenchmarkRun, questions: Sequence[str], requests: int) -> list[Measure]:
     """Measure both services one after the other, each with 1 client and with many.
 
     Raises:
         DocsQAError: a service did not start, or answered none of the requests.
     """
 
-    def measure(address: str, post: PostQuestion) -> list[dict[str, float]]:
-        return [
-            asyncio.run(_measure_latency(address, post, questions, clients, requests))
+    def measure(address: str, post: PostQuestion) -> dict[int, dict[str, float]]:
+        return {
+            clients: asyncio.run(_measure_latency(address, post, questions, clients, requests))
             for clients in _CLIENTS
-        ]
+        }
 
-    with our_service(job) as ours:
+    with our_service(run) as ours:
         answers, searches = (measure(ours.address, post) for post in (post_question, post_search))
-    with original_service(job) as original:
+    with original_service(run) as original:
         originals = measure(original.address, post_question)
-    nothing: list[dict[str, float]] = [{} for _ in _CLIENTS]
     measures = []
-    for name, figures, others in (
-        ("answer", answers, originals),
-        ("search alone", searches, nothing),
-    ):
-        for clients, one, other in zip(_CLIENTS, figures, others, strict=True):
-            measures += _service_measures(name, clients, one, other)
+    for clients in _CLIENTS:
+        measures += _service_measures("answer", clients, answers[clients], originals[clients])
+    for clients in _CLIENTS:
+        measures += _service_measures("search alone", clients, searches[clients], {})
     return measures
 
 
@@ -208,36 +204,3 @@ async def _keep_busy(
 
     await asyncio.gather(*(run_client() for _ in range(clients)))
     return times
-
-
-def measure_llm(
-    job: BenchmarkRun, questions: Sequence[str], clients: int, llm_seconds: float
-) -> list[Measure]:
-    """Send many questions at once to a service whose language model is slow.
-
-    Raises:
-        DocsQAError: a process did not start.
-    """
-    slow = replace(job, first_token_seconds=llm_seconds, answer_tokens=1)
-    with simulated_provider(slow) as provider, our_service(job, provider.settings) as ours:
-        seconds, written = asyncio.run(_send_at_once(ours.address, questions, clients))
-    who = f"{clients} clients, LLM takes {llm_seconds:g} s"
-    return [
-        Measure(f"{who}: last answered, s", seconds),
-        Measure(f"{who}: answered by it", written),
-    ]
-
-
-async def _send_at_once(address: str, questions: Sequence[str], clients: int) -> tuple[float, int]:
-    """Seconds until the last answer, and how many the language model wrote."""
-    async with http_clients(address, clients) as http:
-        await _keep_busy(http, post_search, islice(cycle(questions), 2 * clients), clients)
-        start = time.perf_counter()
-        responses = await asyncio.gather(
-            *(
-                http.post("/v1/answers", json={"question": question})
-                for question in islice(cycle(questions), clients)
-            )
-        )
-        seconds = time.perf_counter() - start
-    return seconds, sum(r.is_success and r.json()["generator"] != QUOTED for r in responses)

@@ -32,13 +32,8 @@ from utils.evaluation.report import (
     runs_as_json,
     runs_sections,
 )
-from utils.evaluation.runs import (
-    SERVED_PASSAGES,
-    QuestionOutcome,
-    missing_documents,
-    run_questions,
-)
-from utils.figures import now, write_report
+from utils.evaluation.runs import SERVED_PASSAGES, QuestionOutcome, run_questions
+from utils.figures import now, print_progress, run_measurement, write_report
 
 
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -95,22 +90,16 @@ def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> in
     """Measure; 0 whatever the figures, 1 with one line if they cannot be measured."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    try:
-        _evaluate(arguments, opening, sys.argv[1:] if argv is None else argv)
-    except DocsQAError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing was written.\n")
-        return 130
-    return 0
+    return run_measurement(
+        lambda: _evaluate(arguments, opening, sys.argv[1:] if argv is None else argv)
+    )
 
 
 def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str]) -> None:
     """Load the questions, run them with each configuration, compare, print and write.
 
     Raises:
-        DocsQAError: a package, a question, the index or an output file is missing or wrong.
+        DocsQAError: a package, a question or the index is missing or wrong.
     """
     _check_packages()
     questions = load_questions(arguments.questions)
@@ -118,7 +107,7 @@ def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str
     runs: Runs = {}
     checked: set[str | None] = set()
     for configuration in configurations:
-        _say(f"{configuration.label}: {len(questions)} questions ...")
+        print_progress(f"{configuration.label}: {len(questions)} questions ...")
         place = configuration.database or arguments.database_path
         with closing(opening(place, configuration.ranking)) as reader:
             if place not in checked:
@@ -164,9 +153,9 @@ def _configurations(arguments: argparse.Namespace) -> list[Configuration]:
 
 
 def _warn_of_missing(questions: list[LabelledQuestion], indexed: set[str]) -> None:
-    if missing := missing_documents(questions, indexed):
-        named = {name for question in questions for name in question.gold_docs}
-        _say(
+    named = {name for question in questions for name in question.gold_docs}
+    if missing := sorted(named - indexed):
+        print_progress(
             f"Warning: the index lacks {len(missing)} of the {len(named)} documents that the "
             f"questions name, such as {missing[0]}: these questions belong to another corpus."
         )
@@ -174,7 +163,7 @@ def _warn_of_missing(questions: list[LabelledQuestion], indexed: set[str]) -> No
 
 def _warn_of_depth(outcomes: list[QuestionOutcome], depth: int) -> None:
     if other := sum(not outcome.same_when_served for outcome in outcomes):
-        _say(
+        print_progress(
             f"Note: for {other} of {len(outcomes)} questions a search for {SERVED_PASSAGES} "
             f"passages differs from the first {SERVED_PASSAGES} of the {depth} that are measured."
         )
@@ -187,29 +176,18 @@ def _write(
     runs: Runs,
     comparisons: Comparisons,
 ) -> None:
-    """Write the output files named on the command line.
-
-    Raises:
-        DocsQAError: a file cannot be written.
-    """
+    """Write the output files named on the command line."""
     files = [path.name for path in arguments.questions]
-    about = f"{len(next(iter(runs.values())))} questions: {', '.join(files)}"
-    try:
-        if arguments.output:
-            sections = [f"{about}.", *runs_sections(runs, comparisons)]
-            title = "Retrieval with labelled questions"
-            write_report(arguments.output, title, "utils.evaluation", argv, sections)
-        if arguments.json:
-            measured = {"measured_at": now(), "questions": files, "depth": arguments.depth}
-            report = measured | runs_as_json(configurations, runs, comparisons)
-            arguments.json.parent.mkdir(parents=True, exist_ok=True)
-            arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-    except OSError as error:
-        raise DocsQAError(f"Cannot write {error.filename} ({error.strerror}).") from error
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    if arguments.output:
+        about = f"{len(next(iter(runs.values())))} questions: {', '.join(files)}."
+        sections = [about, *runs_sections(runs, comparisons)]
+        title = "Retrieval with labelled questions"
+        write_report(arguments.output, title, "utils.evaluation", argv, sections)
+    if arguments.json:
+        measured = {"measured_at": now(), "questions": files, "depth": arguments.depth}
+        report = measured | runs_as_json(configurations, runs, comparisons)
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

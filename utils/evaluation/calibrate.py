@@ -19,6 +19,7 @@ from database.searching.confidence import MODEL_FILE, ConfidenceFeatures, Confid
 from utils.errors import DocsQAError
 from utils.evaluation.configurations import open_reader
 from utils.evaluation.questions import load_questions
+from utils.figures import run_measurement
 
 if TYPE_CHECKING:
     from utils.evaluation.metrics import Floats
@@ -55,24 +56,27 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Fit and write; 1 with one line on an error."""
     arguments = _parse_arguments(argv)
+    return run_measurement(lambda: _calibrate(arguments))
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    """Search for each question, fit the model, write it and print its quality.
+
+    Raises:
+        DocsQAError: a package, a question or an index is missing, or there are too few questions.
+    """
     if not find_spec("sklearn"):
-        sys.stderr.write("Not installed: scikit-learn. Run: pip install -r requirements.txt\n")
-        return 1
-    try:
-        features, labels, sizes = [], [], []
-        for path, database in zip(arguments.questions, arguments.database_path, strict=True):
-            questions = load_questions([path])
-            with closing(open_reader(database, {})) as reader:
-                features += [reader.search(each.question, 1).features for each in questions]
-            labels += [each.answerable for each in questions]
-            sizes.append(len(questions))
-        model, confidence = fit(features, labels, arguments.answer, first=sizes[0])
-        model.save(arguments.output)
-    except (DocsQAError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        raise DocsQAError("Not installed: scikit-learn. Run: pip install -r requirements.txt")
+    features, labels, sizes = [], [], []
+    for path, database in zip(arguments.questions, arguments.database_path, strict=True):
+        questions = load_questions([path])
+        with closing(open_reader(database, {})) as reader:
+            features += [reader.search(each.question, 1).features for each in questions]
+        labels += [each.answerable for each in questions]
+        sizes.append(len(questions))
+    model, confidence = fit(features, labels, arguments.answer, first=sizes[0])
+    model.save(arguments.output)
     sys.stdout.write(summary(model, confidence, labels))
-    return 0
 
 
 def fit(

@@ -10,15 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from utils.evaluation.metrics import (
-    AUROC,
-    LESS_IS_BETTER,
-    P50,
-    P95,
-    Share,
-    shares,
-    summaries,
-)
+from utils.evaluation.metrics import AUROC, LESS_IS_BETTER, P50, P95, Share, shares, summaries
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:

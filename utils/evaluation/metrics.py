@@ -4,12 +4,12 @@ ir-measures computes those of ranked documents (Success, nDCG, RR; binary gains)
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, pairwise
 from typing import TYPE_CHECKING
 
-from utils.evaluation.questions import KINDS
+from utils.evaluation.questions import KINDS, LabelledQuestion
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ RANKED = {
 PASSAGES = (3, 5, 8)
 """The numbers of first passages in which facts are counted."""
 NEAR = 5
-"""A question counts as found if a right document is among the first so many."""
+"""An answer counts as wrong without a right document among the first so many."""
 AUROC, P50, P95 = "AUROC", "p50 ms", "p95 ms"
 LESS_IS_BETTER = {"Brier", P50, P95, *(f"characters@{count}" for count in PASSAGES)}
 
@@ -69,7 +69,10 @@ def shares(outcomes: Sequence[QuestionOutcome]) -> dict[str, Share]:
         name: Share(np.array(values) * with_gold, with_gold) for name, values in ranked.items()
     }
     for count in PASSAGES:
-        facts = [facts_within(outcome, count) for outcome in outcomes]
+        facts = [
+            count_facts(outcome.question, (found.text for found in outcome.found[:count]))
+            for outcome in outcomes
+        ]
         asked = np.array([len(outcome.question.answer_facts) for outcome in outcomes], dtype=float)
         found[f"facts@{count}"] = Share(np.array(facts, dtype=float), asked)
     for count in PASSAGES:
@@ -85,7 +88,7 @@ def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]
     """The metrics of ranked documents for each question; 0 for one without a right document."""
     import ir_measures
 
-    wanted = {ir_measures.parse_measure(theirs): ours for ours, theirs in RANKED.items()}
+    measures = {ir_measures.parse_measure(theirs): ours for ours, theirs in RANKED.items()}
     judged, ranking = [], []
     for at, outcome in enumerate(outcomes):
         judged += [ir_measures.Qrel(str(at), name, 1) for name in outcome.question.gold_docs]
@@ -96,15 +99,15 @@ def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]
         ]
     values = {name: [0.0] * len(outcomes) for name in RANKED}
     if judged and ranking:
-        for metric in ir_measures.iter_calc(list(wanted), judged, ranking):
-            values[wanted[metric.measure]][int(metric.query_id)] = float(metric.value)
+        for metric in ir_measures.iter_calc(list(measures), judged, ranking):
+            values[measures[metric.measure]][int(metric.query_id)] = float(metric.value)
     return values
 
 
-def facts_within(outcome: QuestionOutcome, count: int) -> int:
-    """The number of the answer's facts in the first `count` passages."""
-    text = comparable("\n".join(found.text for found in outcome.found[:count]))
-    return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
+def count_facts(question: LabelledQuestion, texts: Iterable[str]) -> int:
+    """The number of the answer's facts in these passages."""
+    text = comparable("\n".join(texts))
+    return sum(comparable(fact) in text for fact in question.answer_facts)
 
 
 def comparable(text: str) -> str:
@@ -170,17 +173,12 @@ class Decision:
     """The share of the answered questions without a right document near the top."""
 
 
-def goes_wrong(outcome: QuestionOutcome) -> bool:
-    """True if an answer would mislead: no right document among the first NEAR."""
-    return not outcome.found_within(NEAR)
-
-
 def risk_coverage(outcomes: Sequence[QuestionOutcome]) -> list[Decision]:
     """The curve from the strictest threshold down to answering everything."""
     surest = sorted(outcomes, key=lambda outcome: -outcome.confidence)
     curve, wrong = [], 0
     for at, outcome in enumerate(surest, start=1):
-        wrong += goes_wrong(outcome)
+        wrong += not outcome.found_within(NEAR)
         # No threshold separates questions of equal confidence.
         if at == len(surest) or surest[at].confidence < outcome.confidence:
             curve.append(Decision(outcome.confidence, at / len(surest), wrong / at))
@@ -195,7 +193,7 @@ def shipped_decision(outcomes: Sequence[QuestionOutcome]) -> Decision | None:
     return Decision(
         min(outcome.confidence for outcome in answered),
         len(answered) / len(outcomes),
-        sum(map(goes_wrong, answered)) / len(answered),
+        sum(not outcome.found_within(NEAR) for outcome in answered) / len(answered),
     )
 
 

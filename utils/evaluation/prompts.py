@@ -7,17 +7,18 @@ of the answer. The report quotes passages of the documentation.
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from dataset.markdown.writer import fenced_code, pipe_table
-from utils.errors import DocsQAError
 from utils.evaluation.configurations import OpenReader, open_reader
-from utils.evaluation.metrics import comparable
+from utils.evaluation.metrics import count_facts
 from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
+from utils.figures import run_measurement
 from utils.settings import PROJECT_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -85,17 +86,16 @@ def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> in
     """Write the report and print its totals; 1 with one line on an error."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    try:
+
+    def report_prompts() -> None:
         questions = choose_questions(load_questions([arguments.questions]), arguments.number)
         with closing(opening(arguments.database_path, {})) as reader:
             prompted = prompt_all(reader, questions, load_settings())
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(report(prompted), encoding="utf-8")
-    except (DocsQAError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{totals_table(prompted)}\n")
-    return 0
+        sys.stdout.write(f"{totals_table(prompted)}\n")
+
+    return run_measurement(report_prompts)
 
 
 def choose_questions(questions: Sequence[LabelledQuestion], number: int) -> list[LabelledQuestion]:
@@ -134,14 +134,13 @@ def prompt_all(
             count_tokens=count_tokens,
         )
         passages = findings.passages[: prompt.passages]
-        text = comparable("\n".join(passage.text for passage in passages))
         prompted.append(
             Prompted(
                 question=question,
                 messages={message.type: str(message.text) for message in prompt.messages},
                 documents=tuple(passage.chunk.document for passage in passages),
                 tokens=prompt.tokens,
-                facts_found=sum(comparable(fact) in text for fact in question.answer_facts),
+                facts_found=count_facts(question, (passage.text for passage in passages)),
                 answered=findings.answerable,
                 confidence=findings.confidence,
             )
@@ -150,81 +149,62 @@ def prompt_all(
 
 
 def report(prompted: Sequence[Prompted]) -> str:
-    """The report as markdown: the table, the totals, the prompts."""
-    sections = [_section(at, each) for at, each in enumerate(prompted, start=1)]
-    tables = (questions_table(prompted), "## Totals", totals_table(prompted))
-    return "\n\n".join(["# Prompts", *tables, *sections]) + "\n"
-
-
-def questions_table(prompted: Sequence[Prompted]) -> str:
-    """A row per question."""
-    header = ("", "question", "kind", "passages", "tokens", "facts", "decision", "gold document")
-    return pipe_table(
-        [
-            header,
-            *(
-                (
-                    str(at),
-                    _shortened(each.question.question),
-                    each.question.kind,
-                    str(len(each.documents)),
-                    str(each.tokens),
-                    _facts([each]),
-                    _decision(each),
-                    ("found" if each.has_gold else "MISSING") if each.question.gold_docs else "-",
-                )
-                for at, each in enumerate(prompted, start=1)
-            ),
-        ]
-    )
+    """The report as markdown: a row per question, the totals, the prompts."""
+    rows = [("", "question", "kind", "passages", "tokens", "facts", "decision", "gold document")]
+    sections = []
+    for at, each in enumerate(prompted, start=1):
+        question, count = _shortened(each.question.question), len(each.documents)
+        gold = ("found" if each.has_gold else "MISSING") if each.question.gold_docs else "-"
+        kind, facts, decision = each.question.kind, _facts([each]), _decision(each)
+        rows.append((str(at), question, kind, str(count), str(each.tokens), facts, decision, gold))
+        sections.append(_section(f"## {at}. {question}", each))
+    totals = totals_table(prompted)
+    return "\n\n".join(["# Prompts", pipe_table(rows), "## Totals", totals, *sections]) + "\n"
 
 
 def totals_table(prompted: Sequence[Prompted]) -> str:
     """Sums and means, of all questions and of each kind."""
-    groups = {"all": list(prompted)}
-    for kind in KINDS:
-        groups[kind] = [each for each in prompted if each.question.kind == kind]
     header = (
         *("kind", "questions", "passages, mean", "tokens, mean", "tokens, most"),
         *("facts found / labelled", "gold document found", "right decisions"),
     )
-    rows = [_totals(name, group) for name, group in groups.items() if group]
-    return pipe_table([header, *rows])
+    rows: list[Sequence[str]] = [header]
+    for name in ("all", *KINDS):
+        group = [each for each in prompted if name in ("all", each.question.kind)]
+        if not group:
+            continue
+        tokens = [each.tokens for each in group]
+        with_gold = [each for each in group if each.question.gold_docs]
+        found = f"{sum(each.has_gold for each in with_gold)} / {len(with_gold)}"
+        rows.append(
+            (
+                name,
+                str(len(group)),
+                f"{mean(len(each.documents) for each in group):.1f}",
+                f"{mean(tokens):,.0f}",
+                f"{max(tokens):,}",
+                _facts(group),
+                found if with_gold else "-",
+                f"{sum(each.right_decision for each in group)} / {len(group)}",
+            )
+        )
+    return pipe_table(rows)
 
 
-def _totals(name: str, group: Sequence[Prompted]) -> tuple[str, ...]:
-    def mean(count: Callable[[Prompted], int]) -> float:
-        return sum(map(count, group)) / len(group)
-
-    with_gold = [each for each in group if each.question.gold_docs]
-    return (
-        name,
-        str(len(group)),
-        f"{mean(lambda each: len(each.documents)):.1f}",
-        f"{mean(lambda each: each.tokens):,.0f}",
-        f"{max(each.tokens for each in group):,}",
-        _facts(group),
-        f"{sum(each.has_gold for each in with_gold)} / {len(with_gold)}" if with_gold else "-",
-        f"{sum(each.right_decision for each in group)} / {len(group)}",
-    )
-
-
-def _facts(group: Iterable[Prompted]) -> str:
-    held_and_asked = [(each.facts_found, len(each.question.answer_facts)) for each in group]
-    held, asked = map(sum, zip(*held_and_asked, strict=True))
-    return f"{held} / {asked}" if asked else "-"
+def _facts(group: Sequence[Prompted]) -> str:
+    labelled = sum(len(each.question.answer_facts) for each in group)
+    return f"{sum(each.facts_found for each in group)} / {labelled}" if labelled else "-"
 
 
 def _decision(each: Prompted) -> str:
-    said = "sent" if each.answered else "not sent"
-    return f"{said} ({each.confidence:.2f})" + ("" if each.right_decision else ", WRONG")
+    sent = "sent" if each.answered else "not sent"
+    return f"{sent} ({each.confidence:.2f})" + ("" if each.right_decision else ", WRONG")
 
 
-def _section(at: int, each: Prompted) -> str:
-    title = f"## {at}. {_shortened(each.question.question)}"
+def _section(title: str, each: Prompted) -> str:
     facts = ", ".join(f"`{fact}`" for fact in each.question.answer_facts)
     about = [
-        f"{each.question.id}, {each.question.kind}; {_decision(each)}; {each.tokens} tokens",
+        f"{each.question.id}, {each.question.kind}",
         f"Right documents: {', '.join(each.question.gold_docs) or 'none'}; facts: {facts or '-'}",
         f"Passages of: {', '.join(each.documents) or 'none'}",
     ]

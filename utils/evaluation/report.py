@@ -163,12 +163,7 @@ def runs_as_json(
     """Everything with all digits, question by question."""
     return {
         "configurations": [
-            {
-                "label": configuration.label,
-                "ranking": dict(configuration.ranking),
-                "database": configuration.database,
-                **_run_as_json(runs[configuration.label]),
-            }
+            asdict(configuration) | _run_as_json(runs[configuration.label])
             for configuration in configurations
         ],
         "comparisons": {

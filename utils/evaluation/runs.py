@@ -97,8 +97,3 @@ def _found(
 def _essence(found: tuple[FoundPassage, ...], confidence: float, answered: bool) -> object:
     """What a caller can see, without scores: these may depend on the number of passages."""
     return [(each.document, each.text) for each in found], round(confidence, 3), answered
-
-
-def missing_documents(questions: Sequence[LabelledQuestion], indexed: set[str]) -> list[str]:
-    """The documents that questions name and the index lacks."""
-    return sorted({name for question in questions for name in question.gold_docs} - indexed)

@@ -49,8 +49,7 @@ def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
-    llm = ("--llm_clients", "4", "--llm_seconds", "0.2")
-    done = benchmark(folder, output, openvino_cache, *llm, *BRIEF)
+    done = benchmark(folder, output, openvino_cache, *BRIEF)
 
     assert done.returncode == 0, done.stderr
     markdown, text = output.read_text(), output.with_suffix(".json").read_text()
@@ -78,14 +77,12 @@ def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
         "second build that changes nothing, s",
         "search alone, 1 client, p50 ms",
         "search alone, 32 clients, p99 ms",
-        "4 clients, LLM takes 0.2 s: last answered, s",
         "1 client, first event (passages), p50 ms",
         "4 streams, answers a second",
-        "memory at most, MiB",
+        "memory after the load, MiB",
         "provider back after silence, first answer by it after s",
     ):
         assert measured[name]["ours"] > 0
-    assert measured["4 clients, LLM takes 0.2 s: answered by it"]["ours"] == 4
     for name in ("of 4 streams, not whole", "4 streams, failures"):
         assert measured[name]["reached"] is True
     assert measured["whole answer of 20 tokens, s"]["ratio"] > 1

@@ -49,7 +49,7 @@ def test_both_models_build_and_embed_the_questions(minilm: LocalModel, tmp_path:
         text = f"# Page {number}\n\n## Kiln {number}\n\nHow it is heated.\n"
         (documents / f"{number}.md").write_text(text)
     (tmp_path / "logs").mkdir()
-    job = BenchmarkRun(
+    run = BenchmarkRun(
         documents=str(documents),
         ours=str(tmp_path / "ours"),
         original="",
@@ -59,17 +59,17 @@ def test_both_models_build_and_embed_the_questions(minilm: LocalModel, tmp_path:
         other_model="small",
         other_model_folder=str(make_mpnet(tmp_path / "small").folder),
     )
-    lines: list[str] = []
+    reported: list[str] = []
 
-    measures = compare_models(job, lines.append)
+    measures = compare_models(run, reported.append)
 
-    assert len(lines) == 2
+    assert len(reported) == 2
     assert all(measure.ours > 0 for measure in measures)
     assert measures[0].name.startswith("first (")
     assert measures[3].name.startswith("small (")
     dimensions = [
         store.live_collection()[2].recipe.dimension
-        for store in map(open_store, (f"{job.ours}-first", f"{job.ours}-other"))
+        for store in map(open_store, (f"{run.ours}-first", f"{run.ours}-other"))
     ]
     assert dimensions == [384, 64]
     assert (tmp_path / "ours-first").is_dir()

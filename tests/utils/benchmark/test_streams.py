@@ -14,26 +14,19 @@ from utils.benchmark.outage import OutageRequest, Phase, phase_measures
 from utils.benchmark.processes import BenchmarkRun
 from utils.benchmark.provider import HEALTHY, REFUSED, answer_pieces, simulated_provider
 from utils.benchmark.report import Measure
-from utils.benchmark.streaming import StreamsFigures, streaming_measures, streams_measures
+from utils.benchmark.streaming import streaming_measures, streams_measures
 from utils.benchmark.streaming_client import (
     BrokenStreamError,
     StreamedAnswer,
     StreamingClient,
     read_events,
 )
-from utils.benchmark.watch import (
-    ProcessSample,
-    ServiceState,
-    core_shares,
-    memory_growth,
-    parse_gauges,
-)
 from utils.errors import DocsQAError
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 FOUND = b"event: passages\ndata: {}\n\n"
 TOKEN = b'event: token\ndata: {"text": "Yes."}\n\n'
-JOB = BenchmarkRun("", "", "", "", "", "", first_token_seconds=0.5, answer_tokens=100)
+RUN = BenchmarkRun("", "", "", "", "", "", first_token_seconds=0.5, answer_tokens=100)
 
 
 def chunk(data: bytes) -> bytes:
@@ -160,36 +153,6 @@ async def test_refused_connection_is_a_failure() -> None:
         assert (await client.stream("How?")).failure == "ConnectionRefusedError"
 
 
-def samples(*memories: float) -> list[ProcessSample]:
-    """One sample per second; the service is busy half the time."""
-    return [
-        ProcessSample(100.0 + at, int(memory), {"service": 7 + at / 2})
-        for at, memory in enumerate(memories)
-    ]
-
-
-def test_memory_growth_is_per_minute_of_the_second_half() -> None:
-    assert memory_growth(samples(0, 1000, 2000, 2000, 2010, 2020, 2030)) == pytest.approx(600)
-    assert memory_growth(samples(500, 400, 300, 300, 300, 300)) == pytest.approx(0, abs=1e-6)
-    assert memory_growth(samples(500)) == 0
-
-
-def test_memory_growth_is_the_slope_of_a_fitted_line() -> None:
-    assert memory_growth(samples(0, 0, 0, 0, 90, 0, 0)) == pytest.approx(0, abs=60 * 15)
-
-
-def test_core_shares_are_relative_to_the_interval() -> None:
-    first, *_, last = samples(1, 1, 1)
-    assert core_shares(first, last) == {"service": pytest.approx(0.5)}
-
-
-def test_gauges_are_parsed_from_the_metrics_text() -> None:
-    text = (
-        '# HELP docsqa_llm_calls Calls.\ndocsqa_llm_calls 2.0\ndocsqa_a{b="c d"} 3.0\nx_sum 1e3\n'
-    )
-    assert parse_gauges(text) == {"docsqa_llm_calls": 2.0, "x_sum": 1000.0}
-
-
 def by_name(measures: list[Measure]) -> dict[str, Measure]:
     return {measure.name: measure for measure in measures}
 
@@ -198,7 +161,7 @@ def test_single_client_figures_exclude_the_provider_s_delay() -> None:
     ours = [StreamedAnswer(0.0, 0.02, 0.53, 2.0), StreamedAnswer(0.0, 0.04, 0.57, 3.0)]
     broken = StreamedAnswer(0.0, 9.0, 9.0, 9.0, "status 503")
 
-    shown = by_name(streaming_measures(JOB, [*ours, broken], [8.0, 10.0]))
+    shown = by_name(streaming_measures(RUN, [*ours, broken], [8.0, 10.0]))
 
     assert shown["1 client, first event (passages), p99 ms"].ours == pytest.approx(40)
     token = shown["1 client, first token after the provider's, p50 ms"]
@@ -212,53 +175,33 @@ def test_single_client_figures_exclude_the_provider_s_delay() -> None:
 
 def test_no_figure_without_an_answer() -> None:
     with pytest.raises(DocsQAError, match="status 503"):
-        streaming_measures(JOB, [StreamedAnswer(0, 0, 0, 1, "status 503")], [8.0])
+        streaming_measures(RUN, [StreamedAnswer(0, 0, 0, 1, "status 503")], [8.0])
 
 
-def streams_figures(**changes: object) -> StreamsFigures:
-    fields: dict[str, object] = {
-        "clients": 3,
-        "seconds": 10.0,
-        "ended": 20,
-        "answers": [StreamedAnswer(0.0, 0.1, 0.7, 3.0)],
-        "failures": {},
-        "at_start": samples(5 * 2**20)[0],
-        "measured": samples(*(mib * 2**20 for mib in (10, 30, 12, 13, 14))),
-        "before": ServiceState(0, 0, 0, 0, threads=5),
-        "after": ServiceState(0, 0, 0, 3, threads=7),
-    }
-    return StreamsFigures(**(fields | changes))  # type: ignore[arg-type]
+def test_many_clients_figures_are_rates_of_the_measured_time() -> None:
+    early, late = (StreamedAnswer(begun, 0.1, 0.7, 3.0) for begun in (98.0, 109.0))
+    streamed = [early, *[StreamedAnswer(102.0, 0.1, 0.7, 3.0)] * 19, late]
 
-
-def test_many_client_figures_are_rates_memory_and_leftovers() -> None:
-    shown = by_name(streams_measures(JOB, streams_figures()))
+    shown = by_name(streams_measures(RUN, 3, 100.0, 10.0, streamed))
 
     assert shown["3 streams, answers a second"].ours == 2
     assert shown["3 streams, tokens a second"].ours == 200
     assert shown["3 streams, first token after the provider's, p50 ms"].ours == pytest.approx(200)
     assert shown["3 streams, failures"].reached is True
-    memory = [shown[f"memory {when}, MiB"].ours for when in ("after the warm-up", "at the end")]
-    assert memory == [10, 14]
-    assert shown["memory before the load, MiB"].ours == 5
-    assert shown["memory at most, MiB"].ours == 30
-    assert shown["memory growth, second half, MiB a minute"].ours == pytest.approx(60)
-    assert shown["after the load, connections kept to the LLM"].target is None
 
 
-def test_failures_and_leftovers_miss_their_targets() -> None:
-    left = streams_figures(
-        failures={"status 503": 2, "quoted": 1}, after=ServiceState(1, 2, 3, 0, 7)
-    )
+def test_failed_streams_miss_their_target() -> None:
+    failed = [
+        StreamedAnswer(0, 0, 0, 1, reason) for reason in ("status 503", "status 503", "quoted")
+    ]
+    whole = StreamedAnswer(0.0, 0.1, 0.7, 3.0)
 
-    shown = by_name(streams_measures(JOB, left))
+    shown = by_name(streams_measures(RUN, 3, 0.0, 10.0, [*failed, whole]))
 
     missed = {name: measure.ours for name, measure in shown.items() if measure.reached is False}
-    assert missed == {
-        "3 streams, failures (2 status 503, 1 quoted)": 3,
-        "after the load, LLM calls under way": 1,
-        "after the load, answers shared": 2,
-        "after the load, clients' connections": 3,
-    }
+    assert missed == {"3 streams, failures (2 status 503, 1 quoted)": 3}
+    with pytest.raises(DocsQAError, match="None of the benchmark's streams"):
+        streams_measures(RUN, 3, 0.0, 10.0, failed)
 
 
 def test_phase_counts_degraded_answers_and_failures() -> None:
@@ -284,9 +227,9 @@ def test_simulated_answers_have_the_requested_tokens_and_citations() -> None:
 
 
 @pytest.mark.process
-def test_simulated_provider_streams_at_its_rate_fails_and_recovers(tmp_path: Path) -> None:
-    job = BenchmarkRun("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
-    with simulated_provider(job) as provider, httpx.Client(trust_env=False) as client:
+def test_simulated_provider_keeps_its_pace_fails_as_told_and_comes_back(tmp_path: Path) -> None:
+    run = BenchmarkRun("", "", "", "", "", str(tmp_path), "", 0.2, 100.0, 31)
+    with simulated_provider(run) as provider, httpx.Client(trust_env=False) as client:
 
         def ask(*, stream: bool) -> httpx.Response:
             return client.post(f"{provider.api}/chat/completions", json={"stream": stream})
