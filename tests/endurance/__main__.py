@@ -107,8 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with _scratch(arguments) as (job, scratch), simulated_provider(job) as provider:
-            found = asyncio.run(_endure(arguments, job, provider, scratch))
+        with _scratch(arguments) as (run, scratch), simulated_provider(run) as provider:
+            found = asyncio.run(_endure(arguments, run, provider, scratch))
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(as_text(found))
     except OSError as error:
@@ -137,7 +137,7 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[tuple[BenchmarkRun, Path
             folder.mkdir(parents=True, exist_ok=True)
         documents, index, store, logs = map(str, folders)
         server = f"http://127.0.0.1:{free_port()}"
-        job = BenchmarkRun(
+        run = BenchmarkRun(
             documents=documents,
             ours=server if arguments.database == "server" else index,
             original=store,
@@ -150,24 +150,27 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[tuple[BenchmarkRun, Path
             tokens_per_second=300.0,
             answer_tokens=60,
         )
-        yield job, Path(scratch)
+        yield run, Path(scratch)
 
 
 async def _endure(
-    arguments: argparse.Namespace, job: BenchmarkRun, provider: SimulatedProvider, scratch: Path
+    arguments: argparse.Namespace,
+    benchmark_run: BenchmarkRun,
+    provider: SimulatedProvider,
+    scratch: Path,
 ) -> dict[str, Any]:
     """Fill the folder, build, start, run or measure, check, and report."""
     windows = Windows()
     model = Model(windows)
     rng = random.Random(f"{arguments.seed} folder")  # no secrets
-    folder = Folder(Path(job.documents), model, rng)
+    folder = Folder(Path(benchmark_run.documents), model, rng)
     folder.fill(arguments.input_data_path, arguments.pages)
-    asked = heading_questions(Path(job.documents)) if arguments.input_data_path else []
+    asked = heading_questions(Path(benchmark_run.documents)) if arguments.input_data_path else []
     settings = dict(provider.settings)
     figures: dict[str, float] = {}
     if arguments.measure:
-        settings |= measure_settings(job, scratch)
-    async with running_system(job, windows, settings) as system, client() as http:
+        settings |= measure_settings(benchmark_run, scratch)
+    async with running_system(benchmark_run, windows, settings) as system, client() as http:
         if arguments.measure:
             await export_models(system, scratch)
         _say(f"the first build, of {len(model.permanent):,} permanent and other pages ...")

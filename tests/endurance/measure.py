@@ -38,22 +38,22 @@ _MAX_SECONDS = 120.0
 _EMBEDDED = re.compile(r"([\d,]+) chunks, ([\d,]+) of them embedded now")
 
 
-def measure_settings(job: BenchmarkRun, scratch: Path) -> dict[str, str]:
+def measure_settings(run: BenchmarkRun, scratch: Path) -> dict[str, str]:
     """Settings for workers that follow the model of the index; makes the folder of both models.
 
     Raises:
         DocsQAError: the model cannot be shortened.
     """
     models = scratch / "models"
-    if job.other_model:
-        add_model(models, job.model, Path(job.model_folder))
-        add_model(models, job.other_model, Path(job.other_model_folder))
+    if run.other_model:
+        add_model(models, run.model, Path(run.model_folder))
+        add_model(models, run.other_model, Path(run.other_model_folder))
     else:
-        add_with_shortened(models, job.model, Path(job.model_folder))
+        add_with_shortened(models, run.model, Path(run.model_folder))
     return {
         "ANSWER_CACHE_SIZE": "0",
         "EMBEDDING_CACHE_PATH": str(scratch / "exported"),
-        "EMBEDDING_MODEL_NAME": "" if _follows_models() else job.model,
+        "EMBEDDING_MODEL_NAME": "" if _follows_models() else run.model,
         "EMBEDDING_MODEL_PATH": str(models),
     }
 
@@ -72,7 +72,8 @@ async def export_models(system: System, scratch: Path) -> None:
     page = scratch / "page"
     page.mkdir()
     (page / "page.md").write_text("# A page\n\nIt is read once.\n")
-    for at, model in enumerate((system.job.model, system.job.other_model or SHORTENED)):
+    run = system.benchmark_run
+    for at, model in enumerate((run.model, run.other_model or SHORTENED)):
         target = str(scratch / f"page-{at}")
         _check(
             await system.run("./utils/db_builder.py", "-d", str(page), "-db", target, "-m", model),
@@ -163,7 +164,7 @@ class Measurement:
                 self.run.say("No switch of the model: EMBEDDING_MODEL_NAME is set.")
                 return
             self.run.say("another model and back ...")
-            other = system.job.other_model or SHORTENED
+            other = system.benchmark_run.other_model or SHORTENED
             await self._switch(store, "build with another model", model=other)
             await self._switch(store, "rollback", "--rollback")
             await self._switch(store, "second rollback", "--rollback")
@@ -221,7 +222,9 @@ class Measurement:
         push = await system.run(*command, "push", str(folder), "-db", system.database)
         _check(push, "push")
         address = f"http://127.0.0.1:{free_port()}"
-        empty = chroma_server("empty-chroma", str(scratch / "pulled"), system.job, address)
+        empty = chroma_server(
+            "empty-chroma", str(scratch / "pulled"), system.benchmark_run, address
+        )
         try:
             await empty.start()
             pull = await system.run(*command, "pull", str(folder), "-db", address)

@@ -128,8 +128,8 @@ async def running(replicas: Replicas, folder: Path) -> AsyncIterator[Run]:
     version = model.add_permanent("page.md")
     text = write(version, "page.md").decode()
     replicas._history.append((0.0, "first", "page.md", text))  # noqa: SLF001  # the index so far
-    job = BenchmarkRun("", "", "", "", "", "")
-    system = System(job, model.windows, None, workers)
+    run = BenchmarkRun("", "", "", "", "", "")
+    system = System(run, model.windows, None, workers)
     transport = httpx.MockTransport(replicas.respond)
     async with httpx.AsyncClient(transport=transport) as http:
         yield Run(

@@ -42,8 +42,8 @@ def worker() -> Worker:
 async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
     checker = Checker(Model(Windows()))
     service = Service("first", (), "http://worker.test", "/readyz", tmp_path, process_id=1)
-    job = BenchmarkRun("", "", "", "", "", "", "")
-    system = System(job, checker.model.windows, None, [service])
+    run = BenchmarkRun("", "", "", "", "", "", "")
+    system = System(run, checker.model.windows, None, [service])
     async with httpx.AsyncClient(transport=httpx.MockTransport(worker.respond)) as http:
         client = Client(http)
         watcher = VisibilityWatcher(client, checker, system, random.Random(0), filters=False)

@@ -86,7 +86,7 @@ class CommandResult:
 class System:
     """All processes of one run."""
 
-    job: BenchmarkRun
+    benchmark_run: BenchmarkRun
     windows: Windows
     store: Service | None
     """None if the index is a folder of the worker."""
@@ -98,7 +98,7 @@ class System:
     @property
     def database(self) -> str:
         """The folder or URL of the index."""
-        return self.job.ours
+        return self.benchmark_run.ours
 
     @property
     def up(self) -> list[Service]:
@@ -112,9 +112,10 @@ class System:
 
         Kills the builder after `kill_after` seconds.
         """
+        run = self.benchmark_run
         return await self.run(
             "./utils/db_builder.py",
-            *("-db", self.database, "-d", self.job.documents, "-m", model or self.job.model),
+            *("-db", self.database, "-d", run.documents, "-m", model or run.model),
             *options,
             kill_after=kill_after,
         )
@@ -122,7 +123,7 @@ class System:
     async def run(self, *arguments: str, kill_after: float | None = None) -> CommandResult:
         """Run a Python command of this project."""
         self.commands += 1
-        log = Path(self.job.logs) / f"command-{self.commands}.log"
+        log = Path(self.benchmark_run.logs) / f"command-{self.commands}.log"
         begun = time.monotonic()
         limit = begun + (_COMMAND_SECONDS if kill_after is None else kill_after)
         with child([sys.executable, *arguments], log, self.environment) as process:
@@ -157,10 +158,10 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    job: BenchmarkRun, windows: Windows, environment: Mapping[str, str]
+    run: BenchmarkRun, windows: Windows, environment: Mapping[str, str]
 ) -> AsyncIterator[System]:
     """Start the Chroma server, if there is one; kills every process at the end."""
-    system = make_system(job, windows, environment)
+    system = make_system(run, windows, environment)
     try:
         if system.store:
             await system.store.start()
@@ -169,36 +170,36 @@ async def running_system(
         system.end()
 
 
-def make_system(job: BenchmarkRun, windows: Windows, environment: Mapping[str, str]) -> System:
+def make_system(run: BenchmarkRun, windows: Windows, environment: Mapping[str, str]) -> System:
     """Two workers on a Chroma server, or one on a folder."""
     settings = {
         "ADMIN_KEY": ADMIN_KEY,
         "CHROMA_TOKEN": _BLANK,
-        "DATABASE": job.ours,
+        "DATABASE": run.ours,
         "EMBEDDING_DEVICE": "cpu",
-        "EMBEDDING_MODEL_NAME": job.model,
-        "EMBEDDING_MODEL_PATH": job.model_folder,
+        "EMBEDDING_MODEL_NAME": run.model,
+        "EMBEDDING_MODEL_PATH": run.model_folder,
         "HOST": "127.0.0.1",
         "MALLOC_ARENA_MAX": "2",  # as the image and `make run` set it
         "MIN_CONFIDENCE": "0",  # every question reaches the language model
         **environment,
     }
-    store = chroma_server("chroma", job.original, job) if is_server(job.ours) else None
+    store = chroma_server("chroma", run.original, run) if is_server(run.ours) else None
     workers = []
     for name in ("first", "second") if store else ("first",):
         port = str(free_port())
         command = [sys.executable, "-m", "inference_worker"]
         address = f"http://127.0.0.1:{port}"
         own = settings | {"PORT": port}
-        workers.append(Service(name, command, address, "/readyz", Path(job.logs), own))
-    return System(job, windows, store, workers, settings)
+        workers.append(Service(name, command, address, "/readyz", Path(run.logs), own))
+    return System(run, windows, store, workers, settings)
 
 
-def chroma_server(name: str, folder: str, job: BenchmarkRun, address: str = "") -> Service:
+def chroma_server(name: str, folder: str, run: BenchmarkRun, address: str = "") -> Service:
     """A Chroma server on a folder, by default at the address of the run's index."""
-    address = address or job.ours
+    address = address or run.ours
     command = [str(_CHROMA), "run", "--path", folder, "--port", address.rpartition(":")[2]]
-    return Service(name, command, address, "/api/v2/heartbeat", Path(job.logs))
+    return Service(name, command, address, "/api/v2/heartbeat", Path(run.logs))
 
 
 async def _exited(process: "subprocess.Popen[bytes]", limit: float) -> None:
