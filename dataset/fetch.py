@@ -94,7 +94,7 @@ def _fetch(name: str, folder: Path, guide_url: str) -> bool:
 
 def _fetch_web(arguments: argparse.Namespace) -> bool:
     from dataset.sources.live_guide import duplicates_line
-    from dataset.web.fetch import Problems, fetch_web
+    from dataset.web.fetch_web import Problems, fetch_web
 
     started = time.monotonic()
     problems = Problems()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from database.embedding.model_finder import MINILM, find_model
 from database.embedding.models import EmbeddingModel, model_for
-from database.index.check import check_collection
+from database.index.collection_check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import Store
 from dataset.fetch import fetch_missing

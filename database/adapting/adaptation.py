@@ -11,7 +11,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from database.adapting.corpus import TrainingCorpus, read_training_corpus
 from database.adapting.evaluation import (
     FloatArray,
     Gain,
@@ -28,6 +27,7 @@ from database.adapting.pairs import Pair, count_kinds, enough_pairs
 from database.adapting.publication import publish, read_record, write_record
 from database.adapting.quantization import CALIBRATED_ON, TIMED, check_installed, quantize
 from database.adapting.training import Plan, load_model, train
+from database.adapting.training_corpus import TrainingCorpus, read_training_corpus
 from database.adapting.whitening import TEXTS, Shortened, shorten
 from database.embedding.local_model import LocalModel
 from dataset.folder import ALL_DOCUMENTS, Selection, load_documents

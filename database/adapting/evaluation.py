@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.adapting.corpus import Mention, TrainingCorpus
+from database.adapting.training_corpus import Mention, TrainingCorpus
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

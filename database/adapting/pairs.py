@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from database.adapting.corpus import Mention, TrainingCorpus
+from database.adapting.training_corpus import Mention, TrainingCorpus
 from database.searching.terms import terms
 from dataset.chunks import Chunk
 from dataset.markdown.reader import plain_text

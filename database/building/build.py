@@ -21,7 +21,7 @@ from database.building.report import BuildReport, Stopwatch, SyncChanges
 from database.building.reuse import collections_to_copy, read_live_documents
 from database.building.upsert import CollectionWriter
 from database.index import rows
-from database.index.check import CollectionCheck, check_new_collection
+from database.index.collection_check import CollectionCheck, check_new_collection
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock

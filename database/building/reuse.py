@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from database.index import rows
-from database.index.check import check_collection
+from database.index.collection_check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.rows import StoredDocuments
 from database.index.store import Store

@@ -1,7 +1,7 @@
 """Returns to the previous index, or to the folder's documents alone."""
 
 from database.index import rows
-from database.index.check import check_collection
+from database.index.collection_check import check_collection
 from database.index.live_pointer import LivePointer
 from database.index.lock import BuildLock
 from database.index.store import Store

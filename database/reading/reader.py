@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from langchain_core.embeddings import Embeddings
 
-from database.index.check import check_collection
+from database.index.collection_check import check_collection
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
 from database.index.store import Store, connect
 from database.journal.uploads import Uploads
-from database.reading.corpus import OvertakenError, follow_changes, read_corpus
 from database.reading.index_embeddings import embeddings_for
+from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.passage import Findings

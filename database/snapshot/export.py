@@ -15,7 +15,7 @@ from database.index.live_pointer import LivePointer
 from database.index.rows import Record, Row
 from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
-from database.reading.corpus import is_current
+from database.reading.read_corpus import is_current
 from database.snapshot import upload_rows
 from database.snapshot.manifest import CollectionShape, Role, SnapshotPart
 from database.snapshot.parts import PART_BYTES, write_parts

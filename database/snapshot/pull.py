@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from database.index import rows
-from database.index.check import check_collection, check_new_collection
+from database.index.collection_check import check_collection, check_new_collection
 from database.index.fingerprint import Fingerprint
 from database.index.go_live import go_live
 from database.index.hnsw import NEVER_SYNC

@@ -26,10 +26,10 @@ from inference_worker.answer import (
     Token,
     Turn,
 )
+from inference_worker.answering.answer_writer import Draft, Writer, document_names
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
 from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
-from inference_worker.answering.writer import Draft, Writer, document_names
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.prompt import VERSION
 from inference_worker.grounding.check import ground

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from database.searching.passage import Passage
 from inference_worker.answer import Citation, Grounding, MisplacedCitation, Unsupported
-from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.answer_parts import Marker, Sentence, parse_answer, strip_invisible
+from inference_worker.grounding.checkable_items import Item
 from inference_worker.grounding.evidence import PassageEvidence
 from inference_worker.grounding.excerpts import Excerpts
-from inference_worker.grounding.parts import Marker, Sentence, parse_answer, strip_invisible
 
 _MAX_ITEMS = 40
 """Of a sentence, for choosing its citation's quote."""

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 from dataset.markdown.reader import plain_text
 from dataset.markdown.syntax import ESCAPE
-from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.checkable_items import Item
 from inference_worker.grounding.markup import INVISIBLE
 from inference_worker.grounding.quantities import Quantities
 

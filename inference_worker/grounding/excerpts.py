@@ -10,7 +10,7 @@ from functools import lru_cache
 from database.searching.terms import terms
 from dataset.markdown.syntax import LIST_MARK, blocks
 from dataset.sentences import sentences
-from inference_worker.grounding.checkable import Item
+from inference_worker.grounding.checkable_items import Item
 from inference_worker.grounding.evidence import PassageEvidence
 
 MAX_EXCERPT_CHARACTERS = 300

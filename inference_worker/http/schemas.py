@@ -11,7 +11,7 @@ from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings, Passage
 from inference_worker.answer import Answer, Citation, UnsupportedKind
 from inference_worker.http import examples
-from inference_worker.http.filters import FiltersIn
+from inference_worker.http.request_filters import FiltersIn
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 """JSON can contain one; it is not valid Unicode, and tokenizers reject it."""

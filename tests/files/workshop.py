@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from database.adapting.corpus import TrainingCorpus, read_training_corpus
+from database.adapting.training_corpus import TrainingCorpus, read_training_corpus
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize
 

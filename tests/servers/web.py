@@ -18,7 +18,7 @@ from typing import Any, Literal
 from dataset.conversion.converter import Converted
 from dataset.page_files import FileChanges
 from dataset.progress import ignore_progress
-from dataset.web.fetch import Problems, fetch_web
+from dataset.web.fetch_web import Problems, fetch_web
 from dataset.web.http.guard import Guard
 from dataset.web.request import FetchRequest, PageList, parse_address
 

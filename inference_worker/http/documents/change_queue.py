@@ -16,7 +16,7 @@ from database.journal.uploads import Uploads
 from database.reading.reader import Reader
 from dataset.documents import Document
 from inference_worker.answering.answerer import Answerer
-from inference_worker.http.documents.acceptance import finish_if_unchanged, record_job
+from inference_worker.http.documents.change_acceptance import finish_if_unchanged, record_job
 from inference_worker.http.documents.writer_monitor import WriterMonitor
 from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings

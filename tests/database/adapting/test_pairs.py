@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from database.adapting.batches import batches
-from database.adapting.corpus import TrainingCorpus
 from database.adapting.pairs import Pair, count_kinds, enough_pairs, make_pairs
+from database.adapting.training_corpus import TrainingCorpus
 from database.searching.terms import terms
 from tests.files.workshop import PAGES, corpus_in, write_workshop
 from utils.errors import DatasetError

@@ -11,7 +11,7 @@ from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
-from database.reading.corpus import current_chunks
+from database.reading.read_corpus import current_chunks
 from dataset.documents import Document
 from tests.files.pages import WordEmbeddings
 from tests.servers.documents_service import splitter

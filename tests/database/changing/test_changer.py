@@ -14,7 +14,7 @@ from database.index.lock import BuildLock
 from database.index.store import Store, open_store
 from database.journal.jobs import Job, Jobs, Precondition
 from database.journal.uploads import Uploads
-from database.reading.corpus import OvertakenError, follow_changes, read_corpus
+from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
 from database.searching.search import SearchCorpus
 from dataset.documents import Document
 from tests.database.changing.steps import (

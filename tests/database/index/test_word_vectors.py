@@ -13,7 +13,7 @@ from database.index.hnsw import NEVER_SYNC
 from database.index.live_pointer import LivePointer
 from database.index.rows import Row
 from database.index.store import Store, open_store
-from database.reading.corpus import read_corpus
+from database.reading.read_corpus import read_corpus
 from tests.files.pages import WordEmbeddings, chunk
 
 INDEX = "index-now"

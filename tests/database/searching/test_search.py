@@ -10,7 +10,7 @@ from database.index import rows, word_vectors
 from database.index.live_pointer import LivePointer
 from database.index.rows import Row
 from database.index.store import Store, open_store
-from database.reading.corpus import read_corpus
+from database.reading.read_corpus import read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.lexical_index import LexicalIndex, Query

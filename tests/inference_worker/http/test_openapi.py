@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from database.searching.filters import EVERYTHING
 from inference_worker.app import create_app
-from inference_worker.http.filters import FiltersIn
+from inference_worker.http.request_filters import FiltersIn
 from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
 from utils.settings import Settings
 

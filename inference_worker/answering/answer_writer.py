@@ -16,7 +16,7 @@ from inference_worker.generation.prompt import Prompt, write_prompt
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.token_counter import TokenCounter
 from inference_worker.grounding.citations import CitationFilter
-from inference_worker.quoting.extractive import extract_answer
+from inference_worker.quoting.extractive_answer import extract_answer
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Checks that a collection can be read, by opening and querying it.
 
-An embedded store is checked in a child process, `python -m database.index.check FOLDER NAME`, since
-opening a damaged one can kill the process.
+An embedded store is checked in a child process, since opening a damaged one can kill the process:
+`python -m database.index.collection_check FOLDER NAME`.
 """
 
 import json
@@ -37,7 +37,7 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
     """
     if is_server(store.database):
         return CollectionCheck(rows=_read(store, name), seconds_to_open=0.0)
-    command = [sys.executable, "-m", "database.index.check", store.database, name]
+    command = [sys.executable, "-m", "database.index.collection_check", store.database, name]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
             command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False

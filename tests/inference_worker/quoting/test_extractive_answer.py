@@ -2,7 +2,7 @@
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
-from inference_worker.quoting.extractive import extract_answer
+from inference_worker.quoting.extractive_answer import extract_answer
 from tests.stopwatch import takes_less_than
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 
-from inference_worker.grounding.checkable import Item, items_in_code, items_in_prose
+from inference_worker.grounding.checkable_items import Item, items_in_code, items_in_prose
 from inference_worker.grounding.citations import cited_passages
 from inference_worker.grounding.markup import INVISIBLE, Mark, read_marks
 from inference_worker.grounding.statements import Statement, statements
