@@ -123,6 +123,11 @@ def _is_older(job: Job, seconds: float) -> bool:
     return age > timedelta(seconds=seconds)
 
 
+def _row(job: Job) -> dict[str, Any]:
+    vector = [1.0, time.time() % 1000]  # Chroma requires a vector of every row
+    return {"ids": [job.id], "embeddings": [vector], "metadatas": [_fields(job)]}
+
+
 class Jobs:
     """The jobs of one store."""
 
@@ -140,7 +145,9 @@ class Jobs:
         if job.created_at <= newest:
             after = datetime.fromisoformat(newest) + timedelta(milliseconds=1)
             job = replace(job, created_at=_moment(after))
-        self.update(job)
+        collection = self._store.get_or_create(JOBS)
+        with self._store.translate_errors():
+            collection.add(**_row(job))
         return job
 
     def _not_ended(self) -> list[Job]:
@@ -157,10 +164,9 @@ class Jobs:
     def update(self, job: Job) -> None:
         """Store a job's new state."""
         collection = self._store.get_or_create(JOBS)
-        vector: Sequence[float] = [1.0, time.time() % 1000]  # Chroma requires a vector of every row
         with self._store.translate_errors():
             # Not `update`: while a purge moves the jobs, this one may be missing.
-            collection.upsert(ids=[job.id], embeddings=[vector], metadatas=[_fields(job)])
+            collection.upsert(**_row(job))
 
     def find(self, id_: str) -> Job | None:
         """The job with this id; None if there is none."""

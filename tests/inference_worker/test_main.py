@@ -100,7 +100,8 @@ def test_make_run_checks_the_port_before_it_fetches_and_builds() -> None:
 @pytest.mark.parametrize("port", [{}, {"PORT": "0"}])
 def test_make_run_leaves_the_port_to_the_settings_unless_it_is_given(port: dict[str, str]) -> None:
     recipe = subprocess.run(
-        ["make", "--dry-run", "run"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
+        ["make", "--no-print-directory", "--dry-run", "run"],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
         env={name: value for name, value in os.environ.items() if name != "PORT"} | port,
     ).stdout  # fmt: skip
 
