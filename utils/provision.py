@@ -1,6 +1,6 @@
 """Provides the documents and the embedding model for `db_builder --provision`.
 
-It needs nothing to exist yet, and does not change what exists.
+Nothing needs to exist yet; existing documents and models are not changed.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ def live_fingerprint(store: Store) -> Fingerprint | None:
 
 
 def provide_model(
-    settings: Settings, built: Fingerprint | None, say: Callable[[str], None]
+    settings: Settings, built: Fingerprint | None, report: Callable[[str], None]
 ) -> EmbeddingModel:
-    """Return the model that the settings name, else the index's own; for a first index the default.
+    """Return the model in the settings, else that of the index, else the default.
 
     If the default cannot be downloaded, the packaged model is used, and the index keeps it, so that
     a network that recovers later does not cause all documents to be embedded again.
@@ -44,7 +44,7 @@ def provide_model(
     try:
         return find_model(DEFAULT_EMBEDDING_MODEL, path)
     except ModelError as error:
-        say(f"{error} Going on with the packaged {MINILM}.")
+        report(f"{error} Continuing with the packaged {MINILM}.")
         return find_model(MINILM, path)
 
 
@@ -56,22 +56,22 @@ def provide_documents(
     Args:
         folder: Folder of the documents, or to fetch them to.
         store: Store of the index.
-        recipe: How an index would be built now.
-        built: How the live index was built.
+        recipe: The parameters of a build now.
+        built: The fingerprint of the live index.
 
     Raises:
         DatasetError: there are no documents and none could be fetched.
-        IndexMismatchError: there is an index of another model, without its documents.
-        IndexDamagedError: there is an index that cannot be read, without its documents.
+        IndexMismatchError: the index is of another model, and its documents are missing.
+        IndexDamagedError: the index cannot be read, and its documents are missing.
     """
     if built is None or has_documents(folder):
         fetch_missing(folder)
         return True
     if not built.recipe.has_same_vectors(recipe):
         raise IndexMismatchError(
-            f"The index at {store.database} was built with {built.recipe.embedding_model}, this "
-            f"is {recipe.embedding_model}, and there are no documents to build it anew from. Put "
-            f"them in {folder}, or provide the model that the index was built with."
+            f"The index at {store.database} was built with {built.recipe.embedding_model}, not "
+            f"{recipe.embedding_model}, and there are no documents to rebuild it from. Put them "
+            f"in {folder}, or provide the model that the index was built with."
         )
     check_collection(store, store.live_collection()[0].name)
     return False

@@ -18,7 +18,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def read_delimited(content: bytes, _: str) -> Converted:
-    """Convert a table; its first row is the head."""
+    """Convert a table; its first row becomes the header."""
     text = decode_text(content, _UTF_16.get(content[:2], "utf-8-sig"))
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     rows: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""Removes pages that vanished, at the end of a complete run: an interrupted one removes none."""
+"""Removes pages that no longer exist, at the end of a complete run only."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,7 +7,7 @@ from dataset.web.request import PageList
 from dataset.web.state import WebState
 
 _FEW = 10
-"""Up to this number, pages of a host may vanish at once, whatever their share."""
+"""Up to this number, pages of a host may vanish at once, regardless of their share."""
 
 
 def remove_vanished(
@@ -19,31 +19,31 @@ def remove_vanished(
     allowed: bool,
     report: Callable[[str], None],
 ) -> int:
-    """Remove pages that vanished or that no list names any more; return their number.
+    """Remove pages that vanished or are no longer listed; return their number.
 
     Args:
         state: The state of the web folder.
         folder: The web folder.
         run: The number of the run.
-        read: The lists read completely, with the number of pages that each named before.
+        read: The lists read completely, each with its number of pages in the previous run.
         allowed: True if a list or a host may lose most of its pages at once.
-        report: Receives what is kept because that is not allowed.
+        report: Called with a line for each list or host whose pages are kept because of `allowed`.
     """
     with state.transaction():
         for source, before in read:
             now = state.count(source.name, run)
             if 2 * now < before and not allowed:
                 report(
-                    f"{source.where} names {now} pages and named {before} before: the others are "
-                    "kept. If they are gone, run it with --allow-removals"
+                    f"{source.where} lists {now} pages, down from {before}: the others are kept. "
+                    "If they are gone, run it with --allow-removals"
                 )
             else:
                 state.forget_previous(source.name, run)
         for host, vanished, files in state.gone(run):
             if vanished > max(_FEW, files / 2) and not allowed:
                 report(
-                    f"{host} says that {vanished} of its {files} pages are gone: they are kept. "
-                    "If they are, run it with --allow-removals"
+                    f"{host} reports {vanished} of its {files} pages as gone: they are kept. "
+                    "If that is right, run it with --allow-removals"
                 )
                 state.restore(host)
     return _remove(state, folder, run)
@@ -62,7 +62,7 @@ def _remove(state: WebState, folder: Path, run: int) -> int:
 
 
 def _prune(emptied: Path, folder: Path) -> None:
-    """Delete the folders that are now empty."""
+    """Delete empty folders upwards, below `folder`."""
     while emptied != folder:
         try:
             emptied.rmdir()

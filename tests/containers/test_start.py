@@ -36,7 +36,7 @@ def test_first_start_answers_from_the_documentation(system: Checkout) -> None:
 def test_first_build_logs_its_progress_and_model(system: Checkout) -> None:
     logs = system.logs("db_builder")
 
-    assert "Going on with the packaged sentence-transformers/all-MiniLM-L6-v2" in logs
+    assert "Continuing with the packaged sentence-transformers/all-MiniLM-L6-v2" in logs
     assert "5 chunks, 5 of them embedded now" in logs
     assert system.inspect("db_builder")["State"]["ExitCode"] == 0
 

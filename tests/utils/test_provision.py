@@ -58,7 +58,7 @@ def test_prebuilt_index_of_another_model_is_not_replaced(
     store: Store, built: Fingerprint, tmp_path: Path, fetched: list[Path]
 ) -> None:
     other = recipe(embedding_model="other/words", model_revision="words-2")
-    with pytest.raises(IndexMismatchError, match=r"tests/words, this is other/words"):
+    with pytest.raises(IndexMismatchError, match=r"tests/words, not other/words"):
         provision.provide_documents(tmp_path / "empty", store, other, built)
     assert fetched == []
 
@@ -99,7 +99,7 @@ def test_packaged_model_is_used_if_the_download_fails(tmp_path: Path) -> None:
     assert model.name == MINILM
     (line,) = messages
     assert "all-mpnet-base-v2" in line
-    assert line.endswith(f"Going on with the packaged {MINILM}.")
+    assert line.endswith(f"Continuing with the packaged {MINILM}.")
 
 
 def test_empty_folder_without_a_source_is_an_error(

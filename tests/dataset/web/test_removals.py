@@ -120,7 +120,7 @@ def test_list_that_shrinks_by_most_removes_nothing_unless_allowed(
     for _ in range(2):
         assert again(fetch, server) == FileChanges(unchanged=1)
         assert stored_pages(fetch) == "abcd"
-        assert "names 1 pages and named 4 before" in fetch.troubles[0]
+        assert "lists 1 pages, down from 4" in fetch.troubles[0]
         assert "--allow-removals" in fetch.troubles[0]
     assert again(fetch, server, allow_removals=True) == FileChanges(unchanged=1, removed=3)
     assert stored_pages(fetch) == "a"
@@ -160,7 +160,7 @@ def test_host_without_any_of_its_pages_removes_nothing_unless_allowed(
 
     with pytest.raises(DatasetError):
         again(fetch, server)
-    assert "says that 12 of its 12 pages are gone: they are kept" in fetch.troubles[0]
+    assert "reports 12 of its 12 pages as gone: they are kept" in fetch.troubles[0]
     assert len(fetch.files()) == 12
     assert again(fetch, server, allow_removals=True) == FileChanges(removed=12)
 
