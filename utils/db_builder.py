@@ -94,7 +94,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _load_settings(arguments: argparse.Namespace) -> Settings:
-    from database.embedding.model_finder import named
+    from database.embedding.model_finder import model_name_of
 
     size, overlap = arguments.chunk_size, arguments.chunk_overlap
     if size is not None and size < MIN_CHUNK_SIZE:
@@ -104,7 +104,7 @@ def _load_settings(arguments: argparse.Namespace) -> Settings:
     model = arguments.embedding_model_name
     return load_settings(
         database=arguments.database_path,
-        embedding_model_name=model and named(model),
+        embedding_model_name=model and model_name_of(model),
         embedding_model_path=arguments.embedding_model_path,
         embedding_device=arguments.device,
         embedding_backend=arguments.backend,

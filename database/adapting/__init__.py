@@ -1,1 +1,1 @@
-"""Adapts an embedding model to a folder of documents: python -m database.adapting -d FOLDER."""
+"""Fine-tunes an embedding model on a folder of documents: python -m database.adapting -d FOLDER."""

@@ -1,4 +1,4 @@
-"""Adapts an embedding model to documents: python -m database.adapting -d FOLDER -o models/NAME."""
+"""Fine-tunes an embedding model: python -m database.adapting -d FOLDER -o models/NAME."""
 
 if __name__ == "__main__":
     from utils.interrupts import exit_on_interrupt
@@ -31,50 +31,41 @@ if TYPE_CHECKING:
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="database.adapting",
-        description="Teaches an embedding model the words of a folder of documents, from the "
-        "documents alone, and writes it as a model folder that -m accepts everywhere. Run it "
-        "again after an interruption: it goes on where it was.",
+        description="Fine-tune an embedding model on a folder of documents, without labels, and "
+        "write it as a model folder that -m accepts everywhere. An interrupted run continues from "
+        "its last checkpoint.",
     )
     add = parser.add_argument
     add_version_argument(parser)
     add_document_arguments(parser)
-    add_model_arguments(
-        parser, "model to adapt: a name on the Hub, or a folder such as models/NAME"
-    )
+    add_model_arguments(parser, "model to adapt: a name on the Hub, or a folder")
     add(
         "-o",
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="where the model goes (default: models/, named after the model and the documents)",
+        help="folder to write the model to (default: models/MODEL-DOCUMENTS)",
     )
-    add("--seed", type=int, metavar="N", help="of all that is drawn by lot (default: 1)")
-    add("--pairs", type=int, metavar="N", help="learn from so many pairs at most")
-    add("--learning_rate", type=float, metavar="RATE", help="how far each batch moves the weights")
-    add("--hold_out", type=float, metavar="SHARE", help="of the documents, to judge by")
-    add(
-        "--dimension",
-        type=int,
-        metavar="N",
-        help="how many numbers a vector shall have, fewer than the model's: a smaller index",
-    )
-    add(
-        "--int8", action="store_true", help="also for OpenVINO in int8, calibrated on the documents"
-    )
+    add("--seed", type=int, metavar="N", help="random seed (default: 1)")
+    add("--pairs", type=int, metavar="N", help="maximum number of training pairs")
+    add("--learning_rate", type=float, metavar="RATE", help="step size of the optimiser")
+    add("--hold_out", type=float, metavar="SHARE", help="share of documents for evaluation")
+    add("--dimension", type=int, metavar="N", help="shorten vectors to N numbers: a smaller index")
+    add("--int8", action="store_true", help="also write an int8 program for OpenVINO")
     add_device_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Adapt; 0 when the model is written, 1 with one line on what is wrong."""
+    """Adapt a model; return 0, or 1 after an error message."""
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    # Nothing is fetched but the model itself, and that by us.
+    # Only `find_model` may download.
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
     try:
         _run(arguments)
     except DocsQAError as error:
-        _say(str(error))
+        _report(str(error))
         return 1
     return 0
 
@@ -82,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     from database.adapting.adaptation import AdaptationRequest, adapt
     from database.adapting.model_card import summarize
-    from database.embedding.model_finder import find_model, named
+    from database.embedding.model_finder import find_model, model_name_of
     from database.embedding.models import model_type
     from database.embedding.torch_embeddings import torch_device
     from dataset.folder import Selection, document_paths
@@ -96,34 +87,33 @@ def _run(arguments: argparse.Namespace) -> None:
         embedding_device=arguments.device,
         embedding_backend="torch",
     )
-    name = named(settings.embedding_model_name or arguments.fallback_model)
+    name = model_name_of(settings.embedding_model_name or arguments.fallback_model)
     if not model_type(name).has_weights:
-        raise ModelError(
-            f"{name} is reached by API: only a model whose weights are here can learn."
-        )
+        raise ModelError(f"{name} is an API model; only a model with local weights can be adapted.")
     base = find_model(name, settings.embedding_model_path)
     if arguments.dimension is not None and not 0 < arguments.dimension < base.dimension:
         raise SettingsError(
-            f"--dimension {arguments.dimension}: must be between 0 and {base.dimension}, which "
-            f"{name} has."
+            f"--dimension {arguments.dimension}: must be greater than 0 and less than "
+            f"{base.dimension}, the dimension of {name}."
         )
-    output = arguments.output or _output(name, arguments.input_data_path)
+    folder = arguments.input_data_path
+    default = PROJECT_ROOT / "models" / f"{name.rpartition('/')[2]}-{folder.absolute().name}"
     request = AdaptationRequest(
-        folder=arguments.input_data_path,
+        folder=folder,
         base=base,
-        output=output.absolute(),
+        output=(arguments.output or default).absolute(),
         device=torch_device(settings.embedding_device, "torch") or "cpu",
         plan=plan,
         dimension=arguments.dimension,
         int8=arguments.int8,
         selection=selection,
     )
-    with report_progress("Learning", "pairs") as progress:
-        about = adapt(request, progress, _say)
-    written = named(str(request.output))
+    with report_progress("Training", "pairs") as progress:
+        about = adapt(request, progress, _report)
+    written = model_name_of(str(request.output))
     print(f"{written}: {name}, adapted\n{summarize(about)}")
-    documents = str(arguments.input_data_path.absolute())
-    print(f"Build an index with it: {build_command(model=written, documents=documents)}")
+    command = build_command(model=written, documents=str(folder.absolute()))
+    print(f"Build an index with it: {command}")
 
 
 def _plan(arguments: argparse.Namespace) -> "Plan":
@@ -136,7 +126,7 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
     }
     plan = replace(Plan(), **given)
     if plan.pairs < plan.batch:
-        raise SettingsError(f"--pairs {plan.pairs}: one batch has {plan.batch}.")
+        raise SettingsError(f"--pairs {plan.pairs}: must be at least {plan.batch}, one batch.")
     if not 0 < plan.learning_rate < 1:
         raise SettingsError(f"--learning_rate {plan.learning_rate:g}: must be between 0 and 1.")
     if not 0 <= plan.hold_out <= 0.5:
@@ -144,12 +134,7 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
     return plan
 
 
-def _output(model: str, documents: Path) -> Path:
-    name = f"{model.rpartition('/')[2]}-{documents.absolute().name}"
-    return PROJECT_ROOT / "models" / name
-
-
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 

@@ -1,4 +1,4 @@
-"""The flow: documents -> pairs -> training -> evening out -> judgement -> a model folder."""
+"""The flow: documents -> pairs -> training -> whitening -> evaluation -> model folder."""
 
 import hashlib
 import resource
@@ -16,16 +16,16 @@ from database.adapting.evaluation import (
     Gain,
     Trial,
     compare_ndcg,
-    embedding,
+    embedder_of,
     general_trial,
     ndcg,
     unseen_trial,
 )
 from database.adapting.interpolation import blend
 from database.adapting.model_card import AdaptationRecord, write_card
-from database.adapting.pairs import Pair, count_kinds, enough_pairs
+from database.adapting.pairs import count_kinds, enough_pairs
 from database.adapting.publication import publish, read_record, write_record
-from database.adapting.quantization import CALIBRATED_ON, TIMED, check_installed, quantize
+from database.adapting.quantization import INT8_PASSAGES, check_installed, quantize
 from database.adapting.training import Plan, load_model, train
 from database.adapting.training_corpus import TrainingCorpus, read_training_corpus
 from database.adapting.whitening import TEXTS, Shortened, shorten
@@ -45,69 +45,74 @@ _PACKAGES_OF_INT8 = ("openvino", "nncf")
 
 @dataclass(frozen=True, slots=True)
 class AdaptationRequest:
-    """What is asked for."""
+    """The base model, the documents, and the parameters of an adaptation."""
 
     folder: Path
-    """The documents."""
+    """Of the documents."""
     base: LocalModel
     output: Path
-    """Where the model goes."""
     device: str
     """ "cuda" or "cpu"."""
     plan: Plan
     dimension: int | None = None
-    """How many numbers a vector shall have, if fewer than the base's."""
+    """Dimension to reduce the vectors to, less than the base model's."""
     int8: bool = False
-    """Whether the model is wanted in int8 as well."""
     selection: Selection = ALL_DOCUMENTS
 
 
 def adapt(
-    request: AdaptationRequest, progress: Progress, say: Callable[[str], None]
+    request: AdaptationRequest, progress: Progress, report: Callable[[str], None]
 ) -> AdaptationRecord:
-    """Adapt a model to documents; goes on from where an interrupted run was.
+    """Adapt a model to documents; continue an interrupted run from its last checkpoint.
 
-    Args:
-        request: What is asked for.
-        progress: Told how many pairs are learned, and how many there are.
-        say: Told in a line of what begins, and of each document that is left out.
+    `progress` counts training pairs; `report` receives a line per step and per skipped document.
 
     Raises:
         DatasetError: there are no documents, or too few.
-        ModelError: the output is there already, the base is an adapted one, or the model cannot be
-            loaded, trained or written.
+        ModelError: the output exists, the base is an adapted model, or the model cannot be loaded,
+            trained or written.
     """
     started = time.monotonic()
     base = request.base
     _check(request)
-    say(f"Reading {request.folder}")
-    corpus = _read(request, say)
+
+    # Make pairs from the documents.
+    report(f"Reading {request.folder}")
+    corpus = _read(request, report)
     plan = _fitted(request.plan, corpus)
-    lot = Random(plan.seed)  # noqa: S311  # nothing secret
-    pairs = enough_pairs(corpus, lot, pairs=plan.pairs, passes=plan.passes)
+    random = Random(plan.seed)  # noqa: S311  # not cryptographic
+    pairs = enough_pairs(corpus, random, pairs=plan.pairs, passes=plan.passes)
+
+    # Train on them.
     checkpoints = _checkpoints(request, corpus)
-    say(
-        f"Learning from {len(pairs):,} pairs of {len(corpus.learned):,} documents on "
+    report(
+        f"Training on {len(pairs):,} pairs of {len(corpus.learned):,} documents on "
         f"{request.device}; {len(corpus.held_out):,} documents are held out"
     )
     model = load_model(base, request.device)
     train(model, pairs, plan, checkpoints=checkpoints, progress=progress)
-    say("Judging")
+
+    # Interpolate with the base model, whiten, reduce the dimension, and evaluate each step.
+    report("Evaluating")
     general = load_model(base, request.device)
-    unseen, elsewhere = unseen_trial(corpus, plan.seed), general_trial()
-    trials = [unseen, elsewhere] if unseen else [elsewhere]
-    whole, share = blend(model, general, _typical(corpus, pairs, plan.seed), elsewhere, say)
+    unseen, other_topics = unseen_trial(corpus, plan.seed), general_trial()
+    trials = [unseen, other_topics] if unseen else [other_topics]
+    passages = _sample(corpus, TEXTS, plan.seed)
+    questions = [pair.question for pair in pairs[: len(passages)]]
+    whole, share = blend(model, general, passages + questions, other_topics, report)
     model = shorten(whole, request.dimension) if request.dimension else whole
-    before, after = _found(general, trials), _found(model, trials)
+    before, after = _ndcg(general, trials), _ndcg(model, trials)
     shortened = None
     if request.dimension:
-        cost = _held_against(trials, _found(whole, trials), after)
+        cost = _gains(trials, _ndcg(whole, trials), after)
         shortened = Shortened(request.dimension, base.dimension, cost)
+
+    # Write the model folder.
     with publish(model, base, request.output) as written:
         quantized = None
         if request.int8:
-            say("Calibrating int8")
-            passages = _drawn(corpus, CALIBRATED_ON + TIMED, plan.seed)
+            report("Calibrating int8")
+            passages = _sample(corpus, INT8_PASSAGES, plan.seed)
             quantized = quantize(written, passages, trials)
         packages = (*_PACKAGES, *(_PACKAGES_OF_INT8 if quantized else ()))
         record = AdaptationRecord(
@@ -119,7 +124,7 @@ def adapt(
             pairs=count_kinds(pairs),
             plan=asdict(plan),
             share=share,
-            gains=_held_against(trials, before, after),
+            gains=_gains(trials, before, after),
             shortened=shortened,
             quantized=quantized,
             device=request.device,
@@ -133,27 +138,26 @@ def adapt(
 
 
 def _check(request: AdaptationRequest) -> None:
-    """Find out now, and not after the training, what cannot be done."""
+    """Raise errors that would otherwise occur only after the training."""
     if request.output.exists():
         raise ModelError(
-            f"{request.output} is there already, and an index may have been built with it. Name "
-            "another with -o, or delete it."
+            f"{request.output} already exists, and an index may have been built with it. Choose "
+            "another folder with -o, or delete it."
         )
     if earlier := read_record(request.base.folder):
         raise ModelError(
-            f"{request.base.name} has learned already, and each time a little of what is general "
-            f"may go. Begin with what it was made from, {earlier['base']}, and give it all the "
-            "documents."
+            f"{request.base.name} is an adapted model, and each adaptation may lose some general "
+            f"knowledge. Adapt its base model, {earlier['base']}, to all the documents instead."
         )
     if request.int8:
         check_installed()
 
 
-def _found(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[FloatArray]:
-    return [ndcg(trial, embedding(model)) for trial in trials]
+def _ndcg(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[FloatArray]:
+    return [ndcg(trial, embedder_of(model)) for trial in trials]
 
 
-def _held_against(
+def _gains(
     trials: Sequence[Trial], before: Sequence[FloatArray], after: Sequence[FloatArray]
 ) -> tuple[Gain, ...]:
     return tuple(
@@ -161,9 +165,9 @@ def _held_against(
     )
 
 
-def _read(request: AdaptationRequest, say: Callable[[str], None]) -> TrainingCorpus:
+def _read(request: AdaptationRequest, report: Callable[[str], None]) -> TrainingCorpus:
     return read_training_corpus(
-        load_documents(request.folder, say, request.selection),
+        load_documents(request.folder, report, request.selection),
         ChunkSize(request.base.max_chunk_tokens, 0),
         request.base.count_tokens,
         hold_out=request.plan.hold_out,
@@ -171,30 +175,23 @@ def _read(request: AdaptationRequest, say: Callable[[str], None]) -> TrainingCor
     )
 
 
-def _typical(corpus: TrainingCorpus, pairs: Sequence[Pair], seed: int) -> list[str]:
-    """What the model will embed, by example: passages, and as many questions."""
-    passages = _drawn(corpus, TEXTS, seed)
-    asked = [pair.question for pair in pairs]
-    return passages + asked[: len(passages)]
-
-
-def _drawn(corpus: TrainingCorpus, count: int, seed: int) -> list[str]:
-    """So many passages that the model learned from; fewer where there are not so many."""
+def _sample(corpus: TrainingCorpus, count: int, seed: int) -> list[str]:
+    """Draw up to `count` random passages of the training documents."""
     learned = corpus.learned_chunks
-    chunks = Random(seed).sample(learned, min(count, len(learned)))  # noqa: S311  # nothing secret
+    chunks = Random(seed).sample(learned, min(count, len(learned)))  # noqa: S311  # not cryptographic
     return [chunk.text_to_embed for chunk in chunks]
 
 
 def _fitted(plan: Plan, corpus: TrainingCorpus) -> Plan:
-    """The plan with a batch that the documents can fill often, as no passage is in it twice."""
+    """Reduce the batch size for few documents: a batch contains no passage twice."""
     quarter = len(corpus.learned_chunks) // 4
     return replace(plan, batch=min(plan.batch, max(_MIN_BATCH, quarter)))
 
 
 def _checkpoints(request: AdaptationRequest, corpus: TrainingCorpus) -> Path:
-    """The folder of this very training's checkpoints, beside the output; others' are removed."""
-    what = repr((request.base.revision, request.plan, corpus.digest, request.device))
-    digest = hashlib.sha256(what.encode()).hexdigest()
+    """The checkpoint folder for exactly these inputs, beside the output; delete all others."""
+    inputs = repr((request.base.revision, request.plan, corpus.digest, request.device))
+    digest = hashlib.sha256(inputs.encode()).hexdigest()
     stem = f".{request.output.name}.training-"
     own = request.output.parent / f"{stem}{digest[:16]}"
     for other in request.output.parent.glob(f"{stem}*"):

@@ -1,4 +1,4 @@
-"""Which pairs are learned together: each passage of a batch is a wrong answer to the others."""
+"""Batches of training pairs: each passage is a negative example for the other questions."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,28 +7,24 @@ from database.adapting.pairs import Pair
 
 
 def batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
-    """Group pairs in their order; no batch holds a passage or a question twice.
+    """Yield the indices of `size` pairs each, in order; an incomplete last batch is dropped.
 
-    It would be a right answer that counts as a wrong one. A pair that cannot join a batch waits for
-    the next; what is left in the end makes no batch.
-
-    Yields:
-        Places of `size` pairs.
+    No batch contains a passage or a question twice, since a correct answer would count as a
+    negative. A pair that does not fit a batch is deferred to the next.
     """
-    waiting = deque(range(len(pairs)))
-    while len(waiting) >= size:
-        batch: list[int] = []
-        taken: set[str] = set()
-        passed: list[int] = []
-        while waiting and len(batch) < size:
-            place = waiting.popleft()
-            claims = {f"chunk {pairs[place].chunk}", pairs[place].question.lower()}
-            if taken & claims:
-                passed.append(place)
+    pending = deque(range(len(pairs)))
+    while len(pending) >= size:
+        batch, deferred = list[int](), list[int]()
+        used: set[str] = set()
+        while pending and len(batch) < size:
+            at = pending.popleft()
+            keys = {f"chunk {pairs[at].chunk}", pairs[at].question.lower()}
+            if used & keys:
+                deferred.append(at)
             else:
-                batch.append(place)
-                taken |= claims
-        waiting.extendleft(reversed(passed))
+                batch.append(at)
+                used |= keys
+        pending.extendleft(reversed(deferred))
         if len(batch) < size:
             return
         yield batch

@@ -1,7 +1,7 @@
-"""What a model gained and what it lost, on passages that it did not learn from.
+"""Compares the retrieval of two models (nDCG@10) on passages that were not trained on.
 
-Two sets: the held-out documents, asked for in the words that other pages use for them; and
-passages from other walks of life, written for this, on which nothing should be lost.
+Two trials: held-out documents, with the sentences of other pages that link to them as questions;
+and passages about other topics, written for this purpose, on which nothing should be lost.
 """
 
 import json
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
 
 GENERAL_FILE = Path(__file__).with_name("general.jsonl")
 MAX_NDCG_LOSS = 0.01
-"""Of nDCG@10 on the general questions: what losing more says is that the training went too far."""
+"""Largest acceptable loss of nDCG@10 on the general questions."""
 
 _CUT = 10
 _POOL = 2000
-"""Passages to tell a right one from: enough to be hard, few enough to embed twice in minutes."""
+"""Passages per trial: enough to be hard, few enough to embed twice within minutes."""
 _MIN_WORDS = 4
 _RESAMPLES = 5000
 
 FloatArray = npt.NDArray[np.float64]
 Embed = Callable[[list[str]], npt.ArrayLike]
-"""Turns texts into vectors of unit length, (texts, dimension)."""
+"""Embeds texts as unit vectors: (texts, dimension)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Questions, each with the one document that answers it, among passages."""
+    """Questions, each with the one document that answers it, and the passages to search."""
 
     name: str
     questions: tuple[str, ...]
     answers: tuple[str, ...]
-    """For each question its document."""
+    """Document of each question."""
     passages: tuple[str, ...]
     documents: tuple[str, ...]
-    """For each passage its document."""
+    """Document of each passage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How two models did in a trial: nDCG@10, and the difference's 95% interval."""
+    """nDCG@10 of two models in a trial, and the 95% interval of the difference."""
 
     trial: str
     questions: int
@@ -60,31 +60,32 @@ class Gain:
 
     @property
     def change(self) -> float:
-        """How much more the adapted model has."""
+        """nDCG@10 of the adapted model minus that of the general one."""
         return self.adapted - self.general
 
 
 def unseen_trial(corpus: TrainingCorpus, seed: int) -> Trial | None:
-    """Ask for held-out documents as other pages speak of them; None where no page does.
+    """Ask for held-out documents with the sentences of pages that link to them; None without any.
 
-    The words of a link are left out where they are the heading itself.
+    The words of a link are removed from the question if they repeat a heading of the target.
     """
-    held = [mention for mention in corpus.mentions if mention.chunk.document in corpus.held_out]
-    asked = {
+    answers = {
         question: mention.chunk.document
-        for mention in held
-        if (question := _question(mention)) and mention.source != mention.chunk.document
+        for mention in corpus.mentions
+        if mention.chunk.document in corpus.held_out
+        and mention.source != mention.chunk.document
+        and (question := _question(mention))
     }
-    if not asked:
+    if not answers:
         return None
     chunks = [chunk for chunk in corpus.chunks if chunk.document in corpus.held_out]
     others = corpus.learned_chunks
-    room = max(0, min(_POOL - len(chunks), len(others)))
-    chunks += Random(seed).sample(others, room)  # noqa: S311  # nothing secret
+    count = max(0, min(_POOL - len(chunks), len(others)))
+    chunks += Random(seed).sample(others, count)  # noqa: S311  # not cryptographic
     return Trial(
         name="held-out documents",
-        questions=tuple(asked),
-        answers=tuple(asked.values()),
+        questions=tuple(answers),
+        answers=tuple(answers.values()),
         passages=tuple(chunk.text_to_embed for chunk in chunks),
         documents=tuple(chunk.document for chunk in chunks),
     )
@@ -99,7 +100,7 @@ def _question(mention: Mention) -> str:
 
 
 def general_trial() -> Trial:
-    """Questions from cooking to history, each with its passage."""
+    """Questions about topics from cooking to history, each with the passage that answers it."""
     lines = [json.loads(line) for line in GENERAL_FILE.read_text().splitlines()]
     numbers = tuple(str(number) for number in range(len(lines)))
     return Trial(
@@ -111,35 +112,37 @@ def general_trial() -> Trial:
     )
 
 
-def embedding(model: "SentenceTransformer") -> Embed:
-    """What a loaded model embeds with."""
+def embedder_of(model: "SentenceTransformer") -> Embed:
+    """The embedding function of a loaded model."""
     return lambda texts: model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
 def judge(trial: Trial, general: Embed, adapted: Embed) -> Gain:
-    """Put a trial to two models."""
+    """Compare two models' nDCG@10 in a trial."""
     return compare_ndcg(trial, ndcg(trial, general), ndcg(trial, adapted))
 
 
 def compare_ndcg(trial: Trial, before: FloatArray, after: FloatArray) -> Gain:
-    """Hold two models' nDCG@10 of a trial's questions against each other."""
+    """Compare the nDCG@10 of a trial's questions before and after."""
     low, high = _interval(after - before)
     return Gain(trial.name, len(before), float(before.mean()), float(after.mean()), low, high)
 
 
 def ndcg(trial: Trial, embed: Embed) -> FloatArray:
-    """nDCG@10 of each question (Jarvelin and Kekalainen 2002), documents by their best passage."""
-    questions, passages = (
-        np.asarray(embed(list(texts))) for texts in (trial.questions, trial.passages)
-    )
+    """nDCG@10 per question (Jarvelin and Kekalainen 2002): 1 / log2(1 + rank), 0 from rank 11.
+
+    A document is ranked by its best passage.
+    """
+    questions = np.asarray(embed(list(trial.questions)))
+    passages = np.asarray(embed(list(trial.passages)))
     documents = sorted(set(trial.documents))
-    place = {name: at for at, name in enumerate(documents)}
-    of_passage = np.array([place[name] for name in trial.documents])
+    index = {name: at for at, name in enumerate(documents)}
+    of_passage = np.array([index[name] for name in trial.documents])
     order = np.argsort(of_passage, kind="stable")
     starts = np.searchsorted(of_passage[order], np.arange(len(documents)))
-    nearness = questions @ passages[order].T
-    best = np.maximum.reduceat(nearness, starts, axis=1)
-    answers = np.array([place[name] for name in trial.answers])
+    cosines = questions @ passages[order].T
+    best = np.maximum.reduceat(cosines, starts, axis=1)
+    answers = np.array([index[name] for name in trial.answers])
     own = best[np.arange(len(answers)), answers]
     ranks = (best > own[:, None]).sum(axis=1)
     gains: FloatArray = np.where(ranks < _CUT, 1 / np.log2(ranks + 2), 0.0)
@@ -147,7 +150,7 @@ def ndcg(trial: Trial, embed: Embed) -> FloatArray:
 
 
 def _interval(differences: FloatArray) -> tuple[float, float]:
-    """The mean's 95% interval: a bootstrap's (Efron and Tibshirani 1993, chapter 13)."""
+    """95% interval of the mean: bootstrap percentiles (Efron and Tibshirani 1993, chapter 13)."""
     from scipy.stats import bootstrap
 
     if len(differences) < 2:
@@ -158,6 +161,6 @@ def _interval(differences: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def lost(gains: Sequence[Gain]) -> list[Gain]:
-    """The trials in which more was lost than may be."""
+def excessive_losses(gains: Sequence[Gain]) -> list[Gain]:
+    """The gains that are losses of more than MAX_NDCG_LOSS."""
     return [gain for gain in gains if gain.change < -MAX_NDCG_LOSS]

@@ -1,4 +1,4 @@
-"""Links between documents: the words that one page uses for another."""
+"""Links between documents: their words are what one page calls another."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,46 +11,40 @@ from dataset.documents import Document
 from dataset.markdown.reader import commonmark_parser
 from dataset.sentences import prose_sentence_starts
 
-_SPOKEN = {"text", "code_inline"}
+_TEXT = {"text", "code_inline"}
 _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as a reader meets it: its words, in their sentence."""
+    """A link in the document `source`."""
 
     source: str
-    """The document it stands in."""
     target: str
-    """Where it leads: a document's name or a URL, without the anchor; "" for its own document."""
+    """A relative path or a URL, without the anchor; "" for the source itself."""
     anchor: str
-    """The anchor it leads to, or ""."""
     words: str
     sentence: str
-    """The sentence that it stands in, in plain words."""
+    """The sentence around the link, in plain text."""
 
-    def target_among(self, named: Callable[[str], str | None]) -> str | None:
-        """The document it leads to; None for any other place.
-
-        Args:
-            named: Gives the document's name for a name or a URL.
-        """
+    def target_among(self, find_document: Callable[[str], str | None]) -> str | None:
+        """The name of the target document; `find_document` finds it by its name or URL."""
         if not self.target:
             return self.source
         if "://" in self.target:
-            return named(self.target)
-        return named(normpath(join(dirname(self.source), self.target)))
+            return find_document(self.target)
+        return find_document(normpath(join(dirname(self.source), self.target)))
 
 
 def links(document: Document) -> Iterator[Link]:
-    """Find a document's links, in order; those without words are passed over."""
+    """Yield the links of a document, in order, except those without words."""
     for token in commonmark_parser(inline=True).parse(document.text):
         if token.type == "inline" and token.children:
             yield from _links(document.name, token.children)
 
 
 def _links(source: str, tokens: list[Token]) -> Iterator[Link]:
-    """The links of a paragraph, a list item's text or a table's cell."""
+    """The links of a paragraph, the text of a list item, or a table cell."""
     text = ""
     opened: list[tuple[int, str]] = []
     found: list[tuple[int, int, str]] = []
@@ -60,16 +54,16 @@ def _links(source: str, tokens: list[Token]) -> Iterator[Link]:
         elif token.type == "link_close" and opened:
             start, href = opened.pop()
             found.append((start, len(text), href))
-        elif token.type in _SPOKEN:
+        elif token.type in _TEXT:
             text += token.content
         else:
             text += _BREAKS.get(token.type, "")
-    ends = [0, *prose_sentence_starts(text), len(text)]
+    boundaries = [0, *prose_sentence_starts(text), len(text)]
     for start, end, href in found:
         words = " ".join(text[start:end].split())
-        before = max(place for place in ends if place <= start)
-        behind = min(place for place in ends if place >= end)
+        sentence_start = max(at for at in boundaries if at <= start)
+        sentence_end = min(at for at in boundaries if at >= end)
         target, anchor = urldefrag(href)
-        sentence = " ".join(text[before:behind].split())
+        sentence = " ".join(text[sentence_start:sentence_end].split())
         if words and href:
             yield Link(source, unquote(target), anchor, words, sentence)

@@ -1,4 +1,4 @@
-"""The adapted model in int8 for OpenVINO: calibrated on the documents, and kept only if as good."""
+"""Int8 quantization of an adapted model for OpenVINO, discarded if it loses too much nDCG@10."""
 
 import shutil
 import tempfile
@@ -18,81 +18,76 @@ from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from utils.errors import ModelError
 
 MAX_INT8_NDCG_LOSS = 0.005
-"""Of nDCG@10 in any trial: an int8 that loses more is not kept."""
-CALIBRATED_ON = 300
-"""So many passages; more change nothing any more."""
-TIMED = 200
-"""So many passages are embedded to see how fast it is, and how near."""
+"""Largest acceptable loss of nDCG@10 in a trial."""
+_CALIBRATION_PASSAGES, _TIMED_PASSAGES = 300, 200
+"""Passages to calibrate with (more made no difference) and to time."""
+INT8_PASSAGES = _CALIBRATION_PASSAGES + _TIMED_PASSAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """What the model became in int8, against the same model in the machine's best precision."""
+    """An int8 model compared with the same model in the machine's best float precision."""
 
     kept: bool
     precision: str
-    """What it is compared with: "bf16" or "f32"."""
+    """Of the float model: "bf16" or "f32"."""
     speed: float
-    """How many times as fast it embeds passages on this machine."""
+    """Speed-up on this machine: seconds of the float model / seconds of the int8 model."""
     cosine: float
-    """Of a passage's two vectors, the mean."""
+    """Mean cosine between a passage's float and int8 vectors."""
     lowest_cosine: float
     gains: tuple[Gain, ...]
-    """In each trial; `general` is the whole model here, `adapted` the one in int8."""
+    """Per trial; `general` is the float model here, `adapted` the int8 model."""
 
 
 def check_installed() -> None:
-    """Make sure that a model can be quantized here.
-
-    Raises:
-        ModelError: a package is missing.
-    """
+    """Raise a ModelError if a package for quantization is missing."""
     if find_spec("nncf") is None:
         raise ModelError(
-            "--int8 needs packages that the service does without: make adapt, or pip install "
+            "--int8 needs packages that are not installed: run make adapt, or pip install "
             "-r requirements-adapt.txt"
         )
 
 
 def quantize(model: LocalModel, passages: Sequence[str], trials: Sequence[Trial]) -> Quantized:
-    """Write a model's int8 program into its folder; take it away again where it lost too much.
+    """Write a model's int8 program into its folder, and delete it if it loses too much.
 
     Args:
-        model: Lies in its folder; has no int8 yet.
-        passages: What the documents say; CALIBRATED_ON of them at most are read.
-        trials: What neither may lose.
+        model: A model without an int8 program.
+        passages: INT8_PASSAGES, first those to calibrate with, then those to time; fewer overlap.
+        trials: Each may lose at most MAX_INT8_NDCG_LOSS.
 
     Raises:
-        ModelError: the model cannot be exported, or not brought to int8.
+        ModelError: the model cannot be exported or quantized.
     """
     path = model.folder / INT8 / "model.xml"
     with tempfile.TemporaryDirectory(prefix="int8-") as cache:
-        whole = OpenVINOEmbeddings.load(model, Path(cache))
+        exact = OpenVINOEmbeddings.load(model, Path(cache))
         path.parent.mkdir()
-        whole.write_int8(path, passages[:CALIBRATED_ON])
+        exact.write_int8(path, passages[:_CALIBRATION_PASSAGES])
         int8 = OpenVINOEmbeddings.load(model, Path(cache))
         try:
-            quantized = _compared(whole, int8, passages[-TIMED:], trials)
+            quantized = _compare(exact, int8, passages[-_TIMED_PASSAGES:], trials)
         except RuntimeError as error:
-            raise ModelError("OpenVINO cannot run this model in int8; do without.") from error
+            raise ModelError("OpenVINO cannot run this model in int8; omit --int8.") from error
     if not quantized.kept:
         shutil.rmtree(path.parent)
     return quantized
 
 
-def _compared(
-    whole: OpenVINOEmbeddings,
+def _compare(
+    exact: OpenVINOEmbeddings,
     int8: OpenVINOEmbeddings,
     passages: Sequence[str],
     trials: Sequence[Trial],
 ) -> Quantized:
-    both = (whole.embed_documents, int8.embed_documents)
-    gains = tuple(judge(trial, *both) for trial in trials)  # the programs are compiled after this
+    both = (exact.embed_documents, int8.embed_documents)
+    gains = tuple(judge(trial, *both) for trial in trials)  # also compiles both programs
     (seconds, vectors), (seconds_int8, vectors_int8) = (_timed(embed, passages) for embed in both)
     cosines = (vectors * vectors_int8).sum(axis=1)
     return Quantized(
         kept=all(gain.change >= -MAX_INT8_NDCG_LOSS for gain in gains),
-        precision=whole.precision,
+        precision=exact.precision,
         speed=seconds / seconds_int8,
         cosine=float(cosines.mean()),
         lowest_cosine=float(cosines.min()),
@@ -102,6 +97,6 @@ def _compared(
 
 def _timed(embed: Embed, texts: Sequence[str]) -> tuple[float, npt.NDArray[np.float64]]:
     """Seconds to embed texts, and their vectors."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     vectors = np.asarray(embed(list(texts)))
-    return time.perf_counter() - begun, vectors
+    return time.perf_counter() - started, vectors

@@ -1,7 +1,11 @@
-"""Trains the model on pairs: sentence-transformers' trainer, with checkpoints to go on from.
+"""Trains a model on pairs with sentence-transformers' trainer, resumable from checkpoints.
 
-The loss is contrastive (InfoNCE; van den Oord et al. 2018, arXiv:1807.03748): of all passages in a
-batch, the question's own should be the nearest, and of all questions the passage's own.
+The loss is contrastive (InfoNCE; van den Oord et al. 2018, arXiv:1807.03748) in both
+directions: in a batch of n pairs with vectors q and p and s = Plan.scale,
+
+    loss = -1/n sum over i of log(exp(s q_i p_i) / sum over j of exp(s q_i p_j)),
+
+and the same with q and p exchanged.
 """
 
 import json
@@ -23,46 +27,42 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
     from transformers import TrainerCallback
 
-_BETWEEN_CHECKPOINTS = 0.1
-"""The share of the training."""
+_CHECKPOINT_INTERVAL = 0.1
+"""Share of the training between checkpoints."""
 _MIN_STEPS = 5
-"""Between checkpoints: one takes longer to write than a few steps to do again."""
+"""Steps between checkpoints: writing one takes longer than repeating a few steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a model is trained. The values are those that measured best on two cores."""
+    """Hyperparameters of the training; the defaults measured best on two cores."""
 
     seed: int = 1
     hold_out: float = 0.1
-    """The share of the documents that nothing is learned from, to judge by."""
+    """Share of the documents that is excluded from training, for evaluation."""
     pairs: int = 12_000
-    """At most so many are learned from."""
+    """Maximum number of training pairs."""
     passes: int = 4
-    """How often at most the documents give pairs, each time others; few documents do it often."""
+    """Maximum number of times that pairs are made from the same documents."""
     batch: int = 64
-    """At most so many pairs at once; few documents are learned in smaller batches."""
+    """Maximum batch size; smaller for few documents."""
     tokens: int = 128
-    """How much of a text is read in training; an index's passages are read whole."""
+    """Truncation during training only."""
     learning_rate: float = 1e-4
     warm_up: float = 0.1
-    """The share of the training in which the rate rises; it falls to 0 in the rest."""
+    """Share of the training with a rising learning rate; then it falls to 0."""
     scale: float = 20.0
-    """What cosines are multiplied with before the softmax: the inverse of its temperature."""
+    """Factor of the cosines in the softmax: the inverse of its temperature."""
     frozen: float = 0.5
-    """The share of the layers, from below, that stay as they are, the word vectors with them: what
-    words mean in general lies there, and training takes two thirds of the time."""
+    """Share of the layers, from the input, that is frozen together with the word embeddings: it
+    keeps general knowledge, and the training takes two thirds of the time."""
 
 
 def load_model(base: LocalModel, device: str) -> "SentenceTransformer":
-    """Load a model to train or to judge.
-
-    Args:
-        base: Its files.
-        device: "cuda" or "cpu".
+    """Load a model for training or evaluation on the device "cuda" or "cpu".
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: the model cannot be loaded.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from sentence_transformers import SentenceTransformer
@@ -70,13 +70,12 @@ def load_model(base: LocalModel, device: str) -> "SentenceTransformer":
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = SentenceTransformer(str(base.folder), device=device, local_files_only=True)
-    except Exception as error:  # the libraries below raise whatever they like
+        return SentenceTransformer(str(base.folder), device=device, local_files_only=True)
+    except Exception as error:  # the libraries raise errors of many types
         raise ModelError(
             f"Cannot load the embedding model in {base.folder} ({type(error).__name__}); "
             "fetch it again."
         ) from error
-    return model
 
 
 def train(
@@ -87,14 +86,10 @@ def train(
     checkpoints: Path,
     progress: Progress,
 ) -> None:
-    """Train a model in place; goes on from the last checkpoint.
+    """Train a model in place, on its device; continue from the last checkpoint.
 
-    Args:
-        model: Lies on the device that trains it.
-        pairs: What to learn, in the order to learn it.
-        plan: How.
-        checkpoints: Folder of this model's, plan's and these pairs' checkpoints alone.
-        progress: Told how many pairs are done, and how many there are.
+    The folder `checkpoints` must be exclusive to this model, plan and pairs. `progress` counts
+    pairs.
 
     Raises:
         ModelError: a package is missing, or there are too few pairs.
@@ -106,15 +101,13 @@ def train(
         from transformers import PrinterCallback
     except ImportError as error:
         raise ModelError(
-            "Training needs packages that the service does without: make adapt, or pip install "
+            "Training needs packages that are not installed: run make adapt, or pip install "
             "-r requirements-adapt.txt"
         ) from error
 
-    made = list(batches(pairs, plan.batch))
-    if not made:
-        raise ModelError(
-            f"{len(pairs)} pairs do not fill a batch of {plan.batch}: too few to learn from."
-        )
+    grouped = list(batches(pairs, plan.batch))
+    if not grouped:
+        raise ModelError(f"{len(pairs)} pairs do not fill a batch of {plan.batch}; add documents.")
     on_cpu = model.device.type == "cpu"
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
@@ -125,7 +118,7 @@ def train(
         seed=plan.seed,
         use_cpu=on_cpu,
         bf16=not on_cpu,
-        save_steps=max(_MIN_STEPS, math.ceil(_BETWEEN_CHECKPOINTS * len(made))),
+        save_steps=max(_MIN_STEPS, math.ceil(_CHECKPOINT_INTERVAL * len(grouped))),
         save_total_limit=2,
         logging_strategy="no",
         report_to="none",
@@ -133,61 +126,53 @@ def train(
         dataloader_pin_memory=False,
     )
     _freeze(model, plan.frozen)
-    _switch_dropout_off(model)
-    read_whole, model.max_seq_length = model.max_seq_length, plan.tokens
-    columns = {
-        "question": [pair.question for pair in pairs],
-        "passage": [pair.passage for pair in pairs],
-    }
-    trainer = _trainer_with(made)(
+    _disable_dropout(model)
+    max_tokens, model.max_seq_length = model.max_seq_length, plan.tokens
+    rows = [{"question": pair.question, "passage": pair.passage} for pair in pairs]
+    trainer = _trainer_class(grouped)(
         model=model,
         args=arguments,
-        train_dataset=datasets.Dataset.from_dict(columns),
+        train_dataset=datasets.Dataset.from_list(rows),
         loss=MultipleNegativesRankingLoss(
             model,
             scale=plan.scale,
             directions=("query_to_doc", "doc_to_query"),
             partition_mode="per_direction",
         ),
-        callbacks=[_reporting(progress, plan.batch)],
+        callbacks=[_progress_callback(progress, plan.batch)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
-    # On CUDA it was made to compute in bf16, which would be judged with it.
+    # On CUDA the trainer wraps the model to compute in bf16, which would affect the evaluation.
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-    model.max_seq_length = read_whole
+    model.max_seq_length = max_tokens
     model.eval()
 
 
-def _trainer_with(batches: list[list[int]]) -> "type[SentenceTransformerTrainer]":
-    """Sentence-transformers' trainer, with batches that are made already."""
+def _trainer_class(grouped: list[list[int]]) -> "type[SentenceTransformerTrainer]":
+    """Subclass sentence-transformers' trainer to use given batches."""
     from sentence_transformers import SentenceTransformerTrainer
     from sentence_transformers.base.sampler import DefaultBatchSampler
 
-    class MadeBatches(DefaultBatchSampler):
-        """Gives the batches, in their order."""
-
+    class GivenBatches(DefaultBatchSampler):
         def __iter__(self) -> Iterator[list[int]]:
-            return iter(batches)
+            return iter(grouped)
 
         def __len__(self) -> int:
-            return len(batches)
+            return len(grouped)
 
     class Trainer(SentenceTransformerTrainer):
-        """Takes the batches as they are."""
+        def get_batch_sampler(self, *args: Any, **kwargs: Any) -> DefaultBatchSampler:
+            return GivenBatches(*args, **kwargs)
 
-        def get_batch_sampler(self, *given: Any, **options: Any) -> DefaultBatchSampler:
-            """Stands in for the samplers that the arguments name."""
-            return MadeBatches(*given, **options)
-
-        def add_model_card_callback(self, *given: Any) -> None:
-            """Leave the model's card to us."""
+        def add_model_card_callback(self, *args: Any) -> None:
+            """Do nothing: `model_card` writes the card."""
 
     return Trainer
 
 
 def _freeze(model: "SentenceTransformer", share: float) -> None:
-    """Leave the word vectors and a share of the layers, from below, as they are."""
+    """Freeze the word embeddings and a share of the layers, from the input."""
     from torch.nn import ModuleList
 
     transformer = model[0]
@@ -199,11 +184,8 @@ def _freeze(model: "SentenceTransformer", share: float) -> None:
             layer.requires_grad_(True)
 
 
-def _switch_dropout_off(model: "SentenceTransformer") -> None:
-    """One pass over many pairs does not overfit, and attention without dropout has a fast form.
-
-    Measured on a CPU: 1.36 times as fast.
-    """
+def _disable_dropout(model: "SentenceTransformer") -> None:
+    """Disable dropout: one epoch does not overfit, and it takes 1.36 times as long on a CPU."""
     from torch.nn import Dropout
 
     for module in model.modules():
@@ -211,26 +193,24 @@ def _switch_dropout_off(model: "SentenceTransformer") -> None:
             module.p = 0.0
 
 
-def _reporting(progress: Progress, batch: int) -> "TrainerCallback":
+def _progress_callback(progress: Progress, batch: int) -> "TrainerCallback":
     from transformers import TrainerCallback
 
-    class Reporting(TrainerCallback):
-        """Tells how far the training is."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    class ProgressCallback(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress(state.global_step * batch, state.max_steps * batch)
 
-    return Reporting()
+    return ProgressCallback()
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end; those that were not are removed."""
-    whole: list[tuple[int, Path]] = []
+    """The newest complete checkpoint; delete incomplete ones."""
+    complete: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):
         try:
-            # The trainer writes its state last.
+            # The trainer writes its state last, so a checkpoint with it is complete.
             state = json.loads((path / "trainer_state.json").read_text())
-            whole.append((int(state["global_step"]), path))
+            complete.append((int(state["global_step"]), path))
         except (OSError, ValueError, KeyError):
             shutil.rmtree(path)
-    return str(max(whole)[1]) if whole else None
+    return str(max(complete)[1]) if complete else None

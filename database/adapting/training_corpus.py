@@ -1,4 +1,4 @@
-"""The documents that a model is adapted to, and which of them are kept out of its training."""
+"""The documents that a model is adapted to, split into training and held-out documents."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,54 +12,54 @@ from dataset.splitting import ChunkSize, CountTokens, split_document
 from utils.errors import DatasetError
 
 MIN_DOCUMENTS = 20
-"""With fewer there is nothing to tell apart, and nothing to judge by."""
+"""Fewer give too few negatives to train with, and too few questions to evaluate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A link whose target is known: how one document speaks of a passage."""
+    """A link to a passage of the corpus, with its words and its sentence."""
 
     words: str
     sentence: str
     source: str
     chunk: Chunk
-    """The first chunk of what it leads to."""
+    """First chunk of the link's target."""
 
 
 @dataclass(frozen=True)
 class TrainingCorpus:
-    """Documents as an index holds them, with the links between them."""
+    """The chunks of documents, as in an index, and the links between the documents."""
 
     chunks: Sequence[Chunk]
-    """In the order of the documents, each document's together."""
+    """Grouped by document, in the documents' order."""
     links: Sequence[Link]
     held_out: frozenset[str]
-    """The documents that nothing is learned from."""
+    """Documents excluded from training, for evaluation."""
 
     @cached_property
     def documents(self) -> tuple[str, ...]:
-        """The documents' names, in order."""
+        """Names of all documents, in order."""
         return tuple(dict.fromkeys(chunk.document for chunk in self.chunks))
 
     @cached_property
     def learned(self) -> tuple[str, ...]:
-        """The documents that a model learns from."""
+        """Names of the training documents."""
         return tuple(name for name in self.documents if name not in self.held_out)
 
     @cached_property
     def learned_chunks(self) -> tuple[Chunk, ...]:
-        """Their chunks."""
+        """Chunks of the training documents."""
         return tuple(chunk for chunk in self.chunks if chunk.document not in self.held_out)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256, hexadecimal, of the documents' names and contents."""
-        held = {(chunk.document, chunk.document_hash) for chunk in self.chunks}
-        return hashlib.sha256(repr(sorted(held)).encode()).hexdigest()
+        hashes = {(chunk.document, chunk.document_hash) for chunk in self.chunks}
+        return hashlib.sha256(repr(sorted(hashes)).encode()).hexdigest()
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
-        """The links that lead to another passage of these documents."""
+        """The links whose target is another passage of these documents."""
         first: dict[tuple[str, str], Chunk] = {}
         names: dict[str, str] = {}
         for chunk in self.chunks:
@@ -70,11 +70,9 @@ class TrainingCorpus:
                 names[chunk.url.partition("#")[0]] = chunk.document
         found = []
         for link in self.links:
-            target = link.target_among(names.get)
-            if not target or (target == link.source and not link.anchor):
-                continue
+            target = link.target_among(names.get) or ""
             passage = first.get((target, link.anchor)) or first.get((target, ""))
-            if passage:
+            if passage and (target != link.source or link.anchor):
                 found.append(Mention(link.words, link.sentence, link.source, passage))
         return tuple(found)
 
@@ -87,17 +85,13 @@ def read_training_corpus(
     hold_out: float,
     seed: int,
 ) -> TrainingCorpus:
-    """Split documents as an index does, and choose those that nothing is learned from.
+    """Split documents as for an index, and hold out a random share (0 to 1) of them.
 
-    Args:
-        documents: Each is read once.
-        size: How long a chunk may be.
-        count_tokens: Counts a text's tokens as the model does.
-        hold_out: Their share of the documents, 0 to 1.
-        seed: Of the choice. It falls on names: another version of the documents has the same ones.
+    The choice depends on names and seed only, so that it stays the same for another version of the
+    documents.
 
     Raises:
-        DatasetError: there are too few to learn from.
+        DatasetError: there are fewer than MIN_DOCUMENTS documents.
     """
     chunks: list[Chunk] = []
     found: list[Link] = []
@@ -107,14 +101,14 @@ def read_training_corpus(
     names = {chunk.document for chunk in chunks}
     if len(names) < MIN_DOCUMENTS:
         raise DatasetError(
-            f"{len(names)} documents with text are too few to adapt a model to: at least "
-            f"{MIN_DOCUMENTS} are needed."
+            f"{len(names)} documents with text are too few to adapt a model to: add documents, "
+            f"at least {MIN_DOCUMENTS} in all."
         )
-    held_out = frozenset(name for name in names if _drawn(name, seed) < hold_out)
+    held_out = frozenset(name for name in names if _uniform(name, seed) < hold_out)
     return TrainingCorpus(chunks, found, held_out)
 
 
-def _drawn(name: str, seed: int) -> float:
-    """A number from 0 to 1 that a name always draws."""
+def _uniform(name: str, seed: int) -> float:
+    """A number in [0, 1), uniform over names, from a hash of name and seed."""
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

@@ -42,13 +42,8 @@ class Shortened:
     """Per trial; `general` is at full dimension here, `adapted` at the reduced one."""
 
 
-def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTransformer":
-    """Add a whitening layer to a model; its vectors have unit length again.
-
-    Args:
-        model: Its weights are shared, not copied.
-        texts: Passages and questions like those it will embed.
-    """
+def whiten(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTransformer":
+    """Append a whitening layer, fitted to typical texts, and normalise; the weights are shared."""
     import torch
     from sentence_transformers.sentence_transformer.modules import Normalize
 
@@ -57,29 +52,29 @@ def whitened(model: "SentenceTransformer", texts: Sequence[str]) -> "SentenceTra
     ).double()
     count, dimension = vectors.shape
     # Scaled by the dimension, so that a sphere's moment is the identity.
-    moment = (vectors.T @ vectors).cpu() * dimension / count
-    reach, directions = (tensor.flip(-1) for tensor in torch.linalg.eigh(moment))
-    evened = directions / (SHRUNK + (1 - SHRUNK) * reach).sqrt()
-    return put_together([*model, linear(evened.T.float().contiguous()), Normalize()], like=model)
+    second_moment = (vectors.T @ vectors).cpu() * dimension / count
+    moments, directions = (tensor.flip(-1) for tensor in torch.linalg.eigh(second_moment))
+    weight = directions / (SHRUNK + (1 - SHRUNK) * moments).sqrt()
+    return assemble([*model, linear(weight.T.float().contiguous()), Normalize()], like=model)
 
 
 def shorten(model: "SentenceTransformer", dimension: int) -> "SentenceTransformer":
     """Reduce a whitened model's vectors to their first `dimension` principal components."""
     *before, last, normalize = model
     weight = cast("Dense", last).linear.weight[:dimension].detach().clone()
-    return put_together([*before, linear(weight), normalize], like=model)
+    return assemble([*before, linear(weight), normalize], like=model)
 
 
 def linear(weight: "Tensor") -> "Dense":
-    """A layer that multiplies vectors by a matrix of shape (dimension out, dimension in)."""
+    """A layer that multiplies vectors by a matrix: (dimension out, dimension in)."""
     from sentence_transformers.sentence_transformer.modules import Dense
 
     after, before = weight.shape
     return Dense(before, after, bias=False, activation_function=None, init_weight=weight)
 
 
-def put_together(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":
-    """A model of these modules, with the prompts and device of another."""
+def assemble(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":
+    """Make a model of modules, with the prompts, device and options of another."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(

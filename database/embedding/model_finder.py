@@ -22,77 +22,77 @@ MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4f
 """The official model.safetensors, as the Hub lists it."""
 
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
-"""Other formats of the same weights, several GB of them."""
-_OURS = "models/"
-"""Where `database.adapting` writes models, below the project's root."""
-_FOLDERS = (_OURS, "/")
-"""How the name of a model begins that is a folder."""
+"""Other formats of the same weights, several GB in all."""
+_ADAPTED = "models/"
+"""Folder, below the project's root, to which `database.adapting` writes models."""
+_FOLDERS = (_ADAPTED, "/")
+"""Prefixes of a model name that is a folder."""
 _HUB_TIMEOUT = 5.0
-"""Seconds until the Hub counts as unreachable."""
+"""Seconds."""
 
 
 def find_model(name: str, path: Path | None = None) -> LocalModel:
     """Find a model's folder: by its name, in its package, at `path`, in a hub cache, on the Hub.
 
     Args:
-        name: The model's name on the Hub, or a folder as `named` writes it.
-        path: A plain model folder, or a hub cache folder that holds it or may receive it.
+        name: The model's name on the Hub, or a folder as `model_name_of` returns it.
+        path: A model folder, or a hub cache folder, to which a missing model is downloaded.
 
     Raises:
-        ModelError: one line on what is missing and how to get it.
+        ModelError: the model is not available.
     """
     if name == MINILM and (packaged := _packaged_minilm()):
         return packaged
     if name.startswith(_FOLDERS):
         return _checked(LocalModel(name, _folder_of(name)))
-    if path and _holds(path, name):
+    if path and _is_folder_of(path, name):
         return _checked(LocalModel(name, path))
     found = path and _from_hub_cache(name, path)
     found = found or _from_hub_cache(name, None) or _from_hub(name, path)
     return _checked(LocalModel(name, found))
 
 
-def named(model: str) -> str:
-    """The name by which everybody finds a model that somebody asked for here.
+def model_name_of(model: str) -> str:
+    """Return the name that identifies a model given as a name or a folder.
 
-    A folder below the project's `models/` is named from the project's root, so that an index built
-    with it can be served elsewhere; another one by its whole path; all else is a name already.
+    A folder below the project's `models/` becomes relative to the project's root, so that an index
+    built with it can be served elsewhere; any other folder becomes absolute; a name is unchanged.
     """
     if not model.startswith((*_FOLDERS, ".", "~")):
         return model
     folder = Path(model).expanduser().absolute().resolve()
-    if not folder.is_dir() and model.startswith(_OURS):
+    if not folder.is_dir() and model.startswith(_ADAPTED):
         folder = (PROJECT_ROOT / model).resolve()
     try:
-        below = folder.relative_to(PROJECT_ROOT.resolve()).as_posix()
+        relative = folder.relative_to(PROJECT_ROOT.resolve()).as_posix()
     except ValueError:
         return str(folder)
-    return below if below.startswith(_OURS) else str(folder)
+    return relative if relative.startswith(_ADAPTED) else str(folder)
 
 
 def _folder_of(name: str) -> Path:
     folder = PROJECT_ROOT / name
     if ".." in folder.parts or not folder.is_dir():
         raise ModelError(
-            f"No model folder {name} here. Copy it from where it was made, or make one: "
+            f"No model folder {name}. Copy it from the machine where it was made, or make one: "
             "python -m database.adapting"
         )
     return folder
 
 
-def _holds(folder: Path, name: str) -> bool:
-    """Whether a folder is the model itself; the default one is for the model of its name alone."""
+def _is_folder_of(folder: Path, name: str) -> bool:
+    """True for a model folder; the default folder only matches the model of the same name."""
     if folder == DEFAULT_MODEL_FOLDER and folder.name != name.rpartition("/")[2]:
         return False
     return (folder / "config.json").is_file()
 
 
 def _checked(model: LocalModel) -> LocalModel:
-    """Fail now, with a line that says what is missing, rather than deep inside a library."""
+    """Raise a clear error for a missing file, before a library fails on it."""
     for file in (model.weights, model.tokenizer_file, *model.layers):
         if file.stat().st_size == 0:
             raise ModelError(f"{file} is empty; fetch the model again.")
-    # Without modules.json the layers would be left out silently.
+    # Without modules.json, libraries would silently skip the layers.
     for name in ("config.json", *(["modules.json"] if model.layers else [])):
         if not (model.folder / name).is_file():
             raise ModelError(f"No {name} in the model folder {model.folder}.")
@@ -100,13 +100,13 @@ def _checked(model: LocalModel) -> LocalModel:
 
 
 def packaged_tokenizer() -> "Tokenizer | None":
-    """The tokenizer of the MiniLM that a package carries; None where that is not installed."""
+    """The tokenizer of the packaged MiniLM; None if that package is not installed."""
     model = _in_package()
     return model.tokenizer() if model else None
 
 
 def _packaged_minilm() -> LocalModel | None:
-    """The MiniLM that a package carries, its weights verified."""
+    """The packaged MiniLM, with verified weights; None if it is not installed."""
     if model := _in_package():
         verify_weights(model, MINILM_WEIGHTS_SHA256)
         return _checked(model)
@@ -114,7 +114,7 @@ def _packaged_minilm() -> LocalModel | None:
 
 
 def _in_package() -> LocalModel | None:
-    """The packaged MiniLM's folder, found without running the package's code."""
+    """Find the packaged MiniLM without importing the package."""
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -122,11 +122,7 @@ def _in_package() -> LocalModel | None:
 
 
 def verify_weights(model: LocalModel, sha256: str) -> None:
-    """Hold the weights against their published hash.
-
-    Raises:
-        ModelError: they are something else.
-    """
+    """Raise a ModelError if the weights do not match their published hash."""
     with model.weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
@@ -144,14 +140,14 @@ def _from_hub_cache(name: str, cache: Path | None) -> Path | None:
     try:
         found = snapshot_download(name, cache_dir=cache, local_files_only=True)
     except HFValidationError as error:
-        raise ModelError(f"EMBEDDING_MODEL_NAME: {name!r} is no model name.") from error
+        raise ModelError(f"EMBEDDING_MODEL_NAME: {name!r} is not a model name.") from error
     except LocalEntryNotFoundError:
         return None
-    return Path(found) if _is_whole(Path(found)) else None
+    return Path(found) if _is_complete(Path(found)) else None
 
 
-def _is_whole(folder: Path) -> bool:
-    """Tell a finished download from one that broke off: the hub's client does not say."""
+def _is_complete(folder: Path) -> bool:
+    """True if a download is complete, which the Hub client does not report."""
     try:
         modules = json.loads((folder / "modules.json").read_text())
         configs = [
@@ -160,8 +156,8 @@ def _is_whole(folder: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     needed = ["tokenizer.json", *(config.lstrip("/") for config in configs)]
-    weighty = ["", *(m["path"] for m in modules if m["type"].endswith("Dense"))]
-    weights = all(find_weights(folder / at) for at in weighty)
+    modules_with_weights = ["", *(m["path"] for m in modules if m["type"].endswith("Dense"))]
+    weights = all(find_weights(folder / at) for at in modules_with_weights)
     return weights and all((folder / name).is_file() for name in needed)
 
 
@@ -172,7 +168,7 @@ def _from_hub(name: str, cache: Path | None) -> Path:
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        # snapshot_download asks the same without a time-out, and would wait for a silent hub.
+        # snapshot_download makes this request without a timeout and would block on a silent Hub.
         HfApi().model_info(name, timeout=_HUB_TIMEOUT)
         found = snapshot_download(
             name,
@@ -185,12 +181,12 @@ def _from_hub(name: str, cache: Path | None) -> Path:
         where = f" in {cache}" if cache else ""
         raise ModelError(
             f"Embedding model {name} is not{where} on this machine and could not be downloaded "
-            f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder that holds it, or use "
+            f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder with it, or use "
             f"-m {MINILM}, which needs no download."
         ) from error
-    if not _is_whole(Path(found)):
+    if not _is_complete(Path(found)):
         raise ModelError(
-            f"{name} on the Hub is no sentence-transformers model with safetensors weights and "
+            f"{name} on the Hub is not a sentence-transformers model with safetensors weights and "
             "tokenizer.json. Set EMBEDDING_MODEL_NAME to one."
         )
     return Path(found)

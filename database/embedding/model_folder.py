@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 INT8 = "int8"
-"""The folder in a model's that holds its program in int8."""
+"""Subfolder of a model folder with its int8 program for OpenVINO."""
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -28,8 +28,7 @@ class ModelFolder:
     def revision(self) -> str:
         """SHA-256 (hexadecimal) of everything the vectors depend on: weights, tokenizer, prompts.
 
-        A model without prompts adds nothing for them: its revision is as it was before prompts
-        counted, so that existing indexes still match.
+        Empty prompts are left out, so that indexes built before prompts counted still match.
         """
         digest = hashlib.sha256()
         int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
@@ -42,12 +41,12 @@ class ModelFolder:
 
     @cached_property
     def weights(self) -> Path:
-        """The weights file."""
+        """Raises a ModelError if there is none."""
         return _weights_in(self.folder)
 
     @cached_property
     def tokenizer_file(self) -> Path:
-        """The fast tokenizer's file."""
+        """The file of the fast tokenizer; raises a ModelError if there is none."""
         path = self.folder / "tokenizer.json"
         if not path.is_file():
             raise ModelError(f"No tokenizer.json in the model folder {self.folder}.")
@@ -55,9 +54,9 @@ class ModelFolder:
 
     @cached_property
     def layers(self) -> tuple[Path, ...]:
-        """The weights of the dense layers above, which lie in folders of their own, in order."""
+        """The weights of the dense layers after pooling, in order, each from its own folder."""
         folders = {path.parent for path in self.folder.glob("*_Dense/config.json")}
-        # They are numbered.
+        # Sort by the number that the folder names begin with.
         return tuple(
             _weights_in(folder)
             for folder in sorted(folders, key=lambda path: (len(path.name), path.name))
@@ -65,26 +64,26 @@ class ModelFolder:
 
     @property
     def int8(self) -> Path | None:
-        """OpenVINO's program of the model in int8, where `database.adapting --int8` left one."""
+        """The int8 program that `database.adapting --int8` wrote; None without one."""
         path = self.folder / INT8 / "model.xml"
         return path if path.is_file() and path.with_suffix(".bin").is_file() else None
 
     @cached_property
     def max_tokens(self) -> int:
-        """Tokens the model reads of a text, its special tokens included."""
+        """Tokens that the model reads of a text, including special tokens."""
         limit = self._json("sentence_bert_config.json").get("max_seq_length")
         return int(limit) if limit else self._number("config.json", "max_position_embeddings", 512)
 
     @cached_property
     def dimension(self) -> int:
-        """Length of its vectors."""
+        """Length of the model's vectors."""
         if self.layers:
             return self._number(f"{self.layers[-1].parent.name}/config.json", "out_features")
         return self._number("config.json", "hidden_size")
 
     @cached_property
     def pooling(self) -> str:
-        """How token vectors become one: "mean", "cls", "max"..."""
+        """How token vectors are combined: "mean", "cls", "max", or several joined by "+"."""
         config = self._json("1_Pooling/config.json")
         if "pooling_mode" in config:
             return str(config["pooling_mode"])
@@ -94,12 +93,12 @@ class ModelFolder:
 
     @cached_property
     def query_prompt(self) -> str:
-        """What sentence-transformers puts before a question: the query prompt, else the default."""
+        """Prefix of questions in sentence-transformers: the query prompt, else the default."""
         return self._prompt("query")
 
     @cached_property
     def document_prompt(self) -> str:
-        """What sentence-transformers puts before a passage."""
+        """Prefix of passages in sentence-transformers."""
         return self._prompt("document", "passage", "corpus")
 
     def _prompt(self, *names: str) -> str:
@@ -110,13 +109,13 @@ class ModelFolder:
 
     @property
     def pools_prompt(self) -> bool:
-        """True if the tokens of the prompt count in pooling, as they do unless configured."""
+        """True if the prompt's tokens are included in pooling, which is the default."""
         return bool(self._json("1_Pooling/config.json").get("include_prompt", True))
 
     def tokenizer(self) -> "Tokenizer":
         """Load the tokenizer without the truncation and padding its file may carry.
 
-        The packaged MiniLM's file cuts at 128 tokens, half of what the model reads.
+        The packaged MiniLM's file truncates at 128 tokens, half of what the model reads.
         """
         from tokenizers import Tokenizer
 
@@ -149,6 +148,6 @@ def _weights_in(folder: Path) -> Path:
 
 
 def find_weights(folder: Path) -> Path | None:
-    """The weights file of a model or of one of its layers; None where there is none."""
+    """Find the weights file of a model or one of its layers."""
     files = (folder / name for name in _WEIGHTS)
     return next((file for file in files if file.is_file()), None)

@@ -27,40 +27,39 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BATCH_TOKENS = 800
-"""Tokens embedded at once by one stream. Measured in f32 on 512 KiB of second-level cache a core:
-137 GFLOP/s with 800, 127 with 1600, 123 with 3200."""
+"""Tokens per batch and stream. Measured in f32 with 512 KiB of L2 cache per core: 137 GFLOP/s with
+800, 127 with 1600, 123 with 3200."""
 _FEW = 4
-"""So few texts are embedded like a question: it takes half the time, and no second program."""
+"""Up to this number, texts are embedded like a question: in half the time, without compiling the
+program for documents."""
 _EXPORT_VERSION = 1
-"""Raise it with every change to what is exported."""
+"""Increase it with every change to the exported program."""
 
 
 def has_torch() -> bool:
-    """Whether models can be exported here; the image that only answers does without."""
+    """True if models can be exported; the image that only answers has no torch."""
     return importlib.util.find_spec("torch") is not None
 
 
-def report_to_nobody() -> None:
-    """Keep OpenVINO and NNCF from reporting their use to Google Analytics; before an import."""
-    # Where their reporting package cannot be imported, they do without.
+def disable_telemetry() -> None:
+    """Disable the telemetry of OpenVINO and NNCF; call it before importing them."""
+    # They skip telemetry if this package cannot be imported.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 class OpenVINOEmbeddings(Embeddings):
-    """A model that OpenVINO runs: its own program in int8, else bf16 or f32 as processors have."""
+    """A model run by OpenVINO: in int8 if its folder has such a program, else in bf16 or f32."""
 
     @classmethod
     def load(cls, model: ModelFolder, cache: Path) -> Self:
-        """Load the model's own program in int8; else the exported one from the cache folder.
-
-        It is exported there the first time.
+        """Load the model's int8 program, else its export in the cache folder, created if missing.
 
         Raises:
             ModelError: the model cannot be exported or loaded.
         """
         if model.query_prompt + model.document_prompt and not model.pools_prompt:
-            raise ModelError("its pooling leaves out the prompt, which needs torch")
-        report_to_nobody()
+            raise ModelError("its pooling excludes the prompt, which needs torch")
+        disable_telemetry()
         import openvino
 
         core = openvino.Core()
@@ -69,15 +68,15 @@ class OpenVINOEmbeddings(Embeddings):
                 embeddings = cls(core, core.read_model(path), model)
                 embeddings.embed_query("")
             except RuntimeError as error:
-                way_on = (
-                    "copy the model's folder again" if model.int8 else "delete it, it is made anew"
+                remedy = (
+                    "copy the model's folder again" if model.int8 else "delete it to recreate it"
                 )
-                raise ModelError(f"Cannot load {path.parent}; {way_on}.") from error
+                raise ModelError(f"Cannot load {path.parent}; {remedy}.") from error
         return embeddings
 
     @staticmethod
     def export(model: ModelFolder, cache: Path) -> None:
-        """Write the exported model to the cache folder, unless it is there or not needed.
+        """Export the model to the cache folder, unless it exists or the model has an int8 program.
 
         Raises:
             ModelError: the model cannot be exported.
@@ -97,23 +96,23 @@ class OpenVINOEmbeddings(Embeddings):
 
     @property
     def precision(self) -> str:
-        """The number format of its products: "int8", "bf16" or "f32"."""
+        """Number format of the matrix products: "int8", "bf16" or "f32"."""
         return "int8" if self._int8 else self.arithmetic
 
     @property
     def arithmetic(self) -> str:
-        """The number format of all that is not int8: "bf16" or "f32"."""
+        """Number format of everything that is not int8: "bf16" or "f32"."""
         bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if bf16 else "f32"
 
     @cached_property
     def _for_documents(self) -> Any:
-        """Compiled to embed many texts: each core works on texts of its own."""
+        """Compiled for many texts: each core processes its own texts."""
         return self._compile("THROUGHPUT")
 
     @cached_property
     def _for_queries(self) -> Any:
-        """Compiled to embed one text: all cores work on it, in two thirds of the time."""
+        """Compiled for one text: all cores process it, in two thirds of the time."""
         return self._compile("LATENCY")
 
     def _compile(self, hint: str) -> Any:
@@ -121,22 +120,22 @@ class OpenVINOEmbeddings(Embeddings):
         return self._core.compile_model(self._program, "CPU", config)
 
     def write_int8(self, path: Path, texts: Sequence[str]) -> None:
-        """Write the program with its products in int8; SmoothQuant (arXiv:2211.10438) finds how.
+        """Write the program with int8 matrix products, by SmoothQuant (arXiv:2211.10438).
 
         Args:
-            path: Where the program goes; its weights go beside it.
-            texts: Such as it will embed: the ranges of its numbers are taken from them.
+            path: The program's file; its weights are written beside it.
+            texts: Typical texts, from which the ranges of the activations are calibrated.
 
         Raises:
-            ModelError: it cannot be done with this model.
+            ModelError: NNCF cannot quantize this model.
         """
-        report_to_nobody()
+        disable_telemetry()
         inputs = [_inputs([self._tokenizer.encode(text)]) for text in texts]
         try:
             import nncf
             import openvino
 
-            with redirect_stdout(sys.stderr):  # NNCF shows how far it is
+            with redirect_stdout(sys.stderr):  # NNCF prints its progress
                 program = nncf.quantize(
                     self._program,
                     nncf.Dataset(inputs),
@@ -145,17 +144,17 @@ class OpenVINOEmbeddings(Embeddings):
                     preset=nncf.QuantizationPreset.MIXED,
                 )
             openvino.save_model(program, path, compress_to_fp16=False)
-        except Exception as error:  # whatever a model of another kind makes of it
+        except Exception as error:  # NNCF raises errors of many types
             raise ModelError(
-                f"NNCF cannot bring this model to int8 ({type(error).__name__}); do without."
+                f"NNCF cannot quantize this model to int8 ({type(error).__name__}); omit --int8."
             ) from error
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed passages; texts of similar length share a batch, to save padding."""
+        """Embed passages; texts of similar length share a batch, to reduce padding."""
         return self._embed(texts, self._document_prompt)
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed a question; safe to call from any number of threads."""
+        """Embed a question; thread-safe."""
         return self._infer_at_once([self._tokenizer.encode(self._query_prompt + text)])[0]
 
     def embed_queries(self, texts: list[str]) -> list[list[float]]:
@@ -172,8 +171,8 @@ class OpenVINOEmbeddings(Embeddings):
             return self._infer_at_once(encodings)
         order = sorted(range(len(texts)), key=lambda at: -len(encodings[at]))
         vectors: list[list[float]] = [[] for _ in texts]
-        # No callback: OpenVINO's threads release it after the last result, and one that waits for
-        # the GIL while the interpreter shuts down aborts the process.
+        # No callback: OpenVINO's threads release it after the last result, and waiting for the GIL
+        # there during interpreter shutdown aborts the process.
         queue = openvino.AsyncInferQueue(self._for_documents)
         running: dict[int, list[int]] = {}
 
@@ -194,7 +193,7 @@ class OpenVINOEmbeddings(Embeddings):
         return vectors
 
     def _infer_at_once(self, encodings: "list[Encoding]") -> list[list[float]]:
-        """Embed a text or a few in one batch, with all cores."""
+        """Embed a few texts in one batch, with all cores."""
         if not hasattr(self._thread, "request"):
             with self._compiling:
                 self._thread.request = self._for_queries.create_infer_request()
@@ -204,7 +203,7 @@ class OpenVINOEmbeddings(Embeddings):
 
 
 def _batches(order: list[int], encodings: "list[Encoding]") -> list[list[int]]:
-    """Group texts, longest first, so that each group fills about the same number of tokens."""
+    """Group texts, longest first, into batches of about _BATCH_TOKENS tokens."""
     batches: list[list[int]] = []
     room = 0
     for at in order:
@@ -217,7 +216,7 @@ def _batches(order: list[int], encodings: "list[Encoding]") -> list[list[int]]:
 
 
 def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
-    """Token ids and mask, padded to the longest: int64, (texts, tokens)."""
+    """Token ids and attention mask, padded to the longest text: int64, (texts, tokens)."""
     longest = max(len(encoding) for encoding in encodings)
     ids = np.zeros((len(encodings), longest), dtype=np.int64)
     mask = np.zeros_like(ids)
@@ -233,7 +232,7 @@ def _folder_name(model: ModelFolder) -> str:
 
 @contextmanager
 def _program(model: ModelFolder, cache: Path) -> Iterator[Path]:
-    """Give the file of the model's program: its own in int8, or the one exported to the cache."""
+    """Yield the file of the model's program: its int8 program, or the export in the cache."""
     if model.int8:
         yield model.int8
         return
@@ -243,28 +242,28 @@ def _program(model: ModelFolder, cache: Path) -> Iterator[Path]:
 
 @contextmanager
 def _exported(model: ModelFolder, folder: Path) -> Iterator[Path]:
-    """Give the folder of the model in OpenVINO's form, written first if need be, whole or not.
+    """Yield the folder of the exported model, created atomically if missing.
 
-    Where the cache cannot be written, the export lasts for the block only.
+    If the cache is not writable, the export is deleted at the end of the block.
     """
     if (folder / "model.xml").is_file():
         yield folder
         return
     if not has_torch():
         raise ModelError(
-            f"OpenVINO's form of {model.name} is not at {folder}, and there is no torch here to "
-            f"make it. Where torch is installed, run: {build_command()}"
+            f"No OpenVINO export of {model.name} at {folder}, and no torch to create it. "
+            f"Where torch is installed, run: {build_command()}"
         )
     log.info("Exporting %s for OpenVINO, once", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".exporting-"))
     except OSError:
-        log.warning("%s cannot be written: the model is exported at every start", folder.parent)
+        log.warning("%s cannot be written; the model is exported at every start", folder.parent)
         folder = scratch = Path(tempfile.mkdtemp(prefix="openvino-"))
     try:
         _write_openvino(model, scratch / "model.xml")
-        scratch.chmod(0o755)  # tempfile's is for its owner alone; a service may be another user
+        scratch.chmod(0o755)  # mkdtemp permits only its owner; the service may be another user
         if scratch != folder:
             _move(scratch, folder)
         yield folder
@@ -281,17 +280,17 @@ def _exported(model: ModelFolder, folder: Path) -> Iterator[Path]:
 
 def _move(scratch: Path, folder: Path) -> None:
     if folder.is_dir() and not (folder / "model.xml").is_file():
-        shutil.rmtree(folder)  # of no use to anyone, and in the way
+        shutil.rmtree(folder)  # incomplete, and it would block the rename
     try:
         scratch.rename(folder)
     except OSError:
-        if not (folder / "model.xml").is_file():  # else another process was first, as good
+        if not (folder / "model.xml").is_file():  # otherwise another process created it
             raise
 
 
 def _write_openvino(model: ModelFolder, path: Path) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    report_to_nobody()
+    disable_telemetry()
     import openvino
     import torch
     from sentence_transformers import SentenceTransformer
@@ -300,7 +299,7 @@ def _write_openvino(model: ModelFolder, path: Path) -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     class Pooled(torch.nn.Module):
-        """The whole pipeline as one function from tokens to unit vectors."""
+        """The pipeline as one function from tokens to unit vectors."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -313,13 +312,13 @@ def _write_openvino(model: ModelFolder, path: Path) -> None:
             vectors = self.pipeline(features)["sentence_embedding"]
             return torch.nn.functional.normalize(vectors, dim=1)
 
-    # Two tensors: one given twice would be exported as one input.
+    # Two tensors, because the same one twice would be exported as one input.
     example = (torch.ones(2, 16, dtype=torch.int64), torch.ones(2, 16, dtype=torch.int64))
     texts = torch.export.Dim("texts", min=1, max=4096)
     tokens = torch.export.Dim("tokens", min=2, max=model.max_tokens)
     shape = {0: texts, 1: tokens}
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch.export's own, of its pytrees
+        warnings.simplefilter("ignore", FutureWarning)  # torch.export's own, about pytrees
         program = torch.export.export(Pooled().eval(), example, dynamic_shapes=(shape, shape))
         converted = openvino.convert_model(program)
     openvino.save_model(converted, path, compress_to_fp16=False)

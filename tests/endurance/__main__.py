@@ -127,9 +127,9 @@ def main(argv: list[str] | None = None) -> int:
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[tuple[BenchmarkRun, Path]]:
     """A temporary folder for everything that the run creates."""
-    from database.embedding.model_finder import MINILM, find_model, named
+    from database.embedding.model_finder import MINILM, find_model, model_name_of
 
-    other = named(arguments.other_model)
+    other = model_name_of(arguments.other_model)
     with tempfile.TemporaryDirectory(prefix="endurance-") as scratch:
         folders = [Path(scratch) / part for part in ("documents", "index", "store", "logs")]
         folders[-1] = (arguments.logs or folders[-1]).absolute()

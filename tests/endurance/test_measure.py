@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from database.adapting.publication import publish
 from database.adapting.training import load_model
-from database.adapting.whitening import whitened
+from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
 from dataset.conversion.converter import convert
@@ -284,7 +284,7 @@ def test_shortened_model_has_another_revision_and_the_same_dimension(
 
     whole = find_model(MINILM)
     if is_adapted:
-        evened = whitened(load_model(whole, "cpu"), ["a question", "an answer"])
+        evened = whiten(load_model(whole, "cpu"), ["a question", "an answer"])
         with publish(evened, whole, tmp_path / "adapted"):
             pass
         whole = LocalModel("adapted", tmp_path / "adapted")

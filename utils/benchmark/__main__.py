@@ -95,9 +95,12 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     """A temporary folder for everything that the run creates."""
-    from database.embedding.model_finder import MINILM, find_model, named
+    from database.embedding.model_finder import MINILM, find_model, model_name_of
 
-    name, other = named(arguments.embedding_model_name), named(arguments.other_model)
+    name, other = (
+        model_name_of(arguments.embedding_model_name),
+        model_name_of(arguments.other_model),
+    )
     # The packaged MiniLM needs no folder; the folder in the settings may contain another model.
     path = None if name == MINILM else load_settings().embedding_model_path
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:

@@ -16,13 +16,13 @@ from database.adapting import __main__ as command
 from database.adapting import adaptation
 from database.adapting import interpolation as blending
 from database.adapting import quantization as quantizing
-from database.adapting.evaluation import Gain, Trial, embedding, ndcg
+from database.adapting.evaluation import Gain, Trial, embedder_of, ndcg
 from database.adapting.pairs import Pair, make_pairs
 from database.adapting.publication import publish, read_record
 from database.adapting.training import Plan, load_model, train
-from database.adapting.whitening import whitened
+from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import MINILM, find_model, named
+from database.embedding.model_finder import MINILM, find_model, model_name_of
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.reading.reader import reader_from
 from dataset.progress import ignore_progress
@@ -101,12 +101,12 @@ def test_training_improves_retrieval(minilm: LocalModel, folder: Path, tmp_path:
         documents=tuple(chunk.document for chunk in corpus.chunks),
     )
     model = load_model(minilm, "cpu")
-    before = ndcg(trial, embedding(model)).mean()
+    before = ndcg(trial, embedder_of(model)).mean()
     mentions = [pair for pair in make_pairs(corpus, Random(1)) if pair.kind == "mention"]
 
     train(model, 3 * mentions, PLAN, checkpoints=tmp_path, progress=ignore_progress)
 
-    assert ndcg(trial, embedding(model)).mean() > before + 0.1
+    assert ndcg(trial, embedder_of(model)).mean() > before + 0.1
 
 
 def test_training_is_reproducible_and_resumes_after_a_kill(
@@ -228,7 +228,7 @@ def test_adaptation_record_names_base_and_gains(adapted: Path, minilm: LocalMode
     assert record["base_revision"] == minilm.revision
     assert [gain["trial"] for gain in record["gains"]] == ["held-out documents", "other topics"]
     assert 0 < len(record["held_out"]) < record["documents"] == len(PAGES)
-    assert "## What it gained" in (adapted / "README.md").read_text()
+    assert "## Evaluation" in (adapted / "README.md").read_text()
     assert read_record(minilm.folder) is None
 
 
@@ -359,20 +359,26 @@ def test_existing_output_is_left_unchanged(
 
     assert command.main(["-d", str(folder), "-m", MINILM, "-o", str(adapted)]) == 1
 
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert (adapted / "adaptation.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["-m", "openai:words"], "only a model whose weights are here can learn"),
-        (["-m", "models/none"], "No model folder models/none here"),
-        (["--pairs", "3"], "--pairs 3: one batch has 64."),
+        (["-m", "openai:words"], "only a model with local weights can be adapted"),
+        (["-m", "models/none"], "No model folder models/none. Copy it"),
+        (["--pairs", "3"], "--pairs 3: must be at least 64, one batch."),
         (["--learning_rate", "0"], "--learning_rate 0: must be between 0 and 1."),
         (["--hold_out", "0.9"], "--hold_out 0.9: must be between 0 and 0.5."),
-        (["-m", MINILM, "--dimension", "384"], "--dimension 384: must be between 0 and 384, which"),
-        (["-m", MINILM, "--dimension", "0"], "--dimension 0: must be between 0 and 384, which"),
+        (
+            ["-m", MINILM, "--dimension", "384"],
+            "--dimension 384: must be greater than 0 and less than 384",
+        ),
+        (
+            ["-m", MINILM, "--dimension", "0"],
+            "--dimension 0: must be greater than 0 and less than 384",
+        ),
         (["--include", "nothing*"], "leave no document"),
     ],
 )
@@ -412,7 +418,7 @@ def test_stray_layer_folders_are_ignored(minilm: LocalModel, tmp_path: Path) -> 
         (base.folder / stray).mkdir()
         (base.folder / stray / "config.json").write_text('{"out_features": 5}')
 
-    with publish(whitened(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
+    with publish(whiten(load_model(base, "cpu"), TEXTS), base, tmp_path / "mine"):
         pass
 
     mine = find_model(str(tmp_path / "mine"))
@@ -437,14 +443,14 @@ def test_models_inside_the_project_are_named_relative_to_its_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT_ROOT)
-    assert named("./models/mine") == named("models/mine") == "models/mine"
+    assert model_name_of("./models/mine") == model_name_of("models/mine") == "models/mine"
     monkeypatch.chdir(tmp_path)
-    assert named("models/mine") == "models/mine"
-    assert named(str(PROJECT_ROOT / "models" / "mine")) == "models/mine"
+    assert model_name_of("models/mine") == "models/mine"
+    assert model_name_of(str(PROJECT_ROOT / "models" / "mine")) == "models/mine"
     (tmp_path / "models" / "mine").mkdir(parents=True)
-    assert named("models/mine") == str(tmp_path / "models" / "mine")
-    assert named(MINILM) == MINILM
-    assert named("openai:words") == "openai:words"
+    assert model_name_of("models/mine") == str(tmp_path / "models" / "mine")
+    assert model_name_of(MINILM) == MINILM
+    assert model_name_of("openai:words") == "openai:words"
 
 
 def test_model_name_cannot_escape_the_models_folder(tmp_path: Path) -> None:

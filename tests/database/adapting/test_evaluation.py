@@ -15,9 +15,9 @@ from database.adapting.evaluation import (
     Embed,
     Gain,
     Trial,
+    excessive_losses,
     general_trial,
     judge,
-    lost,
     ndcg,
     unseen_trial,
 )
@@ -73,8 +73,8 @@ def test_gain_is_the_difference_with_a_confidence_interval() -> None:
     assert gain.general == pytest.approx(ndcg(TRIAL, worse).mean())
     assert gain.adapted == pytest.approx(1)
     assert 0 < gain.low <= gain.change <= gain.high
-    assert lost([gain]) == []
-    assert lost([judge(TRIAL, better, worse)]) == [judge(TRIAL, better, worse)]
+    assert excessive_losses([gain]) == []
+    assert excessive_losses([judge(TRIAL, better, worse)]) == [judge(TRIAL, better, worse)]
 
 
 def test_unseen_questions_are_links_from_other_documents_to_held_out_ones(tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_model_card_states_base_method_and_use() -> None:
 @pytest.mark.parametrize(
     ("kept", "speed", "end"),
     [
-        (True, 1.4, "OpenVINO embeds with it."),
+        (True, 1.4, "OpenVINO uses it."),
         (True, 0.9, "delete the folder int8 unless another processor serves it."),
-        (False, 1.4, "Not kept: it may lose 0.005 at most."),
+        (False, 1.4, "Not kept: it may lose at most 0.005."),
     ],
 )
 def test_report_states_loss_and_gain_of_int8(kept: bool, speed: float, end: str) -> None:
@@ -183,8 +183,8 @@ def test_report_states_loss_and_gain_of_int8(kept: bool, speed: float, end: str)
 
     line = next(line for line in summarize(about).splitlines() if "int8" in line).strip()
 
-    assert line.startswith(f"int8: {speed:.2f} times as fast here as bf16; ")
-    assert "cosine 0.993 (least 0.980); nDCG@10 +0.125 on held-out documents and -0.020" in line
+    assert line.startswith(f"int8: {speed:.2f} times as fast as bf16 here; ")
+    assert "cosine 0.993 (lowest 0.980); nDCG@10 +0.125 on held-out documents and -0.020" in line
     assert line.endswith(end)
     assert line in write_card("mine", about)
     assert "int8" not in summarize(ABOUT)
@@ -193,7 +193,7 @@ def test_report_states_loss_and_gain_of_int8(kept: bool, speed: float, end: str)
 def test_report_states_the_loss_of_shorter_vectors() -> None:
     about = replace(ABOUT, shortened=Shortened(192, 384, ABOUT.gains))
     line = (
-        "192 instead of 384 numbers a vector: nDCG@10 +0.125 on held-out documents and -0.020 on "
+        "192 instead of 384 dimensions: nDCG@10 +0.125 on held-out documents and -0.020 on "
         "other topics."
     )
 
@@ -207,8 +207,8 @@ def test_report_states_the_loss_of_shorter_vectors() -> None:
 def test_report_states_the_trained_share() -> None:
     halfway = replace(ABOUT, share=0.5)
 
-    assert "0.5 of the way from the general weights to the trained ones: farther" in summarize(
+    assert "Share 0.5 of the trained weights: a larger share lost more than 0.01" in summarize(
         halfway
     )
-    assert "- Weights: 0.5 of the way" in write_card("mine", halfway)
-    assert "of the way" not in summarize(ABOUT)
+    assert "- Weights: share 0.5 of the trained weights" in write_card("mine", halfway)
+    assert "of the trained weights" not in summarize(ABOUT)

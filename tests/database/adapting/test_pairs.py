@@ -27,7 +27,7 @@ def corpus(folder: Path) -> TrainingCorpus:
 @pytest.fixture
 def pairs(corpus: TrainingCorpus, monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
     """Pairs without word dropping."""
-    monkeypatch.setattr("database.adapting.pairs._WORDS_GO", 0.0)
+    monkeypatch.setattr("database.adapting.pairs._WORDS_DROPPED", 0.0)
     return make_pairs(corpus, Random(1))
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from database.adapting import __main__ as command
 from database.adapting import adaptation
-from database.adapting.evaluation import Trial, embedding
+from database.adapting.evaluation import Trial, embedder_of
 from database.adapting.publication import read_record
 from database.adapting.training import load_model
-from database.adapting.whitening import shorten, whitened
+from database.adapting.whitening import shorten, whiten
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
 from database.reading.reader import reader_from
@@ -33,7 +33,7 @@ TEXTS = [
 
 
 def vectors(model: "SentenceTransformer", texts: list[str]) -> npt.NDArray[np.float64]:
-    return np.asarray(embedding(model)(texts), dtype=np.float64)
+    return np.asarray(embedder_of(model)(texts), dtype=np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def general(minilm: LocalModel) -> "SentenceTransformer":
 
 @pytest.fixture(scope="module")
 def white(general: "SentenceTransformer") -> "SentenceTransformer":
-    return whitened(general, TEXTS)
+    return whiten(general, TEXTS)
 
 
 def test_whitening_reduces_the_common_direction(
@@ -128,7 +128,7 @@ def test_record_states_the_loss_of_shorter_vectors(short: Path) -> None:
         "held-out documents",
         "directions",
     ]
-    assert "96 instead of 384 numbers a vector: nDCG@10 " in (short / "README.md").read_text()
+    assert "96 instead of 384 dimensions: nDCG@10 " in (short / "README.md").read_text()
 
 
 def test_revision_covers_the_last_layer(short: Path) -> None:
@@ -147,13 +147,15 @@ def test_adapted_model_is_refused_as_a_base(
     arguments = ["-d", str(tmp_path / "documents"), "-m", str(short), "-o", str(tmp_path / "again")]
 
     assert command.main(arguments) == 1
-    assert f"Begin with what it was made from, {MINILM}, and" in capsys.readouterr().err
+    assert (
+        f"Adapt its base model, {MINILM}, to all the documents instead." in capsys.readouterr().err
+    )
 
 
 def test_prompts_of_the_base_are_kept(minilm: LocalModel) -> None:
     base = load_model(minilm, "cpu")
     base.prompts, base.default_prompt_name = {"ask": "A question: "}, "ask"
-    white = whitened(base, TEXTS)
+    white = whiten(base, TEXTS)
 
     for model in (white, shorten(white, 96)):
         assert model.prompts["ask"] == "A question: "
@@ -167,6 +169,6 @@ def test_files_are_readable_by_other_users(short: Path) -> None:
 
 def test_whitening_works_with_few_texts(general: "SentenceTransformer") -> None:
     """Far fewer texts than dimensions: most directions have no variance."""
-    few = whitened(general, TEXTS[:2])
+    few = whiten(general, TEXTS[:2])
 
     assert np.isfinite(vectors(few, TEXTS)).all()

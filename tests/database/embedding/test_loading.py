@@ -358,8 +358,8 @@ except ModelError as error:
     ("exported", "backend", "expected"),
     [
         (True, "auto", "64"),
-        (False, "auto", "no torch here to make it"),
-        (False, "openvino", "no torch here to make it"),
+        (False, "auto", "no torch to create it"),
+        (False, "openvino", "no torch to create it"),
         (True, "torch", "no torch here to run"),
     ],
 )
