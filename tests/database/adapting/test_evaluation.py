@@ -152,7 +152,7 @@ def test_report_shows_gains_and_warns_about_losses() -> None:
     assert "1,203 pairs (1,200 heading, 3 link) of 16 documents; 14 held out" in report
     assert "0.500    0.625  +0.125 (+0.031 to +0.200)" in report
     assert "12 min 34 s on cpu, at most 3.1 GB" in report
-    assert "Warning: on other topics it lost more than 0.01" in report
+    assert "Warning: nDCG@10 on other topics fell by more than 0.01" in report
 
 
 def test_model_card_states_base_method_and_use() -> None:
