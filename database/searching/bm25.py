@@ -121,10 +121,7 @@ class Field:
     def changed(self, splice: Splice, come: Texts, terms: int) -> "Field":
         """The field after an update; this one is not modified.
 
-        Args:
-            splice: Texts to keep, and where to insert new ones.
-            come: The new texts.
-            terms: Number of terms now; never fewer than before.
+        `terms` is the number of terms now, never fewer than before.
         """
         moved = splice.moved[self._texts]
         kept = moved >= 0

@@ -32,37 +32,9 @@ def nearest_chunks(
     vectors: QueryVectors,
     eligible: Mapping[str, int],
     wanted: int,
-    requested: int = 0,
-) -> Cosines:
-    """Find the chunks nearest to each vector.
-
-    Args:
-        collection: The live collection.
-        vectors: The query vectors.
-        eligible: Ids and indexes of the eligible chunks.
-        wanted: Results per vector, if there are as many.
-        requested: Results to request from Chroma at first, if more.
-    """
-    wanted = min(wanted, len(eligible))
-    requested = max(wanted, requested)
-    while True:
-        found, came = _query(collection, vectors, requested, eligible)
-        if all(
-            len(own) >= wanted or all_of < requested
-            for own, all_of in zip(found, came, strict=True)
-        ):
-            return [dict(islice(own.items(), wanted)) for own in found]
-        requested *= _GROWTH
-
-
-def nearest_among(
-    collection: "Collection",
-    vectors: QueryVectors,
-    eligible: Mapping[str, int],
-    wanted: int,
     of: int,
 ) -> Cosines:
-    """Find the nearest chunks if not all are eligible; none is missed, however few there are.
+    """Find the eligible chunks nearest to each vector; none is missed, however few there are.
 
     Args:
         collection: The live collection.
@@ -73,17 +45,25 @@ def nearest_among(
     """
     from chromadb.errors import InternalError
 
-    wanted, share = min(wanted, len(eligible)), len(eligible) / of
-    if len(eligible) <= _MAX_EXACT:
-        return _compare(collection, vectors, eligible, wanted)
-    if share <= _MAX_ID_SHARE:
-        try:
-            return _query(collection, vectors, wanted, eligible, ids=list(eligible))[0]
-        except InternalError:  # a row was deleted: its document has just changed
-            pass
-    return nearest_chunks(
-        collection, vectors, eligible, wanted, requested=round(1.2 * wanted / share)
-    )
+    requested = wanted = min(wanted, len(eligible))
+    if len(eligible) < of:
+        if len(eligible) <= _MAX_EXACT:
+            return _compare(collection, vectors, eligible, wanted)
+        share = len(eligible) / of
+        if share <= _MAX_ID_SHARE:
+            try:
+                return _query(collection, vectors, wanted, eligible, ids=list(eligible))[0]
+            except InternalError:  # a row was deleted: its document has just changed
+                pass
+        requested = max(wanted, round(1.2 * wanted / share))
+    while True:
+        found, came = _query(collection, vectors, requested, eligible)
+        if all(
+            len(own) >= wanted or all_of < requested
+            for own, all_of in zip(found, came, strict=True)
+        ):
+            return [dict(islice(own.items(), wanted)) for own in found]
+        requested *= _GROWTH
 
 
 def _query(

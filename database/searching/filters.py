@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import translate
 from functools import lru_cache
 
@@ -35,10 +34,6 @@ class Filters:
     """Earliest time of the last change (ISO 8601); documents without one do not match."""
     changed_before: str = ""
     """End of the time of the last change, exclusive; documents without one do not match."""
-
-    def matches(self, chunk: Chunk) -> bool:
-        """True if the document of a chunk matches."""
-        return _test_of(self)(chunk)
 
     def mask(self, chunks: Sequence[Chunk]) -> npt.NDArray[np.bool_]:
         """For each chunk, True if its document matches; chunks are grouped by document."""
@@ -90,19 +85,10 @@ def _date_test(since: str, before: str) -> Callable[[Chunk], bool]:
     end = parse_instant(before) if before else None
 
     def test(chunk: Chunk) -> bool:
-        changed = _changed(chunk)
-        return (
-            changed is not None
-            and (not earliest or earliest <= changed)
-            and (not end or changed < end)
-        )
+        try:
+            changed = parse_instant(chunk.changed)
+        except ValueError:  # unknown, or not ISO 8601
+            return False
+        return (not earliest or earliest <= changed) and (not end or changed < end)
 
     return test
-
-
-def _changed(chunk: Chunk) -> datetime | None:
-    """Time of its document's last change; None if unknown or not ISO 8601."""
-    try:
-        return parse_instant(chunk.changed) if chunk.changed else None
-    except ValueError:
-        return None

@@ -42,20 +42,11 @@ class Vocabulary(dict[str, tuple[int, ...]]):
     """Numbers of the terms of each word; each distinct word is parsed once."""
 
     def __init__(self, numbers: Mapping[str, int], terms: Sequence[str]) -> None:
-        """Start with existing terms.
-
-        Args:
-            numbers: The number of each term.
-            terms: The term of each number; "" for a free number.
-        """
+        """Start with the number of each term, and the term of each number; "" if it is free."""
         super().__init__()
         self.numbers = dict(numbers)
         self.terms = list(terms)
-        self._free = (
-            []
-            if len(numbers) == len(terms)
-            else [number for number, term in enumerate(terms) if not term]
-        )
+        self._free = [number for number, term in enumerate(terms) if not term]
 
     def __missing__(self, word: str) -> tuple[int, ...]:
         """Parse a new word."""
@@ -131,11 +122,8 @@ class LexicalIndex:
     def changed(self, removed: Collection[str], added: Sequence[Chunk]) -> "LexicalIndex":
         """The index after an update, equal to one built from all remaining chunks `in_order`.
 
-        This one is not modified, for searches in progress.
-
-        Args:
-            removed: Names of documents to remove; unknown ones are ignored.
-            added: All chunks of each new or replaced document.
+        This one is not modified, for searches in progress. `removed` are names of documents, also
+        unknown ones; `added` are all chunks of each new or replaced document.
         """
         index = copy(self)
         gone = {*removed, *(chunk.document for chunk in added)}
@@ -184,10 +172,9 @@ class LexicalIndex:
 
     def rarity(self, term: str) -> float:
         """Idf of a term over the chunks; at least _RARE if no chunk contains it."""
-        holders = self.holders(term)
-        if not holders:
+        if not self.holders(term):
             return max(_RARE, math.log1p(len(self)))
-        return math.log1p((len(self) - holders + 0.5) / (holders + 0.5))
+        return self._chunks.rarity(self._numbers[term])
 
     def scores(self, query: Query, *, titles: float, documents: float) -> Scores:
         """Score every chunk.

@@ -18,13 +18,7 @@ _MIN_CLAUSE_WORDS = 3
 
 
 def read_question(question: str, related: RelatedWords | None, weight: float) -> Query:
-    """Parse a question.
-
-    Args:
-        question: The user's question.
-        related: The words of the index; None for no synonyms.
-        weight: Weight of synonyms; see `synonyms`.
-    """
+    """Parse a question; the weight of synonyms is explained in `synonyms`."""
     asked = words(question)
     near: dict[str, Mapping[str, float]] = {term: {} for word in asked for term in terms_of(word)}
     if related and weight:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from database.embedding.query_embeddings import embed_queries
 from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
-from database.searching.dense import nearest_among, nearest_chunks
+from database.searching.dense import nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking, Scores, standardize
 from database.searching.lexical_index import LexicalIndex, Query
@@ -50,19 +50,14 @@ def search(
 ) -> Findings:
     """Find the passages that answer a question best, best first.
 
-    Args:
-        corpus: The index.
-        question: The user's question.
-        top_k: Maximum number of passages.
-        ranking: Weights and limits.
-        min_confidence: Confidence from which the question is answerable; None for the calibrated
-            threshold.
-        filters: Documents to search.
+    It is answerable from `min_confidence` on; None means the calibrated threshold.
     """
     # Parse the question: terms with their synonyms, and names.
     query = read_question(question, corpus.related, ranking.related)
-    # Apply the filters.
-    eligible = _eligible(corpus, filters)
+    # Apply the filters: the indexes of the chunks that pass, ascending.
+    eligible = np.arange(len(corpus.chunks))
+    if filters != EVERYTHING:
+        eligible = np.flatnonzero(filters.mask(corpus.chunks))
     if not len(eligible):
         features = extract_features(query, [], corpus.lexical)
         return Findings([], 0.0, answerable=False, features=features)
@@ -100,13 +95,6 @@ def search(
     )
 
 
-def _eligible(corpus: SearchCorpus, filters: Filters) -> ChunkIndexes:
-    """Indexes of the chunks that pass the filters, ascending."""
-    if filters == EVERYTHING:
-        return np.arange(len(corpus.chunks))
-    return np.flatnonzero(filters.mask(corpus.chunks))
-
-
 def _lexical_scores(
     corpus: SearchCorpus, query: Query, ranking: Ranking, eligible: ChunkIndexes
 ) -> Scores:
@@ -138,10 +126,10 @@ def _cosines(
 ) -> list[dict[int, float]]:
     """For each text, the nearest eligible chunks by index, with their cosine."""
     vectors = embed_queries(corpus.embeddings, texts)
-    if len(eligible) == len(corpus.chunks):
-        return nearest_chunks(corpus.collection, vectors, corpus.places, candidates)
-    some = {corpus.chunks[place].id: place for place in eligible.tolist()}
-    return nearest_among(corpus.collection, vectors, some, candidates, of=len(corpus.chunks))
+    chunks, places = corpus.chunks, corpus.places
+    if len(eligible) < len(chunks):
+        places = {chunks[place].id: place for place in eligible.tolist()}
+    return nearest_chunks(corpus.collection, vectors, places, candidates, of=len(chunks))
 
 
 def _normalised_at(

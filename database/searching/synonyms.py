@@ -59,12 +59,9 @@ class RelatedWords:
         vectors: npt.NDArray[np.float32],
         embed: Callable[[list[str]], Sequence[Sequence[float]]],
     ) -> None:
-        """Create it.
+        """Take the stems of the words, by `terms`, and their unit vectors, (words, dimension).
 
-        Args:
-            stems: The words, stemmed by `terms`.
-            vectors: Their vectors of unit length, (words, dimension).
-            embed: Embeds words with the same model.
+        `embed` embeds words with the same model.
         """
         self._stems = stems
         self._places = {stem: place for place, stem in enumerate(stems)}

@@ -97,11 +97,6 @@ def test_only_the_first_chunks_are_evidence() -> None:
     assert evidence("oak kiln", [UNRELATED, *silent, ANSWER]).coverage == 0.0
 
 
-def test_one_chunk_with_all_terms_has_full_coverage() -> None:
-    assert evidence("oak kiln", [ANSWER, *[UNRELATED] * MAX_SENTENCE_CHUNKS]).coverage == 1.0
-    assert evidence("oak kiln", [ANSWER]).coverage == 1.0
-
-
 def test_topicality_counts_pages_about_the_rarest_name() -> None:
     others = [chunk("Glow.", document=f"{n}.md", headings=("The Kiln",)) for n in range(3)]
     others.append(chunk("Glow.", document="9.md", title="Yew"))

@@ -112,21 +112,6 @@ def test_score_adds_weighted_title_and_document_scores() -> None:
     assert scores(index, "oak", documents=0.7) - bare == pytest.approx([0.7 * whole] * 2 + [0])
 
 
-def test_terms_elsewhere_in_the_document_raise_its_chunks() -> None:
-    index = LexicalIndex(
-        [
-            chunk("Kilns are hot.", document="a.md"),
-            chunk("Kilns are hot.", document="b.md"),
-            chunk("Elm is rare.", document="b.md", ordinal=1),
-        ]
-    )
-
-    alone, lifted, _ = scores(index, "hot elm", documents=0.5)
-
-    assert lifted > alone
-    assert scores(index, "hot elm")[0] == scores(index, "hot elm")[1]
-
-
 def test_rare_word_weighs_more_than_a_common_one() -> None:
     index = pages("Oak and stove.", "Ash and stove.", "Elm and stove.")
     assert index.rarity("oak") == pytest.approx(log(1 + 2.5 / 1.5))

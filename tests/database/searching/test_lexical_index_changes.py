@@ -100,19 +100,6 @@ def test_change_does_not_modify_the_old_index() -> None:
     assert_same(index.changed(deleted, added), rebuilt, [*WORDS, "zebra", "gnu", "lynx"])
 
 
-def test_replaced_document_is_found_by_its_new_words_only() -> None:
-    index = LexicalIndex([chunk("Oak dries.", document="a.md"), chunk("Ash.", document="b.md")])
-    changed = index.changed((), [chunk("Yew bends.", document="a.md")])
-    assert changed.documents == ("a.md", "b.md")
-    assert np.array_equal(scores(changed, "oak"), [0, 0])
-    assert scores(changed, "yew")[0] > 0
-
-
-def test_deleting_an_unknown_document_changes_nothing() -> None:
-    index = pages("Oak.", "Ash.")
-    assert_same(index.changed(["yew.md"], []), index, WORDS)
-
-
 def test_index_can_become_empty_and_grow_again() -> None:
     empty = pages("Oak dries.").changed(["0.md"], [])
     assert (len(empty), empty.documents, empty.holders("oak")) == (0, (), 0)

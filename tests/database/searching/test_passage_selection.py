@@ -87,6 +87,12 @@ def length(chunks: Sequence[Chunk], runs: Sequence[PassageSpan]) -> int:
     return sum(len(text_of(chunks[run.first : run.last + 1])) for run in runs)
 
 
+def best_first(chunks: Sequence[Chunk], top_k: int, ranking: Ranking = ALONE) -> list[int]:
+    """The chunks of the passages selected if chunks are ranked in their order."""
+    runs = select_passages(range(len(chunks)), chunks, ranking, top_k)
+    return [run.found for run in runs]
+
+
 def test_fewer_passages_are_a_prefix_of_more() -> None:
     for found, chunks, ranking in cases():
         everything = select_passages(found, chunks, ranking, len(found))
@@ -94,17 +100,13 @@ def test_fewer_passages_are_a_prefix_of_more() -> None:
             assert select_passages(found, chunks, ranking, top_k) == everything[:top_k]
 
 
-def test_every_found_chunk_is_in_exactly_one_passage() -> None:
+def test_every_found_chunk_is_in_one_passage_of_one_document_and_limited_length() -> None:
     for found, chunks, ranking in cases():
         runs = select_passages(found, chunks, ranking, len(found))
         assert set(found) <= set(covered(runs))
         assert len(covered(runs)) == len(set(covered(runs)))
-        assert all(run.first <= run.found <= run.last for run in runs)
-
-
-def test_passage_stays_in_one_document_and_within_the_length_limit() -> None:
-    for found, chunks, ranking in cases():
-        for run in select_passages(found, chunks, ranking, len(found)):
+        for run in runs:
+            assert run.first <= run.found <= run.last
             inside = chunks[run.first : run.last + 1]
             assert len({each.document for each in inside}) == 1
             assert len(text_of(inside)) <= max(MAX_PASSAGE_CHARACTERS, len(chunks[run.found].text))
@@ -124,16 +126,13 @@ def test_first_passages_stay_within_their_common_limit() -> None:
 
 def test_chunk_too_long_for_the_first_passages_follows_them() -> None:
     chunks = [*page("long", "oak " * 2000), *pages(TOGETHER + 1)]
-    runs = select_passages(
-        range(len(chunks)), chunks, replace(ALONE, characters=5000), TOGETHER + 2
-    )
-    assert [run.found for run in runs] == [*range(1, TOGETHER + 1), 0, TOGETHER + 1]
+    selected = best_first(chunks, TOGETHER + 2, replace(ALONE, characters=5000))
+    assert selected == [*range(1, TOGETHER + 1), 0, TOGETHER + 1]
 
 
 def test_document_beyond_its_share_comes_last() -> None:
     chunks = [*page("much", "oak one", "ash two", "elm three", "fir four"), *pages(2)]
-    runs = select_passages(range(6), chunks, ALONE, 6)
-    assert [run.found for run in runs] == [0, 1, 4, 5, 2, 3]
+    assert best_first(chunks, 6) == [0, 1, 4, 5, 2, 3]
     for found, some, ranking in cases():
         first = select_passages(found, some, ranking, TOGETHER)
         shares = Counter(some[run.found].document for run in first)
@@ -145,17 +144,14 @@ def test_document_beyond_its_share_comes_last() -> None:
 def test_duplicate_of_another_document_follows_the_first_passages() -> None:
     same = "In a hot kiln the oak dries for seven weeks or more"
     chunks = [*page("a", same), *page("b", f"{same}, more or less"), *pages(TOGETHER)]
-    runs = select_passages(range(len(chunks)), chunks, ALONE, 10)
-    assert [run.found for run in runs] == [0, *range(2, TOGETHER + 1), 1, TOGETHER + 1]
+    assert best_first(chunks, 10) == [0, *range(2, TOGETHER + 1), 1, TOGETHER + 1]
 
 
 @pytest.mark.parametrize("second", ["a", "c"])
 def test_same_document_or_different_words_are_no_duplicate(second: str) -> None:
     same = "In a hot kiln the oak dries for seven weeks or more"
     other = same if second == "a" else "In a hot kiln the elm dries for seven weeks or less"
-    texts = [*page("a", same), *page(second, other), *pages(TOGETHER)]
-    runs = select_passages(range(len(texts)), texts, ALONE, 3)
-    assert [run.found for run in runs] == [0, 1, 2]
+    assert best_first([*page("a", same), *page(second, other), *pages(TOGETHER)], 3) == [0, 1, 2]
 
 
 def test_chunks_within_the_gap_are_joined_with_those_between() -> None:
@@ -166,10 +162,8 @@ def test_chunks_within_the_gap_are_joined_with_those_between() -> None:
         PassageSpan(7, 7, 7),
     ]
     assert text_of(chunks[1:4]) == "Step 1.\n\nStep 2.\n\nStep 3."
-    assert select_passages([3, 6, 1], chunks, JOINED, 4) == [
-        PassageSpan(3, 1, 3),
-        PassageSpan(6, 6, 6),
-    ]
+    spans = [PassageSpan(3, 1, 3), PassageSpan(6, 6, 6)]
+    assert select_passages([3, 6, 1], chunks, JOINED, 4) == spans
 
 
 @pytest.mark.parametrize(("gap", "joined"), [(0, False), (1, False), (2, True)])
@@ -183,10 +177,8 @@ def test_chunks_beyond_the_gap_are_not_joined(gap: int, *, joined: bool) -> None
 
 def test_neighbours_of_different_documents_are_not_joined() -> None:
     chunks = [*page("a", "Oak dries."), *page("b", "Ash burns.")]
-    assert select_passages([0, 1], chunks, JOINED, 2) == [
-        PassageSpan(0, 0, 0),
-        PassageSpan(1, 1, 1),
-    ]
+    spans = [PassageSpan(0, 0, 0), PassageSpan(1, 1, 1)]
+    assert select_passages([0, 1], chunks, JOINED, 2) == spans
 
 
 def test_passage_grows_up_to_the_limit_and_only_into_the_best_chunks() -> None:

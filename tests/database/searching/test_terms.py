@@ -40,14 +40,8 @@ def test_identifier_gives_the_whole_and_then_its_parts(name: str) -> None:
         ("earlyStoppingRounds", "early-stopping-rounds"),
         ("KilnConfig", "kiln_configs"),
         ("CreateKilnConfig", "createkilnconfig"),
-        pytest.param(
-            "XGBoost",
-            "xgboost",
-        ),
-        pytest.param(
-            "MXNet",
-            "mxnet",
-        ),
+        ("XGBoost", "xgboost"),
+        ("MXNet", "mxnet"),
     ],
 )
 def test_camel_and_snake_case_share_the_joined_term(one: str, other: str) -> None:
@@ -73,18 +67,7 @@ def test_plural_of_a_short_name_matches_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "How do I use it with Amazon AWS?",
-        "",
-        "?! -- ...",
-        pytest.param(
-            "In SageMaker",
-        ),
-        pytest.param(
-            "It's us",
-        ),
-    ],
+    "text", ["How do I use it with Amazon AWS?", "", "?! -- ...", "In SageMaker", "It's us"]
 )
 def test_stop_words_give_no_terms(text: str) -> None:
     assert terms(text) == []
