@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import PrivateAttr
 
 from database.reading.reader import Reader, reader_from
 from database.searching.filters import EVERYTHING, Filters
@@ -53,7 +52,7 @@ def as_retriever(
     reader = _reader_of(source)
     if top_k is None:
         top_k = (source if isinstance(source, Settings) else load_settings()).top_k
-    return _ReaderRetriever(reader, top_k, filters)
+    return _ReaderRetriever(reader=reader, top_k=top_k, filters=filters)
 
 
 def vector_store(source: Settings | Reader | None = None) -> "Chroma":
@@ -89,18 +88,14 @@ def _reader_of(source: Settings | Reader | None) -> Reader:
 
 
 class _ReaderRetriever(BaseRetriever):
-    _reader: Reader = PrivateAttr()
-    _top_k: int = PrivateAttr()
-    _filters: Filters = PrivateAttr()
-
-    def __init__(self, reader: Reader, top_k: int, filters: Filters) -> None:
-        super().__init__()
-        self._reader, self._top_k, self._filters = reader, top_k, filters
+    reader: Reader
+    top_k: int
+    filters: Filters
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[Document]:
-        findings = self._reader.search(query, self._top_k, self._filters)
+        findings = self.reader.search(query, self.top_k, self.filters)
         return [
             Document(
                 id=passage.chunk.id,

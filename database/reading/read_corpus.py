@@ -44,10 +44,7 @@ def current_chunks(store: Store, live: LivePointer, collection: "Collection") ->
 def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry]) -> bool:
     """True if a chunk of the live collection is visible to readers.
 
-    Args:
-        chunk: A stored chunk.
-        live: The pointer.
-        shown: Visible changes made in place, by document.
+    `shown` are the visible changes made in place, by document.
     """
     changed = shown.get(chunk.document)
     is_of_now = changed is None or changed.content_hash == chunk.document_hash

@@ -83,8 +83,7 @@ class Reader:
             load: Loads the embeddings that fit an index, or raises IndexMismatchError.
             place: Location of the index, for messages.
             ranking: Weights of the ranking.
-            min_confidence: Confidence from which a question counts as answerable; None for the
-                calibrated threshold.
+            min_confidence: See `search`.
         """
         self._open_store = open_store
         self._load = load
@@ -92,19 +91,11 @@ class Reader:
         self._ranking = ranking or Ranking()
         self._min_confidence = min_confidence
         self._store: Store | None = None
-        self._state: IndexState | None = None
-        self._problem: DocsQAError | None = None
-        self._refreshing = threading.Lock()
-
-    @property
-    def state(self) -> IndexState | None:
-        """The state that searches use now; None until the index was opened."""
-        return self._state
-
-    @property
-    def problem(self) -> DocsQAError | None:
+        self.state: IndexState | None = None
+        """What searches use now; None until the index was opened."""
+        self.problem: DocsQAError | None = None
         """Why the last refresh failed; None if it succeeded."""
-        return self._problem
+        self._refreshing = threading.Lock()
 
     def refresh(self) -> IndexState:
         """Follow the pointer. Searches use the old state until the new one has answered a query.
@@ -118,16 +109,16 @@ class Reader:
         with self._refreshing:
             try:
                 try:
-                    self._state = self._follow(self._state)
+                    self.state = self._follow(self.state)
                 except (NotFoundError, IndexDamagedError):  # changed while it was read
-                    self._state = self._follow(self._state)
+                    self.state = self._follow(self.state)
             except DocsQAError as error:
-                self._problem = error
-                if self._state is None:
+                self.problem = error
+                if self.state is None:
                     self._close_store()
                 raise
-            self._problem = None
-            return self._state
+            self.problem = None
+            return self.state
 
     def store(self) -> Store:
         """The open store, for code that reads or writes beside the reader.
@@ -232,17 +223,17 @@ class Reader:
         Raises:
             IndexUnavailableError: there is no index to read.
         """
-        if self._state is None:
+        if self.state is None:
             self._raise_problem(DocsQAError)
             return self.refresh()
-        return self._state
+        return self.state
 
     def _raise_problem(self, kind: type[DocsQAError]) -> None:
         """Raise a copy of the last refresh's error if it is of this type.
 
         A copy, because each raise of one exception object adds entries to its traceback.
         """
-        problem = self._problem
+        problem = self.problem  # another thread may replace it
         if isinstance(problem, kind):
             raise copy.copy(problem) from problem.__cause__
 
@@ -273,5 +264,5 @@ class Reader:
     def close(self) -> None:
         """Close the store."""
         with self._refreshing:
-            self._state = None
+            self.state = None
             self._close_store()

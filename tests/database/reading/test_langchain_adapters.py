@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from database.index.store import open_store
 from database.reading.langchain_adapters import as_retriever, vector_store
 from database.reading.reader import Reader
 from database.searching.filters import Filters
-from tests.files.pages import WordEmbeddings, builder, write_pages
-from tests.servers.chroma import ChromaServer
+from tests.database.served_index import served_index
+from tests.files.pages import WordEmbeddings, write_pages
 from utils.errors import IndexMissingError
 from utils.settings import PROJECT_ROOT, Settings
 
@@ -33,15 +34,13 @@ PROMPT = ChatPromptTemplate.from_template("{passages}\n\n{question}")
 RUNS = 4
 
 
-@pytest.fixture
-def reader(chroma_server: ChromaServer, tmp_path: Path) -> Iterator[Reader]:
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader of a small index on a server."""
-    store = open_store(chroma_server.url, create=True)
-    builder(store).build(write_pages(tmp_path / "pages"))
-    store.close()
-    made = Reader(lambda: open_store(chroma_server.url), lambda _: WordEmbeddings(), "the store")
-    yield made
-    made.close()
+    with served_index(tmp_path_factory.mktemp("served")) as url:
+        made = Reader(lambda: open_store(url), lambda _: WordEmbeddings(), "the store")
+        yield made
+        made.close()
 
 
 class EchoModel(SimpleChatModel):
@@ -125,9 +124,7 @@ def test_relevance_in_the_vector_store_is_the_cosine(reader: Reader) -> None:
     assert all(0 <= score < relevance for _, score in others)
 
 
-def test_vector_store_creates_and_modifies_no_collection(
-    reader: Reader, chroma_server: ChromaServer
-) -> None:
+def test_vector_store_creates_and_modifies_no_collection(reader: Reader) -> None:
     def collections() -> list[tuple[object, ...]]:
         found = reader.store().client.list_collections()
         return sorted(
@@ -176,10 +173,9 @@ def settings_of_index(
 ) -> dict[str, str]:
     """The environment of a script that uses an embedded index built with the packaged MiniLM."""
     folder = tmp_path_factory.mktemp("embedded")
-    store = open_store(str(folder / "index"), create=True)
-    made = make_builder(minilm, store, cache=openvino_cache, backend="openvino", skipped=print)
-    made.build(write_pages(folder / "pages"))
-    store.close()
+    with closing(open_store(str(folder / "index"), create=True)) as store:
+        made = make_builder(minilm, store, cache=openvino_cache, backend="openvino", skipped=print)
+        made.build(write_pages(folder / "pages"))
     return {
         "DATABASE": str(folder / "index"),
         "EMBEDDING_MODEL_NAME": minilm.name,
