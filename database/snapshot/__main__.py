@@ -9,7 +9,6 @@ import argparse
 import logging
 import sys
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,49 +39,44 @@ def main(argv: list[str] | None = None) -> int:
 
 def _push(arguments: argparse.Namespace, settings: Settings) -> None:
     from database.snapshot.push import push
+    from database.snapshot.storage import Storage
 
     with (
         closing(_connect(settings, create=False)) as store,
         report_progress("Reading the index", "rows") as reading,
         report_progress("Sending", "B") as sending,
     ):
-        pushed = push(store, arguments.url, work=arguments.work, reading=reading, sending=sending)
-    manifest = pushed.manifest
+        pushed = push(
+            store,
+            Storage(arguments.url),
+            work=arguments.work,
+            reading=reading,
+            sending=sending,
+        )
     how = f"{_megabytes(pushed.sent)} sent" if pushed.sent else "all of it was there already"
-    print(f"{pushed.url}")
-    print(
-        f"  {manifest.collections['index'].rows:,} chunks of {manifest.fingerprint.documents:,} "
-        f"documents, {_megabytes(manifest.bytes)}; {how}"
-    )
-    print(f"  SHA-256 of its manifest: {pushed.sha256}")
+    print(f"{pushed.url}\n  {_size(pushed)}; {how}\n  SHA-256 of its manifest: {pushed.sha256}")
 
 
 def _pull(arguments: argparse.Namespace, settings: Settings) -> None:
-    from database.snapshot.catalogue import find_snapshot
-    from database.snapshot.model_check import verify_model
     from database.snapshot.pull import pull
 
-    snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
-    check_model = partial(verify_model, settings=settings)
+    snapshot = _find(arguments, settings)
+    model_of = None if arguments.any_model else settings
     with (
         closing(_connect(settings, create=True)) as store,
         report_progress("Pulling", "B") as progress,
     ):
-        done = pull(
-            store,
-            snapshot,
-            check_model=(lambda fingerprint: None) if arguments.any_model else check_model,
-            progress=progress,
-        )
+        done = pull(store, snapshot, settings=model_of, progress=progress)
     outcome = "is live" if done.changed else "was live already; nothing was done"
     print(f"{settings.database}: {done.index} {outcome}\n{_describe(snapshot)}")
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> None:
     from database.snapshot.catalogue import iter_snapshots
+    from database.snapshot.storage import Storage
 
     found = False
-    for snapshot in iter_snapshots(arguments.url):
+    for snapshot in iter_snapshots(Storage(arguments.url)):
         found = True
         print(_describe(snapshot))
     if not found:
@@ -90,25 +84,35 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
-    from database.snapshot.catalogue import find_snapshot
     from database.snapshot.contents import verify
 
-    snapshot = find_snapshot(arguments.url, arguments.sha256 or settings.snapshot_sha256)
+    snapshot = _find(arguments, settings)
     with report_progress("Verifying", "B") as progress:
         verify(snapshot, progress)
     print(f"Complete and unchanged:\n{_describe(snapshot)}")
 
 
+def _find(arguments: argparse.Namespace, settings: Settings) -> "Snapshot":
+    from database.snapshot.catalogue import find_snapshot
+    from database.snapshot.storage import Storage
+
+    return find_snapshot(Storage(arguments.url), arguments.sha256 or settings.snapshot_sha256)
+
+
 def _describe(snapshot: "Snapshot") -> str:
     manifest = snapshot.manifest
-    fingerprint = manifest.fingerprint
     return (
         f"{snapshot.url}\n"
-        f"  {manifest.created_at}, revision {manifest.revision}, "
-        f"{manifest.collections['index'].rows:,} chunks of {fingerprint.documents:,} documents, "
-        f"{_megabytes(manifest.bytes)}, {fingerprint.recipe.embedding_model}\n"
+        f"  {manifest.created_at}, revision {manifest.revision}, {_size(snapshot)}, "
+        f"{manifest.fingerprint.recipe.embedding_model}\n"
         f"  SHA-256 of its manifest: {snapshot.sha256}"
     )
+
+
+def _size(snapshot: "Snapshot") -> str:
+    manifest = snapshot.manifest
+    chunks, documents = manifest.collections["index"].rows, manifest.fingerprint.documents
+    return f"{chunks:,} chunks of {documents:,} documents, {_megabytes(manifest.bytes)}"
 
 
 def _megabytes(count: int) -> str:

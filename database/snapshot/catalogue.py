@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import orjson
 from obstore.exceptions import PermissionDeniedError
 
-from database.snapshot.file_systems import StorageTimeouts
 from database.snapshot.manifest import MANIFEST, MAX_BYTES, Manifest, is_sha256, is_snapshot_name
 from database.snapshot.storage import Storage
 from utils.errors import SnapshotError
@@ -41,20 +40,20 @@ def snapshot_names(storage: Storage) -> list[str]:
         SnapshotError: the store does not answer.
     """
     listing = storage.listing()
-    if listing is not None:
-        found = [name for name in listing.folders if is_snapshot_name(name)]
-    else:
-        content = storage.read(NAMES, MAX_BYTES)
-        found = _parse_names(content) if content is not None else []
-    return sorted(found, reverse=True)
+    found = listing.folders if listing else _listed_names(storage)
+    return sorted(filter(is_snapshot_name, found), reverse=True)
 
 
-def _parse_names(content: bytes) -> list[str]:
+def _listed_names(storage: Storage) -> list[str]:
+    """The names in the file that `write_snapshot_names` wrote."""
+    content = storage.read(NAMES, MAX_BYTES)
+    if content is None:
+        return []
     try:
         found = orjson.loads(content)["snapshots"][:_MAX_NAMES]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise SnapshotError(f"{NAMES} is not a list of snapshots.") from error
-    return [name for name in found if isinstance(name, str) and is_snapshot_name(name)]
+    return [name for name in found if isinstance(name, str)]
 
 
 def write_snapshot_names(storage: Storage, new: str) -> None:
@@ -63,19 +62,18 @@ def write_snapshot_names(storage: Storage, new: str) -> None:
     Raises:
         SnapshotError: the store refuses the file.
     """
-    iter_snapshots = sorted({*snapshot_names(storage), new}, reverse=True)
-    storage.write(NAMES, orjson.dumps({"snapshots": iter_snapshots}, option=orjson.OPT_INDENT_2))
+    names = sorted({*snapshot_names(storage), new}, reverse=True)
+    storage.write(NAMES, orjson.dumps({"snapshots": names}, option=orjson.OPT_INDENT_2))
 
 
-def iter_snapshots(url: str, timeouts: StorageTimeouts | None = None) -> Iterator[Snapshot]:
+def iter_snapshots(storage: Storage) -> Iterator[Snapshot]:
     """The snapshots at an address, newest first: those in a folder, or a single one.
 
     Raises:
         SnapshotError: the store does not answer, or one of them cannot be trusted.
     """
-    storage = Storage(url, timeouts)
     try:
-        itself = _read(storage)
+        itself = read_snapshot(storage)
     except SnapshotError as error:
         if not isinstance(error.__cause__, PermissionDeniedError):
             raise
@@ -84,31 +82,22 @@ def iter_snapshots(url: str, timeouts: StorageTimeouts | None = None) -> Iterato
         yield itself
         return
     for name in snapshot_names(storage):
-        found = _read(Storage(f"{storage.url}/{name}", timeouts))
+        found = read_snapshot(storage.folder(name))
         if found is not None:  # an unfinished one has no manifest
             yield found
 
 
-def find_snapshot(
-    url: str, sha256: str | None = None, timeouts: StorageTimeouts | None = None
-) -> Snapshot:
-    """The newest snapshot at an address.
-
-    Args:
-        url: A folder of snapshots, or a single one.
-        sha256: The required hash of the manifest file.
-        timeouts: Limits of the store's requests.
+def find_snapshot(storage: Storage, sha256: str | None = None) -> Snapshot:
+    """The newest snapshot in a folder, or a single one; `sha256` is required of its manifest.
 
     Raises:
         SnapshotError: there is none, the store does not answer, or the hash differs.
     """
     if sha256 is not None and not is_sha256(sha256.lower()):
         raise SnapshotError("A SHA-256 has 64 hexadecimal digits. Give the one that push printed.")
-    found = next(iter_snapshots(url, timeouts), None)
+    found = next(iter_snapshots(storage), None)
     if found is None:
-        raise SnapshotError(
-            f"No snapshot at {Storage(url).url}. Push one there, or check the address."
-        )
+        raise SnapshotError(f"No snapshot at {storage.url}. Push one there, or check the address.")
     if sha256 is not None and sha256.lower() != found.sha256:
         raise SnapshotError(
             f"The manifest of {found.url} has the SHA-256 {found.sha256}, and another was "
@@ -117,7 +106,12 @@ def find_snapshot(
     return replace(found, is_pinned=sha256 is not None)
 
 
-def _read(storage: Storage) -> Snapshot | None:
+def read_snapshot(storage: Storage) -> Snapshot | None:
+    """The snapshot in its own folder; None if it has no manifest.
+
+    Raises:
+        SnapshotError: the store does not answer, or the manifest cannot be trusted.
+    """
     content = storage.read(MANIFEST, MAX_BYTES)
     if content is None:
         return None

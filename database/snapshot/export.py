@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +14,22 @@ import numpy as np
 from database.index import rows, word_vectors
 from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
-from database.index.rows import Record, Row
+from database.index.rows import Record
 from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from database.reading.read_corpus import is_current
 from database.snapshot import upload_rows
-from database.snapshot.manifest import CollectionShape, Role, SnapshotPart
-from database.snapshot.parts import PART_BYTES, write_parts
-from dataset.progress import Progress, ignore_progress
+from database.snapshot.manifest import CollectionShape, Manifest, Role, SnapshotPart
+from database.snapshot.parts import write_parts
+from dataset.progress import Progress
 from utils.errors import IndexDamagedError, SnapshotError
 from utils.settings import is_server
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
-TRIES = 10
+SOFTWARE = "sagemaker-docs-qa 1"
+_TRIES = 10
 """Attempts to read an index that changes while it is read."""
 
 
@@ -43,18 +46,9 @@ class StateIdentity:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the state; unique across stores."""
+        """Start of the state's SHA-256, 12 digits; unique across stores."""
         fields = (asdict(self.live), self.fingerprint.to_metadata(), self.origin, self.counts)
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """One state of an index, as part files in a folder."""
-
-    state: StateIdentity
-    collections: dict[Role, CollectionShape]
-    parts: tuple[SnapshotPart, ...]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def read_state_identity(store: Store) -> StateIdentity:
@@ -76,11 +70,10 @@ def read_state_identity(store: Store) -> StateIdentity:
 def export_index(
     store: Store,
     folder: Path,
-    progress: Progress = ignore_progress,
-    part_bytes: int = PART_BYTES,
-    tries: int = TRIES,
-) -> Export:
-    """Write the parts of an index to a folder, all of one state.
+    progress: Progress,
+    part_bytes: int,
+) -> tuple[StateIdentity, Manifest]:
+    """Write the parts of an index to a folder, all of one state; return it and their manifest.
 
     Nothing is locked: if the state changes while it is read, the parts are deleted and read again.
 
@@ -90,11 +83,11 @@ def export_index(
     """
     from chromadb.errors import NotFoundError
 
-    for _ in range(tries):
+    for _ in range(_TRIES):
         state = read_state_identity(store)
         try:
             with store.translate_errors():
-                found = _export(store, state, folder, progress, part_bytes)
+                manifest = _export(store, state, folder, progress, part_bytes)
         except NotFoundError:  # the collection was replaced while it was read
             continue
         except IndexDamagedError as error:
@@ -105,18 +98,18 @@ def export_index(
                 f"Documents in {store.database} were changed while it was read. Push again."
             ) from error
         if read_state_identity(store) == state:
-            return found
-        for part in found.parts:
+            return state, manifest
+        for part in manifest.parts:
             (folder / part.name).unlink()
     raise SnapshotError(
-        f"The index at {store.database} changed {tries} times while it was read. Push again when "
+        f"The index at {store.database} changed {_TRIES} times while it was read. Push again when "
         "fewer documents are uploaded."
     )
 
 
 def _export(
     store: Store, state: StateIdentity, folder: Path, progress: Progress, part_bytes: int
-) -> Export:
+) -> Manifest:
     collections: dict[Role, CollectionShape] = {}
     parts: list[SnapshotPart] = []
     recipe = state.fingerprint.recipe
@@ -141,18 +134,19 @@ def _export(
         dimension = upload_rows.DIMENSION if role == "uploads" else recipe.dimension
         collections[role] = CollectionShape(sum(part.rows for part in written), dimension)
         parts += written
-    return Export(state, collections, tuple(parts))
+    return Manifest(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        software=SOFTWARE,
+        origin=state.origin,
+        revision=state.live.revision,
+        fingerprint=state.fingerprint,
+        collections=collections,
+        parts=tuple(parts),
+    )
 
 
 def _chunks(store: Store) -> Iterator[Record]:
-    """The visible chunks, as a build would store them."""
-    for row in _current_rows(store):
-        chunk = replace(row.chunk, revision=0)
-        yield Record(chunk.id, chunk.text, _float32(row.vector), rows.to_metadata(chunk))
-
-
-def _current_rows(store: Store) -> Iterator[Row]:
-    """The visible rows of the index, in the store's order."""
+    """The visible chunks in the store's order, as a build would store them."""
     live, collection, _ = store.live_collection()
     shown = Uploads(store).visible(live, live.since)
     offset = 0
@@ -160,15 +154,13 @@ def _current_rows(store: Store) -> Iterator[Row]:
         offset += len(page)
         for row in sorted(page, key=lambda row: row.chunk.id):
             if is_current(row.chunk, live, shown):
-                yield row
+                chunk = replace(row.chunk, revision=0)
+                vector = np.asarray(row.vector, dtype=np.float32)
+                yield Record(chunk.id, chunk.text, vector, rows.to_metadata(chunk))
 
 
 def _words(collection: "Collection") -> Iterator[Record]:
     for page in rows.pages(collection, ["documents", "embeddings"]):
         found = zip(page["ids"], page["documents"], page["embeddings"], strict=True)
-        for id_, text, vector in sorted(found, key=lambda row: row[0]):
-            yield Record(id_, text, _float32(vector), None)
-
-
-def _float32(vector: object) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    return np.asarray(vector, dtype=np.float32)
+        for id_, text, vector in sorted(found, key=itemgetter(0)):
+            yield Record(id_, text, np.asarray(vector, dtype=np.float32), None)

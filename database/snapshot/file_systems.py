@@ -1,12 +1,13 @@
-"""File systems for snapshots: a local folder and object stores; paths have no scheme."""
+"""File systems for snapshots: a local folder, and folders of object stores and web servers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from functools import cached_property
+from pathlib import Path
 
-import fsspec  # type: ignore[import-untyped]
-from obstore.fsspec import FsspecStore
+import obstore.store
+from obstore import Bytes
 
 _CHUNK_BYTES = 1 << 20
 
@@ -25,77 +26,84 @@ class StorageTimeouts:
     """For all retries of a request."""
 
 
-class FileSystem(Protocol):
-    """The operations that snapshots need."""
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """The entries of a folder."""
 
-    def ls(self, path: str, detail: bool) -> list[dict[str, Any]]:
-        """The entries of a folder."""
-
-    def stream(self, path: str) -> Iterable[bytes]:
-        """Stream the content of a file."""
-
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file atomically."""
+    files: dict[str, int]
+    """Name to size in bytes."""
+    folders: list[str]
 
 
-class ObjectStore(FsspecStore):
-    """An object store; streams reads, and writes each object in one request."""
+class RemoteFolder:
+    """A folder of an object store or a web server."""
 
-    cachable = False
-    """Off, so that changed credentials of the environment take effect."""
+    def __init__(self, bucket: str, path: str, timeouts: StorageTimeouts) -> None:
+        self._bucket, self._path, self._timeouts = bucket, path, timeouts
 
-    @classmethod
-    def of(cls, protocol: str, timeouts: StorageTimeouts) -> "ObjectStore":
-        """The file system of a protocol; obstore finds the credentials in their usual places."""
-        options: dict[str, Any] = {
-            "client_options": {
+    @cached_property
+    def _store(self) -> "obstore.store.ObjectStore":
+        """The client of the bucket or host; finds the credentials in their usual places."""
+        timeouts = self._timeouts
+        return obstore.store.from_url(
+            self._bucket,
+            client_options={
                 # Self-hosted S3 often has no TLS; an https:// address never falls back to http.
-                "allow_http": protocol != "https",
+                "allow_http": not self._bucket.startswith("https://"),
                 "connect_timeout": timedelta(seconds=timeouts.connect),
                 "read_timeout": timedelta(seconds=timeouts.read),
                 "timeout": timedelta(seconds=timeouts.request),
             },
-            "retry_config": {
+            retry_config={
                 "max_retries": timeouts.retries,
                 "retry_timeout": timedelta(seconds=timeouts.retrying),
             },
-        }
-        made: Any = cls
-        store: ObjectStore = made(protocol, **options)
-        return store
+        )
 
-    def stream(self, path: str) -> Iterable[bytes]:
+    def listing(self) -> FolderListing:
+        """The entries of the folder."""
+        found = self._store.list_with_delimiter(self._path)
+        return FolderListing(
+            files={_name(entry["path"]): entry["size"] for entry in found["objects"]},
+            folders=sorted(map(_name, found["common_prefixes"])),
+        )
+
+    def stream(self, name: str) -> Iterable[bytes | Bytes]:
         """Stream the content of an object."""
-        bucket, key = self._split_path(path)
-        # fsspec's file objects send range requests, which simple web servers do not support.
-        return self._construct_store(bucket).get(key).stream(min_chunk_size=_CHUNK_BYTES)
+        return self._store.get(f"{self._path}/{name}").stream(min_chunk_size=_CHUNK_BYTES)
 
-    def write(self, path: str, content: bytes) -> None:
-        """Write an object in one request."""
-        bucket, key = self._split_path(path)
-        # fsspec would upload in several requests, and an interruption would leave fragments.
-        self._construct_store(bucket).put(key, content, use_multipart=False)
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object in one request: several could leave fragments when interrupted."""
+        self._store.put(f"{self._path}/{name}", content, use_multipart=False)
 
 
 class LocalFolder:
     """A local folder."""
 
-    def __init__(self) -> None:
-        self._files = fsspec.filesystem("file", auto_mkdir=True)
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-    def ls(self, path: str, detail: bool) -> list[dict[str, Any]]:
-        """The entries of a folder."""
-        listed: list[dict[str, Any]] = self._files.ls(path, detail=detail)
-        return listed
+    def listing(self) -> FolderListing:
+        """The entries of the folder."""
+        entries = [*self._path.iterdir()]
+        return FolderListing(
+            files={entry.name: entry.stat().st_size for entry in entries if entry.is_file()},
+            folders=sorted(entry.name for entry in entries if entry.is_dir()),
+        )
 
-    def stream(self, path: str) -> Iterator[bytes]:
+    def stream(self, name: str) -> Iterator[bytes]:
         """Stream the content of a file."""
-        with self._files.open(path, "rb") as file:
+        with (self._path / name).open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Write a temporary file and rename it."""
-        partial = f"{path}.partial"
-        self._files.pipe_file(partial, content)
-        self._files.mv(partial, path)
+        self._path.mkdir(parents=True, exist_ok=True)
+        partial = self._path / f"{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(self._path / name)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,16 +1,15 @@
 """Pulls the snapshot that the settings name into a store without an index."""
 
-import time
 from contextlib import closing
-from functools import partial
+
+from tenacity import Retrying, retry_if_exception_type, wait_fixed
 
 from database.index.lock import BuildLock
 from database.index.store import LONG_REQUEST_SECONDS, Store, connect
 from database.journal import staging
 from database.snapshot.catalogue import find_snapshot
-from database.snapshot.file_systems import StorageTimeouts
-from database.snapshot.model_check import verify_model
-from database.snapshot.pull import ModelCheck, pull
+from database.snapshot.pull import pull
+from database.snapshot.storage import Storage
 from dataset.progress import Progress, ignore_progress, report_progress
 from utils.errors import IndexLockedError, IndexMissingError
 from utils.settings import Settings
@@ -22,9 +21,7 @@ def pull_if_missing(
     store: Store,
     url: str,
     sha256: str | None,
-    *,
-    check_model: ModelCheck,
-    timeouts: StorageTimeouts | None = None,
+    settings: Settings | None,
     progress: Progress = ignore_progress,
 ) -> bool:
     """Pull a snapshot if the store has no index; returns whether it was pulled.
@@ -38,27 +35,22 @@ def pull_if_missing(
             with BuildLock(store):
                 staging.publish_staged_uploads(store)
     except IndexMissingError:
-        snapshot = find_snapshot(url, sha256, timeouts)
-        return pull(store, snapshot, check_model=check_model, progress=progress).changed
+        snapshot = find_snapshot(Storage(url), sha256)
+        return pull(store, snapshot, settings=settings, progress=progress).changed
     return False
 
 
-def pull_configured(settings: Settings, store: Store) -> bool:
-    """Pull the snapshot that the settings name, if any; returns whether it was pulled.
+def pull_configured(settings: Settings, store: Store) -> None:
+    """Pull the snapshot that the settings name, if any, into a store without an index.
 
     Raises:
         See `pull`.
     """
-    if settings.snapshot_url is None:
-        return False
-    with report_progress("Pulling the snapshot", "B") as progress:
-        return pull_if_missing(
-            store,
-            settings.snapshot_url,
-            settings.snapshot_sha256,
-            check_model=partial(verify_model, settings=settings),
-            progress=progress,
-        )
+    if settings.snapshot_url is not None:
+        with report_progress("Pulling the snapshot", "B") as progress:
+            pull_if_missing(
+                store, settings.snapshot_url, settings.snapshot_sha256, settings, progress
+            )
 
 
 def pull_at_start(settings: Settings) -> None:
@@ -70,10 +62,7 @@ def pull_at_start(settings: Settings) -> None:
     if settings.snapshot_url is None:
         return
     with closing(connect(settings, timeout=LONG_REQUEST_SECONDS, create=True)) as store:
-        while True:
-            try:
-                pull_configured(settings, store)
-            except IndexLockedError:
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+        poll = Retrying(
+            retry=retry_if_exception_type(IndexLockedError), wait=wait_fixed(_POLL_SECONDS)
+        )
+        poll(pull_configured, settings, store)

@@ -4,7 +4,7 @@ import builtins
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 import orjson
@@ -67,9 +67,8 @@ class Manifest:
     fingerprint: Fingerprint
     collections: Mapping[Role, CollectionShape]
     parts: tuple[SnapshotPart, ...]
-
-    digest: str = ""
-    """SHA-256 of all other fields; set by `sealed`."""
+    digest: str = field(default="", compare=False)
+    """SHA-256 of all other fields, if it was read."""
 
     @property
     def bytes(self) -> int:
@@ -80,17 +79,9 @@ class Manifest:
         """The parts of a collection, in order."""
         return (part for part in self.parts if part.collection == role)
 
-    def sealed(self) -> "Manifest":
-        """The manifest with its digest."""
-        return replace(self, digest=_digest(self._fields()))
-
     def to_json(self) -> "builtins.bytes":
-        """The manifest as it is stored."""
-        fields = self._fields() | {"digest": self.digest}
-        return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-    def _fields(self) -> dict[str, Any]:
-        return {
+        """The manifest as it is stored, with its digest."""
+        fields = {
             "format": FORMAT,
             "created_at": self.created_at,
             "software": self.software,
@@ -100,6 +91,8 @@ class Manifest:
             "collections": {role: asdict(shape) for role, shape in self.collections.items()},
             "parts": [asdict(part) for part in self.parts],
         }
+        sealed = fields | {"digest": _digest(fields)}
+        return orjson.dumps(sealed, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def from_json(cls, content: "builtins.bytes") -> "Manifest":

@@ -11,9 +11,7 @@ _ANY_MODEL = "To pull it anyway: --any-model."
 def verify_model(fingerprint: Fingerprint, settings: Settings) -> None:
     """Refuse an index whose vectors do not match this machine's model.
 
-    Args:
-        fingerprint: The index's fingerprint.
-        settings: Name this machine's model; if they name none, the index's own model is used.
+    If the settings name no model, the index's own model is used.
 
     Raises:
         ModelError: the model cannot be found or loaded.

@@ -31,47 +31,46 @@ def write_parts(
 
     A part is full when it has `size` bytes before compression.
     """
+    lines = map(_line, records)
     number = first
-    packer = _Packer()
-    for record in records:
-        packer.add(record)
-        if packer.unpacked >= size:
-            yield packer.finish(role, folder, number)
-            packer, number = _Packer(), number + 1
-    if packer.rows:
-        yield packer.finish(role, folder, number)
+    while part := _write_part(role, lines, folder, number, size):
+        yield part
+        number += 1
 
 
-class _Packer:
-    """Compresses the rows of one part."""
+def _write_part(
+    role: Role, lines: Iterator[bytes], folder: Path, number: int, size: int
+) -> SnapshotPart | None:
+    """Compress lines to a part file until it is full; None if there are no more lines."""
+    rows = unpacked = 0
+    packed = bytearray()
+    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+    for line in lines:
+        rows += 1
+        unpacked += len(line)
+        packed += compressor.compress(line)
+        if unpacked >= size:
+            break
+    if not rows:
+        return None
+    packed += compressor.flush()
+    sha256 = hashlib.sha256(packed).hexdigest()
+    name = f"part-{number:05d}-{sha256[:16]}.zst"
+    (folder / name).write_bytes(packed)
+    return SnapshotPart(role, name, rows, len(packed), unpacked, sha256)
 
-    def __init__(self) -> None:
-        self.rows = self.unpacked = 0
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
-        self._packed = bytearray()
 
-    def add(self, record: Record) -> None:
-        """Add a row."""
-        fields = {
-            "id": record.id,
-            "metadata": record.metadata,
-            "text": record.text,
-            "vector": base64.b64encode(record.vector.astype("<f4").tobytes()).decode(),
-        }
-        line = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-        if len(line) > MAX_ROW_BYTES:
-            raise SnapshotError(f"A row of {len(line):,} bytes is too large for a snapshot.")
-        self.rows += 1
-        self.unpacked += len(line)
-        self._packed += self._compressor.compress(line)
-
-    def finish(self, role: Role, folder: Path, number: int) -> SnapshotPart:
-        """Write the part file."""
-        self._packed += self._compressor.flush()
-        sha256 = hashlib.sha256(self._packed).hexdigest()
-        name = f"part-{number:05d}-{sha256[:16]}.zst"
-        (folder / name).write_bytes(self._packed)
-        return SnapshotPart(role, name, self.rows, len(self._packed), self.unpacked, sha256)
+def _line(record: Record) -> bytes:
+    fields = {
+        "id": record.id,
+        "metadata": record.metadata,
+        "text": record.text,
+        "vector": base64.b64encode(record.vector.astype("<f4").tobytes()).decode(),
+    }
+    line = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    if len(line) > MAX_ROW_BYTES:
+        raise SnapshotError(f"A row of {len(line):,} bytes is too large for a snapshot.")
+    return line
 
 
 def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Record]:
@@ -142,9 +141,7 @@ def _has_direction(vector: Vector) -> bool:
 
 def _is_metadata(fields: object) -> bool:
     """True if Chroma accepts it: texts, numbers and lists of texts."""
-    if fields is None:
-        return True
-    return (
+    return fields is None or (
         isinstance(fields, dict)
         and bool(fields)
         and all(

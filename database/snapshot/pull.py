@@ -22,8 +22,10 @@ from database.journal.uploads import UPLOADS
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import read_parts
 from database.snapshot.manifest import Manifest, Role
+from database.snapshot.model_check import verify_model
 from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
+from utils.settings import Settings
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -34,9 +36,6 @@ _BATCH_ROWS = 2000
 """Rows per request; with 250, as elsewhere, Chroma takes 1.5 times as long."""
 _AS_JSON = 6
 """Size of a vector in a request's JSON, relative to memory."""
-
-ModelCheck = Callable[[Fingerprint], None]
-"""Raises a DocsQAError if this machine cannot search an index of this fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +52,17 @@ def pull(
     store: Store,
     snapshot: Snapshot,
     *,
-    check_model: ModelCheck,
+    settings: Settings | None,
     progress: Progress = ignore_progress,
 ) -> PullResult:
     """Make a snapshot's index the live one; the previous one is kept for rollback.
 
-    Interrupted and run again, it resumes.
-
-    Args:
-        store: The store to write.
-        snapshot: The snapshot.
-        check_model: Compares the index with this machine's model before anything is downloaded.
-        progress: Called with the number of bytes read.
+    Interrupted and run again, it resumes. The settings name this machine's model, which must be the
+    index's; None accepts any. `progress` is called with the number of bytes read.
 
     Raises:
         SnapshotError: it cannot be downloaded or trusted; the live index stays live.
+        ModelError, IndexMismatchError: see `verify_model`; nothing was downloaded.
         IndexLockedError: a build or another pull is running.
         IndexUnavailableError: the store cannot be read or written.
     """
@@ -80,8 +75,8 @@ def pull(
     live = _same(store, snapshot.manifest)
     if live and not staging.has_staged_uploads(store, live) and not has_unfinished_purge(store):
         return PullResult(live, changed=False)
-    if not live:
-        check_model(snapshot.manifest.fingerprint)
+    if settings and not live:
+        verify_model(snapshot.manifest.fingerprint, settings)
     with BuildLock(store) as lock:
         # Recover. Afterwards the snapshot may be live: by another pull, or a killed one.
         _recover(store)
@@ -89,7 +84,8 @@ def pull(
             return PullResult(live, changed=False)
 
         # Download the rows into new collections, check the index, and go live.
-        target = _Target.of(store, snapshot)
+        before = store.live()
+        target = _Target(store, snapshot, revision=before.revision + 1 if before else 1)
         target.download(progress)
         check_new_collection(store, target.index, snapshot.manifest.collections["index"].rows)
         target.go_live(lock)
@@ -128,16 +124,13 @@ class _Target:
 
     store: Store
     snapshot: Snapshot
-    index: str
     revision: int
     """The revision at which the index goes live."""
 
-    @classmethod
-    def of(cls, store: Store, snapshot: Snapshot) -> "_Target":
-        """The collections for the store's next revision."""
-        live = store.live()
-        revision = live.revision + 1 if live else 1
-        return cls(store, snapshot, _name(snapshot.manifest, revision), revision)
+    @property
+    def index(self) -> str:
+        """The name of the new index."""
+        return _name(self.snapshot.manifest, self.revision)
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -3,14 +3,18 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
-from database.snapshot.file_systems import FileSystem, LocalFolder, ObjectStore, StorageTimeouts
+from database.snapshot.file_systems import (
+    FolderListing,
+    LocalFolder,
+    RemoteFolder,
+    StorageTimeouts,
+)
 from utils.errors import SnapshotError
 
 _OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -26,15 +30,6 @@ _CREDENTIAL_REQUEST = re.compile(
 _STATUS = re.compile(r"status code: (\d{3})")
 _INTERRUPTED = "body error"
 _SILENT = ("error sending request", _INTERRUPTED, "timed out")
-
-
-@dataclass(frozen=True, slots=True)
-class FolderListing:
-    """The entries of a folder."""
-
-    files: dict[str, int]
-    """Name to size in bytes."""
-    folders: list[str]
 
 
 class Storage:
@@ -54,15 +49,18 @@ class Storage:
         self.is_insecure = self._scheme == "http"
         """True for plain http: the content may be changed in transit."""
         self._timeouts = timeouts or StorageTimeouts()
-        self._files: FileSystem
+        self._files: LocalFolder | RemoteFolder
         if self._scheme == "file":
-            self._root = str(Path(parts.path if "://" in url else url).expanduser().absolute())
-            self._files = LocalFolder()
+            path = Path(parts.path if "://" in url else url)
+            self._files = LocalFolder(path.expanduser().absolute())
         else:
             self._check(parts)
-            self._root = f"{parts.netloc}{parts.path}".rstrip("/")
-            protocol = _OBJECT_STORES.get(self._scheme, self._scheme)
-            self._files = ObjectStore.of(protocol, self._timeouts)
+            bucket = f"{_OBJECT_STORES.get(self._scheme, self._scheme)}://{parts.netloc}"
+            self._files = RemoteFolder(bucket, parts.path.strip("/"), self._timeouts)
+
+    def folder(self, name: str) -> "Storage":
+        """A folder in this one."""
+        return Storage(f"{self.url}/{name}", self._timeouts)
 
     def _check(self, parts: SplitResult) -> None:
         if self._scheme not in _OBJECT_STORES.keys() | _READ_ONLY:
@@ -93,7 +91,7 @@ class Storage:
 
     def _read(self, name: str, max_bytes: int) -> bytes:
         content = bytearray()
-        for chunk in self._files.stream(f"{self._root}/{name}"):
+        for chunk in self._files.stream(name):
             content += chunk
             if len(content) > max_bytes:
                 raise SnapshotError(f"{self.url}/{name} is larger than it may be. It is not used.")
@@ -105,12 +103,8 @@ class Storage:
         Raises:
             SnapshotError: the store refuses it.
         """
-        if self.is_read_only:
-            raise SnapshotError(
-                f"{self.url} can only be read from. Push to a folder, s3:// or gs://."
-            )
         with self._translate_errors(name):
-            self._files.write(f"{self._root}/{name}", content)
+            self._files.write(name, content)
 
     def listing(self) -> FolderListing | None:
         """The entries of the folder; None if the store does not list them.
@@ -122,18 +116,13 @@ class Storage:
             return None
         try:
             with self._translate_errors():
-                entries = self._files.ls(self._root, detail=True)
+                return self._files.listing()
         except SnapshotError as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 return FolderListing({}, [])
             if isinstance(error.__cause__, PermissionDeniedError):
                 return None
             raise
-        by_name = {entry["name"].rstrip("/").rpartition("/")[2]: entry for entry in entries}
-        return FolderListing(
-            files={n: int(e["size"]) for n, e in by_name.items() if e["type"] == "file"},
-            folders=sorted(n for n, e in by_name.items() if e["type"] == "directory"),
-        )
 
     @contextmanager
     def _translate_errors(self, name: str = "") -> Iterator[None]:

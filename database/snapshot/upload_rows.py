@@ -1,7 +1,8 @@
 """Documents added through the API, as rows of a snapshot."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,6 @@ from database.index.rows import Record
 from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from dataset.documents import check_name
-
-if TYPE_CHECKING:
-    from chromadb import Collection
 
 DIMENSION = 2
 """Of the vectors that Chroma requires of every row."""
@@ -28,15 +26,13 @@ def read_upload_rows(store: Store, live: LivePointer) -> Iterator[Record]:
     entries = sorted(Uploads(store).current(live).items())
     ids = [f"{entry.id}/{at}" for _, entry in entries for at in range(entry.parts)]
     for start in range(0, len(ids), _BATCH):
-        yield from _rows(collection, {"ids": ids[start : start + _BATCH]})
-
-
-def _rows(collection: "Collection", what: Mapping[str, Any]) -> Iterator[Record]:
-    page: Any = collection.get(**what, include=["documents", "metadatas", "embeddings"])
-    found = zip(page["ids"], page["documents"], page["metadatas"], page["embeddings"], strict=True)
-    for id_, text, metadata, vector in sorted(found, key=lambda row: row[0]):
-        fields = {name: value for name, value in metadata.items() if name != "revision"}
-        yield Record(id_, text, np.asarray(vector, dtype=np.float32), fields)
+        page: Any = collection.get(
+            ids=ids[start : start + _BATCH], include=["documents", "metadatas", "embeddings"]
+        )
+        columns = (page[name] for name in ("ids", "documents", "metadatas", "embeddings"))
+        for id_, text, metadata, vector in sorted(zip(*columns, strict=True), key=itemgetter(0)):
+            fields = {name: value for name, value in metadata.items() if name != "revision"}
+            yield Record(id_, text, np.asarray(vector, dtype=np.float32), fields)
 
 
 def check_upload_row(record: Record) -> None:

@@ -213,7 +213,8 @@ def test_help_imports_no_heavy_packages(environment: dict[str, str], command: li
 
     assert helped.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
-    assert not loaded & {"torch", "openvino", "chromadb", "transformers", "langchain_core"}
+    heavy = {"torch", "openvino", "chromadb", "transformers", "langchain_core", "obstore"}
+    assert not loaded & heavy
     assert not re.search(r"default: [A-Z_]+\)", helped.stdout), "a setting's name is no default"
 
 

@@ -1,5 +1,6 @@
 """Fixtures of tests of snapshots: an index to push, a store to pull into, a folder between."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +18,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
         yield running
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Store]:
-    """An index of some pages of rows."""
-    with closing(open_store(str(tmp_path / "source"), create=True)) as made:
+@pytest.fixture(scope="module")
+def made_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an index of some pages of rows."""
+    folder = tmp_path_factory.mktemp("source") / "index"
+    with closing(open_store(str(folder), create=True)) as made:
         make_index(made, many_chunks(300))
-        yield made
+    return folder
+
+
+@pytest.fixture
+def source(made_source: Path, tmp_path: Path) -> Iterator[Store]:
+    """A copy of that index."""
+    with closing(open_store(str(shutil.copytree(made_source, tmp_path / "source")))) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -31,6 +40,13 @@ def target(server: ChromaServer) -> Iterator[Store]:
     with closing(open_store(server.url)) as empty:
         clear(empty)
         yield empty
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store in a folder."""
+    with closing(open_store(str(tmp_path / "index"), create=True)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The command: `python -m database.snapshot push|pull|list|verify URL`."""
 
-import subprocess
-import sys
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import pytest
 from database.index.store import open_store
 from database.snapshot.__main__ import main
 from tests.database.index.reading import contents
-from tests.database.made_indexes import chunks_of, make_index
+from tests.database.snapshot.steps import index_at
 from tests.servers.chroma import ChromaServer
-from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
 
@@ -22,10 +20,8 @@ MADE_UP = "tests/words"
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    folder = tmp_path / "index"
-    with closing(open_store(str(folder), create=True)) as made:
-        make_index(made, chunks_of("Oak dries.", "Ash burns."))
-    return folder
+    with index_at(tmp_path / "index", "Oak dries.", "Ash burns."):
+        return tmp_path / "index"
 
 
 @pytest.fixture
@@ -69,13 +65,21 @@ def test_list_of_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == f"No snapshot at {tmp_path}.\n"
 
 
-def test_missing_model_is_refused_in_one_line(
-    snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("pull {}/snapshots -db {}/new", f"Embedding model {MADE_UP} is not .*--any-model"),
+        ("push {}/others -db {}/index --work {}/nowhere", "Name a folder with --work"),
+        ("push {}/others -db {}/nowhere", "^No index at"),
+    ],
+)
+@pytest.mark.usefixtures("snapshots")
+def test_failure_is_reported_in_one_line(
+    command: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["pull", str(snapshots), "-db", str(tmp_path / "new")]) == 1
+    assert main([part.format(tmp_path) for part in command.split()]) == 1
     errors = capsys.readouterr().err
-    assert f"Embedding model {MADE_UP} is not" in errors
-    assert "--any-model" in errors
+    assert re.search(complaint, errors)
     assert errors.count("\n") == 1
 
 
@@ -112,45 +116,17 @@ def test_pull_into_a_server(
         assert contents(pulled).rows == contents(made).rows
 
 
-def test_another_hash_is_refused(
-    snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_another_hash_than_that_of_the_option_or_setting_is_refused(
+    snapshots: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     new = tmp_path / "new"
     assert main(["pull", str(snapshots), "-db", str(new), "--sha256", "0" * 64]) == 1
     assert "another was demanded" in capsys.readouterr().err
     assert not new.exists()
 
-
-def test_setting_can_require_a_hash(
-    snapshots: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("SNAPSHOT_SHA256", "0" * 64)
     assert main(["verify", str(snapshots)]) == 1
     assert "another was demanded" in capsys.readouterr().err
-
-
-def test_missing_work_folder_is_reported(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    assert main(["push", str(tmp_path / "s"), "-db", str(index), "--work", nowhere]) == 1
-    assert "Name a folder with --work" in capsys.readouterr().err
-
-
-def test_missing_index_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["push", str(tmp_path / "s"), "-db", str(tmp_path / "nowhere")]) == 1
-    assert capsys.readouterr().err.startswith("No index at")
-
-
-def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from database.snapshot.__main__ import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'chromadb', 'obstore', 'torch', 'openvino', 'fsspec'} & sys.modules.keys()\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "push|pull|list|verify" in done.stdout

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from database.reading.reader import Reader
 from database.snapshot import upload_rows
-from database.snapshot.initial_pull import pull_if_missing
 from tests.database.changing.steps import accept_job, delete, put, run, seen
 from tests.database.dying_store import DyingStore, KilledError
-from tests.database.made_indexes import chunks_of, document, make_index, upload, uploaded
+from tests.database.made_indexes import chunks_of, document, make_index, uploaded
 from tests.database.snapshot.steps import (
     PULLED,
-    any_model,
-    finished,
+    assert_finished,
+    index_at,
     make_interrupted_pull,
     pending_changes,
     pulled,
+    pulled_at_start,
     pushed,
 )
 from tests.files.pages import WordEmbeddings, builder, write_pages
@@ -37,28 +37,17 @@ QUIET = 0.01
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(str(tmp_path / "index"), create=True)) as made:
-        yield made
-
-
 def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshots = tmp_path / "snapshots"
-    with closing(open_store(str(tmp_path / "source"), create=True)) as source:
-        make_index(source, chunks_of("Pulled."), "index-there")
-        upload(source, "job-there", *(document(*item) for item in PULLED.items()))
-        pushed(source, snapshots)
-    with closing(open_store(str(tmp_path / "index"), create=True)) as store:
-        make_index(store, chunks_of("Before."), "index-before")
-        upload(store, "job-here", document("mine.md", "Mine."))
+    with index_at(tmp_path / "source", "Pulled.", documents=PULLED) as source:
+        pushed(source, folder)
+    with index_at(tmp_path / "index", "Before.", documents={"mine.md": "Mine."}) as store:
         Uploads(store).add("job-waits", [document("waits.md", "Waits.")])
         with monkeypatch.context() as dying:
             dying.setattr(staging, "publish_staged_uploads", die_once_live(store))
             with pytest.raises(KilledError):
-                pulled(store, snapshots)
+                pulled(store, folder)
     kills = 0
     while True:
         copy = shutil.copytree(tmp_path / "index", tmp_path / f"index-{kills}")
@@ -69,7 +58,7 @@ def test_pull_killed_at_any_write_after_going_live_is_finished_by_the_same_pull(
                 kills += 1
             else:
                 break
-            assert not pulled(store, snapshots).changed
+            assert not pulled(store, folder).changed
             assert uploaded(store) == PULLED
             assert pending_changes(store) == [("waits.md", False)], f"killed before write {kills}"
             assert store.collection_names("uploads") == [UPLOADS]
@@ -88,9 +77,7 @@ def die_once_live(store: Store) -> Callable[[Store], None]:
 
 
 def current_entries(store: Store) -> dict[str, JournalEntry]:
-    live = store.live()
-    assert live is not None
-    return Uploads(store).current(live)
+    return Uploads(store).current(store.live_collection()[0])
 
 
 def test_changes_after_a_pull_killed_at_its_end_are_kept(store: Store) -> None:
@@ -104,7 +91,7 @@ def test_changes_after_a_pull_killed_at_its_end_are_kept(store: Store) -> None:
 
     with BuildLock(store):
         staging.publish_staged_uploads(store, QUIET)
-    assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
+    assert not pulled_at_start(store)
 
     assert (seen(store), current_entries(store)) == before
     assert {"new.md", "waits.md", "late.md"} <= seen(store).keys()
@@ -115,8 +102,7 @@ def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_
     pages = write_pages(tmp_path / "pages")
     builder(store).build(pages)
     put(store, "old.md", "# Old\n\nOld.\n")
-    live = store.live()
-    assert live is not None
+    live = store.live_collection()[0]
     staging.stage_uploads(
         store, live.name, [*upload_rows.read_upload_rows(store, live)], live.revision
     )
@@ -133,9 +119,7 @@ def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_
 
 def run_all(store: Store) -> None:
     """Run the pending jobs, as a service does."""
-    reader = Reader(
-        open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
-    )
+    reader = Reader(lambda: store, lambda made: WordEmbeddings(), store.database)
     reader.refresh()
     runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
     runner.start()
@@ -148,32 +132,28 @@ def run_all(store: Store) -> None:
 
 def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store) -> None:
     make_interrupted_pull(store)
-    assert not pull_if_missing(store, "s3://never-asked/for", None, check_model=any_model)
-    assert finished(store)
+    assert not pulled_at_start(store)
+    assert_finished(store)
 
 
 def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
-    store: Store, tmp_path: Path
+    store: Store, tmp_path: Path, folder: Path
 ) -> None:
     """Otherwise the next writer would tidy by documents that no longer exist."""
     make_index(store, chunks_of("Before.", document="kilns.md"), "index-before")
     put(store, "kilns.md", "# Kilns\n\nOak.\n")
-    with closing(open_store(str(tmp_path / "source"), create=True)) as source:
-        make_index(source, chunks_of("Pulled."), "index-there")
-        pushed(source, tmp_path / "snapshots")
+    with index_at(tmp_path / "source", "Pulled.") as source:
+        pushed(source, folder)
     accept_job(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])
     die_after_going_live(store)
 
-    pulled(store, tmp_path / "snapshots")
+    pulled(store, folder)
 
     collection = store.find("index-before")
     assert collection is not None
-    assert texts(collection.get(include=["documents"])["documents"]) == "Ash."
+    texts = collection.get(include=["documents"])["documents"] or []
+    assert [text.strip() for text in texts] == ["Ash."]
     assert seen(store) == {"kilns.md": ["Pulled."]}
-
-
-def texts(found: Sequence[str] | None) -> str:
-    return "|".join(text.strip() for text in found or ())
 
 
 def die_after_going_live(store: Store) -> None:

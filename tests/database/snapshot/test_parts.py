@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from database.snapshot.manifest import (
     is_snapshot_name,
 )
 from database.snapshot.parts import read_part, write_parts
+from tests.database.snapshot.steps import resealed
 from tests.files.pages import DIMENSION, recipe
 from utils.errors import SnapshotError
 
@@ -42,16 +43,16 @@ def records(count: int) -> list[Record]:
     ]
 
 
-def assert_same(found: list[Record], expected: list[Record]) -> None:
-    assert [(r.id, r.text, r.metadata) for r in found] == [
-        (r.id, r.text, r.metadata) for r in expected
-    ]
-    assert [r.vector.tobytes() for r in found] == [r.vector.tobytes() for r in expected]
+def plain(rows: Iterable[Record]) -> list[Record]:
+    """Rows that can be compared."""
+    return [replace(r, vector=r.vector.tobytes()) for r in rows]  # type: ignore[arg-type]
 
 
-def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[SnapshotPart, bytes]:
+def part_of(
+    lines: bytes, rows: int = 1, content: bytes | None = None, **changes: Any
+) -> tuple[SnapshotPart, bytes]:
     """A part whose manifest matches its content, and that content."""
-    content = zstandard.compress(lines)
+    content = zstandard.compress(lines) if content is None else content
     sha256 = hashlib.sha256(content).hexdigest()
     part = SnapshotPart(
         "index", f"part-00000-{sha256[:16]}.zst", rows, len(content), len(lines), sha256
@@ -59,48 +60,47 @@ def part_of(lines: bytes, rows: int = 1, **changes: Any) -> tuple[SnapshotPart, 
     return replace(part, **changes), content
 
 
-def line(**changes: Any) -> bytes:
-    vector = base64.b64encode(np.ones(DIMENSION, dtype="<f4").tobytes()).decode()
-    fields = {"id": "a", "text": "b", "metadata": None, "vector": vector} | changes
-    return orjson.dumps({k: v for k, v in fields.items() if v != "absent"}) + b"\n"
+def rows_of(part: SnapshotPart, content: bytes) -> list[Record]:
+    return [*read_part(part, content, DIMENSION)]
 
 
 def vector_of(*values: float) -> str:
     return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
 
 
-def manifest_of(*parts: SnapshotPart, dimension: int = DIMENSION) -> Manifest:
-    return Manifest(
-        created_at="2026-01-02T03:04:05+00:00",
-        software="tests",
-        origin="collection",
-        revision=3,
-        fingerprint=Fingerprint(recipe(), "0" * 64, 1, 1, "2026-01-02"),
-        collections={"index": CollectionShape(sum(p.rows for p in parts), dimension)},
-        parts=parts,
-    ).sealed()
+def line(**changes: Any) -> bytes:
+    fields = {"id": "a", "text": "b", "metadata": None, "vector": vector_of(*[1.0] * DIMENSION)}
+    fields |= changes
+    return orjson.dumps({k: v for k, v in fields.items() if v != "absent"}) + b"\n"
+
+
+PART, CONTENT = part_of(line())
+MANIFEST = Manifest(
+    created_at="2026-01-02T03:04:05+00:00",
+    software="tests",
+    origin="collection",
+    revision=3,
+    fingerprint=Fingerprint(recipe(), "0" * 64, 1, 1, "2026-01-02"),
+    collections={"index": CollectionShape(1, DIMENSION)},
+    parts=(PART,),
+)
 
 
 def test_rows_survive_a_round_trip_bit_for_bit(tmp_path: Path) -> None:
     written = records(50)
     (part,) = write_parts("index", written, tmp_path, 0, 1 << 20)
-    found = [*read_part(part, (tmp_path / part.name).read_bytes(), DIMENSION)]
     assert part.rows == 50
-    assert_same(found, written)
+    assert plain(rows_of(part, (tmp_path / part.name).read_bytes())) == plain(written)
 
 
 def test_full_part_is_followed_by_another(tmp_path: Path) -> None:
     written = records(50)
     parts = [*write_parts("index", written, tmp_path, 3, 4096)]
-    found = [
-        record
-        for part in parts
-        for record in read_part(part, (tmp_path / part.name).read_bytes(), DIMENSION)
-    ]
+    found = [row for part in parts for row in rows_of(part, (tmp_path / part.name).read_bytes())]
     assert len(parts) > 3
     assert [int(part.name[5:10]) for part in parts] == [*range(3, 3 + len(parts))]
     assert all(part.unpacked < 4096 + 1024 for part in parts)
-    assert_same(found, written)
+    assert plain(found) == plain(written)
 
 
 def test_same_rows_give_the_same_parts(tmp_path: Path) -> None:
@@ -115,12 +115,12 @@ def test_no_rows_give_no_part(tmp_path: Path) -> None:
     assert [*write_parts("words", [], tmp_path, 0, 8192)] == []
 
 
-def test_changed_part_gives_no_row() -> None:
-    part, content = part_of(line())
-    changed = content[:-1] + bytes([content[-1] ^ 1])
-    for wrong in (changed, content[:-1], content + b"x", b""):
-        with pytest.raises(SnapshotError, match="is not what the manifest says"):
-            next(read_part(part, wrong, DIMENSION))
+@pytest.mark.parametrize(
+    "wrong", [CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), CONTENT[:-1], CONTENT + b"x", b""]
+)
+def test_changed_part_gives_no_row(wrong: bytes) -> None:
+    with pytest.raises(SnapshotError, match="is not what the manifest says"):
+        next(read_part(PART, wrong, DIMENSION))
 
 
 @pytest.mark.parametrize(
@@ -148,64 +148,48 @@ def test_changed_part_gives_no_row() -> None:
     ],
 )
 def test_invalid_row_is_refused_by_number(wrong: dict[str, Any]) -> None:
-    part, content = part_of(line() + line(**wrong), rows=2)
     with pytest.raises(SnapshotError, match="row 2 is invalid"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(line() + line(**wrong), rows=2))
 
 
 @pytest.mark.parametrize("lines", [b"[]\n", b"{\n", b"\xff\n", b"\n", b"[" * 5000 + b"\n", b"1\n"])
 def test_invalid_line_is_refused(lines: bytes) -> None:
-    part, content = part_of(lines)
     with pytest.raises(SnapshotError, match="row 1 is invalid"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(lines))
 
 
 def test_last_line_cut_short_is_refused() -> None:
-    part, content = part_of(line() + line()[:-1])
     with pytest.raises(SnapshotError, match="another size than the manifest says"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(line() + line()[:-1]))
 
 
-def test_part_with_the_wrong_number_of_rows_is_refused() -> None:
-    for rows in (1, 3):
-        part, content = part_of(line() * 2, rows=rows)
-        with pytest.raises(SnapshotError, match="2 rows and should hold"):
-            list(read_part(part, content, DIMENSION))
+@pytest.mark.parametrize("rows", [1, 3])
+def test_part_with_the_wrong_number_of_rows_is_refused(rows: int) -> None:
+    with pytest.raises(SnapshotError, match="2 rows and should hold"):
+        rows_of(*part_of(line() * 2, rows=rows))
 
 
 def test_part_that_decompresses_to_more_than_stated_is_aborted() -> None:
-    bomb = zstandard.compress(b"\n" * (1 << 29))
-    sha256 = hashlib.sha256(bomb).hexdigest()
-    part = SnapshotPart("index", f"part-00000-{sha256[:16]}.zst", 1, len(bomb), 1000, sha256)
     with pytest.raises(SnapshotError, match="another size than the manifest says"):
-        list(read_part(part, bomb, DIMENSION))
+        rows_of(*part_of(b"\n" * (1 << 29), unpacked=1000))
 
 
 def test_endless_row_is_aborted() -> None:
-    endless = b"x" * (40 << 20)
-    part, content = part_of(endless)
     with pytest.raises(SnapshotError, match="too long"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(b"x" * (40 << 20)))
 
 
 def test_part_that_needs_much_memory_is_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=27, compression_level=1)
-    content = zstandard.ZstdCompressor(compression_params=parameters).compress(line() * 300_000)
-    sha256 = hashlib.sha256(content).hexdigest()
-    name = f"part-00000-{sha256[:16]}.zst"
-    part = SnapshotPart("index", name, 300_000, len(content), len(line()) * 300_000, sha256)
+    lines = line() * 300_000
+    content = zstandard.ZstdCompressor(compression_params=parameters).compress(lines)
     with pytest.raises(SnapshotError, match="cannot be decompressed"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(lines, 300_000, content))
 
 
 def test_part_that_is_not_compressed_is_refused() -> None:
-    content = line()
-    sha256 = hashlib.sha256(content).hexdigest()
-    part = SnapshotPart(
-        "index", f"part-00000-{sha256[:16]}.zst", 1, len(content), len(content), sha256
-    )
     with pytest.raises(SnapshotError, match="cannot be decompressed"):
-        list(read_part(part, content, DIMENSION))
+        rows_of(*part_of(line(), content=line()))
 
 
 def test_row_too_large_for_a_snapshot_is_refused(tmp_path: Path) -> None:
@@ -215,28 +199,17 @@ def test_row_too_large_for_a_snapshot_is_refused(tmp_path: Path) -> None:
 
 
 def test_manifest_survives_a_round_trip() -> None:
-    part, _ = part_of(line())
-    manifest = manifest_of(part)
-    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
 def test_manifest_with_unknown_fields_is_read() -> None:
-    part, _ = part_of(line())
-    fields = json.loads(manifest_of(part).to_json())
+    fields = json.loads(MANIFEST.to_json())
     fields["fingerprint"]["added_later"] = "something"
-    assert Manifest.from_json(resealed(fields)).parts == (part,)
-
-
-def resealed(fields: dict[str, Any]) -> bytes:
-    """A forged manifest with a valid hash."""
-    fields.pop("digest", None)
-    digest = hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return orjson.dumps(fields | {"digest": digest})
+    assert Manifest.from_json(resealed(fields)).parts == (PART,)
 
 
 def test_manifest_changed_by_hand_is_refused() -> None:
-    part, _ = part_of(line())
-    content = manifest_of(part).to_json().replace(b'"revision": 3', b'"revision": 4')
+    content = MANIFEST.to_json().replace(b'"revision": 3', b'"revision": 4')
     with pytest.raises(SnapshotError, match="changed after it was written"):
         Manifest.from_json(content)
 
@@ -294,8 +267,7 @@ LIES: dict[str, Change] = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_inconsistent_manifest_is_refused(lie: Change) -> None:
-    part, _ = part_of(line())
-    fields = json.loads(manifest_of(part).to_json())
+    fields = json.loads(MANIFEST.to_json())
     lie(fields)
     with pytest.raises(SnapshotError, match="The manifest cannot be trusted"):
         Manifest.from_json(resealed(fields))

@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 
 from database.index.store import Store
-from database.snapshot.catalogue import find_snapshot, iter_snapshots
-from database.snapshot.contents import verify
-from database.snapshot.push import push
 from tests.database.index.reading import contents
 from tests.database.made_indexes import (
     add_unseen,
@@ -17,7 +14,7 @@ from tests.database.made_indexes import (
     upload,
     vectors_of,
 )
-from tests.database.snapshot.steps import SMALL, part_files, pulled, pushed, rows_in
+from tests.database.snapshot.steps import found_at, listed_at, pulled, pushed, rows_in
 from utils.errors import IndexMissingError, SnapshotError
 
 pytestmark = pytest.mark.process
@@ -35,31 +32,6 @@ def test_same_index_gives_the_same_parts(source: Store, folder: Path, tmp_path: 
     assert once.manifest.parts == again.manifest.parts
 
 
-def test_second_push_of_a_state_sends_nothing(source: Store, folder: Path) -> None:
-    first = pushed(source, folder)
-    second = pushed(source, folder)
-    assert second.sent == 0
-    assert (second.url, second.sha256) == (first.url, first.sha256)
-    assert first.sent == sum(file.stat().st_size for file in part_files(first))
-
-
-def test_interrupted_push_is_no_snapshot_and_resumes(source: Store, folder: Path) -> None:
-    def interrupt(done: int, total: int | None) -> None:
-        if total and done > total / 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        push(source, str(folder), part_bytes=SMALL, sending=interrupt)
-    with pytest.raises(SnapshotError, match="No snapshot at"):
-        find_snapshot(str(folder))
-
-    done = pushed(source, folder)
-
-    assert 0 < done.sent < done.manifest.bytes
-    assert len([path for path in folder.iterdir() if path.is_dir()]) == 1
-    verify(find_snapshot(str(folder)))
-
-
 def test_changed_index_is_another_snapshot_and_the_newest_is_first(
     source: Store, target: Store, folder: Path
 ) -> None:
@@ -69,25 +41,17 @@ def test_changed_index_is_another_snapshot_and_the_newest_is_first(
 
     new = pushed(source, folder)
 
-    newest, other = iter_snapshots(str(folder))
+    newest, other = listed_at(folder)
     assert (newest.url, other.url) == (new.url, str(folder / "20250101T000000Z") + old.url[-13:])
     pulled(target, folder)
     assert "ash.md:0" in contents(target).rows
+    pulled(target, other.url)
+    assert "ash.md:0" not in contents(target).rows
 
 
 def make_old(snapshot: Path) -> None:
     """Change the year in which a snapshot was pushed."""
     snapshot.rename(snapshot.with_name("20250101T000000Z" + snapshot.name[16:]))
-
-
-def test_older_snapshot_can_be_named(source: Store, target: Store, folder: Path) -> None:
-    old = pushed(source, folder)
-    change_in_place(source, *chunks_of("Ash dries too.", document="ash.md"))
-    pushed(source, folder)
-
-    pulled(target, Path(old.url))
-
-    assert "ash.md:0" not in contents(target).rows
 
 
 def test_index_changed_during_a_push_is_read_again(source: Store, folder: Path) -> None:
@@ -98,14 +62,10 @@ def test_index_changed_during_a_push_is_read_again(source: Store, folder: Path) 
             changed.append("now")
             change_in_place(source, *chunks_of("Ash dries too.", document="ash.md"))
 
-    done = push(source, str(folder), part_bytes=SMALL, reading=change)
+    done = pushed(source, folder, reading=change)
 
-    found = {r.id for r in rows_in(folder)}
-    assert found == contents(source).rows.keys()
-    assert done.manifest.revision == 2
-    live = source.live()
-    assert live is not None
-    assert live.revision == 2
+    assert {r.id for r in rows_in(folder)} == contents(source).rows.keys()
+    assert done.manifest.revision == source.live_collection()[0].revision == 2
 
 
 def test_push_of_an_index_that_keeps_changing_fails(source: Store, folder: Path) -> None:
@@ -115,35 +75,30 @@ def test_push_of_an_index_that_keeps_changing_fails(source: Store, folder: Path)
         change_in_place(source, *chunks_of("Ash.", document=f"ash-{next(count)}.md"))
 
     with pytest.raises(SnapshotError, match="changed 10 times while it was read"):
-        push(source, str(folder), reading=change)
-    assert not [*iter_snapshots(str(folder))]
+        pushed(source, folder, reading=change)
+    assert listed_at(folder) == []
 
 
-def test_invisible_rows_are_left_out(source: Store, folder: Path) -> None:
+def test_invisible_and_replaced_rows_are_left_out(source: Store, folder: Path) -> None:
     seen = contents(source).rows.keys()
-    add_unseen(source, *chunks_of("Not yet.", document="later.md"))
-    pushed(source, folder)
-    found = {r.id for r in rows_in(folder)}
-    assert found == seen
-
-
-def test_rows_that_were_replaced_are_left_out(source: Store, folder: Path) -> None:
     change_in_place(source, *chunks_of("Ash dries.", document="ash.md"))
     upload(source, "job-1", document("ash.md", "Other words."))  # its old chunk still exists
+    add_unseen(source, *chunks_of("Not yet.", document="later.md"))
+
     pushed(source, folder)
-    found = {r.id for r in rows_in(folder)}
-    assert "ash.md:0" in contents(source).rows
-    assert "ash.md:0" not in found
+
+    assert contents(source).rows.keys() - seen == {"ash.md:0", "later.md:0"}
+    assert {r.id for r in rows_in(folder)} == seen
 
 
 def test_required_hash_is_compared_with_the_manifest(source: Store, folder: Path) -> None:
     done = pushed(source, folder)
-    assert find_snapshot(str(folder), done.sha256).is_pinned
-    assert find_snapshot(str(folder), done.sha256.upper()).is_pinned
+    assert found_at(folder, done.sha256).is_pinned
+    assert found_at(folder, done.sha256.upper()).is_pinned
     with pytest.raises(SnapshotError, match="another was demanded"):
-        find_snapshot(str(folder), "0" * 64)
+        found_at(folder, "0" * 64)
     with pytest.raises(SnapshotError, match="64 hexadecimal digits"):
-        find_snapshot(str(folder), "abc")
+        found_at(folder, "abc")
 
 
 def test_push_without_an_index_is_refused(target: Store, folder: Path) -> None:

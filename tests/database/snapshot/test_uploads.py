@@ -1,7 +1,5 @@
 """Snapshots include the documents added through the API."""
 
-from pathlib import Path
-
 import pytest
 
 from database.index.store import Store
@@ -14,13 +12,13 @@ from tests.database.made_indexes import (
     upload,
     uploaded,
 )
-from tests.database.snapshot.steps import pulled, pushed
+from tests.database.snapshot.steps import Place, pulled, pushed
 
 pytestmark = pytest.mark.process
 
 
 def test_documents_of_the_api_are_replaced_by_the_snapshots(
-    source: Store, target: Store, folder: Path
+    source: Store, target: Store, folder: Place
 ) -> None:
     long = "Oak dries slowly. " * 20_000
     upload(source, "job-1", document("old.md", "Old."))
@@ -43,7 +41,7 @@ def test_documents_of_the_api_are_replaced_by_the_snapshots(
 
 
 def test_document_deleted_through_the_api_stays_deleted(
-    source: Store, target: Store, folder: Path
+    source: Store, target: Store, folder: Place
 ) -> None:
     delete_upload(source, "job-1", "notes.md")
     pushed(source, folder)
@@ -55,7 +53,7 @@ def test_document_deleted_through_the_api_stays_deleted(
 
 
 def test_documents_before_the_return_to_the_folder_are_not_pushed(
-    source: Store, target: Store, folder: Path
+    source: Store, target: Store, folder: Place
 ) -> None:
     upload(source, "job-1", document("old.md", "Old."))
     source.return_to_folder()
@@ -63,19 +61,3 @@ def test_documents_before_the_return_to_the_folder_are_not_pushed(
     pushed(source, folder)
     pulled(target, folder)
     assert uploaded(target) == {"new.md": "New."}
-
-
-def test_pull_killed_after_going_live_is_finished_by_the_next(
-    source: Store, target: Store, folder: Path
-) -> None:
-    upload(source, "job-1", document("notes.md", "Oak."))
-    pushed(source, folder)
-    done = pulled(target, folder)
-    staged = target.find(UPLOADS)
-    assert staged is not None
-    staged.modify(name=f"uploads-of-{done.index}")  # the state just before the last step
-    assert uploaded(target) == {}
-
-    assert not pulled(target, folder).changed
-
-    assert uploaded(target) == {"notes.md": "Oak."}
