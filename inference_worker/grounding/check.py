@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from database.searching.passage import Passage
 from inference_worker.answer import Citation, Grounding, MisplacedCitation, Unsupported
-from inference_worker.grounding.answer_parts import Marker, Sentence, parse_answer, strip_invisible
+from inference_worker.grounding.answer_parts import parse_answer, strip_invisible
 from inference_worker.grounding.checkable_items import Item
 from inference_worker.grounding.evidence import PassageEvidence
 from inference_worker.grounding.excerpts import Excerpts
+from inference_worker.grounding.statements import Marker, Statement
 
 _MAX_ITEMS = 40
-"""Of a sentence, for choosing its citation's quote."""
+"""Of a statement, for choosing its citation's quote."""
 
 
 def ground(text: str, passages: Sequence[Passage]) -> Grounding:
@@ -29,36 +30,34 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 
     Leaves `removed_citations` at 0, since only the citation filter knows it.
     """
-    # Split the answer into sentences with their citations and checkable items
+    # Split the answer into statements with their citations and checkable items
     shown, places = strip_invisible(text)
-    sentences, items = parse_answer(shown, len(passages))
+    statements, items = parse_answer(shown, len(passages))
     # Look the items up in the passages
     check = _Check([PassageEvidence(_evidence_text(passage)) for passage in passages])
     excerpts = Excerpts([passage.text for passage in passages])
-    markers = [marker for each in sentences for marker in each.markers]
+    markers = [marker for each in statements for marker in each.markers]
     misplaced = {
         marker: found_in
-        for each in sentences
+        for each in statements
         if (found_in := check.found_elsewhere(each))
         for marker in each.markers
-    }
-
-    # Choose quotes, once per sentence and passage: an answer may repeat a citation many times
-    quotes = {
-        (place, number): excerpts.nearest(each.words, each.items[:_MAX_ITEMS], number - 1)
-        for place, each in enumerate(sentences)
-        for number in {marker.number for marker in each.markers}
     }
 
     def span(part: Item | Marker) -> tuple[int, int]:
         return places[part.start], places[part.end - 1] + 1
 
+    # Choose quotes, once per statement and passage: an answer may repeat a citation many times
+    citations = []
+    for each in statements:
+        quotes = {
+            number: excerpts.nearest(each.words, each.items[:_MAX_ITEMS], number - 1)
+            for number in {marker.number for marker in each.markers}
+        }
+        citations += [Citation(m.number, *span(m), quote=quotes[m.number]) for m in each.markers]
+
     return Grounding(
-        citations=[
-            Citation(marker.number, *span(marker), quote=quotes[place, marker.number])
-            for place, each in enumerate(sentences)
-            for marker in each.markers
-        ],
+        citations=citations,
         used=_used(markers, misplaced),
         misplaced=[
             MisplacedCitation(marker.number, *span(marker), found_in)
@@ -69,8 +68,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
             for item in check.unsupported(items)
         ],
         uncited_sentences=sum(
-            each.statement.is_claim(len(each.items)) and not _is_cited(each, sentences)
-            for each in sentences
+            each.is_claim and not _is_cited(each, statements) for each in statements
         ),
     )
 
@@ -93,13 +91,13 @@ class _Check:
                 yield from missing or [item]
                 end = item.end
 
-    def found_elsewhere(self, sentence: Sentence) -> tuple[int, ...]:
-        """The passages with most of a sentence's items, if those it cites contain none of them."""
-        cited = {marker.number for marker in sentence.markers}
-        if not cited or any(self._contains(n, item) for n in cited for item in sentence.items):
+    def found_elsewhere(self, statement: Statement) -> tuple[int, ...]:
+        """The passages with most of a statement's items, if those it cites contain none of them."""
+        cited = {marker.number for marker in statement.markers}
+        if not cited or any(self._contains(n, item) for n in cited for item in statement.items):
             return ()
         numbers = range(1, len(self._evidence) + 1)
-        counts = Counter(n for item in sentence.items for n in numbers if self._contains(n, item))
+        counts = Counter(n for item in statement.items for n in numbers if self._contains(n, item))
         most = max(counts.values(), default=0)
         return tuple(number for number in numbers if number in counts and counts[number] == most)
 
@@ -130,10 +128,8 @@ def _used(markers: Sequence[Marker], misplaced: Mapping[Marker, Sequence[int]]) 
     return [number for number, _ in credit.most_common()]
 
 
-def _is_cited(sentence: Sentence, sentences: Sequence[Sentence]) -> bool:
-    """True if the sentence, or one that leads to it, has a citation."""
-    while not sentence.markers:
-        if sentence.statement.led_by is None:
-            return False
-        sentence = sentences[sentence.statement.led_by]
-    return True
+def _is_cited(statement: Statement, statements: Sequence[Statement]) -> bool:
+    """True if the statement, or one that leads to it, has a citation."""
+    while not statement.markers and statement.led_by is not None:
+        statement = statements[statement.led_by]
+    return bool(statement.markers)

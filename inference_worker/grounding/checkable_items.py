@@ -16,11 +16,13 @@ assigned names (`job_name = `), one-digit numbers and placeholders (`<name>`, `m
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from inference_worker.answer import UnsupportedKind
 from inference_worker.grounding.markup import Mark
 from inference_worker.grounding.quantities import (
     LETTERS,
+    LIST_NUMERAL,
     NUMBER,
     Quantity,
     is_negative,
@@ -34,14 +36,14 @@ _COMMON = (
     rf"|(?P<flag>(?<![\w-])--[A-Za-z][\w-]*)"
 )
 _PATH = (
-    rf"|(?P<path>(?<![{LETTERS}/.:<>-])/(?:[\w.-]+/)+[\w.-]*\w"
+    rf"|(?P<identifier>(?<![{LETTERS}/.:<>-])/(?:[\w.-]+/)+[\w.-]*\w"
     rf"|(?<![{LETTERS}-])[a-z]{{2}}(?:-[a-z]+){{1,3}}-\d(?![{LETTERS}-]))"
 )
 _TOKENS = rf"|(?P<number>{NUMBER})|(?P<word>[{LETTERS}]+(?:[.:][{LETTERS}]+)*(?::\*)?)"
 _PROSE = re.compile(
     # Most words are plain: skipping them first halves the time.
     rf"[A-Z]?[a-z]++(?![{LETTERS}-]|[.:][{LETTERS}*]| \d|://)"
-    r"|(?P<numeral>^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])"
+    rf"|(?P<numeral>{LIST_NUMERAL}"
     r"|\b(?i:steps?|passages?|sources?) \d+(?:(?:,| and| or| to|-|\u2013) ?\d+)*"
     r"|\b(?:1[89]|20)\d0s\b)|"
     + _COMMON
@@ -60,7 +62,7 @@ _IN_CODE = re.compile(
     + _COMMON
     + r"|(?P<string>(?<![\w\"'])[\"'][^\s\"'<>]{2,200}[\"'])"
     + _PATH
-    + r"|(?P<kebab>(?<![\w-])[a-z]+(?:-[a-z0-9]+)+(?![\w-]))"
+    + r"|(?P<code>(?<![\w-])[a-z]+(?:-[a-z0-9]+)+(?![\w-]))"
     + _TOKENS
 )
 _ASSIGNED = re.compile(
@@ -87,15 +89,6 @@ _ATTRIBUTES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
 
 _SUBJECT = "sagemaker"
 """The subject of all passages, whether they name it or not."""
-_KINDS: dict[str, UnsupportedKind] = {
-    "url": "url",
-    "arn": "arn",
-    "flag": "flag",
-    "quote": "quote",
-    "path": "identifier",
-    "string": "code",
-    "kebab": "code",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +163,8 @@ def _item(found: re.Match[str], offset: int, *, in_code: bool, alone: bool = Fal
         return _name(written, start + offset, in_code=in_code, alone=alone)
     if written.lower() == _SUBJECT:
         return None
-    return Item(_KINDS[kind or ""], written, start + offset, start + len(written) + offset)
+    kind = "code" if kind == "string" else kind
+    return Item(cast(UnsupportedKind, kind), written, start + offset, start + len(written) + offset)
 
 
 def _name(written: str, start: int, *, in_code: bool, alone: bool) -> Item | None:

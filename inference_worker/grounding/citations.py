@@ -42,13 +42,11 @@ class CitationFilter:
     def _cleaned(self, marks: Iterable[Mark]) -> Iterator[str]:
         for mark in marks:
             if mark.kind == "text":
-                cleaned = self._text(mark.text)
+                cleaned = self._without_images(self._text(mark.text))
             elif mark.kind == "citation":
                 cleaned = self._citation(mark)
             else:
                 cleaned, self._gap, self._after_removed = self._gap + mark.text, "", False
-            if mark.kind == "text":
-                cleaned = self._without_images(cleaned)
             if cleaned:
                 self._at_line_start = cleaned.endswith("\n")
                 self._after_bang = cleaned.endswith("!") and mark.kind == "text"
@@ -102,8 +100,6 @@ def cited_passages(spans: Iterable[tuple[int, int]], passages: int) -> tuple[lis
     invalid = 0
     for first, last in spans:
         invalid += sum(not 1 <= end <= passages for end in {first, last})
-        if first <= last:
-            numbers |= dict.fromkeys(range(max(first, 1), min(last, passages) + 1))
-        else:
-            numbers |= dict.fromkeys(end for end in (first, last) if 1 <= end <= passages)
+        named = range(max(first, 1), min(last, passages) + 1) if first <= last else (first, last)
+        numbers |= dict.fromkeys(number for number in named if 1 <= number <= passages)
     return list(numbers), invalid

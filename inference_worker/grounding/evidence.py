@@ -8,6 +8,7 @@ name must occur as a whole word and in the same case: `CreateEndpointConfig` doe
 import re
 from functools import cached_property, lru_cache
 
+from database.searching.terms import terms
 from dataset.markdown.reader import plain_text
 from dataset.markdown.syntax import ESCAPE
 from inference_worker.grounding.checkable_items import Item
@@ -27,10 +28,15 @@ _CITED = re.compile(r" ?\[\d+\]")
 
 
 class PassageEvidence:
-    """A passage's text, prepared for lookups."""
+    """The text of a passage or of a piece of one, prepared for lookups."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        """Its search terms."""
+        return frozenset(terms(self.text))
 
     def contains(self, item: Item) -> bool:
         """True if the text contains the item."""
@@ -69,11 +75,11 @@ class PassageEvidence:
 
     @cached_property
     def _literal(self) -> str:
-        return _literal(self._text)
+        return _literal(self.text)
 
     @cached_property
     def _quantities(self) -> Quantities:
-        return Quantities(self._text)
+        return Quantities(self.text)
 
     @cached_property
     def _lower(self) -> str:
@@ -81,7 +87,7 @@ class PassageEvidence:
 
     @cached_property
     def _plain_words(self) -> str:
-        return _plain_words(plain_text(self._text))
+        return _plain_words(plain_text(self.text))
 
 
 def _is_letter(character: str) -> bool:

@@ -4,8 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from database.searching.terms import terms
 from dataset.markdown.syntax import LIST_MARK, blocks
@@ -25,19 +24,11 @@ _PIECE = re.compile(
 _NO_TEXT = re.compile(r"[\W_]*\Z|[ \t]*```")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    text: str
-    terms: frozenset[str]
-    evidence: PassageEvidence
-
-
 class Excerpts:
     """The sentences, list items, rows and lines of code of an answer's passages."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
-        self._rarity: dict[str, float] = {}
 
     def nearest(self, sentence: str, items: Sequence[Item], passage: int) -> str:
         """Choose the piece of a passage, verbatim, that has most in common with a sentence.
@@ -46,30 +37,28 @@ class Excerpts:
         among the passages: ln(1 + passages / passages with the term). Ties go to the shorter piece.
         """
         sentence_terms = frozenset(terms(sentence))
-        rarity = self._rarity = self._rarity or _rarity(self._texts)
 
-        def score(piece: _Piece) -> tuple[float, int]:
-            shared = sum(rarity[term] for term in sentence_terms & piece.terms)
-            contained = sum(piece.evidence.contains(item) for item in items)
+        def score(piece: PassageEvidence) -> tuple[float, int]:
+            shared = sum(self._rarity[term] for term in sentence_terms & piece.terms)
+            contained = sum(piece.contains(item) for item in items)
             return shared + _ITEM_WEIGHT * contained, -len(piece.text)
 
         pieces = _pieces(self._texts[passage])
         return max(pieces, key=score).text if pieces else ""
 
-
-def _rarity(texts: Sequence[str]) -> dict[str, float]:
-    """The weight of each term: higher, the fewer passages contain it."""
-    each = (frozenset().union(*(piece.terms for piece in _pieces(text))) for text in texts)
-    counts = Counter(term for contained in each for term in contained)
-    return {term: math.log(1 + len(texts) / count) for term, count in counts.items()}
+    @cached_property
+    def _rarity(self) -> dict[str, float]:
+        """The weight of each term: higher, the fewer passages contain it."""
+        counts: Counter[str] = Counter()
+        for text in self._texts:
+            counts.update(set().union(*(piece.terms for piece in _pieces(text))))
+        return {term: math.log(1 + len(self._texts) / count) for term, count in counts.items()}
 
 
 @lru_cache(maxsize=1024)
-def _pieces(text: str) -> tuple[_Piece, ...]:
+def _pieces(text: str) -> tuple[PassageEvidence, ...]:
     """Cut a passage into pieces; cached, since passages are retrieved repeatedly."""
-    return tuple(
-        _Piece(piece, frozenset(terms(piece)), PassageEvidence(piece)) for piece in _split(text)
-    )
+    return tuple(map(PassageEvidence, _split(text)))
 
 
 def _split(text: str) -> Iterator[str]:

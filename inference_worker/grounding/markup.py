@@ -17,6 +17,7 @@ A bracket is a citation if it contains passage numbers and nothing else. It is n
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from dataset.markdown.syntax import LIST_MARK
@@ -82,10 +83,15 @@ class Mark:
     """Of a citation: the cited ranges of numbers, each as first and last."""
 
 
-def read_marks(text: str) -> list[Mark]:
-    """Read a whole answer."""
+def read_marks(text: str) -> Iterator[Mark]:
+    """Read a whole answer, with consecutive lines of fenced code in one mark."""
     reader = MarkupReader()
-    return [*reader.feed(text), *reader.finish()]
+    marks = [*reader.feed(text), *reader.finish()]
+    for is_fence, group in groupby(marks, lambda mark: mark.kind == "fence"):
+        if is_fence:
+            yield Mark("fence", "".join(mark.text for mark in group))
+        else:
+            yield from group
 
 
 class MarkupReader:
@@ -143,9 +149,8 @@ class MarkupReader:
 
     def _may_open(self) -> int:
         """Number of characters at the end that may start a mark."""
-        if self._buffer.endswith("\\"):
-            return 1
-        return 2 if self._buffer.endswith("~~") else int(self._buffer.endswith("~"))
+        end = self._buffer[-2:]
+        return int(end.endswith("\\")) or len(end) - len(end.rstrip("~"))
 
     def _line(self) -> str:
         """The current line up to the mark."""

@@ -8,6 +8,7 @@ and does not equal `3.1`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 LETTERS = (
     r"A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f\uff21-\uff3a\uff41-\uff5a"
@@ -59,7 +60,8 @@ _WORDS = {
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100}
 _UNIT_IN_NAME = re.compile(r"(?:Seconds|Minutes|Hours|Days|Bytes|GB|MB)\b")
-_NUMERAL = re.compile(r"^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])", re.MULTILINE)
+LIST_NUMERAL = r"^[ \t>#*_+-]*\d{1,3}[.)](?=[\s*])"
+_LIST_NUMERAL = re.compile(LIST_NUMERAL, re.MULTILINE)
 
 _TO_SPACES = str.maketrans(dict.fromkeys(".,;:!?()[]{}|*`\"'-/", " "))
 _MAX_DIGITS = 300
@@ -88,7 +90,7 @@ class Quantities:
         self._measured: set[tuple[QuantityValue, str]] = set()
         self._bare: set[QuantityValue] = set()
         self._values: set[QuantityValue] = set()
-        text = _NUMERAL.sub(" ", text)
+        text = _LIST_NUMERAL.sub(" ", text)
         words = text.lower().translate(_TO_SPACES).split()
         for quantity in (*_in_digits(text), *_in_words(words)):
             self._values |= {quantity.value, quantity.amount}
@@ -157,12 +159,8 @@ def _in_digits(text: str) -> Iterator[Quantity]:
 
 def _in_words(words: list[str]) -> Iterator[Quantity]:
     """Parse "one hour", "an hour" and "five" in a list of lower-case words."""
-    before = ""
-    for word in words:
+    for before, word in pairwise(["", *words, ""]):
         if word in _UNITS and (before in _WORDS or before in ("a", "an")):
             yield _quantity(_WORDS.get(before, 1), word)
         elif before in _WORDS:
             yield _quantity(_WORDS[before], "")
-        before = word
-    if before in _WORDS:
-        yield _quantity(_WORDS[before], "")

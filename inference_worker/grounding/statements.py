@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from database.searching.terms import STOP_WORDS, words
 from dataset.markdown.syntax import SourceBlock, blocks
 from dataset.sentences import sentences
+from inference_worker.grounding.checkable_items import Item
 
 _MIN_WORDS = 6
 _MIN_CONTENT_WORDS = 3
@@ -27,34 +27,46 @@ _ABSENCE = re.compile(
     re.IGNORECASE,
 )
 
-StatementKind = Literal["paragraph", "item", "row"]
-
 
 @dataclass(frozen=True, slots=True)
+class Marker:
+    """A citation of one passage in an answer."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
 class Statement:
-    """A sentence of a paragraph or list item, or a table's row."""
+    """A sentence of a paragraph or list item, or a table's row, with its citations and items."""
 
     start: int
     end: int
-    kind: StatementKind
     text: str
     """Its text, with code and citations masked."""
     led_by: int | None = None
     """Index of the statement leading to it: the one with a colon before its list or table, or the
     item that it is nested under."""
+    words: str = ""
+    """Its text, code included, citations blanked."""
+    markers: list[Marker] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
 
-    def is_claim(self, items: int) -> bool:
+    @property
+    def is_claim(self) -> bool:
         """True if it states something that needs a citation.
 
         A question, a lead-in, or the remark that the passages do not answer is not a claim; a
-        short phrase is one only if it contains checkable items; `items` is their number.
+        short phrase is one only if it contains checkable items.
         """
         text = self.text.rstrip(" \t\r\n*_")
         if text.endswith(("?", ":", "？", "：")) or _ABSENCE.search(text):  # noqa: RUF001
             return False
         spoken_words = words(text)
         content = sum(word.lower() not in STOP_WORDS for word in spoken_words)
-        return items > 0 or (len(spoken_words) >= _MIN_WORDS and content >= _MIN_CONTENT_WORDS)
+        is_long = len(spoken_words) >= _MIN_WORDS and content >= _MIN_CONTENT_WORDS
+        return bool(self.items) or is_long
 
 
 def statements(text: str) -> list[Statement]:
@@ -68,40 +80,29 @@ def statements(text: str) -> list[Statement]:
     for block in blocks(text):
         if block.kind in ("table_head", "table_rule", "code"):
             continue
-        kind = _kind(block)
-        if kind in ("paragraph", None):
+        is_indented = block.kind == "text" and block.indent >= _MIN_ITEM_INDENT
+        is_item = block.kind == "item" or is_indented
+        if not is_item and block.kind != "row":
             above, lead = [], None
-        if kind is None:
-            continue
+            if block.kind != "text":
+                continue
         while above and above[-1][0] >= block.indent:
             above.pop()
         led_by = above[-1][1] if above else lead
         spans = list(_sentence_spans(text, block))
-        found += [Statement(*span, kind, text[slice(*span)], led_by) for span in spans]
-        if not spans:
-            continue
-        if kind == "item":
+        found += [Statement(*span, text[slice(*span)], led_by) for span in spans]
+        if spans and is_item:
             above.append((block.indent, len(found) - 1))
-        elif kind == "paragraph" and found[-1].text.rstrip(" *_").endswith((":", "：")):  # noqa: RUF001
+        elif spans and block.kind == "text" and found[-1].text.rstrip(" *_").endswith((":", "：")):  # noqa: RUF001
             lead = len(found) - 1
     return found
-
-
-def _kind(block: SourceBlock) -> StatementKind | None:
-    """What a block's statements are; None for a block without any."""
-    if block.kind == "item" or (block.kind == "text" and block.indent >= _MIN_ITEM_INDENT):
-        return "item"
-    if block.kind == "row":
-        return "row"
-    return "paragraph" if block.kind == "text" else None
 
 
 def _sentence_spans(text: str, block: SourceBlock) -> Iterator[tuple[int, int]]:
     """Locate the sentences of a block in the text; a row is one."""
     at = block.start
-    for sentence in [text[block.span]] if block.kind == "row" else sentences(text[block.span]):
+    split = [text[block.span]] if block.kind == "row" else sentences(text[block.span])
+    for sentence in filter(None, map(str.strip, split)):
         start = text.index(sentence, at)
         at = start + len(sentence)
-        if inside := sentence.strip():
-            start += len(sentence) - len(sentence.lstrip())
-            yield start, start + len(inside)
+        yield start, at
