@@ -59,10 +59,10 @@ def _format(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
 
 def _paragraph(group: list[Candidate], passage: Passage) -> str:
     """Format the sentences of one passage: running text, and list items as a list."""
-    group.sort(key=lambda each: (each.block, each.place))
-    listed = sum(each.item for each in group) > 1
+    quotes = sorted((each.quote for each in group), key=lambda each: (each.block, each.place))
+    listed = sum(each.item for each in quotes) > 1
     text = ""
-    for each in group:
+    for each in quotes:
         if each.is_list:
             text = f"{text.rstrip()}\n\n{each.text}\n\n"
         elif each.item and listed:
@@ -71,7 +71,7 @@ def _paragraph(group: list[Candidate], passage: Passage) -> str:
         else:
             text += f"{each.text} "
     # A field is meaningless without the operation or structure it belongs to.
-    named = any(_FIELD.match(each.text) for each in group)
+    named = any(_FIELD.match(each.text) for each in quotes)
     lead = f"In {passage.chunk.breadcrumb}:\n\n" if named else ""
     return lead + text.strip()
 
@@ -82,7 +82,7 @@ def _steps(question: str, best: Candidate, part: Quotable, document: str) -> str
         return ""
     for each in part.lists:
         is_steps = each.ordered and len(each.items) > 1 and all(map(is_whole, each.items))
-        if each.block == best.block and is_steps:
+        if each.block == best.quote.block and is_steps:
             return _numbered(each, best, document)
     return ""
 
@@ -91,7 +91,7 @@ def _numbered(quotable_list: QuotableList, best: Candidate, document: str) -> st
     lengths = accumulate(len(item) + 4 for item in quotable_list.items)
     fit = [n for n, length in enumerate(lengths, start=1) if length <= MAX_CHARACTERS]
     shown = quotable_list.items[: min(len(fit), MAX_STEPS)]
-    if len(shown) < 2 or best.text not in shown:
+    if len(shown) < 2 or best.quote.text not in shown:
         return ""
     lines = [f"{number}. {item}" for number, item in enumerate(shown, start=1)]
     lead = f"{quotable_list.intro}\n\n" if quotable_list.intro else ""

@@ -52,24 +52,20 @@ class Quote:
     item: bool = False
     """True if it is a whole list item."""
 
+    @property
+    def is_list(self) -> bool:
+        """True for a whole list."""
+        return "\n" in self.text
+
 
 @dataclass(slots=True)
 class QuotableList:
     """A list with its lead-in sentence."""
 
     ordered: bool
-    heading: str
     block: int
     intro: str = ""
     items: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class QuotableRow:
-    """A table's row: its first cell and the other cells."""
-
-    name: str
-    text: str
 
 
 @dataclass(slots=True)
@@ -78,7 +74,8 @@ class Quotable:
 
     quotes: list[Quote] = field(default_factory=list)
     lists: list[QuotableList] = field(default_factory=list)
-    rows: list[QuotableRow] = field(default_factory=list)
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    """Of tables: the first cell of each row, and its other cells."""
     code: list[str] = field(default_factory=list)
 
 
@@ -150,7 +147,7 @@ class _Reader:
         cells = [plain_sentence(cell) for cell in line.strip().strip("|").split("|")]
         words = [cell for cell in cells[1:] if cell]
         if words and line.strip("|-: \t\r\n"):
-            self.result.rows.append(QuotableRow(cells[0].strip("`* "), "; ".join(words)))
+            self.result.rows.append((cells[0].strip("`* "), "; ".join(words)))
 
     def _add_paragraph(self, text: str) -> None:
         split = sentences(plain_sentence(text))
@@ -166,7 +163,6 @@ class _Reader:
             top = min(block.indent for block, _ in items)
             listing = QuotableList(
                 ordered=items[0][0].mark[0].isdigit(),
-                heading=self._heading,
                 block=self._block,
                 intro=self._lead,
                 items=[

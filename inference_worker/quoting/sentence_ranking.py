@@ -18,10 +18,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from database.searching.passage import Passage
 from database.searching.terms import identifiers, is_identifier, terms
-from inference_worker.quoting.quotable import Quotable
+from inference_worker.quoting.quotable import Quotable, Quote
 
 MAX_CHARACTERS = 600
 MAX_SENTENCES = 4
@@ -29,7 +30,7 @@ RANK_DISCOUNT = 0.15
 """A sentence of the passage at a rank (from 0) weighs 1 / (1 + RANK_DISCOUNT * rank)."""
 TITLE_WEIGHT = 0.3
 CONTEXT_WEIGHT = 0.35
-"""Weight of a term that occurs in the headings headings but not in the sentence."""
+"""Weight of a term that occurs in the headings but not in the sentence."""
 REPEAT_WEIGHT = 0.3
 """Weight of a term that an already chosen sentence contains."""
 NEIGHBOUR_WEIGHT = 0.3
@@ -54,6 +55,8 @@ _VERDICT = re.compile(
 )
 _NUMBER = re.compile(r"\b\d")
 _DEFINES = re.compile(r"\b(?:is|are) (?:an?|the)\b|\b(?:enables?|lets|provides?|helps)\b")
+_CUES = ((_AMOUNT, _NUMBER, 1.35), (_WHAT_IS, _DEFINES, 1.4), (_YES_OR_NO, _VERDICT, 1.2))
+"""A kind of question, what answers to it tend to contain, and the factor of a match."""
 _REFERS_BACK = re.compile(
     r"^(?:(?:with|in|for|by|from|after|to do) (?:this|these|that)|this|these|those|that|it|they|he"
     r"|she|however|also|then|otherwise|therefore|in this case|such|but|and|or|instead|additionally"
@@ -64,31 +67,26 @@ _REFERS_BACK = re.compile(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A quotable sentence, list item, list or row, with the question's terms in it."""
+    """A sentence, list item, list or row of a passage, with the question's terms in it."""
 
-    text: str
+    quote: Quote
     passage: int
-    block: int
-    place: int
     own: frozenset[str]
     context: frozenset[str]
     weight: float
-    item: bool = False
 
-    @property
-    def is_list(self) -> bool:
-        """True for a whole list."""
-        return "\n" in self.text
+    def is_in_block_of(self, other: "Candidate") -> bool:
+        """True if both are from the same block of the same passage."""
+        return self.passage == other.passage and self.quote.block == other.quote.block
 
     def is_beside(self, other: "Candidate") -> bool:
         """True if both are sentences of one paragraph."""
-        same_block = (self.passage, self.block) == (other.passage, other.block)
-        return same_block and not any(one.item or one.is_list for one in (self, other))
+        quotes = (self.quote, other.quote)
+        return self.is_in_block_of(other) and not any(one.item or one.is_list for one in quotes)
 
     def overlaps(self, other: "Candidate") -> bool:
         """True if one is a whole list and the other one of its items."""
-        same_block = (self.passage, self.block) == (other.passage, other.block)
-        return same_block and self.is_list != other.is_list
+        return self.is_in_block_of(other) and self.quote.is_list != other.quote.is_list
 
 
 def build_candidates(
@@ -101,43 +99,23 @@ def build_candidates(
     cues = _cues(question)
     for index, (passage, part) in enumerate(zip(passages, parts, strict=True)):
         headings = frozenset(terms(f"{passage.chunk.document} {passage.chunk.breadcrumb}"))
-        passage_weight = _passage_weight(
-            index, question_terms, frozenset(terms(passage.chunk.title))
-        )
-        for quote in part.quotes:
+        title = frozenset(terms(passage.chunk.title))
+        passage_weight = _passage_weight(index, question_terms, title)
+        rows = [
+            Quote(f"`{name}`: {text}", "", -1, place, item=True)
+            for place, (name, text) in enumerate(part.rows)
+            if name.lower() in names and len(text) <= MAX_CHARACTERS
+        ]
+        for quote in (*part.quotes, *rows):
             own = terms(quote.text)
             context = headings.union(terms(quote.heading))
-            weight = passage_weight * _shape_weight(quote.text, len(own), cues)
-            found.setdefault(
-                quote.text,
-                Candidate(
-                    text=quote.text,
-                    passage=index,
-                    block=quote.block,
-                    place=quote.place,
-                    own=question_terms.intersection(own),
-                    context=question_terms & context,
-                    weight=weight * (POINTER_WEIGHT if quote.pointer else 1.0),
-                    item=quote.item,
-                ),
-            )
-        for place, row in enumerate(part.rows):
-            if row.name.lower() in names and len(row.text) <= MAX_CHARACTERS:
-                text = f"`{row.name}`: {row.text}"
-                matched = question_terms.intersection(terms(text))
-                found.setdefault(
-                    text,
-                    Candidate(
-                        text,
-                        index,
-                        -1,
-                        place,
-                        matched,
-                        question_terms & headings,
-                        passage_weight,
-                        item=True,
-                    ),
-                )
+            weight = passage_weight
+            if quote not in rows:
+                weight *= _shape_weight(quote.text, len(own), cues)
+            weight *= POINTER_WEIGHT if quote.pointer else 1.0
+            matched = question_terms.intersection(own)
+            candidate = Candidate(quote, index, matched, question_terms & context, weight)
+            found.setdefault(quote.text, candidate)
     return list(found.values())
 
 
@@ -150,14 +128,7 @@ def _passage_weight(rank: int, question_terms: frozenset[str], title: frozenset[
 def _cues(question: str) -> list[tuple[re.Pattern[str], float]]:
     """Patterns that answers to this kind of question tend to match, each with its factor."""
     lowered = question.lower()
-    cues = []
-    if _AMOUNT.search(lowered):
-        cues.append((_NUMBER, 1.35))
-    if _WHAT_IS.search(lowered):
-        cues.append((_DEFINES, 1.4))
-    if _YES_OR_NO.search(lowered):
-        cues.append((_VERDICT, 1.2))
-    return cues
+    return [(shape, factor) for kind, shape, factor in _CUES if kind.search(lowered)]
 
 
 def _shape_weight(text: str, length: int, cues: list[tuple[re.Pattern[str], float]]) -> float:
@@ -180,8 +151,12 @@ class SentenceRanking:
             * math.log(1 + (len(candidates) + 1) / (counts[term] + 0.5))
             for term in question_terms
         }
-        alone = [self._worth(each, frozenset()) for each in candidates]
-        self._beside = dict(zip(candidates, self._from_neighbours(alone), strict=True))
+        self._beside = dict.fromkeys(candidates, 0.0)
+        for pair in pairwise(candidates):
+            if pair[0].is_beside(pair[1]):
+                for each, neighbour in (pair, reversed(pair)):
+                    gain = NEIGHBOUR_WEIGHT * each.weight * self._worth(neighbour, frozenset())
+                    self._beside[each] = max(self._beside[each], gain)
 
     def best(self) -> Candidate:
         """The candidate with the highest gain alone."""
@@ -193,11 +168,11 @@ class SentenceRanking:
         first = self._gain(best, frozenset())
         while len(chosen) < MAX_SENTENCES:
             covered = frozenset().union(*(each.own for each in chosen))
-            room = MAX_CHARACTERS - sum(len(each.text) + 1 for each in chosen)
+            room = MAX_CHARACTERS - sum(len(each.quote.text) + 1 for each in chosen)
             gains = {
                 each: gain
                 for each in self._candidates
-                if len(each.text) <= room
+                if len(each.quote.text) <= room
                 and each not in chosen
                 and not any(each.overlaps(other) for other in chosen)
                 and (gain := self._gain(each, covered))
@@ -218,18 +193,6 @@ class SentenceRanking:
     def _gain(self, each: Candidate, covered: frozenset[str]) -> float:
         return self._worth(each, covered) + self._beside[each]
 
-    def _from_neighbours(self, alone: Sequence[float]) -> list[float]:
-        """Each candidate's gain from its neighbours in the same block."""
-        gains = []
-        for place, each in enumerate(self._candidates):
-            beside = [
-                alone[other]
-                for other in (place - 1, place + 1)
-                if 0 <= other < len(alone) and self._candidates[other].is_beside(each)
-            ]
-            gains.append(NEIGHBOUR_WEIGHT * each.weight * max(beside, default=0.0))
-        return gains
-
     def _with_antecedent(
         self, candidate: Candidate, chosen: Sequence[Candidate]
     ) -> list[Candidate]:
@@ -237,10 +200,10 @@ class SentenceRanking:
         before = [
             each
             for each in self._candidates
-            if _REFERS_BACK.match(candidate.text)
+            if _REFERS_BACK.match(candidate.quote.text)
             and each.is_beside(candidate)
-            and each.place == candidate.place - 1
+            and each.quote.place == candidate.quote.place - 1
             and each not in chosen
-            and sum(len(one.text) for one in (each, candidate, *chosen)) < MAX_CHARACTERS
+            and sum(len(one.quote.text) for one in (each, candidate, *chosen)) < MAX_CHARACTERS
         ]
         return [*before[:1], candidate]
