@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -17,4 +17,18 @@ def takes_less_than(seconds: float) -> Iterator[None]:
         took = time.thread_time() - began
     finally:
         gc.enable()
-    assert took < seconds, f"{took:.2f} s"
+    assert took < seconds, f"{took:.3f} s"
+
+
+def assert_linear_time(
+    work: Callable[[str], object], unit: str, *, prefix: str = "", suffix: str = ""
+) -> None:
+    """Fail if `work` takes far more than eight times as long on a text eight times as long.
+
+    If the time were quadratic, it would take 64 times as long. Times below 0.1 s are not compared.
+    """
+    short, long = (f"{prefix}{unit * (length // len(unit))}{suffix}" for length in (1_000, 8_000))
+    began = time.thread_time()
+    work(short)
+    with takes_less_than(0.1 + 32 * (time.thread_time() - began)):
+        work(long)

@@ -8,7 +8,7 @@ from database.searching.passage import Passage
 from inference_worker.answer import Grounding
 from inference_worker.grounding.check import ground
 from tests.files.pages import chunk
-from tests.stopwatch import takes_less_than
+from tests.stopwatch import assert_linear_time, takes_less_than
 
 LIMITS = """\
 A kiln times out after **60 seconds** by default. You can raise this to 15 minutes, and you
@@ -304,44 +304,24 @@ def test_claims_without_a_citation_are_counted(text: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("prefix", "unit"),
     [
-        "KilnBed [1] 99 `x`. " * 2_500,
-        "a" * 50_000,
-        "1" * 50_000,
-        "1," * 25_000,
-        "a_" * 25_000,
-        "a." * 25_000,
-        "/a" * 25_000,
-        "-" * 50_000,
-        '"' * 50_000,
-        '"a ' * 16_000,
-        "[" * 50_000,
-        "<" * 50_000,
-        " " * 50_000,
-        "*" * 50_000,
-        "**a" * 16_000,
-        "`" + "a b" * 100 + "`" * 9_000,
-        "```\n" + "x = '\"" * 8_000,
-        "```\n" + "a-" * 25_000,
-        "- \n" * 16_000,
-        "the passages " * 4_000,
-        "not in the " * 4_000,
-        "\u200b" * 50_000,
-        "https://" * 6_000,
-        "arn:" * 12_000,
+        *(("", unit) for unit in ("KilnBed [1] 99 `x`. ", "a", "1", "1,", "a_", "a.", "/a", "-")),
+        *(("", unit) for unit in ('"', '"a ', "[", "<", " ", "*", "**a", "- \n", "\u200b")),
+        *(("", unit) for unit in ("the passages ", "not in the ", "https://", "arn:")),
+        ("`" + "a b" * 100, "`"),
+        ("```\n", "x = '\""),
+        ("```\n", "a-"),
     ],
-    ids=lambda text: text[:8],
 )
-def test_a_huge_hostile_answer_takes_linear_time(text: str) -> None:
-    with takes_less_than(3):
-        grounded(text)
+def test_a_hostile_answer_takes_linear_time(prefix: str, unit: str) -> None:
+    assert_linear_time(grounded, unit, prefix=prefix)
 
 
-def test_a_hostile_passage_takes_linear_time() -> None:
-    with takes_less_than(5):
-        for text in ("a_b" * 20_000, "1," * 20_000, "[" * 20_000, "x15 " * 20_000, "**" * 20_000):
-            ground('Set a_b to 15 with "b a" [1].', [passage(text)])
+@pytest.mark.parametrize("unit", ["a_b", "1,", "[", "x15 ", "**"])
+def test_a_hostile_passage_takes_linear_time(unit: str) -> None:
+    answer = 'Set a_b to 15 with "b a" [1].'
+    assert_linear_time(lambda text: ground(answer, [passage(text)]), unit)
 
 
 def test_a_citation_after_every_word_adds_no_time() -> None:

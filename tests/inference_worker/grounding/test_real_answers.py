@@ -2,7 +2,6 @@
 
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ ANSWERS = 300
 _NUMBER = re.compile(r"(?<![\w.,\[-])\d{2,}(?![\w\].-])(?![.,]\d)")
 _NAME = re.compile(r"\b(?!SageMaker)(?:[A-Z][a-z]+){2,}\b|\b[A-Za-z]+_\w+\b")
 
-Cited = tuple[str, int]
-"""A sentence, and the number of its passage."""
+Sample = tuple[list[Passage], list[tuple[str, int]]]
+"""Passages, and the sentences of an answer, each with the number of its passage."""
 
 
 def whole_sentences(passage: Passage) -> list[str]:
@@ -28,31 +27,25 @@ def whole_sentences(passage: Passage) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def answers(developer_guide: Path) -> list[tuple[list[Passage], list[Cited]]]:
-    return list(sample_answers(developer_guide))
-
-
-def sample_answers(folder: Path) -> Iterator[tuple[list[Passage], list[Cited]]]:
+def answers(developer_guide: Path) -> list[Sample]:
     chance = random.Random(3)
     size = ChunkSize(200, 0)
     passages = [
         Passage(chunk, chunk.text, score=0.5)
-        for number, document in enumerate(load_documents(folder, print))
+        for number, document in enumerate(load_documents(developer_guide, print))
         if number % 8 == 0
         for chunk in split_document(document, size, lambda text: len(text.split()))
     ]
-    made = 0
-    while made < ANSWERS:
+    samples: list[Sample] = []
+    while len(samples) < ANSWERS:
         found = chance.sample(passages, 8)
         cited = [(text, at) for at, each in enumerate(found, 1) for text in whole_sentences(each)]
         if len(cited) >= 4:
-            made += 1
-            yield found, chance.sample(cited, 4)
+            samples.append((found, chance.sample(cited, 4)))
+    return samples
 
 
-def test_verbatim_sentences_are_supported(
-    answers: list[tuple[list[Passage], list[Cited]]],
-) -> None:
+def test_verbatim_sentences_are_supported(answers: list[Sample]) -> None:
     alarms = 0
     for passages, cited in answers:
         found = ground(" ".join(f"{text} [{number}]" for text, number in cited), passages)
@@ -64,7 +57,7 @@ def test_verbatim_sentences_are_supported(
 
 @pytest.mark.parametrize(("pattern", "least"), [(_NUMBER, 0.9), (_NAME, 0.95)])
 def test_a_changed_digit_or_suffix_is_reported(
-    answers: list[tuple[list[Passage], list[Cited]]], pattern: re.Pattern[str], least: float
+    answers: list[Sample], pattern: re.Pattern[str], least: float
 ) -> None:
     caught = []
     for passages, cited in answers:
@@ -80,9 +73,7 @@ def test_a_changed_digit_or_suffix_is_reported(
     assert sum(caught) >= least * len(caught)
 
 
-def test_a_citation_of_another_passage_is_reported(
-    answers: list[tuple[list[Passage], list[Cited]]],
-) -> None:
+def test_a_citation_of_another_passage_is_reported(answers: list[Sample]) -> None:
     caught = []
     for passages, cited in answers:
         for text, number in cited:

@@ -1,16 +1,15 @@
 """Answers without a language model. The texts are invented."""
 
+from typing import Any
+
 from database.searching.passage import Passage
-from dataset.chunks import Chunk
 from inference_worker.quoting.extractive_answer import extract_answer
+from tests.files.pages import chunk
 from tests.stopwatch import takes_less_than
 
 
-def passage(
-    text: str, *, document: str = "kilns.md", title: str = "Kilns", rank: int = 1
-) -> Passage:
-    chunk = Chunk(f"{document}:{rank}", document, "hash", title, (), "", "", rank, 9, text)
-    return Passage(chunk, text, score=0.8 - rank / 100, dense_rank=rank)
+def passage(text: str, *, rank: int = 1, **page: Any) -> Passage:
+    return Passage(chunk(text, **page), text, score=0.8 - rank / 100, dense_rank=rank)
 
 
 def test_the_sentence_with_the_answer_is_quoted_whole() -> None:
@@ -166,18 +165,5 @@ def test_the_answer_is_the_same_each_time_and_takes_milliseconds() -> None:
 
 
 def test_malformed_text_raises_no_error() -> None:
-    for text in (
-        "",
-        "\n",
-        "|",
-        "```",
-        "- ",
-        "1.",
-        "#",
-        "**",
-        "](",
-        "[a](" * 500,
-        "`" * 99,
-        "Ä. " * 300,
-    ):
+    for text in ("", *"\n|#", "```", "- ", "1.", "**", "](", "[a](" * 500, "`" * 99, "Ä. " * 300):
         assert extract_answer("what? \x00 [", [passage(text)])
