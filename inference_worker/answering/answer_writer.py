@@ -14,7 +14,7 @@ from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.prompt import Prompt, write_prompt
 from inference_worker.generation.provider_errors import PromptTooLongError
-from inference_worker.generation.token_counter import TokenCounter
+from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.citations import CitationFilter
 from inference_worker.quoting.extractive_answer import extract_answer
 from utils.errors import GenerationError
@@ -45,46 +45,28 @@ class Draft:
         """The passages to answer from."""
         return self.findings.passages
 
-    @property
-    def is_quoted(self) -> bool:
-        """Whether no language model wrote the text."""
-        return self.generator == EXTRACTIVE
 
-
+@dataclass(frozen=True, slots=True)
 class Writer:
     """Writes drafts; without a language model, quotes the passages."""
 
-    def __init__(
-        self,
-        llm: LanguageModel | None,
-        *,
-        max_prompt_tokens: int,
-        metrics: Metrics,
-        in_thread: Callable[..., Awaitable[Any]],
-    ) -> None:
-        self._llm = llm
-        self._max_prompt_tokens = max_prompt_tokens
-        self._metrics = metrics
-        self._in_thread = in_thread
-        self._count_tokens = TokenCounter()
-
-    async def prepare(self) -> None:
-        """Load what the first draft would otherwise wait for."""
-        if self._llm:
-            await self._in_thread(self._count_tokens, "")
+    llm: LanguageModel | None
+    max_prompt_tokens: int
+    metrics: Metrics
+    in_thread: Callable[..., Awaitable[Any]]
 
     async def write(self, draft: Draft, *, streaming: bool) -> Pieces:
         """Write the draft's text, and yield its pieces as they arrive."""
         streamed = False
-        if self._llm and draft.findings.answerable and draft.passages:
+        if self.llm and draft.findings.answerable and draft.passages:
             try:
-                async with aclosing(self._generate(self._llm, draft, streaming)) as pieces:
+                async with aclosing(self._generate(self.llm, draft, streaming)) as pieces:
                     async for piece in pieces:
                         streamed = True
                         yield piece
             except GenerationError as error:
                 draft.degraded_reason = str(error)
-                self._metrics.record_llm_failure(error)
+                self.metrics.llm_failures.labels(str(error)).inc()
                 log.warning("Answering without the language model: %s", error)
             else:
                 return
@@ -95,7 +77,7 @@ class Writer:
 
     async def _quote(self, draft: Draft) -> None:
         if draft.findings.answerable:
-            draft.text = await self._in_thread(extract_answer, draft.query, draft.passages)
+            draft.text = await self.in_thread(extract_answer, draft.query, draft.passages)
         else:
             draft.text = not_covered_text(document_names(draft.passages))
 
@@ -103,7 +85,14 @@ class Writer:
         """Prompt the language model; with half the passages if the prompt is too long for it."""
         shown, deadline = draft.passages, llm.deadline()
         while True:
-            prompt = await self._prompt(draft, shown)
+            prompt: Prompt = await self.in_thread(
+                write_prompt,
+                draft.question,
+                shown,
+                draft.history,
+                max_tokens=self.max_prompt_tokens,
+                count_tokens=count_tokens,
+            )
             shown = shown[: prompt.passages]
             try:
                 async with aclosing(
@@ -123,8 +112,7 @@ class Writer:
     ) -> Pieces:
         """Yield the generated text without citations of passages that are not in the prompt."""
         citations = CitationFilter(prompt.passages)
-        text = ""
-        model = ""
+        text = model = ""
         async with aclosing(generated) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Generation):
@@ -142,18 +130,7 @@ class Writer:
         draft.text, draft.generator = text, model
         draft.removed_citations = citations.removed
         if draft.usage:
-            self._metrics.record_tokens(draft.usage)
-
-    async def _prompt(self, draft: Draft, passages: Sequence[Passage]) -> Prompt:
-        prompt: Prompt = await self._in_thread(
-            write_prompt,
-            draft.question,
-            passages,
-            draft.history,
-            max_tokens=self._max_prompt_tokens,
-            count_tokens=self._count_tokens,
-        )
-        return prompt
+            self.metrics.record_tokens(draft.usage)
 
 
 async def _pieces(

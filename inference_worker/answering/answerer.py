@@ -32,6 +32,7 @@ from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.prompt import VERSION
+from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground
 from utils.settings import Settings
 
@@ -55,12 +56,7 @@ class Answerer:
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._writer = Writer(
-            llm,
-            max_prompt_tokens=settings.prompt_max_tokens,
-            metrics=self._metrics,
-            in_thread=self._in_thread,
-        )
+        self._writer = Writer(llm, settings.prompt_max_tokens, self._metrics, self._in_thread)
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
@@ -71,7 +67,8 @@ class Answerer:
 
     async def prepare(self) -> None:
         """Load what the first answer would otherwise wait for."""
-        await self._writer.prepare()
+        if self._llm:
+            await self._in_thread(count_tokens, "")
 
     async def search(
         self, question: str, top_k: int | None = None, filters: Filters = EVERYTHING
@@ -146,7 +143,7 @@ class Answerer:
                 seconds = time.perf_counter() - start
                 if isinstance(event, Token) and first_token:
                     first_token = False
-                    self._metrics.record_first_token(seconds)
+                    self._metrics.first_token_seconds.observe(seconds)
                 elif isinstance(event, Answer):
                     self._metrics.record_answer(event, seconds)
                 yield event
@@ -190,12 +187,10 @@ class Answerer:
         if not draft.findings.answerable:
             return Grounding()
         grounding = await self._in_thread(ground, draft.text, draft.passages)
-        return replace(
-            grounding,
-            removed_citations=draft.removed_citations,
-            # A quoted paragraph is from one passage, which is cited at its end.
-            uncited_sentences=0 if draft.is_quoted else grounding.uncited_sentences,
-        )
+        # A quoted paragraph is from one passage, which is cited at its end.
+        uncited = 0 if draft.generator == EXTRACTIVE else grounding.uncited_sentences
+        removed = draft.removed_citations
+        return replace(grounding, removed_citations=removed, uncited_sentences=uncited)
 
     def _answer(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
         used = [draft.passages[number - 1] for number in grounding.used]

@@ -9,7 +9,6 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from inference_worker.answer import Answer, TokenUsage
 from inference_worker.answering.cache import AnswerCache
 from inference_worker.generation.language_model import LanguageModel
-from utils.errors import GenerationError
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -30,20 +29,20 @@ class Metrics:
             "From a question to its complete answer.",
             ["generator", "cached"],
         )
-        self._first_token = timer(
+        self.first_token_seconds = timer(
             "docsqa_first_token_seconds", "From a question to the first token of its answer."
         )
         self._tokens = counter(
             "docsqa_llm_tokens", "Tokens used, as the provider counts them.", ["direction"]
         )
-        self._failures = counter(
+        self.llm_failures = counter(
             "docsqa_llm_failures", "Answers that the language model failed to write.", ["reason"]
         )
         self._unsupported = counter(
             "docsqa_answers_unsupported",
             "Answers with a checkable statement that occurs in no passage.",
         )
-        self._requests = timer(
+        self.request_seconds = timer(
             "docsqa_request_seconds",
             "From a request to the end of its response.",
             ["route", "status"],
@@ -74,18 +73,6 @@ class Metrics:
         """Count the tokens of one call, however many questions share its answer."""
         self._tokens.labels("input").inc(usage.input_tokens)
         self._tokens.labels("output").inc(usage.output_tokens)
-
-    def record_first_token(self, seconds: float) -> None:
-        """Time the first token of an answer."""
-        self._first_token.observe(seconds)
-
-    def record_llm_failure(self, error: GenerationError) -> None:
-        """Count an answer that the language model failed to write, by reason."""
-        self._failures.labels(str(error)).inc()
-
-    def record_request(self, route: str, status: int, seconds: float) -> None:
-        """Time a request."""
-        self._requests.labels(route, str(status)).observe(seconds)
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format."""

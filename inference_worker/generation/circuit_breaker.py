@@ -1,4 +1,4 @@
-"""A circuit breaker: a service that is down does not cost every request its timeout.
+"""A circuit breaker: a language model that is down does not cost every request its timeout.
 
 Closed, it lets every call through. After a number of consecutive failures it opens and blocks all;
 after a pause it lets one call through as a probe, which closes it or opens it for another pause.
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from inference_worker.generation.provider_errors import AttemptError
+
 log = logging.getLogger(__name__)
 
 
@@ -23,26 +25,20 @@ class CircuitBreaker:
     """Lets calls through or blocks them, depending on how the last ones ended.
 
     Args:
-        name: The service, for the log.
-        failures: Consecutive failures that open the breaker.
+        failures: Consecutive failures of the service that open the breaker.
         seconds: Pause before a probe.
-        is_failure: Whether an exception counts as a failure of the service; others are ignored.
         clock: Monotonic seconds.
     """
 
     def __init__(
         self,
-        name: str,
         *,
         failures: int,
         seconds: float,
-        is_failure: Callable[[BaseException], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name = name
         self._limit = failures
         self._seconds = seconds
-        self._is_failure = is_failure
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
@@ -68,7 +64,7 @@ class CircuitBreaker:
         try:
             yield
         except BaseException as error:
-            if self._is_failure(error):
+            if isinstance(error, AttemptError) and error.blames_service:
                 self._failed()
             elif probing and self.is_open:
                 self._probe_at = self._clock()  # cancelled: the next call may probe
@@ -80,7 +76,7 @@ class CircuitBreaker:
     def close(self) -> None:
         """Let all calls through: also for a call that has its first result, and may still fail."""
         if self.is_open:
-            log.warning("%s responds again", self._name)
+            log.warning("The language model responds again")
         self._probe_at = None
 
     def _failed(self) -> None:
@@ -88,10 +84,6 @@ class CircuitBreaker:
         if self._failures < self._limit:
             return
         if not self.is_open:
-            log.warning(
-                "%s failed %d times in a row: next call in %g s",
-                self._name,
-                self._failures,
-                self._seconds,
-            )
+            message = "The language model failed %d times in a row: next call in %g s"
+            log.warning(message, self._failures, self._seconds)
         self._probe_at = self._clock() + self._seconds

@@ -22,14 +22,10 @@ class ConcurrencyLimit:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._free = asyncio.Semaphore(slots)
-        self._in_use = 0
+        self.in_use = 0
+        """How many calls are running."""
         self._waiting = 0
         self._mean_seconds = 0.0
-
-    @property
-    def in_use(self) -> int:
-        """How many calls are running."""
-        return self._in_use
 
     @asynccontextmanager
     async def slot(self, patience: float) -> AsyncIterator[None]:
@@ -48,12 +44,12 @@ class ConcurrencyLimit:
             await self._free.acquire()
         finally:
             self._waiting -= 1
-        self._in_use += 1
+        self.in_use += 1
         start = time.monotonic()
         try:
             yield
         finally:
-            self._in_use -= 1
+            self.in_use -= 1
             self._free.release()
             seconds = time.monotonic() - start
             weight = _NEWEST if self._mean_seconds else 1.0

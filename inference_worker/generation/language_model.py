@@ -17,6 +17,7 @@ from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
 from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
 from inference_worker.generation.provider_errors import AttemptError, translate_errors
+from utils.settings import Settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -44,7 +45,6 @@ class Generation:
     """None if the provider reports none."""
     truncated: bool
     """Whether it was cut off at the token limit of an answer."""
-    attempts: int
 
 
 class LanguageModel:
@@ -52,32 +52,19 @@ class LanguageModel:
 
     Args:
         chat: The chat model, with its own retries turned off.
-        seconds: Time limit of one answer, including all attempts and waiting.
-        breaker_failures: Consecutive failures that open the circuit breaker.
-        breaker_seconds: How long it stays open.
+        close: Closes its connections.
     """
 
     def __init__(
-        self,
-        chat: "BaseChatModel",
-        *,
-        name: str,
-        seconds: float,
-        concurrency: int,
-        breaker_failures: int,
-        breaker_seconds: float,
-        close: Callable[[], Awaitable[None]] | None = None,
+        self, chat: "BaseChatModel", settings: Settings, close: Callable[[], Awaitable[None]]
     ) -> None:
         self._chat = chat
-        self._seconds = seconds
+        self._seconds = settings.inference_timeout
         self._close = close
-        self.name = name
-        self.concurrency = ConcurrencyLimit(concurrency)
+        self.name = settings.inference_model
+        self.concurrency = ConcurrencyLimit(settings.inference_concurrency)
         self.breaker = CircuitBreaker(
-            "The language model",
-            failures=breaker_failures,
-            seconds=breaker_seconds,
-            is_failure=lambda error: isinstance(error, AttemptError) and error.blames_service,
+            failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
 
     def deadline(self) -> float:
@@ -94,11 +81,9 @@ class LanguageModel:
         """
         deadline = deadline or self.deadline()
         async with self._answer_time(deadline):
-            async for attempt in self._attempts(deadline):
-                with attempt:
-                    number = attempt.retry_state.attempt_number
-                    return await self._complete(messages, number, deadline)
-        raise AssertionError("tenacity ends with a result or an exception")
+            retry = _retrying(deadline)
+            generation: Generation = await retry(self._complete, messages, deadline)
+        return generation
 
     async def stream(
         self, messages: "Sequence[BaseMessage]", deadline: float | None = None
@@ -113,7 +98,8 @@ class LanguageModel:
         deadline = deadline or self.deadline()
         async with AsyncExitStack() as call:
             async with self._answer_time(deadline):
-                stream = await self._open_stream(messages, call, deadline)
+                retry = _retrying(deadline)
+                stream: _Stream = await retry(self._open_stream, messages, call, deadline)
             piece: str | None = stream.text
             while piece is not None:
                 yield piece
@@ -124,12 +110,9 @@ class LanguageModel:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._close:
-            await self._close()
+        await self._close()
 
-    async def _complete(
-        self, messages: "Sequence[BaseMessage]", number: int, deadline: float
-    ) -> Generation:
+    async def _complete(self, messages: "Sequence[BaseMessage]", deadline: float) -> Generation:
         async with self._call(deadline):
             async with self._attempt_time():
                 message = await self._chat.ainvoke(list(messages))
@@ -137,25 +120,22 @@ class LanguageModel:
             if not text:
                 raise provider_errors.empty_answer_error()
             truncated = _finish(message) in _TRUNCATED
-            return Generation(text, self.name, _usage(message), truncated, number)
+            return Generation(text, self.name, _usage(message), truncated)
 
     async def _open_stream(
         self, messages: "Sequence[BaseMessage]", call: AsyncExitStack, deadline: float
     ) -> "_Stream":
-        """Open a stream and read its first piece, retrying both."""
-        async for attempt in self._attempts(deadline):
-            with attempt:
-                async with AsyncExitStack() as opening:
-                    await opening.enter_async_context(self._call(deadline))
-                    chunks = self._chat.astream(list(messages))
-                    await opening.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
-                    stream = _Stream(chunks, attempt.retry_state.attempt_number)
-                    async with self._attempt_time():
-                        await stream.next()
-                    self.breaker.close()
-                    await call.enter_async_context(opening.pop_all())
-                    return stream
-        raise AssertionError("tenacity ends with a result or an exception")
+        """Open a stream, which `call` closes, and read its first piece."""
+        async with AsyncExitStack() as opening:
+            await opening.enter_async_context(self._call(deadline))
+            chunks = self._chat.astream(list(messages))
+            await opening.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
+            stream = _Stream(chunks)
+            async with self._attempt_time():
+                await stream.next()
+            self.breaker.close()
+            await call.enter_async_context(opening.pop_all())
+            return stream
 
     @asynccontextmanager
     async def _call(self, deadline: float) -> AsyncIterator[None]:
@@ -188,19 +168,12 @@ class LanguageModel:
             message = f"the language model did not answer within {self._seconds:g} s"
             raise AttemptError(message) from error
 
-    def _attempts(self, deadline: float) -> AsyncRetrying:
-        left = max(0.0, deadline - _now())
-        return AsyncRetrying(
-            stop=stop_before_delay(left), wait=_pause, retry=_may_retry, reraise=True
-        )
-
 
 class _Stream:
     """A streamed completion."""
 
-    def __init__(self, chunks: "AsyncIterator[AIMessage]", attempt: int) -> None:
+    def __init__(self, chunks: "AsyncIterator[AIMessage]") -> None:
         self._chunks = chunks
-        self._attempt = attempt
         self._pieces: list[str] = []
         self._usage: TokenUsage | None = None
         self._finish: str | None = None
@@ -238,7 +211,7 @@ class _Stream:
     def generation(self, model: str) -> Generation:
         """The completion read so far."""
         text = "".join(self._pieces)
-        return Generation(text, model, self._usage, self._finish in _TRUNCATED, self._attempt)
+        return Generation(text, model, self._usage, self._finish in _TRUNCATED)
 
 
 def _now() -> float:
@@ -255,6 +228,12 @@ def _usage(message: "AIMessage") -> TokenUsage | None:
     if not (usage := message.usage_metadata):
         return None
     return TokenUsage(int(usage["input_tokens"] or 0), int(usage["output_tokens"] or 0))
+
+
+def _retrying(deadline: float) -> AsyncRetrying:
+    """Retry a function that raises AttemptErrors, until the deadline at most."""
+    stop = stop_before_delay(max(0.0, deadline - _now()))
+    return AsyncRetrying(stop=stop, wait=_pause, retry=_may_retry, reraise=True)
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 CONNECT_SECONDS = 5.0
-MAX_IDLE = 32
+_MAX_IDLE = 32
 """Idle connections kept open for the next call."""
 
 
@@ -57,7 +57,7 @@ def mistral_chat(
 
 
 def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
-    """A client as ChatMistralAI's own, with one connection per concurrent call."""
+    """A client as ChatMistralAI's own, but for the limits and hooks."""
     attempt = settings.inference_timeout * ATTEMPT_SHARE
     return httpx.AsyncClient(
         base_url=settings.mistral_base_url,
@@ -67,10 +67,15 @@ def _http_client(settings: Settings, key: str) -> httpx.AsyncClient:
             "Authorization": f"Bearer {key}",
         },
         timeout=httpx.Timeout(attempt, connect=min(CONNECT_SECONDS, attempt)),
-        limits=httpx.Limits(
-            max_connections=settings.inference_concurrency, max_keepalive_connections=MAX_IDLE
-        ),
+        limits=connection_limits(settings),
         event_hooks={"response": [_raise_for_status, _read_to_the_end]},
+    )
+
+
+def connection_limits(settings: Settings) -> httpx.Limits:
+    """One connection per concurrent call."""
+    return httpx.Limits(
+        max_connections=settings.inference_concurrency, max_keepalive_connections=_MAX_IDLE
     )
 
 

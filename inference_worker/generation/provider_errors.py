@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 from httpx_sse import SSEError
@@ -65,6 +66,16 @@ class PromptTooLongError(AttemptError):
 
     def __init__(self) -> None:
         super().__init__("the prompt is too long for the language model", blames_service=False)
+
+
+timeout_error = partial(
+    AttemptError, "the language model did not answer in time", attempts=MAX_ATTEMPTS, backoff=False
+)
+"""The attempt exceeded its share of the time; without backoff, as it has waited enough."""
+_retried_once = partial(AttemptError, attempts=MAX_UNREADABLE)
+empty_answer_error = partial(_retried_once, "the language model gave an empty answer")
+unreadable_error = partial(_retried_once, "the language model's answer could not be read")
+interrupted_error = partial(_retried_once, "the language model broke off")
 
 
 @contextmanager
@@ -134,27 +145,6 @@ def status_error(status: int, retry_after: str, text: str) -> AttemptError:
     if status == 413 or _TOO_LONG.search(text):
         return PromptTooLongError()
     return AttemptError("the language model refused the request", blames_service=False)
-
-
-def timeout_error() -> AttemptError:
-    """The attempt exceeded its share of the time; without backoff, as it has waited enough."""
-    message = "the language model did not answer in time"
-    return AttemptError(message, attempts=MAX_ATTEMPTS, backoff=False)
-
-
-def unreadable_error() -> AttemptError:
-    """The response is not a completion."""
-    return AttemptError("the language model's answer could not be read", attempts=MAX_UNREADABLE)
-
-
-def empty_answer_error() -> AttemptError:
-    """The completion has no text."""
-    return AttemptError("the language model gave an empty answer", attempts=MAX_UNREADABLE)
-
-
-def interrupted_error() -> AttemptError:
-    """The stream ended before the completion did."""
-    return AttemptError("the language model broke off", attempts=MAX_UNREADABLE)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from inference_worker.generation.language_model import ATTEMPT_SHARE, LanguageModel
-from inference_worker.generation.mistral import MAX_IDLE, mistral_chat
+from inference_worker.generation.mistral import connection_limits, mistral_chat
 from utils.errors import SettingsError
 from utils.settings import Settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-MISTRAL = "mistralai"
+_MISTRAL = "mistralai"
 _NO_KEY = "none"
 """Placeholder for servers without keys: the clients require one."""
 _OLLAMA, _OPENAI = "ollama", "openai"
@@ -26,31 +26,17 @@ def language_model_from(settings: Settings) -> LanguageModel | None:
     Raises:
         SettingsError: the model cannot be created; the message states what to set or install.
     """
-    provider, model = split_model_name(settings.inference_model)
-    if provider == MISTRAL:
+    provider, colon, model = settings.inference_model.partition(":")
+    if not colon or provider == "ft":  # a bare name is Mistral's, and so is a fine-tuned `ft:...`
+        provider, model = _MISTRAL, settings.inference_model
+    if provider == _MISTRAL:
         if settings.mistral_api_key is None:
             return None
         chat, close = mistral_chat(settings, model)
     else:
         chat = _from_factory(settings, provider, model)
         close = partial(_close, chat)
-    return LanguageModel(
-        chat,
-        name=settings.inference_model,
-        seconds=settings.inference_timeout,
-        concurrency=settings.inference_concurrency,
-        breaker_failures=settings.breaker_failures,
-        breaker_seconds=settings.breaker_seconds,
-        close=close,
-    )
-
-
-def split_model_name(name: str) -> tuple[str, str]:
-    """Split `provider:model`; a bare name is Mistral's, and so is a fine-tuned `ft:...`."""
-    provider, colon, model = name.partition(":")
-    if not colon or provider == "ft":
-        return MISTRAL, name
-    return provider, model
+    return LanguageModel(chat, settings, close)
 
 
 def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatModel":
@@ -75,13 +61,6 @@ def _from_factory(settings: Settings, provider: str, model: str) -> "BaseChatMod
             "address and key with INFERENCE_BASE_URL and INFERENCE_API_KEY."
         ) from None
     return chat
-
-
-def _http_client(settings: Settings) -> httpx.AsyncClient:
-    """A client with one connection per concurrent call; OpenAI's client sets its timeouts."""
-    most = settings.inference_concurrency
-    limits = httpx.Limits(max_connections=most, max_keepalive_connections=MAX_IDLE)
-    return httpx.AsyncClient(limits=limits)
 
 
 async def _close(chat: "BaseChatModel") -> None:
@@ -115,7 +94,8 @@ def _options(settings: Settings, provider: str) -> dict[str, Any]:
     if provider == _OPENAI:
         # LangChain's own client is shared with all models of the same address, even when closed;
         # with a client of ours or another address, usage in streams must be requested.
-        options |= {"stream_usage": True, "http_async_client": _http_client(settings)}
+        http = httpx.AsyncClient(limits=connection_limits(settings))  # OpenAI's sets the timeouts
+        options |= {"stream_usage": True, "http_async_client": http}
     if settings.inference_api_key:
         options["api_key"] = settings.inference_api_key
     elif settings.inference_base_url:

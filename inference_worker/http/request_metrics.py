@@ -35,4 +35,5 @@ class RequestMetrics:
             await self._app(scope, receive, observe)
         finally:
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
-            self._metrics.record_request(route, status, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self._metrics.request_seconds.labels(route, str(status)).observe(seconds)

@@ -121,9 +121,8 @@ def prompt_all(
         DocsQAError: the index cannot be read.
     """
     from inference_worker.generation.prompt import write_prompt
-    from inference_worker.generation.token_counter import TokenCounter
+    from inference_worker.generation.token_counter import count_tokens
 
-    count_tokens = TokenCounter()
     prompted = []
     for question in questions:
         findings = reader.search(question.question, settings.top_k)

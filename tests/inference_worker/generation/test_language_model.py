@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
 
 import pytest
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
-from tenacity import wait_none
 
 from inference_worker.answer import TokenUsage
-from inference_worker.generation import language_model
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.providers import language_model_from
+from tests.inference_worker.generation.connected_model import KEY, QUESTION, connected_model
 from tests.servers.chat import replies
 from tests.servers.chat.anthropic import AnthropicServer
 from tests.servers.chat.mistral import MistralServer
@@ -27,8 +26,6 @@ from utils.settings import Settings
 
 pytestmark = pytest.mark.process
 
-KEY = "test-key-7f3a"
-QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is a batch?")]
 TEXT = "A group of samples [1]."
 
 SERVERS: dict[str, type[ChatServer]] = {
@@ -44,46 +41,10 @@ def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry immediately, except after a Retry-After header."""
-    monkeypatch.setattr(language_model, "BACKOFF", wait_none())
-
-
 @pytest.fixture
 def server(provider: str) -> Iterator[ChatServer]:
     with SERVERS[provider]() as running:
         yield running
-
-
-@asynccontextmanager
-async def model(
-    provider: str, server: ChatServer, *, seconds: float = 10.0, breaker_failures: int = 5
-) -> AsyncIterator[LanguageModel]:
-    mistral = provider == "mistralai"
-    made = language_model_from(
-        Settings(
-            _env_file=None,
-            inference_model="mistral-test" if mistral else f"{provider}:test",
-            mistral_api_key=SecretStr(KEY) if mistral else None,
-            mistral_base_url=server.url if mistral else "https://unused.example/v1",
-            inference_base_url=None if mistral else server.url,
-            inference_api_key=None if mistral else SecretStr(KEY),
-            inference_timeout=seconds,
-            breaker_failures=breaker_failures,
-            breaker_seconds=0.3,
-        )
-    )
-    assert made is not None
-    try:
-        yield made
-    finally:
-        await made.aclose()
-        if provider == "anthropic":
-            from langchain_anthropic._client_utils import _get_default_async_httpx_client as shared
-
-            # Clients are cached by address, even closed ones; the next server may get this port.
-            shared.cache_clear()
 
 
 async def streamed(llm: LanguageModel, tokens: list[str] | None = None) -> tuple[str, Generation]:
@@ -97,35 +58,26 @@ async def streamed(llm: LanguageModel, tokens: list[str] | None = None) -> tuple
     raise AssertionError("a stream ends with a generation or an exception")
 
 
-async def test_tokens_are_streamed_and_followed_by_the_generation(
+async def test_tokens_are_streamed_and_followed_by_what_generate_returns(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.answer(TEXT, between=0.02)
     tokens: list[str] = []
-    async with model(provider, server) as llm:
+    async with connected_model(provider, server) as llm:
         text, generation = await streamed(llm, tokens)
+        assert await llm.generate(QUESTION) == generation
 
-    assert text == generation.text == TEXT
+    name = "mistral-test" if provider == "mistralai" else f"{provider}:test"
+    assert generation == Generation(TEXT, name, TokenUsage(6, 5), truncated=False)
+    assert text == TEXT
     assert len(tokens) >= 4
-    assert generation.usage == TokenUsage(6, 5)
-    assert generation.model == ("mistral-test" if provider == "mistralai" else f"{provider}:test")
-    assert not generation.truncated
-
-
-async def test_generate_returns_the_same_text_and_usage(provider: str, server: ChatServer) -> None:
-    server.default = replies.answer(TEXT)
-    async with model(provider, server) as llm:
-        generation = await llm.generate(QUESTION)
-
-    assert generation.text == TEXT
-    assert generation.usage == TokenUsage(6, 5)
 
 
 async def test_answer_at_the_length_limit_is_marked_truncated(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.answer(TEXT, finish="length")
-    async with model(provider, server) as llm:
+    async with connected_model(provider, server) as llm:
         assert (await streamed(llm))[1].truncated
         assert (await llm.generate(QUESTION)).truncated
 
@@ -136,47 +88,50 @@ async def test_answer_at_the_length_limit_is_marked_truncated(
         replies.failed(500),
         replies.failed(429),
         replies.hang_up(),
+        Reply(then="cut", after=0),
         replies.empty_stream(),
         replies.error_after(0, TEXT),
         replies.garbled_after(0, TEXT),
         replies.unfinished_after(0, TEXT),
     ],
-    ids=["500", "429", "hang-up", "no-event", "error-event", "garbage", "no-finish"],
+    ids=["500", "429", "hang-up", "cut", "no-event", "error-event", "garbage", "no-finish"],
 )
 async def test_failure_before_the_first_token_is_retried(
     provider: str, server: ChatServer, reply: Reply
 ) -> None:
-    server.script(reply)
     server.default = replies.answer(TEXT)
-    async with model(provider, server) as llm:
-        text, generation = await streamed(llm)
+    async with connected_model(provider, server) as llm:
+        server.script(reply)
+        assert (await streamed(llm))[0] == TEXT
+        server.script(reply)
+        assert (await llm.generate(QUESTION)).text == TEXT
 
-    assert (text, generation.attempts) == (TEXT, 2)
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize(
-    ("reply", "message"),
+    "reply",
     [
-        (replies.broken_after(2, TEXT, between=0.02), "the language model broke off"),
-        (replies.unfinished_after(2, TEXT), "the language model broke off"),
-        (replies.error_after(2, TEXT), "the language model broke off"),
-        (replies.garbled_after(2, TEXT), "the language model broke off"),
-        (replies.hangs_after(2, TEXT), "the language model broke off"),
+        replies.broken_after(2, TEXT, between=0.02),
+        replies.unfinished_after(2, TEXT),
+        replies.error_after(2, TEXT),
+        replies.garbled_after(2, TEXT),
+        replies.hangs_after(2, TEXT),
     ],
     ids=["reset", "no-finish", "error-event", "garbage", "hang"],
 )
 async def test_failure_after_the_first_token_is_not_retried_and_leaks_nothing(
-    provider: str, server: ChatServer, reply: Reply, message: str
+    provider: str, server: ChatServer, reply: Reply
 ) -> None:
     server.default = reply
     tokens: list[str] = []
-    async with model(provider, server, seconds=1.5) as llm:
+    async with connected_model(provider, server, seconds=1.5) as llm:
         started = time.monotonic()
         with pytest.raises(GenerationError) as caught:
             await streamed(llm, tokens)
 
     assert "".join(tokens).strip()
-    assert str(caught.value).startswith(message)
+    assert str(caught.value).startswith("the language model broke off")
     assert SECRET not in "".join(_logged_text(caught.value))
     assert len(server.requests) == 1
     assert time.monotonic() - started < 3
@@ -186,6 +141,8 @@ async def test_failure_after_the_first_token_is_not_retried_and_leaks_nothing(
     ("reply", "message", "calls"),
     [
         (replies.refused_key(), "the language model refused the API key", 1),
+        (replies.failed(403), "the language model refused the API key", 1),
+        (replies.failed(400), "the language model refused the request", 1),
         (replies.failed(404), "the language model's name or address is not known", 1),
         (replies.failed(422), "the language model refused the request", 1),
         (replies.failed(503), "the language model's service failed", 4),
@@ -196,7 +153,7 @@ async def test_failure_after_the_first_token_is_not_retried_and_leaks_nothing(
 async def test_failure_has_the_same_message_for_every_provider(
     provider: str, server: ChatServer, reply: Reply, message: str, calls: int
 ) -> None:
-    async with model(provider, server, breaker_failures=99) as llm:
+    async with connected_model(provider, server, breaker_failures=99) as llm:
         for streaming in (True, False):
             server.reset()
             server.default = reply
@@ -210,28 +167,33 @@ async def test_failure_has_the_same_message_for_every_provider(
             ]
 
 
-async def test_too_long_prompt_raises_its_own_error(provider: str, server: ChatServer) -> None:
+async def test_too_long_prompt_raises_its_own_error_and_does_not_open_the_circuit(
+    provider: str, server: ChatServer
+) -> None:
     server.default = replies.too_long()
-    async with model(provider, server) as llm:
-        with pytest.raises(PromptTooLongError):
-            await streamed(llm)
-        with pytest.raises(PromptTooLongError):
-            await llm.generate(QUESTION)
+    async with connected_model(provider, server, breaker_failures=1) as llm:
+        for _ in range(2):
+            with pytest.raises(PromptTooLongError):
+                await streamed(llm)
+            with pytest.raises(PromptTooLongError):
+                await llm.generate(QUESTION)
 
-    assert len(server.requests) == 2
+    assert len(server.requests) == 4
 
 
 async def test_stopped_server_is_reported_as_unreachable(provider: str) -> None:
     with SERVERS[provider]() as stopped:
         pass
-    async with model(provider, stopped) as llm:
+    async with connected_model(provider, stopped, breaker_failures=99) as llm:
         with pytest.raises(GenerationError, match="cannot be reached"):
             await streamed(llm)
+        with pytest.raises(GenerationError, match="cannot be reached"):
+            await llm.generate(QUESTION)
 
 
 async def test_closing_the_stream_cancels_the_call(provider: str, server: ChatServer) -> None:
     server.default = replies.answer(TEXT * 20, between=0.05)
-    async with model(provider, server) as llm:
+    async with connected_model(provider, server) as llm:
         async with aclosing(llm.stream(QUESTION)) as pieces:
             await anext(pieces)
             assert llm.concurrency.in_use == 1
@@ -243,7 +205,7 @@ async def test_closing_the_stream_cancels_the_call(provider: str, server: ChatSe
 
 async def test_cancelling_the_task_cancels_the_call(provider: str, server: ChatServer) -> None:
     server.default = replies.silence()
-    async with model(provider, server) as llm:
+    async with connected_model(provider, server) as llm:
         waiting = asyncio.create_task(streamed(llm))
         while not server.in_flight:  # noqa: ASYNC110 - the server is in another thread
             await asyncio.sleep(0.005)
@@ -261,7 +223,7 @@ async def test_circuit_breaker_stops_calls_to_a_failing_service_and_recovers(
     provider: str, server: ChatServer
 ) -> None:
     server.default = replies.refused_key()
-    async with model(provider, server, breaker_failures=3) as llm:
+    async with connected_model(provider, server, breaker_failures=3) as llm:
         for _ in range(3):
             with pytest.raises(GenerationError, match="refused the API key"):
                 await streamed(llm)
@@ -277,60 +239,46 @@ async def test_circuit_breaker_stops_calls_to_a_failing_service_and_recovers(
         assert (await llm.generate(QUESTION)).text == TEXT
 
 
-async def test_too_long_prompts_do_not_open_the_circuit(provider: str, server: ChatServer) -> None:
-    server.default = replies.too_long()
-    async with model(provider, server, breaker_failures=1) as llm:
-        for _ in range(3):
-            with pytest.raises(PromptTooLongError):
-                await streamed(llm)
-
-
 async def test_streams_reuse_the_connection(provider: str, server: ChatServer) -> None:
     server.default = replies.answer(TEXT)
-    async with model(provider, server) as llm:
+    async with connected_model(provider, server) as llm:
         for _ in range(5):
             await streamed(llm)
 
     assert server.connections == 1
 
 
-def test_missing_provider_package_is_named_in_the_error() -> None:
-    settings = Settings(
-        _env_file=None, inference_model="fireworks:test", inference_api_key=SecretStr(KEY)
-    )
-    with pytest.raises(SettingsError, match="pip install langchain-fireworks") as caught:
-        language_model_from(settings)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"inference_model": "fireworks:a", "inference_api_key": KEY}, "pip install langchain-fir"),
+        ({"inference_model": "unknown:a", "inference_api_key": KEY}, "INFERENCE_MODEL=unknown:a"),
+        ({"inference_model": "openai:gpt-test"}, "^INFERENCE_API_KEY: not set"),
+        ({"mistral_api_key": f"{KEY}é\n"}, "MISTRAL_API_KEY"),
+    ],
+    ids=["no-package", "unknown-provider", "no-key", "malformed-key"],
+)
+def test_unusable_settings_are_a_one_line_error_without_the_key(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        language_model_from(Settings(_env_file=None, **settings))
     assert KEY not in str(caught.value)
-
-
-def test_unknown_provider_is_a_one_line_error() -> None:
-    settings = Settings(
-        _env_file=None, inference_model="unknown:test", inference_api_key=SecretStr(KEY)
-    )
-    with pytest.raises(SettingsError, match="INFERENCE_MODEL=unknown:test") as caught:
-        language_model_from(settings)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_key_is_an_error_that_names_the_setting() -> None:
-    with pytest.raises(SettingsError, match=r"^INFERENCE_API_KEY: not set"):
-        language_model_from(Settings(_env_file=None, inference_model="openai:gpt-test"))
-
-
-def test_self_hosted_server_needs_no_key() -> None:
-    settings = Settings(
-        _env_file=None, inference_model="openai:own", inference_base_url="http://127.0.0.1:9/v1"
-    )
-    assert language_model_from(settings) is not None
+def test_only_mistral_without_a_key_has_no_model() -> None:
+    assert language_model_from(Settings(_env_file=None, mistral_api_key=None)) is None
+    own = {"inference_model": "openai:own", "inference_base_url": "http://127.0.0.1:9/v1"}
+    assert language_model_from(Settings(_env_file=None, **own)) is not None  # type: ignore[arg-type]
 
 
 def test_fine_tuned_mistral_model_uses_mistral() -> None:
-    settings = Settings(
-        _env_file=None, inference_model="ft:open-mistral-7b:1:2", mistral_api_key=SecretStr(KEY)
-    )
+    name = "ft:open-mistral-7b:1:2"
+    settings = Settings(_env_file=None, inference_model=name, mistral_api_key=SecretStr(KEY))
     llm = language_model_from(settings)
     assert llm is not None
-    assert llm.name == "ft:open-mistral-7b:1:2"
+    assert llm.name == name
 
 
 def _logged_text(error: BaseException | None) -> str:

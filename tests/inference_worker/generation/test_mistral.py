@@ -2,33 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
-from pydantic import SecretStr
-from tenacity import wait_none
 
 from inference_worker.answer import TokenUsage
-from inference_worker.generation import language_model
-from inference_worker.generation.language_model import LanguageModel
-from inference_worker.generation.providers import language_model_from
-from tests.servers.chat import mistral as replies
-from tests.servers.chat.mistral import MistralServer, Reply
-from utils.errors import GenerationError, SettingsError
-from utils.settings import Settings
+from tests.inference_worker.generation.connected_model import KEY, QUESTION, connected_model
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from utils.errors import GenerationError
 
 pytestmark = pytest.mark.process
-
-KEY = "test-key-7f3a"
-QUESTION: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("What is a batch?")]
-
-
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry immediately, except after a Retry-After header."""
-    monkeypatch.setattr(language_model, "BACKOFF", wait_none())
 
 
 @pytest.fixture
@@ -37,51 +21,12 @@ def server() -> Iterator[MistralServer]:
         yield running
 
 
-@asynccontextmanager
-async def client(
-    url: str, *, seconds: float = 10.0, concurrency: int = 256
-) -> AsyncIterator[LanguageModel]:
-    mistral = language_model_from(
-        Settings(
-            _env_file=None,
-            mistral_api_key=SecretStr(KEY),
-            mistral_base_url=url,
-            inference_model="mistral-test",
-            inference_timeout=seconds,
-            inference_concurrency=concurrency,
-        )
-    )
-    assert mistral is not None
-    try:
-        yield mistral
-    finally:
-        await mistral.aclose()
-
-
-async def failure(server: MistralServer, *, seconds: float = 10.0) -> str:
-    async with client(server.url, seconds=seconds) as mistral:
-        with pytest.raises(GenerationError) as caught:
-            await mistral.generate(QUESTION)
-    return str(caught.value)
-
-
-def test_without_a_key_there_is_no_model() -> None:
-    assert language_model_from(Settings(_env_file=None, mistral_api_key=None)) is None
-
-
-def test_unsendable_key_is_an_error_that_does_not_show_it() -> None:
-    settings = Settings(_env_file=None, mistral_api_key=SecretStr("kéy\nkey"))
-    with pytest.raises(SettingsError, match="MISTRAL_API_KEY") as caught:
-        language_model_from(settings)
-    assert "kéy" not in str(caught.value)
-
-
 async def test_an_answer_is_one_call_at_temperature_zero(server: MistralServer) -> None:
     server.script(replies.answer(" A group of samples [1].\n"))
-    async with client(server.url) as mistral:
+    async with connected_model("mistralai", server) as mistral:
         generation = await mistral.generate(QUESTION)
     assert generation.text == "A group of samples [1]."
-    assert (generation.model, generation.attempts) == ("mistral-test", 1)
+    assert generation.model == "mistral-test"
     assert generation.usage == TokenUsage(6, 5)
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
@@ -94,7 +39,7 @@ async def test_an_answer_is_one_call_at_temperature_zero(server: MistralServer) 
 async def test_content_blocks_become_text(server: MistralServer) -> None:
     blocks = [{"type": "text", "text": "Use a "}, {"type": "text", "text": "VPC."}]
     server.script(replies.answer(blocks))
-    async with client(server.url) as mistral:
+    async with connected_model("mistralai", server) as mistral:
         assert (await mistral.generate(QUESTION)).text == "Use a VPC."
 
 
@@ -103,9 +48,8 @@ async def test_retry_after_is_honoured(server: MistralServer, as_date: bool) -> 
     date = int(time.time() + 2)
     limit = replies.rate_limited_until(2) if as_date else replies.rate_limited("1")
     server.script(limit, replies.answer("Yes."))
-    async with client(server.url) as mistral:
-        generation = await mistral.generate(QUESTION)
-    assert (generation.text, generation.attempts) == ("Yes.", 2)
+    async with connected_model("mistralai", server) as mistral:
+        assert (await mistral.generate(QUESTION)).text == "Yes."
     first, second = server.requests
     if as_date:
         assert time.time() >= date - 0.01
@@ -116,57 +60,8 @@ async def test_retry_after_is_honoured(server: MistralServer, as_date: bool) -> 
 @pytest.mark.parametrize("retry_after", ["soon", "-5", "", "nan", "Thu, 01 Jan 1970 00:00:00 GMT"])
 async def test_invalid_retry_after_is_ignored(server: MistralServer, retry_after: str) -> None:
     server.script(replies.rate_limited(retry_after), replies.answer("Yes."))
-    async with client(server.url) as mistral:
-        assert (await mistral.generate(QUESTION)).attempts == 2
-
-
-async def test_retry_after_beyond_the_deadline_fails_immediately(server: MistralServer) -> None:
-    server.script(replies.rate_limited("60"))
-    started = time.monotonic()
-    assert await failure(server) == "the language model is rate limited"
-    assert time.monotonic() - started < 5
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        replies.failed(500),
-        replies.failed(503),
-        replies.failed(429),
-        replies.cut(),
-        replies.body(b"<html>502 Bad Gateway</html>"),
-        replies.answer(""),
-    ],
-    ids=["500", "503", "429", "cut", "garbage", "empty"],
-)
-async def test_transient_failure_is_retried(server: MistralServer, trouble: Reply) -> None:
-    server.script(trouble, replies.answer("Yes."))
-    async with client(server.url) as mistral:
-        generation = await mistral.generate(QUESTION)
-    assert (generation.text, generation.attempts) == ("Yes.", 2)
-
-
-async def test_persistent_failure_is_tried_four_times(server: MistralServer) -> None:
-    server.default = replies.failed(500)
-    assert await failure(server) == "the language model's service failed"
-    assert len(server.requests) == 4
-
-
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [
-        (400, "the language model refused the request"),
-        (401, "the language model refused the API key"),
-        (403, "the language model refused the API key"),
-        (404, "the language model's name or address is not known"),
-        (422, "the language model refused the request"),
-    ],
-)
-async def test_refusal_is_not_retried(server: MistralServer, status: int, message: str) -> None:
-    server.default = replies.failed(status)
-    assert await failure(server) == message
-    assert len(server.requests) == 1
+    async with connected_model("mistralai", server) as mistral:
+        assert (await mistral.generate(QUESTION)).text == "Yes."
 
 
 @pytest.mark.parametrize(
@@ -186,7 +81,7 @@ async def test_unreadable_body_is_tried_twice_and_never_quoted(
     server: MistralServer, content: bytes
 ) -> None:
     server.default = replies.body(content)
-    async with client(server.url) as mistral:
+    async with connected_model("mistralai", server) as mistral:
         with pytest.raises(GenerationError) as caught:
             await mistral.generate(QUESTION)
     assert str(caught.value) == "the language model's answer could not be read"
@@ -197,53 +92,36 @@ async def test_unreadable_body_is_tried_twice_and_never_quoted(
 async def test_silent_server_times_out_within_the_total_time(server: MistralServer) -> None:
     server.default = replies.silence()
     started = time.monotonic()
-    assert await failure(server, seconds=1.5) == ("the language model did not answer within 1.5 s")
+    async with connected_model("mistralai", server, seconds=1.5) as mistral:
+        with pytest.raises(
+            GenerationError, match=r"^the language model did not answer within 1.5 s$"
+        ):
+            await mistral.generate(QUESTION)
     assert 1.4 < time.monotonic() - started < 3
     assert len(server.requests) == 2
 
 
 async def test_hanging_call_leaves_time_for_a_retry(server: MistralServer) -> None:
     server.script(replies.silence(), replies.answer("Yes."))
-    async with client(server.url, seconds=3) as mistral:
-        assert (await mistral.generate(QUESTION)).attempts == 2
+    async with connected_model("mistralai", server, seconds=3) as mistral:
+        assert (await mistral.generate(QUESTION)).text == "Yes."
 
 
-@pytest.mark.parametrize("reply", [replies.refused_key(), replies.failed(503), replies.cut()])
-async def test_failures_show_no_key_address_or_upstream_text(
-    server: MistralServer, reply: Reply
+@pytest.mark.parametrize(("concurrency", "calls", "delay"), [(256, 64, 0.5), (2, 8, 0.05)])
+async def test_calls_run_concurrently_up_to_the_limit(
+    server: MistralServer, concurrency: int, calls: int, delay: float
 ) -> None:
-    server.default = reply
-    message = await failure(server, seconds=1)
-    assert not [word for word in (KEY, "127.0.0.1", "http", "SECRET") if word in message]
-
-
-async def test_stopped_server_is_reported_as_unreachable() -> None:
-    with MistralServer() as gone:
-        url = gone.url
-    async with client(url) as mistral:
-        with pytest.raises(GenerationError, match="cannot be reached"):
-            await mistral.generate(QUESTION)
-
-
-async def test_64_calls_run_concurrently(server: MistralServer) -> None:
-    server.default = replies.answer("Yes.", delay=0.5)
-    async with client(server.url) as mistral:
-        answers = await asyncio.gather(*(mistral.generate(QUESTION) for _ in range(64)))
-    assert {each.text for each in answers} == {"Yes."}
-    assert server.max_in_flight == 64
-    assert len(server.requests) == 64
-
-
-async def test_concurrent_calls_are_limited(server: MistralServer) -> None:
-    server.default = replies.answer("Yes.", delay=0.05)
-    async with client(server.url, concurrency=2) as mistral:
-        await asyncio.gather(*(mistral.generate(QUESTION) for _ in range(8)))
-    assert server.max_in_flight == 2
+    server.default = replies.answer("Yes.", delay=delay)
+    async with connected_model("mistralai", server, concurrency=concurrency) as mistral:
+        answers = await asyncio.gather(*(mistral.generate(QUESTION) for _ in range(calls)))
+    assert [each.text for each in answers] == ["Yes."] * calls
+    assert server.max_in_flight == min(calls, concurrency)
+    assert len(server.requests) == calls
 
 
 async def test_waiting_for_a_slot_counts_against_the_deadline(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=1.6)
-    async with client(server.url, seconds=2.5, concurrency=1) as mistral:
+    async with connected_model("mistralai", server, seconds=2.5, concurrency=1) as mistral:
         outcomes = await asyncio.gather(
             *(mistral.generate(QUESTION) for _ in range(2)), return_exceptions=True
         )
@@ -253,7 +131,7 @@ async def test_waiting_for_a_slot_counts_against_the_deadline(server: MistralSer
 
 async def test_call_that_would_wait_too_long_is_refused_immediately(server: MistralServer) -> None:
     server.default = replies.answer("Yes.", delay=0.6)
-    async with client(server.url, seconds=1.0, concurrency=1) as mistral:
+    async with connected_model("mistralai", server, seconds=1.0, concurrency=1) as mistral:
         await mistral.generate(QUESTION)  # sets the expected duration of a call
         under_way = asyncio.create_task(mistral.generate(QUESTION))
         await asyncio.sleep(0.05)

@@ -251,14 +251,8 @@ class CrashingModel(LanguageModel):
     """Raises an unexpected error after the first token."""
 
     def __init__(self) -> None:
-        super().__init__(
-            None,  # type: ignore[arg-type]
-            name="crashing",
-            seconds=5,
-            concurrency=5,
-            breaker_failures=5,
-            breaker_seconds=5,
-        )
+        no_chat: Any = None
+        super().__init__(no_chat, Settings(_env_file=None), close=lambda: asyncio.sleep(0))
 
     async def stream(
         self, messages: Sequence[BaseMessage], deadline: float | None = None
