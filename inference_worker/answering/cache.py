@@ -4,7 +4,7 @@ import asyncio
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
@@ -31,18 +31,14 @@ def normalize_question(question: str) -> str:
     return " ".join(compatibility_form(question).split())
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedAnswer:
-    found: PassagesFound
-    answer: Answer
-
-
 class AnswerCache:
     """Replays a cached answer, joins one in progress, or starts the flow; size 0 turns both off."""
 
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
-        self._answers: TTLCache[Hashable, _CachedAnswer] = TTLCache(max(size, 1), seconds)
+        self._answers: TTLCache[Hashable, tuple[PassagesFound, Answer]] = TTLCache(
+            max(size, 1), seconds
+        )
         self._shared: dict[tuple[Hashable, bool], _SharedAnswer] = {}
 
     @property
@@ -52,9 +48,9 @@ class AnswerCache:
 
     def invalidate(self, is_outdated: Callable[[Answer], bool]) -> int:
         """Remove outdated answers; return how many remain."""
-        for key in [key for key, each in self._answers.items() if is_outdated(each.answer)]:
+        for key in [key for key, (_, answer) in self._answers.items() if is_outdated(answer)]:
             self._answers.pop(key, None)
-        return sum(is_outdated(each.answer) for each in self._answers.values())
+        return sum(is_outdated(answer) for _, answer in self._answers.values())
 
     async def events(
         self,
@@ -70,9 +66,10 @@ class AnswerCache:
         """
         key = key if self._size else object()
         if cached := self._answers.get(key):
-            yield cached.found
-            yield Token(cached.answer.text)
-            yield replace(cached.answer, cached=True, usage=None, timings={"total": 0.0})
+            found, answer = cached
+            yield found
+            yield Token(answer.text)
+            yield replace(answer, cached=True, usage=None, timings={"total": 0.0})
             return
         # A flow in pieces serves those who want the text whole, not the other way round.
         place = (key, whole and (key, False) not in self._shared)
@@ -95,7 +92,7 @@ class AnswerCache:
             case [PassagesFound() as found, *_, Answer() as answer] if self._size and is_cacheable(
                 answer
             ):
-                self._answers[place[0]] = _CachedAnswer(found, answer)
+                self._answers[place[0]] = found, answer
 
 
 class _SharedAnswer:

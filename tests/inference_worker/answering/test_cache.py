@@ -32,11 +32,13 @@ ANSWER = Answer(
 class Flow:
     """Produces an answer after `go` is set; counts starts and ends."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, go: bool = False) -> None:
         self.started = 0
         self.ended = 0
         self.go = asyncio.Event()
         self._error = error
+        if go:
+            self.go.set()
 
     async def __call__(self) -> AsyncGenerator[Event, None]:
         self.started += 1
@@ -69,8 +71,7 @@ def answer_of(events: list[Event]) -> Answer:
 
 
 async def test_cached_answer_has_a_single_token_event() -> None:
-    cache, flow = AnswerCache(10, 60), Flow()
-    flow.go.set()
+    cache, flow = AnswerCache(10, 60), Flow(go=True)
     first, again = await all_of(ask(cache, flow)), await all_of(ask(cache, flow))
 
     assert flow.started == 1
@@ -82,8 +83,7 @@ async def test_cached_answer_has_a_single_token_event() -> None:
 
 @pytest.mark.parametrize("size", [0, 10])
 async def test_uncacheable_answers_and_size_zero_are_not_cached(size: int) -> None:
-    cache, flow = AnswerCache(size, 60), Flow()
-    flow.go.set()
+    cache, flow = AnswerCache(size, 60), Flow(go=True)
     for _ in range(2):
         assert not answer_of(await all_of(ask(cache, flow, keep=not size))).cached
 
@@ -91,8 +91,7 @@ async def test_uncacheable_answers_and_size_zero_are_not_cached(size: int) -> No
 
 
 async def test_cached_answers_expire_and_are_limited_in_number() -> None:
-    cache, flow = AnswerCache(2, 0.2), Flow()
-    flow.go.set()
+    cache, flow = AnswerCache(2, 0.2), Flow(go=True)
     for key in ("a", "b", "c"):
         await all_of(ask(cache, flow, key))
     assert answer_of(await all_of(ask(cache, flow, "c"))).cached
@@ -163,9 +162,7 @@ async def test_failure_reaches_all_subscribers_and_is_not_cached() -> None:
     assert [str(outcome) for outcome in outcomes] == ["no"] * 3
     assert flow.started == 1
     assert cache.in_progress == 0
-    good = Flow()
-    good.go.set()
-    assert not answer_of(await all_of(ask(cache, good))).cached
+    assert not answer_of(await all_of(ask(cache, Flow(go=True)))).cached
 
 
 def test_consecutive_tokens_are_merged() -> None:
