@@ -6,7 +6,7 @@ Code and tables stay whole if they fit; otherwise code is cut between lines, a t
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -64,10 +64,9 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
         budget = size.tokens - count_tokens(_breadcrumb(title, headings))
         if any(_FIELDS.match(block.text) for block in section.blocks):
             budget //= 2
-        units = [unit for block in section.blocks for unit in _units(block, budget, count_tokens)]
-        texts += [
-            (section, headings, text) for text in _pack(units, budget, size.overlap, count_tokens)
-        ]
+        cutter = _Cutter(budget, count_tokens)
+        units = (unit for block in section.blocks for unit in cutter.units(block))
+        texts += [(section, headings, text) for text in cutter.pack(units, size.overlap)]
 
     # Make each text a chunk that knows its place in the document
     return [
@@ -78,7 +77,7 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
             title=title,
             headings=headings,
             anchor=section.anchor,
-            url=_url(document.url, section.anchor),
+            url=document.url + (f"#{section.anchor}" if document.url and section.anchor else ""),
             ordinal=ordinal,
             siblings=len(texts),
             text=text,
@@ -105,10 +104,6 @@ def _shortened(text: str, tokens: int, count_tokens: CountTokens) -> str:
     return kept.strip() + "…"
 
 
-def _url(url: str, anchor: str) -> str:
-    return f"{url}#{anchor}" if url and anchor else url
-
-
 def _breadcrumb(title: str, headings: tuple[str, ...]) -> str:
     return " > ".join((title, *headings))
 
@@ -125,51 +120,126 @@ def _fitting_headings(
     return headings
 
 
-def _units(block: Block, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Cut a block into units that each fit a chunk, at the boundaries of its kind."""
-    if block.kind == "list":
-        glue = "\n\n"
-        for item in _LIST_ITEM.split(block.text):
-            yield from _text_units(item, budget, count_tokens, glue)
-            glue = "\n"
-        return
-    if block.kind == "text":
-        yield from _text_units(block.text, budget, count_tokens, "\n\n")
-        return
-    tokens = count_tokens(plain_text(block.text))
-    if tokens <= budget:
-        yield _Unit(block.text, tokens, "\n\n", repeatable=False)
-    elif block.kind == "code":
-        yield from _code_units(block.text, budget, count_tokens)
-    else:
-        yield from _table_units(block.text, budget, count_tokens)
+@dataclass(frozen=True, slots=True)
+class _Cutter:
+    """Cuts blocks into units that fit a chunk, and packs units into texts."""
 
+    budget: int
+    """Tokens for the text of a chunk."""
+    count_tokens: CountTokens
 
-def _text_units(text: str, budget: int, count_tokens: CountTokens, glue: str) -> Iterator[_Unit]:
-    """Cut at lines (code in a list stays whole), else sentences, else words, until units fit."""
-    tokens = count_tokens(plain_text(text))
-    if tokens <= budget:
-        yield _Unit(text, tokens, glue, repeatable=True)
-        return
-    for part, is_code in _lines_and_code(text):
-        tokens = count_tokens(plain_text(part))
-        if tokens <= budget:
-            yield _Unit(part, tokens, glue, repeatable=not is_code)
-        elif is_code:
-            yield from _code_units(part.strip(), budget, count_tokens)
+    def units(self, block: Block) -> Iterator[_Unit]:
+        """Cut a block at the boundaries of its kind."""
+        if block.kind == "list":
+            glue = "\n\n"
+            for item in _LIST_ITEM.split(block.text):
+                yield from self._text_units(item, glue)
+                glue = "\n"
+        elif block.kind == "text":
+            yield from self._text_units(block.text, "\n\n")
+        elif (tokens := self._tokens(block.text)) <= self.budget:
+            yield _Unit(block.text, tokens, "\n\n", repeatable=False)
+        elif block.kind == "code":
+            yield from self._code_units(block.text)
         else:
-            yield from _sentence_units(part, budget, count_tokens, glue)
-        glue = "\n"
+            yield from self._table_units(block.text)
 
+    def pack(self, units: Iterable[_Unit], overlap: int) -> Iterator[str]:
+        """Join consecutive units into texts that fit the budget."""
+        packed: list[_Unit] = []
+        used = 0
+        for unit in units:
+            if packed and used + unit.tokens > self.budget:
+                yield from self._joined(packed)
+                packed = _repeated(packed, min(overlap, self.budget - unit.tokens))
+                used = sum(each.tokens for each in packed)
+            packed.append(unit)
+            used += unit.tokens
+        if packed:
+            yield from self._joined(packed)
 
-def _sentence_units(
-    line: str, budget: int, count_tokens: CountTokens, glue: str
-) -> Iterator[_Unit]:
-    inside = False
-    for sentence in chunking_sentences(line):
-        for piece, tokens in _words(sentence, budget, count_tokens, inside=inside):
-            yield _Unit(piece, tokens, glue, repeatable=True)
-            glue, inside = " ", True
+    def _tokens(self, text: str) -> int:
+        return self.count_tokens(plain_text(text))
+
+    def _text_units(self, text: str, glue: str) -> Iterator[_Unit]:
+        """Cut at lines (code in a list stays whole), else sentences, else words, until it fits."""
+        tokens = self._tokens(text)
+        if tokens <= self.budget:
+            yield _Unit(text, tokens, glue, repeatable=True)
+            return
+        for part, is_code in _lines_and_code(text):
+            tokens = self._tokens(part)
+            if tokens <= self.budget:
+                yield _Unit(part, tokens, glue, repeatable=not is_code)
+            elif is_code:
+                yield from self._code_units(part.strip())
+            else:
+                yield from self._sentence_units(part, glue)
+            glue = "\n"
+
+    def _sentence_units(self, line: str, glue: str) -> Iterator[_Unit]:
+        inside = False
+        for sentence in chunking_sentences(line):
+            for piece, tokens in self._words(sentence, self.budget, inside=inside):
+                yield _Unit(piece, tokens, glue, repeatable=True)
+                glue, inside = " ", True
+
+    def _code_units(self, text: str) -> Iterator[_Unit]:
+        """Cut a code block between lines; each part gets its own fences."""
+        opening, *lines, closing = text.split("\n")
+        for part, tokens in self._grouped(lines, self.budget):
+            yield _Unit("\n".join((opening, *part, closing)), tokens, "\n\n", repeatable=False)
+
+    def _table_units(self, text: str) -> Iterator[_Unit]:
+        """Cut a table between rows; each part gets the table's head."""
+        lines = text.split("\n")
+        head, rows = lines[:_HEAD_ROWS], lines[_HEAD_ROWS:]
+        head_tokens = self._tokens("\n".join(head))
+        if head_tokens > self.budget // 2:
+            head, head_tokens, rows = [], 0, lines
+        for part, tokens in self._grouped(rows, self.budget - head_tokens):
+            yield _Unit("\n".join((*head, *part)), head_tokens + tokens, "\n\n", repeatable=False)
+
+    def _grouped(self, lines: list[str], budget: int) -> Iterator[tuple[list[str], int]]:
+        """Group lines that fit together, with their tokens; a longer line is cut between words."""
+        group: list[str] = []
+        used = 0
+        for line in lines:
+            for piece, tokens in self._words(line, budget):
+                if group and used + tokens > budget:
+                    yield group, used
+                    group, used = [], 0
+                group.append(piece)
+                used += tokens
+        if group:
+            yield group, used
+
+    def _words(self, text: str, budget: int, *, inside: bool = False) -> Iterator[tuple[str, int]]:
+        """Halve the text between words (or within a word) until each part fits; with its tokens.
+
+        For a part from `inside` a line, a leading dash counts as text, not as a list mark.
+        """
+        tokens = self.count_tokens(plain_text(f".{text}")[1:] if inside else plain_text(text))
+        if tokens <= budget or len(text) <= 1:
+            yield text, tokens
+            return
+        middle = len(text) // 2
+        space = max(text.rfind(white, 0, middle) for white in " \t\n")
+        at = space if text[: max(space, 0)].strip() else middle
+        yield from self._words(text[:at], budget, inside=inside)
+        yield from self._words(text[at:].lstrip() or text[at:], budget, inside=True)
+
+    def _joined(self, units: list[_Unit]) -> Iterator[str]:
+        """Join units into one text, or several if joining created markup that makes it too long."""
+        text = units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
+        if self._tokens(text) <= self.budget:
+            yield text
+        elif len(units) > 1:
+            middle = len(units) // 2
+            yield from self._joined(units[:middle])
+            yield from self._joined(units[middle:])
+        else:
+            yield from (piece for piece, _ in self._words(text, self.budget))
 
 
 def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
@@ -182,89 +252,6 @@ def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
             at = code.end
     if not at or text[at - 1] == "\n":
         yield from ((line, False) for line in text[at:].split("\n"))
-
-
-def _code_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Cut a code block between lines; each part gets its own fences."""
-    opening, *lines, closing = text.split("\n")
-    for part, tokens in _grouped(lines, budget, count_tokens):
-        yield _Unit("\n".join((opening, *part, closing)), tokens, "\n\n", repeatable=False)
-
-
-def _table_units(text: str, budget: int, count_tokens: CountTokens) -> Iterator[_Unit]:
-    """Cut a table between rows; each part gets the table's head."""
-    lines = text.split("\n")
-    head, rows = lines[:_HEAD_ROWS], lines[_HEAD_ROWS:]
-    head_tokens = count_tokens(plain_text("\n".join(head)))
-    if head_tokens > budget // 2:
-        head, head_tokens, rows = [], 0, lines
-    for part, tokens in _grouped(rows, budget - head_tokens, count_tokens):
-        yield _Unit("\n".join((*head, *part)), head_tokens + tokens, "\n\n", repeatable=False)
-
-
-def _grouped(
-    lines: list[str], budget: int, count_tokens: CountTokens
-) -> Iterator[tuple[list[str], int]]:
-    """Group lines that fit together, with their tokens; a longer line is cut between words."""
-    group: list[str] = []
-    used = 0
-    for line in lines:
-        for piece, tokens in _words(line, budget, count_tokens):
-            if group and used + tokens > budget:
-                yield group, used
-                group, used = [], 0
-            group.append(piece)
-            used += tokens
-    if group:
-        yield group, used
-
-
-def _words(
-    text: str, budget: int, count_tokens: CountTokens, *, inside: bool = False
-) -> Iterator[tuple[str, int]]:
-    """Halve the text between words (or within a word) until each part fits; with its tokens.
-
-    For a part from `inside` a line, a leading dash counts as text, not as a list mark.
-    """
-    tokens = count_tokens(plain_text(f".{text}")[1:] if inside else plain_text(text))
-    if tokens <= budget or len(text) <= 1:
-        yield text, tokens
-        return
-    middle = len(text) // 2
-    space = max(text.rfind(white, 0, middle) for white in " \t\n")
-    at = space if text[: max(space, 0)].strip() else middle
-    yield from _words(text[:at], budget, count_tokens, inside=inside)
-    yield from _words(text[at:].lstrip() or text[at:], budget, count_tokens, inside=True)
-
-
-def _pack(
-    units: list[_Unit], budget: int, overlap: int, count_tokens: CountTokens
-) -> Iterator[str]:
-    """Join consecutive units into texts that fit the budget."""
-    packed: list[_Unit] = []
-    used = 0
-    for unit in units:
-        if packed and used + unit.tokens > budget:
-            yield from _joined(packed, budget, count_tokens)
-            packed = _repeated(packed, min(overlap, budget - unit.tokens))
-            used = sum(each.tokens for each in packed)
-        packed.append(unit)
-        used += unit.tokens
-    if packed:
-        yield from _joined(packed, budget, count_tokens)
-
-
-def _joined(units: list[_Unit], budget: int, count_tokens: CountTokens) -> Iterator[str]:
-    """Join units into one text, or several if joining created markup that makes it too long."""
-    text = units[0].text + "".join(unit.glue + unit.text for unit in units[1:])
-    if count_tokens(plain_text(text)) <= budget:
-        yield text
-    elif len(units) > 1:
-        middle = len(units) // 2
-        yield from _joined(units[:middle], budget, count_tokens)
-        yield from _joined(units[middle:], budget, count_tokens)
-    else:
-        yield from (piece for piece, _ in _words(text, budget, count_tokens))
 
 
 def _repeated(packed: list[_Unit], tokens: int) -> list[_Unit]:
