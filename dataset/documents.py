@@ -55,11 +55,7 @@ def content_hash(content: bytes, name: str, given: Frontmatter | None = None) ->
 
 
 def read_document(
-    content: bytes,
-    name: str,
-    *,
-    given: Frontmatter | None = None,
-    limits: Limits | None = None,
+    content: bytes, name: str, *, given: Frontmatter | None = None, limits: Limits | None = None
 ) -> Document:
     """Read a file as a document; formats other than text are converted in a separate process.
 

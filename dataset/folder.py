@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dataset.conversion.converter import format_of
+from dataset.conversion.converter import check_size, format_of
 from dataset.documents import MAX_DOCUMENT_BYTES, Document, content_hash, read_document
 from utils.errors import DatasetError, DocumentError
 
@@ -64,14 +64,11 @@ def document_paths(folder: Path, selection: Selection = ALL_DOCUMENTS) -> list[P
         raise DatasetError(
             f"No dataset folder at {folder}. Fetch the documentation: python -m dataset.fetch"
         )
-    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
-    found = [
-        names[name]
-        for name in sorted(names)
-        if _may_be_document(name) and selection.matches(name) and names[name].is_file()
-    ]
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
+    names = [name for name in sorted(paths) if _may_be_document(name)]
+    found = [paths[name] for name in names if selection.matches(name) and paths[name].is_file()]
     if not found and selection != ALL_DOCUMENTS:
-        one = next((f", as {name}" for name in sorted(names) if _may_be_document(name)), "")
+        one = f", as {names[0]}" if names else ""
         raise DatasetError(
             f"--include and --exclude leave no document of {folder}. They match names, which are "
             f"paths below it{one}."
@@ -151,12 +148,7 @@ def _content(path: Path, name: str) -> bytes:
     except UnicodeEncodeError as error:
         raise DocumentError("its name is not UTF-8; rename it") from error
     try:
-        size = path.stat().st_size
-        if size > MAX_DOCUMENT_BYTES:
-            raise DocumentError(
-                f"{size / 2**20:.0f} MiB is over the limit of {MAX_DOCUMENT_BYTES >> 20} MiB; "
-                "split it into pages"
-            )
+        check_size(path.stat().st_size, MAX_DOCUMENT_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise DocumentError(f"cannot be read ({error.strerror})") from error

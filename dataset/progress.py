@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -20,24 +20,18 @@ def ignore_progress(done: int, total: int | None) -> None:
 
 
 @contextmanager
-def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iterator[Progress]:
-    """Report progress on a stream (default: stderr), as a bar or as lines.
+def report_progress(label: str, unit: str) -> Iterator[Progress]:
+    """Report progress on stderr, as a bar or as lines.
 
     Args:
         label: Name of the job.
         unit: Unit of the counts; "B" is scaled to kB, MB and so on.
-        stream: Destination.
     """
-    stream = stream or sys.stderr
-    if not stream.isatty():
-        yield _lines(label, unit, stream)
-        return
-
     from tqdm import tqdm
 
     # Delayed until the first step, so that a failed connection leaves no bar behind.
-    scaled = unit == "B"
-    with tqdm(desc=label, unit=unit, unit_scale=scaled, file=stream, leave=False, delay=0.1) as bar:
+    options = {"desc": label, "unit": unit, "unit_scale": unit == "B", "delay": 0.1}
+    with (line_bar_class() or tqdm)(leave=False, **options) as bar:
 
         def advance(done: int, total: int | None) -> None:
             bar.total = total
@@ -46,23 +40,24 @@ def report_progress(label: str, unit: str, stream: TextIO | None = None) -> Iter
         yield advance
 
 
-def line_bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
-    """A tqdm class for libraries that report through tqdm; None on a terminal (use their own).
+def line_bar_class() -> "type[tqdm] | None":
+    """A tqdm class that writes lines to stderr; None on a terminal, where tqdm's own serves.
 
-    Outside a terminal such libraries print nothing, or overwrite one line that never ends.
+    Outside a terminal tqdm prints nothing, or overwrites one line that never ends.
     """
-    out = stream or sys.stderr
+    out = sys.stderr
     if out.isatty():
         return None
 
     from tqdm import tqdm
 
     class LineBar(tqdm):  # type: ignore[misc]  # tqdm ships no types
-        """Writes a plain line every few seconds."""
+        """Writes a plain line every few seconds, with the average rate."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self._last_line_at = time.monotonic()
-            super().__init__(*arguments, **options | {"file": out, "ncols": 0})
+            fixed = {"file": out, "ncols": 0, "smoothing": 0, "miniters": 1}
+            super().__init__(*arguments, **options | fixed)
 
         def display(self, msg: str | None = None, pos: int | None = None) -> None:
             """Write a line if one is due."""
@@ -77,24 +72,3 @@ def line_bar_class(stream: TextIO | None = None) -> "type[tqdm] | None":
             self.disable = True
 
     return LineBar
-
-
-def _lines(label: str, unit: str, stream: TextIO) -> Progress:
-    from tqdm import tqdm
-
-    started = last = time.monotonic()
-
-    def line(done: int, total: int | None) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < _SECONDS_BETWEEN_LINES:
-            return
-        last = now
-        # tqdm's meter without the bar: count, elapsed and remaining time, rate
-        meter = tqdm.format_meter(
-            done, total, now - started, ncols=0, unit=unit, unit_scale=unit == "B"
-        )
-        stream.write(f"{label}: {meter}\n")
-        stream.flush()
-
-    return line

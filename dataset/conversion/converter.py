@@ -11,7 +11,7 @@ from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted, Limits
 from utils.errors import DocumentError
 
-__all__ = ["FORMATS", "VERSION", "Converted", "Limits", "convert", "format_of"]
+__all__ = ["FORMATS", "VERSION", "Converted", "Limits", "check_size", "convert", "format_of"]
 
 VERSION = 1
 """Increment it with every change of the output: documents are then converted again."""
@@ -62,9 +62,9 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
     format_name = format_of(name)
     if format_name is None:
         raise DocumentError(f"its name must end in one of these: {', '.join(sorted(FORMATS))}")
-    _check_size(len(content), limits.input_bytes)
+    check_size(len(content), limits.input_bytes)
     if format_name in _IN_THIS_PROCESS:
-        _check_size(len(content), limits.output_bytes)
+        check_size(len(content), limits.output_bytes)
         return Converted(decode_text(content))
     if not content.strip():
         raise DocumentError("is empty")
@@ -73,7 +73,8 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
     return convert_in_child(content, format_name, limits, url=url)
 
 
-def _check_size(size: int, limit: int) -> None:
+def check_size(size: int, limit: int) -> None:
+    """Raise DocumentError if a file of this size is over the limit, both in bytes."""
     if size > limit:
         raise DocumentError(
             f"{size / 2**20:.0f} MiB is over the limit of {limit / 2**20:.0f} MiB; "

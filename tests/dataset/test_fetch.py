@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from tests.servers.archive import PAGES, archive_of, archive_server
 from utils.errors import DatasetError
 from utils.settings import PROJECT_ROOT
 
+Run = Callable[..., tuple[int, str, str]]
+"""Runs the command in the test's folder; returns its exit code, output and errors."""
+
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
@@ -26,56 +29,55 @@ def nowhere() -> Iterator[str]:
         yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
 
 
-def test_continues_without_a_source_that_fails(
-    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = fetch.main(["-d", str(tmp_path), "--guide-url", nowhere])
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*options: str) -> tuple[int, str, str]:
+        code = fetch.main(["-d", str(tmp_path), *options])
+        return code, *capsys.readouterr()
 
-    output = capsys.readouterr()
+    return command
+
+
+def test_continues_without_a_source_that_fails(tmp_path: Path, nowhere: str, run: Run) -> None:
+    code, output, errors = run("--guide-url", nowhere)
+
     assert code == 0
-    assert output.out.startswith("api-reference: ")
-    assert output.out.count("\n") == 1
-    assert output.err.startswith("developer-guide: ")
-    assert output.err.count("\n") == 1
-    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in output.err
+    assert output.startswith("api-reference: ")
+    assert output.count("\n") == 1
+    assert errors.startswith("developer-guide: ")
+    assert errors.count("\n") == 1
+    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in errors
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 
 
-def test_fails_if_every_source_fails(
-    tmp_path: Path, nowhere: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", nowhere]
+def test_fails_if_every_source_fails(tmp_path: Path, nowhere: str, run: Run) -> None:
+    code, output, _ = run("--source", "developer-guide", "--guide-url", nowhere)
 
-    assert fetch.main(arguments) == 1
-    assert capsys.readouterr().out == ""
+    assert (code, output) == (1, "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_archive_of_another_repository_is_rejected(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_archive_of_another_repository_is_rejected(tmp_path: Path, run: Run) -> None:
     with archive_server() as server:
         server.content = archive_of(PAGES)
-        arguments = ["--source", "developer-guide", "-d", str(tmp_path), "--guide-url", server.url]
-        code = fetch.main(arguments)
+        code, _, errors = run("--source", "developer-guide", "--guide-url", server.url)
 
     assert code == 1
-    assert "another pipelines.md" in capsys.readouterr().err
+    assert "another pipelines.md" in errors
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unwritable_folder_is_reported_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_folder_is_reported_in_one_line(tmp_path: Path, run: Run) -> None:
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
 
-    code = fetch.main(["--source", "api-reference", "-d", str(blocked)])
+    code, _, errors = run("--source", "api-reference", "-d", str(blocked))
 
-    output = capsys.readouterr().err
     assert code == 1
-    assert output.count("\n") == 1
-    assert "Cannot write" in output
+    assert errors.count("\n") == 1
+    assert "Cannot write" in errors
+    with pytest.raises(DatasetError, match="Cannot write"):
+        fetch.fetch_missing(blocked)
 
 
 @pytest.mark.process
@@ -112,20 +114,18 @@ def test_interruption_prints_one_line_and_leaves_no_files(tmp_path: Path) -> Non
 def test_progress_without_a_terminal_is_an_occasional_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
 
-    with report_progress("guide", "B", sys.stderr) as progress:
-        progress(1024 * 1024, 4 * 1024 * 1024)
-        progress(2 * 1024 * 1024, 4 * 1024 * 1024)
-        progress(3 * 1024 * 1024, None)
+    with report_progress("guide", "B") as progress:
+        for clock[0], megabytes, total in ((1.0, 1, 4 << 20), (6.0, 2, 4 << 20), (7.0, 3, None)):
+            progress(megabytes << 20, total)
 
     assert capsys.readouterr().err == "guide:  50% 2.10M/4.19M [00:06<00:06, 350kB/s]\n"
 
 
-def test_missing_documents_are_fetched_and_failed_sources_retried(
-    tmp_path: Path, nowhere: str
-) -> None:
+def test_failed_sources_of_missing_documents_are_retried(tmp_path: Path, nowhere: str) -> None:
     folder = tmp_path / "pages"
 
     fetch.fetch_missing(folder, nowhere)
@@ -137,18 +137,12 @@ def test_missing_documents_are_fetched_and_failed_sources_retried(
         assert server.asked, "the guide was not retried"
 
 
-def test_the_users_own_documents_are_left_unchanged(tmp_path: Path, nowhere: str) -> None:
-    (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
-
-    fetch.fetch_missing(tmp_path, nowhere)
-
-    assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
-
-
-def test_documents_that_replace_an_unfinished_fetch_are_left_unchanged(
-    tmp_path: Path, nowhere: str
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_the_users_own_documents_are_left_unchanged(
+    tmp_path: Path, nowhere: str, unfinished: bool
 ) -> None:
-    (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
+    if unfinished:
+        (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
     (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
 
     fetch.fetch_missing(tmp_path, nowhere)
@@ -165,20 +159,12 @@ def test_a_killed_fetch_is_completed(tmp_path: Path, nowhere: str) -> None:
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 
 
-def test_unwritable_folder_of_missing_documents_is_reported_in_one_line(tmp_path: Path) -> None:
-    blocked = tmp_path / "a file"
-    blocked.write_text("in the way")
-
-    with pytest.raises(DatasetError, match="Cannot write"):
-        fetch.fetch_missing(blocked)
-
-
 def test_progress_bars_of_libraries_are_lines_without_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    kind = line_bar_class(sys.stderr)
+    kind = line_bar_class()
     assert kind is not None
 
     with kind(desc="Fetching", total=0, unit="B", unit_scale=True) as bar:
