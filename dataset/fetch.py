@@ -38,9 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.source != WEB and names_pages(arguments):
         parser.error(f"web pages are named without --source {WEB}; add it")
-    chosen = SOURCES if arguments.source == "all" else [arguments.source]
-    if chosen == [WEB]:
+    if arguments.source == WEB:
         return 0 if _fetch_web(arguments) else 1
+    chosen = SOURCES if arguments.source == "all" else [arguments.source]
     fetched = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
     return 0 if any(fetched) else 1
 
@@ -93,21 +93,21 @@ def _fetch(name: str, folder: Path, guide_url: str) -> bool:
 
 
 def _fetch_web(arguments: argparse.Namespace) -> bool:
-    from dataset.sources.live_guide import duplicates_line
+    from dataset.sources.provenance import duplicates_line
     from dataset.web.fetch_web import Problems, fetch_web
 
     started = time.monotonic()
     problems = Problems()
-    changes = problem = None
+    failure = ""
     try:
         request = request_of(arguments)
         with report_progress(WEB, "page") as progress:
             changes = fetch_web(arguments.folder, request, problems, progress=progress)
     except DatasetError as error:
-        problem = f"{WEB}: {error}\n"
-    sys.stderr.writelines(f"{WEB}: {line}\n" for line in problems.summary())
-    if problem or not changes:
-        sys.stderr.write(problem or "")
+        failure = str(error)
+    lines = [*problems.summary(), *([failure] if failure else [])]
+    sys.stderr.writelines(f"{WEB}: {line}\n" for line in lines)
+    if failure:
         return False
     sys.stdout.write(f"{WEB}: {changes} in {time.monotonic() - started:.1f} s\n")
     if request.guide and (line := duplicates_line(arguments.folder, request.guide)):
@@ -123,26 +123,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sagemaker-docs-qa {VERSION}")
     parser.add_argument(
-        "--source",
-        choices=[*SOURCES, "all", WEB],
-        default="all",
+        "--source", choices=[*SOURCES, "all", WEB], default="all",
         help="which documents to fetch (default: all, which is both except web pages)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-d",
-        dest="folder",
-        type=Path,
-        default=DEFAULT_DATASET,
-        metavar="FOLDER",
+        "-d", dest="folder", type=Path, default=DEFAULT_DATASET, metavar="FOLDER",
         help=f"folder to write them to (default: {DEFAULT_DATASET.relative_to(PROJECT_ROOT)})",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--guide-url",
-        default=ARCHIVE_URL,
-        metavar="URL",
+        "--guide-url", default=ARCHIVE_URL, metavar="URL",
         help="mirror of the Developer Guide's archive, for networks that cannot reach GitHub "
         "(default: %(default)s)",
-    )
+    )  # fmt: skip
     add_arguments(parser)
     return parser
 

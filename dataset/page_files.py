@@ -5,12 +5,11 @@ reader and no killed run leaves a partial file.
 """
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-WriteOutcome = Literal["new", "changed", "unchanged", "removed"]
+WriteOutcome = Literal["new", "changed", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +20,6 @@ class FileChanges:
     changed: int = 0
     unchanged: int = 0
     removed: int = 0
-
-    @classmethod
-    def count(cls, outcomes: Counter[WriteOutcome]) -> Self:
-        """Create it from the outcomes per file."""
-        return cls(**{str(outcome): number for outcome, number in outcomes.items()})
 
     @property
     def present(self) -> int:
@@ -56,5 +50,5 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
 
 def remove_temporary_files(folder: Path) -> None:
     """Delete the temporary files of a run that was killed."""
-    for path in folder.glob(".*.tmp"):
+    for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)

@@ -44,31 +44,33 @@ class Pages:
 
     def operation(self, name: str, operation: ApiShape) -> str:
         """The page of an operation: what it does, its request, response and errors."""
-        parts = [f"# {name}"]
-        if self.service:
-            parts.append(f"An operation of {self.service}.")
-        parts.append(model_markdown(operation.get("documentation", "")))
-        parts += ["## Request", self._path(operation)]
-        parts.append(self._fields(operation.get("input"), "The request has no fields."))
-        parts += ["## Response"]
-        parts.append(self._fields(operation.get("output"), "The response has no fields."))
-        if errors := operation.get("errors"):
-            bullets = [self._error(error["shape"]) for error in errors]
-            parts += ["## Errors", "\n".join(bullets)]
-        return _join(parts)
+        errors = [self._error(error["shape"]) for error in operation.get("errors", ())]
+        return _join(
+            f"# {name}",
+            f"An operation of {self.service}." if self.service else "",
+            model_markdown(operation.get("documentation", "")),
+            "## Request",
+            self._path(operation),
+            self._fields(operation.get("input"), "The request has no fields."),
+            "## Response",
+            self._fields(operation.get("output"), "The response has no fields."),
+            "## Errors" if errors else "",
+            "\n".join(errors),
+        )
 
     def structure(self, name: str, parents: Sequence[str], operations: Sequence[str]) -> str:
         """The page of a structure: its fields, and the structures and operations that use it."""
         shape = self.shapes[name]
-        parts = [f"# {name}"]
-        parts.append(f"A data type of {self.service}." if self.service else "")
-        parts.append(model_markdown(shape.get("documentation", "")))
-        parts.append(f"Part of: {_names(parents, 'structures')}." if parents else "")
-        parts.append(f"Used by: {_names(operations, 'operations')}.")
-        parts.append("## Fields")
-        parts.append("Exactly one of these fields is set." if shape.get("union") else "")
-        parts.append(self._fields({"shape": name}, "It has no fields."))
-        return _join(parts)
+        return _join(
+            f"# {name}",
+            f"A data type of {self.service}." if self.service else "",
+            model_markdown(shape.get("documentation", "")),
+            f"Part of: {_names(parents, 'structures')}." if parents else "",
+            f"Used by: {_names(operations, 'operations')}.",
+            "## Fields",
+            "Exactly one of these fields is set." if shape.get("union") else "",
+            self._fields({"shape": name}, "It has no fields."),
+        )
 
     def _path(self, operation: ApiShape) -> str:
         """Method and path of a REST operation; "" for other protocols, which have no paths."""
@@ -137,25 +139,22 @@ class Pages:
             if part in shape and (inner := self._facts(shape[part]["shape"])):
                 facts.append(f"{label}: {' '.join(inner)}")
         if shape["type"] == "structure" and not (shape.get("document") or self.has_page(name)):
-            facts.append(f"Fields of {code(name)}: {self._inline(shape) or 'none'}.")
+            inline = [
+                f"{code(field)} ({self._type(member['shape'])})"
+                for field, member in shape["members"].items()
+            ]
+            facts.append(f"Fields of {code(name)}: {', '.join(inline) or 'none'}.")
         return facts
-
-    def _inline(self, shape: ApiShape) -> str:
-        members = shape["members"].items()
-        return ", ".join(
-            f"{code(name)} ({self._type(member['shape'])})" for name, member in members
-        )
 
     def _long_lists(self, field: str, name: str) -> list[str]:
         """List many allowed values in pieces, each of which names the field."""
         shape = self.shapes[name]
         inner = [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
         pieces = [piece for each in inner for piece in self._long_lists(field, each)]
-        values = shape.get("enum", ())
-        if len(values) > _MAX_VALUES_IN_A_BULLET:
-            for start in range(0, len(values), _MAX_VALUES_IN_A_BULLET):
-                some = values[start : start + _MAX_VALUES_IN_A_BULLET]
-                pieces.append(f"- Allowed values of {field}: {_coded(some)}.")
+        values, size = shape.get("enum", ()), _MAX_VALUES_IN_A_BULLET
+        if len(values) > size:
+            groups = (values[start : start + size] for start in range(0, len(values), size))
+            pieces += [f"- Allowed values of {field}: {_coded(group)}." for group in groups]
         return pieces
 
 
@@ -205,5 +204,5 @@ def _names(names: Sequence[str], kind: str) -> str:
     return f"{listed} and {more} other {kind}" if more > 0 else listed
 
 
-def _join(parts: list[str]) -> str:
+def _join(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -9,11 +9,10 @@ Nothing is downloaded, and unchanged pages are not rewritten.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.page_files import FileChanges, WriteOutcome, remove_temporary_files, write_atomically
+from dataset.page_files import FileChanges, remove_temporary_files, write_atomically
 from dataset.sources.api_pages import ApiShape, Pages
 from utils.errors import DatasetError
 
@@ -34,24 +33,16 @@ data type was arranged as a page of its own.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The prefixes of a service's pages: of their file names, and of their live addresses."""
-
-    prefix: str
-    live: str | None = None
-
-
-# As in the live reference. Pages whose live address is not certain have none.
 _PLACES = {
-    "sagemaker": _Place("", _SAGEMAKER),
-    "sagemaker-a2i-runtime": _Place("a2i-runtime_", _AUGMENTED_AI),
-    "sagemaker-edge": _Place("edge_", f"{_SAGEMAKER}edge_"),
-    "sagemaker-featurestore-runtime": _Place("feature_store_", f"{_SAGEMAKER}feature_store_"),
-    "sagemaker-geospatial": _Place("geospatial_", f"{_SAGEMAKER}geospatial_"),
-    "sagemaker-metrics": _Place("metrics_", f"{_SAGEMAKER}metrics_"),
-    "sagemaker-runtime": _Place("runtime_", f"{_SAGEMAKER}runtime_"),
+    "sagemaker": ("", _SAGEMAKER),
+    "sagemaker-a2i-runtime": ("a2i-runtime_", _AUGMENTED_AI),
+    "sagemaker-edge": ("edge_", f"{_SAGEMAKER}edge_"),
+    "sagemaker-featurestore-runtime": ("feature_store_", f"{_SAGEMAKER}feature_store_"),
+    "sagemaker-geospatial": ("geospatial_", f"{_SAGEMAKER}geospatial_"),
+    "sagemaker-metrics": ("metrics_", f"{_SAGEMAKER}metrics_"),
+    "sagemaker-runtime": ("runtime_", f"{_SAGEMAKER}runtime_"),
 }
+"""Service -> the prefixes of its pages' file names and live addresses, as in the live reference."""
 
 
 def write_api_reference(folder: Path) -> FileChanges:
@@ -60,13 +51,16 @@ def write_api_reference(folder: Path) -> FileChanges:
     Raises:
         DatasetError: the models are missing, or the folder cannot be written.
     """
+    import botocore
+
     target = folder / FOLDER
     try:
         pages = {f"{name}.md": text for name, text in _render()}
         target.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(target)
-        write_atomically(target / "NOTICE", _notice().encode())
-        outcomes: Counter[WriteOutcome] = Counter(
+        notice = _NOTICE.format(version=botocore.__version__)
+        write_atomically(target / "NOTICE", notice.encode())
+        outcomes = Counter[str](
             write_atomically(target / name, text.encode()) for name, text in pages.items()
         )
         for path in target.glob("*.md"):
@@ -78,13 +72,7 @@ def write_api_reference(folder: Path) -> FileChanges:
             f"Cannot write the API reference to {target}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 10 MB."
         ) from error
-    return FileChanges.count(outcomes)
-
-
-def _notice() -> str:
-    import botocore
-
-    return _NOTICE.format(version=botocore.__version__)
+    return FileChanges(**outcomes)
 
 
 def _render() -> Iterator[tuple[str, str]]:
@@ -94,12 +82,11 @@ def _render() -> Iterator[tuple[str, str]]:
 
     loader = Loader()
     try:
-        services = [
-            service
+        models = {
+            service: loader.load_service_model(service, "service-2")
             for service in loader.list_available_services("service-2")
             if service.startswith("sagemaker")
-        ]
-        models = {service: loader.load_service_model(service, "service-2") for service in services}
+        }
     except DataNotFoundError as error:
         raise DatasetError(
             "The installed botocore carries no service models. Install it again: "
@@ -111,26 +98,20 @@ def _render() -> Iterator[tuple[str, str]]:
 
 def _render_service(service: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
     shapes, operations = model["shapes"], model["operations"]
-    unknown = _Place(service.removeprefix("sagemaker").strip("-") + "_")
-    place = _PLACES.get(service, unknown)
+    # The live address of another service's pages is not certain: they have none.
+    unknown = (service.removeprefix("sagemaker").strip("-") + "_", "")
+    prefix, live = _PLACES.get(service, unknown)
     full_name = "" if service == "sagemaker" else model["metadata"]["serviceFullName"]
     uses = _uses(shapes, operations)
     documented = {name for name in uses if _has_own_page(shapes[name])}
     pages = Pages(full_name, shapes, documented.__contains__)
 
-    for name, operation in sorted(operations.items()):
-        text = pages.operation(name, operation)
-        yield place.prefix + name, _front_matter(name, full_name, place) + text
-    for name in sorted(documented):
-        text = pages.structure(name, uses[name].parents, uses[name].operations)
-        yield place.prefix + name, _front_matter(name, full_name, place) + text
-
-
-def _front_matter(name: str, full_name: str, place: _Place) -> str:
-    lines = ["---", f"title: {name} ({full_name})" if full_name else f"title: {name}"]
-    if place.live:
-        lines.append(f"url: {place.live}{name}.html")
-    return "\n".join([*lines, "---", "", ""])
+    texts = [(name, pages.operation(name, each)) for name, each in sorted(operations.items())]
+    texts += [(name, pages.structure(name, *uses[name])) for name in sorted(documented)]
+    for name, text in texts:
+        title = f"title: {name} ({full_name})\n" if full_name else f"title: {name}\n"
+        url = f"url: {live}{name}.html\n" if live else ""
+        yield prefix + name, f"---\n{title}{url}---\n\n{text}"
 
 
 def _has_own_page(shape: ApiShape) -> bool:
@@ -138,16 +119,13 @@ def _has_own_page(shape: ApiShape) -> bool:
     return not shape.get("exception") and any("documentation" in member for member in members)
 
 
-@dataclass(frozen=True, slots=True)
-class _Uses:
-    """The structures with a field of a structure, and the operations that use it, nearest first."""
+def _uses(
+    shapes: dict[str, ApiShape], operations: dict[str, ApiShape]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Find the uses of every structure that is the type of a field.
 
-    parents: list[str]
-    operations: list[str]
-
-
-def _uses(shapes: dict[str, ApiShape], operations: dict[str, ApiShape]) -> dict[str, _Uses]:
-    """Find the uses of every structure that is the type of a field."""
+    Returns the structures that have a field of it, and the operations that use it, nearest first.
+    """
     children = {name: _child_structures(shapes, name) for name in shapes}
     depths: dict[str, dict[str, int]] = defaultdict(dict)
     parents: dict[str, set[str]] = defaultdict(set)
@@ -165,7 +143,7 @@ def _uses(shapes: dict[str, ApiShape], operations: dict[str, ApiShape]) -> dict[
             level = below - seen
             seen |= level
     return {
-        name: _Uses(sorted(parents[name] - {name}), sorted(sorted(found), key=found.__getitem__))
+        name: (sorted(parents[name] - {name}), sorted(sorted(found), key=found.__getitem__))
         for name, found in depths.items()
     }
 

@@ -5,11 +5,9 @@ only regular files are read.
 """
 
 import gzip
-import io
 import tarfile
 import zlib
 from collections.abc import Collection, Generator
-from contextlib import closing
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
@@ -67,8 +65,7 @@ def _members(
     # tarfile and gzip only call read().
     with (
         gzip.GzipFile(fileobj=cast("IO[bytes]", download)) as unzipped,
-        closing(_Bounded(unzipped, _MAX_BYTES_UNPACKED)) as bounded,
-        tarfile.open(fileobj=bounded, mode="r|") as archive,
+        tarfile.open(fileobj=cast("IO[bytes]", _Bounded(unzipped)), mode="r|") as archive,
     ):
         for member in archive:
             path = PurePosixPath(member.name)
@@ -84,17 +81,14 @@ def _members(
                     yield path.name, content.read()
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that fails beyond a number of bytes."""
+class _Bounded:
+    """A stream that fails beyond _MAX_BYTES_UNPACKED."""
 
-    def __init__(self, source: gzip.GzipFile, max_bytes: int) -> None:
+    def __init__(self, source: gzip.GzipFile) -> None:
         self._source = source
-        self._left = max_bytes
+        self._left = _MAX_BYTES_UNPACKED
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int) -> bytes:
         data = self._source.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -102,7 +96,7 @@ class _Bounded(io.RawIOBase):
         return data
 
 
-class _Download(io.RawIOBase):
+class _Download:
     """A response's body as a file that reports its progress."""
 
     def __init__(self, response: "httpx.Response", progress: Progress) -> None:
@@ -113,10 +107,7 @@ class _Download(io.RawIOBase):
         self._total = int(length) if length.isdecimal() else None
         self._progress = progress
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int) -> bytes:
         while not self._buffer:
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -126,6 +117,5 @@ class _Download(io.RawIOBase):
                 raise DatasetError("The archive is far larger than the Developer Guide.")
             self._progress(self._received, self._total)
             self._buffer = chunk
-        size = len(self._buffer) if size < 0 else size
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data

@@ -1,18 +1,17 @@
 """Downloads the markdown of the SageMaker Developer Guide, at the last commit that AWS published.
 
 Only the files that the manifest names are extracted from the archive of that commit, each verified
-by its git blob id. They are moved into place once all are complete; a download that fails or is
-interrupted changes nothing.
+by its git blob id. They are written once all are complete; a download that fails or is interrupted
+changes nothing.
 """
 
 import hashlib
-import shutil
-import tempfile
 from collections import Counter
 from contextlib import closing
+from functools import cache
 from pathlib import Path, PurePosixPath
 
-from dataset.page_files import FileChanges, WriteOutcome, write_atomically
+from dataset.page_files import FileChanges, write_atomically
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from dataset.web.request import GUIDE_URL
@@ -26,7 +25,6 @@ ARCHIVE_URL = (
 MANIFEST = Path(__file__).with_name("developer_guide.blobs")
 
 _FOLDER_IN_ARCHIVE = "doc_source"
-_TEMPORARY = ".developer-guide-"
 _LICENSE_NAME = "LICENSE-developer-guide.txt"
 _LICENSE = f"""\
 The Amazon SageMaker Developer Guide in this folder is the work of Amazon Web Services.
@@ -43,6 +41,7 @@ The files are unchanged. developer_guide.blobs, in this project's dataset/ folde
 """
 
 
+@cache
 def guide_names() -> frozenset[str]:
     """Names of the guide's files."""
     return frozenset(_read_manifest(MANIFEST))
@@ -64,31 +63,27 @@ def fetch_developer_guide(
     """Bring all files of the guide in the folder up to date; without a download if they are.
 
     Raises:
-        DatasetError: that failed; the folder is unchanged, and the message states what to do.
+        DatasetError: that failed; the message states what to do.
     """
     expected = _read_manifest(manifest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        # Temporary files of killed runs
+        for leftover in folder.glob(".*.md.*.tmp"):
+            leftover.unlink()
         stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
-        outcomes: Counter[WriteOutcome] = Counter({"unchanged": len(expected) - len(stale)})
-        if stale:
-            # In the folder itself: a sibling may be on another file system (a mounted volume).
-            # Without .md: incomplete downloads must not be loaded as documents.
-            temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
-            try:
-                _download(temporary, stale, archive_url, progress, read_timeout)
-                for name in stale:
-                    outcomes[_move((temporary / name).with_suffix(""), folder / name)] += 1
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
+        outcomes = Counter[str](
+            write_atomically(folder / name, content) for name, content in pages.items()
+        )
+        outcomes["unchanged"] = len(expected) - len(stale)
         write_atomically(folder / _LICENSE_NAME, _LICENSE.encode())
     except OSError as error:
         raise DatasetError(
             f"Cannot write the Developer Guide to {folder}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 30 MB."
         ) from error
-    return FileChanges.count(outcomes)
+    return FileChanges(**outcomes)
 
 
 def blob_id(content: bytes) -> str:
@@ -110,29 +105,17 @@ def _read_manifest(manifest: Path) -> dict[str, str]:
         ) from error
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Delete the temporary folders of killed runs."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
 def _blob_at(path: Path) -> str | None:
     return blob_id(path.read_bytes()) if path.is_file() else None
 
 
-def _move(source: Path, target: Path) -> WriteOutcome:
-    outcome: WriteOutcome = "changed" if target.exists() else "new"
-    source.replace(target)
-    return outcome
-
-
 def _download(
-    temporary: Path, stale: dict[str, str], url: str, progress: Progress, read_timeout: float
-) -> None:
-    """Download the stale files to the temporary folder, without their extension .md."""
-    missing = set(stale)
+    stale: dict[str, str], url: str, progress: Progress, read_timeout: float
+) -> dict[str, bytes]:
+    """Download the stale files: file name -> content. All files of the guide are 12 MB."""
+    pages: dict[str, bytes] = {}
     members = markdown_members(
-        url, _FOLDER_IN_ARCHIVE, frozenset(stale), progress=progress, read_timeout=read_timeout
+        url, _FOLDER_IN_ARCHIVE, stale, progress=progress, read_timeout=read_timeout
     )
     with closing(members):
         for name, content in members:
@@ -141,10 +124,10 @@ def _download(
                     f"The Developer Guide from {url} holds another {name} than commit "
                     f"{COMMIT[:12]}. Take the archive of that very commit."
                 )
-            (temporary / name).with_suffix("").write_bytes(content)
-            missing.discard(name)
-            if not missing:
-                return
+            pages[name] = content
+            if len(pages) == len(stale):
+                return pages
+    missing = stale.keys() - pages
     raise DatasetError(
         f"The archive at {url} lacks {len(missing)} of the Developer Guide's files, among them "
         f"{min(missing)}. Take the archive of commit {COMMIT[:12]}."

@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from dataset.web.request import PRESETS, FetchRequest, ListKind, PageList, live_guide, parse_address
+from dataset.web.request import PRESETS, FetchRequest, PageList, live_guide, parse_address
 from utils.errors import DatasetError
 
 _MAX_RATE = 100.0
@@ -12,25 +13,26 @@ _MAX_RATE = 100.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `--source web`."""
     web = parser.add_argument_group("pages of the web, fetched with --source web only")
-    web.add_argument("--url", action="append", metavar="URL", help="a page (repeatable)")
+    repeatable: dict[str, Any] = {"action": "append", "default": []}
+    web.add_argument("--url", **repeatable, metavar="URL", help="a page (repeatable)")
     web.add_argument(
-        "--urls", type=Path, action="append", metavar="FILE",
+        "--urls", type=Path, **repeatable, metavar="FILE",
         help="a file with an address on each line; # begins a comment (repeatable)",
     )  # fmt: skip
     web.add_argument(
-        "--sitemap", action="append", metavar="URL", help="a sitemap, or an index of them"
+        "--sitemap", **repeatable, metavar="URL", help="a sitemap, or an index of them"
     )
-    web.add_argument("--llms-txt", action="append", metavar="URL", help="an llms.txt")
+    web.add_argument("--llms-txt", **repeatable, metavar="URL", help="an llms.txt")
     web.add_argument(
         "--preset", choices=PRESETS, help="aws-live: the SageMaker Developer Guide as it is now"
     )
     web.add_argument("--preset-url", metavar="URL", help="a mirror of the preset's guide")
     web.add_argument(
-        "--include", action="append", metavar="GLOB",
+        "--include", **repeatable, metavar="GLOB",
         help="only pages whose address matches; * also matches / (repeatable)",
     )  # fmt: skip
     web.add_argument(
-        "--exclude", action="append", metavar="GLOB", help="no pages whose address matches"
+        "--exclude", **repeatable, metavar="GLOB", help="no pages whose address matches"
     )
     web.add_argument("--limit", type=_count, metavar="N", help="request at most N pages")
     web.add_argument(
@@ -57,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def names_pages(arguments: argparse.Namespace) -> bool:
     """True if the options name a page or a list of pages."""
-    given_lists = (arguments.url, arguments.urls, arguments.sitemap, arguments.llms_txt)
-    return any(given_lists) or bool(arguments.preset or arguments.preset_url)
+    lists = (arguments.url, arguments.urls, arguments.sitemap, arguments.llms_txt)
+    return any(lists) or bool(arguments.preset or arguments.preset_url)
 
 
 def request_of(arguments: argparse.Namespace) -> FetchRequest:
@@ -67,18 +69,15 @@ def request_of(arguments: argparse.Namespace) -> FetchRequest:
     Raises:
         DatasetError: they name no page, or an invalid address.
     """
-    lists: list[PageList] = []
-    kinds: tuple[tuple[ListKind, list[str] | None], ...] = (
-        ("url", arguments.url),
-        ("sitemap", arguments.sitemap),
-        ("llms.txt", arguments.llms_txt),
-    )
-    for kind, addresses in kinds:
-        lists += [PageList(kind, parse_address(address)) for address in addresses or ()]
-    lists += [PageList("urls", str(path.resolve())) for path in arguments.urls or ()]
+    lists = [
+        *(PageList("url", parse_address(url)) for url in arguments.url),
+        *(PageList("sitemap", parse_address(url)) for url in arguments.sitemap),
+        *(PageList("llms.txt", parse_address(url)) for url in arguments.llms_txt),
+        *(PageList("urls", str(path.resolve())) for path in arguments.urls),
+    ]
     guide = None
     if arguments.preset:
-        guide = live_guide(arguments.preset_url) if arguments.preset_url else live_guide()
+        guide = live_guide(arguments.preset_url)
         lists += guide.lists
     if not lists:
         raise DatasetError(
@@ -87,8 +86,8 @@ def request_of(arguments: argparse.Namespace) -> FetchRequest:
     return FetchRequest(
         lists=tuple(dict.fromkeys(lists)),
         guide=guide,
-        include=tuple(arguments.include or ()),
-        exclude=tuple(arguments.exclude or ()),
+        include=tuple(arguments.include),
+        exclude=tuple(arguments.exclude),
         limit=arguments.limit,
         rate=arguments.rate,
         contact=arguments.contact,

@@ -4,14 +4,15 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dataset.page_files import FileChanges, WriteOutcome
+from dataset.conversion import converter
+from dataset.page_files import FileChanges, remove_temporary_files
 from dataset.progress import Progress, ignore_progress
 from dataset.web.file_names import FOLDER
 from dataset.web.http.client import WebClient
@@ -19,7 +20,7 @@ from dataset.web.http.guard import Guard
 from dataset.web.http.hosts import HostLeftError, Sleep
 from dataset.web.lists import PageListReader
 from dataset.web.page_fetcher import PageFetcher
-from dataset.web.pages import Convert
+from dataset.web.pages import ConvertWebPage, convert_web_page
 from dataset.web.removals import remove_vanished
 from dataset.web.request import FetchRequest, PageList
 from dataset.web.state import NAME, WebState
@@ -29,20 +30,20 @@ HOSTS_AT_ONCE = 4
 _FILE_VERSION = 1
 """Increment it when the same page is written as another file."""
 _LOCK = ".lock"
+_MAX_PROBLEM_LINES = 20
 
 
 @dataclass
 class Problems:
     """Problems with single pages and lists: the first ones, and their number."""
 
-    max_lines: int = 20
     lines: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, line: str) -> None:
         """Add a problem."""
         self.count += 1
-        if len(self.lines) < self.max_lines:
+        if len(self.lines) < _MAX_PROBLEM_LINES:
             self.lines.append(line)
 
     def summary(self) -> list[str]:
@@ -56,7 +57,7 @@ def fetch_web(
     request: FetchRequest,
     problems: Problems,
     *,
-    convert: Convert | None = None,
+    convert: ConvertWebPage = convert_web_page,
     guard: Guard | None = None,
     sleep: Sleep = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -68,7 +69,7 @@ def fetch_web(
         folder: The dataset's root; pages are written below its `web` folder.
         request: Which pages, and how to fetch them.
         problems: Receives what could not be fetched.
-        convert: Converts HTML; by default `dataset.conversion`.
+        convert: Converts HTML.
         guard: Makes the connections.
         sleep: Waits between requests.
         now: The clock.
@@ -77,20 +78,17 @@ def fetch_web(
     Raises:
         DatasetError: no page could be fetched, or none written; the message states why.
     """
-    from dataset.conversion.converter import VERSION
-    from dataset.conversion.converter import convert as convert_in_child
-
     web = folder / FOLDER
-    guard = guard or Guard(request.named, intranet=request.intranet)
+    given = (source.where for source in request.lists if source.kind != "urls")
+    guard = guard or Guard(given, intranet=request.intranet)
+    client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
+    version = f"{_FILE_VERSION}.{converter.VERSION}"
     try:
         web.mkdir(parents=True, exist_ok=True)
         with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
-            for leftover in web.rglob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
-            run = _Run(web, state, request, problems, progress)
-            client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
-            version = f"{_FILE_VERSION}.{VERSION}"
-            return asyncio.run(run.fetch_all(client, convert or convert_in_child, version, now))
+            remove_temporary_files(web)
+            fetcher = PageFetcher(web, state, client, request, convert, version, now)
+            return asyncio.run(_Run(fetcher, problems, progress).fetch_all())
     except Timeout as error:
         raise DatasetError(
             f"Another fetch is writing {web}. Wait until it has finished, or stop it."
@@ -110,31 +108,24 @@ def fetch_web(
 class _Run:
     """One run of fetch_web."""
 
-    web: Path
-    state: WebState
-    request: FetchRequest
+    fetcher: PageFetcher
     problems: Problems
     progress: Progress
-    outcomes: Counter[WriteOutcome] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     done: int = 0
     total: int = 0
 
-    async def fetch_all(
-        self, client: WebClient, convert: Convert, version: str, now: Callable[[], datetime]
-    ) -> FileChanges:
-        run = self.state.next_run()
-        async with client:
+    async def fetch_all(self) -> FileChanges:
+        state, request = self.fetcher.state, self.fetcher.request
+        async with aclosing(self.fetcher.client):
             # Read the lists, and note the pages that they name.
-            read = await self._read_lists(client, run)
-            hosts = self.state.pages_by_host(run)
+            read = await self._read_lists()
+            hosts = state.pages_by_host()
             self.total = sum(hosts.values())
             # Fetch the pages that are not current, several hosts at once.
-            fetcher = PageFetcher(
-                self.web, self.state, client, self.request, convert, version, run, now
-            )
             slots = asyncio.Semaphore(HOSTS_AT_ONCE)
             tasks = [
-                asyncio.create_task(self._fetch_host(fetcher, host, pages, run, slots))
+                asyncio.create_task(self._fetch_host(host, pages, slots))
                 for host, pages in hosts.items()
             ]
             try:
@@ -145,27 +136,27 @@ class _Run:
                 await asyncio.gather(*tasks, return_exceptions=True)
         # Remove the pages that are gone, or that no list names any more.
         removed = remove_vanished(
-            self.state, self.web, run, read,
-            allowed=self.request.allow_removals, report=self.problems.add,
+            state, self.fetcher.folder, read,
+            allowed=request.allow_removals, report=self.problems.add,
         )  # fmt: skip
-        self.outcomes["removed"] = removed
-        changes = FileChanges.count(self.outcomes)
+        changes = FileChanges(**self.outcomes, removed=removed)
         if not changes.present and not removed and self.problems.count:
             raise DatasetError("No page could be fetched.")
         return changes
 
-    async def _read_lists(self, client: WebClient, run: int) -> list[tuple[PageList, int]]:
+    async def _read_lists(self) -> list[tuple[PageList, int]]:
         """Note the pages of the lists; return the completely read ones, with their size before."""
+        state, client, request = self.fetcher.state, self.fetcher.client, self.fetcher.request
         complete = []
         missing: list[str] = []
-        for source in self.request.lists:
-            before = self.state.count(source.name)
-            reader = PageListReader(source, self.request, client, self.problems.add)
+        for source in request.lists:
+            before = state.count(source.name)
+            reader = PageListReader(source, request, client, self.problems.add)
             try:
                 async for batch in reader.batches():
                     if source.kind == "urls":
                         client.guard.allow_named(url for url, _ in batch)
-                    self.state.add_named(source.name, run, batch)
+                    state.add_named(source.name, batch)
             except DocumentError as error:
                 optional = source.optional and not before
                 (missing.append if optional else self.problems.add)(f"{source.where} {error}")
@@ -175,22 +166,20 @@ class _Run:
                     f"{source.where} names {reader.elsewhere} pages of other hosts, which are "
                     "left out; --other-hosts takes them"
                 )
-            if not self.state.count(source.name, run):
+            if not state.count(source.name, in_this_run=True):
                 self.problems.add(f"{source.where} names no page that is requested")
             if reader.complete:
                 complete.append((source, before))
-        if missing and not complete:
+        if not complete:
             for line in missing:
                 self.problems.add(line)
         return complete
 
-    async def _fetch_host(
-        self, fetcher: PageFetcher, host: str, pages: int, run: int, slots: asyncio.Semaphore
-    ) -> None:
-        limit = self.request.limit
+    async def _fetch_host(self, host: str, pages: int, slots: asyncio.Semaphore) -> None:
+        fetcher, limit = self.fetcher, self.fetcher.request.limit
         async with slots:
             done = 0
-            while due := self.state.due(host, run):
+            while due := fetcher.state.due(host):
                 for url, listed in due:
                     if limit is not None and fetcher.requested >= limit:
                         return

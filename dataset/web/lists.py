@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,23 +28,21 @@ _TEXT = Bounds(10 * 1024 * 1024, seconds=120.0)
 _BATCH = 1000
 
 
+@dataclass
 class PageListReader:
     """Reads one list in batches."""
 
-    def __init__(
-        self,
-        source: PageList,
-        request: FetchRequest,
-        client: WebClient,
-        report: Callable[[str], None],
-    ) -> None:
-        self._source, self._request = source, request
-        self._client, self._report = client, report
-        self._hosts = set() if source.kind == "urls" else {host_of(source.where)}
-        self.complete = True
-        """True if all of it was read; only then may pages that it does not name be removed."""
-        self.elsewhere = 0
-        """Number of pages of other hosts that were skipped."""
+    source: PageList
+    request: FetchRequest
+    client: WebClient
+    report: Callable[[str], None]
+    complete: bool = True
+    """True if all of it was read; only then may pages that it does not name be removed."""
+    elsewhere: int = 0
+    """Number of pages of other hosts that were skipped."""
+
+    def __post_init__(self) -> None:
+        self._hosts = set() if self.source.kind == "urls" else {host_of(self.source.where)}
 
     async def batches(self) -> AsyncIterator[list[NamedPage]]:
         """Yield the requested pages that the list names.
@@ -69,8 +68,8 @@ class PageListReader:
 
     async def _read_entries(self) -> AsyncIterator[tuple[str, str, str]]:
         """Yield every page's address as written, the list's address, and the date of change."""
-        where = self._source.where
-        match self._source.kind:
+        where = self.source.where
+        match self.source.kind:
             case "url":
                 yield where, where, ""
             case "urls":
@@ -79,21 +78,15 @@ class PageListReader:
             case "sitemap":
                 async for found in self._sitemaps():
                     yield found
-            case "llms.txt":
+            case "llms.txt" | "contents" as kind:
                 response = await self._get(where, _TEXT)
-                if is_html(response):
-                    raise DocumentError("is HTML, not markdown")
-                for target in link_targets(response.content.decode(errors="replace")):
-                    yield target, response.url, ""
-            case "contents":
-                response = await self._get(where, _TEXT)
-                for target in _contents(response.content):
+                for target in (_links if kind == "llms.txt" else _contents)(response):
                     yield target, response.url, ""
 
     async def _sitemaps(self) -> AsyncIterator[tuple[str, str, str]]:
         """Read a sitemap, and the sitemaps that it names."""
-        waiting = deque([self._source.where])
-        seen = {self._source.where}
+        waiting = deque([self.source.where])
+        seen = {self.source.where}
         while waiting:
             url = waiting.popleft()
             try:
@@ -110,7 +103,7 @@ class PageListReader:
                     if at % _BATCH == 0:
                         await asyncio.sleep(0)
             except DocumentError as error:
-                if url == self._source.where:
+                if url == self.source.where:
                     raise
                 self._incomplete(f"names {url}, which {error}")
 
@@ -127,35 +120,35 @@ class PageListReader:
         return inner
 
     async def _get(self, url: str, bounds: Bounds) -> Response:
-        response = await self._client.get(url, bounds=bounds)
+        response = await self.client.get(url, bounds=bounds)
         if response.status != HTTPStatus.OK:
             raise DocumentError(response.problem())
-        if url == self._source.where:
+        if url == self.source.where:
             self._hosts.add(host_of(response.url))
         return response
 
     def _requested(self, address: str, base: str, changed: str) -> NamedPage | None:
         """A page in its normalized form; None if it is not requested."""
         try:
-            url = self._request.spelled(normal(address, base))
+            url = self.request.spelled(normal(address, base))
         except DocumentError as error:
-            if self._source.kind == "urls":
+            if self.source.kind == "urls":
                 self._incomplete(f"names {shown(address)!r}, which {error}")
             return None
-        guide = self._request.guide
-        if self._source.optional and guide and not guide.has_page(url):
+        guide = self.request.guide
+        if self.source.optional and guide and not guide.has_page(url):
             return None
         if not self._is_own(url):
             self.elsewhere += 1
             return None
-        return (url, changed) if self._request.matches(url) else None
+        return (url, changed) if self.request.matches(url) else None
 
     def _is_own(self, url: str) -> bool:
-        return self._request.other_hosts or not self._hosts or host_of(url) in self._hosts
+        return self.request.other_hosts or not self._hosts or host_of(url) in self._hosts
 
     def _incomplete(self, problem: str) -> None:
         self.complete = False
-        self._report(f"{self._source.where} {problem}")
+        self.report(f"{self.source.where} {problem}")
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -171,10 +164,16 @@ def _lines(path: Path) -> Iterator[str]:
         raise DocumentError(f"cannot be read ({error.strerror})") from error
 
 
-def _contents(content: bytes) -> Iterator[str]:
+def _links(response: Response) -> Iterator[str]:
+    if is_html(response):
+        raise DocumentError("is HTML, not markdown")
+    return link_targets(response.content.decode(errors="replace"))
+
+
+def _contents(response: Response) -> Iterator[str]:
     """Yield the pages of a table of contents, at any depth."""
     try:
-        waiting: list[Any] = [json.loads(content)]
+        waiting: list[Any] = [json.loads(response.content)]
     except (ValueError, RecursionError) as error:
         raise DocumentError("is not the JSON of a table of contents") from error
     while waiting:

@@ -13,10 +13,9 @@ from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Response, Validators
-from dataset.web.page_record import PageRecord
-from dataset.web.pages import Convert, WebPage, is_text, page_from_response
+from dataset.web.pages import ConvertWebPage, WebPage, is_text, page_from_response
 from dataset.web.request import FetchRequest
-from dataset.web.state import WebState
+from dataset.web.state import PageRecord, WebState
 from utils.errors import DocumentError
 
 _MAX_TRUST = timedelta(days=30)
@@ -32,11 +31,9 @@ class PageFetcher:
     state: WebState
     client: WebClient
     request: FetchRequest
-    convert: Convert
+    convert: ConvertWebPage
     version: str
     """Version of the conversion; pages that another one wrote are fetched again."""
-    run: int
-    """The number of the run."""
     now: Callable[[], datetime]
     requested: int = 0
     """Number of pages requested."""
@@ -55,7 +52,7 @@ class PageFetcher:
         record = self.state.record(url)
         intact = self._intact(record)
         if intact and self._is_fresh(record, listed):
-            self.state.update(record.url, tried=self.run, gone=0)
+            self._note_tried(url, gone=0)
             return "unchanged"
         self.requested += 1
         try:
@@ -68,16 +65,11 @@ class PageFetcher:
                 self._update(record, response, asked=form)
                 return "unchanged"
             page = await asyncio.to_thread(
-                page_from_response,
-                response,
-                self.convert,
-                listed=listed,
-                spelled=self.request.spelled,
+                page_from_response, response, self.convert, listed, self.request.spelled
             )
-        except HostLeftError:
-            raise
-        except DocumentError:
-            self.state.update(record.url, tried=self.run, gone=0)
+        except DocumentError as error:
+            if not isinstance(error, HostLeftError):
+                self._note_tried(url, gone=0)
             raise
         return self._write(record, page, response, form, intact=intact)
 
@@ -92,9 +84,9 @@ class PageFetcher:
         for form in forms:
             try:
                 response = await self.client.get(form, known)
-            except HostLeftError:
-                raise
             except DocumentError as error:
+                if isinstance(error, HostLeftError):
+                    raise
                 problem = problem or error
                 continue
             if self._is_useful(record, form, response, known):
@@ -121,7 +113,7 @@ class PageFetcher:
 
     def _note_gone(self, record: PageRecord, response: Response) -> None:
         """Note that a page is gone; its file is removed at the end of the run."""
-        self.state.update(record.url, tried=self.run, gone=self.run, status=response.status)
+        self._note_tried(record.url, gone=self.state.run, status=response.status)
         if not record.file:
             raise DocumentError(response.problem())
 
@@ -129,10 +121,10 @@ class PageFetcher:
         self, record: PageRecord, page: WebPage, response: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
         final = self.request.spelled(response.url)
-        file = self.state.claim(record, final, self.run)
+        file = self.state.claim(record, final)
         if file is None:
             moment = iso_instant(self.now())
-            self.state.update(record.url, tried=self.run, checked=moment, status=response.status)
+            self._note_tried(record.url, checked=moment, status=response.status)
             return None
         outcome: WriteOutcome = "unchanged"
         written = record.written
@@ -152,9 +144,10 @@ class PageFetcher:
 
     def _update(self, record: PageRecord, response: Response, **columns: str | int) -> None:
         checked = iso_instant(self.now())
-        self.state.update(
-            record.url, tried=self.run, gone=0, checked=checked, status=response.status, **columns
-        )
+        self._note_tried(record.url, gone=0, checked=checked, status=response.status, **columns)
+
+    def _note_tried(self, url: str, **columns: str | int) -> None:
+        self.state.update(url, tried=self.state.run, **columns)
 
     def _intact(self, record: PageRecord) -> bool:
         """True if the file is unchanged, and from the current version of the conversion."""

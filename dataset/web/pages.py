@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 
 import yaml
 
+from dataset.conversion import converter
 from dataset.conversion.converter import Converted
 from dataset.dates import iso_date, iso_instant
 from dataset.frontmatter import split_frontmatter
@@ -32,11 +32,17 @@ _MAX_TITLE_CHARACTERS = 300
 _MAX_BYTES_BEFORE_TITLE = 20_000
 
 
-class Convert(Protocol):
-    """`dataset.conversion.converter.convert`, or a stand-in."""
+ConvertWebPage = Callable[[bytes, str], Converted]
+"""Converts an HTML page, given its address: `convert_web_page`, or a stand-in."""
 
-    def __call__(self, content: bytes, name: str, *, url: str = "") -> Converted:
-        """Convert a file; the extension of its name states the format."""
+
+def convert_web_page(content: bytes, url: str) -> Converted:
+    """Convert an HTML page.
+
+    Raises:
+        DocumentError: it cannot be converted.
+    """
+    return converter.convert(content, "page.html", url=url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def is_html(response: Response) -> bool:
 
 
 def page_from_response(
-    response: Response, convert: Convert, *, listed: str = "", spelled: Callable[[str], str] = str
+    response: Response, convert: ConvertWebPage, listed: str, spelled: Callable[[str], str]
 ) -> WebPage:
     """Convert a response with status 200 to a page.
 
@@ -86,7 +92,7 @@ def page_from_response(
     """
     url = spelled(response.url)
     if is_html(response):
-        found = convert(_as_utf8(response), "page.html", url=url)
+        found = convert(_as_utf8(response), url)
         text, title, own, changed = found.text, found.title, found.url, found.changed
     elif is_text(response):
         head, text = split_frontmatter(_decoded(response))

@@ -1,6 +1,7 @@
 """Removes pages that no longer exist, at the end of a complete run only."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from dataset.web.request import PageList
@@ -13,7 +14,6 @@ _FEW = 10
 def remove_vanished(
     state: WebState,
     folder: Path,
-    run: int,
     read: Iterable[tuple[PageList, int]],
     *,
     allowed: bool,
@@ -24,34 +24,29 @@ def remove_vanished(
     Args:
         state: The state of the web folder.
         folder: The web folder.
-        run: The number of the run.
         read: The lists read completely, each with its number of pages in the previous run.
         allowed: True if a list or a host may lose most of its pages at once.
         report: Called with a line for each list or host whose pages are kept because of `allowed`.
     """
     with state.transaction():
         for source, before in read:
-            now = state.count(source.name, run)
+            now = state.count(source.name, in_this_run=True)
             if 2 * now < before and not allowed:
                 report(
                     f"{source.where} lists {now} pages, down from {before}: the others are kept. "
                     "If they are gone, run it with --allow-removals"
                 )
             else:
-                state.forget_previous(source.name, run)
-        for host, vanished, files in state.gone(run):
+                state.forget_previous(source.name)
+        for host, vanished, files in state.gone():
             if vanished > max(_FEW, files / 2) and not allowed:
                 report(
                     f"{host} reports {vanished} of its {files} pages as gone: they are kept. "
                     "If that is right, run it with --allow-removals"
                 )
                 state.restore(host)
-    return _remove(state, folder, run)
-
-
-def _remove(state: WebState, folder: Path, run: int) -> int:
     removed = 0
-    for url, file in state.removable(run):
+    for url, file in state.removable():
         if file:
             path = folder / file
             removed += path.is_file()
@@ -63,9 +58,7 @@ def _remove(state: WebState, folder: Path, run: int) -> int:
 
 def _prune(emptied: Path, folder: Path) -> None:
     """Delete empty folders upwards, below `folder`."""
-    while emptied != folder:
-        try:
+    with suppress(OSError):
+        while emptied != folder:
             emptied.rmdir()
-        except OSError:
-            return
-        emptied = emptied.parent
+            emptied = emptied.parent

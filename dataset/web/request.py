@@ -9,10 +9,9 @@ from utils.errors import DatasetError, DocumentError
 
 ListKind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]
 
-LIVE_GUIDE = "aws-live"
+PRESETS = ("aws-live",)
 GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 """The live SageMaker Developer Guide."""
-PRESETS = (LIVE_GUIDE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +80,6 @@ class FetchRequest:
     intranet: bool = False
     allow_removals: bool = False
 
-    @property
-    def named(self) -> tuple[str, ...]:
-        """The addresses that the user gave."""
-        return tuple(one.where for one in self.lists if one.kind != "urls")
-
     def matches(self, url: str) -> bool:
         """True if the patterns include a page."""
         included = not self.include or any(fnmatchcase(url, one) for one in self.include)
@@ -100,8 +94,9 @@ class FetchRequest:
         return self.guide.forms(url) if self.guide else (url,)
 
 
-def live_guide(root: str = GUIDE_URL) -> Guide:
+def live_guide(root: str | None = None) -> Guide:
     """The live SageMaker Developer Guide, or a mirror of it."""
+    root = root or GUIDE_URL
     return Guide(parse_address(root if root.endswith("/") else f"{root}/"))
 
 

@@ -90,6 +90,3 @@ class _Reader:
         if len(inner) == 1 and inner[0] == _ROOTS[root] and address:
             changed = iso_date(self._fields.get("lastmod", ""))
             self._found.append(SitemapEntry(address, changed, is_sitemap=root == "sitemapindex"))
-
-    def close(self) -> None:
-        """End of the document."""

@@ -7,13 +7,14 @@ written before its file, so that every file has a row.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
 from dataset.web.file_names import file_of, folded
 from dataset.web.http.addresses import host_of
-from dataset.web.page_record import COLUMNS, PageRecord
+from dataset.web.http.responses import Validators
 from utils.errors import DatasetError
 
 NAME = ".state.sqlite"
@@ -38,11 +39,48 @@ PRAGMA user_version = {_VERSION};
 """
 
 
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """The stored state of a page; "" for what is unknown."""
+
+    url: str
+    """As the lists name it, normalized."""
+    asked: str
+    """The address requested last, which may be another form of the page."""
+    final: str
+    """The address for readers, after redirects."""
+    file: str | None
+    """Below the web folder; None if it has none yet, or is a duplicate of another page."""
+    answered: str
+    """The address that responded with it."""
+    etag: str
+    modified: str
+    content: str
+    """Hash of title, address and text."""
+    written: str
+    """Hash of the file's bytes."""
+    version: str
+    """Version of the conversion."""
+    checked: str
+    """When its host last confirmed this content (ISO 8601, UTC)."""
+
+    @property
+    def validators(self) -> Validators:
+        """The validators for a conditional request."""
+        return Validators(self.answered, self.etag, self.modified)
+
+
 class WebState:
-    """The web pages of one dataset, and the lists that name them."""
+    """The web pages of one dataset, and the lists that name them, during one run."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        last = connection.execute(
+            "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
+            " (SELECT ifnull(max(tried), 0) FROM pages))"
+        )
+        self.run = int(last.fetchone()[0]) + 1
+        """The number of this run."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -76,44 +114,36 @@ class WebState:
         """Close the file."""
         self._db.close()
 
-    def next_run(self) -> int:
-        """The number of a new run."""
-        last = self._db.execute(
-            "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
-            " (SELECT ifnull(max(tried), 0) FROM pages))"
-        )
-        return int(last.fetchone()[0]) + 1
-
-    def add_named(self, list_name: str, run: int, pages: Iterable[tuple[str, str]]) -> None:
+    def add_named(self, list_name: str, pages: Iterable[tuple[str, str]]) -> None:
         """Note that a list names pages, given by address and date of change ("" if unknown)."""
         with self.transaction():
             for url, changed in pages:
                 self._db.execute(
                     "INSERT INTO named VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                     " SET changed = excluded.changed, run = excluded.run",
-                    (list_name, url, changed, run),
+                    (list_name, url, changed, self.run),
                 )
                 self._db.execute(
                     "INSERT OR IGNORE INTO pages (url, host) VALUES (?, ?)", (url, host_of(url))
                 )
 
-    def count(self, list_name: str, run: int | None = None) -> int:
-        """Count the pages that a list names, in one run or in all."""
-        where, given = (" AND run = ?", (run,)) if run is not None else ("", ())
-        sql = f"SELECT count(*) FROM named WHERE list = ?{where}"  # noqa: S608  # ours alone
-        return int(self._db.execute(sql, (list_name, *given)).fetchone()[0])
+    def count(self, list_name: str, *, in_this_run: bool = False) -> int:
+        """Count the pages that a list names, in this run or in all."""
+        sql = "SELECT count(*) FROM named WHERE list = ? AND run >= ?"
+        found = self._db.execute(sql, (list_name, self.run if in_this_run else 0))
+        return int(found.fetchone()[0])
 
-    def pages_by_host(self, run: int) -> dict[str, int]:
-        """Count the pages that a run's lists name, by host."""
+    def pages_by_host(self) -> dict[str, int]:
+        """Count the pages that this run's lists name, by host."""
         return dict(
             self._db.execute(
                 "SELECT host, count(*) FROM pages WHERE url IN"
                 " (SELECT url FROM named WHERE run = ?) GROUP BY host ORDER BY host",
-                (run,),
+                (self.run,),
             )
         )
 
-    def due(self, host: str, run: int, limit: int = 100) -> list[tuple[str, str]]:
+    def due(self, host: str) -> list[tuple[str, str]]:
         """The next pages of a host to fetch, with the newest date in any list.
 
         Those never fetched are first, so that a run continues where the last one ended.
@@ -122,16 +152,17 @@ class WebState:
             "SELECT url, (SELECT max(changed) FROM named"
             " WHERE named.url = pages.url AND run = ?) AS newest FROM pages"
             " WHERE host = ? AND tried <> ? AND newest IS NOT NULL"
-            " ORDER BY checked, rowid LIMIT ?",
-            (run, host, run, limit),
+            " ORDER BY checked, rowid LIMIT 100",
+            (self.run, host, self.run),
         ).fetchall()
 
     def record(self, url: str) -> PageRecord:
         """The stored state of a page that a list names."""
-        sql = f"SELECT {COLUMNS} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
+        columns = ", ".join(field.name for field in fields(PageRecord))
+        sql = f"SELECT {columns} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
         return PageRecord(*self._db.execute(sql, (url,)).fetchone())
 
-    def claim(self, record: PageRecord, final: str, run: int) -> str | None:
+    def claim(self, record: PageRecord, final: str) -> str | None:
         """Assign a page its file; None for a duplicate of another page.
 
         Of several addresses that lead to one page, its own keeps the file if a list names it, else
@@ -142,10 +173,10 @@ class WebState:
                 "SELECT url, file FROM pages WHERE url <> ? AND ((final = ? AND file IS NOT NULL)"
                 " OR (url = ? AND EXISTS (SELECT 1 FROM named WHERE named.url = pages.url"
                 " AND run = ?))) ORDER BY file IS NULL LIMIT 1",
-                (record.url, final, final, run),
+                (record.url, final, final, self.run),
             ).fetchone()
             if other and final != record.url:
-                self._replace_by(record, final, other, run)
+                self._replace_by(record, final, other)
                 return None
             if record.file:
                 return record.file
@@ -160,28 +191,28 @@ class WebState:
         sql = f"UPDATE pages SET {names} WHERE url = ?"  # noqa: S608  # ours alone
         self._db.execute(sql, (*columns.values(), url))
 
-    def gone(self, run: int) -> list[tuple[str, int, int]]:
-        """Hosts with pages that vanished in a run: their number, and the number of files."""
+    def gone(self) -> list[tuple[str, int, int]]:
+        """Hosts with pages that vanished in this run: their number, and the number of files."""
         return self._db.execute(
             "SELECT host, sum(gone = ?), count(*) FROM pages WHERE file IS NOT NULL"
             " GROUP BY host HAVING sum(gone = ?) > 0",
-            (run, run),
+            (self.run, self.run),
         ).fetchall()
 
     def restore(self, host: str) -> None:
         """Undo that pages of a host have vanished."""
         self._db.execute("UPDATE pages SET gone = 0 WHERE host = ?", (host,))
 
-    def forget_previous(self, list_name: str, run: int) -> None:
+    def forget_previous(self, list_name: str) -> None:
         """Forget what a list named in earlier runs; only valid if it was read completely."""
-        self._db.execute("DELETE FROM named WHERE list = ? AND run <> ?", (list_name, run))
+        self._db.execute("DELETE FROM named WHERE list = ? AND run <> ?", (list_name, self.run))
 
-    def removable(self, run: int) -> list[tuple[str, str | None]]:
+    def removable(self) -> list[tuple[str, str | None]]:
         """Address and file of the pages to remove: vanished, or named by no list."""
         return self._db.execute(
             "SELECT url, file FROM pages WHERE gone = ? OR NOT EXISTS"
             " (SELECT 1 FROM named WHERE named.url = pages.url)",
-            (run,),
+            (self.run,),
         ).fetchall()
 
     def forget(self, url: str) -> None:
@@ -191,20 +222,14 @@ class WebState:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all writes together, or none."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
-    def _replace_by(
-        self, record: PageRecord, final: str, other: tuple[str, str | None], run: int
-    ) -> None:
+    def _replace_by(self, record: PageRecord, final: str, other: tuple[str, str | None]) -> None:
         """Make a page a duplicate of another, which takes over its file, or the file is removed."""
         if record.file and (record.final != final or other[1]):
-            self.update(record.url, etag="", modified="", gone=run)
+            self.update(record.url, etag="", modified="", gone=self.run)
             return
         if record.file:
             self._hand_over(record.url, other[0])

@@ -13,7 +13,7 @@ from functools import partial
 import httpx
 from httpx_sse import SSEError
 
-from dataset.web.http.retry_after import retry_after_seconds
+from dataset.web.http.responses import retry_after_seconds
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)

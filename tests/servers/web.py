@@ -196,9 +196,8 @@ def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]
             thread.join()
 
 
-def read_html(content: bytes, name: str, *, url: str = "") -> Converted:
+def read_html(content: bytes, url: str) -> Converted:
     """A minimal substitute for the converter: title, words and canonical link."""
-    assert name == "page.html"
     text = content.decode("utf-8-sig")
     title = re.search(r"<title>(.*?)</title>", text)
     canonical = re.search(r'rel="canonical" href="(.*?)"', text)

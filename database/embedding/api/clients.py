@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from langchain_core.embeddings import Embeddings
 
-from dataset.web.http.retry_after import retry_after_seconds
+from dataset.web.http.responses import retry_after_seconds
 from utils.errors import ModelError
 
 if TYPE_CHECKING:

@@ -1,23 +1,26 @@
 """Fetches pages politely: robots.txt, rate limits, retries, redirects."""
 
 import asyncio
-import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.guard import Guard, Transport
-from dataset.web.http.hosts import Clock, Host, HostLeftError, Sleep
-from dataset.web.http.responses import Response, Validators, http_date, read_body, validator
-from dataset.web.http.retry_after import retry_after_seconds
+from dataset.web.http.hosts import Host, HostLeftError, Sleep
+from dataset.web.http.responses import (
+    Response,
+    Validators,
+    http_date,
+    read_body,
+    retry_after_seconds,
+    validator,
+)
 from dataset.web.http.robots import MAX_BYTES as MAX_ROBOTS_BYTES
 from dataset.web.http.robots import Robots
 from utils.errors import DocumentError
@@ -50,15 +53,7 @@ _ROBOTS = Bounds(MAX_ROBOTS_BYTES, cut=True)
 class WebClient:
     """Fetches pages within robots.txt, the rate and the time limits."""
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        rate: float = 2.0,
-        contact: str = "",
-        sleep: Sleep = asyncio.sleep,
-        clock: Clock = time.monotonic,
-    ) -> None:
+    def __init__(self, guard: Guard, *, rate: float, contact: str, sleep: Sleep) -> None:
         agent = f"{AGENT}/1 (+{contact})" if contact else f"{AGENT}/1"
         self.guard = guard
         self._http = httpx.AsyncClient(
@@ -67,17 +62,10 @@ class WebClient:
             timeout=_TIMEOUT,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, sleep, clock))
+        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, sleep))
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """Close all connections."""
         await self._http.aclose()
 
     async def get(

@@ -65,27 +65,16 @@ class Guard(httpcore.AsyncNetworkBackend):
         self._named |= {(host, port) for host, port in ends if is_literal(host)}
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        self, host: str, port: int, *rest: Any, **options: Any
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first of the host's addresses that accepts."""
         problem: Exception = httpcore.ConnectError("it has no address")
         for address in await self.resolve_allowed(host, port):
             try:
-                return await self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
+                return await self._inner.connect_tcp(address, port, *rest, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._inner.sleep(seconds)
 
     async def resolve_allowed(self, host: str, port: int) -> list[str]:
         """Resolve a host.

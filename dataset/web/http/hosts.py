@@ -14,7 +14,6 @@ MAX_WAIT = 120.0
 _FAILURES_IN_A_ROW = 3
 
 Sleep = Callable[[float], Awaitable[None]]
-Clock = Callable[[], float]
 
 
 class HostLeftError(DocumentError):
@@ -24,14 +23,14 @@ class HostLeftError(DocumentError):
 class Host:
     """The state of a host in this run."""
 
-    def __init__(self, rate: float, sleep: Sleep, clock: Clock = time.monotonic) -> None:
+    def __init__(self, rate: float, sleep: Sleep) -> None:
         self.turn = asyncio.Lock()
         """Locked during a request and its response."""
         self.reading_robots = asyncio.Lock()
         self.robots: Robots | None = None
         """None until they are read."""
         self._interval = 1 / rate
-        self._sleep, self._clock = sleep, clock
+        self._sleep = sleep
         self._last = float("-inf")
         self._paused_until = float("-inf")
         self._failures = 0
@@ -44,10 +43,10 @@ class Host:
 
     async def wait(self) -> None:
         """Wait until the next request may start."""
-        pause = max(self._last + self._interval, self._paused_until) - self._clock()
+        pause = max(self._last + self._interval, self._paused_until) - time.monotonic()
         if pause > 0:
             await self._sleep(pause)
-        self._last = self._clock()
+        self._last = time.monotonic()
 
     def back_off(self, seconds: float) -> None:
         """Send no request for some seconds.
@@ -58,7 +57,7 @@ class Host:
         if seconds > MAX_WAIT:
             self.leave(f"requires a pause of {seconds:.0f} s")
             self.check()
-        self._paused_until = self._clock() + seconds
+        self._paused_until = time.monotonic() + seconds
 
     def count(self, *, failed: bool) -> None:
         """Count consecutive failures; after three the host counts as down."""

@@ -1,10 +1,11 @@
-"""HTTP responses, read within limits on their packed and unpacked size."""
+"""HTTP responses: their headers, and bodies read within limits on packed and unpacked size."""
 
 import zlib
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING
 
 from utils.errors import DocumentError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import httpx
 
 _MAX_CHARACTERS_OF_A_VALIDATOR = 500
+_MAX_RETRY_AFTER_SECONDS = 1e9
 _GZIP = ("gzip", "x-gzip")
 
 
@@ -56,8 +58,7 @@ class Response:
 
     def problem(self) -> str:
         """The error text for a status that is not a success."""
-        known = {status.value: status.phrase for status in HTTPStatus}
-        return f"answers {self.status} {known.get(self.status, '')}".rstrip()
+        return f"answers {self.status} {responses.get(self.status, '')}".rstrip()
 
 
 async def read_body(response: "httpx.Response", max_bytes: int, *, cut: bool = False) -> bytes:
@@ -145,8 +146,24 @@ def validator(value: str) -> str:
 
 def http_date(value: str) -> str:
     """A Last-Modified header that is a valid date; else ""."""
+    return validator(value) if _moment(value) else ""
+
+
+def retry_after_seconds(retry_after: str, default: float = 0.0) -> float:
+    """Parse a Retry-After header (RFC 9110, 10.2.3): a delay in seconds or an HTTP date.
+
+    Returns `default` for neither, and 0 for a date in the past.
+    """
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal():
+        return min(float(text), _MAX_RETRY_AFTER_SECONDS)
+    until = _moment(text)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds()) if until else default
+
+
+def _moment(http_date: str) -> datetime | None:
     try:
-        parsedate_to_datetime(value).astimezone(UTC)
+        moment = parsedate_to_datetime(http_date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
-        return ""
-    return validator(value)
+        return None

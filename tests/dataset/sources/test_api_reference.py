@@ -117,9 +117,7 @@ def test_second_run_rewrites_nothing(folder: Path, pages: dict[str, str]) -> Non
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_run_repairs_altered_files_and_removes_leftovers(
-    folder: Path, pages: dict[str, str]
-) -> None:
+def test_altered_files_and_leftovers_are_repaired(folder: Path, pages: dict[str, str]) -> None:
     (folder / "CreateEndpoint.md").write_text("altered")
     (folder / "CreateModel.md").unlink()
     (folder / "CreateNothing.md").write_text("an operation that is no more")

@@ -1,7 +1,7 @@
 """Fetching the Developer Guide from a server that may misbehave."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from utils.errors import DatasetError
 SHARED_GUIDE = Path(__file__).parents[4] / "shared" / "dataset" / "sagemaker_documentation"
 LICENSE = "LICENSE-developer-guide.txt"
 
+Fetch = Callable[..., FileChanges]
+
 
 @pytest.fixture
 def server() -> Iterator[ArchiveServer]:
@@ -43,21 +45,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "documents"
 
 
+@pytest.fixture
+def fetch(server: ArchiveServer, manifest: Path, folder: Path) -> Fetch:
+    return partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_fetches_every_page_with_the_licence(
-    server: ArchiveServer, manifest: Path, folder: Path
+def test_every_page_and_the_licence_are_fetched(
+    server: ArchiveServer, folder: Path, fetch: Fetch
 ) -> None:
     received: list[tuple[int, int | None]] = []
 
     def progress(done: int, total: int | None) -> None:
         received.append((done, total))
 
-    changes = fetch_developer_guide(
-        folder, archive_url=server.url, manifest=manifest, progress=progress
-    )
+    changes = fetch(progress=progress)
 
     found = contents(folder)
     notice = found.pop(LICENSE).decode()
@@ -67,10 +72,7 @@ def test_fetches_every_page_with_the_licence(
     assert received[-1][1] == len(server.content)
 
 
-def test_complete_guide_needs_no_network(
-    server: ArchiveServer, manifest: Path, folder: Path
-) -> None:
-    fetch = partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+def test_complete_guide_needs_no_network(server: ArchiveServer, fetch: Fetch) -> None:
     fetch()
 
     changes = fetch()
@@ -79,10 +81,7 @@ def test_complete_guide_needs_no_network(
     assert len(server.asked) == 1
 
 
-def test_altered_and_missing_files_are_fetched_again(
-    server: ArchiveServer, manifest: Path, folder: Path
-) -> None:
-    fetch = partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+def test_altered_and_missing_files_are_fetched(folder: Path, fetch: Fetch) -> None:
     fetch()
     (folder / "endpoints.md").write_text("altered")
     (folder / "models.md").unlink()
@@ -95,10 +94,10 @@ def test_altered_and_missing_files_are_fetched_again(
     assert (folder / "mine.md").exists()
 
 
-def test_follows_redirects(server: ArchiveServer, manifest: Path, folder: Path) -> None:
+def test_follows_redirects(server: ArchiveServer, fetch: Fetch) -> None:
     server.conduct = "redirecting"
 
-    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+    fetch()
 
     assert server.asked == ["/guide.tar.gz", "/moved"]
 
@@ -107,14 +106,14 @@ def test_follows_redirects(server: ArchiveServer, manifest: Path, folder: Path) 
     ("conduct", "reason"), [("missing", "404"), ("cut", "Cannot download"), ("stalled", "in time")]
 )
 def test_failed_download_leaves_the_folder_unchanged(
-    server: ArchiveServer, manifest: Path, folder: Path, conduct: Conduct, reason: str
+    server: ArchiveServer, folder: Path, fetch: Fetch, conduct: Conduct, reason: str
 ) -> None:
     folder.mkdir()
     (folder / "endpoints.md").write_text("an older page")
     server.conduct = conduct
 
     with pytest.raises(DatasetError, match=reason) as failure:
-        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest, read_timeout=0.3)
+        fetch(read_timeout=0.3)
 
     assert "\n" not in str(failure.value)
     assert contents(folder) == {"endpoints.md": b"an older page"}
@@ -133,18 +132,18 @@ def test_failed_download_leaves_the_folder_unchanged(
     ids=["altered", "incomplete", "truncated", "no gzip", "no tar", "huge"],
 )
 def test_wrong_content_leaves_the_folder_empty(
-    server: ArchiveServer, manifest: Path, folder: Path, content: bytes, reason: str
+    server: ArchiveServer, folder: Path, fetch: Fetch, content: bytes, reason: str
 ) -> None:
     server.content = content
 
     with pytest.raises(DatasetError, match=reason):
-        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+        fetch()
 
     assert contents(folder) == {}
 
 
 def test_hostile_members_are_not_extracted(
-    server: ArchiveServer, manifest: Path, folder: Path, tmp_path: Path
+    server: ArchiveServer, folder: Path, fetch: Fetch, tmp_path: Path
 ) -> None:
     server.content = archive_of(
         PAGES,
@@ -156,33 +155,28 @@ def test_hostile_members_are_not_extracted(
         link("guide/doc_source/planted.md", "/etc/passwd"),
     )
 
-    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+    fetch()
 
     assert contents(folder).keys() == {*PAGES, LICENSE}
     assert not any(path.is_symlink() for path in folder.iterdir())
     assert not list(tmp_path.glob("**/escaped.md"))
 
 
-def test_leftovers_of_a_killed_run_are_removed(
-    server: ArchiveServer, manifest: Path, folder: Path
-) -> None:
-    leftover = folder / ".developer-guide-killed"
-    leftover.mkdir(parents=True)
-    (leftover / "models").write_text("half a pa")
+def test_leftovers_of_a_killed_run_are_removed(folder: Path, fetch: Fetch) -> None:
+    folder.mkdir()
+    (folder / ".models.md.7.tmp").write_text("half a pa")
 
-    fetch_developer_guide(folder, archive_url=server.url, manifest=manifest)
+    fetch()
 
     assert contents(folder).keys() == {*PAGES, LICENSE}
 
 
-def test_interruption_leaves_nothing_behind(
-    server: ArchiveServer, manifest: Path, folder: Path
-) -> None:
+def test_interruption_leaves_nothing_behind(folder: Path, fetch: Fetch) -> None:
     def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch_developer_guide(folder, archive_url=server.url, manifest=manifest, progress=interrupt)
+        fetch(progress=interrupt)
 
     assert contents(folder) == {}
 

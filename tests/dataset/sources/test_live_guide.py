@@ -3,15 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
 from dataset.sources.developer_guide import guide_names
-from dataset.sources.live_guide import duplicates_line, folder_of
-from dataset.web.request import Guide, live_guide
+from dataset.sources.provenance import duplicates_line, folder_of
+from dataset.web.request import live_guide
 from tests.servers.web import (
     Fetches,
     Served,
@@ -46,24 +45,13 @@ def server() -> Iterator[WebServer]:
         yield serving
 
 
-@pytest.fixture
-def guide(server: WebServer) -> Guide:
-    return live_guide(server.url + ROOT.rstrip("/"))
+def run(fetch: Fetches, server: WebServer) -> FileChanges:
+    guide = live_guide(server.url + ROOT.rstrip("/"))
+    return fetch(*guide.lists, guide=guide)
 
 
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetches:
-    return Fetches(tmp_path)
-
-
-def run(fetch: Fetches, guide: Guide, **options: Any) -> FileChanges:
-    return fetch(*guide.lists, guide=guide, **options)
-
-
-def test_pages_are_fetched_as_markdown_and_recorded_as_html(
-    fetch: Fetches, server: WebServer, guide: Guide
-) -> None:
-    assert run(fetch, guide) == FileChanges(new=3)
+def test_markdown_is_recorded_under_the_html_address(fetch: Fetches, server: WebServer) -> None:
+    assert run(fetch, server) == FileChanges(new=3)
     files = {name.removeprefix(ROOT[1:]): text for name, text in fetch.files().items()}
     assert set(files) == {"kilns.md", "ash.md", "old.md"}
     root = server.url + ROOT
@@ -77,18 +65,13 @@ def test_pages_are_fetched_as_markdown_and_recorded_as_html(
     assert not fetch.troubles
 
 
-def test_second_run_requests_the_form_found_before(
-    fetch: Fetches, server: WebServer, guide: Guide
-) -> None:
-    run(fetch, guide)
+def test_second_run_requests_the_form_found_before(fetch: Fetches, server: WebServer) -> None:
+    run(fetch, server)
     server.asked.clear()
-    assert run(fetch, guide) == FileChanges(unchanged=3)
+    assert run(fetch, server) == FileChanges(unchanged=3)
     pages = [one for one in server.asked if one.path.endswith((".md", ".html"))]
-    assert sorted(one.path.removeprefix(ROOT) for one in pages) == [
-        "ash.md",
-        "kilns.md",
-        "old.html",
-    ]
+    names = sorted(one.path.removeprefix(ROOT) for one in pages)
+    assert names == ["ash.md", "kilns.md", "old.html"]
     assert all("If-None-Match" in one.headers for one in pages)
 
 
@@ -106,39 +89,29 @@ def test_second_run_requests_the_form_found_before(
         Served(b"x" * (6 << 20), "text/markdown"),
     ],
 )
-def test_html_is_fetched_if_the_markdown_form_is_missing(
-    fetch: Fetches, server: WebServer, guide: Guide, missing: Served
+def test_missing_markdown_is_replaced_by_html(
+    fetch: Fetches, server: WebServer, missing: Served
 ) -> None:
     server.pages[f"{ROOT}kilns.md"] = missing
     server.pages["/errors/404.html"] = page("Not found")
-    assert run(fetch, guide) == FileChanges(new=3)
+    assert run(fetch, server) == FileChanges(new=3)
     assert "title: Kilns of HTML" in fetch.files()[f"{ROOT[1:]}kilns.md"]
     assert not fetch.troubles
 
 
-def test_removed_markdown_form_is_replaced_by_html(
-    fetch: Fetches, server: WebServer, guide: Guide
-) -> None:
-    run(fetch, guide)
+def test_page_is_removed_when_all_its_forms_are_gone(fetch: Fetches, server: WebServer) -> None:
+    run(fetch, server)
     del server.pages[f"{ROOT}kilns.md"]
-    assert run(fetch, guide) == FileChanges(changed=1, unchanged=2)
+    assert run(fetch, server) == FileChanges(changed=1, unchanged=2)
     del server.pages[f"{ROOT}kilns.html"]
-    assert run(fetch, guide) == FileChanges(unchanged=2, removed=1)
-
-
-def test_page_with_a_failing_form_is_not_removed(
-    fetch: Fetches, server: WebServer, guide: Guide
-) -> None:
-    run(fetch, guide)
     server.pages[f"{ROOT}kilns.md"] = Served(status=500)
-    del server.pages[f"{ROOT}kilns.html"]
-    assert run(fetch, guide) == FileChanges(unchanged=2)
+    assert run(fetch, server) == FileChanges(unchanged=2)
     assert len(fetch.files()) == 3
+    del server.pages[f"{ROOT}kilns.md"]
+    assert run(fetch, server) == FileChanges(unchanged=2, removed=1)
 
 
-def test_pages_of_all_available_lists_are_fetched(
-    fetch: Fetches, server: WebServer, guide: Guide
-) -> None:
+def test_pages_of_all_available_lists_are_fetched(fetch: Fetches, server: WebServer) -> None:
     contents = {"contents": [{"title": "Old", "href": "old.html"}, {"href": "../other/a.html"}]}
     del server.pages[f"{ROOT}sitemap.xml"]
     server.pages[f"{ROOT}toc-contents.json"] = Served(json.dumps(contents), "application/json")
@@ -146,20 +119,20 @@ def test_pages_of_all_available_lists_are_fetched(
         f"# Guide\n\n- [Kilns]({server.url}{ROOT}kilns.md)\n- [Else](https://h.example/a)\n",
         "text/plain",
     )
-    assert run(fetch, guide) == FileChanges(new=2)
+    assert run(fetch, server) == FileChanges(new=2)
     assert not fetch.troubles
 
     # A list that existed before and is missing now is an error, and its pages are kept.
     del server.pages[f"{ROOT}llms.txt"]
-    assert run(fetch, guide) == FileChanges(unchanged=1)
+    assert run(fetch, server) == FileChanges(unchanged=1)
     assert len(fetch.files()) == 2
     assert "llms.txt answers 404 Not Found" in fetch.troubles[0]
 
 
-def test_guide_without_lists_is_reported(fetch: Fetches, server: WebServer, guide: Guide) -> None:
+def test_guide_without_lists_is_reported(fetch: Fetches, server: WebServer) -> None:
     del server.pages[f"{ROOT}sitemap.xml"]
     with pytest.raises(DatasetError):
-        run(fetch, guide)
+        run(fetch, server)
     assert [line.rpartition("/")[2] for line in fetch.troubles] == [
         "sitemap.xml answers 404 Not Found",
         "llms.txt answers 404 Not Found",

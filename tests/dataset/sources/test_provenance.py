@@ -2,7 +2,6 @@
 
 import json
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,14 +53,11 @@ def test_each_source_is_counted_dated_and_named(tmp_path: Path) -> None:
 
 
 def test_unknown_dates_are_empty(tmp_path: Path) -> None:
-    assert [
-        source.as_of for source in sources_of([*GUIDE_PAGES, "api-reference/A.md"], tmp_path)
-    ] == ["", ""]
+    names = [*GUIDE_PAGES, "api-reference/A.md"]
+    assert [source.as_of for source in sources_of(names, tmp_path)] == ["", ""]
     write(tmp_path, "doc-history.md", "# History\n")
     write(tmp_path, "api-reference/NOTICE", "Nothing of a version.")
-    assert [
-        source.as_of for source in sources_of([*GUIDE_PAGES, "api-reference/A.md"], tmp_path)
-    ] == ["", ""]
+    assert [source.as_of for source in sources_of(names, tmp_path)] == ["", ""]
 
 
 def test_source_without_documents_is_not_listed(tmp_path: Path) -> None:
@@ -80,9 +76,9 @@ def record_fetched(folder: Path, *pages: tuple[str, str]) -> None:
     """Record pages as fetched: address and time of the fetch."""
     (folder / "web").mkdir(exist_ok=True)
     with closing(WebState.open(folder / "web")) as state:
-        state.add_named("a list", 1, [(url, "") for url, _ in pages])
+        state.add_named("a list", [(url, "") for url, _ in pages])
         for url, checked in pages:
-            state.claim(state.record(url), url, 1)
+            state.claim(state.record(url), url)
             state.update(url, checked=checked)
 
 
@@ -159,20 +155,13 @@ def test_sources_are_read_back_from_the_metadata(fingerprint: Fingerprint) -> No
 def test_index_of_an_older_build_has_no_sources_and_stays_valid(
     fingerprint: Fingerprint, stored: str | None
 ) -> None:
-    metadata = {
-        name: value for name, value in fingerprint.to_metadata().items() if name != "sources"
-    }
+    metadata = fingerprint.to_metadata()
+    del metadata["sources"]
     found = Fingerprint.from_metadata(metadata | ({} if stored is None else {"sources": stored}))
     assert found is not None
     assert found.sources == ()
     assert found == fingerprint
     assert found.collection_name == fingerprint.collection_name
-
-
-def test_sources_do_not_change_the_index_identity(fingerprint: Fingerprint) -> None:
-    other = replace(fingerprint, sources=())
-    assert other == fingerprint
-    assert other.collection_name == fingerprint.collection_name
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import gzip
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +13,6 @@ from dataset.web.http.client import Bounds
 from dataset.web.http.responses import Unpacking
 from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, web_server
 from utils.errors import DatasetError
-
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with web_server({f"/{name}": page(name) for name in "abc"}) as serving:
-        yield serving
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetches:
-    return Fetches(tmp_path)
 
 
 def all_of(server: WebServer) -> list:  # type: ignore[type-arg]
@@ -116,9 +103,7 @@ def test_crawl_delay_is_honoured_up_to_a_limit(server: WebServer, fetch: Fetches
     assert max(fetch.slept) <= 30
 
 
-def test_requests_to_a_host_are_sequential_over_one_connection(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_requests_to_a_host_share_one_connection(server: WebServer, fetch: Fetches) -> None:
     server.delay = 0.02
     with web_server({f"/{number}": page(f"P {number}") for number in range(3)}) as other:
         other.delay = 0.02
@@ -242,9 +227,7 @@ def test_errors_beyond_twenty_are_only_counted(server: WebServer, fetch: Fetches
     assert fetch.troubles[-1] == "and 5 more of the kind"
 
 
-def test_pages_that_differ_only_in_case_get_different_files(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_pages_that_differ_in_case_have_own_files(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {
         "/Guide/A": page("Upper"),
         "/guide/a": page("lower"),

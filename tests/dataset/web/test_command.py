@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,13 @@ from filelock import FileLock
 
 from dataset import fetch
 from dataset.folder import load_documents
-from dataset.web.state import NAME, WebState
+from dataset.web.state import NAME
 from tests.interrupts import interruptible
 from tests.servers.web import Served, WebServer, html, markdown, sitemap, web_server
-from utils.errors import DatasetError
 from utils.settings import PROJECT_ROOT
+
+Run = Callable[..., tuple[int, str, str]]
+"""Fetches web pages into the test's folder; returns exit code, output and errors."""
 
 
 @pytest.fixture
@@ -30,32 +32,32 @@ def server() -> Iterator[WebServer]:
         yield site
 
 
-def run(folder: Path, *options: str) -> int:
-    return fetch.main(["--source", "web", "--rate", "100", "-d", str(folder), *options])
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*options: str) -> tuple[int, str, str]:
+        code = fetch.main(["--source", "web", "--rate", "100", "-d", str(tmp_path), *options])
+        return code, *capsys.readouterr()
+
+    return command
 
 
-def test_pages_are_counted_and_errors_listed(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = run(tmp_path, "--sitemap", f"{server.url}/sitemap.xml", "--url", f"{server.url}/none")
-    output = capsys.readouterr()
+def test_pages_are_counted_and_errors_listed(server: WebServer, tmp_path: Path, run: Run) -> None:
+    urls = "--sitemap", f"{server.url}/sitemap.xml", "--url", f"{server.url}/none"
+    code, output, errors = run(*urls)
     assert code == 0
     assert re.fullmatch(
-        r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", output.out
+        r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", output
     )
-    assert output.err == f"web: {server.url}/none answers 404 Not Found\n"
+    assert errors == f"web: {server.url}/none answers 404 Not Found\n"
     documents = list(load_documents(tmp_path, pytest.fail))
     assert [document.title for document in documents] == ["a", "b", "c"]
     assert documents[0].url == f"{server.url}/a.md"
 
 
-def test_run_that_fetches_no_page_fails(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(tmp_path, "--url", f"{server.url}/none") == 1
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.splitlines() == [
+def test_run_that_fetches_no_page_fails(server: WebServer, run: Run) -> None:
+    code, output, errors = run("--url", f"{server.url}/none")
+    assert (code, output) == (1, "")
+    assert errors.splitlines() == [
         f"web: {server.url}/none answers 404 Not Found",
         "web: No page could be fetched.",
     ]
@@ -70,11 +72,10 @@ def test_run_that_fetches_no_page_fails(
         (["--urls", "no-such-file"], "cannot be read (No such file"),
     ],
 )
-def test_invalid_page_list_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], reason: str
-) -> None:
-    assert run(tmp_path, *options) == 1
-    assert reason in capsys.readouterr().err.splitlines()[0]
+def test_invalid_page_list_is_reported(run: Run, options: list[str], reason: str) -> None:
+    code, _, errors = run(*options)
+    assert code == 1
+    assert reason in errors.splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -99,40 +100,38 @@ def test_invalid_options_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_preset_is_fetched_from_a_mirror_and_duplicates_are_reported(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_preset_is_fetched_and_duplicates_are_reported(
+    server: WebServer, tmp_path: Path, run: Run
+) -> None:
     server.pages["/dg/whatis.md"] = markdown("# What it is\n\nWords.\n")
     server.pages["/dg/llms.txt"] = Served("- [w](whatis.html)\n", "text/plain")
     (tmp_path / "whatis.md").write_text("# Old\n\nWords.\n")
-    assert run(tmp_path, "--preset", "aws-live", "--preset-url", f"{server.url}/dg") == 0
-    first, second = capsys.readouterr().out.splitlines()
+    code, output, _ = run("--preset", "aws-live", "--preset-url", f"{server.url}/dg")
+    first, second = output.splitlines()
+    assert code == 0
     assert first.startswith("web: 1 pages: 1 new")
     assert second.startswith("web: 1 pages of the guide are there twice")
 
 
-def test_concurrent_fetch_into_the_same_folder_fails(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_concurrent_fetch_into_a_folder_fails(server: WebServer, tmp_path: Path, run: Run) -> None:
     (tmp_path / "web").mkdir()
     with FileLock(tmp_path / "web" / ".lock"):
-        assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
-    assert "Another fetch is writing" in capsys.readouterr().err
+        code, _, errors = run("--url", f"{server.url}/a.md")
+    assert code == 1
+    assert "Another fetch is writing" in errors
     assert not server.asked
 
 
-def test_unwritable_web_folder_is_reported_in_one_line(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_folder_is_reported(server: WebServer, tmp_path: Path, run: Run) -> None:
     (tmp_path / "web").write_text("in the way")
-    assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
-    assert capsys.readouterr().err.startswith("web: Cannot write to")
+    code, _, errors = run("--url", f"{server.url}/a.md")
+    assert code == 1
+    assert errors.startswith("web: Cannot write to")
 
 
 @pytest.mark.parametrize("damage", [b"not a database at all" * 100, None])
 def test_unreadable_state_is_reported_with_a_remedy(
-    server: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
+    server: WebServer, tmp_path: Path, run: Run, damage: bytes | None
 ) -> None:
     (tmp_path / "web").mkdir()
     state = tmp_path / "web" / NAME
@@ -141,23 +140,25 @@ def test_unreadable_state_is_reported_with_a_remedy(
     else:
         with contextlib.closing(sqlite3.connect(state)) as connection:
             connection.execute("PRAGMA user_version = 99")
-    assert run(tmp_path, "--url", f"{server.url}/a.md") == 1
-    assert f"{state}" in (output := capsys.readouterr().err)
-    assert "Delete it" in output
+    code, _, errors = run("--url", f"{server.url}/a.md")
+    assert code == 1
+    assert f"{state}" in errors
+    assert "Delete it" in errors
     state.unlink()
-    assert run(tmp_path, "--url", f"{server.url}/a.md") == 0
+    assert run("--url", f"{server.url}/a.md")[0] == 0
+    assert run("--url", f"{server.url}/a.md")[1].startswith("web: 1 pages: 0 new")
 
 
-def test_state_and_lock_are_hidden(server: WebServer, tmp_path: Path) -> None:
-    run(tmp_path, "--url", f"{server.url}/a.md")
+def test_state_and_lock_are_hidden(server: WebServer, tmp_path: Path, run: Run) -> None:
+    run("--url", f"{server.url}/a.md")
     assert all(path.name.startswith(".") for path in (tmp_path / "web").iterdir() if path.is_file())
 
 
 @pytest.mark.process
-def test_html_is_converted_with_its_anchors(server: WebServer, tmp_path: Path) -> None:
+def test_html_is_converted_with_its_anchors(server: WebServer, tmp_path: Path, run: Run) -> None:
     words = '<main><h1 id="top">Ovens</h1><h2 id="heat">Heat</h2><p>See <a href="a.md">A</a>.</p>'
     server.pages["/ovens.html"] = Served(html("Ovens", f"</p>{words}</main><p>"))
-    assert run(tmp_path, "--url", f"{server.url}/ovens.html") == 0
+    assert run("--url", f"{server.url}/ovens.html")[0] == 0
     (document,) = load_documents(tmp_path, pytest.fail)
     assert document.title == "Ovens"
     assert '## Heat<a name="heat"></a>' in document.text
@@ -243,14 +244,3 @@ def test_memory_does_not_grow_with_the_number_of_pages(tmp_path: Path) -> None:
             peaks.append(int(done.stdout.split()[-1]))
     assert len(list(tmp_path.rglob("*.md"))) == 24
     assert peaks[1] - peaks[0] < 3, f"MiB at the peak with 4 and with 20 pages: {peaks}"
-
-
-def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    with contextlib.closing(WebState.open(tmp_path)):
-        pass
-    with contextlib.closing(WebState.open(tmp_path)) as again:
-        assert again.next_run() == 1
-    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(DatasetError, match="another version"):
-        WebState.open(tmp_path)

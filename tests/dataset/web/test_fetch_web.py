@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,14 +29,7 @@ def server() -> Iterator[WebServer]:
         yield serving
 
 
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetches:
-    return Fetches(tmp_path)
-
-
-def test_page_becomes_a_document_with_title_address_and_date(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_page_is_stored_with_title_address_and_date(server: WebServer, fetch: Fetches) -> None:
     server.pages["/guide/ovens.html"] = page("Ovens: hot", "They <b>glow</b>.", modified=MAY)
 
     changes = fetch(at(server, "/guide/ovens.html"))
@@ -52,9 +44,7 @@ def test_page_becomes_a_document_with_title_address_and_date(
     assert text.strip() == "They glow ."
 
 
-def test_date_in_the_page_takes_precedence_over_last_modified(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_date_in_the_page_precedes_last_modified(server: WebServer, fetch: Fetches) -> None:
     words = '<time datetime="2020-01-02">Then</time>'
     server.pages["/a"] = page("A", words, modified=MAY)
     server.pages["/b"] = page("B", '<time datetime="2999-01-02">Not yet</time>', modified=MAY)
@@ -73,9 +63,7 @@ def test_canonical_address_must_be_on_the_same_host(server: WebServer, fetch: Fe
     assert addresses == {f"{server.url}/a", f"{server.url}/b"}
 
 
-def test_markdown_is_stored_unchanged_except_for_absolute_links(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_only_the_links_of_markdown_are_changed(server: WebServer, fetch: Fetches) -> None:
     text = (
         '# Kilns\\-1<a name="kilns"></a>\n\nSee [ash](ash.md#a) and [b](https://b.example/).\n\n'
         "`[no](link.md)`\n\n```\n[no](link.md)\n```\n\n[ref]: ../up.html\n"
@@ -88,9 +76,7 @@ def test_markdown_is_stored_unchanged_except_for_absolute_links(
     assert kept.strip() == expected.replace("../up.html", f"{server.url}/up.html").strip()
 
 
-def test_frontmatter_of_a_markdown_page_is_read_and_not_duplicated(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_frontmatter_of_markdown_is_not_duplicated(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a.md"] = markdown(
         "---\ntitle: Own\ndate: 2020-02-03\n---\n\n# Other\n\nWords.\n"
     )
@@ -135,9 +121,7 @@ def test_charset_in_the_content_type_is_used(server: WebServer, fetch: Fetches) 
     assert fetch.troubles == [f"{server.url}/c.txt is not utf-8 text (byte 3)"]
 
 
-def test_second_run_sends_conditional_requests_and_changes_nothing(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_second_run_sends_conditional_requests(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A")
     server.pages["/b"] = page("B", etag=None, modified=MAY)
     lists = at(server, "/a"), at(server, "/b")
@@ -162,9 +146,7 @@ def test_changed_page_is_rewritten(server: WebServer, fetch: Fetches) -> None:
     assert fetch(at(server, "/a")) == FileChanges(unchanged=1)
 
 
-def test_same_content_under_a_new_etag_and_date_is_unchanged(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_new_etag_and_date_alone_change_nothing(server: WebServer, fetch: Fetches) -> None:
     server.pages["/a"] = page("A", etag='"one"', modified=MAY)
     fetch(at(server, "/a"))
     before = fetch.files()
@@ -188,9 +170,7 @@ def test_missing_or_altered_file_is_fetched_again(server: WebServer, fetch: Fetc
     assert fetch.files() == before
 
 
-def test_page_not_modified_since_the_last_fetch_is_not_requested(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_page_with_an_old_lastmod_is_not_requested(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/old": page("Old"), "/same-day": page("Day"), "/new": page("New")}
     days = {"/old": "2021-12-30", "/same-day": "2022-01-01", "/new": "2022-01-02T00:00:00+02:00"}
     named = [(f"{server.url}{path}", day) for path, day in days.items()]
@@ -208,9 +188,7 @@ def test_page_not_modified_since_the_last_fetch_is_not_requested(
     assert "/old" in server.paths, "lastmod was trusted after 40 days"
 
 
-def test_redirect_is_followed_and_the_final_address_recorded(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_final_address_of_a_redirect_is_recorded(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/old": redirect("/new#part"), "/new": page("New")}
     fetch(at(server, "/old"))
     assert list(fetch.files()) == ["new.md"]
@@ -221,9 +199,7 @@ def test_redirect_is_followed_and_the_final_address_recorded(
     assert server.asked[-1].headers["If-None-Match"]
 
 
-def test_addresses_that_redirect_to_one_page_give_one_document(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_redirects_to_one_page_give_one_document(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {"/a": redirect("/c"), "/b": redirect("/c"), "/c": page("C")}
     assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1)
     assert list(fetch.files()) == ["c.md"]
@@ -257,9 +233,7 @@ def test_page_is_fetched_again_if_its_redirect_changed(server: WebServer, fetch:
     assert "title: C" in text
 
 
-def test_unfetched_pages_come_first_and_a_limited_run_continues(
-    server: WebServer, fetch: Fetches
-) -> None:
+def test_limited_run_continues_with_unfetched_pages(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {f"/{number}": page(f"Page {number}") for number in range(5)}
     server.sitemap()
     named = at(server, "/sitemap.xml", "sitemap")

@@ -1,8 +1,9 @@
 """Public pages cannot lead requests to this machine or to a private network."""
 
 import asyncio
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import httpx
@@ -16,11 +17,11 @@ from utils.errors import DatasetError, DocumentError
 PUBLIC = "93.184.216.34"
 
 
+@dataclass
 class Names:
     """A resolver of made-up names."""
 
-    def __init__(self, addresses: dict[str, list[str]]) -> None:
-        self.addresses = addresses
+    addresses: dict[str, list[str]]
 
     async def __call__(self, host: str, port: int) -> list[str]:
         if host not in self.addresses:
@@ -36,15 +37,10 @@ class ToLoopback(httpcore.AsyncNetworkBackend):
         self._real = httpcore.AnyIOBackend()
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        self, host: str, port: int, *rest: Any, **options: Any
     ) -> httpcore.AsyncNetworkStream:
         self.connected.append((host, port))
-        return await self._real.connect_tcp("127.0.0.1", port, timeout)
+        return await self._real.connect_tcp("127.0.0.1", port)
 
 
 def allowed(guard: Guard, host: str, port: int = 80) -> list[str]:
@@ -116,8 +112,7 @@ def test_public_host_cannot_lead_to_a_private_address(tmp_path: Path, kind: str,
         server.pages["/away"] = redirect(f"{private}/secret")
         server.pages["/sitemap.xml"] = sitemap(f"{public}/a", f"{private}/secret")
         server.pages["/secret"] = page("Secret")
-        names = Names({"h.example": [PUBLIC], "secret.example": ["127.0.0.1"], to: [to]})
-        names.addresses["secret.example"] = ["127.0.0.1"]
+        names = Names({"h.example": [PUBLIC], to: [to]} | {"secret.example": ["127.0.0.1"]})
         inner = ToLoopback()
         fetch = Fetches(tmp_path, guard=Guard([public], resolve=names, inner=inner))
         if kind == "redirect":

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,6 @@ from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, si
 from utils.errors import DatasetError, DocumentError
 
 SPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with web_server({f"/{name}": page(name) for name in "abc"}) as serving:
-        yield serving
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetches:
-    return Fetches(tmp_path)
 
 
 def index(*addresses: str) -> Served:
