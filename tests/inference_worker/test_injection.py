@@ -8,15 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.database.served_index import served_index
-from tests.inference_worker.http.test_service import serve, with_mistral
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import Reply, Request
-from tests.servers.service import Service
+from tests.servers.service import Service, serve, with_mistral
 
 pytestmark = pytest.mark.process
 
@@ -79,9 +77,7 @@ def service(database: str, server: MistralServer) -> Iterator[Service]:
 
 
 def ask(service: Service, question: str) -> dict[str, Any]:
-    response = httpx.post(
-        f"{service.url}/v1/answers", json={"question": question, "top_k": 20}, timeout=30
-    )
+    response = service.http.post("/v1/answers", json={"question": question, "top_k": 20})
     assert response.status_code == 200
     body: dict[str, Any] = response.json()
     return body
@@ -121,11 +117,8 @@ def test_earlier_turns_and_roles_of_a_chat_are_quoted_in_the_prompt(
         {"role": "assistant", "content": f"A kiln. {attack}"},
         {"role": "user", "content": "And how dry is it?"},
     ]
-    response = httpx.post(
-        f"{service.url}/v1/chat/completions",
-        json={"model": "sagemaker-docs", "messages": messages},
-        timeout=30,
-    )
+    body = {"model": "sagemaker-docs", "messages": messages}
+    response = service.http.post("/v1/chat/completions", json=body)
 
     roles = [message["role"] for message in mistral.requests[0].body["messages"]]
     assert roles == ["system", "user"]
@@ -145,13 +138,10 @@ def test_markup_and_templates_in_an_answer_remain_text(
     with MistralServer() as elsewhere:
         markup = f"<script src='{elsewhere.url}'></script> ![]({elsewhere.url}) [1] {{{{7*7}}}}"
         mistral.default = replies.answer(markup)
-        for route, body in (
-            ("/v1/answers", {"question": "What is a kiln?"}),
-            ("/v1/answers", {"question": "What is a kiln?", "stream": True}),
-        ):
-            response = httpx.post(f"{service.url}{route}", json=body, timeout=30)
-            kind = response.headers["content-type"].partition(";")[0]
-            assert kind in {"application/json", "text/event-stream"}
+        for stream, kind in ((False, "application/json"), (True, "text/event-stream")):
+            body = {"question": "What is a kiln?", "stream": stream}
+            response = service.http.post("/v1/answers", json=body)
+            assert response.headers["content-type"].partition(";")[0] == kind
             assert response.headers["x-content-type-options"] == "nosniff"
             assert json.dumps("{{7*7}}").strip('"') in response.text
 

@@ -8,12 +8,9 @@ import time
 
 import uvicorn
 
-from database.index.store import open_store
-from database.reading.reader import Reader
-from inference_worker.app import create_app
 from tests.files.pages import WordEmbeddings
 from tests.servers.documents_service import KEY, splitter
-from utils.settings import Settings
+from tests.servers.service import app_over
 
 
 class SlowEmbeddings(WordEmbeddings):
@@ -30,12 +27,11 @@ class SlowEmbeddings(WordEmbeddings):
 
 if __name__ == "__main__":
     database, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    reader = Reader(
-        open_store=lambda: open_store(database),
-        load=lambda fingerprint: SlowEmbeddings(seconds),
-        place=database,
+    app = app_over(
+        database,
+        lambda fingerprint: SlowEmbeddings(seconds),
+        splitter=splitter,
+        admin_key=KEY,
         min_confidence=0.0,
     )
-    settings = Settings(_env_file=None, database=database, admin_key=KEY, min_confidence=0.0)
-    app = create_app(settings, reader=reader, splitter=splitter)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

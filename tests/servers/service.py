@@ -3,19 +3,34 @@
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
-from types import TracebackType
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, Self
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from langchain_core.embeddings import Embeddings
+from langchain_core.messages import BaseMessage
+from pydantic import SecretStr
 
+from database.index.fingerprint import Fingerprint
+from database.index.store import open_store
+from database.reading.reader import Reader
+from inference_worker.app import create_app
+from inference_worker.generation.language_model import Generation, LanguageModel
+from tests.files.pages import WordEmbeddings
 from tests.servers.chat.server import ChatServer
+from utils.settings import Settings
+
+QUESTION = "How is the storage volume of an endpoint encrypted with KmsKeyId?"
+FOREIGN = "Who won the Eurovision song contest in 1998?"
 
 
 class Service:
-    """An app served by uvicorn on a free port."""
+    """An app served by uvicorn on a free port, and a client of it, `http`."""
+
+    http: httpx.Client
 
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on")
@@ -29,21 +44,71 @@ class Service:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        deadline = time.monotonic() + 30
-        while not self._server.started:
-            assert self._thread.is_alive(), "the service did not start"
-            assert time.monotonic() < deadline, "the service did not start"
-            time.sleep(0.01)
+        until(lambda: self._server.started or not self._thread.is_alive(), within=30)
+        assert self._server.started, "the service did not start"
+        self.http = httpx.Client(base_url=self.url, timeout=30)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
         self._server.should_exit = True
         self._thread.join(30)
+
+    def wait_until_ready(self) -> None:
+        until(lambda: self.http.get("/readyz").status_code == 200, within=30)
+
+
+def load_words(fingerprint: Fingerprint) -> Embeddings:
+    return WordEmbeddings()
+
+
+def app_over(
+    database: str,
+    load: Callable[[Fingerprint], Embeddings] = load_words,
+    *,
+    llm: LanguageModel | None = None,
+    splitter: Any = None,
+    **settings: Any,
+) -> FastAPI:
+    """The service's app over an index that was built with word embeddings."""
+    chosen = Settings(_env_file=None, database=database, **settings)
+    reader = Reader(
+        lambda: open_store(database), load, database, min_confidence=chosen.min_confidence
+    )
+    return create_app(chosen, reader=reader, llm=llm, splitter=splitter)
+
+
+def serve(*arguments: Any, **options: Any) -> Service:
+    """Serve `app_over` with these arguments."""
+    return Service(app_over(*arguments, **options))
+
+
+def with_mistral(mistral: ChatServer, **settings: Any) -> dict[str, Any]:
+    """The settings with which a service's language model is the local server's."""
+    key = SecretStr("test-key")
+    return {"mistral_api_key": key, "mistral_base_url": mistral.url, **settings}
+
+
+class CrashingModel(LanguageModel):
+    """Raises an unexpected error after the first token."""
+
+    def __init__(self) -> None:
+        no_chat: Any = None
+        super().__init__(no_chat, Settings(_env_file=None), close=lambda: asyncio.sleep(0))
+
+    async def stream(
+        self, messages: Sequence[BaseMessage], deadline: float | None = None
+    ) -> AsyncGenerator[str | Generation, None]:
+        yield "A word "
+        raise RuntimeError("a secret internal detail")
+
+
+def until(what: Callable[[], bool], within: float = 20.0) -> None:
+    """Poll until the condition is true."""
+    deadline = time.monotonic() + within
+    while not what():
+        assert time.monotonic() < deadline, f"not within {within:g} s"
+        time.sleep(0.02)
 
 
 async def disconnect_during_generation(

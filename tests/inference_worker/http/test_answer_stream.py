@@ -5,7 +5,7 @@ import dataclasses
 import json
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,26 +13,36 @@ from typing import Any, ClassVar
 import httpx
 import httpx_sse
 import pytest
-from langchain_core.messages import BaseMessage
 
 from database.index.store import open_store
 from database.reading.reader import Reader
 from database.searching.passage import Findings
 from inference_worker.app import create_app
-from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.language_model import LanguageModel
 from inference_worker.http import event_stream
 from tests.database.served_index import served_index
 from tests.files.pages import PAGES, builder, write_pages
-from tests.inference_worker.http.test_service import FOREIGN, QUESTION, load_words, with_mistral
-from tests.inference_worker.http.test_service import serve as serve_index
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.service import Service, disconnect_during_generation
+from tests.servers.service import (
+    FOREIGN,
+    QUESTION,
+    CrashingModel,
+    Service,
+    disconnect_during_generation,
+    load_words,
+    serve,
+    until,
+    with_mistral,
+)
 from utils.settings import Settings
 
 pytestmark = pytest.mark.process
 
 TEXT = "The storage volume is encrypted with `KmsKeyId` [1]."
+
+EventData = tuple[str, dict[str, Any]]
+"""An event's name and data."""
 
 
 class SharedReader(Reader):
@@ -49,23 +59,30 @@ class SharedReader(Reader):
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    with served_index(tmp_path_factory.mktemp("stream")) as database:
-        shared = SharedReader(lambda: open_store(database), load_words, database)
-        shared.refresh()
-        yield shared
-        Reader.close(shared)
+def reader(database: str) -> Iterator[Reader]:
+    shared = SharedReader(lambda: open_store(database), load_words, database)
+    shared.refresh()
+    yield shared
+    Reader.close(shared)
 
 
-def serve(reader: Reader, llm: LanguageModel | None = None, **settings: Any) -> Service:
+def serve_reader(reader: Reader, llm: LanguageModel | None = None, **settings: Any) -> Service:
     return Service(create_app(Settings(_env_file=None, **settings), reader=reader, llm=llm))
 
 
 @pytest.fixture
-def mistral() -> Iterator[MistralServer]:
-    with MistralServer() as server:
-        server.default = replies.answer(TEXT)
-        yield server
+def mistral(mistral: MistralServer) -> MistralServer:
+    mistral.default = replies.answer(TEXT)
+    return mistral
+
+
+Written = Callable[..., Service]
+
+
+@pytest.fixture
+def written(reader: Reader, mistral: MistralServer) -> Written:
+    """Creates the service with a language model and the given settings."""
+    return lambda **settings: serve_reader(reader, **with_mistral(mistral, **settings))
 
 
 @asynccontextmanager
@@ -76,43 +93,46 @@ async def http_client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 async def events(
     http: httpx.AsyncClient, question: str = QUESTION, **more: Any
-) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
-    """Send a question and yield each event's name and data."""
+) -> AsyncGenerator[EventData, None]:
+    """Send a question and yield its events."""
     body = {"question": question, "stream": True, **more}
     async with httpx_sse.aconnect_sse(http, "POST", "/v1/answers", json=body) as source:
         async for event in source.aiter_sse():
             yield event.event, json.loads(event.data)
 
 
-async def all_events(
-    service: Service, question: str = QUESTION, **more: Any
-) -> list[tuple[str, dict[str, Any]]]:
-    async with http_client(service) as http:
-        return [event async for event in events(http, question, **more)]
+def all_events(service: Service, question: str = QUESTION, **more: Any) -> list[EventData]:
+    body = {"question": question, "stream": True, **more}
+    with httpx_sse.connect_sse(service.http, "POST", "/v1/answers", json=body) as source:
+        return [(event.event, json.loads(event.data)) for event in source.iter_sse()]
+
+
+def final_answer(service: Service, question: str = QUESTION, **more: Any) -> dict[str, Any]:
+    name, data = all_events(service, question, **more)[-1]
+    assert name == "answer"
+    return data
 
 
 def raw_stream(service: Service) -> httpx.Response:
-    body = {"question": QUESTION, "stream": True}
-    return httpx.post(f"{service.url}/v1/answers", json=body, timeout=30)
+    return service.http.post("/v1/answers", json={"question": QUESTION, "stream": True})
 
 
 def metrics_of(service: Service) -> str:
-    return httpx.get(f"{service.url}/metrics").text
+    return service.http.get("/metrics").text
 
 
-def text_of(received: Sequence[tuple[str, dict[str, Any]]]) -> str:
+def text_of(received: Sequence[EventData]) -> str:
     return "".join(data["text"] for name, data in received if name == "token")
 
 
-async def test_stream_sends_passages_then_tokens_then_the_complete_answer(
-    reader: Reader, mistral: MistralServer
+def test_stream_sends_passages_then_tokens_then_the_complete_answer(
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(TEXT, between=0.03)
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service, top_k=3)
-        async with http_client(service) as http:
-            body = {"question": QUESTION, "top_k": 3}
-            whole = (await http.post("/v1/answers", json=body)).json()
+    with written() as service:
+        received = all_events(service, top_k=3)
+        body = {"question": QUESTION, "top_k": 3}
+        whole = service.http.post("/v1/answers", json=body).json()
 
     names = [name for name, _ in received]
     assert names[0] == "passages"
@@ -127,10 +147,8 @@ async def test_stream_sends_passages_then_tokens_then_the_complete_answer(
     }
 
 
-def test_headers_forbid_proxies_to_buffer_or_cache_the_stream(
-    reader: Reader, mistral: MistralServer
-) -> None:
-    with serve(reader, **with_mistral(mistral)) as service:
+def test_headers_forbid_proxies_to_buffer_or_cache_the_stream(written: Written) -> None:
+    with written() as service:
         response = raw_stream(service)
 
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -140,9 +158,9 @@ def test_headers_forbid_proxies_to_buffer_or_cache_the_stream(
     assert "content-length" not in response.headers
 
 
-async def test_extractive_answer_streams_the_same_events(reader: Reader) -> None:
-    with serve(reader) as service:
-        received = await all_events(service)
+def test_extractive_answer_streams_the_same_events(reader: Reader) -> None:
+    with serve_reader(reader) as service:
+        received = all_events(service)
 
     assert [received[0][0], received[-1][0]] == ["passages", "answer"]
     assert received[-1][1]["generator"] == "extractive"
@@ -151,11 +169,11 @@ async def test_extractive_answer_streams_the_same_events(reader: Reader) -> None
     assert "[1]" in text_of(received)
 
 
-async def test_unanswerable_question_streams_a_refusal_without_an_llm_call(
-    reader: Reader, mistral: MistralServer
+def test_unanswerable_question_streams_a_refusal_without_an_llm_call(
+    written: Written, mistral: MistralServer
 ) -> None:
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service, FOREIGN)
+    with written() as service:
+        received = all_events(service, FOREIGN)
 
     assert received[0][1]["answerable"] is False
     assert text_of(received) == received[-1][1]["answer"]
@@ -163,15 +181,15 @@ async def test_unanswerable_question_streams_a_refusal_without_an_llm_call(
     assert mistral.requests == []
 
 
-async def test_invalid_citations_are_removed_from_the_stream(
-    reader: Reader, mistral: MistralServer
+def test_invalid_citations_are_removed_from_the_stream(
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer(
         pieces=["So it is [", "1", "] and so [9", "9]. Also 【", "1】", " and [1, ", "77]."],
         between=0.01,
     )
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service)
+    with written() as service:
+        received = all_events(service)
 
     answer = received[-1][1]
     assert text_of(received) == answer["answer"] == "So it is [1] and so. Also [1] and [1]."
@@ -184,44 +202,44 @@ async def test_invalid_citations_are_removed_from_the_stream(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"),
+    "trouble",
     [
-        (replies.broken_after(3, TEXT, between=0.02), "broke off"),
-        (replies.unfinished_after(3, TEXT), "broke off"),
-        (replies.garbled_after(3, TEXT), "broke off"),
-        (replies.hangs_after(3, TEXT), "broke off"),
+        replies.broken_after(3, TEXT, between=0.02),
+        replies.unfinished_after(3, TEXT),
+        replies.garbled_after(3, TEXT),
+        replies.hangs_after(3, TEXT),
     ],
     ids=["reset", "unfinished", "garbled", "hangs"],
 )
-async def test_interrupted_llm_stream_ends_with_an_extractive_answer(
-    reader: Reader, mistral: MistralServer, trouble: replies.Reply, reason: str
+def test_interrupted_llm_stream_ends_with_an_extractive_answer(
+    written: Written, mistral: MistralServer, trouble: replies.Reply
 ) -> None:
     mistral.default = trouble
-    with serve(reader, **with_mistral(mistral, inference_timeout=1.5)) as service:
-        received = await all_events(service)
+    with written(inference_timeout=1.5) as service:
+        received = all_events(service)
 
     answer = received[-1][1]
     assert received[-1][0] == "answer"
     assert (answer["generator"], answer["degraded"]) == ("extractive", True)
-    assert reason in answer["degraded_reason"]
+    assert "broke off" in answer["degraded_reason"]
     assert "KmsKeyId" in answer["answer"]
     assert answer["answer"] != text_of(received)
     assert replies.SECRET not in str(received)
 
 
-async def test_llm_failure_before_the_first_token_streams_an_extractive_answer(
-    reader: Reader, mistral: MistralServer
+def test_llm_failure_before_the_first_token_streams_an_extractive_answer(
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.refused_key()
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service)
+    with written() as service:
+        received = all_events(service)
 
     assert received[-1][1]["degraded"] is True
     assert text_of(received).rstrip() == received[-1][1]["answer"]
 
 
-async def test_too_long_prompt_is_retried_with_fewer_passages(
-    reader: Reader, mistral: MistralServer
+def test_too_long_prompt_is_retried_with_fewer_passages(
+    written: Written, mistral: MistralServer
 ) -> None:
     shown: list[int] = []
 
@@ -230,40 +248,26 @@ async def test_too_long_prompt_is_retried_with_fewer_passages(
         return replies.too_long() if shown[-1] > 1 else replies.answer(TEXT)
 
     mistral.default = picky
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service, top_k=4)
+    with written() as service:
+        answer = final_answer(service, top_k=4)
 
-    assert received[-1][1]["answer"] == TEXT
-    assert received[-1][1]["degraded"] is False
+    assert answer["answer"] == TEXT
+    assert answer["degraded"] is False
     assert shown[0] > 1
     assert shown[-1] == 1
 
 
 def test_missing_index_is_a_503_response_instead_of_a_stream(tmp_path: Path) -> None:
-    with serve_index(str(tmp_path / "nothing")) as service:
+    with serve(str(tmp_path / "nothing")) as service:
         response = raw_stream(service)
 
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
 
 
-class CrashingModel(LanguageModel):
-    """Raises an unexpected error after the first token."""
-
-    def __init__(self) -> None:
-        no_chat: Any = None
-        super().__init__(no_chat, Settings(_env_file=None), close=lambda: asyncio.sleep(0))
-
-    async def stream(
-        self, messages: Sequence[BaseMessage], deadline: float | None = None
-    ) -> AsyncGenerator[str | Generation, None]:
-        yield "A word "
-        raise RuntimeError("a secret internal detail")
-
-
-async def test_unexpected_error_during_a_stream_is_the_last_event(reader: Reader) -> None:
-    with serve(reader, CrashingModel()) as service:
-        received = await all_events(service)
+def test_unexpected_error_during_a_stream_is_the_last_event(reader: Reader) -> None:
+    with serve_reader(reader, CrashingModel()) as service:
+        received = all_events(service)
 
     name, problem = received[-1]
     assert name == "error"
@@ -275,17 +279,17 @@ async def test_unexpected_error_during_a_stream_is_the_last_event(reader: Reader
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_client_disconnect_cancels_the_llm_call(
-    reader: Reader, mistral: MistralServer, stream: bool
+    written: Written, mistral: MistralServer, stream: bool
 ) -> None:
     mistral.default = replies.silence()
-    with serve(reader, **with_mistral(mistral)) as service:
+    with written() as service:
         async with http_client(service) as http:
             body = {"question": QUESTION, "stream": stream}
             await disconnect_during_generation(http.post("/v1/answers", json=body), mistral)
         await mistral.idle(within=1)
 
         assert mistral.left == 1
-        assert "docsqa_llm_calls 0.0" in metrics_of(service)
+        until(lambda: "docsqa_llm_calls 0.0" in metrics_of(service), within=1)
 
 
 @pytest.mark.parametrize(
@@ -295,8 +299,8 @@ async def test_client_disconnect_cancels_the_llm_call(
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]}),
     ],
 )
-async def test_client_disconnect_before_the_first_event_prevents_the_llm_call(
-    reader: Reader,
+def test_client_disconnect_before_the_first_event_prevents_the_llm_call(
+    written: Written,
     mistral: MistralServer,
     monkeypatch: pytest.MonkeyPatch,
     route: str,
@@ -304,11 +308,10 @@ async def test_client_disconnect_before_the_first_event_prevents_the_llm_call(
 ) -> None:
     monkeypatch.setattr(SharedReader, "search_seconds", 1.0)
     mistral.default = replies.answer("word " * 40, between=0.05)
-    with serve(reader, **with_mistral(mistral)) as service:
-        async with http_client(service) as http:
-            with pytest.raises(httpx.ReadTimeout):
-                await http.post(route, json=body | {"stream": True}, timeout=0.3)
-        await asyncio.sleep(1.5)  # longer than the search takes
+    with written() as service:
+        with pytest.raises(httpx.ReadTimeout):
+            service.http.post(route, json=body | {"stream": True}, timeout=0.3)
+        time.sleep(1.5)  # longer than the search takes
 
         assert mistral.requests == []
         metrics = metrics_of(service)
@@ -317,10 +320,10 @@ async def test_client_disconnect_before_the_first_event_prevents_the_llm_call(
 
 
 async def test_concurrent_equal_questions_share_one_llm_call_until_the_last_client_disconnects(
-    reader: Reader, mistral: MistralServer
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 40, between=0.05)
-    with serve(reader, **with_mistral(mistral)) as service:
+    with written() as service:
         async with http_client(service) as one, http_client(service) as other:
             first, second = events(one), events(other, f" {QUESTION} ")
             assert (await anext(first))[0] == "passages"
@@ -341,13 +344,13 @@ async def test_concurrent_equal_questions_share_one_llm_call_until_the_last_clie
             assert mistral.left == 1
 
 
-async def test_repeated_question_is_answered_from_the_cache(
-    reader: Reader, mistral: MistralServer
+def test_repeated_question_is_answered_from_the_cache(
+    written: Written, mistral: MistralServer
 ) -> None:
-    with serve(reader, **with_mistral(mistral)) as service:
-        first = (await all_events(service))[-1][1]
-        received = await all_events(service, f"  {QUESTION}")
-        other = (await all_events(service, top_k=2))[-1][1]
+    with written() as service:
+        first = final_answer(service)
+        received = all_events(service, f"  {QUESTION}")
+        other = final_answer(service, top_k=2)
 
     again = received[-1][1]
     assert (first["cached"], again["cached"], other["cached"]) == (False, True, False)
@@ -358,31 +361,26 @@ async def test_repeated_question_is_answered_from_the_cache(
     assert len(mistral.requests) == 2
 
 
-async def test_degraded_answer_is_not_cached(reader: Reader, mistral: MistralServer) -> None:
+def test_degraded_answer_is_not_cached(written: Written, mistral: MistralServer) -> None:
     mistral.script(replies.refused_key())
-    with serve(reader, **with_mistral(mistral)) as service:
-        failed = (await all_events(service))[-1][1]
-        after = (await all_events(service))[-1][1]
+    with written() as service:
+        failed, after = final_answer(service), final_answer(service)
 
     assert (failed["degraded"], after["degraded"], after["cached"]) == (True, False, False)
 
 
-async def test_cache_size_zero_disables_caching(reader: Reader, mistral: MistralServer) -> None:
-    with serve(reader, answer_cache_size=0, **with_mistral(mistral)) as service:
-        for _ in range(2):
-            assert (await all_events(service))[-1][1]["cached"] is False
+def test_cache_size_zero_disables_caching(written: Written, mistral: MistralServer) -> None:
+    with written(answer_cache_size=0) as service:
+        assert [final_answer(service)["cached"] for _ in range(2)] == [False, False]
 
     assert len(mistral.requests) == 2
 
 
-async def test_answer_from_an_older_index_is_not_served_from_the_cache(
+def test_answer_from_an_older_index_is_not_served_from_the_cache(
     tmp_path: Path, mistral: MistralServer
 ) -> None:
-    with (
-        served_index(tmp_path) as database,
-        serve_index(database, **with_mistral(mistral)) as service,
-    ):
-        before = (await all_events(service))[-1][1]
+    with served_index(tmp_path) as database, serve(database, **with_mistral(mistral)) as service:
+        before = final_answer(service)
         with closing(open_store(database)) as store:
             more = PAGES | {"new.md": "# News\n\nThere is a new page.\n"}
             builder(store).build(write_pages(tmp_path / "pages", more))
@@ -390,84 +388,72 @@ async def test_answer_from_an_older_index_is_not_served_from_the_cache(
         after = before
         while after["corpus"]["revision"] == before["corpus"]["revision"]:
             assert time.monotonic() < deadline
-            await asyncio.sleep(0.2)
-            after = (await all_events(service))[-1][1]
+            time.sleep(0.2)
+            after = final_answer(service)
 
     assert after["cached"] is False
     assert after["corpus"]["documents"] == before["corpus"]["documents"] + 1
 
 
 def test_idle_stream_sends_heartbeats(
-    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+    written: Written, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     mistral.default = replies.answer(TEXT, delay=1.0)
-    with serve(reader, **with_mistral(mistral)) as service:
+    with written() as service:
         response = raw_stream(service)
 
     assert response.text.count(": ping\n\n") >= 2
     assert "event: answer\n" in response.text
 
 
-async def test_stalled_client_is_disconnected(
-    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "reply",
+    [
+        replies.answer(pieces=["x" * 200_000] * 200, between=0.01),
+        replies.hangs_after(1, "x" * 20_000_000),
+    ],
+    ids=["sending", "silent"],
+)
+def test_stalled_client_is_disconnected(
+    written: Written, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch, reply: replies.Reply
 ) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
-    mistral.default = replies.answer(pieces=["x" * 200_000] * 200, between=0.01)
-    with serve(reader, **with_mistral(mistral)) as service:
+    mistral.default = reply
+    with written() as service:
         with unread_stream(service):
-            deadline = time.monotonic() + 20
-            while not mistral.left:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.05)
-
+            until(lambda: bool(mistral.left))
+            until(lambda: 'route="/v1/answers"' in metrics_of(service))  # counted when it ends
         assert "docsqa_answers_shared 0.0" in metrics_of(service)
-        await wait_until_request_ended(service)
 
 
-async def test_stalled_client_is_disconnected_while_the_llm_is_silent(
-    reader: Reader, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(event_stream, "STALLED_SECONDS", 0.5)
-    mistral.default = replies.hangs_after(1, "x" * 20_000_000)
-    with serve(reader, **with_mistral(mistral)) as service, unread_stream(service):
-        deadline = time.monotonic() + 20
-        while not mistral.left:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
-        await wait_until_request_ended(service)
-
-
-async def test_answer_of_only_invalid_citations_is_replaced_by_an_extractive_one(
-    reader: Reader, mistral: MistralServer
+def test_answer_of_only_invalid_citations_is_replaced_by_an_extractive_one(
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("[9]")
-    with serve(reader, **with_mistral(mistral)) as service:
-        answer = (await all_events(service))[-1][1]
+    with written() as service:
+        answer = final_answer(service)
 
     assert "KmsKeyId" in answer["answer"]
     assert answer["degraded_reason"] == "the language model gave an empty answer"
 
 
-async def test_shorter_prompts_share_one_time_budget(
-    reader: Reader, mistral: MistralServer
-) -> None:
+def test_shorter_prompts_share_one_time_budget(written: Written, mistral: MistralServer) -> None:
     mistral.default = replies.silence()
     mistral.script(dataclasses.replace(replies.too_long(), delay=1.2))
-    with serve(reader, **with_mistral(mistral, inference_timeout=2.0)) as service:
-        answer = (await all_events(service))[-1][1]
+    with written(inference_timeout=2.0) as service:
+        answer = final_answer(service)
 
     assert answer["degraded"] is True
     assert answer["timings"]["generate"] < 2800
 
 
 async def test_unstreamed_question_shares_the_llm_call_of_an_equal_streamed_one(
-    reader: Reader, mistral: MistralServer
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.answer("word " * 20 + "[1]", between=0.03)
-    with serve(reader, **with_mistral(mistral)) as service:
+    with written() as service:
         async with http_client(service) as http:
             streamed = events(http)
             await anext(streamed)
@@ -478,15 +464,14 @@ async def test_unstreamed_question_shares_the_llm_call_of_an_equal_streamed_one(
     assert len(mistral.requests) == 1
 
 
-async def test_oversized_body_is_refused_on_a_route_without_a_body(
-    reader: Reader, mistral: MistralServer
+def test_oversized_body_is_refused_on_a_route_without_a_body(
+    written: Written, mistral: MistralServer
 ) -> None:
     mistral.default = replies.silence()
-    with serve(reader, **with_mistral(mistral)) as service:
-        async with http_client(service) as http:
-            response = await http.post(
-                "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
-            )
+    with written() as service:
+        response = service.http.post(
+            "/inference_endpoint", params={"message": QUESTION}, content=b"x" * 3_000_000
+        )
 
     assert response.status_code == 413
 
@@ -502,22 +487,13 @@ def unread_stream(service: Service) -> Iterator[None]:
         yield
 
 
-async def wait_until_request_ended(service: Service) -> None:
-    """Wait until the metrics count the answer request, which they do when it ends."""
-    deadline = time.monotonic() + 10
-    while 'route="/v1/answers"' not in metrics_of(service):
-        assert time.monotonic() < deadline, metrics_of(service)
-        await asyncio.sleep(0.1)
-
-
-async def test_full_width_characters_are_normalized_for_search_prompt_and_cache(
-    reader: Reader, mistral: MistralServer
+def test_full_width_characters_are_normalized_for_search_prompt_and_cache(
+    written: Written, mistral: MistralServer
 ) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in QUESTION)
-    with serve(reader, **with_mistral(mistral)) as service:
-        received = await all_events(service, wide)
-        again = (await all_events(service))[-1][1]
+    with written() as service:
+        first, again = final_answer(service, wide), final_answer(service)
 
     assert QUESTION in str(mistral.requests[0].last_message)
-    assert received[-1][1]["confidence"] == again["confidence"]
+    assert first["confidence"] == again["confidence"]
     assert again["cached"] is True

@@ -75,9 +75,17 @@ def test_every_route_describes_its_errors(schema: dict[str, Any]) -> None:
                 assert statuses - {"200"}, path
 
 
-def test_streams_are_described_beside_json_responses(schema: dict[str, Any]) -> None:
-    content = schema["paths"]["/v1/answers"]["post"]["responses"]["200"]["content"]
-    assert {"application/json", "text/event-stream"} <= set(content)
+@pytest.mark.parametrize("path", ["/v1/answers", "/v1/chat/completions"])
+def test_streams_are_described_beside_json_responses(schema: dict[str, Any], path: str) -> None:
+    content = schema["paths"][path]["post"]["responses"]["200"]["content"]
+    assert content.keys() == {"application/json", "text/event-stream"}
+
+
+def test_chat_describes_openai_s_errors_and_what_has_no_effect(schema: dict[str, Any]) -> None:
+    described = schema["paths"]["/v1/chat/completions"]["post"]
+    assert {"4XX", "503"} <= described["responses"].keys()
+    assert "422" not in described["responses"]
+    assert "System and developer messages" in described["description"]
 
 
 def test_stream_examples_consist_of_valid_events(schema: dict[str, Any]) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers.documents_service import KEY, built, found, serving
+from tests.servers.documents_service import KEY, built, found, names, problem, serving
 from utils.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.process
 
 _LIMIT = 300_000
 _PAGE = b"# Kilns\n\nA kiln fires clay.\n"
@@ -29,8 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(place: Path) -> Iterator[httpx.Client]:
-    database = built(str(place / "index"), place / "pages")
-    with serving(database, max_upload_bytes=_LIMIT, conversion_seconds=20) as client:
+    with serving(built(place), max_upload_bytes=_LIMIT, conversion_seconds=20) as client:
         client.event_hooks = {"response": [lambda response: assert_leaks_nothing(response, place)]}
         yield client
 
@@ -47,14 +48,6 @@ def put(client: httpx.Client, path: str, content: bytes = _PAGE, **options: Any)
     """PUT to a path that the client must not normalize."""
     url = client.base_url.copy_with(raw_path=f"/v1/documents/{path}".encode())
     return client.put(url, content=content, **options)
-
-
-def names(client: httpx.Client) -> list[str]:
-    return [d["name"] for d in client.get("/v1/documents?limit=1000").json()["documents"]]
-
-
-def type_of(response: httpx.Response) -> str:
-    return str(response.json()["type"]).rpartition(":")[2]
 
 
 class Raw:
@@ -87,7 +80,6 @@ _AS_ADMIN = f"Authorization: Bearer {KEY}"
 # Bodies
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "length",
     ["Content-Length: 30000000000", "Content-Length: 200000", "Transfer-Encoding: chunked"],
@@ -106,7 +98,6 @@ def test_request_without_the_key_is_refused_before_its_body(
         assert raw.status() == status
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/v1/documents/a.md"), ("POST", "/v1/documents")]
 )
@@ -128,22 +119,20 @@ def test_endless_body_is_refused_at_the_limit(
         assert raw.status() == 413
 
 
-@pytest.mark.process
 def test_body_over_the_limit_is_refused_and_one_of_maximum_size_accepted(
     service: httpx.Client,
 ) -> None:
     text = _PAGE + b"x" * (_LIMIT - len(_PAGE))
     for over in (text + b"x", text * 3):
         response = put(service, "large.md", over)
-        assert (response.status_code, type_of(response)) == (413, "body-too-large")
+        assert (response.status_code, problem(response)) == (413, "body-too-large")
         response = service.post("/v1/documents", files=[("files", ("large.md", over))])
-        assert (response.status_code, type_of(response)) == (413, "body-too-large")
+        assert (response.status_code, problem(response)) == (413, "body-too-large")
     assert "large.md" not in names(service)
     assert put(service, "large.md", text).status_code == 201
     service.delete("/v1/documents/large.md")
 
 
-@pytest.mark.process
 def test_disconnect_during_the_body_is_not_a_server_error(
     service: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +150,6 @@ def test_disconnect_during_the_body_is_not_a_server_error(
 # Names
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "path",
     [
@@ -200,11 +188,10 @@ def test_invalid_name_is_refused(service: httpx.Client, path: str) -> None:
     before = names(service)
     response = put(service, path)
     assert response.status_code == 422
-    assert type_of(response) in ("document-refused", "invalid-request")
+    assert problem(response) in ("document-refused", "invalid-request")
     assert names(service) == before
 
 
-@pytest.mark.process
 def test_path_traversal_reaches_no_file(service: httpx.Client) -> None:
     for path in ("/v1/documents/../a.md", "/v1/documents/../../etc/a.md", "//etc/a.md"):
         with Raw(service) as raw:
@@ -212,7 +199,6 @@ def test_path_traversal_reaches_no_file(service: httpx.Client) -> None:
             assert raw.status() in (404, 422)
 
 
-@pytest.mark.process
 def test_line_break_in_a_path_is_refused(service: httpx.Client) -> None:
     before = names(service)
     assert put(service, "a%0D%0AX-Header:%201.md").status_code in (404, 422)
@@ -220,7 +206,6 @@ def test_line_break_in_a_path_is_refused(service: httpx.Client) -> None:
     assert names(service) == before
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("path", "name"),
     [
@@ -244,7 +229,6 @@ def test_name_is_percent_decoded_once(service: httpx.Client, path: str, name: st
     assert service.get(url).status_code == 404
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "path", ["%00", "..%2f..%2fetc%2fpasswd", "x" * 500, "", "%F0%9F%94%A5", "%FF"]
 )
@@ -252,18 +236,16 @@ def test_name_is_percent_decoded_once(service: httpx.Client, path: str, name: st
 def test_invalid_name_is_not_found(service: httpx.Client, method: str, path: str) -> None:
     url = service.base_url.copy_with(raw_path=f"/v1/documents/{path}".encode())
     response = service.request(method, url)
-    assert (response.status_code, type_of(response)) == (404, "document-not-found")
+    assert (response.status_code, problem(response)) == (404, "document-not-found")
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("id_", ["%00", "%27%20OR%201=1--", "x" * 100, "%F0%9F%94%A5", "%FF"])
 def test_invalid_job_id_is_not_found(service: httpx.Client, id_: str) -> None:
     url = service.base_url.copy_with(raw_path=f"/v1/jobs/{id_}".encode())
     response = service.get(url)
-    assert (response.status_code, type_of(response)) == (404, "job-not-found")
+    assert (response.status_code, problem(response)) == (404, "job-not-found")
 
 
-@pytest.mark.process
 def test_line_breaks_cannot_forge_log_lines(
     service: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,7 +272,6 @@ _FILE = b'name="files"; filename="form.md"'
 _END = b"--b--\r\n"
 
 
-@pytest.mark.process
 # Starlette leaves the file of a part without an end to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
@@ -322,11 +303,11 @@ def test_malformed_form_is_refused(service: httpx.Client, body: bytes, parameter
     before = names(service)
     headers = {"Content-Type": f"multipart/form-data{parameters}"}
     response = service.post("/v1/documents", content=body, headers=headers)
-    assert (response.status_code, type_of(response)) == (422, "document-refused")
+    assert response.status_code == 422
+    assert response.json()["type"].endswith(":document-refused")
     assert names(service) == before
 
 
-@pytest.mark.process
 def test_refused_name_is_reported_beside_an_accepted_one(service: httpx.Client) -> None:
     body = part(_FILE) + part(b'name="files"; filename="a\\ud800.md"') + _END
     headers = {"Content-Type": "multipart/form-data; boundary=b; charset=unicode_escape"}
@@ -347,7 +328,6 @@ def zip_of(name: str, content: bytes) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -372,14 +352,13 @@ def test_hostile_file_is_a_problem_document(
 ) -> None:
     response = put(service, name, content, headers={"Prefer": "wait=30"})
     if response.status_code == 422:
-        assert type_of(response) == "document-refused"
+        assert problem(response) == "document-refused"
     else:
         assert response.status_code == 201
         assert "root:" not in service.get(f"/v1/documents/{name}").text
     assert service.get("/readyz").status_code == 200
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "head",
     [
@@ -395,7 +374,6 @@ def test_hostile_front_matter_is_not_a_server_error(service: httpx.Client, head:
     assert response.status_code in (200, 201, 422)
 
 
-@pytest.mark.process
 def test_lone_surrogates_in_a_file_are_not_a_server_error(service: httpx.Client) -> None:
     cell = {"cell_type": "markdown", "metadata": {}, "source": ["# \ud800\n\nOf zqhalves \udfff."]}
     notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -405,7 +383,6 @@ def test_lone_surrogates_in_a_file_are_not_a_server_error(service: httpx.Client)
     found(service, "zqhalves")
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "text",
     [

@@ -18,21 +18,14 @@ from database.journal.jobs import JOBS, Jobs
 from database.journal.uploads import UPLOADS, Uploads
 from inference_worker.http.documents import change_queue
 from tests.servers.chroma import ChromaServer
-from tests.servers.documents_service import built, found, serving, wait_until_ready
+from tests.servers.documents_service import built, found, page, serving
+from tests.servers.service import until
 
 pytestmark = pytest.mark.process
 
 ELSEWHERE = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "?", "since": "yesterday"}
 WRITES = [(JOBS, "add"), (UPLOADS, "upsert"), (JOBS, "upsert")]
 """The writes that accept a change, in order."""
-
-
-@pytest.fixture(scope="module")
-def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    folder = tmp_path_factory.mktemp("chroma")
-    with ChromaServer(folder / "server") as server:
-        built(server.url, folder / "pages")
-        yield server
 
 
 @pytest.fixture
@@ -42,15 +35,8 @@ def store(chroma: ChromaServer) -> Iterator[Store]:
 
 
 def put(client: httpx.Client, word: str) -> httpx.Response:
-    content = f"# About {word}\n\nHere {word} is told of.\n".encode()
-    return client.put(f"/v1/documents/{word}.md", content=content, headers={"Prefer": "wait=0"})
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    headers = {"Prefer": "wait=0"}
+    return client.put(f"/v1/documents/{word}.md", content=page(word), headers=headers)
 
 
 def failing(
@@ -166,14 +152,14 @@ def test_store_outage_does_not_count_as_missed_heartbeats_of_a_build(
 ) -> None:
     monkeypatch.setattr(change_queue, "HEARTBEAT_SECONDS", 0.3)
     with ChromaServer(tmp_path / "server") as chroma:
-        built(chroma.url, tmp_path / "pages")
+        built(tmp_path, database=chroma.url)
         with serving(chroma.url) as client, closing(open_store(chroma.url)) as store:
             store.create_if_absent(LOCK, ELSEWHERE | {"purpose": "build", "beat": "1"})
             assert put(client, "zqaway").status_code == 409
             chroma.kill()
             time.sleep(1)
             chroma.start()
-            wait_until_ready(client)
+            until(lambda: client.get("/readyz").status_code == 200)
 
             assert put(client, "zqaway").status_code == 409
             until(lambda: put(client, "zqaway").status_code == 202)

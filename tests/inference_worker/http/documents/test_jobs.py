@@ -5,12 +5,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import chromadb
 import httpx
@@ -27,7 +27,8 @@ from dataset.documents import read_document
 from inference_worker.http.documents import change_queue
 from tests.files.pages import PAGES, WordEmbeddings, builder, write_pages
 from tests.servers.chroma import ChromaServer, free_port
-from tests.servers.documents_service import AS_ADMIN, built, found, serving, wait_until_ready
+from tests.servers.documents_service import AS_ADMIN, built, found, names, page, problem, serving
+from tests.servers.service import until
 from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
@@ -50,6 +51,9 @@ class GatedEmbeddings(WordEmbeddings):
         assert self.gate.wait(30)
         return super().embed_documents(texts)
 
+    def load(self, fingerprint: object) -> Self:
+        return self
+
     @contextmanager
     def closed(self) -> Iterator[None]:
         self.waiting.clear()
@@ -69,34 +73,12 @@ def gated() -> GatedEmbeddings:
 def service(
     tmp_path_factory: pytest.TempPathFactory, gated: GatedEmbeddings
 ) -> Iterator[httpx.Client]:
-    folder = tmp_path_factory.mktemp("jobs")
-    with serving(built(str(folder / "index"), folder / "pages"), gated) as client:
+    with serving(built(tmp_path_factory.mktemp("jobs")), gated.load) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    folder = tmp_path_factory.mktemp("chroma")
-    with ChromaServer(folder / "server") as server:
-        built(server.url, folder / "pages")
-        yield server
-
-
-def page(word: str) -> bytes:
-    return f"# About {word}\n\nHere {word} is told of.\n".encode()
 
 
 def put(client: httpx.Client, name: str, word: str, **headers: str) -> httpx.Response:
     return client.put(f"/v1/documents/{name}", content=page(word), headers=headers)
-
-
-def until(what: Callable[[], bool], within: float = 20.0) -> float:
-    """Poll until the condition is true; returns the seconds that took."""
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < within, f"not within {within:g} s"
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 def finished_job(client: httpx.Client, location: str) -> dict[str, Any]:
@@ -113,10 +95,6 @@ def finished_job(client: httpx.Client, location: str) -> dict[str, Any]:
     until(is_finished, within=60)
     assert body["finished_at"]
     return body
-
-
-def problem(response: httpx.Response) -> str:
-    return str(response.json()["type"]).rpartition(":")[2]
 
 
 def insert_job(database: str, name: str, word: str) -> str:
@@ -252,7 +230,7 @@ def test_reads_are_served_while_a_page_is_embedded(
 
 
 def test_concurrent_first_changes_are_all_accepted(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages", {"a.md": PAGES["training.md"]})
+    database = built(tmp_path, {"a.md": PAGES["training.md"]})
     with serving(database) as client, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(put, client, f"n{n}.md", f"zqn{n}") for n in range(8)]
         assert [future.result().status_code for future in asked] == [201] * 8
@@ -261,66 +239,47 @@ def test_concurrent_first_changes_are_all_accepted(tmp_path: Path) -> None:
 # Recovery by the next process
 
 
-def test_service_runs_the_queued_jobs_of_its_index(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
+def test_queued_jobs_are_run_by_the_next_service_that_has_a_key(tmp_path: Path) -> None:
+    database = built(tmp_path)
     ids = [insert_job(database, f"left{n}.md", f"zqleft{n}") for n in range(3)]
+    with serving(database, admin_key=None) as client:
+        time.sleep(0.5)
+        for id_ in ids:
+            assert client.get(f"/v1/jobs/{id_}").json()["state"] == "queued"
     with serving(database) as client:
         for id_ in ids:
             assert finished_job(client, f"/v1/jobs/{id_}")["state"] == "done"
         assert found(client, "zqleft1")[0] == "left1.md"
 
 
-def test_jobs_stay_queued_without_a_key(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
-    id_ = insert_job(database, "left.md", "zqleft")
-    with serving(database, admin_key=None) as client:
-        time.sleep(0.5)
-        assert client.get(f"/v1/jobs/{id_}").json()["state"] == "queued"
-    with serving(database) as client:
-        assert finished_job(client, f"/v1/jobs/{id_}")["state"] == "done"
-
-
 @contextmanager
-def worker(database: str, seconds: float) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+def worker(
+    database: str, seconds: float
+) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
+    """A service in a process of its own, and its client."""
+    command = [sys.executable, "-m", "tests.servers.documents_process"]
     port = free_port()
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.servers.documents_process",
-            database,
-            str(port),
-            str(seconds),
-        ],
-        cwd=PROJECT_ROOT,
-    )
+    process = subprocess.Popen([*command, database, str(port), str(seconds)], cwd=PROJECT_ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
-        yield process, url
+        with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
+            until(lambda: is_ready(client), within=60)
+            yield process, client
     finally:
         process.kill()
         process.wait()
 
 
-@contextmanager
-def client_of(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
-
-        def answers() -> bool:
-            try:
-                client.get("/healthz")
-            except httpx.TransportError:
-                return False
-            return True
-
-        until(answers, within=60)
-        wait_until_ready(client)
-        yield client
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
-    with worker(database, seconds=0.4) as (process, url), client_of(url) as client:
+    database = built(tmp_path)
+    with worker(database, seconds=0.4) as (process, client):
         assert put(client, "before.md", "zqbefore").status_code == 201
         jobs = [put(client, f"kept{n}.md", f"zqkept{n}", **AT_ONCE) for n in range(5)]
         jobs.append(client.delete("/v1/documents/before.md", headers=AT_ONCE))
@@ -329,15 +288,14 @@ def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
         process.kill()
         process.wait()
 
-    with worker(database, seconds=0.0) as (_, url), client_of(url) as client:
+    with worker(database, seconds=0.0) as (_, client):
         bodies = [finished_job(client, job.headers["Location"]) for job in jobs]
         assert [body["state"] for body in bodies] == ["done"] * 6
         assert [d["outcome"] for body in bodies for d in body["documents"]] == [
             *["added"] * 5,
             "deleted",
         ]
-        names = [d["name"] for d in client.get("/v1/documents").json()["documents"]]
-        kept = [name for name in names if name not in PAGES]
+        kept = [name for name in names(client) if name not in PAGES]
         assert kept == [f"kept{n}.md" for n in range(5)]
         for n in range(5):
             assert Counter(found(client, f"zqkept{n}"))[f"kept{n}.md"] == 1
@@ -357,7 +315,7 @@ def assert_each_row_once(database: str, names: list[str]) -> None:
 
 
 def test_lock_of_another_process_on_the_folder_is_reported(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
+    database = built(tmp_path)
     other = FolderOwner(database)  # locks the file, not the process
     other.claim()
     with serving(database) as client:
@@ -377,16 +335,13 @@ def test_build_keeps_documents_added_and_omits_those_deleted_through_the_api(
         with closing(open_store(chroma.url)) as store:
             builder(store, chunk_size=40).build(chroma.folder.parent / "pages")
         until(lambda: client.get("/v1/documents").json()["revision"] > 3, within=5)
-        names = [d["name"] for d in client.get("/v1/documents").json()["documents"]]
-        assert "mine.md" in names
-        assert "training.md" not in names
+        assert "mine.md" in names(client)
+        assert "training.md" not in names(client)
         assert found(client, "zqmine")[0] == "mine.md"
 
 
-def test_uploaded_copy_of_a_folder_document_outlives_the_file(
-    tmp_path: Path,
-) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
+def test_uploaded_copy_of_a_folder_document_outlives_the_file(tmp_path: Path) -> None:
+    database = built(tmp_path)
     with serving(database) as client:
         content = PAGES["training.md"]
         response = client.put("/v1/documents/training.md", content=content.encode())
@@ -443,11 +398,7 @@ def test_change_through_one_service_is_visible_in_another(chroma: ChromaServer) 
 
 def test_concurrent_changes_through_two_services_are_all_kept(chroma: ChromaServer) -> None:
     changes = 50
-    with (
-        serving(chroma.url) as one,
-        serving(chroma.url) as other,
-        ThreadPoolExecutor(8) as pool,
-    ):
+    with serving(chroma.url) as one, serving(chroma.url) as other, ThreadPoolExecutor(8) as pool:
         asked = [
             pool.submit(
                 put, (one, other)[n % 2], f"both/{n:02d}.md", f"zqboth{n}", Prefer="wait=60"
@@ -458,7 +409,7 @@ def test_concurrent_changes_through_two_services_are_all_kept(chroma: ChromaServ
         assert statuses == {201: changes}
         expected = [f"both/{n:02d}.md" for n in range(changes)]
         for client in (one, other):
-            until(partial(lists, client, "both/", expected), VISIBLE_ELSEWHERE)
+            until(lambda: names(client, prefix="both/") == expected, VISIBLE_ELSEWHERE)  # noqa: B023
             for n in range(0, changes, 10):
                 assert Counter(found(client, f"zqboth{n}"))[f"both/{n:02d}.md"] == 1
     assert_each_row_once(chroma.url, expected)
@@ -468,16 +419,11 @@ def shows(client: httpx.Client, name: str, word: str) -> bool:
     return word in client.get(f"/v1/documents/{name}").text
 
 
-def lists(client: httpx.Client, prefix: str, expected: list[str]) -> bool:
-    response = client.get("/v1/documents", params={"prefix": prefix, "limit": 1000})
-    return [document["name"] for document in response.json()["documents"]] == expected
-
-
 def test_store_outage_is_503_and_queued_jobs_finish_after_it(tmp_path: Path) -> None:
     gated = GatedEmbeddings()
     with ChromaServer(tmp_path / "server") as chroma:
-        built(chroma.url, tmp_path / "pages")
-        with serving(chroma.url, gated) as client:
+        built(tmp_path, database=chroma.url)
+        with serving(chroma.url, gated.load) as client:
             with gated.closed():
                 accepted = put(client, "later.md", "zqlater", **AT_ONCE)
                 assert gated.waiting.wait(10)
@@ -500,8 +446,8 @@ def test_store_outage_is_503_and_queued_jobs_finish_after_it(tmp_path: Path) -> 
 def test_waiting_request_returns_202_if_the_store_becomes_unreachable(tmp_path: Path) -> None:
     gated = GatedEmbeddings()
     with ChromaServer(tmp_path / "server") as chroma:
-        built(chroma.url, tmp_path / "pages")
-        with serving(chroma.url, gated) as client, ThreadPoolExecutor(1) as pool:
+        built(tmp_path, database=chroma.url)
+        with serving(chroma.url, gated.load) as client, ThreadPoolExecutor(1) as pool:
             with gated.closed():
                 waiting = pool.submit(put, client, "later.md", "zqlater", Prefer="wait=4")
                 assert gated.waiting.wait(10)
@@ -514,7 +460,7 @@ def test_waiting_request_returns_202_if_the_store_becomes_unreachable(tmp_path: 
 
 def test_reads_are_served_while_another_model_is_loaded(tmp_path: Path) -> None:
     with ChromaServer(tmp_path / "server") as chroma:
-        built(chroma.url, tmp_path / "pages")
+        built(tmp_path, database=chroma.url)
         loading, go = threading.Event(), threading.Event()
         go.set()
 
@@ -523,7 +469,7 @@ def test_reads_are_served_while_another_model_is_loaded(tmp_path: Path) -> None:
             assert go.wait(30)
             return WordEmbeddings()
 
-        with serving(chroma.url, load=load) as client:
+        with serving(chroma.url, load) as client:
             loading.clear()
             go.clear()
             with closing(open_store(chroma.url)) as store:

@@ -2,21 +2,31 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from database.index.lock import BuildLock
 from database.index.store import open_store
 from database.journal.uploads import UPLOADS
 from tests.files.pages import PAGES, WordEmbeddings
-from tests.servers.chat.mistral import MistralServer, answer
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.chat.replies import answer
 from tests.servers.chroma import ChromaServer
-from tests.servers.documents_service import AS_ADMIN, KEY, built, found, serving
+from tests.servers.documents_service import (
+    AS_ADMIN,
+    KEY,
+    built,
+    found,
+    names,
+    page,
+    problem,
+    serving,
+)
+from tests.servers.service import with_mistral
 from utils.settings import Settings
 
 pytestmark = pytest.mark.process
@@ -31,13 +41,12 @@ def words() -> WordEmbeddings:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("documents")
-    return built(str(folder / "index"), folder / "pages")
+    return built(tmp_path_factory.mktemp("documents"))
 
 
 @pytest.fixture(scope="module")
 def service(place: str, words: WordEmbeddings) -> Iterator[httpx.Client]:
-    with serving(place, words, max_upload_bytes=_LIMIT) as client:
+    with serving(place, lambda fingerprint: words, max_upload_bytes=_LIMIT) as client:
         yield client
 
 
@@ -47,19 +56,11 @@ def either(
 ) -> Iterator[tuple[httpx.Client, str]]:
     """A separate service over an embedded index or a Chroma server, and the store's address."""
     folder = tmp_path_factory.mktemp("either")
-    if request.param == "folder":
-        database = built(str(folder / "index"), folder / "pages")
-        with serving(database) as client:
-            yield client, database
-        return
-    with ChromaServer(folder / "chroma") as server:
-        database = built(server.url, folder / "pages")
-        with serving(database) as client:
-            yield client, database
-
-
-def page(word: str, *lines: str) -> bytes:
-    return "\n\n".join((f"# About {word}", f"Here {word} is told of.", *lines)).encode()
+    with ExitStack() as stack:
+        chroma = ChromaServer(folder / "chroma")
+        address = stack.enter_context(chroma).url if request.param == "server" else ""
+        database = built(folder, database=address)
+        yield stack.enter_context(serving(database)), database
 
 
 def put(client: httpx.Client, name: str, content: bytes, **options: Any) -> httpx.Response:
@@ -68,22 +69,6 @@ def put(client: httpx.Client, name: str, content: bytes, **options: Any) -> http
 
 def delete(client: httpx.Client, name: str, **options: Any) -> httpx.Response:
     return client.delete(f"/v1/documents/{name}", **options)
-
-
-def problem(response: httpx.Response) -> str:
-    """The problem's type; asserts the problem document's form."""
-    assert response.headers["content-type"] == "application/problem+json", response.text
-    body = response.json()
-    assert body["status"] == response.status_code
-    assert body["detail"]
-    assert "\n" not in body["detail"]
-    return str(body["type"]).removeprefix("urn:sagemaker-docs-qa:problem:")
-
-
-def names(client: httpx.Client, **query: Any) -> list[str]:
-    response = client.get("/v1/documents", params={"limit": 1000} | query)
-    assert response.status_code == 200
-    return [document["name"] for document in response.json()["documents"]]
 
 
 # Authorization
@@ -140,7 +125,7 @@ def test_reading_requires_no_key(service: httpx.Client) -> None:
 
 @pytest.mark.parametrize("key", [None, ""])
 def test_documents_are_read_only_if_no_key_is_set(tmp_path: Path, key: str | None) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages", {"a.md": PAGES["training.md"]})
+    database = built(tmp_path, {"a.md": PAGES["training.md"]})
     with serving(database, admin_key=key) as client:
         for method, path in _WRITES:
             for headers in ({}, AS_ADMIN, {"Authorization": "Bearer"}):
@@ -548,11 +533,7 @@ def test_purge_leaves_one_collection_and_no_text(either: tuple[httpx.Client, str
     before = index_names(database)
     kept = names(client)
     response = delete(
-        client,
-        "purged.md",
-        params={"purge": "true"},
-        headers={"Prefer": "wait=60"},
-        timeout=70,
+        client, "purged.md", params={"purge": "true"}, headers={"Prefer": "wait=60"}, timeout=70
     )
     assert response.status_code == 200
     body = response.json()
@@ -578,17 +559,11 @@ def stored_texts(database: str) -> str:
         return str([c.get(include=["documents", "metadatas"]) for c in collections if c])
 
 
-def test_cached_answer_is_invalidated_with_its_document(tmp_path: Path) -> None:
-    database = built(str(tmp_path / "index"), tmp_path / "pages")
+def test_cached_answer_is_invalidated_with_its_document(
+    tmp_path: Path, mistral: MistralServer
+) -> None:
     question = {"question": "What does a zqkiln fire?"}
-    with (
-        MistralServer() as mistral,
-        serving(
-            database,
-            mistral_api_key=SecretStr("test-key"),
-            mistral_base_url=mistral.url,
-        ) as client,
-    ):
+    with serving(built(tmp_path), **with_mistral(mistral)) as client:
         mistral.default = answer("A zqkiln fires clay [1].")
         put(client, "kilns.md", b"# The zqkiln\n\nA zqkiln fires clay.\n")
         first, kept = (client.post("/v1/answers", json=question).json() for _ in range(2))

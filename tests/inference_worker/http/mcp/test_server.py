@@ -11,11 +11,16 @@ import pytest
 from mcp import Client, MCPError
 
 from tests.files.pages import WordEmbeddings
-from tests.inference_worker.http.test_service import with_mistral
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.mcp_service import BEFORE, CURRENT, MODES, QUESTION, documentation, serve
-from tests.servers.service import Service, disconnect_during_generation
+from tests.servers.mcp_service import BEFORE, CURRENT, MODES
+from tests.servers.service import (
+    QUESTION,
+    Service,
+    disconnect_during_generation,
+    serve,
+    with_mistral,
+)
 
 pytestmark = pytest.mark.process
 
@@ -43,12 +48,6 @@ SEARCH = {
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with documentation(tmp_path_factory.mktemp("mcp")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def service(database: str) -> Iterator[Service]:
     with serve(
         database,
@@ -60,7 +59,7 @@ def service(database: str) -> Iterator[Service]:
 
 def post(service: Service, message: dict[str, Any], **headers: str) -> httpx.Response:
     accept = {"Accept": "application/json, text/event-stream"}
-    return httpx.post(f"{service.url}/mcp", json=message, headers=accept | headers, timeout=30)
+    return service.http.post("/mcp", json=message, headers=accept | headers)
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
@@ -110,7 +109,7 @@ def test_text_that_is_not_unicode_is_an_invalid_argument(service: Service, argum
         "Mcp-Method": "tools/call",
         "Mcp-Name": "search",
     }
-    response = httpx.post(f"{service.url}/mcp", content=body, headers=headers)
+    response = service.http.post("/mcp", content=body, headers=headers)
 
     assert response.json()["result"]["isError"] is True
     assert "fix the arguments" in response.json()["result"]["content"][0]["text"]
@@ -185,7 +184,7 @@ def test_allowed_origin_passes_the_cors_preflight(service: Service) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type,mcp-protocol-version",
     }
-    before = httpx.options(f"{service.url}/mcp", headers=origin | asked)
+    before = service.http.options("/mcp", headers=origin | asked)
     response = post(service, INITIALIZE, **origin)
 
     assert before.status_code == response.status_code == 200
@@ -216,14 +215,14 @@ def test_response_is_json_without_a_redirect(service: Service) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_sessions_and_server_streams_are_not_supported(service: Service, method: str) -> None:
     headers = {"Accept": "text/event-stream"}
-    response = httpx.request(method, f"{service.url}/mcp", headers=headers, timeout=5)
+    response = service.http.request(method, "/mcp", headers=headers, timeout=5)
 
     assert response.status_code == 405
     assert "GET" not in response.headers["allow"]
 
 
 def test_body_that_is_not_json_is_refused(service: Service) -> None:
-    response = httpx.post(f"{service.url}/mcp", content=b"hello")
+    response = service.http.post("/mcp", content=b"hello")
 
     assert response.status_code == 400
     assert "application/json" in response.json()["detail"]
@@ -258,25 +257,20 @@ async def test_service_stops_immediately_with_a_connected_client(database: str) 
 
 
 @pytest.mark.parametrize("revision", [CURRENT, BEFORE])
-async def test_client_disconnect_cancels_the_llm_call(database: str, revision: str) -> None:
-    with MistralServer() as mistral, serve(database, **with_mistral(mistral)) as service:
-        post(service, SEARCH)  # opens the index
-        mistral.default = replies.silence()
-        await ask_and_disconnect(service, revision, mistral)
-        await mistral.idle(within=1)
-
-        assert mistral.left == 1
-
-
-async def ask_and_disconnect(service: Service, revision: str, mistral: MistralServer) -> None:
-    """Call ask and disconnect once the model server has received the LLM call."""
+async def test_client_disconnect_cancels_the_llm_call(
+    database: str, mistral: MistralServer, revision: str
+) -> None:
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": revision}
     params: dict[str, Any] = {"name": "ask", "arguments": {"question": QUESTION}}
     if revision == CURRENT:
         headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "ask"}
         params["_meta"] = META
-    message = SEARCH | {"params": params}
-    async with httpx.AsyncClient(timeout=30) as http:
-        await disconnect_during_generation(
-            http.post(f"{service.url}/mcp", json=message, headers=headers), mistral
-        )
+    with serve(database, **with_mistral(mistral)) as service:
+        post(service, SEARCH)  # opens the index
+        mistral.default = replies.silence()
+        async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=30) as http:
+            calling = http.post("/mcp", json=SEARCH | {"params": params})
+            await disconnect_during_generation(calling, mistral)
+        await mistral.idle(within=1)
+
+        assert mistral.left == 1

@@ -1,52 +1,24 @@
 """The tools at /mcp: schemas, results and errors."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
 from mcp.types import Tool
-from pydantic import SecretStr
 
-from tests.servers.chat.mistral import MistralServer, answer, failed
-from tests.servers.mcp_service import (
-    CURRENT,
-    FOREIGN,
-    QUESTION,
-    call,
-    called,
-    documentation,
-    refused,
-    serve,
-    text_of,
-)
-from tests.servers.service import Service
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.chat.replies import answer, failed
+from tests.servers.mcp_service import CURRENT, call, called, refused, text_of
+from tests.servers.service import FOREIGN, QUESTION, Service, serve, with_mistral
 
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with documentation(tmp_path_factory.mktemp("mcp")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def service(database: str) -> Iterator[Service]:
-    with serve(database) as running:
-        yield running
-
-
 @pytest.fixture
-def mistral() -> Iterator[MistralServer]:
-    with MistralServer() as server:
-        yield server
-
-
-def with_mistral(mistral: MistralServer) -> dict[str, Any]:
-    return {"mistral_api_key": SecretStr("test-key"), "mistral_base_url": mistral.url}
+def service(keyless: Service) -> Service:
+    return keyless
 
 
 @pytest.fixture
@@ -97,7 +69,7 @@ async def test_search_returns_id_title_url_and_text(service: Service) -> None:
     assert first.keys() == {"id", "title", "url", "text", "headings", "score"}
     assert first["title"] == "Work with endpoints"
     assert first["headings"] == ["Encrypt an endpoint"]
-    assert first["url"] == "https://docs.example/endpoints.html#encrypt"
+    assert first["url"] == "https://docs.test/endpoints.html#encrypt"
     assert "KmsKeyId" in first["text"]
     assert first["score"] >= second["score"]
 
@@ -131,7 +103,7 @@ async def test_small_document_is_fetched_whole_from_any_passage(service: Service
     assert document.keys() == {"id", "title", "text", "url", "metadata"}
     assert document["id"] == "endpoints.md"
     assert document["title"] == "Work with endpoints"
-    assert document["url"] == "https://docs.example/endpoints.html#endpoints"
+    assert document["url"] == "https://docs.test/endpoints.html#endpoints"
     assert document["text"] == (
         "An endpoint serves predictions. It runs on instances that you choose.\n\n"
         "## Encrypt an endpoint\n\n"
@@ -294,15 +266,11 @@ async def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
     assert mistral.requests == []
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [("search", {"query": "a"}), ("fetch", {"id": "a.md"}), ("ask", {"question": "a"})],
-)
-async def test_missing_index_is_an_error_with_a_remedy(
-    tmp_path: Path, tool: str, arguments: dict[str, Any]
-) -> None:
+async def test_missing_index_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    calls = {"search": {"query": "a"}, "fetch": {"id": "a.md"}, "ask": {"question": "a"}}
     with serve(str(tmp_path / "index")) as service:
-        message = await refused(service, tool, arguments)
+        for tool, arguments in calls.items():
+            message = await refused(service, tool, arguments)
 
-    assert message.startswith("There is no index yet. The operator must build the index")
-    assert str(tmp_path) not in message
+            assert message.startswith("There is no index yet. The operator must build the index")
+            assert str(tmp_path) not in message

@@ -10,27 +10,21 @@ import httpx
 import httpx_sse
 import pytest
 
-from database.index.store import open_store
-from database.reading.reader import Reader
 from inference_worker.answer import Turn
-from inference_worker.app import create_app
 from inference_worker.http.openai.chat import MAX_CHARACTERS, MAX_TURNS, split_conversation
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.request import ChatRequest, Message
-from tests.database.served_index import served_index
-from tests.files.pages import PAGES
-from tests.inference_worker.http.test_answer_stream import CrashingModel
-from tests.inference_worker.http.test_service import (
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.service import (
     FOREIGN,
     QUESTION,
-    load_words,
+    CrashingModel,
+    Service,
+    disconnect_during_generation,
     serve,
     with_mistral,
 )
-from tests.servers.chat import replies
-from tests.servers.chat.mistral import MistralServer
-from tests.servers.service import Service, disconnect_during_generation
-from utils.settings import Settings
 
 pytestmark = pytest.mark.process
 
@@ -40,13 +34,6 @@ TEXT = "Set `KmsKeyId` in the endpoint configuration [1]. The storage volume is 
 LINK = f"- [1] [Work with endpoints > Encrypt an endpoint]({URL}#encrypt)"
 
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pages = PAGES | {"endpoints.md": f"---\nurl: {URL}\n---\n{PAGES['endpoints.md']}"}
-    with served_index(tmp_path_factory.mktemp("chat"), pages) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +57,15 @@ def written(database: str, provider: MistralServer) -> Iterator[Service]:
 
 
 @pytest.fixture
-def chat(written: Service, mistral: MistralServer) -> Iterator[httpx.Client]:
+def chat(written: Service, mistral: MistralServer) -> httpx.Client:
     """The service with a language model."""
-    with httpx.Client(base_url=written.url, timeout=30) as http:
-        yield http
+    return written.http
 
 
-@pytest.fixture(scope="module")
-def keyless(database: str) -> Iterator[httpx.Client]:
+@pytest.fixture
+def quoted(keyless: Service) -> httpx.Client:
     """The service without a language model."""
-    with serve(database) as running, httpx.Client(base_url=running.url, timeout=30) as http:
-        yield http
+    return keyless.http
 
 
 def conversation(*texts: str) -> list[Json]:
@@ -167,36 +152,32 @@ def test_usage_is_reported_by_the_provider(chat: httpx.Client) -> None:
 
 
 def test_usage_is_zero_for_cached_and_extractive_answers(
-    database: str, mistral: MistralServer, keyless: httpx.Client
+    database: str, mistral: MistralServer, quoted: httpx.Client
 ) -> None:
-    with (
-        serve(database, **with_mistral(mistral)) as running,
-        httpx.Client(base_url=running.url, timeout=30) as http,
-    ):
-        http.post("/v1/search", json={"query": QUESTION})  # opens the index
-        _, repeated = ask(http), ask(http)
+    with serve(database, **with_mistral(mistral)) as running:
+        running.http.post("/v1/search", json={"query": QUESTION})  # opens the index
+        _, repeated = ask(running.http), ask(running.http)
 
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert repeated["usage"] == nothing
     assert repeated["sagemaker_docs"]["cached"] is True
-    assert ask(keyless)["usage"] == nothing
+    assert ask(quoted)["usage"] == nothing
 
 
 def test_sagemaker_docs_field_reports_generator_and_documents(
-    chat: httpx.Client, keyless: httpx.Client
+    chat: httpx.Client, quoted: httpx.Client
 ) -> None:
-    written, quoted = ask(chat)["sagemaker_docs"], ask(keyless)["sagemaker_docs"]
+    abouts = ask(chat)["sagemaker_docs"], ask(quoted)["sagemaker_docs"]
 
-    assert written["generator"] == "mistral-large-latest"
-    assert quoted["generator"] == "extractive"
-    for about in (written, quoted):
+    assert [about["generator"] for about in abouts] == ["mistral-large-latest", "extractive"]
+    for about in abouts:
         assert about["degraded"] is False
         assert about["answerable"] is True
         assert about["docs"][0] == "endpoints.md"
 
 
-def test_extractive_answer_has_links(keyless: httpx.Client) -> None:
-    message = ask(keyless)["choices"][0]["message"]
+def test_extractive_answer_has_links(quoted: httpx.Client) -> None:
+    message = ask(quoted)["choices"][0]["message"]
 
     assert "KmsKeyId" in message["content"]
     assert message["content"].endswith(f"\n\nSources:\n{LINK}")
@@ -204,9 +185,9 @@ def test_extractive_answer_has_links(keyless: httpx.Client) -> None:
 
 
 def test_unanswerable_question_returns_a_refusal_with_the_nearest_pages(
-    keyless: httpx.Client,
+    quoted: httpx.Client,
 ) -> None:
-    body = ask(keyless, FOREIGN)
+    body = ask(quoted, FOREIGN)
 
     assert body["sagemaker_docs"]["answerable"] is False
     assert "does not seem to cover this" in body["choices"][0]["message"]["content"]
@@ -296,12 +277,9 @@ def test_interrupted_stream_continues_with_an_extractive_answer(
 
 
 def test_unexpected_error_during_a_stream_is_a_final_error_object(database: str) -> None:
-    reader = Reader(lambda: open_store(database, timeout=2), load_words, database)
-    settings = Settings(_env_file=None, database=database)
-    app = create_app(settings, reader=reader, llm=CrashingModel())
-    with Service(app) as running:
+    with serve(database, llm=CrashingModel()) as running:
         body = {"messages": conversation(QUESTION), "stream": True}
-        text = httpx.post(f"{running.url}{ROUTE}", json=body, timeout=30).text
+        text = running.http.post(ROUTE, json=body).text
 
     last = json.loads(text.strip().rpartition("\n\n")[2].removeprefix("data: "))
     assert last["error"]["type"] == "server_error"
@@ -347,49 +325,47 @@ async def test_client_disconnect_cancels_the_llm_call(
     ],
 )
 def test_invalid_request_is_400_and_names_the_field(
-    keyless: httpx.Client, body: Json, param: str
+    quoted: httpx.Client, body: Json, param: str
 ) -> None:
-    error = assert_error(keyless.post(ROUTE, json=body), 400, "invalid_request")
+    error = assert_error(quoted.post(ROUTE, json=body), 400, "invalid_request")
 
     assert error["param"] == param
     assert error["message"].startswith(f"{param}: ")
 
 
-def test_lone_surrogate_is_accepted(keyless: httpx.Client) -> None:
+def test_lone_surrogate_is_accepted(quoted: httpx.Client) -> None:
     body = json.dumps({"messages": conversation(f"{QUESTION} \ud83d")})
     headers = {"content-type": "application/json"}
 
-    assert keyless.post(ROUTE, content=body, headers=headers).status_code == 200
+    assert quoted.post(ROUTE, content=body, headers=headers).status_code == 200
 
 
-def test_content_part_other_than_text_is_refused(keyless: httpx.Client) -> None:
+def test_content_part_other_than_text_is_refused(quoted: httpx.Client) -> None:
     image = {"type": "image_url", "image_url": {"url": "https://docs.test/a.png"}}
     content = [{"type": "text", "text": "What is this?"}, image]
 
-    response = keyless.post(ROUTE, json={"messages": [{"role": "user", "content": content}]})
+    response = quoted.post(ROUTE, json={"messages": [{"role": "user", "content": content}]})
 
     error = assert_error(response, 400, "invalid_request")
     assert "type 'image_url'; only text" in error["message"]
 
 
 @pytest.mark.parametrize("content", [b"{", b'"x"', b"", b"\xff"])
-def test_malformed_body_is_400(keyless: httpx.Client, content: bytes) -> None:
-    response = keyless.post(ROUTE, content=content, headers={"content-type": "application/json"})
+def test_malformed_body_is_400(quoted: httpx.Client, content: bytes) -> None:
+    response = quoted.post(ROUTE, content=content, headers={"content-type": "application/json"})
 
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_unknown_routes_and_methods_are_openai_errors(
-    keyless: httpx.Client,
-) -> None:
-    assert_error(keyless.get(ROUTE), 405, "method_not_allowed")
-    assert_error(keyless.post("/v1/chat/nothing"), 404, "not_found")
+def test_unknown_routes_and_methods_are_openai_errors(quoted: httpx.Client) -> None:
+    assert_error(quoted.get(ROUTE), 405, "method_not_allowed")
+    assert_error(quoted.post("/v1/chat/nothing"), 404, "not_found")
 
 
 def test_body_over_the_limit_is_413(database: str) -> None:
     with serve(database, max_body_bytes=2000) as running:
-        response = httpx.post(f"{running.url}{ROUTE}", json={"messages": conversation("x" * 2000)})
+        response = running.http.post(ROUTE, json={"messages": conversation("x" * 2000)})
 
     assert_error(response, 413, "body_too_large")
 
@@ -398,47 +374,47 @@ def test_body_over_the_limit_is_413(database: str) -> None:
 def test_missing_index_is_503_instead_of_a_stream(tmp_path: Path, streamed: bool) -> None:
     with serve(str(tmp_path / "nowhere")) as running:
         body = {"messages": conversation(QUESTION), "stream": streamed}
-        response = httpx.post(f"{running.url}{ROUTE}", json=body, timeout=30)
+        response = running.http.post(ROUTE, json=body)
 
     error = assert_error(response, 503, "index_missing")
     assert response.headers["retry-after"]
     assert str(tmp_path) not in error["message"]
 
 
-def test_other_routes_return_problem_documents(keyless: httpx.Client) -> None:
-    response = keyless.post("/v1/answers", json={})
+def test_other_routes_return_problem_documents(quoted: httpx.Client) -> None:
+    response = quoted.post("/v1/answers", json={})
 
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_models_route_lists_the_served_model(keyless: httpx.Client) -> None:
-    listed = keyless.get("/v1/models").json()
+def test_models_route_lists_the_served_model(quoted: httpx.Client) -> None:
+    listed = quoted.get("/v1/models").json()
 
     assert listed["object"] == "list"
     assert [model["id"] for model in listed["data"]] == [MODEL]
-    assert keyless.get(f"/v1/models/{MODEL}").json() == listed["data"][0]
-    assert_error(keyless.get("/v1/models/other/model"), 404, "model_not_found")
+    assert quoted.get(f"/v1/models/{MODEL}").json() == listed["data"][0]
+    assert_error(quoted.get("/v1/models/other/model"), 404, "model_not_found")
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "gpt-3.5-turbo", "chatgpt-4o-latest", "o3-mini"])
-def test_openai_model_names_are_accepted_as_aliases(keyless: httpx.Client, name: str) -> None:
-    assert ask(keyless, model=name)["model"] == MODEL
+def test_openai_model_names_are_accepted_as_aliases(quoted: httpx.Client, name: str) -> None:
+    assert ask(quoted, model=name)["model"] == MODEL
 
 
 @pytest.mark.parametrize("name", ["sagemaker-doc", "mistral-large-latest", "gpt-", ""])
-def test_unknown_model_is_404_and_names_the_served_model(keyless: httpx.Client, name: str) -> None:
-    response = keyless.post(ROUTE, json={"model": name, "messages": conversation(QUESTION)})
+def test_unknown_model_is_404_and_names_the_served_model(quoted: httpx.Client, name: str) -> None:
+    response = quoted.post(ROUTE, json={"model": name, "messages": conversation(QUESTION)})
 
     error = assert_error(response, 404, "model_not_found")
     assert error["param"] == "model"
     assert MODEL in error["message"]
 
 
-def test_fields_without_effect_are_accepted(keyless: httpx.Client) -> None:
+def test_fields_without_effect_are_accepted(quoted: httpx.Client) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
     body = ask(
-        keyless,
+        quoted,
         temperature=0.7,
         top_p=1,
         max_tokens=5,
@@ -521,15 +497,3 @@ def test_history_is_limited_to_the_last_messages() -> None:
     assert len(history) == MAX_TURNS
     assert history[-1].text.startswith("99 ")
     assert {len(turn.text) for turn in history} == {MAX_CHARACTERS}
-
-
-def test_openapi_describes_json_stream_and_errors(keyless: httpx.Client) -> None:
-    described = keyless.get("/openapi.json").json()["paths"][ROUTE]["post"]
-
-    assert described["responses"]["200"]["content"].keys() == {
-        "application/json",
-        "text/event-stream",
-    }
-    assert {"4XX", "503"} <= described["responses"].keys()
-    assert "422" not in described["responses"]
-    assert "System and developer messages" in described["description"]

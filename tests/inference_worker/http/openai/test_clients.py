@@ -1,38 +1,24 @@
 """The OpenAI and LangChain clients work against this service as their base URL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
-from openai import (
-    APIError,
-    AsyncOpenAI,
-    BadRequestError,
-    InternalServerError,
-    NotFoundError,
-    OpenAI,
-)
-from openai.types.chat import ChatCompletionChunk
+from openai import APIError, BadRequestError, InternalServerError, NotFoundError, OpenAI
+from openai.types.chat import ChatCompletionChunk, ChatCompletionUserMessageParam
 
-from database.index.store import open_store
-from database.reading.reader import Reader
-from inference_worker.app import create_app
-from tests.database.served_index import served_index
-from tests.files.pages import PAGES
-from tests.inference_worker.http.test_answer_stream import CrashingModel
-from tests.inference_worker.http.test_service import QUESTION, load_words, serve, with_mistral
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.service import Service
-from utils.settings import Settings
+from tests.servers.service import QUESTION, CrashingModel, Service, serve, with_mistral
 
 pytestmark = pytest.mark.process
 
 MODEL = "sagemaker-docs"
 URL = "https://docs.test/endpoints.html#encrypt"
 TEXT = "Set `KmsKeyId` in the endpoint configuration [1]."
+ASKED: ChatCompletionUserMessageParam = {"role": "user", "content": QUESTION}
 LINK = f"\n\nSources:\n- [1] [Work with endpoints > Encrypt an endpoint]({URL})"
 
 
@@ -41,15 +27,6 @@ def mistral() -> Iterator[MistralServer]:
     with MistralServer() as server:
         server.default = replies.answer(TEXT)
         yield server
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pages = PAGES | {
-        "endpoints.md": f"---\nurl: {URL.partition('#')[0]}\n---\n{PAGES['endpoints.md']}"
-    }
-    with served_index(tmp_path_factory.mktemp("openai"), pages) as address:
-        yield address
 
 
 @pytest.fixture(scope="module", params=["written", "quoted"])
@@ -68,20 +45,9 @@ def client(service: Service) -> Iterator[OpenAI]:
 
 
 @pytest.fixture
-async def async_client(service: Service) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key="any", max_retries=0) as one:
-        yield one
-
-
-@pytest.fixture
 def langchain(service: Service) -> Iterator[ChatOpenAI]:
     with httpx.Client() as http:
-        yield ChatOpenAI(
-            model=MODEL,
-            base_url=f"{service.url}/v1",
-            api_key="any",
-            http_client=http,
-        )
+        yield ChatOpenAI(model=MODEL, base_url=f"{service.url}/v1", api_key="any", http_client=http)
 
 
 def content_of(chunks: list[ChatCompletionChunk]) -> str:
@@ -95,9 +61,7 @@ def assert_is_answer(content: str | None) -> None:
 
 
 def test_openai_client_creates_a_completion(client: OpenAI) -> None:
-    found = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": QUESTION}], temperature=0.3
-    )
+    found = client.chat.completions.create(model=MODEL, messages=[ASKED], temperature=0.3)
 
     message = found.choices[0].message
     assert_is_answer(message.content)
@@ -111,10 +75,7 @@ def test_openai_client_creates_a_completion(client: OpenAI) -> None:
 @pytest.mark.parametrize("usage", [True, False])
 def test_openai_client_streams(client: OpenAI, usage: bool) -> None:
     with client.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": QUESTION}],
-        stream=True,
-        stream_options={"include_usage": usage},
+        model=MODEL, messages=[ASKED], stream=True, stream_options={"include_usage": usage}
     ) as stream:
         chunks = list(stream)
 
@@ -124,33 +85,13 @@ def test_openai_client_streams(client: OpenAI, usage: bool) -> None:
 
 
 def test_openai_stream_helper_assembles_the_completion(client: OpenAI) -> None:
-    with client.chat.completions.stream(
-        model=MODEL, messages=[{"role": "user", "content": QUESTION}]
-    ) as stream:
+    with client.chat.completions.stream(model=MODEL, messages=[ASKED]) as stream:
         message = stream.get_final_completion().choices[0].message
 
     assert_is_answer(message.content)
     assert message.role == "assistant"
     assert message.annotations
     assert {each.url_citation.url for each in message.annotations} == {URL}
-
-
-async def test_async_openai_client_creates_and_streams(async_client: AsyncOpenAI) -> None:
-    found = await async_client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": QUESTION}]
-    )
-    stream = await async_client.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": QUESTION}],
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    async with stream:
-        chunks = [chunk async for chunk in stream]
-
-    assert_is_answer(found.choices[0].message.content)
-    assert content_of(chunks) == found.choices[0].message.content
-    assert chunks[-1].usage is not None
 
 
 def test_openai_client_lists_models(client: OpenAI) -> None:
@@ -164,9 +105,7 @@ def test_openai_client_raises_its_own_error_classes(client: OpenAI) -> None:
             model=MODEL, messages=[{"role": "system", "content": "Be brief."}]
         )
     with pytest.raises(NotFoundError) as unknown:
-        client.chat.completions.create(
-            model="another", messages=[{"role": "user", "content": QUESTION}]
-        )
+        client.chat.completions.create(model="another", messages=[ASKED])
     assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
 
 
@@ -177,23 +116,16 @@ def test_openai_client_raises_without_an_index(tmp_path_factory: pytest.TempPath
         OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,
         pytest.raises(InternalServerError) as missing,
     ):
-        client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True
-        )
+        client.chat.completions.create(model=MODEL, messages=[ASKED], stream=True)
     assert missing.value.status_code == 503
     assert missing.value.code == "index_missing"
 
 
 def test_openai_client_raises_if_a_stream_fails(database: str) -> None:
-    reader = Reader(lambda: open_store(database, timeout=2), load_words, database)
-    settings = Settings(_env_file=None, database=database)
-    app = create_app(settings, reader=reader, llm=CrashingModel())
     with (
-        Service(app) as running,
+        serve(database, llm=CrashingModel()) as running,
         OpenAI(base_url=f"{running.url}/v1", api_key="any", max_retries=0) as client,
-        client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True
-        ) as stream,
+        client.chat.completions.create(model=MODEL, messages=[ASKED], stream=True) as stream,
         pytest.raises(APIError, match="Try again"),
     ):
         list(stream)
