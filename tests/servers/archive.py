@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Literal
 
 from dataset.sources.developer_guide import blob_id
+from tests.servers.threaded import QuietHandler, http_server
 
 PAGES = {
     "endpoints.md": b"# Endpoints\n\nAn endpoint answers requests.\n",
@@ -73,16 +74,13 @@ def archive_server() -> Iterator[ArchiveServer]:
     """Serve on a free loopback port."""
     server: ArchiveServer
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.asked.append(self.path)
             if server.conduct == "missing":
                 self.send_error(404)
             elif server.conduct == "redirecting" and self.path != "/moved":
-                self.send_response(302)
-                self.send_header("Location", "/moved")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.send(302, {"Location": "/moved"})
             else:
                 self._send_archive()
 
@@ -98,19 +96,12 @@ def archive_server() -> Iterator[ArchiveServer]:
             else:
                 self.wfile.write(server.content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Suppress the request log."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        server = ArchiveServer(f"http://127.0.0.1:{listening.server_port}/guide.tar.gz")
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with http_server(Handler) as url:
+        server = ArchiveServer(f"{url}/guide.tar.gz")
         try:
             yield server
         finally:
             server.closing.set()
-            listening.shutdown()
-            thread.join()
 
 
 def gzipped_noise() -> bytes:

@@ -1,13 +1,14 @@
 """A local proxy in front of a Chroma server that can respond in its place as nginx would."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import httpx
+
+from tests.servers.threaded import QuietHandler, http_server
 
 
 @dataclass
@@ -25,51 +26,25 @@ def gateway_server(behind: str) -> Iterator[GatewayServer]:
     """Serve on a free loopback port."""
     gateway: GatewayServer
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._answer(b"")
-
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-        def do_PUT(self) -> None:
-            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-        def do_DELETE(self) -> None:
-            self._answer(b"")
-
-        def _answer(self, body: bytes) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             refusal = gateway.refusal
             if gateway.token and self.headers["Authorization"] != f"Bearer {gateway.token}":
                 refusal = HTTPStatus.UNAUTHORIZED
             if refusal:
                 page = f"<html><h1>{refusal.value}</h1></html>".encode()
-                self._send(refusal, "text/html", page)
+                self.send(refusal, {"Content-Type": "text/html"}, page)
                 return
             kind = {"Content-Type": self.headers.get("Content-Type", "application/json")}
             passed = httpx.request(self.command, f"{behind}{self.path}", content=body, headers=kind)
-            self._send(passed.status_code, passed.headers["Content-Type"], passed.content)
+            kind = {"Content-Type": passed.headers["Content-Type"]}
+            self.send(passed.status_code, kind, passed.content)
 
-        def _send(self, status: int, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - names in the standard library
 
-        def log_message(self, *_: object) -> None:
-            """Suppress the request log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    gateway = GatewayServer(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with http_server(Handler) as url:
+        gateway = GatewayServer(url)
         yield gateway
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.servers.threaded import QuietHandler, http_server
 
 REVISION = "e4ce9877abf3edfe10b0d82785e83bdcb973e22e"
 
@@ -41,29 +43,18 @@ def hub_server(
     """Serve one model, by default on a free loopback port."""
     server: HubServer
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self._answer(with_body=False)
-
         def do_GET(self) -> None:
-            self._answer(with_body=True)
-
-        def _answer(self, *, with_body: bool) -> None:
             server.asked.append(f"{self.command} {self.path}")
             if server.silent:
                 server.closing.wait(60)
                 self.close_connection = True
-                return
-            status, headers, body = self._found()
-            self.send_response(status)
-            for header, value in headers.items():
-                self.send_header(header, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if with_body:
-                self.wfile.write(body)
+            else:
+                self.send(*self._found())
+
+        do_HEAD = do_GET  # noqa: N815 - the name in the standard library
 
         def _found(self) -> tuple[HTTPStatus, dict[str, str], bytes]:
             file = self.path.removeprefix(f"/{name}/resolve/{REVISION}/")
@@ -82,19 +73,12 @@ def hub_server(
             missing = {"X-Error-Code": "EntryNotFound" if file != self.path else "RepoNotFound"}
             return HTTPStatus.NOT_FOUND, missing, b"{}"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Suppress the request log."""
-
-    with ThreadingHTTPServer(address, Handler) as listening:
-        server = HubServer(f"http://127.0.0.1:{listening.server_port}", files)
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with http_server(Handler, address) as url:
+        server = HubServer(url, files)
         try:
             yield server
         finally:
             server.closing.set()
-            listening.shutdown()
-            thread.join()
 
 
 def _json(value: object) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from html import unescape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from dataset.progress import ignore_progress
 from dataset.web.fetch_web import Problems, fetch_web
 from dataset.web.http.guard import Guard
 from dataset.web.request import FetchRequest, PageList, parse_address
+from tests.servers.threaded import QuietHandler, http_server
 
 Conduct = Literal["well", "cut", "stalled", "trickling", "endless"]
 
@@ -118,7 +119,7 @@ class WebServer:
         )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     site: WebServer
 
@@ -171,9 +172,6 @@ class _Handler(BaseHTTPRequestHandler):
         since = self.headers.get("If-Modified-Since")
         return bool(served.modified and since and served.modified <= parsedate_to_datetime(since))
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Suppress the request log."""
-
 
 @contextmanager
 def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]:
@@ -182,18 +180,12 @@ def web_server(pages: Mapping[str, Served] | None = None) -> Iterator[WebServer]
     class Handler(_Handler):
         """The handler of this server."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        site = WebServer(f"http://127.0.0.1:{listening.server_port}", dict(pages or {}))
-        Handler.site = site
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with http_server(Handler) as url:
+        site = Handler.site = WebServer(url, dict(pages or {}))
         try:
             yield site
         finally:
             site.closing.set()
-            listening.shutdown()
-            thread.join()
 
 
 def read_html(content: bytes, url: str) -> Converted:

@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Literal
+
+from tests.servers.threaded import QuietHandler, http_server
 
 Conduct = Literal["well", "cut", "stalled", "endless", "refusing", "broken"]
 
@@ -35,7 +37,7 @@ def web_folder(folder: Path) -> Iterator[WebFolder]:
     """Serve on a free loopback port."""
     web: WebFolder
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             web.asked.append(self.path)
             file = folder / self.path.lstrip("/")
@@ -65,18 +67,9 @@ def web_folder(folder: Path) -> Iterator[WebFolder]:
                     return
                 time.sleep(0.001)
 
-        def log_message(self, *_: object) -> None:
-            """Suppress the request log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    web = WebFolder(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield web
-    finally:
-        web.closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(Handler) as url:
+        web = WebFolder(url)
+        try:
+            yield web
+        finally:
+            web.closing.set()

@@ -118,7 +118,7 @@ def test_key_is_sent_and_no_texts_need_no_request(server: EmbeddingServer, model
     assert model().load_embeddings().embed_documents([]) == []
     assert server.requests == []
     model().load_embeddings().embed_query("oak")
-    assert [request.key for request in server.requests] == [f"Bearer {KEY}"]
+    assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {KEY}"]
 
 
 def test_vectors_are_normalised(server: EmbeddingServer, model: Make) -> None:

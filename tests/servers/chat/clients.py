@@ -67,11 +67,7 @@ MISTRAL = Provider(
     lambda chat: chat.async_client.aclose(),
 )
 OPENAI = Provider(
-    "openai",
-    "langchain_openai",
-    OpenAIServer,
-    _openai,
-    lambda chat: chat.root_async_client.close(),
+    "openai", "langchain_openai", OpenAIServer, _openai, lambda chat: chat.root_async_client.close()
 )
 OLLAMA = Provider(
     "ollama",
@@ -100,10 +96,7 @@ async def client(
     """A client of the server that does not retry; closes its connections at the end."""
     pytest.importorskip(provider.package)
     chat: BaseChatModel = init_chat_model(
-        "test-model",
-        model_provider=provider.name,
-        base_url=server.url,
-        **provider.options(seconds),
+        "test-model", model_provider=provider.name, base_url=server.url, **provider.options(seconds)
     )
     try:
         yield chat

@@ -1,7 +1,9 @@
 """An answer of a local chat server, before and after formatting for an API."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.servers.chat.replies import Content, Request
 
@@ -38,6 +40,24 @@ class Completion:
     def output_tokens(self) -> int:
         """The number of words of the answer."""
         return len(str(self.content).split())
+
+    @property
+    def openai_usage(self) -> dict[str, int]:
+        """The usage in OpenAI's format, which is Mistral's too."""
+        return {
+            "prompt_tokens": self.input_tokens,
+            "completion_tokens": self.output_tokens,
+            "total_tokens": self.input_tokens + self.output_tokens,
+        }
+
+    def openai_fields(self, kind: str) -> dict[str, Any]:
+        """The fields that OpenAI's and Mistral's completions and chunks share."""
+        return {
+            "id": "chatcmpl-local",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self.model,
+        }
 
 
 @dataclass(frozen=True)

@@ -1,55 +1,12 @@
 """A local server for Mistral's chat API that fails on request; see server.py."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from tests.servers.chat.completion import Completion, Stream
-from tests.servers.chat.replies import (
-    Content,
-    Reply,
-    Request,
-    answer,
-    body,
-    broken_after,
-    cut,
-    empty_stream,
-    error_after,
-    failed,
-    garbled_after,
-    hang_up,
-    hangs_after,
-    rate_limited,
-    rate_limited_until,
-    refused_key,
-    silence,
-    too_long,
-    unfinished_after,
-)
+from tests.servers.chat.replies import Content
 from tests.servers.chat.server import ChatServer
-
-__all__ = [
-    "MistralServer",
-    "Reply",
-    "Request",
-    "answer",
-    "body",
-    "broken_after",
-    "cut",
-    "empty_stream",
-    "error_after",
-    "failed",
-    "garbled_after",
-    "hang_up",
-    "hangs_after",
-    "rate_limited",
-    "rate_limited_until",
-    "refused_key",
-    "silence",
-    "too_long",
-    "unfinished_after",
-]
 
 
 class MistralServer(ChatServer):
@@ -62,17 +19,17 @@ class MistralServer(ChatServer):
             "finish_reason": completion.finish,
         }
         return {
-            **_shared(completion, "chat.completion"),
+            **completion.openai_fields("chat.completion"),
             "choices": [choice],
-            "usage": _usage(completion),
+            "usage": completion.openai_usage,
         }
 
     def stream(self, completion: Completion) -> Stream:
         def chunk(content: Content, finish: str | None = None, **more: Any) -> bytes:
             delta = {"content": content, **more}
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            usage = {"usage": _usage(completion)} if finish else {}
-            shared = _shared(completion, "chat.completion.chunk")
+            usage = {"usage": completion.openai_usage} if finish else {}
+            shared = completion.openai_fields("chat.completion.chunk")
             return self.event(json.dumps({**shared, "choices": [choice], **usage}))
 
         return Stream(
@@ -93,20 +50,3 @@ class MistralServer(ChatServer):
     def too_long(self) -> Mapping[str, Any]:
         detail = "Prompt contains 40000 tokens, too large for model with 32768 maximum context"
         return self.error(400, f"{detail} length. SECRET")
-
-
-def _shared(completion: Completion, kind: str) -> dict[str, Any]:
-    return {
-        "id": "cmpl-local",
-        "object": kind,
-        "created": int(time.time()),
-        "model": completion.model,
-    }
-
-
-def _usage(completion: Completion) -> dict[str, int]:
-    return {
-        "prompt_tokens": completion.input_tokens,
-        "completion_tokens": completion.output_tokens,
-        "total_tokens": completion.input_tokens + completion.output_tokens,
-    }

@@ -1,7 +1,6 @@
 """A local server for OpenAI's chat API that fails on request; see server.py."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,16 +19,18 @@ class OpenAIServer(ChatServer):
             "finish_reason": completion.finish,
         }
         return {
-            **_shared(completion, "chat.completion"),
+            **completion.openai_fields("chat.completion"),
             "choices": [choice],
-            "usage": _usage(completion),
+            "usage": completion.openai_usage,
         }
 
     def stream(self, completion: Completion) -> Stream:
         options = completion.request.body.get("stream_options") or {}
         counted = bool(options.get("include_usage"))
         # If requested, the usage is in an additional chunk, and null in the others.
-        shared = _shared(completion, "chat.completion.chunk") | ({"usage": None} if counted else {})
+        shared = completion.openai_fields("chat.completion.chunk") | (
+            {"usage": None} if counted else {}
+        )
 
         def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -37,7 +38,7 @@ class OpenAIServer(ChatServer):
 
         closing = [chunk({}, completion.finish)]
         if counted:
-            usage = {**shared, "choices": [], "usage": _usage(completion)}
+            usage = {**shared, "choices": [], "usage": completion.openai_usage}
             closing.append(self.event(json.dumps(usage)))
         return Stream(
             [chunk({"role": "assistant", "content": "", "refusal": None})],
@@ -65,21 +66,3 @@ class OpenAIServer(ChatServer):
                 "code": "context_length_exceeded",
             }
         }
-
-
-def _shared(completion: Completion, kind: str) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-local",
-        "object": kind,
-        "created": int(time.time()),
-        "model": completion.model,
-        "system_fingerprint": "fp_local",
-    }
-
-
-def _usage(completion: Completion) -> dict[str, int]:
-    return {
-        "prompt_tokens": completion.input_tokens,
-        "completion_tokens": completion.output_tokens,
-        "total_tokens": completion.input_tokens + completion.output_tokens,
-    }

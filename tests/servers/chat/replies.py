@@ -1,4 +1,4 @@
-"""Requests to the local chat servers, and the replies that can be scripted.
+"""Requests to the local chat and embedding servers, and the replies that can be scripted.
 
 The same replies serve every API of `server.py`; each formats them in its own way.
 """
@@ -32,6 +32,12 @@ class Request:
         """The content of the last message."""
         content: Content = self.body["messages"][-1]["content"]
         return content
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to embed."""
+        given = self.body["input"]
+        return [given] if isinstance(given, str) else given
 
 
 @dataclass(frozen=True)

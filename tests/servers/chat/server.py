@@ -23,12 +23,10 @@ from tests.servers.chat.connection import WatchfulReader, chunk, head, read_requ
 from tests.servers.chat.replies import SECRET, Reply, Request, Script, answer
 
 
-class ChatServer(ABC):
-    """The server, a context manager; `url` is the base URL for its clients."""
+class ScriptedServer(ABC):
+    """A server with scripted replies, a context manager; `url` is its clients' base URL."""
 
-    base: ClassVar[str] = "/v1"
-    endpoint: ClassVar[str] = "/chat/completions"
-    stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    base: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self.default: Script = answer()
@@ -77,36 +75,6 @@ class ChatServer(ABC):
         """
         if not await asyncio.to_thread(self._idle.wait, within):
             raise TimeoutError(f"{self.in_flight} calls are in flight after {within:g} s")
-
-    # The API's format, implemented by each subclass.
-
-    def streams(self, request: Request) -> bool:
-        """True if a request asks for a stream."""
-        return bool(request.body.get("stream"))
-
-    @abstractmethod
-    def whole(self, completion: Completion) -> Mapping[str, Any]:
-        """The body of an unstreamed answer."""
-
-    @abstractmethod
-    def stream(self, completion: Completion) -> Stream:
-        """The events of a streamed answer."""
-
-    @abstractmethod
-    def error(self, status: int, detail: str) -> Mapping[str, Any]:
-        """The body of an error response."""
-
-    @abstractmethod
-    def too_long(self) -> Mapping[str, Any]:
-        """The body of the error for a request longer than the context."""
-
-    def event(self, data: str) -> bytes:
-        """Frame the data of one event."""
-        return f"data: {data}\n\n".encode()
-
-    def error_event(self) -> bytes:
-        """The event of an error during a stream."""
-        return self.event(json.dumps(self.error(500, SECRET)))
 
     # HTTP.
 
@@ -178,29 +146,77 @@ class ChatServer(ABC):
             return False
         if reply.then == "hang" and reply.after is None:
             await asyncio.Event().wait()  # never set
-        if request.path != self.base + self.endpoint:
-            reply = Reply(status=404)
-        if reply.status == 200 and reply.body is None and self.streams(request):
-            await self._send_stream(request, reply, writer)
-        else:
-            await self._send_body(request, reply, writer)
+        await self._send(request, self.adapt(request, reply), writer)
         if reply.then == "hang":
             await asyncio.Event().wait()
         if reply.then == "reset":
             await reset(writer)
         return not reply.breaks_off
 
-    async def _send_body(
-        self, request: Request, reply: Reply, writer: asyncio.StreamWriter
-    ) -> None:
-        reply = Reply(status=500) if reply.then == "error" else reply
-        content = self._body(request, reply)
+    @abstractmethod
+    def adapt(self, request: Request, reply: Reply) -> Reply:
+        """The reply to send: the scripted one, or the API's refusal of the request."""
+
+    @abstractmethod
+    def body_of(self, request: Request, reply: Reply) -> bytes:
+        """The body of an unstreamed reply."""
+
+    async def _send(self, request: Request, reply: Reply, writer: asyncio.StreamWriter) -> None:
+        content = self.body_of(request, reply)
         kind = {"Content-Type": "application/json", "Content-Length": len(content)}
         start = head(reply.status, {**kind, **reply.headers})
         writer.write(start + (content[: len(content) // 2] if reply.breaks_off else content))
         await writer.drain()
 
-    def _body(self, request: Request, reply: Reply) -> bytes:
+
+class ChatServer(ScriptedServer):
+    """A chat API, whose format each subclass implements."""
+
+    base = "/v1"
+    endpoint: ClassVar[str] = "/chat/completions"
+    stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+
+    def streams(self, request: Request) -> bool:
+        """True if a request asks for a stream."""
+        return bool(request.body.get("stream"))
+
+    @abstractmethod
+    def whole(self, completion: Completion) -> Mapping[str, Any]:
+        """The body of an unstreamed answer."""
+
+    @abstractmethod
+    def stream(self, completion: Completion) -> Stream:
+        """The events of a streamed answer."""
+
+    @abstractmethod
+    def error(self, status: int, detail: str) -> Mapping[str, Any]:
+        """The body of an error response."""
+
+    @abstractmethod
+    def too_long(self) -> Mapping[str, Any]:
+        """The body of the error for a request longer than the context."""
+
+    def event(self, data: str) -> bytes:
+        """Frame the data of one event."""
+        return f"data: {data}\n\n".encode()
+
+    def error_event(self) -> bytes:
+        """The event of an error during a stream."""
+        return self.event(json.dumps(self.error(500, SECRET)))
+
+    # HTTP.
+
+    def adapt(self, request: Request, reply: Reply) -> Reply:
+        return reply if request.path == self.base + self.endpoint else Reply(status=404)
+
+    async def _send(self, request: Request, reply: Reply, writer: asyncio.StreamWriter) -> None:
+        if reply.status == 200 and reply.body is None and self.streams(request):
+            await self._send_stream(request, reply, writer)
+        else:
+            reply = Reply(status=500) if reply.then == "error" else reply
+            await super()._send(request, reply, writer)
+
+    def body_of(self, request: Request, reply: Reply) -> bytes:
         if reply.body is not None:
             return reply.body
         if reply.too_long:

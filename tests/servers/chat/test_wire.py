@@ -1,6 +1,5 @@
 """The local chat servers on the wire: format and timing of their responses."""
 
-import asyncio
 import json
 import time
 from typing import Any
@@ -154,52 +153,6 @@ async def test_pieces_are_sent_one_by_one_and_the_end_with_the_last() -> None:
     assert received[1] - received[0] > 0.25
     assert received[2] - received[1] > 0.25
     assert received[3] - received[2] < 0.25
-
-
-async def test_200_streams_run_concurrently() -> None:
-    body = json.dumps(payload(stream=True)).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-
-    async def call(url: httpx.URL) -> bytes:
-        # httpx would need longer to open the connections than the answers take.
-        reader, writer = await asyncio.open_connection(url.host, url.port)
-        writer.write(head + body)
-        answer = await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
-        return answer
-
-    with OpenAIServer() as server:
-        server.default = replies.answer("word " * 20, delay=1.0, between=0.02)
-        answers = await asyncio.gather(*(call(httpx.URL(server.url)) for _ in range(200)))
-
-    assert server.max_in_flight == 200
-    assert server.left == server.in_flight == 0
-    assert {answer.count(b"word") for answer in answers} == {20}
-
-
-async def test_disconnected_clients_are_counted() -> None:
-    with MistralServer() as server:
-        server.default = replies.hangs_after(3, "word " * 5)
-        async with httpx.AsyncClient() as http:
-
-            async def disconnect() -> None:
-                url = server.url + server.endpoint
-                async with http.stream("POST", url, json=payload(stream=True)) as response:
-                    async for _ in response.aiter_lines():
-                        return
-
-            connected = asyncio.create_task(http.post(server.url + server.endpoint, json=payload()))
-            await asyncio.gather(*(disconnect() for _ in range(20)))
-            while server.in_flight > 1:  # noqa: ASYNC110 - the server is in another thread
-                await asyncio.sleep(0.005)
-            with pytest.raises(TimeoutError, match="1 calls"):
-                await server.idle(within=0.05)
-            assert server.left == 20
-            connected.cancel()
-            await server.idle()
-
-        assert server.left == 21
 
 
 def test_server_stops_immediately_during_a_stream() -> None:
