@@ -166,7 +166,7 @@ def test_error_table_matches_the_served_one() -> None:
         StoreUnreachableError,
     )
     served = {
-        (str(problem.status.value), problem.type)
+        (str(problem.status), problem.type)
         for problem in (
             INTERNAL,
             BODY_TOO_LARGE,

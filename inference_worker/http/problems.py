@@ -4,7 +4,7 @@
                                     500 for a class that is not listed
     ProblemError                    by its Problem: 401, 403, 404, 412, 422
     RequestValidationError          422, naming the invalid fields (400 on OpenAI's routes)
-    HTTPException                   its status: 404 and 405 from the router, 413 from body_limit.py,
+    HTTPException                   its status: 404 and 405 from the router, 413 from middleware.py,
                                     499 for the log where the client disconnected
     any other exception             500
 
@@ -53,7 +53,7 @@ class Problem:
     """The response to one kind of error."""
 
     type: str
-    status: HTTPStatus
+    status: int
     title: str
     detail: str
     """How to fix it. Exceptions' own messages contain paths, so only the log shows them."""
@@ -62,63 +62,60 @@ class Problem:
 _RETRY = {"Retry-After": "5"}
 INTERNAL = Problem(
     "internal-error",
-    HTTPStatus.INTERNAL_SERVER_ERROR,
+    500,
     "An unexpected error occurred",
     "Try again. If it persists, give the operator the request id: the log has the cause.",
 )
 _MODEL_UNAVAILABLE = Problem(
     "model-unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The embedding model cannot be loaded",
     "The operator must provide the model that the index was built with; see the log.",
 )
 _PROBLEMS: dict[type[DocsQAError], Problem] = {
     IndexMissingError: Problem(
         "index-missing",
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "There is no index yet",
         f"The operator must build the index ({build_command()}); this service then loads it by "
         "itself.",
     ),
     IndexMismatchError: Problem(
         "model-mismatch",
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "The index was built with another embedding model",
         "The operator must rebuild the index with the model that the settings name, or set "
         "EMBEDDING_MODEL_NAME to the index's model; GET /readyz names both.",
     ),
     IndexDamagedError: Problem(
         "index-damaged",
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "The index cannot be read",
         f"The operator must restore the index or build it again ({build_command()}).",
     ),
     StoreUnreachableError: Problem(
         "store-unreachable",
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "The vector store does not answer",
         "Try again in a few seconds; this service reconnects by itself.",
     ),
     ModelError: _MODEL_UNAVAILABLE,
     EmbeddingApiError: Problem(
         "embedding-api-unavailable",
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "The embedding model's API does not answer",
         "Try again in a few seconds; this service recovers by itself. If it persists, the operator "
         "finds the cause in the log: the API's key, address, model or limits.",
     ),
     IndexLockedError: Problem(
         "index-locked",
-        HTTPStatus.CONFLICT,
+        409,
         "The index is being built",
         "Try again when the build has ended; it reports its progress where it was started.",
     ),
     SettingsError: _MODEL_UNAVAILABLE,  # while running: the device of the settings does not exist
     IndexUnavailableError: Problem(
-        "index-unavailable",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "The index cannot be read",
-        "Try again in a few seconds.",
+        "index-unavailable", 503, "The index cannot be read", "Try again in a few seconds."
     ),
 }
 
@@ -126,30 +123,17 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
 class ProblemError(Exception):
     """Raised to respond with a problem that only the HTTP layer knows."""
 
-    def __init__(
-        self, problem: Problem, detail: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, detail: str | None = None, **more: Any) -> None:
+        """Create the error; `more` is passed to `problem_response`."""
         super().__init__(problem.type)
-        self.problem = problem
-        self.detail = detail
-        self.headers = headers
+        self.response = {"problem": problem, "detail": detail, **more}
 
 
 MODEL_NOT_FOUND = Problem(
-    "model-not-found",
-    HTTPStatus.NOT_FOUND,
-    "There is no such model",
-    "GET /v1/models lists the models.",
+    "model-not-found", 404, "There is no such model", "GET /v1/models lists the models."
 )
-INVALID_REQUEST = Problem(
-    "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", ""
-)
-BODY_TOO_LARGE = Problem(
-    "body-too-large",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "The request's body is too large",
-    "Send less.",
-)
+INVALID_REQUEST = Problem("invalid-request", 422, "The request is not valid", "")
+BODY_TOO_LARGE = Problem("body-too-large", 413, "The request's body is too large", "Send less.")
 
 
 def problem_for(error: Exception) -> Problem:
@@ -185,7 +169,7 @@ def problem_document(
     return {
         "type": f"urn:sagemaker-docs-qa:problem:{problem.type}",
         "title": problem.title,
-        "status": problem.status.value,
+        "status": problem.status,
         "detail": detail or problem.detail,
         "instance": instance,
         "request_id": request_id,
@@ -202,7 +186,9 @@ def problem_response(
     """Create an error response; `param` names the invalid field, if one is."""
     body = problem_body(request, problem, detail, param)
     if _as_openai(request):
-        return JSONResponse(body, openai_errors.openai_status(problem.status), dict(headers or {}))
+        # There, an invalid request is 400.
+        status = 400 if problem.status == INVALID_REQUEST.status else problem.status
+        return JSONResponse(body, status, dict(headers or {}))
     return JSONResponse(body, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -218,12 +204,12 @@ def install_error_handlers(app: FastAPI) -> None:
     async def project_error(request: Request, error: DocsQAError) -> JSONResponse:
         problem = problem_for(error)
         log.warning("%s: %s", problem.type, error)
-        headers = _RETRY if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        headers = _RETRY if problem.status == 503 else None
         return problem_response(request, problem, headers=headers)
 
     @app.exception_handler(ProblemError)
     async def problem_error(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(request, error.problem, error.detail, error.headers)
+        return problem_response(request, **error.response)
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -238,11 +224,13 @@ def install_error_handlers(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == CLIENT_CLOSED_REQUEST:
             return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
-        status = HTTPStatus(error.status_code)
-        if status == BODY_TOO_LARGE.status:
+        if error.status_code == BODY_TOO_LARGE.status:
             return problem_response(request, BODY_TOO_LARGE, error.detail)
+        status = HTTPStatus(error.status_code)
         slug = status.phrase.lower().replace(" ", "-")
-        problem = Problem(slug, status, status.phrase, status.description or status.phrase)
+        problem = Problem(
+            slug, error.status_code, status.phrase, status.description or status.phrase
+        )
         return problem_response(request, problem, headers=error.headers)
 
     @app.exception_handler(Exception)
