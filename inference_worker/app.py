@@ -15,14 +15,12 @@ from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.providers import language_model_from
-from inference_worker.http.body_limit import BodyLimit
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
 from inference_worker.http.documents.upload_parser import UploadParser
+from inference_worker.http.middleware import BodyLimit, RequestTracker
 from inference_worker.http.openai import chat
 from inference_worker.http.problems import install_error_handlers
-from inference_worker.http.request_id import RequestId
-from inference_worker.http.request_metrics import RequestMetrics
 from inference_worker.http.routes import router
 from utils.errors import DocsQAError
 from utils.settings import VERSION, Settings
@@ -53,13 +51,7 @@ def create_app(
     changes = ChangeQueue(reader, answerer, settings, splitter)
     from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
 
-    mcp = McpEndpoint(
-        answerer,
-        version=VERSION,
-        max_characters=settings.max_question_characters,
-        allowed_hosts=settings.mcp_allowed_hosts,
-        allowed_origins=settings.mcp_allowed_origins,
-    )
+    mcp = McpEndpoint(answerer, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,23 +78,26 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
+    # What the routes use, see `from_app`.
     app.state.settings = settings
     app.state.reader = reader
     app.state.answerer = answerer
     app.state.metrics = metrics
     app.state.changes = changes
     app.state.upload_parser = UploadParser(settings)
-    app.include_router(router)
-    app.include_router(documents_router)
-    app.include_router(chat.router)
+    _install_http(app, settings, metrics)
     app.router.routes.append(mcp.route)
+    return app
+
+
+def _install_http(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    for routes in (router, documents_router, chat.router):
+        app.include_router(routes)
     app.add_middleware(
         BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
     )
-    app.add_middleware(RequestId)
-    app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
-    return app
 
 
 async def _follow_index(settings: Settings, reader: Reader) -> None:

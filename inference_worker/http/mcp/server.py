@@ -7,8 +7,7 @@ which begin with `initialize`.
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcp import MCPError
@@ -26,10 +25,10 @@ from starlette.types import Receive, Scope, Send
 
 from inference_worker.http.event_stream import while_connected
 from inference_worker.http.mcp.arguments import describe_errors, input_schema
-from inference_worker.http.mcp.results import Result
 from inference_worker.http.mcp.tools import INSTRUCTIONS, TOOLS, Tool, ToolCallError
 from inference_worker.http.problems import INTERNAL, Problem, problem_for, problem_response
 from utils.errors import DocsQAError
+from utils.settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from inference_worker.answering.answerer import Answerer
@@ -42,19 +41,19 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 REFUSALS = {
     400: Problem(
         "bad-request",
-        HTTPStatus.BAD_REQUEST,
+        400,
         "Not a message of the Model Context Protocol",
         "Send JSON-RPC with Content-Type: application/json.",
     ),
     421: Problem(
         "host-not-allowed",
-        HTTPStatus.MISDIRECTED_REQUEST,
+        421,
         "This service does not serve that host name",
         "The operator must add the host name that clients use to MCP_ALLOWED_HOSTS.",
     ),
     403: Problem(
         "origin-not-allowed",
-        HTTPStatus.FORBIDDEN,
+        403,
         "Pages of that origin may not call this service",
         "The operator must add the origin to MCP_ALLOWED_ORIGINS.",
     ),
@@ -63,30 +62,29 @@ REFUSALS = {
 
 
 class McpEndpoint:
-    """/mcp as a route of an app, which serves requests inside `running()`.
+    """/mcp as a route of an app, which serves requests inside `running()`."""
 
-    Args:
-        max_characters: Maximum length of a query or question.
-        allowed_hosts: Host names to serve in addition to the local ones; a name without a port
-            allows every port.
-        allowed_origins: Origins of web pages that may send requests, in addition to the hosts'.
-    """
-
-    def __init__(
-        self,
-        answerer: "Answerer",
-        *,
-        version: str,
-        max_characters: int,
-        allowed_hosts: Sequence[str] = (),
-        allowed_origins: Sequence[str] = (),
-    ) -> None:
-        self._server = DocumentationServer(answerer, version, max_characters).server
-        self._security = TransportSecurityMiddleware(_security(allowed_hosts, allowed_origins))
+    def __init__(self, answerer: "Answerer", settings: Settings) -> None:
+        self._answerer = answerer
+        self._max_characters = settings.max_question_characters
+        self._tools = {tool.name: tool for tool in TOOLS}
+        self._schemas = {tool.name: _tool_schema(tool, self._max_characters) for tool in TOOLS}
+        self._server: Server[Any] = Server(
+            "sagemaker-documentation",
+            title="Amazon SageMaker documentation",
+            description="Searches, reads and answers from the Amazon SageMaker documentation.",
+            version=VERSION,
+            instructions=INSTRUCTIONS,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            get_tool_input_schema=self._input_schema,
+        )
+        origins = settings.mcp_allowed_origins
+        self._security = TransportSecurityMiddleware(_security(settings.mcp_allowed_hosts, origins))
         self._sessions: StreamableHTTPSessionManager | None = None
         # Browsers send a preflight request (OPTIONS), and hide responses without CORS headers.
         shared = CORSMiddleware(
-            self._handle, allow_origins=allowed_origins, allow_methods=["POST"], allow_headers=["*"]
+            self._handle, allow_origins=origins, allow_methods=["POST"], allow_headers=["*"]
         )
         self.route = Route(
             PATH, shared, methods=["POST", "OPTIONS"], name="mcp", include_in_schema=False
@@ -115,36 +113,6 @@ class McpEndpoint:
             raise RuntimeError("/mcp received a request outside of running()")
         await self._sessions.handle_request(scope, receive, send)
 
-
-def _security(hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:
-    """Against DNS rebinding: a foreign page whose host name resolves to this service."""
-    names = [*LOCAL_HOSTS, *hosts]
-    own = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
-    return TransportSecuritySettings(
-        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
-        allowed_origins=[*own, *(f"{origin}:*" for origin in own), *origins],
-    )
-
-
-class DocumentationServer:
-    """Lists and calls the tools for the SDK's server."""
-
-    def __init__(self, answerer: "Answerer", version: str, max_characters: int) -> None:
-        self._answerer = answerer
-        self._max_characters = max_characters
-        self._tools = {tool.name: tool for tool in TOOLS}
-        self._schemas = {tool.name: _tool_schema(tool, max_characters) for tool in TOOLS}
-        self.server: Server[Any] = Server(
-            "sagemaker-documentation",
-            title="Amazon SageMaker documentation",
-            description="Searches, reads and answers from the Amazon SageMaker documentation.",
-            version=version,
-            instructions=INSTRUCTIONS,
-            on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
-            get_tool_input_schema=self._input_schema,
-        )
-
     async def _list_tools(
         self, context: ServerRequestContext[Any], params: protocol.PaginatedRequestParams | None
     ) -> protocol.ListToolsResult:
@@ -159,7 +127,7 @@ class DocumentationServer:
         self, context: ServerRequestContext[Any], params: protocol.CallToolRequestParams
     ) -> protocol.CallToolResult:
         """Call a tool. An error is a result too, so that the language model can read it."""
-        tool = self._tools.get(params.name)
+        request, tool = context.request, self._tools.get(params.name)
         if tool is None:
             raise MCPError(
                 protocol.INVALID_PARAMS, f"No such tool. The tools are: {', '.join(self._tools)}."
@@ -170,8 +138,10 @@ class DocumentationServer:
             )
         except ValidationError as error:
             return _failed(describe_errors(error, tool.arguments))
+        calling = tool.call(self._answerer, arguments)
         try:
-            result = await _while_connected(context, tool.call(self._answerer, arguments))
+            # The SDK does not detect that a client disconnects.
+            result = await (while_connected(request, calling) if request else calling)
         except ToolCallError as error:
             return _failed(str(error))
         except HTTPException:
@@ -181,7 +151,7 @@ class DocumentationServer:
             log.warning("%s: %s", problem.type, error)
             return _failed(f"{problem.title}. {problem.detail}")
         except Exception:
-            request_id = context.request.scope.get("request_id", "") if context.request else ""
+            request_id = request.scope.get("request_id", "") if request else ""
             log.exception("Unexpected error in the tool %s, request %s", tool.name, request_id)
             return _failed(f"{INTERNAL.title}. {INTERNAL.detail} Request id: {request_id}")
         return protocol.CallToolResult(
@@ -190,11 +160,17 @@ class DocumentationServer:
         )
 
 
-async def _while_connected(context: ServerRequestContext[Any], work: Awaitable[Result]) -> Result:
-    """Cancel the work if the client disconnects, which the SDK does not detect."""
-    if context.request is None:
-        return await work
-    return await while_connected(context.request, work)
+def _security(hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:
+    """Against DNS rebinding: a foreign page whose host name resolves to this service.
+
+    A host name without a port allows every port.
+    """
+    names = [*LOCAL_HOSTS, *hosts]
+    own = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
+    return TransportSecuritySettings(
+        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
+        allowed_origins=[*own, *(f"{origin}:*" for origin in own), *origins],
+    )
 
 
 def _tool_schema(tool: Tool, max_characters: int) -> protocol.Tool:

@@ -1,0 +1,90 @@
+"""The middleware around every request: its body's limit, its id, and its metrics."""
+
+import re
+import time
+import uuid
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference_worker.answering.metrics import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_ROUTE = "none"
+"""One label for all unknown paths, of which clients can request any number."""
+
+
+class BodyLimit:
+    """Rejects bodies over a limit, before they fill the memory; uploads have another limit.
+
+    Counts the bytes that arrive, whatever Content-Length states.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, upload_limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._upload_limit = upload_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; raises HTTPException 413 if its body exceeds the limit."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._upload_limit if _is_upload(scope) else self._limit
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > limit:
+                raise HTTPException(413, f"Send at most {limit:,} bytes.")
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] in ("PUT", "POST") and path.startswith("/v1/documents")
+
+
+class RequestTracker:
+    """Gives each request an id, for error responses and the log, and times it.
+
+    The id is the client's X-Request-ID if that is well-formed, or a new one. The response repeats
+    it, and forbids browsers to guess its media type.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 500
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+
+        async def observe(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observe)
+        finally:
+            route = getattr(scope.get("route"), "path", _NO_ROUTE)
+            seconds = time.perf_counter() - start
+            self._metrics.request_seconds.labels(route, str(status)).observe(seconds)
