@@ -1,7 +1,7 @@
-"""Encodes an answer's events as the server-sent events of POST /v1/answers."""
+"""Encodes an answer's events as server-sent events, and those of POST /v1/answers."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 
 from fastapi import Request
@@ -29,26 +29,31 @@ STREAM_EXAMPLE = {
 
 
 async def encode_events(
-    events: AsyncGenerator[Event, None], request: Request
+    events: AsyncGenerator[Event, None],
+    request: Request,
+    encode: Callable[[Event], Iterable[bytes]],
+    error_name: str | None = None,
 ) -> AsyncGenerator[bytes, None]:
-    """Encode events.
+    """Encode each event; `error_name` is the name of the event of an error.
 
     Raises:
-        DocsQAError: before the first event; later, an error is an event of its own.
+        DocsQAError: before the first event; later, an error is the last event.
     """
     begun = False
     try:
         async with aclosing(events):
             async for event in events:
-                yield _written(event)
-                begun = True
+                for encoded in encode(event):
+                    yield encoded
+                    begun = True
     except Exception as error:
         if not begun:
             raise
-        yield format_sse_event(event="error", data_str=error_event_data(request, error))
+        yield format_sse_event(event=error_name, data_str=error_event_data(request, error))
 
 
-def _written(event: Event) -> bytes:
+def encode_typed(event: Event) -> Iterator[bytes]:
+    """Encode an event under its name."""
     match event:
         case PassagesFound():
             name, data = "passages", FoundEvent.of(event.findings).model_dump_json()
@@ -56,4 +61,4 @@ def _written(event: Event) -> bytes:
             name, data = "token", TokenEvent(text=event.text).model_dump_json()
         case Answer():
             name, data = "answer", AnswerResponse.of(event).model_dump_json()
-    return format_sse_event(event=name, data_str=data)
+    yield format_sse_event(event=name, data_str=data)

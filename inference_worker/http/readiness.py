@@ -1,12 +1,15 @@
-"""The readiness checks: store reachable, index present, model matches."""
+"""Liveness and readiness; the checks: store reachable, index present, model matches."""
 
 import re
 from pathlib import PurePosixPath
 from typing import Literal
 
+from pydantic import BaseModel, Field
+
 from database.reading.reader import IndexState, Reader
+from inference_worker.http import examples
 from inference_worker.http.problems import problem_for
-from inference_worker.http.schemas import Readiness, ReadinessCheck
+from inference_worker.http.schemas import with_example
 from utils.errors import (
     DocsQAError,
     IndexDamagedError,
@@ -22,18 +25,43 @@ _FOLDER_ABOVE = re.compile(r"(?<![\w./:])/(?:[^/\s]+/)*")
 """The folders of a model that is named by its path, which clients must not see."""
 
 
+class Liveness(BaseModel):
+    """The process is alive."""
+
+    model_config = with_example(examples.LIVENESS)
+
+    status: Literal["alive"] = "alive"
+
+
+class ReadinessCheck(BaseModel):
+    """Whether one requirement of the service is met."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether questions can be answered, and what is missing if they cannot."""
+
+    model_config = with_example(examples.READINESS)
+
+    ready: bool
+    checks: dict[CheckName, ReadinessCheck]
+    index: dict[str, str | int] | None = Field(description="The live index's fingerprint.")
+
+
 def readiness(reader: Reader) -> Readiness:
     """Check whether questions can be answered now."""
     snapshot, problem = reader.state, reader.problem
     failed = _failed(problem) if problem else None
     checks: dict[CheckName, ReadinessCheck] = {}
     for name in ("store", "index", "model"):
+        detail = "ok"
         if failed == name and problem is not None:
-            checks[name] = ReadinessCheck(ok=False, detail=_detail(problem))
+            detail = _detail(problem)
         elif snapshot is None and (problem is None or failed in list(checks)):
-            checks[name] = ReadinessCheck(ok=False, detail="not checked yet")
-        else:
-            checks[name] = ReadinessCheck(ok=True, detail="ok")
+            detail = "not checked yet"
+        checks[name] = ReadinessCheck(ok=detail == "ok", detail=detail)
     return Readiness(
         ready=snapshot is not None and problem is None,
         checks=checks,

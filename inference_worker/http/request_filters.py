@@ -74,11 +74,6 @@ class FiltersIn(BaseModel):
 
     def to_filters(self) -> Filters:
         """Convert to the filters of the search."""
-        return Filters(
-            documents=tuple(self.documents or ()),
-            url=self.url or "",
-            title=self.title or "",
-            formats=tuple(self.formats or ()),
-            changed_since=self.changed_since or "",
-            changed_before=self.changed_before or "",
-        )
+        given = {name: value for name, value in self if value is not None}
+        lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        return Filters(**given | lists)

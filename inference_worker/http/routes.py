@@ -9,18 +9,16 @@ from fastapi.responses import PlainTextResponse
 from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import CONTENT_TYPE
 from inference_worker.http import examples
-from inference_worker.http.answer_events import STREAM_EXAMPLE, encode_events
+from inference_worker.http.answer_events import STREAM_EXAMPLE, encode_events, encode_typed
 from inference_worker.http.event_stream import EventStream, while_connected
 from inference_worker.http.problems import MEDIA_TYPE
-from inference_worker.http.readiness import readiness
+from inference_worker.http.readiness import Liveness, Readiness, readiness
 from inference_worker.http.schemas import (
     AnswerRequest,
     AnswerResponse,
-    Liveness,
     LLMResponse,
     ProblemDocument,
     QuestionText,
-    Readiness,
     SearchRequest,
     SearchResponse,
 )
@@ -97,7 +95,8 @@ async def answers(
     check_length(request, ("body", "question"), body.question)
     if body.stream:
         events = answerer.events(body.question, body.top_k, filters=body.search_filters)
-        return await EventStream.from_first_event(request, encode_events(events, request))
+        encoded = encode_events(events, request, encode_typed, error_name="error")
+        return await EventStream.from_first_event(request, encoded)
     answering = answerer.answer(body.question, body.top_k, filters=body.search_filters)
     answer = await while_connected(request, answering)
     return AnswerResponse.of(answer)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -102,19 +102,9 @@ class PassageOut(BaseModel):
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
-        """Convert a passage."""
-        chunk = passage.chunk
-        return cls(
-            document=chunk.document,
-            title=chunk.title,
-            headings=list(chunk.headings),
-            anchor=chunk.anchor,
-            url=chunk.url,
-            text=passage.text,
-            score=round(passage.score, 4),
-            dense_rank=passage.dense_rank,
-            lexical_rank=passage.lexical_rank,
-        )
+        """Convert a passage, whose text replaces that of its chunk."""
+        fields = asdict(passage.chunk) | asdict(passage)
+        return cls(**fields | {"score": round(passage.score, 4)})
 
 
 class CitationOut(BaseModel):
@@ -207,48 +197,25 @@ class AnswerResponse(BaseModel):
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """Convert an answer."""
-        return cls(
-            answer=answer.text,
-            citations=[_citation(each, answer.passages) for each in answer.grounding.citations],
-            usage=UsageOut(**asdict(answer.usage)) if answer.usage else None,
-            corpus=CorpusOut(**asdict(answer.corpus)) if answer.corpus else None,
-            passages=[PassageOut.of(passage) for passage in answer.passages],
-            timings=answer.timings,
-            **answer_fields(answer),
-        )
+        cited = {
+            "citations": [_citation(each, answer.passages) for each in answer.grounding.citations],
+            "passages": [PassageOut.of(passage) for passage in answer.passages],
+        }
+        return cls(**answer_fields(answer) | cited)
 
 
 def answer_fields(answer: Answer) -> dict[str, Any]:
-    """The values of the fields that all kinds of answers share; a schema ignores those it lacks."""
-    grounding = answer.grounding
-    return {
-        "docs": answer.docs,
-        "generator": answer.generator,
+    """The values of the fields of all kinds of answers; a schema ignores those it lacks."""
+    changed = {
+        "answer": answer.text,
         "degraded": answer.degraded,
-        "degraded_reason": answer.degraded_reason,
-        "answerable": answer.answerable,
         "confidence": round(answer.confidence, 4),
-        "truncated": answer.truncated,
-        "cached": answer.cached,
-        "unsupported": [asdict(each) for each in grounding.unsupported],
-        "misplaced": [asdict(each) for each in grounding.misplaced],
-        "removed_citations": grounding.removed_citations,
-        "uncited_sentences": grounding.uncited_sentences,
     }
+    return asdict(answer) | asdict(answer.grounding) | changed
 
 
 def _citation(citation: Citation, passages: Sequence[Passage]) -> CitationOut:
-    chunk = passages[citation.number - 1].chunk
-    return CitationOut(
-        number=citation.number,
-        start=citation.start,
-        end=citation.end,
-        document=chunk.document,
-        title=chunk.title,
-        headings=list(chunk.headings),
-        quote=citation.quote,
-        url=chunk.url,
-    )
+    return CitationOut(**asdict(passages[citation.number - 1].chunk) | asdict(citation))
 
 
 class FoundEvent(BaseModel):
@@ -263,15 +230,11 @@ class FoundEvent(BaseModel):
     @classmethod
     def of(cls, findings: Findings) -> Self:
         """Convert the result of a search."""
-        return cls(**_findings_fields(findings))
-
-
-def _findings_fields(findings: Findings) -> dict[str, Any]:
-    return {
-        "answerable": findings.answerable,
-        "confidence": round(findings.confidence, 4),
-        "passages": [PassageOut.of(passage) for passage in findings.passages],
-    }
+        return cls(
+            answerable=findings.answerable,
+            confidence=round(findings.confidence, 4),
+            passages=[PassageOut.of(passage) for passage in findings.passages],
+        )
 
 
 class TokenEvent(BaseModel):
@@ -293,32 +256,7 @@ class SearchResponse(BaseModel):
     @classmethod
     def of(cls, query: str, findings: Findings) -> Self:
         """Convert the result of a search."""
-        return cls(query=query, **_findings_fields(findings))
-
-
-class Liveness(BaseModel):
-    """The process is alive."""
-
-    model_config = with_example(examples.LIVENESS)
-
-    status: Literal["alive"] = "alive"
-
-
-class ReadinessCheck(BaseModel):
-    """Whether one requirement of the service is met."""
-
-    ok: bool
-    detail: str
-
-
-class Readiness(BaseModel):
-    """Whether questions can be answered, and what is missing if they cannot."""
-
-    model_config = with_example(examples.READINESS)
-
-    ready: bool
-    checks: dict[Literal["store", "index", "model"], ReadinessCheck]
-    index: dict[str, str | int] | None = Field(description="The live index's fingerprint.")
+        return cls(query=query, **dict(FoundEvent.of(findings)))
 
 
 class ProblemDocument(BaseModel):

@@ -1,13 +1,15 @@
 """The routes that list, read, add, replace and delete documents, and read jobs."""
 
 import asyncio
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from database.journal.jobs import Job, Precondition
+from database.journal.jobs import DocumentOutcome, Job, Precondition
 from database.reading.reader import IndexState, Reader
 from database.searching.passage_selection import text_of
+from dataset.chunks import Chunk
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -33,7 +35,6 @@ from utils.errors import IndexLockedError
 
 router = APIRouter(tags=["documents"])
 
-Origin = Literal["folder", "api"]
 DocumentName = Annotated[
     str, Path(description="The document's name: a path like `guides/page.md`.", max_length=500)
 ]
@@ -91,13 +92,12 @@ async def list_documents(
     """List the documents of the index by name."""
     snapshot = await asyncio.to_thread(reader.current)
     names = snapshot.corpus.lexical.documents
-    page, total = page_of_documents(snapshot.corpus.chunks, names, prefix, after, limit)
-    last = page[-1].document if page else ""
-    more, _ = page_of_documents(snapshot.corpus.chunks, names, prefix, last, 1)
+    found, total = page_of_documents(snapshot.corpus.chunks, names, prefix, after, limit + 1)
+    page = found[:limit]
     return DocumentList(
-        documents=[DocumentOut.of(first, _origin(first.document, snapshot)) for first in page],
+        documents=[_described(first, snapshot) for first in page],
         total=total,
-        next=last if page and more else None,
+        next=page[-1].document if len(found) > limit else None,
         revision=snapshot.live.revision,
     )
 
@@ -110,7 +110,7 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
-    shown = DocumentOut.of(chunks[0], _origin(name, snapshot))
+    shown = _described(chunks[0], snapshot)
     return DocumentText(**shown.model_dump(), text=text_of(chunks))
 
 
@@ -168,9 +168,7 @@ async def post_documents(
     """
     documents, refused = await parser.parse_form(request)
     if not documents:
-        raise ProblemError(
-            DOCUMENT_REFUSED, "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in refused)
-        )
+        raise _refusal(refused)
     job = await queue.put(documents, refused, Precondition())
     return _job_response(await queue.wait(job, preferred_wait_seconds(request)), response)
 
@@ -209,8 +207,8 @@ async def read_job(queue: Queue, id: Annotated[str, Path(max_length=100)]) -> Jo
     return JobOut.of(job)
 
 
-def _origin(name: str, snapshot: IndexState) -> Origin:
-    return "api" if name in snapshot.uploaded else "folder"
+def _described(first: Chunk, snapshot: IndexState) -> DocumentOut:
+    return DocumentOut.of(first, "api" if first.document in snapshot.uploaded else "folder")
 
 
 def _job_response(job: Job, response: Response) -> JobOut:
@@ -226,6 +224,10 @@ def _job_response(job: Job, response: Response) -> JobOut:
     if job.problem:
         raise ProblemError(OF_JOBS.get(job.problem, INTERNAL), job.detail)
     if all(outcome.outcome == "refused" for outcome in job.outcomes):
-        reasons = "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in job.outcomes)
-        raise ProblemError(DOCUMENT_REFUSED, reasons)
+        raise _refusal(job.outcomes)
     return JobOut.of(job)
+
+
+def _refusal(outcomes: Iterable[DocumentOutcome]) -> ProblemError:
+    reasons = "; ".join(f"{outcome.name}: {outcome.reason}" for outcome in outcomes)
+    return ProblemError(DOCUMENT_REFUSED, reasons)

@@ -5,6 +5,7 @@ Developer Guide has about 10,000, and twice as many if a client passes on both t
 content and its copy as text.
 """
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -53,13 +54,9 @@ class SearchHit(BaseModel):
     def of(cls, passage: Passage) -> "SearchHit":
         """Convert a passage."""
         chunk = passage.chunk
+        score = round(passage.score, 4)
         return cls(
-            id=_id(chunk),
-            title=chunk.title,
-            url=chunk.url,
-            text=_snippet(chunk.text),
-            headings=list(chunk.headings),
-            score=round(passage.score, 4),
+            **asdict(chunk) | {"id": _id(chunk), "text": _snippet(chunk.text), "score": score}
         )
 
 
@@ -137,15 +134,7 @@ class CitedPassage(BaseModel):
     @classmethod
     def of(cls, citation: Citation, passage: Passage) -> "CitedPassage":
         """Convert a citation."""
-        chunk = passage.chunk
-        return cls(
-            number=citation.number,
-            id=_id(chunk),
-            document=chunk.document,
-            title=chunk.title,
-            url=chunk.url,
-            quote=citation.quote,
-        )
+        return cls(**asdict(passage.chunk) | asdict(citation) | {"id": _id(passage.chunk)})
 
 
 class UnsupportedText(BaseModel):
@@ -181,13 +170,10 @@ class AskResult(Result):
     def of(cls, answer: Answer) -> "AskResult":
         """Convert an answer."""
         cited = {(each.number, each.quote): each for each in answer.grounding.citations}
-        return cls(
-            answer=answer.text,
-            citations=[
-                CitedPassage.of(each, answer.passages[each.number - 1]) for each in cited.values()
-            ],
-            **answer_fields(answer),
-        )
+        citations = [
+            CitedPassage.of(each, answer.passages[each.number - 1]) for each in cited.values()
+        ]
+        return cls(**answer_fields(answer) | {"citations": citations})
 
     def as_text(self) -> str:
         """The answer as text, with its sources and warnings."""

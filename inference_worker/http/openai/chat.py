@@ -6,31 +6,18 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse
 
-from inference_worker.answer import Answer, Turn
+from inference_worker.answer import Turn
+from inference_worker.http.answer_events import encode_events
 from inference_worker.http.event_stream import EventStream, while_connected
 from inference_worker.http.openai import examples as chat_examples
-from inference_worker.http.openai.content import NEAREST, SOURCES, annotations, closing_notes
+from inference_worker.http.openai.content import NEAREST, SOURCES
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.request import ChatRequest, Message
-from inference_worker.http.openai.schemas import (
-    About,
-    ChatCompletion,
-    Choice,
-    MessageOut,
-    Model,
-    ModelList,
-    Usage,
-)
-from inference_worker.http.openai.stream import (
-    Completion,
-    encode_chunks,
-    fingerprint,
-    finish_reason,
-)
+from inference_worker.http.openai.schemas import ChatCompletion, Model, ModelList
+from inference_worker.http.openai.stream import Completion
 from inference_worker.http.openai_errors import ErrorResponse
-from inference_worker.http.problems import MODEL_NOT_FOUND, problem_response
+from inference_worker.http.problems import MODEL_NOT_FOUND, ProblemError
 from inference_worker.http.routes import AppAnswerer, check_length
 
 MAX_TURNS = 12
@@ -38,7 +25,7 @@ MAX_TURNS = 12
 MAX_CHARACTERS = 2000
 """How much of each of them is used."""
 _OPENAI_NAMES = re.compile(r"(?:chat)?gpt-[\w.:-]+|o\d[\w.:-]*")
-"""OpenAI's own models, whose names some clients have hard-coded."""
+"""OpenAI's own models, whose names some clients have hard-coded; any other name is a mistake."""
 _MARKER = re.compile(r" ?\[\d{1,3}\]")
 
 
@@ -72,7 +59,7 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 )
 async def chat_completions(
     request: Request, answerer: AppAnswerer, body: ChatRequest
-) -> ChatCompletion | EventStream | JSONResponse:
+) -> ChatCompletion | EventStream:
     """Answer the last user message from the documentation.
 
     The user and assistant messages before it are the conversation that it may continue: the last
@@ -82,19 +69,21 @@ async def chat_completions(
 
     The content ends with links to the cited passages, which are also in `annotations`.
     """
-    if not is_served_model(body.model):
-        return _no_such_model(request, body.model)
+    if body.model != MODEL and not _OPENAI_NAMES.fullmatch(body.model):
+        raise _no_such_model(body.model)
     question, history = split_conversation(body.messages)
     check_length(request, ("body", "messages"), question)
-    id_, created = f"chatcmpl-{request.scope.get('request_id', '')}", int(time.time())
+    completion = Completion(
+        f"chatcmpl-{request.scope.get('request_id', '')}",
+        int(time.time()),
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+    )
     if body.stream:
-        include_usage = bool(body.stream_options and body.stream_options.include_usage)
-        completion = Completion(id_, created, MODEL, include_usage)
         events = answerer.events(question, history=history)
-        chunks = encode_chunks(completion, events, request)
+        chunks = encode_events(events, request, completion.encode)
         return await EventStream.from_first_event(request, chunks)
     answer = await while_connected(request, answerer.answer(question, history=history))
-    return _completion(id_, created, answer)
+    return completion.whole(answer)
 
 
 @router.get("/models", responses=ERRORS)
@@ -103,20 +92,12 @@ async def models() -> ModelList:
     return ModelList(data=[Model(id=MODEL, created=0)])
 
 
-@router.get("/models/{name:path}", response_model=Model, responses=ERRORS)
-async def model(
-    request: Request, name: Annotated[str, Path(examples=[MODEL])]
-) -> Model | JSONResponse:
+@router.get("/models/{name:path}", responses=ERRORS)
+async def model(name: Annotated[str, Path(examples=[MODEL])]) -> Model:
     """Read one model."""
-    return Model(id=MODEL, created=0) if name == MODEL else _no_such_model(request, name)
-
-
-def is_served_model(name: str) -> bool:
-    """Return whether a request may name this model: ours, or one of OpenAI's.
-
-    Clients may have one of OpenAI's hard-coded; any other name is a mistake and is rejected.
-    """
-    return name == MODEL or _OPENAI_NAMES.fullmatch(name) is not None
+    if name != MODEL:
+        raise _no_such_model(name)
+    return Model(id=MODEL, created=0)
 
 
 def split_conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
@@ -140,20 +121,6 @@ def _without_citations(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def _completion(id_: str, created: int, answer: Answer) -> ChatCompletion:
-    content = answer.text + closing_notes(answer)
-    message = MessageOut(content=content, annotations=annotations(answer))
-    return ChatCompletion(
-        id=id_,
-        created=created,
-        model=MODEL,
-        system_fingerprint=fingerprint(answer),
-        choices=[Choice(message=message, finish_reason=finish_reason(answer))],
-        usage=Usage.of(answer),
-        sagemaker_docs=About.of(answer),
-    )
-
-
-def _no_such_model(request: Request, name: str) -> JSONResponse:
+def _no_such_model(name: str) -> ProblemError:
     detail = f"There is no model {name[:100]!r}; use {MODEL!r}."
-    return problem_response(request, MODEL_NOT_FOUND, detail, param="model")
+    return ProblemError(MODEL_NOT_FOUND, detail, param="model")

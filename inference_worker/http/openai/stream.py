@@ -1,113 +1,115 @@
-"""Encodes an answer's events as the chunks of a streamed chat completion."""
+"""Encodes an answer as a chat completion, and its events as the chunks of a streamed one."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request
 from fastapi.sse import format_sse_event
 
 from inference_worker.answer import Answer, Event, PassagesFound, Token
 from inference_worker.http.openai.content import annotations, closing_notes, restart_notice
+from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.schemas import (
     About,
+    ChatCompletion,
     ChatCompletionChunk,
+    Choice,
     ChunkChoice,
     Delta,
     FinishReason,
+    MessageOut,
     Usage,
 )
-from inference_worker.http.problems import error_event_data
 
 DONE = format_sse_event(data_str="[DONE]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completion:
-    """The fields that all chunks of a completion share."""
+    """A completion, sent whole or in chunks; the fields that all chunks share."""
 
     id: str
     created: int
-    model: str
     include_usage: bool
+    _streamed: str = ""
+    _pending: str = ""
+    """Streamed only if text follows, as the answer has no trailing white space."""
 
-    def chunk(self, delta: Delta | None, **more: Any) -> bytes:
+    def whole(self, answer: Answer) -> ChatCompletion:
+        """The unstreamed completion."""
+        content = answer.text + closing_notes(answer)
+        message = MessageOut(content=content, annotations=annotations(answer))
+        return ChatCompletion(
+            id=self.id,
+            created=self.created,
+            model=MODEL,
+            system_fingerprint=_fingerprint(answer),
+            choices=[Choice(message=message, finish_reason=_finish_reason(answer))],
+            usage=Usage.of(answer),
+            sagemaker_docs=About.of(answer),
+        )
+
+    def encode(self, event: Event) -> Iterator[bytes]:
+        """Encode an event as chunks."""
+        match event:
+            case PassagesFound():
+                yield self._chunk(Delta(role="assistant", content=""))
+            case Token():
+                self._pending += event.text
+                piece = self._pending.rstrip()
+                self._pending = self._pending[len(piece) :]
+                self._streamed += piece
+                if piece:
+                    yield self._chunk(Delta(content=piece))
+            case Answer():
+                yield from self._closing(event)
+
+    def _closing(self, answer: Answer) -> Iterator[bytes]:
+        """The chunks after the streamed text: the rest of the content, annotations, the end."""
+        streamed = self._streamed
+        anew = restart_notice(answer, streamed)
+        rest = anew + answer.text if anew else answer.text[len(streamed) :]
+        if rest := rest + closing_notes(answer):
+            yield self._chunk(Delta(content=rest))
+        if marks := annotations(answer, offset=len(streamed + anew) if anew else 0):
+            yield self._chunk(Delta(annotations=marks))
+        yield self._chunk(
+            Delta(),
+            finish_reason=_finish_reason(answer),
+            system_fingerprint=_fingerprint(answer),
+            sagemaker_docs=About.of(answer),
+        )
+        if self.include_usage:
+            yield self._chunk(None, usage=Usage.of(answer))
+        yield DONE
+
+    def _chunk(
+        self, delta: Delta | None, finish_reason: FinishReason | None = None, **more: Any
+    ) -> bytes:
         """Encode a chunk; without a delta, one without choices."""
-        finish: FinishReason | None = more.pop("finish_reason", None)
         if self.include_usage:
             more.setdefault("usage", None)  # like OpenAI: null in all but the last
+        choices = []
+        if delta is not None:
+            choices = [
+                ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
+            ]
         written = ChatCompletionChunk(
             id=self.id,
             object="chat.completion.chunk",
             created=self.created,
-            model=self.model,
-            choices=[]
-            if delta is None
-            else [ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish)],
+            model=MODEL,
+            choices=choices,
             **more,
         )
         return format_sse_event(data_str=written.model_dump_json(exclude_unset=True))
 
 
-async def encode_chunks(
-    completion: Completion, events: AsyncGenerator[Event, None], request: Request
-) -> AsyncGenerator[bytes, None]:
-    """Encode events.
-
-    Raises:
-        DocsQAError: before the first event; later, an error object ends the stream.
-    """
-    begun = False
-    streamed, pending = "", ""
-    try:
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case PassagesFound():
-                        yield completion.chunk(Delta(role="assistant", content=""))
-                        begun = True
-                    case Token():
-                        # Held back, as the answer has no trailing white space.
-                        pending += event.text
-                        piece = pending.rstrip()
-                        pending = pending[len(piece) :]
-                        streamed += piece
-                        if piece:
-                            yield completion.chunk(Delta(content=piece))
-                    case Answer():
-                        for chunk in _closing(completion, event, streamed):
-                            yield chunk
-    except Exception as error:
-        if not begun:
-            raise
-        yield format_sse_event(data_str=error_event_data(request, error))
-
-
-def _closing(completion: Completion, answer: Answer, streamed: str) -> Iterator[bytes]:
-    """The chunks after the streamed text: the rest of the content, annotations, finish reason."""
-    anew = restart_notice(answer, streamed)
-    rest = anew + answer.text if anew else answer.text[len(streamed) :]
-    if rest := rest + closing_notes(answer):
-        yield completion.chunk(Delta(content=rest))
-    if marks := annotations(answer, offset=len(streamed + anew) if anew else 0):
-        yield completion.chunk(Delta(annotations=marks))
-    yield completion.chunk(
-        Delta(),
-        finish_reason=finish_reason(answer),
-        system_fingerprint=fingerprint(answer),
-        sagemaker_docs=About.of(answer),
-    )
-    if completion.include_usage:
-        yield completion.chunk(None, usage=Usage.of(answer))
-    yield DONE
-
-
-def finish_reason(answer: Answer) -> FinishReason:
+def _finish_reason(answer: Answer) -> FinishReason:
     """OpenAI's finish reason of an answer."""
     return "length" if answer.truncated else "stop"
 
 
-def fingerprint(answer: Answer) -> str | None:
+def _fingerprint(answer: Answer) -> str | None:
     """Identify the index, on which the answer depends."""
     return f"index-{answer.corpus.revision}" if answer.corpus else None
