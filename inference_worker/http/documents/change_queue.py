@@ -41,7 +41,8 @@ class ChangeQueue:
         self._reader = reader
         self._answerer = answerer
         self._settings = settings
-        self._waiting: dict[str, set[asyncio.Future[Job]]] = {}
+        self._waiting: dict[asyncio.Future[Job], str] = {}
+        """The id of the job that each request waits for."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch = WriterMonitor(HEARTBEAT_SECONDS)
         self._runner = JobRunner(
@@ -111,7 +112,7 @@ class ChangeQueue:
         """
         deadline = asyncio.get_running_loop().time() + seconds
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(job.id, set()).add(future)
+        self._waiting[future] = job.id
         try:
             while not job.is_finished:
                 left = deadline - asyncio.get_running_loop().time()
@@ -123,9 +124,7 @@ class ChangeQueue:
                 if left <= 0:
                     break
         finally:
-            self._waiting[job.id].discard(future)
-            if not self._waiting[job.id]:
-                del self._waiting[job.id]
+            del self._waiting[future]
         return job
 
     def _accept(
@@ -153,8 +152,8 @@ class ChangeQueue:
             self._loop.call_soon_threadsafe(self._wake, job)
 
     def _wake(self, job: Job) -> None:
-        for future in self._waiting.get(job.id, ()):
-            if not future.done():
+        for future, id_ in self._waiting.items():
+            if id_ == job.id and not future.done():
                 future.set_result(job)
 
     def _forget_answers(self, name: str) -> int:

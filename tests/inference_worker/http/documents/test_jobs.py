@@ -409,7 +409,7 @@ def test_concurrent_changes_through_two_services_are_all_kept(chroma: ChromaServ
         assert statuses == {201: changes}
         expected = [f"both/{n:02d}.md" for n in range(changes)]
         for client in (one, other):
-            until(lambda: names(client, prefix="both/") == expected, VISIBLE_ELSEWHERE)  # noqa: B023
+            until(lambda: names(client, prefix="both/") == expected, VISIBLE_ELSEWHERE)  # noqa: B023 - called at once
             for n in range(0, changes, 10):
                 assert Counter(found(client, f"zqboth{n}"))[f"both/{n:02d}.md"] == 1
     assert_each_row_once(chroma.url, expected)
