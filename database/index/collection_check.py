@@ -11,9 +11,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from database.index.connection import damaged_index_error
 from database.index.store import Store, open_store
 from utils.errors import DocsQAError, IndexDamagedError
-from utils.settings import PROJECT_ROOT, build_command, is_server
+from utils.settings import PROJECT_ROOT, is_server
 
 _TIMEOUT = 900
 """Seconds; replaying a million rows from Chroma's write-ahead log takes minutes."""
@@ -43,9 +44,10 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
             command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _damaged(store, "it does not open") from error
+        raise damaged_index_error(store.database, "is damaged (it does not open)") from error
     if done.returncode != 0:
-        raise _damaged(store, f"opening it ended with status {done.returncode}")
+        reason = f"opening it ended with status {done.returncode}"
+        raise damaged_index_error(store.database, f"is damaged ({reason})")
     return CollectionCheck(**json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -69,11 +71,13 @@ def check_new_collection(store: Store, name: str, chunks: int) -> CollectionChec
     return check
 
 
-def _damaged(store: Store, reason: str) -> IndexDamagedError:
-    return IndexDamagedError(
-        f"The index at {store.database} is damaged ({reason}). Build it again: "
-        f"{build_command(store.database)}"
-    )
+def is_readable(store: Store, name: str) -> bool:
+    """True if `check_collection` finds no damage."""
+    try:
+        check_collection(store, name)
+    except IndexDamagedError:
+        return False
+    return True
 
 
 def _read(store: Store, name: str) -> int:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import httpx
     from chromadb.api import ClientAPI
 
-_HEARTBEAT = "/api/v2/heartbeat"
 _UNAUTHORIZED = {401, 403}
 _PROXY_STATUSES = {408, 413, 429, 502, 503, 504}
 """Statuses of a proxy in front of Chroma, for which Chroma's client raises a bare Exception."""
@@ -34,15 +33,9 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
         raise
     except (AuthorizationError, ChromaAuthError) as error:
         raise _unauthorized(database) from error
-    except httpx.TransportError as error:
-        raise _unreachable(database, error) from error
     except ChromaError as error:
         raise _damaged(database, error) from error
-    except httpx.HTTPStatusError as error:
-        if error.response.status_code in _UNAUTHORIZED:
-            raise _unauthorized(database) from error
-        raise _unreachable(database, error) from error
-    except httpx.HTTPError as error:  # the server is not Chroma
+    except httpx.HTTPError as error:  # no answer, or one that is not Chroma's
         raise _unreachable(database, error) from error
 
 
@@ -51,9 +44,20 @@ def missing_index_error(database: str) -> IndexMissingError:
     return IndexMissingError(f"No index at {database}. Build it: {build_command(database)}")
 
 
+def damaged_index_error(database: str, how: str) -> IndexDamagedError:
+    """The error of an index that must be built again."""
+    return IndexDamagedError(
+        f"The index at {database} {how}. Build it again: {build_command(database)}"
+    )
+
+
 def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
-    response = getattr(error, "response", None)
-    reason = f"status {response.status_code}" if response is not None else type(error).__name__
+    import httpx
+
+    status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+    if status in _UNAUTHORIZED:
+        return _unauthorized(database)
+    reason = f"status {status}" if status else type(error).__name__
     return StoreUnreachableError(
         f"No Chroma server answers at {database} ({reason}). Start it, or set DATABASE."
     )
@@ -81,31 +85,22 @@ def open_folder(path: Path) -> "ClientAPI":
 
     if path.exists() and not path.is_dir():
         raise IndexDamagedError(f"Cannot open {path}: it is a file. Name a folder.")
-    with translate_chroma_errors(str(path)):
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            return chromadb.PersistentClient(
-                path, settings=ChromaSettings(anonymized_telemetry=False)
-            )
-        except OSError as error:
-            raise IndexDamagedError(f"Cannot open {path} ({error.strerror}).") from error
-        except Exception as error:  # SQLite and Chroma's Rust code raise errors of many types
-            raise _damaged(str(path), error) from error
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return chromadb.PersistentClient(path, settings=ChromaSettings(anonymized_telemetry=False))
+    except OSError as error:
+        raise IndexDamagedError(f"Cannot open {path} ({error.strerror}).") from error
+    except Exception as error:  # SQLite and Chroma's Rust code raise errors of many types
+        raise _damaged(str(path), error) from error
 
 
 def open_server(
     database: str,
     token: str | None,
     timeout: float,
-    renew_token: Callable[[], str | None] = lambda: None,
+    renew_token: Callable[[], str | None],
 ) -> "tuple[ClientAPI, list[httpx.Client]]":
-    """Connect to a server; the caller must close the returned HTTP clients.
-
-    Args:
-        database: The server's address.
-        token: Bearer token of the server's gateway.
-        timeout: Seconds per request.
-        renew_token: Returns the current token; called after one was refused, for later requests.
+    """Connect to a server, as `open_store` does; the caller must close the returned HTTP clients.
 
     Raises:
         StoreUnreachableError: the server does not answer or refuses the token.
@@ -119,10 +114,8 @@ def open_server(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with translate_chroma_errors(database):
         # Check the server first: Chroma's client sends a request in its constructor, untimed.
-        response = httpx.get(
-            f"{database.rstrip('/')}{_HEARTBEAT}", headers=headers, timeout=timeout
-        )
-        response.raise_for_status()
+        heartbeat = f"{database.rstrip('/')}/api/v2/heartbeat"
+        httpx.get(heartbeat, headers=headers, timeout=timeout).raise_for_status()
         try:
             client = chromadb.HttpClient(
                 host=address.hostname or "",

@@ -143,19 +143,16 @@ class Fingerprint:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self | None:
         """Read it from a collection's metadata; None if fields are missing."""
-        fields = dict(metadata)
+        required = ("corpus_hash", "documents", "chunks", "built_at")
         try:
-            recipe = Recipe(**{f.name: fields[f.name] for f in dataclasses.fields(Recipe)})
-            rest = ("corpus_hash", "documents", "chunks", "built_at")
-            known = {name: fields[name] for name in rest}
+            return cls(
+                recipe=Recipe(**{f.name: metadata[f.name] for f in dataclasses.fields(Recipe)}),
+                sources=_sources(metadata.get("sources")),
+                changed_at=metadata.get("changed_at", ""),
+                **{name: metadata[name] for name in required},
+            )
         except KeyError:
             return None
-        return cls(
-            recipe=recipe,
-            sources=_sources(fields.get("sources")),
-            changed_at=fields.get("changed_at", ""),
-            **known,
-        )
 
 
 def _sources(text: object) -> tuple[Source, ...]:

@@ -8,7 +8,7 @@ namespaces.
 import fcntl
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from utils.errors import IndexLockedError
 from utils.settings import is_server
@@ -31,20 +31,27 @@ class FolderOwner:
             IndexLockedError: another process has claimed it.
         """
         with self._claiming:
-            if not self._file and not is_server(self._database):
-                self._file = self._locked_file()
+            if self._file or is_server(self._database):
+                return
+            file = (Path(self._database) / _FILE).open("wb")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.close()
+                raise IndexLockedError(
+                    f"Another process serves {self._database} and changes it. Send changes to that "
+                    "process, or use a Chroma server for all."
+                ) from error
+            self._file = file
 
-    def _locked_file(self) -> IO[bytes]:
-        file = (Path(self._database) / _FILE).open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise IndexLockedError(
-                f"Another process serves {self._database} and changes it. Send changes to that "
-                "process, or use a Chroma server for all."
-            ) from error
-        return file
+    def __enter__(self) -> Self:
+        """Claim the folder."""
+        self.claim()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Release the claim."""
+        self.release()
 
     def release(self) -> None:
         """Release the claim."""

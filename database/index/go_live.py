@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from database.index import word_vectors
 from database.index.fingerprint import Fingerprint
-from database.index.hnsw import live_configuration
 from database.index.live_pointer import LivePointer
 from database.index.lock import LOCK, BuildLock
-from database.index.store import Store
+from database.index.store import NEVER_SYNC, Store
 from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def go_live(
     lock.verify_held()
     built_at = target.built_at or datetime.now(UTC).isoformat(timespec="seconds")
     built = replace(target, built_at=built_at)
-    configuration: Any = live_configuration()
+    configuration: Any = {"hnsw": {"sync_threshold": NEVER_SYNC}}
     with store.translate_errors():
         collection.modify(metadata=built.to_metadata(), configuration=configuration)
     # Move the pointer: from here on readers use the new collection.

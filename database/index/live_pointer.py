@@ -1,7 +1,7 @@
 """The pointer: which collection is live, as the metadata of a small collection stores it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from database.index.fingerprint import InPlaceChange
@@ -37,19 +37,14 @@ class LivePointer:
         return (self.name, self.since) == (other.name, other.since)
 
     @classmethod
-    def from_metadata(cls, fields: Mapping[str, Any]) -> Self:
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
         """Read the pointer; indexes of older versions lack some fields."""
-        revision = int(fields["revision"])
+        older: dict[str, Any] = {"previous": "", "since": metadata["revision"]}
+        known = {field.name for field in fields(cls)} & metadata.keys()
         return cls(
-            name=fields["live"],
-            previous=fields.get("previous", ""),
-            revision=revision,
-            since=int(fields.get("since", revision)),
-            folder_since=int(fields.get("folder_since", 0)),
-            job=fields.get("job", ""),
-            job_revision=int(fields.get("job_revision", 0)),
-            previous_revision=int(fields.get("previous_revision", 0)),
-            changed=InPlaceChange.from_metadata(fields),
+            **older | {name: metadata[name] for name in known},
+            name=metadata["live"],
+            changed=InPlaceChange.from_metadata(metadata),
         )
 
     def to_metadata(self) -> dict[str, Any]:

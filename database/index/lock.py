@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 import uuid
-from types import TracebackType
 from typing import Any, Self
 
 from database.index.lock_holder import (
@@ -45,11 +44,9 @@ class BuildLock:
         store: Store,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         purpose: LockPurpose = "build",
-        acquire_seconds: float = _ACQUIRE_SECONDS,
     ) -> None:
         self._store = store
         self._heartbeat_seconds = heartbeat_seconds
-        self._acquire_seconds = acquire_seconds
         self._holder = describe_this_process(purpose)
         self._released = threading.Event()
         self._heartbeat = threading.Thread(target=self._send_heartbeats, name=LOCK, daemon=True)
@@ -70,7 +67,7 @@ class BuildLock:
         return self
 
     def _acquire(self) -> None:
-        deadline = time.monotonic() + self._acquire_seconds
+        deadline = time.monotonic() + _ACQUIRE_SECONDS
         while self._store.create_if_absent(LOCK, self._metadata()) is None:
             holder = read_holder(self._store)
             if holder is None:
@@ -84,12 +81,7 @@ class BuildLock:
             else:
                 raise locked_error(self._store, holder)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Release the lock."""
         self._released.set()
         self._heartbeat.join()

@@ -1,9 +1,11 @@
 """Chunks as rows of a Chroma collection, and back."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,8 @@ from dataset.chunks import Chunk
 if TYPE_CHECKING:
     from chromadb import Collection
 
-_DEFAULTS = {
-    field.name: field.default for field in dataclasses.fields(Chunk) if field.default is not MISSING
-}
+T = TypeVar("T")
+
 PAGE = 250
 """Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
 
@@ -45,22 +46,22 @@ class Row:
     vector: Sequence[float]
 
 
+def in_pages(items: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
+    """Split items into lists of `size`; the last one may be shorter."""
+    remaining = iter(items)
+    while page := list(islice(remaining, size)):
+        yield page
+
+
 def to_metadata(chunk: Chunk) -> dict[str, Any]:
     """A chunk's fields other than its id and text, as metadata."""
-    fields: dict[str, Any] = {
-        "document": chunk.document,
-        "document_hash": chunk.document_hash,
-        "title": chunk.title,
-        "anchor": chunk.anchor,
-        "url": chunk.url,
-        "ordinal": chunk.ordinal,
-        "siblings": chunk.siblings,
-    }
-    if chunk.headings:  # Chroma refuses empty lists
-        fields["headings"] = list(chunk.headings)
-    # Defaults are not stored: every chunk of the guide has them.
-    others = {"format": chunk.format, "changed": chunk.changed, "revision": chunk.revision}
-    return fields | {name: value for name, value in others.items() if value != _DEFAULTS[name]}
+    stored = {}
+    for field in dataclasses.fields(chunk):
+        value = getattr(chunk, field.name)
+        # Defaults are not stored: every chunk of the guide has them. Chroma refuses empty lists.
+        if field.name not in ("id", "text") and value not in (field.default, ()):
+            stored[field.name] = list(value) if field.name == "headings" else value
+    return stored
 
 
 def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
@@ -71,8 +72,7 @@ def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
     """Add rows; existing ones are left unchanged, so that an interrupted call can be repeated."""
-    for start in range(0, len(rows), PAGE):
-        page = rows[start : start + PAGE]
+    for page in in_pages(rows):
         collection.add(
             ids=[row.chunk.id for row in page],
             embeddings=[row.vector for row in page],
@@ -110,18 +110,16 @@ def read_chunks(collection: "Collection") -> Iterator[Chunk]:
     Pages are read by id, not by offset: a row deleted in the meantime would shift the offsets.
     """
     ids: list[str] = collection.get(include=[])["ids"]
-    for start in range(0, len(ids), PAGE * 4):
-        page: Any = collection.get(
-            ids=ids[start : start + PAGE * 4], include=["documents", "metadatas"]
-        )
+    for some in in_pages(ids, PAGE * 4):
+        page: Any = collection.get(ids=some, include=["documents", "metadatas"])
         yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
 
 
 def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk]:
     """Read all chunks of some documents in all stored versions, without their vectors."""
     chunks: list[Chunk] = []
-    for start in range(0, len(names), PAGE):
-        where: Any = {"document": {"$in": list(names[start : start + PAGE])}}
+    for some in in_pages(names):
+        where: Any = {"document": {"$in": some}}
         page: Any = collection.get(where=where, include=["documents", "metadatas"])
         chunks += map(to_chunk, page["ids"], page["documents"], page["metadatas"])
     return chunks
@@ -136,8 +134,8 @@ def unseen(collection: "Collection", revision: int) -> list[str]:
 
 def delete(collection: "Collection", ids: Sequence[str]) -> None:
     """Delete rows by id; missing ones are ignored."""
-    for start in range(0, len(ids), PAGE):
-        collection.delete(ids=list(ids[start : start + PAGE]))
+    for page in in_pages(ids):
+        collection.delete(ids=page)
 
 
 def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:
@@ -154,8 +152,8 @@ def pages(collection: "Collection", include: list[Any]) -> Iterator[Any]:
 def missing(collection: "Collection", ids: list[str]) -> set[str]:
     """The ids that the collection does not contain."""
     found: set[str] = set()
-    for start in range(0, len(ids), PAGE):
-        found.update(collection.get(ids=ids[start : start + PAGE], include=[])["ids"])
+    for page in in_pages(ids):
+        found.update(collection.get(ids=page, include=[])["ids"])
     return set(ids) - found
 
 
@@ -165,11 +163,10 @@ def whole_documents(collection: "Collection") -> StoredDocuments:
     Memory grows with the number of documents, not of chunks.
     """
     expected: dict[str, tuple[str, int]] = {}
-    counted: dict[tuple[str, str], int] = {}
+    counted: Counter[tuple[str, str]] = Counter()
     for page in pages(collection, ["metadatas"]):
         for fields in page["metadatas"]:
-            key = (fields["document"], fields["document_hash"])
-            counted[key] = counted.get(key, 0) + 1
+            counted[fields["document"], fields["document_hash"]] += 1
             if fields["ordinal"] == 0:
                 expected[fields["document"]] = (fields["document_hash"], fields["siblings"])
     return {

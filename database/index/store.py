@@ -4,23 +4,23 @@ A small collection named `pointer` records in its metadata which collection read
 metadata write moves it, so no reader ever sees a half-written index.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from database.index.connection import (
+    damaged_index_error,
     missing_index_error,
     open_folder,
     open_server,
     translate_chroma_errors,
 )
 from database.index.fingerprint import Fingerprint, InPlaceChange
-from database.index.hnsw import NEVER_SYNC, build_configuration
 from database.index.live_pointer import LivePointer
 from utils.errors import IndexDamagedError
-from utils.settings import Settings, build_command, is_server, load_settings
+from utils.settings import Settings, is_server, load_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 POINTER = "pointer"
 INDEX_PREFIX = "index-"
+NEVER_SYNC = 1_000_000
+"""sync_threshold of every collection that is written in place. Chroma rewrites a collection's HNSW
+files in place each time this many writes have arrived, and a kill during that write destroys them.
+Below the threshold the rows are only in Chroma's write-ahead log, from which it rebuilds them."""
 OUTGOING = "-outgoing"
 """Suffix of a collection whose rows a purge is moving to a new one."""
 LONG_REQUEST_SECONDS = 600.0
@@ -75,10 +79,7 @@ class Store:
             live, collection = now, self.find(now.name)  # the pointer moved between the two reads
         fingerprint = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if collection is None or fingerprint is None:
-            raise IndexDamagedError(
-                f"The index at {self.database} is incomplete. Build it again: "
-                f"{build_command(self.database)}"
-            )
+            raise damaged_index_error(self.database, "is incomplete")
         return live, collection, fingerprint.with_change(live.changed)
 
     def set_live(self, name: str, *, keep_previous: bool = True) -> LivePointer:
@@ -112,47 +113,34 @@ class Store:
                 pointer.modify(metadata=metadata)
         return live
 
-    def create(self, name: str, metadata: dict[str, Any], rows: int) -> "Collection":
-        """Create a collection for vectors; `rows` is explained in `hnsw.build_configuration`."""
-        configuration: Any = build_configuration(rows)
+    def create(self, name: str, metadata: dict[str, Any], rows: int = NEVER_SYNC) -> "Collection":
+        """Create a collection that writes its HNSW files once, after the last of its `rows`."""
+        configuration: Any = {"hnsw": {"space": "cosine", "sync_threshold": max(rows, 2)}}
         with self.translate_errors():
             return self.client.create_collection(
                 name, metadata=metadata, configuration=configuration, embedding_function=None
             )
 
     def create_if_absent(self, name: str, metadata: dict[str, Any]) -> "Collection | None":
-        """Create an empty collection; None if one of that name exists."""
-        from chromadb.errors import ChromaError
-
+        """Create a collection that is written in place; None if one of that name exists."""
         for attempts_left in reversed(range(_MAX_CREATE_ATTEMPTS)):
-            with self.translate_errors():
-                try:
-                    return self.client.create_collection(
-                        name, metadata=metadata, embedding_function=None
-                    )
-                except ChromaError:
-                    if self.find(name) is not None:
-                        return None
-                    # Another process may have created it and deleted it in between.
-                    if not attempts_left:
-                        raise
+            try:
+                return self.create(name, metadata)
+            except IndexDamagedError:
+                if self.find(name) is not None:
+                    return None
+                # Another process may have created it and deleted it in between.
+                if not attempts_left:
+                    raise
         return None
 
     def get_or_create(self, name: str) -> "Collection":
         """The collection of this name, created if missing; it is written in place."""
-        from chromadb.errors import ChromaError
-
-        found = self.find(name)
-        if found is not None:
-            return found
-        try:
-            return self.create(name, {"made_for": name}, NEVER_SYNC)
-        except IndexDamagedError as error:
-            # Another process may have created it just now.
-            found = self.find(name) if isinstance(error.__cause__, ChromaError) else None
-            if found is None:
-                raise
-            return found
+        return (
+            self.find(name)
+            or self.create_if_absent(name, {"made_for": name})
+            or self.get_or_create(name)  # another process has created it just now
+        )
 
     def find(self, name: str) -> "Collection | None":
         """The collection of this name; None if there is none."""
@@ -194,36 +182,31 @@ class Store:
         for session in self._sessions:
             session.close()
 
-    @contextmanager
-    def translate_errors(self) -> Iterator[None]:
+    def translate_errors(self) -> AbstractContextManager[None]:
         """Translate errors of Chroma and its HTTP client into this project's."""
-        with translate_chroma_errors(self.database):
-            yield
+        return translate_chroma_errors(self.database)
 
 
 def connect(settings: Settings, *, timeout: float | None = None, create: bool = False) -> Store:
-    """Open the store that the settings name; a refused CHROMA_TOKEN is read again from them.
+    """Open the store that the settings name, as `open_store` does.
 
     Args:
         settings: Names the folder or server, its token and timeout.
         timeout: Seconds per request to the server; CHROMA_TIMEOUT by default.
         create: Create the folder if it is missing.
-
-    Raises:
-        See `open_store`.
     """
+
+    def token(now: Settings) -> str | None:
+        return now.chroma_token.get_secret_value() if now.chroma_token else None
+
     return open_store(
         settings.database,
-        token=_chroma_token(settings),
+        token=token(settings),
         # The gateway may have a new token; its file or the .env then contains it.
-        renew_token=lambda: _chroma_token(load_settings()),
+        renew_token=lambda: token(load_settings()),
         timeout=timeout or settings.chroma_timeout,
         create=create,
     )
-
-
-def _chroma_token(settings: Settings) -> str | None:
-    return settings.chroma_token.get_secret_value() if settings.chroma_token else None
 
 
 def open_store(

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from database.index import rows
-from database.index.hnsw import NEVER_SYNC
 from database.index.store import Store
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def word_collection_name(index: str) -> str:
 
 def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors] | None:
     """The stems of an index's words and their vectors, (words, dimension); None if missing."""
-    collection = store.find(word_collection_name(index))
-    if collection is None or not _is_whole(collection):
+    collection = _find_whole(store, index)
+    if collection is None:
         return None
     stems: list[str] = []
     vectors: list[WordVectors] = []
@@ -43,12 +42,12 @@ def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors]
 
 def has_word_vectors(store: Store, index: str) -> bool:
     """True if the word vectors of an index are complete."""
-    collection = store.find(word_collection_name(index))
-    return collection is not None and _is_whole(collection)
+    return _find_whole(store, index) is not None
 
 
-def _is_whole(collection: "Collection") -> bool:
-    return bool((collection.metadata or {}).get("whole"))
+def _find_whole(store: Store, index: str) -> "Collection | None":
+    found = store.find(word_collection_name(index))
+    return found if found is not None and (found.metadata or {}).get("whole") else None
 
 
 def write_word_vectors(
@@ -64,7 +63,7 @@ def write_word_vectors(
     its written form, which is embedded. Interrupted and called again, it resumes.
     """
     name = word_collection_name(index)
-    collection = store.find(name) or store.create(name, {"whole": False}, NEVER_SYNC)
+    collection = store.find(name) or store.create(name, {"whole": False})
     vectors: dict[str, Sequence[float]] = {}
     for other in known:
         found = read_word_vectors(store, other) if other != index else None
@@ -75,9 +74,7 @@ def write_word_vectors(
         if obsolete := sorted(stored - words.keys()):  # of an interrupted build, or an older one
             collection.delete(ids=obsolete)
     embedded = 0
-    todo = [stem for stem in words if stem not in stored]
-    for start in range(0, len(todo), rows.PAGE):
-        page = todo[start : start + rows.PAGE]
+    for page in rows.in_pages(stem for stem in words if stem not in stored):
         new = [stem for stem in page if stem not in vectors]
         if new:
             vectors.update(zip(new, embed([words[stem] for stem in new]), strict=True))

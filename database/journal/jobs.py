@@ -57,14 +57,11 @@ class Precondition:
 
     def is_met_by(self, etag: str) -> bool:
         """True if a document with this content hash, "" for none, meets both."""
-        return _matches(self.match, etag, default=True) and not _matches(
-            self.none_match, etag, default=False
-        )
+        meets_match = not self.match or _matches(self.match, etag)
+        return meets_match and not _matches(self.none_match, etag)
 
 
-def _matches(header: str, etag: str, *, default: bool) -> bool:
-    if not header:
-        return default
+def _matches(header: str, etag: str) -> bool:
     if header.strip() == "*":
         return bool(etag)
     given = {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
@@ -125,7 +122,10 @@ def _is_older(job: Job, seconds: float) -> bool:
 
 def _row(job: Job) -> dict[str, Any]:
     vector = [1.0, time.time() % 1000]  # Chroma requires a vector of every row
-    return {"ids": [job.id], "embeddings": [vector], "metadatas": [_fields(job)]}
+    state = "finished" if job.is_finished else "open"
+    state = job.state if job.state == "accepting" else state
+    fields = {"state": state, "body": json.dumps(asdict(job))}
+    return {"ids": [job.id], "embeddings": [vector], "metadatas": [fields]}
 
 
 class Jobs:
@@ -217,12 +217,6 @@ class Jobs:
         with self._store.translate_errors():
             found: Any = collection.get(where=where, include=["metadatas"])
         return sorted(map(_job, found["metadatas"]), key=lambda job: (job.created_at, job.id))
-
-
-def _fields(job: Job) -> dict[str, str]:
-    state = "finished" if job.is_finished else "open"
-    state = job.state if job.state == "accepting" else state
-    return {"state": state, "body": json.dumps(asdict(job))}
 
 
 def _job(fields: Mapping[str, Any]) -> Job:

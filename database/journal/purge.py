@@ -15,7 +15,7 @@ changes without the lock too: late rows are those written through a handle on th
 import time
 from typing import TYPE_CHECKING, Any
 
-from database.index.hnsw import NEVER_SYNC
+from database.index import rows
 from database.index.store import OUTGOING, Store
 from database.journal.jobs import JOBS
 from database.journal.uploads import UPLOADS
@@ -29,6 +29,7 @@ QUIET_SECONDS = 0.5
 """An outgoing collection is deleted after this long without a new row: much longer than a service
 keeps a handle between two rows."""
 _REWRITTEN = (UPLOADS, JOBS)  # jobs contain document names
+_TEMPORARY = {name + end for name in _REWRITTEN for end in (INCOMING, OUTGOING)}
 _PAGE = 16
 """Rows per request: 16 of the longest texts are below Chroma's limit of 40 MiB."""
 
@@ -47,7 +48,7 @@ def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     for name in _REWRITTEN:
         old = store.find(name)
         if old is not None:
-            new = store.create(name + INCOMING, {"made_for": name}, NEVER_SYNC)
+            new = store.create(name + INCOMING, {"made_for": name})
             _copy_missing(store, old, new)
             with store.translate_errors():
                 old.modify(name=name + OUTGOING)
@@ -57,7 +58,7 @@ def rewrite_journal(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
 
 def has_unfinished_purge(store: Store) -> bool:
     """True if a killed purge left something to do."""
-    return not _temporary_names().isdisjoint(store.collection_names(""))
+    return not _TEMPORARY.isdisjoint(store.collection_names(""))
 
 
 def finish_purge(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
@@ -72,7 +73,7 @@ def finish_purge(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
     Raises:
         IndexUnavailableError: the store cannot be read or written.
     """
-    temporary = _temporary_names().intersection(store.collection_names(""))
+    temporary = _TEMPORARY.intersection(store.collection_names(""))
     outgoing = [name for name in _REWRITTEN if name + OUTGOING in temporary]
     for name in outgoing:
         new = store.find(name + INCOMING)
@@ -84,10 +85,6 @@ def finish_purge(store: Store, quiet_seconds: float = QUIET_SECONDS) -> None:
         copied = sum(_copy_late(store, name) for name in outgoing)
     for name in sorted(temporary):
         store.delete(name)
-
-
-def _temporary_names() -> set[str]:
-    return {name + end for name in _REWRITTEN for end in (INCOMING, OUTGOING)}
 
 
 def rename_into_place(store: Store, name: str, new: "Collection") -> None:
@@ -112,11 +109,8 @@ def _copy_missing(store: Store, old: "Collection", new: "Collection") -> int:
     with store.translate_errors():
         copied = set(new.get(include=[])["ids"])
         missing = [id_ for id_ in old.get(include=[])["ids"] if id_ not in copied]
-        for start in range(0, len(missing), _PAGE):
-            page: Any = old.get(
-                ids=missing[start : start + _PAGE],
-                include=["documents", "metadatas", "embeddings"],
-            )
+        for ids in rows.in_pages(missing, _PAGE):
+            page: Any = old.get(ids=ids, include=["documents", "metadatas", "embeddings"])
             if page["ids"]:
                 without_text = None in page["documents"]
                 new.add(

@@ -3,8 +3,7 @@
 Every holder of the lock calls it before it changes anything.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from database.index import rows
@@ -48,7 +47,7 @@ def recover_in_other_process(store: Store) -> None:
     staging.publish_staged_uploads(store)
     live = store.live()
     if live is not None and _unmarked(Uploads(store), live):
-        with _owning(store):
+        with FolderOwner(store.database):
             recover(store)
 
 
@@ -59,18 +58,8 @@ def finish_purge_in_other_process(store: Store) -> None:
         IndexLockedError: there is something to finish, and a service runs.
     """
     if has_unfinished_purge(store):
-        with _owning(store):
+        with FolderOwner(store.database):
             finish_purge(store)
-
-
-@contextmanager
-def _owning(store: Store) -> Iterator[None]:
-    owner = FolderOwner(store.database)
-    owner.claim()
-    try:
-        yield
-    finally:
-        owner.release()
 
 
 def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -> None:

@@ -15,11 +15,9 @@ purge: `finish_purge` does it, also for a pull that was killed.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from database.index import rows
-from database.index.hnsw import NEVER_SYNC
 from database.index.live_pointer import LivePointer
 from database.index.rows import Record
 from database.index.store import OUTGOING, Store
@@ -29,20 +27,18 @@ from database.journal.uploads import UPLOADS
 _STAGED = "uploads-of-"
 _BATCH = 16
 """Rows per request, each of up to 100,000 characters."""
-_PAGE = 1000
-"""Ids per request."""
 
 
 def stage_uploads(store: Store, index: str, records: Iterable[Record], revision: int) -> None:
     """Write the documents of an index that goes live at this revision beside the current ones."""
     store.delete(_STAGED + index)
-    staged = store.create(_STAGED + index, {"made_for": UPLOADS}, NEVER_SYNC)
+    staged = store.create(_STAGED + index, {"made_for": UPLOADS})
     marked = (
         replace(record, metadata={**(record.metadata or {}), "revision": revision})
         for record in records
     )
     with store.translate_errors():
-        while batch := list(islice(marked, _BATCH)):
+        for batch in rows.in_pages(marked, _BATCH):
             rows.add_records(staged, batch)
 
 
@@ -89,7 +85,5 @@ def _move_away(store: Store, live: LivePointer) -> None:
         return
     where: Any = {"$or": [{"revision": {"$gt": 0}}, {"job": live.job}]}
     with store.translate_errors():
-        visible = collection.get(where=where, include=[])["ids"]
-        for start in range(0, len(visible), _PAGE):
-            collection.delete(ids=visible[start : start + _PAGE])
+        rows.delete(collection, collection.get(where=where, include=[])["ids"])
         collection.modify(name=UPLOADS + OUTGOING)

@@ -9,21 +9,20 @@ are marked later.
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from database.index import rows
 from database.index.live_pointer import LivePointer
 from database.index.store import Store
 from dataset.documents import Document
 
-if TYPE_CHECKING:
-    from chromadb import Collection
-
 UPLOADS = "uploads"
+_METADATA = ("content_hash", "title", "url", "format", "changed")
+"""The fields of a document that are stored under their own names."""
 _PART = 100_000
 """Characters of a document's text per row."""
 _BATCH = 16
 """Rows per request: 16 of the longest are below Chroma's limit of 40 MiB."""
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,11 @@ class JournalEntry:
         """True for a deleted document."""
         return not self.content_hash
 
+    @property
+    def row_ids(self) -> list[str]:
+        """The ids of the rows that contain the text, in order."""
+        return [f"{self.id}/{at}" for at in range(self.parts)]
+
 
 class Uploads:
     """The journal of one store."""
@@ -57,17 +61,8 @@ class Uploads:
         for number, document in enumerate(documents):
             text = document.text
             parts = [text[at : at + _PART] for at in range(0, len(text), _PART)] or [" "]
-            fields = {
-                "job": job,
-                "document": document.name,
-                "content_hash": document.content_hash,
-                "title": document.title,
-                "url": document.url,
-                "format": document.format,
-                "changed": document.changed,
-                "parts": len(parts),
-                "revision": 0,
-            }
+            fields = {"job": job, "document": document.name, "parts": len(parts), "revision": 0}
+            fields |= {name: getattr(document, name) for name in _METADATA}
             self._write(f"{job}-{number:05d}", parts, fields)
 
     def add_deletion(self, job: str, name: str) -> None:
@@ -77,15 +72,14 @@ class Uploads:
 
     def _write(self, entry: str, parts: list[str], fields: dict[str, Any]) -> None:
         collection = self._store.get_or_create(UPLOADS)
-        for start in range(0, len(parts), _BATCH):
-            batch = parts[start : start + _BATCH]
-            ids = [f"{entry}/{at}" for at in range(start, start + len(batch))]
+        for batch in rows.in_pages(enumerate(parts), _BATCH):
+            ids = [f"{entry}/{at}" for at, _ in batch]
             with self._store.translate_errors():
                 collection.upsert(
                     ids=ids,
                     embeddings=[_placeholder(id_) for id_ in ids],
-                    documents=batch,
-                    metadatas=[fields | {"part": at + start} for at in range(len(batch))],
+                    documents=[text for _, text in batch],
+                    metadatas=[fields | {"part": at} for at, _ in batch],
                 )
 
     def of_job(self, job: str) -> list[JournalEntry]:
@@ -116,40 +110,27 @@ class Uploads:
         collection = self._store.get_or_create(UPLOADS)
         texts: list[str] = []
         fields: dict[str, Any] = {}
-        for start in range(0, entry.parts, _BATCH):
-            ids = [f"{entry.id}/{at}" for at in range(start, min(start + _BATCH, entry.parts))]
+        for ids in rows.in_pages(entry.row_ids, _BATCH):
             with self._store.translate_errors():
                 page: Any = collection.get(ids=ids, include=["documents", "metadatas"])
             by_id = dict(zip(page["ids"], page["documents"], strict=True))
             texts += [by_id[id_] for id_ in ids]
             fields = fields or page["metadatas"][0]
-        return Document(
-            name=entry.document,
-            text="".join(texts),
-            title=fields["title"],
-            url=fields["url"],
-            content_hash=entry.content_hash,
-            format=fields["format"],
-            changed=fields["changed"],
-        )
+        metadata = {name: fields[name] for name in _METADATA}
+        return Document(name=entry.document, text="".join(texts), **metadata)
 
     def mark_visible(self, entries: Iterable[JournalEntry], revision: int) -> None:
         """Record the revision that made entries visible."""
-        for collection, page in self._pages(entries):
+        collection = self._store.get_or_create(UPLOADS)
+        for page in rows.in_pages(id_ for entry in entries for id_ in entry.row_ids):
             with self._store.translate_errors():
                 collection.update(ids=page, metadatas=[{"revision": revision}] * len(page))
 
     def delete(self, entries: Iterable[JournalEntry]) -> None:
         """Delete entries and their texts."""
-        for collection, page in self._pages(entries):
-            with self._store.translate_errors():
-                collection.delete(ids=page)
-
-    def _pages(self, entries: Iterable[JournalEntry]) -> Iterator[tuple["Collection", list[str]]]:
-        ids = [f"{entry.id}/{at}" for entry in entries for at in range(entry.parts)]
         collection = self._store.get_or_create(UPLOADS)
-        for start in range(0, len(ids), _PAGE):
-            yield collection, ids[start : start + _PAGE]
+        with self._store.translate_errors():
+            rows.delete(collection, [id_ for entry in entries for id_ in entry.row_ids])
 
     def document_names(self, live: LivePointer) -> set[str]:
         """Names of the documents added through the API and not deleted since."""
@@ -174,15 +155,10 @@ class Uploads:
             return
         with self._store.translate_errors():
             found: Any = collection.get(where={"$and": [{"part": 0}, where]}, include=["metadatas"])
+        names = ("job", "document", "content_hash", "revision", "parts")
         for id_, fields in zip(found["ids"], found["metadatas"], strict=True):
-            yield JournalEntry(
-                id=id_.rsplit("/", 1)[0],
-                job=fields["job"],
-                document=fields["document"],
-                content_hash=fields["content_hash"],
-                revision=fields["revision"],
-                parts=fields["parts"],
-            )
+            entry = id_.rsplit("/", 1)[0]
+            yield JournalEntry(id=entry, **{name: fields[name] for name in names})
 
 
 def _placeholder(id_: str) -> Sequence[float]:

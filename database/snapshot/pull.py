@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from database.index import rows
-from database.index.collection_check import check_collection, check_new_collection
+from database.index.collection_check import check_new_collection, is_readable
 from database.index.fingerprint import Fingerprint
 from database.index.go_live import go_live
-from database.index.hnsw import NEVER_SYNC
 from database.index.lock import BuildLock
 from database.index.rows import Record
-from database.index.store import Store
+from database.index.store import NEVER_SYNC, Store
 from database.index.word_vectors import word_collection_name
 from database.journal import staging
 from database.journal.purge import has_unfinished_purge
@@ -162,12 +161,9 @@ class _Target:
     def _open(self, name: str, metadata: dict[str, Any], rows_in_all: int) -> "Collection":
         """The collection that an interrupted pull left, if it is readable, or a new one."""
         found = self.store.find(name)
-        if found is not None:
-            try:
-                check_collection(self.store, name)
-            except IndexDamagedError:
-                self.store.delete(name)
-                found = None
+        if found is not None and not is_readable(self.store, name):
+            self.store.delete(name)
+            found = None
         return found or self.store.create(name, metadata, rows_in_all)
 
     def _fill(self, role: Role, collection: "Collection", done: Callable[[int], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from database.index.live_pointer import LivePointer
-from database.index.rows import Record
+from database.index.rows import Record, in_pages
 from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads
 from dataset.documents import check_name
@@ -24,12 +24,9 @@ def read_upload_rows(store: Store, live: LivePointer) -> Iterator[Record]:
     if collection is None:
         return
     entries = sorted(Uploads(store).current(live).items())
-    ids = [f"{entry.id}/{at}" for _, entry in entries for at in range(entry.parts)]
-    for start in range(0, len(ids), _BATCH):
-        page: Any = collection.get(
-            ids=ids[start : start + _BATCH], include=["documents", "metadatas", "embeddings"]
-        )
-        columns = (page[name] for name in ("ids", "documents", "metadatas", "embeddings"))
+    for ids in in_pages((id_ for _, entry in entries for id_ in entry.row_ids), _BATCH):
+        page: Any = collection.get(ids=ids, include=["documents", "metadatas", "embeddings"])
+        columns = (page["ids"], page["documents"], page["metadatas"], page["embeddings"])
         for id_, text, metadata, vector in sorted(zip(*columns, strict=True), key=itemgetter(0)):
             fields = {name: value for name, value in metadata.items() if name != "revision"}
             yield Record(id_, text, np.asarray(vector, dtype=np.float32), fields)

@@ -1,8 +1,10 @@
 """A store whose process is killed at a chosen write; earlier writes are kept."""
 
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from database.index.store import Store
+from database.index.store import NEVER_SYNC, Store
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -30,13 +32,30 @@ class DyingStore(Store):
         found = super().find(name)
         return _Dying(found, self) if found is not None else None  # type: ignore[return-value]
 
-    def create(self, name: str, metadata: dict[str, Any], rows: int) -> "Collection":
+    def create(self, name: str, metadata: dict[str, Any], rows: int = NEVER_SYNC) -> "Collection":
         self.count()
         return _Dying(super().create(name, metadata, rows), self)  # type: ignore[return-value]
 
     def delete(self, name: str) -> None:
         self.count()
         super().delete(name)
+
+
+def kill_at_each_write(
+    store: Store, action: Callable[[Store], object], at_least: int = 0
+) -> Iterator[None]:
+    """Run an action, killed before its first write, then before its second, until it survives.
+
+    Yields after each kill, of which there are `at_least` so many.
+    """
+    for writes in count():
+        try:
+            action(DyingStore(store, writes))
+        except KilledError:
+            yield
+        else:
+            assert writes >= at_least
+            return
 
 
 class _Dying:

@@ -82,34 +82,32 @@ def document(name: str, text: str) -> Document:
 
 def upload(store: Store, job: str, *documents: Document) -> None:
     """Record documents as added through the API, visible to builds."""
-    uploads = Uploads(store)
-    uploads.add(job, documents)
-    live, _, fingerprint = store.live_collection()
-    live = store.advance(live, job, _changed(fingerprint, []))
-    uploads.mark_visible(uploads.of_job(job), live.revision)
+    Uploads(store).add(job, documents)
+    _make_visible(store, job)
 
 
 def delete_upload(store: Store, job: str, name: str) -> None:
     """Record a document as deleted through the API."""
-    uploads = Uploads(store)
-    uploads.add_deletion(job, name)
+    Uploads(store).add_deletion(job, name)
+    _make_visible(store, job)
+
+
+def _make_visible(store: Store, job: str) -> None:
     live, _, fingerprint = store.live_collection()
     live = store.advance(live, job, _changed(fingerprint, []))
-    uploads.mark_visible(uploads.of_job(job), live.revision)
+    Uploads(store).mark_visible(Uploads(store).of_job(job), live.revision)
 
 
 def uploaded(store: Store) -> dict[str, str]:
     """The API's documents that a build keeps: name to text."""
-    live = store.live()
-    assert live is not None
+    live, _, _ = store.live_collection()
     uploads = Uploads(store)
     return {name: uploads.document(entry).text for name, entry in uploads.current(live).items()}
 
 
 def words_of(store: Store) -> dict[str, bytes]:
     """The live index's words and their vectors."""
-    live = store.live()
-    assert live is not None
+    live, _, _ = store.live_collection()
     found = word_vectors.read_word_vectors(store, live.name)
     assert found is not None
     return {word: vector.tobytes() for word, vector in zip(*found, strict=True)}

@@ -1,7 +1,7 @@
 """Made-up documentation, and embeddings that need no model."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
@@ -68,13 +68,18 @@ def chunk(
 
 
 class WordEmbeddings(Embeddings):
-    """Embeds texts with the same words close together, and records the texts."""
+    """Embeds texts with the same words close together, and records the texts.
 
-    def __init__(self) -> None:
+    `before` is called with the documents' texts before they are embedded.
+    """
+
+    def __init__(self, before: Callable[[list[str]], object] = lambda texts: None) -> None:
+        self._before = before
         self.documents: list[str] = []
         self.queries: list[str] = []
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self._before(texts)
         self.documents += texts
         return [_vector(text) for text in texts]
 

@@ -1,9 +1,10 @@
 """Changes documents of an index in place, and reads what a reader then finds."""
 
-import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from database.building.report import BuildReport
 from database.changing.changer import Changer, IndexingTools
 from database.index import rows
 from database.index.lock import BuildLock
@@ -13,19 +14,23 @@ from database.journal.recovery import recover
 from database.journal.uploads import Uploads
 from database.reading.read_corpus import current_chunks
 from dataset.documents import Document
-from tests.files.pages import WordEmbeddings
+from tests.database.dying_store import kill_at_each_write
+from tests.database.made_indexes import document
+from tests.files.pages import PAGES, WordEmbeddings, builder
 from tests.servers.documents_service import splitter
 
 State = dict[str, list[str]]
 
+WITH_TEXT = PAGES.keys() - {"index.md"}
+"""The pages that are indexed; the others only list links."""
+KILNS = "# Kilns\n\nOak burns slowly.\n"
 
-def document(name: str, text: str) -> Document:
-    return Document(name, text, "", "", hashlib.sha256(text.encode()).hexdigest())
 
-
-def accept_job(store: Store, kind: Any, documents: Sequence[Document] = (), name: str = "") -> Job:
-    """Accept a change."""
-    job = Job.new(kind)
+def accept_job(
+    store: Store, kind: Any, documents: Sequence[Document] = (), name: str = "", **fields: Any
+) -> Job:
+    """Accept a change; `fields` are the job's."""
+    job = Job.new(kind, **fields)
     if name:
         Uploads(store).add_deletion(job.id, name)
     else:
@@ -47,6 +52,20 @@ def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
             recover(store)
             ended.append(changer.put(job) if job.kind == "put" else changer.delete(job))
         return ended
+
+
+def kill_once_visible(store: Store, job: Job) -> None:
+    """Run a job, killed just after its change became visible."""
+    for _ in kill_at_each_write(store, run):
+        if (live := store.live()) and live.job == job.id:
+            return
+    raise AssertionError("the change did not become visible")
+
+
+def build_more(store: Store, pages: Path) -> BuildReport:
+    """Build an index with one more page in the folder."""
+    (pages / "more.md").write_text("# More\n\nMore words.\n")
+    return builder(store).build(pages)
 
 
 def put(store: Store, name: str, text: str, embeddings: WordEmbeddings | None = None) -> Job:

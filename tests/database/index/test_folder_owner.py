@@ -2,9 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,43 +21,18 @@ sys.stdin.read()
 """
 
 
-@contextmanager
-def another_process(folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has claimed the folder and does not release it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _OWNER, str(folder)],
-        cwd=PROJECT_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    try:
-        assert process.stdout.readline() == "claimed\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_first_claim_of_a_folder_succeeds_and_later_ones_fail(tmp_path: Path) -> None:
     first, second = FolderOwner(str(tmp_path)), FolderOwner(str(tmp_path))
+    first.release()  # without a claim: does nothing
     first.claim()
     first.claim()
     with pytest.raises(IndexLockedError, match="Another process serves"):
         second.claim()
 
     first.release()
-    second.claim()
-    second.release()
-
-
-def test_release_without_a_claim_does_nothing(tmp_path: Path) -> None:
-    owner = FolderOwner(str(tmp_path))
-    owner.release()
-    owner.claim()
-    owner.release()
-    owner.release()
+    first.release()
+    with second:
+        pass
 
 
 def test_server_needs_no_claim(tmp_path: Path) -> None:
@@ -68,13 +41,9 @@ def test_server_needs_no_claim(tmp_path: Path) -> None:
 
 
 def test_two_folders_have_two_owners(tmp_path: Path) -> None:
-    owners = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        owners.append(FolderOwner(str(tmp_path / name)))
-        owners[-1].claim()
-    for owner in owners:
-        owner.release()
+    (tmp_path / "other").mkdir()
+    with FolderOwner(str(tmp_path)), FolderOwner(str(tmp_path / "other")):
+        pass
 
 
 def test_threads_of_one_process_share_a_claim(tmp_path: Path) -> None:
@@ -88,14 +57,19 @@ def test_threads_of_one_process_share_a_claim(tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_claim_lasts_until_its_process_ends_in_any_way(tmp_path: Path) -> None:
-    owner = FolderOwner(str(tmp_path))
-    with another_process(tmp_path) as process:
-        with pytest.raises(IndexLockedError):
-            owner.claim()
-        process.kill()
-        process.wait()
-        owner.claim()
-    owner.release()
+    command = [sys.executable, "-c", _OWNER, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"claimed\n"
+            with pytest.raises(IndexLockedError):
+                FolderOwner(str(tmp_path)).claim()
+        finally:
+            process.kill()
+    with FolderOwner(str(tmp_path)):
+        pass
 
 
 @pytest.mark.process
@@ -105,9 +79,8 @@ def test_child_process_does_not_inherit_the_claim(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         owner.release()
-        second = FolderOwner(str(tmp_path))
-        second.claim()
-        second.release()
+        with FolderOwner(str(tmp_path)):
+            pass
     finally:
         child.kill()
         child.communicate()

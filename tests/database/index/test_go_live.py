@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from database.building import reuse as holdings
+from database.building import reuse
 from database.building.rollback import rollback
 from database.index.collection_check import CollectionCheck
 from database.index.lock import BuildLock
@@ -13,21 +13,26 @@ from database.index.store import Store
 from database.index.vector_files import segment_folders
 from database.journal.uploads import Uploads
 from dataset.folder import Selection
-from tests.database.changing.steps import accept_job, delete, document, put, run, seen
-from tests.files.pages import PAGES, WordEmbeddings, builder
+from tests.database.changing.steps import (
+    KILNS,
+    WITH_TEXT,
+    accept_job,
+    build_more,
+    delete,
+    put,
+    run,
+    seen,
+)
+from tests.database.made_indexes import document
+from tests.files.pages import WordEmbeddings, builder
 from utils.errors import IndexDamagedError, IndexMissingError
 
 pytestmark = pytest.mark.process
 
-WITH_TEXT = {name for name in PAGES if name != "index.md"}
-KILNS = "# Kilns\n\nOak burns slowly.\n"
-
 
 def test_build_keeps_documents_added_through_the_api(store: Store, pages: Path) -> None:
     put(store, "kilns.md", KILNS)
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-
-    report = builder(store).build(pages)
+    report = build_more(store, pages)
 
     assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
     assert (report.from_api, report.embedded) == (1, 1)
@@ -48,9 +53,8 @@ def test_build_without_changes_leaves_the_pointer_unchanged(store: Store, pages:
 def test_api_version_takes_precedence_over_the_folders(store: Store, pages: Path) -> None:
     put(store, "training.md", "# Training\n\nThe API says so.\n")
     (pages / "training.md").write_text("# Training\n\nThe folder says so.\n")
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
 
-    builder(store).build(pages)
+    build_more(store, pages)
 
     assert seen(store)["training.md"] == ["The API says so."]
 
@@ -72,8 +76,7 @@ def test_only_what_is_selected_is_built(store: Store, pages: Path) -> None:
 
 
 def test_purge_leaves_one_collection_and_no_rollback(store: Store, pages: Path) -> None:
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     put(store, "kilns.md", KILNS)
     delete(store, "training.md")
     before = seen(store)
@@ -110,11 +113,9 @@ def test_failing_check_deletes_no_index_in_use(
     store: Store, pages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if killed by the operating system's OOM killer."""
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     (pages / "more.md").write_text("# More\n\nOther words.\n")
-    live = store.live()
-    assert live is not None
+    live, _, _ = store.live_collection()
     existing: list[str] = []
 
     def fails(store: Store, name: str) -> CollectionCheck:
@@ -125,7 +126,8 @@ def test_failing_check_deletes_no_index_in_use(
         return WordEmbeddings()
 
     with monkeypatch.context() as patch:
-        patch.setattr(holdings, "check_collection", fails)
+        patch.setattr(reuse, "check_collection", fails)
+        patch.setattr(reuse, "is_readable", lambda store, name: False)
         replace(builder(store), load_embeddings=load).build(pages)
 
     assert {live.name, live.previous} <= set(existing)
@@ -144,8 +146,7 @@ def test_pending_upload_is_added_to_an_index_that_went_live_in_between(
     store: Store, pages: Path
 ) -> None:
     accept_job(store, "put", [document("kilns.md", KILNS)])
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     assert "kilns.md" not in seen(store)
 
     run(store)

@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
@@ -17,12 +17,9 @@ from database.index import lock as lock_module
 from database.index import lock_holder
 from database.index.lock import HEARTBEAT_SECONDS, LOCK, BuildLock, read_holder
 from database.index.lock_holder import describe_this_process, has_exited, is_local
-from database.index.store import Store, open_store
+from database.index.store import Store
 from utils.errors import IndexLockedError, StoreUnreachableError
 from utils.settings import PROJECT_ROOT
-
-if TYPE_CHECKING:
-    from chromadb import Collection
 
 ELSEWHERE = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "?", "since": "?"}
 FIRST, SECOND, LAST = (HEARTBEAT_SECONDS * n for n in (1, 2, 3))
@@ -49,30 +46,10 @@ class Clock:
         return getattr(time, name)
 
 
-class PassingStore(Store):
-    """A store that is unreachable at one moment of a clock."""
-
-    def __init__(self, store: Store, clock: Clock, away_at: float) -> None:
-        super().__init__(store.client, store.database)
-        self._clock = clock
-        self._away_at = away_at
-
-    def find(self, name: str) -> "Collection | None":
-        if self._clock.now == self._away_at:
-            raise StoreUnreachableError("Nobody answers.")
-        return super().find(name)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(open_store(str(tmp_path_factory.mktemp("lock") / "index"), create=True)) as store:
-        yield store
-
-
 @pytest.fixture
-def store(opened: Store) -> Store:
-    opened.delete(LOCK)
-    return opened
+def store(shared_store: Store) -> Store:
+    shared_store.delete(LOCK)
+    return shared_store
 
 
 def use(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Clock:
@@ -80,12 +57,25 @@ def use(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Clock:
     return clock
 
 
-def taken(store: Store) -> dict[str, Any]:
-    """The metadata that this process records while it holds the lock."""
+@contextmanager
+def held(store: Store) -> Iterator[dict[str, Any]]:
+    """Hold the lock; yields what this process records in it."""
     with BuildLock(store):
         holder = read_holder(store)
-    assert holder
-    return holder
+        assert holder
+        yield holder
+
+
+def released(store: Store) -> dict[str, Any]:
+    """What this process recorded in a lock that it has released."""
+    with held(store) as holder:
+        return holder
+
+
+def ended_pid() -> int:
+    """The PID of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
+        return ended.pid
 
 
 @needs_proc
@@ -93,11 +83,8 @@ def test_clock_adjustment_does_not_make_a_holder_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     booted = psutil._pslinux.boot_time  # noqa: SLF001
-    with BuildLock(store):
-        holder = read_holder(store)
-        assert holder
+    with held(store) as holder:
         monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted() + 1)  # noqa: SLF001
-
         assert not has_exited(holder)
 
 
@@ -106,57 +93,42 @@ def test_clock_adjustment_does_not_make_a_holder_dead(
 def test_any_process_name_is_parsed(name: str, store: Store) -> None:
     called = Path("/proc/self/comm")
     before = called.read_bytes()
-    with BuildLock(store):
-        holder = read_holder(store)
+    with held(store) as holder:
         called.write_bytes(os.fsencode(name))
         try:
-            assert holder
             assert not has_exited(holder)
         finally:
             called.write_bytes(before)
 
 
-def test_holder_that_released_during_an_outage_has_exited(store: Store) -> None:
-    assert has_exited(taken(store))
-
-
 @pytest.mark.parametrize("born", ["another boot/1", "?"])
 def test_same_pid_with_another_start_time_is_another_process(born: str, store: Store) -> None:
-    assert has_exited(taken(store) | {"pid": os.getppid(), "born": born})
+    assert has_exited(released(store) | {"pid": os.getppid(), "born": born})
 
 
 def test_process_with_a_reused_pid_is_another_process(store: Store) -> None:
-    holder = taken(store)
+    holder = released(store)
     command = [sys.executable, "-S", "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
         assert has_exited(holder | {"pid": other.pid})
         other.kill()
 
 
-def test_ended_process_has_exited(store: Store) -> None:
-    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
-        pass
-    assert has_exited(taken(store) | {"pid": ended.pid, "born": ""})
-
-
 @pytest.mark.parametrize("fields", [{"process_started": "1785000000.12"}, {"born": ""}, {}])
 def test_pid_decides_if_no_start_time_is_recorded(fields: dict[str, Any]) -> None:
     here = describe_this_process("build")
     holder = {name: here[name] for name in ("owner", "host", "namespace", "since")} | fields
-    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
-        pass
-
     assert not has_exited(holder | {"pid": os.getppid()})
-    assert has_exited(holder | {"pid": ended.pid})
+    assert has_exited(holder | {"pid": ended_pid()})
 
 
 @pytest.mark.parametrize("fields", [{"namespace": "another boot/1"}, {"host": "elsewhere"}])
 def test_holder_of_another_namespace_or_host_is_not_judged_by_its_pid(
     fields: dict[str, Any], store: Store
 ) -> None:
-    holder = taken(store)
+    holder = released(store)
     assert is_local(holder)
-    assert has_exited(holder)
+    assert has_exited(holder)  # it has released the lock
     assert not is_local(holder | fields)
     assert not has_exited(holder | fields)
 
@@ -164,9 +136,7 @@ def test_holder_of_another_namespace_or_host_is_not_judged_by_its_pid(
 def test_lock_of_a_version_that_recorded_no_namespace_is_judged_by_its_heartbeat(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as ended:
-        pass
-    holder = taken(store) | {"pid": ended.pid}
+    holder = released(store) | {"pid": ended_pid()}
     del holder["namespace"]
     assert not has_exited(holder)
 
@@ -207,9 +177,7 @@ def test_without_proc_the_creation_time_decides(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock_holder, "_BOOT_ID", Path("/proc/not/there"))
-    with BuildLock(store):
-        holder = read_holder(store)
-        assert holder
+    with held(store) as holder:
         assert float(holder["born"]) == psutil.Process().create_time()
         assert not has_exited(holder)
         assert has_exited(holder | {"born": "1.0"})
@@ -220,14 +188,20 @@ def test_outage_of_the_store_does_not_make_a_holder_dead(
 ) -> None:
     """The store returns only at the end, too late for another heartbeat."""
     store.create_if_absent(LOCK, ELSEWHERE | {"beat": "1"})
-    clock = use(monkeypatch, Clock())
+    find = store.find
 
-    with (
-        pytest.raises(StoreUnreachableError),
-        BuildLock(PassingStore(store, clock, away_at=SECOND)),
-    ):
+    def go_away(now: float) -> None:
+        if now == SECOND:
+            monkeypatch.setattr(store, "find", unreachable)
+
+    def unreachable(name: str) -> None:
+        raise StoreUnreachableError("Nobody answers.")
+
+    clock = use(monkeypatch, Clock(go_away))
+    with pytest.raises(StoreUnreachableError), BuildLock(store):
         pass
 
+    monkeypatch.setattr(store, "find", find)
     assert clock.now == SECOND
     assert read_holder(store) == ELSEWHERE | {"beat": "1"}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from database.index import rows, word_vectors
-from database.index.hnsw import NEVER_SYNC
 from database.index.live_pointer import LivePointer
 from database.index.rows import Row
 from database.index.store import Store, open_store
+from database.index.word_vectors import WordVectors
 from database.reading.read_corpus import read_corpus
 from tests.files.pages import WordEmbeddings, chunk
 
@@ -36,39 +36,25 @@ def write(store: Store, index: str, words: dict[str, str], *known: str) -> list[
     return embeddings.documents
 
 
-def interrupt(store: Store, index: str) -> None:
-    """Leave the state of a build killed while writing the words."""
+def read(store: Store, index: str = INDEX) -> dict[str, WordVectors]:
+    """The vectors of an index's words."""
+    found = word_vectors.read_word_vectors(store, index)
+    assert found is not None
+    assert found[1].dtype == np.float32
+    return dict(zip(*found, strict=True))
 
-    def killed(texts: list[str]) -> list[list[float]]:
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        word_vectors.write_word_vectors(store, index, WORDS, killed, [])
+def assert_embedded(found: dict[str, WordVectors], words: dict[str, str]) -> None:
+    vectors = WordEmbeddings().embed_documents([*words.values()])
+    assert found.keys() == words.keys()
+    for stem, vector in zip(words, vectors, strict=True):
+        assert found[stem] == pytest.approx(vector, abs=1e-6)
 
 
 def test_words_survive_a_round_trip(store: Store) -> None:
-    embedded = write(store, INDEX, WORDS)
-
-    found = word_vectors.read_word_vectors(store, INDEX)
-
-    assert embedded == ["kilns", "oak", "dry"]
-    assert found is not None
-    stems, vectors = found
-    assert vectors.dtype == np.float32
-    expected = dict(zip(WORDS, WordEmbeddings().embed_documents(embedded), strict=True))
-    for stem, vector in zip(stems, vectors, strict=True):
-        assert vector == pytest.approx(expected.pop(stem), abs=1e-6)
-    assert expected == {}
+    assert write(store, INDEX, WORDS) == ["kilns", "oak", "dry"]
+    assert_embedded(read(store), WORDS)
     assert word_vectors.has_word_vectors(store, INDEX)
-
-
-def test_words_are_read_over_several_requests(store: Store) -> None:
-    words = {f"oak{number}": f"oaks{number}" for number in range(2300)}
-    write(store, INDEX, words)
-    found = word_vectors.read_word_vectors(store, INDEX)
-    assert found is not None
-    assert sorted(found[0]) == sorted(words)
-    assert len(found[1]) == len(words)
 
 
 def test_words_of_another_index_are_reused_and_only_new_ones_embedded(store: Store) -> None:
@@ -77,13 +63,7 @@ def test_words_of_another_index_are_reused_and_only_new_ones_embedded(store: Sto
     embedded = write(store, INDEX, {"oak": "oaks", "ash": "ash"}, INDEX, "index-before", "index-no")
 
     assert embedded == ["ash"]
-    before, now = (
-        word_vectors.read_word_vectors(store, "index-before"),
-        word_vectors.read_word_vectors(store, INDEX),
-    )
-    assert before is not None
-    assert now is not None
-    old, new = (dict(zip(*each, strict=True)) for each in (before, now))
+    old, new = read(store, "index-before"), read(store)
     assert new.keys() == {"oak", "ash"}
     assert np.array_equal(new["oak"], old["oak"])
 
@@ -99,20 +79,8 @@ def test_words_are_reused_only_from_the_given_indexes(store: Store) -> None:
     assert write(store, INDEX, WORDS) == ["kilns", "oak", "dry"]
 
 
-def test_interrupted_write_reads_as_none_and_is_repeated(store: Store) -> None:
-    interrupt(store, INDEX)
-    assert word_vectors.read_word_vectors(store, INDEX) is None
-    assert not word_vectors.has_word_vectors(store, INDEX)
-
-    assert write(store, INDEX, {"oak": "oak"}) == ["oak"]
-
-    found = word_vectors.read_word_vectors(store, INDEX)
-    assert found is not None
-    assert found[0] == ["oak"]
-
-
-def test_interrupted_write_resumes(store: Store) -> None:
-    words = {f"oak{number}": f"oaks{number}" for number in range(600)}
+def test_interrupted_write_resumes_without_the_obsolete_words(store: Store) -> None:
+    words = {f"oak{number}": f"oaks{number}" for number in range(5 * rows.PAGE)}
     embedded: list[str] = []
 
     def killed(texts: list[str]) -> list[list[float]]:
@@ -122,36 +90,19 @@ def test_interrupted_write_resumes(store: Store) -> None:
         return WordEmbeddings().embed_documents(texts)
 
     with pytest.raises(KeyboardInterrupt):
-        word_vectors.write_word_vectors(store, INDEX, words | {"gone": "gone"}, killed, [])
+        word_vectors.write_word_vectors(store, INDEX, {"gone": "gone"} | words, killed, [])
     assert word_vectors.read_word_vectors(store, INDEX) is None
+    assert not word_vectors.has_word_vectors(store, INDEX)
 
     again = write(store, INDEX, words)
 
-    assert sorted(embedded + again) == sorted(words.values())
-    found = word_vectors.read_word_vectors(store, INDEX)
-    assert found is not None
-    written = dict(zip(*found, strict=True))
-    assert written.keys() == words.keys()
-    expected = WordEmbeddings().embed_documents(list(words.values()))
-    for stem, vector in zip(words, expected, strict=True):
-        assert written[stem] == pytest.approx(vector, abs=1e-6)
-
-
-def test_obsolete_word_of_an_interrupted_write_is_deleted(store: Store) -> None:
-    half = store.create(word_vectors.word_collection_name(INDEX), {"whole": False}, NEVER_SYNC)
-    for word in ("gone", "oak"):
-        half.add(ids=[word], embeddings=[1.0] * 64, documents=[word])
-
-    assert write(store, INDEX, {"oak": "oak", "ash": "ash"}) == ["ash"]
-
-    found = word_vectors.read_word_vectors(store, INDEX)
-    assert found is not None
-    assert sorted(found[0]) == ["ash", "oak"]
+    assert sorted(embedded + again) == sorted(["gone", *words.values()])
+    assert_embedded(read(store), words)
 
 
 def test_incomplete_words_are_neither_read_nor_copied(store: Store) -> None:
     name = word_vectors.word_collection_name("index-before")
-    half = store.create(name, {"whole": False}, NEVER_SYNC)
+    half = store.create(name, {"whole": False})
     half.add(ids=["oak"], embeddings=[1.0] * 64, documents=["oak"])
 
     assert word_vectors.read_word_vectors(store, "index-before") is None
@@ -161,10 +112,7 @@ def test_incomplete_words_are_neither_read_nor_copied(store: Store) -> None:
 def test_missing_words_differ_from_an_empty_list(store: Store) -> None:
     assert word_vectors.read_word_vectors(store, INDEX) is None
     assert write(store, INDEX, {}) == []
-    found = word_vectors.read_word_vectors(store, INDEX)
-    assert found is not None
-    assert found[0] == []
-    assert len(found[1]) == 0
+    assert read(store) == {}
 
 
 def test_words_of_deleted_indexes_are_deleted(store: Store) -> None:

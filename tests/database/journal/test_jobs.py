@@ -1,6 +1,5 @@
 """Jobs are stored, so that they survive the process that accepted them."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,16 +14,10 @@ from database.journal.jobs import JOBS, DocumentOutcome, Job, Jobs, JobState, Pr
 _ETAG = "6a8c1f"
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(open_store(str(tmp_path_factory.mktemp("jobs") / "index"), create=True)) as store:
-        yield store
-
-
 @pytest.fixture
-def jobs(opened: Store) -> Jobs:
-    opened.delete(JOBS)
-    return Jobs(opened)
+def jobs(shared_store: Store) -> Jobs:
+    shared_store.delete(JOBS)
+    return Jobs(shared_store)
 
 
 def new_at(moment: str) -> Job:
@@ -37,62 +30,42 @@ def ago(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def rename(store: Store, name: str, new: str) -> None:
-    collection = store.find(name)
-    assert collection
-    collection.modify(name=new)
-
-
 @pytest.mark.parametrize(
-    ("match", "holds", "holds_without"),
+    ("match", "none_match", "holds", "holds_without"),
     [
-        ("", True, True),
-        ("*", True, False),
-        (f'"{_ETAG}"', True, False),
-        (f'"other", "{_ETAG}"', True, False),
-        (f'"other","{_ETAG}" , "third"', True, False),
-        (f'W/"{_ETAG}"', True, False),
-        (_ETAG, True, False),
-        ('"other"', False, False),
-        ('"OTHER", W/"third"', False, False),
-        (f'"{_ETAG.upper()}"', False, False),
-        (f'"{_ETAG}x"', False, False),
-        ('""', False, False),
-        ('"other", ""', False, False),
-        (",", False, False),
+        ("", "", True, True),
+        # If-Match requires a document of this content
+        ("*", "", True, False),
+        (f'"{_ETAG}"', "", True, False),
+        (f'"other", "{_ETAG}"', "", True, False),
+        (f'"other","{_ETAG}" , "third"', "", True, False),
+        (f'W/"{_ETAG}"', "", True, False),
+        (_ETAG, "", True, False),
+        ('"other"', "", False, False),
+        ('"OTHER", W/"third"', "", False, False),
+        (f'"{_ETAG.upper()}"', "", False, False),
+        (f'"{_ETAG}x"', "", False, False),
+        ('""', "", False, False),
+        ('"other", ""', "", False, False),
+        (",", "", False, False),
+        # If-None-Match requires no document of this content
+        ("", "*", False, True),
+        ("", f'"{_ETAG}"', False, True),
+        ("", f'W/"{_ETAG}"', False, True),
+        ("", f'"other", "{_ETAG}"', False, True),
+        ("", '"other"', True, True),
+        ("", '""', True, True),
+        ("", ",", True, True),
+        # Both must hold
+        ("*", "*", False, False),
+        (f'"{_ETAG}"', '"other"', True, False),
     ],
 )
-def test_if_match_requires_a_document_of_this_content(
-    match: str, holds: bool, holds_without: bool
+def test_precondition_compares_the_contents_hash(
+    match: str, none_match: str, holds: bool, holds_without: bool
 ) -> None:
-    assert Precondition(match).is_met_by(_ETAG) is holds
-    assert Precondition(match).is_met_by("") is holds_without
-
-
-@pytest.mark.parametrize(
-    ("none_match", "holds", "holds_without"),
-    [
-        ("", True, True),
-        ("*", False, True),
-        (f'"{_ETAG}"', False, True),
-        (f'W/"{_ETAG}"', False, True),
-        (f'"other", "{_ETAG}"', False, True),
-        ('"other"', True, True),
-        ('""', True, True),
-        (",", True, True),
-    ],
-)
-def test_if_none_match_requires_no_document_of_this_content(
-    none_match: str, holds: bool, holds_without: bool
-) -> None:
-    assert Precondition(none_match=none_match).is_met_by(_ETAG) is holds
-    assert Precondition(none_match=none_match).is_met_by("") is holds_without
-
-
-def test_both_conditions_must_hold() -> None:
-    assert not Precondition("*", "*").is_met_by("")
-    assert not Precondition("*", "*").is_met_by(_ETAG)
-    assert Precondition(f'"{_ETAG}"', '"other"').is_met_by(_ETAG)
+    assert Precondition(match, none_match).is_met_by(_ETAG) is holds
+    assert Precondition(match, none_match).is_met_by("") is holds_without
 
 
 def test_job_survives_a_round_trip(jobs: Jobs) -> None:
@@ -142,18 +115,18 @@ def test_job_is_ordered_after_those_being_accepted_or_run(jobs: Jobs, state: Job
 
 @pytest.mark.parametrize("moved", [[], [0], [1], [0, 1]])
 def test_job_is_ordered_after_those_that_a_purge_is_moving(
-    jobs: Jobs, opened: Store, moved: list[int]
+    jobs: Jobs, shared_store: Store, moved: list[int]
 ) -> None:
     at_once = new_at("2026-03-01T09:30:07.000Z"), new_at("2026-03-01T09:30:07.000Z")
     before = [jobs.add(at_once[0]), jobs.add(replace(at_once[1], state="accepting"))]
-    rename(opened, JOBS, JOBS + OUTGOING)
+    shared_store.get_or_create(JOBS).modify(name=JOBS + OUTGOING)
     try:
-        opened.get_or_create(JOBS)
+        shared_store.get_or_create(JOBS)
         for at in moved:
             jobs.update(before[at])
         accepted = jobs.add(new_at("2026-03-01T09:30:01.000Z"))
     finally:
-        opened.delete(JOBS + OUTGOING)
+        shared_store.delete(JOBS + OUTGOING)
 
     assert accepted.created_at == "2026-03-01T09:30:07.002Z"
 
@@ -193,11 +166,8 @@ def test_only_the_oldest_finished_jobs_are_deleted(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "MAX_FINISHED_JOBS", 3)
-    ended = [
-        replace(Job.new("put"), created_at=f"2026-03-01T09:30:0{n}.000Z", state="done")
-        for n in range(6)
-    ]
-    waiting = replace(Job.new("put"), created_at="2025-01-01T00:00:00.000Z")
+    ended = [replace(new_at(f"2026-03-01T09:30:0{n}.000Z"), state="done") for n in range(6)]
+    waiting = new_at("2025-01-01T00:00:00.000Z")
     for job in (*ended, waiting):
         jobs.add(job)
     jobs.delete_old()

@@ -1,27 +1,19 @@
 """The journal stores the API's documents with their texts, and the changes."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from database.index.live_pointer import LivePointer
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from dataset.documents import Document
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with closing(open_store(str(tmp_path_factory.mktemp("up") / "index"), create=True)) as store:
-        yield store
-
-
 @pytest.fixture
-def uploads(opened: Store) -> Uploads:
-    opened.delete(UPLOADS)
-    return Uploads(opened)
+def uploads(shared_store: Store) -> Uploads:
+    shared_store.delete(UPLOADS)
+    return Uploads(shared_store)
 
 
 def document(name: str = "kilns.md", text: str = "# Kilns\n\nClay.", **more: str) -> Document:
@@ -38,11 +30,6 @@ def shown(uploads: Uploads, job: str, revision: int, *documents: Document) -> li
     entries = uploads.of_job(job)
     uploads.mark_visible(entries, revision)
     return [replace(entry, revision=revision) for entry in entries]
-
-
-def rows_of(store: Store) -> int:
-    collection = store.find(UPLOADS)
-    return collection.count() if collection else 0
 
 
 def test_documents_are_read_complete_and_in_order(uploads: Uploads) -> None:
@@ -86,12 +73,12 @@ def test_entries_of_the_pointers_job_are_visible_before_they_are_marked(uploads:
 
 
 def test_change_marked_during_the_query_is_visible(
-    uploads: Uploads, opened: Store, monkeypatch: pytest.MonkeyPatch
+    uploads: Uploads, shared_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploads.add("job", [document()])
     entries = uploads.of_job("job")
     looks = 0
-    find = opened.find
+    find = shared_store.find
 
     def find_while_it_is_marked(name: str) -> object:
         nonlocal looks
@@ -100,7 +87,7 @@ def test_change_marked_during_the_query_is_visible(
             uploads.mark_visible(entries, 5)
         return find(name)
 
-    monkeypatch.setattr(opened, "find", find_while_it_is_marked)
+    monkeypatch.setattr(shared_store, "find", find_while_it_is_marked)
     live = pointer(5, job="job", job_revision=5)
     assert uploads.visible(live, after=4).keys() == {"kilns.md"}
 
@@ -140,23 +127,23 @@ def test_only_visible_entries_are_superseded(uploads: Uploads) -> None:
     assert uploads.superseded([], 3) == []
 
 
-def test_deleted_entries_leave_no_text(uploads: Uploads, opened: Store) -> None:
+def test_deleted_entries_leave_no_text(uploads: Uploads, shared_store: Store) -> None:
     long = shown(uploads, "a", 2, document(text="0123456789" * 25_000))
     shown(uploads, "b", 3, document("other.md"))
     uploads.delete(long)
 
     assert uploads.of_document("kilns.md") == []
-    assert rows_of(opened) == 1
+    assert shared_store.get_or_create(UPLOADS).count() == 1
     uploads.delete(long)
     uploads.delete([])
-    assert rows_of(opened) == 1
+    assert shared_store.get_or_create(UPLOADS).count() == 1
 
 
-def test_accepting_a_job_twice_keeps_one_of_each(uploads: Uploads, opened: Store) -> None:
+def test_accepting_a_job_twice_keeps_one_of_each(uploads: Uploads, shared_store: Store) -> None:
     for _ in range(2):
         uploads.add("job", [document(), document("other.md")])
         uploads.add_deletion("gone", "third.md")
-    assert rows_of(opened) == 3
+    assert shared_store.get_or_create(UPLOADS).count() == 3
 
 
 def test_a_name_is_only_compared(uploads: Uploads) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of tests of snapshots: an index to push, a store to pull into, a folder between."""
+"""Fixtures of tests of snapshots: an index to push, and a folder for its snapshots."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 from database.index.store import Store, open_store
-from tests.database.made_indexes import clear, make_index, many_chunks
-from tests.servers.chroma import ChromaServer
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("target") / "chroma") as running:
-        yield running
+from tests.database.made_indexes import make_index, many_chunks
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +25,6 @@ def source(made_source: Path, tmp_path: Path) -> Iterator[Store]:
     """A copy of that index."""
     with closing(open_store(str(shutil.copytree(made_source, tmp_path / "source")))) as copy:
         yield copy
-
-
-@pytest.fixture
-def target(server: ChromaServer) -> Iterator[Store]:
-    """An empty store on a server; embedded ones take longer to check."""
-    with closing(open_store(server.url)) as empty:
-        clear(empty)
-        yield empty
 
 
 @pytest.fixture
