@@ -176,10 +176,7 @@ class Changer:
             before = self._versions(collection, entries)
             # A document that only the journal has would be brought back by the next build.
             known = before.keys() | uploads.document_names(live)
-            if failed := (
-                outcomes.fail_if_unmet(job, entries, before)
-                or outcomes.fail_if_missing(job, entries, known)
-            ):
+            if failed := outcomes.fail_if_unmet(job, entries, before, known):
                 return self._end(failed, delete=entries)
             deleted = tuple(
                 DocumentOutcome(name, "deleted", previous=outcomes.indexed_hash(before, name))

@@ -11,10 +11,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from database.building.builder_factory import splitter_for
 from database.changing import outcomes
 from database.changing.changer import Changer, IndexingTools, JobListener, SplitDocument
 from database.changing.deletion import rewrite_store, verify_deletion
@@ -29,7 +28,7 @@ from database.journal.purge import finish_purge, has_unfinished_purge
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
 from database.reading.reader import IndexState, Reader
-from dataset.splitting import CHUNKER_VERSION
+from dataset.splitting import CHUNKER_VERSION, ChunkSize, split_document
 from utils.errors import (
     DocsQAError,
     EmbeddingApiError,
@@ -51,41 +50,30 @@ _MAX_RUNNERS = 10
 _MAX_TRIES = 3
 """How often a job is run that the store aborts. Rows deleted during a query, or a lock of SQLite,
 make it fail once; a full disk makes it fail every time."""
-_TOOK_EFFECT = "The change took effect, but the steps after it failed."
 _STOP_SECONDS = 10.0
 _PROGRESS_SECONDS = 1.0
 """Interval at which a job's progress is written to the store."""
 
 
+@dataclass(eq=False)
 class JobRunner:
-    """The thread that changes documents.
+    """The thread that changes documents."""
 
-    Args:
-        reader: Reads the live index; it follows each change before the job is done.
-        database: The index folder or server.
-        splitter: Returns the function that splits documents by a recipe.
-        open_store: Connects to a server, with a timeout for long requests.
-        finished: Called with each finished job.
-        forget_answers: Drops cached answers that cite a document; returns how many are left.
-    """
+    reader: Reader
+    """Reads the live index; it follows each change before the job is done."""
+    database: str
+    """The index folder or server."""
+    splitter: Callable[[Recipe], SplitDocument]
+    """Returns the function that splits documents by a recipe."""
+    open_store: Callable[[], Store]
+    """Connects to a server, with a timeout for long requests."""
+    finished: JobListener = lambda job: None
+    """Called with each finished job."""
+    forget_answers: Callable[[str], int] = lambda name: 0
+    """Drops cached answers that cite a document; returns how many are left."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        database: str,
-        *,
-        splitter: Callable[[Recipe], SplitDocument],
-        open_store: Callable[[], Store],
-        finished: JobListener = lambda job: None,
-        forget_answers: Callable[[str], int] = lambda name: 0,
-    ) -> None:
-        self._reader = reader
-        self._database = database
-        self._splitter = splitter
-        self._open_store = open_store
-        self._finished = finished
-        self._forget_answers = forget_answers
-        self._owner = FolderOwner(database)
+    def __post_init__(self) -> None:
+        self._owner = FolderOwner(self.database)
         self._server: Store | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -122,7 +110,7 @@ class JobRunner:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._reader.state is not None:
+                if self.reader.state is not None:
                     self._run_jobs()
                 self._last_warning = ""
             except DocsQAError as error:
@@ -209,14 +197,15 @@ class JobRunner:
                     "The change is visible; the next run of the job finishes it."
                 )
             if is_visible:
-                job = replace(job, detail=f"{_TOOK_EFFECT} {job.detail}")
+                detail = f"The change took effect, but the steps after it failed. {job.detail}"
+                job = replace(job, detail=detail)
             Jobs(store).update(job)
             if not is_visible:  # otherwise the next writer needs the entries for its clean-up
                 entries = Uploads(store).of_job(job.id)
                 Uploads(store).delete(entry for entry in entries if not entry.revision)
         self._tries.pop(job.id, None)
-        self._reader.refresh()
-        self._finished(job)
+        self.reader.refresh()
+        self.finished(job)
 
     def _progress_writer(self, store: Store) -> JobListener:
         last = time.monotonic()
@@ -244,25 +233,25 @@ class JobRunner:
         if fingerprint.recipe.chunker_version != CHUNKER_VERSION:
             raise IndexMismatchError(
                 "The index was built by a version that splits documents differently. Build it "
-                f"again: {build_command(self._database)}"
+                f"again: {build_command(self.database)}"
             )
-        return IndexingTools(self._splitter(fingerprint.recipe), state.corpus.embeddings)
+        return IndexingTools(self.splitter(fingerprint.recipe), state.corpus.embeddings)
 
     def _matching_state(self, fingerprint: Fingerprint) -> IndexState:
-        state = self._reader.refresh()
+        state = self.reader.refresh()
         if state.fingerprint.recipe != fingerprint.recipe:
             raise IndexMismatchError("Another index went live in the meantime.")
         return state
 
     def _verify_deletion(self, store: Store, name: str) -> Mapping[str, Any]:
-        found = verify_deletion(store, self._reader, name, self._forget_answers)
-        return found | {"text_on_disk": vacuum_instructions(self._database)}
+        found = verify_deletion(store, self.reader, name, self.forget_answers)
+        return found | {"text_on_disk": vacuum_instructions(self.database)}
 
     def _store(self) -> Store:
-        if not is_server(self._database):
-            return self._reader.store()
+        if not is_server(self.database):
+            return self.reader.store()
         if self._server is None:
-            self._server = self._open_store()
+            self._server = self.open_store()
         return self._server
 
     def _drop_connection(self) -> None:
@@ -274,4 +263,5 @@ class JobRunner:
 def splitter_for_recipe(settings: Settings, recipe: Recipe) -> SplitDocument:
     """The function that splits documents by a recipe, with the model that the settings name."""
     model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
-    return splitter_for(model, recipe)
+    size = ChunkSize(recipe.chunk_size, recipe.chunk_overlap)
+    return lambda document: split_document(document, size, model.count_tokens)

@@ -1,6 +1,6 @@
 """What becomes of a job's documents: outcomes, unmet preconditions, and the job's failure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from database.index.fingerprint import DocumentVersion
@@ -70,24 +70,17 @@ def fail_if_lost(job: Job, entries: Sequence[JournalEntry]) -> Job | None:
     return _failed(job, "internal-error", "What was sent is no longer there. Send it again.")
 
 
-def fail_if_unmet(job: Job, entries: Sequence[JournalEntry], before: Versions) -> Job | None:
-    """The failed job if a document does not meet the job's precondition."""
-    if all(job.condition.is_met_by(indexed_hash(before, entry.document)) for entry in entries):
-        return None
-    return _failed(
-        job,
-        "precondition-failed",
-        "The document is no longer what If-Match or If-None-Match says. Read it again.",
-    )
-
-
-def fail_if_missing(
-    job: Job, entries: Sequence[JournalEntry], known: Collection[str]
+def fail_if_unmet(
+    job: Job, entries: Sequence[JournalEntry], before: Versions, known: Set[str] | None = None
 ) -> Job | None:
-    """The failed job if a document to delete does not exist."""
-    if all(entry.document in known for entry in entries):
-        return None
-    return _failed(job, "document-not-found", "The index contains no document of this name.")
+    """The failed job if a document does not meet its precondition, or is not one of `known`."""
+    names = {entry.document for entry in entries}
+    if not all(job.condition.is_met_by(indexed_hash(before, name)) for name in names):
+        detail = "The document is no longer what If-Match or If-None-Match says. Read it again."
+        return _failed(job, "precondition-failed", detail)
+    if known is not None and not names <= known:
+        return _failed(job, "document-not-found", "The index contains no document of this name.")
+    return None
 
 
 def fail(job: Job, error: Exception) -> Job:

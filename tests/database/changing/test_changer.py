@@ -1,8 +1,5 @@
 """Changes in place are atomic, whenever the writer is killed."""
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import pytest
 from database.changing.changer import Changer, IndexingTools
 from database.index import rows
 from database.index.lock import BuildLock
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.journal.jobs import Job, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
@@ -20,38 +17,24 @@ from dataset.documents import Document
 from tests.database.changing.steps import (
     State,
     accept_job,
+    build_more,
     delete,
-    document,
     put,
     rows_of,
     run,
     seen,
 )
-from tests.database.dying_store import DyingStore, KilledError
-from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
+from tests.database.dying_store import kill_at_each_write
+from tests.database.made_indexes import document
+from tests.files.pages import PAGES, WordEmbeddings, recipe
 from tests.servers.documents_service import splitter
 from utils.errors import IndexLockedError
 
 OLD = {"kilns.md": "# Kilns\n\nOak burns slowly.\n\n## Heat\n\nSix hundred degrees.\n"}
+BUILT_PAGES = PAGES | OLD
 NEW = "# Kilns\n\nBirch burns fast.\n\n## Heat\n\nNine hundred degrees.\n\n## Ash\n\nKeep it.\n"
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    store = open_store(str(folder / "index"), create=True)
-    builder(store).build(write_pages(folder / "pages", PAGES | OLD))
-    store.close()
-    return folder / "index"
-
-
-@pytest.fixture
-def store(built: Path, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(shutil.copytree(built, tmp_path / "index")))
-    yield opened
-    opened.close()
 
 
 def reader(store: Store) -> tuple[int, SearchCorpus]:
@@ -109,9 +92,8 @@ def test_unchanged_content_embeds_nothing_and_makes_no_revision(store: Store) ->
     assert store.live_collection()[0].revision == job.revision == revision
 
 
-def test_deleted_document_is_in_no_index_of_the_store(store: Store, tmp_path: Path) -> None:
-    more = PAGES | OLD | {"more.md": "# More\n\nMore words.\n"}
-    builder(store).build(write_pages(tmp_path / "pages", more))
+def test_deleted_document_is_in_no_index_of_the_store(store: Store, pages: Path) -> None:
+    build_more(store, pages)
     assert len(store.index_names()) == 2
     opened = reader(store)
 
@@ -166,8 +148,7 @@ def test_document_without_text_is_refused_and_the_others_are_added(store: Store)
 def test_precondition_is_checked_under_the_lock(
     store: Store, condition: Precondition, ends: str
 ) -> None:
-    job = accept_job(store, "put", [document("new.md", "# New\n\nText.\n")])
-    Jobs(store).update(replace(job, condition=condition))
+    job = accept_job(store, "put", [document("new.md", "# New\n\nText.\n")], condition=condition)
 
     (ended,) = run(store)
 
@@ -184,12 +165,12 @@ def test_fingerprint_matches_the_collection(store: Store) -> None:
     _, collection, fingerprint = store.live_collection()
 
     assert fingerprint.chunks == collection.count() == sum(map(len, seen(store).values()))
-    assert fingerprint.documents == len(PAGES | OLD)  # one added, one deleted
+    assert fingerprint.documents == len(BUILT_PAGES)  # one added, one deleted
     assert fingerprint.changed_at
 
 
-def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
-    before = seen(store)
+def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
+    before, stored = seen(store), rows_of(store, "kilns.md")
     accept_job(store, "put", [document("kilns.md", NEW)])
     tools = IndexingTools(splitter(recipe()), WordEmbeddings())
     with BuildLock(store, purpose="change") as lock:
@@ -199,6 +180,7 @@ def test_writer_that_lost_its_lock_makes_nothing_visible(store: Store) -> None:
             changer.put(Jobs(store).unfinished()[0])
 
     assert seen(store) == before
+    assert rows_of(store, "kilns.md") == stored
 
 
 def test_reader_detects_rows_deleted_while_it_reads(store: Store) -> None:
@@ -224,23 +206,16 @@ CHANGES: dict[str, tuple[Any, list[Document], str]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
-    change: str, store: Store, tmp_path: Path
+    change: str, store: Store
 ) -> None:
     """The next writer completes the change as if it had not been interrupted."""
-    kind, documents, name = CHANGES[change]
-    before = seen(store)
-    kills = 0
-    while True:
-        opened = reader(store)
-        accept_job(store, kind, documents, name)
-        dying = DyingStore(store, writes=kills)
-        try:
-            run(dying)
-        except KilledError:
-            pass
-        else:
-            break
-        kills += 1
+    before, opened = seen(store), reader(store)
+
+    def apply(dying: Store) -> None:
+        accept_job(store, *CHANGES[change])
+        run(dying)
+
+    for _ in kill_at_each_write(store, apply, at_least=6):
         midway = seen(store)
         assert midway == followed(store, opened)
 
@@ -257,7 +232,7 @@ def test_writer_killed_between_any_two_writes_leaves_all_or_nothing(
         assert fingerprint.chunks == collection.count()
         _put_back(store, before, after)
         assert seen(store) == before
-    assert kills > 5
+        opened = reader(store)
 
 
 ENDS: dict[str, tuple[Any, Precondition, str, str, list[tuple[str, str]]]] = {
@@ -272,26 +247,21 @@ ENDS: dict[str, tuple[Any, Precondition, str, str, list[tuple[str, str]]]] = {
 def test_repeated_job_of_a_killed_writer_has_the_same_result(case: str, store: Store) -> None:
     kind, condition, text, problem, outcomes = ENDS[case]
     put(store, "kilns.md", OLD["kilns.md"])
-    before, kills = seen(store), 0
-    while True:
-        job = replace(Job.new(kind), condition=condition)
-        if kind == "put":
-            Uploads(store).add(job.id, [document("kilns.md", text)])
-        else:
-            Uploads(store).add_deletion(job.id, "absent.md")
-        Jobs(store).add(job)
-        try:
-            run(DyingStore(store, writes=kills))
-        except KilledError:
-            kills += 1
-            run(store)
-        else:
-            break
-        ended = Jobs(store).find(job.id)
+    before = seen(store)
+    accepted: list[Job] = []
+
+    def change(dying: Store) -> None:
+        name = "absent.md" if kind == "delete" else ""
+        documents = [document("kilns.md", text)]
+        accepted.append(accept_job(store, kind, documents, name, condition=condition))
+        run(dying)
+
+    for _ in kill_at_each_write(store, change, at_least=4):
+        run(store)
+        ended = Jobs(store).find(accepted[-1].id)
         assert ended is not None
         assert ended.problem == problem
         assert [(each.name, each.outcome) for each in ended.outcomes] == outcomes
-    assert kills > 3
     assert seen(store) == before
     put(store, "last.md", "# Last\n\nLast.\n")  # recovers the leftovers
     assert len(Uploads(store).of_document("kilns.md")) == 1
@@ -304,19 +274,6 @@ def test_job_whose_texts_are_missing_fails(store: Store) -> None:
         Jobs(store).add(job)
 
     assert [job.problem for job in run(store)] == ["internal-error"] * 2
-
-
-def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
-    accept_job(store, "put", [document("kilns.md", NEW)])
-    tools = IndexingTools(splitter(recipe()), WordEmbeddings())
-    before = rows_of(store, "kilns.md")
-    with BuildLock(store, purpose="change") as lock:
-        changer = Changer(store, lock, tools=lambda fingerprint: tools)
-        store.delete("build-lock")
-        with pytest.raises(IndexLockedError):
-            changer.put(Jobs(store).unfinished()[0])
-
-    assert rows_of(store, "kilns.md") == before
 
 
 def _put_back(store: Store, before: State, after: State) -> None:

@@ -1,6 +1,5 @@
 """A job that cannot succeed ends as failed and does not block later ones."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,9 @@ from database.changing.job_runner import JobRunner
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Reader
-from tests.database.changing.steps import accept_job, document, run, seen
-from tests.database.dying_store import DyingStore, KilledError
+from tests.containers.checkout import wait_for
+from tests.database.changing.steps import accept_job, kill_once_visible, seen
+from tests.database.made_indexes import document
 from tests.files.pages import WordEmbeddings, builder
 from tests.servers.documents_service import splitter
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
@@ -21,19 +21,15 @@ from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 pytestmark = pytest.mark.process
 
 
-class FailingEmbeddings(WordEmbeddings):
-    """Fails for texts with one word."""
+def failing_embeddings(error: Exception, times: int) -> WordEmbeddings:
+    """Embeddings that fail so often for texts with one word."""
+    errors = [error] * times
 
-    def __init__(self, error: Exception, times: int) -> None:
-        super().__init__()
-        self.error = error
-        self.left = times
+    def fail(texts: list[str]) -> None:
+        if errors and any("poison" in text for text in texts):
+            raise errors.pop()
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        if self.left and any("poison" in text for text in texts):
-            self.left -= 1
-            raise self.error
-        return super().embed_documents(texts)
+    return WordEmbeddings(before=fail)
 
 
 @contextmanager
@@ -54,14 +50,11 @@ def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[
 
 
 def ended(store: Store, job: Job) -> Job:
-    deadline = time.monotonic() + 30
-    while True:
+    def find() -> Job | None:
         found = Jobs(store).find(job.id)
-        assert found is not None
-        if found.is_finished:
-            return found
-        assert time.monotonic() < deadline, f"{found.kind} is {found.state}"
-        time.sleep(0.05)
+        return found if found and found.is_finished else None
+
+    return wait_for(find, 30, "ended")
 
 
 def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
@@ -69,12 +62,7 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
 ) -> None:
     """The writer is killed, and a build restores the page before the job is repeated."""
     job = accept_job(store, "delete", name="training.md")
-    kills = 0
-    while (live := store.live()) and live.job != job.id:
-        try:
-            run(DyingStore(store, writes=kills))
-        except KilledError:
-            kills += 1
+    kill_once_visible(store, job)
     return_to_folder(store)
     builder(store).build(built / "pages")
     later = accept_job(store, "put", [document("later.md", "# Later\n\nLater.\n")])
@@ -92,7 +80,7 @@ def test_text_refused_by_the_embedding_api_fails_only_its_job(store: Store) -> N
     refused = accept_job(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
     later = accept_job(store, "put", [document("later.md", "# Later\n\nLater.\n")])
 
-    with running(store, FailingEmbeddings(EmbeddingRefusedError("too long"), times=99)):
+    with running(store, failing_embeddings(EmbeddingRefusedError("too long"), times=99)):
         assert ended(store, later).state == "done"
 
     failed = ended(store, refused)
@@ -103,5 +91,5 @@ def test_text_refused_by_the_embedding_api_fails_only_its_job(store: Store) -> N
 def test_job_waits_for_an_unreachable_embedding_api(store: Store) -> None:
     job = accept_job(store, "put", [document("a.md", "# A\n\nHere is poison.\n")])
 
-    with running(store, FailingEmbeddings(EmbeddingApiError("away"), times=1)):
+    with running(store, failing_embeddings(EmbeddingApiError("away"), times=1)):
         assert ended(store, job).state == "done"
