@@ -6,7 +6,6 @@ Only the parser of that format is imported, after the limits are set.
 """
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +42,10 @@ def main(format_name: str, seconds: float, memory_bytes: int, output_bytes: int,
         content = sys.stdin.buffer.read()
         sys.setrecursionlimit(_MAX_FRAMES)
         sandbox.enter(seconds, memory_bytes, Path(__file__).resolve().parent.parent.parent)
-        converted = _reader(format_name)(content, url)
+        # Import the module that reads the format, and no other parser.
+        module, function = _READERS[format_name]
+        read = getattr(import_module(f"dataset.conversion.{module}"), function)
+        converted: Converted = read(content, url)
         if len(converted.text.encode(errors="replace")) > output_bytes:
             return json.dumps({"refusal": too_much_text(output_bytes)})
     except DocumentError as error:
@@ -55,15 +57,6 @@ def main(format_name: str, seconds: float, memory_bytes: int, output_bytes: int,
     except Exception:  # noqa: BLE001 (parsers raise anything; their messages are for their authors)
         return json.dumps({"refusal": unreadable(format_name)})
     return json.dumps(asdict(converted), ensure_ascii=False)
-
-
-def _reader(format_name: str) -> Callable[[bytes, str], Converted]:
-    """Import the module that reads a format, and no other parser."""
-    module, function = _READERS[format_name]
-    reader: Callable[[bytes, str], Converted] = getattr(
-        import_module(f"dataset.conversion.{module}"), function
-    )
-    return reader
 
 
 if __name__ == "__main__":

@@ -10,16 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.conversion.error_texts import (
-    shown_size,
-    too_much_memory,
-    too_much_text,
-    too_slow,
-    unreadable,
-)
+from dataset.conversion import error_texts
 from dataset.conversion.result import Converted, Limits
 from utils.errors import DocumentError
 
@@ -49,28 +42,24 @@ def convert_in_child(content: bytes, format_name: str, limits: Limits, *, url: s
         with _start_child(format_name, limits, url, Path(folder)) as child:
             try:
                 # Write the file to it and read its output, until it ends or exceeds a limit.
-                exchange = _Exchange(child, content, limits)
-                exchange.run()
+                output, errors = _exchange(child, content, limits)
             finally:
                 # Kill the group: a parser may have started processes where no sandbox stops it.
-                _kill_group(child)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)
         # Check the output: native code that was taken over may write anything.
-        return _checked_result(exchange, child.returncode, format_name, limits)
+        _check_status(child.returncode, errors, format_name, limits)
+        return _checked_result(output, format_name, limits)
 
 
 def _start_child(
     format_name: str, limits: Limits, url: str, folder: Path
 ) -> subprocess.Popen[bytes]:
-    arguments = [
-        format_name,
-        str(limits.seconds),
-        str(limits.memory_bytes),
-        str(limits.output_bytes),
-        url if _is_web_address(url) else "",
-    ]
     # -P: nothing is imported from the current folder. -B: no bytecode is written.
+    command = [sys.executable, "-P", "-B", "-s", "-m", "dataset.conversion.isolation.child"]
+    allowed = map(str, (limits.seconds, limits.memory_bytes, limits.output_bytes))
     return subprocess.Popen(  # noqa: S603 (this interpreter and our own module)
-        [sys.executable, "-P", "-B", "-s", "-m", "dataset.conversion.isolation.child", *arguments],
+        [*command, format_name, *allowed, url if _is_web_address(url) else ""],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -86,116 +75,91 @@ def _start_child(
     )
 
 
-def _has_ended(pid: int) -> bool:
-    """True if a child has ended; it is not reaped, so that its group can still be killed."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def _exchange(
+    child: subprocess.Popen[bytes], content: bytes, limits: Limits
+) -> tuple[bytearray, bytearray]:
+    """Write the file to the child, and return its output and errors.
+
+    Raises:
+        DocumentError: it takes too long, or writes too much.
+    """
+    deadline = time.monotonic() + limits.seconds
+    most = limits.output_bytes * _JSON_OVERHEAD + _BLOCK
+    output, errors = bytearray(), bytearray()
+    unsent = memoryview(content)
+    with selectors.DefaultSelector() as selector:
+        for pipe, received in ((child.stdin, None), (child.stdout, output), (child.stderr, errors)):
+            assert pipe is not None  # noqa: S101 (all three are PIPE)
+            os.set_blocking(pipe.fileno(), False)
+            event = selectors.EVENT_WRITE if received is None else selectors.EVENT_READ
+            selector.register(pipe, event, (pipe, received))
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DocumentError(error_texts.too_slow(limits.seconds))
+            if len(output) > most:
+                raise DocumentError(error_texts.too_much_text(limits.output_bytes))
+            for key, _ in selector.select(left):
+                pipe, received = key.data
+                if received is None:
+                    unsent = unsent[_sent(pipe.fileno(), unsent) :]
+                    ended = not unsent
+                else:
+                    block = os.read(pipe.fileno(), _BLOCK)
+                    ended = not block
+                    if received is output or len(errors) < _MAX_STDERR_BYTES:
+                        received += block
+                if ended:
+                    selector.unregister(pipe)
+                    pipe.close()
+    # Wait for the end, but do not reap the child: its group can still be killed by its id.
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > deadline:
+            raise DocumentError(error_texts.too_slow(limits.seconds))
+        time.sleep(_POLL_SECONDS)
+    return output, errors
 
 
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+def _sent(pipe: int, unsent: memoryview) -> int:
+    """Write to a pipe what it takes at once; all of it if the child closed its end, or died."""
+    try:
+        return os.write(pipe, unsent[:_BLOCK])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(unsent)
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """Writes the file to the child and reads its output, up to a deadline and a size."""
-
-    child: subprocess.Popen[bytes]
-    content: bytes
-    limits: Limits
-    output: bytearray = field(default_factory=bytearray)
-    errors: bytearray = field(default_factory=bytearray)
-    sent: int = 0
-    late: bool = False
-    too_much: bool = False
-
-    def run(self) -> None:
-        deadline = time.monotonic() + self.limits.seconds
-        most = self.limits.output_bytes * _JSON_OVERHEAD + _BLOCK
-        with selectors.DefaultSelector() as selector:
-            for pipe, transfer, event in (
-                (self.child.stdin, self._write, selectors.EVENT_WRITE),
-                (self.child.stdout, self._read_output, selectors.EVENT_READ),
-                (self.child.stderr, self._read_errors, selectors.EVENT_READ),
-            ):
-                assert pipe is not None  # noqa: S101 (all three are PIPE)
-                os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe, event, (pipe, transfer))
-            while selector.get_map():
-                left = deadline - time.monotonic()
-                if left <= 0 or len(self.output) > most:
-                    self.late, self.too_much = left <= 0, len(self.output) > most
-                    return
-                for key, _ in selector.select(left):
-                    pipe, transfer = key.data
-                    if transfer(pipe.fileno()):
-                        selector.unregister(pipe)
-                        pipe.close()
-        while not _has_ended(self.child.pid):
-            if time.monotonic() > deadline:
-                self.late = True
-                return
-            time.sleep(_POLL_SECONDS)
-
-    def _write(self, pipe: int) -> bool:
-        try:
-            piece = memoryview(self.content)[self.sent : self.sent + _BLOCK]
-            self.sent += os.write(pipe, piece)
-        except BlockingIOError:
-            return False
-        except BrokenPipeError:  # the child refused the rest, or died
-            return True
-        return self.sent >= len(self.content)
-
-    def _read_output(self, pipe: int) -> bool:
-        piece = os.read(pipe, _BLOCK)
-        self.output += piece
-        return not piece
-
-    def _read_errors(self, pipe: int) -> bool:
-        piece = os.read(pipe, _BLOCK)
-        if len(self.errors) < _MAX_STDERR_BYTES:
-            self.errors += piece
-        return not piece
-
-
-def _checked_result(
-    exchange: _Exchange, status: int, format_name: str, limits: Limits
-) -> Converted:
-    if exchange.late or status == -signal.SIGXCPU:
-        raise DocumentError(too_slow(limits.seconds))
-    if exchange.too_much:
-        raise DocumentError(too_much_text(limits.output_bytes))
-    out_of_memory = _OUT_OF_MEMORY.search(exchange.errors) or status == -signal.SIGKILL
-    if status != 0 and out_of_memory:
-        raise DocumentError(too_much_memory(limits.memory_bytes))
+def _check_status(status: int, errors: bytearray, format_name: str, limits: Limits) -> None:
+    if status == -signal.SIGXCPU:
+        raise DocumentError(error_texts.too_slow(limits.seconds))
+    if status != 0 and (_OUT_OF_MEMORY.search(errors) or status == -signal.SIGKILL):
+        raise DocumentError(error_texts.too_much_memory(limits.memory_bytes))
     if status < 0:
         # Native code that is refused memory ends itself with one signal or another.
-        raise DocumentError(
-            f"{unreadable(format_name)} within {shown_size(limits.memory_bytes)} of memory"
-        )
+        memory = error_texts.shown_size(limits.memory_bytes)
+        raise DocumentError(f"{error_texts.unreadable(format_name)} within {memory} of memory")
+
+
+def _checked_result(output: bytearray, format_name: str, limits: Limits) -> Converted:
     try:
-        fields = json.loads(exchange.output)
+        fields = json.loads(output)
     except (ValueError, RecursionError) as error:
-        raise DocumentError(unreadable(format_name)) from error
+        raise DocumentError(error_texts.unreadable(format_name)) from error
     if not isinstance(fields, dict) or not all(isinstance(part, str) for part in fields.values()):
-        raise DocumentError(unreadable(format_name))
+        raise DocumentError(error_texts.unreadable(format_name))
     if refusal := fields.get("refusal"):
         raise DocumentError(_line(refusal))
+    text = fields.get("text", "").replace("\0", "").encode(errors="replace")
+    if len(text) > limits.output_bytes:
+        raise DocumentError(error_texts.too_much_text(limits.output_bytes))
     url, changed = fields.get("url", ""), fields.get("changed", "")
     return Converted(
-        text=_checked_text(fields.get("text", ""), limits),
+        text=text.decode(),
         title=_line(fields.get("title", "")),
         url=url if _is_web_address(url) else "",
         changed=changed if _DATE.fullmatch(changed) else "",
     )
-
-
-def _checked_text(text: str, limits: Limits) -> str:
-    encoded = text.replace("\0", "").encode(errors="replace")
-    if len(encoded) > limits.output_bytes:
-        raise DocumentError(too_much_text(limits.output_bytes))
-    return encoded.decode()
 
 
 def _line(text: str) -> str:

@@ -89,10 +89,10 @@ class _NoSocket(socket.socket):
         raise OSError("the network is closed here")
 
 
-def _deny_system_calls(libc: ctypes.CDLL) -> bool:
+def _deny_system_calls(libc: ctypes.CDLL) -> None:
     """Deny system calls that open sockets, start programs or reach other processes (seccomp)."""
     if platform.machine() not in _REFUSED_CALLS or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return False
+        return
     architecture, refused = _REFUSED_CALLS[platform.machine()]
     load, equal, above, respond = 0x20, 0x15, 0x35, 0x06
     refusal = _SECCOMP_RET_ERRNO | _EPERM
@@ -109,22 +109,21 @@ def _deny_system_calls(libc: ctypes.CDLL) -> bool:
     program = b"".join(struct.pack("=HBBI", *step) for step in steps)
     code = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("@HP", len(steps), ctypes.addressof(code))
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0) == 0)
+    libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_, 0, 0)
 
 
-def _deny_other_files(libc: ctypes.CDLL, package_root: Path) -> bool:
+def _deny_other_files(libc: ctypes.CDLL, package_root: Path) -> None:
     """Deny every file but those that Python imports from (Landlock)."""
     rights = struct.pack("=Q", _ALL_FILE_RIGHTS)
     rules = libc.syscall(_LANDLOCK_CREATE_RULESET, rights, len(rights), 0)
     if rules < 0:
-        return False
+        return
     own = (package_root / "dataset", package_root / "utils")
     imported = (entry for entry in sys.path if entry and Path(entry) != package_root)
     for place in {*_READABLE, *map(str, own), *imported, sys.base_prefix + "/lib"}:
         _allow_reading(libc, rules, place)
-    refused = libc.syscall(_LANDLOCK_RESTRICT_SELF, rules, 0)
+    libc.syscall(_LANDLOCK_RESTRICT_SELF, rules, 0)
     os.close(rules)
-    return bool(refused == 0)
 
 
 def _allow_reading(libc: ctypes.CDLL, rules: int, place: str) -> None:
