@@ -2,8 +2,8 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 _PATH = 2
 _LINE_TO, _MOVE_TO = 0, 2
@@ -13,8 +13,7 @@ THIN = 3.0
 """Points: a thinner rectangle is a rule, or the edge of a cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle on a page, in points from its lower left corner."""
 
     left: float
@@ -29,12 +28,8 @@ class Box:
     @classmethod
     def around(cls, boxes: Sequence["Box"]) -> "Box":
         """The smallest box that contains all of some boxes."""
-        return cls(
-            min(box.left for box in boxes),
-            min(box.bottom for box in boxes),
-            max(box.right for box in boxes),
-            max(box.top for box in boxes),
-        )
+        left, bottom, right, top = zip(*boxes, strict=True)
+        return cls(min(left), min(bottom), max(right), max(top))
 
 
 def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]:
@@ -52,17 +47,11 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
 
 
 def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:
-    """Yield the straight lines and edges that a page draws."""
-    count = 0
-    for at in range(pdfium.FPDFPage_CountObjects(page.raw)):
-        drawn = pdfium.FPDFPage_GetObject(page.raw, at)
-        if pdfium.FPDFPageObj_GetType(drawn) != _PATH:
-            continue
-        for rule in _edges(pdfium, drawn):
-            count += 1
-            if count > _MAX_RULES:
-                return
-            yield rule
+    """The straight lines and edges that a page draws, up to a maximum."""
+    places = range(pdfium.FPDFPage_CountObjects(page.raw))
+    drawn = (pdfium.FPDFPage_GetObject(page.raw, at) for at in places)
+    paths = (one for one in drawn if pdfium.FPDFPageObj_GetType(one) == _PATH)
+    return islice((rule for path in paths for rule in _edges(pdfium, path)), _MAX_RULES)
 
 
 def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
@@ -91,9 +80,7 @@ def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
 
 
 def _rule(one: tuple[float, float], other: tuple[float, float]) -> Iterator[Box]:
-    wide, high = abs(one[0] - other[0]), abs(one[1] - other[1])
-    if min(wide, high) < THIN < max(wide, high):
-        yield Box(
-            min(one[0], other[0]), min(one[1], other[1]),
-            max(one[0], other[0]), max(one[1], other[1]),
-        )  # fmt: skip
+    left, right = sorted((one[0], other[0]))
+    bottom, top = sorted((one[1], other[1]))
+    if min(right - left, top - bottom) < THIN < max(right - left, top - bottom):
+        yield Box(left, bottom, right, top)

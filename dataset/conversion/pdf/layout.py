@@ -9,11 +9,12 @@ from itertools import pairwise
 
 from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.tables import Table
-from dataset.markdown.writer import code, escape, escape_line_starts, fenced_code, web_link
+from dataset.markdown import writer
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")
 _NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]?\s+")
+_ITEM = re.compile(r"(?:-|\d+\.) ")
 _ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _MAX_LEADING = 2.6
@@ -51,12 +52,8 @@ def measures(pages: Sequence[Sequence[Line]]) -> Measures:
             if within and 0 < down < _MAX_LEADING * one.size:
                 leadings[round(down / one.size, 1)] += 1
     body = letters.most_common(1)[0][0] if letters else 10.0
-    larger = {
-        line.size
-        for lines in pages
-        for line in lines
-        if line.size >= _LARGER * body and _is_title(line.text)
-    }
+    titles = (line for lines in pages for line in lines if _is_title(line.text))
+    larger = {line.size for line in titles if line.size >= _LARGER * body}
     leading = leadings.most_common(1)[0][0] if leadings else 1.2
     return Measures(body, leading, tuple(sorted(larger, reverse=True)))
 
@@ -68,7 +65,7 @@ class _Block:
     kind: str
     lines: list[Line] = field(default_factory=list)
     mark: str = ""
-    level: int = 0
+    """Of an item or heading: `-`, `1.`, `##`."""
 
 
 def markdown_blocks(items: Iterable[Line | Table], measured: Measures) -> list[str]:
@@ -90,7 +87,7 @@ def markdown_blocks(items: Iterable[Line | Table], measured: Measures) -> list[s
         elif block.kind == "item":
             indent = _indent(block.lines[0].box.left, in_list)
             text = f"{'  ' * indent}{block.mark} {_paragraph(block)}"
-            if len(in_list) > 1 or (written and in_list and indent == 0 and _is_list(written[-1])):
+            if indent or (written and _ITEM.match(written[-1])):
                 written[-1] += f"\n{text}"
             else:
                 written.append(text)
@@ -106,17 +103,13 @@ def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
         return _Block("code", [line])
     if line.size in measured.sizes and _is_title(line.text):
         level = min(measured.sizes.index(line.size) + 1, _MAX_LEVELS)
-        return _Block("heading", [line], level=level)
-    if _BULLET.match(line.text):
-        return _Block("item", [line], mark="-")
-    if number := _NUMBER.match(line.text):
-        return _Block("item", [line], mark=f"{number[1]}.")
-    if last and _follows(last, line):
-        return _Block("item", [line], mark=f"{int(last.mark[:-1]) + 1}.")
+        return _Block("heading", [line], "#" * level)
+    if mark := _item_mark(line, last):
+        return _Block("item", [line], mark)
     if line.bold and len(line.text) < _MAX_BOLD_HEADING_CHARACTERS and _is_title(line.text):
         level = min(len(measured.sizes) + 1, _MAX_LEVELS + 1)
         if not line.text.rstrip().endswith((".", ",", ";")) and not _close(last, line, measured):
-            return _Block("heading", [line], level=level)
+            return _Block("heading", [line], "#" * level)
     return _Block("paragraph", [line])
 
 
@@ -129,9 +122,7 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     if block.kind == "heading":
         alike = line.size == last.size and line.bold == last.bold
         return alike and line.size in measured.sizes and _close(block, line, measured)
-    if _BULLET.match(line.text) or _NUMBER.match(line.text) or _follows(block, line):
-        return False
-    if line.bold and not last.bold:
+    if _item_mark(line, block) or (line.bold and not last.bold):
         return False
     if not _close(block, line, measured):
         # The sentence may continue in the next column or on the next page.
@@ -143,10 +134,16 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     return not (indented and _ENDS_SENTENCE.search(last.text))
 
 
-def _follows(block: _Block, line: Line) -> bool:
-    """True if a line starts with the next number after an item's, without a dot."""
-    number = block.mark[:-1]
-    return number.isdigit() and line.text.startswith(f"{int(number) + 1} ")
+def _item_mark(line: Line, last: _Block | None) -> str:
+    """The mark of the list item that a line begins; "" for any other line."""
+    if _BULLET.match(line.text):
+        return "-"
+    if number := _NUMBER.match(line.text):
+        return f"{number[1]}."
+    # After an item, the next number needs no dot.
+    above = last.mark[:-1] if last else ""
+    following = str(int(above) + 1) if above.isdigit() else ""
+    return f"{following}." if following and line.text.startswith(f"{following} ") else ""
 
 
 def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
@@ -167,10 +164,6 @@ def _is_title(text: str) -> bool:
     return 1 < len(text.strip()) < _MAX_HEADING_CHARACTERS and any(one.isalpha() for one in text)
 
 
-def _is_list(text: str) -> bool:
-    return re.match(r"(?:-|\d+\.) ", text) is not None
-
-
 def _indent(left: float, in_list: list[float]) -> int:
     """The nesting level of a list item, by the position of its mark."""
     while in_list and left < in_list[-1] - 3:
@@ -184,31 +177,28 @@ def _written(block: _Block, measured: Measures) -> str:
     if block.kind == "code":
         return _code(block.lines, measured)
     text = _paragraph(block)
-    if block.kind == "heading" and text:
-        return f"{'#' * block.level} {' '.join(text.split())}"
-    return text
+    heading = block.kind == "heading" and text
+    return f"{block.mark} {' '.join(text.split())}" if heading else text
 
 
 def _paragraph(block: _Block) -> str:
     text = ""
     for at, line in enumerate(block.lines):
         words = _words(line)
-        if at == 0 and block.mark:
+        if at == 0 and block.kind == "item":
             words = (_BULLET if block.mark == "-" else _NUMBERED).sub("", words, count=1)
         text = join_lines(text, words.strip())
-    return escape_line_starts(text) if block.kind == "paragraph" else text
+    return writer.escape_line_starts(text) if block.kind == "paragraph" else text
 
 
 def _words(line: Line) -> str:
     parts: list[str] = []
     for run in line.runs:
-        inside = run.text.strip()
-        if run.code and inside and any(one.isalnum() for one in inside):
-            before = run.text[: len(run.text) - len(run.text.lstrip())]
-            after = run.text[len(run.text.rstrip()) :]
-            parts.append(f"{before}{web_link(code(inside), run.link)}{after}")
+        if run.code and any(one.isalnum() for one in run.text):
+            before, inside, after = writer.split_edges(run.text)
+            parts.append(f"{before}{writer.web_link(writer.code(inside), run.link)}{after}")
         else:
-            parts.append(web_link(escape(run.text), run.link))
+            parts.append(writer.web_link(writer.escape(run.text), run.link))
     return "".join(parts)
 
 
@@ -241,4 +231,4 @@ def _code(lines: Sequence[Line], measured: Measures) -> str:
             indent = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
             written.append(" " * min(max(indent, 0), 80) + line.text.strip())
         last = line
-    return fenced_code("\n".join(written).strip("\n"))
+    return writer.fenced_code("\n".join(written).strip("\n"))

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from dataset.conversion.pdf.drawing import THIN, Box, links_of, rules_of
@@ -19,7 +20,7 @@ _FIXED_PITCH = 1
 _BOLD_WEIGHT = 600
 _HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\ufffd": ""})
 """What PDFium returns for a hyphen at the end of a line."""
-_SPACES = re.compile(r"(\s+)")
+_PIECES = re.compile(r"\s+|\S+")
 _GAP = 0.9
 """Of the font size: a wider gap separates columns and cells."""
 
@@ -130,15 +131,14 @@ class _Words:
     def read(self) -> Iterator[_Word | None]:
         """Yield words, split where the typeface changes; None where a line ends."""
         characters = self._characters()
-        at, spaced = 0, False
-        for word in _SPACES.split(characters):
-            if not word or word.isspace():
+        spaced = False
+        for piece in _PIECES.finditer(characters):
+            at, end = piece.span()
+            if piece[0].isspace():
                 spaced = True
-                if "\n" in word or "\r" in word:
+                if "\n" in piece[0] or "\r" in piece[0]:
                     yield None
-                at += len(word)
                 continue
-            end = at + len(word)
             while at < end:
                 typeface = self._type(at)
                 till = end if typeface is self._type(end - 1) else self._change(at, end)
@@ -223,16 +223,13 @@ def _is_split(last: _Word, word: _Word, uprights: Sequence[Box]) -> bool:
 
 def _line(words: list[_Word], number: int) -> Line:
     runs: list[TextRun] = []
-    for word in words:
-        space = " " if word.spaced and runs else ""
-        last = runs[-1] if runs else None
-        alike = (word.typeface.code, word.typeface.bold, word.link)
-        if last and (last.code, last.bold, last.link) == alike:
-            last.text += space + word.text
-        else:
-            if last:
-                last.text += space
-            runs.append(TextRun(word.text, *alike))
+    for alike, group in groupby(
+        words, lambda one: (one.typeface.code, one.typeface.bold, one.link)
+    ):
+        text = "".join(f" {word.text}" if word.spaced else word.text for word in group)
+        if runs and text.startswith(" "):
+            runs[-1].text += " "
+        runs.append(TextRun(text.removeprefix(" "), *alike))
     sizes = Counter[float]()
     for word in words:
         sizes[word.typeface.size] += len(word.text)

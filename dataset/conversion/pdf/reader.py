@@ -30,9 +30,7 @@ def read_pdf(content: bytes, _: str) -> Converted:
     # Read the lines of each page.
     sheets = [read_sheet(document, number) for number in range(len(document))]
     unread = sum(1 for page in sheets if not page.lines)
-    if unread == len(sheets):
-        raise DocumentError(NO_TEXT + _SCANNED)
-    if unread > len(sheets) / 2:
+    if len(sheets) / 2 < unread < len(sheets):
         raise DocumentError(f"{NO_TEXT} on {unread} of {len(sheets)} pages{_SCANNED}")
     # Drop headers, footers and page numbers, and order what remains.
     running = running_lines(sheets)

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.lines import Line, Sheet
@@ -33,28 +33,27 @@ def with_tables(sheet: Sheet, lines: Sequence[Line]) -> list[Line | Table]:
     ruled: list[Line | Table] = list(lines)
     for columns, rows in _grids(sheet.rules):
         ruled = _filled(ruled, columns, rows)
-    return list(_aligned(ruled, sheet.width))
+    found: list[Line | Table] = []
+    for _, run in groupby(ruled, type):
+        items = list(run)
+        lines = [item for item in items if isinstance(item, Line)]
+        found += _aligned(lines, sheet.width) if lines else items
+    return found
 
 
 def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
     """Yield the edges of columns and rows of each table with rules."""
-    flat = sorted({_rounded(rule) for rule in rules if rule.top - rule.bottom < _TOUCH}, key=_key)
-    upright = sorted(
-        {_rounded(rule) for rule in rules if rule.right - rule.left < _TOUCH}, key=_key
-    )
+    flat = {_rounded(rule) for rule in rules if rule.top - rule.bottom < _TOUCH}
+    upright = {_rounded(rule) for rule in rules if rule.right - rule.left < _TOUCH}
     if not flat or not upright or len(flat) + len(upright) > _MAX_RULES:
         return
-    groups: list[tuple[list[Box], list[Box]]] = []
-    for one in flat:
-        met = [other for other in upright if _meet(one, other)]
-        joined: tuple[list[Box], list[Box]] = ([one], met)
-        kept = []
-        for group in groups:
-            if any(other in group[1] for other in met):
-                joined = (joined[0] + group[0], list({*joined[1], *group[1]}))
-            else:
-                kept.append(group)
-        groups = [*kept, joined]
+    groups: list[tuple[set[Box], set[Box]]] = []
+    for one in sorted(flat, key=lambda rule: (rule.bottom, rule.left)):
+        met = {other for other in upright if _meet(one, other)}
+        joined = [group for group in groups if not met.isdisjoint(group[1])]
+        flats = {one}.union(*(group[0] for group in joined))
+        uprights = met.union(*(group[1] for group in joined))
+        groups = [*(group for group in groups if group not in joined), (flats, uprights)]
     for flats, uprights in groups:
         columns = _distinct(rule.left for rule in uprights)
         rows = _distinct(rule.bottom for rule in flats)
@@ -63,11 +62,7 @@ def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
 
 
 def _rounded(rule: Box) -> Box:
-    return Box(*(round(value) for value in (rule.left, rule.bottom, rule.right, rule.top)))
-
-
-def _key(rule: Box) -> tuple[float, float]:
-    return rule.bottom, rule.left
+    return Box(*map(round, rule))
 
 
 def _meet(flat: Box, upright: Box) -> bool:
@@ -108,60 +103,55 @@ def _filled(
     return kept
 
 
-def _aligned(items: Sequence[Line | Table], width: float) -> Iterator[Line | Table]:
+def _aligned(lines: Sequence[Line], width: float) -> Iterator[Line | Table]:
     """Find rows of short pieces that are aligned below one another."""
-    rows = list(_rows(items))
+    rows = list(_rows(lines))
     at = 0
     while at < len(rows):
         till = at + 1
         columns = _columns_of(rows[at], width)
         while columns and till < len(rows) and _fits(rows[till], rows[till - 1], columns, width):
             till += 1
-        block = [[line for line in row if isinstance(line, Line)] for row in rows[at:till]]
-        if till - at >= _MIN_ROWS and _few_words(block):
-            yield _table(block, columns)
+        if till - at >= _MIN_ROWS and _few_words(rows[at:till]):
+            yield _table(rows[at:till], columns)
         else:
             till = at + 1
             yield from rows[at]
         at = till
 
 
-def _rows(items: Sequence[Line | Table]) -> Iterator[list[Line | Table]]:
+def _rows(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Yield neighbours at the same height."""
-    row: list[Line | Table] = []
-    for item in items:
-        if row and not _level(row[-1], item):
+    row: list[Line] = []
+    for line in lines:
+        if row and not _is_beside(row[-1], line):
             yield row
             row = []
-        row.append(item)
+        row.append(line)
     if row:
         yield row
 
 
-def _level(one: Line | Table, other: Line | Table) -> bool:
-    if isinstance(one, Table) or isinstance(other, Table):
-        return False
+def _is_beside(one: Line, other: Line) -> bool:
     return abs(one.box.bottom - other.box.bottom) < one.size / 2 and other.box.left > one.box.right
 
 
-def _columns_of(row: Sequence[Line | Table], width: float) -> list[Box]:
-    boxes = [item.box for item in row if isinstance(item, Line) and not item.code]
-    narrow = all(box.right - box.left < _WIDEST * width for box in boxes)
-    marked = len(row[0].text.strip()) < 2 if isinstance(row[0], Line) else True
-    return boxes if len(boxes) > 1 and len(boxes) == len(row) and narrow and not marked else []
+def _columns_of(row: Sequence[Line], width: float) -> list[Box]:
+    marked = len(row[0].text.strip()) < 2
+    prose = marked or len(row) < 2 or any(line.code for line in row) or not _narrow(row, width)
+    return [] if prose else [line.box for line in row]
 
 
-def _fits(
-    row: Sequence[Line | Table], above: Sequence[Line | Table], columns: list[Box], width: float
-) -> bool:
-    lines = [item for item in row if isinstance(item, Line)]
-    if len(lines) < len(row) or len(row) < 2 or len(row) > len(columns):
+def _fits(row: Sequence[Line], above: Sequence[Line], columns: list[Box], width: float) -> bool:
+    if not 2 <= len(row) <= len(columns) or not _narrow(row, width):
         return False
-    near = above[0].box.bottom - row[0].box.top < 2 * lines[0].size
-    places = [_column(line.box, columns) for line in lines]
-    ordered = all(one < other for one, other in pairwise(places))
-    narrow = all(line.box.right - line.box.left < _WIDEST * width for line in lines)
-    return near and narrow and ordered and places[0] >= 0
+    near = above[0].box.bottom - row[0].box.top < 2 * row[0].size
+    places = [_column(line.box, columns) for line in row]
+    return near and places[0] >= 0 and all(one < other for one, other in pairwise(places))
+
+
+def _narrow(row: Sequence[Line], width: float) -> bool:
+    return all(line.box.right - line.box.left < _WIDEST * width for line in row)
 
 
 def _column(box: Box, columns: Sequence[Box]) -> int:
