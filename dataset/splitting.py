@@ -246,7 +246,7 @@ def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the text's lines; those of a code block fenced with backticks together, as True."""
     at = 0
     for code in find_fenced_code(text):
-        if code.is_closed and code.fence.startswith("`"):
+        if code.is_closed and code.mark.startswith("`"):
             yield from ((line, False) for line in text[at : code.start].split("\n")[:-1])
             yield text[code.start : code.end].removesuffix("\n"), True
             at = code.end

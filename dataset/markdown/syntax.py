@@ -69,24 +69,12 @@ _LINE_KIND = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class FencedCode:
-    """Where a fenced code block stands in a text, its fences included."""
-
-    start: int
-    end: int
-    fence: str
-    """The characters that open it, and close it."""
-    is_closed: bool
-    """False for code that runs to the end of the text."""
-
-
-@dataclass(frozen=True, slots=True)
 class SourceBlock:
     """A block of markdown as it is written, with its place in the text."""
 
     kind: SourceKind
     start: int
-    """Offset of the content, after the indentation and the mark of an item or heading."""
+    """Offset of the content: after the indentation and the mark, but code includes its fences."""
     end: int
     """Offset after the block's last line."""
     indent: int = 0
@@ -94,9 +82,9 @@ class SourceBlock:
     after_blank: bool = False
     """True if a blank line stands above it or above the code that it follows; False for code."""
     mark: str = ""
-    """Of an item or heading: `-`, `1.`, `##`."""
+    """Of an item or heading: `-`, `1.`, `##`; of code, its fence."""
     is_closed: bool = True
-    """Of code: False where the closing fence is missing."""
+    """False for code that runs to the end of the text."""
 
     @property
     def span(self) -> slice:
@@ -104,7 +92,7 @@ class SourceBlock:
         return slice(self.start, self.end)
 
 
-def find_fenced_code(text: str) -> Iterator[FencedCode]:
+def find_fenced_code(text: str) -> Iterator[SourceBlock]:
     """Find the fenced code blocks of a text, those in list items included."""
     fence = ""
     start = 0
@@ -113,10 +101,10 @@ def find_fenced_code(text: str) -> Iterator[FencedCode]:
         if not fence and not (found["fence"][0] == "`" and "`" in info):
             fence, start = found["fence"], found.start()
         elif fence and found["fence"].startswith(fence) and not info:
-            yield FencedCode(start, found.end(), fence, is_closed=True)
+            yield SourceBlock("code", start, found.end(), mark=fence)
             fence = ""
     if fence:
-        yield FencedCode(start, len(text), fence, is_closed=False)
+        yield SourceBlock("code", start, len(text), mark=fence, is_closed=False)
 
 
 def blocks(text: str) -> Iterator[SourceBlock]:
@@ -133,8 +121,7 @@ def blocks(text: str) -> Iterator[SourceBlock]:
     at = 0
     while at < len(text):
         if code and at == code.start:
-            block = SourceBlock("code", at, code.end, is_closed=code.is_closed)
-            at, code = code.end, next(codes, None)
+            at, block, code = code.end, code, next(codes, None)
         else:
             start, at = at, text.find("\n", at) + 1 or len(text)
             if text[start:at].isspace():

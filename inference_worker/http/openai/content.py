@@ -27,7 +27,7 @@ def restart_notice(answer: Answer, streamed: str) -> str:
     """
     if answer.text.startswith(streamed):
         return ""
-    close = "".join(f"\n{code.fence}" for code in find_fenced_code(streamed) if not code.is_closed)
+    close = "".join(f"\n{code.mark}" for code in find_fenced_code(streamed) if not code.is_closed)
     return f"{close}\n\n---\n\nThe language model broke off. From the documentation:\n\n"
 
 

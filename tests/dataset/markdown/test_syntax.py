@@ -51,7 +51,7 @@ def test_each_line_belongs_to_a_block_of_its_kind() -> None:
         ("item", "1.", 0, "Load\n   it.\n"),
         ("text", "", 3, "Then wait.\n"),
         ("item", "-", 0, "```not a fence```\n"),
-        ("code", "", 0, "```sh\n# no heading\n````\n"),
+        ("code", "```", 0, "```sh\n# no heading\n````\n"),
         ("table_head", "", 0, "| a | b |\n"),
         ("table_rule", "", 0, "|---|:--|\n"),
         ("row", "", 0, "| c | d |\n"),
@@ -69,7 +69,7 @@ def test_a_block_knows_of_the_blank_line_above_it() -> None:
 
 def test_a_fence_closes_with_its_own_kind_and_nothing_after_it() -> None:
     text = "~~~\n```\n~~~ x\n~~~~\n```` a`b\n  ````py\nopen\n```\n"
-    found = [(text[code.start : code.end], code.is_closed) for code in find_fenced_code(text)]
+    found = [(text[code.span], code.is_closed) for code in find_fenced_code(text)]
     assert found == [
         ("~~~\n```\n~~~ x\n~~~~\n", True),
         ("  ````py\nopen\n```\n", False),
