@@ -7,6 +7,7 @@ child process with limits (dataset/conversion/isolation): a hostile or broken fi
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dataset.conversion.error_texts import SHOWN_FORMATS
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted, Limits
 from utils.errors import DocumentError
@@ -21,18 +22,9 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         ".md": "markdown",
         ".markdown": "markdown",
         ".txt": "text",
-        ".html": "html",
         ".htm": "html",
         ".xhtml": "html",
-        ".pdf": "pdf",
-        ".docx": "docx",
-        ".pptx": "pptx",
-        ".xlsx": "xlsx",
-        ".epub": "epub",
-        ".rst": "rst",
-        ".ipynb": "ipynb",
-        ".csv": "csv",
-        ".tsv": "tsv",
+        **{f".{name}": name for name in SHOWN_FORMATS},
     }
 )
 """File name extension, in lower case -> format."""

@@ -60,10 +60,6 @@ def _encrypted(container: ZipContainer) -> set[str]:
 
 
 def _changed(book: ElementTree.Element) -> str:
-    dates = [
-        one.text or ""
-        for one in book.iter(f"{_BOOK}meta")
-        if one.get("property") == "dcterms:modified"
-    ]
-    dates += [one.text or "" for one in book.iter(f"{_ABOUT}date")]
-    return first_date(dates)
+    about = book.iter(f"{_BOOK}meta")
+    modified = (one for one in about if one.get("property") == "dcterms:modified")
+    return first_date(one.text for one in (*modified, *book.iter(f"{_ABOUT}date")))

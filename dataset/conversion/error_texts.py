@@ -1,6 +1,6 @@
 """Error texts shared by the child process that converts a file and its parent."""
 
-_SHOWN_FORMATS = {
+SHOWN_FORMATS = {
     "html": "HTML",
     "pdf": "PDF",
     "docx": "Word (docx)",
@@ -12,6 +12,7 @@ _SHOWN_FORMATS = {
     "csv": "CSV",
     "tsv": "TSV",
 }
+"""The formats that need a parser, as error texts name them."""
 PROTECTED = "is protected by a password; remove the protection"
 NO_TEXT = "contains no text"
 TOO_DEEP = "is nested too deep to convert"
@@ -19,7 +20,7 @@ TOO_DEEP = "is nested too deep to convert"
 
 def unreadable(format_name: str) -> str:
     """The parser failed; its own message is for its authors."""
-    return f"cannot be read as {_SHOWN_FORMATS[format_name]}"
+    return f"cannot be read as {SHOWN_FORMATS[format_name]}"
 
 
 def too_slow(seconds: float) -> str:

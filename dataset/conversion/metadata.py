@@ -21,25 +21,27 @@ _NO_TITLE = re.compile(
 _MARKUP = re.compile(r"[`*]|\\(?=[!-/:-@\[-`{-~])|\[(?=[^\]]*\]\()|(?<=\])\([^()]*\)")
 
 
-def _core_properties(container: ZipContainer) -> tuple[str, str]:
-    """Title and date of the last change; "" for what is not stated."""
-    if _CORE not in container.names:
-        return "", ""
-    core = container.xml(_CORE)
-    title = " ".join((core.findtext(_TITLE) or "").split())
-    dates = (core.findtext(f"{_TERMS}{name}") or "" for name in ("modified", "created"))
-    return title, first_date(dates)
-
-
 def office_document(container: ZipContainer, text: str) -> Converted:
     """The result of converting an Office file to markdown.
 
     Raises:
         DocumentError: there is no text.
     """
+    if _CORE not in container.names:
+        return titled_document(text)
+    core = container.xml(_CORE)
+    dates = (core.findtext(f"{_TERMS}{name}") or "" for name in ("modified", "created"))
+    return titled_document(text, core.findtext(_TITLE) or "", first_date(dates))
+
+
+def titled_document(text: str, title: str = "", changed: str = "") -> Converted:
+    """The result of converting a file, with what its properties state.
+
+    Raises:
+        DocumentError: there is no text.
+    """
     if not text.strip():
         raise DocumentError(NO_TEXT)
-    title, changed = _core_properties(container)
     return Converted(text, title=document_title(text, title), changed=changed)
 
 

@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
-from dataset.conversion.error_texts import NO_TEXT, unreadable
-from dataset.conversion.metadata import document_title
+from dataset.conversion.error_texts import unreadable
+from dataset.conversion.metadata import titled_document
 from dataset.conversion.result import Converted
 from dataset.markdown.writer import fenced_code
 from utils.errors import DocumentError
@@ -22,14 +22,15 @@ def read_notebook(content: bytes, _: str) -> Converted:
         book = json.loads(content)
     except ValueError as error:
         raise DocumentError(unreadable("ipynb")) from error
-    cells = _cells(book)
-    language = _language(book)
+    if not isinstance(book, dict) or not isinstance(metadata := book.get("metadata", {}), dict):
+        raise DocumentError(unreadable("ipynb"))
+    language = _language(metadata)
     blocks: list[str] = []
-    for cell in cells:
+    for cell in _cells(book):
         source = _joined(cell.get("source", cell.get("input", "")))
         kind = cell.get("cell_type")
         if kind == "code":
-            blocks += [_fenced(source, language), *_outputs(cell)]
+            blocks += [_fenced(source, language), *map(_output, _dicts(cell.get("outputs")))]
         elif kind == "heading":
             blocks.append(f"{'#' * min(max(int(cell.get('level', 1)), 1), 6)} {source.strip()}")
         elif kind == "markdown":
@@ -37,39 +38,30 @@ def read_notebook(content: bytes, _: str) -> Converted:
         else:
             blocks.append(_fenced(source, ""))
     text = "\n\n".join(block for block in blocks if block.strip())
-    if not text:
-        raise DocumentError(NO_TEXT)
-    stated = book.get("metadata", {}).get("title", "") if isinstance(book, dict) else ""
-    title = document_title(text, stated if isinstance(stated, str) else "")
-    return Converted(text + "\n", title=title)
+    title = metadata.get("title")
+    return titled_document(f"{text}\n", title if isinstance(title, str) else "")
 
 
-def _cells(book: Any) -> list[dict[str, Any]]:
-    found: list[Any] = []
-    if isinstance(book, dict) and isinstance(book.get("cells"), list):
-        found = book["cells"]
-    elif isinstance(book, dict) and isinstance(book.get("worksheets"), list):
-        sheets = (sheet for sheet in book["worksheets"] if isinstance(sheet, dict))
-        found = [cell for sheet in sheets for cell in sheet.get("cells", [])]
-    else:
+def _cells(book: dict[str, Any]) -> list[dict[str, Any]]:
+    cells, sheets = book.get("cells"), book.get("worksheets")
+    if isinstance(cells, list):
+        return _dicts(cells)
+    if not isinstance(sheets, list):
         raise DocumentError(unreadable("ipynb"))
-    return [cell for cell in found if isinstance(cell, dict)]
+    return _dicts([cell for sheet in _dicts(sheets) for cell in sheet.get("cells", [])])
 
 
-def _language(book: dict[str, Any]) -> str:
-    about = book.get("metadata")
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
+
+
+def _language(metadata: dict[str, Any]) -> str:
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        part = about.get(key) if isinstance(about, dict) else None
+        part = metadata.get(key)
         value = part.get(name) if isinstance(part, dict) else None
         if isinstance(value, str) and re.fullmatch(r"[\w+#.-]{1,30}", value):
             return value.lower()
     return "python"
-
-
-def _outputs(cell: dict[str, Any]) -> list[str]:
-    outputs = cell.get("outputs")
-    found = outputs if isinstance(outputs, list) else []
-    return [_output(output) for output in found if isinstance(output, dict)]
 
 
 def _output(output: dict[str, Any]) -> str:
@@ -96,8 +88,8 @@ def _output(output: dict[str, Any]) -> str:
 
 def _fenced(text: str, language: str) -> str:
     text = _TERMINAL.sub("", text).replace("\0", "")
-    lines = (line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n"))
-    body = "\n".join(lines)
+    lines = text.replace("\r\n", "\n").split("\n")
+    body = "\n".join(line.rpartition("\r")[2] for line in lines)
     if len(body) > _MAX_OUTPUT_CHARACTERS and not language:
         body = f"{body[:_MAX_OUTPUT_CHARACTERS]}\n[... cut]"
     return fenced_code(body.strip("\n"), language)

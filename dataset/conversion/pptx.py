@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import office_document
 from dataset.conversion.result import Converted
-from dataset.conversion.zip_container import Relationship, ZipContainer
+from dataset.conversion.zip_container import ZipContainer
 from dataset.markdown.writer import MAX_CELLS, block_cell, escape, pipe_table, web_link
 from utils.errors import DocumentError
 
@@ -23,6 +23,7 @@ _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _TITLES = ("title", "ctrTitle")
 _SURROUNDINGS = ("dt", "ftr", "sldNum", "hdr")
+_BULLETS = {f"{_A}pPr/{_A}buNone": "", f"{_A}pPr/{_A}buAutoNum": "1.", f"{_A}pPr/{_A}buChar": "-"}
 _FILE_NAME = re.compile(r"\S+\.\w{3,4}|(?:picture|image|grafik|bild) \d+", re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ def read_pptx(content: bytes, _: str) -> Converted:
     blocks: list[str] = []
     for number, name in enumerate(_slides(container), start=1):
         blocks += _Slide(container, name).blocks(number)
-    if not any(not block.startswith("## Slide ") for block in blocks):
+    if all(block.startswith("## Slide ") for block in blocks):
         raise DocumentError(NO_TEXT)
     return office_document(container, "\n\n".join(blocks) + "\n")
 
@@ -82,24 +83,20 @@ class _Slide:
         body = shape.find(f"{_P}txBody")
         return [] if body is None else self._paragraphs(body, listed=kind in ("body", "obj", ""))
 
-    def _paragraphs(self, body: Element, listed: bool | None) -> list[str]:
+    def _paragraphs(self, body: Element, *, listed: bool) -> list[str]:
         """A text's paragraphs: lines, or the items of lists as deep as they are indented."""
         blocks: list[str] = []
-        inside = False
+        in_list = False
         for paragraph in body.iter(f"{_A}p"):
-            words = self._line(paragraph)
-            if not words:
+            if not (words := self._line(paragraph)):
                 continue
-            mark = _bullet(paragraph, listed=bool(listed))
-            if not mark:
-                blocks.append(words)
+            mark = _bullet(paragraph, listed=listed)
+            item = f"{'  ' * _level(paragraph)}{mark} {words}".replace("\n", " ")
+            if mark and in_list:
+                blocks[-1] += f"\n{item}"
             else:
-                item = f"{'  ' * _level(paragraph)}{mark} {words}".replace("\n", " ")
-                if inside:
-                    blocks[-1] += f"\n{item}"
-                else:
-                    blocks.append(item.lstrip())
-            inside = bool(mark)
+                blocks.append(item.lstrip() if mark else words)
+            in_list = bool(mark)
         return blocks
 
     def _lines(self, shape: Element) -> list[str]:
@@ -115,7 +112,7 @@ class _Slide:
                 words = escape(piece.findtext(f"{_A}t") or "")
                 link = piece.find(f"{_A}rPr/{_A}hlinkClick")
                 target = None if link is None else self._parts.get(link.get(f"{_R}id", ""))
-                parts.append(web_link(words, _address(target)))
+                parts.append(web_link(words, target.target if target and target.external else ""))
         lines = (" ".join(line.split()) for line in "".join(parts).replace("\v", "\n").split("\n"))
         return "\n".join(line for line in lines if line)
 
@@ -180,25 +177,14 @@ def _position(shape: Element) -> tuple[int, int]:
 
 
 def _bullet(paragraph: Element, *, listed: bool) -> str:
-    about = paragraph.find(f"{_A}pPr")
-    if about is not None:
-        if about.find(f"{_A}buNone") is not None:
-            return ""
-        if about.find(f"{_A}buAutoNum") is not None:
-            return "1."
-        if about.find(f"{_A}buChar") is not None:
-            return "-"
-    return "-" if listed else ""
+    stated = (mark for name, mark in _BULLETS.items() if paragraph.find(name) is not None)
+    return next(stated, "-" if listed else "")
 
 
 def _level(paragraph: Element) -> int:
     about = paragraph.find(f"{_A}pPr")
     level = "0" if about is None else about.get("lvl", "0")
     return min(int(level), 8) if level.isascii() and level.isdigit() else 0
-
-
-def _address(target: Relationship | None) -> str:
-    return target.target if target is not None and target.external else ""
 
 
 def _chart_table(chart: Element) -> list[str]:

@@ -13,13 +13,11 @@ from docutils.core import publish_doctree, publish_from_doctree
 from docutils.parsers.rst import Directive, directives, roles
 from docutils.parsers.rst.languages import en
 
-from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
-from dataset.conversion.metadata import document_title
+from dataset.conversion.metadata import titled_document
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
-from utils.errors import DocumentError
 
 _SETTINGS = {
     "_disable_config": True,
@@ -104,13 +102,10 @@ class _Sphinx(Directive):
             return self._note(f"{_NOTES[name]} {argument}".strip(), more)
         if _OBJECTS.fullmatch(name):
             return self._object()
-        words = "".join(self.arguments)
-        title = [nodes.paragraph("", "", *self._words(words))] if words else []
-        return [*title, *self._inside()]
+        return [*self._paragraph("".join(self.arguments)), *self._inside()]
 
     def _note(self, label: str, more: str) -> list[nodes.Node]:
-        first = [nodes.paragraph("", "", *self._words(more))] if more else []
-        inside = [*first, *self._inside()]
+        inside = [*self._paragraph(more), *self._inside()]
         start = nodes.strong("", f"{label}: " if inside else label)
         if inside and isinstance(inside[0], nodes.paragraph):
             inside[0].insert(0, start)
@@ -130,9 +125,9 @@ class _Sphinx(Directive):
         self.state.nested_parse(self.content, self.content_offset, box, match_titles=True)
         return list(box.children)
 
-    def _words(self, argument: str) -> list[nodes.Node]:
-        found, _ = self.state.inline_text(argument, self.lineno)
-        return list(found)
+    def _paragraph(self, words: str) -> list[nodes.Node]:
+        found, _ = self.state.inline_text(words, self.lineno)
+        return [nodes.paragraph("", "", *found)] if words else []
 
 
 def _role(
@@ -161,10 +156,7 @@ def read_rst(content: bytes, _: str) -> Converted:
         quoted = list(message.findall(nodes.literal_block)) if unread else []
         message.parent.replace(message, quoted)
     html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
-    text = markdown_of(parse_html(html.decode()).body)
-    if not text.strip():
-        raise DocumentError(NO_TEXT)
-    return Converted(text, title=document_title(text, ""))
+    return titled_document(markdown_of(parse_html(html.decode()).body))
 
 
 def _register_unknown_names(source: str) -> None:

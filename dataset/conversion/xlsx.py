@@ -8,15 +8,7 @@ from itertools import groupby
 from dataset.conversion.metadata import office_document
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
-from dataset.markdown.writer import (
-    MAX_CELLS,
-    MAX_COLUMNS,
-    escape,
-    pipe_table,
-    table_too_large,
-    text_cell,
-)
-from utils.errors import DocumentError
+from dataset.markdown.writer import check_table_size, escape, pipe_table, text_cell
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 _WHOLE = 1e15
@@ -36,14 +28,12 @@ def read_xlsx(content: bytes, _: str) -> Converted:
         if sheet.visible != SheetVisibleEnum.Visible:
             continue
         found = book.get_sheet_by_name(sheet.name)
-        if found.width > MAX_COLUMNS:
-            raise DocumentError(table_too_large())
+        check_table_size(found.width, cells)
         rows: list[list[str]] = []
         for row in found.iter_rows():
             rows.append([_shown(cell) for cell in row])
             cells += sum(1 for cell in rows[-1] if cell)
-            if cells > MAX_CELLS:
-                raise DocumentError(table_too_large())
+            check_table_size(found.width, cells)
         tables = list(_tables(rows))
         if tables:
             blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]

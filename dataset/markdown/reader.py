@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
@@ -19,6 +20,11 @@ from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, is_table_rul
 from dataset.markdown.writer import fenced_code
 
 BlockKind = Literal["text", "list", "code", "table"]
+_KINDS: dict[str, BlockKind] = {
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+}
 
 _INLINE = re.compile(
     f"{CODE_SPAN}|{ESCAPE}"
@@ -129,25 +135,15 @@ def _block(token: Token, children: list[Token], source: list[str]) -> Block | No
         for line in range(*child.map)
     }
     text = _readable(source, code_lines)
-    kinds: dict[str, BlockKind] = {
-        "bullet_list_open": "list",
-        "ordered_list_open": "list",
-        "table_open": "table",
-    }
-    return Block(kinds.get(token.type, "text"), text) if text else None
+    return Block(_KINDS.get(token.type, "text"), text) if text else None
 
 
 def _readable(source: list[str], code: set[int]) -> str:
     """Clean up the lines outside code; lines of code stay as they are."""
     parts: list[str] = []
-    prose: list[str] = []
-    for at, line in enumerate(source):
-        if at in code:
-            parts += [_clean("\n".join(prose)), line] if prose else [line]
-            prose = []
-        else:
-            prose.append(line)
-    parts.append(_clean("\n".join(prose)))
+    for is_code, places in groupby(range(len(source)), code.__contains__):
+        lines = [source[at] for at in places]
+        parts += lines if is_code else [_clean("\n".join(lines))]
     return "\n".join(part for part in parts if part.strip()).strip()
 
 

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 
-MAX_COLUMNS = 1000
+from utils.errors import DocumentError
+
 MAX_CELLS = 500_000
+_MAX_COLUMNS = 1000
 
 _UNSEEN = re.compile(r"[\u00ad\u200b\u2060\ufeff\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _MARKUP = re.compile(
@@ -150,6 +152,8 @@ def _table_row(row: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
-def table_too_large() -> str:
-    """The error text for a table beyond the limits."""
-    return f"contains a table of more than {MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells; split it"
+def check_table_size(columns: int, cells: int) -> None:
+    """Refuse a table beyond the limits with a DocumentError."""
+    if columns > _MAX_COLUMNS or cells > MAX_CELLS:
+        limits = f"{_MAX_COLUMNS:,} columns or {MAX_CELLS:,} cells"
+        raise DocumentError(f"contains a table of more than {limits}; split it")

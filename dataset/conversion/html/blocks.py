@@ -53,25 +53,18 @@ class Blocks:
             line.clear()
 
         for item in items:
-            if isinstance(item, str) or not self._is_block(item):
-                if isinstance(item, Element):
-                    self._remember_anchor(item)
-                line.append(item)
+            if isinstance(item, Element) and (item.tag in _BLOCKS or item in self.holders):
+                end_line()
+                if blocks := self.block(item, in_item):
+                    written += blocks
+                    self.waiting_anchor = ""
                 continue
-            end_line()
-            for block in self.block(item, in_item):
-                written.append(block)
-                self.waiting_anchor = ""
+            if isinstance(item, Element) and not item.text().strip():
+                # The anchor of an empty element may be the next heading's.
+                self.waiting_anchor = anchor_of(item) or self.waiting_anchor
+            line.append(item)
         end_line()
         return written
-
-    def _is_block(self, element: Element) -> bool:
-        return element.tag in _BLOCKS or element in self.holders
-
-    def _remember_anchor(self, element: Element) -> None:
-        """Keep the anchor of an empty element: it may be the next heading's."""
-        if not element.text().strip():
-            self.waiting_anchor = anchor_of(element) or self.waiting_anchor
 
     def block(self, element: Element, in_item: bool) -> list[str]:
         """Write one block-level element as blocks of markdown."""
@@ -93,7 +86,7 @@ class Blocks:
             return [quotation(quoted)] if quoted else []
         if tag in ("summary", "legend", "caption", "figcaption"):
             words = self.inline.one_line(element.children)
-            bold = tag == "summary" and words and "*" not in words
+            bold = tag == "summary" and "*" not in words
             return [f"**{words}**" if bold else words] if words else []
         if kind := _note_kind(element):
             return self._note(kind, element)
@@ -121,23 +114,17 @@ class Blocks:
         start = element.get("start")
         number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
         items: list[str] = []
-        for child in element.children:
-            if isinstance(child, str):
-                continue
+        for child in element.elements():
             mark = f"{number}. " if element.tag == "ol" else "- "
             nested = child.tag in ("ul", "ol")  # a nested list beside the items instead of in one
             blocks = self._list(child) if nested else self.write(child.children, in_item=True)
-            if not blocks:
-                continue
-            if nested and items:
+            if blocks and nested and items:
                 items[-1] += "\n" + indent("\n".join(blocks), len(mark))
-                continue
-            items.append(list_item(mark, blocks))
-            number += 1
-        if not items:
-            return []
+            elif blocks:
+                items.append(list_item(mark, blocks))
+                number += 1
         loose = any("\n\n" in item for item in items)
-        return [("\n\n" if loose else "\n").join(items)]
+        return [("\n\n" if loose else "\n").join(items)] if items else []
 
     def _definitions(self, element: Element) -> list[str]:
         """Write `- **term**: explanation` items, or paragraphs if an explanation is long."""
@@ -182,33 +169,21 @@ class Blocks:
 
 def holders_of(root: Element) -> set[Element]:
     """All elements that contain blocks, so that a link around a heading is split."""
-    found: set[Element] = set()
-    for element in root.walk():
-        if element.tag in _BLOCKS:
-            above = element.parent
-            while above is not None and above not in found:
-                found.add(above)
-                above = above.parent
-    return found
+    inner = (element for element in root.walk() if element.tag in _BLOCKS)
+    return {above for element in inner for above in element.ancestors()}
 
 
 def anchor_of(element: Element) -> str:
     """The anchor of an element; "" if it has none."""
-    for name in ("id", "name"):
-        anchor = element.get(name)
-        if (name == "id" or element.tag == "a") and _ANCHOR.fullmatch(anchor):
-            return anchor
-    return ""
+    names = (element.get("id"), element.get("name") if element.tag == "a" else "")
+    return next(filter(_ANCHOR.fullmatch, names), "")
 
 
 def _heading_anchor(heading: Element) -> str:
-    if own := anchor_of(heading):
-        return own
-    inside = (anchor_of(below) for below in heading.walk() if below.tag in ("a", "span"))
-    if named := next((anchor for anchor in inside if anchor), ""):
-        return named
-    links = (below.get("href")[1:] for below in heading.walk() if is_permalink(below))
-    return next((name for name in links if _ANCHOR.fullmatch(name)), "")
+    inside = [below for below in heading.walk() if below.tag in ("a", "span")]
+    named = filter(None, map(anchor_of, (heading, *inside)))
+    linked = (below.get("href")[1:] for below in inside if is_permalink(below))
+    return next(named, "") or next(filter(_ANCHOR.fullmatch, linked), "")
 
 
 def _note_kind(element: Element) -> str:
@@ -236,12 +211,9 @@ def definitions_of(element: Element) -> list[tuple[list[Element], list[Element |
     for child in element.elements():
         if child.tag == "div":
             pairs += definitions_of(child)
-        elif child.tag == "dt":
-            if not pairs or pairs[-1][1]:
-                pairs.append(([], []))
-            pairs[-1][0].append(child)
-        else:
-            if not pairs:
-                pairs.append(([], []))
-            pairs[-1][1].append(child)
+            continue
+        if not pairs or (child.tag == "dt" and pairs[-1][1]):
+            pairs.append(([], []))  # a term after an explanation starts the next group
+        terms, explanation = pairs[-1]
+        (terms if child.tag == "dt" else explanation).append(child)
     return pairs

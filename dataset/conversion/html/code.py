@@ -1,6 +1,7 @@
 """Converts code blocks: their text unchanged, and the language they declare."""
 
 import re
+from itertools import islice
 
 from dataset.conversion.html.tree import Element
 from dataset.markdown.writer import fenced_code
@@ -31,20 +32,13 @@ def code_block(pre: Element) -> str:
 
 def language_of(pre: Element) -> str:
     """The language that a code block declares; "" if it does not."""
-    marked = [pre, *(child for child in pre.elements() if child.tag == "code")]
-    around = pre.parent
-    for _ in range(2):
-        if around is not None:
-            marked.append(around)
-            around = around.parent
+    codes = (child for child in pre.elements() if child.tag == "code")
+    marked = [pre, *codes, *islice(pre.ancestors(), 2)]
     if "literal-block" in pre.classes() and pre.get("lang"):  # as docutils marks it
         return pre.get("lang")
     for at, element in enumerate(marked):
-        names = [
-            *element.classes(),
-            *(f"lang-{element.get(key)}" for key in ("data-lang", "data-language")),
-        ]
-        for name in names:
+        stated = (f"lang-{element.get(key)}" for key in ("data-lang", "data-language"))
+        for name in (*element.classes(), *stated):
             declared = _LANGUAGE.fullmatch(name)
             if declared and declared["name"] not in _NO_LANGUAGE:
                 return declared["name"]

@@ -29,7 +29,7 @@ _CONTENTS = re.compile(
     r"(?:on|in) this (?:page|article|section|guide)|(?:table of |page )?contents|topics?",
     re.IGNORECASE,
 )
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_NEVER_NOISE = ("h1", "h2", "h3", "h4", "h5", "h6", "a", "pre", "code")
 _MIN_CONTENT_SHARE = 0.6
 """Minimum share of a candidate in the text of all outermost candidates."""
 
@@ -40,11 +40,11 @@ _CANDIDATES: tuple[Callable[[Element], bool], ...] = (
     lambda element: element.get("id") in ("content", "main", "bodyContent", "mw-content-text"),
     lambda element: bool({"markdown-body", "content", "document"}.intersection(element.classes())),
 )
-_CHANGED = (
+_MODIFIED = (
     "article:modified_time", "og:updated_time", "last-modified", "dcterms.modified",
-    "date.modified", "lastmod", "revised", "updated_at", "article:published_time",
-    "dcterms.date", "date",
+    "date.modified", "lastmod", "revised", "updated_at",
 )  # fmt: skip
+_PUBLISHED = ("article:published_time", "dcterms.date", "date")
 
 
 def content_of(page: HtmlPage) -> Element:
@@ -56,10 +56,9 @@ def content_of(page: HtmlPage) -> Element:
     _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
     main = _main(page.body)
     _drop_contents_lists(main)
-    if main.find("h1") is None:
-        titles = [element for element in page.body.walk() if element.tag == "h1"]
-        if len(titles) == 1:
-            main.children.insert(0, titles[0])
+    titles = [element for element in page.body.walk() if element.tag == "h1"]
+    if len(titles) == 1 and main.find("h1") is None:
+        main.children.insert(0, titles[0])
     return main
 
 
@@ -67,24 +66,12 @@ def _main(body: Element) -> Element:
     for is_candidate in _CANDIDATES:
         found = [element for element in body.walk() if is_candidate(element)]
         sizes = {element: len(element.words()) for element in found}
+        outermost = (one for one in found if sizes.keys().isdisjoint(one.ancestors()))
+        total = sum(sizes[one] for one in outermost)
         largest = max(found, key=lambda element: sizes[element], default=None)
-        if largest and sizes[largest] > _MIN_CONTENT_SHARE * sum(
-            sizes[one] for one in _outermost(found)
-        ):
+        if largest and sizes[largest] > _MIN_CONTENT_SHARE * total:
             return largest
     return body
-
-
-def _outermost(found: list[Element]) -> list[Element]:
-    kept: list[Element] = []
-    inside = set(found)
-    for element in found:
-        above = element.parent
-        while above is not None and above not in inside:
-            above = above.parent
-        if above is None:
-            kept.append(element)
-    return kept
 
 
 def _is_noise_of_any_size(element: Element) -> bool:
@@ -104,7 +91,7 @@ def _is_noise(element: Element) -> bool:
     classes = element.classes()
     if element.tag == "aside":
         return not any(ADMONITION.fullmatch(name) for name in classes)
-    if element.tag in _HEADINGS or element.tag in ("a", "pre", "code"):
+    if element.tag in _NEVER_NOISE:
         return False
     return any(_NOISE.fullmatch(name) for name in (*classes, element.get("id").lower()) if name)
 
@@ -157,14 +144,10 @@ def page_title(page: HtmlPage, content: Element) -> str:
 
 def address_of(page: HtmlPage, url: str) -> str:
     """The canonical address that the page states; "" if it does not."""
-    base = url or ""
-    canonical = (
-        element.get("href")
-        for element in page.head
-        if element.tag == "link" and "canonical" in element.get("rel").lower().split()
-    )
+    links = (element for element in page.head if element.tag == "link")
+    canonical = (one.get("href") for one in links if "canonical" in one.get("rel").lower().split())
     for stated in (next(canonical, ""), _meta(page, "og:url")):
-        address = resolve_link(base, stated)
+        address = resolve_link(url, stated)
         if stated and address.startswith(("http://", "https://")):
             return address
     return ""
@@ -173,12 +156,8 @@ def address_of(page: HtmlPage, url: str) -> str:
 def base_of(page: HtmlPage, url: str) -> str:
     """The base of relative links; "" if unknown."""
     own = url or address_of(page, url)
-    based = (
-        element.get("href")
-        for element in page.head
-        if element.tag == "base" and element.get("href")
-    )
-    base = resolve_link(own, next(based, own))
+    stated = (element.get("href") for element in page.head if element.tag == "base")
+    base = resolve_link(own, next(filter(None, stated), own))
     return base if base.startswith(("http://", "https://")) else ""
 
 
@@ -187,10 +166,9 @@ def changed_of(page: HtmlPage, content: Element) -> str:
     times = [element for element in content.walk() if element.tag == "time"]
     modified = [one for one in times if one.get("itemprop") == "dateModified"]
     shown = modified or (times if len(times) == 1 else [])
-    stated = [_meta(page, name) for name in _CHANGED[:8]]
+    stated = [_meta(page, name) for name in _MODIFIED]
     stated += [one.get("datetime") for one in shown]
-    stated += [_meta(page, name) for name in _CHANGED[8:]]
-    return first_date(stated)
+    return first_date([*stated, *(_meta(page, name) for name in _PUBLISHED)])
 
 
 def resolve_link(base: str, target: str) -> str:

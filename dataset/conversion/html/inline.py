@@ -6,15 +6,7 @@ from dataclasses import dataclass
 
 from dataset.conversion.html.content import resolve_link
 from dataset.conversion.html.tree import Element
-from dataset.markdown.writer import (
-    code,
-    emphasis,
-    escape,
-    escape_line_starts,
-    link,
-    split_edges,
-    without_invisible,
-)
+from dataset.markdown import writer
 
 _CODE = frozenset(("code", "tt", "kbd", "samp", "literal"))
 _STRONG = frozenset(("strong", "b"))
@@ -27,6 +19,7 @@ _NO_WORDS = re.compile(
     r"(?:image|img|icon|logo|screenshot)?|.*NOT AVAILABLE.*|\S+\.(?:png|jpe?g|gif|svg|webp)",
     re.IGNORECASE,
 )
+"""Alternative texts of images that do not describe them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +27,8 @@ class Inline:
     """Writes inline content; links are relative to `base`."""
 
     base: str = ""
-    escape: Callable[[str], str] = escape
-    escape_lines: Callable[[str], str] = escape_line_starts
+    escape: Callable[[str], str] = writer.escape
+    escape_lines: Callable[[str], str] = writer.escape_line_starts
 
     def write(self, items: list[Element | str]) -> str:
         """Write a paragraph; each `<br>` ends a line."""
@@ -57,17 +50,18 @@ class Inline:
         if tag == "br":
             return "\v"
         if tag == "img":
-            return image_words(element)
+            words = " ".join(element.get("alt").split())
+            return "" if _NO_WORDS.fullmatch(words) else writer.escape(words)
         if tag == "math" and element.get("alttext"):
-            return f" {code(element.get('alttext'))} "
+            return f" {writer.code(element.get('alttext'))} "
         if tag in _CODE or (tag == "span" and "literal" in element.classes()):
-            before, words, after = split_edges(without_invisible(element.text()))
-            return f"{before}{code(' '.join(words.split()))}{after}" if words else before
+            before, words, after = writer.split_edges(writer.without_invisible(element.text()))
+            return f"{before}{writer.code(' '.join(words.split()))}{after}" if words else before
         inside = self._pieces(element.children)
         if tag == "a":
             return self._link(element, inside)
         if tag in _STRONG or tag in _EMPHASIS:
-            return emphasis("**" if tag in _STRONG else "*", inside)
+            return writer.emphasis("**" if tag in _STRONG else "*", inside)
         if tag == "q":
             return f'"{inside}"'
         if tag in ("sup", "sub") and inside.strip().startswith(("[", "\\[")):
@@ -79,19 +73,13 @@ class Inline:
             return " " if inside[:1].isspace() else ""
         target = element.get("href").strip()
         address = resolve_link(self.base, target) if target else ""
-        return link(inside.replace("\v", " "), address if self._is_useful(address) else "")
+        return writer.link(inside.replace("\v", " "), address if self._is_useful(address) else "")
 
     def _is_useful(self, address: str) -> bool:
         if address.startswith(("http://", "https://")):
             return True
         # Without a base, a link to another page still contains its name.
         return not self.base and not address.startswith("#") and ":" not in address.split("/")[0]
-
-
-def image_words(element: Element) -> str:
-    """The alternative text of an image, unless it is a file name or the like."""
-    words = " ".join(element.get("alt").split())
-    return "" if _NO_WORDS.fullmatch(words) else escape(words)
 
 
 def is_permalink(element: Element) -> bool:

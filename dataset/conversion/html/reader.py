@@ -26,25 +26,23 @@ _TEXT_ENCODINGS = re.compile(
 
 
 def read_html(content: bytes, url: str) -> Converted:
-    """Convert the file of a page that was fetched from `url`, if known."""
-    converted = convert_html(decoded(content), url)
-    if not converted.text.strip():
-        raise DocumentError(f"{NO_TEXT} (a page that scripts fill in? save it from a browser)")
-    return converted
-
-
-def convert_html(content: str, url: str = "") -> Converted:
     """Convert a page to markdown, without navigation and other surroundings.
 
+    Args:
+        content: The file.
+        url: Where it was fetched; "" if unknown.
+
     Raises:
-        DocumentError: it is nested too deep.
+        DocumentError: it contains no text, or is nested too deep.
     """
     # Parse the page.
-    page = parse_html(content)
+    page = parse_html(decoded(content))
     # Read its addresses from its head, then reduce its body to the main content.
     address, base, main = address_of(page, url), base_of(page, url), content_of(page)
     # Write the content, and read title and date where it states them.
     text = markdown_of(main, base)
+    if not text.strip():
+        raise DocumentError(f"{NO_TEXT} (a page that scripts fill in? save it from a browser)")
     return Converted(text, page_title(page, main), address, changed_of(page, main))
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dataset.conversion.html.tree import Element
-from dataset.markdown.writer import MAX_CELLS, MAX_COLUMNS, block_cell, pipe_table, table_too_large
-from utils.errors import DocumentError
+from dataset.markdown.writer import block_cell, check_table_size, pipe_table
 
 _SPAN_LIMIT = 100
 _PARTS = ("thead", "tbody", "tfoot")
@@ -16,11 +15,9 @@ def is_layout(table: Element) -> bool:
     if table.get("role") in ("presentation", "none") or table.find("table", *_HEADINGS):
         return True
     rows = _rows(table)
-    return not rows or max(len(list(_cells(row))) for row in rows) < 2 or _holds_code(table)
-
-
-def _holds_code(table: Element) -> bool:
-    """True for code beside line numbers, or code whose lines a cell would join."""
+    if not rows or max(len(_cells(row)) for row in rows) < 2:
+        return True
+    # Code may stand beside its line numbers, and a cell would join its lines.
     return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())
 
 
@@ -28,7 +25,7 @@ def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> lis
     """Convert a table to blocks: its caption and its rows; `write` converts a cell."""
     rows, head_rows = _rows(element), 0
     for row in rows:
-        cells = list(_cells(row))
+        cells = _cells(row)
         in_head = row.parent is not None and row.parent.tag == "thead"
         if not in_head and not (cells and all(cell.tag == "th" for cell in cells)):
             break
@@ -60,16 +57,15 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
     count = 0
     for row in rows:
         line: list[str] = []
-
-        def append_hanging(line: list[str] = line) -> None:
+        for cell in (*_cells(row), None):
+            # Repeat the cells that span this row, before each of its own and after the last.
             while len(line) in hanging:
                 left, text = hanging.pop(len(line))
                 if left > 1:
                     hanging[len(line)] = (left - 1, text)
                 line.append(text)
-
-        for cell in _cells(row):
-            append_hanging()
+            if cell is None:
+                break
             text = text_of(cell)
             rows_spanned, columns = _span(cell, "rowspan"), _span(cell, "colspan")
             for at in range(columns):
@@ -77,10 +73,8 @@ def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[li
                 if rows_spanned > 1:
                     hanging[len(line)] = (rows_spanned - 1, shown)
                 line.append(shown)
-        append_hanging()
         count += len(line)
-        if count > MAX_CELLS or len(line) > MAX_COLUMNS:
-            raise DocumentError(table_too_large())
+        check_table_size(len(line), count)
         grid.append(line)
     return grid
 

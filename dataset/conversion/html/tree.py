@@ -63,6 +63,13 @@ class Element:
             yield element
             waiting.extend(reversed(list(element.elements())))
 
+    def ancestors(self) -> Iterator["Element"]:
+        """Yield the elements around this one, innermost first."""
+        above = self.parent
+        while above is not None:
+            yield above
+            above = above.parent
+
     def find(self, *tags: str) -> "Element | None":
         """The first element below with one of these tags."""
         return next(
@@ -71,15 +78,7 @@ class Element:
 
     def text(self) -> str:
         """All text below, unchanged."""
-        parts: list[str] = []
-        waiting: list[Element | str] = [self]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, str):
-                parts.append(item)
-            else:
-                waiting.extend(reversed(item.children))
-        return "".join(parts)
+        return "".join([one if isinstance(one, str) else one.text() for one in self.children])
 
     def words(self) -> str:
         """All text below in one line."""
@@ -115,16 +114,12 @@ def parse_html(html: str) -> HtmlPage:
     except Exception as error:
         # HTML has no syntax errors: only a lack of memory makes the parser fail.
         raise MemoryError from error
-    body = Element("body") if parsed.body is None else _tree(parsed.body)
+    body = Element("body") if parsed.body is None else _tree(parsed.body, None, 1)
     head: list[Element] = []
     if parsed.head is not None:
-        below = parsed.head.child
-        while below is not None:
+        for below in parsed.head.iter():
             if below.tag in ("title", "meta", "link", "base"):
-                element = Element(below.tag, _attributes(below))
-                element.children.append(below.text(deep=True))
-                head.append(element)
-            below = below.next
+                head.append(Element(below.tag, _attributes(below), [below.text(deep=True)]))
     return HtmlPage(body, head)
 
 
@@ -137,25 +132,17 @@ def _open_at_once(html: str) -> int:
     return maximum
 
 
-def _tree(start: Any) -> Element:
-    """Copy Lexbor's tree without recursion: first child, else next sibling, else the parent's."""
-    root = Element("body", _attributes(start))
-    into, depth, node = root, 1, start.child
-    while node is not None:
-        if node.tag == "-text":
-            into.children.append(node.text_content or "")
-        elif node.tag not in _NEVER_TEXT:
-            element = Element(node.tag, _attributes(node), parent=into)
-            into.children.append(element)
-            if node.child is not None:
-                into, depth, node = element, depth + 1, node.child
-                if depth > MAX_DEPTH:
-                    raise DocumentError(TOO_DEEP)
-                continue
-        while node.next is None and into is not root:
-            into, depth, node = into.parent or root, depth - 1, node.parent
-        node = node.next
-    return root
+def _tree(node: Any, parent: Element | None, depth: int) -> Element:
+    """Copy an element and its content from Lexbor's tree."""
+    if depth > MAX_DEPTH and node.child is not None:
+        raise DocumentError(TOO_DEEP)
+    element = Element(node.tag, _attributes(node), parent=parent)
+    for below in node.iter(include_text=True):
+        if below.tag == "-text":
+            element.children.append(below.text_content or "")
+        elif below.tag not in _NEVER_TEXT:
+            element.children.append(_tree(below, element, depth + 1))
+    return element
 
 
 def _attributes(node: Any) -> dict[str, str]:
