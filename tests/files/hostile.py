@@ -32,19 +32,6 @@ def part_of(package: bytes, name: str) -> bytes:
         return parts.read(name)
 
 
-def flat_bomb(unpacked: int = 10 << 30) -> bytes:
-    """A docx with one part of `unpacked` bytes, about 10,000 times its compressed size."""
-    package = docx_of("harmless")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
-        new.writestr("word/document.xml", part_of(package, "word/document.xml"))
-        with new.open("word/media/zeros.bin", "w", force_zip64=True) as part:
-            zeros = bytes(16 * MIB)
-            for _ in range(unpacked // len(zeros)):
-                part.write(zeros)
-    return packed.getvalue()
-
-
 def claimed_bomb(claimed: int = 10 << 30) -> bytes:
     """A docx whose directory claims a part of `claimed` bytes."""
     package = repacked(docx_of("harmless"), {"word/media/zeros.bin": bytes(1000)})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from reportlab import platypus
 from reportlab.lib import colors, pdfencrypt
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
@@ -16,18 +17,6 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import (
-    BaseDocTemplate,
-    Flowable,
-    Frame,
-    ListFlowable,
-    PageBreak,
-    PageTemplate,
-    Paragraph,
-    Preformatted,
-    SimpleDocTemplate,
-    Table,
-)
 
 STYLES = getSampleStyleSheet()
 _FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
@@ -37,28 +26,30 @@ SENTENCE = (
 )
 
 
-def paragraph(text: str, style: str = "Normal") -> Paragraph:
+def paragraph(text: str, style: str = "Normal") -> platypus.Paragraph:
     """A paragraph in one of ReportLab's styles."""
-    return Paragraph(text, STYLES[style])
+    return platypus.Paragraph(text, STYLES[style])
 
 
-def bullets(*items: str) -> ListFlowable:
+def bullets(*items: str) -> platypus.ListFlowable:
     """A list with dots."""
-    return ListFlowable([paragraph(item) for item in items], bulletType="bullet", start="•")
+    return platypus.ListFlowable(
+        [paragraph(item) for item in items], bulletType="bullet", start="•"
+    )
 
 
-def code(text: str) -> Preformatted:
+def code(text: str) -> platypus.Preformatted:
     """A block of code."""
-    return Preformatted(text, STYLES["Code"])
+    return platypus.Preformatted(text, STYLES["Code"])
 
 
-def table(rows: Sequence[Sequence[Any]], *, ruled: bool, **options: Any) -> Table:
+def table(rows: Sequence[Sequence[Any]], *, ruled: bool, **options: Any) -> platypus.Table:
     """A table with or without rules around its cells."""
     style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else []
-    return Table([list(row) for row in rows], style=style, **options)
+    return platypus.Table([list(row) for row in rows], style=style, **options)
 
 
-def pdf_of(*flow: Flowable, columns: int = 1, running: str = "", **options: Any) -> bytes:
+def pdf_of(*flow: platypus.Flowable, columns: int = 1, running: str = "", **options: Any) -> bytes:
     """A PDF of flowables, with `running` at the foot of each page."""
     file = io.BytesIO()
 
@@ -68,22 +59,24 @@ def pdf_of(*flow: Flowable, columns: int = 1, running: str = "", **options: Any)
         canvas.drawRightString(540, 20, f"Page {canvas.getPageNumber()}" if running else "")
 
     if columns == 1:
-        document: BaseDocTemplate = SimpleDocTemplate(file, pagesize=A4, **options)
+        document: platypus.BaseDocTemplate = platypus.SimpleDocTemplate(
+            file, pagesize=A4, **options
+        )
         document.build(list(flow), onFirstPage=foot, onLaterPages=foot)
     else:
         width = 520 / columns
-        frames = [Frame(40 + at * width, 60, width - 20, 700) for at in range(columns)]
-        document = BaseDocTemplate(file, pagesize=A4, **options)
-        document.addPageTemplates([PageTemplate(frames=frames, onPage=foot)])
+        frames = [platypus.Frame(40 + at * width, 60, width - 20, 700) for at in range(columns)]
+        document = platypus.BaseDocTemplate(file, pagesize=A4, **options)
+        document.addPageTemplates([platypus.PageTemplate(frames=frames, onPage=foot)])
         document.build(list(flow))
     return file.getvalue()
 
 
 def pages_of(*texts: str) -> bytes:
     """A PDF with one paragraph a page."""
-    flow: list[Flowable] = []
+    flow: list[platypus.Flowable] = []
     for text in texts:
-        flow += [paragraph(text), PageBreak()]
+        flow += [paragraph(text), platypus.PageBreak()]
     return pdf_of(*flow)
 
 
@@ -105,7 +98,7 @@ def in_other_scripts(*texts: tuple[str, str]) -> bytes:
         pdfmetrics.registerFont(UnicodeCIDFont(name))
     return pdf_of(
         *(
-            Paragraph(text, ParagraphStyle(font, fontName=font, spaceAfter=12))
+            platypus.Paragraph(text, ParagraphStyle(font, fontName=font, spaceAfter=12))
             for text, font in texts
         )
     )
@@ -148,11 +141,11 @@ def stream(content: bytes, more: bytes = b"") -> bytes:
     return b"<<%s/Length %d>>\nstream\n%s\nendstream" % (more, len(content), content)
 
 
-def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"") -> bytes:
-    """A PDF of one page; `drawing` is its content stream, the fourth object."""
+def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"", copies: int = 1) -> bytes:
+    """A PDF of one page, repeated; `drawing` is its content stream, the fourth object."""
     return of_objects(
         b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (b"3 0 R " * copies, copies),
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 "
         b"5 0 R>>/XObject<</X1 6 0 R>>>>>>",
         drawing,
@@ -166,16 +159,3 @@ def inflating(size: int) -> bytes:
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(size >> 20))
     return one_page(stream(packed + packer.flush(), b"/Filter/FlateDecode"))
-
-
-def endless_pages(count: int) -> bytes:
-    """A PDF that claims `count` pages, all of them the same object."""
-    kids = b"3 0 R " * count
-    return of_objects(
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 "
-        b"5 0 R>>>>>>",
-        stream(b"BT /F1 12 Tf 50 700 Td (The same page again.) Tj ET"),
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    )

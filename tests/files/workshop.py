@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from database.adapting.training_corpus import TrainingCorpus, read_training_corpus
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize
+from tests.files.pages import write_pages
 
 _NAMES = ("Brimset", "Calder", "Dorvane", "Elmick", "Fostrel", "Garnow", "Hulvey", "Istrel")
 _KINDS = ("press", "lathe", "kiln")
@@ -41,25 +44,14 @@ PAGES = {
 
 
 def write_workshop(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    for name, text in PAGES.items():
-        (folder / name).write_text(text)
-    return folder
-
-
-def _nothing_skipped(line: str) -> None:
-    raise AssertionError(line)
-
-
-def _words(text: str) -> int:
-    return len(text.split())
+    return write_pages(folder, PAGES)
 
 
 def corpus_in(folder: Path, *, hold_out: float = 0.2, seed: int = 1) -> TrainingCorpus:
     return read_training_corpus(
-        load_documents(folder, _nothing_skipped),
+        load_documents(folder, pytest.fail),
         ChunkSize(60, 0),
-        _words,
+        lambda text: len(text.split()),
         hold_out=hold_out,
         seed=seed,
     )

@@ -2,13 +2,18 @@
 
 import pytest
 
-from dataset.conversion.html.reader import convert_html, decoded, read_html
+from dataset.conversion.html.reader import decoded, read_html
+from dataset.conversion.result import Converted
 from dataset.markdown.reader import sections
 from utils.errors import DocumentError
 
 
+def converted(html: str, url: str = "") -> Converted:
+    return read_html(html.encode(), url)
+
+
 def text_of(html: str, url: str = "") -> str:
-    return convert_html(html, url).text.strip()
+    return converted(html, url).text.strip()
 
 
 @pytest.mark.parametrize(
@@ -78,19 +83,17 @@ def test_table_of_contents_is_dropped(title: str) -> None:
 @pytest.mark.parametrize(
     "opening",
     [
-        "<main>",
-        "<div role=main>",
-        "<div id=main-content>",
-        "<div id=main-col-body>",
-        "<article>",
-        "<div class='x markdown-body'>",
+        "main",
+        "div role=main",
+        "div id=main-content",
+        "div id=main-col-body",
+        "article",
+        "div class='x markdown-body'",
     ],
 )
 def test_main_content_is_detected(opening: str) -> None:
-    page = f"<div>Before {'words ' * 50}</div>{opening}<h1>T</h1><p>Words.</p>"
-    assert text_of(page.replace("<div>Before", "<div><p>Before") + "</div></main>").startswith(
-        "# T"
-    )
+    page = f"<div><p>Before {'words ' * 50}</div><{opening}><h1>T</h1><p>Words.</p></div></main>"
+    assert text_of(page).startswith("# T")
 
 
 def test_page_of_several_articles_keeps_them_all() -> None:
@@ -103,9 +106,8 @@ def test_heading_above_the_main_content_is_kept() -> None:
 
 
 def test_noise_class_is_kept_if_it_contains_most_of_the_page() -> None:
-    assert text_of("<div class='toc'><p>All of the page's words.</p></div>") == (
-        "All of the page's words."
-    )
+    words = "All of the page's words."
+    assert text_of(f"<div class='toc'><p>{words}</p></div>") == words
 
 
 @pytest.mark.parametrize(
@@ -188,9 +190,7 @@ def test_lists_nest_and_contain_blocks() -> None:
 
 def test_short_definitions_become_a_list_and_long_ones_paragraphs() -> None:
     short = "<dl><dt>Wind</dt><dd>moves</dd><dt><code>Load</code><dt>Weight<dd><p>hangs</p></dl>"
-    assert text_of(short) == "- **Wind**: moves\n- **`Load`, Weight**: hangs".replace(
-        "**`Load`, Weight**", "`Load`, Weight"
-    )
+    assert text_of(short) == "- **Wind**: moves\n- `Load`, Weight: hangs"
     tabs = "<dl style='display: none'><dt>Console<dd><p>Open it.</p><pre>x</pre></dl>"
     assert text_of(tabs) == "**Console**\n\nOpen it.\n\n```\nx\n```"
 
@@ -259,16 +259,15 @@ def test_links_are_resolved_against_base_canonical_address_or_url() -> None:
     ],
 )  # fmt: skip
 def test_modification_date_is_read(head: str, changed: str) -> None:
-    page = convert_html(f"{head}<main><h1>T</h1><time datetime=2026-05-06>May</time></main>")
+    page = converted(f"{head}<main><h1>T</h1><time datetime=2026-05-06>May</time></main>")
     assert page.changed == changed
 
 
 def test_title_is_the_first_heading_or_else_from_the_head() -> None:
-    assert convert_html("<title>Site</title><h1>The <i>crane</i> ¶</h1>").title == "The crane"
-    assert convert_html("<title>The\n crane</title><p>x").title == "The crane"
-    assert convert_html("<meta property=og:title content='Crane'><title>Site</title>").title == (
-        "Crane"
-    )
+    assert converted("<title>Site</title><h1>The <i>crane</i> ¶</h1>").title == "The crane"
+    assert converted("<title>The\n crane</title><p>x").title == "The crane"
+    page = converted("<meta property=og:title content='Crane'><title>Site</title><p>x")
+    assert page.title == "Crane"
 
 
 @pytest.mark.parametrize(
@@ -278,10 +277,7 @@ def test_title_is_the_first_heading_or_else_from_the_head() -> None:
         ("\ufeffKöln".encode(), "Köln"),
         ("\ufeffKöln".encode("utf-16-le"), "Köln"),
         ("<meta charset=iso-8859-2>Łódź".encode("iso-8859-2"), "Łódź"),
-        (
-            "<meta http-equiv=x content='text/html; charset=Shift_JIS'>起重".encode("shift_jis"),
-            "起重",
-        ),
+        ("<meta http-equiv=x content='charset=Shift_JIS'>起重".encode("shift_jis"), "起重"),
         (b"<meta charset=utf-8>K\xf6ln", "Köln"),
         (b"<meta charset=unicode_escape>\\x41", "\\x41"),
         (b"<meta charset=rot13>Uryyb", "Uryyb"),
@@ -291,10 +287,11 @@ def test_encoding_is_detected(content: bytes, shown: str) -> None:
     assert decoded(content).endswith(shown)
 
 
-@pytest.mark.parametrize("tag", ["div", "b", "ul><li", "table><tr><td"])
+@pytest.mark.parametrize("tag", ["div", "b", "ul><li", "table><tr><td", "x-box"])
 def test_too_deeply_nested_page_is_refused(tag: str) -> None:
+    depth = 1000 if tag == "x-box" else 100_000  # unknown tags are not counted before parsing
     with pytest.raises(DocumentError, match="nested too deep"):
-        convert_html(f"<{tag}>" * 100_000 + "x")
+        converted(f"<{tag}>" * depth + "x")
 
 
 def test_self_closing_xhtml_tags_are_empty() -> None:
@@ -304,11 +301,6 @@ def test_self_closing_xhtml_tags_are_empty() -> None:
     assert text_of(f'{page}<div id="q"/><h2>T</h2><img src="x" alt="A crane"/></body>') == (
         'a\nb\n\n## T<a name="q"></a>\n\nA crane'
     )
-
-
-def test_too_deeply_nested_unknown_tags_are_refused() -> None:
-    with pytest.raises(DocumentError, match="nested too deep"):
-        convert_html("<x-box>" * 1000 + "x")
 
 
 def test_nesting_below_the_limit_is_read() -> None:

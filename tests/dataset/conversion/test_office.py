@@ -4,22 +4,24 @@
 
 import io
 import zipfile
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
+from docx import Document
+from openpyxl import Workbook
+from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
 
 from dataset.conversion import docx, epub, pptx, xlsx
-from dataset.conversion.zip_container import ZipContainer
-from tests.files.hostile import part_of, repacked, with_external_image, with_macro
+from dataset.conversion.zip_container import Relationship, ZipContainer
+from tests.files.hostile import part_of, repacked
 from tests.files.office import CHANGED, docx_of, pptx_of, saved, xlsx_of
 from utils.errors import DocumentError
 
-
-def word() -> Any:
-    from docx import Document
-
-    return Document()
+GENERATED = ("Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled")
 
 
 def docx_text(document: Any) -> str:
@@ -27,7 +29,7 @@ def docx_text(document: Any) -> str:
 
 
 def test_docx_keeps_headings_lists_tables_and_emphasis() -> None:
-    document = word()
+    document = Document()
     document.add_heading("Harbour crane", 0)
     document.add_heading("Before you lift", 2)
     paragraph = document.add_paragraph("Check ")
@@ -46,21 +48,19 @@ def test_docx_keeps_headings_lists_tables_and_emphasis() -> None:
     table = document.add_table(rows=2, cols=2)
     for cell, text in zip((c for row in table.rows for c in row.cells), "ab1|", strict=True):
         cell.text = text
-    assert docx_text(document) == "\n\n".join(
-        (
-            "# Harbour crane",
-            "## Before you lift",
-            "Check **all** *of* it.",
-            "- Brakes\n  - spare ones\n- Lock",
-            "1. Start\n2. Stop",
-            "> Said the foreman",
-            "| a | b |\n| --- | --- |\n| 1 | \\| |",
-        )
-    )
+    assert docx_text(document).split("\n\n") == [
+        "# Harbour crane",
+        "## Before you lift",
+        "Check **all** *of* it.",
+        "- Brakes\n  - spare ones\n- Lock",
+        "1. Start\n2. Stop",
+        "> Said the foreman",
+        "| a | b |\n| --- | --- |\n| 1 | \\| |",
+    ]
 
 
 def test_docx_text_in_a_monospaced_font_is_code() -> None:
-    document = word()
+    document = Document()
     document.add_paragraph("Call ").add_run("lift(load)").font.name = "Courier New"
     for line in ("def lift(load):", "    return load"):
         document.add_paragraph().add_run(line).font.name = "Consolas"
@@ -70,27 +70,21 @@ def test_docx_text_in_a_monospaced_font_is_code() -> None:
     )
 
 
-def test_docx_title_and_modification_date_are_read() -> None:
-    document = word()
-    document.add_paragraph("Words.")
-    document.core_properties.title = "Crane manual"
+@pytest.mark.parametrize(
+    ("title", "style", "expected"),
+    [
+        ("Crane manual", "Normal", "Crane manual"),
+        ("Crane manual", "Title", "Words."),
+        *((name, "Normal", "") for name in GENERATED),
+    ],
+)
+def test_docx_has_the_title_of_its_heading_or_author(title: str, style: str, expected: str) -> None:
+    document = Document()
+    document.add_paragraph("Words.", style=style)
+    document.core_properties.title = title
     document.core_properties.modified = CHANGED
     converted = docx.read_docx(saved(document), "")
-    assert (converted.title, converted.changed) == ("Crane manual", "2026-01-02T03:04:05Z")
-    document.paragraphs[0].style = "Title"
-    assert docx.read_docx(saved(document), "").title == "Words."
-
-
-@pytest.mark.parametrize("title", ["Microsoft Word - a.doc", "Document1", "plan.docx", "Untitled"])
-def test_generated_docx_title_is_ignored(title: str) -> None:
-    document = word()
-    document.add_paragraph("Words.")
-    document.core_properties.title = title
-    assert docx.read_docx(saved(document), "").title == ""
-
-
-def test_docx_macro_is_ignored_and_its_text_read() -> None:
-    assert docx.read_docx(with_macro(), "").text == "Words beside a macro.\n"
+    assert (converted.title, converted.changed) == (expected, "2026-01-02T03:04:05Z")
 
 
 def test_style_map_inside_a_docx_is_ignored() -> None:
@@ -100,13 +94,10 @@ def test_style_map_inside_a_docx_is_ignored() -> None:
 
 def test_docx_without_text_is_refused() -> None:
     with pytest.raises(DocumentError, match="contains no text"):
-        docx.read_docx(saved(word()), "")
+        docx.read_docx(saved(Document()), "")
 
 
 def test_pptx_keeps_slides_lists_tables_links_and_notes() -> None:
-    from pptx import Presentation
-    from pptx.util import Inches
-
     show = Presentation()
     opening = show.slides.add_slide(show.slide_layouts[0])
     opening.shapes.title.text = "Harbour crane"
@@ -141,11 +132,6 @@ def test_pptx_keeps_slides_lists_tables_links_and_notes() -> None:
 
 
 def test_pptx_chart_becomes_a_table_of_its_data() -> None:
-    from pptx import Presentation
-    from pptx.chart.data import CategoryChartData
-    from pptx.enum.chart import XL_CHART_TYPE
-    from pptx.util import Inches
-
     show = Presentation()
     slide = show.slides.add_slide(show.slide_layouts[5])
     slide.shapes.title.text = "Loads"
@@ -167,14 +153,7 @@ def test_hidden_slide_is_dropped() -> None:
         pptx.read_pptx(repacked(package, {"ppt/slides/slide1.xml": slide}), "")
 
 
-def test_external_picture_is_not_fetched() -> None:
-    text = pptx.read_pptx(with_external_image("http://127.0.0.1:9/picture.png"), "").text
-    assert text.endswith("- Words beside a picture.\n\nA crane\n")
-
-
 def test_each_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
-    from openpyxl import Workbook
-
     book = Workbook()
     sheet = book.active
     sheet.title = "Limits"
@@ -191,15 +170,13 @@ def test_each_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
     hidden.append(["hidden"])
     hidden.sheet_state = "hidden"
     book.create_sheet("Empty")
-    assert xlsx.read_xlsx(saved(book), "").text.strip() == "\n\n".join(
-        (
-            "## Limits",
-            "Loads of 2026",
-            "| Wind | Load | When | At | Both | Safe |\n| --- | --- | --- | --- | --- | --- |\n"
-            "| 10 | 40.5 | 2026-01-02 | 03:04:00 | 2026-01-02 03:04 | TRUE |",
-            "| Name | Note |\n| --- | --- |\n| a\\|b | one<br>two |",
-        )
-    )
+    assert xlsx.read_xlsx(saved(book), "").text.strip().split("\n\n") == [
+        "## Limits",
+        "Loads of 2026",
+        "| Wind | Load | When | At | Both | Safe |\n| --- | --- | --- | --- | --- | --- |\n"
+        "| 10 | 40.5 | 2026-01-02 | 03:04:00 | 2026-01-02 03:04 | TRUE |",
+        "| Name | Note |\n| --- | --- |\n| a\\|b | one<br>two |",
+    ]
 
 
 def test_sheet_with_too_many_columns_is_refused() -> None:
@@ -208,12 +185,8 @@ def test_sheet_with_too_many_columns_is_refused() -> None:
 
 
 def test_xlsx_modification_date_is_read() -> None:
-    from openpyxl import Workbook
-
-    book = Workbook()
-    book.active.append(["a", "b"])
-    book.properties.created = book.properties.modified = CHANGED.replace(tzinfo=None)
-    assert xlsx.read_xlsx(saved(book), "").changed[:4] in ("2026", str(datetime.now().year))
+    changed = xlsx.read_xlsx(xlsx_of([["a", "b"]]), "").changed
+    assert changed[:4] == str(datetime.now(UTC).year)
 
 
 def epub_of(*chapters: str, **parts: str) -> bytes:
@@ -257,7 +230,7 @@ def test_encrypted_epub_is_refused() -> None:
 
 def test_container_lists_its_parts_and_relationships() -> None:
     container = ZipContainer(docx_of("x"), "docx")
-    main = next(iter(container.relationships("").values()))
     assert {"word/document.xml", "docProps/core.xml"} <= container.names
-    assert any(one.target == "word/document.xml" for one in container.relationships("").values())
-    assert not main.external
+    assert Relationship("officeDocument", "word/document.xml", external=False) in (
+        container.relationships("").values()
+    )

@@ -55,20 +55,17 @@ Wind Load
 10   40
 ==== ====
 """
-    assert rst_text(source) == "\n\n".join(
-        (
-            '# Harbour crane<a name="harbour-crane"></a>',
-            "See [the page](https://x.example/a) and `lift()`.",
-            '## Before you lift<a name="before"></a>',
-            "- Brakes",
-            "- Lock\n  1. once\n  2. twice",
-            "```\nplain code\n```",
-            "```python\nx = 1\n```",
-            "Warning: Wind.",
-            "- **term**: meaning",
-            "| Wind | Load |\n| --- | --- |\n| 10 | 40 |",
-        )
-    ).replace("- Brakes\n\n- Lock", "- Brakes\n- Lock")
+    assert rst_text(source).split("\n\n") == [
+        '# Harbour crane<a name="harbour-crane"></a>',
+        "See [the page](https://x.example/a) and `lift()`.",
+        '## Before you lift<a name="before"></a>',
+        "- Brakes\n- Lock\n  1. once\n  2. twice",
+        "```\nplain code\n```",
+        "```python\nx = 1\n```",
+        "Warning: Wind.",
+        "- **term**: meaning",
+        "| Wind | Load |\n| --- | --- |\n| 10 | 40 |",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,12 +129,9 @@ Words :raw-html:`<b>raw</b>`.
     assert "Words" in text
 
 
-def book(*cells: dict[str, Any], **more: Any) -> bytes:
-    return json.dumps({"nbformat": 4, "cells": list(cells), **more}).encode()
-
-
 def notebook_text(*cells: dict[str, Any], **more: Any) -> str:
-    return notebook.read_notebook(book(*cells, **more), "").text.strip()
+    book = json.dumps({"nbformat": 4, "cells": list(cells), **more})
+    return notebook.read_notebook(book.encode(), "").text.strip()
 
 
 def code_cell(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
@@ -160,17 +154,15 @@ def test_notebook_keeps_prose_code_and_text_outputs() -> None:
         {"cell_type": "raw", "source": "```raw"},
         metadata={"language_info": {"name": "R"}},
     )  # fmt: skip
-    assert text == "\n\n".join(
-        (
-            "# Crane\nphoto Words.",
-            "```r\nlift(40)\n```",
-            "```\nup\n100%\n```",
-            "```\n40\n```",
-            "| a | b |\n| --- | --- |\n| 1 | 2 |",
-            "```\nOverload: 40 t\n```",
-            "````\n```raw\n````",
-        )
-    )
+    assert text.split("\n\n") == [
+        "# Crane\nphoto Words.",
+        "```r\nlift(40)\n```",
+        "```\nup\n100%\n```",
+        "```\n40\n```",
+        "| a | b |\n| --- | --- |\n| 1 | 2 |",
+        "```\nOverload: 40 t\n```",
+        "````\n```raw\n````",
+    ]
 
 
 def test_notebook_of_format_3_is_read() -> None:
@@ -180,14 +172,6 @@ def test_notebook_of_format_3_is_read() -> None:
     ]
     old = json.dumps({"worksheets": [{"cells": cells}]}).encode()
     assert notebook.read_notebook(old, "").text == "## Crane\n\n```python\nx\n```\n"
-
-
-def test_long_output_is_truncated_with_a_marker() -> None:
-    text = notebook_text(
-        code_cell("train()", {"output_type": "stream", "text": "loss\n" * 100_000})
-    )
-    assert len(text) < 30_000
-    assert text.endswith("[... cut]\n```")
 
 
 @pytest.mark.parametrize(
@@ -217,10 +201,8 @@ def test_invalid_notebook_is_refused(content: bytes) -> None:
     ],
 )
 def test_delimiter_and_encoding_are_detected(content: bytes) -> None:
-    assert (
-        delimited.read_delimited(content, "").text
-        == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
-    )
+    text = delimited.read_delimited(content, "").text
+    assert text == "| Wind | Load |\n| --- | --- |\n| 10 | 40 |\n"
 
 
 def test_cells_are_escaped() -> None:
