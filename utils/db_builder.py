@@ -119,7 +119,7 @@ def build(
     Raises:
         DocsQAError: the model, the store or the documents are unavailable, or the build failed.
     """
-    from database.building.builder_factory import make_builder
+    from database.building.build import make_builder
     from database.building.rollback import return_to_folder
     from database.embedding.models import model_for
     from database.snapshot.initial_pull import pull_configured

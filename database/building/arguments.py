@@ -27,20 +27,12 @@ def add_document_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder of documents (default: dataset/sagemaker_documentation)",
     )
-    parser.add_argument(
-        "--include",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="use only documents whose name matches, such as `guides/*` (repeatable)",
-    )
-    parser.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="ignore documents whose name matches (repeatable)",
-    )
+    patterns = {
+        "--include": "use only documents whose name matches, such as `guides/*` (repeatable)",
+        "--exclude": "ignore documents whose name matches (repeatable)",
+    }
+    for option, text in patterns.items():
+        parser.add_argument(option, action="append", default=[], metavar="PATTERN", help=text)
 
 
 def add_database_argument(parser: argparse.ArgumentParser) -> None:

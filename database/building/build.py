@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,10 @@ from database.building.desired_state import DesiredState, read_desired_state
 from database.building.report import BuildReport, Stopwatch, SyncChanges
 from database.building.reuse import collections_to_copy, read_live_documents
 from database.building.upsert import CollectionWriter
+from database.embedding.models import EmbeddingModel
 from database.index import rows
 from database.index.collection_check import CollectionCheck, check_new_collection
+from database.index.connection import damaged_index_error
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
@@ -30,9 +31,9 @@ from database.index.store import Store
 from dataset.folder import ALL_DOCUMENTS, Selection
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.provenance import sources_of
-from dataset.splitting import ChunkSize, CountTokens, split_document
-from utils.errors import DatasetError, IndexDamagedError
-from utils.settings import build_command
+from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split_document
+from utils.errors import DatasetError
+from utils.settings import Backend, Device
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -66,8 +67,7 @@ class Builder:
             ModelError: the embedding model cannot be loaded.
         """
         watch = Stopwatch()
-        writer = CollectionWriter(self.store, self.progress, watch)
-        embeddings = cache(self._timed_loader(watch))
+        writer = CollectionWriter(self.store, self.progress, watch, self.load_embeddings)
         with BuildLock(self.store) as lock, closing(ChunkSpool()) as spool:
             # Load: the documents that the index must contain, and those that the live one contains.
             with watch("read"):
@@ -83,7 +83,7 @@ class Builder:
             with watch("split"):
                 after = self._split(desired, sources, spool)
             if after == before and live_recipe and live_recipe.digest() == self.recipe.digest():
-                writer.write_words(live_name, [], embeddings)
+                writer.write_words(live_name, [])
                 return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
 
             # Embed and store, in a new collection: copied vectors first, then those of new chunks.
@@ -91,8 +91,8 @@ class Builder:
             collection = self._new_collection(target)
             with watch("copy"):
                 copied = writer.copy(collection, sources, target.chunks)
-            embedded = writer.embed(collection, spool, copied, embeddings, self.window)
-            writer.write_words(collection.name, sources, embeddings)
+            embedded = writer.embed(collection, spool, self.window, copied, target.chunks)
+            writer.write_words(collection.name, sources)
 
             # Check the new collection, then go live.
             with watch("check"):
@@ -112,20 +112,18 @@ class Builder:
             IndexDamagedError: the live collection is incomplete; it stays live.
             IndexUnavailableError: the store cannot be read or written.
         """
-        writer = CollectionWriter(self.store, self.progress, Stopwatch())
+        writer = CollectionWriter(self.store, self.progress, Stopwatch(), self.load_embeddings)
         live, source, fingerprint = self.store.live_collection()
         with self.store.translate_errors():
             documents = rows.whole_documents(source)
         if sum(chunks for _, chunks in documents.values()) != fingerprint.chunks:
-            raise IndexDamagedError(
-                f"The index at {self.store.database} lacks some of its chunks, so it is not "
-                f"rewritten. Build it again: {build_command(self.store.database)}"
-            )
+            how = "lacks some of its chunks, so it is not rewritten"
+            raise damaged_index_error(self.store.database, how)
         target = replace(fingerprint, changed_at="")
         # A new name: a collection of a build's name may have contained documents deleted since.
         collection = self._find_or_create(target, f"{target.collection_name}-r{live.revision}")
         writer.copy(collection, {live.name: documents}, target.chunks)
-        writer.write_words(collection.name, [live.name], cache(self.load_embeddings))
+        writer.write_words(collection.name, [live.name])
         check_new_collection(self.store, collection.name, target.chunks)
         go_live(self.store, lock, collection, target, keep_previous=False)
 
@@ -169,13 +167,6 @@ class Builder:
     def _find_or_create(self, target: Fingerprint, name: str) -> "Collection":
         return self.store.find(name) or self.store.create(name, target.to_metadata(), target.chunks)
 
-    def _timed_loader(self, watch: Stopwatch) -> Callable[[], Embeddings]:
-        def load() -> Embeddings:
-            with watch("load model"):
-                return self.load_embeddings()
-
-        return load
-
 
 def _report(
     before: StoredDocuments,
@@ -194,4 +185,59 @@ def _report(
         seconds_to_open=check.seconds_to_open,
         from_api=len(desired.uploaded),
         left_out=desired.left_out,
+    )
+
+
+def make_builder(
+    model: EmbeddingModel,
+    store: Store,
+    *,
+    cache: Path,
+    chunk_size: int | None = None,
+    chunk_overlap: int = 0,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    progress: Progress = ignore_progress,
+    skipped: Callable[[str], None],
+) -> Builder:
+    """Create a builder whose chunks fit the model's input.
+
+    Args:
+        model: The embedding model; loaded when there is something to embed.
+        store: The store to build in.
+        cache: Folder for the model converted to OpenVINO.
+        chunk_size: Maximum chunk length in tokens; by default the model's input length.
+        chunk_overlap: Tokens that a chunk repeats of the previous one where a section is cut.
+        device: The device to embed on.
+        backend: The runtime to embed with.
+        progress: Called with the number of chunks stored, and the total.
+        skipped: Called with a line for each document or option that cannot be used as given.
+
+    Raises:
+        ModelError: the model's files cannot be read, or its API does not answer.
+    """
+    readable = model.max_chunk_tokens
+    if chunk_size is not None and chunk_size > readable:
+        skipped(
+            f"Chunk size {chunk_size} exceeds the model's input length: chunks of {readable} "
+            "tokens are used, so that no text is cut off."
+        )
+    size = min(chunk_size or readable, readable)
+    return Builder(
+        store=store,
+        recipe=Recipe(
+            embedding_model=model.name,
+            model_revision=model.revision,
+            dimension=model.dimension,
+            pooling=model.pooling,
+            max_tokens=model.max_tokens,
+            chunker_version=CHUNKER_VERSION,
+            chunk_size=size,
+            chunk_overlap=chunk_overlap,
+        ),
+        count_tokens=model.count_tokens,
+        load_embeddings=lambda: model.load_embeddings(device=device, backend=backend, cache=cache),
+        progress=progress,
+        skipped=skipped,
+        window=model.window(size, WINDOW),
     )

@@ -73,19 +73,12 @@ class BuildReport:
 
     def __str__(self) -> str:
         """Format the report as lines for a terminal."""
-        changes = self.changes
-        tallies = {
-            "new": changes.new,
-            "replaced": changes.replaced,
-            "unchanged": changes.unchanged,
-            "deleted": changes.deleted,
-        }
-        lines = [
-            f"  {name:<10} {t.documents:>7,} documents {t.chunks:>9,} chunks"
-            for name, t in tallies.items()
-        ]
-        if changes.without_text:
-            lines.append(f"  no text    {changes.without_text:>7,} documents (or only links)")
+        lines = []
+        for name in ("new", "replaced", "unchanged", "deleted"):
+            tally: Tally = getattr(self.changes, name)
+            lines.append(f"  {name:<10} {tally.documents:>7,} documents {tally.chunks:>9,} chunks")
+        if without_text := self.changes.without_text:
+            lines.append(f"  no text    {without_text:>7,} documents (or only links)")
         if self.from_api:
             lines.append(f"  {self.from_api:,} of them were added through the API and are kept")
         if self.left_out:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from database.index import rows
-from database.index.collection_check import check_collection
+from database.index.collection_check import check_collection, is_readable
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.rows import StoredDocuments
 from database.index.store import Store
@@ -47,7 +47,7 @@ def collections_to_copy(
         found = Fingerprint.from_metadata(collection.metadata or {}) if collection else None
         if not collection or not found or found.recipe.digest() != recipe.digest():
             continue
-        if name != first[1] and not _is_readable(store, name):  # the live one has been checked
+        if name != first[1] and not is_readable(store, name):  # the live one has been checked
             if name not in in_use:
                 log.warning("Deleting the damaged collection %s", name)
                 store.delete(name)
@@ -57,11 +57,3 @@ def collections_to_copy(
         sources[name] = {n: stored[n] for n in stored if (n, stored[n][0]) in missing}
         missing -= {(n, stored[n][0]) for n in sources[name]}
     return sources
-
-
-def _is_readable(store: Store, name: str) -> bool:
-    try:
-        check_collection(store, name)
-    except IndexDamagedError:
-        return False
-    return True

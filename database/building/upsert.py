@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from langchain_core.embeddings import Embeddings
@@ -35,6 +35,13 @@ class CollectionWriter:
     progress: Progress
     """Called with the number of chunks stored, and the total."""
     watch: Stopwatch
+    load_embeddings: Callable[[], Embeddings]
+    """Called once, if there is something to embed."""
+
+    @cached_property
+    def _embeddings(self) -> Embeddings:
+        with self.watch("load model"):
+            return self.load_embeddings()
 
     def copy(
         self, collection: "Collection", sources: Mapping[str, StoredDocuments], total: int
@@ -51,28 +58,24 @@ class CollectionWriter:
             while page := self._retrying(partial(rows.read_page, source, offset)):
                 offset += len(page)
                 copied = [_as_built(row) for row in page if _belongs_to(row, documents)]
-                self._add_missing(collection, copied)
+                # Chroma counts an existing row towards sync_threshold too: it would sync early.
+                missing = self._missing(collection, [row.chunk.id for row in copied])
+                self._add(collection, [row for row in copied if row.chunk.id in missing])
                 done += len(copied)
                 self.progress(done, total)
         return done
 
     def embed(
-        self,
-        collection: "Collection",
-        spool: ChunkSpool,
-        done: int,
-        embeddings: Callable[[], Embeddings],
-        window: int,
+        self, collection: "Collection", spool: ChunkSpool, window: int, done: int, total: int
     ) -> int:
         """Embed and store the spooled chunks that are missing; returns how many were embedded."""
         embedded = 0
-        total = done + len(spool)
         for chunks in spool.windows(window):
             # Skip the chunks that an interrupted build has stored.
             missing = self._missing(collection, [chunk.id for chunk in chunks])
             new = [chunk for chunk in chunks if chunk.id in missing]
             if new:
-                model = embeddings()
+                model = self._embeddings  # loaded outside the measured time
                 with self.watch("embed"):
                     vectors = model.embed_documents([chunk.text_to_embed for chunk in new])
                 with self.watch("store"):
@@ -82,30 +85,24 @@ class CollectionWriter:
             self.progress(done, total)
         return embedded
 
-    def write_words(
-        self, index: str, known: Iterable[str], embeddings: Callable[[], Embeddings]
-    ) -> None:
+    def write_words(self, index: str, known: Iterable[str]) -> None:
         """Write the vectors of an index's words, unless they exist.
 
         The vectors of `known` indexes, which have the same model, are copied.
         """
+
+        def embed(texts: list[str]) -> list[list[float]]:
+            return self._embeddings.embed_documents(texts)
 
         def write() -> None:
             collection = self.store.find(index)
             if collection is None or has_word_vectors(self.store, index):
                 return
             words = corpus_words(chunk.text_to_embed for chunk in rows.read_chunks(collection))
-            write_word_vectors(
-                self.store, index, words, lambda texts: embeddings().embed_documents(texts), known
-            )
+            write_word_vectors(self.store, index, words, embed, known)
 
         with self.watch("words"):
             self._retrying(write)
-
-    def _add_missing(self, collection: "Collection", page: list[Row]) -> None:
-        # Chroma counts an existing row towards sync_threshold too, and would write to disk early.
-        missing = self._missing(collection, [row.chunk.id for row in page])
-        self._add(collection, [row for row in page if row.chunk.id in missing])
 
     def _missing(self, collection: "Collection", ids: list[str]) -> set[str]:
         return self._retrying(partial(rows.missing, collection, ids))

@@ -12,24 +12,12 @@ from tests.files.pages import WordEmbeddings
 from tests.servers.documents_service import KEY, splitter
 from tests.servers.service import app_over
 
-
-class SlowEmbeddings(WordEmbeddings):
-    """Embeds slowly, so that the process can be killed meanwhile."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        time.sleep(self._seconds)
-        return super().embed_documents(texts)
-
-
 if __name__ == "__main__":
     database, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    slow = WordEmbeddings(before=lambda texts: time.sleep(seconds))
     app = app_over(
         database,
-        lambda fingerprint: SlowEmbeddings(seconds),
+        lambda fingerprint: slow,
         splitter=splitter,
         admin_key=KEY,
         min_confidence=0.0,

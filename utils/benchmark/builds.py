@@ -46,7 +46,7 @@ def build_ours(run: BenchmarkRun) -> BuildFigures:
     """Build as the command db_builder does."""
     import chromadb  # noqa: F401  # so that its import counts for neither pipeline
 
-    from database.building.builder_factory import make_builder
+    from database.building.build import make_builder
     from database.embedding.local_model import LocalModel
     from database.index.store import open_store
 

@@ -12,17 +12,10 @@ from tests.files.pages import WordEmbeddings, builder
 _SECONDS_A_WINDOW = 0.15
 
 
-class SlowEmbeddings(WordEmbeddings):
-    """Embeds slowly, so that the build can be killed."""
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        time.sleep(_SECONDS_A_WINDOW)
-        return super().embed_documents(texts)
-
-
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     folder, database = sys.argv[1:]
     with closing(open_store(database, create=True)) as store:
-        report = builder(store, SlowEmbeddings()).build(Path(folder))
+        slow = WordEmbeddings(before=lambda texts: time.sleep(_SECONDS_A_WINDOW))
+        report = builder(store, slow).build(Path(folder))
     sys.stdout.write(f"built {report.chunks} chunks, {report.embedded} of them embedded\n")

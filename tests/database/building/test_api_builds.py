@@ -12,15 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from database.building.builder_factory import make_builder
+from database.building.build import make_builder
 from database.building.report import BuildReport
 from database.embedding.models import model_for
 from database.index.store import open_store
 from database.reading.reader import reader_from
 from inference_worker.app import create_app
+from tests.containers.checkout import wait_for
 from tests.files.pages import many_pages, write_pages
 from tests.servers.chat.replies import Reply, failed, silence
 from tests.servers.chroma import ChromaServer
+from tests.servers.documents_service import wait_until_ready
 from tests.servers.embedding import EmbeddingServer
 from tests.servers.service import Service
 from utils.errors import EmbeddingApiError, IndexMismatchError
@@ -67,14 +69,6 @@ def build(chosen: Settings, folder: Path, **given: Any) -> BuildReport:
     with closing(open_store(chosen.database, create=True)) as store:
         made = make_builder(model, store, cache=folder / "none", skipped=pytest.fail, **given)
         return made.build(folder)
-
-
-def wait_until(http: httpx.Client, status: int, path: str = "/readyz") -> httpx.Response:
-    deadline = time.monotonic() + 30
-    while (response := http.get(path)).status_code != status:
-        assert time.monotonic() < deadline, response.text
-        time.sleep(0.1)
-    return response
 
 
 @pytest.mark.parametrize("provider", ["mistralai", "openai", "ollama"])
@@ -240,10 +234,14 @@ def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
     chosen = settings(server, database, "openai:words", embedding_timeout=1)
     build(chosen, folder)
     with Service(create_app(chosen)) as running, httpx.Client(base_url=running.url) as http:
-        wait_until(http, 200)
+
+        def ask() -> httpx.Response:
+            return http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
+
+        wait_until_ready(http)
         for failure in (failed(500), silence(), Reply(body=b"SECRET")):
             server.default = failure
-            response = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
+            response = ask()
             assert response.status_code == 503
             assert response.json()["type"].endswith(":embedding-api-unavailable")
             assert "recovers by itself" in response.json()["detail"]
@@ -252,14 +250,8 @@ def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
 
         server.default = Reply()
 
-        deadline = time.monotonic() + 15
-        while True:
-            response = http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
-            if response.status_code == 200:
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        assert response.json()["docs"][0] == "endpoints.md"
+        wait_for(lambda: ask().status_code == 200, 15, "answering")
+        assert ask().json()["docs"][0] == "endpoints.md"
 
 
 def test_service_started_without_the_api_becomes_ready_once_it_is_back(
@@ -269,10 +261,7 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
     server.default = failed(503)
     chosen = settings(server, database, "ollama:words", embedding_timeout=1)
     with Service(create_app(chosen)) as running, httpx.Client(base_url=running.url) as http:
-        deadline = time.monotonic() + 15
-        while "API" not in http.get("/readyz").json()["checks"]["model"]["detail"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: "API" in http.get("/readyz").json()["checks"]["model"]["detail"], 15, "up")
         response = http.post("/inference_endpoint", params={"message": QUESTION})
         assert response.status_code == 503
         assert response.json()["type"].endswith(":embedding-api-unavailable")
@@ -282,8 +271,8 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
 
         server.default = Reply()
 
-        ready = wait_until(http, 200).json()
-        assert ready["index"]["embedding_model"] == "ollama:words"
+        wait_until_ready(http)
+        assert http.get("/readyz").json()["index"]["embedding_model"] == "ollama:words"
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """A build is a sync: the resulting index depends on the folder alone."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from database.index import word_vectors
 from database.index.lock import LOCK, BuildLock
-from database.index.store import POINTER, Store, open_store
+from database.index.store import Store, open_store
 from tests.database.index.reading import contents
+from tests.database.made_indexes import words_of
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 from utils.errors import (
@@ -27,29 +29,9 @@ KILNS = {f"kiln-{n}.md": f"# Kilns\n\nKilns of kind {n}.\n" for n in range(5)}
 """Pages with two words frequent enough to have vectors."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
-    with ChromaServer(tmp_path_factory.mktemp("build") / "chroma") as running:
-        yield running
-
-
 @pytest.fixture
-def store(server: ChromaServer) -> Iterator[Store]:
-    """An empty store on a server; embedded ones take longer to check."""
-    with closing(open_store(server.url)) as empty:
-        words = [word_vectors.word_collection_name(name) for name in empty.index_names()]
-        for name in (*empty.index_names(), *words, POINTER, LOCK):
-            empty.delete(name)
-        yield empty
-
-
-@pytest.fixture(params=["embedded", "server"])
-def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "server":
-        yield request.getfixturevalue("store")
-        return
-    with closing(open_store(str(tmp_path / "index"), create=True)) as empty:
-        yield empty
+def store(target: Store) -> Store:
+    return target
 
 
 @pytest.fixture
@@ -64,12 +46,13 @@ def test_every_chunk_is_stored_with_all_its_fields(either_store: Store, folder: 
     texts = " ".join(text for text, _ in stored.rows.values())
     assert report.chunks == len(stored.rows) == 5
     assert report.changes.new.documents == 3
+    assert report.changes.without_text == 1  # it only lists links
     assert "`KmsKeyId` in the endpoint configuration." in texts
     assert {fields["document"] for _, fields in stored.rows.values()} == PAGES.keys() - {"index.md"}
-
-
-def test_page_that_only_lists_links_is_counted_and_not_indexed(store: Store, folder: Path) -> None:
-    assert builder(store).build(folder).changes.without_text == 1
+    # The collection is cosine and does not rewrite its files once live.
+    hnsw: Any = either_store.live_collection()[1].configuration["hnsw"]
+    assert hnsw["space"] == "cosine"
+    assert hnsw["sync_threshold"] > len(stored.rows)
 
 
 def test_second_build_embeds_nothing_and_changes_nothing(either_store: Store, folder: Path) -> None:
@@ -96,10 +79,9 @@ def test_only_changed_chunks_are_embedded(either_store: Store, folder: Path) -> 
     report = builder(either_store, embeddings).build(folder)
 
     assert len(embeddings.documents) == 2
-    assert report.changes.new.documents == 1
-    assert report.changes.replaced.documents == 1
-    assert report.changes.deleted.documents == 1
-    assert report.changes.unchanged.documents == 1
+    changes = report.changes
+    for tally in (changes.new, changes.replaced, changes.deleted, changes.unchanged):
+        assert tally.documents == 1
     documents = {fields["document"] for _, fields in contents(either_store).rows.values()}
     assert documents == {"endpoints.md", "training.md", "new.md"}
 
@@ -111,12 +93,12 @@ def test_sync_of_a_changed_folder_equals_a_build_from_scratch(
     (folder / "training.md").write_text("# Train a model\n\nTraining is different now.\n")
     builder(store).build(folder)
 
-    fresh = open_store(str(tmp_path / "fresh"), create=True)
-    builder(fresh).build(folder)
+    with closing(open_store(str(tmp_path / "fresh"), create=True)) as fresh:
+        builder(fresh).build(folder)
+        expected = contents(fresh)
 
-    assert contents(store).rows == contents(fresh).rows
-    assert contents(store).lowest_cosine(contents(fresh)) > 0.9999
-    fresh.close()
+    assert contents(store).rows == expected.rows
+    assert contents(store).lowest_cosine(expected) > 0.9999
 
 
 def test_changed_recipe_embeds_everything_again(store: Store, folder: Path) -> None:
@@ -137,13 +119,11 @@ def test_previous_index_is_kept_and_older_ones_are_deleted(
     for word in ("one", "two", "three"):
         (folder / "notebooks.md").write_text(f"# Notebooks\n\nNow {word}.\n")
         builder(either_store).build(folder)
-        live = either_store.live()
-        assert live is not None
+        live, _, _ = either_store.live_collection()
         names.append(live.name)
-        previous = live.previous
 
     assert either_store.index_names() == sorted(names[1:])
-    assert previous == names[1]
+    assert live.previous == names[1]
 
 
 def test_build_of_the_previous_state_embeds_nothing(store: Store, folder: Path) -> None:
@@ -160,18 +140,6 @@ def test_build_of_the_previous_state_embeds_nothing(store: Store, folder: Path) 
     assert len(contents(store).rows) == 5
 
 
-def test_collection_is_cosine_and_does_not_rewrite_its_files_once_live(
-    either_store: Store, folder: Path
-) -> None:
-    builder(either_store).build(folder)
-
-    _, collection, _ = either_store.live_collection()
-    hnsw = collection.configuration["hnsw"]
-    assert hnsw is not None
-    assert hnsw["space"] == "cosine"
-    assert hnsw["sync_threshold"] > len(contents(either_store).rows)
-
-
 def test_second_builder_fails_and_names_the_first(either_store: Store, folder: Path) -> None:
     with (
         BuildLock(either_store),
@@ -184,54 +152,35 @@ def test_second_builder_fails_and_names_the_first(either_store: Store, folder: P
 
 def test_lock_of_a_dead_process_is_taken_over(store: Store, folder: Path) -> None:
     with BuildLock(store):
-        lock = store.find(LOCK)
-        assert lock is not None
+        lock = store.get_or_create(LOCK)
         # The lock of a killed build: this host, and a pid that another process has now.
-        metadata = dict(lock.metadata or {}) | {"born": "another boot/1"}
-        lock.modify(metadata=metadata)
+        lock.modify(metadata=dict(lock.metadata or {}) | {"born": "another boot/1"})
         assert builder(store).build(folder).chunks == 5
 
 
-def test_lock_of_another_machine_is_taken_over_when_its_heartbeat_stops(store: Store) -> None:
-    elsewhere = {"owner": "x", "host": "elsewhere", "pid": 1, "born": "1", "since": "?"}
-    store.create_if_absent(LOCK, elsewhere | {"beat": "never changes"})
-
-    with BuildLock(store, heartbeat_seconds=0.05) as lock:
-        assert lock.is_held()
-
-
 def test_build_whose_lock_was_taken_over_does_not_go_live(store: Store, folder: Path) -> None:
-    class Robbed(WordEmbeddings):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            store.delete(LOCK)
-            store.create_if_absent(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
-            return super().embed_documents(texts)
+    def take_over(texts: list[str]) -> None:
+        store.delete(LOCK)
+        store.create(LOCK, {"owner": "another", "host": "elsewhere", "pid": 1})
 
     with pytest.raises(IndexLockedError):
-        builder(store, Robbed()).build(folder)
+        builder(store, WordEmbeddings(before=take_over)).build(folder)
 
     assert store.live() is None
 
 
 def test_failed_build_leaves_the_live_index_unchanged(store: Store, folder: Path) -> None:
-    class Failing(WordEmbeddings):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            raise MemoryError
+    def fail(texts: list[str]) -> None:
+        raise MemoryError
 
     builder(store).build(folder)
     before = contents(store)
     (folder / "new.md").write_text("# New page\n\nSomething new.\n")
 
     with pytest.raises(MemoryError):
-        builder(store, Failing()).build(folder)
+        builder(store, WordEmbeddings(before=fail)).build(folder)
 
     assert contents(store).rows == before.rows
-
-
-def words_of(store: Store) -> list[str] | None:
-    live, _, _ = store.live_collection()
-    found = word_vectors.read_word_vectors(store, live.name)
-    return sorted(found[0]) if found else None
 
 
 def test_build_writes_words_and_embeds_them_once(either_store: Store, tmp_path: Path) -> None:
@@ -242,7 +191,7 @@ def test_build_writes_words_and_embeds_them_once(either_store: Store, tmp_path: 
     (folder / "kiln-5.md").write_text("# Kilns\n\nNo kilns of any kind.\n")
     builder(either_store, second).build(folder)
 
-    assert words_of(either_store) == ["kiln", "kind"]
+    assert words_of(either_store).keys() == {"kiln", "kind"}
     assert first.documents[5:] == ["kilns", "kind"]
     assert len(second.documents) == 1
 
@@ -251,13 +200,12 @@ def test_only_words_are_added_to_an_index_of_an_older_version(store: Store, tmp_
     folder = write_pages(tmp_path / "kilns", KILNS)
     first, second = WordEmbeddings(), WordEmbeddings()
     builder(store, first).build(folder)
-    live = store.live()
-    assert live is not None
+    live, _, _ = store.live_collection()
     store.delete(word_vectors.word_collection_name(live.name))
 
     builder(store, second).build(folder)
 
-    assert words_of(store) == ["kiln", "kind"]
+    assert words_of(store).keys() == {"kiln", "kind"}
     assert second.documents == ["kilns", "kind"]
     assert store.live() == live
 
@@ -265,21 +213,19 @@ def test_only_words_are_added_to_an_index_of_an_older_version(store: Store, tmp_
 def test_build_interrupted_before_its_words_does_not_go_live_and_resumes(
     store: Store, tmp_path: Path
 ) -> None:
-    class Interrupted(WordEmbeddings):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            if "kind" in texts:
-                raise KeyboardInterrupt
-            return super().embed_documents(texts)
+    def interrupt(texts: list[str]) -> None:
+        if "kind" in texts:
+            raise KeyboardInterrupt
 
     folder, embeddings = write_pages(tmp_path / "kilns", KILNS), WordEmbeddings()
     with pytest.raises(KeyboardInterrupt):
-        builder(store, Interrupted()).build(folder)
+        builder(store, WordEmbeddings(before=interrupt)).build(folder)
     assert store.live() is None
 
     builder(store, embeddings).build(folder)
 
     assert embeddings.documents == ["kilns", "kind"]
-    assert words_of(store) == ["kiln", "kind"]
+    assert words_of(store).keys() == {"kiln", "kind"}
 
 
 def test_words_are_deleted_with_their_index(store: Store, folder: Path) -> None:
@@ -307,9 +253,8 @@ def test_folder_without_text_changes_nothing(
 def test_invalid_file_is_reported_and_the_rest_is_built(store: Store, folder: Path) -> None:
     (folder / "latin.md").write_bytes(b"# Caf\xe9\n\nNot UTF-8.\n")
     messages: list[str] = []
-    reporting = builder(store)
 
-    report = type(reporting)(**(vars(reporting) | {"skipped": messages.append})).build(folder)
+    report = replace(builder(store), skipped=messages.append).build(folder)
 
     assert report.changes.new.documents == 3
     assert len(messages) == 1
@@ -318,18 +263,14 @@ def test_invalid_file_is_reported_and_the_rest_is_built(store: Store, folder: Pa
 
 def test_index_damaged_on_disk_is_detected_and_rebuilt(folder: Path, tmp_path: Path) -> None:
     database = tmp_path / "index"
-    first = open_store(str(database), create=True)
-    builder(first).build(folder)
-    first.close()
+    with closing(open_store(str(database), create=True)) as first:
+        builder(first).build(folder)
     for file in database.glob("*/*.bin"):
         file.write_bytes(b"\x00" * 7)
 
-    again = open_store(str(database))
-    report = builder(again).build(folder)
-
-    assert report.embedded == 5
-    assert len(contents(again).rows) == 5
-    again.close()
+    with closing(open_store(str(database))) as again:
+        assert builder(again).build(folder).embedded == 5
+        assert len(contents(again).rows) == 5
 
 
 @pytest.mark.parametrize(
@@ -373,14 +314,10 @@ def test_silent_server_times_out() -> None:
 def test_build_survives_a_short_outage_of_the_server(
     chroma_server: ChromaServer, folder: Path
 ) -> None:
-    class Interrupting(WordEmbeddings):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            chroma_server.kill()
-            chroma_server.start()
-            return super().embed_documents(texts)
+    def restart(texts: list[str]) -> None:
+        chroma_server.kill()
+        chroma_server.start()
 
     with closing(open_store(chroma_server.url)) as store:
-        report = builder(store, Interrupting()).build(folder)
-
-        assert report.chunks == 5
+        assert builder(store, WordEmbeddings(before=restart)).build(folder).chunks == 5
         assert len(contents(store).rows) == 5

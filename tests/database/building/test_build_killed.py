@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.store import Store, open_store
+from database.index.store import open_store
 from tests.database.index.reading import Contents, contents
 from tests.files.pages import builder, many_pages, write_pages
 from tests.servers.chroma import ChromaServer
@@ -40,8 +40,9 @@ def finish_build(folder: Path, database: str) -> None:
     assert build.returncode == 0, errors
 
 
-def kill_builds(folder: Path, database: str, rng: random.Random) -> None:
-    for _ in range(KILLS):
+def kill_builds(folder: Path, database: str, kills: int = KILLS) -> None:
+    rng = random.Random(SEED)
+    for _ in range(kills):
         build = start_build(folder, database)
         time.sleep(rng.uniform(1.0, 3.5))
         build.kill()
@@ -55,15 +56,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    store = open_store(str(tmp_path_factory.mktemp("uninterrupted")), create=True)
-    builder(store).build(folder)
-    whole = contents(store)
-    store.close()
-    return whole
+    with closing(open_store(str(tmp_path_factory.mktemp("whole")), create=True)) as store:
+        builder(store).build(folder)
+        return contents(store)
 
 
-def assert_same(store: Store, expected: Contents) -> None:
-    found = contents(store)
+def finish_and_compare(folder: Path, database: str, expected: Contents) -> None:
+    finish_build(folder, database)
+
+    with closing(open_store(database)) as store:
+        found = contents(store)
     assert found.rows == expected.rows
     assert found.lowest_cosine(expected) >= 0.9999
 
@@ -72,24 +74,15 @@ def test_embedded_build_killed_and_run_again_is_the_same(
     folder: Path, uninterrupted: Contents, tmp_path: Path
 ) -> None:
     database = str(tmp_path / "index")
-    kill_builds(folder, database, random.Random(SEED))
-
-    finish_build(folder, database)
-
-    store = open_store(database)
-    assert_same(store, uninterrupted)
-    store.close()
+    kill_builds(folder, database)
+    finish_and_compare(folder, database, uninterrupted)
 
 
 def test_build_into_a_server_killed_and_run_again_is_the_same(
     folder: Path, uninterrupted: Contents, chroma_server: ChromaServer
 ) -> None:
-    kill_builds(folder, chroma_server.url, random.Random(SEED))
-
-    finish_build(folder, chroma_server.url)
-
-    with closing(open_store(chroma_server.url)) as store:
-        assert_same(store, uninterrupted)
+    kill_builds(folder, chroma_server.url)
+    finish_and_compare(folder, chroma_server.url, uninterrupted)
 
 
 def test_server_killed_during_a_build_loses_nothing(
@@ -106,33 +99,29 @@ def test_server_killed_during_a_build_loses_nothing(
     _, errors = build.communicate(timeout=120)
 
     assert build.returncode in (0, 1), errors
-    finish_build(folder, chroma_server.url)
-    with closing(open_store(chroma_server.url)) as store:
-        assert_same(store, uninterrupted)
+    finish_and_compare(folder, chroma_server.url, uninterrupted)
 
 
 def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> None:
     """While builds are killed and repeated, each read finds the complete old or new index."""
     database = str(tmp_path / "index")
     small = write_pages(tmp_path / "small", many_pages(5))
-    first = open_store(database, create=True)
-    builder(first).build(small)
-    first.close()
+    with closing(open_store(database, create=True)) as first:
+        builder(first).build(small)
     seen: list[int] = []
     stop = threading.Event()
 
     def check_live() -> None:
-        store = open_store(database)
-        while not stop.is_set():
-            _, collection, fingerprint = store.live_collection()
-            count = collection.count()
-            seen.append(count if count == fingerprint.chunks else -1)
-            time.sleep(0.02)
-        store.close()
+        with closing(open_store(database)) as store:
+            while not stop.is_set():
+                _, collection, fingerprint = store.live_collection()
+                count = collection.count()
+                seen.append(count if count == fingerprint.chunks else -1)
+                time.sleep(0.02)
 
     reader = threading.Thread(target=check_live)
     reader.start()
-    kill_builds(folder, database, random.Random(SEED))
+    kill_builds(folder, database)
     finish_build(folder, database)
     time.sleep(0.2)
     stop.set()
@@ -144,10 +133,7 @@ def test_reader_never_sees_part_of_an_index(folder: Path, tmp_path: Path) -> Non
 
 def test_first_build_is_invisible_until_complete(folder: Path, tmp_path: Path) -> None:
     database = str(tmp_path / "index")
-    build = start_build(folder, database)
-    time.sleep(3)
-    build.kill()
-    build.communicate()
+    kill_builds(folder, database, kills=1)
 
     with pytest.raises(IndexMissingError):
         open_store(database).live_collection()

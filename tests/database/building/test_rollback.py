@@ -1,6 +1,5 @@
 """Rollback to the previous index, and the return to the folder's documents alone."""
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +10,22 @@ from database.index.lock import BuildLock
 from database.index.rows import Row, add
 from database.index.store import Store
 from database.reading.reader import Reader
-from tests.database.changing.steps import accept_job, delete, document, put, run, seen
-from tests.database.dying_store import DyingStore, KilledError
-from tests.files.pages import PAGES, WordEmbeddings, builder, chunk
+from tests.database.changing.steps import (
+    KILNS,
+    WITH_TEXT,
+    accept_job,
+    build_more,
+    delete,
+    kill_once_visible,
+    put,
+    run,
+    seen,
+)
+from tests.database.made_indexes import document
+from tests.files.pages import WordEmbeddings, builder, chunk
 from utils.errors import IndexLockedError, IndexMissingError
 
 pytestmark = pytest.mark.process
-
-WITH_TEXT = {name for name in PAGES if name != "index.md"}
-KILNS = "# Kilns\n\nOak burns slowly.\n"
 
 
 def reader(store: Store) -> Reader:
@@ -33,8 +39,7 @@ def test_deleted_document_stays_deleted_until_the_return_to_the_folder(
 ) -> None:
     delete(store, "training.md")
     put(store, "kilns.md", KILNS)
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     assert "training.md" not in seen(store)
 
     return_to_folder(store)
@@ -49,8 +54,7 @@ def test_change_after_the_return_to_the_folder_is_kept_by_builds(store: Store, p
     builder(store).build(pages)
 
     put(store, "kilns.md", KILNS)
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
 
     assert seen(store).keys() == WITH_TEXT | {"kilns.md", "more.md"}
 
@@ -73,8 +77,7 @@ def test_rollback_restores_the_previous_index_and_a_second_one_undoes_it(
     follows = reader(store)
     follows.refresh()
     before, revision = seen(store), store.live_collection()[0].revision
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     after = seen(store)
 
     live, changed = rollback(store)
@@ -88,8 +91,7 @@ def test_rollback_restores_the_previous_index_and_a_second_one_undoes_it(
 
 
 def test_rollback_reports_the_number_of_undone_api_changes(store: Store, pages: Path) -> None:
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     put(store, "kilns.md", KILNS)
     put(store, "endpoints.md", "# Endpoints\n\nAnother text.\n")
 
@@ -102,8 +104,7 @@ def test_rollback_reports_the_number_of_undone_api_changes(store: Store, pages: 
 
 
 def test_rollback_restores_no_deleted_document(store: Store, pages: Path) -> None:
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     delete(store, "training.md")
 
     rollback(store)
@@ -115,8 +116,7 @@ def test_rollback_shows_no_rows_that_were_never_visible(store: Store, pages: Pat
     live, collection, _ = store.live_collection()
     left = chunk("Half a change.", document="half.md")
     add(collection, [Row(replace(left, revision=live.revision + 1), [1.0] * 64)])
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
 
     rollback(store)
 
@@ -129,8 +129,7 @@ def test_rollback_without_a_previous_index_is_refused(store: Store) -> None:
 
 
 def test_rollback_during_a_build_is_refused(store: Store, pages: Path) -> None:
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
 
     with BuildLock(store), pytest.raises(IndexLockedError, match="Another build"):
         rollback(store)
@@ -138,8 +137,7 @@ def test_rollback_during_a_build_is_refused(store: Store, pages: Path) -> None:
 
 def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
     """Changes made in between are in the other index."""
-    (pages / "more.md").write_text("# More\n\nMore words.\n")
-    builder(store).build(pages)
+    build_more(store, pages)
     opened = reader(store)
     opened.refresh()
 
@@ -147,9 +145,7 @@ def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
     put(store, "training.md", "# Training\n\nAnother text.\n")
     rollback(store)
     opened.refresh()
-    live = store.live()
-    assert live is not None
-    assert opened.current().live == live
+    assert opened.current().live == store.live()
     put(store, "kilns.md", KILNS)
     opened.refresh()
 
@@ -160,13 +156,8 @@ def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
 def test_return_to_the_folder_completes_the_change_of_a_killed_writer(
     store: Store, pages: Path
 ) -> None:
-    """The writer is killed just after its change became visible, before tidying."""
     job = accept_job(store, "put", [document("training.md", "# Training\n\nAnother text.\n")])
-    kills = 0
-    while (live := store.live()) and live.job != job.id:
-        with contextlib.suppress(KilledError):
-            run(DyingStore(store, writes=kills))
-        kills += 1
+    kill_once_visible(store, job)
 
     return_to_folder(store)
     run(store)

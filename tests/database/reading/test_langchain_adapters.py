@@ -16,7 +16,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
 
-from database.building.builder_factory import make_builder
+from database.building.build import make_builder
 from database.embedding.local_model import LocalModel
 from database.index.store import open_store
 from database.reading.langchain_adapters import as_retriever, vector_store

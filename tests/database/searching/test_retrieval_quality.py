@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from database.building.builder_factory import make_builder
+from database.building.build import make_builder
 from database.embedding.local_model import LocalModel
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.index.store import open_store
