@@ -1,9 +1,12 @@
 """A reader that returns the passages a test sets, and records its questions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+from database.searching.confidence import ConfidenceFeatures
+from database.searching.passage import Findings, Passage
+from tests.files.pages import chunk
 from utils.evaluation.questions import LabelledQuestion
 from utils.evaluation.runs import FoundPassage, QuestionOutcome
 
@@ -11,57 +14,30 @@ if TYPE_CHECKING:
     from database.reading.reader import Reader
 
 
-@dataclass(frozen=True)
-class FixedChunk:
-    """Metadata of a passage."""
-
-    document: str
-    breadcrumb: str
-
-
-@dataclass(frozen=True)
-class FixedPassage:
-    """A passage."""
-
-    chunk: FixedChunk
-    text: str
-    score: float
-
-
-@dataclass(frozen=True)
-class FixedFindings:
-    """The findings of a search."""
-
-    passages: list[FixedPassage]
-    confidence: float
-    answerable: bool
-
-
-def findings(
-    *passages: tuple[str, str], confidence: float, threshold: float = 0.5
-) -> FixedFindings:
+def findings(*passages: tuple[str, str], confidence: float) -> Findings:
     """The documents found with their passage texts, best first."""
     found = [
-        FixedPassage(FixedChunk(name, f"Guide > {name}"), text, 1.0 - at / 100)
+        Passage(chunk(text, document=name, title="Guide", headings=(name,)), text, 1.0 - at / 100)
         for at, (name, text) in enumerate(passages)
     ]
-    return FixedFindings(found, confidence, confidence >= threshold)
+    features = ConfidenceFeatures(coverage=0.0, topicality=0.0, question_length=0.0)
+    return Findings(found, confidence, confidence >= 0.5, features)
 
 
 @dataclass
 class FixedReader:
     """Replaces the index."""
 
-    sheet: Mapping[str, FixedFindings]
+    sheet: Mapping[str, Findings]
     """The documents found per question."""
     held: set[str] = field(default_factory=set)
     asked: list[tuple[str, int]] = field(default_factory=list)
     closed: bool = False
 
-    def search(self, question: str, top_k: int) -> FixedFindings:
+    def search(self, question: str, top_k: int) -> Findings:
         self.asked.append((question, top_k))
-        all_of_it = self.sheet[question]
-        return FixedFindings(all_of_it.passages[:top_k], all_of_it.confidence, all_of_it.answerable)
+        found = self.sheet[question]
+        return replace(found, passages=found.passages[:top_k])
 
     def documents(self) -> set[str]:
         return self.held

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from database.searching.fusion import ABLATIONS
-from tests.database.fixed_reader import (
-    FixedFindings,
-    FixedReader,
-    findings,
-    outcome,
-    question,
-)
+from database.searching.passage import Findings
+from tests.database.fixed_reader import FixedReader, findings, outcome, question
 from utils.errors import IndexMissingError
 from utils.evaluation.__main__ import main
 from utils.evaluation.configurations import RankingValue
@@ -75,7 +70,7 @@ class Indexes:
         self.opened: list[tuple[str | None, Mapping[str, RankingValue], FixedReader]] = []
 
     def __call__(self, database: str | None, ranking: Mapping[str, RankingValue]) -> "Reader":
-        sheet: dict[str, FixedFindings] = WITHOUT if ranking else SHEET
+        sheet: dict[str, Findings] = WITHOUT if ranking else SHEET
         reader = FixedReader(sheet, self.documents)
         self.opened.append((database, ranking, reader))
         return reader.as_reader()
@@ -251,7 +246,7 @@ def test_questions_of_another_corpus_cause_a_warning(
 class InconsistentReader(FixedReader):
     """Returns other passages for one question if top_k is small."""
 
-    def search(self, question: str, top_k: int) -> FixedFindings:
+    def search(self, question: str, top_k: int) -> Findings:
         return super().search(LOST if question == PRICE and top_k <= 8 else question, top_k)
 
 
