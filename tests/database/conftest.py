@@ -56,10 +56,14 @@ def target(server: ChromaServer) -> Iterator[Store]:
         yield empty
 
 
-@pytest.fixture(params=["embedded", "server"])
-def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "server":
-        yield request.getfixturevalue("target")
-        return
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store in a folder."""
     with closing(open_store(str(tmp_path / "index"), create=True)) as empty:
         yield empty
+
+
+@pytest.fixture(params=["empty_store", "target"])
+def either_store(request: pytest.FixtureRequest) -> Store:
+    store: Store = request.getfixturevalue(request.param)
+    return store

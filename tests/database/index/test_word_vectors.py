@@ -1,9 +1,6 @@
 """The vectors of an index's words are written once, and read completely or not at all."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +8,7 @@ import pytest
 from database.index import rows, word_vectors
 from database.index.live_pointer import LivePointer
 from database.index.rows import Row
-from database.index.store import Store, open_store
+from database.index.store import Store
 from database.index.word_vectors import WordVectors
 from database.reading.read_corpus import read_corpus
 from tests.files.pages import WordEmbeddings, chunk
@@ -21,9 +18,8 @@ WORDS = {"kiln": "kilns", "oak": "oak", "dri": "dry"}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(str(tmp_path / "index"), create=True)) as empty:
-        yield empty
+def store(empty_store: Store) -> Store:
+    return empty_store
 
 
 def write(store: Store, index: str, words: dict[str, str], *known: str) -> list[str]:

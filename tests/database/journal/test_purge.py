@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -36,14 +36,8 @@ Rows = dict[str, dict[str, tuple[Any, ...]]]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "index"
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with closing(open_store(str(folder), create=True)) as opened:
-        yield opened
+def store(empty_store: Store) -> Store:
+    return empty_store
 
 
 class Vector(list[float]):
@@ -88,9 +82,9 @@ def is_in_a_file(word: str, folder: Path) -> bool:
 
 @pytest.mark.parametrize("renewed", [True, False])
 def test_deleted_upload_is_in_no_file_after_a_purge_and_a_vacuum(
-    renewed: bool, folder: Path, store: Store
+    renewed: bool, store: Store
 ) -> None:
-    before = filled(store)
+    folder, before = Path(store.database), filled(store)
     job = replace(Job.new("put"), state="done", detail=f"{SECRET}Name")
     Uploads(store).add(job.id, [document("secret.md", f"# S\n\n{SECRET}Text.\n")])
     Jobs(store).add(job)
@@ -98,8 +92,8 @@ def test_deleted_upload_is_in_no_file_after_a_purge_and_a_vacuum(
     store.get_or_create(JOBS).delete(ids=[job.id])
     if renewed:
         rewrite_journal(store, QUIET)
-        remove_orphaned_folders(str(folder))
-        zero_unused_rows(str(folder))
+        remove_orphaned_folders(store.database)
+        zero_unused_rows(store.database)
     store.close()
 
     vacuum(folder)

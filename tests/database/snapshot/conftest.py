@@ -28,10 +28,8 @@ def source(made_source: Path, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store in a folder."""
-    with closing(open_store(str(tmp_path / "index"), create=True)) as made:
-        yield made
+def store(empty_store: Store) -> Store:
+    return empty_store
 
 
 @pytest.fixture
