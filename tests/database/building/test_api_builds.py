@@ -18,13 +18,11 @@ from database.embedding.models import model_for
 from database.index.store import open_store
 from database.reading.reader import reader_from
 from inference_worker.app import create_app
-from tests.containers.checkout import wait_for
 from tests.files.pages import many_pages, write_pages
 from tests.servers.chat.replies import Reply, failed, silence
 from tests.servers.chroma import ChromaServer
-from tests.servers.documents_service import wait_until_ready
 from tests.servers.embedding import EmbeddingServer
-from tests.servers.service import Service
+from tests.servers.service import Service, until
 from utils.errors import EmbeddingApiError, IndexMismatchError
 from utils.settings import PROJECT_ROOT, Settings
 
@@ -233,12 +231,12 @@ def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
 ) -> None:
     chosen = settings(server, database, "openai:words", embedding_timeout=1)
     build(chosen, folder)
-    with Service(create_app(chosen)) as running, httpx.Client(base_url=running.url) as http:
+    with Service(create_app(chosen)) as service:
 
         def ask() -> httpx.Response:
-            return http.post("/inference_endpoint", params={"message": QUESTION}, timeout=10)
+            return service.http.post("/inference_endpoint", params={"message": QUESTION})
 
-        wait_until_ready(http)
+        service.wait_until_ready()
         for failure in (failed(500), silence(), Reply(body=b"SECRET")):
             server.default = failure
             response = ask()
@@ -250,7 +248,7 @@ def test_failing_api_gives_503_with_a_remedy_and_the_service_recovers(
 
         server.default = Reply()
 
-        wait_for(lambda: ask().status_code == 200, 15, "answering")
+        until(lambda: ask().status_code == 200, within=15)
         assert ask().json()["docs"][0] == "endpoints.md"
 
 
@@ -260,9 +258,14 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
     build(settings(server, database, "ollama:words"), folder)
     server.default = failed(503)
     chosen = settings(server, database, "ollama:words", embedding_timeout=1)
-    with Service(create_app(chosen)) as running, httpx.Client(base_url=running.url) as http:
-        wait_for(lambda: "API" in http.get("/readyz").json()["checks"]["model"]["detail"], 15, "up")
-        response = http.post("/inference_endpoint", params={"message": QUESTION})
+    with Service(create_app(chosen)) as service:
+
+        def readiness() -> dict[str, Any]:
+            found: dict[str, Any] = service.http.get("/readyz").json()
+            return found
+
+        until(lambda: "API" in readiness()["checks"]["model"]["detail"], within=15)
+        response = service.http.post("/inference_endpoint", params={"message": QUESTION})
         assert response.status_code == 503
         assert response.json()["type"].endswith(":embedding-api-unavailable")
         before = len(server.requests)
@@ -271,8 +274,8 @@ def test_service_started_without_the_api_becomes_ready_once_it_is_back(
 
         server.default = Reply()
 
-        wait_until_ready(http)
-        assert http.get("/readyz").json()["index"]["embedding_model"] == "ollama:words"
+        service.wait_until_ready()
+        assert readiness()["index"]["embedding_model"] == "ollama:words"
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from database.changing.job_runner import JobRunner
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from database.reading.reader import Reader
-from tests.containers.checkout import wait_for
 from tests.database.changing.steps import accept_job, kill_once_visible, seen
 from tests.database.made_indexes import document
 from tests.files.pages import WordEmbeddings, builder
 from tests.servers.documents_service import splitter
+from tests.servers.service import until
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
 pytestmark = pytest.mark.process
@@ -50,11 +50,13 @@ def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[
 
 
 def ended(store: Store, job: Job) -> Job:
-    def find() -> Job | None:
+    def find() -> Job:
         found = Jobs(store).find(job.id)
-        return found if found and found.is_finished else None
+        assert found is not None
+        return found
 
-    return wait_for(find, 30, "ended")
+    until(lambda: find().is_finished, within=30)
+    return find()
 
 
 def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
