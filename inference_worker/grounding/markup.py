@@ -35,7 +35,6 @@ INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u
 
 _OPEN, _SHUT = r"\[【\uff3b", r"\]】\uff3d"
 _MARK = re.compile(rf"`{{1,64}}|~{{3,64}}|\\?[{_OPEN}]")
-_MAY_MARK = re.compile(rf"[`~\\{_OPEN}]")
 _TICKS = re.compile(r"`+|\n")
 _INSIDE = rf"[^{_OPEN}{_SHUT}\n\\]{{0,{_MAX_BRACKET_CHARACTERS}}}"
 _SINGLE = re.compile(rf"\\?[{_OPEN}]({_INSIDE})\\?[{_SHUT}]")
@@ -106,10 +105,6 @@ class MarkupReader:
 
     def feed(self, piece: str) -> list[Mark]:
         """Process the next piece; returns the marks that are decided."""
-        if not (self._buffer or self._fence or _MAY_MARK.search(piece)):
-            self._before = (self._before + piece)[-_CONTEXT:]
-            self._after_citation = False
-            return [Mark("text", piece)] if piece else []
         self._buffer += piece
         marks = list(self._decided(final=False))
         self._buffer, self._at = self._buffer[self._at :], 0

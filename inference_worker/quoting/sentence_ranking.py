@@ -96,7 +96,8 @@ def build_candidates(
     found: dict[str, Candidate] = {}
     question_terms = frozenset(terms(question))
     names = identifiers(question)
-    cues = _cues(question)
+    lowered = question.lower()
+    cues = [(shape, factor) for kind, shape, factor in _CUES if kind.search(lowered)]
     for index, (passage, part) in enumerate(zip(passages, parts, strict=True)):
         headings = frozenset(terms(f"{passage.chunk.document} {passage.chunk.breadcrumb}"))
         title = frozenset(terms(passage.chunk.title))
@@ -123,12 +124,6 @@ def _passage_weight(rank: int, question_terms: frozenset[str], title: frozenset[
     """Weight of a passage: higher for a better rank and for a title of question terms only."""
     share = len(question_terms & title) / len(title) if title else 0.0
     return (1 + TITLE_WEIGHT * share) / (1 + RANK_DISCOUNT * rank)
-
-
-def _cues(question: str) -> list[tuple[re.Pattern[str], float]]:
-    """Patterns that answers to this kind of question tend to match, each with its factor."""
-    lowered = question.lower()
-    return [(shape, factor) for kind, shape, factor in _CUES if kind.search(lowered)]
 
 
 def _shape_weight(text: str, length: int, cues: list[tuple[re.Pattern[str], float]]) -> float:
