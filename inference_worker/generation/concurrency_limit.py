@@ -37,7 +37,8 @@ class ConcurrencyLimit:
         Raises:
             QueueFullError: expected waiting time and duration exceed it.
         """
-        if self._free.locked() and self._expected_seconds() > patience:
+        rounds = (self._waiting + 1) / self._slots + 1  # those before it, and its own
+        if self._free.locked() and rounds * self._mean_seconds > patience:
             raise QueueFullError
         self._waiting += 1
         try:
@@ -54,8 +55,3 @@ class ConcurrencyLimit:
             seconds = time.monotonic() - start
             weight = _NEWEST if self._mean_seconds else 1.0
             self._mean_seconds += weight * (seconds - self._mean_seconds)
-
-    def _expected_seconds(self) -> float:
-        """Seconds until a call that is queued now ends: the rounds before it, then its own."""
-        rounds = (self._waiting + 1) / self._slots
-        return (rounds + 1) * self._mean_seconds

@@ -83,8 +83,6 @@ def translate_errors() -> Iterator[None]:
     """Raise whatever a provider's client raises within as an AttemptError."""
     try:
         yield
-    except AttemptError:
-        raise
     except Exception as error:  # noqa: BLE001 - the passages can be quoted after any
         # Without its cause, whose text the log must not show: it quotes the upstream body.
         raise _failure(error) from None

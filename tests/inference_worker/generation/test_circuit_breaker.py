@@ -97,9 +97,7 @@ def test_cancelled_probe_allows_the_next_one(breaker: CircuitBreaker, clock: Clo
     assert not refuses(breaker)
 
 
-def test_cancelling_a_call_from_before_the_opening_allows_no_probe(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
+def test_cancelling_a_call_from_before_the_opening_allows_no_probe(breaker: CircuitBreaker) -> None:
     call = breaker.call()
     call.__enter__()
     trip(breaker)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from inference_worker.answer import TokenUsage
 from tests.inference_worker.generation.connected_model import KEY, QUESTION, connected_model
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
@@ -24,10 +23,7 @@ def server() -> Iterator[MistralServer]:
 async def test_an_answer_is_one_call_at_temperature_zero(server: MistralServer) -> None:
     server.script(replies.answer(" A group of samples [1].\n"))
     async with connected_model("mistralai", server) as mistral:
-        generation = await mistral.generate(QUESTION)
-    assert generation.text == "A group of samples [1]."
-    assert generation.model == "mistral-test"
-    assert generation.usage == TokenUsage(6, 5)
+        assert (await mistral.generate(QUESTION)).text == "A group of samples [1]."
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -103,7 +99,7 @@ async def test_silent_server_times_out_within_the_total_time(server: MistralServ
 
 async def test_hanging_call_leaves_time_for_a_retry(server: MistralServer) -> None:
     server.script(replies.silence(), replies.answer("Yes."))
-    async with connected_model("mistralai", server, seconds=3) as mistral:
+    async with connected_model("mistralai", server, seconds=1.5) as mistral:
         assert (await mistral.generate(QUESTION)).text == "Yes."
 
 
