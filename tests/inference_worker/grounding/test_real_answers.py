@@ -2,12 +2,13 @@
 
 import random
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from database.searching.passage import Passage
-from dataset.folder import load_documents
+from dataset.folder import scan_files
 from dataset.sentences import sentences
 from dataset.splitting import ChunkSize, split_document
 from inference_worker.grounding.check import ground
@@ -32,9 +33,8 @@ def answers(developer_guide: Path) -> list[Sample]:
     size = ChunkSize(200, 0)
     passages = [
         Passage(chunk, chunk.text, score=0.5)
-        for number, document in enumerate(load_documents(developer_guide, print))
-        if number % 8 == 0
-        for chunk in split_document(document, size, lambda text: len(text.split()))
+        for file in islice(scan_files(developer_guide, print), 0, None, 8)
+        for chunk in split_document(file.read(), size, lambda text: len(text.split()))
     ]
     samples: list[Sample] = []
     while len(samples) < ANSWERS:
