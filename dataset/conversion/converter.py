@@ -29,8 +29,6 @@ FORMATS: Mapping[str, str] = MappingProxyType(
 )
 """File name extension, in lower case -> format."""
 
-_IN_THIS_PROCESS = ("markdown", "text")
-
 
 def format_of(name: str) -> str | None:
     """The format by the name's extension; None for one that is not supported."""
@@ -55,7 +53,7 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
     if format_name is None:
         raise DocumentError(f"its name must end in one of these: {', '.join(sorted(FORMATS))}")
     check_size(len(content), limits.input_bytes)
-    if format_name in _IN_THIS_PROCESS:
+    if format_name in ("markdown", "text"):
         check_size(len(content), limits.output_bytes)
         return Converted(decode_text(content))
     if not content.strip():

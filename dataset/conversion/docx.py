@@ -77,6 +77,6 @@ def _runs(element: Any) -> list[Any]:
 
 
 def _words(element: Any) -> str:
-    if hasattr(element, "value") and isinstance(element.value, str):
-        return element.value
-    return "".join(_words(child) for child in getattr(element, "children", []))
+    value = getattr(element, "value", None)
+    children = getattr(element, "children", [])
+    return value if isinstance(value, str) else "".join(map(_words, children))

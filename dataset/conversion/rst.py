@@ -94,9 +94,8 @@ class _Sphinx(Directive):
         if name in _CODE:
             lines = self.content or [argument]
             code = nodes.literal_block("\n".join(lines), "\n".join(lines))
-            code["classes"] = (
-                ["code", f"language-{argument}"] if argument and name != "math" else ["code"]
-            )
+            language = [f"language-{argument}"] if argument and name != "math" else []
+            code["classes"] = ["code", *language]
             return [code]
         if name in _NOTES:
             return self._note(f"{_NOTES[name]} {argument}".strip(), more)

@@ -11,8 +11,6 @@ from dataset.conversion.zip_container import ZipContainer
 from dataset.markdown.writer import check_table_size, escape, pipe_table, text_cell
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
-_WHOLE = 1e15
-"""Below it a float represents every whole number."""
 
 
 def read_xlsx(content: bytes, _: str) -> Converted:
@@ -58,10 +56,8 @@ def _shown(cell: Cell) -> str:
         return text_cell(cell)
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _WHOLE:
-        return str(int(cell))
     if isinstance(cell, float):
-        return f"{cell:.15g}"
+        return f"{cell + 0:.15g}"  # + 0: without the sign of a negative zero
     if isinstance(cell, datetime):
         return cell.isoformat(sep=" ", timespec="minutes" if not cell.second else "seconds")
     return str(cell)

@@ -131,11 +131,7 @@ def _check(parts: list[zipfile.ZipInfo]) -> None:
             raise DocumentError(PROTECTED)
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DocumentError("uses a compression method that Office files do not")
-        packed = max(part.compress_size, 1)
-        if (
-            part.file_size > _TOO_SMALL_FOR_A_BOMB
-            and part.file_size > MAX_COMPRESSION_RATIO * packed
-        ):
+        if part.file_size > max(_TOO_SMALL_FOR_A_BOMB, MAX_COMPRESSION_RATIO * part.compress_size):
             raise DocumentError(
                 f"contains a part that unpacks to over {MAX_COMPRESSION_RATIO} times its size"
             )

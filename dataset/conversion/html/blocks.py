@@ -104,10 +104,9 @@ class Blocks:
             return []
         if in_item:
             return [f"**{words.replace('**', '')}**"]
-        if anchor in self.written_anchors:
-            anchor = ""
+        is_new = anchor and anchor not in self.written_anchors
         self.written_anchors.add(anchor)
-        named = f'<a name="{anchor}"></a>' if anchor else ""
+        named = f'<a name="{anchor}"></a>' if is_new else ""
         return [f"{'#' * _HEADINGS[element.tag]} {words}{named}"]
 
     def _list(self, element: Element) -> list[str]:
@@ -130,20 +129,19 @@ class Blocks:
         """Write `- **term**: explanation` items, or paragraphs if an explanation is long."""
         pairs = definitions_of(element)
         explained = [(terms, self.write(parts, in_item=True)) for terms, parts in pairs]
-        long = any(
-            len(blocks) > 3 or any("```" in one for one in blocks) for _, blocks in explained
-        )
+        long = any(len(blocks) > 3 or "```" in "\n".join(blocks) for _, blocks in explained)
         written: list[str] = []
         for terms, blocks in explained:
             term = ", ".join(filter(None, (self.inline.one_line(one.children) for one in terms)))
             term = term.rstrip(":")
             name = term if not term or "**" in term or term.startswith("`") else f"**{term}**"
+            parts = [name, *blocks] if name else blocks
             if long:
-                written += [name, *blocks] if name else blocks
+                written += parts
             elif name and blocks and not blocks[0].startswith(("- ", "1. ", "|", ">")):
                 written.append(list_item("- ", [f"{name}: {blocks[0]}", *blocks[1:]]))
-            elif name or blocks:
-                written.append(list_item("- ", [name, *blocks] if name else blocks))
+            elif parts:
+                written.append(list_item("- ", parts))
         return written if long or not written else ["\n".join(written)]
 
     def _note(self, kind: str, element: Element) -> list[str]:

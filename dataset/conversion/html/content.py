@@ -118,10 +118,8 @@ def _drop_contents_lists(main: Element) -> None:
     """Drop `On this page` and `Topics` with the list of links after them."""
     for element in list(main.walk()):
         for title, entries in pairwise(list(element.elements())):
-            if entries.tag not in ("ul", "ol"):
-                continue
-            words = title.words().strip(" :")
-            if _CONTENTS.fullmatch(words) and _only_links(entries):
+            is_list = entries.tag in ("ul", "ol")
+            if is_list and _CONTENTS.fullmatch(title.words().strip(" :")) and _only_links(entries):
                 element.children = [
                     child for child in element.children if child not in (title, entries)
                 ]

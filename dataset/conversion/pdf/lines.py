@@ -140,8 +140,10 @@ class _Words:
                     yield None
                 continue
             while at < end:
-                typeface = self._type(at)
-                till = end if typeface is self._type(end - 1) else self._change(at, end)
+                typeface, till = self._type(at), end
+                if self._type(end - 1) is not typeface:
+                    later = range(at + 1, end)
+                    till = next(place for place in later if self._type(place) is not typeface)
                 if box := self._box(at, till - 1, typeface.size):
                     text = _readable(characters[at:till])
                     yield _Word(text, spaced, box, typeface, self._link(box))
@@ -153,11 +155,6 @@ class _Words:
         count = range(self._pdfium.FPDFText_CountChars(self._text))
         code_of, text = self._pdfium.FPDFText_GetUnicode, self._text
         return "".join([chr(code_of(text, at) or 0xFFFD) for at in count])
-
-    def _change(self, at: int, end: int) -> int:
-        """Where in a word the typeface changes."""
-        first = self._type(at)
-        return next((till for till in range(at + 1, end) if self._type(till) is not first), end)
 
     def _box(self, first: int, last: int, size: float) -> Box | None:
         area, box_of = self._area, self._pdfium.FPDFText_GetLooseCharBox
