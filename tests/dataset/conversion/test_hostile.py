@@ -130,10 +130,9 @@ def test_external_image_is_ignored(tmp_path: Path) -> None:
         (lambda: one_page(b"<</Length 999/Filter/FlateDecode>>\nstream\nxx\nendstream"),
          "refused: contains no text (a scanned PDF? run OCR first)"),
         (lambda: b"%PDF-1.7\n" + bytes(range(256)) * 100, "refused: cannot be read as PDF"),
-        (lambda: b"MZ" + bytes(5000), "refused: cannot be read as PDF"),
     ],
     ids=["pages", "password", "loop", "count", "xref", "nested", "javascript", "launch", "states",
-         "broken", "garbage", "program"],
+         "broken", "garbage"],
 )  # fmt: skip
 def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: MakeFile, expected: str) -> None:
     assert outcome(content(), "a.pdf") == expected
@@ -152,8 +151,6 @@ def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: MakeFile, expe
          "refused: contains a table of more than 1,000 columns or 500,000 cells; split it"),
         ("a.csv", lambda: b"a,b\n1," + b"x" * (20 << 20),
          "refused: contains a cell of more than 1 MiB, or an unclosed quote"),
-        ("a.csv", lambda: b"a,b\n1,=HYPERLINK(\"http://x.example\")\n",
-         '| a | b |\n| --- | --- |\n| 1 | =HYPERLINK("http://x.example") |\n'),
         ("a.rst", lambda: b".. include:: /etc/passwd\n\nWords.\n", "Words.\n"),
         ("a.rst", lambda: b".. raw:: html\n\n   <script>x</script>\n\nWords.\n", "Words.\n"),
         ("a.docx", lambda: b"%PDF-1.4\n" + docx_of("Two files in one."), "Two files in one.\n"),
@@ -165,7 +162,7 @@ def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: MakeFile, expe
         ("a.xlsx", hostile.far_cell,
          "refused: needs more than 400 MiB of memory to convert; split it"),
     ],
-    ids=["div", "b", "attributes", "brackets", "columns", "cell", "formula", "include", "raw",
+    ids=["div", "b", "attributes", "brackets", "columns", "cell", "include", "raw",
          "docx after a PDF header", "docx as a PDF", "xlsx as docx", "macro", "nested archive",
          "entity expansion", "last cell"],
 )  # fmt: skip

@@ -12,21 +12,23 @@ from utils.settings import PROJECT_ROOT
 pytestmark = pytest.mark.process
 
 _ENTER = (
-    "import ctypes, os, signal, socket, subprocess, sys\n"
+    "import ctypes, os, resource, signal, socket, subprocess, sys\n"
     "from pathlib import Path\n"
     "from dataset.conversion.isolation import sandbox\n"
-    "sandbox.enter(20, 1 << 30, Path({root!r}))\n"
+    f"sandbox.enter(20, 1 << 30, Path({str(PROJECT_ROOT)!r}))\n"
 )
+_PYTHON = (sys.executable, "-P", "-B", "-c")
+_ENVIRONMENT = {"PYTHONPATH": str(PROJECT_ROOT)}
 
 
 def run_in_sandbox(code: str, folder: Path) -> str:
     """Run a line of Python in the sandbox; return its output or the name of its error."""
     guarded = f"try: {code}\nexcept BaseException as error: print(type(error).__name__)"
     ended = subprocess.run(
-        [sys.executable, "-P", "-B", "-c", _ENTER.format(root=str(PROJECT_ROOT)) + guarded],
+        [*_PYTHON, _ENTER + guarded],
         capture_output=True,
         cwd=folder,
-        env={"PYTHONPATH": str(PROJECT_ROOT)},
+        env=_ENVIRONMENT,
         text=True,
         timeout=60,
     )
@@ -68,11 +70,8 @@ def test_network_is_blocked(tmp_path: Path) -> None:
 
 def test_memory_and_cpu_time_are_limited(tmp_path: Path) -> None:
     assert run_in_sandbox("print(len(bytes(2 << 30)))", tmp_path) == "MemoryError"
-    limits = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
-    assert run_in_sandbox(limits, tmp_path) == "(21, 21)"
-    assert run_in_sandbox(
-        "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", tmp_path
-    ) == ("(0, 0)")
+    limits = "print(*map(resource.getrlimit, (resource.RLIMIT_CPU, resource.RLIMIT_CORE)))"
+    assert run_in_sandbox(limits, tmp_path) == "(21, 21) (0, 0)"
 
 
 def test_standard_library_and_packages_can_be_imported(tmp_path: Path) -> None:
@@ -86,13 +85,10 @@ def test_conversion_runs_at_low_cpu_priority(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the OOM killer is Linux only")
 def test_conversion_is_the_first_victim_of_the_oom_killer(tmp_path: Path) -> None:
-    code = _ENTER.format(root=str(PROJECT_ROOT)) + "print('in', flush=True); sys.stdin.read()"
+    command = [*_PYTHON, _ENTER + "print('in', flush=True); sys.stdin.read()"]
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, "-P", "-B", "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(PROJECT_ROOT)},
+        command, stdin=pipe, stdout=pipe, cwd=tmp_path, env=_ENVIRONMENT
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"in\n"
