@@ -72,14 +72,6 @@ def pdf_of(*flow: platypus.Flowable, columns: int = 1, running: str = "", **opti
     return file.getvalue()
 
 
-def pages_of(*texts: str) -> bytes:
-    """A PDF with one paragraph a page."""
-    flow: list[platypus.Flowable] = []
-    for text in texts:
-        flow += [paragraph(text), platypus.PageBreak()]
-    return pdf_of(*flow)
-
-
 def drawn_row_by_row(left: Sequence[str], right: Sequence[str]) -> bytes:
     """Two columns drawn line by line across both, as some printers do."""
     file = io.BytesIO()
@@ -96,12 +88,8 @@ def in_other_scripts(*texts: tuple[str, str]) -> bytes:
     pdfmetrics.registerFont(TTFont("DejaVu", str(_FONT)))
     for name in ("STSong-Light", "HeiseiMin-W3"):
         pdfmetrics.registerFont(UnicodeCIDFont(name))
-    return pdf_of(
-        *(
-            platypus.Paragraph(text, ParagraphStyle(font, fontName=font, spaceAfter=12))
-            for text, font in texts
-        )
-    )
+    styles = {font: ParagraphStyle(font, fontName=font, spaceAfter=12) for _, font in texts}
+    return pdf_of(*(platypus.Paragraph(text, styles[font]) for text, font in texts))
 
 
 def scanned(pages: int = 1) -> bytes:

@@ -112,7 +112,9 @@ def _aligned(lines: Sequence[Line], width: float) -> Iterator[Line | Table]:
         columns = _columns_of(rows[at], width)
         while columns and till < len(rows) and _fits(rows[till], rows[till - 1], columns, width):
             till += 1
-        if till - at >= _MIN_ROWS and _few_words(rows[at:till]):
+        cells = [line for row in rows[at:till] for line in row]
+        words = sum(len(line.text.split()) for line in cells)
+        if till - at >= _MIN_ROWS and words < _MAX_WORDS * len(cells):
             yield _table(rows[at:till], columns)
         else:
             till = at + 1
@@ -161,11 +163,6 @@ def _column(box: Box, columns: Sequence[Box]) -> int:
         if min(abs(box.left - column.left), abs(box.right - column.right), middle) < _EDGE:
             return at
     return -1
-
-
-def _few_words(block: Sequence[Sequence[Line]]) -> bool:
-    cells = [line for row in block for line in row]
-    return sum(len(line.text.split()) for line in cells) < _MAX_WORDS * len(cells)
 
 
 def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:

@@ -14,7 +14,7 @@ import pytest
 
 from dataset.conversion.converter import FORMATS, Converted, Limits, convert, format_of
 from tests.files.office import docx_of, xlsx_of
-from tests.files.pdf import pages_of
+from tests.files.pdf import paragraph, pdf_of
 from utils.errors import DatasetError, DocumentError
 
 SMALL = Limits(seconds=20, memory_bytes=300 << 20)
@@ -194,7 +194,7 @@ def test_files_can_be_converted_concurrently() -> None:
         "a.csv": b"a,b\n1,2\n",
         "a.html": b"<h1>T</h1>",
         "a.xlsx": xlsx_of([["x", "y"], [1, 2]]),
-        "a.pdf": pages_of("Some words."),
+        "a.pdf": pdf_of(paragraph("Some words.")),
     }
     with ThreadPoolExecutor(len(files)) as pool:
         converted = pool.map(convert, files.values(), files, repeat(SMALL))

@@ -13,7 +13,6 @@ from tests.files.pdf import (
     drawn_row_by_row,
     in_other_scripts,
     one_page,
-    pages_of,
     paragraph,
     pdf_of,
     protected,
@@ -149,7 +148,7 @@ def test_title_and_modification_date_are_read_from_pdf_metadata() -> None:
     converted = read_pdf(pdf_of(paragraph(SENTENCE), title="Crane manual"), "")
     assert converted.title == "Crane manual"
     assert converted.changed[:2] == "20"
-    assert read_pdf(pages_of(SENTENCE), "").title == ""
+    assert read_pdf(pdf_of(paragraph(SENTENCE)), "").title == ""
 
 
 def test_pdf_needs_no_password_unless_reading_is_protected() -> None:
