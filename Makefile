@@ -10,7 +10,6 @@ WORKERS ?= 3
 # index, an embedding model, the folder of an adapted model, a file of labelled questions.
 # PORT overrides the setting PORT.
 # DIMENSION: length of an adapted model's vectors. INT8=1: quantize it to int8 as well.
-# OTHER: a second model for the benchmark.
 
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
@@ -83,10 +82,9 @@ format: $(VENV)/.ready-dev ## format the code and fix lint
 	$(BIN)/ruff check --fix .
 
 # The figures that the readme links to are those of the defaults.
-bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET= MODEL= OTHER=)
+bench: $(VENV)/.ready-dev ## measure against the original's pipeline and the machine (DATASET= MODEL=)
 	$(BIN)/python -m utils.benchmark $(if $(DATASET),-d "$(DATASET)") $(if $(MODEL),-m "$(MODEL)") \
-		$(if $(OTHER),--other_model "$(OTHER)") \
-		$(if $(DATASET)$(MODEL)$(OTHER),,-o utils/benchmark/figures.md --picture images/benchmark.png)
+		$(if $(DATASET)$(MODEL),,-o utils/benchmark/figures.md --picture images/benchmark.png)
 
 evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUESTIONS= DATABASE= COMPARE=)
 	$(BIN)/python -m utils.evaluation $(if $(QUESTIONS),-q "$(QUESTIONS)") \

@@ -42,7 +42,7 @@ def worker() -> Worker:
 async def writes(worker: Worker, tmp_path: Path) -> AsyncIterator[Writes]:
     checker = Checker(Model(Windows()))
     service = Service("first", (), "http://worker.test", "/readyz", tmp_path, process_id=1)
-    run = BenchmarkRun("", "", "", "", "", "", "")
+    run = BenchmarkRun("", "", "", "", "", "")
     system = System(run, checker.model.windows, None, [service])
     async with httpx.AsyncClient(transport=httpx.MockTransport(worker.respond)) as http:
         client = Client(http)

@@ -2,8 +2,7 @@
 
 Measures in one run, on the same files and the same model: our build compared with the original's
 pipeline and with the machine's matrix rate; our service compared with the original's; and, with a
-simulated provider, answers streamed to one client and to many, and outages of the provider. With
---other_model it also compares two models.
+simulated provider, answers streamed to one client and to many, and outages of the provider.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from utils.benchmark.arguments import MODELS, chosen_parts, parse_benchmark_arguments
+from utils.benchmark.arguments import parse_benchmark_arguments
 from utils.benchmark.builds import (
     BuildFigures,
     build_measures,
@@ -30,12 +29,10 @@ from utils.benchmark.builds import (
     matrix_measures,
 )
 from utils.benchmark.machine import MatrixRate, measure_matrix_rate
-from utils.benchmark.models import QuestionFigures, compare_models, embed_questions
 from utils.benchmark.outage import measure_outage
 from utils.benchmark.processes import BenchmarkRun, run_worker
-from utils.benchmark.provider import serve_provider
+from utils.benchmark.provider import serve_provider, simulated_provider
 from utils.benchmark.report import (
-    Measure,
     Parts,
     draw_measures,
     measures_as_json,
@@ -44,7 +41,7 @@ from utils.benchmark.report import (
 )
 from utils.benchmark.sample import DocumentSample, heading_questions, take_sample
 from utils.benchmark.services import measure_services, serve_original
-from utils.benchmark.streaming import measure_streaming, measure_streams
+from utils.benchmark.streaming import measure_streaming
 from utils.figures import machine_facts, now, print_progress, run_measurement, write_report
 from utils.settings import load_settings
 
@@ -77,13 +74,8 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
         print_progress(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {run.model}")
         if load > 1:
             print_progress(f"The machine is busy (load {load:.1f}), which distorts the figures.")
-        parts: Parts = {}
-        product, ours = _build(arguments, run, sample, parts)
-        questions = heading_questions(Path(run.documents))
-        for part, measure in _PARTS.items():
-            if part in chosen_parts(arguments):
-                print_progress(f"{part} ...")
-                parts[part] = measure(arguments, run, questions)
+        product, ours, parts = _measure_builds(run, sample)
+        parts |= _measure_answers(run, heading_questions(Path(run.documents)), arguments)
     facts = machine_facts() | {
         "backend": product.backend,
         "precision": product.precision,
@@ -92,15 +84,53 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
     _report(arguments, argv, parts, facts, sample, ours)
 
 
+def _measure_builds(
+    run: BenchmarkRun, sample: DocumentSample
+) -> tuple[MatrixRate, BuildFigures, Parts]:
+    """Build both indexes, which the services then read."""
+    print_progress("matrix rate of the machine ...")
+    product = MatrixRate(**run_worker("matrix-rate", run))
+    print_progress("our build ...")
+    ours = BuildFigures(**run_worker("build", run))
+    print_progress("the original's build ...")
+    original = BuildFigures(**run_worker("original-build", run))
+    print_progress("our build again ...")
+    start = time.perf_counter()
+    run_worker("build", run)
+    seconds = time.perf_counter() - start
+    build = build_measures(sample.size, ours, original, seconds)
+    return product, ours, {"build": build, "machine": matrix_measures(ours, product)}
+
+
+def _measure_answers(
+    run: BenchmarkRun, questions: list[str], arguments: argparse.Namespace
+) -> Parts:
+    """Measure both services without a language model, then ours with a simulated one."""
+    print_progress("service ...")
+    parts: Parts = {"service": measure_services(run, questions, arguments.requests)}
+    with simulated_provider(run) as provider:
+        print_progress("streaming ...")
+        parts["streaming"] = measure_streaming(
+            run,
+            provider,
+            questions,
+            count=arguments.stream_questions,
+            clients=arguments.stream_clients,
+            seconds=arguments.stream_seconds,
+        )
+        print_progress("outage ...")
+        parts["outage"] = measure_outage(
+            run, provider, questions, arguments.outage_seconds, arguments.outage_timeout
+        )
+    return parts
+
+
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     """A temporary folder for everything that the run creates."""
     from database.embedding.model_finder import MINILM, find_model, model_name_of
 
-    name, other = (
-        model_name_of(arguments.embedding_model_name),
-        model_name_of(arguments.other_model),
-    )
+    name = model_name_of(arguments.embedding_model_name)
     # The packaged MiniLM needs no folder; the folder in the settings may contain another model.
     path = None if name == MINILM else load_settings().embedding_model_path
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
@@ -111,37 +141,11 @@ def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
             **folders,
             model=name,
             model_folder=str(find_model(name, path).folder.resolve()),
-            other_model=other,
-            other_model_folder=str(find_model(other, path).folder.resolve()) if other else "",
             first_token_seconds=arguments.first_token_seconds,
             tokens_per_second=arguments.tokens_per_second,
             answer_tokens=arguments.answer_tokens,
             matrix_rounds=arguments.matrix_rounds,
         )
-
-
-def _build(
-    arguments: argparse.Namespace, run: BenchmarkRun, sample: DocumentSample, parts: Parts
-) -> tuple[MatrixRate, BuildFigures | None]:
-    """Build the indexes that the chosen parts need; the comparison of models builds its own."""
-    print_progress("matrix rate of the machine ...")
-    product = MatrixRate(**run_worker("matrix-rate", run))
-    if arguments.part == MODELS:
-        return product, None
-    print_progress("our build ...")
-    ours = BuildFigures(**run_worker("build", run))
-    if arguments.part in ("streams", "outage"):
-        return product, ours
-    print_progress("the original's build ...")
-    original = BuildFigures(**run_worker("original-build", run))
-    if "build" in chosen_parts(arguments):
-        print_progress("our build again ...")
-        start = time.perf_counter()
-        run_worker("build", run)
-        seconds = time.perf_counter() - start
-        parts["build"] = build_measures(sample.size, ours, original, seconds)
-        parts["machine"] = matrix_measures(ours, product)
-    return product, ours
 
 
 def _report(
@@ -150,7 +154,7 @@ def _report(
     parts: Parts,
     facts: dict[str, Any],
     sample: DocumentSample,
-    ours: BuildFigures | None,
+    ours: BuildFigures,
 ) -> None:
     """Print the table; write the markdown report, the JSON beside it, and the picture."""
     measured = (
@@ -166,7 +170,7 @@ def _report(
         "sample": asdict(sample),
         "settings": {n: v for n, v in options if isinstance(v, int | float) and n != "port"},
         "measures": measures_as_json(parts),
-        "our_build": asdict(ours) if ours else None,
+        "our_build": asdict(ours),
     }
     sys.stdout.write(f"{caption}\n\n{measures_table(parts)}\n")
     sections = [f"{measured}.", *measures_sections(parts)]
@@ -174,7 +178,7 @@ def _report(
     arguments.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
     if arguments.picture and not find_spec("matplotlib"):
         print_progress("No picture: it needs matplotlib (pip install -r requirements-dev.txt).")
-    elif arguments.picture and not parts.keys().isdisjoint(("build", "service")):
+    elif arguments.picture:
         draw_measures(arguments.picture, parts, caption)
 
 
@@ -187,23 +191,12 @@ def _work(name: str, run: BenchmarkRun, port: int) -> None:
     sys.stdout.write(f"\n{json.dumps(asdict(_MEASUREMENTS[name](run)))}\n")
 
 
-_MEASUREMENTS: dict[str, Callable[[BenchmarkRun], BuildFigures | MatrixRate | QuestionFigures]] = {
+_MEASUREMENTS: dict[str, Callable[[BenchmarkRun], BuildFigures | MatrixRate]] = {
     "matrix-rate": measure_matrix_rate,
     "build": build_ours,
     "original-build": build_original,
-    "questions": embed_questions,
 }
 _SERVERS = {"original-service": serve_original, "provider": serve_provider}
-
-_Measure = Callable[[argparse.Namespace, BenchmarkRun, list[str]], list[Measure]]
-_PARTS: dict[str, _Measure] = {
-    "service": lambda a, run, q: measure_services(run, q, a.requests),
-    "streaming": lambda a, run, q: measure_streaming(run, q, a.stream_questions),
-    "streams": lambda a, run, q: measure_streams(run, q, a.stream_clients, a.stream_seconds),
-    "outage": lambda a, run, q: measure_outage(run, q, a.outage_seconds, a.outage_timeout),
-    MODELS: lambda a, run, q: compare_models(run, print_progress),
-}
-"""The parts that start a service."""
 
 
 if __name__ == "__main__":

@@ -6,17 +6,7 @@ from pathlib import Path
 
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT
 
-PARTS = ("build", "service", "streaming", "streams", "outage")
-MODELS = "models"
-"""Measured with all parts if a second model is named."""
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-
-
-def chosen_parts(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The parts to measure."""
-    if arguments.part != "all":
-        return (arguments.part,)
-    return (*PARTS, MODELS) if arguments.other_model else PARTS
 
 
 def parse_benchmark_arguments(
@@ -41,14 +31,7 @@ def parse_benchmark_arguments(
         help="measure with an evenly spaced sample of about N megabytes of the documents; "
         "0: all of them (default: %(default)g)",
     )
-    add("--part", choices=[*PARTS, MODELS, "all"], default="all", help="default: %(default)s")
     add("-m", "--embedding_model_name", default=_MINILM, metavar="NAME")
-    add(
-        "--other_model",
-        default="",
-        metavar="NAME",
-        help="a second model to compare with, such as models/NAME",
-    )
     add(
         "-o",
         "--output",
@@ -63,8 +46,6 @@ def parse_benchmark_arguments(
     add("--run", type=json.loads, help=argparse.SUPPRESS)
     add("--port", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
-    if arguments.part == MODELS and not arguments.other_model:
-        parser.error(f"--part {MODELS} compares two: name the second with --other_model")
     if arguments.megabytes < 0:
         parser.error("--megabytes must be 0 or more")
     return arguments

@@ -11,8 +11,6 @@ from utils.benchmark.processes import BenchmarkRun
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
-
     from database.embedding.local_model import LocalModel
 
 _SIZE = 2048
@@ -41,27 +39,21 @@ def flops(model: "LocalModel", length: int) -> float:
     return float(config["num_hidden_layers"] * per_token * length)
 
 
-def load_embeddings(run: BenchmarkRun) -> "Embeddings":
-    """Load the model of the run as the settings say."""
+def measure_matrix_rate(run: BenchmarkRun) -> MatrixRate:
+    """Load the embeddings as a build does (which exports them once), and measure their backend."""
     from database.embedding.local_model import LocalModel
+    from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 
     settings = load_settings()
-    return LocalModel(run.model, Path(run.model_folder)).load_embeddings(
+    embeddings = LocalModel(run.model, Path(run.model_folder)).load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,
     )
-
-
-def measure_matrix_rate(run: BenchmarkRun) -> MatrixRate:
-    """Load the embeddings as a build does (which exports them once), and measure their backend."""
-    from database.embedding.openvino_embeddings import OpenVINOEmbeddings
-
-    embeddings = load_embeddings(run)
     if isinstance(embeddings, OpenVINOEmbeddings):
         precision = {"f32": "f32", "float": "f32"}.get(embeddings.arithmetic, "bf16")
         return MatrixRate("openvino", precision, _openvino_rate(precision, run.matrix_rounds))
-    cpu = load_settings().embedding_device == "cpu"
+    cpu = settings.embedding_device == "cpu"
     return MatrixRate("torch", "f32", _torch_rate("cpu" if cpu else None, run.matrix_rounds))
 
 

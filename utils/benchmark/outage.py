@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from utils.benchmark.processes import BenchmarkRun
-from utils.benchmark.provider import (
-    HEALTHY,
-    REFUSED,
-    SILENCE,
-    SimulatedProvider,
-    simulated_provider,
-)
+from utils.benchmark.provider import HEALTHY, REFUSED, SILENCE, SimulatedProvider
 from utils.benchmark.report import Measure, latency_measures
 from utils.benchmark.services import QUOTED, http_clients, our_service
 from utils.errors import DocsQAError
@@ -51,24 +45,26 @@ class Phase:
 
 
 def measure_outage(
-    run: BenchmarkRun, questions: Sequence[str], seconds: float, timeout: float
+    run: BenchmarkRun,
+    provider: SimulatedProvider,
+    questions: Sequence[str],
+    seconds: float,
+    timeout: float,
 ) -> list[Measure]:
     """Take the provider away twice: first it refuses connections, then it does not respond.
 
     Args:
         run: The run.
+        provider: A healthy provider.
         questions: The questions to ask.
         seconds: The length of each phase.
         timeout: INFERENCE_TIMEOUT and BREAKER_SECONDS of the service.
 
     Raises:
-        DocsQAError: a process did not start, or the service did not return to the provider.
+        DocsQAError: the service did not start, or did not return to the provider.
     """
     settings = {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
-    with (
-        simulated_provider(run) as provider,
-        our_service(run, provider.settings | settings) as service,
-    ):
+    with our_service(run, provider.settings | settings) as service:
         load = _OutageLoad(questions, seconds)
         return asyncio.run(load.measure(service.address, provider, run.answer_seconds))
 

@@ -39,15 +39,13 @@ class BenchmarkRun:
     model: str
     model_folder: str
     logs: str
-    provider: str = ""
-    """Address of the simulated provider's API, for the original's service."""
     first_token_seconds: float = 0.5
     """The simulated provider's delay before the first token of an answer."""
     tokens_per_second: float = 60.0
     answer_tokens: int = 120
     matrix_rounds: int = 5
     other_model: str = ""
-    """A second model, to compare with or to switch to."""
+    """A second model, to switch to."""
     other_model_folder: str = ""
 
     @property

@@ -82,7 +82,7 @@ def serve_provider(run: BenchmarkRun, port: int) -> None:
 
 class _Simulation:
     def __init__(self, run: BenchmarkRun) -> None:
-        self._job = run
+        self._run = run
         self._mode = HEALTHY
         self._listening: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
@@ -144,17 +144,17 @@ class _Simulation:
             return False
         if body.get("stream"):
             return await self._stream(writer)
-        await asyncio.sleep(self._job.answer_seconds)
+        await asyncio.sleep(self._run.answer_seconds)
         message = {"role": "assistant", "content": self._text}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"usage": _usage(self._job.answer_tokens)}
+        usage = {"usage": _usage(self._run.answer_tokens)}
         return _write_json(writer, _frame("chat.completion", choice) | usage)
 
     async def _stream(self, writer: asyncio.StreamWriter) -> bool:
         """Send tokens at the set pace; several at once after a delay."""
         clock = asyncio.get_running_loop().time
-        begin, pace = clock() + self._job.first_token_seconds, self._job.tokens_per_second
-        await asyncio.sleep(self._job.first_token_seconds)
+        begin, pace = clock() + self._run.first_token_seconds, self._run.tokens_per_second
+        await asyncio.sleep(self._run.first_token_seconds)
         writer.write(_head("text/event-stream", "Transfer-Encoding: chunked"))
         writer.write(_chunk(_event({"role": "assistant", "content": ""}, None)))
         sent = 0

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ _CLIENTS = (1, 32)
 _REQUEST_SECONDS = 120.0
 _NO_KEY = " "
 """Overrides the key in .env, which an empty variable would not."""
-_CHAIN_CALLS = 3
 QUOTED = "extractive"
 """The generator of an answer that no language model wrote."""
 
@@ -52,24 +50,16 @@ def our_service(
     return running_server("service", command, port, run, settings | (environment or {}))
 
 
-def original_service(
-    run: BenchmarkRun, provider: str = ""
-) -> AbstractContextManager[RunningServer]:
-    """Run the original's service on its index, without a language model unless given a provider."""
+def original_service(run: BenchmarkRun) -> AbstractContextManager[RunningServer]:
+    """Run the original's service on its index, without a language model."""
     port = free_port()
-    command = worker_command("original-service", replace(run, provider=provider), port)
+    command = worker_command("original-service", run, port)
     return running_server("original-service", command, port, run, {})
 
 
 def serve_original(run: BenchmarkRun, port: int) -> None:
-    """Serve questions as the original did; without a provider, its retrieval only.
-
-    The original made a chain of three calls, none of them streamed, and answered after the last.
-    Assumed here: each call receives the passages, the text of the previous call and the question,
-    and writes as many tokens as an answer of ours; parsing, prompts and retries take no time.
-    """
+    """Serve the retrieval of the original."""
     import chromadb
-    import httpx
     import uvicorn
     from chromadb.config import Settings as ChromaSettings
     from fastapi import FastAPI
@@ -80,21 +70,12 @@ def serve_original(run: BenchmarkRun, port: int) -> None:
     embeddings = HuggingFaceEmbeddings(model_name=run.model_folder)
     retriever = Chroma(client=client, embedding_function=embeddings).as_retriever()
     retriever.invoke("warm-up")
-    http = httpx.Client(timeout=_REQUEST_SECONDS, trust_env=False)
     app = FastAPI()
-
-    def call(*texts: str) -> str:
-        body = {"model": "chain", "messages": [{"role": "user", "content": "\n\n".join(texts)}]}
-        response = http.post(f"{run.provider}/chat/completions", json=body)
-        return str(response.raise_for_status().json()["choices"][0]["message"]["content"])
 
     @app.post("/inference_endpoint")
     def inference_endpoint(message: str) -> dict[str, Any]:
         found = retriever.invoke(message)
-        answer = ""
-        for _ in range(_CHAIN_CALLS if run.provider else 0):
-            answer = call(*(document.page_content for document in found), answer, message)
-        return {"answer": answer, "docs": [document.metadata["source"] for document in found]}
+        return {"answer": "", "docs": [document.metadata["source"] for document in found]}
 
     @app.get("/readyz")
     def readyz() -> None: ...

@@ -1,18 +1,18 @@
-"""Streamed answers: one client compared with the original, and many clients at once."""
+"""Streamed answers: to one client, and to many clients at once."""
 
 import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING
 
 from utils.benchmark.processes import BenchmarkRun
-from utils.benchmark.provider import simulated_provider
+from utils.benchmark.provider import SimulatedProvider
 from utils.benchmark.report import NONE, Measure, latency_measures
-from utils.benchmark.services import original_service, our_service
-from utils.benchmark.streaming_client import ANSWER_SECONDS, StreamedAnswer, StreamingClient
+from utils.benchmark.services import our_service
+from utils.benchmark.streaming_client import StreamedAnswer, StreamingClient
 from utils.errors import DocsQAError
 from utils.figures import MIB, percentile
 
@@ -21,24 +21,41 @@ if TYPE_CHECKING:
 
 _WARM_UP = 3
 """Questions before the measured ones."""
-_ORIGINALS = 2
-"""Answers by the original; at the provider's pace they hardly differ."""
 _WARM_UP_SHARE = 0.25
 """Of the measured time, in addition to it."""
 
 
-def measure_streaming(run: BenchmarkRun, questions: Sequence[str], count: int) -> list[Measure]:
-    """Stream answers to one client, then request answers of the original from the same provider.
+def measure_streaming(
+    run: BenchmarkRun,
+    provider: SimulatedProvider,
+    questions: Sequence[str],
+    *,
+    count: int,
+    clients: int,
+    seconds: float,
+) -> list[Measure]:
+    """Stream answers to one client, then to many at once.
+
+    Args:
+        run: The run.
+        provider: A healthy provider.
+        questions: The questions to ask.
+        count: The number of questions by the single client.
+        clients: The number of clients at once.
+        seconds: How long the clients are measured, after a warm-up.
 
     Raises:
-        DocsQAError: a service did not start, or answered nothing.
+        DocsQAError: the service did not start, or no answer was complete.
     """
-    with simulated_provider(run) as provider:
-        with our_service(run, provider.settings) as ours:
-            answers = asyncio.run(_stream_each(ours.address, questions, _WARM_UP + count))
-        with original_service(run, provider.api) as original:
-            times = _time_original(original.address, questions)
-    return streaming_measures(run, answers[_WARM_UP:], times)
+    with our_service(run, provider.settings) as service:
+        answers = asyncio.run(_stream_each(service.address, questions, _WARM_UP + count))
+        alone = single_client_measures(run, answers[_WARM_UP:])
+        ids = {
+            "service": service.process_id,
+            "provider": provider.process_id,
+            "clients": os.getpid(),
+        }
+        return alone + _measure_load(run, questions, clients, seconds, service.address, ids)
 
 
 async def _stream_each(address: str, questions: Sequence[str], count: int) -> list[StreamedAnswer]:
@@ -46,86 +63,62 @@ async def _stream_each(address: str, questions: Sequence[str], count: int) -> li
         return [await client.stream(question) for question in islice(cycle(questions), count)]
 
 
-def _time_original(address: str, questions: Sequence[str]) -> list[float]:
-    import httpx
-
-    times = []
-    with httpx.Client(base_url=address, timeout=ANSWER_SECONDS, trust_env=False) as client:
-        for question in islice(cycle(questions), _ORIGINALS):
-            start = time.perf_counter()
-            response = client.post("/inference_endpoint", params={"message": question})
-            if not response.is_success:
-                raise DocsQAError("The benchmark's original answered nothing with the provider.")
-            times.append(time.perf_counter() - start)
-    return times
-
-
-def streaming_measures(
-    run: BenchmarkRun, answers: Sequence[StreamedAnswer], original_seconds: Sequence[float]
-) -> list[Measure]:
+def single_client_measures(run: BenchmarkRun, answers: Sequence[StreamedAnswer]) -> list[Measure]:
     """The waiting times of a reader: until the passages, the first token and the whole answer.
 
     Raises:
-        DocsQAError: none of our answers was complete.
+        DocsQAError: no answer was complete.
     """
     complete = [each for each in answers if not each.failure]
     if not complete:
         raise DocsQAError(f"No answer was streamed to its end: {answers[0].failure}.")
-    events = [each.first_event for each in complete]
-    tokens = [each.first_token for each in complete]
-    original = percentile(original_seconds, 0.5)
+    own_delays = [each.first_token - run.first_token_seconds for each in complete]
     seconds = percentile([each.whole for each in complete], 0.5)
-    own_delays = [token - run.first_token_seconds for token in tokens]
     return [
-        *latency_measures("1 client, first event (passages)", events, 100),
+        *latency_measures(
+            "1 client, first event (passages)", [each.first_event for each in complete], 100
+        ),
         *latency_measures("1 client, first token after the provider's", own_delays, 50),
-        Measure(f"whole answer of {run.answer_tokens} tokens, s", seconds, original, "less"),
-        Measure("until sources can be read, s", percentile(events, 0.5), original, "less"),
-        Measure("until the answer begins, s", percentile(tokens, 0.5), original, "less"),
+        Measure(f"whole answer of {run.answer_tokens} tokens, s", seconds),
         Measure(f"of {len(answers)} streams, not whole", len(answers) - len(complete), target=NONE),
     ]
 
 
-def measure_streams(
-    run: BenchmarkRun, questions: Sequence[str], clients: int, seconds: float
+def _measure_load(
+    run: BenchmarkRun,
+    questions: Sequence[str],
+    clients: int,
+    seconds: float,
+    address: str,
+    process_ids: Mapping[str, int],
 ) -> list[Measure]:
     """Keep many clients busy with streamed answers, first to warm up, then for the measured time.
 
-    Raises:
-        DocsQAError: a process did not start, or no answer was complete.
+    Reports the share of a core that each process takes: clients or a provider near a whole core
+    would limit the service.
     """
     import psutil
 
-    with simulated_provider(run) as provider, our_service(run, provider.settings) as service:
-        ids = {
-            "service": service.process_id,
-            "provider": provider.process_id,
-            "clients": os.getpid(),
-        }
-        processes = {name: psutil.Process(process_id) for name, process_id in ids.items()}
-        memory_before = processes["service"].memory_info().rss
-        core_seconds = {name: _core_seconds(process) for name, process in processes.items()}
-        start = time.perf_counter()
-        begin = start + _WARM_UP_SHARE * seconds
-        spread = min(run.answer_seconds, _WARM_UP_SHARE * seconds)
-        streamed = asyncio.run(
-            _run_clients(service.address, questions, clients, spread, begin + seconds)
+    processes = {name: psutil.Process(process_id) for name, process_id in process_ids.items()}
+    memory_before = processes["service"].memory_info().rss
+    core_seconds = {name: _core_seconds(process) for name, process in processes.items()}
+    start = time.perf_counter()
+    begin = start + _WARM_UP_SHARE * seconds
+    spread = min(run.answer_seconds, _WARM_UP_SHARE * seconds)
+    streamed = asyncio.run(_run_clients(address, questions, clients, spread, begin + seconds))
+    elapsed = time.perf_counter() - start
+    shares = [
+        Measure(
+            f"{name}, % of one of {os.cpu_count()} cores",
+            100 * (_core_seconds(process) - core_seconds[name]) / elapsed,
         )
-        elapsed = time.perf_counter() - start
-        # Clients or a provider near a whole core would limit the service.
-        shares = [
-            Measure(
-                f"{name}, % of one of {os.cpu_count()} cores",
-                100 * (_core_seconds(process) - core_seconds[name]) / elapsed,
-            )
-            for name, process in processes.items()
-        ]
-        memory_after = processes["service"].memory_info().rss
+        for name, process in processes.items()
+    ]
     return [
         *streams_measures(run, clients, begin, seconds, streamed),
         *shares,
         Measure("memory before the load, MiB", memory_before / MIB),
-        Measure("memory after the load, MiB", memory_after / MIB),
+        Measure("memory after the load, MiB", processes["service"].memory_info().rss / MIB),
     ]
 
 

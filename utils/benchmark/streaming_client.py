@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from utils.benchmark.services import QUOTED
 
-ANSWER_SECONDS = 120.0
+_ANSWER_SECONDS = 120.0
 """The timeout of an answer."""
 
 
@@ -83,7 +83,7 @@ class StreamingClient:
         """Post a question and read the stream to its end; failures are returned, not raised."""
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 return await self._read(begun, question)
         except (OSError, ValueError, BrokenStreamError, EOFError, TimeoutError) as error:
             await self._close()
