@@ -24,7 +24,6 @@ from utils.benchmark.arguments import parse_benchmark_arguments
 from utils.benchmark.builds import (
     BuildFigures,
     build_measures,
-    build_original,
     build_ours,
     matrix_measures,
 )
@@ -74,8 +73,7 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
         print_progress(f"{sample.documents:,} documents, {sample.size / 1e6:.2f} MB, {run.model}")
         if load > 1:
             print_progress(f"The machine is busy (load {load:.1f}), which distorts the figures.")
-        product, ours, parts = _measure_builds(run, sample)
-        parts |= _measure_answers(run, heading_questions(Path(run.documents)), arguments)
+        product, ours, parts = _measure_parts(run, sample, arguments)
     facts = machine_facts() | {
         "backend": product.backend,
         "precision": product.precision,
@@ -84,30 +82,26 @@ def _benchmark(arguments: argparse.Namespace, argv: list[str]) -> None:
     _report(arguments, argv, parts, facts, sample, ours)
 
 
-def _measure_builds(
-    run: BenchmarkRun, sample: DocumentSample
+def _measure_parts(
+    run: BenchmarkRun, sample: DocumentSample, arguments: argparse.Namespace
 ) -> tuple[MatrixRate, BuildFigures, Parts]:
-    """Build both indexes, which the services then read."""
+    """Measure the builds, then the services; also returns the figures that the report states."""
+    questions = heading_questions(Path(run.documents))
     print_progress("matrix rate of the machine ...")
     product = MatrixRate(**run_worker("matrix-rate", run))
     print_progress("our build ...")
     ours = BuildFigures(**run_worker("build", run))
-    print_progress("the original's build ...")
-    original = BuildFigures(**run_worker("original-build", run))
     print_progress("our build again ...")
     start = time.perf_counter()
     run_worker("build", run)
-    seconds = time.perf_counter() - start
-    build = build_measures(sample.size, ours, original, seconds)
-    return product, ours, {"build": build, "machine": matrix_measures(ours, product)}
-
-
-def _measure_answers(
-    run: BenchmarkRun, questions: list[str], arguments: argparse.Namespace
-) -> Parts:
-    """Measure both services without a language model, then ours with a simulated one."""
-    print_progress("service ...")
-    parts: Parts = {"service": measure_services(run, questions, arguments.requests)}
+    rebuild = time.perf_counter() - start
+    print_progress("our service, then the original's build and service ...")
+    original, service = measure_services(run, questions, arguments.requests)
+    parts: Parts = {
+        "build": build_measures(sample.size, ours, original, rebuild),
+        "machine": matrix_measures(ours, product),
+        "service": service,
+    }
     with simulated_provider(run) as provider:
         print_progress("streaming ...")
         parts["streaming"] = measure_streaming(
@@ -122,7 +116,7 @@ def _measure_answers(
         parts["outage"] = measure_outage(
             run, provider, questions, arguments.outage_seconds, arguments.outage_timeout
         )
-    return parts
+    return product, ours, parts
 
 
 @contextmanager
@@ -194,9 +188,8 @@ def _work(name: str, run: BenchmarkRun, port: int) -> None:
 _MEASUREMENTS: dict[str, Callable[[BenchmarkRun], BuildFigures | MatrixRate]] = {
     "matrix-rate": measure_matrix_rate,
     "build": build_ours,
-    "original-build": build_original,
 }
-_SERVERS = {"original-service": serve_original, "provider": serve_provider}
+_SERVERS = {"original": serve_original, "provider": serve_provider}
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from utils.figures import MIB
 from utils.settings import load_settings
 
 if TYPE_CHECKING:
+    from langchain_chroma import Chroma
+
     from database.embedding.local_model import LocalModel
     from database.index.store import Store
 
 _ROWS_PER_CALL = 5000
-"""Chroma takes 5,461 rows a call, and from_documents does not split its list."""
+"""Chroma takes 5,461 rows a call, and add_documents does not split its list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _token_counts(store: "Store", model: "LocalModel") -> list[int]:
     return lengths
 
 
-def build_original(run: BenchmarkRun) -> BuildFigures:
+def build_original(run: BenchmarkRun) -> "tuple[Chroma, BuildFigures]":
     """Build as the original did: raw markdown, split by characters, embedded with torch."""
     import chromadb
     from chromadb.config import Settings as ChromaSettings
@@ -116,10 +118,11 @@ def build_original(run: BenchmarkRun) -> BuildFigures:
     chunks = splitter.split_documents(pages)
     split = time.perf_counter()
     client = chromadb.PersistentClient(run.original, ChromaSettings(anonymized_telemetry=False))
+    store = Chroma(client=client, embedding_function=embeddings)
     for first in range(0, len(chunks), _ROWS_PER_CALL):
-        Chroma.from_documents(chunks[first : first + _ROWS_PER_CALL], embeddings, client=client)
+        store.add_documents(chunks[first : first + _ROWS_PER_CALL])
     end = time.perf_counter()
-    return BuildFigures(
+    return store, BuildFigures(
         chunks=len(chunks),
         seconds=end - loaded,
         load_seconds=loaded - start,

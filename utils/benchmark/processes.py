@@ -85,7 +85,12 @@ def run_worker(name: str, run: BenchmarkRun) -> dict[str, Any]:
 
 @contextmanager
 def running_server(
-    name: str, command: Sequence[str], port: int, run: BenchmarkRun, environment: Mapping[str, str]
+    name: str,
+    command: Sequence[str],
+    port: int,
+    run: BenchmarkRun,
+    environment: Mapping[str, str],
+    seconds: float = _START_SECONDS,
 ) -> Iterator[RunningServer]:
     """Run a server; yields it once it is ready, and kills it at the end.
 
@@ -95,11 +100,17 @@ def running_server(
     log = Path(run.logs) / f"{name}.log"
     address = f"http://127.0.0.1:{port}"
     with child(command, log, environment) as process:
-        wait_until_ready(process, name, log, f"{address}/readyz")
+        wait_until_ready(process, name, log, f"{address}/readyz", seconds)
         yield RunningServer(address, process.pid)
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], name: str, log: Path, url: str) -> None:
+def wait_until_ready(
+    process: subprocess.Popen[bytes],
+    name: str,
+    log: Path,
+    url: str,
+    seconds: float = _START_SECONDS,
+) -> None:
     """Wait until a server's readiness check answers with 200.
 
     Raises:
@@ -107,14 +118,15 @@ def wait_until_ready(process: subprocess.Popen[bytes], name: str, log: Path, url
     """
     import httpx
 
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise process_error(name, log)
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url, trust_env=False, timeout=5).is_success:
-                return
-        time.sleep(0.05)
+    deadline = time.monotonic() + seconds
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise process_error(name, log)
+            with contextlib.suppress(httpx.TransportError):
+                if client.get(url).is_success:
+                    return
+            time.sleep(0.05)
 
 
 @contextmanager

@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
+from utils.benchmark.builds import BuildFigures, build_original
 from utils.benchmark.processes import (
     BenchmarkRun,
     RunningServer,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _CLIENTS = (1, 32)
 _REQUEST_SECONDS = 120.0
+_BUILD_SECONDS = 6 * 3600.0
+"""The timeout of the original's build."""
 _NO_KEY = " "
 """Overrides the key in .env, which an empty variable would not."""
 QUOTED = "extractive"
@@ -50,25 +54,16 @@ def our_service(
     return running_server("service", command, port, run, settings | (environment or {}))
 
 
-def original_service(run: BenchmarkRun) -> AbstractContextManager[RunningServer]:
-    """Run the original's service on its index, without a language model."""
-    port = free_port()
-    command = worker_command("original-service", run, port)
-    return running_server("original-service", command, port, run, {})
-
-
 def serve_original(run: BenchmarkRun, port: int) -> None:
-    """Serve the retrieval of the original."""
-    import chromadb
-    import uvicorn
-    from chromadb.config import Settings as ChromaSettings
-    from fastapi import FastAPI
-    from langchain_chroma import Chroma
-    from langchain_huggingface import HuggingFaceEmbeddings
+    """Build the original's index, then serve its retrieval and, as readiness, the build's figures.
 
-    client = chromadb.PersistentClient(run.original, ChromaSettings(anonymized_telemetry=False))
-    embeddings = HuggingFaceEmbeddings(model_name=run.model_folder)
-    retriever = Chroma(client=client, embedding_function=embeddings).as_retriever()
+    One process for both: importing the original's libraries takes longer than a small build.
+    """
+    import uvicorn
+    from fastapi import FastAPI
+
+    store, figures = build_original(run)
+    retriever = store.as_retriever()
     retriever.invoke("warm-up")
     app = FastAPI()
 
@@ -78,7 +73,8 @@ def serve_original(run: BenchmarkRun, port: int) -> None:
         return {"answer": "", "docs": [document.metadata["source"] for document in found]}
 
     @app.get("/readyz")
-    def readyz() -> None: ...
+    def readyz() -> dict[str, Any]:
+        return asdict(figures)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
@@ -105,12 +101,17 @@ def http_clients(address: str, clients: int) -> "httpx.AsyncClient":
     )
 
 
-def measure_services(run: BenchmarkRun, questions: Sequence[str], requests: int) -> list[Measure]:
+def measure_services(
+    run: BenchmarkRun, questions: Sequence[str], requests: int
+) -> tuple[BuildFigures, list[Measure]]:
     """Measure both services one after the other, each with 1 client and with many.
+
+    Also returns the figures of the original's build, which precedes its service.
 
     Raises:
         DocsQAError: a service did not start, or answered none of the requests.
     """
+    import httpx
 
     def measure(address: str, post: PostQuestion) -> dict[int, dict[str, float]]:
         return {
@@ -120,14 +121,17 @@ def measure_services(run: BenchmarkRun, questions: Sequence[str], requests: int)
 
     with our_service(run) as ours:
         answers, searches = (measure(ours.address, post) for post in (post_question, post_search))
-    with original_service(run) as original:
+    port = free_port()
+    command = worker_command("original", run, port)
+    with running_server("original", command, port, run, {}, _BUILD_SECONDS) as original:
+        build = httpx.get(f"{original.address}/readyz", trust_env=False).json()
         originals = measure(original.address, post_question)
     measures = []
     for clients in _CLIENTS:
         measures += _service_measures("answer", clients, answers[clients], originals[clients])
     for clients in _CLIENTS:
         measures += _service_measures("search alone", clients, searches[clients], {})
-    return measures
+    return BuildFigures(**build), measures
 
 
 def _service_measures(

@@ -21,7 +21,7 @@ PAGES = {
 BRIEF = (
     *("--matrix_rounds", "1"),
     *("--first_token_seconds", "0.05", "--tokens_per_second", "500", "--answer_tokens", "20"),
-    *("--stream_questions", "4", "--stream_clients", "4", "--stream_seconds", "2"),
+    *("--stream_questions", "4", "--stream_clients", "4", "--stream_seconds", "1"),
     *("--outage_seconds", "1", "--outage_timeout", "1"),
 )
 """Makes the matrix rate and the parts with a simulated provider short."""
