@@ -25,7 +25,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate prompts endurance clean
+	evaluate calibrate endurance clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -94,10 +94,6 @@ evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUEST
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
 	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
 		-db "$(or $(DATABASE),database/chroma)"
-
-prompts: $(VENV)/.ready-dev ## show what the language model is given for labelled questions (QUESTIONS= DATABASE=)
-	$(BIN)/python -m utils.evaluation.prompts $(if $(QUESTIONS),-q "$(QUESTIONS)") \
-		$(if $(DATABASE),-db "$(DATABASE)")
 
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")

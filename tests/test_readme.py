@@ -45,7 +45,6 @@ COMMANDS = (
     "utils.db_builder",
     "utils.evaluation",
     "utils.evaluation.calibrate",
-    "utils.evaluation.prompts",
 )
 SUBCOMMANDS = {"database.snapshot": ("push", "pull", "list", "verify")}
 
@@ -93,17 +92,16 @@ def section(readme: Path, heading: str) -> str:
     return readme.read_text().split(f"\n{heading}\n")[1].split(f"\n{level} ")[0]
 
 
+def printed(*command: str) -> str:
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 @cache
 def help_of(command: str) -> str:
     """The --help output of a command and its subcommands."""
     return "".join(
-        subprocess.run(
-            [sys.executable, "-m", command, *arguments, "--help"],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        printed(sys.executable, "-m", command, *arguments, "--help")
         for arguments in ([], *([name] for name in SUBCOMMANDS.get(command, ())))
     )
 
@@ -116,10 +114,7 @@ def options_of(*commands: str) -> set[str]:
 
 @cache
 def make_targets() -> set[str]:
-    listed = subprocess.run(
-        ["make", "help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    return set(re.findall(r"^ *make ([a-z-]+)", listed, re.MULTILINE))
+    return set(re.findall(r"^ *make ([a-z-]+)", printed("make", "help"), re.MULTILINE))
 
 
 def test_readme_is_short() -> None:
@@ -298,9 +293,7 @@ def test_tree_matches_the_folder(package: str) -> None:
         folders[len(indent) // 2 :] = [path]
         listed.add(path)
 
-    tracked = subprocess.run(
-        ["git", "ls-files", package], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    tracked = printed("git", "ls-files", package).splitlines()
     for name in {path.split("/")[1] for path in tracked} - {"readme.md"}:
         path = PROJECT_ROOT / package / name
         assert path in listed or name.startswith("__") or not path.exists(), path

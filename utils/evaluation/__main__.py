@@ -5,7 +5,6 @@ the confidence separates answerable from unanswerable questions, and the latency
 """
 
 import argparse
-import json
 import logging
 import sys
 from contextlib import closing
@@ -13,6 +12,7 @@ from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
+from database.building.arguments import add_database_argument
 from utils.errors import DocsQAError
 from utils.evaluation.compare import compare_runs
 from utils.evaluation.configurations import (
@@ -24,16 +24,9 @@ from utils.evaluation.configurations import (
     parse_configuration,
 )
 from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
-from utils.evaluation.report import (
-    Comparisons,
-    Runs,
-    list_misses,
-    print_tables,
-    runs_as_json,
-    runs_sections,
-)
-from utils.evaluation.runs import SERVED_PASSAGES, QuestionOutcome, run_questions
-from utils.figures import now, print_progress, run_measurement, write_report
+from utils.evaluation.report import Runs, list_misses, print_tables, runs_sections
+from utils.evaluation.runs import run_questions
+from utils.figures import print_progress, run_measurement, write_report
 
 
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -49,19 +42,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         help="labelled questions, one JSON object per line; repeatable "
         "(default: dataset/questions.jsonl)",
     )
-    add(
-        "-db",
-        "--database_path",
-        metavar="PATH_OR_URL",
-        help="index folder, or http://host:port of a Chroma server (default: DATABASE)",
-    )
-    add(
-        "--depth",
-        type=int,
-        default=60,
-        metavar="N",
-        help="rank documents by their best of N passages (default: %(default)s)",
-    )
+    add_database_argument(parser)
     several = parser.add_mutually_exclusive_group()
     several.add_argument(
         "--compare",
@@ -75,11 +56,10 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "--ablate", action="store_true", help="compare retrieval with itself without each part"
     )
     add("-o", "--output", type=Path, metavar="FILE", help="write the tables as markdown")
-    add("--json", type=Path, metavar="FILE", help="write everything, question by question")
     add("--misses", type=int, default=10, metavar="N", help="list at most N (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.depth < SERVED_PASSAGES or arguments.misses < 0:
-        parser.error(f"--depth must be {SERVED_PASSAGES} or more, --misses 0 or more")
+    if arguments.misses < 0:
+        parser.error("--misses must be 0 or more")
     if arguments.compare and len(arguments.compare) < 2:
         parser.error("--compare needs two or more configurations; the first is the baseline")
     arguments.questions = arguments.questions or [DEFAULT_QUESTIONS]
@@ -113,23 +93,23 @@ def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str
             if place not in checked:
                 checked.add(place)
                 _warn_of_missing(questions, reader.documents())
-            runs[configuration.label] = run_questions(reader, questions, arguments.depth)
-        _warn_of_depth(runs[configuration.label], arguments.depth)
+            runs[configuration.label] = run_questions(reader, questions)
     baseline, *others = runs
     comparisons = {other: compare_runs(runs[baseline], runs[other]) for other in others}
     sys.stdout.write(print_tables(runs, comparisons, in_full=bool(arguments.compare)) + "\n")
     if not comparisons and arguments.misses:
         sys.stdout.write(f"\n{list_misses(runs[baseline], arguments.misses)}\n")
-    _write(arguments, argv, configurations, runs, comparisons)
+    if arguments.output:
+        files = ", ".join(path.name for path in arguments.questions)
+        sections = [f"{len(questions)} questions: {files}.", *runs_sections(runs, comparisons)]
+        title = "Retrieval with labelled questions"
+        write_report(arguments.output, title, "utils.evaluation", argv, sections)
 
 
 def _check_packages() -> None:
     """Report missing packages before measuring, not after."""
-    if missing := [name for name in ("ir_measures", "sklearn") if not find_spec(name)]:
-        raise DocsQAError(
-            f"Not installed: {', '.join(missing)}. Run: pip install -r requirements.txt "
-            "-r requirements-dev.txt"
-        )
+    if not find_spec("ir_measures"):
+        raise DocsQAError("Not installed: ir-measures. Run: pip install -r requirements-dev.txt")
 
 
 def _configurations(arguments: argparse.Namespace) -> list[Configuration]:
@@ -159,35 +139,6 @@ def _warn_of_missing(questions: list[LabelledQuestion], indexed: set[str]) -> No
             f"Warning: the index lacks {len(missing)} of the {len(named)} documents that the "
             f"questions name, such as {missing[0]}: these questions belong to another corpus."
         )
-
-
-def _warn_of_depth(outcomes: list[QuestionOutcome], depth: int) -> None:
-    if other := sum(not outcome.same_when_served for outcome in outcomes):
-        print_progress(
-            f"Note: for {other} of {len(outcomes)} questions a search for {SERVED_PASSAGES} "
-            f"passages differs from the first {SERVED_PASSAGES} of the {depth} that are measured."
-        )
-
-
-def _write(
-    arguments: argparse.Namespace,
-    argv: list[str],
-    configurations: list[Configuration],
-    runs: Runs,
-    comparisons: Comparisons,
-) -> None:
-    """Write the output files named on the command line."""
-    files = [path.name for path in arguments.questions]
-    if arguments.output:
-        about = f"{len(next(iter(runs.values())))} questions: {', '.join(files)}."
-        sections = [about, *runs_sections(runs, comparisons)]
-        title = "Retrieval with labelled questions"
-        write_report(arguments.output, title, "utils.evaluation", argv, sections)
-    if arguments.json:
-        measured = {"measured_at": now(), "questions": files, "depth": arguments.depth}
-        report = measured | runs_as_json(configurations, runs, comparisons)
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from utils.evaluation.metrics import AUROC, LESS_IS_BETTER, P50, P95, Share, shares, summaries
+from utils.evaluation.metrics import (
+    AUROC,
+    LESS_IS_BETTER,
+    P50,
+    P95,
+    Share,
+    area_under_roc,
+    labels_and_confidences,
+    shares,
+    summaries,
+)
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
@@ -94,30 +104,12 @@ def _share_interval(before: Share, after: Share) -> Interval:
 def _auroc_interval(
     baseline: Sequence[QuestionOutcome], other: Sequence[QuestionOutcome]
 ) -> Interval:
-    import numpy as np
-
     def difference(answerable: "Floats", one: "Floats", two: "Floats", axis: int) -> "Floats":
-        return _auroc(answerable, two, axis) - _auroc(answerable, one, axis)
+        return area_under_roc(answerable, two, axis) - area_under_roc(answerable, one, axis)
 
-    answerable = np.array([each.question.answerable for each in baseline], dtype=float)
-    confidences = (np.array([each.confidence for each in run]) for run in (baseline, other))
-    return _interval(difference, answerable, *confidences)
-
-
-def _auroc(answerable: "Floats", confidence: "Floats", axis: int) -> "Floats":
-    """U / (p n), with the Mann-Whitney statistic U of p positives and n negatives; NaN without.
-
-    U = R - p (p + 1) / 2, where R is the sum of the positives' ranks (ties: the mean rank).
-    """
-    import numpy as np
-    from scipy.stats import rankdata
-
-    positives = answerable.sum(axis)
-    negatives = answerable.shape[axis] - positives
-    ranks = (rankdata(confidence, axis=axis) * answerable).sum(axis)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area: Floats = (ranks - positives * (positives + 1) / 2) / (positives * negatives)
-    return area
+    answerable, before = labels_and_confidences(baseline)
+    _, after = labels_and_confidences(other)
+    return _interval(difference, answerable, before, after)
 
 
 def _interval(statistic: "Callable[..., Floats]", *samples: "Floats") -> Interval:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from database.reading.reader import Reader
 
 SHIPPED = "shipped"
-RankingValue = bool | int | float
+RankingValue = int | float
 OpenReader = Callable[[str | None, Mapping[str, RankingValue]], "Reader"]
 """Opens an index, or the settings' where none is named, with some fields of Ranking changed."""
 
@@ -66,16 +66,11 @@ def parse_configuration(text: str, defaults: Mapping[str, RankingValue]) -> Conf
 
 def _value(text: str, default: RankingValue, place: str) -> RankingValue:
     """The text converted to the type of the default."""
-    if isinstance(default, bool):
-        truths = {"true": True, "1": True, "false": False, "0": False}
-        if text.lower() not in truths:
-            raise DocsQAError(f"{place} must be true or false, not {text!r}.")
-        return truths[text.lower()]
     kind, name = (int, "a whole number") if isinstance(default, int) else (float, "a number")
     try:
         value = kind(text)
     except ValueError:
-        raise DocsQAError(f"{place} must be {name}, not {text!r}.") from None
+        value = math.nan
     if not math.isfinite(value):
         raise DocsQAError(f"{place} must be {name}, not {text!r}.")
     return value

@@ -4,12 +4,12 @@ ir-measures computes those of ranked documents (Success, nDCG, RR; binary gains)
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from utils.evaluation.questions import KINDS, LabelledQuestion
+from utils.evaluation.questions import KINDS
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ RANKED = {
 """The metrics of ranked documents by our names and by those of ir-measures."""
 PASSAGES = (3, 5, 8)
 """The numbers of first passages in which facts are counted."""
-NEAR = 5
-"""An answer counts as wrong without a right document among the first so many."""
 AUROC, P50, P95 = "AUROC", "p50 ms", "p95 ms"
 LESS_IS_BETTER = {"Brier", P50, P95, *(f"characters@{count}" for count in PASSAGES)}
 
@@ -50,29 +48,21 @@ class Share:
         whole = self.whole[chosen].sum()
         return float(self.part[chosen].sum() / whole) if whole else None
 
-    def of(self, at: int) -> float | None:
-        """The metric of one question."""
-        return float(self.part[at] / self.whole[at]) if self.whole[at] else None
-
 
 def shares(outcomes: Sequence[QuestionOutcome]) -> dict[str, Share]:
     """Every metric of a run that is a share, in the order of the tables."""
     import numpy as np
 
     ranked = ranked_metrics(outcomes)
-    answerable = np.array([outcome.question.answerable for outcome in outcomes], dtype=float)
+    answerable, confidence = labels_and_confidences(outcomes)
     with_gold = np.array([bool(outcome.question.gold_docs) for outcome in outcomes], dtype=float)
-    answered = np.array([outcome.answered for outcome in outcomes], dtype=float)
-    confidence = np.array([outcome.confidence for outcome in outcomes], dtype=float)
+    answered = np.array([outcome.findings.answerable for outcome in outcomes], dtype=float)
     everyone = np.ones(len(outcomes))
     found = {
         name: Share(np.array(values) * with_gold, with_gold) for name, values in ranked.items()
     }
     for count in PASSAGES:
-        facts = [
-            count_facts(outcome.question, (found.text for found in outcome.found[:count]))
-            for outcome in outcomes
-        ]
+        facts = [count_facts(outcome, count) for outcome in outcomes]
         asked = np.array([len(outcome.question.answer_facts) for outcome in outcomes], dtype=float)
         found[f"facts@{count}"] = Share(np.array(facts, dtype=float), asked)
     for count in PASSAGES:
@@ -104,10 +94,10 @@ def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]
     return values
 
 
-def count_facts(question: LabelledQuestion, texts: Iterable[str]) -> int:
-    """The number of the answer's facts in these passages."""
-    text = comparable("\n".join(texts))
-    return sum(comparable(fact) in text for fact in question.answer_facts)
+def count_facts(outcome: QuestionOutcome, count: int) -> int:
+    """The number of the answer's facts in the first `count` passages."""
+    text = comparable("\n".join(each.text for each in outcome.findings.passages[:count]))
+    return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
 
 
 def comparable(text: str) -> str:
@@ -117,17 +107,37 @@ def comparable(text: str) -> str:
 
 def characters(outcome: QuestionOutcome, count: int) -> int:
     """The total length of the first `count` passages."""
-    return sum(len(found.text) for found in outcome.found[:count])
+    return sum(len(passage.text) for passage in outcome.findings.passages[:count])
 
 
-def area_under_roc(outcomes: Sequence[QuestionOutcome]) -> float | None:
-    """AUROC of the confidence; None if all or no questions are answerable."""
-    from sklearn.metrics import roc_auc_score
+def labels_and_confidences(outcomes: Sequence[QuestionOutcome]) -> "tuple[Floats, Floats]":
+    """Whether each question is answerable (1 or 0), and the confidence that it is."""
+    import numpy as np
 
     answerable = [outcome.question.answerable for outcome in outcomes]
-    if len(set(answerable)) < 2:
-        return None
-    return float(roc_auc_score(answerable, [outcome.confidence for outcome in outcomes]))
+    confidence = [outcome.findings.confidence for outcome in outcomes]
+    return np.array(answerable, dtype=float), np.array(confidence, dtype=float)
+
+
+def area_under_roc(answerable: "Floats", confidence: "Floats", axis: int = -1) -> "Floats":
+    """U / (p n), with the Mann-Whitney statistic U of p positives and n negatives; NaN without.
+
+    U = R - p (p + 1) / 2, where R is the sum of the positives' ranks (ties: the mean rank).
+
+    Args:
+        answerable: 1 for positives, 0 for negatives; along the other axes, resamples.
+        confidence: The score of each, of the same shape.
+        axis: The axis of the questions.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    positives = answerable.sum(axis)
+    negatives = answerable.shape[axis] - positives
+    ranks = (rankdata(confidence, axis=axis) * answerable).sum(axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area: Floats = (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+    return area
 
 
 def summaries(outcomes: Sequence[QuestionOutcome]) -> dict[str, Values]:
@@ -157,69 +167,7 @@ def _summary(
     for count in PASSAGES:
         most = max(characters(each, count) for each in outcomes)
         values[f"characters@{count}, most"] = most
-    values[AUROC] = area_under_roc(outcomes)
+    area = area_under_roc(*labels_and_confidences(outcomes))
+    values[AUROC] = None if np.isnan(area) else float(area)
     values[P50], values[P95] = (float(np.percentile(times, share)) for share in (50, 95))
     return values
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The effect of answering every question from some confidence upwards."""
-
-    confidence: float
-    coverage: float
-    """The share of all questions that are answered."""
-    risk: float
-    """The share of the answered questions without a right document near the top."""
-
-
-def risk_coverage(outcomes: Sequence[QuestionOutcome]) -> list[Decision]:
-    """The curve from the strictest threshold down to answering everything."""
-    surest = sorted(outcomes, key=lambda outcome: -outcome.confidence)
-    curve, wrong = [], 0
-    for at, outcome in enumerate(surest, start=1):
-        wrong += not outcome.found_within(NEAR)
-        # No threshold separates questions of equal confidence.
-        if at == len(surest) or surest[at].confidence < outcome.confidence:
-            curve.append(Decision(outcome.confidence, at / len(surest), wrong / at))
-    return curve
-
-
-def shipped_decision(outcomes: Sequence[QuestionOutcome]) -> Decision | None:
-    """The point of the shipped threshold on that curve; None if it answers nothing."""
-    answered = [outcome for outcome in outcomes if outcome.answered]
-    if not answered:
-        return None
-    return Decision(
-        min(outcome.confidence for outcome in answered),
-        len(answered) / len(outcomes),
-        sum(not outcome.found_within(NEAR) for outcome in answered) / len(answered),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Questions of similar confidence."""
-
-    questions: int
-    confidence: float
-    """Their mean."""
-    answerable: float
-    """The share of them that are answerable; calibrated if equal to the confidence."""
-
-
-def reliability(outcomes: Sequence[QuestionOutcome], bins: int = 6) -> list[Bin]:
-    """The questions in bins of equal size, by rising confidence."""
-    import numpy as np
-
-    rising = sorted(outcomes, key=lambda outcome: outcome.confidence)
-    edges = np.linspace(0, len(rising), min(bins, len(rising)) + 1).astype(int)
-    groups = [rising[start:end] for start, end in pairwise(edges)]
-    return [
-        Bin(
-            len(group),
-            sum(outcome.confidence for outcome in group) / len(group),
-            sum(outcome.question.answerable for outcome in group) / len(group),
-        )
-        for group in groups
-    ]

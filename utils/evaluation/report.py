@@ -1,24 +1,11 @@
-"""The results as tables, as a list of misses and as JSON."""
+"""The results as tables and as a list of misses."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
 from dataset.markdown.writer import pipe_table
 from utils.evaluation.compare import Difference
-from utils.evaluation.configurations import Configuration
-from utils.evaluation.metrics import (
-    AUROC,
-    NEAR,
-    P50,
-    Values,
-    reliability,
-    risk_coverage,
-    shares,
-    shipped_decision,
-    summaries,
-)
-from utils.evaluation.runs import FoundPassage, QuestionOutcome
+from utils.evaluation.metrics import AUROC, P50, Values, summaries
+from utils.evaluation.runs import QuestionOutcome
 from utils.figures import aligned_table
 
 Runs = dict[str, list[QuestionOutcome]]
@@ -28,6 +15,8 @@ Rows = list[list[str]]
 
 OVERVIEW = ("hit@5", "nDCG@10", "facts@8", AUROC, P50)
 """The metrics in a table of several configurations."""
+_NEAR = 5
+"""A question counts as missed without a right document among the first so many."""
 _SHOWN = 3
 """The number of found documents that a miss lists."""
 _NOTE = (
@@ -115,15 +104,15 @@ def list_misses(outcomes: Sequence[QuestionOutcome], limit: int) -> str:
     """Questions not found, wrongly answered and wrongly refused; at most `limit` of each."""
     answerable = [outcome for outcome in outcomes if outcome.question.answerable]
     others = [outcome for outcome in outcomes if not outcome.question.answerable]
-    missed = [outcome for outcome in answerable if not outcome.found_within(NEAR)]
-    answered = [outcome for outcome in others if outcome.answered]
-    refused = [outcome for outcome in answerable if not outcome.answered]
+    missed = [outcome for outcome in answerable if not outcome.found_within(_NEAR)]
+    answered = [outcome for outcome in others if outcome.findings.answerable]
+    refused = [outcome for outcome in answerable if not outcome.findings.answerable]
     # The worst first.
-    answered.sort(key=lambda outcome: -outcome.confidence)
-    refused.sort(key=lambda outcome: outcome.confidence)
+    answered.sort(key=lambda outcome: -outcome.findings.confidence)
+    refused.sort(key=lambda outcome: outcome.findings.confidence)
     blocks = []
     for title, wrong, total in (
-        (f"No right document among the first {NEAR}", missed, len(answerable)),
+        (f"No right document among the first {_NEAR}", missed, len(answerable)),
         ("Answered although unanswerable", answered, len(others)),
         ("Refused although answerable", refused, len(answerable)),
     ):
@@ -134,67 +123,20 @@ def list_misses(outcomes: Sequence[QuestionOutcome], limit: int) -> str:
 
 def _miss(outcome: QuestionOutcome) -> str:
     """A question, the ranks of its right documents, and the first documents found instead."""
-    question = outcome.question
-    decision = "answered" if outcome.answered else "refused"
-    best: dict[str, FoundPassage] = {}
-    for found in outcome.found:
-        best.setdefault(found.document, found)
-    ranks = {name: f"place {at}" for at, name in enumerate(best, start=1)}
+    question, findings = outcome.question, outcome.findings
+    decision = "answered" if findings.answerable else "refused"
+    best = {passage.chunk.document: passage for passage in reversed(findings.passages)}
+    ranks = {name: f"place {at}" for at, name in enumerate(outcome.documents, start=1)}
     gold = (f"{name} ({ranks.get(name, 'not found')})" for name in question.gold_docs)
     return "\n".join(
         [
-            f"  {question.id} ({question.kind}; confidence {outcome.confidence:.2f}, {decision})",
+            f"  {question.id} ({question.kind}; confidence {findings.confidence:.2f}, {decision})",
             f"    {' '.join(question.question.split())}",
             *([f"    right: {', '.join(gold)}"] if question.gold_docs else []),
             *(
-                f"    found: {each.score:.3f} {each.document} - {each.breadcrumb}"
-                for each in list(best.values())[:_SHOWN]
+                f"    found: {best[name].score:.3f} {name} - {best[name].chunk.breadcrumb}"
+                for name in outcome.documents[:_SHOWN]
             ),
             *([] if best else ["    found: nothing"]),
         ]
     )
-
-
-def runs_as_json(
-    configurations: Sequence[Configuration],
-    runs: Mapping[str, Sequence[QuestionOutcome]],
-    comparisons: Mapping[str, Sequence[Difference]],
-) -> dict[str, Any]:
-    """Everything with all digits, question by question."""
-    return {
-        "configurations": [
-            asdict(configuration) | _run_as_json(runs[configuration.label])
-            for configuration in configurations
-        ],
-        "comparisons": {
-            label: [
-                asdict(each) | {"difference": each.change, "real": each.real}
-                for each in differences
-            ]
-            for label, differences in comparisons.items()
-        },
-    }
-
-
-def _run_as_json(outcomes: Sequence[QuestionOutcome]) -> dict[str, Any]:
-    shipped, by_name = shipped_decision(outcomes), shares(outcomes)
-    return {
-        "metrics": summaries(outcomes),
-        "risk_coverage": [asdict(decision) for decision in risk_coverage(outcomes)],
-        "shipped_threshold": asdict(shipped) if shipped else None,
-        "reliability": [asdict(each) for each in reliability(outcomes)],
-        "questions": [
-            {
-                "id": outcome.question.id,
-                "kind": outcome.question.kind,
-                "answerable": outcome.question.answerable,
-                "answered": outcome.answered,
-                "confidence": outcome.confidence,
-                "milliseconds": outcome.milliseconds,
-                "gold_rank": outcome.gold_rank,
-                "documents": outcome.documents[:10],
-                "metrics": {name: share.of(at) for name, share in by_name.items()},
-            }
-            for at, outcome in enumerate(outcomes)
-        ],
-    }

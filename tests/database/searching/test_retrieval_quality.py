@@ -91,7 +91,7 @@ def reader(
 
 @pytest.fixture(scope="module")
 def measured(reader: Reader, questions: list[LabelledQuestion]) -> Values:
-    return summaries(run_questions(reader, questions, 60))["all"]
+    return summaries(run_questions(reader, questions))["all"]
 
 
 @pytest.mark.model

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +11,18 @@ import pytest
 
 from database.searching.fusion import ABLATIONS
 from database.searching.passage import Findings
-from tests.database.fixed_reader import FixedReader, findings, outcome, question
+from tests.utils.evaluation.fixed_reader import (
+    FixedReader,
+    findings,
+    labelled,
+    outcome,
+    question,
+    write_questions,
+)
 from utils.errors import IndexMissingError
 from utils.evaluation.__main__ import main
 from utils.evaluation.configurations import RankingValue
 from utils.evaluation.report import list_misses
-from utils.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from database.reading.reader import Reader
@@ -30,17 +34,6 @@ ENCRYPT, STOP, LOST, PRICE, WEATHER = (
     "What does ml.p3.2xlarge cost?",
     "Will it rain?",
 )
-
-
-def labelled(id_: str, asked: str, kind: str, gold: list[str], facts: list[str]) -> dict[str, Any]:
-    return {
-        "id": id_,
-        "question": asked,
-        "gold_docs": gold,
-        "answer_facts": facts,
-        "answerable": bool(gold),
-        "kind": kind,
-    }
 
 
 QUESTIONS = [
@@ -78,9 +71,7 @@ class Indexes:
 
 @pytest.fixture
 def questions(tmp_path: Path) -> str:
-    path = tmp_path / "questions.jsonl"
-    path.write_text("".join(f"{json.dumps(each)}\n" for each in QUESTIONS))
-    return str(path)
+    return write_questions(tmp_path, QUESTIONS)
 
 
 def row(printed: str, metric: str) -> list[str]:
@@ -94,7 +85,7 @@ def test_table_has_all_questions_and_each_kind(
 ) -> None:
     indexes = Indexes()
 
-    assert main(["-q", questions, "-db", "some/index"], indexes) == 0
+    assert main(["-q", questions, "-db", "/some/index"], indexes) == 0
 
     printed, warned = capsys.readouterr()
     header = next(line for line in printed.splitlines() if "all " in line)
@@ -109,17 +100,17 @@ def test_table_has_all_questions_and_each_kind(
     assert float(row(printed, "p50 ms")[0]) >= 0
     assert warned == "shipped: 5 questions ...\n"
     database, ranking, reader = indexes.opened[0]
-    assert (database, dict(ranking), reader.closed) == ("some/index", {}, True)
+    assert (database, dict(ranking), reader.closed) == ("/some/index", {}, True)
 
 
 def test_latency_is_measured_in_a_second_pass_with_the_service_s_top_k(questions: str) -> None:
     indexes = Indexes()
 
-    main(["-q", questions, "--depth", "40"], indexes)
+    main(["-q", questions], indexes)
 
     asked = [each["question"] for each in QUESTIONS]
     reader = indexes.opened[0][2]
-    assert reader.asked == [(each, 40) for each in asked] + [(each, 8) for each in asked]
+    assert reader.asked == [(each, 60) for each in asked] + [(each, 8) for each in asked]
 
 
 def test_misses_are_listed_with_the_documents_found(
@@ -155,26 +146,6 @@ def test_number_of_misses_follows_the_option(
     assert "No right document" not in capsys.readouterr().out
 
 
-def test_json_contains_metrics_curves_and_every_question(questions: str, tmp_path: Path) -> None:
-    output = tmp_path / "new" / "evaluation.json"
-
-    assert main(["-q", questions, "--json", str(output)], Indexes()) == 0
-
-    text = output.read_text()
-    (shipped,) = json.loads(text)["configurations"]
-    assert shipped["metrics"]["all"]["hit@5"] == pytest.approx(2 / 3)
-    assert shipped["metrics"]["identifier"]["MRR@10"] == 0.5
-    assert [point["coverage"] for point in shipped["risk_coverage"]] == [0.2, 0.4, 0.6, 0.8, 1]
-    assert shipped["shipped_threshold"]["risk"] == pytest.approx(2 / 3)
-    assert sum(each["questions"] for each in shipped["reliability"]) == 5
-    by_id = {each["id"]: each for each in shipped["questions"]}
-    assert by_id["q3"]["gold_rank"] == 6
-    assert by_id["q3"]["metrics"]["hit@5"] == 0
-    assert by_id["q3"]["metrics"]["hit@10"] == 1
-    assert by_id["q4"]["metrics"]["hit@5"] is None
-    assert str(tmp_path) not in text
-
-
 def test_comparison_reports_differences_between_configurations(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,11 +154,11 @@ def test_comparison_reports_differences_between_configurations(
     compared = ["shipped", f"without:{written}", "other:database=theirs"]
     indexes = Indexes()
 
-    assert main(["-q", questions, "-db", "mine", "--compare", *compared], indexes) == 0
+    assert main(["-q", questions, "-db", "http://mine", "--compare", *compared], indexes) == 0
 
     assert [(place, dict(changes)) for place, changes, _ in indexes.opened] == [
-        ("mine", {}),
-        ("mine", changed),
+        ("http://mine", {}),
+        ("http://mine", changed),
         ("theirs", {}),
     ]
     blocks = capsys.readouterr().out.split("\n\n")
@@ -243,23 +214,6 @@ def test_questions_of_another_corpus_cause_a_warning(
     assert "another corpus" in warned
 
 
-class InconsistentReader(FixedReader):
-    """Returns other passages for one question if top_k is small."""
-
-    def search(self, question: str, top_k: int) -> Findings:
-        return super().search(LOST if question == PRICE and top_k <= 8 else question, top_k)
-
-
-def test_search_that_depends_on_top_k_causes_a_warning(
-    questions: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    inconsistent = InconsistentReader(SHEET, DOCUMENTS)
-
-    assert main(["-q", questions], lambda database, ranking: inconsistent.as_reader()) == 0
-
-    assert "for 1 of 5 questions a search for 8 passages differs" in capsys.readouterr().err
-
-
 def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The single error line of a failing command."""
     assert main(arguments, Indexes()) == 1
@@ -267,14 +221,6 @@ def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert printed == ""
     assert message.count("\n") == 1
     return message
-
-
-def test_missing_file_is_a_one_line_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "nowhere.jsonl (No such file" in error_line(
-        ["-q", str(tmp_path / "nowhere.jsonl")], capsys
-    )
 
 
 @pytest.mark.parametrize(
@@ -294,20 +240,28 @@ def test_missing_file_is_a_one_line_error(
 def test_invalid_question_is_an_error_with_line_and_field(
     change: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    path = write_questions(tmp_path, [QUESTIONS[1], QUESTIONS[0] | change])
+
+    assert f"{path}, line 3: {message}" in error_line(["-q", path], capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "questions.jsonl (No such file"),
+        (f"{json.dumps(QUESTIONS[0])}\n{{'id': 1}}\n", "line 2: not JSON"),
+        ("[]", "line 1: not a JSON object"),
+        ("\n", "contains no question"),
+    ],
+)
+def test_unusable_file_of_questions_is_a_one_line_error(
+    text: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "questions.jsonl"
-    lines = [QUESTIONS[1], QUESTIONS[0] | change]
-    path.write_text("\n\n".join(map(json.dumps, lines)))
+    if text is not None:
+        path.write_text(text)
 
-    assert f"{path}, line 3: {message}" in error_line(["-q", str(path)], capsys)
-
-
-def test_invalid_json_line_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "questions.jsonl"
-    path.write_text(json.dumps(QUESTIONS[0]) + "\n{'id': 1}\n")
-
-    assert "line 2: not JSON" in error_line(["-q", str(path)], capsys)
-    path.write_text("\n")
-    assert "contains no question" in error_line(["-q", str(path)], capsys)
+    assert message in error_line(["-q", str(path)], capsys)
 
 
 def test_unknown_key_is_an_error_before_measuring(
@@ -324,11 +278,3 @@ def test_missing_index_is_an_error(questions: str, capsys: pytest.CaptureFixture
 
     assert main(["-q", questions], no_index) == 1
     assert capsys.readouterr().err.endswith("No index at nowhere.\n")
-
-
-@pytest.mark.process
-def test_command_starts_as_a_module() -> None:
-    command = [sys.executable, "-m", "utils.evaluation", "--help"]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "--compare" in done.stdout

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tests.database.fixed_reader import outcome, question
+from tests.utils.evaluation.fixed_reader import outcome, question
 from utils.errors import DocsQAError
 from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import Configuration, check_labels, parse_configuration
@@ -34,6 +34,12 @@ def by_metric(differences: Sequence[Difference]) -> dict[str, Difference]:
     return {each.metric: each for each in differences}
 
 
+def interval(difference: Difference) -> tuple[float, float]:
+    assert difference.low is not None
+    assert difference.high is not None
+    return difference.low, difference.high
+
+
 def test_identical_configurations_do_not_differ() -> None:
     outcomes = answers([at % 3 > 0 for at in range(60)])
 
@@ -50,10 +56,8 @@ def test_equal_gains_and_losses_are_not_significant() -> None:
     hit = by_metric(compare_runs(one, other))["hit@5"]
 
     assert hit.change == 0
-    assert hit.low is not None
-    assert hit.low is not None
-    assert hit.high is not None
-    assert hit.low < 0 < hit.high
+    low, high = interval(hit)
+    assert low < 0 < high
     assert not hit.real
 
 
@@ -70,8 +74,8 @@ def test_clear_gain_and_clear_loss_are_significant() -> None:
     # The normal approximation: questions gain 1, lose 1 or stay; 1.96 standard errors each way.
     gained = [(at % 10 > 0) - (at % 2 == 0) for at in range(60)]
     spread = math.sqrt(sum((each - 0.4) ** 2 for each in gained) / 60 / 60)
-    assert gain.low == pytest.approx(0.4 - 1.96 * spread, abs=0.03)
-    assert gain.high == pytest.approx(0.4 + 1.96 * spread, abs=0.03)
+    ends = (0.4 - 1.96 * spread, 0.4 + 1.96 * spread)
+    assert interval(gain) == pytest.approx(ends, abs=0.03)
 
 
 def test_lower_is_better_for_error_metrics() -> None:
@@ -90,11 +94,11 @@ def test_resampled_auroc_equals_the_computed_one() -> None:
 
     for run, value in ((unsure, difference.baseline), (sure, difference.other)):
         truth = [each.question.answerable for each in run]
-        assert value == pytest.approx(roc_auc_score(truth, [each.confidence for each in run]))
+        confidence = [each.findings.confidence for each in run]
+        assert value == pytest.approx(roc_auc_score(truth, confidence))
     assert difference.real
-    assert difference.low is not None
-    assert difference.high is not None
-    assert difference.low < difference.change < difference.high
+    low, high = interval(difference)
+    assert low < difference.change < high
 
 
 def test_auroc_interval_is_exact_for_perfect_separation() -> None:
@@ -102,7 +106,7 @@ def test_auroc_interval_is_exact_for_perfect_separation() -> None:
 
     difference = by_metric(compare_runs(wrong, right))["AUROC"]
 
-    assert (difference.low, difference.change, difference.high) == (1, 1, 1)
+    assert (difference.change, *interval(difference)) == (1, 1, 1)
 
 
 def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
@@ -116,9 +120,9 @@ def test_facts_are_resampled_as_a_ratio_of_sums() -> None:
     facts = by_metric(compare_runs(without, with_many))["facts@8"]
 
     assert facts.change == pytest.approx(30 / 40)
-    assert facts.low == 0  # more than a third of the draws omit the one question
-    assert facts.high is not None
-    assert facts.high > 0.9  # some draws contain it four times: 120 of 127
+    low, high = interval(facts)
+    assert low == 0  # more than a third of the draws omit the one question
+    assert high > 0.9  # some draws contain it four times: 120 of 127
     assert not facts.real
 
 
@@ -128,7 +132,7 @@ def test_latency_has_no_interval() -> None:
     assert by_metric(compare_runs(outcomes, outcomes))["p50 ms"].low is None
 
 
-DEFAULTS: dict[str, bool | int | float] = {"feedback": 0.5, "per_document": 3, "join": True}
+DEFAULTS: dict[str, int | float] = {"feedback": 0.5, "per_document": 3}
 
 
 @pytest.mark.parametrize(
@@ -138,14 +142,14 @@ DEFAULTS: dict[str, bool | int | float] = {"feedback": 0.5, "per_document": 3, "
         ("now:shipped", Configuration("now")),
         ("feedback=0", Configuration("feedback=0", {"feedback": 0.0})),
         (
-            "bare:feedback=.25,per_document=1,join=false",
-            Configuration("bare", {"feedback": 0.25, "per_document": 1, "join": False}),
+            "bare:feedback=.25,per_document=1",
+            Configuration("bare", {"feedback": 0.25, "per_document": 1}),
         ),
         (
             "database=http://host:8000",
             Configuration("database=http://host:8000", {}, "http://host:8000"),
         ),
-        ("mpnet:database=a/b,join=1", Configuration("mpnet", {"join": True}, "a/b")),
+        ("mpnet:database=a/b,feedback=1", Configuration("mpnet", {"feedback": 1.0}, "a/b")),
     ],
 )
 def test_configuration_is_parsed(text: str, expected: Configuration) -> None:
@@ -160,11 +164,10 @@ def test_configuration_is_parsed(text: str, expected: Configuration) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("feedbak=0", "no such key 'feedbak'; the keys are feedback, per_document, join, database"),
+        ("feedbak=0", "no such key 'feedbak'; the keys are feedback, per_document, database"),
         ("feedback=much", "feedback must be a number"),
         ("feedback=nan", "feedback must be a number"),
         ("per_document=1.5", "per_document must be a whole number"),
-        ("join=perhaps", "join must be true or false"),
         ("feedback", "neither key=value nor shipped"),
         ("feedback=", "neither key=value nor shipped"),
         ("feedback=0,", "neither key=value nor shipped"),

@@ -4,15 +4,8 @@ import math
 
 import pytest
 
-from tests.database.fixed_reader import outcome, question
-from utils.evaluation.metrics import (
-    Decision,
-    area_under_roc,
-    reliability,
-    risk_coverage,
-    shipped_decision,
-    summaries,
-)
+from tests.utils.evaluation.fixed_reader import outcome, question
+from utils.evaluation.metrics import summaries
 
 UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
@@ -40,6 +33,7 @@ def test_unanswerable_questions_do_not_count_as_misses() -> None:
 
     assert groups["all"]["hit@5"] == 1
     assert groups["unanswerable"]["hit@5"] is None
+    assert groups["unanswerable"]["AUROC"] is None
     assert list(groups) == ["all", "written", "unanswerable"]
     assert [values["questions"] for values in groups.values()] == [2, 1, 1]
 
@@ -82,10 +76,6 @@ def test_answer_decision_is_rated_by_answerability() -> None:
     assert values["Brier"] == pytest.approx((0.01 + 0.36 + 0.04 + 0.36 + 0.09) / 5)
 
 
-def test_auroc_of_a_single_label_is_none() -> None:
-    assert area_under_roc([outcome(question("a"), confidence=0.1)]) is None
-
-
 def test_latency_is_reported_in_percentiles() -> None:
     outcomes = [outcome(question(str(ms)), "a.md", milliseconds=ms) for ms in range(1, 102)]
 
@@ -93,32 +83,3 @@ def test_latency_is_reported_in_percentiles() -> None:
 
     assert values["p50 ms"] == pytest.approx(51)
     assert values["p95 ms"] == pytest.approx(96)
-
-
-def test_risk_coverage_curve_answers_by_descending_confidence() -> None:
-    outcomes = [
-        outcome(question("late"), *(f"x{at}.md" for at in range(5)), "a.md", confidence=0.7),
-        outcome(question("good"), "a.md", confidence=0.9),
-        outcome(UNANSWERABLE, "a.md", confidence=0.2),
-        outcome(question("tied"), "a.md", confidence=0.7),
-    ]
-
-    assert risk_coverage(outcomes) == [
-        Decision(0.9, 0.25, 0),
-        Decision(0.7, 0.75, 1 / 3),
-        Decision(0.2, 1.0, 0.5),
-    ]
-    assert shipped_decision(outcomes) == Decision(0.7, 0.75, 1 / 3)
-    assert shipped_decision([outcome(UNANSWERABLE, confidence=0.1)]) is None
-
-
-def test_reliability_compares_mean_confidence_with_the_answerable_share() -> None:
-    outcomes = [outcome(question(str(at)), confidence=0.5 + at / 100) for at in range(10)]
-    outcomes += [outcome(UNANSWERABLE, confidence=at / 100) for at in range(10)]
-
-    bins = reliability(outcomes, bins=3)
-
-    assert [each.questions for each in bins] == [6, 7, 7]
-    assert bins[0].confidence == pytest.approx(0.025)
-    assert [each.answerable for each in bins] == [0, pytest.approx(3 / 7), 1]
-    assert len(reliability(outcomes[:2])) == 2

@@ -1,27 +1,28 @@
 """A reader that returns the passages a test sets, and records its questions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from database.searching.confidence import ConfidenceFeatures
 from database.searching.passage import Findings, Passage
 from tests.files.pages import chunk
 from utils.evaluation.questions import LabelledQuestion
-from utils.evaluation.runs import FoundPassage, QuestionOutcome
+from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
     from database.reading.reader import Reader
 
 
 def findings(*passages: tuple[str, str], confidence: float) -> Findings:
-    """The documents found with their passage texts, best first."""
+    """The documents found with their passage texts, best first; answerable from 0.5 upwards."""
     found = [
         Passage(chunk(text, document=name, title="Guide", headings=(name,)), text, 1.0 - at / 100)
         for at, (name, text) in enumerate(passages)
     ]
-    features = ConfidenceFeatures(coverage=0.0, topicality=0.0, question_length=0.0)
-    return Findings(found, confidence, confidence >= 0.5, features)
+    return Findings(found, confidence, confidence >= 0.5, ConfidenceFeatures(0, 0, 0))
 
 
 @dataclass
@@ -67,8 +68,24 @@ def outcome(
 ) -> QuestionOutcome:
     """The outcome of a question: one passage per document, with the given texts or empty ones."""
     padded = [*texts, *[""] * (len(documents) - len(texts))]
-    found = tuple(
-        FoundPassage(name, f"Guide > {name}", text, 1.0 - at / 100)
-        for at, (name, text) in enumerate(zip(documents, padded, strict=True))
-    )
-    return QuestionOutcome(asked, found, confidence, confidence >= 0.5, milliseconds)
+    found = findings(*zip(documents, padded, strict=True), confidence=confidence)
+    return QuestionOutcome(asked, found, milliseconds)
+
+
+def labelled(id_: str, asked: str, kind: str, gold: list[str], facts: list[str]) -> dict[str, Any]:
+    """A line of a file of questions."""
+    return {
+        "id": id_,
+        "question": asked,
+        "gold_docs": gold,
+        "answer_facts": facts,
+        "answerable": bool(gold),
+        "kind": kind,
+    }
+
+
+def write_questions(folder: Path, questions: Sequence[dict[str, Any]]) -> str:
+    """Write a file of questions with blank lines between them; returns its path."""
+    path = folder / "questions.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, questions)))
+    return str(path)
