@@ -17,6 +17,13 @@ from tests.containers.checkout import Checkout, engine_missing
 from tests.files.pages import PAGES
 from tests.servers.chroma import ChromaServer
 
+# Hide the developer's own index, models and keys, whose credit the tests could spend.
+for name in (
+    *("MISTRAL_API_KEY", "DATABASE", "EMBEDDING_MODEL_NAME", "EMBEDDING_MODEL_PATH"),
+    *("EMBEDDING_API_KEY", "EMBEDDING_BASE_URL"),
+):
+    os.environ.pop(name, None)
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -28,20 +35,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = next((at for at, kind in enumerate(kinds) if item.get_closest_marker(kind)), 9)
         order[item.path] = min(rank, order.get(item.path, rank))
     items.sort(key=lambda item: order[item.path])
-
-
-@pytest.fixture(autouse=True)
-def _isolate_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the developer's keys from the tests, which could spend their credit."""
-    for name in (
-        "MISTRAL_API_KEY",
-        "DATABASE",
-        "EMBEDDING_MODEL_NAME",
-        "EMBEDDING_MODEL_PATH",
-        "EMBEDDING_API_KEY",
-        "EMBEDDING_BASE_URL",
-    ):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,12 @@ import httpx
 import pytest
 
 from database.embedding.model_finder import MINILM
+from inference_worker import ask
 from tests.files.pages import many_pages, write_pages
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.chroma import free_port
+from utils import db_builder
+from utils.benchmark.processes import child, free_port, wait_until_ready
 from utils.settings import PROJECT_ROOT, VERSION
 
 pytestmark = [pytest.mark.process, pytest.mark.model]
@@ -29,17 +31,7 @@ QUESTION = "How is the storage volume of an endpoint encrypted?"
 
 @pytest.fixture(scope="module")
 def environment(openvino_cache: Path) -> dict[str, str]:
-    """This process's environment without the developer's own settings."""
-    settings = {
-        "MISTRAL_API_KEY",
-        "DATABASE",
-        "EMBEDDING_MODEL_NAME",
-        "EMBEDDING_MODEL_PATH",
-        "EMBEDDING_API_KEY",
-        "EMBEDDING_BASE_URL",
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in settings}
-    return kept | {"EMBEDDING_CACHE_PATH": str(openvino_cache), "PYTHONPATH": ""}
+    return os.environ | {"EMBEDDING_CACHE_PATH": str(openvino_cache), "PYTHONPATH": ""}
 
 
 def run(
@@ -101,8 +93,13 @@ def test_builder_runs_as_a_module_and_reports_no_changes(
     ],
 )
 def test_builder_error_is_one_line(
-    tmp_path: Path, environment: dict[str, str], arguments: list[str], message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     write_pages(tmp_path / "pages")
     (tmp_path / "empty").mkdir()
     (tmp_path / "a-file").write_text("")
@@ -110,19 +107,21 @@ def test_builder_error_is_one_line(
     (tmp_path / "no-weights" / "config.json").write_text("{}")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "chroma.sqlite3").write_bytes(b"this is no database at all")
-    given = ["-db", "index", "-m", MINILM, *arguments]
 
-    failed = run(BUILDER, *given, environment=environment, cwd=tmp_path)
+    status = db_builder.main(["-db", "index", "-m", MINILM, *arguments])
 
-    assert failed.returncode == 1, failed.stdout
-    assert message in failed.stderr
-    assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+    printed = capsys.readouterr().err
+    assert status == 1
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
-def test_ask_prints_the_answer_then_the_documents(
-    database: Path, environment: dict[str, str]
-) -> None:
-    with_database = environment | {"DATABASE": str(database)}
+@pytest.fixture
+def with_database(database: Path, environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"DATABASE": str(database)}
+
+
+def test_ask_prints_the_answer_then_the_documents(with_database: dict[str, str]) -> None:
     asked = run("-m", "inference_worker.ask", QUESTION, environment=with_database)
 
     assert asked.returncode == 0, asked.stderr
@@ -131,28 +130,26 @@ def test_ask_prints_the_answer_then_the_documents(
     assert documents.split()[0] == "endpoints.md"
 
 
-def test_ask_prints_json_with_the_option(database: Path, environment: dict[str, str]) -> None:
-    with_database = environment | {"DATABASE": str(database)}
-    asked = run("-m", "inference_worker.ask", "--json", QUESTION, environment=with_database)
-
-    assert json.loads(asked.stdout)["docs"][0] == "endpoints.md"
-
-
-def test_ask_prints_the_answer_as_it_is_streamed(
-    database: Path, environment: dict[str, str]
+def test_ask_prints_json_with_the_option(
+    with_database: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for name in ("DATABASE", "EMBEDDING_CACHE_PATH"):
+        monkeypatch.setenv(name, with_database[name])
+
+    assert ask.main(["--json", QUESTION]) == 0
+    assert json.loads(capsys.readouterr().out)["docs"][0] == "endpoints.md"
+
+
+def test_ask_prints_the_answer_as_it_is_streamed(with_database: dict[str, str]) -> None:
     command = [sys.executable, "-m", "inference_worker.ask", QUESTION]
     with MistralServer() as mistral:
         mistral.default = replies.answer(pieces=["First ", "second [1]. [9]"], between=3.0)
         asking = subprocess.Popen(
             command,
             cwd=PROJECT_ROOT,
-            env=environment
-            | {
-                "DATABASE": str(database),
-                "MISTRAL_API_KEY": "test-key",
-                "MISTRAL_BASE_URL": mistral.url,
-            },
+            env=with_database | {"MISTRAL_API_KEY": "test-key", "MISTRAL_BASE_URL": mistral.url},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -168,32 +165,25 @@ def test_ask_prints_the_answer_as_it_is_streamed(
 
 
 def test_ask_without_an_index_prints_how_to_build_one(
-    tmp_path: Path, environment: dict[str, str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without = environment | {"DATABASE": str(tmp_path / "index")}
-    asked = run("-m", "inference_worker.ask", QUESTION, environment=without)
+    monkeypatch.setenv("DATABASE", str(tmp_path / "index"))
 
-    assert asked.returncode == 1
-    assert f"Build it: make index DATABASE={tmp_path / 'index'}" in asked.stderr
-    assert len(asked.stderr.splitlines()) == 1
+    assert ask.main([QUESTION]) == 1
+
+    printed = capsys.readouterr().err
+    assert f"Build it: make index DATABASE={tmp_path / 'index'}" in printed
+    assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PORT", "eighty"),
-        ("MISTRAL_API_KEY", "{your mistral api key}"),
-        ("MISTRAL_BASE_URL", "https://example.invalid"),
-        ("EMBEDDING_BACKEND", "onnx"),
-    ],
-)
 def test_service_with_an_invalid_setting_exits_with_a_one_line_error(
-    environment: dict[str, str], name: str, value: str
+    environment: dict[str, str],
 ) -> None:
-    started = run("-m", "inference_worker", environment=environment | {name: value})
+    invalid = environment | {"MISTRAL_API_KEY": "{your mistral api key}"}
+    started = run("-m", "inference_worker", environment=invalid)
 
     assert started.returncode == 1
-    assert started.stderr.startswith(f"{name}: ")
+    assert started.stderr.startswith("MISTRAL_API_KEY: ")
     assert len(started.stderr.splitlines()) == 1
 
 
@@ -219,14 +209,7 @@ def test_help_imports_no_heavy_packages(environment: dict[str, str], command: li
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        "inference_worker",
-        "utils.db_builder",
-        "dataset.fetch",
-        "database.adapting",
-        "database.snapshot",
-    ],
+    "module", ["utils.db_builder", "dataset.fetch", "database.adapting", "database.snapshot"]
 )
 def test_version_is_printed(environment: dict[str, str], module: str) -> None:
     printed = run("-m", module, "--version", environment=environment)
@@ -239,26 +222,14 @@ def test_version_is_printed(environment: dict[str, str], module: str) -> None:
 @pytest.fixture(scope="module")
 def service(database: Path, environment: dict[str, str]) -> Iterator[tuple[str, int]]:
     """The service's address and process id."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inference_worker", "--port", str(port)],
-        cwd=PROJECT_ROOT,
-        env=environment | {"DATABASE": str(database)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    port, log = free_port(), database.parent / "service.log"
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    yield url, process.pid
-    process.terminate()
-    assert process.wait(30) in (0, -15)
+    command = [sys.executable, "-m", "inference_worker", "--port", str(port)]
+    with child(command, log, environment | {"DATABASE": str(database)}) as process:
+        wait_until_ready(process, "service", log, f"{url}/readyz")
+        yield url, process.pid
+        process.terminate()
+        assert process.wait(30) in (0, -signal.SIGTERM)
 
 
 def test_service_uses_the_model_of_the_index(service: tuple[str, int]) -> None:
@@ -271,12 +242,12 @@ def test_service_uses_the_model_of_the_index(service: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("seconds", [0.2, 1.0, 2.0])
 def test_service_stopped_during_startup_exits_cleanly(
-    database: Path, environment: dict[str, str], seconds: float
+    with_database: dict[str, str], seconds: float
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "inference_worker", "--port", "0"],
         cwd=PROJECT_ROOT,
-        env=environment | {"DATABASE": str(database)},
+        env=with_database,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,8 +1,5 @@
 """Provisioning of documents, model and index from nothing, as in the container."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,17 +11,16 @@ from database.index.fingerprint import Fingerprint
 from database.index.store import Store, open_store
 from dataset import fetch
 from tests.files.pages import builder, recipe, write_pages
-from tests.servers.chroma import ChromaServer
-from utils import provision
+from utils import db_builder, provision
 from utils.errors import DatasetError, IndexMismatchError, ModelError
-from utils.settings import PROJECT_ROOT, Settings
+from utils.settings import Settings
 
 pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def store(chroma_server: ChromaServer) -> Iterator[Store]:
-    with closing(open_store(chroma_server.url)) as opened:
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(str(tmp_path / "index"), create=True)) as opened:
         yield opened
 
 
@@ -111,26 +107,20 @@ def test_empty_folder_without_a_source_is_an_error(
 
 
 @pytest.mark.model
-@pytest.mark.timeout(600)
 def test_first_start_second_start_and_start_without_documents(
-    tmp_path: Path, openvino_cache: Path
+    tmp_path: Path,
+    openvino_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pages = write_pages(tmp_path / "pages")
-    inherited = {k: v for k, v in os.environ.items() if k not in Settings.model_fields}
-    environment = inherited | {
-        "HF_HUB_OFFLINE": "1",
-        "EMBEDDING_MODEL_PATH": str(tmp_path / "models"),
-    }
+    monkeypatch.setenv("EMBEDDING_MODEL_PATH", str(tmp_path / "models"))
 
     def start(cache: Path) -> str:
-        command = [sys.executable, "utils/db_builder.py", "--provision"]
-        done = subprocess.run(
-            [*command, "-d", str(pages), "-db", str(tmp_path / "index")],
-            cwd=PROJECT_ROOT, env=environment | {"EMBEDDING_CACHE_PATH": str(cache)},
-            capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        monkeypatch.setenv("EMBEDDING_CACHE_PATH", str(cache))
+        arguments = ["--provision", "-d", str(pages), "-db", str(tmp_path / "index")]
+        assert db_builder.main(arguments) == 0
+        return capsys.readouterr().out
 
     assert "5 chunks, 5 of them embedded now" in start(openvino_cache)
 

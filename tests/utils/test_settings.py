@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests.containers import compose_files
 from utils import settings
@@ -72,14 +73,11 @@ def test_example_explains_every_setting() -> None:
             assert explained, line
 
 
-@pytest.mark.parametrize("name", ["INFERENCE_MODEL", "INFERECE_MODEL"])
-def test_both_spellings_of_the_model_are_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "mistral-small-latest")
-    assert load_settings().inference_model == "mistral-small-latest"
-
-
-def test_correct_spelling_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_spellings_of_the_model_are_read_and_the_correct_one_takes_precedence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("INFERECE_MODEL", "the-old-one")
+    assert load_settings().inference_model == "the-old-one"
     monkeypatch.setenv("INFERENCE_MODEL", "the-new-one")
     assert load_settings().inference_model == "the-new-one"
 
@@ -114,36 +112,36 @@ def test_placeholder_is_refused(
     assert placeholder.strip() not in line
 
 
-def test_blank_key_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_API_KEY", "  ")
-    assert load_settings().mistral_api_key is None
-
-
-def test_whitespace_around_a_key_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_API_KEY", f" {KEY}\n")
-    key = load_settings().mistral_api_key
-    assert key is not None
-    assert key.get_secret_value() == KEY
+@pytest.mark.parametrize(("given", "read"), [("  ", None), (f" {KEY}\n", SecretStr(KEY))])
+def test_blank_key_is_not_set_and_whitespace_around_a_key_is_removed(
+    given: str, read: SecretStr | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", given)
+    assert load_settings().mistral_api_key == read
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
-    monkeypatch.setenv("CHROMA_TOKEN", KEY)
-    monkeypatch.setenv("EMBEDDING_API_KEY", KEY)
+    for name in ("MISTRAL_API_KEY", "CHROMA_TOKEN", "EMBEDDING_API_KEY"):
+        monkeypatch.setenv(name, KEY)
     settings = load_settings()
     assert (
         KEY not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     )
 
 
-def test_secrets_are_not_in_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_in_errors_and_conflicting_settings_are_both_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("MISTRAL_API_KEY", "{" + KEY)
     monkeypatch.setenv("CHROMA_TOKEN", KEY)
     assert KEY not in refusal()
     monkeypatch.setenv("MISTRAL_API_KEY", KEY)
     monkeypatch.setenv("EMBEDDING_DEVICE", "cuda")
     monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
-    assert KEY not in refusal()
+    line = refusal()
+    assert KEY not in line
+    assert "EMBEDDING_DEVICE" in line
+    assert "EMBEDDING_BACKEND" in line
 
 
 @pytest.mark.parametrize(
@@ -180,23 +178,12 @@ def test_invalid_value_is_a_one_line_error_that_names_the_setting(
     assert refusal().startswith(f"{name}: ")
 
 
-def test_conflicting_settings_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMBEDDING_DEVICE", "cuda")
-    monkeypatch.setenv("EMBEDDING_BACKEND", "openvino")
-    line = refusal()
-    assert "EMBEDDING_DEVICE" in line
-    assert "EMBEDDING_BACKEND" in line
-
-
-def test_file_that_is_not_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_bytes(b"MISTRAL_API_KEY=\xff\xfe\n")
-    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
-    assert ".env" in refusal()
-
-
-def env_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / ".env").write_text(text)
-    monkeypatch.setitem(Settings.model_config, "env_file", folder / ".env")
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The .env file that the settings read; not written yet."""
+    path = tmp_path / ".env"
+    monkeypatch.setitem(Settings.model_config, "env_file", path)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -209,26 +196,31 @@ def env_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_unknown_name_in_the_env_file_is_refused_with_a_suggestion(
-    line: str, named: str, suggested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, named: str, suggested: str, env_file: Path
 ) -> None:
-    env_file(tmp_path, f"TOP_K=3\n{line}\n", monkeypatch)
+    env_file.write_text(f"TOP_K=3\n{line}\n")
     refused = refusal()
     assert refused.startswith(f"{named}: ")
     assert refused.endswith(suggested)
 
 
-def test_malformed_line_in_the_env_file_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    env_file(tmp_path, "# a comment\nTOP_K 3 = 4\n", monkeypatch)
-    assert "line 2" in refusal()
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"# a comment\nTOP_K 3 = 4\n", ".env, line 2: not NAME=value"),
+        (b"MISTRAL_API_KEY=\xff\xfe\n", ".env is not UTF-8 text"),
+    ],
+)
+def test_malformed_env_file_is_refused(content: bytes, message: str, env_file: Path) -> None:
+    env_file.write_bytes(content)
+    assert message in refusal()
 
 
 def test_env_file_may_contain_all_example_names_and_those_of_other_programs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    env_file: Path,
 ) -> None:
     others = "COMPOSE_PROJECT_NAME=x\nHF_HOME=/x\nALL_PROXY=\nINFERECE_MODEL=x\ntop_k=7\n"
-    env_file(tmp_path, f"{EXAMPLE.read_text()}{others}", monkeypatch)
+    env_file.write_text(f"{EXAMPLE.read_text()}{others}")
     assert load_settings().top_k == 7
 
 
@@ -265,10 +257,8 @@ def test_build_command_lists_settings_that_differ_from_the_defaults() -> None:
     assert {"DATASET", "DATABASE", "MODEL"} == set(re.findall(r"\$\(if \$\((\w+)\)", build))
 
 
-def test_build_command_in_containers_uses_compose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+@pytest.mark.usefixtures("secrets_folder")
+def test_build_command_in_containers_uses_compose() -> None:
     command = build_command("http://chroma-gateway:8000", model="models/mine")
     assert command == "docker compose run --rm db_builder"
 
@@ -278,70 +268,54 @@ def test_version_is_the_package_version() -> None:
     assert project["version"] == VERSION
 
 
-def test_trailing_slash_of_a_url_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/")
-    monkeypatch.setenv("EMBEDDING_BASE_URL", "http://127.0.0.1:9/")
-    assert load_settings().mistral_base_url == "http://127.0.0.1:9/v1"
-    assert load_settings().embedding_base_url == "http://127.0.0.1:9"
-
-
-def test_relative_paths_are_resolved_from_the_project_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "given", "read"),
+    [
+        # A trailing slash of an API's address is removed.
+        ("MISTRAL_BASE_URL", "http://127.0.0.1:9/v1/", "http://127.0.0.1:9/v1"),
+        ("EMBEDDING_BASE_URL", "http://127.0.0.1:9/", "http://127.0.0.1:9"),
+        # A Chroma server's address is kept.
+        ("DATABASE", "http://chroma:8000", "http://chroma:8000"),
+        ("DATABASE", "https://chroma.example/", "https://chroma.example/"),
+        # Relative paths start at the project's root; others are kept.
+        ("DATABASE", "", str(PROJECT_ROOT / "database" / "chroma")),
+        ("EMBEDDING_CACHE_PATH", "", PROJECT_ROOT / "database" / "openvino"),
+        ("EMBEDDING_MODEL_PATH", "all-mpnet-base-v2", PROJECT_ROOT / "all-mpnet-base-v2"),
+        ("EMBEDDING_MODEL_PATH", "/models/mpnet", Path("/models/mpnet")),
+        ("DATABASE", "~/index", "/home/me/index"),
+    ],
+)
+def test_addresses_and_paths_are_normalized(
+    name: str, given: str, read: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EMBEDDING_MODEL_PATH", "all-mpnet-base-v2")
-    settings = load_settings()
-    assert settings.database == str(PROJECT_ROOT / "database" / "chroma")
-    assert settings.embedding_cache_path == PROJECT_ROOT / "database" / "openvino"
-    assert settings.embedding_model_path == PROJECT_ROOT / "all-mpnet-base-v2"
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv(name, given)
+    assert getattr(load_settings(), name.lower()) == read
 
 
-def test_absolute_and_home_paths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE", "~/index")
-    monkeypatch.setenv("EMBEDDING_MODEL_PATH", "/models/mpnet")
-    settings = load_settings()
-    assert settings.database == str(tmp_path / "index")
-    assert settings.embedding_model_path == Path("/models/mpnet")
-
-
-@pytest.mark.parametrize("address", ["http://chroma:8000", "https://chroma.example/"])
-def test_server_url_is_kept(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE", address)
-    assert load_settings().database == address
-
-
-def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def secrets_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path, tmp_path / "missing"))
-    (tmp_path / "mistral_api_key").write_text(f"{KEY}\n")
-    (tmp_path / "chroma_token").write_text(KEY)
+    return tmp_path
+
+
+def test_secrets_are_read_from_files_unless_the_environment_has_them(
+    secrets_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secrets_folder / "mistral_api_key").write_text(f"{KEY}\n")
+    (secrets_folder / "chroma_token").write_text("the-file's")
+    monkeypatch.setenv("CHROMA_TOKEN", KEY)
 
     loaded = load_settings()
 
-    assert loaded.mistral_api_key is not None
-    assert loaded.mistral_api_key.get_secret_value() == KEY
-    assert loaded.chroma_token is not None
+    assert loaded.mistral_api_key == SecretStr(KEY)
+    assert loaded.chroma_token == SecretStr(KEY)
     assert KEY not in repr(loaded)
 
 
-def test_environment_overrides_a_secret_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
-    (tmp_path / "mistral_api_key").write_text("the-file's")
-    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
-
-    loaded = load_settings()
-
-    assert loaded.mistral_api_key is not None
-    assert loaded.mistral_api_key.get_secret_value() == KEY
-
-
-def test_unreadable_secret_file_is_a_one_line_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "mistral_api_key").write_bytes(b"\xff not text")
-    monkeypatch.setattr(settings, "SECRETS_FOLDERS", (tmp_path,))
+def test_unreadable_secret_file_is_a_one_line_error(secrets_folder: Path) -> None:
+    (secrets_folder / "mistral_api_key").write_bytes(b"\xff not text")
 
     assert refusal().startswith("Cannot read a settings or secret file: ")
 
