@@ -93,7 +93,7 @@ def open_reader(database: str | None, ranking: Mapping[str, RankingValue]) -> "R
     """Make the reader that is measured.
 
     Raises:
-        DocsQAError: the settings or the values for the ranking are wrong.
+        SettingsError: a setting is wrong.
     """
     from database.reading.reader import reader_from
     from database.searching.fusion import Ranking
@@ -103,8 +103,5 @@ def open_reader(database: str | None, ranking: Mapping[str, RankingValue]) -> "R
         place = database if is_server(database) else str(Path(database).absolute())
         # Whatever model a named index was built with; the setting's belongs to the settings' index.
         settings = settings.model_copy(update={"database": place, "embedding_model_name": None})
-    try:
-        tuned = replace(Ranking(), **ranking)  # type: ignore[arg-type]  # of the fields' types
-    except ValueError as error:
-        raise DocsQAError(f"The ranking cannot be set so: {error}") from error
+    tuned = replace(Ranking(), **ranking)  # type: ignore[arg-type]  # of the fields' types
     return reader_from(settings, ranking=tuned)

@@ -59,6 +59,9 @@ def question(
     return LabelledQuestion(id_, f"What of {id_}?", tuple(gold), tuple(facts), bool(gold), kind)
 
 
+UNANSWERABLE = question("none", gold=(), kind="unanswerable")
+
+
 def outcome(
     asked: LabelledQuestion,
     *documents: str,

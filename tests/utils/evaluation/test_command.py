@@ -156,11 +156,8 @@ def test_comparison_reports_differences_between_configurations(
 
     assert main(["-q", questions, "-db", "http://mine", "--compare", *compared], indexes) == 0
 
-    assert [(place, dict(changes)) for place, changes, _ in indexes.opened] == [
-        ("http://mine", {}),
-        ("http://mine", changed),
-        ("theirs", {}),
-    ]
+    opened = [(place, changes) for place, changes, _ in indexes.opened]
+    assert opened == [("http://mine", {}), ("http://mine", changed), ("theirs", {})]
     blocks = capsys.readouterr().out.split("\n\n")
     block = next(each for each in blocks if "difference" in each and "without" in each)
     assert row(block, "hit@5")[:3] == ["0.667", "0.333", "-0.333"]
@@ -173,10 +170,7 @@ def test_ablation_is_a_markdown_table(questions: str, tmp_path: Path) -> None:
 
     assert main(["-q", questions, "--ablate", "-o", str(output)], indexes) == 0
 
-    assert [dict(changes) for _, changes, _ in indexes.opened] == [
-        {},
-        *map(dict, ABLATIONS.values()),
-    ]
+    assert [changes for _, changes, _ in indexes.opened] == [{}, *ABLATIONS.values()]
     lines = output.read_text().partition("## Comparison\n\n")[2].splitlines()
     assert lines[0] == "|  | hit@5 | nDCG@10 | facts@8 | AUROC | p50 ms |"
     assert lines[1] == "| --- " * 6 + "|"
@@ -187,11 +181,9 @@ def test_ablation_is_a_markdown_table(questions: str, tmp_path: Path) -> None:
 def test_report_states_command_commit_and_machine_without_paths(
     questions: str, tmp_path: Path
 ) -> None:
-    output = tmp_path / "figures.md"
+    index, output = tmp_path / "index", tmp_path / "figures.md"
 
-    assert (
-        main(["-q", questions, "-db", str(tmp_path / "index"), "-o", str(output)], Indexes()) == 0
-    )
+    assert main(["-q", questions, "-db", str(index), "-o", str(output)], Indexes()) == 0
 
     text = output.read_text()
     command = "python -m utils.evaluation -q questions.jsonl -db index -o figures.md"

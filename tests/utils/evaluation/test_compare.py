@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tests.utils.evaluation.fixed_reader import outcome, question
+from tests.utils.evaluation.fixed_reader import UNANSWERABLE, outcome, question
 from utils.errors import DocsQAError
 from utils.evaluation.compare import Difference, compare_runs
 from utils.evaluation.configurations import Configuration, check_labels, parse_configuration
 from utils.evaluation.runs import QuestionOutcome
-
-UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
 
 def answers(

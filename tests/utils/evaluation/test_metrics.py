@@ -4,10 +4,8 @@ import math
 
 import pytest
 
-from tests.utils.evaluation.fixed_reader import outcome, question
+from tests.utils.evaluation.fixed_reader import UNANSWERABLE, outcome, question
 from utils.evaluation.metrics import summaries
-
-UNANSWERABLE = question("none", gold=(), kind="unanswerable")
 
 
 def test_documents_are_ranked_by_their_first_passage() -> None:
