@@ -85,7 +85,7 @@ def test_builder_runs_as_a_module_and_reports_no_changes(
         (["-d", "pages", "-db", "http://127.0.0.1:9"], "No Chroma server answers"),
         (["-d", "pages", "-mp", "no-weights", "-m", "some/model"], "No weights"),
         (["-d", "pages", "-m", "../etc"], "No model folder"),
-        (["-d", "pages", "-m", "etc/../passwd"], "no model name"),
+        (["-d", "pages", "-m", "etc/../passwd"], "is not a model name"),
         (["-d", "pages", "-cz", "5"], "-cz 5"),
         (["-d", "pages", "-cz", "100", "-co", "100"], "-co 100"),
         (["-d", "pages", "--device", "cuda", "-db", "unbuilt"], "EMBEDDING_DEVICE"),
