@@ -110,7 +110,7 @@ def _fetch_web(arguments: argparse.Namespace) -> bool:
     if failure:
         return False
     sys.stdout.write(f"{WEB}: {changes} in {time.monotonic() - started:.1f} s\n")
-    if request.guide and (line := duplicates_line(arguments.folder, request.guide)):
+    if arguments.preset and (line := duplicates_line(arguments.folder, request.guide)):
         sys.stdout.write(f"{WEB}: {line}\n")
     sys.stdout.flush()
     return True

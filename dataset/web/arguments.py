@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dataset.web.request import PRESETS, FetchRequest, PageList, live_guide, parse_address
+from dataset.web.request import NO_GUIDE, PRESETS, FetchRequest, PageList, live_guide, parse_address
 from utils.errors import DatasetError
 
 _MAX_RATE = 100.0
@@ -75,7 +75,7 @@ def request_of(arguments: argparse.Namespace) -> FetchRequest:
         *(PageList("llms.txt", parse_address(url)) for url in arguments.llms_txt),
         *(PageList("urls", str(path.resolve())) for path in arguments.urls),
     ]
-    guide = None
+    guide = NO_GUIDE
     if arguments.preset:
         guide = live_guide(arguments.preset_url)
         lists += guide.lists

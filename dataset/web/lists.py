@@ -130,13 +130,12 @@ class PageListReader:
     def _requested(self, address: str, base: str, changed: str) -> NamedPage | None:
         """A page in its normalized form; None if it is not requested."""
         try:
-            url = self.request.spelled(normal(address, base))
+            url = self.request.guide.spelled(normal(address, base))
         except DocumentError as error:
             if self.source.kind == "urls":
                 self._incomplete(f"names {shown(address)!r}, which {error}")
             return None
-        guide = self.request.guide
-        if self.source.optional and guide and not guide.has_page(url):
+        if self.source.optional and not self.request.guide.has_page(url):
             return None
         if not self._is_own(url):
             self.elsewhere += 1

@@ -65,7 +65,7 @@ class PageFetcher:
                 self._update(record, response, asked=form)
                 return "unchanged"
             page = await asyncio.to_thread(
-                page_from_response, response, self.convert, listed, self.request.spelled
+                page_from_response, response, self.convert, listed, self.request.guide.spelled
             )
         except DocumentError as error:
             if not isinstance(error, HostLeftError):
@@ -78,7 +78,7 @@ class PageFetcher:
 
         Returns the form and a response: with the page, "not modified", or "gone".
         """
-        forms = sorted(self.request.forms(record.url), key=lambda form: form != record.asked)
+        forms = sorted(self.request.guide.forms(record.url), key=lambda form: form != record.asked)
         problem: DocumentError | None = None
         gone: Response | None = None
         for form in forms:
@@ -108,7 +108,7 @@ class PageFetcher:
         if response.status != HTTPStatus.OK:
             return False
         # A host may respond with an error page (200) to a form that it lacks.
-        right = self.request.spelled(response.url) == record.url and is_text(response)
+        right = self.request.guide.spelled(response.url) == record.url and is_text(response)
         return form == record.url or right
 
     def _note_gone(self, record: PageRecord, response: Response) -> None:
@@ -120,7 +120,7 @@ class PageFetcher:
     def _write(
         self, record: PageRecord, page: WebPage, response: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
-        final = self.request.spelled(response.url)
+        final = self.request.guide.spelled(response.url)
         file = self.state.claim(record, final)
         if file is None:
             moment = iso_instant(self.now())

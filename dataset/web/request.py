@@ -35,6 +35,7 @@ class Guide:
     """A guide as AWS publishes it: every page as `.html`, and most also as `.md`."""
 
     root: str
+    """The address of its folder; "" for a guide without pages."""
 
     @property
     def lists(self) -> tuple[PageList, ...]:
@@ -47,10 +48,10 @@ class Guide:
 
     def has_page(self, url: str) -> bool:
         """True if an address is one of its pages."""
-        return url.startswith(self.root) and url.endswith((".html", ".md"))
+        return bool(self.root) and url.startswith(self.root) and url.endswith((".html", ".md"))
 
     def spelled(self, url: str) -> str:
-        """The address for readers of a page of the guide; others unchanged."""
+        """The address for readers of a page of the guide; other addresses unchanged."""
         page, hash_sign, fragment = url.partition("#")
         if not self.has_page(page):
             return url
@@ -61,12 +62,15 @@ class Guide:
         return (url.removesuffix(".html") + ".md", url) if self.has_page(url) else (url,)
 
 
+NO_GUIDE = Guide("")
+
+
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
     """Which pages to fetch, and how."""
 
     lists: tuple[PageList, ...]
-    guide: Guide | None = None
+    guide: Guide = NO_GUIDE
     include: tuple[str, ...] = ()
     """Patterns of addresses (`*` matches any characters); if given, a page must match one."""
     exclude: tuple[str, ...] = ()
@@ -84,14 +88,6 @@ class FetchRequest:
         """True if the patterns include a page."""
         included = not self.include or any(fnmatchcase(url, one) for one in self.include)
         return included and not any(fnmatchcase(url, one) for one in self.exclude)
-
-    def spelled(self, url: str) -> str:
-        """The address of a page for readers."""
-        return self.guide.spelled(url) if self.guide else url
-
-    def forms(self, url: str) -> tuple[str, ...]:
-        """The addresses to request a page from, the best first."""
-        return self.guide.forms(url) if self.guide else (url,)
 
 
 def live_guide(root: str | None = None) -> Guide:

@@ -1,5 +1,6 @@
-"""A server of three pages, and fetches into a folder."""
+"""A server of three pages, an address without a server, and fetches into a folder."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,3 +18,11 @@ def server() -> Iterator[WebServer]:
 @pytest.fixture
 def fetch(tmp_path: Path) -> Fetches:
     return Fetches(tmp_path)
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """An address that refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"

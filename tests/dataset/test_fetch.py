@@ -1,11 +1,10 @@
 """The command that fetches the documents."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,6 @@ from utils.settings import PROJECT_ROOT
 
 Run = Callable[..., tuple[int, str, str]]
 """Runs the command in the test's folder; returns its exit code, output and errors."""
-
-
-@pytest.fixture
-def nowhere() -> Iterator[str]:
-    """An address that refuses connections."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{closed.getsockname()[1]}/guide.tar.gz"
 
 
 @pytest.fixture
