@@ -25,7 +25,7 @@ _WHAT_TO_DO = "Check the connection and run it again, or name a mirror with --gu
 
 
 def markdown_members(
-    url: str, folder: str, names: Collection[str], *, progress: Progress, read_timeout: float
+    url: str, folder: str, names: Collection[str], progress: Progress, read_timeout: float
 ) -> Generator[tuple[str, bytes], None, None]:
     """Yield the named files directly in a folder below the archive's only root.
 

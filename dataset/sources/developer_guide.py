@@ -114,10 +114,8 @@ def _download(
 ) -> dict[str, bytes]:
     """Download the stale files: file name -> content. All files of the guide are 12 MB."""
     pages: dict[str, bytes] = {}
-    members = markdown_members(
-        url, _FOLDER_IN_ARCHIVE, stale, progress=progress, read_timeout=read_timeout
-    )
-    with closing(members):
+    found = markdown_members(url, _FOLDER_IN_ARCHIVE, stale, progress, read_timeout)
+    with closing(found) as members:
         for name, content in members:
             if blob_id(content) != stale[name]:
                 raise DatasetError(

@@ -14,7 +14,7 @@ from dataset.web.http.addresses import host_of, normal, shown
 from dataset.web.http.client import Bounds, WebClient
 from dataset.web.http.responses import Response
 from dataset.web.links import link_targets
-from dataset.web.pages import is_html
+from dataset.web.pages import page_kind
 from dataset.web.request import FetchRequest, PageList
 from utils.errors import DocumentError
 
@@ -164,7 +164,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _links(response: Response) -> Iterator[str]:
-    if is_html(response):
+    if page_kind(response) == "html":
         raise DocumentError("is HTML, not markdown")
     return link_targets(response.content.decode(errors="replace"))
 

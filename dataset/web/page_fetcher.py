@@ -13,7 +13,7 @@ from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Response, Validators
-from dataset.web.pages import ConvertWebPage, WebPage, is_text, page_from_response
+from dataset.web.pages import ConvertWebPage, WebPage, page_from_response, page_kind
 from dataset.web.request import FetchRequest
 from dataset.web.state import PageRecord, WebState
 from utils.errors import DocumentError
@@ -108,8 +108,8 @@ class PageFetcher:
         if response.status != HTTPStatus.OK:
             return False
         # A host may respond with an error page (200) to a form that it lacks.
-        right = self.request.guide.spelled(response.url) == record.url and is_text(response)
-        return form == record.url or right
+        right = self.request.guide.spelled(response.url) == record.url
+        return form == record.url or (right and page_kind(response) == "text")
 
     def _note_gone(self, record: PageRecord, response: Response) -> None:
         """Note that a page is gone; its file is removed at the end of the run."""

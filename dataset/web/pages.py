@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import yaml
 
@@ -21,8 +22,8 @@ from dataset.web.links import absolute_links
 from utils.errors import DocumentError
 
 _HTML = ("text/html", "application/xhtml+xml")
-_MARKDOWN = ("text/markdown", "text/x-markdown")
-_UNSPECIFIC = ("", "text/plain", "application/octet-stream", "binary/octet-stream")
+_TEXT = ("text/markdown", "text/x-markdown", "text/plain")
+_UNSPECIFIC = ("", "application/octet-stream", "binary/octet-stream")
 """Media types of hosts that do not know the kind of a file; its address then decides."""
 _MARKDOWN_ADDRESS = re.compile(r"\.(?:md|markdown)\Z", re.IGNORECASE)
 _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
@@ -69,11 +70,16 @@ class WebPage:
         return f"---\n{head}---\n\n{self.text.strip()}\n".encode()
 
 
-def is_html(response: Response) -> bool:
-    """True if a response is HTML, whatever media type its host states."""
+def page_kind(response: Response) -> Literal["html", "text", ""]:
+    """The kind of a page, whatever media type its host states: HTML, or text read as markdown."""
+    address = response.url.partition("?")[0]
     if response.media in _HTML or _HTML_START.match(response.content):
-        return True
-    return not response.media and bool(_HTML_ADDRESS.search(response.url.partition("?")[0]))
+        return "html"
+    if not response.media and _HTML_ADDRESS.search(address):
+        return "html"
+    if response.media in _TEXT:
+        return "text"
+    return "text" if response.media in _UNSPECIFIC and _MARKDOWN_ADDRESS.search(address) else ""
 
 
 def page_from_response(
@@ -91,10 +97,11 @@ def page_from_response(
         DocumentError: it is not a page; the message states why.
     """
     url = spelled(response.url)
-    if is_html(response):
+    kind = page_kind(response)
+    if kind == "html":
         found = convert(_as_utf8(response), url)
         text, title, own, changed = found.text, found.title, found.url, found.changed
-    elif is_text(response):
+    elif kind == "text":
         head, text = split_frontmatter(_decoded(response))
         title, own, changed = head.title or _first_heading(text), head.url, head.changed
         text = absolute_links(text, url, spelled)
@@ -109,16 +116,6 @@ def page_from_response(
         url=_canonical(own, url),
         changed=next((date for date in dates if date and not _is_future(date)), ""),
     )
-
-
-def is_text(response: Response) -> bool:
-    """True if a response is markdown or plain text, which is read as markdown."""
-    if is_html(response):
-        return False
-    if response.media in _MARKDOWN or response.media == "text/plain":
-        return True
-    address = response.url.partition("?")[0]
-    return response.media in _UNSPECIFIC and bool(_MARKDOWN_ADDRESS.search(address))
 
 
 def _as_utf8(response: Response) -> bytes:
