@@ -41,10 +41,7 @@ class Document:
 def content_hash(content: bytes, name: str, given: Frontmatter | None = None) -> str:
     """Hash a file's bytes and everything else that determines its document.
 
-    Args:
-        content: The file.
-        name: Its name, whose extension determines the format.
-        given: Metadata that came with it, as an upload's.
+    The name's extension determines the format; `given` is metadata that came with an upload.
     """
     digest = hashlib.sha256(content)
     if format_of(name) not in _UNCONVERTED:
@@ -59,11 +56,8 @@ def read_document(
 ) -> Document:
     """Read a file as a document; formats other than text are converted in a separate process.
 
-    Args:
-        content: The file.
-        name: Its name, whose extension determines the format.
-        given: Metadata that came with it; takes precedence over the file's own.
-        limits: Limits of the conversion.
+    The name's extension determines the format. `given` is metadata that came with an upload; it
+    takes precedence over the file's own.
 
     Raises:
         DocumentError: the file cannot be read as a document.

@@ -21,12 +21,7 @@ def ignore_progress(done: int, total: int | None) -> None:
 
 @contextmanager
 def report_progress(label: str, unit: str) -> Iterator[Progress]:
-    """Report progress on stderr, as a bar or as lines.
-
-    Args:
-        label: Name of the job.
-        unit: Unit of the counts; "B" is scaled to kB, MB and so on.
-    """
+    """Report progress on stderr, as a bar or as lines; the unit "B" is scaled to kB and so on."""
     from tqdm import tqdm
 
     # Delayed until the first step, so that a failed connection leaves no bar behind.

@@ -65,15 +65,8 @@ def fetch_web(
 ) -> FileChanges:
     """Bring the requested pages in the dataset up to date.
 
-    Args:
-        folder: The dataset's root; pages are written below its `web` folder.
-        request: Which pages, and how to fetch them.
-        problems: Receives what could not be fetched.
-        convert: Converts HTML.
-        guard: Makes the connections.
-        sleep: Waits between requests.
-        now: The clock.
-        progress: Receives the number of pages done.
+    They are written to the `web` folder below `folder`, the dataset's root. `problems` receives
+    what could not be fetched, `progress` the number of pages done.
 
     Raises:
         DatasetError: no page could be fetched, or none written; the message states why.

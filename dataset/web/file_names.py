@@ -21,9 +21,7 @@ _NOT_A_DOCUMENT = re.compile(r"LICEN[SC]E|NOTICE|COPYING")
 def file_of(url: str, *, unique: bool = False) -> str:
     """The file name of a page, `/`-separated, below the web folder.
 
-    Args:
-        url: The page's normalized address.
-        unique: Add a hash of the address, because another page has the plain name.
+    `unique` adds a hash of the normalized address, because another page has the plain name.
     """
     parts = urlsplit(url)
     host = parts.netloc.replace("[", "").replace("]", "").replace(":", "~")

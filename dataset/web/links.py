@@ -34,10 +34,7 @@ def link_targets(text: str) -> Iterator[str]:
 def absolute_links(text: str, base: str, spelled: Callable[[str], str] = str) -> str:
     """Make a page's links absolute; everything else, code included, stays as it is.
 
-    Args:
-        text: Markdown.
-        base: The page's address.
-        spelled: Maps a target to the address under which people read it.
+    `base` is the page's address; `spelled` maps a target to the address under which people read it.
     """
 
     def linked(found: re.Match[str]) -> str:

@@ -41,9 +41,7 @@ class PageFetcher:
     async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
         """Bring a page up to date; None if it has no file of its own (any more).
 
-        Args:
-            url: As the lists name it, normalized.
-            listed: When it was last changed according to the lists; "" if unknown.
+        `url` is normalized; `listed` is when it changed according to the lists, "" if unknown.
 
         Raises:
             HostLeftError: its host is not asked any more; the state is unchanged.

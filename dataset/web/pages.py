@@ -87,11 +87,8 @@ def page_from_response(
 ) -> WebPage:
     """Convert a response with status 200 to a page.
 
-    Args:
-        response: The response.
-        convert: Converts HTML.
-        listed: When the page changed according to the list that names it.
-        spelled: Maps an address to the one for readers.
+    `listed` is when the page changed according to the list that names it; `spelled` maps an address
+    to the one for readers.
 
     Raises:
         DocumentError: it is not a page; the message states why.

@@ -21,12 +21,9 @@ def remove_vanished(
 ) -> int:
     """Remove pages that vanished or are no longer listed; return their number.
 
-    Args:
-        state: The state of the web folder.
-        folder: The web folder.
-        read: The lists read completely, each with its number of pages in the previous run.
-        allowed: True if a list or a host may lose most of its pages at once.
-        report: Called with a line for each list or host whose pages are kept because of `allowed`.
+    `read` names the lists that were read completely, each with its number of pages in the previous
+    run. Unless `allowed`, a list or a host that loses most of its pages at once keeps them, and
+    `report` is called with a line that says so.
     """
     with state.transaction():
         for source, before in read:

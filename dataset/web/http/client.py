@@ -73,10 +73,8 @@ class WebClient:
     ) -> Response:
         """Fetch a page, following redirects; returns any status that is not worth a retry.
 
-        Args:
-            url: The page's normalized address.
-            known: Validators of the stored content; sent only to the address that issued them.
-            bounds: Limits of the response; by default those of a page.
+        The validators of the stored content, `known`, are sent only to the address that issued
+        them. The default `bounds` are those of a page.
 
         Raises:
             HostLeftError: the host is down, or skipped for the rest of the run.

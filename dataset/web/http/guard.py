@@ -46,12 +46,8 @@ class Guard(httpcore.AsyncNetworkBackend):
     ) -> None:
         """Create a guard.
 
-        Args:
-            named: Addresses that the user gave; numeric ones are allowed at their exact port,
-                even if private.
-            intranet: Allow private addresses for all hosts, but not this machine's own.
-            resolve: Resolves host names.
-            inner: Makes the connections.
+        Numeric addresses that the user `named` are allowed at their exact port, even if private.
+        `intranet` allows private addresses for all hosts, but not this machine's own.
         """
         self._named: set[tuple[str, int]] = set()
         self.allow_named(named)

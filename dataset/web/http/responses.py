@@ -64,10 +64,8 @@ class Response:
 async def read_body(response: "httpx.Response", max_bytes: int, *, cut: bool = False) -> bytes:
     """Read and unpack a body within a limit; httpx would unpack a decompression bomb.
 
-    Args:
-        response: Not read yet.
-        max_bytes: Limit, on the wire and unpacked.
-        cut: Return the beginning of a larger body.
+    The limit is for the bytes on the wire and for the unpacked ones. With `cut`, the beginning of a
+    larger body is returned.
 
     Raises:
         DocumentError: it is larger, or packed in an unknown way.
