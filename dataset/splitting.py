@@ -55,7 +55,9 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
     """Split one document; [] for a page without text or with only a list of links."""
     # Read the sections, without navigation
     found = sections(document.text)
-    title = _shortened(document.title or _title(document, found), size.tokens // 3, count_tokens)
+    first_headings = (section.headings[0] for section in found if section.headings)
+    title = document.title or next(first_headings, PurePosixPath(document.name).stem)
+    title = _shortened(title, size.tokens // 3, count_tokens)
 
     # Cut each section's blocks into units that fit, and pack the units into texts
     texts: list[tuple[Section, tuple[str, ...], str]] = []
@@ -86,12 +88,6 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
         )
         for ordinal, (section, headings, text) in enumerate(texts)
     ]
-
-
-def _title(document: Document, found: list[Section]) -> str:
-    """The first heading, or the file's name for a page without headings."""
-    headings = (section.headings[0] for section in found if section.headings)
-    return next(headings, PurePosixPath(document.name).stem)
 
 
 def _shortened(text: str, tokens: int, count_tokens: CountTokens) -> str:

@@ -106,12 +106,13 @@ def page_from_response(
         raise DocumentError(f"is {response.media or 'of no known kind'}, not a page of text")
     if not text.strip():
         raise DocumentError("contains no text")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     dates = (iso_date(changed), _date(response.modified), iso_date(listed))
     return WebPage(
         text=text,
         title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
         url=_canonical(own, url),
-        changed=next((date for date in dates if date and not _is_future(date)), ""),
+        changed=next((date for date in dates if date and date[:10] <= tomorrow), ""),
     )
 
 
@@ -160,8 +161,3 @@ def _canonical(own: str, url: str) -> str:
 
 def _date(modified: str) -> str:
     return iso_instant(parsedate_to_datetime(modified)) if modified else ""
-
-
-def _is_future(date: str) -> bool:
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    return date[:10] > tomorrow.date().isoformat()
