@@ -92,12 +92,9 @@ def test_pages_contain_no_html_or_stray_whitespace(pages: dict[str, str]) -> Non
         assert not page.endswith("\n\n"), name
 
 
-def test_no_page_is_empty(pages: dict[str, str]) -> None:
+def test_no_page_is_empty_and_names_differ_in_more_than_case(pages: dict[str, str]) -> None:
     assert len(pages) > 1000
     assert min(len(page) for page in pages.values()) > 200
-
-
-def test_names_differ_in_more_than_case(pages: dict[str, str]) -> None:
     assert len({name.lower() for name in pages}) == len(pages)
 
 

@@ -50,6 +50,8 @@ def test_each_source_is_counted_dated_and_named(tmp_path: Path) -> None:
     assert reference.url.startswith("https://docs.aws.amazon.com/sagemaker/")
     assert (reference.documents, reference.as_of) == (2, "botocore 1.23.4")
     assert others == Source("other documents", 1, "", "")
+    assert sources_of(["own.md"], tmp_path) == (others,), "a source without documents is listed"
+    assert sources_of([], tmp_path) == ()
 
 
 def test_unknown_dates_are_empty(tmp_path: Path) -> None:
@@ -58,11 +60,6 @@ def test_unknown_dates_are_empty(tmp_path: Path) -> None:
     write(tmp_path, "doc-history.md", "# History\n")
     write(tmp_path, "api-reference/NOTICE", "Nothing of a version.")
     assert [source.as_of for source in sources_of(names, tmp_path)] == ["", ""]
-
-
-def test_source_without_documents_is_not_listed(tmp_path: Path) -> None:
-    assert sources_of([], tmp_path) == ()
-    assert [source.name for source in sources_of(["own.md"], tmp_path)] == ["other documents"]
 
 
 def test_real_guide_is_dated_by_its_history_page(developer_guide: Path) -> None:

@@ -49,6 +49,8 @@ def test_pages_are_counted_and_errors_listed(server: WebServer, tmp_path: Path, 
         r"web: 3 pages: 3 new, 0 changed, 0 unchanged, 0 removed in \d+\.\d s\n", output
     )
     assert errors == f"web: {server.url}/none answers 404 Not Found\n"
+    others = {path.name for path in (tmp_path / "web").iterdir() if path.is_file()}
+    assert all(name.startswith(".") for name in others), "the state and the lock are not hidden"
     documents = list(load_documents(tmp_path, pytest.fail))
     assert [document.title for document in documents] == ["a", "b", "c"]
     assert documents[0].url == f"{server.url}/a.md"
@@ -147,11 +149,6 @@ def test_unreadable_state_is_reported_with_a_remedy(
     state.unlink()
     assert run("--url", f"{server.url}/a.md")[0] == 0
     assert run("--url", f"{server.url}/a.md")[1].startswith("web: 1 pages: 0 new")
-
-
-def test_state_and_lock_are_hidden(server: WebServer, tmp_path: Path, run: Run) -> None:
-    run("--url", f"{server.url}/a.md")
-    assert all(path.name.startswith(".") for path in (tmp_path / "web").iterdir() if path.is_file())
 
 
 @pytest.mark.process
