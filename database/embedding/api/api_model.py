@@ -5,19 +5,16 @@ and address, the dimension is that of a test embedding, and bytes give an upper 
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from pydantic import SecretStr
 
-from database.embedding.api.clients import PROVIDERS, EmbeddingProvider, connect_provider
+from database.embedding.api.clients import PROVIDERS, connect_provider
 from database.embedding.api.embeddings import REQUEST_BYTES, ApiEmbeddings, Pace
 from utils.errors import SettingsError
 from utils.settings import Settings
 
-MAX_TOKENS = 512
-"""What a chunk holds at most, as counted here. The models read more (2,048 tokens and up), and a
-passage is no easier to find or to read for being longer."""
 BYTES_A_TOKEN = 3
 """A text counts as a token for so many of its bytes. Measured on the Developer Guide's chunks:
 3.9 to one of MiniLM's tokens, the densest 1.8. No chunk has more than 1,536 bytes then, and so
@@ -36,6 +33,13 @@ class ApiModel:
     """A model behind an API; the counterpart of `LocalModel`."""
 
     has_weights: ClassVar[bool] = False
+    pooling: ClassVar[str] = "api"
+    """How token vectors become one is the API's affair."""
+    max_tokens: ClassVar[int] = 512
+    """Tokens of a text that are sure to be read, as counted here. The models read more (2,048
+    tokens and up), and a passage is no easier to find or to read for being longer."""
+    max_chunk_tokens: ClassVar[int] = max_tokens
+    """Tokens of the longest chunk."""
 
     name: str
     address: str
@@ -75,11 +79,6 @@ class ApiModel:
         """What to set so that the service uses the model of this name."""
         return f"EMBEDDING_MODEL_NAME={name} and EMBEDDING_BASE_URL as they were"
 
-    @cached_property
-    def provider(self) -> EmbeddingProvider:
-        """How its provider is reached."""
-        return PROVIDERS[self.name.partition(":")[0]]
-
     @property
     def revision(self) -> str:
         """The name, and whether the provider's own API or some other server goes by it.
@@ -87,8 +86,9 @@ class ApiModel:
         It says less than a hash of weights: a provider may put other weights behind a name. The
         address itself does not count, for a server may move.
         """
-        place = "" if self.address == self.provider.address else " elsewhere"
-        return f"api {self.name}{place if self.provider.needs_key else ''}"
+        provider = PROVIDERS[self.name.partition(":")[0]]
+        elsewhere = provider.needs_key and self.address != provider.address
+        return f"api {self.name}{' elsewhere' if elsewhere else ''}"
 
     @property
     def dimension(self) -> int:
@@ -98,21 +98,6 @@ class ApiModel:
             EmbeddingApiError, ModelError: it cannot be asked.
         """
         return self.load_embeddings().dimension
-
-    @property
-    def pooling(self) -> str:
-        """How token vectors become one is the API's affair."""
-        return "api"
-
-    @property
-    def max_tokens(self) -> int:
-        """Tokens of a text that are sure to be read."""
-        return MAX_TOKENS
-
-    @property
-    def max_chunk_tokens(self) -> int:
-        """Tokens of the longest chunk."""
-        return MAX_TOKENS
 
     @staticmethod
     def count_tokens(text: str) -> int:
@@ -130,7 +115,7 @@ class ApiModel:
         Raises:
             ModelError: a package is missing.
         """
-        return _embeddings(self.name, self.address, self.key, self.pace)
+        return _embeddings(self)
 
     def prepare(self, **_options: object) -> None:
         """Do nothing: there are no files to export."""
@@ -160,10 +145,9 @@ def _pace(settings: Settings, *, building: bool) -> Pace:
 
 
 @lru_cache(maxsize=4)
-def _embeddings(name: str, address: str, key: SecretStr | None, pace: Pace) -> ApiEmbeddings:
-    provider, _, model = name.partition(":")
-    secret = key.get_secret_value() if key else None
-    client = connect_provider(
-        provider, model, address=address, key=secret, seconds=pace.attempt_seconds
-    )
-    return ApiEmbeddings(name, client, pace)
+def _embeddings(model: ApiModel) -> ApiEmbeddings:
+    provider, _, name = model.name.partition(":")
+    key = model.key.get_secret_value() if model.key else None
+    seconds = model.pace.attempt_seconds
+    client = connect_provider(provider, name, address=model.address, key=key, seconds=seconds)
+    return ApiEmbeddings(model.name, client, model.pace)

@@ -1,8 +1,8 @@
-"""LangChain's clients of embedding APIs, with retries off and errors reduced to three types.
+"""LangChain's clients of embedding APIs, with retries off and one type of error.
 
 Each client retries in its own way, reads settings from the environment, and quotes the response
-body in its exceptions. Here, retries are off, settings are passed explicitly, and every error is
-ProviderRefusedError (by status), ProviderUnreachableError or ProviderUnreadableError.
+body in its exceptions. Here, retries are off, settings are passed explicitly, and every error is a
+ProviderError, which only has a status.
 """
 
 import importlib.util
@@ -21,26 +21,23 @@ if TYPE_CHECKING:
     from openai.resources import Embeddings as OpenAIAnswers
 
 CONNECT_SECONDS = 5.0
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+UNREACHABLE = 0
+"""No answer: no connection, a broken connection, or a timeout."""
+UNREADABLE = 200
+"""The answer is not that of an embedding API."""
+_RAISED_IF_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """Raised by the clients, which validate little, for a body of another shape."""
 
 
-class ProviderRefusedError(Exception):
-    """The API answered with an error status; the body is discarded."""
+class ProviderError(Exception):
+    """A request failed; nothing of the response body is kept."""
 
-    def __init__(self, status: int, retry_after: str) -> None:
+    def __init__(self, status: int, retry_after: str = "") -> None:
         super().__init__(f"status {status}")
         self.status = status
+        """The error status of the answer, or UNREACHABLE or UNREADABLE."""
         self.pause = retry_after_seconds(retry_after)
         """Seconds to wait, from Retry-After."""
-
-
-class ProviderUnreachableError(Exception):
-    """No answer: no connection, a broken connection, or a timeout."""
-
-
-class ProviderUnreadableError(Exception):
-    """The answer is not that of an embedding API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +53,21 @@ class EmbeddingClient:
         """Embed texts in one request.
 
         Raises:
-            ProviderRefusedError, ProviderUnreachableError, ProviderUnreadableError: without any
-                content of the response body.
+            ProviderError: there is no answer, or it has no embeddings.
         """
         try:
             return self.embeddings.embed_documents(texts)
-        except ProviderRefusedError:
+        except ProviderError:
             raise
         except Exception as error:
             # Nothing is chained: the causes quote the body.
             status, headers = _refusal(error)
             if status >= httpx.codes.MULTIPLE_CHOICES:
-                raise ProviderRefusedError(status, headers.get("Retry-After", "")) from None
-            if isinstance(error, (httpx.DecodingError, *_UNREADABLE)):
-                raise ProviderUnreadableError from None
+                raise ProviderError(status, headers.get("Retry-After", "")) from None
+            if status or isinstance(error, (httpx.DecodingError, *_RAISED_IF_UNREADABLE)):
+                raise ProviderError(UNREADABLE) from None
             if isinstance(error, self.unreachable):
-                raise ProviderUnreachableError from None
-            if status:  # success, and still not what the client can read
-                raise ProviderUnreadableError from None
+                raise ProviderError(UNREACHABLE) from None
             raise
 
 
@@ -112,7 +106,7 @@ def _refusal(error: Exception) -> tuple[int, Any]:
 def _raise_for_status(response: httpx.Response) -> None:
     """Raise on an error status before the body is read, so that no exception can quote it."""
     if response.is_error:
-        raise ProviderRefusedError(response.status_code, response.headers.get("Retry-After", ""))
+        raise ProviderError(response.status_code, response.headers.get("Retry-After", ""))
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

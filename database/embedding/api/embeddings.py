@@ -8,20 +8,17 @@ import logging
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from tenacity import RetryCallState, Retrying, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from database.embedding.api.clients import (
-    EmbeddingClient,
-    ProviderRefusedError,
-    ProviderUnreachableError,
-    ProviderUnreadableError,
-)
+from database.embedding.api import clients
+from database.embedding.api.clients import EmbeddingClient, ProviderError
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
 log = logging.getLogger(__name__)
@@ -89,7 +86,8 @@ class ApiEmbeddings(Embeddings):
         self._pace = pace
         self._limit = _limiter(pace.requests_per_minute)
         self._dimension: int | None = None
-        self._resting = _Resting()
+        self._paused_until = 0.0
+        self._pause_reason = ""
         weakref.finalize(self, client.close)
 
     @property
@@ -115,51 +113,45 @@ class ApiEmbeddings(Embeddings):
         return self.embed_documents(words)
 
     def _embed(self, batch: list[str]) -> list[list[float]]:
-        self._resting.check()
+        if time.monotonic() < self._paused_until:
+            raise EmbeddingApiError(self._pause_reason)
         attempts = Retrying(
-            stop=self._is_too_late,
-            retry=_may_try_again,
-            wait=_pause,
-            before_sleep=self._say,
+            stop=self._is_last,
+            retry=retry_if_exception_type(_AttemptError),
+            wait=lambda state: _failure(state).pause + BACKOFF(state),
+            before_sleep=lambda state: log.info(
+                "%s Trying again in %.1f s.", _failure(state), state.upcoming_sleep
+            ),
             reraise=True,
         )
         try:
             return attempts(partial(self._attempt, batch))
         except _AttemptError as error:
-            self._resting.begin(error)
+            if error.rest:
+                self._pause_reason = str(error)
+                self._paused_until = time.monotonic() + min(error.rest, _MAX_REST)
             raise
 
-    def _is_too_late(self, state: RetryCallState) -> bool:
-        """True if the next attempt could exceed the timeout."""
+    def _is_last(self, state: RetryCallState) -> bool:
+        """True if no attempt is left, or if the next could exceed the timeout."""
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
-        return spent + self._pace.attempt_seconds > self._pace.seconds
-
-    def _say(self, state: RetryCallState) -> None:
-        log.info("%s Trying again in %.1f s.", _failure(state), state.upcoming_sleep)
+        too_late = spent + self._pace.attempt_seconds > self._pace.seconds
+        return too_late or state.attempt_number >= _failure(state).attempts
 
     def _attempt(self, batch: list[str]) -> list[list[float]]:
         if self._limit:
             self._limit.acquire()
         try:
             return self._checked(self._client.embed(batch), len(batch))
-        except ProviderRefusedError as error:
-            raise self._refusal(error) from None
-        except ProviderUnreachableError:
-            raise _AttemptError(
-                f"The API of {self._name} does not answer. Check the network and "
-                "EMBEDDING_BASE_URL, or wait until it is back.",
-                attempts=float("inf"),
-                rest=self._pace.rest,
-            ) from None
-        except ProviderUnreadableError:
-            raise self._unreadable("an answer that cannot be read") from None
+        except ProviderError as error:
+            raise self._translated(error) from None
 
     def _checked(self, answer: list[list[float]], count: int) -> list[list[float]]:
         """The validated vectors, scaled to unit length."""
         try:
             vectors = np.asarray(answer, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ProviderUnreadableError from None
+            raise ProviderError(clients.UNREADABLE) from None
         if vectors.ndim != 2 or len(vectors) != count or not vectors.shape[1]:
             raise self._unreadable(f"{len(vectors)} vectors for {count} texts")
         if self._dimension not in (None, vectors.shape[1]):
@@ -173,36 +165,38 @@ class ApiEmbeddings(Embeddings):
         found: list[list[float]] = (vectors / lengths).tolist()
         return found
 
-    def _refusal(self, error: ProviderRefusedError) -> _AttemptError:
-        status, api = error.status, f"The API of {self._name}"
-        pace, pause = self._pace, error.pause
-        if status in {401, 403}:
-            return _AttemptError(
-                f"{api} refused the key. Set EMBEDDING_API_KEY to a valid one.",
-                rest=pace.refused_rest,
-            )
-        if status == 404:
-            return _AttemptError(
-                f"{api} knows no such model, or is not at this address. Check "
-                "EMBEDDING_MODEL_NAME and EMBEDDING_BASE_URL.",
-                rest=pace.refused_rest,
-            )
-        if status == 429:
-            return _AttemptError(
-                f"{api} is rate limited. Lower EMBEDDING_REQUESTS_PER_MINUTE, or try later.",
-                attempts=float("inf"),
-                pause=pause,
-                rest=max(pace.rest, pause),
-            )
-        if status == 408 or status >= 500:
-            return _AttemptError(
-                f"{api} failed (status {status}). Wait until it is back.",
-                attempts=float("inf"),
-                pause=pause,
-                rest=max(pace.rest, pause),
-            )
+    def _translated(self, error: ProviderError) -> _AttemptError:
+        api = f"The API of {self._name}"
+        permanent = partial(_AttemptError, rest=self._pace.refused_rest)
+        transient = partial(
+            _AttemptError,
+            attempts=float("inf"),
+            pause=error.pause,
+            rest=max(self._pace.rest, error.pause),
+        )
+        match error.status:
+            case clients.UNREACHABLE:
+                return transient(
+                    f"{api} does not answer. Check the network and EMBEDDING_BASE_URL, or wait "
+                    "until it is back."
+                )
+            case clients.UNREADABLE:
+                return self._unreadable("an answer that cannot be read")
+            case 401 | 403:
+                return permanent(f"{api} refused the key. Set EMBEDDING_API_KEY to a valid one.")
+            case 404:
+                return permanent(
+                    f"{api} knows no such model, or is not at this address. Check "
+                    "EMBEDDING_MODEL_NAME and EMBEDDING_BASE_URL."
+                )
+            case 429:
+                return transient(
+                    f"{api} is rate limited. Lower EMBEDDING_REQUESTS_PER_MINUTE, or try later."
+                )
+            case status if status == 408 or status >= 500:
+                return transient(f"{api} failed (status {status}). Wait until it is back.")
         return _RefusedAttemptError(
-            f"{api} refused a request (status {status}). Check EMBEDDING_MODEL_NAME and "
+            f"{api} refused a request (status {error.status}). Check EMBEDDING_MODEL_NAME and "
             "EMBEDDING_BASE_URL; a server that takes fewer texts at once needs a lower "
             "EMBEDDING_BATCH_SIZE, one that takes shorter texts a lower -cz."
         )
@@ -213,23 +207,6 @@ class ApiEmbeddings(Embeddings):
             "EMBEDDING_MODEL_NAME.",
             attempts=MAX_UNREADABLE,
         )
-
-
-@dataclass
-class _Resting:
-    """Circuit breaker: requests fail immediately for a while after a failure."""
-
-    until: float = 0.0
-    because: _AttemptError = field(default_factory=lambda: _AttemptError(""))
-
-    def begin(self, error: _AttemptError) -> None:
-        if error.rest:
-            self.because = error
-            self.until = time.monotonic() + min(error.rest, _MAX_REST)
-
-    def check(self) -> None:
-        if time.monotonic() < self.until:
-            raise EmbeddingApiError(str(self.because))
 
 
 def in_batches(texts: list[str], size: int) -> Iterator[list[str]]:
@@ -256,16 +233,6 @@ def _limiter(requests_per_minute: int | None) -> InMemoryRateLimiter | None:
     )
 
 
-def _failure(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def _may_try_again(state: RetryCallState) -> bool:
-    error = _failure(state)
-    return isinstance(error, _AttemptError) and state.attempt_number < error.attempts
-
-
-def _pause(state: RetryCallState) -> float:
-    """Seconds before the next attempt: Retry-After plus the jittered backoff."""
-    error = _failure(state)
-    return error.pause + BACKOFF(state) if isinstance(error, _AttemptError) else 0.0
+def _failure(state: RetryCallState) -> _AttemptError:
+    """The error of an attempt, for which another attempt is considered."""
+    return cast("_AttemptError", state.outcome and state.outcome.exception())

@@ -1,14 +1,13 @@
 """Embedding APIs: batches, rate limit, retries and errors."""
 
-import json
 import logging
-import math
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -57,25 +56,20 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_embeddings, "BACKOFF", wait_none())
 
 
+def model_at(server: EmbeddingServer, provider: str, pace: Pace = PACE) -> ApiModel:
+    return ApiModel(f"{provider}:words", server.address(provider), SecretStr(KEY), pace)
+
+
 @pytest.fixture(params=PROVIDERS)
 def model(request: pytest.FixtureRequest, server: EmbeddingServer) -> Make:
-    """Creates one provider's model at the server."""
-
-    def make(pace: Pace = PACE, key: str = KEY) -> ApiModel:
-        address = server.address(request.param)
-        return ApiModel(f"{request.param}:words", address, SecretStr(key), pace)
-
-    return make
+    """Creates a model of each provider at the server."""
+    return partial(model_at, server, request.param)
 
 
 @pytest.fixture
 def openai(server: EmbeddingServer) -> Make:
-    """Creates a model of any provider."""
-
-    def make(pace: Pace = PACE) -> ApiModel:
-        return ApiModel("openai:words", server.address("openai"), SecretStr(KEY), pace)
-
-    return make
+    """Creates a model where the provider does not matter."""
+    return partial(model_at, server, "openai")
 
 
 def settings(**given: object) -> Settings:
@@ -91,12 +85,6 @@ def refusal(model: ApiModel, texts: list[str] | None = None) -> str:
     assert KEY not in formatted
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def embeddings_body(vectors: list[list[float]], provider: str) -> Reply:
-    data = [{"object": "embedding", "index": n, "embedding": v} for n, v in enumerate(vectors)]
-    content = {"embeddings": vectors} if provider == "ollama" else {"data": data, "model": "words"}
-    return body(json.dumps(content).encode())
 
 
 # --- Requests and responses
@@ -121,12 +109,6 @@ def test_key_is_sent_and_no_texts_need_no_request(server: EmbeddingServer, model
     assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {KEY}"]
 
 
-def test_vectors_are_normalised(server: EmbeddingServer, model: Make) -> None:
-    provider = model().name.partition(":")[0]
-    server.script(embeddings_body([[3.0, 4.0]], provider))
-    assert model().load_embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
-
-
 def test_dimension_is_requested_once(server: EmbeddingServer, model: Make) -> None:
     first, second = model(), model()
     assert first.dimension == second.dimension == DIMENSION
@@ -142,13 +124,8 @@ def test_batches_are_limited_in_texts_and_bytes() -> None:
 
 
 def test_tokens_are_overestimated_and_full_chunks_fill_a_request(openai: Make) -> None:
-    assert [ApiModel.count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")] == [
-        0,
-        1,
-        1,
-        2,
-        2,
-    ]
+    counts = {text: ApiModel.count_tokens(text) for text in ("", "a", "abc", "abcd", "éé")}
+    assert counts == {"": 0, "a": 1, "abc": 1, "abcd": 2, "éé": 2}
     model = openai(replace(PACE, batch_size=99))
     fitting = model.window(512, 256)
     assert list(map(len, in_batches(["x" * 512 * 3] * (fitting + 1), 99))) == [fitting, 1]
@@ -262,10 +239,6 @@ def test_refusal_is_not_retried_and_names_the_setting(
     assert len(server.requests) == 1
 
 
-def test_wrong_key_is_reported(server: EmbeddingServer, model: Make) -> None:
-    assert "refused the key" in refusal(model(key="another"))
-
-
 @pytest.mark.usefixtures("_no_backoff")
 @pytest.mark.parametrize(
     "garbage",
@@ -293,9 +266,11 @@ def test_malformed_response_is_retried_once_and_then_reported(
 
 
 @pytest.mark.usefixtures("_no_backoff")
-def test_wrong_number_of_vectors_is_refused(server: EmbeddingServer, model: Make) -> None:
-    provider = model().name.partition(":")[0]
-    server.default = embeddings_body([[0.6, 0.8]], provider)
+def test_vectors_are_normalised_and_counted(server: EmbeddingServer, model: Make) -> None:
+    """With the formats of all providers in one body."""
+    both = b'{"data": [{"embedding": [3.0, 4.0]}], "embeddings": [[3.0, 4.0]], "model": "words"}'
+    server.default = body(both)
+    assert model().load_embeddings().embed_query("oak") == pytest.approx([0.6, 0.8])
     assert "1 vectors for 2 texts" in refusal(model(), ["oak", "ash"])
 
 
@@ -390,23 +365,24 @@ def test_address_and_key_come_from_settings_or_provider_defaults(
     assert not key or f"'{key}'" not in repr(model)
 
 
-@pytest.mark.parametrize("name", ["openai:m", "mistralai:m"])
-def test_missing_key_names_its_setting(name: str) -> None:
-    other = {"mistral_api_key": "m"} if name == "openai:m" else {}
-    with pytest.raises(SettingsError, match=r"^EMBEDDING_API_KEY: .* needs the key"):
-        model_for(name, settings(**other))
-
-
-def test_invalid_key_is_refused_without_showing_it() -> None:
-    with pytest.raises(SettingsError, match="EMBEDDING_API_KEY") as caught:
-        model_for("openai:m", settings(embedding_api_key="kéy-secret"))
+@pytest.mark.parametrize(
+    ("name", "given", "reason"),
+    [
+        ("openai:m", {"mistral_api_key": "m"}, r"^EMBEDDING_API_KEY: .* needs the key"),
+        ("mistralai:m", {}, r"^EMBEDDING_API_KEY: .* needs the key"),
+        ("openai:m", {"embedding_api_key": "kéy-secret"}, r"^EMBEDDING_API_KEY: .*copy it again"),
+        ("cohere:embed", {"embedding_api_key": "e"}, r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"),
+        ("openai:", {"embedding_api_key": "e"}, r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"),
+        (":m", {"embedding_api_key": "e"}, r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"),
+        ("C:\\models", {"embedding_api_key": "e"}, r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"),
+    ],
+)
+def test_invalid_name_or_key_is_refused_without_showing_the_key(
+    name: str, given: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason) as caught:
+        model_for(name, settings(**given))
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["cohere:embed", "openai:", ":m", "C:\\models"])
-def test_unknown_provider_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"^EMBEDDING_MODEL_NAME: .*openai:MODEL"):
-        model_for(name, settings(embedding_api_key="e"))
 
 
 @pytest.mark.parametrize(
@@ -474,11 +450,7 @@ def test_mistral_client_downloads_no_tokenizer(
         raise AssertionError(name)
 
     monkeypatch.setattr(Tokenizer, "from_pretrained", download, raising=False)
-    long = "oak " * 4000
-    pace = replace(PACE, batch_size=9)
-    model = ApiModel("mistralai:m", server.address("mistralai"), SecretStr(KEY), pace)
-    assert math.isclose(
-        sum(v * v for v in model.load_embeddings().embed_query(long)), 1, rel_tol=1e-6
-    )
+    vector = model_at(server, "mistralai", QUICK).load_embeddings().embed_query("oak " * 4000)
+    assert sum(value * value for value in vector) == pytest.approx(1)
     assert len(server.requests) == 1
     assert "langchain_mistralai" in sys.modules
