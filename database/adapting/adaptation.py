@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from database.adapting.evaluation import (
     FloatArray,
@@ -25,11 +26,12 @@ from database.adapting.interpolation import blend
 from database.adapting.model_card import AdaptationRecord, write_card
 from database.adapting.pairs import count_kinds, enough_pairs
 from database.adapting.publication import publish, read_record, write_record
-from database.adapting.quantization import INT8_PASSAGES, check_installed, quantize
-from database.adapting.training import Plan, load_model, train
+from database.adapting.quantization import INT8_PASSAGES, quantize
+from database.adapting.training import Plan, train
 from database.adapting.training_corpus import TrainingCorpus, read_training_corpus
 from database.adapting.whitening import TEXTS, Shortened, shorten
 from database.embedding.local_model import LocalModel
+from database.embedding.torch_embeddings import load_model
 from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
@@ -80,8 +82,7 @@ def adapt(
     report(f"Reading {request.folder}")
     corpus = _read(request, report)
     plan = _fitted(request.plan, corpus)
-    random = Random(plan.seed)  # noqa: S311  # not cryptographic
-    pairs = enough_pairs(corpus, random, pairs=plan.pairs, passes=plan.passes)
+    pairs = enough_pairs(corpus, pairs=plan.pairs, passes=plan.passes, seed=plan.seed)
 
     # Train on them.
     checkpoints = _checkpoints(request, corpus)
@@ -94,26 +95,17 @@ def adapt(
 
     # Interpolate with the base model, whiten, reduce the dimension, and evaluate each step.
     report("Evaluating")
-    general = load_model(base, request.device)
-    unseen, other_topics = unseen_trial(corpus, plan.seed), general_trial()
-    trials = [unseen, other_topics] if unseen else [other_topics]
+    trials = [trial for trial in (unseen_trial(corpus, plan.seed), general_trial()) if trial]
     passages = _sample(corpus, TEXTS, plan.seed)
-    questions = [pair.question for pair in pairs[: len(passages)]]
-    whole, share = blend(model, general, passages + questions, other_topics, report)
-    model = shorten(whole, request.dimension) if request.dimension else whole
-    before, after = _ndcg(general, trials), _ndcg(model, trials)
-    shortened = None
-    if request.dimension:
-        cost = _gains(trials, _ndcg(whole, trials), after)
-        shortened = Shortened(request.dimension, base.dimension, cost)
+    texts = passages + [pair.question for pair in pairs[: len(passages)]]
+    refined = _refine(request, model, texts, trials, report)
 
     # Write the model folder.
-    with publish(model, base, request.output) as written:
+    with publish(refined.model, base, request.output) as written:
         quantized = None
         if request.int8:
             report("Calibrating int8")
-            passages = _sample(corpus, INT8_PASSAGES, plan.seed)
-            quantized = quantize(written, passages, trials)
+            quantized = quantize(written, _sample(corpus, INT8_PASSAGES, plan.seed), trials)
         packages = (*_PACKAGES, *(_PACKAGES_OF_INT8 if quantized else ()))
         record = AdaptationRecord(
             base=base.name,
@@ -123,9 +115,9 @@ def adapt(
             held_out=tuple(sorted(corpus.held_out)),
             pairs=count_kinds(pairs),
             plan=asdict(plan),
-            share=share,
-            gains=_gains(trials, before, after),
-            shortened=shortened,
+            share=refined.share,
+            gains=refined.gains,
+            shortened=refined.shortened,
             quantized=quantized,
             device=request.device,
             seconds=round(time.monotonic() - started),
@@ -149,8 +141,43 @@ def _check(request: AdaptationRequest) -> None:
             f"{request.base.name} is an adapted model, and each adaptation may lose some general "
             f"knowledge. Adapt its base model, {earlier['base']}, to all the documents instead."
         )
-    if request.int8:
-        check_installed()
+    needed = {"datasets": "Training"} | ({"nncf": "--int8"} if request.int8 else {})
+    for package, what in needed.items():
+        if find_spec(package) is None:
+            raise ModelError(
+                f"{what} needs packages that are not installed: run make adapt, or pip install "
+                "-r requirements-adapt.txt"
+            )
+
+
+class _Refined(NamedTuple):
+    model: "SentenceTransformer"
+    share: float
+    gains: tuple[Gain, ...]
+    shortened: Shortened | None
+
+
+def _refine(
+    request: AdaptationRequest,
+    trained: "SentenceTransformer",
+    texts: Sequence[str],
+    trials: Sequence[Trial],
+    report: Callable[[str], None],
+) -> _Refined:
+    """Interpolate and whiten a trained model, reduce its dimension, and evaluate it in the trials.
+
+    The last trial is that of other topics, on which nothing should be lost.
+    """
+    general = load_model(request.base, request.device)
+    before = _ndcg(general, trials)
+    model, share = blend(trained, general, texts, trials[-1], before[-1], report)
+    after = _ndcg(model, trials)
+    if not request.dimension:
+        return _Refined(model, share, _gains(trials, before, after), None)
+    model, whole = shorten(model, request.dimension), after
+    after = _ndcg(model, trials)
+    shortened = Shortened(request.dimension, request.base.dimension, _gains(trials, whole, after))
+    return _Refined(model, share, _gains(trials, before, after), shortened)
 
 
 def _ndcg(model: "SentenceTransformer", trials: Sequence[Trial]) -> list[FloatArray]:

@@ -5,7 +5,7 @@ and passages about other topics, written for this purpose, on which nothing shou
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -39,12 +39,10 @@ class Trial:
     """Questions, each with the one document that answers it, and the passages to search."""
 
     name: str
-    questions: tuple[str, ...]
-    answers: tuple[str, ...]
+    answers: Mapping[str, str]
     """Document of each question."""
-    passages: tuple[str, ...]
-    documents: tuple[str, ...]
-    """Document of each passage."""
+    passages: Sequence[tuple[str, str]]
+    """Text and document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,11 @@ class Gain:
     def change(self) -> float:
         """nDCG@10 of the adapted model minus that of the general one."""
         return self.adapted - self.general
+
+    @property
+    def is_excessive_loss(self) -> bool:
+        """True for a loss of more than MAX_NDCG_LOSS."""
+        return self.change < -MAX_NDCG_LOSS
 
 
 def unseen_trial(corpus: TrainingCorpus, seed: int) -> Trial | None:
@@ -82,13 +85,8 @@ def unseen_trial(corpus: TrainingCorpus, seed: int) -> Trial | None:
     others = corpus.learned_chunks
     count = max(0, min(_POOL - len(chunks), len(others)))
     chunks += Random(seed).sample(others, count)  # noqa: S311  # not cryptographic
-    return Trial(
-        name="held-out documents",
-        questions=tuple(answers),
-        answers=tuple(answers.values()),
-        passages=tuple(chunk.text_to_embed for chunk in chunks),
-        documents=tuple(chunk.document for chunk in chunks),
-    )
+    passages = [(chunk.text_to_embed, chunk.document) for chunk in chunks]
+    return Trial("held-out documents", answers, passages)
 
 
 def _question(mention: Mention) -> str:
@@ -102,14 +100,9 @@ def _question(mention: Mention) -> str:
 def general_trial() -> Trial:
     """Questions about topics from cooking to history, each with the passage that answers it."""
     lines = [json.loads(line) for line in GENERAL_FILE.read_text().splitlines()]
-    numbers = tuple(str(number) for number in range(len(lines)))
-    return Trial(
-        name="other topics",
-        questions=tuple(line["question"] for line in lines),
-        answers=numbers,
-        passages=tuple(line["passage"] for line in lines),
-        documents=numbers,
-    )
+    answers = {line["question"]: str(number) for number, line in enumerate(lines)}
+    passages = [(line["passage"], str(number)) for number, line in enumerate(lines)]
+    return Trial("other topics", answers, passages)
 
 
 def embedder_of(model: "SentenceTransformer") -> Embed:
@@ -133,16 +126,14 @@ def ndcg(trial: Trial, embed: Embed) -> FloatArray:
 
     A document is ranked by its best passage.
     """
-    questions = np.asarray(embed(list(trial.questions)))
-    passages = np.asarray(embed(list(trial.passages)))
-    documents = sorted(set(trial.documents))
-    index = {name: at for at, name in enumerate(documents)}
-    of_passage = np.array([index[name] for name in trial.documents])
+    questions = np.asarray(embed(list(trial.answers)))
+    passages = np.asarray(embed([text for text, _ in trial.passages]))
+    documents, of_passage = np.unique([name for _, name in trial.passages], return_inverse=True)
     order = np.argsort(of_passage, kind="stable")
     starts = np.searchsorted(of_passage[order], np.arange(len(documents)))
     cosines = questions @ passages[order].T
     best = np.maximum.reduceat(cosines, starts, axis=1)
-    answers = np.array([index[name] for name in trial.answers])
+    answers = np.searchsorted(documents, list(trial.answers.values()))
     own = best[np.arange(len(answers)), answers]
     ranks = (best > own[:, None]).sum(axis=1)
     gains: FloatArray = np.where(ranks < _CUT, 1 / np.log2(ranks + 2), 0.0)
@@ -159,8 +150,3 @@ def _interval(differences: FloatArray) -> tuple[float, float]:
         (differences,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=0
     ).confidence_interval
     return float(low), float(high)
-
-
-def excessive_losses(gains: Sequence[Gain]) -> list[Gain]:
-    """The gains that are losses of more than MAX_NDCG_LOSS."""
-    return [gain for gain in gains if gain.change < -MAX_NDCG_LOSS]

@@ -11,7 +11,7 @@ MAX_NDCG_LOSS.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from database.adapting.evaluation import Trial, compare_ndcg, embedder_of, excessive_losses, ndcg
+from database.adapting.evaluation import FloatArray, Trial, compare_ndcg, embedder_of, ndcg
 from database.adapting.whitening import whiten
 
 if TYPE_CHECKING:
@@ -26,16 +26,17 @@ def blend(
     general: "SentenceTransformer",
     texts: Sequence[str],
     trial: Trial,
+    before: FloatArray,
     report: Callable[[str], None],
 ) -> tuple["SentenceTransformer", float]:
     """Interpolate a trained model, in place, with the general one; whiten it for typical texts.
 
     Returns the whitened model and the largest share a at which the trial loses no more than
-    MAX_NDCG_LOSS, or the smallest share. Each share below 1 is reported.
+    MAX_NDCG_LOSS, or the smallest share. Each share below 1 is reported. `before` is the trial's
+    nDCG@10 of the general model.
     """
     ends = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     starts = [general.state_dict()[name] for name in ends]
-    before = ndcg(trial, embedder_of(general))
     for share in SHARES:
         if share < 1:
             report(f"{trial.name}: nDCG@10 fell too much; trying share {share:g}")
@@ -46,6 +47,6 @@ def blend(
                 }
             )
         model = whiten(trained, texts)
-        if not excessive_losses([compare_ndcg(trial, before, ndcg(trial, embedder_of(model)))]):
+        if not compare_ndcg(trial, before, ndcg(trial, embedder_of(model))).is_excessive_loss:
             break
     return model, share

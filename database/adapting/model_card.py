@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from database.adapting.evaluation import MAX_NDCG_LOSS, Gain, excessive_losses
+from database.adapting.evaluation import MAX_NDCG_LOSS, Gain
 from database.adapting.quantization import MAX_INT8_NDCG_LOSS, Quantized
 from database.adapting.whitening import SHRUNK, Shortened
 from database.embedding.model_folder import INT8
@@ -59,7 +59,8 @@ def summarize(about: AdaptationRecord) -> str:
     lines += [
         f"Warning: nDCG@10 on {gain.trial} fell by more than {MAX_NDCG_LOSS}. Try {larger}a lower "
         "--learning_rate, or fewer --pairs."
-        for gain in excessive_losses(about.gains)
+        for gain in about.gains
+        if gain.is_excessive_loss
     ]
     return "\n".join(f"  {line}" for line in lines)
 

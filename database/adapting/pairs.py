@@ -6,7 +6,7 @@ the heading or sentence that became the question, and a question about half of t
 with its chunk, so that matching words alone does not solve the task.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -66,8 +66,9 @@ def make_pairs(corpus: TrainingCorpus, random: Random) -> list[Pair]:
     return unique
 
 
-def enough_pairs(corpus: TrainingCorpus, random: Random, *, pairs: int, passes: int) -> list[Pair]:
+def enough_pairs(corpus: TrainingCorpus, *, pairs: int, passes: int, seed: int) -> list[Pair]:
     """Make `pairs` pairs in at most `passes` passes; each pass omits other sentences and words."""
+    random = Random(seed)  # noqa: S311  # not cryptographic
     made: list[Pair] = []
     for _ in range(passes):
         if len(made) < pairs:
@@ -79,6 +80,30 @@ def count_kinds(pairs: Iterable[Pair]) -> dict[str, int]:
     """Count pairs per kind, 0 included."""
     counted = Counter(pair.kind for pair in pairs)
     return {kind: counted[kind] for kind in KINDS}
+
+
+def batches(pairs: Sequence[Pair], size: int) -> Iterator[list[Pair]]:
+    """Yield batches of `size` pairs, in order; an incomplete last batch is dropped.
+
+    Each passage is a negative example for the other questions of its batch, so no batch contains a
+    passage or a question twice. A pair that does not fit a batch is deferred to the next.
+    """
+    pending = deque(pairs)
+    while len(pending) >= size:
+        batch, deferred = list[Pair](), list[Pair]()
+        used: set[str] = set()
+        while pending and len(batch) < size:
+            pair = pending.popleft()
+            keys = {f"chunk {pair.chunk}", pair.question.lower()}
+            if used & keys:
+                deferred.append(pair)
+            else:
+                batch.append(pair)
+                used |= keys
+        pending.extendleft(reversed(deferred))
+        if len(batch) < size:
+            return
+        yield batch
 
 
 def _from_headings(chunks: Sequence[Chunk], random: Random) -> Iterator[Pair]:

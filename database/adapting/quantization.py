@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -38,15 +37,6 @@ class Quantized:
     lowest_cosine: float
     gains: tuple[Gain, ...]
     """Per trial; `general` is the float model here, `adapted` the int8 model."""
-
-
-def check_installed() -> None:
-    """Raise a ModelError if a package for quantization is missing."""
-    if find_spec("nncf") is None:
-        raise ModelError(
-            "--int8 needs packages that are not installed: run make adapt, or pip install "
-            "-r requirements-adapt.txt"
-        )
 
 
 def quantize(model: LocalModel, passages: Sequence[str], trials: Sequence[Trial]) -> Quantized:

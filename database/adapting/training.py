@@ -10,22 +10,23 @@ and the same with q and p exchanged.
 
 import json
 import math
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from database.adapting.batches import batches
-from database.adapting.pairs import Pair
-from database.embedding.local_model import LocalModel
+from database.adapting.pairs import Pair, batches
 from dataset.progress import Progress
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
-    from transformers import TrainerCallback
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.base.sampler import DefaultBatchSampler
 
 _CHECKPOINT_INTERVAL = 0.1
 """Share of the training between checkpoints."""
@@ -58,26 +59,6 @@ class Plan:
     keeps general knowledge, and the training takes two thirds of the time."""
 
 
-def load_model(base: LocalModel, device: str) -> "SentenceTransformer":
-    """Load a model for training or evaluation on the device "cuda" or "cpu".
-
-    Raises:
-        ModelError: the model cannot be loaded.
-    """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        return SentenceTransformer(str(base.folder), device=device, local_files_only=True)
-    except Exception as error:  # the libraries raise errors of many types
-        raise ModelError(
-            f"Cannot load the embedding model in {base.folder} ({type(error).__name__}); "
-            "fetch it again."
-        ) from error
-
-
 def train(
     model: "SentenceTransformer",
     pairs: Sequence[Pair],
@@ -92,56 +73,15 @@ def train(
     pairs.
 
     Raises:
-        ModelError: a package is missing, or there are too few pairs.
+        ModelError: there are too few pairs.
     """
-    try:
-        import datasets
-        from sentence_transformers import SentenceTransformerTrainingArguments
-        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-        from transformers import PrinterCallback
-    except ImportError as error:
-        raise ModelError(
-            "Training needs packages that are not installed: run make adapt, or pip install "
-            "-r requirements-adapt.txt"
-        ) from error
-
-    grouped = list(batches(pairs, plan.batch))
-    if not grouped:
+    batched = [pair for batch in batches(pairs, plan.batch) for pair in batch]
+    if not batched:
         raise ModelError(f"{len(pairs)} pairs do not fill a batch of {plan.batch}; add documents.")
-    on_cpu = model.device.type == "cpu"
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=1,
-        per_device_train_batch_size=plan.batch,
-        learning_rate=plan.learning_rate,
-        warmup_steps=plan.warm_up,
-        seed=plan.seed,
-        use_cpu=on_cpu,
-        bf16=not on_cpu,
-        save_steps=max(_MIN_STEPS, math.ceil(_CHECKPOINT_INTERVAL * len(grouped))),
-        save_total_limit=2,
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
     _freeze(model, plan.frozen)
     _disable_dropout(model)
     max_tokens, model.max_seq_length = model.max_seq_length, plan.tokens
-    rows = [{"question": pair.question, "passage": pair.passage} for pair in pairs]
-    trainer = _trainer_class(grouped)(
-        model=model,
-        args=arguments,
-        train_dataset=datasets.Dataset.from_list(rows),
-        loss=MultipleNegativesRankingLoss(
-            model,
-            scale=plan.scale,
-            directions=("query_to_doc", "doc_to_query"),
-            partition_mode="per_direction",
-        ),
-        callbacks=[_progress_callback(progress, plan.batch)],
-    )
-    trainer.remove_callback(PrinterCallback)
+    trainer = _trainer(model, batched, plan, checkpoints, progress)
     trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
     # On CUDA the trainer wraps the model to compute in bf16, which would affect the evaluation.
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
@@ -149,26 +89,80 @@ def train(
     model.eval()
 
 
-def _trainer_class(grouped: list[list[int]]) -> "type[SentenceTransformerTrainer]":
-    """Subclass sentence-transformers' trainer to use given batches."""
+def _trainer(
+    model: "SentenceTransformer",
+    pairs: Sequence[Pair],
+    plan: Plan,
+    checkpoints: Path,
+    progress: Progress,
+) -> "SentenceTransformerTrainer":
+    """Prepare the training on pairs in batches of `plan.batch`, in the given order."""
+    import datasets
     from sentence_transformers import SentenceTransformerTrainer
-    from sentence_transformers.base.sampler import DefaultBatchSampler
-
-    class GivenBatches(DefaultBatchSampler):
-        def __iter__(self) -> Iterator[list[int]]:
-            return iter(grouped)
-
-        def __len__(self) -> int:
-            return len(grouped)
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from transformers import PrinterCallback, TrainerCallback
 
     class Trainer(SentenceTransformerTrainer):
-        def get_batch_sampler(self, *args: Any, **kwargs: Any) -> DefaultBatchSampler:
-            return GivenBatches(*args, **kwargs)
-
         def add_model_card_callback(self, *args: Any) -> None:
             """Do nothing: `model_card` writes the card."""
 
-    return Trainer
+    class ProgressCallback(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            progress(state.global_step * plan.batch, state.max_steps * plan.batch)
+
+    trainer = Trainer(
+        model=model,
+        args=_arguments(
+            plan,
+            checkpoints,
+            steps=len(pairs) // plan.batch,
+            on_cpu=model.device.type == "cpu",
+        ),
+        train_dataset=datasets.Dataset.from_list(
+            [{"question": pair.question, "passage": pair.passage} for pair in pairs]
+        ),
+        loss=MultipleNegativesRankingLoss(
+            model,
+            scale=plan.scale,
+            directions=("query_to_doc", "doc_to_query"),
+            partition_mode="per_direction",
+        ),
+        callbacks=[ProgressCallback()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(
+    plan: Plan, checkpoints: Path, *, steps: int, on_cpu: bool
+) -> "SentenceTransformerTrainingArguments":
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=1,
+        per_device_train_batch_size=plan.batch,
+        batch_sampler=_in_order,
+        learning_rate=plan.learning_rate,
+        warmup_steps=plan.warm_up,
+        seed=plan.seed,
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        save_steps=max(_MIN_STEPS, math.ceil(_CHECKPOINT_INTERVAL * steps)),
+        save_total_limit=2,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+
+
+def _in_order(pairs: Any, **options: Any) -> "DefaultBatchSampler":
+    """Sample batches in the order of the pairs; at module level, since checkpoints pickle it."""
+    from sentence_transformers.base.sampler import DefaultBatchSampler
+    from torch.utils.data import SequentialSampler
+
+    return DefaultBatchSampler(SequentialSampler(pairs), **options)
 
 
 def _freeze(model: "SentenceTransformer", share: float) -> None:
@@ -178,10 +172,9 @@ def _freeze(model: "SentenceTransformer", share: float) -> None:
     transformer = model[0]
     lists = [module for module in transformer.modules() if isinstance(module, ModuleList)]
     layers = max(lists, key=len)
-    if share > 0:
-        transformer.requires_grad_(False)
-        for layer in layers[int(share * len(layers)) :]:
-            layer.requires_grad_(True)
+    transformer.requires_grad_(False)
+    for layer in layers[int(share * len(layers)) :]:
+        layer.requires_grad_(True)
 
 
 def _disable_dropout(model: "SentenceTransformer") -> None:
@@ -191,16 +184,6 @@ def _disable_dropout(model: "SentenceTransformer") -> None:
     for module in model.modules():
         if isinstance(module, Dropout):
             module.p = 0.0
-
-
-def _progress_callback(progress: Progress, batch: int) -> "TrainerCallback":
-    from transformers import TrainerCallback
-
-    class ProgressCallback(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            progress(state.global_step * batch, state.max_steps * batch)
-
-    return ProgressCallback()
 
 
 def _last_checkpoint(folder: Path) -> str | None:

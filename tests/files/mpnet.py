@@ -8,6 +8,12 @@ from database.embedding.local_model import LocalModel
 
 NAME = "kilns/all-wood-base-v2"
 MAX_TOKENS = 384
+MODULES = [
+    {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+    for at, (path, kind) in enumerate(
+        [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    )
+]
 _SPECIAL = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
 _LETTERS = [chr(code) for code in range(ord("!"), ord("~") + 1)]
 
@@ -30,14 +36,9 @@ def make_mpnet(folder: Path) -> LocalModel:
         torch.manual_seed(7)
         MPNetModel(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
     _write_tokenizer(folder, words)
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    modules = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for at, (path, kind) in enumerate(kinds.items())
-    ]
     pooling = {"word_embedding_dimension": 64, "pooling_mode_mean_tokens": True}
     transformer = {"max_seq_length": MAX_TOKENS, "do_lower_case": False}
-    _write(folder / "modules.json", modules)
+    _write(folder / "modules.json", MODULES)
     _write(folder / "1_Pooling" / "config.json", pooling)
     _write(folder / "sentence_bert_config.json", transformer)
     return LocalModel(NAME, folder)

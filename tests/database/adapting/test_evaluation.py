@@ -15,7 +15,6 @@ from database.adapting.evaluation import (
     Embed,
     Gain,
     Trial,
-    excessive_losses,
     general_trial,
     judge,
     ndcg,
@@ -39,10 +38,8 @@ def model(**degrees: float) -> Embed:
 
 TRIAL = Trial(
     name="directions",
-    questions=("q", "r"),
-    answers=("A", "B"),
-    passages=("a1", "b1", "a2", "c1"),
-    documents=("A", "B", "A", "C"),
+    answers={"q": "A", "r": "B"},
+    passages=[("a1", "A"), ("b1", "B"), ("a2", "A"), ("c1", "C")],
 )
 
 
@@ -53,9 +50,9 @@ def test_document_ranks_by_its_best_passage() -> None:
 
 
 def test_ndcg_discounts_ranks_and_ends_after_the_tenth() -> None:
-    documents = tuple(f"d{n}" for n in range(12))
-    trial = Trial("places", ("q",) * 12, documents, documents, documents)
-    points = model(q=0, **{name: float(at) for at, name in enumerate(documents)})
+    answers = {f"q{n}": f"d{n}" for n in range(12)}
+    trial = Trial("places", answers, [(name, name) for name in answers.values()])
+    points = model(**dict.fromkeys(answers, 0.0), **{f"d{n}": float(n) for n in range(12)})
 
     found = ndcg(trial, points)
 
@@ -73,8 +70,8 @@ def test_gain_is_the_difference_with_a_confidence_interval() -> None:
     assert gain.general == pytest.approx(ndcg(TRIAL, worse).mean())
     assert gain.adapted == pytest.approx(1)
     assert 0 < gain.low <= gain.change <= gain.high
-    assert excessive_losses([gain]) == []
-    assert excessive_losses([judge(TRIAL, better, worse)]) == [judge(TRIAL, better, worse)]
+    assert not gain.is_excessive_loss
+    assert judge(TRIAL, better, worse).is_excessive_loss
 
 
 def test_unseen_questions_are_links_from_other_documents_to_held_out_ones(tmp_path: Path) -> None:
@@ -83,9 +80,9 @@ def test_unseen_questions_are_links_from_other_documents_to_held_out_ones(tmp_pa
     trial = unseen_trial(corpus, seed=1)
 
     assert trial
-    assert set(trial.answers) <= corpus.held_out
-    assert set(trial.documents) == PAGES.keys()
-    assert all("People speak of" in question for question in trial.questions)
+    assert set(trial.answers.values()) <= corpus.held_out
+    assert {document for _, document in trial.passages} == PAGES.keys()
+    assert all("People speak of" in question for question in trial.answers)
 
 
 def test_link_text_equal_to_the_heading_is_not_a_question(tmp_path: Path) -> None:
@@ -99,7 +96,7 @@ def test_link_text_equal_to_the_heading_is_not_a_question(tmp_path: Path) -> Non
     trial = unseen_trial(corpus_in(folder, hold_out=0.5), seed=1)
 
     assert trial
-    asked = [question for question in trial.questions if "warm hands" in question]
+    asked = [question for question in trial.answers if "warm hands" in question]
     assert set(asked) == {"Whoever wants warm hands in winter should visit ."}
 
 
@@ -113,13 +110,13 @@ def test_documents_without_links_to_them_give_no_questions(tmp_path: Path) -> No
 def test_general_questions_are_valid_and_of_other_topics() -> None:
     lines = [json.loads(line) for line in GENERAL_FILE.read_text().splitlines()]
     trial = general_trial()
+    passages = [text for text, _ in trial.passages]
 
-    assert Counter(line["topic"] for line in lines) == dict.fromkeys(
-        {line["topic"] for line in lines}, 25
-    )
-    assert len(set(trial.questions)) == len(set(trial.passages)) == len(lines) == 200
-    assert not any("SageMaker" in text for text in trial.passages + trial.questions)
-    for question, passage in zip(trial.questions, trial.passages, strict=True):
+    assert set(Counter(line["topic"] for line in lines).values()) == {25}
+    assert len(trial.answers) == len(set(passages)) == len(lines) == 200
+    assert not any("SageMaker" in text for text in (*passages, *trial.answers))
+    assert list(trial.answers.values()) == [document for _, document in trial.passages]
+    for question, passage in zip(trial.answers, passages, strict=True):
         assert question.lower() not in passage.lower()
         assert len(passage.split()) >= 25
 

