@@ -170,8 +170,8 @@ def _refine(
     """
     general = load_model(request.base, request.device)
     before = _ndcg(general, trials)
-    model, share = blend(trained, general, texts, trials[-1], before[-1], report)
-    after = _ndcg(model, trials)
+    model, share, last = blend(trained, general, texts, trials[-1], before[-1], report)
+    after = [*_ndcg(model, trials[:-1]), last]
     if not request.dimension:
         return _Refined(model, share, _gains(trials, before, after), None)
     model, whole = shorten(model, request.dimension), after

@@ -28,12 +28,12 @@ def blend(
     trial: Trial,
     before: FloatArray,
     report: Callable[[str], None],
-) -> tuple["SentenceTransformer", float]:
+) -> tuple["SentenceTransformer", float, FloatArray]:
     """Interpolate a trained model, in place, with the general one; whiten it for typical texts.
 
-    Returns the whitened model and the largest share a at which the trial loses no more than
-    MAX_NDCG_LOSS, or the smallest share. Each share below 1 is reported. `before` is the trial's
-    nDCG@10 of the general model.
+    Returns the whitened model, the largest share a at which the trial loses no more than
+    MAX_NDCG_LOSS, or the smallest share, and the trial's nDCG@10 of that model; `before` is that
+    of the general one. Each share below 1 is reported.
     """
     ends = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     starts = [general.state_dict()[name] for name in ends]
@@ -47,6 +47,7 @@ def blend(
                 }
             )
         model = whiten(trained, texts)
-        if not compare_ndcg(trial, before, ndcg(trial, embedder_of(model))).is_excessive_loss:
+        after = ndcg(trial, embedder_of(model))
+        if not compare_ndcg(trial, before, after).is_excessive_loss:
             break
-    return model, share
+    return model, share, after

@@ -52,7 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder written by the command, run as a user runs it."""
     output = tmp_path_factory.mktemp("models") / "workshop"
-    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), "--pairs", "64"]
+    few = ["--pairs", "64", "--learning_rate", "1e-5"]  # too little to lose general knowledge
+    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), *few]
     done = subprocess.run(
         [sys.executable, "-m", "database.adapting", *arguments],
         cwd=PROJECT_ROOT,

@@ -121,11 +121,12 @@ def test_weights_are_blended_towards_the_general_model_after_a_loss(
     monkeypatch.setattr(interpolation, "ndcg", lambda trial, embed: np.array([next(reached)]))
     messages: list[str] = []
 
-    model, found = interpolation.blend(
+    model, found, after = interpolation.blend(
         trained, general, TEXTS, NOTHING, np.array([0.7]), messages.append
     )
 
     assert found == share
+    assert after.tolist() == scores[-1:]
     assert len(messages) == len(scores) - 1
     for name, tensor in trained.state_dict().items():
         expected = start[name].lerp(end[name], share) if tensor.is_floating_point() else start[name]
