@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from database.journal.jobs import DocumentOutcome, Job, Precondition
-from database.reading.reader import IndexState, Reader
+from database.reading.reader import Reader
 from database.searching.passage_selection import text_of
-from dataset.chunks import Chunk
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -95,7 +94,7 @@ async def list_documents(
     found, total = page_of_documents(snapshot.corpus.chunks, names, prefix, after, limit + 1)
     page = found[:limit]
     return DocumentList(
-        documents=[_described(first, snapshot) for first in page],
+        documents=[DocumentOut.of(first, snapshot) for first in page],
         total=total,
         next=page[-1].document if len(found) > limit else None,
         revision=snapshot.live.revision,
@@ -110,7 +109,7 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
     if not chunks:
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
-    shown = _described(chunks[0], snapshot)
+    shown = DocumentOut.of(chunks[0], snapshot)
     return DocumentText(**shown.model_dump(), text=text_of(chunks))
 
 
@@ -205,10 +204,6 @@ async def read_job(queue: Queue, id: Annotated[str, Path(max_length=100)]) -> Jo
     if job is None:
         raise ProblemError(JOB_NOT_FOUND)
     return JobOut.of(job)
-
-
-def _described(first: Chunk, snapshot: IndexState) -> DocumentOut:
-    return DocumentOut.of(first, "api" if first.document in snapshot.uploaded else "folder")
 
 
 def _job_response(job: Job, response: Response) -> JobOut:

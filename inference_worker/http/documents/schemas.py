@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from database.journal.jobs import Job
+from database.reading.reader import IndexState
 from dataset.chunks import Chunk
 from inference_worker.http.documents import examples
 from inference_worker.http.schemas import with_example
@@ -30,7 +31,7 @@ class DocumentOut(BaseModel):
     )
 
     @classmethod
-    def of(cls, first: Chunk, origin: Literal["folder", "api"]) -> Self:
+    def of(cls, first: Chunk, snapshot: IndexState) -> Self:
         """Describe a document by its first chunk."""
         return cls(
             name=first.document,
@@ -40,7 +41,7 @@ class DocumentOut(BaseModel):
             changed=first.changed,
             etag=first.document_hash,
             chunks=first.siblings,
-            origin=origin,
+            origin="api" if first.document in snapshot.uploaded else "folder",
         )
 
 

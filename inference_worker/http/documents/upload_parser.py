@@ -43,7 +43,10 @@ class UploadParser:
         """
         try:
             check_name(name)
-            return await self._read(await self._body(request), name, given)
+            content = b"".join([part async for part in request.stream()])
+            return await self._read(content, name, given)
+        except ClientDisconnect as error:
+            raise HTTPException(CLIENT_CLOSED_REQUEST) from error
         except DocumentError as error:
             raise ProblemError(DOCUMENT_REFUSED, f"{name}: {error}") from error
 
@@ -88,13 +91,6 @@ class UploadParser:
                 shown = name.encode(errors="replace").decode()
                 refused.append(DocumentOutcome(shown, "refused", reason=str(error)))
         return list(documents.values()), refused
-
-    async def _body(self, request: Request) -> bytes:
-        try:
-            parts = [part async for part in request.stream()]
-        except ClientDisconnect as error:
-            raise HTTPException(CLIENT_CLOSED_REQUEST) from error
-        return b"".join(parts)
 
     async def _read(self, content: bytes, name: str, given: Frontmatter) -> Document:
         limits = Limits(
