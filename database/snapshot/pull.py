@@ -1,9 +1,10 @@
 """Pulls a snapshot into a new collection beside the live one, checks it, and goes live."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from database.index import rows
@@ -85,7 +86,8 @@ def pull(
         # Download the rows into new collections, check the index, and go live.
         before = store.live()
         target = _Target(store, snapshot, revision=before.revision + 1 if before else 1)
-        target.download(progress)
+        for done in accumulate(target.download()):
+            progress(done, snapshot.manifest.bytes)
         check_new_collection(store, target.index, snapshot.manifest.collections["index"].rows)
         target.go_live(lock)
     return PullResult(target.index, changed=True)
@@ -136,22 +138,18 @@ class _Target:
         """The fingerprint of the new index, whose rows are stored as by a build."""
         return replace(self.snapshot.manifest.fingerprint, changed_at="")
 
-    def download(self, progress: Progress) -> None:
-        """Write the rows that are missing: those of the index, its words, and the uploads."""
+    def download(self) -> Iterator[int]:
+        """Write the rows that are missing: those of the index, its words, and the uploads.
+
+        Yields the size of each part in bytes once its rows are written.
+        """
         manifest = self.snapshot.manifest
-        done = 0
-
-        def add_progress(count: int) -> None:
-            nonlocal done
-            done += count
-            progress(done, manifest.bytes)
-
         rows_in_all = manifest.collections["index"].rows
         index = self._open(self.index, self.fingerprint.to_metadata(), rows_in_all)
-        self._fill("index", index, add_progress)
+        yield from self._fill("index", index)
         if "words" in manifest.collections:
             words = self._open(word_collection_name(self.index), {"whole": False}, NEVER_SYNC)
-            self._fill("words", words, add_progress)
+            yield from self._fill("words", words)
             with self.store.translate_errors():
                 words.modify(metadata={"whole": True})
         if "uploads" in manifest.collections or self.store.find(UPLOADS):
@@ -166,7 +164,7 @@ class _Target:
             found = None
         return found or self.store.create(name, metadata, rows_in_all)
 
-    def _fill(self, role: Role, collection: "Collection", done: Callable[[int], None]) -> None:
+    def _fill(self, role: Role, collection: "Collection") -> Iterator[int]:
         """Add the missing rows. None may be added twice: Chroma would write to disk too early."""
         with self.store.translate_errors():
             existing = collection.count()
@@ -178,7 +176,7 @@ class _Target:
                         new = {id_: new[id_] for id_ in new if id_ in missing}
                     if new:
                         rows.add_records(collection, [*new.values()])
-                done(part.bytes)
+                yield part.bytes
             found, expected = collection.count(), self.snapshot.manifest.collections[role].rows
         if found != expected:
             self.store.delete(collection.name)

@@ -1,15 +1,17 @@
 """Hybrid search: fusion of dense and lexical scores, clauses, related words, filters."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
 from database.index import rows, word_vectors
 from database.index.live_pointer import LivePointer
 from database.index.rows import Row
-from database.index.store import Store, open_store
+from database.index.store import open_store
 from database.reading.read_corpus import read_corpus
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
@@ -42,25 +44,23 @@ Index = Callable[..., SearchCorpus]
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
     """Creates a corpus of chunks, with or without related words."""
-    stores: list[Store] = []
+    with ExitStack() as stores:
 
-    def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
-        store = open_store(str(tmp_path / f"index-{len(stores)}"), create=True)
-        stores.append(store)
-        collection = store.create("index-made-up", {"model": "words"}, len(chunks))
-        vectors = WordEmbeddings().embed_documents([each.text_to_embed for each in chunks])
-        rows.add(collection, [*map(Row, chunks, vectors)])
-        if words:
-            word_vectors.write_word_vectors(
-                store, "index-made-up", words, WordEmbeddings().embed_documents, []
-            )
-        return read_corpus(
-            store, LivePointer("index-made-up", "", 1, 1), collection, WordEmbeddings()
-        )
+        def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
+            folder = mkdtemp(dir=tmp_path)
+            store = stores.enter_context(closing(open_store(folder, create=True)))
+            collection = store.create("index-made-up", {"model": "words"}, len(chunks))
+            embeddings = WordEmbeddings()
+            vectors = embeddings.embed_documents([each.text_to_embed for each in chunks])
+            rows.add(collection, [*map(Row, chunks, vectors)])
+            if words:
+                word_vectors.write_word_vectors(
+                    store, collection.name, words, embeddings.embed_documents, []
+                )
+            live = LivePointer(collection.name, "", 1, 1)
+            return read_corpus(store, live, collection, WordEmbeddings())
 
-    yield make
-    for store in stores:
-        store.close()
+        yield make
 
 
 def embeddings_of(corpus: SearchCorpus) -> WordEmbeddings:
