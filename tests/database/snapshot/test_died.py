@@ -1,7 +1,6 @@
 """A pull killed after going live loses no change: the next writer finishes it first."""
 
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,8 @@ from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
 from database.reading.reader import Reader
 from database.snapshot import upload_rows
-from tests.database.changing.steps import accept_job, delete, put, run, seen
+from tests.containers.checkout import wait_for
+from tests.database.changing.steps import accept_job, delete, kill_once_visible, put, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, uploaded
 from tests.database.snapshot.steps import (
@@ -123,11 +123,8 @@ def run_all(store: Store) -> None:
     reader.refresh()
     runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
     runner.start()
-    deadline = time.monotonic() + 30
-    while Jobs(store).unfinished() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not Jobs(store).unfinished(), 30, "ended")
     runner.stop()
-    assert not Jobs(store).unfinished()
 
 
 def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store) -> None:
@@ -144,8 +141,7 @@ def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
     put(store, "kilns.md", "# Kilns\n\nOak.\n")
     with index_at(tmp_path / "source", "Pulled.") as source:
         pushed(source, folder)
-    accept_job(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")])
-    die_after_going_live(store)
+    kill_once_visible(store, accept_job(store, "put", [document("kilns.md", "# Kilns\n\nAsh.\n")]))
 
     pulled(store, folder)
 
@@ -154,14 +150,3 @@ def test_pull_over_a_job_killed_while_tidying_leaves_a_clean_rollback_index(
     texts = collection.get(include=["documents"])["documents"] or []
     assert [text.strip() for text in texts] == ["Ash."]
     assert seen(store) == {"kilns.md": ["Pulled."]}
-
-
-def die_after_going_live(store: Store) -> None:
-    live = store.live()
-    for writes in range(100):
-        try:
-            run(DyingStore(store, writes=writes))
-        except KilledError:
-            if store.live() != live:
-                return
-    pytest.fail("never moved")

@@ -37,31 +37,24 @@ from utils.settings import Settings
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture(params=["store", "target"])
-def either_target(request: pytest.FixtureRequest) -> Store:
-    """An empty store, in a folder or on a server."""
-    empty: Store = request.getfixturevalue(request.param)
-    return empty
-
-
 def test_pulled_index_equals_the_pushed_one(
-    source: Store, either_target: Store, folder: Path
+    source: Store, either_store: Store, folder: Path
 ) -> None:
     upload(source, "job-1", document("notes.md", "# Notes\n\nOak.\n"))
     pushed(source, folder)
 
-    done = pulled(either_target, folder)
+    done = pulled(either_store, folder)
 
     assert done.changed
-    assert contents(either_target).rows == contents(source).rows
-    assert contents(either_target).lowest_cosine(contents(source)) >= 0.9999
-    assert words_of(either_target).keys() == words_of(source).keys()
-    assert uploaded(either_target) == {"notes.md": "# Notes\n\nOak.\n"}
-    here, there = either_target.live_collection()[2], source.live_collection()[2]
+    assert contents(either_store).rows == contents(source).rows
+    assert contents(either_store).lowest_cosine(contents(source)) >= 0.9999
+    assert words_of(either_store).keys() == words_of(source).keys()
+    assert uploaded(either_store) == {"notes.md": "# Notes\n\nOak.\n"}
+    here, there = either_store.live_collection()[2], source.live_collection()[2]
     assert replace(here, built_at=there.built_at) == replace(there, changed_at="")
 
 
-def test_interrupted_pull_resumes(source: Store, either_target: Store, folder: Path) -> None:
+def test_interrupted_pull_resumes(source: Store, either_store: Store, folder: Path) -> None:
     done = pushed(source, folder)
     snapshot = found_at(folder)
     first, second = part_files(done)[:2]
@@ -71,15 +64,15 @@ def test_interrupted_pull_resumes(source: Store, either_target: Store, folder: P
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pull(either_target, snapshot, settings=None, progress=interrupt)
+        pull(either_store, snapshot, settings=None, progress=interrupt)
     with pytest.raises(IndexMissingError):
-        either_target.live_collection()
+        either_store.live_collection()
     first.unlink()
     assert second.exists()
 
-    assert pulled(either_target, snapshot).changed
-    assert contents(either_target).rows == contents(source).rows
-    assert len(either_target.index_names()) == 1
+    assert pulled(either_store, snapshot).changed
+    assert contents(either_store).rows == contents(source).rows
+    assert len(either_store.index_names()) == 1
 
 
 def test_pull_of_the_live_state_does_nothing(source: Store, target: Store, folder: Path) -> None:
