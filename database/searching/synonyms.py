@@ -12,12 +12,13 @@ cf. Kuzi, Shtok and Kurland 2016, doi:10.1145/2983323.2983876.)
 """
 
 import re
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from database.searching.terms import STOP_WORDS, terms_of
 
@@ -67,7 +68,7 @@ class RelatedWords:
         self._places = {stem: place for place, stem in enumerate(stems)}
         self._vectors = vectors
         self._embed = embed
-        self._known: OrderedDict[str, Mapping[str, float]] = OrderedDict()
+        self._known: LRUCache[str, Mapping[str, float]] = LRUCache(_REMEMBERED)
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -78,20 +79,12 @@ class RelatedWords:
 
         Words that are not cached are embedded in one call, which may be a network request.
         """
-        found: dict[str, Mapping[str, float]] = {}
         with self._lock:
-            for word in words:
-                if word in self._known:
-                    self._known.move_to_end(word)
-                found[word] = self._known.get(word, {})
-            new = [word for word in found if word not in self._known]
-        looked_up = self._look(new)
+            known = {word: self._known.get(word) for word in words}
+        new = self._look([word for word, near in known.items() if near is None])
         with self._lock:
-            for word, near in looked_up.items():
-                self._known[word] = near
-                if len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-        return found | looked_up
+            self._known.update(new)
+        return {word: new[word] if near is None else near for word, near in known.items()}
 
     def _look(self, words: list[str]) -> dict[str, Mapping[str, float]]:
         if not self._stems:
