@@ -6,15 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.language_models.chat_models import SimpleChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import ParrotFakeChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableParallel, RunnablePassthrough
 
 from database.building.build import make_builder
 from database.embedding.local_model import LocalModel
@@ -43,27 +41,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         made.close()
 
 
-class EchoModel(SimpleChatModel):
-    """A chat model that answers with its prompt."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "echo"
-
-    def _call(self, messages: list[BaseMessage], *given: Any, **options: Any) -> str:
-        return str(messages[-1].content)
-
-
 def answered_by(retriever: Runnable[str, list[Document]]) -> str:
-    """The answer of a chain of retriever, prompt and model."""
+    """The answer of a chain of retriever, prompt and a model that repeats its prompt."""
     passages = retriever | (lambda found: "\n".join(each.page_content for each in found))
-    chain = (
-        {"passages": passages, "question": RunnablePassthrough()}
-        | PROMPT
-        | EchoModel()
-        | StrOutputParser()
-    )
-    return str(chain.invoke(QUESTION))
+    given = RunnableParallel(passages=passages, question=RunnablePassthrough())
+    return str((given | PROMPT | ParrotFakeChatModel() | StrOutputParser()).invoke(QUESTION))
 
 
 def test_retriever_returns_what_a_search_finds(reader: Reader) -> None:

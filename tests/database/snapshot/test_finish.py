@@ -65,38 +65,20 @@ def test_late_rows_through_an_old_handle_stay_pending(
     assert_finished(store, "last.md", "later.md")
 
 
-class StoreWithRacingUpload(Store):
-    """A store in which a service writes once, at the moment a name is free."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.client, store.database)
-        self.written = False
-
-    def find(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        found = super().find(name)
-        is_free = name == UPLOADS and found is not None and not self.written
-        return _Renamed(found, self) if is_free else found
-
-
-class _Renamed:
-    def __init__(self, collection: object, store: StoreWithRacingUpload) -> None:
-        self._collection = collection
-        self._store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._collection, name)
-
-    def modify(self, **fields: str) -> None:
-        self._collection.modify(**fields)  # type: ignore[attr-defined]
-        self._store.written = True
-        Uploads(self._store).add("job-hasty", [document("hasty.md", "Hasty.")])
-
-
-def test_service_that_creates_uploads_between_the_renames_loses_nothing(store: Store) -> None:
+def test_service_that_creates_uploads_between_the_renames_loses_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_interrupted_pull(store)
-    racing = StoreWithRacingUpload(store)
-    staging.publish_staged_uploads(racing, QUIET)
-    assert racing.written
+    rename = staging.rename_into_place
+
+    def upload_first(*arguments: Any) -> None:
+        monkeypatch.setattr(staging, "rename_into_place", rename)
+        Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
+        rename(*arguments)
+
+    monkeypatch.setattr(staging, "rename_into_place", upload_first)
+    staging.publish_staged_uploads(store, QUIET)
+
     assert_finished(store, "hasty.md")
 
 
