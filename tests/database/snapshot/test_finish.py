@@ -10,7 +10,7 @@ import pytest
 from database.index.store import Store, open_store
 from database.journal import purge as purging
 from database.journal import staging
-from database.journal.purge import finish_purge, has_unfinished_purge
+from database.journal.purge import finish_purge, has_unfinished_purge, rename_into_place
 from database.journal.uploads import UPLOADS, Uploads
 from database.snapshot import upload_rows
 from tests.database.changing.meanwhile import Meanwhile
@@ -69,12 +69,11 @@ def test_service_that_creates_uploads_between_the_renames_loses_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_interrupted_pull(store)
-    rename = staging.rename_into_place
 
     def upload_first(*arguments: Any) -> None:
-        monkeypatch.setattr(staging, "rename_into_place", rename)
+        monkeypatch.setattr(staging, "rename_into_place", rename_into_place)
         Uploads(store).add("job-hasty", [document("hasty.md", "Hasty.")])
-        rename(*arguments)
+        rename_into_place(*arguments)
 
     monkeypatch.setattr(staging, "rename_into_place", upload_first)
     staging.publish_staged_uploads(store, QUIET)
