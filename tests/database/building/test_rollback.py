@@ -9,7 +9,6 @@ from database.building.rollback import return_to_folder, rollback
 from database.index.lock import BuildLock
 from database.index.rows import Row, add
 from database.index.store import Store
-from database.reading.reader import Reader
 from tests.database.changing.steps import (
     KILNS,
     WITH_TEXT,
@@ -18,20 +17,15 @@ from tests.database.changing.steps import (
     delete,
     kill_once_visible,
     put,
+    reader_over,
     run,
     seen,
 )
 from tests.database.made_indexes import document
-from tests.files.pages import WordEmbeddings, builder, chunk
+from tests.files.pages import builder, chunk
 from utils.errors import IndexLockedError, IndexMissingError
 
 pytestmark = pytest.mark.process
-
-
-def reader(store: Store) -> Reader:
-    return Reader(
-        open_store=lambda: store, load=lambda made: WordEmbeddings(), place=store.database
-    )
 
 
 def test_deleted_document_stays_deleted_until_the_return_to_the_folder(
@@ -74,7 +68,7 @@ def test_index_changed_in_place_is_not_reused_under_its_name(store: Store, pages
 def test_rollback_restores_the_previous_index_and_a_second_one_undoes_it(
     store: Store, pages: Path
 ) -> None:
-    follows = reader(store)
+    follows = reader_over(store)
     follows.refresh()
     before, revision = seen(store), store.live_collection()[0].revision
     build_more(store, pages)
@@ -138,7 +132,7 @@ def test_rollback_during_a_build_is_refused(store: Store, pages: Path) -> None:
 def test_reader_follows_two_rollbacks(store: Store, pages: Path) -> None:
     """Changes made in between are in the other index."""
     build_more(store, pages)
-    opened = reader(store)
+    opened = reader_over(store)
     opened.refresh()
 
     rollback(store)

@@ -1,6 +1,6 @@
 """Changes documents of an index in place, and reads what a reader then finds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from database.journal.jobs import Job, Jobs
 from database.journal.recovery import recover
 from database.journal.uploads import Uploads
 from database.reading.read_corpus import current_chunks
+from database.reading.reader import Reader
+from dataset.chunks import Chunk
 from dataset.documents import Document
 from tests.database.dying_store import kill_at_each_write
 from tests.database.made_indexes import document
@@ -81,10 +83,19 @@ def delete(store: Store, name: str) -> Job:
 def seen(store: Store) -> State:
     """The chunks of each document that a newly opened reader sees."""
     live, collection, _ = store.live_collection()
+    return by_document(current_chunks(store, live, collection))
+
+
+def by_document(chunks: Iterable[Chunk]) -> State:
     state: State = {}
-    for chunk in current_chunks(store, live, collection):
+    for chunk in chunks:
         state.setdefault(chunk.document, []).append(chunk.text)
     return state
+
+
+def reader_over(store: Store, embeddings: WordEmbeddings | None = None) -> Reader:
+    """A service's reader that uses this store."""
+    return Reader(lambda: store, lambda built: embeddings or WordEmbeddings(), store.database)
 
 
 def rows_of(store: Store, name: str) -> set[str]:

@@ -18,6 +18,7 @@ from tests.database.changing.steps import (
     State,
     accept_job,
     build_more,
+    by_document,
     delete,
     put,
     rows_of,
@@ -48,9 +49,7 @@ def followed(store: Store, opened: tuple[int, SearchCorpus]) -> State:
     live, _, _ = store.live_collection()
     if live.revision != revision:
         corpus = follow_changes(store, corpus, Uploads(store).visible(live, revision))
-    state: State = {}
-    for chunk in corpus.chunks:
-        state.setdefault(chunk.document, []).append(chunk.text)
+    state = by_document(corpus.chunks)
     assert sorted(state) == sorted(corpus.lexical.documents)
     assert [corpus.places[chunk.id] for chunk in corpus.chunks] == [*range(len(corpus.chunks))]
     return state

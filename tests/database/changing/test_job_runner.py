@@ -10,8 +10,7 @@ from database.building.rollback import return_to_folder
 from database.changing.job_runner import JobRunner
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
-from database.reading.reader import Reader
-from tests.database.changing.steps import accept_job, kill_once_visible, seen
+from tests.database.changing.steps import accept_job, kill_once_visible, reader_over, seen
 from tests.database.made_indexes import document
 from tests.files.pages import WordEmbeddings, builder
 from tests.servers.documents_service import splitter
@@ -35,11 +34,7 @@ def failing_embeddings(error: Exception, times: int) -> WordEmbeddings:
 @contextmanager
 def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[None]:
     """A service's thread for jobs."""
-    reader = Reader(
-        open_store=lambda: store,
-        load=lambda made: embeddings or WordEmbeddings(),
-        place=store.database,
-    )
+    reader = reader_over(store, embeddings)
     reader.refresh()
     runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
     runner.start()
