@@ -3,6 +3,8 @@
 import importlib.util
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from utils.errors import ModelError, SettingsError
 from utils.settings import Backend, Device
 
 if TYPE_CHECKING:
+    from langchain_huggingface import HuggingFaceEmbeddings
     from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
@@ -62,7 +65,18 @@ def load_torch(model: ModelFolder, device: str) -> "TorchEmbeddings":
             f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
         )
     batch_size = _GPU_BATCH if device == "cuda" else _CPU_BATCH
-    return TorchEmbeddings(load_model(model, device), model, batch_size)
+    options = {"normalize_embeddings": True, "batch_size": batch_size}
+    with _loading(model):
+        _hide_progress()
+        from langchain_huggingface import HuggingFaceEmbeddings
+
+        loaded = HuggingFaceEmbeddings(
+            model_name=str(model.folder),
+            model_kwargs={"device": device, "local_files_only": True},
+            encode_kwargs=options | {"prompt": model.document_prompt},
+            query_encode_kwargs=options | {"prompt": model.query_prompt},
+        )
+    return TorchEmbeddings(loaded)
 
 
 def load_model(model: ModelFolder, device: str) -> "SentenceTransformer":
@@ -71,8 +85,23 @@ def load_model(model: ModelFolder, device: str) -> "SentenceTransformer":
     Raises:
         ModelError: the model cannot be loaded.
     """
-    try:
+    with _loading(model):
         return read_model(model, device)
+
+
+def read_model(model: ModelFolder, device: str) -> "SentenceTransformer":
+    """Like `load_model`, with the libraries' own errors."""
+    _hide_progress()
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(model.folder), device=device, local_files_only=True)
+
+
+@contextmanager
+def _loading(model: ModelFolder) -> Iterator[None]:
+    """Translate the errors of loading a model."""
+    try:
+        yield
     except Exception as error:  # the libraries raise errors of many types
         raise ModelError(
             f"Cannot load the embedding model in {model.folder} ({type(error).__name__}); "
@@ -80,24 +109,23 @@ def load_model(model: ModelFolder, device: str) -> "SentenceTransformer":
         ) from error
 
 
-def read_model(model: ModelFolder, device: str) -> "SentenceTransformer":
-    """Like `load_model`, with the libraries' own errors."""
+def _hide_progress() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return SentenceTransformer(str(model.folder), device=device, local_files_only=True)
 
 
 class TorchEmbeddings(Embeddings):
-    """A model run by torch; if the GPU runs out of memory, it continues with half the batch."""
+    """LangChain's embeddings of a model run by torch, with half the batch if the GPU runs out."""
 
-    def __init__(self, model: "SentenceTransformer", folder: ModelFolder, batch_size: int) -> None:
-        self._model = model
-        self._query_prompt, self._document_prompt = folder.query_prompt, folder.document_prompt
-        self.batch_size = batch_size
+    def __init__(self, embeddings: "HuggingFaceEmbeddings") -> None:
+        self._embeddings = embeddings
+
+    @property
+    def batch_size(self) -> int:
         """Texts embedded at once."""
+        return int(self._embeddings.encode_kwargs["batch_size"])
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed passages.
@@ -105,7 +133,18 @@ class TorchEmbeddings(Embeddings):
         Raises:
             ModelError: the GPU has too little memory for a single text.
         """
-        return self._embed(texts, self._document_prompt)
+        import torch
+
+        while True:
+            try:
+                return self._embeddings.embed_documents(texts)
+            except torch.OutOfMemoryError as error:
+                if min(self.batch_size, len(texts)) <= 1:
+                    raise _out_of_memory() from error
+            # Outside the handler: there, the traceback keeps the GPU's memory allocated.
+            self._embeddings.encode_kwargs["batch_size"] = self.batch_size // 2
+            log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)
+            torch.cuda.empty_cache()
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a question.
@@ -113,35 +152,19 @@ class TorchEmbeddings(Embeddings):
         Raises:
             ModelError: the GPU has too little memory for it.
         """
-        return self._embed([text], self._query_prompt)[0]
+        import torch
+
+        try:
+            return self._embeddings.embed_query(text)
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory() from error
 
     def embed_queries(self, texts: list[str]) -> list[list[float]]:
         """Embed several questions."""
         return [self.embed_query(text) for text in texts]
 
-    def _embed(self, texts: list[str], prompt: str) -> list[list[float]]:
-        import torch
 
-        # As LangChain's embeddings do, with which indexes of earlier releases were built.
-        lines = [text.replace("\n", " ") for text in texts]
-        while True:
-            try:
-                vectors: list[list[float]] = self._model.encode(
-                    lines,
-                    prompt=prompt,
-                    batch_size=self.batch_size,
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                ).tolist()
-            except torch.OutOfMemoryError as error:
-                if min(self.batch_size, len(texts)) <= 1:
-                    raise ModelError(
-                        "The GPU has no memory left for one text. Free some, or set "
-                        "EMBEDDING_DEVICE=cpu."
-                    ) from error
-            else:
-                return vectors
-            # Outside the handler: there, the traceback keeps the GPU's memory allocated.
-            self.batch_size //= 2
-            log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)
-            torch.cuda.empty_cache()
+def _out_of_memory() -> ModelError:
+    return ModelError(
+        "The GPU has no memory left for one text. Free some, or set EMBEDDING_DEVICE=cpu."
+    )

@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from utils.errors import ModelError, SettingsError
 from utils.settings import PROJECT_ROOT, Backend
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from langchain_huggingface import HuggingFaceEmbeddings
 
 pytestmark = [
     pytest.mark.model,
@@ -356,31 +356,34 @@ def test_missing_gpu_is_reported_in_one_line(mpnet: LocalModel, tmp_path: Path) 
 
 
 class SmallGPU:
-    """A model on a GPU with memory for a few texts; records the batch sizes."""
+    """Embeddings on a GPU with memory for a few texts; records the batch sizes."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, batch_size: int) -> None:
         self.room = room
+        self.encode_kwargs = {"batch_size": batch_size}
         self.batches: list[int] = []
 
-    def encode(self, texts: list[str], *, batch_size: int, **_: Any) -> np.ndarray:
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
         import torch
 
-        for start in range(0, len(texts), batch_size):
-            self.batches.append(len(texts[start : start + batch_size]))
+        size = self.encode_kwargs["batch_size"]
+        for start in range(0, len(texts), size):
+            self.batches.append(len(texts[start : start + size]))
             if self.batches[-1] > self.room:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
-        return np.array([[float(len(text))] for text in texts])
+        return [[float(len(text))] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
 
 
-def on_gpu(gpu: SmallGPU, model: LocalModel, batch_size: int) -> TorchEmbeddings:
-    return TorchEmbeddings(cast("SentenceTransformer", gpu), model, batch_size)
+def on_gpu(gpu: SmallGPU) -> TorchEmbeddings:
+    return TorchEmbeddings(cast("HuggingFaceEmbeddings", gpu))
 
 
-def test_batch_is_halved_until_it_fits(
-    minilm: LocalModel, caplog: pytest.LogCaptureFixture
-) -> None:
-    gpu = SmallGPU(room=70)
-    embeddings = on_gpu(gpu, minilm, 256)
+def test_batch_is_halved_until_it_fits(caplog: pytest.LogCaptureFixture) -> None:
+    gpu = SmallGPU(room=70, batch_size=256)
+    embeddings = on_gpu(gpu)
     texts = ["x" * n for n in range(130)]
 
     with caplog.at_level(logging.WARNING):
@@ -396,14 +399,14 @@ def test_batch_is_halved_until_it_fits(
     assert gpu.batches == [64, 36]
 
 
-def test_gpu_without_room_for_one_text_is_reported_in_one_line(minilm: LocalModel) -> None:
+def test_gpu_without_room_for_one_text_is_reported_in_one_line() -> None:
     with pytest.raises(ModelError, match="EMBEDDING_DEVICE") as refused:
-        on_gpu(SmallGPU(room=0), minilm, 4).embed_documents(["x"])
+        on_gpu(SmallGPU(room=0, batch_size=4)).embed_documents(["x"])
     assert "\n" not in str(refused.value)
 
 
-def test_question_out_of_memory_does_not_shrink_batches(minilm: LocalModel) -> None:
-    embeddings = on_gpu(SmallGPU(room=0), minilm, 64)
+def test_question_out_of_memory_does_not_shrink_batches() -> None:
+    embeddings = on_gpu(SmallGPU(room=0, batch_size=64))
     with pytest.raises(ModelError):
         embeddings.embed_query("x")
     assert embeddings.batch_size == 64
