@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ for name in (
     os.environ.pop(name, None)
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip files of which -m deselects every test: importing their libraries takes seconds."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    marked = re.search(r"^pytestmark = \[?pytest\.mark\.(\w+)", collection_path.read_text(), re.M)
+    return True if marked and f"not {marked[1]}" in config.option.markexpr else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
