@@ -123,18 +123,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sagemaker-docs-qa {VERSION}")
     parser.add_argument(
-        "--source", choices=[*SOURCES, "all", WEB], default="all",
+        "--source",
+        choices=[*SOURCES, "all", WEB],
+        default="all",
         help="which documents to fetch (default: all, which is both except web pages)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "-d", dest="folder", type=Path, default=DEFAULT_DATASET, metavar="FOLDER",
+        "-d",
+        dest="folder",
+        type=Path,
+        default=DEFAULT_DATASET,
+        metavar="FOLDER",
         help=f"folder to write them to (default: {DEFAULT_DATASET.relative_to(PROJECT_ROOT)})",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--guide-url", default=ARCHIVE_URL, metavar="URL",
+        "--guide-url",
+        default=ARCHIVE_URL,
+        metavar="URL",
         help="mirror of the Developer Guide's archive, for networks that cannot reach GitHub "
         "(default: %(default)s)",
-    )  # fmt: skip
+    )
     add_arguments(parser)
     return parser
 
