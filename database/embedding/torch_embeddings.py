@@ -143,7 +143,7 @@ class TorchEmbeddings(Embeddings):
                     raise _out_of_memory() from error
             # Outside the handler: there, the traceback keeps the GPU's memory allocated.
             self._embeddings.encode_kwargs["batch_size"] = self.batch_size // 2
-            log.warning("Out of GPU memory: going on with batches of %d", self.batch_size)
+            log.warning("Out of GPU memory: continuing with batches of %d", self.batch_size)
             torch.cuda.empty_cache()
 
     def embed_query(self, text: str) -> list[float]:

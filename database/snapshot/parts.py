@@ -93,7 +93,7 @@ def read_part(part: SnapshotPart, content: bytes, dimension: int) -> Iterator[Re
             raise SnapshotError(f"{part.name}: row {rows} is invalid.") from error
         yield record
     if rows != part.rows:
-        raise SnapshotError(f"{part.name} holds {rows:,} rows and should hold {part.rows:,}.")
+        raise SnapshotError(f"{part.name} contains {rows:,} rows instead of {part.rows:,}.")
 
 
 def _lines(part: SnapshotPart, content: bytes) -> Iterator[bytes]:

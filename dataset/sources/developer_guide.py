@@ -119,8 +119,8 @@ def _download(
         for name, content in members:
             if blob_id(content) != stale[name]:
                 raise DatasetError(
-                    f"The Developer Guide from {url} holds another {name} than commit "
-                    f"{COMMIT[:12]}. Take the archive of that very commit."
+                    f"The Developer Guide from {url} contains another {name} than commit "
+                    f"{COMMIT[:12]}. Take the archive of that commit."
                 )
             pages[name] = content
             if len(pages) == len(stale):

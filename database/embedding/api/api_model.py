@@ -16,14 +16,14 @@ from utils.errors import SettingsError
 from utils.settings import Settings
 
 BYTES_A_TOKEN = 3
-"""A text counts as a token for so many of its bytes. Measured on the Developer Guide's chunks:
-3.9 to one of MiniLM's tokens, the densest 1.8. No chunk has more than 1,536 bytes then, and so
-not more tokens than that by any vocabulary: every byte is a token at worst."""
+"""Bytes of a text that count as one token. MiniLM's tokens have 3.9 bytes on average in the
+Developer Guide's chunks, and 1.8 in the densest. A chunk then has at most 1,536 bytes, and so at
+most 1,536 tokens of any vocabulary."""
 
 BUILD_SECONDS = 600.0
-"""How long a build waits for one request that keeps failing in a way that may pass."""
+"""Maximum time of one request of a build, including retries of transient failures."""
 BUILD_ATTEMPT_SECONDS = 120.0
-"""For one request of a build; a local server without a GPU takes its time over a full one."""
+"""Of one attempt of a build; a local server without a GPU needs long for a full batch."""
 ATTEMPT_SHARE = 0.5
 """The share of a question's time that one attempt may take, so that a second one fits."""
 
@@ -34,10 +34,10 @@ class ApiModel:
 
     has_weights: ClassVar[bool] = False
     pooling: ClassVar[str] = "api"
-    """How token vectors become one is the API's affair."""
+    """The API pools the token vectors."""
     max_tokens: ClassVar[int] = 512
-    """Tokens of a text that are sure to be read, as counted here. The models read more (2,048
-    tokens and up), and a passage is no easier to find or to read for being longer."""
+    """Tokens of a text, counted as below, that every model reads. Most read 2,048 or more, but
+    longer passages are no easier to find or to read."""
     max_chunk_tokens: ClassVar[int] = max_tokens
     """Tokens of the longest chunk."""
 
@@ -48,43 +48,43 @@ class ApiModel:
 
     @classmethod
     def from_settings(cls, name: str, settings: Settings, *, building: bool) -> Self:
-        """The model that a name and the settings describe; nothing is asked of it yet.
+        """Create the model that a name and the settings describe, without a request.
 
         Args:
             name: `provider:model`.
-            settings: Where its API is, its key, and how fast to ask.
-            building: Be patient and keep to the limit on requests, as a question cannot.
+            settings: Address, key and limits of its API.
+            building: True to retry for minutes and to obey the rate limit, as a question cannot.
 
         Raises:
-            SettingsError: the provider is not known, or its key is missing or can be none.
+            SettingsError: the provider is unknown, or its key is missing or malformed.
         """
         provider, _, model = name.partition(":")
         if provider not in PROVIDERS or not model:
             raise SettingsError(
-                f"EMBEDDING_MODEL_NAME: {name!r} is no model; an API's is named "
-                f"{', '.join(f'{known}:MODEL' for known in PROVIDERS)}. Others mostly speak "
-                "OpenAI's API: name theirs openai:MODEL and set EMBEDDING_BASE_URL."
+                f"EMBEDDING_MODEL_NAME: {name!r} is not a model of an API; those are named "
+                f"{', '.join(f'{known}:MODEL' for known in PROVIDERS)}. Most other providers offer "
+                "OpenAI's API: name their models openai:MODEL and set EMBEDDING_BASE_URL."
             )
         address, key = _access(provider, settings)
         if key is None and PROVIDERS[provider].needs_key and not settings.embedding_base_url:
             raise SettingsError(f"EMBEDDING_API_KEY: {name} needs the key of its API; set it.")
         if key and not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
             raise SettingsError(
-                "EMBEDDING_API_KEY: holds characters that no key has; copy it again."
+                "EMBEDDING_API_KEY: contains characters that no key has; copy it again."
             )
         return cls(name, address, key, _pace(settings, building=building))
 
     @staticmethod
     def settings_hint(name: str) -> str:
         """What to set so that the service uses the model of this name."""
-        return f"EMBEDDING_MODEL_NAME={name} and EMBEDDING_BASE_URL as they were"
+        return f"EMBEDDING_MODEL_NAME={name} and EMBEDDING_BASE_URL as for the build"
 
     @property
     def revision(self) -> str:
-        """The name, and whether the provider's own API or some other server goes by it.
+        """The name, and whether the provider's own API or another server serves it.
 
-        It says less than a hash of weights: a provider may put other weights behind a name. The
-        address itself does not count, for a server may move.
+        Unlike a hash of weights, it does not change if a provider replaces the weights of a name.
+        The address is not included, since a server may move.
         """
         provider = PROVIDERS[self.name.partition(":")[0]]
         elsewhere = provider.needs_key and self.address != provider.address
@@ -92,10 +92,11 @@ class ApiModel:
 
     @property
     def dimension(self) -> int:
-        """Length of its vectors; asks the API the first time.
+        """Length of its vectors; the first call sends a request.
 
         Raises:
-            EmbeddingApiError, ModelError: it cannot be asked.
+            EmbeddingApiError: the API does not answer.
+            ModelError: a package is missing.
         """
         return self.load_embeddings().dimension
 
@@ -122,7 +123,7 @@ class ApiModel:
 
 
 def _access(provider: str, settings: Settings) -> tuple[str, SecretStr | None]:
-    """Address and key. Mistral's key of the language model goes with that one's address."""
+    """Address and key; Mistral's default to those of the language model."""
     address, key = settings.embedding_base_url, settings.embedding_api_key
     if provider == "mistralai" and key is None:
         return address or settings.mistral_base_url, settings.mistral_api_key

@@ -165,7 +165,7 @@ def test_last_line_cut_short_is_refused() -> None:
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_part_with_the_wrong_number_of_rows_is_refused(rows: int) -> None:
-    with pytest.raises(SnapshotError, match="2 rows and should hold"):
+    with pytest.raises(SnapshotError, match="2 rows instead of"):
         rows_of(*part_of(line() * 2, rows=rows))
 
 
