@@ -36,7 +36,7 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
     except ChromaError as error:
         raise _damaged(database, error) from error
     except httpx.HTTPError as error:  # no answer, or one that is not Chroma's
-        raise _unreachable(database, error) from error
+        raise _http_error(database, error) from error
 
 
 def missing_index_error(database: str) -> IndexMissingError:
@@ -51,7 +51,7 @@ def damaged_index_error(database: str, how: str) -> IndexDamagedError:
     )
 
 
-def _unreachable(database: str, error: Exception) -> StoreUnreachableError:
+def _http_error(database: str, error: Exception) -> StoreUnreachableError:
     import httpx
 
     status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
@@ -125,7 +125,7 @@ def open_server(
                 settings=ChromaSettings(anonymized_telemetry=False),
             )
         except ValueError as error:  # Chroma's client raises this for an unreachable server
-            raise _unreachable(database, error) from error
+            raise _http_error(database, error) from error
     # Chroma's two HTTP clients have no timeout, no option for one, and are never closed.
     apis: list[Any] = [client._server, client._admin_client._server]  # type: ignore[attr-defined]  # noqa: SLF001
     sessions: list[httpx.Client] = [api._session for api in apis]  # noqa: SLF001

@@ -136,11 +136,11 @@ class Store:
 
     def get_or_create(self, name: str) -> "Collection":
         """The collection of this name, created if missing; it is written in place."""
-        return (
-            self.find(name)
-            or self.create_if_absent(name, {"made_for": name})
-            or self.get_or_create(name)  # another process has created it just now
-        )
+        while (found := self.find(name)) is None:
+            if created := self.create_if_absent(name, {"made_for": name}):
+                return created
+            # Another process has created it just now.
+        return found
 
     def find(self, name: str) -> "Collection | None":
         """The collection of this name; None if there is none."""

@@ -122,9 +122,8 @@ def _is_older(job: Job, seconds: float) -> bool:
 
 def _row(job: Job) -> dict[str, Any]:
     vector = [1.0, time.time() % 1000]  # Chroma requires a vector of every row
-    state = "finished" if job.is_finished else "open"
-    state = job.state if job.state == "accepting" else state
-    fields = {"state": state, "body": json.dumps(asdict(job))}
+    pending = "accepting" if job.state == "accepting" else "open"
+    fields = {"state": "finished" if job.is_finished else pending, "body": json.dumps(asdict(job))}
     return {"ids": [job.id], "embeddings": [vector], "metadatas": [fields]}
 
 

@@ -99,7 +99,7 @@ def _send(
         progress(done, manifest.bytes)
     # Send the manifest last: it completes the snapshot.
     content = manifest.to_json()
+    checked = Manifest.from_json(content)
     target.write(MANIFEST, content)
     write_snapshot_names(storage, name)
-    sha256 = hashlib.sha256(content).hexdigest()
-    return PushResult(target, Manifest.from_json(content), sha256, sent=sent)
+    return PushResult(target, checked, hashlib.sha256(content).hexdigest(), sent=sent)
