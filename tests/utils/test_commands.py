@@ -95,7 +95,7 @@ def test_builder_runs_as_a_module_and_reports_no_changes(
 def test_builder_error_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     arguments: list[str],
     message: str,
 ) -> None:
@@ -110,10 +110,26 @@ def test_builder_error_is_one_line(
 
     status = db_builder.main(["-db", "index", "-m", MINILM, *arguments])
 
-    printed = capsys.readouterr().err
+    printed = capfd.readouterr().err
     assert status == 1
     assert message in printed
     assert printed.count("\n") == 1
+
+
+def test_builder_error_of_a_process_is_one_line(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "chroma.sqlite3").write_bytes(b"this is no database at all")
+    pages = write_pages(tmp_path / "pages")
+
+    failed = run(
+        *(BUILDER, "-d", str(pages), "-db", str(tmp_path / "broken"), "-m", MINILM),
+        environment=environment,
+    )
+
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
+    assert "cannot be read" in failed.stderr
 
 
 @pytest.fixture
@@ -165,13 +181,13 @@ def test_ask_prints_the_answer_as_it_is_streamed(with_database: dict[str, str]) 
 
 
 def test_ask_without_an_index_prints_how_to_build_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE", str(tmp_path / "index"))
 
     assert ask.main([QUESTION]) == 1
 
-    printed = capsys.readouterr().err
+    printed = capfd.readouterr().err
     assert f"Build it: make index DATABASE={tmp_path / 'index'}" in printed
     assert printed.count("\n") == 1
 
@@ -203,7 +219,7 @@ def test_help_imports_no_heavy_packages(environment: dict[str, str], command: li
 
     assert helped.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in helped.stderr.splitlines()}
-    heavy = {"torch", "openvino", "chromadb", "transformers", "langchain_core", "obstore"}
+    heavy = {"torch", "openvino", "chromadb", "transformers", "langchain_core", "obstore", "fsspec"}
     assert not loaded & heavy
     assert not re.search(r"default: [A-Z_]+\)", helped.stdout), "a setting's name is no default"
 

@@ -16,6 +16,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.local_model import LocalModel
+from database.embedding.model_finder import find_model
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.embedding.torch_embeddings import TorchEmbeddings
 from tests.files.mpnet import MAX_TOKENS, NAME, make_mpnet
@@ -419,3 +420,18 @@ def test_openvino_telemetry_is_disabled(mpnet: LocalModel, openvino_cache: Path)
     )
     done = run_python(code, mpnet.folder, openvino_cache)
     assert done.stdout == "openvino.tools.ovc.telemetry_stub\n"
+
+
+def test_model_from_a_hub_cache_is_loaded(
+    mpnet: LocalModel, openvino_cache: Path, tmp_path: Path
+) -> None:
+    cached = tmp_path / f"models--{NAME.replace('/', '--')}"
+    shutil.copytree(mpnet.folder, cached / "snapshots" / "abc")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("abc")
+
+    found = find_model(NAME, tmp_path)
+
+    assert found.revision == mpnet.revision
+    loaded = found.load_embeddings(device="cpu", backend="torch", cache=openvino_cache)
+    assert len(loaded.embed_query("kiln")) == mpnet.dimension

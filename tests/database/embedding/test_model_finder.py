@@ -198,6 +198,11 @@ def test_invalid_json_is_refused(file: str, garbage: bytes, tmp_path: Path) -> N
     assert str(tmp_path / file) in line
 
 
+def test_tokenizer_without_a_model_is_refused(tmp_path: Path) -> None:
+    line = refusal(model_of(tmp_path, {"tokenizer.json": b"{}"}).tokenizer)
+    assert str(tmp_path / "tokenizer.json") in line
+
+
 @pytest.mark.parametrize("config", [{}, {"hidden_size": "wide"}])
 def test_config_without_a_size_is_refused(config: dict[str, object], tmp_path: Path) -> None:
     line = refusal(lambda: model_of(tmp_path, {"config.json": config}).dimension)

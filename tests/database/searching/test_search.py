@@ -256,6 +256,9 @@ def test_filtered_search_ranks_like_an_index_of_those_documents(index: Index) ->
     for ranking in (DENSE, replace(DENSE, candidates=1)):
         some = search(corpus, question, 5, ranking, filters=FILTERED)
         assert_same(some, search(alone, question, 5, ranking))
+    for ranking in (LEXICAL, BOTH):
+        found = search(corpus, question, 5, ranking, filters=FILTERED)
+        assert set(documents(found)) == set(FILTERED.documents)
 
 
 def test_lexical_scores_are_standardized_within_the_filtered_documents(index: Index) -> None:

@@ -277,7 +277,10 @@ def test_title_is_the_first_heading_or_else_from_the_head() -> None:
         ("\ufeffKöln".encode(), "Köln"),
         ("\ufeffKöln".encode("utf-16-le"), "Köln"),
         ("<meta charset=iso-8859-2>Łódź".encode("iso-8859-2"), "Łódź"),
-        ("<meta http-equiv=x content='charset=Shift_JIS'>起重".encode("shift_jis"), "起重"),
+        (
+            "<meta http-equiv=x content='text/html; charset=Shift_JIS'>起重".encode("shift_jis"),
+            "起重",
+        ),
         (b"<meta charset=utf-8>K\xf6ln", "Köln"),
         (b"<meta charset=unicode_escape>\\x41", "\\x41"),
         (b"<meta charset=rot13>Uryyb", "Uryyb"),

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from dataset.markdown.syntax import blocks, find_fenced_code
+from dataset.markdown.writer import fenced_code
 
 PAGE = """\
 # Kilns
@@ -87,3 +88,7 @@ def test_blocks_are_in_order_and_leave_out_only_marks_and_space(seed: int) -> No
         at = block.end
     assert set(left_out) <= {""}
     assert not text[at:].strip()
+
+
+def test_written_fence_is_longer_than_any_in_the_code() -> None:
+    assert fenced_code("a\n````\nb", "text").startswith("`````text\n")

@@ -61,6 +61,7 @@ def test_unrelated_errors_do_not_count(breaker: CircuitBreaker) -> None:
     for _ in range(10):
         fail(breaker, AttemptError("the request is too long", blames_service=False))
         fail(breaker, GeneratorExit())
+        fail(breaker, KeyError())
     assert not breaker.is_open
 
 

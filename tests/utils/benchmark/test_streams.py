@@ -213,10 +213,12 @@ def test_phase_counts_degraded_answers_and_failures() -> None:
 @pytest.mark.process
 def test_simulated_provider_streams_at_its_rate_fails_and_recovers(tmp_path: Path) -> None:
     run = BenchmarkRun("", "", "", "", "", str(tmp_path), 0.2, 100.0, 40)
-    with simulated_provider(run) as provider, httpx.Client(trust_env=False) as client:
+    with simulated_provider(run) as provider:
 
         def ask(*, stream: bool) -> httpx.Response:
-            return client.post(f"{provider.api}/chat/completions", json={"stream": stream})
+            """On a new connection: an aborted one may be found reset only once it is used."""
+            address, body = f"{provider.api}/chat/completions", {"stream": stream}
+            return httpx.post(address, json=body, trust_env=False)
 
         start = time.perf_counter()
         streamed = ask(stream=True).text
