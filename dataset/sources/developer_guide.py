@@ -70,7 +70,7 @@ def fetch_developer_guide(
         folder.mkdir(parents=True, exist_ok=True)
         # Temporary files of killed runs
         for leftover in folder.glob(".*.md.*.tmp"):
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)
         stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
         pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
         outcomes = Counter[str](

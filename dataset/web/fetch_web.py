@@ -74,12 +74,12 @@ def fetch_web(
     web = folder / FOLDER
     given = (source.where for source in request.lists if source.kind != "urls")
     guard = guard or Guard(given, intranet=request.intranet)
-    client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
     version = f"{_FILE_VERSION}.{converter.VERSION}"
     try:
         web.mkdir(parents=True, exist_ok=True)
         with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
             remove_temporary_files(web)
+            client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
             fetcher = PageFetcher(web, state, client, request, convert, version, now)
             return asyncio.run(_Run(fetcher, problems, progress).fetch_all())
     except Timeout as error:

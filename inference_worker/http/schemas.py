@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -103,8 +103,8 @@ class PassageOut(BaseModel):
     @classmethod
     def of(cls, passage: Passage) -> Self:
         """Convert a passage, whose text replaces that of its chunk."""
-        fields = asdict(passage.chunk) | asdict(passage)
-        return cls(**fields | {"score": round(passage.score, 4)})
+        score = round(passage.score, 4)
+        return cls(**shallow_dict(passage.chunk) | shallow_dict(passage) | {"score": score})
 
 
 class CitationOut(BaseModel):
@@ -211,11 +211,17 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "degraded": answer.degraded,
         "confidence": round(answer.confidence, 4),
     }
-    return asdict(answer) | asdict(answer.grounding) | changed
+    without_passages = replace(answer, passages=[])  # there may be many, and asdict copies them
+    return asdict(without_passages) | asdict(answer.grounding) | changed
+
+
+def shallow_dict(instance: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, without copies of their values."""
+    return {field.name: getattr(instance, field.name) for field in fields(instance)}
 
 
 def _citation(citation: Citation, passages: Sequence[Passage]) -> CitationOut:
-    return CitationOut(**asdict(passages[citation.number - 1].chunk) | asdict(citation))
+    return CitationOut(**shallow_dict(passages[citation.number - 1].chunk) | asdict(citation))
 
 
 class FoundEvent(BaseModel):

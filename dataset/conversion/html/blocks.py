@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
 from dataset.conversion.html.content import ADMONITION
@@ -167,8 +168,11 @@ class Blocks:
 
 def holders_of(root: Element) -> set[Element]:
     """All elements that contain blocks, so that a link around a heading is split."""
-    inner = (element for element in root.walk() if element.tag in _BLOCKS)
-    return {above for element in inner for above in element.ancestors()}
+    holders: set[Element] = set()
+    for element in root.walk():
+        if element.tag in _BLOCKS:
+            holders.update(takewhile(lambda above: above not in holders, element.ancestors()))
+    return holders
 
 
 def anchor_of(element: Element) -> str:

@@ -14,7 +14,7 @@ from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import text_of
 from dataset.chunks import Chunk
 from inference_worker.answer import Answer, Citation
-from inference_worker.http.schemas import Confidence, answer_fields
+from inference_worker.http.schemas import Confidence, answer_fields, shallow_dict
 
 SNIPPET_CHARACTERS = 1000
 PART_CHARACTERS = 20_000
@@ -56,7 +56,7 @@ class SearchHit(BaseModel):
         chunk = passage.chunk
         score = round(passage.score, 4)
         return cls(
-            **asdict(chunk) | {"id": _id(chunk), "text": _snippet(chunk.text), "score": score}
+            **shallow_dict(chunk) | {"id": _id(chunk), "text": _snippet(chunk.text), "score": score}
         )
 
 
@@ -134,7 +134,7 @@ class CitedPassage(BaseModel):
     @classmethod
     def of(cls, citation: Citation, passage: Passage) -> "CitedPassage":
         """Convert a citation."""
-        return cls(**asdict(passage.chunk) | asdict(citation) | {"id": _id(passage.chunk)})
+        return cls(**shallow_dict(passage.chunk) | asdict(citation) | {"id": _id(passage.chunk)})
 
 
 class UnsupportedText(BaseModel):
