@@ -48,7 +48,7 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
     return "new" if before is None else "changed"
 
 
-def remove_temporary_files(folder: Path) -> None:
+def remove_temporary_files(folder: Path, pattern: str = ".*.tmp") -> None:
     """Delete the temporary files of a run that was killed."""
-    for path in folder.rglob(".*.tmp"):
+    for path in folder.glob(pattern):
         path.unlink(missing_ok=True)

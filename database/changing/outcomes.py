@@ -76,7 +76,7 @@ def fail_if_unmet(
     """The failed job if a document does not meet its precondition, or is not one of `known`."""
     names = {entry.document for entry in entries}
     if not all(job.condition.is_met_by(indexed_hash(before, name)) for name in names):
-        detail = "The document is no longer what If-Match or If-None-Match says. Read it again."
+        detail = "The document does not match If-Match or If-None-Match. Read it again."
         return _failed(job, "precondition-failed", detail)
     if known is not None and not names <= known:
         return _failed(job, "document-not-found", "The index contains no document of this name.")

@@ -60,16 +60,16 @@ def load_torch(model: ModelFolder, device: str) -> "TorchEmbeddings":
     Raises:
         ModelError: torch is missing, or the model cannot be loaded.
     """
-    if not has_torch():
+    try:
+        _hide_progress()
+        from langchain_huggingface import HuggingFaceEmbeddings
+    except ImportError as error:
         raise ModelError(
             f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
-        )
+        ) from error
     batch_size = _GPU_BATCH if device == "cuda" else _CPU_BATCH
     options = {"normalize_embeddings": True, "batch_size": batch_size}
     with _loading(model):
-        _hide_progress()
-        from langchain_huggingface import HuggingFaceEmbeddings
-
         loaded = HuggingFaceEmbeddings(
             model_name=str(model.folder),
             model_kwargs={"device": device, "local_files_only": True},

@@ -97,7 +97,7 @@ def _send(
             sent += part.bytes
         done += part.bytes
         progress(done, manifest.bytes)
-    # Send the manifest last: it completes the snapshot.
+    # Send the manifest last, once it passes the checks of a pull: it completes the snapshot.
     content = manifest.to_json()
     checked = Manifest.from_json(content)
     target.write(MANIFEST, content)

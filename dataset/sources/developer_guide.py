@@ -11,7 +11,7 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from dataset.page_files import FileChanges, write_atomically
+from dataset.page_files import FileChanges, remove_temporary_files, write_atomically
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from dataset.web.request import GUIDE_URL
@@ -68,9 +68,7 @@ def fetch_developer_guide(
     expected = _read_manifest(manifest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Temporary files of killed runs
-        for leftover in folder.glob(".*.md.*.tmp"):
-            leftover.unlink(missing_ok=True)
+        remove_temporary_files(folder, ".*.md.*.tmp")  # others may be writing there
         stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
         pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
         outcomes = Counter[str](

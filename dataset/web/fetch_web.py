@@ -78,7 +78,7 @@ def fetch_web(
     try:
         web.mkdir(parents=True, exist_ok=True)
         with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
-            remove_temporary_files(web)
+            remove_temporary_files(web, "**/.*.tmp")
             client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
             fetcher = PageFetcher(web, state, client, request, convert, version, now)
             return asyncio.run(_Run(fetcher, problems, progress).fetch_all())

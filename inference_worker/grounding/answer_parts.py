@@ -55,8 +55,8 @@ def parse_answer(text: str, passages: int) -> tuple[list[Statement], list[Item]]
 
     found = statements(prose)
     for statement in found:
-        statement.words = words[statement.start : statement.end]
-    found = found or [Statement(0, 0, "", words=words)]
+        statement.full_text = words[statement.start : statement.end]
+    found = found or [Statement(0, 0, "", full_text=words)]
     _assign_items(found, items)
     _assign_markers(found, markers, prose)
     return found, items

@@ -51,7 +51,7 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
     citations = []
     for each in statements:
         quotes = {
-            number: excerpts.nearest(each.words, each.items[:_MAX_ITEMS], number - 1)
+            number: excerpts.nearest(each.full_text, each.items[:_MAX_ITEMS], number - 1)
             for number in {marker.number for marker in each.markers}
         }
         citations += [Citation(m.number, *span(m), quote=quotes[m.number]) for m in each.markers]

@@ -48,8 +48,8 @@ class Statement:
     led_by: int | None = None
     """Index of the statement leading to it: the one with a colon before its list or table, or the
     item that it is nested under."""
-    words: str = ""
-    """Its text, code included, citations blanked."""
+    full_text: str = ""
+    """Its text with code, and with citations blanked."""
     markers: list[Marker] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
 

@@ -123,10 +123,22 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
 class ProblemError(Exception):
     """Raised to respond with a problem that only the HTTP layer knows."""
 
-    def __init__(self, problem: Problem, detail: str | None = None, **more: Any) -> None:
-        """Create the error; `more` is passed to `problem_response`."""
+    def __init__(
+        self,
+        problem: Problem,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        param: str | None = None,
+    ) -> None:
+        """Create the error with the arguments of `problem_response`."""
         super().__init__(problem.type)
-        self.response = {"problem": problem, "detail": detail, **more}
+        self.response: dict[str, Any] = {
+            "problem": problem,
+            "detail": detail,
+            "headers": headers,
+            "param": param,
+        }
 
 
 MODEL_NOT_FOUND = Problem(

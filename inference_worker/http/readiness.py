@@ -56,12 +56,12 @@ def readiness(reader: Reader) -> Readiness:
     failed = _failed(problem) if problem else None
     checks: dict[CheckName, ReadinessCheck] = {}
     for name in ("store", "index", "model"):
-        detail = "ok"
+        failure = ""
         if failed == name and problem is not None:
-            detail = _detail(problem)
+            failure = _detail(problem)
         elif snapshot is None and (problem is None or failed in list(checks)):
-            detail = "not checked yet"
-        checks[name] = ReadinessCheck(ok=detail == "ok", detail=detail)
+            failure = "not checked yet"
+        checks[name] = ReadinessCheck(ok=not failure, detail=failure or "ok")
     return Readiness(
         ready=snapshot is not None and problem is None,
         checks=checks,

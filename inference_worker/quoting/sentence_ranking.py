@@ -57,6 +57,8 @@ _NUMBER = re.compile(r"\b\d")
 _DEFINES = re.compile(r"\b(?:is|are) (?:an?|the)\b|\b(?:enables?|lets|provides?|helps)\b")
 _CUES = ((_AMOUNT, _NUMBER, 1.35), (_WHAT_IS, _DEFINES, 1.4), (_YES_OR_NO, _VERDICT, 1.2))
 """A kind of question, what answers to it tend to contain, and the factor of a match."""
+_ROW = -1
+"""The block of a quoted table row: it has no sentence beside it."""
 _REFERS_BACK = re.compile(
     r"^(?:(?:with|in|for|by|from|after|to do) (?:this|these|that)|this|these|those|that|it|they|he"
     r"|she|however|also|then|otherwise|therefore|in this case|such|but|and|or|instead|additionally"
@@ -103,7 +105,7 @@ def build_candidates(
         title = frozenset(terms(passage.chunk.title))
         passage_weight = _passage_weight(index, question_terms, title)
         rows = [
-            Quote(f"`{name}`: {text}", "", -1, place, item=True)
+            Quote(f"`{name}`: {text}", "", _ROW, place, item=True)
             for place, (name, text) in enumerate(part.rows)
             if name.lower() in names and len(text) <= MAX_CHARACTERS
         ]
@@ -111,7 +113,7 @@ def build_candidates(
             own = terms(quote.text)
             context = headings.union(terms(quote.heading))
             weight = passage_weight
-            if quote not in rows:
+            if quote.block != _ROW:
                 weight *= _shape_weight(quote.text, len(own), cues)
             weight *= POINTER_WEIGHT if quote.pointer else 1.0
             matched = question_terms.intersection(own)

@@ -16,7 +16,7 @@ Rows = list[list[str]]
 OVERVIEW = ("hit@5", "nDCG@10", "facts@8", AUROC, P50)
 """The metrics in a table of several configurations."""
 _NEAR = 5
-"""A question counts as missed without a right document among the first so many."""
+"""A question is missed if none of the first _NEAR documents is right."""
 _SHOWN = 3
 """The number of found documents that a miss lists."""
 _NOTE = (

@@ -195,11 +195,12 @@ class ApiEmbeddings(Embeddings):
                 )
             case status if status == 408 or status >= 500:
                 return transient(f"{api} failed (status {status}). Wait until it is back.")
-        return _RefusedAttemptError(
-            f"{api} refused a request (status {error.status}). Check EMBEDDING_MODEL_NAME and "
-            "EMBEDDING_BASE_URL; a server that takes fewer texts at once needs a lower "
-            "EMBEDDING_BATCH_SIZE, one that takes shorter texts a lower -cz."
-        )
+            case _:
+                return _RefusedAttemptError(
+                    f"{api} refused a request (status {error.status}). Check EMBEDDING_MODEL_NAME "
+                    "and EMBEDDING_BASE_URL; a server that takes fewer texts at once needs a lower "
+                    "EMBEDDING_BATCH_SIZE, one that takes shorter texts a lower -cz."
+                )
 
     def _unreadable(self, what: str) -> _AttemptError:
         return _AttemptError(

@@ -56,9 +56,10 @@ def content_of(page: HtmlPage) -> Element:
     _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
     main = _main(page.body)
     _drop_contents_lists(main)
-    titles = [element for element in page.body.walk() if element.tag == "h1"]
-    if len(titles) == 1 and main.find("h1") is None:
-        main.children.insert(0, titles[0])
+    if main.find("h1") is None:
+        titles = [element for element in page.body.walk() if element.tag == "h1"]
+        if len(titles) == 1:
+            main.children.insert(0, titles[0])
     return main
 
 

@@ -62,15 +62,6 @@ DELETED: dict[str, Any] = {
     },
     "text_on_disk": "(what remains, and the command that clears it)",
 }
-WAITING: dict[str, Any] = {
-    **JOB,
-    "state": "running",
-    "done": 128,
-    "total": 960,
-    "revision": 0,
-    "finished_at": "",
-    "documents": [],
-}
 
 
 def example_of(problem: Problem) -> dict[str, Any]:
