@@ -60,22 +60,23 @@ def load_torch(model: ModelFolder, device: str) -> "TorchEmbeddings":
     Raises:
         ModelError: torch is missing, or the model cannot be loaded.
     """
+    batch_size = _GPU_BATCH if device == "cuda" else _CPU_BATCH
+    options = {"normalize_embeddings": True, "batch_size": batch_size}
     try:
-        _hide_progress()
-        from langchain_huggingface import HuggingFaceEmbeddings
+        with _loading(model):
+            _hide_progress()
+            from langchain_huggingface import HuggingFaceEmbeddings
+
+            loaded = HuggingFaceEmbeddings(
+                model_name=str(model.folder),
+                model_kwargs={"device": device, "local_files_only": True},
+                encode_kwargs=options | {"prompt": model.document_prompt},
+                query_encode_kwargs=options | {"prompt": model.query_prompt},
+            )
     except ImportError as error:
         raise ModelError(
             f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
         ) from error
-    batch_size = _GPU_BATCH if device == "cuda" else _CPU_BATCH
-    options = {"normalize_embeddings": True, "batch_size": batch_size}
-    with _loading(model):
-        loaded = HuggingFaceEmbeddings(
-            model_name=str(model.folder),
-            model_kwargs={"device": device, "local_files_only": True},
-            encode_kwargs=options | {"prompt": model.document_prompt},
-            query_encode_kwargs=options | {"prompt": model.query_prompt},
-        )
     return TorchEmbeddings(loaded)
 
 
@@ -99,9 +100,11 @@ def read_model(model: ModelFolder, device: str) -> "SentenceTransformer":
 
 @contextmanager
 def _loading(model: ModelFolder) -> Iterator[None]:
-    """Translate the errors of loading a model."""
+    """Translate the errors of loading a model, except that of a missing package."""
     try:
         yield
+    except ImportError:
+        raise
     except Exception as error:  # the libraries raise errors of many types
         raise ModelError(
             f"Cannot load the embedding model in {model.folder} ({type(error).__name__}); "
