@@ -29,7 +29,7 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Skip files of which -m deselects every test: importing their libraries takes seconds."""
+    """Skip files whose tests are all deselected by -m: importing their libraries takes seconds."""
     if not collection_path.name.startswith("test_"):
         return None
     marked = re.search(r"^pytestmark = \[?pytest\.mark\.(\w+)", collection_path.read_text(), re.M)

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tests.servers.chroma import free_port
+from utils.benchmark.processes import free_port
 from utils.settings import PROJECT_ROOT
 
 T = TypeVar("T")

@@ -46,7 +46,7 @@ def kill_at_each_write(
 ) -> Iterator[None]:
     """Run an action, killed before its first write, then before its second, until it survives.
 
-    Yields after each kill, of which there are `at_least` so many.
+    Yields after each kill, and fails unless there are `at_least` that many.
     """
     for writes in count():
         try:

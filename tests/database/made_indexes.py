@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,9 @@ def clear(store: Store) -> None:
     """Delete everything in a store shared by tests."""
     for name in store.collection_names(""):
         store.delete(name)
+
+
+def damage(index: Path) -> None:
+    """Overwrite the vectors of an embedded index, as a failing disk could."""
+    for file in index.glob("*/*.bin"):
+        file.write_bytes(b"\x00" * 7)

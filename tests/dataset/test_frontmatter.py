@@ -100,7 +100,7 @@ def test_only_http_addresses_are_accepted(url: str) -> None:
     assert web_address(url) == ""
 
 
-def test_an_address_that_is_not_of_the_web_is_ignored() -> None:
+def test_an_address_that_is_not_http_is_ignored() -> None:
     assert read_frontmatter("url: kiln.html", "source: {a: b}", "permalink: /a").url == ""
 
 

@@ -1,6 +1,5 @@
 """A real Chroma server in a separate process that tests can kill and restart."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+
+from utils.benchmark.processes import free_port
 
 _CHROMA = "import sys, chromadb_rust_bindings as chroma; chroma.cli(sys.argv)"
 """Equivalent to the command `chroma`, without the second for importing Chroma's client."""
@@ -55,10 +56,3 @@ class ChromaServer:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def free_port() -> int:
-    """An unused loopback port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

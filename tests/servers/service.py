@@ -84,7 +84,7 @@ def serve(*arguments: Any, **options: Any) -> Service:
 
 
 def with_mistral(mistral: ChatServer, **settings: Any) -> dict[str, Any]:
-    """The settings with which a service's language model is the local server's."""
+    """Settings that make the local server a service's language model."""
     key = SecretStr("test-key")
     return {"mistral_api_key": key, "mistral_base_url": mistral.url, **settings}
 

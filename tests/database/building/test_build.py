@@ -12,7 +12,7 @@ from database.index import word_vectors
 from database.index.lock import LOCK, BuildLock
 from database.index.store import Store, open_store
 from tests.database.index.reading import contents
-from tests.database.made_indexes import words_of
+from tests.database.made_indexes import damage, words_of
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 from utils.errors import (
@@ -265,8 +265,7 @@ def test_index_damaged_on_disk_is_detected_and_rebuilt(folder: Path, tmp_path: P
     database = tmp_path / "index"
     with closing(open_store(str(database), create=True)) as first:
         builder(first).build(folder)
-    for file in database.glob("*/*.bin"):
-        file.write_bytes(b"\x00" * 7)
+    damage(database)
 
     with closing(open_store(str(database))) as again:
         assert builder(again).build(folder).embedded == 5

@@ -1,11 +1,13 @@
 """Changes documents of an index in place, and reads what a reader then finds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from database.building.report import BuildReport
 from database.changing.changer import Changer, IndexingTools
+from database.changing.job_runner import JobRunner
 from database.index import rows
 from database.index.lock import BuildLock
 from database.index.store import Store
@@ -54,6 +56,19 @@ def run(store: Store, embeddings: WordEmbeddings | None = None) -> list[Job]:
             recover(store)
             ended.append(changer.put(job) if job.kind == "put" else changer.delete(job))
         return ended
+
+
+@contextmanager
+def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[None]:
+    """A service's thread for jobs."""
+    reader = reader_over(store, embeddings)
+    reader.refresh()
+    runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
+    runner.start()
+    try:
+        yield
+    finally:
+        runner.stop()
 
 
 def kill_once_visible(store: Store, job: Job) -> None:

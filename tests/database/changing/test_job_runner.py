@@ -1,19 +1,15 @@
 """A job that cannot succeed ends as failed and does not block later ones."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from database.building.rollback import return_to_folder
-from database.changing.job_runner import JobRunner
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
-from tests.database.changing.steps import accept_job, kill_once_visible, reader_over, seen
+from tests.database.changing.steps import accept_job, kill_once_visible, running, seen
 from tests.database.made_indexes import document
 from tests.files.pages import WordEmbeddings, builder
-from tests.servers.documents_service import splitter
 from tests.servers.service import until
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
 
@@ -21,7 +17,7 @@ pytestmark = pytest.mark.process
 
 
 def failing_embeddings(error: Exception, times: int) -> WordEmbeddings:
-    """Embeddings that fail so often for texts with one word."""
+    """Embeddings that fail `times` times for texts with the word poison."""
     errors = [error] * times
 
     def fail(texts: list[str]) -> None:
@@ -29,19 +25,6 @@ def failing_embeddings(error: Exception, times: int) -> WordEmbeddings:
             raise errors.pop()
 
     return WordEmbeddings(before=fail)
-
-
-@contextmanager
-def running(store: Store, embeddings: WordEmbeddings | None = None) -> Iterator[None]:
-    """A service's thread for jobs."""
-    reader = reader_over(store, embeddings)
-    reader.refresh()
-    runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
-    runner.start()
-    try:
-        yield
-    finally:
-        runner.stop()
 
 
 def ended(store: Store, job: Job) -> Job:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from database.embedding.model_finder import (
 )
 from tests.files.mpnet import MODULES, NAME
 from tests.servers.hub import REVISION, HubServer, hub_server
+from utils.benchmark.processes import free_port
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT
 
@@ -396,8 +396,7 @@ def test_failing_hub_is_reported_in_one_line(
 
 @pytest.mark.process
 def test_unreachable_hub_is_reported_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     output, seconds = find_in_a_process(nowhere, tmp_path / "cache")
     assert output.startswith(f"ModelError Embedding model {NAME}")
     assert MINILM in output

@@ -35,10 +35,11 @@ RUNS = 4
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader of a small index on a server."""
-    with served_index(tmp_path_factory.mktemp("served")) as url:
-        made = Reader(lambda: open_store(url), lambda _: WordEmbeddings(), "the store")
+    with (
+        served_index(tmp_path_factory.mktemp("served")) as url,
+        closing(Reader(lambda: open_store(url), lambda _: WordEmbeddings(), "the store")) as made,
+    ):
         yield made
-        made.close()
 
 
 def answered_by(retriever: Runnable[str, list[Document]]) -> str:

@@ -18,6 +18,7 @@ from database.index.fingerprint import Fingerprint
 from database.index.store import open_store
 from database.reading.index_embeddings import embeddings_for
 from database.reading.reader import Reader
+from tests.database.made_indexes import damage
 from tests.files.pages import PAGES, WordEmbeddings, builder, recipe, write_pages
 from tests.servers.chroma import ChromaServer
 from tests.servers.gateway import gateway_server
@@ -226,11 +227,6 @@ def test_words_are_loaded_with_the_index(
     assert grown is not None
     assert len(grown) == 2
     assert "without word vectors" not in caplog.text
-
-
-def damage(index: Path) -> None:
-    for file in index.glob("*/*.bin"):
-        file.write_bytes(b"\x00" * 7)
 
 
 @pytest.mark.parametrize(

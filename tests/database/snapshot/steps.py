@@ -80,11 +80,11 @@ def resealed(fields: dict[str, Any]) -> bytes:
 
 @contextmanager
 def index_at(
-    path: Path, *texts: str, name: str = "index-made", documents: Mapping[str, str] | None = None
+    path: Path, *texts: str, documents: Mapping[str, str] | None = None
 ) -> Iterator[Store]:
     """An index of one page's chunks, with documents added through the API."""
     with closing(open_store(str(path), create=True)) as store:
-        make_index(store, chunks_of(*texts), name)
+        make_index(store, chunks_of(*texts))
         if documents:
             upload(store, f"job-of-{path.name}", *(document(*item) for item in documents.items()))
         yield store

@@ -116,7 +116,7 @@ def test_pull_into_a_server(
         assert contents(pulled).rows == contents(made).rows
 
 
-def test_another_hash_than_that_of_the_option_or_setting_is_refused(
+def test_hash_that_differs_from_option_or_setting_is_refused(
     snapshots: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

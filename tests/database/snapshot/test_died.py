@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from database.changing.job_runner import JobRunner
 from database.index.lock import BuildLock
 from database.index.store import Store, open_store
 from database.journal import staging
 from database.journal.jobs import Jobs
 from database.journal.uploads import UPLOADS, JournalEntry, Uploads
-from database.reading.reader import Reader
 from database.snapshot import upload_rows
-from tests.containers.checkout import wait_for
-from tests.database.changing.steps import accept_job, delete, kill_once_visible, put, seen
+from tests.database.changing.steps import accept_job, delete, kill_once_visible, put, running, seen
 from tests.database.dying_store import DyingStore, KilledError
 from tests.database.made_indexes import chunks_of, document, make_index, uploaded
 from tests.database.snapshot.steps import (
@@ -29,8 +26,8 @@ from tests.database.snapshot.steps import (
     pulled_at_start,
     pushed,
 )
-from tests.files.pages import WordEmbeddings, builder, write_pages
-from tests.servers.documents_service import splitter
+from tests.files.pages import builder, write_pages
+from tests.servers.service import until
 
 QUIET = 0.01
 
@@ -110,21 +107,12 @@ def test_service_and_build_after_a_killed_pull_lose_no_change(store: Store, tmp_
     accept_job(store, "delete", name="training.md")
     before = seen(store)
 
-    run_all(store)
+    with running(store):
+        until(lambda: not Jobs(store).unfinished(), within=30)
     builder(store).build(pages)
 
     removed, added = before.keys() - seen(store).keys(), seen(store).keys() - before.keys()
     assert (removed, added) == ({"training.md"}, {"new.md"})
-
-
-def run_all(store: Store) -> None:
-    """Run the pending jobs, as a service does."""
-    reader = Reader(lambda: store, lambda made: WordEmbeddings(), store.database)
-    reader.refresh()
-    runner = JobRunner(reader, store.database, splitter=splitter, open_store=lambda: store)
-    runner.start()
-    wait_for(lambda: not Jobs(store).unfinished(), 30, "ended")
-    runner.stop()
 
 
 def test_start_after_a_pull_killed_at_its_end_keeps_pending_changes(store: Store) -> None:

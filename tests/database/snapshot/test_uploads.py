@@ -1,5 +1,7 @@
 """Snapshots include the documents added through the API."""
 
+from pathlib import Path
+
 import pytest
 
 from database.index.store import Store
@@ -12,13 +14,13 @@ from tests.database.made_indexes import (
     upload,
     uploaded,
 )
-from tests.database.snapshot.steps import Place, pulled, pushed
+from tests.database.snapshot.steps import pulled, pushed
 
 pytestmark = pytest.mark.process
 
 
 def test_documents_of_the_api_are_replaced_by_the_snapshots(
-    source: Store, target: Store, folder: Place
+    source: Store, target: Store, folder: Path
 ) -> None:
     long = "Oak dries slowly. " * 20_000
     upload(source, "job-1", document("old.md", "Old."))
@@ -41,7 +43,7 @@ def test_documents_of_the_api_are_replaced_by_the_snapshots(
 
 
 def test_document_deleted_through_the_api_stays_deleted(
-    source: Store, target: Store, folder: Place
+    source: Store, target: Store, folder: Path
 ) -> None:
     delete_upload(source, "job-1", "notes.md")
     pushed(source, folder)
@@ -53,7 +55,7 @@ def test_document_deleted_through_the_api_stays_deleted(
 
 
 def test_documents_before_the_return_to_the_folder_are_not_pushed(
-    source: Store, target: Store, folder: Place
+    source: Store, target: Store, folder: Path
 ) -> None:
     upload(source, "job-1", document("old.md", "Old."))
     source.return_to_folder()

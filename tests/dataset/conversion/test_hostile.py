@@ -22,6 +22,8 @@ MakeFile = Callable[[], bytes]
 LIMITS = Limits(seconds=30, memory_bytes=400 << 20)
 SHORT = Limits(seconds=2, memory_bytes=400 << 20)
 ODD_XML = "refused: contains XML with a document type or an odd encoding; save it again with Office"
+PROTECTED = "is protected by a password; remove the protection"
+NOT_WORD = "cannot be read as Word (docx)"
 WORDS = b"BT /F1 12 Tf 50 700 Td (Words on a page.) Tj ET"
 FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X1 6 0 R>>>>"
 
@@ -35,10 +37,6 @@ def outcome(content: bytes, name: str, limits: Limits = LIMITS) -> str:
         assert "\n" not in line
         assert "/" not in line
         return f"refused: {line}"
-
-
-PROTECTED = "is protected by a password; remove the protection"
-NOT_WORD = "cannot be read as Word (docx)"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,7 @@ def test_external_image_is_ignored(tmp_path: Path) -> None:
         (lambda: one_page(stream(WORDS), copies=10_000),
          "refused: has 10,000 pages, over the limit of 5,000; split it"),
         (lambda: pdf_files.protected("x"),
-         "refused: is protected by a password; remove the protection"),
+         f"refused: {PROTECTED}"),
         (lambda: of_objects(b"<</Type/Catalog/Pages 2 0 R>>",
                             b"<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>"),
          "refused: cannot be read as PDF"),
@@ -155,7 +153,7 @@ def test_hostile_pdf_is_refused_or_only_its_text_is_read(content: MakeFile, expe
         ("a.rst", lambda: b".. raw:: html\n\n   <script>x</script>\n\nWords.\n", "Words.\n"),
         ("a.docx", lambda: b"%PDF-1.4\n" + docx_of("Two files in one."), "Two files in one.\n"),
         ("a.pdf", lambda: b"%PDF-1.4\n" + docx_of("x"), "refused: cannot be read as PDF"),
-        ("a.docx", lambda: xlsx_of([["x"]]), "refused: cannot be read as Word (docx)"),
+        ("a.docx", lambda: xlsx_of([["x"]]), f"refused: {NOT_WORD}"),
         ("a.docx", hostile.with_macro, "Words beside a macro.\n"),
         ("a.docx", hostile.nested_bomb, "Harmless words.\n"),
         ("a.xlsx", hostile.billion_laughs, ODD_XML),

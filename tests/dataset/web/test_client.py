@@ -227,7 +227,7 @@ def test_errors_beyond_twenty_are_only_counted(server: WebServer, fetch: Fetches
     assert fetch.troubles[-1] == "and 5 more of the kind"
 
 
-def test_pages_that_differ_in_case_have_own_files(server: WebServer, fetch: Fetches) -> None:
+def test_pages_that_differ_in_case_have_separate_files(server: WebServer, fetch: Fetches) -> None:
     server.pages |= {
         "/Guide/A": page("Upper"),
         "/guide/a": page("lower"),

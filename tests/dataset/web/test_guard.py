@@ -112,7 +112,7 @@ def test_public_host_cannot_lead_to_a_private_address(tmp_path: Path, kind: str,
         server.pages["/away"] = redirect(f"{private}/secret")
         server.pages["/sitemap.xml"] = sitemap(f"{public}/a", f"{private}/secret")
         server.pages["/secret"] = page("Secret")
-        names = Names({"h.example": [PUBLIC], to: [to]} | {"secret.example": ["127.0.0.1"]})
+        names = Names({"h.example": [PUBLIC], to: [to], "secret.example": ["127.0.0.1"]})
         inner = ToLoopback()
         fetch = Fetches(tmp_path, guard=Guard([public], resolve=names, inner=inner))
         if kind == "redirect":

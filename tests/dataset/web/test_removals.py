@@ -138,7 +138,7 @@ def test_page_that_became_empty_is_kept(fetch: Fetches, server: WebServer) -> No
     assert "title: b" in fetch.files()["g/b.md"]
 
 
-def test_host_without_its_pages_removes_nothing(tmp_path: Path, server: WebServer) -> None:
+def test_host_that_lost_all_pages_removes_nothing(tmp_path: Path, server: WebServer) -> None:
     fetch = Fetches(tmp_path)
     server.pages = {f"/{number}": page(f"Page {number}") for number in range(12)}
     server.sitemap()

@@ -81,7 +81,7 @@ def test_streams_are_described_beside_json_responses(schema: dict[str, Any], pat
     assert content.keys() == {"application/json", "text/event-stream"}
 
 
-def test_chat_describes_openai_s_errors_and_what_has_no_effect(schema: dict[str, Any]) -> None:
+def test_chat_describes_openai_errors_and_fields_without_effect(schema: dict[str, Any]) -> None:
     described = schema["paths"]["/v1/chat/completions"]["post"]
     assert {"4XX", "503"} <= described["responses"].keys()
     assert "422" not in described["responses"]

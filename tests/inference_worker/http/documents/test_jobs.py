@@ -26,10 +26,10 @@ from database.journal.uploads import Uploads
 from dataset.documents import read_document
 from inference_worker.http.documents import change_queue
 from tests.files.pages import PAGES, WordEmbeddings, builder, write_pages
-from tests.servers.chroma import ChromaServer, free_port
+from tests.servers.chroma import ChromaServer
 from tests.servers.documents_service import AS_ADMIN, built, found, names, page, problem, serving
 from tests.servers.service import until
-from utils.settings import PROJECT_ROOT
+from utils.benchmark.processes import child, free_port, wait_until_ready
 
 pytestmark = pytest.mark.process
 
@@ -259,22 +259,11 @@ def worker(
     """A service in a process of its own, and its client."""
     command = [sys.executable, "-m", "tests.servers.documents_process"]
     port = free_port()
-    process = subprocess.Popen([*command, database, str(port), str(seconds)], cwd=PROJECT_ROOT)
-    url = f"http://127.0.0.1:{port}"
-    try:
+    url, log = f"http://127.0.0.1:{port}", Path(database).with_name("worker.log")
+    with child([*command, database, str(port), str(seconds)], log) as process:
+        wait_until_ready(process, "worker", log, f"{url}/readyz")
         with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
-            until(lambda: is_ready(client), within=60)
             yield process, client
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
