@@ -159,6 +159,7 @@ except IndexLockedError:
 """
 
 
+@pytest.mark.process
 def test_live_holder_of_another_pid_namespace_keeps_the_lock(store: Store) -> None:
     unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
