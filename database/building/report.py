@@ -93,7 +93,7 @@ class BuildReport:
             f"Time by stage: {stages}",
         ]
         if self.seconds_to_open:
-            lines.append(f"A fresh process opens the index in {self.seconds_to_open:.2f} s")
+            lines.append(f"The new index opens in {self.seconds_to_open:.2f} s")
         return "\n".join(lines)
 
 

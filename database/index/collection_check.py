@@ -1,19 +1,18 @@
 """Checks that a collection can be read, by opening and querying it.
 
-An embedded store is checked in a child process, since opening a damaged one can kill the process:
-`python -m database.index.collection_check FOLDER NAME`.
+An embedded store is checked in a child process (`embedded_check`), since opening a damaged one can
+kill the process.
 """
 
 import json
 import subprocess
 import sys
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from database.index.connection import damaged_index_error
-from database.index.store import Store, open_store
-from utils.errors import DocsQAError, IndexDamagedError
+from database.index.store import Store
+from utils.errors import IndexDamagedError
 from utils.settings import PROJECT_ROOT, is_server
 
 _TIMEOUT = 900
@@ -26,7 +25,8 @@ class CollectionCheck:
 
     rows: int
     seconds_to_open: float
-    """From opening to the first query's result in a new process; 0 for a server's collection."""
+    """From opening the store to the first query's result in a new process, without imports; 0 for a
+    server's collection."""
 
 
 def check_collection(store: Store, name: str) -> CollectionCheck:
@@ -37,8 +37,8 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
         StoreUnreachableError: the server does not answer, or crashed on the query.
     """
     if is_server(store.database):
-        return CollectionCheck(rows=_read(store, name), seconds_to_open=0.0)
-    command = [sys.executable, "-m", "database.index.collection_check", store.database, name]
+        return CollectionCheck(rows=_count_and_query(store, name), seconds_to_open=0.0)
+    command = [sys.executable, "-m", "database.index.embedded_check", store.database, name]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
             command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False
@@ -80,7 +80,7 @@ def is_readable(store: Store, name: str) -> bool:
     return True
 
 
-def _read(store: Store, name: str) -> int:
+def _count_and_query(store: Store, name: str) -> int:
     """Count the rows, and query one of them by its own vector."""
     with store.translate_errors():
         collection = store.find(name)
@@ -94,21 +94,3 @@ def _read(store: Store, name: str) -> int:
         if not found["ids"][0]:
             raise IndexDamagedError(f"A query with a stored vector finds nothing in {name}.")
         return count
-
-
-def main(argv: list[str]) -> int:
-    """Check one collection of an embedded store and print the result as JSON."""
-    folder, name = argv
-    started = time.perf_counter()
-    try:
-        count = _read(open_store(folder), name)
-    except DocsQAError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    check = CollectionCheck(rows=count, seconds_to_open=round(time.perf_counter() - started, 3))
-    sys.stdout.write(json.dumps(asdict(check)) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

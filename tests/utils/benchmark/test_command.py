@@ -73,7 +73,7 @@ def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
         assert measured[name]["ours"] > 0
         assert measured[name]["original"] > 0
     for name in (
-        "opening the index in a fresh process, s",
+        "opening the new index, s",
         "second build that changes nothing, s",
         "search alone, 1 client, p50 ms",
         "search alone, 32 clients, p99 ms",

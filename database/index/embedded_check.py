@@ -1,0 +1,60 @@
+"""Opens and queries one collection of an embedded store, in a process of its own.
+
+`python -m database.index.embedded_check FOLDER NAME` prints the number of rows and the seconds as
+JSON. It calls the library that the chromadb package wraps, as `chromadb.api.rust` does: importing
+that package takes a second, opening a collection milliseconds.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import chromadb_rust_bindings as bindings  # type: ignore[import-untyped]
+
+_TENANT = "default_tenant"
+_DATABASE = "default_database"
+_CACHED_COLLECTIONS = 10
+"""Open HNSW indexes that Chroma may keep; this process opens one."""
+
+
+def main(argv: list[str]) -> int:
+    """Count the rows, and query one of them by its own vector."""
+    folder, name = argv
+    started = time.perf_counter()
+    store = _open(Path(folder))
+    collection = str(store.get_collection(name, _TENANT, _DATABASE).id)
+    rows = store.count(collection, _TENANT, _DATABASE)
+    where = (None, None)  # by metadata, by text
+    sample = store.get(
+        collection, None, where[0], 1, 0, where[1], ["embeddings"], _TENANT, _DATABASE
+    )
+    if sample.ids:
+        found = store.query(
+            collection, None, sample.embeddings, 1, *where, ["distances"], _TENANT, _DATABASE
+        )
+        if not found.ids[0]:
+            sys.stderr.write(f"A query with a stored vector finds nothing in {name}.\n")
+            return 1
+    seconds = round(time.perf_counter() - started, 3)
+    sys.stdout.write(json.dumps({"rows": rows, "seconds_to_open": seconds}) + "\n")
+    return 0
+
+
+def _open(folder: Path) -> Any:
+    database = bindings.SqliteDBConfig(
+        hash_type=bindings.MigrationHash.MD5,
+        migration_mode=bindings.MigrationMode.Apply,
+        url=str(folder / "chroma.sqlite3"),
+    )
+    return bindings.Bindings(
+        allow_reset=False,
+        sqlite_db_config=database,
+        persist_path=str(folder),
+        hnsw_cache_size=_CACHED_COLLECTIONS,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
