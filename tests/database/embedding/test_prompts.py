@@ -13,6 +13,7 @@ from database.embedding.local_model import LocalModel
 from database.embedding.query_embeddings import embed_queries
 from database.embedding.torch_embeddings import TorchEmbeddings
 from tests.files.mpnet import make_mpnet
+from utils.settings import Backend
 
 pytestmark = [
     pytest.mark.model,
@@ -24,6 +25,7 @@ pytestmark = [
 MINILM_REVISION = "1b22665f3b9d75c5fb8c2246f3cbd02cc0e9811890b8ac83273018da7cd43f45"
 """The revision in the fingerprints of indexes of earlier releases."""
 TEXT = "Kilns dry wood"
+BACKENDS: tuple[Backend, ...] = ("torch", "openvino")
 CONFIG = "config_sentence_transformers.json"
 
 
@@ -39,11 +41,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_mpnet(tmp_path_factory.mktemp("mpnet")).folder
 
 
-def both(model: LocalModel, cache: Path) -> list[Embeddings]:
-    return [
-        model.load_embeddings(device="cpu", backend=backend, cache=cache)
-        for backend in ("torch", "openvino")
-    ]
+@pytest.fixture(scope="module")
+def unprompted(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
+    cache = tmp_path_factory.mktemp("cache")
+    return LocalModel("m", plain).load_embeddings(device="cpu", backend="torch", cache=cache)
 
 
 def test_revision_of_a_model_without_prompts_is_unchanged(
@@ -79,14 +80,19 @@ def test_revision_covers_the_prompts(plain: Path, tmp_path: Path) -> None:
     ],
 )
 def test_backends_apply_the_same_prompts(
-    config: dict[str, Any], query: str, document: str, plain: Path, tmp_path: Path
+    config: dict[str, Any],
+    query: str,
+    document: str,
+    plain: Path,
+    unprompted: Embeddings,
+    tmp_path: Path,
 ) -> None:
-    prompted = both(with_config(plain, tmp_path / "prompted", **config), tmp_path)
-    unprompted, _ = both(LocalModel("m", plain), tmp_path)
+    model = with_config(plain, tmp_path / "prompted", **config)
     expected_query = np.array(unprompted.embed_query(query + TEXT))
     (expected_document,) = np.array(unprompted.embed_documents([document + TEXT]))
 
-    for embeddings in prompted:
+    for backend in BACKENDS:
+        embeddings = model.load_embeddings(device="cpu", backend=backend, cache=tmp_path)
         assert expected_query @ embeddings.embed_query(TEXT) > 0.9999
         assert expected_document @ embeddings.embed_documents([TEXT])[0] > 0.9999
         for vector in embed_queries(embeddings, [TEXT, TEXT]):
