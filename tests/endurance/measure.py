@@ -4,6 +4,7 @@ Every step happens to the system, and is checked by the checker, of the enduranc
 """
 
 import asyncio
+import os
 import re
 import time
 from collections import defaultdict
@@ -52,7 +53,7 @@ def measure_settings(run: BenchmarkRun, scratch: Path) -> dict[str, str]:
         add_with_shortened(models, run.model, Path(run.model_folder))
     return {
         "ANSWER_CACHE_SIZE": "0",
-        "EMBEDDING_CACHE_PATH": str(scratch / "exported"),
+        "EMBEDDING_CACHE_PATH": os.environ.get("EMBEDDING_CACHE_PATH") or str(scratch / "exported"),
         "EMBEDDING_MODEL_NAME": "" if _follows_models() else run.model,
         "EMBEDDING_MODEL_PATH": str(models),
     }

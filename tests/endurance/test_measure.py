@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -329,14 +330,20 @@ def test_measurement_needs_two_workers(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)
-def test_command_measures_every_step_without_failed_requests(tmp_path: Path) -> None:
+def test_command_measures_every_step_without_failed_requests(
+    tmp_path: Path, openvino_cache: Path
+) -> None:
     output = tmp_path / "endurance.json"
     command = [
         *(sys.executable, "-m", "tests.endurance", "--measure", "--pages", "3", "--rate", "8"),
         *("-o", str(output), "--measured_changes", "1", "--calm_seconds", "1"),
     ]
 
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"EMBEDDING_CACHE_PATH": str(openvino_cache)}
+
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(output.read_text())
