@@ -335,7 +335,7 @@ def test_command_measures_every_step_without_failed_requests(
 ) -> None:
     output = tmp_path / "endurance.json"
     command = [
-        *(sys.executable, "-m", "tests.endurance", "--measure", "--pages", "3", "--rate", "8"),
+        *(sys.executable, "-m", "tests.endurance", "--measure", "--pages", "3", "--rate", "4"),
         *("-o", str(output), "--measured_changes", "1", "--calm_seconds", "1"),
     ]
 

@@ -253,7 +253,7 @@ def test_short_run_reports_no_violation(tmp_path: Path) -> None:
     output = tmp_path / "out" / "endurance.json"
     command = [
         *(sys.executable, "-m", "tests.endurance", "--minutes", "0.5", "--pages", "12"),
-        *("--rate", "8", "--changes", "1", "-o", str(output)),
+        *("--rate", "4", "--changes", "1", "-o", str(output)),
     ]
 
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
