@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Processes that `make test` distributes the tests to.
 WORKERS ?= 3
+# The tests start many processes, which would all compile this code anew.
+unexport PYTHONDONTWRITEBYTECODE
 # DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS override the defaults: a folder of documents, an
 # index, an embedding model, the folder of an adapted model, a file of labelled questions.
 # PORT overrides the setting PORT.
