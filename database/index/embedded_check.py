@@ -26,14 +26,11 @@ def main(argv: list[str]) -> int:
     store = _open(Path(folder))
     collection = str(store.get_collection(name, _TENANT, _DATABASE).id)
     rows = store.count(collection, _TENANT, _DATABASE)
-    where = (None, None)  # by metadata, by text
-    sample = store.get(
-        collection, None, where[0], 1, 0, where[1], ["embeddings"], _TENANT, _DATABASE
-    )
+    # None: no ids, and no filter by metadata or text.
+    sample = store.get(collection, None, None, 1, 0, None, ["embeddings"], _TENANT, _DATABASE)
     if sample.ids:
-        found = store.query(
-            collection, None, sample.embeddings, 1, *where, ["distances"], _TENANT, _DATABASE
-        )
+        vectors = sample.embeddings
+        found = store.query(collection, None, vectors, 1, None, None, [], _TENANT, _DATABASE)
         if not found.ids[0]:
             sys.stderr.write(f"A query with a stored vector finds nothing in {name}.\n")
             return 1

@@ -1,6 +1,6 @@
 """An index on its own Chroma server, for tests that need no particular kind of store.
 
-An embedded one takes seconds longer: each build and reader checks it in a separate process.
+Several services of one process can read it; an embedded one would be stale in all but the first.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,5 @@
 """Damage to a collection of an embedded store is found without harm to this process."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from database.index.collection_check import check_collection, is_readable
 from database.index.store import Store, open_store
+from tests.database.made_indexes import damage
 from utils.errors import IndexDamagedError
 
 pytestmark = pytest.mark.process
@@ -42,10 +42,9 @@ def test_missing_collection_is_damage(store: Store) -> None:
         check_collection(store, "missing")
 
 
-def test_vectors_cut_short_are_damage(store: Store) -> None:
+def test_overwritten_vectors_are_damage(store: Store) -> None:
     store.close()
-    (vectors,) = Path(store.database).rglob("data_level0.bin")
-    os.truncate(vectors, 100)
+    damage(Path(store.database))
     assert not is_readable(store, "written")
 
 
