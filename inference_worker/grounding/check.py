@@ -25,16 +25,18 @@ _MAX_ITEMS = 40
 """Of a statement, for choosing its citation's quote."""
 
 
-def ground(text: str, passages: Sequence[Passage]) -> Grounding:
+def ground(text: str, passages: Sequence[Passage], question: str = "") -> Grounding:
     """Check an answer whose citations are clean: `[n]` in it cites the n-th passage.
 
-    Leaves `removed_citations` at 0, since only the citation filter knows it.
+    The answer may repeat what the question contains. `removed_citations` stays 0, as only the
+    citation filter knows it.
     """
     # Split the answer into statements with their citations and checkable items
     shown, places = strip_invisible(text)
     statements, items = parse_answer(shown, len(passages))
     # Look the items up in the passages
-    check = _Check([PassageEvidence(_evidence_text(passage)) for passage in passages])
+    evidence = [PassageEvidence(_evidence_text(passage)) for passage in passages]
+    check = _Check(evidence, PassageEvidence(question))
     excerpts = Excerpts([passage.text for passage in passages])
     markers = [marker for each in statements for marker in each.markers]
     misplaced = {
@@ -76,17 +78,18 @@ def ground(text: str, passages: Sequence[Passage]) -> Grounding:
 class _Check:
     """Looks items up in passages, each once per passage."""
 
-    def __init__(self, evidence: list[PassageEvidence]) -> None:
+    def __init__(self, evidence: list[PassageEvidence], question: PassageEvidence) -> None:
         self._evidence = evidence
+        self._question = question
         self._found: dict[tuple[str, str, tuple[str, ...], int], bool] = {}
 
     def unsupported(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Yield the items that no passage contains; of nested items, the outermost."""
+        """Yield the items in neither passages nor question; of nested items, the outermost."""
         end = 0
         for item in items:
-            if item.start < end or self._is_in_any_passage(item):
+            if item.start < end or self._is_known(item):
                 continue
-            missing = [each for each in item.inside if not self._is_in_any_passage(each)]
+            missing = [each for each in item.inside if not self._is_known(each)]
             if missing or not item.inside:
                 yield from missing or [item]
                 end = item.end
@@ -101,8 +104,9 @@ class _Check:
         most = max(counts.values(), default=0)
         return tuple(number for number in numbers if number in counts and counts[number] == most)
 
-    def _is_in_any_passage(self, item: Item) -> bool:
-        return any(self._contains(number, item) for number in range(1, len(self._evidence) + 1))
+    def _is_known(self, item: Item) -> bool:
+        numbers = range(1, len(self._evidence) + 1)
+        return any(self._contains(n, item) for n in numbers) or self._question.contains(item)
 
     def _contains(self, number: int, item: Item) -> bool:
         key = (item.kind, item.text, item.parts, number)

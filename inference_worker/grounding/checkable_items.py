@@ -30,6 +30,8 @@ from inference_worker.grounding.quantities import (
 )
 
 _NOT_ADDRESS = r"\s<>\"'`\u201c\u201d|\\\]\[{}\ufffc"
+_HYPHENS = r"\u2010\u2011-"
+"""Models write non-breaking hyphens in names, too."""
 _COMMON = (
     rf"(?P<url>\b(?:https?|s3|ftp)://(?:[^{_NOT_ADDRESS}]|<[\w-]{{1,40}}>)+)"
     rf"|(?P<arn>\barn:[\w*-]*:(?:[^{_NOT_ADDRESS},;)]|<[\w-]{{1,40}}>)+)"
@@ -37,12 +39,13 @@ _COMMON = (
 )
 _PATH = (
     rf"|(?P<identifier>(?<![{LETTERS}/.:<>-])/(?:[\w.-]+/)+[\w.-]*\w"
-    rf"|(?<![{LETTERS}-])[a-z]{{2}}(?:-[a-z]+){{1,3}}-\d(?![{LETTERS}-]))"
+    # A Region's code, or an Availability Zone's.
+    rf"|(?<![{LETTERS}-])[a-z]{{2}}(?:[{_HYPHENS}][a-z]+){{1,3}}[{_HYPHENS}]\d+[a-z]?(?![{LETTERS}-]))"
 )
-_TOKENS = rf"|(?P<number>{NUMBER})|(?P<word>[{LETTERS}]+(?:[.:][{LETTERS}]+)*(?::\*)?)"
+_TOKENS = rf"|(?P<number>{NUMBER})|(?P<word>[{LETTERS}]+(?:[.:][{LETTERS}]+)*(?::\*(?!\*))?)"
 _PROSE = re.compile(
     # Most words are plain: skipping them first halves the time.
-    rf"[A-Z]?[a-z]++(?![{LETTERS}-]|[.:][{LETTERS}*]| \d|://)"
+    rf"[A-Z]?[a-z]++(?![{LETTERS}{_HYPHENS}]|[.:][{LETTERS}*]| \d|://)"
     rf"|(?P<numeral>{LIST_NUMERAL}"
     r"|\b(?i:steps?|passages?|sources?) \d+(?:(?:,| and| or| to|-|\u2013) ?\d+)*"
     r"|\b(?:1[89]|20)\d0s\b)|"

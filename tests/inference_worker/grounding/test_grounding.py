@@ -67,7 +67,7 @@ SUPPORTED = [
     "`CreateKilnConfig`, **CreateKilnConfig** and CreateKilnConfig().",
     "_KmsKeyId_ and KmsKeyId's",
     "Create\u200bKiln\u00adConfig and \u202eKmsKeyId\u202c",
-    "kiln:InvokeDryer, InvokeDryer, ml.p3.2xlarge, us-east-1",
+    "kiln:InvokeDryer, InvokeDryer, ml.p3.2xlarge, us-east-1, us\u2011east\u20111",
     "arn:aws:iam::123456789012:role/Kiln.",
     "s3://kilns/logs/ and https://kiln.example/guide.",
     "[here](https://docs.example/kilns.md), https://docs.example/kilns.md#use",
@@ -76,6 +76,7 @@ SUPPORTED = [
     '"done - all boards are dry", “Done – all boards are dry.”',  # noqa: RUF001
     '"A kiln times out ... by default"',
     '"retry CreateKilnConfig up to three times [1]"',
+    "**Oak:** dries. The **brick:** burns.",
     "1. First\n2. Second\n17) Third\n**18. Fourth**",
     "Step 7 and steps 8 to 19. The 21st of the 1990s.",
     "SageMaker, `sagemaker`, e.g. this, i.e. that, the U.S. one",
@@ -113,6 +114,10 @@ UNSUPPORTED = {
     "Call createKilnConfig.": ["identifier: createKilnConfig"],
     "Set KmsKeyID and role_arns.": ["identifier: KmsKeyID", "identifier: role_arns"],
     "Use ml.p3.8xlarge in us-west-1.": ["identifier: ml.p3.8xlarge", "identifier: us-west-1"],
+    "Use us\u2011east\u20112 or us-east-1b.": [
+        "identifier: us\u2011east\u20112",
+        "identifier: us-east-1b",
+    ],
     "Allow kiln:InvokeDryers and dryer:InvokeDryer.": [
         "identifier: kiln:InvokeDryers",
         "identifier: dryer:InvokeDryer",
@@ -151,6 +156,22 @@ UNSUPPORTED = {
 @pytest.mark.parametrize(("text", "missing"), UNSUPPORTED.items())
 def test_items_in_no_passage_are_reported(text: str, missing: list[str]) -> None:
     assert unsupported(text) == missing
+
+
+@pytest.mark.parametrize(
+    ("question", "missing"),
+    [
+        ("", ["BarkKiln", "7", "all is wet", "eu-west-9"]),
+        ('Does BarkKiln 7 in eu-west-9 say "all is wet"?', []),
+        (
+            "Do BarkKilns 70 in eu-west-99 say that all is dry?",
+            ["BarkKiln", "7", "all is wet", "eu-west-9"],
+        ),
+    ],
+)
+def test_an_answer_may_repeat_the_question(question: str, missing: list[str]) -> None:
+    text = 'No passage is about BarkKiln 7, "all is wet" or eu-west-9.'
+    assert [each.text for each in ground(text, PASSAGES, question).unsupported] == missing
 
 
 def test_without_passages_nothing_is_supported() -> None:
