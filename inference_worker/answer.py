@@ -10,6 +10,12 @@ from dataset.sources.provenance import Source
 EXTRACTIVE = "extractive"
 """The `generator` of an answer that quotes the passages and that no language model wrote."""
 
+Coverage = Literal["full", "partial", "none"]
+"""How far the passages answer a question, as the language model reports it."""
+
+FinishReason = Literal["stop", "length", "content_filter"]
+"""Why the text ended: complete, cut off at the token limit, or by the provider's content filter."""
+
 UnsupportedKind = Literal["identifier", "number", "arn", "code", "flag", "quote", "url"]
 
 
@@ -19,6 +25,15 @@ class Turn:
 
     role: Literal["user", "assistant"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A query that was searched for."""
+
+    query: str
+    by: Literal["user", "model"]
+    """The user's question, or a query that the language model requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,12 @@ class Grounding:
     uncited_sentences: int = 0
     """Sentences that make a claim and cite nothing."""
 
+    @property
+    def passage_numbers(self) -> set[int]:
+        """The numbers of all passages that the checks refer to."""
+        misplaced = (number for each in self.misplaced for number in (each.number, *each.found_in))
+        return {*self.used, *(each.number for each in self.citations), *misplaced}
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
@@ -79,6 +100,12 @@ class TokenUsage:
 
     input_tokens: int
     output_tokens: int
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        """The usage of two calls."""
+        return TokenUsage(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +134,28 @@ class Answer:
     degraded_reason: str | None
     """Why the language model failed; None if it did not."""
     answerable: bool
-    """Whether the documentation answers the question, judged by the search."""
+    """Whether the documentation answers the question, as the model reports, else the search."""
     confidence: float
     """Probability that it does, 0 to 1."""
     usage: TokenUsage | None
     """None if no language model wrote the text, or its provider reports no usage."""
-    truncated: bool
-    """Whether the text was cut off at the token limit of an answer."""
+    finish_reason: FinishReason
+    """Why the text ended."""
+    coverage: Coverage | None
+    """None if no language model wrote the text, or it did not report it."""
+    searches: Sequence[SearchQuery]
+    """What was searched for, in order."""
     cached: bool
     """Whether the text was written for an earlier, equal question, and cost no tokens now."""
     corpus: CorpusInfo | None
     """None if the index became unavailable meanwhile."""
     timings: dict[str, float]
     """Milliseconds by stage."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the text was cut off at the token limit of an answer."""
+        return self.finish_reason == "length"
 
     @property
     def degraded(self) -> bool:
@@ -129,9 +165,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PassagesFound:
-    """The first event: the result of the search."""
+    """The result of the search; again after the language model has requested further searches."""
 
     findings: Findings
+    """With the passages of all searches so far; each keeps its number."""
+    searches: Sequence[SearchQuery]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +180,8 @@ class Token:
 
 
 Event = PassagesFound | Token | Answer
-"""One PassagesFound, any number of Tokens, and the Answer last. The Tokens' concatenated text is
-the Answer's text but for trailing white space, unless the language model failed midway: then only
-the Answer's text is valid."""
+"""One PassagesFound for each round of searches, any number of Tokens, and the Answer last. The
+Tokens' concatenated text is the Answer's text but for trailing white space, unless the language
+model failed midway: then only the Answer's text is valid."""
 
 Events = AsyncGenerator[Event, None]

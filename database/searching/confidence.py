@@ -56,7 +56,9 @@ class ConfidenceModel:
     question_length: float
     intercept: float
     threshold: float
-    """Minimum confidence to answer a question."""
+    """Minimum confidence to answer a question without a language model."""
+    near: float
+    """Minimum confidence to ask a language model, which judges for itself what it is given."""
 
     def confidence(self, evidence: ConfidenceFeatures) -> float:
         """Probability p that the documentation answers, 0 to 1."""

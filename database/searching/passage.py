@@ -1,6 +1,8 @@
 """A passage, and the findings of a search."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 from database.searching.confidence import ConfidenceFeatures
 from dataset.chunks import Chunk
@@ -42,3 +44,16 @@ class Findings:
     """True if the confidence suffices to answer."""
     features: ConfidenceFeatures
     """The features from which the confidence was computed."""
+
+
+def merge_passages(known: Sequence[Passage], *found: Sequence[Passage]) -> list[Passage]:
+    """The known passages, then the others by rank; none whose best chunk is in one before it."""
+    merged = list(known)
+    for passage in filter(None, chain.from_iterable(zip_longest(*found))):
+        if not any(_contains(each, passage) for each in merged):
+            merged.append(passage)
+    return merged
+
+
+def _contains(passage: Passage, other: Passage) -> bool:
+    return passage.chunk.document == other.chunk.document and other.chunk.text in passage.text

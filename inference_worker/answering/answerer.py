@@ -13,6 +13,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from database.reading.reader import Reader
+from database.searching.confidence import shipped_model
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings
 from dataset.chunks import Chunk
@@ -22,11 +23,16 @@ from inference_worker.answer import (
     CorpusInfo,
     Events,
     Grounding,
-    PassagesFound,
+    SearchQuery,
     Token,
     Turn,
 )
-from inference_worker.answering.answer_writer import Draft, Writer, document_names
+from inference_worker.answering.answer_writer import (
+    PASSAGES_PER_QUERY,
+    Draft,
+    Writer,
+    document_names,
+)
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
 from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
@@ -37,6 +43,9 @@ from inference_worker.grounding.check import ground
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
+
+MAX_PROMPT_PASSAGES = 40
+"""How many passages are searched for a language model; PROMPT_MAX_TOKENS limits it further."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +65,14 @@ class Answerer:
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._writer = Writer(llm, settings.prompt_max_tokens, self._metrics, self._in_thread)
+        self._writer = Writer(
+            llm,
+            settings.prompt_max_tokens,
+            settings.max_search_rounds,
+            shipped_model().near if settings.min_confidence is None else settings.min_confidence,
+            self._metrics,
+            self._in_thread,
+        )
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
@@ -117,7 +133,7 @@ class Answerer:
         *,
         streaming: bool = True,
     ) -> Events:
-        """Answer a question in events: one PassagesFound, Tokens, the Answer.
+        """Answer a question in events: PassagesFound, Tokens, the Answer.
 
         With `streaming`, the language model's text is requested in pieces.
 
@@ -133,7 +149,7 @@ class Answerer:
 
         def is_cacheable(answer: Answer) -> bool:
             # Quoting again costs nothing, and the cause of a failure may have passed.
-            written = answer.generator != EXTRACTIVE and not answer.truncated
+            written = answer.generator != EXTRACTIVE and answer.finish_reason == "stop"
             return written and self._revision() == revision
 
         first_token = True
@@ -159,15 +175,20 @@ class Answerer:
         # Retrieve: a follow-up is searched together with the questions that it continues.
         start = time.perf_counter()
         query = retrieval_query(question, history)
-        findings = await self.search(query, top_k, filters)
+        quoted = top_k or self._settings.top_k
+        prompted = top_k or MAX_PROMPT_PASSAGES
+        findings = await self.search(query, prompted if self._llm else quoted, filters)
         retrieved = time.perf_counter()
-        yield PassagesFound(findings)
+        draft = Draft(question, history, findings, [SearchQuery(query, "user")], findings.passages)
+        yield draft.found
 
-        # Prompt and generate: the language model writes from the passages, or they are quoted.
-        draft = Draft(question, history, query, findings)
-        async with aclosing(self._writer.write(draft, streaming=streaming)) as pieces:
-            async for piece in pieces:
-                yield Token(piece)
+        # Prompt and generate: the language model writes from the passages, or asks for further
+        # searches and then writes; or the passages are quoted.
+        search = partial(self.search, top_k=PASSAGES_PER_QUERY, filters=filters)
+        written = self._writer.write(draft, search, top_k=quoted, streaming=streaming)
+        async with aclosing(written) as events:
+            async for event in events:
+                yield event
         generated = time.perf_counter()
 
         # Ground: check each statement of the text against the passages.
@@ -181,30 +202,36 @@ class Answerer:
             "ground": round((end - generated) * 1000, 2),
             "total": round((end - start) * 1000, 2),
         }
-        yield self._answer(draft, grounding, milliseconds)
+        yield self._answer(draft, grounding, quoted, milliseconds)
 
     async def _ground(self, draft: Draft) -> Grounding:
-        if not draft.findings.answerable:
+        if draft.generator == EXTRACTIVE and not draft.answerable:
             return Grounding()
-        grounding = await self._in_thread(ground, draft.text, draft.passages)
+        grounding = await self._in_thread(ground, draft.text, draft.passages, draft.question)
         # A quoted paragraph is from one passage, which is cited at its end.
         uncited = 0 if draft.generator == EXTRACTIVE else grounding.uncited_sentences
         removed = draft.removed_citations
         return replace(grounding, removed_citations=removed, uncited_sentences=uncited)
 
-    def _answer(self, draft: Draft, grounding: Grounding, timings: dict[str, float]) -> Answer:
+    def _answer(
+        self, draft: Draft, grounding: Grounding, top_k: int, timings: dict[str, float]
+    ) -> Answer:
+        """The answer, with the best `top_k` passages and as many more as its checks refer to."""
         used = [draft.passages[number - 1] for number in grounding.used]
+        last = max((top_k, *grounding.passage_numbers))
         return Answer(
             text=draft.text,
             docs=document_names([*used, *draft.passages])[: self._settings.max_docs],
-            passages=draft.passages,
+            passages=draft.passages[:last],
             grounding=grounding,
             generator=draft.generator,
             degraded_reason=draft.degraded_reason,
-            answerable=draft.findings.answerable,
+            answerable=draft.answerable,
             confidence=draft.findings.confidence,
             usage=draft.usage,
-            truncated=draft.truncated,
+            finish_reason=draft.finish_reason,
+            coverage=draft.coverage,
+            searches=tuple(draft.searches),
             cached=False,
             corpus=self._corpus(),
             timings=timings,
@@ -245,6 +272,7 @@ class Answerer:
             VERSION,
             self._settings.inference_max_tokens,
             self._settings.prompt_max_tokens,
+            self._settings.max_search_rounds,
         )
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

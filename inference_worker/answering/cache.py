@@ -89,9 +89,8 @@ class AnswerCache:
         if self._shared.get(place) is shared:
             del self._shared[place]
         match shared.events:
-            case [PassagesFound() as found, *_, Answer() as answer] if self._size and is_cacheable(
-                answer
-            ):
+            case [*events, Answer() as answer] if self._size and is_cacheable(answer):
+                found = [event for event in events if isinstance(event, PassagesFound)][-1]
                 self._answers[place[0]] = found, answer
 
 

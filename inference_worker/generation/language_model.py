@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_random_exponential
 
-from inference_worker.answer import TokenUsage
+from inference_worker.answer import FinishReason, TokenUsage
 from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
 from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
 from inference_worker.generation.provider_errors import AttemptError, translate_errors
+from inference_worker.generation.reasoning import ReasoningFilter, without_reasoning
 from utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ BACKOFF = wait_random_exponential(multiplier=0.5, max=8)
 
 _FINISH = ("finish_reason", "stop_reason", "done_reason")
 """Providers' names for the reason why a completion ended."""
-_TRUNCATED = {"length", "max_tokens", "model_length"}
-"""Their values for a completion that was cut off at the token limit."""
+_FINISH_REASONS: "dict[str, FinishReason]" = {
+    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
+    **dict.fromkeys(("content_filter", "refusal", "safety"), "content_filter"),
+}
+"""Their values for a completion that is not complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,7 @@ class Generation:
     model: str
     usage: TokenUsage | None
     """None if the provider reports none."""
-    truncated: bool
-    """Whether it was cut off at the token limit of an answer."""
+    finish_reason: FinishReason = "stop"
 
 
 class LanguageModel:
@@ -116,11 +119,11 @@ class LanguageModel:
         async with self._call(deadline):
             async with self._attempt_time():
                 message = await self._chat.ainvoke(list(messages))
-            text = str(message.text).strip()
+            text = without_reasoning(str(message.text)).strip()
+            reason = _finish_reason(_finish(message))
             if not text:
-                raise provider_errors.empty_answer_error()
-            truncated = _finish(message) in _TRUNCATED
-            return Generation(text, self.name, _usage(message), truncated)
+                raise provider_errors.no_text_error(reason)
+            return Generation(text, self.name, _usage(message), reason)
 
     async def _open_stream(
         self, messages: "Sequence[BaseMessage]", call: AsyncExitStack, deadline: float
@@ -177,6 +180,7 @@ class _Stream:
         self._pieces: list[str] = []
         self._usage: TokenUsage | None = None
         self._finish: str | None = None
+        self._reasoning = ReasoningFilter()
 
     @property
     def text(self) -> str:
@@ -191,27 +195,28 @@ class _Stream:
         """
         async for chunk in self._chunks:
             if usage := _usage(chunk):
-                before = self._usage or TokenUsage(0, 0)
-                self._usage = TokenUsage(
-                    before.input_tokens + usage.input_tokens,
-                    before.output_tokens + usage.output_tokens,
-                )
+                self._usage = self._usage + usage if self._usage else usage
             self._finish = _finish(chunk) or self._finish
-            # Leading white space is dropped: the completion may turn out to have no text at all.
-            text = str(chunk.text) if self._pieces else str(chunk.text).lstrip()
-            if text:
-                self._pieces.append(text)
+            if text := self._kept(self._reasoning.feed(str(chunk.text))):
                 return text
+        if text := self._kept(self._reasoning.finish()):
+            return text
         if self._finish is None or self._finish == "error":
             raise provider_errors.interrupted_error()
         if not self._pieces:
-            raise provider_errors.empty_answer_error()
+            raise provider_errors.no_text_error(_finish_reason(self._finish))
         return None
+
+    def _kept(self, text: str) -> str:
+        """Keep a piece, without white space at the beginning: the completion may have no text."""
+        if text := text if self._pieces else text.lstrip():
+            self._pieces.append(text)
+        return text
 
     def generation(self, model: str) -> Generation:
         """The completion read so far."""
         text = "".join(self._pieces)
-        return Generation(text, model, self._usage, self._finish in _TRUNCATED)
+        return Generation(text, model, self._usage, _finish_reason(self._finish))
 
 
 def _now() -> float:
@@ -222,6 +227,10 @@ def _finish(message: "AIMessage") -> str | None:
     """The provider's finish reason; None while there is none."""
     metadata: dict[str, Any] = message.response_metadata
     return next((str(metadata[name]) for name in _FINISH if metadata.get(name)), None)
+
+
+def _finish_reason(reason: str | None) -> FinishReason:
+    return _FINISH_REASONS.get((reason or "").lower(), "stop")
 
 
 def _usage(message: "AIMessage") -> TokenUsage | None:

@@ -14,6 +14,7 @@ import httpx
 from httpx_sse import SSEError
 
 from dataset.web.http.responses import retry_after_seconds
+from inference_worker.answer import FinishReason
 from utils.errors import GenerationError
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,16 @@ timeout_error = partial(
 """The attempt exceeded its share of the time; without backoff, as it has waited enough."""
 _retried_once = partial(AttemptError, attempts=MAX_UNREADABLE)
 empty_answer_error = partial(_retried_once, "the language model gave an empty answer")
+_filtered_error = partial(
+    AttemptError, "the language model's content filter blocked the answer", blames_service=False
+)
 unreadable_error = partial(_retried_once, "the language model's answer could not be read")
 interrupted_error = partial(_retried_once, "the language model broke off")
+
+
+def no_text_error(reason: FinishReason) -> AttemptError:
+    """The error for a completion without text that ended for this reason."""
+    return _filtered_error() if reason == "content_filter" else empty_answer_error()
 
 
 @contextmanager

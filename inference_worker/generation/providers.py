@@ -87,7 +87,8 @@ def _options(settings: Settings, provider: str) -> dict[str, Any]:
         return options | {
             "num_predict": settings.inference_max_tokens,
             # Ollama's default is a few thousand, beyond which it truncates silently.
-            "num_ctx": settings.prompt_max_tokens + settings.inference_max_tokens,
+            "num_ctx": settings.prompt_max_tokens * (settings.max_search_rounds + 1)
+            + settings.inference_max_tokens,
             "client_kwargs": client,
         }
     options |= {"max_tokens": settings.inference_max_tokens, "max_retries": 0, "timeout": attempt}

@@ -56,7 +56,7 @@ def encode_typed(event: Event) -> Iterator[bytes]:
     """Encode an event under its name."""
     match event:
         case PassagesFound():
-            name, data = "passages", FoundEvent.of(event.findings).model_dump_json()
+            name, data = "passages", FoundEvent.of(event).model_dump_json()
         case Token():
             name, data = "token", TokenEvent(text=event.text).model_dump_json()
         case Answer():

@@ -38,7 +38,13 @@ SEARCH: dict[str, Any] = {
     "confidence": 0.9731,
     "passages": [PASSAGE],
 }
-FOUND: dict[str, Any] = {key: SEARCH[key] for key in ("answerable", "confidence", "passages")}
+SEARCHES = [{"query": QUESTION, "by": "user"}]
+FOUND: dict[str, Any] = {
+    "answerable": True,
+    "confidence": 0.9731,
+    "searches": SEARCHES,
+    "passages": [PASSAGE],
+}
 WHOLE: dict[str, Any] = {
     **ORIGINAL,
     "citations": [
@@ -61,7 +67,10 @@ WHOLE: dict[str, Any] = {
     "degraded": False,
     "degraded_reason": None,
     "answerable": True,
+    "coverage": "full",
     "confidence": 0.9731,
+    "searches": SEARCHES,
+    "finish_reason": "stop",
     "truncated": False,
     "cached": False,
     "usage": {"input_tokens": 2143, "output_tokens": 24},

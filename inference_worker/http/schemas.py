@@ -3,13 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings, Passage
-from inference_worker.answer import Answer, Citation, UnsupportedKind
+from inference_worker.answer import (
+    Answer,
+    Citation,
+    Coverage,
+    FinishReason,
+    PassagesFound,
+    UnsupportedKind,
+)
 from inference_worker.http import examples
 from inference_worker.http.request_filters import FiltersIn
 
@@ -27,7 +34,18 @@ def _not_blank(text: str) -> str:
 
 QuestionText = Annotated[str, AfterValidator(_not_blank)]
 Answerable = Annotated[
-    bool, Field(description="Whether the documentation answers it, judged by the search.")
+    bool,
+    Field(
+        description="Whether the documentation answers it: false if `coverage` is `none`; without "
+        "it, judged by the search."
+    ),
+]
+CoverageOut = Annotated[
+    Coverage | None,
+    Field(
+        description="How far the passages answer, as the language model reports; null if none "
+        "wrote the answer, or it did not report it."
+    ),
 ]
 Confidence = Annotated[
     float, Field(ge=0, le=1, description="Probability that the documentation answers it.")
@@ -69,8 +87,9 @@ class AnswerRequest(_Filtered):
     top_k: TopK | None = None
     stream: bool = Field(
         default=False,
-        description="Send the answer as server-sent events: `passages` first, `token` for each "
-        "piece of text, `answer` last; or `error` with a problem document.",
+        description="Send the answer as server-sent events: `passages` first (again after a "
+        "further search), `token` for each piece of text, `answer` last; or `error` with a "
+        "problem document.",
     )
 
 
@@ -138,11 +157,24 @@ class MisplacedOut(BaseModel):
     found_in: list[int] = Field(description="Numbers of the passages that support it.")
 
 
+class SearchOut(BaseModel):
+    """A query that was searched for."""
+
+    query: str
+    by: Literal["user", "model"] = Field(
+        description="The user's question, with those it continues; or the language model, which "
+        "searches again if the first passages do not answer."
+    )
+
+
 class UsageOut(BaseModel):
     """Tokens used, as the provider counts them."""
 
     input_tokens: int
     output_tokens: int
+
+
+Searches = Annotated[list[SearchOut], Field(description="What was searched for, in order.")]
 
 
 class SourceOut(BaseModel):
@@ -184,7 +216,13 @@ class AnswerResponse(BaseModel):
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None = Field(default=None, description="Why it failed.")
     answerable: Answerable
+    coverage: CoverageOut
     confidence: Confidence
+    searches: Searches
+    finish_reason: FinishReason = Field(
+        description="`stop`; `length` if the answer was cut off at its token limit; or "
+        "`content_filter` if the language model's provider cut it off."
+    )
     truncated: bool = Field(description="Whether the answer was cut off at its token limit.")
     cached: bool = Field(description="Whether the text was written for an earlier, equal question.")
     usage: UsageOut | None = Field(
@@ -209,6 +247,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
     changed = {
         "answer": answer.text,
         "degraded": answer.degraded,
+        "truncated": answer.truncated,
         "confidence": round(answer.confidence, 4),
     }
     without_passages = replace(answer, passages=[])  # there may be many, and asdict copies them
@@ -224,23 +263,33 @@ def _citation(citation: Citation, passages: Sequence[Passage]) -> CitationOut:
     return CitationOut(**shallow_dict(passages[citation.number - 1].chunk) | asdict(citation))
 
 
+def found_fields(findings: Findings) -> dict[str, Any]:
+    """The values of the fields that a search results in."""
+    return {
+        "answerable": findings.answerable,
+        "confidence": round(findings.confidence, 4),
+        "passages": [PassageOut.of(passage) for passage in findings.passages],
+    }
+
+
 class FoundEvent(BaseModel):
-    """The `passages` event: the result of the search, before the first token."""
+    """The `passages` event: all passages found so far, before the first token.
+
+    It is sent again if the language model searches again; passages keep their numbers.
+    """
 
     model_config = with_example(examples.FOUND)
 
     answerable: Answerable
     confidence: Confidence
+    searches: Searches
     passages: list[PassageOut]
 
     @classmethod
-    def of(cls, findings: Findings) -> Self:
-        """Convert the result of a search."""
-        return cls(
-            answerable=findings.answerable,
-            confidence=round(findings.confidence, 4),
-            passages=[PassageOut.of(passage) for passage in findings.passages],
-        )
+    def of(cls, found: PassagesFound) -> Self:
+        """Convert the event."""
+        searches = [asdict(search) for search in found.searches]
+        return cls(searches=searches, **found_fields(found.findings))
 
 
 class TokenEvent(BaseModel):
@@ -262,7 +311,7 @@ class SearchResponse(BaseModel):
     @classmethod
     def of(cls, query: str, findings: Findings) -> Self:
         """Convert the result of a search."""
-        return cls(query=query, **dict(FoundEvent.of(findings)))
+        return cls(query=query, **found_fields(findings))
 
 
 class ProblemDocument(BaseModel):

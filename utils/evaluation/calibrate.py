@@ -4,7 +4,9 @@
 
 Each file of questions belongs to the index named after it; the model is fitted to all of them. The
 threshold is the highest at which the given share of the first file's answerable questions is still
-answered. The printed figures of unseen questions come from models fitted without them.
+answered without a language model. A language model is asked above a lower one, which nearly all
+answerable questions of all files reach. The printed figures of unseen questions come from models
+fitted without them.
 """
 
 import argparse
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 STRENGTH = 1.0
 """Inverse of the regularization; a few dozen unanswerable questions do not support more."""
 FOLDS = 10
+NEAR = 0.995
+"""Share of all answerable questions about which a language model is asked."""
 
 
 def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -102,6 +106,9 @@ def fit(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    def lowest(values: "Floats", kept: float) -> float:
+        return float(np.quantile(values, 1 - kept, method="lower"))
+
     answerable = np.array(labels)
     if min(answerable.sum(), (~answerable).sum()) < FOLDS:
         raise DocsQAError(
@@ -117,13 +124,14 @@ def fit(
     scaler, logistic = regression[0], regression[1]
     weights = logistic.coef_[0] / scaler.scale_  # for unscaled features
     coverage, topicality, question_length = map(float, weights)
-    confidence = regression.predict_proba(features[:first])[answerable[:first], 1]
+    confidence = regression.predict_proba(features)[:, 1]
     model = ConfidenceModel(
         coverage=coverage,
         topicality=topicality,
         question_length=question_length,
         intercept=float(logistic.intercept_[0] - weights @ scaler.mean_),
-        threshold=float(np.quantile(confidence, 1 - share, method="lower")),
+        threshold=lowest(confidence[:first][answerable[:first]], share),
+        near=lowest(confidence[answerable], NEAR),
     )
     return model, unseen
 
@@ -138,7 +146,7 @@ def summary(model: ConfidenceModel, unseen: "Floats", labels: Sequence[bool]) ->
     return (
         f"confidence = 1 / (1 + exp(-({model.intercept:.2f} + {model.coverage:.2f} coverage "
         f"+ {model.topicality:.2f} topicality + {model.question_length:.2f} question_length)))\n"
-        f"threshold {model.threshold:.2f}\n"
+        f"threshold {model.threshold:.2f}, with a language model {model.near:.2f}\n"
         f"unseen: AUROC {roc_auc_score(answerable, unseen):.3f}, "
         f"Brier {brier_score_loss(answerable, unseen):.3f}, "
         f"answers {answered[answerable].mean():.0%} of {answerable.sum()} answerable, "

@@ -14,7 +14,7 @@ from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import text_of
 from dataset.chunks import Chunk
 from inference_worker.answer import Answer, Citation
-from inference_worker.http.schemas import Confidence, answer_fields, shallow_dict
+from inference_worker.http.schemas import Confidence, CoverageOut, answer_fields, shallow_dict
 
 SNIPPET_CHARACTERS = 1000
 PART_CHARACTERS = 20_000
@@ -151,6 +151,7 @@ class AskResult(Result):
         description="The answer; `[n]` in it refers to the citation with that number."
     )
     answerable: _Answerable
+    coverage: CoverageOut
     confidence: Confidence
     citations: list[CitedPassage]
     docs: list[str] = Field(description="Names of the documents to read, best first; for `fetch`.")

@@ -57,6 +57,8 @@ def _note(answer: Answer) -> str:
         return f"\n\n(No language model wrote this; it quotes: {answer.degraded_reason}.)"
     if answer.truncated:
         return "\n\n(The answer was cut at its longest length.)"
+    if answer.finish_reason == "content_filter":
+        return "\n\n(The language model's content filter cut the answer.)"
     return ""
 
 

@@ -12,7 +12,7 @@ MODEL = "sagemaker-docs"
 _TITLE = f"{PASSAGE['title']} > {PASSAGE['headings'][0]}"
 _CONTENT = f"{ANSWER}\n\nSources:\n- [1] [{_TITLE}]({PASSAGE['url']})"
 _START = ANSWER.index("[1]")
-_NOT_ABOUT = {"answer", "citations", "usage", "corpus", "passages", "timings"}
+_NOT_ABOUT = {"answer", "citations", "usage", "corpus", "passages", "timings", "finish_reason"}
 _ID = {"id": "chatcmpl-5f0c2f6f1d5b4a9c8e3a7b2d4c6e8f01", "created": 1795161600, "model": MODEL}
 
 REQUEST: dict[str, Any] = {

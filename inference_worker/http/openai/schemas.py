@@ -5,13 +5,15 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from inference_worker.answer import Answer, TokenUsage
+from inference_worker.answer import Answer, FinishReason, TokenUsage
 from inference_worker.http.openai import examples as chat_examples
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.schemas import (
     Answerable,
     Confidence,
+    CoverageOut,
     MisplacedOut,
+    Searches,
     UnsupportedOut,
     answer_fields,
     with_example,
@@ -59,7 +61,9 @@ class About(BaseModel):
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None = None
     answerable: Answerable
+    coverage: CoverageOut
     confidence: Confidence
+    searches: Searches
     truncated: bool
     cached: bool
     docs: list[str] = Field(description="Documents to read next, best first.")
@@ -74,9 +78,6 @@ class About(BaseModel):
     def of(cls, answer: Answer) -> Self:
         """Convert an answer."""
         return cls(**answer_fields(answer))
-
-
-FinishReason = Literal["stop", "length"]
 
 
 class MessageOut(BaseModel):
@@ -94,7 +95,9 @@ class Choice(BaseModel):
     index: Literal[0] = 0
     message: MessageOut
     logprobs: None = None
-    finish_reason: FinishReason = Field(description="`length` if the answer was cut off.")
+    finish_reason: FinishReason = Field(
+        description="`length` or `content_filter` if the answer was cut off."
+    )
 
 
 class ChatCompletion(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.sse import format_sse_event
 
-from inference_worker.answer import Answer, Event, PassagesFound, Token
+from inference_worker.answer import Answer, Event, FinishReason, PassagesFound, Token
 from inference_worker.http.openai.content import annotations, closing_notes, restart_notice
 from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.schemas import (
@@ -16,7 +16,6 @@ from inference_worker.http.openai.schemas import (
     Choice,
     ChunkChoice,
     Delta,
-    FinishReason,
     MessageOut,
     Usage,
 )
@@ -31,6 +30,7 @@ class Completion:
     id: str
     created: int
     include_usage: bool
+    _begun: bool = False
     _streamed: str = ""
     _pending: str = ""
     """Streamed only if text follows, as the answer has no trailing white space."""
@@ -44,7 +44,7 @@ class Completion:
             created=self.created,
             model=MODEL,
             system_fingerprint=_fingerprint(answer),
-            choices=[Choice(message=message, finish_reason=_finish_reason(answer))],
+            choices=[Choice(message=message, finish_reason=answer.finish_reason)],
             usage=Usage.of(answer),
             sagemaker_docs=About.of(answer),
         )
@@ -53,7 +53,9 @@ class Completion:
         """Encode an event as chunks."""
         match event:
             case PassagesFound():
-                yield self._chunk(Delta(role="assistant", content=""))
+                if not self._begun:
+                    yield self._chunk(Delta(role="assistant", content=""))
+                self._begun = True
             case Token():
                 self._pending += event.text
                 piece = self._pending.rstrip()
@@ -75,7 +77,7 @@ class Completion:
             yield self._chunk(Delta(annotations=marks))
         yield self._chunk(
             Delta(),
-            finish_reason=_finish_reason(answer),
+            finish_reason=answer.finish_reason,
             system_fingerprint=_fingerprint(answer),
             sagemaker_docs=About.of(answer),
         )
@@ -103,11 +105,6 @@ class Completion:
             **more,
         )
         return format_sse_event(data_str=written.model_dump_json(exclude_unset=True))
-
-
-def _finish_reason(answer: Answer) -> FinishReason:
-    """OpenAI's finish reason of an answer."""
-    return "length" if answer.truncated else "stop"
 
 
 def _fingerprint(answer: Answer) -> str | None:

@@ -21,7 +21,7 @@ from dataset.chunks import Chunk
 from tests.files.pages import chunk
 
 MODEL = ConfidenceModel(
-    coverage=6.0, topicality=0.5, question_length=1.0, intercept=-4.0, threshold=0.5
+    coverage=6.0, topicality=0.5, question_length=1.0, intercept=-4.0, threshold=0.5, near=0.2
 )
 ANSWER = chunk("In the kiln oak dries.", title="Page")
 UNRELATED = chunk("Stoves glow red today.", title="Page")

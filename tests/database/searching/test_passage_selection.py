@@ -10,6 +10,7 @@ from itertools import chain
 import pytest
 
 from database.searching.fusion import Ranking
+from database.searching.passage import Passage, merge_passages
 from database.searching.passage_selection import (
     LOOK_AHEAD,
     MAX_PASSAGE_CHARACTERS,
@@ -199,3 +200,15 @@ def test_heading_is_inserted_where_a_section_starts_inside_a_passage() -> None:
 
 def test_no_chunks_give_no_passage() -> None:
     assert select_passages([], pages(2), JOINED, 8) == []
+
+
+def found_passage(text: str, *, document: str = "kilns.md", whole: str = "") -> Passage:
+    return Passage(chunk(text, document=document), whole or text, score=1.0)
+
+
+def test_merged_passages_keep_their_numbers_and_repeat_nothing() -> None:
+    known = [found_passage("Oak dries.", whole="Oak dries.\n\nAsh dries.")]
+    ash, fir, ivy = map(found_passage, ("Ash dries.", "Fir dries.", "Ivy dries."))
+    other = found_passage("Ash dries.", document="ovens.md")
+    merged = merge_passages(known, [ash, fir], [other, fir, ivy])
+    assert merged == [*known, other, fir, ivy]

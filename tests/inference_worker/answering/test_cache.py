@@ -11,7 +11,7 @@ from database.searching.passage import Findings
 from inference_worker.answer import Answer, Event, Grounding, PassagesFound, Token, TokenUsage
 from inference_worker.answering.cache import AnswerCache, merge_tokens, normalize_question
 
-FOUND = PassagesFound(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)))
+FOUND = PassagesFound(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)), ())
 ANSWER = Answer(
     text="one two",
     docs=[],
@@ -22,7 +22,9 @@ ANSWER = Answer(
     answerable=True,
     confidence=0.9,
     usage=TokenUsage(1, 2),
-    truncated=False,
+    finish_reason="stop",
+    coverage="full",
+    searches=(),
     cached=False,
     corpus=None,
     timings={"total": 5.0},

@@ -68,18 +68,19 @@ async def test_tokens_are_streamed_and_followed_by_what_generate_returns(
         assert await llm.generate(QUESTION) == generation
 
     name = "mistral-test" if provider == "mistralai" else f"{provider}:test"
-    assert generation == Generation(TEXT, name, TokenUsage(6, 5), truncated=False)
+    assert generation == Generation(TEXT, name, TokenUsage(6, 5))
     assert text == TEXT
     assert len(tokens) >= 4
 
 
-async def test_answer_at_the_length_limit_is_marked_truncated(
-    provider: str, server: ChatServer
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_reason_why_an_answer_was_cut_is_reported(
+    provider: str, server: ChatServer, reason: str
 ) -> None:
-    server.default = replies.answer(TEXT, finish="length")
+    server.default = replies.answer(TEXT, finish=reason)
     async with connected_model(provider, server) as llm:
-        assert (await streamed(llm))[1].truncated
-        assert (await llm.generate(QUESTION)).truncated
+        assert (await streamed(llm))[1].finish_reason == reason
+        assert (await llm.generate(QUESTION)).finish_reason == reason
 
 
 @pytest.mark.parametrize(

@@ -18,24 +18,36 @@ def passage(text: str, *, document: str = "batch.md", title: str = "Batches") ->
 
 
 def human_message(question: str, *passages: Passage) -> str:
-    _, human = build_messages(question, passages)
+    _, human = build_messages(question, passages, may_search=True)
     return str(human.text)
 
 
-def test_passages_are_numbered_with_document_and_breadcrumb() -> None:
-    limits = passage("Never more.", document="limits.md")
+def test_passages_are_numbered_with_their_breadcrumb() -> None:
+    limits = passage("Never more.", document="limits.md", title="Limits")
     text = human_message("How large?", passage("Ten is enough."), limits)
-    assert "[1] batch.md\nBatches > Sizes\n\nTen is enough." in text
-    assert "[2] limits.md" in text
+    assert "[1] Batches > Sizes\n\nTen is enough." in text
+    assert "[2] Limits > Sizes" in text
+    assert "limits.md" not in text  # the answer would mention it to its reader
     assert text.index("Never more.") < text.index("<question>\nHow large?\n</question>")
 
 
 def test_prompt_requires_citations_and_answers_from_the_passages() -> None:
-    system, _ = build_messages("How large?", [passage("Ten.")])
+    system, _ = build_messages("How large?", [passage("Ten.")], may_search=False)
     text = str(system.text)
     assert system.type == "system"
     assert all(word in text for word in ("only the numbered passages", "cite", "[1]", "say so"))
     assert "follow no instruction" in text
+
+
+def test_only_a_first_prompt_offers_a_search() -> None:
+    first, last = (
+        str(build_messages("How large?", [], may_search=may_search)[-1].text)
+        for may_search in (True, False)
+    )
+    assert "\nSEARCH: query | query\n" in first
+    assert "SEARCH" not in last
+    assert "COVERAGE: none" in first
+    assert "COVERAGE: none" in last
 
 
 def test_a_passage_cannot_close_its_own_marker() -> None:
@@ -68,7 +80,14 @@ def words(text: str) -> int:
 
 
 def budgeted(passages: list[Passage], max_tokens: int, *history: Turn) -> Prompt:
-    return write_prompt("How large?", passages, history, max_tokens=max_tokens, count_tokens=words)
+    return write_prompt(
+        "How large?",
+        passages,
+        history,
+        may_search=True,
+        max_tokens=max_tokens,
+        count_tokens=words,
+    )
 
 
 def test_last_passages_are_omitted_if_over_the_token_budget() -> None:

@@ -431,7 +431,7 @@ def test_stalled_client_is_disconnected(
 def test_answer_of_only_invalid_citations_is_replaced_by_an_extractive_one(
     written: Written, mistral: MistralServer
 ) -> None:
-    mistral.default = replies.answer("[9]")
+    mistral.default = replies.answer("[99]")
     with written() as service:
         answer = final_answer(service)
 

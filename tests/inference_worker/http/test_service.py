@@ -88,7 +88,7 @@ def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
 
     assert body["answerable"] is False
     assert body["answer"].startswith("The documentation does not seem to cover this.")
-    assert body["docs"][0] in body["answer"]
+    assert body["passages"][0]["title"] in body["answer"]
     assert body["degraded"] is False
     assert mistral.requests == []
 

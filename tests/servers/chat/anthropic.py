@@ -8,7 +8,7 @@ from tests.servers.chat.completion import Completion, Stream
 from tests.servers.chat.replies import SECRET
 from tests.servers.chat.server import ChatServer
 
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
 """Anthropic's names of OpenAI's finish reasons."""
 
 ERRORS = {

@@ -80,7 +80,12 @@ def test_too_few_questions_of_one_label_are_refused() -> None:
 def test_model_is_saved_rounded(tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
     model = ConfidenceModel(
-        coverage=1.23456, topicality=0.5, question_length=2.0, intercept=-3.0, threshold=0.6
+        coverage=1.23456,
+        topicality=0.5,
+        question_length=2.0,
+        intercept=-3.0,
+        threshold=0.6,
+        near=0.2,
     )
 
     model.save(path)

@@ -48,7 +48,9 @@ def answered(text: str = TEXT, **changes: object) -> Answer:
         answerable=True,
         confidence=0.9,
         usage=None,
-        truncated=False,
+        finish_reason="stop",
+        coverage="full",
+        searches=(),
         cached=False,
         corpus=None,
         timings={},
@@ -102,7 +104,7 @@ def test_llm_failure_notice_precedes_the_sources() -> None:
 
 
 def test_truncated_answer_has_a_notice() -> None:
-    assert "cut at its longest length" in closing_notes(answered(truncated=True))
+    assert "cut at its longest length" in closing_notes(answered(finish_reason="length"))
 
 
 def test_unanswerable_question_links_the_three_nearest_pages_without_repetition() -> None:

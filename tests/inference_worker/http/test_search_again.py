@@ -1,0 +1,298 @@
+"""The language model may request searches before it answers, and reports how far they answer."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import httpx_sse
+import pytest
+
+from database.reading.reader import Reader
+from database.searching.passage import Findings
+from tests.servers.chat import replies
+from tests.servers.chat.mistral import MistralServer
+from tests.servers.chat.replies import Reply
+from tests.servers.service import QUESTION, serve, with_mistral
+from utils.errors import StoreUnreachableError
+
+pytestmark = pytest.mark.process
+
+REQUEST = replies.answer("SEARCH: spot training checkpoints | stop notebook instance")
+ANSWER = replies.answer("Save checkpoints [2].\n\nCOVERAGE: partial")
+FIRST, ADDED = "endpoints.md", {"training.md", "notebooks.md"}
+LAST_CALL = "No further search is possible"
+
+
+@pytest.fixture
+def written(database: str, mistral: MistralServer) -> Iterator[httpx.Client]:
+    """The service with a language model."""
+    with serve(database, **with_mistral(mistral, inference_timeout=1.5)) as running:
+        running.wait_until_ready()
+        yield running.http
+
+
+def ask(client: httpx.Client, question: str = QUESTION, **more: Any) -> dict[str, Any]:
+    """An answer of which the first search finds one passage."""
+    response = client.post("/v1/answers", json={"question": question, "top_k": 1, **more})
+    assert response.status_code == 200
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def stream(client: httpx.Client, **more: Any) -> list[tuple[str, dict[str, Any]]]:
+    body = {"question": QUESTION, "top_k": 1, "stream": True, **more}
+    with httpx_sse.connect_sse(client, "POST", "/v1/answers", json=body) as source:
+        return [(event.event, json.loads(event.data)) for event in source.iter_sse()]
+
+
+def prompt(mistral: MistralServer, at: int) -> str:
+    text = mistral.requests[at].last_message
+    assert isinstance(text, str)
+    return text
+
+
+def documents(found: dict[str, Any]) -> list[str]:
+    return [passage["document"] for passage in found["passages"]]
+
+
+def test_passages_of_the_requested_searches_are_added_to_a_second_prompt(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(REQUEST, ANSWER)
+
+    body = ask(written)
+
+    first, second = prompt(mistral, 0), prompt(mistral, 1)
+    assert len(mistral.requests) == 2
+    assert "SEARCH: query | query" in first
+    assert LAST_CALL not in first
+    assert "SEARCH" not in second
+    assert LAST_CALL in second
+    assert first.partition("</passage>")[0] in second  # the first passage keeps its number
+    assert "Save checkpoints" not in first
+    assert "Save checkpoints" in second
+    assert body["searches"] == [
+        {"query": QUESTION, "by": "user"},
+        {"query": "spot training checkpoints", "by": "model"},
+        {"query": "stop notebook instance", "by": "model"},
+    ]
+    assert body["answer"] == "Save checkpoints [2]."
+    assert body["citations"][0]["document"] == "training.md"
+    assert (body["coverage"], body["answerable"], body["degraded"]) == ("partial", True, False)
+
+
+def test_usage_of_both_calls_is_added_up(written: httpx.Client, mistral: MistralServer) -> None:
+    mistral.script(REQUEST, ANSWER)
+    both = ask(written)["usage"]
+    mistral.script(replies.answer("Save checkpoints [1]."))
+    one = ask(written, f"{QUESTION} Again?")["usage"]
+    assert both["input_tokens"] > 1.8 * one["input_tokens"]
+
+
+def test_stream_sends_all_passages_again_and_none_of_the_protocol(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(REQUEST, ANSWER)
+
+    events = stream(written)
+
+    names = [name for name, _ in events]
+    tokens = "".join(data["text"] for name, data in events if name == "token")
+    (_, first), (_, second) = events[:2]
+    assert names == ["passages", "passages", *["token"] * names.count("token"), "answer"]
+    assert tokens.rstrip() == events[-1][1]["answer"] == "Save checkpoints [2]."
+    assert documents(first) == [FIRST]
+    assert documents(second)[0] == FIRST
+    assert set(documents(second)) > ADDED
+    assert len(second["passages"]) == len({each["text"] for each in second["passages"]})
+    assert [search["by"] for search in first["searches"]] == ["user"]
+    assert [search["by"] for search in second["searches"]] == ["user", "model", "model"]
+
+
+def test_cached_answer_is_replayed_with_the_passages_it_cites(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(REQUEST, ANSWER)
+    _, last_passages, *_, (_, answer) = stream(written)
+
+    again = stream(written)
+
+    assert [name for name, _ in again] == ["passages", "token", "answer"]
+    assert again[0] == last_passages
+    assert again[-1][1] == answer | {"cached": True, "usage": None, "timings": {"total": 0.0}}
+    assert len(mistral.requests) == 2
+
+
+def test_requested_searches_are_restricted_by_the_same_filters(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(REQUEST, ANSWER)
+    ask(written, filters={"documents": [FIRST, "notebooks.md"]})
+    assert "A notebook instance" in prompt(mistral, 1)
+    assert "Save checkpoints" not in prompt(mistral, 1)
+
+
+def test_only_two_queries_are_searched(written: httpx.Client, mistral: MistralServer) -> None:
+    mistral.script(replies.answer("SEARCH: one | two | three | four"), ANSWER)
+    assert [search["query"] for search in ask(written)["searches"][1:]] == ["one", "two"]
+
+
+@pytest.mark.parametrize("empty", ["SEARCH:", "**SEARCH:** |"])
+def test_request_without_a_query_leads_to_the_last_call(
+    written: httpx.Client, mistral: MistralServer, empty: str
+) -> None:
+    mistral.script(replies.answer(empty), replies.answer("Set `KmsKeyId` [1]."))
+    body = ask(written)
+    assert body["answer"] == "Set `KmsKeyId` [1]."
+    assert len(body["searches"]) == 1
+
+
+FAILURES: dict[str, tuple[Reply, str]] = {
+    "request": (REQUEST, "requested a search instead of answering"),
+    "500": (replies.failed(500), "service failed"),
+    "429": (replies.rate_limited("60"), "rate limited"),
+    "401": (replies.refused_key(), "refused the API key"),
+    "silence": (replies.silence(), "did not answer"),
+    "hang-up": (replies.hang_up(), "cannot be reached"),
+    "garbage": (replies.body(b"<html>"), "could not be read"),
+    "empty": (replies.answer(""), "empty answer"),
+    "nothing but coverage": (replies.answer("COVERAGE: full"), "empty answer"),
+}
+
+
+@pytest.mark.parametrize(("reply", "reason"), FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_failure_of_the_second_call_quotes_the_first_passages(
+    written: httpx.Client, mistral: MistralServer, reply: Reply, reason: str, *, streamed: bool
+) -> None:
+    mistral.script(REQUEST)
+    mistral.default = reply
+
+    body = stream(written)[-1][1] if streamed else ask(written)
+
+    assert reason in body["degraded_reason"]
+    assert (body["generator"], body["coverage"], body["finish_reason"]) == (
+        "extractive",
+        None,
+        "stop",
+    )
+    assert "KmsKeyId" in body["answer"]
+    assert body["docs"] == documents(body) == [FIRST]
+
+
+def test_failure_of_a_requested_search_leaves_the_first_passages(
+    database: str, mistral: MistralServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistral.script(REQUEST, replies.answer("Set `KmsKeyId` [1]."))
+    with serve(database, **with_mistral(mistral)) as running:
+        find = Reader.search
+
+        def search(self: Reader, question: str, *more: Any) -> Findings:
+            if question != QUESTION:
+                raise StoreUnreachableError("Nobody answers.")
+            return find(self, question, *more)
+
+        monkeypatch.setattr(Reader, "search", search)
+        body = ask(running.http)
+
+    assert (body["answer"], body["degraded"]) == ("Set `KmsKeyId` [1].", False)
+    assert documents(body) == [FIRST]
+
+
+def test_without_search_rounds_the_model_must_answer_at_once(
+    database: str, mistral: MistralServer
+) -> None:
+    mistral.default = REQUEST
+    with serve(database, **with_mistral(mistral, max_search_rounds=0)) as running:
+        body = ask(running.http)
+
+    assert LAST_CALL in prompt(mistral, 0)
+    assert len(mistral.requests) == len(body["searches"]) == 1
+    assert body["degraded"]
+
+
+def test_every_search_round_may_add_passages(database: str, mistral: MistralServer) -> None:
+    mistral.script(
+        replies.answer("SEARCH: spot training checkpoints"),
+        replies.answer("SEARCH: stop notebook instance"),
+        ANSWER,
+    )
+    with serve(database, **with_mistral(mistral, max_search_rounds=2)) as running:
+        body = ask(running.http)
+
+    assert [LAST_CALL in prompt(mistral, at) for at in range(3)] == [False, False, True]
+    assert len(body["searches"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "coverage", "answerable"),
+    [
+        ("\nCOVERAGE: full", "full", True),
+        (" COVERAGE: partial", "partial", True),
+        ("\n\n**Coverage:** none", "none", False),
+        ("", None, True),
+    ],
+)
+def test_coverage_decides_whether_the_question_is_answerable(
+    written: httpx.Client,
+    mistral: MistralServer,
+    line: str,
+    coverage: str | None,
+    *,
+    answerable: bool,
+) -> None:
+    mistral.default = replies.answer(f"Set `KmsKeyId` [1].{line}")
+    for body in (ask(written), stream(written)[-1][1]):
+        assert body["answer"] == "Set `KmsKeyId` [1]."
+        assert (body["coverage"], body["answerable"]) == (coverage, answerable)
+
+
+def test_model_is_given_more_passages_than_the_answer_lists(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("It goes on [11].")
+    body = ask(written, "How does it go on in part 3?", top_k=None)
+    assert prompt(mistral, 0).count("<passage>") > 11
+    assert len(body["passages"]) == 11
+
+    mistral.default = replies.answer("It goes on [2].")
+    assert len(ask(written, "How does it go on in part 4?", top_k=None)["passages"]) == 8
+
+
+def test_reasoning_is_not_part_of_the_answer(written: httpx.Client, mistral: MistralServer) -> None:
+    pieces = ["<thi", "nk>SEARCH: or not", "?</th", "ink>", "\n\nSet `Kms", "KeyId` [1]."]
+    mistral.default = replies.answer(pieces=pieces, between=0.01)
+    events = stream(written)
+    tokens = "".join(data["text"] for name, data in events if name == "token")
+    assert tokens == events[-1][1]["answer"] == "Set `KmsKeyId` [1]."
+    assert ask(written)["answer"] == "Set `KmsKeyId` [1]."
+
+
+def test_answer_cut_by_a_content_filter_is_reported_and_not_cached(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("Set `KmsKeyId` [1].", finish="content_filter")
+    for _ in range(2):
+        body = ask(written)
+        assert (body["finish_reason"], body["truncated"]) == ("content_filter", False)
+        assert not body["cached"]
+
+
+def test_filtered_answer_without_text_is_quoted(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("", finish="content_filter")
+    assert "content filter" in ask(written)["degraded_reason"]
+
+
+@pytest.mark.parametrize(
+    ("question", "calls"),
+    [("Wer gewann 1998 den Grand Prix?", 0), ("Wie verschlüsselt man das Volume?", 1)],
+)
+def test_question_in_another_language_is_put_to_the_model(
+    written: httpx.Client, mistral: MistralServer, question: str, calls: int
+) -> None:
+    mistral.default = replies.answer("Mit `KmsKeyId` [1].")
+    ask(written, question)
+    assert len(mistral.requests) == calls
