@@ -46,7 +46,10 @@ COMMANDS = (
     "utils.evaluation",
     "utils.evaluation.calibrate",
 )
-SUBCOMMANDS = {"database.snapshot": ("push", "pull", "list", "verify")}
+SUBCOMMANDS = {
+    "database.snapshot": ("push", "pull", "list", "verify"),
+    "utils.evaluation": ("answers",),
+}
 
 # Set for programs other than ours.
 OTHERS_OPTIONS = {"--build-arg", "--target", "--env-var"}

@@ -2,6 +2,7 @@
 
 Reports how often the right document and the facts of the answer are among the passages, how well
 the confidence separates answerable from unanswerable questions, and the latency of a search.
+`python -m utils.evaluation answers` measures the answers that a language model writes.
 """
 
 import argparse
@@ -68,11 +69,14 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None, opening: OpenReader = open_reader) -> int:
     """Measure; 0 whatever the figures, 1 with one line if they cannot be measured."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["answers"]:
+        from utils.evaluation import answers
+
+        return answers.main(argv[1:])
     arguments = _parse_arguments(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    return run_measurement(
-        lambda: _evaluate(arguments, opening, sys.argv[1:] if argv is None else argv)
-    )
+    return run_measurement(lambda: _evaluate(arguments, opening, argv))
 
 
 def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str]) -> None:

@@ -35,7 +35,10 @@ class FixedReader:
     asked: list[tuple[str, int]] = field(default_factory=list)
     closed: bool = False
 
-    def search(self, question: str, top_k: int) -> Findings:
+    state: None = None
+    """The revision of the index."""
+
+    def search(self, question: str, top_k: int, filters: object = None) -> Findings:
         self.asked.append((question, top_k))
         found = self.sheet[question]
         return replace(found, passages=found.passages[:top_k])
