@@ -90,8 +90,8 @@ class Grounding:
     @property
     def passage_numbers(self) -> set[int]:
         """The numbers of all passages that the checks refer to."""
-        misplaced = (number for each in self.misplaced for number in (each.number, *each.found_in))
-        return {*self.used, *(each.number for each in self.citations), *misplaced}
+        found_in = (number for each in self.misplaced for number in each.found_in)
+        return {*(each.number for each in self.citations), *found_in}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +138,15 @@ class Answer:
     confidence: float
     """Probability that it does, 0 to 1."""
     usage: TokenUsage | None
-    """None if no language model wrote the text, or its provider reports no usage."""
+    """Of all calls; None if there was none, or the provider reports no usage."""
     finish_reason: FinishReason
     """Why the text ended."""
     coverage: Coverage | None
     """None if no language model wrote the text, or it did not report it."""
     searches: Sequence[SearchQuery]
     """What was searched for, in order."""
+    has_failed_search: bool
+    """Whether a search that the language model requested failed."""
     cached: bool
     """Whether the text was written for an earlier, equal question, and cost no tokens now."""
     corpus: CorpusInfo | None
@@ -168,7 +170,8 @@ class PassagesFound:
     """The result of the search; again after the language model has requested further searches."""
 
     findings: Findings
-    """With the passages of all searches so far; each keeps its number."""
+    """With the passages of all searches so far. Each keeps its number when others are added; they
+    are numbered anew if the language model takes fewer."""
     searches: Sequence[SearchQuery]
 
 
@@ -180,8 +183,8 @@ class Token:
 
 
 Event = PassagesFound | Token | Answer
-"""One PassagesFound for each round of searches, any number of Tokens, and the Answer last. The
-Tokens' concatenated text is the Answer's text but for trailing white space, unless the language
-model failed midway: then only the Answer's text is valid."""
+"""A PassagesFound for each change of the passages, then Tokens, and the Answer last. The Tokens'
+concatenated text is the Answer's text but for trailing white space, unless the language model
+failed midway: then only the Answer's text is valid."""
 
 Events = AsyncGenerator[Event, None]

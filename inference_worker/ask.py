@@ -85,6 +85,9 @@ def _notes(answer: Answer, printed: str) -> str:
     parts = [""]
     if printed.rstrip() != answer.text:
         parts.append(f"... (the answer was cut off; from the passages:)\n\n{answer.text}")
+    if answer.finish_reason != "stop":
+        cause = "at its longest length" if answer.truncated else "by the model's content filter"
+        parts.append(f"(The answer was cut {cause}.)")
     if answer.degraded:
         parts.append(f"(Quoted from the passages: {answer.degraded_reason}.)")
     if answer.grounding.unsupported:
@@ -95,7 +98,9 @@ def _notes(answer: Answer, printed: str) -> str:
         lines = []
         for number in cited:
             chunk = answer.passages[number - 1].chunk
-            lines.append(f"  [{number}] {chunk.breadcrumb}\n      {chunk.url or chunk.document}")
+            lines.append(
+                f"  [{number}] {chunk.breadcrumb}" + (f"\n      {chunk.url}" if chunk.url else "")
+            )
         parts.append("\n".join(["Sources:", *lines]))
     parts.append("\n".join(["Read next:", *(f"  {name}" for name in answer.docs)]))
     return "\n\n".join(parts) + "\n"

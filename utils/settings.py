@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     inference_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     inference_concurrency: int = Field(default=256, ge=1)
     inference_max_tokens: int = Field(default=1024, ge=16)
+    product_name: str = "Amazon SageMaker"
+    corpus_description: str = "the AWS documentation of Amazon SageMaker"
     prompt_max_tokens: int = Field(default=5000, ge=1000)
     max_search_rounds: int = Field(default=1, ge=0, le=5)
     breaker_failures: int = Field(default=5, ge=1)

@@ -2,7 +2,7 @@
 
 Logistic regression over three features (`ConfidenceFeatures`):
 
-    p = 1 / (1 + exp(-(b0 + b1 coverage + b2 topicality + b3 question_length)))
+    p = 1 / (1 + exp(-(b0 + b1 term_coverage + b2 topicality + b3 question_length)))
 
 The coefficients are in `confidence.json`; `make calibrate` fits them to labelled questions.
 """
@@ -38,7 +38,7 @@ TermMatches = dict[str, list[tuple[str, float]]]
 class ConfidenceFeatures:
     """The features of a question and its search results."""
 
-    coverage: float
+    term_coverage: float
     """Share of the question's terms in the best single sentence, weighted by idf, 0 to 1."""
     topicality: float
     """ln(1 + n) for the n documents with the rarest name of the question in their headings or lists
@@ -51,18 +51,18 @@ class ConfidenceFeatures:
 class ConfidenceModel:
     """The coefficients of the logistic model."""
 
-    coverage: float
+    term_coverage: float
     topicality: float
     question_length: float
     intercept: float
     threshold: float
     """Minimum confidence to answer a question without a language model."""
-    near: float
-    """Minimum confidence to ask a language model, which judges for itself what it is given."""
+    call_threshold: float
+    """Minimum confidence to call a language model."""
 
     def confidence(self, evidence: ConfidenceFeatures) -> float:
         """Probability p that the documentation answers, 0 to 1."""
-        weights = (self.coverage, self.topicality, self.question_length)
+        weights = (self.term_coverage, self.topicality, self.question_length)
         logit = self.intercept + sum(
             weight * value for weight, value in zip(weights, astuple(evidence), strict=True)
         )
@@ -88,7 +88,7 @@ def extract_features(
     matches = _term_matches(query)
     named = [terms_of(part)[0] for name in query.names for part in word_parts(name)]
     return ConfidenceFeatures(
-        coverage=max(
+        term_coverage=max(
             (_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
         ),
         topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),

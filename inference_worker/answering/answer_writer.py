@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from database.searching.confidence import shipped_model
 from database.searching.passage import Findings, Passage, merge_passages
+from database.searching.terms import terms_of, words
 from inference_worker.answer import (
     EXTRACTIVE,
     Coverage,
@@ -22,21 +24,21 @@ from inference_worker.answer import (
 )
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import Generation, LanguageModel
-from inference_worker.generation.prompt import Prompt, write_prompt
+from inference_worker.generation.prompt import Prompt, write_instructions, write_prompt
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.reply import ReplyParser
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.citations import CitationFilter
 from inference_worker.quoting.extractive_answer import extract_answer
 from utils.errors import DocsQAError, GenerationError
+from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
 PASSAGES_PER_QUERY = 6
 """How many passages are added for a query of the language model."""
 
-Pieces = AsyncGenerator[str, None]
-WriterEvents = AsyncGenerator[PassagesFound | Token, None]
+Writing = AsyncGenerator[PassagesFound | Token, None]
 Search = Callable[[str], Awaitable[Findings]]
 
 
@@ -46,11 +48,16 @@ class Draft:
 
     question: str
     history: Sequence[Turn]
+    query: str
+    """The question, and the earlier ones that it continues."""
     findings: Findings
     """The first search's."""
-    searches: list[SearchQuery]
     passages: list[Passage]
     """The passages to answer from: of the first search, then of further ones."""
+    searches: list[SearchQuery]
+    added: int = 0
+    """How many of the passages, from the last, the latest further search added."""
+    has_failed_search: bool = False
     text: str = ""
     generator: str = EXTRACTIVE
     degraded_reason: str | None = None
@@ -60,14 +67,19 @@ class Draft:
     usage: TokenUsage | None = None
 
     @property
-    def answerable(self) -> bool:
-        """Whether the passages answer: as the model reports, else as the search estimates."""
-        return self.findings.answerable if self.coverage is None else self.coverage != "none"
-
-    @property
     def found(self) -> PassagesFound:
         """The event for the passages so far."""
         return PassagesFound(replace(self.findings, passages=self.passages), tuple(self.searches))
+
+    def shorten(self) -> None:
+        """Remove half of the passages: of the earlier searches, which the model found lacking."""
+        earlier, added = self.passages[: -self.added or None], self.passages[-self.added :]
+        added = added if self.added else []
+        if len(earlier) > 1:
+            earlier = earlier[: len(earlier) // 2]
+        else:
+            added = added[: len(added) // 2]
+        self.passages, self.added = earlier + added, len(added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +87,12 @@ class Writer:
     """Writes drafts; without a language model, quotes the passages."""
 
     llm: LanguageModel | None
-    max_prompt_tokens: int
-    max_search_rounds: int
-    min_confidence: float
-    """Minimum confidence to ask the language model."""
+    settings: Settings
     metrics: Metrics
     in_thread: Callable[..., Awaitable[Any]]
 
-    async def write(
-        self, draft: Draft, search: Search, *, top_k: int, streaming: bool
-    ) -> WriterEvents:
-        """Write the draft's text; yield its pieces, and the passages after each further search.
+    async def write(self, draft: Draft, search: Search, *, top_k: int, streaming: bool) -> Writing:
+        """Write the draft's text; yield its passages, before they are used, and the text's pieces.
 
         Args:
             draft: Has the passages of the first search.
@@ -93,12 +100,15 @@ class Writer:
             top_k: How many passages are quoted from without a language model.
             streaming: Request the text in pieces.
         """
-        streamed = False
+        streamed, found = False, None
         if self.llm and draft.passages and self._is_near(draft):
             try:
                 async with aclosing(self._generate(self.llm, draft, search, streaming)) as events:
                     async for event in events:
-                        streamed = streamed or isinstance(event, Token)
+                        if isinstance(event, Token):
+                            streamed = True
+                        else:
+                            found = event
                         yield event
             except GenerationError as error:
                 draft.degraded_reason = str(error)
@@ -106,86 +116,100 @@ class Writer:
                 log.warning("Answering without the language model: %s", error)
             else:
                 return
-        # Of the first search: a model that failed may have searched off the point.
-        draft.passages = draft.findings.passages[:top_k]
+        # Quote from the first search: a model that failed may have requested unrelated searches.
+        draft.passages, draft.added = draft.findings.passages[:top_k], 0
+        if found is None or found.findings.passages != draft.passages:
+            yield draft.found
         await self._quote(draft)
         if not streamed:  # tokens of an interrupted text cannot be retracted
             for line in draft.text.splitlines(keepends=True):
                 yield Token(line)
 
     def _is_near(self, draft: Draft) -> bool:
-        """True if the passages may answer; those of a question in another language may always."""
-        return draft.findings.confidence >= self.min_confidence or not draft.question.isascii()
+        """True if the passages may answer; if the question is not in English, always."""
+        confidence = draft.findings.confidence
+        if self.settings.min_confidence is not None:
+            return confidence >= self.settings.min_confidence
+        # The search's terms are English: its confidence says little about other languages.
+        is_english = any(not terms_of(word) for word in words(draft.question))
+        return confidence >= shipped_model().call_threshold or not is_english
 
     async def _quote(self, draft: Draft) -> None:
         draft.generator, draft.finish_reason, draft.coverage = EXTRACTIVE, "stop", None
         draft.removed_citations = 0
         if draft.findings.answerable:
-            query = draft.searches[0].query
-            draft.text = await self.in_thread(extract_answer, query, draft.passages)
+            draft.text = await self.in_thread(extract_answer, draft.query, draft.passages)
         else:
             draft.text = not_covered_text(draft.passages)
 
     async def _generate(
         self, llm: LanguageModel, draft: Draft, search: Search, streaming: bool
-    ) -> WriterEvents:
+    ) -> Writing:
         """Prompt the language model; search for the queries it requests, and prompt it again."""
-        deadline = llm.deadline()
-        for searched in range(self.max_search_rounds + 1):
-            call = _Call(
-                may_search=searched < self.max_search_rounds,
-                max_tokens=self.max_prompt_tokens * (searched + 1),
-                deadline=deadline,
-                streaming=streaming,
-            )
-            async with aclosing(self._prompted(llm, draft, call)) as pieces:
-                async for piece in pieces:
-                    yield Token(piece)
+        deadline, rounds = llm.deadline(), self.settings.max_search_rounds
+        for searched in range(rounds + 1):
+            max_tokens = self.settings.prompt_max_tokens * (searched + 1)
+            call = _Call(searched < rounds, max_tokens, deadline, streaming)
+            async with aclosing(self._prompted(llm, draft, call)) as events:
+                async for event in events:
+                    yield event
             if not call.reply.is_request:
                 return
-            if call.may_search:
-                await self._search_again(draft, call.reply.queries, search)
-                yield draft.found
-        raise GenerationError("the language model requested a search instead of answering")
+            await self._search_again(draft, call.reply.queries, search)
 
     async def _search_again(self, draft: Draft, queries: Sequence[str], search: Search) -> None:
         """Add the passages found for the model's queries; those it has keep their numbers."""
-        draft.searches += (SearchQuery(query, "model") for query in queries)
-        try:
-            found = await asyncio.gather(*map(search, queries))
-        except DocsQAError as error:
-            log.warning("Answering without a further search: %s", error)
-            return
+        known = {each.query.casefold() for each in draft.searches}
+        queries = [query for query in queries if query.casefold() not in known]
+        results = await asyncio.gather(*map(search, queries), return_exceptions=True)
+        found: list[Findings] = []
+        for query, result in zip(queries, results, strict=True):
+            if isinstance(result, Findings):
+                draft.searches.append(SearchQuery(query, "model"))
+                found.append(result)
+            elif isinstance(result, DocsQAError):
+                log.warning("Answering without a further search: %s", result)
+                draft.has_failed_search = True
+            else:
+                raise result
+        before = len(draft.passages)
         draft.passages = merge_passages(draft.passages, *(each.passages for each in found))
+        draft.added = len(draft.passages) - before
 
-    async def _prompted(self, llm: LanguageModel, draft: Draft, call: "_Call") -> Pieces:
-        """Prompt the language model; with half the passages if the prompt is too long for it."""
+    async def _prompted(self, llm: LanguageModel, draft: Draft, call: "_Call") -> Writing:
+        """Prompt the language model; with fewer passages if the prompt is too long for it."""
         while True:
             prompt: Prompt = await self.in_thread(
                 write_prompt,
                 draft.question,
                 draft.passages,
                 draft.history,
+                instructions=self._instructions(),
                 may_search=call.may_search,
                 max_tokens=call.max_tokens,
                 count_tokens=count_tokens,
             )
+            draft.added = max(0, draft.added - (len(draft.passages) - prompt.passages))
             draft.passages = draft.passages[: prompt.passages]
+            yield draft.found
             try:
                 generated = _pieces(llm, prompt.messages, call)
                 async with aclosing(self._attempt(draft, call.reply, generated)) as pieces:
                     async for piece in pieces:
-                        yield piece
+                        yield Token(piece)
             except PromptTooLongError:
                 if len(draft.passages) == 1:
                     raise
-                draft.passages = draft.passages[: len(draft.passages) // 2]
+                draft.shorten()
             else:
                 return
 
+    def _instructions(self) -> str:
+        return write_instructions(self.settings.product_name, self.settings.corpus_description)
+
     async def _attempt(
         self, draft: Draft, reply: ReplyParser, generated: AsyncGenerator[str | Generation, None]
-    ) -> Pieces:
+    ) -> AsyncGenerator[str, None]:
         """Yield the answer's text: without protocol lines and citations of missing passages."""
         citations = CitationFilter(len(draft.passages))
         text = ""
@@ -200,6 +224,9 @@ class Writer:
                 text += checked
                 if checked:
                     yield checked
+        if reply.coverage == "none" and not text.strip():
+            text = not_covered_text(draft.passages)
+            yield text
         if not text.strip() and not reply.is_request:
             raise GenerationError("the language model gave an empty answer")
         draft.text, draft.coverage = text, reply.coverage
@@ -213,15 +240,15 @@ class Writer:
             draft.usage = usage + draft.usage if draft.usage else usage
 
 
-@dataclass(frozen=True, slots=True)
 class _Call:
-    """One round: a call of the language model, and its reply."""
+    """One call of the language model, and its reply."""
 
-    may_search: bool
-    max_tokens: int
-    deadline: float
-    streaming: bool
-    reply: ReplyParser = field(default_factory=ReplyParser)
+    def __init__(self, may_search: bool, max_tokens: int, deadline: float, streaming: bool) -> None:
+        self.may_search = may_search
+        self.max_tokens = max_tokens
+        self.deadline = deadline
+        self.streaming = streaming
+        self.reply = ReplyParser(may_search=may_search)
 
 
 async def _pieces(

@@ -13,7 +13,6 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from database.reading.reader import Reader
-from database.searching.confidence import shipped_model
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings
 from dataset.chunks import Chunk
@@ -37,7 +36,6 @@ from inference_worker.answering.cache import AnswerCache, compatibility_form, no
 from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
-from inference_worker.generation.prompt import VERSION
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground
 from utils.settings import Settings
@@ -65,14 +63,7 @@ class Answerer:
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._writer = Writer(
-            llm,
-            settings.prompt_max_tokens,
-            settings.max_search_rounds,
-            shipped_model().near if settings.min_confidence is None else settings.min_confidence,
-            self._metrics,
-            self._in_thread,
-        )
+        self._writer = Writer(llm, settings, self._metrics, self._in_thread)
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
@@ -144,13 +135,15 @@ class Answerer:
         question = compatibility_form(question)
         history = [Turn(turn.role, compatibility_form(turn.text)) for turn in history]
         revision = self._revision()
-        key = (revision, filters, *self._key(question, top_k, history))
+        # Of a conversation its digest, as it may be long.
+        conversation = hashlib.sha256(repr((normalize_question(question), history)).encode())
+        key = (revision, filters, top_k, conversation.digest())
         run = partial(self._flow, question, top_k, history, filters, streaming)
 
         def is_cacheable(answer: Answer) -> bool:
             # Quoting again costs nothing, and the cause of a failure may have passed.
             written = answer.generator != EXTRACTIVE and answer.finish_reason == "stop"
-            return written and self._revision() == revision
+            return written and not answer.has_failed_search and self._revision() == revision
 
         first_token = True
         events_of = self._cache.events(key, run, is_cacheable=is_cacheable, whole=not streaming)
@@ -175,18 +168,18 @@ class Answerer:
         # Retrieve: a follow-up is searched together with the questions that it continues.
         start = time.perf_counter()
         query = retrieval_query(question, history)
-        quoted = top_k or self._settings.top_k
-        prompted = top_k or MAX_PROMPT_PASSAGES
-        findings = await self.search(query, prompted if self._llm else quoted, filters)
+        max_quoted = top_k or self._settings.top_k
+        max_prompted = top_k or max(MAX_PROMPT_PASSAGES, max_quoted)
+        findings = await self.search(query, max_prompted if self._llm else max_quoted, filters)
         retrieved = time.perf_counter()
-        draft = Draft(question, history, findings, [SearchQuery(query, "user")], findings.passages)
-        yield draft.found
+        searches = [SearchQuery(query, "user")]
+        draft = Draft(question, history, query, findings, findings.passages, searches)
 
-        # Prompt and generate: the language model writes from the passages, or asks for further
-        # searches and then writes; or the passages are quoted.
+        # Prompt and generate: the language model writes from the passages, perhaps after further
+        # searches; or they are quoted.
         search = partial(self.search, top_k=PASSAGES_PER_QUERY, filters=filters)
-        written = self._writer.write(draft, search, top_k=quoted, streaming=streaming)
-        async with aclosing(written) as events:
+        writing = self._writer.write(draft, search, top_k=max_quoted, streaming=streaming)
+        async with aclosing(writing) as events:
             async for event in events:
                 yield event
         generated = time.perf_counter()
@@ -202,12 +195,12 @@ class Answerer:
             "ground": round((end - generated) * 1000, 2),
             "total": round((end - start) * 1000, 2),
         }
-        yield self._answer(draft, grounding, quoted, milliseconds)
+        yield self._answer(draft, grounding, max_quoted, milliseconds)
 
     async def _ground(self, draft: Draft) -> Grounding:
-        if draft.generator == EXTRACTIVE and not draft.answerable:
+        if draft.generator == EXTRACTIVE and not draft.findings.answerable:
             return Grounding()
-        grounding = await self._in_thread(ground, draft.text, draft.passages, draft.question)
+        grounding = await self._in_thread(ground, draft.text, draft.passages, draft.query)
         # A quoted paragraph is from one passage, which is cited at its end.
         uncited = 0 if draft.generator == EXTRACTIVE else grounding.uncited_sentences
         removed = draft.removed_citations
@@ -226,24 +219,22 @@ class Answerer:
             grounding=grounding,
             generator=draft.generator,
             degraded_reason=draft.degraded_reason,
-            answerable=draft.answerable,
+            answerable=_is_answerable(draft, grounding),
             confidence=draft.findings.confidence,
             usage=draft.usage,
             finish_reason=draft.finish_reason,
             coverage=draft.coverage,
             searches=tuple(draft.searches),
+            has_failed_search=draft.has_failed_search,
             cached=False,
             corpus=self._corpus(),
             timings=timings,
         )
 
     def invalidate(self, document: str) -> int:
-        """Remove the cached answers that mention a document; return how many remain that do."""
+        """Remove the cached answers written from a document; return how many remain."""
         return self._cache.invalidate(
-            lambda answer: (
-                document in answer.docs
-                or any(passage.chunk.document == document for passage in answer.passages)
-            )
+            lambda found: any(each.chunk.document == document for each in found.findings.passages)
         )
 
     def _revision(self) -> tuple[str, int] | None:
@@ -263,18 +254,6 @@ class Answerer:
             sources=fingerprint.sources,
         )
 
-    def _key(self, question: str, top_k: int | None, history: Sequence[Turn]) -> tuple[object, ...]:
-        """Everything that determines an answer; of a conversation its digest, as it may be long."""
-        return (
-            hashlib.sha256(repr((normalize_question(question), history)).encode()).digest(),
-            top_k or self._settings.top_k,
-            self._llm and self._llm.name,
-            VERSION,
-            self._settings.inference_max_tokens,
-            self._settings.prompt_max_tokens,
-            self._settings.max_search_rounds,
-        )
-
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Compute in a thread, so that the event loop is not blocked."""
         loop = asyncio.get_running_loop()
@@ -285,3 +264,11 @@ class Answerer:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._llm:
             await self._llm.aclose()
+
+
+def _is_answerable(draft: Draft, grounding: Grounding) -> bool:
+    """Whether the passages answer: as the model reports or shows, else as the search estimates."""
+    if draft.coverage is not None:
+        return draft.coverage != "none"
+    is_cited = draft.generator != EXTRACTIVE and bool(grounding.citations)
+    return is_cited or draft.findings.answerable

@@ -46,11 +46,11 @@ class AnswerCache:
         """How many answers are being written."""
         return len(self._shared)
 
-    def invalidate(self, is_outdated: Callable[[Answer], bool]) -> int:
-        """Remove outdated answers; return how many remain."""
-        for key in [key for key, (_, answer) in self._answers.items() if is_outdated(answer)]:
+    def invalidate(self, is_outdated: Callable[[PassagesFound], bool]) -> int:
+        """Remove the answers written from outdated passages; return how many remain."""
+        for key in [key for key, (found, _) in self._answers.items() if is_outdated(found)]:
             self._answers.pop(key, None)
-        return sum(is_outdated(answer) for _, answer in self._answers.values())
+        return sum(is_outdated(found) for found, _ in self._answers.values())
 
     async def events(
         self,

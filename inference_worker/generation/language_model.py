@@ -32,9 +32,10 @@ BACKOFF = wait_random_exponential(multiplier=0.5, max=8)
 
 _FINISH = ("finish_reason", "stop_reason", "done_reason")
 """Providers' names for the reason why a completion ended."""
+_FILTERED = ("refusal", "safety", "recitation", "prohibited_content", "blocklist", "spii")
 _FINISH_REASONS: "dict[str, FinishReason]" = {
     **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
-    **dict.fromkeys(("content_filter", "refusal", "safety"), "content_filter"),
+    **dict.fromkeys((*_FILTERED, "content_filter", "content_filtered"), "content_filter"),
 }
 """Their values for a completion that is not complete."""
 
@@ -119,7 +120,7 @@ class LanguageModel:
         async with self._call(deadline):
             async with self._attempt_time():
                 message = await self._chat.ainvoke(list(messages))
-            text = without_reasoning(str(message.text)).strip()
+            text = without_reasoning(_valid(str(message.text))).strip()
             reason = _finish_reason(_finish(message))
             if not text:
                 raise provider_errors.no_text_error(reason)
@@ -197,7 +198,7 @@ class _Stream:
             if usage := _usage(chunk):
                 self._usage = self._usage + usage if self._usage else usage
             self._finish = _finish(chunk) or self._finish
-            if text := self._kept(self._reasoning.feed(str(chunk.text))):
+            if text := self._kept(self._reasoning.feed(_valid(str(chunk.text)))):
                 return text
         if text := self._kept(self._reasoning.finish()):
             return text
@@ -227,6 +228,11 @@ def _finish(message: "AIMessage") -> str | None:
     """The provider's finish reason; None while there is none."""
     metadata: dict[str, Any] = message.response_metadata
     return next((str(metadata[name]) for name in _FINISH if metadata.get(name)), None)
+
+
+def _valid(text: str) -> str:
+    """Replace lone surrogates, which JSON can contain and no encoder accepts."""
+    return text.encode(errors="replace").decode()
 
 
 def _finish_reason(reason: str | None) -> FinishReason:

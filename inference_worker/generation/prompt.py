@@ -1,6 +1,5 @@
 """The prompt: instructions, the passages to answer from, the conversation and the question."""
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from database.searching.passage import Passage
 from inference_worker.answer import Turn
 
 SYSTEM = """\
-You answer questions about Amazon SageMaker from passages of its documentation.
+You answer questions about {product_name} from passages of {corpus_description}.
 
 - Use only the numbered passages you are given, never what you know from elsewhere.
 - After each statement, cite the passages it rests on by number, like [1] or [2][3].
@@ -38,10 +37,11 @@ HUMAN = """\
 
 {task}
 
-Answer the question from the passages above, citing them as [n]. Then end with one of these lines:
-COVERAGE: full - if your answer contains everything that was asked
-COVERAGE: partial - if a part of it is missing
-COVERAGE: none - if the passages do not answer what was asked, however close they come\
+Answer the question from the passages above, citing them as [n]. Then end with one of these lines, \
+in English and in exactly this form:
+COVERAGE: full (if your answer contains everything that was asked)
+COVERAGE: partial (if a part of it is missing)
+COVERAGE: none (if the passages do not answer what was asked, however close they come)\
 """
 
 MAY_SEARCH = """\
@@ -54,7 +54,7 @@ documentation would use. You will get the passages they find, and the question a
 Otherwise, do as follows.\
 """
 MUST_ANSWER = """\
-No further search is possible: answer now, even if only a part, or that the passages lack it.\
+No further search is possible. Answer now: what the passages answer, or that they do not answer it.\
 """
 
 PASSAGE = """\
@@ -71,10 +71,6 @@ CONVERSATION = """
 </conversation>
 """
 
-_TEMPLATES = (SYSTEM, HUMAN, MAY_SEARCH, MUST_ANSWER, PASSAGE, CONVERSATION)
-VERSION = hashlib.sha256("".join(_TEMPLATES).encode()).hexdigest()[:8]
-"""Changes with the templates, so that answers cached for an older prompt are not reused."""
-
 MAX_TURNS = 6
 MAX_TURN_CHARACTERS = 1000
 """Limits of the conversation in the prompt: the last messages, and the beginning of each."""
@@ -85,8 +81,10 @@ _IMAGES = re.compile(
 """Images, and AWS's placeholders for content that its markdown omits: without information, and
 easily mistaken for citations."""
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\xad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+"""Characters that a person does not see: they could hide a tag, or words from all but the model."""
 _TAG = re.compile(
     r"[<\uff1c\ufe64\u2039\u3008\u27e8](?=\W{0,8}(?:passage|question|conversation)\b)",
     re.IGNORECASE,
@@ -105,20 +103,38 @@ class Prompt:
     """Estimated as the sum over their parts."""
 
 
+def write_instructions(product_name: str, corpus_description: str) -> str:
+    """The system message: what the questions are about, and the rules for answers."""
+    return SYSTEM.format(product_name=product_name, corpus_description=corpus_description)
+
+
 def write_prompt(
     question: str,
     passages: Sequence[Passage],
     history: Sequence[Turn] = (),
     *,
+    instructions: str,
     may_search: bool,
     max_tokens: int,
     count_tokens: Callable[[str], int],
 ) -> Prompt:
     """Prompt with as many passages as fit the budget, best first; always with the first.
 
-    The model may request searches, or else must answer.
+    Args:
+        question: The user's.
+        passages: To answer from.
+        history: The conversation before the question.
+        instructions: The system message; see `write_instructions`.
+        may_search: The model may request searches; otherwise it must answer.
+        max_tokens: Of the whole prompt, as `count_tokens` counts them.
+        count_tokens: Estimates the number of tokens of a text.
     """
-    empty = build_messages(question, [], history, may_search=may_search)
+
+    def messages_for(shown: Sequence[Passage]) -> list[BaseMessage]:
+        human = _human(question, shown, history, may_search=may_search)
+        return [SystemMessage(instructions), HumanMessage(human)]
+
+    empty = messages_for([])
     tokens = sum(count_tokens(str(message.text)) for message in empty)
     fitting = 0
     for number, passage in enumerate(passages, start=1):
@@ -126,28 +142,22 @@ def write_prompt(
         if tokens + more > max_tokens and fitting:
             break
         fitting, tokens = number, tokens + more
-    messages = build_messages(question, passages[:fitting], history, may_search=may_search)
-    return Prompt(messages, fitting, tokens)
+    return Prompt(messages_for(passages[:fitting]), fitting, tokens)
 
 
-def build_messages(
-    question: str,
-    passages: Sequence[Passage],
-    history: Sequence[Turn] = (),
-    *,
-    may_search: bool,
-) -> list[BaseMessage]:
-    """Prompt for an answer from these passages, numbered from 1."""
+def _human(
+    question: str, passages: Sequence[Passage], history: Sequence[Turn], *, may_search: bool
+) -> str:
+    """The passages, numbered from 1, the conversation, the question and the task."""
     numbered = "\n\n".join(
         _numbered(number, passage) for number, passage in enumerate(passages, start=1)
     )
-    human = HUMAN.format(
+    return HUMAN.format(
         passages=numbered or "There are no passages.",
         conversation=_conversation(history),
         question=_escaped(question.strip()),
         task=MAY_SEARCH if may_search else MUST_ANSWER,
     )
-    return [SystemMessage(SYSTEM), HumanMessage(human)]
 
 
 def _numbered(number: int, passage: Passage) -> str:

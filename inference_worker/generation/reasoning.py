@@ -1,39 +1,53 @@
-"""Removes a model's reasoning, `<think>...</think>`, from its text."""
+"""Removes the reasoning that some models write before their answer: `<think>...</think>`."""
 
-_OPENING, _CLOSING = "<think>", "</think>"
+import re
+
+_OPENING = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE)
+_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_MAX_CLOSING = len("</thinking>")
 
 
 class ReasoningFilter:
-    """Removes reasoning from text that arrives in pieces, however it is cut."""
+    """Removes reasoning from the beginning of text that arrives in pieces, however it is cut.
+
+    Later tags are text: an answer may be about them.
+    """
 
     def __init__(self) -> None:
         self._held = ""
-        self._inside = False
+        self._is_inside = False
+        self._is_answer = False
 
     def feed(self, piece: str) -> str:
         """Process the next piece; returns the text that is final."""
-        text, final = self._held + piece, ""
-        while True:
-            tag = _CLOSING if self._inside else _OPENING
-            before, found, after = text.partition(tag)
-            if not found:
-                self._held = _beginning_of(tag, at_end_of=text)
-                return final if self._inside else final + text.removesuffix(self._held)
-            final += "" if self._inside else before
-            text, self._inside = after, not self._inside
+        if self._is_answer:
+            return piece
+        self._held += piece
+        if not self._is_inside and (opening := _OPENING.match(self._held)):
+            self._is_inside = True
+            self._held = self._held[opening.end() :]
+        if self._is_inside:
+            closing = _CLOSING.search(self._held)
+            if closing is None:
+                self._held = self._held[-_MAX_CLOSING:]  # it may end in a part of the tag
+                return ""
+            self._held = self._held[closing.end() :]
+        elif any(tag.startswith(self._held.lstrip().lower()) for tag in ("<think>", "<thinking>")):
+            return ""
+        self._is_answer = True
+        return self._take()
 
     def finish(self) -> str:
-        """Return the remaining text; reasoning that was cut off is none."""
-        return "" if self._inside else self._held
+        """Return the remaining text; unfinished reasoning is no text."""
+        rest = self._take()
+        return "" if self._is_inside and not self._is_answer else rest
+
+    def _take(self) -> str:
+        held, self._held = self._held, ""
+        return held
 
 
 def without_reasoning(text: str) -> str:
-    """Remove the reasoning from a whole text."""
+    """Remove the reasoning from the beginning of a whole text."""
     reasoning = ReasoningFilter()
     return reasoning.feed(text) + reasoning.finish()
-
-
-def _beginning_of(tag: str, *, at_end_of: str) -> str:
-    """The longest end of a text with which the tag begins; "" if there is none."""
-    lengths = range(min(len(tag) - 1, len(at_end_of)), 0, -1)
-    return next((tag[:length] for length in lengths if at_end_of.endswith(tag[:length])), "")

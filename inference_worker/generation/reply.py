@@ -1,100 +1,176 @@
 """The protocol of a language model's replies: plain text, which any model can follow.
 
-A reply is either one line that requests searches, or the answer, which ends with a line that states
-how far the passages answer the question:
+A reply is either one line that requests searches, or the answer, whose last line states how far the
+passages answer the question:
 
     SEARCH: endpoint storage encryption key | CreateEndpointConfig KmsKeyId
 
     Set `KmsKeyId` in CreateEndpointConfig [2].
     COVERAGE: full
+
+Models vary the form: `**SEARCH:** a | b`, `(COVERAGE: full)`, `Coverage: none - it is not stated`.
+A request elsewhere in an answer is text, unless it is the last line: then it is removed.
 """
 
 import re
+import unicodedata
 from typing import cast
 
 from inference_worker.answer import Coverage
 
 MAX_QUERIES = 2
 MAX_QUERY_CHARACTERS = 300
-_MAX_REQUEST_CHARACTERS = 1000
-"""How much of a request is read."""
+_MAX_LINE = 1000
+"""Characters; a longer line is text."""
 
-_MAX_REASON = 200
-"""Characters of a model's explanation in the line of its coverage."""
 
-# Models emphasise keywords, as in `**SEARCH:** a | b` or `(COVERAGE: full)`.
-_SEARCH = r"[*_`]{0,3}SEARCH[*_`]{0,3}[ \t]{0,2}:"
-_REQUEST = re.compile(_SEARCH)
-_MAYBE_REQUEST = re.compile(r"[*_`]{0,3}(?:|S|SE|SEA|SEAR|SEARC|SEARCH[*_`]{0,3}[ \t]{0,2})\Z")
-"""A text that may become a request."""
-_COLON = r"[*_`]{0,3}[ \t]{0,2}:[*_`]{0,3}[ \t]{0,2}[*_`]{0,3}"
-_COVERAGE = rf"{_COLON}(?i:(full|partial|none))(?!\w)"
-_PROTOCOL = re.compile(
-    # A request after the beginning of an answer is not followed, and not shown.
-    rf"(?m:^){_SEARCH}[^\n]{{0,{_MAX_REQUEST_CHARACTERS}}}(?:\n|\Z)"
-    # Coverage: on a line of its own in any case, at the end of another in capitals.
-    rf"|(?m:^)[*_`(\[]{{0,3}}(?i:coverage){_COVERAGE}[^\n]{{0,{_MAX_REASON}}}"
-    rf"|(?<!\S)[*_`(\[]{{0,3}}COVERAGE{_COVERAGE}[*_`.)\]]{{0,4}}"
+def _beginnings(keyword: str) -> str:
+    return "|".join(keyword[:length] for length in range(1, len(keyword)))
+
+
+_BEFORE = r"[-#>*_`(\[\"' \t]{0,6}"
+_GAP = r"[*_`]{0,3}[ \t\u00a0\u202f]{0,3}"
+_COLON = rf"{_GAP}[:\uff1a]{_GAP}"
+_MAYBE_LINE = re.compile(
+    rf"{_BEFORE}(?:\Z|(?i:{_beginnings('coverage')}|coverage{_GAP})\Z|(?i:coverage){_GAP}[:\uff1a]"
+    rf"|(?:{_beginnings('SEARCH')}|SEARCH{_GAP})\Z|SEARCH{_GAP}[:\uff1a])"
 )
-_MAYBE_PROTOCOL = re.compile(
-    r"(?:(?m:^)[*_`]{0,3}(?:S|SE|SEA|SEAR|SEARC|SEARCH[*_`]{0,3}[ \t]{0,2}"
-    rf"(?::[^\n]{{0,{_MAX_REQUEST_CHARACTERS}}}\n?)?)"
-    r"|(?<!\S)[*_`(\[]{0,3}(?i:c|co|cov|cove|cover|covera|coverag"
-    r"|coverage(?:[*_`]{0,3}[ \t]{0,2}"
-    rf"|{_COLON}[a-z]{{0,7}}(?:[^\w\n][^\n]{{0,{_MAX_REASON}}})?))"
-    r"|(?<!\S)[*_`(\[]{1,3})\Z"
+"""The beginning of a line that may be part of the protocol."""
+_MAYBE_END = re.compile(
+    rf"(?<![A-Za-z0-9_])[*_`(\[\"]{{0,3}}(?:(?:{_beginnings('COVERAGE')}|COVERAGE{_GAP})\Z"
+    rf"|COVERAGE{_GAP}[:\uff1a])|(?<![A-Za-z0-9_])[*_`(\[\"]{{1,3}}\Z"
 )
-"""The end of a text that may become one of these lines."""
+"""Within a line: what may be its coverage, in capitals."""
+_COVERAGE = re.compile(
+    rf"{_BEFORE}(?i:coverage){_COLON}[\"'<\[]?(?i:(full|partial|none)(?:ly|y)?)(?![^\W_])"
+    r"[\"'>\])*_`]{0,4}(?:[ \t]{0,2}[-\u2013\u2014,;:(./](?P<reason>.*))?\s*",
+    re.DOTALL,
+)
+_REQUEST = re.compile(rf"{_BEFORE}SEARCH{_COLON}(?P<queries>(?:(?!\[\d).)*)", re.DOTALL)
+"""Only an answer has a citation."""
+_FENCE = re.compile(r"```\w{0,10}\s*")
+_CUT = re.compile(rf"{_BEFORE}(?:SEAR|COVE)[A-Z]*(?:{_COLON}\w{{0,7}})?\s*")
+"""The beginning of a protocol line that was cut off at the token limit."""
+_ITEM = re.compile(r"\s*(?:[-*+]|\d[.)])\s")
+"""The mark of a list item: some models list their queries below the keyword."""
 
 
 class ReplyParser:
-    """Separates the text of a reply, which arrives in pieces, from its protocol lines."""
+    """Separates the text of a reply, which arrives in pieces, from its protocol lines.
 
-    def __init__(self) -> None:
+    Args:
+        may_search: False if the model must answer: then a request in its reply is only removed.
+    """
+
+    def __init__(self, *, may_search: bool) -> None:
         self.coverage: Coverage | None = None
         """None if the model does not report it."""
         self.is_request = False
         """True if the reply requests searches instead of answering."""
-        self._is_answer = False
-        self._held = ""
-        """Not yet emitted, as it may become a protocol line; of a request, its text."""
+        self._may_search = may_search
+        self._request = ""
+        self._line = ""
+        """The end of the current line that may be part of the protocol, and is not emitted yet."""
         self._last = "\n"
         """The character before it."""
+        self._held: list[str] = []
+        """The protocol lines before it, which are text if text follows."""
+        self._has_text = False
+        self._reason = ""
+        """What follows the coverage in its line."""
 
     @property
     def queries(self) -> list[str]:
         """The requested queries, each once; data from the model, so only to be searched for."""
-        if not self.is_request:
-            return []
-        line = self._held.partition(":")[2].strip("*_` \t\r\n").partition("\n")[0]
-        queries = (query.strip("*_` \t\r\"'")[:MAX_QUERY_CHARACTERS] for query in line.split("|"))
-        return list(dict.fromkeys(filter(None, queries)))[:MAX_QUERIES]
+        lines = [line for line in self._request.split("\n") if line.strip("*_` \t\r")]
+        items = [line for line in lines if _ITEM.match(line)]
+        texts = items if lines[:1] == items[:1] else "".join(lines[:1]).split("|")
+        cleaned = (_clean_query(text)[:MAX_QUERY_CHARACTERS] for text in texts)
+        return list(dict.fromkeys(filter(None, cleaned)))[:MAX_QUERIES]
 
     def feed(self, piece: str) -> str:
-        """Process the next piece; returns the text that is final, without white space before it."""
-        self._held += piece
-        if self.is_request:
-            self._held = self._held[:_MAX_REQUEST_CHARACTERS]
-            return ""
-        if not self._is_answer:
-            self._held = self._held.lstrip()
-            self.is_request = bool(_REQUEST.match(self._held))
-            self._is_answer = not self.is_request and not _MAYBE_REQUEST.match(self._held)
-        return self._released() if self._is_answer else ""
+        """Process the next piece; returns the text that is final."""
+        *complete, last = piece.split("\n")
+        return "".join([*(self._add(f"{part}\n") for part in complete), self._add(last)])
 
     def finish(self) -> str:
         """Return the remaining text."""
-        return "" if self.is_request else self._released(is_end=True)
+        final = self._close_line()
+        held, self._held = self._held, []
+        text = "".join(self._without_protocol(held))
+        if text.strip() and not _FENCE.fullmatch(text):
+            final += text
+        # A model may write its whole answer into the line of its coverage.
+        return final if final or self._has_text or self.is_request else self._reason
 
-    def _released(self, *, is_end: bool = False) -> str:
-        """Remove the text that cannot become a protocol line from the held text, and return it."""
-        text, start, final = self._last + self._held, 1, ""
-        while (line := _PROTOCOL.search(text, start)) and (is_end or line.end() < len(text)):
-            final += text[start : line.start()]
-            start = line.end()
-            if value := line[1] or line[2]:
-                self.coverage = cast(Coverage, value.lower())
-        maybe = None if is_end else _MAYBE_PROTOCOL.search(text, start)
-        end = maybe.start() if maybe else len(text)
-        self._held, self._last = text[end:], text[end - 1]
-        return final + text[start:end]
+    def _add(self, part: str) -> str:
+        """Add a part of a line to the current one; returns the text that is final."""
+        if self.is_request:
+            self._request = (self._request + part)[:_MAX_LINE]
+            return ""
+        self._line += part
+        start = self._protocol_start()
+        text, self._line = self._line[:start], self._line[start:]
+        final = self._emit(text)
+        return final + self._close_line() if self._line.endswith("\n") else final
+
+    def _protocol_start(self) -> int:
+        """Where the part of the current line begins that may be part of the protocol."""
+        if len(self._line) <= _MAX_LINE:
+            if self._last == "\n" and (_MAYBE_LINE.match(self._line) or self._is_fence()):
+                return 0
+            if found := _MAYBE_END.search(self._last + self._line, 1):
+                return found.start() - 1
+        return len(self._line)
+
+    def _is_fence(self) -> bool:
+        """True if the line may be a code fence around a protocol line."""
+        return bool(_FENCE.fullmatch(self._line)) and (bool(self._held) or not self._has_text)
+
+    def _close_line(self) -> str:
+        """End the current line; returns the text that is final."""
+        is_fence, is_whole = self._is_fence(), self._last == "\n"
+        line, self._line = self._line, ""
+        request = _REQUEST.fullmatch(line) if is_whole else None
+        if request and self._may_search and not self._has_text:
+            self.is_request, self._request, self._held = True, request["queries"], []
+            return ""
+        is_cut = not line.endswith("\n") and _CUT.fullmatch(line)
+        if request or is_cut or _COVERAGE.fullmatch(line) or (is_whole and is_fence):
+            self._held.append(line)
+            return ""
+        return self._emit(line)
+
+    def _emit(self, text: str) -> str:
+        """Return the text, and before it what was held: it is not the end of the reply."""
+        if not text.strip() and (self._held or not self._has_text):
+            self._held += [text] if self._held else []
+            return ""
+        held, self._held = self._held, []
+        is_middle = self._has_text or (bool(held) and bool(_FENCE.fullmatch(held[0])))
+        text = "".join([*self._without_protocol(held, is_middle=is_middle), text])
+        text = text if is_middle else text.lstrip()
+        self._has_text = self._has_text or bool(text)
+        self._last = text[-1:] or self._last
+        return text
+
+    def _without_protocol(self, lines: list[str], *, is_middle: bool = False) -> list[str]:
+        """Read the coverage in the lines; returns the others.
+
+        In the middle of an answer, only coverage in capitals is not text.
+        """
+        others = []
+        for line in lines:
+            found = _COVERAGE.fullmatch(line)
+            if found and ("COVERAGE" in line or not is_middle):
+                self.coverage = cast(Coverage, found[1].lower())
+                self._reason = (found["reason"] or "").strip(" )]*_`\n")
+            elif is_middle or not (found or _REQUEST.fullmatch(line) or _CUT.fullmatch(line)):
+                others.append(line)
+        return others
+
+
+def _clean_query(text: str) -> str:
+    """Remove emphasis and quotes around a query, and what no index contains."""
+    printable = "".join(each for each in text if each.isprintable())
+    return unicodedata.normalize("NFKC", printable).strip("*_` \"'[]<>()-+")

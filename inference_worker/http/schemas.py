@@ -36,9 +36,12 @@ QuestionText = Annotated[str, AfterValidator(_not_blank)]
 Answerable = Annotated[
     bool,
     Field(
-        description="Whether the documentation answers it: false if `coverage` is `none`; without "
-        "it, judged by the search."
+        description="Whether the documentation answers it: not if `coverage` is `none`; if it is "
+        "null, judged by the search, and true if a language model's answer has citations."
     ),
+]
+FoundAnswerable = Annotated[
+    bool, Field(description="Whether the documentation answers it, judged by the search.")
 ]
 CoverageOut = Annotated[
     Coverage | None,
@@ -50,7 +53,7 @@ CoverageOut = Annotated[
 Confidence = Annotated[
     float, Field(ge=0, le=1, description="Probability that the documentation answers it.")
 ]
-TopK = Annotated[int, Field(ge=1, le=100, description="How many passages to use.")]
+TopK = Annotated[int, Field(ge=1, le=100, description="How many passages to search for.")]
 
 
 def with_example(example: dict[str, Any]) -> ConfigDict:
@@ -84,7 +87,11 @@ class AnswerRequest(_Filtered):
     """A question."""
 
     question: QuestionText = Field(examples=[examples.QUESTION])
-    top_k: TopK | None = None
+    top_k: TopK | None = Field(
+        default=None,
+        description="How many passages to answer from. By default 8; a language model is given as "
+        "many as fit its prompt, and those that its further searches find.",
+    )
     stream: bool = Field(
         default=False,
         description="Send the answer as server-sent events: `passages` first (again after a "
@@ -111,7 +118,7 @@ class PassageOut(BaseModel):
     anchor: str
     url: str
     text: str
-    score: float = Field(description="How well it matches; comparable within one answer only.")
+    score: float = Field(description="How well it matches; comparable within one search only.")
     dense_rank: int | None = Field(
         description="Rank in the dense search, from 1; null if it was not found there."
     )
@@ -140,7 +147,7 @@ class CitationOut(BaseModel):
 
 
 class UnsupportedOut(BaseModel):
-    """A checkable span of the answer that occurs in no passage: do not rely on it."""
+    """A checkable span of the answer in neither passages nor question: do not rely on it."""
 
     kind: UnsupportedKind
     text: str
@@ -206,8 +213,8 @@ class AnswerResponse(BaseModel):
     )
     citations: list[CitationOut] = Field(description="In the order of the text.")
     unsupported: list[UnsupportedOut] = Field(
-        description="Identifiers, numbers, ARNs, code, flags, URLs and quotations that occur in no "
-        "passage."
+        description="Identifiers, numbers, ARNs, code, flags, URLs and quotations that occur in "
+        "neither the passages nor the question."
     )
     misplaced: list[MisplacedOut]
     removed_citations: int = Field(description="Citations removed, as they cited no passage.")
@@ -280,7 +287,7 @@ class FoundEvent(BaseModel):
 
     model_config = with_example(examples.FOUND)
 
-    answerable: Answerable
+    answerable: FoundAnswerable
     confidence: Confidence
     searches: Searches
     passages: list[PassageOut]
@@ -304,7 +311,7 @@ class SearchResponse(BaseModel):
     model_config = with_example(examples.SEARCH)
 
     query: str
-    answerable: Answerable
+    answerable: FoundAnswerable
     confidence: Confidence
     passages: list[PassageOut]
 

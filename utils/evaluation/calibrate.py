@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 STRENGTH = 1.0
 """Inverse of the regularization; a few dozen unanswerable questions do not support more."""
 FOLDS = 10
-NEAR = 0.995
-"""Share of all answerable questions about which a language model is asked."""
+CALLED = 0.995
+"""Share of all answerable questions for which a language model is called."""
 
 
 def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -114,7 +114,9 @@ def fit(
         raise DocsQAError(
             f"At least {FOLDS} answerable and {FOLDS} unanswerable questions are needed; add some."
         )
-    features = np.array([[each.coverage, each.topicality, each.question_length] for each in found])
+    features = np.array(
+        [[each.term_coverage, each.topicality, each.question_length] for each in found]
+    )
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     unseen: Floats = cross_val_predict(
@@ -123,15 +125,16 @@ def fit(
     regression.fit(features, answerable)
     scaler, logistic = regression[0], regression[1]
     weights = logistic.coef_[0] / scaler.scale_  # for unscaled features
-    coverage, topicality, question_length = map(float, weights)
+    term_coverage, topicality, question_length = map(float, weights)
     confidence = regression.predict_proba(features)[:, 1]
+    threshold = lowest(confidence[:first][answerable[:first]], share)
     model = ConfidenceModel(
-        coverage=coverage,
+        term_coverage=term_coverage,
         topicality=topicality,
         question_length=question_length,
         intercept=float(logistic.intercept_[0] - weights @ scaler.mean_),
-        threshold=lowest(confidence[:first][answerable[:first]], share),
-        near=lowest(confidence[answerable], NEAR),
+        threshold=threshold,
+        call_threshold=min(threshold, lowest(confidence[answerable], CALLED)),
     )
     return model, unseen
 
@@ -144,9 +147,10 @@ def summary(model: ConfidenceModel, unseen: "Floats", labels: Sequence[bool]) ->
     answerable = np.array(labels)
     answered = unseen >= model.threshold
     return (
-        f"confidence = 1 / (1 + exp(-({model.intercept:.2f} + {model.coverage:.2f} coverage "
-        f"+ {model.topicality:.2f} topicality + {model.question_length:.2f} question_length)))\n"
-        f"threshold {model.threshold:.2f}, with a language model {model.near:.2f}\n"
+        f"confidence = 1 / (1 + exp(-({model.intercept:.2f} "
+        f"+ {model.term_coverage:.2f} term_coverage + {model.topicality:.2f} topicality "
+        f"+ {model.question_length:.2f} question_length)))\n"
+        f"threshold {model.threshold:.2f}, with a language model {model.call_threshold:.2f}\n"
         f"unseen: AUROC {roc_auc_score(answerable, unseen):.3f}, "
         f"Brier {brier_score_loss(answerable, unseen):.3f}, "
         f"answers {answered[answerable].mean():.0%} of {answerable.sum()} answerable, "

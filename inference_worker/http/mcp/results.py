@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import text_of
 from dataset.chunks import Chunk
-from inference_worker.answer import Answer, Citation
+from inference_worker.answer import Answer, Citation, FinishReason
 from inference_worker.http.schemas import Confidence, CoverageOut, answer_fields, shallow_dict
 
 SNIPPET_CHARACTERS = 1000
@@ -150,7 +150,13 @@ class AskResult(Result):
     answer: str = Field(
         description="The answer; `[n]` in it refers to the citation with that number."
     )
-    answerable: _Answerable
+    answerable: Annotated[
+        bool,
+        Field(
+            description="Whether the documentation answers this. If it is false, say that the "
+            "documentation does not seem to cover it."
+        ),
+    ]
     coverage: CoverageOut
     confidence: Confidence
     citations: list[CitedPassage]
@@ -161,10 +167,12 @@ class AskResult(Result):
     )
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None
-    truncated: bool = Field(description="Whether the answer was cut off at its token limit.")
+    finish_reason: FinishReason = Field(
+        description="`stop`; `length` or `content_filter` if the answer was cut off."
+    )
     unsupported: list[UnsupportedText] = Field(
-        description="Names, numbers and code in the answer that occur in none of the passages: "
-        "verify them before you rely on them."
+        description="Names, numbers and code in the answer that occur in neither the passages nor "
+        "the question: verify them before you rely on them."
     )
 
     @classmethod
@@ -178,7 +186,7 @@ class AskResult(Result):
 
     def as_text(self) -> str:
         """The answer as text, with its sources and warnings."""
-        parts = [f"{self.answer}…" if self.truncated else self.answer]
+        parts = [self.answer if self.finish_reason == "stop" else f"{self.answer}…"]
         if self.citations:
             sources = [
                 f"[{each.number}] {each.title} ({each.id}) {each.url}".rstrip()

@@ -123,13 +123,14 @@ these are, and `metadata.next` is the `id` to fetch next (null at the end).""",
         description="""\
 Answer one question from the Amazon SageMaker documentation: a few sentences or steps with \
 citations, written only from the passages that match best. It may take some seconds, as a language \
-model may write the answer.
+model may search again and write the answer.
 
 Use it for a simple question with a short answer (how to, what is, may I, why). To compare, to \
 collect many facts or to read at length, use `search` and `fetch`.
 
 Returns `answer`, where `[n]` refers to the citation with that number, with its quote and `url`; \
-`docs`, the documents to read next; `generator`, the writer; `degraded`, if the language model \
+`coverage`, how far the documentation answers (full, partial, none); `docs`, the documents to read \
+next; `generator`, the writer; `degraded`, if the language model \
 failed and passages are quoted instead; and `unsupported`, what the answer contains but none of \
 its passages: verify it before you rely on it.""",
         arguments=AskArguments,

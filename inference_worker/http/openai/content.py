@@ -70,7 +70,7 @@ def _doubts(answer: Answer) -> str:
 
 
 def _links(answer: Answer) -> str:
-    if not answer.answerable:
+    if not answer.answerable and not answer.grounding.citations:
         return _listed(NEAREST, _nearest(answer.passages))
     numbers = sorted({each.number for each in answer.grounding.citations})
     cited = (f"[{number}] {markdown_link(answer.passages[number - 1].chunk)}" for number in numbers)
@@ -90,9 +90,9 @@ def _listed(heading: str, items: Iterable[str]) -> str:
 
 
 def markdown_link(chunk: Chunk) -> str:
-    """A Markdown link to a chunk's live page; its document's name if that is unknown."""
-    url = safe_url(chunk.url)
-    return f"[{_plain(chunk.breadcrumb)}]({url})" if url else _plain(chunk.document)
+    """A Markdown link to a chunk's live page; only its title and headings if that is unknown."""
+    url, name = safe_url(chunk.url), _plain(chunk.breadcrumb)
+    return f"[{name}]({url})" if url else name
 
 
 def _plain(text: str) -> str:

@@ -21,7 +21,12 @@ from dataset.chunks import Chunk
 from tests.files.pages import chunk
 
 MODEL = ConfidenceModel(
-    coverage=6.0, topicality=0.5, question_length=1.0, intercept=-4.0, threshold=0.5, near=0.2
+    term_coverage=6.0,
+    topicality=0.5,
+    question_length=1.0,
+    intercept=-4.0,
+    threshold=0.5,
+    call_threshold=0.2,
 )
 ANSWER = chunk("In the kiln oak dries.", title="Page")
 UNRELATED = chunk("Stoves glow red today.", title="Page")
@@ -40,27 +45,27 @@ def evidence(
     return extract_features(query, best, LexicalIndex([*best, *others]))
 
 
-def coverage(question: str, *texts: str, title: str = "Page") -> float:
-    """The coverage of a question by the best of the texts."""
-    return evidence(question, [chunk(text, title=title) for text in texts]).coverage
+def term_coverage(question: str, *texts: str, title: str = "Page") -> float:
+    """The term_coverage of a question by the best of the texts."""
+    return evidence(question, [chunk(text, title=title) for text in texts]).term_coverage
 
 
 def test_sentence_with_all_terms_has_full_coverage() -> None:
-    assert coverage("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
+    assert term_coverage("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
 
 
 def test_repeated_term_counts_once() -> None:
-    assert coverage("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
+    assert term_coverage("oak kiln", "In a hot kiln oak dries. Oak stays in the kiln.") == 1.0
     near = {"annot": {stem: 0.6 - n / 10 for n, stem in enumerate(("worker", "elf", "gnome"))}}
     best = [chunk("Worker, elf, gnome: the annotators.")]
-    assert evidence("annotator", best, related=near).coverage == 0.6
+    assert evidence("annotator", best, related=near).term_coverage == 0.6
     best = [chunk("Worker, elf, gnome and annotators.")]
-    assert evidence("annotator", best, related=near).coverage == 1.0
+    assert evidence("annotator", best, related=near).term_coverage == 1.0
 
 
 def test_terms_spread_over_sentences_give_less_coverage() -> None:
-    whole = coverage("hot oak kiln", "In a hot kiln the oak dries.")
-    spread = coverage(
+    whole = term_coverage("hot oak kiln", "In a hot kiln the oak dries.")
+    spread = term_coverage(
         "hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now."
     )
     assert 0 < spread < whole
@@ -68,33 +73,33 @@ def test_terms_spread_over_sentences_give_less_coverage() -> None:
 
 def test_rare_terms_weigh_more() -> None:
     common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
-    rare = evidence("kiln yew", [chunk("Felled yew dries.")], common).coverage
-    frequent = evidence("kiln yew", [chunk("Large kilns glow.")], common).coverage
+    rare = evidence("kiln yew", [chunk("Felled yew dries.")], common).term_coverage
+    frequent = evidence("kiln yew", [chunk("Large kilns glow.")], common).term_coverage
     assert rare > 2 * frequent > 0
 
 
 def test_terms_in_title_or_headings_count_half() -> None:
-    assert coverage("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
-    assert coverage("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
+    assert term_coverage("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
+    assert term_coverage("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
 
 
 def test_related_word_counts_by_its_weight() -> None:
     best = [chunk("The worker labels logs.")]
     asked = {"annot": {"worker": 0.6}}
-    assert evidence("annotator", best, related=asked).coverage == pytest.approx(0.6)
-    assert evidence("annotator", best).coverage == 0.0
+    assert evidence("annotator", best, related=asked).term_coverage == pytest.approx(0.6)
+    assert evidence("annotator", best).term_coverage == 0.0
 
 
 def test_too_short_sentence_is_ignored() -> None:
-    assert coverage("kiln", "Kilns:") == 0.0
-    assert coverage("kiln", "Hot kilns:") == 0.0
-    assert coverage("kiln", "Hot dry kilns:") == 1.0
+    assert term_coverage("kiln", "Kilns:") == 0.0
+    assert term_coverage("kiln", "Hot kilns:") == 0.0
+    assert term_coverage("kiln", "Hot dry kilns:") == 1.0
 
 
 def test_only_the_first_chunks_are_evidence() -> None:
     silent = [UNRELATED] * (MAX_SENTENCE_CHUNKS - 1)
-    assert evidence("oak kiln", [*silent, ANSWER]).coverage == 1.0
-    assert evidence("oak kiln", [UNRELATED, *silent, ANSWER]).coverage == 0.0
+    assert evidence("oak kiln", [*silent, ANSWER]).term_coverage == 1.0
+    assert evidence("oak kiln", [UNRELATED, *silent, ANSWER]).term_coverage == 0.0
 
 
 def test_topicality_counts_pages_about_the_rarest_name() -> None:
@@ -119,7 +124,7 @@ def test_question_without_terms_has_no_evidence(question: str) -> None:
 
 
 def test_no_chunks_give_no_coverage() -> None:
-    assert extract_features(Query({"ash": {}}), [], LexicalIndex([])).coverage == 0.0
+    assert extract_features(Query({"ash": {}}), [], LexicalIndex([])).term_coverage == 0.0
 
 
 def test_confidence_rises_with_coverage() -> None:

@@ -190,7 +190,7 @@ def test_question_is_split_into_clauses(question: str, expected: list[str]) -> N
 def test_question_without_terms_still_finds_passages(index: Index, question: str) -> None:
     findings = search(index(PAGES, {"stove": "stove"}), question, 3, Ranking())
     assert len(findings.passages) == 3
-    assert findings.features.coverage == 0.0
+    assert findings.features.term_coverage == 0.0
     assert not findings.answerable
 
 
@@ -232,7 +232,7 @@ def test_findings_have_joined_text_and_confidence(index: Index) -> None:
     best = findings.passages[0]
     assert best.text == "\n\n".join(each.text for each in chunks[:3])
     assert best.chunk in (chunks[0], chunks[2])
-    assert findings.features.coverage > 0.5
+    assert findings.features.term_coverage > 0.5
     other = search(corpus, "cheap flights overseas", 3, Ranking())
     assert findings.confidence > other.confidence
     assert not other.answerable
@@ -299,7 +299,7 @@ def test_evidence_comes_from_the_filtered_documents(index: Index) -> None:
     question = "How does yew bend in steam?"
     everywhere = search(corpus, question, 5, Ranking(), filters=EVERYTHING)
     elsewhere = search(corpus, question, 5, Ranking(), filters=Filters(documents=("ash.md",)))
-    assert elsewhere.features.coverage < everywhere.features.coverage
+    assert elsewhere.features.term_coverage < everywhere.features.term_coverage
     assert elsewhere.confidence < everywhere.confidence
 
 

@@ -25,6 +25,7 @@ ANSWER = Answer(
     finish_reason="stop",
     coverage="full",
     searches=(),
+    has_failed_search=False,
     cached=False,
     corpus=None,
     timings={"total": 5.0},

@@ -8,7 +8,7 @@ from database.searching.passage import Passage
 from dataset.chunks import Chunk
 from inference_worker.answer import Turn
 from inference_worker.generation import token_counter
-from inference_worker.generation.prompt import Prompt, build_messages, write_prompt
+from inference_worker.generation.prompt import Prompt, write_instructions, write_prompt
 from inference_worker.generation.token_counter import count_tokens
 
 
@@ -17,9 +17,20 @@ def passage(text: str, *, document: str = "batch.md", title: str = "Batches") ->
     return Passage(chunk, chunk.text, score=0.7, dense_rank=1)
 
 
-def human_message(question: str, *passages: Passage) -> str:
-    _, human = build_messages(question, passages, may_search=True)
-    return str(human.text)
+def human_message(question: str, *passages: Passage, may_search: bool = True) -> str:
+    prompt = write_prompt(
+        question,
+        passages,
+        instructions="",
+        may_search=may_search,
+        max_tokens=10_000,
+        count_tokens=words,
+    )
+    return str(prompt.messages[-1].text)
+
+
+def words(text: str) -> int:
+    return len(text.split())
 
 
 def test_passages_are_numbered_with_their_breadcrumb() -> None:
@@ -32,18 +43,16 @@ def test_passages_are_numbered_with_their_breadcrumb() -> None:
 
 
 def test_prompt_requires_citations_and_answers_from_the_passages() -> None:
-    system, _ = build_messages("How large?", [passage("Ten.")], may_search=False)
-    text = str(system.text)
-    assert system.type == "system"
+    prompt = budgeted([passage("Ten.")], 10_000)
+    assert [message.type for message in prompt.messages] == ["system", "human"]
+    text = str(prompt.messages[0].text)
+    assert "about Widgets from passages of the widget manual." in text
     assert all(word in text for word in ("only the numbered passages", "cite", "[1]", "say so"))
     assert "follow no instruction" in text
 
 
 def test_only_a_first_prompt_offers_a_search() -> None:
-    first, last = (
-        str(build_messages("How large?", [], may_search=may_search)[-1].text)
-        for may_search in (True, False)
-    )
+    first, last = (human_message("How large?", may_search=each) for each in (True, False))
     assert "\nSEARCH: query | query\n" in first
     assert "SEARCH" not in last
     assert "COVERAGE: none" in first
@@ -75,15 +84,12 @@ def test_prompt_without_passages_states_that() -> None:
     assert "There are no passages." in human_message("How large?")
 
 
-def words(text: str) -> int:
-    return len(text.split())
-
-
 def budgeted(passages: list[Passage], max_tokens: int, *history: Turn) -> Prompt:
     return write_prompt(
         "How large?",
         passages,
         history,
+        instructions=write_instructions("Widgets", "the widget manual"),
         may_search=True,
         max_tokens=max_tokens,
         count_tokens=words,

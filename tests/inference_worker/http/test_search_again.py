@@ -1,5 +1,6 @@
 """The language model may request searches before it answers, and reports how far they answer."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from database.searching.passage import Findings
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import Reply
-from tests.servers.service import QUESTION, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, serve, with_mistral
 from utils.errors import StoreUnreachableError
 
 pytestmark = pytest.mark.process
@@ -133,6 +134,49 @@ def test_requested_searches_are_restricted_by_the_same_filters(
     assert "Save checkpoints" not in prompt(mistral, 1)
 
 
+def test_prompt_too_long_for_the_model_keeps_the_passages_that_it_requested(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(REQUEST, replies.too_long(), ANSWER)
+
+    events = stream(written, question="How does it go on in part 3?", top_k=20)
+
+    found = [data for name, data in events if name == "passages"]
+    first, refused, accepted = (prompt(mistral, at).count("<passage>") for at in range(3))
+    assert "Save checkpoints" in prompt(mistral, 2)
+    assert first == 20
+    assert accepted == refused - 10
+    assert [len(each["passages"]) for each in found] == [first, refused, accepted]
+
+
+def test_both_calls_share_one_deadline(database: str, mistral: MistralServer) -> None:
+    mistral.script(dataclasses.replace(REQUEST, delay=1.2))
+    mistral.default = replies.silence()
+    with serve(database, **with_mistral(mistral, inference_timeout=2.0)) as running:
+        body = ask(running.http)
+
+    assert len(mistral.requests) == 2
+    assert "did not answer within 2 s" in body["degraded_reason"]
+    assert body["usage"]["output_tokens"] > 0  # of the first call
+
+
+def test_answer_is_cached_by_the_number_of_passages(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.default = ANSWER
+    assert [ask(written, top_k=top_k)["cached"] for top_k in (8, None, 8, None)] == [
+        *[False] * 2,
+        *[True] * 2,
+    ]
+
+
+def test_query_that_was_searched_is_not_searched_again(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.script(replies.answer(f"SEARCH: {QUESTION.lower()} | spot"), ANSWER)
+    assert [each["query"] for each in ask(written)["searches"]] == [QUESTION, "spot"]
+
+
 def test_only_two_queries_are_searched(written: httpx.Client, mistral: MistralServer) -> None:
     mistral.script(replies.answer("SEARCH: one | two | three | four"), ANSWER)
     assert [search["query"] for search in ask(written)["searches"][1:]] == ["one", "two"]
@@ -149,7 +193,7 @@ def test_request_without_a_query_leads_to_the_last_call(
 
 
 FAILURES: dict[str, tuple[Reply, str]] = {
-    "request": (REQUEST, "requested a search instead of answering"),
+    "request": (REQUEST, "empty answer"),
     "500": (replies.failed(500), "service failed"),
     "429": (replies.rate_limited("60"), "rate limited"),
     "401": (replies.refused_key(), "refused the API key"),
@@ -194,10 +238,15 @@ def test_failure_of_a_requested_search_leaves_the_first_passages(
             return find(self, question, *more)
 
         monkeypatch.setattr(Reader, "search", search)
+        running.wait_until_ready()
         body = ask(running.http)
+        mistral.script(REQUEST, replies.answer("Set `KmsKeyId` [1]."))
+        again = ask(running.http)
 
     assert (body["answer"], body["degraded"]) == ("Set `KmsKeyId` [1].", False)
     assert documents(body) == [FIRST]
+    assert [search["by"] for search in body["searches"]] == ["user"]
+    assert not again["cached"]
 
 
 def test_without_search_rounds_the_model_must_answer_at_once(
@@ -233,6 +282,7 @@ def test_every_search_round_may_add_passages(database: str, mistral: MistralServ
         ("\n\n**Coverage:** none", "none", False),
         ("", None, True),
     ],
+    ids=["full", "partial", "none", "not reported"],
 )
 def test_coverage_decides_whether_the_question_is_answerable(
     written: httpx.Client,
@@ -246,6 +296,15 @@ def test_coverage_decides_whether_the_question_is_answerable(
     for body in (ask(written), stream(written)[-1][1]):
         assert body["answer"] == "Set `KmsKeyId` [1]."
         assert (body["coverage"], body["answerable"]) == (coverage, answerable)
+
+
+def test_coverage_alone_is_an_answer_if_it_is_none(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    mistral.default = replies.answer("COVERAGE: none")
+    body = ask(written)
+    assert body["answer"].startswith("The documentation does not seem to cover this.")
+    assert (body["coverage"], body["answerable"], body["degraded"]) == ("none", False, False)
 
 
 def test_model_is_given_more_passages_than_the_answer_lists(
@@ -269,6 +328,15 @@ def test_reasoning_is_not_part_of_the_answer(written: httpx.Client, mistral: Mis
     assert ask(written)["answer"] == "Set `KmsKeyId` [1]."
 
 
+@pytest.mark.parametrize("end", ["<", "<thin", "<think>", "\ud83d"])
+def test_answer_that_ends_in_the_beginning_of_a_tag_ends(
+    written: httpx.Client, mistral: MistralServer, end: str
+) -> None:
+    mistral.default = replies.answer(pieces=["Set it [1] ", end], between=0.01)
+    expected = f"Set it [1] {end.replace(chr(0xD83D), '?')}"
+    assert stream(written)[-1][1]["answer"] == ask(written)["answer"] == expected
+
+
 def test_answer_cut_by_a_content_filter_is_reported_and_not_cached(
     written: httpx.Client, mistral: MistralServer
 ) -> None:
@@ -288,11 +356,26 @@ def test_filtered_answer_without_text_is_quoted(
 
 @pytest.mark.parametrize(
     ("question", "calls"),
-    [("Wer gewann 1998 den Grand Prix?", 0), ("Wie verschlüsselt man das Volume?", 1)],
+    [
+        (FOREIGN, 0),
+        ("Who’s won the Grand Prix?", 0),  # noqa: RUF001
+        ("Wer gewann 1998 den Grand Prix?", 1),
+        ("Wie verschlüsselt man das Volume?", 1),
+        ("如何加密端点的存储卷？", 1),  # noqa: RUF001
+    ],
 )
-def test_question_in_another_language_is_put_to_the_model(
+def test_unrelated_question_is_not_put_to_the_model_if_it_is_in_english(
     written: httpx.Client, mistral: MistralServer, question: str, calls: int
 ) -> None:
     mistral.default = replies.answer("Mit `KmsKeyId` [1].")
-    ask(written, question)
+    body = ask(written, question)
     assert len(mistral.requests) == calls
+    assert body["answerable"] is bool(calls)
+
+
+def test_explicit_minimum_confidence_holds_for_every_language(
+    database: str, mistral: MistralServer
+) -> None:
+    with serve(database, **with_mistral(mistral, min_confidence=1.0)) as running:
+        ask(running.http, "Wie verschlüsselt man das Volume?")
+    assert mistral.requests == []

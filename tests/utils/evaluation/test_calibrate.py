@@ -11,12 +11,12 @@ from utils.errors import DocsQAError
 from utils.evaluation.calibrate import fit, main, summary
 
 
-def features(count: int, coverage: float, seed: int) -> list[ConfidenceFeatures]:
-    """Features whose coverage is uniformly distributed around the given one."""
+def features(count: int, term_coverage: float, seed: int) -> list[ConfidenceFeatures]:
+    """Features whose term_coverage is uniformly distributed around the given one."""
     draw = random.Random(seed)
     return [
         ConfidenceFeatures(
-            coverage + draw.uniform(-0.2, 0.2), draw.uniform(0, 4), draw.uniform(1, 3)
+            term_coverage + draw.uniform(-0.2, 0.2), draw.uniform(0, 4), draw.uniform(1, 3)
         )
         for _ in range(count)
     ]
@@ -27,7 +27,7 @@ def test_discriminating_feature_gets_the_weight() -> None:
 
     model, unseen = fit(found, [True] * 60 + [False] * 40, 0.95)
 
-    assert model.coverage > 5
+    assert model.term_coverage > 5
     assert abs(model.topicality) < 0.5
     assert abs(model.question_length) < 0.5
     assert unseen[:60].mean() > 0.8
@@ -57,7 +57,7 @@ def test_confidence_is_calibrated() -> None:
     """Of the questions with a given confidence, that share is answerable."""
     draw = random.Random(8)
     found = features(400, 0.5, 9)
-    labels = [draw.random() < max(0.05, min(0.95, each.coverage * 2 - 0.5)) for each in found]
+    labels = [draw.random() < max(0.05, min(0.95, each.term_coverage * 2 - 0.5)) for each in found]
 
     model, _ = fit(found, labels, 0.95)
 
@@ -80,17 +80,17 @@ def test_too_few_questions_of_one_label_are_refused() -> None:
 def test_model_is_saved_rounded(tmp_path: Path) -> None:
     path = tmp_path / "confidence.json"
     model = ConfidenceModel(
-        coverage=1.23456,
+        term_coverage=1.23456,
         topicality=0.5,
         question_length=2.0,
         intercept=-3.0,
         threshold=0.6,
-        near=0.2,
+        call_threshold=0.2,
     )
 
     model.save(path)
 
-    assert ConfidenceModel(**json.loads(path.read_text())).coverage == 1.2346
+    assert ConfidenceModel(**json.loads(path.read_text())).term_coverage == 1.2346
 
 
 def test_summary_counts_answerable_and_unanswerable_questions() -> None:

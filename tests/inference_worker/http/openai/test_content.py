@@ -51,6 +51,7 @@ def answered(text: str = TEXT, **changes: object) -> Answer:
         finish_reason="stop",
         coverage="full",
         searches=(),
+        has_failed_search=False,
         cached=False,
         corpus=None,
         timings={},
