@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
+    product_name: str = Field(default="Amazon SageMaker", max_length=100)
+    corpus_description: str = Field(
+        default="the AWS documentation of Amazon SageMaker", max_length=300
+    )
+
     database: Annotated[str, BeforeValidator(_database_from_root)] = Field(
         default="database/chroma", validate_default=True
     )
@@ -112,8 +117,6 @@ class Settings(BaseSettings):
     inference_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     inference_concurrency: int = Field(default=256, ge=1)
     inference_max_tokens: int = Field(default=1024, ge=16)
-    product_name: str = "Amazon SageMaker"
-    corpus_description: str = "the AWS documentation of Amazon SageMaker"
     prompt_max_tokens: int = Field(default=5000, ge=1000)
     max_search_rounds: int = Field(default=1, ge=0, le=5)
     breaker_failures: int = Field(default=5, ge=1)
@@ -145,6 +148,14 @@ class Settings(BaseSettings):
         if text.startswith(("{", "<", "your")) or text.lower() in {"changeme", "xxx", "..."}:
             raise ValueError("is still the example's placeholder; set the real one or remove it")
         return SecretStr(text) if text else None
+
+    @field_validator("product_name", "corpus_description")
+    @classmethod
+    def _check_line(cls, text: str) -> str:
+        text = text.strip()
+        if not text or not text.isprintable():
+            raise ValueError("must be one line of printable text")
+        return text
 
     @field_validator("mistral_base_url")
     @classmethod
