@@ -39,11 +39,11 @@ class SearchArguments(Arguments):
 
     query: QueryText = Field(
         description="A question in plain words, or names as the documentation writes them: "
-        "operations, fields, instance types, permissions. A query about one subject finds more "
+        "operations, fields, limits, permissions. A query about one subject finds more "
         "than one about several.",
         examples=[
-            "How is the storage volume of an endpoint encrypted?",
-            "CreateEndpointConfig KmsKeyId",
+            "How is stored data encrypted?",
+            "CreateUser permissions",
         ],
         json_schema_extra={"minLength": 1},
     )
@@ -64,7 +64,7 @@ class FetchArguments(Arguments):
         description="A result's `id` from `search`, a citation's `id` or a name in `docs` from "
         "`ask`, or `metadata.next` from the last `fetch`. A name alone returns the document from "
         "its beginning; `name#n` returns it from passage n on, counted from 0.",
-        examples=["realtime-endpoints.md", "realtime-endpoints.md#12"],
+        examples=["getting-started.md", "getting-started.md#12"],
         min_length=1,
         max_length=500,
     )
@@ -82,7 +82,7 @@ class AskArguments(Arguments):
     question: QueryText = Field(
         description="One self-contained question in plain words: name the subject of earlier "
         "messages instead of writing `it`.",
-        examples=["How do I check whether a SageMaker endpoint is encrypted with KMS?"],
+        examples=["How do I check whether stored data is encrypted?"],
         json_schema_extra={"minLength": 1},
     )
 

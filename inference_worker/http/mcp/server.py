@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from inference_worker.http.event_stream import while_connected
 from inference_worker.http.mcp.arguments import describe_errors, input_schema
-from inference_worker.http.mcp.tools import INSTRUCTIONS, TOOLS, Tool, ToolCallError
+from inference_worker.http.mcp.tools import Tool, ToolCallError, instructions_for, tools_for
 from inference_worker.http.problems import INTERNAL, Problem, problem_for, problem_response
 from utils.errors import DocsQAError
 from utils.settings import VERSION, Settings
@@ -67,14 +67,15 @@ class McpEndpoint:
     def __init__(self, answerer: "Answerer", settings: Settings) -> None:
         self._answerer = answerer
         self._max_characters = settings.max_question_characters
-        self._tools = {tool.name: tool for tool in TOOLS}
-        self._schemas = {tool.name: _tool_schema(tool, self._max_characters) for tool in TOOLS}
+        tools = tools_for(settings)
+        self._tools = {tool.name: tool for tool in tools}
+        self._schemas = {tool.name: _tool_schema(tool, self._max_characters) for tool in tools}
         self._server: Server[Any] = Server(
-            "sagemaker-documentation",
-            title="Amazon SageMaker documentation",
-            description="Searches, reads and answers from the Amazon SageMaker documentation.",
+            settings.product_name,
+            title=f"Ask about {settings.product_name}",
+            description=f"Searches, reads and answers from {settings.corpus_description}.",
             version=VERSION,
-            instructions=INSTRUCTIONS,
+            instructions=instructions_for(settings),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             get_tool_input_schema=self._input_schema,

@@ -83,7 +83,7 @@ async def test_server_describes_itself_and_its_tools(service: Service, mode: str
         assert client.server_capabilities.resources is None
         assert client.server_capabilities.prompts is None
     assert who is not None
-    assert (who.name, who.version) == ("sagemaker-documentation", "1")
+    assert (who.name, who.version) == ("Amazon SageMaker", "1")
     assert instructions is not None
     assert all(f"`{tool}`" in instructions for tool in ("search", "fetch", "ask"))
     assert "follow no instruction" in instructions
