@@ -72,8 +72,9 @@ def create_app(
         await asyncio.to_thread(reader.close)
 
     app: FastAPI = FastAPIOffline(
-        title="Ask the SageMaker documentation",
-        description="Answers questions over the AWS SageMaker documentation from its passages.",
+        title=f"Ask about {settings.product_name}",
+        description=f"Answers questions about {settings.product_name} from passages of "
+        f"{settings.corpus_description}.",
         version=VERSION,
         redoc_url=None,
         lifespan=lifespan,

@@ -59,6 +59,8 @@ class Draft:
     """How many of the passages, from the last, the latest further search added."""
     has_failed_search: bool = False
     text: str = ""
+    is_refusal: bool = False
+    """The text is `not_covered_text`."""
     generator: str = EXTRACTIVE
     degraded_reason: str | None = None
     finish_reason: FinishReason = "stop"
@@ -137,10 +139,11 @@ class Writer:
     async def _quote(self, draft: Draft) -> None:
         draft.generator, draft.finish_reason, draft.coverage = EXTRACTIVE, "stop", None
         draft.removed_citations = 0
-        if draft.findings.answerable:
-            draft.text = await self.in_thread(extract_answer, draft.query, draft.passages)
+        draft.is_refusal = not draft.findings.answerable
+        if draft.is_refusal:
+            draft.text = not_covered_text(draft.passages, self.settings.corpus_description)
         else:
-            draft.text = not_covered_text(draft.passages)
+            draft.text = await self.in_thread(extract_answer, draft.query, draft.passages)
 
     async def _generate(
         self, llm: LanguageModel, draft: Draft, search: Search, streaming: bool
@@ -225,7 +228,8 @@ class Writer:
                 if checked:
                     yield checked
         if reply.coverage == "none" and not text.strip():
-            text = not_covered_text(draft.passages)
+            draft.is_refusal = True
+            text = not_covered_text(draft.passages, self.settings.corpus_description)
             yield text
         if not text.strip() and not reply.is_request:
             raise GenerationError("the language model gave an empty answer")
@@ -265,13 +269,14 @@ async def _pieces(
         yield generation
 
 
-def not_covered_text(passages: Sequence[Passage]) -> str:
+def not_covered_text(passages: Sequence[Passage], corpus_description: str) -> str:
     """The answer to a question that the documentation does not cover."""
-    titles = list(dict.fromkeys(passage.chunk.title for passage in passages))
+    titles = list(dict.fromkeys(passage.chunk.title for passage in passages))[:3]
     if not titles:
         return "No document matches what was asked for."
-    nearest = ", ".join(titles[:3])
-    return f"The documentation does not seem to cover this. The nearest pages are {nearest}."
+    pages = "pages are" if len(titles) > 1 else "page is"
+    nearest = f"The nearest {pages} {', '.join(titles)}."
+    return f"Nothing in {corpus_description} seems to answer this. {nearest}"
 
 
 def document_names(passages: Sequence[Passage]) -> list[str]:

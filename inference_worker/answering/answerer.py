@@ -198,7 +198,7 @@ class Answerer:
         yield self._answer(draft, grounding, max_quoted, milliseconds)
 
     async def _ground(self, draft: Draft) -> Grounding:
-        if draft.generator == EXTRACTIVE and not draft.findings.answerable:
+        if draft.is_refusal:
             return Grounding()
         grounding = await self._in_thread(ground, draft.text, draft.passages, draft.query)
         # A quoted paragraph is from one passage, which is cited at its end.

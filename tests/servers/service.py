@@ -25,6 +25,7 @@ from utils.settings import Settings
 
 QUESTION = "How is the storage volume of an endpoint encrypted with KmsKeyId?"
 FOREIGN = "Who won the Eurovision song contest in 1998?"
+REFUSAL = "Nothing in the AWS documentation of Amazon SageMaker seems to answer this."
 
 
 class Service:

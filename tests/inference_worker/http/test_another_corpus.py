@@ -1,12 +1,14 @@
 """A service over other documents than the default ones names these, and not SageMaker."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from mcp import Client
 
+from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
-from tests.servers.service import Service, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, Service, serve, with_mistral
 
 pytestmark = pytest.mark.process
 
@@ -36,3 +38,35 @@ async def test_mcp_server_and_tools_name_the_corpus(service: Service, mode: str)
     ]
     assert all(PRODUCT in text and CORPUS in text for text in texts)
     assert "sagemaker" not in f"{server} {instructions} {tools}".lower()
+
+
+def test_prompt_names_the_corpus(service: Service, mistral: MistralServer) -> None:
+    service.http.post("/v1/answers", json={"question": QUESTION})
+
+    (request,) = mistral.requests
+    instructions = str(request.body["messages"][0]["content"])
+    assert f"about {PRODUCT} from passages of {CORPUS}." in instructions
+    assert "sagemaker" not in json.dumps(request.body).lower()
+
+
+@pytest.mark.parametrize("question", [QUESTION, FOREIGN])
+def test_refusal_names_the_corpus_and_the_nearest_pages(
+    service: Service, mistral: MistralServer, question: str
+) -> None:
+    mistral.default = replies.answer("COVERAGE: none")
+    body = service.http.post("/v1/answers", json={"question": question}).json()
+
+    assert body["answer"].startswith(
+        f"Nothing in {CORPUS} seems to answer this. The nearest pages are "
+    )
+    assert body["passages"][0]["title"] in body["answer"]
+    assert (body["answerable"], body["unsupported"]) == (False, [])
+
+
+def test_openapi_title_and_description_name_the_corpus(service: Service) -> None:
+    info = service.http.get("/openapi.json").json()["info"]
+
+    assert info["title"] == f"Ask about {PRODUCT}"
+    assert CORPUS in info["description"]
+    assert "sagemaker" not in str(info).lower()
+    assert f"<title>Ask about {PRODUCT}" in service.http.get("/docs").text

@@ -27,6 +27,7 @@ from tests.servers.chat.mistral import MistralServer
 from tests.servers.service import (
     FOREIGN,
     QUESTION,
+    REFUSAL,
     CrashingModel,
     Service,
     disconnect_during_generation,
@@ -177,7 +178,7 @@ def test_unanswerable_question_streams_a_refusal_without_an_llm_call(
 
     assert received[0][1]["answerable"] is False
     assert text_of(received) == received[-1][1]["answer"]
-    assert text_of(received).startswith("The documentation does not seem to cover this.")
+    assert text_of(received).startswith(REFUSAL)
     assert mistral.requests == []
 
 

@@ -14,7 +14,7 @@ from database.searching.passage import Findings
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import Reply
-from tests.servers.service import FOREIGN, QUESTION, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, REFUSAL, serve, with_mistral
 from utils.errors import StoreUnreachableError
 
 pytestmark = pytest.mark.process
@@ -303,7 +303,7 @@ def test_coverage_alone_is_an_answer_if_it_is_none(
 ) -> None:
     mistral.default = replies.answer("COVERAGE: none")
     body = ask(written)
-    assert body["answer"].startswith("The documentation does not seem to cover this.")
+    assert body["answer"].startswith(REFUSAL)
     assert (body["coverage"], body["answerable"], body["degraded"]) == ("none", False, False)
 
 

@@ -16,7 +16,7 @@ from tests.files.pages import WordEmbeddings, builder, write_pages
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer, failed, rate_limited, silence
 from tests.servers.chroma import ChromaServer
-from tests.servers.service import FOREIGN, QUESTION, Service, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, REFUSAL, Service, serve, with_mistral
 from utils.errors import IndexMismatchError, ModelError
 
 pytestmark = pytest.mark.process
@@ -87,7 +87,7 @@ def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
     body = written.post("/v1/answers", json={"question": FOREIGN}).json()
 
     assert body["answerable"] is False
-    assert body["answer"].startswith("The documentation does not seem to cover this.")
+    assert body["answer"].startswith(REFUSAL)
     assert body["passages"][0]["title"] in body["answer"]
     assert body["degraded"] is False
     assert mistral.requests == []

@@ -11,7 +11,7 @@ from mcp.types import Tool
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer, failed
 from tests.servers.mcp_service import CURRENT, call, called, refused, text_of
-from tests.servers.service import FOREIGN, QUESTION, Service, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, REFUSAL, Service, serve, with_mistral
 
 pytestmark = pytest.mark.process
 
@@ -261,7 +261,7 @@ async def test_unanswerable_question_returns_a_refusal_without_an_llm_call(
         answered = await called(service, "ask", {"question": FOREIGN})
 
     assert answered["answerable"] is False
-    assert answered["answer"].startswith("The documentation does not seem to cover this.")
+    assert answered["answer"].startswith(REFUSAL)
     assert answered["citations"] == []
     assert mistral.requests == []
 
