@@ -10,10 +10,11 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from inference_worker.answer import Answer, Events, Token
+from inference_worker.answer import Answer, Events, PassagesFound, Token
 from utils.errors import DocsQAError
 from utils.settings import load_settings
 
@@ -69,18 +70,23 @@ async def _ask(answerer: "Answerer", reader: "Reader", question: str, *, as_json
 
 async def _print(events: Events) -> None:
     """Print an answer's text as it arrives, then its notes and documents."""
-    printed = ""
+    printed, titles = "", dict[str, str]()
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, Token):
+            if isinstance(event, PassagesFound):
+                titles |= {
+                    each.chunk.document: each.chunk.title for each in event.findings.passages
+                }
+            elif isinstance(event, Token):
                 printed += event.text
                 sys.stdout.write(event.text)
                 sys.stdout.flush()
-            elif isinstance(event, Answer):
-                sys.stdout.write(_notes(event, printed))
+            else:
+                read_next = dict.fromkeys(titles[name] for name in event.docs)
+                sys.stdout.write(_notes(event, printed, read_next))
 
 
-def _notes(answer: Answer, printed: str) -> str:
+def _notes(answer: Answer, printed: str, read_next: Iterable[str]) -> str:
     """The text to print after an answer, of which `printed` was streamed."""
     parts = [""]
     if printed.rstrip() != answer.text:
@@ -102,7 +108,7 @@ def _notes(answer: Answer, printed: str) -> str:
                 f"  [{number}] {chunk.breadcrumb}" + (f"\n      {chunk.url}" if chunk.url else "")
             )
         parts.append("\n".join(["Sources:", *lines]))
-    parts.append("\n".join(["Read next:", *(f"  {name}" for name in answer.docs)]))
+    parts.append("\n".join(["Read next:", *(f"  {title}" for title in read_next)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -143,7 +143,8 @@ def test_ask_prints_the_answer_then_the_documents(with_database: dict[str, str])
     assert asked.returncode == 0, asked.stderr
     answer, documents = asked.stdout.split("Read next:")
     assert "KmsKeyId" in answer
-    assert documents.split()[0] == "endpoints.md"
+    assert documents.splitlines()[1] == "  Work with endpoints"
+    assert ".md" not in documents
 
 
 def test_ask_prints_json_with_the_option(

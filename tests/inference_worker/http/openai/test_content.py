@@ -27,7 +27,7 @@ def passage(document: str, url: str, title: str = "Kilns", *headings: str) -> Pa
 PASSAGES = [
     passage("kilns.md", "https://docs.test/kilns.html#cost", "Kilns", "Cost"),
     passage("keys.md", "https://docs.test/keys.html", "Keys"),
-    passage("local.md", ""),
+    passage("local.md", "", "Local kilns"),
     passage("kilns.md", "https://docs.test/kilns.html#size", "Kilns", "Size"),
     passage("ovens.md", "https://docs.test/ovens.html", "Ovens"),
 ]
@@ -67,10 +67,10 @@ def test_cited_passages_are_linked_once_in_numerical_order() -> None:
     )
 
 
-def test_passage_without_a_url_is_listed_by_document_name() -> None:
+def test_passage_without_a_url_is_listed_by_its_title() -> None:
     cited = answered("So it is [3].")
 
-    assert closing_notes(cited) == "\n\nSources:\n- [3] local.md"
+    assert closing_notes(cited) == "\n\nSources:\n- [3] Local kilns"
     assert annotations(cited) == []
 
 
@@ -109,13 +109,13 @@ def test_truncated_answer_has_a_notice() -> None:
 
 
 def test_unanswerable_question_links_the_three_nearest_pages_without_repetition() -> None:
-    found = closing_notes(answered("It does not seem to cover this.", answerable=False))
+    found = closing_notes(answered("Nothing seems to answer this.", answerable=False))
 
     assert found == (
         "\n\nNearest pages:\n"
         "- [Kilns > Cost](https://docs.test/kilns.html#cost)\n"
         "- [Keys](https://docs.test/keys.html)\n"
-        "- local.md"
+        "- Local kilns"
     )
 
 
