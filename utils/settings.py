@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     max_docs: int = Field(default=5, ge=1, le=100)
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     shutdown_seconds: int = Field(default=35, ge=0)
+    model_alias: str = Field(
+        default="sagemaker-docs", max_length=100, pattern=r"^\w[\w.:-]*(/\w[\w.:-]*)*$"
+    )
     mcp_allowed_hosts: Names = ("inference_worker",)
     mcp_allowed_origins: Names = ()
 

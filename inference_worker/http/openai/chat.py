@@ -18,7 +18,8 @@ from inference_worker.http.openai.schemas import ChatCompletion, Model, ModelLis
 from inference_worker.http.openai.stream import Completion
 from inference_worker.http.openai_errors import ErrorResponse
 from inference_worker.http.problems import MODEL_NOT_FOUND, ProblemError
-from inference_worker.http.routes import AppAnswerer, check_length
+from inference_worker.http.routes import AppAnswerer, check_length, from_app
+from utils.settings import Settings
 
 MAX_TURNS = 12
 """How many of the last messages before the question are used."""
@@ -43,6 +44,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 STREAMED = {"schema": {"type": "string"}, "example": chat_examples.STREAM}
 
+AppSettings = Annotated[Settings, from_app("settings")]
+
 router = APIRouter(prefix="/v1", tags=["openai"])
 
 
@@ -58,7 +61,7 @@ router = APIRouter(prefix="/v1", tags=["openai"])
     },
 )
 async def chat_completions(
-    request: Request, answerer: AppAnswerer, body: ChatRequest
+    request: Request, answerer: AppAnswerer, settings: AppSettings, body: ChatRequest
 ) -> ChatCompletion | EventStream:
     """Answer the last user message from the documentation.
 
@@ -69,12 +72,15 @@ async def chat_completions(
 
     The content ends with links to the cited passages, which are also in `annotations`.
     """
-    if body.model != MODEL and not _OPENAI_NAMES.fullmatch(body.model):
-        raise _no_such_model(body.model)
+    served = settings.model_alias
+    requested = served if body.model is None else body.model
+    if requested != served and not _OPENAI_NAMES.fullmatch(requested):
+        raise _no_such_model(requested, served)
     question, history = split_conversation(body.messages)
     check_length(request, ("body", "messages"), question)
     completion = Completion(
         f"chatcmpl-{request.scope.get('request_id', '')}",
+        served,
         int(time.time()),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
     )
@@ -87,17 +93,18 @@ async def chat_completions(
 
 
 @router.get("/models", responses=ERRORS)
-async def models() -> ModelList:
+async def models(settings: AppSettings) -> ModelList:
     """List the models."""
-    return ModelList(data=[Model(id=MODEL, created=0)])
+    served = settings.model_alias
+    return ModelList(data=[Model(id=served, created=0, owned_by=served)])
 
 
 @router.get("/models/{name:path}", responses=ERRORS)
-async def model(name: Annotated[str, Path(examples=[MODEL])]) -> Model:
+async def model(settings: AppSettings, name: Annotated[str, Path(examples=[MODEL])]) -> Model:
     """Read one model."""
-    if name != MODEL:
-        raise _no_such_model(name)
-    return Model(id=MODEL, created=0)
+    if name != settings.model_alias:
+        raise _no_such_model(name, settings.model_alias)
+    return Model(id=name, created=0, owned_by=name)
 
 
 def split_conversation(messages: Sequence[Message]) -> tuple[str, list[Turn]]:
@@ -121,6 +128,6 @@ def _without_citations(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def _no_such_model(name: str) -> ProblemError:
-    detail = f"There is no model {name[:100]!r}; use {MODEL!r}."
+def _no_such_model(name: str, served: str) -> ProblemError:
+    detail = f"There is no model {name[:100]!r}; use {served!r}."
     return ProblemError(MODEL_NOT_FOUND, detail, param="model")

@@ -7,8 +7,9 @@ from inference_worker.http.examples import ANSWER, PASSAGE, QUESTION, WHOLE
 from inference_worker.http.openai_errors import error_body
 from inference_worker.http.problems import INVALID_REQUEST, problem_for
 from utils.errors import StoreUnreachableError
+from utils.settings import Settings
 
-MODEL = "sagemaker-docs"
+MODEL = Settings.model_fields["model_alias"].default
 _TITLE = f"{PASSAGE['title']} > {PASSAGE['headings'][0]}"
 _CONTENT = f"{ANSWER}\n\nSources:\n- [1] [{_TITLE}]({PASSAGE['url']})"
 _START = ANSWER.index("[1]")

@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 from inference_worker.http.openai import examples as chat_examples
-from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.schemas import LONE_SURROGATE
 
 MAX_MESSAGES = 2000
@@ -84,7 +83,7 @@ class ChatRequest(BaseModel):
 
     # Fails at the first invalid one, as there may be thousands.
     messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MAX_MESSAGES)]
-    model: str = MODEL
+    model: str | None = Field(default=None, description="A name that `/v1/models` lists; optional.")
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: Annotated[int | None, _only(1, error="is not 1; only one answer is supported")] = Field(

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from inference_worker.answer import Answer, FinishReason, TokenUsage
 from inference_worker.http.openai import examples as chat_examples
-from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.schemas import (
     Answerable,
     Confidence,
@@ -153,7 +152,7 @@ class Model(BaseModel):
     id: str
     object: Literal["model"] = "model"
     created: int
-    owned_by: str = MODEL
+    owned_by: str
 
 
 class ModelList(BaseModel):

@@ -8,7 +8,6 @@ from fastapi.sse import format_sse_event
 
 from inference_worker.answer import Answer, Event, FinishReason, PassagesFound, Token
 from inference_worker.http.openai.content import annotations, closing_notes, restart_notice
-from inference_worker.http.openai.examples import MODEL
 from inference_worker.http.openai.schemas import (
     About,
     ChatCompletion,
@@ -28,6 +27,7 @@ class Completion:
     """A completion, sent whole or in chunks; the fields that all chunks share."""
 
     id: str
+    model: str
     created: int
     include_usage: bool
     _begun: bool = False
@@ -42,7 +42,7 @@ class Completion:
         return ChatCompletion(
             id=self.id,
             created=self.created,
-            model=MODEL,
+            model=self.model,
             system_fingerprint=_fingerprint(answer),
             choices=[Choice(message=message, finish_reason=answer.finish_reason)],
             usage=Usage.of(answer),
@@ -100,7 +100,7 @@ class Completion:
             id=self.id,
             object="chat.completion.chunk",
             created=self.created,
-            model=MODEL,
+            model=self.model,
             choices=choices,
             **more,
         )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+import httpx_sse
 import pytest
 from mcp import Client
 
@@ -12,12 +13,12 @@ from tests.servers.service import FOREIGN, QUESTION, Service, serve, with_mistra
 
 pytestmark = pytest.mark.process
 
-PRODUCT, CORPUS = "Kiln K-900", "the K-900 manual, 2nd edition"
+PRODUCT, CORPUS, ALIAS = "Kiln K-900", "the K-900 manual, 2nd edition", "acme/kiln-docs:2"
 
 
 @pytest.fixture
 def service(database: str, mistral: MistralServer) -> Iterator[Service]:
-    subject = {"product_name": PRODUCT, "corpus_description": CORPUS}
+    subject = {"product_name": PRODUCT, "corpus_description": CORPUS, "model_alias": ALIAS}
     with serve(database, **with_mistral(mistral), **subject) as running:
         yield running
 
@@ -70,3 +71,26 @@ def test_openapi_title_and_description_name_the_corpus(service: Service) -> None
     assert CORPUS in info["description"]
     assert "sagemaker" not in str(info).lower()
     assert f"<title>Ask about {PRODUCT}" in service.http.get("/docs").text
+
+
+def test_model_is_listed_and_answers_under_its_alias_only(service: Service) -> None:
+    http = service.http
+    messages = [{"role": "user", "content": QUESTION}]
+
+    listed = http.get("/v1/models").json()["data"]
+    assert [model["id"] for model in listed] == [ALIAS]
+    assert "sagemaker" not in str(listed)
+    assert http.get(f"/v1/models/{ALIAS}").json() == listed[0]
+    for named in ({"model": ALIAS}, {"model": "gpt-4o"}, {}):
+        answered = http.post("/v1/chat/completions", json=named | {"messages": messages})
+        assert answered.json()["model"] == ALIAS
+    stream = {"model": ALIAS, "messages": messages, "stream": True}
+    with httpx_sse.connect_sse(http, "POST", "/v1/chat/completions", json=stream) as source:
+        *chunks, _ = [event.data for event in source.iter_sse()]
+    assert {json.loads(chunk)["model"] for chunk in chunks} == {ALIAS}
+
+    old = {"model": "sagemaker-docs", "messages": messages}
+    posted = http.post("/v1/chat/completions", json=old)
+    for refused in (posted, http.get("/v1/models/sagemaker-docs")):
+        assert refused.status_code == 404
+        assert f"use '{ALIAS}'" in refused.json()["error"]["message"]
