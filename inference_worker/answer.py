@@ -155,6 +155,11 @@ class Answer:
     """Milliseconds by stage."""
 
     @property
+    def is_quoted(self) -> bool:
+        """Whether the text quotes the passages, each with its title and link."""
+        return self.generator == EXTRACTIVE
+
+    @property
     def truncated(self) -> bool:
         """Whether the text was cut off at the token limit of an answer."""
         return self.finish_reason == "length"

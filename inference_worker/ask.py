@@ -94,13 +94,11 @@ def _notes(answer: Answer, printed: str, read_next: Iterable[str]) -> str:
     if answer.finish_reason != "stop":
         cause = "at its longest length" if answer.truncated else "by the model's content filter"
         parts.append(f"(The answer was cut {cause}.)")
-    if answer.degraded:
-        parts.append(f"(Quoted from the passages: {answer.degraded_reason}.)")
     if answer.grounding.unsupported:
         unsupported = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
         parts.append(f"In no passage, so do not rely on it: {unsupported}")
     cited = sorted({each.number for each in answer.grounding.citations})
-    if cited:
+    if cited and not answer.is_quoted:
         lines = []
         for number in cited:
             chunk = answer.passages[number - 1].chunk

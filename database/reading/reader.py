@@ -9,11 +9,13 @@ import logging
 import threading
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 
+from database.embedding.query_embeddings import embed_few
 from database.index.collection_check import check_collection
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
@@ -244,6 +246,19 @@ class Reader:
             return search(
                 state.corpus, question, top_k, self._ranking, self._min_confidence, filters
             )
+
+    def cosines(self, question: str, texts: Sequence[str]) -> list[float]:
+        """The cosines of a question to texts, by the index's embedding model; from -1 to 1.
+
+        Raises:
+            DocsQAError: there is no index to read, or the texts cannot be embedded.
+        """
+        embeddings = self.current().corpus.embeddings
+        first, *others = np.array(embed_few(embeddings, [question, *texts]))
+        return [
+            float(first @ each / (np.linalg.norm(first) * np.linalg.norm(each) or 1.0))
+            for each in others
+        ]
 
     def documents(self) -> set[str]:
         """The names of the indexed documents.

@@ -27,6 +27,7 @@ _IN_HEADINGS = 0.5
 """Weight of a term that occurs in the headings above a sentence but not in it."""
 _UNNAMED = 4.0
 """Topicality of a question without names: as if many pages were about it."""
+_NAME_TERMS = 2
 _MIN_TERMS = 3
 """Terms; a shorter piece is a label."""
 
@@ -44,7 +45,8 @@ class ConfidenceFeatures:
     """ln(1 + n) for the n documents with the rarest name of the question in their headings or lists
     of definitions: a page that only mentions a service does not answer questions about it."""
     question_length: float
-    """ln(1 + terms): an answer repeats a smaller share of a long question."""
+    """ln(1 + terms), at least 2: an answer repeats a smaller share of a long question; a single
+    term is a name, as in "What is Canvas?"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def extract_features(
             (_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
         ),
         topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
-        question_length=math.log1p(len(query.terms)),
+        question_length=math.log1p(max(len(query.terms), _NAME_TERMS) if query.terms else 0),
     )
 
 

@@ -14,6 +14,7 @@ from database.searching.passage import Findings, Passage, merge_passages
 from database.searching.terms import terms_of, words
 from inference_worker.answer import (
     EXTRACTIVE,
+    Citation,
     Coverage,
     FinishReason,
     PassagesFound,
@@ -29,6 +30,7 @@ from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.reply import ReplyParser
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.citations import CitationFilter
+from inference_worker.quoting.block_ranking import CosinesOf
 from inference_worker.quoting.extractive_answer import extract_answer
 from utils.errors import DocsQAError, GenerationError
 from utils.settings import Settings
@@ -66,6 +68,8 @@ class Draft:
     finish_reason: FinishReason = "stop"
     coverage: Coverage | None = None
     removed_citations: int = 0
+    quoted: Sequence[Citation] = ()
+    """Of a text that quotes the passages."""
     usage: TokenUsage | None = None
 
     @property
@@ -91,6 +95,7 @@ class Writer:
     llm: LanguageModel | None
     settings: Settings
     metrics: Metrics
+    cosines: CosinesOf
     in_thread: Callable[..., Awaitable[Any]]
 
     async def write(self, draft: Draft, search: Search, *, top_k: int, streaming: bool) -> Writing:
@@ -120,9 +125,9 @@ class Writer:
                 return
         # Quote from the first search: a model that failed may have requested unrelated searches.
         draft.passages, draft.added = draft.findings.passages[:top_k], 0
+        await self._quote(draft)
         if found is None or found.findings.passages != draft.passages:
             yield draft.found
-        await self._quote(draft)
         if not streamed:  # tokens of an interrupted text cannot be retracted
             for line in draft.text.splitlines(keepends=True):
                 yield Token(line)
@@ -142,8 +147,32 @@ class Writer:
         draft.is_refusal = not draft.findings.answerable
         if draft.is_refusal:
             draft.text = not_covered_text(draft.passages, self.settings.corpus_description)
+            if draft.degraded_reason:
+                draft.text += f"\n\n(Judged by the search alone, because {draft.degraded_reason}.)"
         else:
-            draft.text = await self.in_thread(extract_answer, draft.query, draft.passages)
+            quotation = await self.in_thread(
+                extract_answer, draft.query, draft.passages, self._cosines
+            )
+            draft.text = f"{quotation.text}\n\n{self._origin(draft)}"
+            draft.passages, draft.quoted = quotation.passages, quotation.citations
+
+    def _origin(self, draft: Draft) -> str:
+        """The line that says that no language model wrote the text, and why."""
+        corpus = self.settings.corpus_description
+        if draft.degraded_reason:
+            return f"(Quoted from {corpus}, because {draft.degraded_reason}.)"
+        return (
+            f"(Quoted from {corpus}. With an API key for a language model, the model would write "
+            "the answer.)"
+        )
+
+    def _cosines(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """The cosines of a question to texts; all equal if they cannot be embedded."""
+        try:
+            return self.cosines(question, texts)
+        except DocsQAError as error:
+            log.warning("Choosing what to quote by words alone: %s", error)
+            return [0.0] * len(texts)
 
     async def _generate(
         self, llm: LanguageModel, draft: Draft, search: Search, streaming: bool

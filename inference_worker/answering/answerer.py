@@ -13,6 +13,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from database.reading.reader import Reader
+from database.searching.confidence import ConfidenceFeatures
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings
 from dataset.chunks import Chunk
@@ -35,6 +36,7 @@ from inference_worker.answering.answer_writer import (
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
 from inference_worker.answering.follow_up import retrieval_query
 from inference_worker.answering.metrics import Metrics
+from inference_worker.answering.small_talk import small_talk_reply
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 
 MAX_PROMPT_PASSAGES = 40
 """How many passages are searched for a language model; PROMPT_MAX_TOKENS limits it further."""
+
+_NO_SEARCH = Findings([], 1.0, answerable=True, features=ConfidenceFeatures(0.0, 0.0, 0.0))
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,7 +67,7 @@ class Answerer:
         self._llm = llm
         self._settings = settings
         self._metrics = metrics or Metrics()
-        self._writer = Writer(llm, settings, self._metrics, self._in_thread)
+        self._writer = Writer(llm, settings, self._metrics, reader.cosines, self._in_thread)
         self._cache = AnswerCache(
             settings.answer_cache_size if llm else 0, settings.answer_cache_seconds
         )
@@ -165,10 +169,21 @@ class Answerer:
         filters: Filters,
         streaming: bool,
     ) -> Events:
-        # Retrieve: a follow-up is searched together with the questions that it continues.
         start = time.perf_counter()
-        query = retrieval_query(question, history)
         max_quoted = top_k or self._settings.top_k
+
+        # Greetings and questions about the service itself need no documents.
+        settings = self._settings
+        reply = small_talk_reply(question, settings.product_name, settings.corpus_description)
+        if reply:
+            draft = Draft(question, history, question, _NO_SEARCH, [], [], text=reply)
+            yield draft.found
+            yield Token(reply)
+            yield self._answer(draft, Grounding(), max_quoted, {"total": _since(start)})
+            return
+
+        # Retrieve: a follow-up is searched together with the questions that it continues.
+        query = retrieval_query(question, history)
         max_prompted = top_k or max(MAX_PROMPT_PASSAGES, max_quoted)
         findings = await self.search(query, max_prompted if self._llm else max_quoted, filters)
         retrieved = time.perf_counter()
@@ -187,24 +202,22 @@ class Answerer:
         # Ground: check each statement of the text against the passages.
         draft.text = draft.text.rstrip()
         grounding = await self._ground(draft)
-        end = time.perf_counter()
 
         milliseconds = {
-            "retrieve": round((retrieved - start) * 1000, 2),
-            "generate": round((generated - retrieved) * 1000, 2),
-            "ground": round((end - generated) * 1000, 2),
-            "total": round((end - start) * 1000, 2),
+            "retrieve": _since(start, retrieved),
+            "generate": _since(retrieved, generated),
+            "ground": _since(generated),
+            "total": _since(start),
         }
         yield self._answer(draft, grounding, max_quoted, milliseconds)
 
     async def _ground(self, draft: Draft) -> Grounding:
         if draft.is_refusal:
             return Grounding()
+        if draft.generator == EXTRACTIVE:
+            return Grounding(draft.quoted, [each.number for each in draft.quoted])
         grounding = await self._in_thread(ground, draft.text, draft.passages, draft.query)
-        # A quoted paragraph is from one passage, which is cited at its end.
-        uncited = 0 if draft.generator == EXTRACTIVE else grounding.uncited_sentences
-        removed = draft.removed_citations
-        return replace(grounding, removed_citations=removed, uncited_sentences=uncited)
+        return replace(grounding, removed_citations=draft.removed_citations)
 
     def _answer(
         self, draft: Draft, grounding: Grounding, top_k: int, timings: dict[str, float]
@@ -264,6 +277,11 @@ class Answerer:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._llm:
             await self._llm.aclose()
+
+
+def _since(start: float, end: float | None = None) -> float:
+    """Milliseconds from a time of `perf_counter`, until now by default."""
+    return round(((end or time.perf_counter()) - start) * 1000, 2)
 
 
 def _is_answerable(draft: Draft, grounding: Grounding) -> bool:

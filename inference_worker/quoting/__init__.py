@@ -1,1 +1,1 @@
-"""Answers without a language model: the passages' best sentences, quoted."""
+"""Answers without a language model: the blocks of the passages that answer best, quoted."""

@@ -1,115 +1,116 @@
-"""Writes the answer without a language model: the passages' best sentences, quoted verbatim.
+"""Writes the answer without a language model: the passages' best blocks, quoted verbatim.
 
-Nothing is reworded. `[n]` follows text from the n-th passage; the only other additions say where
-the text is from.
+Each block is whole and under its headings, and followed by its passage's number, title and link.
 """
 
-import re
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import dataclass
 
 from database.searching.passage import Passage
-from database.searching.terms import terms
-from inference_worker.quoting.quotable import Quotable, QuotableList, is_whole, quotable
-from inference_worker.quoting.sentence_ranking import (
-    MAX_CHARACTERS,
-    Candidate,
-    SentenceRanking,
-    build_candidates,
-)
+from inference_worker.answer import Citation
+from inference_worker.quoting.block_ranking import CosinesOf, RankedBlock, rank_blocks
+from inference_worker.quoting.blocks import QuotableBlock, extract_blocks
 
-MAX_STEPS = 7
-MAX_CODE_LINES = 12
-
-_HOW_TO = re.compile(
-    r"\bhow (?:do|can|to|should|would|could)\b|\bsteps?\b|^(?:create|delete|set up)"
-)
-_CODE = re.compile(r"\b(?:command|code|cli|script|snippet|example|syntax|json|yaml|boto3)\b")
-_FIELD = re.compile(r"^\*\*\w+\*\* \(")
+MAX_CHARACTERS = 1200
+"""Of the quoted blocks together."""
+MAX_GROUPS = 3
+"""Paragraphs, lists, tables and pieces of code that are quoted."""
+MAX_WHOLE_CHARACTERS = 600
+"""A list or table up to this length is quoted whole; of a longer one the best items or rows."""
+MIN_SCORE_SHARE = 0.5
+"""Of the best block's score, that each quoted block needs."""
+OMITTED = "…"
 
 
-def extract_answer(question: str, passages: Sequence[Passage]) -> str:
-    """Quote the sentences that answer the question best; the passages are ordered best first."""
-    if not passages:
-        return "Nothing was found in the documentation that answers this question."
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """A quoted answer."""
 
+    text: str
+    citations: Sequence[Citation]
+    passages: list[Passage]
+    """The quoted passages, in the order of the text, then the others: `[n]` is the n-th."""
+
+
+def extract_answer(question: str, passages: Sequence[Passage], cosines: CosinesOf) -> Quotation:
+    """Quote the blocks that answer the question best; the passages are ordered best first."""
     # Extract what can be quoted, and rank it
-    parts = [quotable(passage.text) for passage in passages]
-    candidates = build_candidates(question, passages, parts)
-    if not candidates:
-        return _where_to_read(passages)
-    ranking = SentenceRanking(candidates, frozenset(terms(question)))
-    best = ranking.best()
+    blocks = extract_blocks(passages)
+    ranked = rank_blocks(question, blocks, passages, cosines)
+    if not ranked:
+        return Quotation(_where_to_read(passages), (), list(passages))
 
-    # Quote the steps of a how-to, else the sentences that cover most of the question
-    part = parts[best.passage]
-    answer = _steps(question, best, part, passages[best.passage].chunk.document)
-    return _with_code(question, answer or _format(ranking.choose(best), passages), part)
+    # Choose the best blocks, and order them by passage
+    chosen = _choose(ranked, blocks)
+    order = list(dict.fromkeys(block.passage for block in chosen))
+    others = [at for at in range(len(passages)) if at not in order]
 
-
-def _format(chosen: Sequence[Candidate], passages: Sequence[Passage]) -> str:
-    """Format the sentences as one paragraph per passage."""
-    groups: dict[int, list[Candidate]] = {}
-    for each in chosen:
-        groups.setdefault(each.passage, []).append(each)
-    return "\n\n".join(
-        f"{_paragraph(group, passages[index])} [{index + 1}]" for index, group in groups.items()
-    )
-
-
-def _paragraph(group: list[Candidate], passage: Passage) -> str:
-    """Format the sentences of one passage: running text, and list items as a list."""
-    quotes = sorted((each.quote for each in group), key=lambda each: (each.block, each.place))
-    listed = sum(each.item for each in quotes) > 1
+    # Format them, each passage with its source
     text = ""
-    for each in quotes:
-        if each.is_list:
-            text = f"{text.rstrip()}\n\n{each.text}\n\n"
-        elif each.item and listed:
-            glue = "\n" if text.rstrip("\n").rpartition("\n")[2].startswith("- ") else "\n\n"
-            text = f"{text.rstrip()}{glue}- {each.text}\n\n"
-        else:
-            text += f"{each.text} "
-    # A field is meaningless without the operation or structure it belongs to.
-    named = any(_FIELD.match(each.text) for each in quotes)
-    lead = f"In {passage.chunk.breadcrumb}:\n\n" if named else ""
-    return lead + text.strip()
+    citations = []
+    for number, at in enumerate(order, start=1):
+        passage = passages[at]
+        quoted = _format([block for block in blocks if block.passage == at], chosen)
+        text += f"{quoted}\n\n"
+        marker = f"[{number}]"
+        citations.append(Citation(number, len(text), len(text) + len(marker), quoted))
+        text += f"{marker} {_source(passage)}\n\n"
+    return Quotation(text.rstrip(), citations, [passages[at] for at in order + others])
 
 
-def _steps(question: str, best: Candidate, part: Quotable, document: str) -> str:
-    """The list that contains the best sentence, if the question is a how-to; else ""."""
-    if not _HOW_TO.search(question.lower()):
-        return ""
-    for each in part.lists:
-        is_steps = each.ordered and len(each.items) > 1 and all(map(is_whole, each.items))
-        if each.block == best.quote.block and is_steps:
-            return _numbered(each, best, document)
-    return ""
+def _choose(ranked: Sequence[RankedBlock], blocks: Sequence[QuotableBlock]) -> list[QuotableBlock]:
+    """The best blocks that fit, best first; the short lists and tables among them whole."""
+    chosen: dict[QuotableBlock, None] = {}
+    groups: set[tuple[int, int]] = set()
+    left = MAX_CHARACTERS
+    for each in ranked:
+        group = (each.block.passage, each.block.group)
+        if each.score < MIN_SCORE_SHARE * ranked[0].score:
+            break
+        if each.block in chosen or (group not in groups and len(groups) == MAX_GROUPS):
+            continue
+        whole = [block for block in blocks if (block.passage, block.group) == group]
+        lead = 0 if group in groups else len(each.block.lead)
+        for wanted in (whole, [each.block]):
+            added = [block for block in wanted if block not in chosen]
+            length = lead + sum(len(block.text) for block in added)
+            if length <= left and (wanted is not whole or length <= MAX_WHOLE_CHARACTERS):
+                chosen.update(dict.fromkeys(added))
+                groups.add(group)
+                left -= length
+                break
+    return list(chosen)
 
 
-def _numbered(quotable_list: QuotableList, best: Candidate, document: str) -> str:
-    lengths = accumulate(len(item) + 4 for item in quotable_list.items)
-    fit = [n for n, length in enumerate(lengths, start=1) if length <= MAX_CHARACTERS]
-    shown = quotable_list.items[: min(len(fit), MAX_STEPS)]
-    if len(shown) < 2 or best.quote.text not in shown:
-        return ""
-    lines = [f"{number}. {item}" for number, item in enumerate(shown, start=1)]
-    lead = f"{quotable_list.intro}\n\n" if quotable_list.intro else ""
-    is_cut = len(shown) < len(quotable_list.items)
-    rest = f"\n\nThe remaining steps are in {document}." if is_cut else ""
-    return f"{lead}{chr(10).join(lines)} [{best.passage + 1}]{rest}"
+def _format(blocks: Sequence[QuotableBlock], chosen: Sequence[QuotableBlock]) -> str:
+    """Format the chosen ones of a passage's blocks, in order, under their headings."""
+    parts: list[str] = []
+    path: tuple[str, ...] = ()
+    groups = dict.fromkeys(block.group for block in blocks if block in chosen)
+    for group in groups:
+        members = [block for block in blocks if block.group == group]
+        if members[0].path != path:
+            path = members[0].path
+            parts.append(f"**{' > '.join(path)}**" if path else "")
+        lines = [block.text if block in chosen else OMITTED for block in members]
+        kept = [
+            line for at, line in enumerate(lines) if lines[at - 1 : at] != [line] or line != OMITTED
+        ]
+        lead = members[0].lead
+        glue = "\n" if members[0].is_row or not lead else "\n\n"
+        parts.append(lead + glue * bool(lead) + "\n".join(kept))
+    return "\n\n".join(filter(None, parts))
 
 
-def _with_code(question: str, answer: str, part: Quotable) -> str:
-    """Append the passage's code block with most of the question's terms, if it asks for code."""
-    short = [block for block in part.code if block.count("\n") - 1 <= MAX_CODE_LINES]
-    if not short or not _CODE.search(question.lower()):
-        return answer
-    question_terms = set(terms(question))
-    best = max(short, key=lambda block: len(question_terms.intersection(terms(block))))
-    return f"{answer}\n\n{best}"
+def _source(passage: Passage) -> str:
+    """Title and link of a passage."""
+    return f"{passage.chunk.title}{': ' * bool(passage.chunk.url)}{passage.chunk.url}"
 
 
 def _where_to_read(passages: Sequence[Passage]) -> str:
-    names = list(dict.fromkeys(passage.chunk.document for passage in passages))[:3]
-    return f"The answer is not in plain sentences there; read {', '.join(names)}."
+    sources = list(dict.fromkeys(map(_source, passages)))[:3]
+    if not sources:
+        return "Nothing was found that answers this question."
+    return "\n".join(
+        ["The answer is not in plain text there; read:", *(f"- {each}" for each in sources)]
+    )

@@ -59,12 +59,13 @@ def chunk(
     document: str = "kilns.md",
     title: str = "Kilns",
     headings: tuple[str, ...] = (),
+    url: str = "",
     ordinal: int = 0,
     siblings: int = 9,
 ) -> Chunk:
     """A chunk of a page, as the splitter creates it."""
     id_ = f"{document}:{ordinal}"
-    return Chunk(id_, document, "hash", title, headings, "", "", ordinal, siblings, text)
+    return Chunk(id_, document, "hash", title, headings, "", url, ordinal, siblings, text)
 
 
 class WordEmbeddings(Embeddings):

@@ -1,7 +1,7 @@
 """Measures written answers: python -m utils.evaluation answers -q QUESTIONS -db INDEX.
 
-Each labelled question is answered by the settings' language model, or with `--replay` by the
-replies that an earlier run recorded with `--record`. Reported are the facts in the passages that
+Each labelled question is answered by the settings' language model, with `--replay` by the replies
+that an earlier run recorded with `--record`, or with `--quote` without a language model. Reported are the facts in the passages that
 the model was given and in its answers, how its coverage agrees with the labels, and what an answer
 cost. Facts are matched as strings, so their figures are lower bounds.
 """
@@ -101,6 +101,11 @@ class AnswerOutcome:
             return self.calls[-1][0].rpartition("<question>")[0]
         return "\n".join(passage.text for passage in self.answer.passages)
 
+    @property
+    def is_refused_unasked(self) -> bool:
+        """Whether the search alone decided that the documents do not answer."""
+        return not (self.calls or self.answer.answerable)
+
     def facts_in(self, text: str) -> int:
         """How many of the answer's facts a text contains."""
         text = comparable(text)
@@ -129,6 +134,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add_database_argument(parser)
     replies = parser.add_mutually_exclusive_group()
     replies.add_argument("--record", type=Path, metavar="FILE", help="write the replies")
+    replies.add_argument("--quote", action="store_true", help="call no language model")
     replies.add_argument("--replay", type=Path, metavar="FILE", help="use recorded replies")
     add("-o", "--output", type=Path, metavar="FILE", help="write the table as markdown")
     arguments = parser.parse_args(argv)
@@ -143,13 +149,16 @@ async def _measure(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
         DocsQAError: no language model is set, or questions, replies or index cannot be read.
     """
     questions = load_questions(arguments.questions)
-    replies = read_replies(arguments.replay) if arguments.replay else {}
-    if replies:
+    replies = read_replies(arguments.replay) if arguments.replay else None
+    if replies is not None:
         questions = [each for each in questions if each.id in replies]
+        if not questions:
+            raise DocsQAError(f"{arguments.replay} has no replies to these questions.")
     with closing(open_reader(arguments.database_path, {})) as reader:
-        outcomes = await answer_questions(reader, questions, replies)
-    if arguments.record:
-        write_replies(arguments.record, outcomes)
+        if arguments.quote:
+            outcomes = await quote_answers(reader, questions)
+        else:
+            outcomes = await answer_questions(reader, questions, replies, arguments.record)
     rows = figures(outcomes)
     sys.stdout.write(aligned_table(rows) + "\n")
     if arguments.output:
@@ -161,11 +170,20 @@ async def _measure(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
 
 
 async def answer_questions(
-    reader: "Reader", questions: Sequence[LabelledQuestion], replies: Replies
+    reader: "Reader",
+    questions: Sequence[LabelledQuestion],
+    replies: Replies | None = None,
+    record: Path | None = None,
 ) -> list[AnswerOutcome]:
-    """Answer every question, by the recorded replies if there are any.
+    """Answer every question by the settings' language model, or by recorded replies.
 
     A question without a recorded reply is answered as if the language model had failed.
+
+    Args:
+        reader: The index.
+        questions: The labelled questions.
+        replies: The recorded replies; None to call the language model.
+        record: File to write the replies to, each as soon as it is complete.
 
     Raises:
         DocsQAError: no language model is set, or the index cannot be read.
@@ -174,10 +192,10 @@ async def answer_questions(
     from inference_worker.generation.providers import language_model_from
 
     settings = load_settings(answer_cache_size=0)
-    inner = None if replies else language_model_from(settings)
-    if not (replies or inner):
+    inner = language_model_from(settings) if replies is None else None
+    if replies is None and inner is None:
         raise DocsQAError("No language model: set MISTRAL_API_KEY, or replay with --replay FILE.")
-    model = ObservedModel(inner, replies, name=inner.name if inner else "recorded")
+    model = ObservedModel(inner, replies or {}, name=inner.name if inner else "recorded")
     answerer = Answerer(reader, model, settings)
     outcomes = []
     try:
@@ -185,6 +203,8 @@ async def answer_questions(
             model.question, model.calls = each.id, []
             answer = await answerer.answer(each.question)
             outcomes.append(AnswerOutcome(each, answer, model.calls))
+            if record:
+                write_replies(record, outcomes)
             if inner:
                 print_progress(f"{at} of {len(questions)}: {each.id}")
     finally:
@@ -195,6 +215,23 @@ async def answer_questions(
             f"when their replies were recorded, such as {min(model.changed)}."
         )
     return outcomes
+
+
+async def quote_answers(
+    reader: "Reader", questions: Sequence[LabelledQuestion]
+) -> list[AnswerOutcome]:
+    """Answer every question without a language model.
+
+    Raises:
+        DocsQAError: the index cannot be read.
+    """
+    from inference_worker.answering.answerer import Answerer
+
+    answerer = Answerer(reader, None, load_settings())
+    try:
+        return [AnswerOutcome(each, await answerer.answer(each.question), ()) for each in questions]
+    finally:
+        await answerer.aclose()
 
 
 def read_replies(path: Path) -> Replies:
@@ -263,7 +300,7 @@ def _figures(outcomes: Sequence[AnswerOutcome]) -> dict[str, str]:
     citations = sum(len(answer.grounding.citations) for answer in answers)
     written_sentences = sum(len(sentences(answer.text)) for answer in answers)
     found |= {
-        "refused without a call": f"{mean(not each.calls for each in outcomes):.3f}",
+        "refused without a call": f"{mean(each.is_refused_unasked for each in outcomes):.3f}",
         "degraded": f"{mean(answer.degraded for answer in answers):.3f}",
         "calls": f"{mean(len(each.calls) for each in outcomes):.2f}",
         "searches": f"{mean(len(answer.searches) for answer in answers):.2f}",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import text_of
 from dataset.chunks import Chunk
-from inference_worker.answer import Answer, Citation, FinishReason
+from inference_worker.answer import EXTRACTIVE, Answer, Citation, FinishReason
 from inference_worker.http.schemas import Confidence, CoverageOut, answer_fields, shallow_dict
 
 SNIPPET_CHARACTERS = 1000
@@ -163,7 +163,7 @@ class AskResult(Result):
     docs: list[str] = Field(description="Names of the documents to read, best first; for `fetch`.")
     generator: str = Field(
         description="The language model that wrote the answer, or `extractive` if the answer "
-        "quotes sentences of the documentation instead."
+        "quotes the documentation instead."
     )
     degraded: bool = Field(description="Whether the language model failed.")
     degraded_reason: str | None
@@ -187,7 +187,7 @@ class AskResult(Result):
     def as_text(self) -> str:
         """The answer as text, with its sources and warnings."""
         parts = [self.answer if self.finish_reason == "stop" else f"{self.answer}…"]
-        if self.citations:
+        if self.citations and self.generator != EXTRACTIVE:
             sources = [
                 f"[{each.number}] {each.title} ({each.id}) {each.url}".rstrip()
                 + f'\n    "{each.quote}"'
@@ -196,11 +196,6 @@ class AskResult(Result):
             parts.append("\n".join(["Sources:", *sources]))
         if self.docs:
             parts.append(f"Documents to read: {', '.join(self.docs)}")
-        if self.degraded:
-            parts.append(
-                f"This quotes the documentation, because the language model failed: "
-                f"{self.degraded_reason}."
-            )
         if self.unsupported:
             unsupported = ", ".join(f"`{each.text}`" for each in self.unsupported)
             parts.append(f"In none of the passages, so verify before relying on it: {unsupported}")

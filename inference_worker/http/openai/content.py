@@ -53,8 +53,6 @@ def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
 
 
 def _note(answer: Answer) -> str:
-    if answer.degraded:
-        return f"\n\n(No language model wrote this; it quotes: {answer.degraded_reason}.)"
     if answer.truncated:
         return "\n\n(The answer was cut at its longest length.)"
     if answer.finish_reason == "content_filter":
@@ -72,6 +70,8 @@ def _doubts(answer: Answer) -> str:
 def _links(answer: Answer) -> str:
     if not answer.answerable and not answer.grounding.citations:
         return _listed(NEAREST, _nearest(answer.passages))
+    if answer.is_quoted:  # each quotation is followed by its link
+        return ""
     numbers = sorted({each.number for each in answer.grounding.citations})
     cited = (f"[{number}] {markdown_link(answer.passages[number - 1].chunk)}" for number in numbers)
     return _listed(SOURCES, cited)

@@ -12,7 +12,7 @@ from dataset.folder import scan_files
 from dataset.sentences import sentences
 from dataset.splitting import ChunkSize, split_document
 from inference_worker.grounding.check import ground
-from inference_worker.quoting.quotable import quotable
+from inference_worker.quoting.blocks import extract_blocks
 
 ANSWERS = 300
 _NUMBER = re.compile(r"(?<![\w.,\[-])\d{2,}(?![\w\].-])(?![.,]\d)")
@@ -23,8 +23,9 @@ Sample = tuple[list[Passage], list[tuple[str, int]]]
 
 
 def whole_sentences(passage: Passage) -> list[str]:
-    quotes = (quote.text for quote in quotable(passage.text).quotes if not quote.pointer)
-    return [text for text in quotes if not re.search(r"[\n\[]", text) and len(sentences(text)) == 1]
+    blocks = (block.text for block in extract_blocks([passage]) if not block.lead)
+    found = (sentence for text in blocks for sentence in sentences(text))
+    return [text for text in found if re.fullmatch(r"[A-Z][^\n\[]{20,}[.!]", text)]
 
 
 @pytest.fixture(scope="module")

@@ -1,156 +1,249 @@
 """Answers without a language model. The texts are invented."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from database.searching.passage import Passage
-from inference_worker.quoting.extractive_answer import extract_answer
+from inference_worker.quoting.block_ranking import MAX_EMBEDDED
+from inference_worker.quoting.extractive_answer import (
+    MAX_CHARACTERS,
+    OMITTED,
+    Quotation,
+    extract_answer,
+)
 from tests.files.pages import chunk
 from tests.stopwatch import takes_less_than
+
+URL = "https://docs.example.com/kilns.html"
 
 
 def passage(text: str, *, rank: int = 1, **page: Any) -> Passage:
     return Passage(chunk(text, **page), text, score=0.8 - rank / 100, dense_rank=rank)
 
 
-def test_the_sentence_with_the_answer_is_quoted_whole() -> None:
-    text = (
-        "Kilns dry wood. The kiln encrypts its log with a KMS key, which you choose when you "
-        "create it. Birds nest in trees."
-    )
-    answer = extract_answer("Is a kiln's log encrypted with KMS?", [passage(text)])
-    assert (
-        "The kiln encrypts its log with a KMS key, which you choose when you create it." in answer
-    )
-    assert "Birds" not in answer
+def by_words(question: str, texts: Sequence[str]) -> list[float]:
+    """No meaning: only the words decide."""
+    return [0.0] * len(texts)
+
+
+def quote(question: str, *passages: Passage) -> Quotation:
+    return extract_answer(question, passages, by_words)
+
+
+def quoted(question: str, *passages: Passage) -> str:
+    """The quoted text of a single passage, without its source."""
+    (citation,) = quote(question, *passages).citations
+    return citation.quote
+
+
+def test_a_block_is_quoted_whole_under_its_headings_with_title_and_link() -> None:
+    text = "The kiln encrypts its log with a KMS key. You choose it when you create the kiln."
+    page = passage(text, title="Kilns", headings=("Security", "Logs"), url=URL)
+
+    answer = quote("Is a kiln's log encrypted with KMS?", page)
+
+    assert answer.text == f"**Security > Logs**\n\n{text}\n\n[1] Kilns: {URL}"
+    (citation,) = answer.citations
+    assert answer.text[citation.start : citation.end] == "[1]"
+
+
+def test_the_best_passage_is_number_one_whatever_its_rank() -> None:
+    far = passage("Birds nest in trees, and sing in the morning.", title="Birds")
+    near = passage("A kiln dries oak in nine days.", title="Kilns", rank=2)
+
+    answer = quote("How many days does a kiln need to dry oak?", far, near)
+
+    assert answer.text.startswith("A kiln dries oak in nine days.\n\n[1] Kilns")
+    assert answer.passages == [near, far]
+
+
+def test_meaning_decides_where_words_do_not() -> None:
+    text = "Timber loses its moisture within a fortnight.\n\nThe kiln of Ann is made of red brick."
+
+    def cosines(question: str, texts: Sequence[str]) -> list[float]:
+        return [1.0 if "moisture" in each else 0.0 for each in texts]
+
+    answer = extract_answer("How long does wood dry?", [passage(text)], cosines)
+
+    assert answer.text.startswith("Timber loses its moisture")
+
+
+def test_few_blocks_are_embedded() -> None:
+    text = "\n\n".join(f"Kiln {n} of the yard dries the wood of Ann." for n in range(40))
+    embedded: list[str] = []
+
+    def cosines(question: str, texts: Sequence[str]) -> list[float]:
+        embedded.extend(texts)
+        return [0.0] * len(texts)
+
+    extract_answer("Which kiln dries wood?", [passage(text)], cosines)
+
+    assert len(embedded) == MAX_EMBEDDED
+
+
+def test_a_block_that_only_repeats_the_question_is_not_quoted() -> None:
+    text = "My kiln fails with a fan error.\n\nReplace the belt between motor and wheel."
+    assert quoted("My kiln fails with a fan error", passage(text)).startswith("Replace the belt")
 
 
 def test_without_passages_the_answer_says_that_nothing_was_found() -> None:
-    assert extract_answer("What is a kiln?", []).startswith("Nothing was found")
+    answer = quote("What is a kiln?")
+    assert answer.text.startswith("Nothing was found")
+    assert not answer.citations
 
 
-def test_without_quotable_sentences_the_documents_are_named() -> None:
-    debris = passage("| a | b |\n| --- | --- |\n| 1 | 2 |", document="tables.md")
-    answer = extract_answer("What is a kiln?", [debris, passage("## Kilns", rank=2)])
-    assert "tables.md" in answer
-    assert "kilns.md" in answer
-    assert "|" not in answer
+def test_without_quotable_blocks_the_pages_are_named_by_title() -> None:
+    menu = passage("- [Kiln limits](limits.md)", title="Kiln pages", url=URL)
+    answer = quote("What is a kiln?", menu, passage("## Kilns", title="All kilns", rank=2))
+    assert f"- Kiln pages: {URL}\n- All kilns" in answer.text
 
 
-def test_headings_menus_tables_and_pointers_are_left_out() -> None:
-    text = """## Kiln temperature
+@pytest.mark.parametrize(
+    "debris",
+    [
+        "## Kiln temperature",
+        "**Topics**\n+ [Kiln temperature limits](limits.md)\n+ [Temperature alarms](alarms.md)",
+        "+ [Kiln temperature limits](limits.md)\n+ [Kiln temperature alarms](alarms.md)",
+        "For more information about kiln temperature, see [Kiln temperature](kiln.md).",
+        "Which temperature does the kiln hold?",
+        "The kiln holds the following temperatures:",
+        "The following picture shows the temperature of the kiln.",
+        "of the kiln temperature is logged daily.",
+        "![Kiln temperature](kiln.png)",
+        "```\nkiln --temperature \\",
+    ],
+)
+def test_what_does_not_answer_by_itself_is_left_out(debris: str) -> None:
+    answer = "A kiln holds a temperature of 60 degrees, as [the plan](plan.md) says."
+    text = f"{debris}\n\n## Values\n\n{answer}"
+    if debris.startswith("```"):  # it extends to the end of the passage
+        text = f"## Values\n\n{answer}\n\n{debris}"
 
-**Topics**
-+ [Kiln temperature limits](limits.md)
-+ [Kiln temperature alarms](alarms.md)
-
-For more information about kiln temperature, see [Kiln temperature](kiln.md).
-
-| Kiln | Temperature |
-| --- | --- |
-| A | 60 |
-
-A kiln holds a temperature of 60 degrees, as [the plan](plan.md) says."""
-    answer = extract_answer("What temperature does a kiln hold?", [passage(text)])
-    assert answer == "A kiln holds a temperature of 60 degrees, as the plan says. [1]"
-
-
-def test_a_sentence_cut_by_the_chunk_is_not_quoted() -> None:
-    text = (
-        "of the kiln temperature is logged daily. Logs of the kiln stay for a month. The kiln tem"
+    assert quoted("What temperature does a kiln hold?", passage(text)) == (
+        "**Values**\n\nA kiln holds a temperature of 60 degrees, as the plan says."
     )
-    answer = extract_answer("How long do logs of the kiln temperature stay?", [passage(text)])
-    assert answer == "Logs of the kiln stay for a month. [1]"
 
 
-def test_a_lead_in_is_quoted_only_with_its_list() -> None:
+def test_link_texts_that_are_addresses_become_names() -> None:
+    text = (
+        "Call the [https://docs.example.com/API_OpenKiln.html](https://x.example) operation first."
+    )
+    assert quoted("Which operation opens a kiln?", passage(text)) == (
+        "Call the `OpenKiln` operation first."
+    )
+
+
+def test_a_list_is_quoted_whole_with_its_lead_in() -> None:
     text = "The kiln burns these woods:\n\n- Oak\n- Ash and elm\n\nIt was built long ago."
-    answer = extract_answer("Which woods does the kiln burn?", [passage(text)])
+    answer = quoted("Which woods does the kiln burn?", passage(text))
     assert answer.startswith("The kiln burns these woods:\n\n- Oak\n- Ash and elm")
 
 
-def test_how_to_is_answered_with_numbered_steps() -> None:
+def test_steps_are_numbered_and_keep_their_code_and_nested_items() -> None:
     text = """**To open the kiln**
 
-1. Switch the fan off.
+1. Switch the fan off:
+
+   ```
+   fan off
+   ```
 
 1. Wait until the kiln is cold. ![Image](x.png)
+   - In winter, one hour.
 
 1. Open the door of the kiln."""
-    answer = extract_answer("How do I open the kiln?", [passage(text)])
-    assert answer == (
-        "1. Switch the fan off.\n2. Wait until the kiln is cold.\n3. Open the door of the kiln. [1]"
+    assert (
+        quoted("How do I open the kiln?", passage(text))
+        == """**To open the kiln**
+
+1. Switch the fan off:
+   ```
+   fan off
+   ```
+2. Wait until the kiln is cold.
+   - In winter, one hour.
+3. Open the door of the kiln."""
     )
 
 
-def test_steps_that_do_not_fit_are_mentioned() -> None:
-    steps = "\n".join(f"1. Turn the wheel of the kiln to notch {n}, slowly." for n in range(30))
-    answer = extract_answer("How do I turn the wheel of the kiln?", [passage(steps)])
-    assert "The remaining steps are in kilns.md." in answer
-    assert len(answer) < 700
+def test_of_a_long_list_the_best_items_are_quoted_and_the_others_marked_as_omitted() -> None:
+    items = [f"- Wheel {n} of the kiln turns the valve of floor {n}, slowly." for n in range(30)]
+    text = "The kiln has these wheels:\n\n" + "\n".join(items)
+
+    answer = quoted("Which valve does wheel 17 of the kiln turn?", passage(text))
+
+    assert answer.startswith("The kiln has these wheels:\n\n")
+    assert items[17] in answer
+    assert f"\n{OMITTED}\n" in answer
+    assert f"{OMITTED}\n{OMITTED}" not in answer
 
 
-def test_identifiers_are_matched_whole_and_by_part() -> None:
+def test_items_nested_in_a_long_item_are_quoted_under_it() -> None:
+    nested = "\n".join(f"  - `wood{n}`: the kiln dries it in {n} days, slowly." for n in range(20))
+    text = f"- **WoodType** (string): The wood in the kiln. One of:\n{nested}"
+
+    answer = quoted("How many days does wood7 need?", passage(text))
+
+    assert "**WoodType** (string): The wood in the kiln. One of:" in answer
+    assert "- `wood7`: the kiln dries it in 7 days, slowly." in answer
+
+
+def test_a_table_row_is_quoted_under_its_head() -> None:
+    rows = "".join(f"| `heat{n}` | The heat of floor {n}. Default: {n}5. |\n" for n in range(30))
+    text = f"| Name | Description |\n| --- | --- |\n{rows}"
+
+    answer = quoted("What is the default of heat7?", passage(text))
+
+    assert answer.startswith("| Name | Description |\n| --- | --- |\n")
+    assert "| `heat7` | The heat of floor 7. Default: 75. |" in answer
+
+
+def test_a_field_of_the_api_is_quoted_without_its_pattern() -> None:
+    text = "- **KilnName** (string, required): The name of the kiln. Pattern: `[a-z]+`."
+    answer = quote("KilnName", passage(text, title="DescribeKiln", headings=("Response",)))
+    assert answer.text.startswith("**Response**\n\n- **KilnName** (string, required): The name of")
+    assert "Pattern" not in answer.text
+    assert answer.text.endswith("[1] DescribeKiln")
+
+
+@pytest.mark.parametrize(
+    "question", ["What is a kiln?", "what are Kilns", "Tell me about the kiln", "Define kiln."]
+)
+def test_a_question_for_a_name_is_answered_by_its_definition(question: str) -> None:
     text = (
-        "Set `KmsKeyId` to the key of the volume. Set `VolumeSize` to its size in gigabytes. "
-        "Wood from a ml.k3.2xlarge kiln is dry."
+        "Switch the kiln of a kiln house on. A kiln house has a kiln.\n\n"
+        "## Names\n\nAn Acme kiln is an oven that dries wood."
     )
-    passages = [passage(text)]
-    assert "`KmsKeyId`" in extract_answer("kms key", passages)
-    assert "VolumeSize" in extract_answer("VolumeSize", passages)
-    assert "2xlarge kiln" in extract_answer("ml.k3.2xlarge", passages)
+    answer = quote(question, passage(text), passage("Kiln by kiln, work.", rank=2, title="Kiln"))
+    assert "An Acme kiln is an oven that dries wood." in answer.text
 
 
-def test_a_table_row_is_quoted_for_the_name_in_its_first_cell() -> None:
-    text = """| Name | Description |
-| --- | --- |
-| `max_heat` | The highest heat. Default value: 80. |
-| `min_heat` | The lowest heat. Default value: 20. |"""
-    answer = extract_answer("What is the default of max_heat?", [passage(text)])
-    assert answer == "`max_heat`: The highest heat. Default value: 80. [1]"
-
-
-def test_a_field_of_the_api_is_named_with_its_operation() -> None:
-    text = (
-        "- **KilnName** (string, required): The name of the kiln. Pattern: `[a-z]+`.\n"
-        "- **Wood** (string, optional): The wood in the kiln."
-    )
-    answer = extract_answer("KilnName", [passage(text, title="DescribeKiln")])
-    assert answer.startswith("In DescribeKiln:\n\n")
-    assert "**KilnName** (string, required): The name of the kiln." in answer
-    assert "Pattern" not in answer
-
-
-def test_code_is_added_whole_if_the_question_asks_for_it() -> None:
-    text = "Use the `open-kiln` command to open a kiln.\n\n```\nkiln open \\\n    --name K\n```"
-    asked = extract_answer("Which command opens a kiln?", [passage(text)])
-    assert asked.endswith("```\nkiln open \\\n    --name K\n```")
-    assert "```" not in extract_answer("Who may open a kiln?", [passage(text)])
-
-
-def test_code_cut_by_the_chunk_is_left_out() -> None:
-    text = "Use the `open-kiln` command to open a kiln.\n\n```\nkiln open \\"
-    assert "```" not in extract_answer("Which command opens a kiln?", [passage(text)])
+def test_code_is_quoted_whole() -> None:
+    text = "Use this command to open a kiln:\n\n```\nkiln open \\\n    --name K\n```"
+    assert quoted("Which command opens a kiln?", passage(text)) == text
 
 
 def test_an_answer_is_limited_in_length() -> None:
-    text = " ".join(f"The kiln number {n} dries the wood of the year {n}." for n in range(60))
-    answer = extract_answer("Which kiln dries the wood of the year?", [passage(text)])
-    assert len(answer) <= 600
-    assert answer.count(".") <= 4
+    texts = [f"Kiln {n} dries wood. " + f"It dries the wood of year {n}. " * 15 for n in range(9)]
+    answer = quote("Which kiln dries the wood of the year?", passage("\n\n".join(texts)))
+    assert sum(len(each.quote) for each in answer.citations) <= MAX_CHARACTERS + 10
 
 
-def test_every_sentence_comes_from_a_passage_and_none_twice() -> None:
+def test_every_block_comes_from_a_passage_and_none_twice() -> None:
     texts = [
-        "A kiln dries oak in nine days. It needs a fan. Ash in a kiln dries in six days.",
-        "A kiln dries oak in nine days. Owls like kilns.",
+        "A kiln dries oak in nine days. It needs a fan.\n\nAsh in a kiln dries in six days.",
+        "A kiln dries oak in nine days. It needs a fan.\n\nOwls like kilns.",
     ]
     passages = [passage(text, rank=rank) for rank, text in enumerate(texts, start=1)]
-    answer = extract_answer("How many days does a kiln need to dry oak or ash?", passages)
-    assert answer.count("A kiln dries oak in nine days.") == 1
-    assert "Ash in a kiln dries in six days." in answer
-    assert answer.endswith(" [1]")
-    for sentence in answer.removesuffix(" [1]").split(". "):
-        assert any(sentence.rstrip(".") in text for text in texts)
+
+    answer = quote("How many days does a kiln need to dry oak or ash?", *passages)
+
+    assert answer.text.count("A kiln dries oak in nine days. It needs a fan.") == 1
+    for citation in answer.citations:
+        source = answer.passages[citation.number - 1].text
+        assert all(block in source for block in citation.quote.split("\n\n"))
 
 
 def test_the_answer_is_the_same_each_time_and_takes_milliseconds() -> None:
@@ -159,11 +252,17 @@ def test_the_answer_is_the_same_each_time_and_takes_milliseconds() -> None:
     )
     passages = [passage(text, document=f"{rank}.md", rank=rank) for rank in range(1, 9)]
     question = "How many days does a hot kiln need to dry wood3?"
-    first = extract_answer(question, passages)
+    first = quote(question, *passages)
     with takes_less_than(0.25):
-        assert extract_answer(question, passages) == first
+        assert quote(question, *passages) == first
 
 
 def test_malformed_text_raises_no_error() -> None:
     for text in ("", *"\n|#", "```", "- ", "1.", "**", "](", "[a](" * 500, "`" * 99, "Ä. " * 300):
-        assert extract_answer("what? \x00 [", [passage(text)])
+        assert quote("what? \x00 [", passage(text)).text
+
+
+@pytest.mark.parametrize("text", ["[a](" * 20_000, "what is " * 20_000, "- a\n  - b\n" * 10_000])
+def test_hostile_text_takes_time_in_proportion_to_its_size(text: str) -> None:
+    with takes_less_than(5):
+        assert quote(text[:4000], passage(text)).text

@@ -121,6 +121,18 @@ def test_invalid_replies_are_refused_in_one_line(
     assert capsys.readouterr().err.startswith(f"Cannot read the replies {path} (")
 
 
+@pytest.mark.parametrize("text", ["", '{"made": "by hand"}\n'])
+def test_replies_to_other_questions_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    path = tmp_path / "replies.jsonl"
+    path.write_text(text)
+    questions = write_questions(tmp_path, [labelled("key", "Which?", "written", ["a.md"], [])])
+
+    assert main(["answers", "-q", questions, "--replay", str(path)]) == 1
+    assert capsys.readouterr().err == f"{path} has no replies to these questions.\n"
+
+
 def test_missing_key_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.index.store import open_store
 from database.reading.reader import Reader
 from dataset.sources.api_reference import write_api_reference
-from utils.evaluation.answers import answer_questions, figures, read_replies
+from utils.evaluation.answers import answer_questions, figures, quote_answers, read_replies
 from utils.evaluation.metrics import Values, comparable, summaries
 from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
 from utils.evaluation.runs import run_questions
@@ -46,6 +46,11 @@ ANSWERS = {
     "unsupported": (0.0, 0.1),
 }
 """Bounds of the answers to answerable questions, with recorded replies in both rounds."""
+
+
+QUOTED_FACTS = 0.6
+QUOTED_CHARACTERS = 1500
+"""Bounds of the answers to answerable questions without a language model."""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +136,15 @@ def answered(reader: Reader, questions: list[LabelledQuestion]) -> dict[str, lis
 def test_answers_do_not_regress(metric: str, answered: dict[str, list[str]]) -> None:
     low, high = ANSWERS[metric]
     assert low <= float(answered[metric][0]) <= high
+
+
+@pytest.mark.model
+@pytest.mark.process
+def test_quoted_answers_do_not_regress(reader: Reader, questions: list[LabelledQuestion]) -> None:
+    outcomes = asyncio.run(quote_answers(reader, questions))
+    found = {name: columns for name, *columns in figures(outcomes)}
+    assert float(found["facts in the answer"][0]) >= QUOTED_FACTS
+    assert float(found["characters"][0]) <= QUOTED_CHARACTERS
 
 
 @pytest.mark.model

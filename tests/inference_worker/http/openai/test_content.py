@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from database.searching.passage import Passage
-from inference_worker.answer import Answer, Citation, Grounding
+from inference_worker.answer import EXTRACTIVE, Answer, Citation, Grounding
 from inference_worker.http.openai.content import (
     annotations,
     closing_notes,
@@ -95,13 +95,8 @@ def test_answer_without_citations_has_no_sources() -> None:
     assert closing_notes(answered("So it is.")) == ""
 
 
-def test_llm_failure_notice_precedes_the_sources() -> None:
-    found = closing_notes(answered(degraded_reason="the language model is rate limited"))
-
-    assert found.startswith(
-        "\n\n(No language model wrote this; it quotes: the language model is rate limited.)"
-    )
-    assert "\n\nSources:\n" in found
+def test_quoted_answer_has_its_sources_in_its_text() -> None:
+    assert not closing_notes(answered(generator=EXTRACTIVE))
 
 
 def test_truncated_answer_has_a_notice() -> None:

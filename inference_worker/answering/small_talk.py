@@ -1,0 +1,27 @@
+"""Replies to greetings, thanks and questions about the service, which need no search."""
+
+import re
+
+_COURTESY = re.compile(
+    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|good (?:morning|afternoon|evening|day)|greetings"
+    r"|thanks?|thank you|thx|danke|merci|gracias|cheers|bye|goodbye|ok|okay|great|perfect|cool"
+    r"|there|all|everyone|very much|so much|a lot|for your help|you too)\b\W*)+"
+)
+_ABOUT = re.compile(
+    r"(?:(?:hi|hello|hey|so|ok|and|please)\W+)*(?:"
+    r"(?:what|how) (?:can|do|could) you (?:do|help|know|work|answer)(?: (?:me|with|about|here))*"
+    r"|how can you help(?: me)?|what can i ask(?: you)?(?: about| here)?"
+    r"|(?:who|what) are you|what is this(?: service| bot| thing)?|how does this work"
+    r"|(?:can you )?help(?: me)?)\W*"
+)
+
+
+def small_talk_reply(question: str, product_name: str, corpus_description: str) -> str | None:
+    """One line on what the service does if it is no question about the documents, else None."""
+    text = question.strip().lower()
+    if not (_COURTESY.fullmatch(text) or _ABOUT.fullmatch(text)):
+        return None
+    return (
+        f"This service answers questions about {product_name} from {corpus_description}, and shows "
+        "the passages that each answer is from. Ask it a question in plain words."
+    )
