@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from database.reading.reader import Reader
 from database.searching.confidence import ConfidenceFeatures
 from database.searching.filters import EVERYTHING, Filters
-from database.searching.passage import Findings
+from database.searching.passage import Findings, merge_passages
 from dataset.chunks import Chunk
 from inference_worker.answer import (
     EXTRACTIVE,
@@ -34,7 +34,7 @@ from inference_worker.answering.answer_writer import (
     document_names,
 )
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
-from inference_worker.answering.follow_up import retrieval_query
+from inference_worker.answering.follow_up import retrieval_queries
 from inference_worker.answering.metrics import Metrics
 from inference_worker.answering.small_talk import small_talk_reply
 from inference_worker.generation.language_model import LanguageModel
@@ -183,12 +183,14 @@ class Answerer:
             return
 
         # Retrieve: a follow-up is searched together with the questions that it continues.
-        query = retrieval_query(question, history)
+        queries = retrieval_queries(question, history)
         max_prompted = top_k or max(MAX_PROMPT_PASSAGES, max_quoted)
-        findings = await self.search(query, max_prompted if self._llm else max_quoted, filters)
+        max_found = max_prompted if self._llm else max_quoted
+        found = await asyncio.gather(*(self.search(each, max_found, filters) for each in queries))
+        findings = _merged(*found, limit=max_found)
         retrieved = time.perf_counter()
-        searches = [SearchQuery(query, "user")]
-        draft = Draft(question, history, query, findings, findings.passages, searches)
+        searches = [SearchQuery(query, "user") for query in queries]
+        draft = Draft(question, history, queries[0], findings, findings.passages, searches)
 
         # Prompt and generate: the language model writes from the passages, perhaps after further
         # searches; or they are quoted.
@@ -282,6 +284,14 @@ class Answerer:
 def _since(start: float, end: float | None = None) -> float:
     """Milliseconds from a time of `perf_counter`, until now by default."""
     return round(((end or time.perf_counter()) - start) * 1000, 2)
+
+
+def _merged(first: Findings, *others: Findings, limit: int) -> Findings:
+    """The first search's findings; with others, each of their passages after two of the first's."""
+    if not others:
+        return first
+    ranked = (first.passages[::2], first.passages[1::2], *(each.passages for each in others))
+    return replace(first, passages=merge_passages([], *ranked)[:limit])
 
 
 def _is_answerable(draft: Draft, grounding: Grounding) -> bool:
