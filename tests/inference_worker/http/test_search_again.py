@@ -83,6 +83,43 @@ def test_passages_of_the_requested_searches_are_added_to_a_second_prompt(
     assert (body["coverage"], body["answerable"], body["degraded"]) == ("partial", True, False)
 
 
+def test_question_in_another_language_is_searched_for_in_english(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    question = "Wie sichere ich den Fortschritt, falls der Lauf abbricht?"
+    mistral.script(replies.answer("SEARCH: spot training checkpoints"), ANSWER)
+
+    body = ask(written, question)
+
+    first, second = prompt(mistral, 0), prompt(mistral, 1)
+    assert "queries in English" in first
+    assert "Save checkpoints" not in first
+    assert "Save checkpoints" in second
+    assert question in second
+    assert [search["query"] for search in body["searches"]] == [
+        question,
+        "spot training checkpoints",
+    ]
+
+
+def test_follow_up_is_searched_for_by_a_standalone_query(
+    database: str, mistral: MistralServer
+) -> None:
+    mistral.script(replies.answer("SEARCH: spot training checkpoints"), ANSWER)
+    earlier = "Set `KmsKeyId`. " * 60  # leaves the first prompt room for few passages
+    talk = [("user", QUESTION), ("assistant", earlier), ("user", "And if it is interrupted?")]
+    messages = [{"role": role, "content": text} for role, text in talk]
+    with serve(database, **with_mistral(mistral, prompt_max_tokens=1000)) as running:
+        response = running.http.post("/v1/chat/completions", json={"messages": messages})
+
+    first, second = prompt(mistral, 0), prompt(mistral, 1)
+    assert f"user: {QUESTION}\nassistant: Set `KmsKeyId`." in first
+    assert "The storage volume is then encrypted." in first  # found by the previous question
+    assert "Save checkpoints" not in first
+    assert "Save checkpoints" in second
+    assert "training.md" in response.json()["sagemaker_docs"]["docs"]
+
+
 def test_usage_of_both_calls_is_added_up(written: httpx.Client, mistral: MistralServer) -> None:
     mistral.script(REQUEST, ANSWER)
     both = ask(written)["usage"]
