@@ -274,6 +274,20 @@ def test_only_mistral_without_a_key_has_no_model() -> None:
     assert language_model_from(Settings(_env_file=None, **own)) is not None  # type: ignore[arg-type]
 
 
+async def test_context_of_ollama_is_longer_than_the_longest_prompt_and_the_answer() -> None:
+    with OllamaServer() as server:
+        server.default = replies.answer(TEXT)
+        async with connected_model("ollama", server) as llm:
+            await llm.generate(QUESTION)
+
+    (request,) = server.requests
+    used = Settings(_env_file=None)
+    prompt = used.prompt_max_tokens * (used.max_search_rounds + 1)
+    assert request.body["options"]["num_predict"] == used.inference_max_tokens
+    # Models count up to 1.15 times our tokens.
+    assert request.body["options"]["num_ctx"] >= 1.15 * prompt + used.inference_max_tokens
+
+
 def test_fine_tuned_mistral_model_uses_mistral() -> None:
     name = "ft:open-mistral-7b:1:2"
     settings = Settings(_env_file=None, inference_model=name, mistral_api_key=SecretStr(KEY))
