@@ -14,6 +14,7 @@ from database.reading.reader import Reader, reader_from
 from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
+from inference_worker.generation.ollama_model import OllamaModel
 from inference_worker.generation.providers import language_model_from
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
@@ -46,6 +47,7 @@ def create_app(
     """
     reader = reader or reader_from(settings)
     llm = llm or language_model_from(settings)
+    ollama = OllamaModel(llm, settings) if llm and settings.ollama_url else None
     metrics = Metrics()
     answerer = Answerer(reader, llm, settings, metrics)
     changes = ChangeQueue(reader, answerer, settings, splitter)
@@ -55,19 +57,24 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        log.info(
-            "Answers are %s",
-            f"written by {llm.name}" if llm else "quoted: MISTRAL_API_KEY is not set",
-        )
-        following = asyncio.create_task(_follow_index(settings, reader))
+        background = [asyncio.create_task(_follow_index(settings, reader))]
+        if ollama:
+            url = settings.ollama_url
+            log.info("Answers are quoted: no MISTRAL_API_KEY, and no Ollama at %s yet", url)
+            background.append(asyncio.create_task(ollama.prepare()))
+        elif llm:
+            log.info("Answers are written by %s", llm.name)
+        else:
+            log.info("Answers are quoted: MISTRAL_API_KEY is not set")
         await answerer.prepare()
         changes.start()
         async with mcp.running():
             yield
         await changes.stop()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in background:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await answerer.aclose()
         await asyncio.to_thread(reader.close)
 

@@ -21,6 +21,7 @@ from utils.settings import load_settings
 if TYPE_CHECKING:
     from database.reading.reader import Reader
     from inference_worker.answering.answerer import Answerer
+    from inference_worker.generation.ollama_model import OllamaModel
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,14 +39,17 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings()
         from database.reading.reader import reader_from
         from inference_worker.answering.answerer import Answerer
+        from inference_worker.generation.ollama_model import OllamaModel
         from inference_worker.generation.providers import language_model_from
 
         reader = reader_from(settings)
-        answerer = Answerer(reader, language_model_from(settings), settings)
+        llm = language_model_from(settings)
+        ollama = OllamaModel(llm, settings) if llm and settings.ollama_url else None
+        answerer = Answerer(reader, llm, settings)
         # From here on there is something to close: Ctrl-C cancels the answer.
         if signal.getsignal(signal.SIGINT) == exit_quietly:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        asyncio.run(_ask(answerer, reader, question, as_json=arguments.json))
+        asyncio.run(_ask(answerer, reader, ollama, question, as_json=arguments.json))
     except DocsQAError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -54,8 +58,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-async def _ask(answerer: "Answerer", reader: "Reader", question: str, *, as_json: bool) -> None:
+async def _ask(
+    answerer: "Answerer",
+    reader: "Reader",
+    ollama: "OllamaModel | None",
+    question: str,
+    *,
+    as_json: bool,
+) -> None:
     try:
+        if ollama:
+            await ollama.check()
         if as_json:
             answer = await answerer.answer(question)
             from inference_worker.http.schemas import AnswerResponse

@@ -21,7 +21,7 @@ from tests.servers.chroma import ChromaServer
 # Hide the developer's own index, models and keys, whose credit the tests could spend.
 for name in (
     *("MISTRAL_API_KEY", "DATABASE", "EMBEDDING_MODEL_NAME", "EMBEDDING_MODEL_PATH"),
-    *("EMBEDDING_API_KEY", "EMBEDDING_BASE_URL"),
+    *("EMBEDDING_API_KEY", "EMBEDDING_BASE_URL", "OLLAMA_URL"),
 ):
     os.environ.pop(name, None)
 

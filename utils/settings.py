@@ -39,6 +39,14 @@ COMPOSE_VARIABLES = {
     *("PYTHON_IMAGE", "NGINX_IMAGE", "CHROMA_IMAGE", "EXTRA_PACKAGES", "TORCH_CPU_INDEX"),
 }
 """Names that `.env` may set for the compose files and the Makefile alone."""
+DEFAULTS_WITH_OLLAMA = {
+    "inference_timeout": 180.0,
+    "inference_concurrency": 1,
+    "inference_max_tokens": 512,
+    "prompt_max_tokens": 2500,
+}
+"""What these settings are with OLLAMA_URL, unless they are set to something else than their own
+defaults: a small model on a CPU reads some 50 tokens per second, and writes some 10."""
 _OTHER_PROGRAMS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|HF|PIP)_|\w+_PROXY$")
 _OLD_SPELLING = "INFERECE_MODEL"
 
@@ -114,6 +122,9 @@ class Settings(BaseSettings):
     )
     inference_base_url: str | None = None
     inference_api_key: SecretStr | None = None
+    ollama_url: str | None = None
+    """None if another language model is set: see `_use_ollama`."""
+    ollama_model: str = Field(default="granite4.1:3b", min_length=1)
     inference_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     inference_concurrency: int = Field(default=256, ge=1)
     inference_max_tokens: int = Field(default=1024, ge=16)
@@ -168,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an http(s) address that ends in /v1")
         return url
 
-    @field_validator("inference_base_url", "embedding_base_url")
+    @field_validator("inference_base_url", "embedding_base_url", "ollama_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -186,6 +197,20 @@ class Settings(BaseSettings):
                 "EMBEDDING_BACKEND=openvino (--backend) runs on the CPU and EMBEDDING_DEVICE "
                 "(--device) is cuda; set EMBEDDING_DEVICE=cpu"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _use_ollama(self) -> Self:
+        """Without another language model, it is OLLAMA_MODEL, with the defaults of a slow one."""
+        own_default = {name: field.default for name, field in type(self).model_fields.items()}
+        if self.mistral_api_key or self.inference_model != own_default["inference_model"]:
+            self.ollama_url = None
+        if self.ollama_url:
+            self.inference_model = f"ollama:{self.ollama_model}"
+            self.inference_base_url = self.ollama_url
+            for name, default in DEFAULTS_WITH_OLLAMA.items():
+                if getattr(self, name) == own_default[name]:
+                    setattr(self, name, default)
         return self
 
 

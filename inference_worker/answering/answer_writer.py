@@ -108,7 +108,7 @@ class Writer:
             streaming: Request the text in pieces.
         """
         streamed, found = False, None
-        if self.llm and draft.passages and self._is_near(draft):
+        if self.llm and self.llm.is_offered and draft.passages and self._is_near(draft):
             try:
                 async with aclosing(self._generate(self.llm, draft, search, streaming)) as events:
                     async for event in events:

@@ -185,7 +185,8 @@ class Answerer:
         # Retrieve: a follow-up is searched together with the questions that it continues.
         queries = retrieval_queries(question, history)
         max_prompted = top_k or max(MAX_PROMPT_PASSAGES, max_quoted)
-        max_found = max_prompted if self._llm else max_quoted
+        is_prompted = self._llm and self._llm.is_offered
+        max_found = max_prompted if is_prompted else max_quoted
         found = await asyncio.gather(*(self.search(each, max_found, filters) for each in queries))
         findings = _merged(*found, limit=max_found)
         retrieved = time.perf_counter()

@@ -66,6 +66,10 @@ class LanguageModel:
         self._seconds = settings.inference_timeout
         self._close = close
         self.name = settings.inference_model
+        self.is_offered = True
+        """False while no server offers it: then it is as if there were no language model."""
+        self.unavailable_reason = ""
+        """Why it cannot be called at the moment; safe to show to clients."""
         self.concurrency = ConcurrencyLimit(settings.inference_concurrency)
         self.breaker = CircuitBreaker(
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
@@ -144,6 +148,8 @@ class LanguageModel:
     @asynccontextmanager
     async def _call(self, deadline: float) -> AsyncIterator[None]:
         """Acquire a slot for one call; every exception within is raised as an AttemptError."""
+        if self.unavailable_reason:
+            raise AttemptError(self.unavailable_reason, blames_service=False)
         try:
             with self.breaker.call():
                 async with self.concurrency.slot(deadline - _now()):

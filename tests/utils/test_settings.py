@@ -14,6 +14,7 @@ from utils import settings
 from utils.errors import SettingsError
 from utils.settings import (
     COMPOSE_VARIABLES,
+    DEFAULTS_WITH_OLLAMA,
     PROJECT_ROOT,
     VERSION,
     Settings,
@@ -144,6 +145,46 @@ def test_secrets_are_not_in_errors_and_conflicting_settings_are_both_named(
     assert "EMBEDDING_BACKEND" in line
 
 
+def test_ollama_is_used_if_no_other_language_model_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_URL", "http://ollama:11434/")
+    # As after `cp .env.example .env`, where every setting has its default.
+    copied = EXAMPLE.read_text().replace("\nOLLAMA_URL=\n", "\n")
+    (tmp_path / ".env").write_text(copied)
+    for read in (load_settings(), Settings(_env_file=tmp_path / ".env")):
+        assert read.inference_model == "ollama:granite4.1:3b"
+        assert read.inference_base_url == read.ollama_url == "http://ollama:11434"
+        assert {name: getattr(read, name) for name in DEFAULTS_WITH_OLLAMA} == (
+            DEFAULTS_WITH_OLLAMA
+        )
+
+    monkeypatch.setenv("OLLAMA_MODEL", "smaller")
+    monkeypatch.setenv("INFERENCE_TIMEOUT", "60")
+    read = load_settings()
+    assert (read.inference_model, read.inference_timeout) == ("ollama:smaller", 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MISTRAL_API_KEY", KEY), ("INFERENCE_MODEL", "openai:gpt-4.1")]
+)
+def test_other_language_model_takes_precedence_over_ollama(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    without = load_settings()
+    monkeypatch.setenv("OLLAMA_URL", "http://ollama:11434")
+
+    assert load_settings() == without
+
+
+def test_example_states_the_defaults_with_ollama() -> None:
+    text = EXAMPLE.read_text().split("# A model of Ollama")[1].split("\nOLLAMA_URL=")[0]
+    stated = dict(re.findall(r"([A-Z_]+)=(\d+)", text))
+
+    assert stated == {name.upper(): f"{value:g}" for name, value in DEFAULTS_WITH_OLLAMA.items()}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -166,6 +207,7 @@ def test_secrets_are_not_in_errors_and_conflicting_settings_are_both_named(
         ("EMBEDDING_BASE_URL", "api.openai.com/v1"),
         ("EMBEDDING_BASE_URL", "ftp://api.openai.com"),
         ("EMBEDDING_BASE_URL", "http://own:99999/v1"),
+        ("OLLAMA_URL", "ollama:11434"),
         ("EMBEDDING_TIMEOUT", "0"),
         ("EMBEDDING_BATCH_SIZE", "0"),
         ("EMBEDDING_REQUESTS_PER_MINUTE", "0"),

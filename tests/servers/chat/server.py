@@ -27,6 +27,7 @@ class ScriptedServer(ABC):
     """A server with scripted replies, a context manager; `url` is its clients' base URL."""
 
     base: ClassVar[str] = ""
+    bind_address: ClassVar[tuple[str, int]] = ("127.0.0.1", 0)
 
     def __init__(self) -> None:
         self.default: Script = answer()
@@ -83,8 +84,7 @@ class ScriptedServer(ABC):
         self._stop = asyncio.Event()
         server = await self._loop.create_server(
             lambda: asyncio.StreamReaderProtocol(WatchfulReader(), self._accept),
-            "127.0.0.1",
-            0,
+            *self.bind_address,
             backlog=512,
         )
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self.base}"
