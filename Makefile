@@ -47,7 +47,7 @@ up: ## start the whole system in containers, on http://localhost
 	@echo "Ready when this reports it: curl http://$$($(COMPOSE) port inference_worker 8000 | sed s/0.0.0.0/localhost/)/readyz"
 
 down: ## stop the containers; keep documents and index
-	$(COMPOSE) down
+	$(COMPOSE) --profile local down
 
 dataset: setup ## fetch the documentation
 	$(BIN)/python -m dataset.fetch

@@ -52,8 +52,10 @@ SUBCOMMANDS = {
 }
 
 # Set for programs other than ours.
-OTHERS_OPTIONS = {"--build-arg", "--target", "--env-var"}
-OTHERS_VARIABLES = {"AWS_ENDPOINT_URL", "GOOGLE_APPLICATION_CREDENTIALS", "PIP_FIND_LINKS"}
+OTHERS_OPTIONS = {"--build-arg", "--target", "--env-var", "--profile"}
+OTHERS_VARIABLES = {
+    *("AWS_ENDPOINT_URL", "COMPOSE_PROFILES", "GOOGLE_APPLICATION_CREDENTIALS", "PIP_FIND_LINKS"),
+}
 CONSTANTS = {"CHUNKER_VERSION"}
 
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -36,7 +36,8 @@ SECRETS_FOLDERS = (Path("/run/chroma-gateway"), Path("/run/secrets"))
 generated, and the secrets that Docker and Kubernetes mount."""
 COMPOSE_VARIABLES = {
     *("WORKER_PORT", "CHROMA_MEMORY", "BUILDER_MEMORY", "WORKER_MEMORY", "GPU_WORKER_MEMORY"),
-    *("PYTHON_IMAGE", "NGINX_IMAGE", "CHROMA_IMAGE", "EXTRA_PACKAGES", "TORCH_CPU_INDEX"),
+    *("OLLAMA_MEMORY", "PYTHON_IMAGE", "NGINX_IMAGE", "CHROMA_IMAGE", "OLLAMA_IMAGE"),
+    *("EXTRA_PACKAGES", "TORCH_CPU_INDEX"),
 }
 """Names that `.env` may set for the compose files and the Makefile alone."""
 DEFAULTS_WITH_OLLAMA = {

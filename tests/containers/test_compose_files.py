@@ -61,9 +61,11 @@ def test_settings_passed_to_containers_exist() -> None:
         "RUST_LOG",
         "HF_ENDPOINT",
         "HF_TOKEN",
+        "HOME",
         "HTTPS_PROXY",
         "NO_PROXY",
         "no_proxy",
+        "OLLAMA_KEEP_ALIVE",
     }
     known = {name.upper() for name in Settings.model_fields} | {"INFERECE_MODEL"} | others
     for service in compose_files.services().values():
@@ -100,7 +102,7 @@ def test_every_service_is_hardened_and_limited() -> None:
 
 def test_services_that_start_as_root_may_only_switch_user() -> None:
     for name, service in compose_files.services().items():
-        if name in {"chroma", "db_builder"}:
+        if name in {"chroma", "db_builder", "ollama"}:
             assert service["cap_add"] == ["CHOWN", "DAC_READ_SEARCH", "SETGID", "SETUID"]
         else:
             assert "cap_add" not in service
@@ -118,8 +120,31 @@ def test_gpu_file_differs_in_the_image_and_the_devices_only() -> None:
         more = set(service) - set(same)
         if name in {"db_builder", "inference_worker"}:
             assert more - {"mem_limit"} == {"image", "deploy", "build"}
+        elif name == "ollama":
+            assert more == {"deploy"}
         else:
             assert not more
+
+
+def test_only_ollama_needs_the_profile_and_nothing_waits_for_it() -> None:
+    for path in (compose_files.CPU, compose_files.GPU):
+        services = composed(path)["services"]
+        profiles = {name: each["profiles"] for name, each in services.items() if "profiles" in each}
+        assert profiles == {"ollama": ["local"]}
+        assert not [each for each in services.values() if "ollama" in each.get("depends_on", {})]
+
+
+def test_only_the_worker_reaches_ollama_at_a_name_that_no_other_host_has() -> None:
+    services = compose_files.services()
+    url = services["inference_worker"]["environment"]["OLLAMA_URL"]
+    (alias,) = services["ollama"]["networks"]["language-model"]["aliases"]
+
+    assert url == f"http://{alias}:11434"
+    assert "." in alias, "a name without a dot is looked up in the host's search domains too"
+    assert alias in compose_files.defaults()["NO_PROXY"].split(",")
+    assert set(services["ollama"]["networks"]) == {"language-model"}
+    connected = {name for name, each in services.items() if "language-model" in each["networks"]}
+    assert connected == {"inference_worker", "ollama"}
 
 
 def test_model_folder_is_read_from_its_mount() -> None:
