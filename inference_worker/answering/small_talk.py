@@ -3,12 +3,12 @@
 import re
 
 _COURTESY = re.compile(
-    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|good (?:morning|afternoon|evening|day)|greetings"
+    r"\W*(?:(?:hi|hello|hey|hallo|hola|bonjour|good (?:morning|afternoon|evening|day)|greetings"
     r"|thanks?|thank you|thx|danke|merci|gracias|cheers|bye|goodbye|ok|okay|great|perfect|cool"
     r"|there|all|everyone|very much|so much|a lot|for your help|you too)\b\W*)+"
 )
 _ABOUT = re.compile(
-    r"(?:(?:hi|hello|hey|so|ok|and|please)\W+)*(?:"
+    r"\W*(?:(?:hi|hello|hey|so|ok|and|please)\W+)*(?:"
     r"(?:what|how) (?:can|do|could) you (?:do|help|know|work|answer)(?: (?:me|with|about|here))*"
     r"|how can you help(?: me)?|what can i ask(?: you)?(?: about| here)?"
     r"|(?:who|what) are you|what is this(?: service| bot| thing)?|how does this work"

@@ -5,6 +5,7 @@ Each block is whole and under its headings, and followed by its passage's number
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from database.searching.passage import Passage
 from inference_worker.answer import Citation
@@ -49,12 +50,12 @@ def extract_answer(question: str, passages: Sequence[Passage], cosines: CosinesO
     text = ""
     citations = []
     for number, at in enumerate(order, start=1):
-        passage = passages[at]
-        quoted = _format([block for block in blocks if block.passage == at], chosen)
-        text += f"{quoted}\n\n"
+        found = [block for block in blocks if block.passage == at]
+        text += f"{_format(found, chosen, passages[at].chunk.title)}\n\n"
         marker = f"[{number}]"
-        citations.append(Citation(number, len(text), len(text) + len(marker), quoted))
-        text += f"{marker} {_source(passage)}\n\n"
+        words = "\n\n".join(block.text for block in found if block in chosen)
+        citations.append(Citation(number, len(text), len(text) + len(marker), words))
+        text += f"{marker} {_source(passages[at])}\n\n"
     return Quotation(text.rstrip(), citations, [passages[at] for at in order + others])
 
 
@@ -82,24 +83,22 @@ def _choose(ranked: Sequence[RankedBlock], blocks: Sequence[QuotableBlock]) -> l
     return list(chosen)
 
 
-def _format(blocks: Sequence[QuotableBlock], chosen: Sequence[QuotableBlock]) -> str:
+def _format(blocks: Sequence[QuotableBlock], chosen: Sequence[QuotableBlock], title: str) -> str:
     """Format the chosen ones of a passage's blocks, in order, under their headings."""
     parts: list[str] = []
     path: tuple[str, ...] = ()
-    groups = dict.fromkeys(block.group for block in blocks if block in chosen)
-    for group in groups:
+    for group in dict.fromkeys(block.group for block in blocks if block in chosen):
         members = [block for block in blocks if block.group == group]
-        if members[0].path != path:
-            path = members[0].path
-            parts.append(f"**{' > '.join(path)}**" if path else "")
-        lines = [block.text if block in chosen else OMITTED for block in members]
-        kept = [
-            line for at, line in enumerate(lines) if lines[at - 1 : at] != [line] or line != OMITTED
-        ]
-        lead = members[0].lead
-        glue = "\n" if members[0].is_row or not lead else "\n\n"
-        parts.append(lead + glue * bool(lead) + "\n".join(kept))
-    return "\n\n".join(filter(None, parts))
+        first = members[0]
+        if first.path and first.path != path:
+            parts.append(f"**{' > '.join((title, *first.path))}**")
+        path = first.path
+        lines: list[str] = []
+        for is_chosen, run in groupby(members, key=chosen.__contains__):
+            lines += [block.text for block in run] if is_chosen else [OMITTED]
+        separator = "\n" if first.is_row else "\n\n"
+        parts.append(separator.join(filter(None, (first.lead, "\n".join(lines)))))
+    return "\n\n".join(parts)
 
 
 def _source(passage: Passage) -> str:

@@ -1,9 +1,10 @@
 """Measures written answers: python -m utils.evaluation answers -q QUESTIONS -db INDEX.
 
 Each labelled question is answered by the settings' language model, with `--replay` by the replies
-that an earlier run recorded with `--record`, or with `--quote` without a language model. Reported are the facts in the passages that
-the model was given and in its answers, how its coverage agrees with the labels, and what an answer
-cost. Facts are matched as strings, so their figures are lower bounds.
+that an earlier run recorded with `--record`, or with `--quote` without a language model. Reported
+are the facts in the passages that the model was given and in its answers, how its coverage agrees
+with the labels, and what an answer cost. Facts are matched as strings, so their figures are lower
+bounds.
 """
 
 import argparse

@@ -113,6 +113,13 @@ def test_best_passage_comes_first_with_all_stored_fields(embedded: str, reader_o
         assert piece in text
 
 
+def test_cosines_are_those_of_the_indexs_embeddings(embedded: str, reader_of: Open) -> None:
+    texts = [QUESTION, "Birds sing", "Set KmsKeyId"]
+    same, other, partly = reader_of(embedded).cosines(QUESTION, texts)
+    assert same == pytest.approx(1.0)
+    assert other < partly < same
+
+
 def test_reader_follows_a_new_index_without_reopening(
     embedded: str, folder: Path, reader_of: Open
 ) -> None:

@@ -171,3 +171,8 @@ def test_names_have_letters_and_a_capital_inside_the_question_or_a_digit(
     question: str, expected: tuple[str, ...]
 ) -> None:
     assert names_in(words(question)) == expected
+
+
+def test_a_question_that_is_only_a_name_counts_as_two_terms() -> None:
+    by_name, by_two = (evidence(text, [ANSWER]).question_length for text in ("oak", "oak kiln"))
+    assert by_name == by_two == log1p(2)

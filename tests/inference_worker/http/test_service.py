@@ -71,6 +71,21 @@ def test_answer_without_a_key_is_marked_extractive(client: httpx.Client) -> None
     assert body["timings"].keys() == {"retrieve", "generate", "ground", "total"}
 
 
+def test_answer_without_a_key_quotes_and_says_so(client: httpx.Client) -> None:
+    body = client.post("/v1/answers", json={"question": QUESTION}).json()
+
+    answer, citation = body["answer"], body["citations"][0]
+    assert answer.startswith(f"**{citation['title']} > {citation['headings'][0]}**\n\n")
+    assert answer[citation["start"] :].startswith(f"[1] {citation['title']}: {citation['url']}")
+    assert answer.rpartition("\n\n")[2] == (
+        "(Quoted from the AWS documentation of Amazon SageMaker. With an API key for a language "
+        "model, the model would write the answer.)"
+    )
+    assert citation["number"] == 1
+    assert citation["document"] == body["docs"][0] == body["passages"][0]["document"]
+    assert body["unsupported"] == []
+
+
 def test_search_returns_confidence_and_answerability(client: httpx.Client) -> None:
     covered = client.post("/v1/search", json={"query": QUESTION}).json()
     foreign = client.post("/v1/search", json={"query": FOREIGN}).json()
@@ -395,3 +410,15 @@ def test_invalid_filter_is_refused(
     request = {"query": QUESTION, "question": QUESTION, "filters": filters}
     response = client.post(route, json=request)
     assert detail in assert_problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize("text", ["Hello", "thanks!", "What can you do?"])
+def test_small_talk_is_answered_without_a_search_or_the_model(
+    written: httpx.Client, mistral: MistralServer, text: str
+) -> None:
+    body = written.post("/v1/answers", json={"question": text}).json()
+
+    assert body["answer"].startswith("This service answers questions about Amazon SageMaker")
+    assert (body["searches"], body["passages"], body["docs"]) == ([], [], [])
+    assert (body["answerable"], body["degraded"]) == (True, False)
+    assert not mistral.requests

@@ -34,8 +34,9 @@ def quote(question: str, *passages: Passage) -> Quotation:
 
 def quoted(question: str, *passages: Passage) -> str:
     """The quoted text of a single passage, without its source."""
-    (citation,) = quote(question, *passages).citations
-    return citation.quote
+    answer = quote(question, *passages)
+    (citation,) = answer.citations
+    return answer.text[: citation.start].rstrip()
 
 
 def test_a_block_is_quoted_whole_under_its_headings_with_title_and_link() -> None:
@@ -44,7 +45,7 @@ def test_a_block_is_quoted_whole_under_its_headings_with_title_and_link() -> Non
 
     answer = quote("Is a kiln's log encrypted with KMS?", page)
 
-    assert answer.text == f"**Security > Logs**\n\n{text}\n\n[1] Kilns: {URL}"
+    assert answer.text == f"**Kilns > Security > Logs**\n\n{text}\n\n[1] Kilns: {URL}"
     (citation,) = answer.citations
     assert answer.text[citation.start : citation.end] == "[1]"
 
@@ -122,7 +123,7 @@ def test_what_does_not_answer_by_itself_is_left_out(debris: str) -> None:
         text = f"## Values\n\n{answer}\n\n{debris}"
 
     assert quoted("What temperature does a kiln hold?", passage(text)) == (
-        "**Values**\n\nA kiln holds a temperature of 60 degrees, as the plan says."
+        "**Kilns > Values**\n\nA kiln holds a temperature of 60 degrees, as the plan says."
     )
 
 
@@ -156,7 +157,7 @@ def test_steps_are_numbered_and_keep_their_code_and_nested_items() -> None:
 1. Open the door of the kiln."""
     assert (
         quoted("How do I open the kiln?", passage(text))
-        == """**To open the kiln**
+        == """**Kilns > To open the kiln**
 
 1. Switch the fan off:
    ```
@@ -203,7 +204,9 @@ def test_a_table_row_is_quoted_under_its_head() -> None:
 def test_a_field_of_the_api_is_quoted_without_its_pattern() -> None:
     text = "- **KilnName** (string, required): The name of the kiln. Pattern: `[a-z]+`."
     answer = quote("KilnName", passage(text, title="DescribeKiln", headings=("Response",)))
-    assert answer.text.startswith("**Response**\n\n- **KilnName** (string, required): The name of")
+    assert answer.text.startswith(
+        "**DescribeKiln > Response**\n\n- **KilnName** (string, required): The name of"
+    )
     assert "Pattern" not in answer.text
     assert answer.text.endswith("[1] DescribeKiln")
 

@@ -1,0 +1,47 @@
+"""A few texts are embedded as a search needs it: in few requests, or in small batches."""
+
+from langchain_core.embeddings import Embeddings
+
+from database.embedding.query_embeddings import embed_few
+
+
+class LengthEmbeddings(Embeddings):
+    """Embeds a text as its length, and records the batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.batches.append(texts)
+        return [[float(len(text))] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+class ApiEmbeddings(LengthEmbeddings):
+    """Like the embeddings of a provider's API."""
+
+    def embed_words(self, words: list[str]) -> list[list[float]]:
+        return self.embed_documents(words)
+
+
+TEXTS = ["one" * n for n in (5, 1, 7, 2, 6, 3, 4)]
+
+
+def test_local_model_embeds_four_texts_of_similar_length_at_a_time() -> None:
+    embeddings = LengthEmbeddings()
+
+    vectors = embed_few(embeddings, TEXTS)
+
+    assert vectors == [[float(len(text))] for text in TEXTS]
+    assert [[len(text) // 3 for text in batch] for batch in embeddings.batches] == [
+        [1, 2, 3, 4],
+        [5, 6, 7],
+    ]
+
+
+def test_api_embeds_all_texts_in_one_request() -> None:
+    embeddings = ApiEmbeddings()
+    assert embed_few(embeddings, TEXTS) == [[float(len(text))] for text in TEXTS]
+    assert embeddings.batches == [TEXTS]
