@@ -7,6 +7,7 @@ raises on an error status before its body is read into an exception.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -91,12 +92,19 @@ async def _raise_for_status(response: httpx.Response) -> None:
 
 async def _read_to_the_end(response: httpx.Response) -> None:
     """Read the body to its end, so that the connection can be reused."""
-    if isinstance(response.stream, httpx.AsyncByteStream):
+    is_stream = response.headers.get("Content-Type", "").startswith("text/event-stream")
+    if is_stream and isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _WholeStream(response.stream)
 
 
+_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_EMPTY_CHOICE = b'"choices": [{"index": 0, "delta": {}}]'
+"""ChatMistralAI skips a streamed chunk without choices, and with it the usage of all tokens that
+some compatible servers send in one."""
+
+
 class _WholeStream(httpx.AsyncByteStream):
-    """A body whose last bytes are read before it is closed.
+    """A body whose chunks all have a choice, and whose last bytes are read before it is closed.
 
     ChatMistralAI stops at `[DONE]`, a few bytes before the end, and a connection can be reused only
     if its body was read to the end: each answer would have to open a new one.
@@ -112,9 +120,16 @@ class _WholeStream(httpx.AsyncByteStream):
         self._tail = b""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        line = b""
         async for part in self._parts:
             self._tail = (self._tail + part)[-2 * len(self._LAST) :]
-            yield part
+            complete, end, rest = part.rpartition(b"\n")
+            if end:
+                yield _NO_CHOICES.sub(_EMPTY_CHOICE, line + complete + end)
+                line = rest
+            else:
+                line += part
+        yield line
 
     async def aclose(self) -> None:
         """Read the rest of a complete answer; close an interrupted one at once."""

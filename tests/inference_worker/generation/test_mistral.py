@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from inference_worker.answer import TokenUsage
+from inference_worker.generation.language_model import Generation
 from tests.inference_worker.generation.connected_model import KEY, QUESTION, connected_model
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
@@ -37,6 +39,18 @@ async def test_content_blocks_become_text(server: MistralServer) -> None:
     server.script(replies.answer(blocks))
     async with connected_model("mistralai", server) as mistral:
         assert (await mistral.generate(QUESTION)).text == "Use a VPC."
+
+
+async def test_usage_in_a_chunk_without_choices_is_counted(server: MistralServer) -> None:
+    server.has_usage_apart = True
+    text = 'An empty list is `{"choices": []}` or "choices":[] in JSON.'
+    server.script(replies.answer(text))
+    async with connected_model("mistralai", server) as mistral:
+        *pieces, generation = [each async for each in mistral.stream(QUESTION)]
+    assert "".join(map(str, pieces)) == text
+    assert isinstance(generation, Generation)
+    assert generation.finish_reason == "stop"
+    assert generation.usage == TokenUsage(6, len(text.split()))
 
 
 @pytest.mark.parametrize("as_date", [False, True])

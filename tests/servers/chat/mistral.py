@@ -12,6 +12,9 @@ from tests.servers.chat.server import ChatServer
 class MistralServer(ChatServer):
     """Mistral's `/v1/chat/completions`; give its `url` as MISTRAL_BASE_URL."""
 
+    has_usage_apart = False
+    """Send the usage of a stream in a chunk of its own, without choices, as OpenAI does."""
+
     def whole(self, completion: Completion) -> Mapping[str, Any]:
         choice = {
             "index": 0,
@@ -28,14 +31,19 @@ class MistralServer(ChatServer):
         def chunk(content: Content, finish: str | None = None, **more: Any) -> bytes:
             delta = {"content": content, **more}
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            usage = {"usage": completion.openai_usage} if finish else {}
+            usage = (
+                {"usage": completion.openai_usage} if finish and not self.has_usage_apart else {}
+            )
             shared = completion.openai_fields("chat.completion.chunk")
             return self.event(json.dumps({**shared, "choices": [choice], **usage}))
 
+        closing = [chunk("", finish=completion.finish), self.event("[DONE]")]
+        if self.has_usage_apart:
+            usage = completion.openai_fields("chat.completion.chunk")
+            usage |= {"choices": [], "usage": completion.openai_usage}
+            closing.insert(1, self.event(json.dumps(usage, separators=(",", ":"))))
         return Stream(
-            [chunk("", role="assistant")],
-            [chunk(piece) for piece in completion.pieces],
-            [chunk("", finish=completion.finish), self.event("[DONE]")],
+            [chunk("", role="assistant")], [chunk(piece) for piece in completion.pieces], closing
         )
 
     def error(self, status: int, detail: str) -> Mapping[str, Any]:
