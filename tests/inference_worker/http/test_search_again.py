@@ -11,6 +11,7 @@ import pytest
 
 from database.reading.reader import Reader
 from database.searching.passage import Findings
+from tests.files.pages import PAGES
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import Reply
@@ -217,6 +218,19 @@ def test_query_that_was_searched_is_not_searched_again(
 def test_only_two_queries_are_searched(written: httpx.Client, mistral: MistralServer) -> None:
     mistral.script(replies.answer("SEARCH: one | two | three | four"), ANSWER)
     assert [search["query"] for search in ask(written)["searches"][1:]] == ["one", "two"]
+
+
+def test_addresses_and_paths_in_a_request_are_only_searched_for(
+    written: httpx.Client, mistral: MistralServer
+) -> None:
+    queries = ["http://127.0.0.1:1/secret", "file:///etc/passwd"]
+    mistral.script(replies.answer(f"SEARCH: {' | '.join(queries)}"), ANSWER)
+
+    body = ask(written)
+
+    assert [search["query"] for search in body["searches"][1:]] == queries
+    assert set(documents(body)) <= PAGES.keys()
+    assert len(mistral.requests) == 2
 
 
 @pytest.mark.parametrize("empty", ["SEARCH:", "**SEARCH:** |"])
