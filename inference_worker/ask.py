@@ -105,8 +105,8 @@ def _notes(answer: Answer, printed: str, read_next: Iterable[str]) -> str:
     if printed.rstrip() != answer.text:
         parts.append(f"... (the answer was cut off; from the passages:)\n\n{answer.text}")
     if answer.finish_reason != "stop":
-        cause = "at its longest length" if answer.truncated else "by the model's content filter"
-        parts.append(f"(The answer was cut {cause}.)")
+        cause = "at its token limit" if answer.truncated else "by the model's content filter"
+        parts.append(f"(The answer was cut off {cause}.)")
     if answer.grounding.unsupported:
         unsupported = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
         parts.append(f"In no passage, so do not rely on it: {unsupported}")
@@ -119,7 +119,8 @@ def _notes(answer: Answer, printed: str, read_next: Iterable[str]) -> str:
                 f"  [{number}] {chunk.breadcrumb}" + (f"\n      {chunk.url}" if chunk.url else "")
             )
         parts.append("\n".join(["Sources:", *lines]))
-    parts.append("\n".join(["Read next:", *(f"  {title}" for title in read_next)]))
+    if answer.docs:
+        parts.append("\n".join(["Read next:", *(f"  {title}" for title in read_next)]))
     return "\n\n".join(parts) + "\n"
 
 

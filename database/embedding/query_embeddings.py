@@ -6,7 +6,7 @@ from langchain_core.embeddings import Embeddings
 
 Vectors = list[list[float]]
 _BATCH = 4
-"""Texts; OpenVINOEmbeddings embeds so many like a question."""
+"""Texts; the largest batch that OpenVINOEmbeddings runs with its program for questions."""
 
 
 def embed_queries(embeddings: Embeddings, texts: list[str]) -> Vectors:

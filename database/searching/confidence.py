@@ -91,14 +91,15 @@ def extract_features(
     named = [terms_of(part)[0] for name in query.names for part in word_parts(name)]
     return ConfidenceFeatures(
         term_coverage=max(
-            (_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]), default=0.0
+            (_term_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]),
+            default=0.0,
         ),
         topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
         question_length=math.log1p(max(len(query.terms), _NAME_TERMS) if query.terms else 0),
     )
 
 
-def _coverage(matches: TermMatches, rarity: Mapping[str, float], chunk: Chunk) -> float:
+def _term_coverage(matches: TermMatches, rarity: Mapping[str, float], chunk: Chunk) -> float:
     """Coverage of the question by the chunk's best sentence."""
     whole = sum(rarity.values())
     if not whole:

@@ -24,6 +24,9 @@ class Passage:
     """Rank by BM25, from 1; None if it was no candidate."""
     begins_under: tuple[str, ...] | None = None
     """Headings above the start of the text, if they are not those of the chunk."""
+    begins_inside: bool = False
+    ends_inside: bool = False
+    """True if the text begins, or ends, in the middle of a section."""
 
     @property
     def breadcrumb(self) -> str:

@@ -83,6 +83,8 @@ def search(
                 chunk=corpus.chunks[span.found],
                 text=text_of(corpus.chunks[span.first : span.last + 1]),
                 begins_under=corpus.chunks[span.first].headings,
+                begins_inside=_is_one_section(corpus.chunks, span.first - 1),
+                ends_inside=_is_one_section(corpus.chunks, span.last),
                 score=float(total[span.found]),
                 dense_rank=dense_rank.get(span.found),
                 lexical_rank=lexical_rank.get(span.found),
@@ -92,6 +94,18 @@ def search(
         confidence=confidence,
         answerable=confidence >= (model.threshold if min_confidence is None else min_confidence),
         features=features,
+    )
+
+
+def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:
+    """Whether the chunk at this index and the next are of one section."""
+    if not 0 <= at < len(chunks) - 1:
+        return False
+    first, second = chunks[at], chunks[at + 1]
+    return (first.document, first.headings, first.anchor) == (
+        second.document,
+        second.headings,
+        second.anchor,
     )
 
 

@@ -58,7 +58,7 @@ class Draft:
     """The passages to answer from: of the first search, then of further ones."""
     searches: list[SearchQuery]
     added: int = 0
-    """How many of the passages, from the last, the latest further search added."""
+    """The number of passages at the end of `passages` that the latest further search added."""
     has_failed_search: bool = False
     text: str = ""
     is_refusal: bool = False
@@ -79,8 +79,8 @@ class Draft:
 
     def shorten(self) -> None:
         """Remove half of the passages: of the earlier searches, which the model found lacking."""
-        earlier, added = self.passages[: -self.added or None], self.passages[-self.added :]
-        added = added if self.added else []
+        split = len(self.passages) - self.added
+        earlier, added = self.passages[:split], self.passages[split:]
         if len(earlier) > 1:
             earlier = earlier[: len(earlier) // 2]
         else:
@@ -138,8 +138,7 @@ class Writer:
         if self.settings.min_confidence is not None:
             return confidence >= self.settings.min_confidence
         # The search's terms are English: its confidence says little about other languages.
-        is_english = any(not terms_of(word) for word in words(draft.question))
-        return confidence >= shipped_model().call_threshold or not is_english
+        return confidence >= shipped_model().call_threshold or not _is_english(draft.question)
 
     async def _quote(self, draft: Draft) -> None:
         draft.generator, draft.finish_reason, draft.coverage = EXTRACTIVE, "stop", None
@@ -153,11 +152,13 @@ class Writer:
             quotation = await self.in_thread(
                 extract_answer, draft.query, draft.passages, self._cosines
             )
-            draft.text = f"{quotation.text}\n\n{self._origin(draft)}"
+            draft.text = quotation.text
+            if quotation.citations:
+                draft.text += f"\n\n{self._origin(draft)}"
             draft.passages, draft.quoted = quotation.passages, quotation.citations
 
     def _origin(self, draft: Draft) -> str:
-        """The line that says that no language model wrote the text, and why."""
+        """The line that states that no language model wrote the text, and why."""
         corpus = self.settings.corpus_description
         if draft.degraded_reason:
             return f"(Quoted from {corpus}, because {draft.degraded_reason}.)"
@@ -181,7 +182,9 @@ class Writer:
         deadline, rounds = llm.deadline(), self.settings.max_search_rounds
         for searched in range(rounds + 1):
             max_tokens = self.settings.prompt_max_tokens * (searched + 1)
-            call = _Call(searched < rounds, max_tokens, deadline, streaming)
+            may_search = searched < rounds
+            reply = ReplyParser(may_search=may_search)
+            call = _Call(may_search, max_tokens, deadline, streaming, reply)
             async with aclosing(self._prompted(llm, draft, call)) as events:
                 async for event in events:
                     yield event
@@ -273,15 +276,15 @@ class Writer:
             draft.usage = usage + draft.usage if draft.usage else usage
 
 
+@dataclass(frozen=True, slots=True)
 class _Call:
     """One call of the language model, and its reply."""
 
-    def __init__(self, may_search: bool, max_tokens: int, deadline: float, streaming: bool) -> None:
-        self.may_search = may_search
-        self.max_tokens = max_tokens
-        self.deadline = deadline
-        self.streaming = streaming
-        self.reply = ReplyParser(may_search=may_search)
+    may_search: bool
+    max_tokens: int
+    deadline: float
+    streaming: bool
+    reply: ReplyParser
 
 
 async def _pieces(
@@ -296,6 +299,13 @@ async def _pieces(
         generation = await llm.generate(messages, call.deadline)
         yield generation.text
         yield generation
+
+
+def _is_english(question: str) -> bool:
+    """Whether half of the words are stop words of English, or at least three and a third."""
+    found = words(question)
+    stop_words = sum(not terms_of(word) for word in found)
+    return 0 < len(found) <= 2 * stop_words or stop_words >= max(3, len(found) / 3)
 
 
 def not_covered_text(passages: Sequence[Passage], corpus_description: str) -> str:

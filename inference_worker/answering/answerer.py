@@ -174,7 +174,8 @@ class Answerer:
 
         # Greetings and questions about the service itself need no documents.
         settings = self._settings
-        reply = small_talk_reply(question, settings.product_name, settings.corpus_description)
+        subject = settings.product_name, settings.corpus_description
+        reply = small_talk_reply(question, *subject, is_follow_up=bool(history))
         if reply:
             draft = Draft(question, history, question, _NO_SEARCH, [], [], text=reply)
             yield draft.found

@@ -16,10 +16,20 @@ _ABOUT = re.compile(
 )
 
 
-def small_talk_reply(question: str, product_name: str, corpus_description: str) -> str | None:
-    """One line on what the service does if it is no question about the documents, else None."""
+_MAX_CHARACTERS = 100
+
+
+def small_talk_reply(
+    question: str, product_name: str, corpus_description: str, *, is_follow_up: bool
+) -> str | None:
+    """One line on what the service does if it is no question about the documents, else None.
+
+    In a conversation, "How does this work?" is about its subject, not about the service.
+    """
     text = question.strip().lower()
-    if not (_COURTESY.fullmatch(text) or _ABOUT.fullmatch(text)):
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    if not (_COURTESY.fullmatch(text) or (_ABOUT.fullmatch(text) and not is_follow_up)):
         return None
     return (
         f"This service answers questions about {product_name} from {corpus_description}, and shows "

@@ -54,7 +54,7 @@ class OllamaModel:
 
     async def prepare(self) -> None:
         """Wait until the language model can be used; an interrupted pull is resumed."""
-        logged = ""
+        logged: str | None = None
         async with self._client:
             while self._llm.unavailable_reason:
                 try:
@@ -64,9 +64,9 @@ class OllamaModel:
                     log.info("Answers are written by %s", self._llm.name)
                 except Exception as error:  # noqa: BLE001 - whatever failed, try again
                     # Before the server has answered, there may be none: that is no problem.
-                    if self._llm.is_offered and str(error) != logged:
-                        log.warning("Cannot pull %s at %s: %s", self._name, self._url, error)
-                        logged = str(error)
+                    if self._llm.is_offered and repr(error) != logged:
+                        log.warning("Cannot use %s at %s yet: %r", self._name, self._url, error)
+                        logged = repr(error)
                     await asyncio.sleep(self._poll_seconds)
 
     async def check(self) -> None:

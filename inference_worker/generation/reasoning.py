@@ -14,7 +14,7 @@ class ReasoningFilter:
     """
 
     def __init__(self) -> None:
-        self._held = ""
+        self._pending = ""
         self._is_inside = False
         self._is_answer = False
 
@@ -22,17 +22,19 @@ class ReasoningFilter:
         """Process the next piece; returns the text that is final."""
         if self._is_answer:
             return piece
-        self._held += piece
-        if not self._is_inside and (opening := _OPENING.match(self._held)):
+        self._pending += piece
+        if not self._is_inside and (opening := _OPENING.match(self._pending)):
             self._is_inside = True
-            self._held = self._held[opening.end() :]
+            self._pending = self._pending[opening.end() :]
         if self._is_inside:
-            closing = _CLOSING.search(self._held)
+            closing = _CLOSING.search(self._pending)
             if closing is None:
-                self._held = self._held[-_MAX_CLOSING:]  # it may end in a part of the tag
+                self._pending = self._pending[-_MAX_CLOSING:]  # it may end in a part of the tag
                 return ""
-            self._held = self._held[closing.end() :]
-        elif any(tag.startswith(self._held.lstrip().lower()) for tag in ("<think>", "<thinking>")):
+            self._pending = self._pending[closing.end() :]
+        elif any(
+            tag.startswith(self._pending.lstrip().lower()) for tag in ("<think>", "<thinking>")
+        ):
             return ""
         self._is_answer = True
         return self._take()
@@ -43,8 +45,8 @@ class ReasoningFilter:
         return "" if self._is_inside and not self._is_answer else rest
 
     def _take(self) -> str:
-        held, self._held = self._held, ""
-        return held
+        pending, self._pending = self._pending, ""
+        return pending
 
 
 def without_reasoning(text: str) -> str:

@@ -42,7 +42,7 @@ _MAYBE_END = re.compile(
 )
 """Within a line: what may be its coverage, in capitals."""
 _COVERAGE = re.compile(
-    rf"{_BEFORE}(?i:coverage){_COLON}[\"'<\[]?(?i:(full|partial|none)(?:ly|y)?)(?![^\W_])"
+    rf"{_BEFORE}(?i:coverage){_COLON}[\"'<\[*_`]{{0,4}}(?i:(full|partial|none)(?:ly|y)?)(?![^\W_])"
     r"[\"'>\])*_`]{0,4}(?:[ \t]{0,2}[-\u2013\u2014,;:(./](?P<reason>.*))?\s*",
     re.DOTALL,
 )
@@ -73,9 +73,11 @@ class ReplyParser:
         """The end of the current line that may be part of the protocol, and is not emitted yet."""
         self._last = "\n"
         """The character before it."""
-        self._held: list[str] = []
+        self._pending: list[str] = []
         """The protocol lines before it, which are text if text follows."""
         self._has_text = False
+        self._fences = 0
+        """Code fences in the emitted text."""
         self._reason = ""
         """What follows the coverage in its line."""
 
@@ -96,10 +98,12 @@ class ReplyParser:
     def finish(self) -> str:
         """Return the remaining text."""
         final = self._close_line()
-        held, self._held = self._held, []
-        text = "".join(self._without_protocol(held))
-        if text.strip() and not _FENCE.fullmatch(text):
-            final += text
+        pending, self._pending = self._pending, []
+        others = self._without_protocol(pending)
+        if all(not line.strip() or _FENCE.fullmatch(line) for line in others):
+            # Fences around protocol lines; the first of them may close code of the answer.
+            others = [line for line in others if line.strip()][: self._fences % 2]
+        final += "".join(others)
         # A model may write its whole answer into the line of its coverage.
         return final if final or self._has_text or self.is_request else self._reason
 
@@ -125,7 +129,7 @@ class ReplyParser:
 
     def _is_fence(self) -> bool:
         """True if the line may be a code fence around a protocol line."""
-        return bool(_FENCE.fullmatch(self._line)) and (bool(self._held) or not self._has_text)
+        return bool(_FENCE.fullmatch(self._line))
 
     def _close_line(self) -> str:
         """End the current line; returns the text that is final."""
@@ -133,22 +137,23 @@ class ReplyParser:
         line, self._line = self._line, ""
         request = _REQUEST.fullmatch(line) if is_whole else None
         if request and self._may_search and not self._has_text:
-            self.is_request, self._request, self._held = True, request["queries"], []
+            self.is_request, self._request, self._pending = True, request["queries"], []
             return ""
         is_cut = not line.endswith("\n") and _CUT.fullmatch(line)
         if request or is_cut or _COVERAGE.fullmatch(line) or (is_whole and is_fence):
-            self._held.append(line)
+            self._pending.append(line)
             return ""
         return self._emit(line)
 
     def _emit(self, text: str) -> str:
-        """Return the text, and before it what was held: it is not the end of the reply."""
-        if not text.strip() and (self._held or not self._has_text):
-            self._held += [text] if self._held else []
+        """Return the text, and before it what was pending: it is not the end of the reply."""
+        if not text.strip() and (self._pending or not self._has_text):
+            self._pending += [text] if self._pending else []
             return ""
-        held, self._held = self._held, []
-        is_middle = self._has_text or (bool(held) and bool(_FENCE.fullmatch(held[0])))
-        text = "".join([*self._without_protocol(held, is_middle=is_middle), text])
+        pending, self._pending = self._pending, []
+        self._fences += sum(bool(_FENCE.fullmatch(line)) for line in pending)
+        is_middle = self._has_text or (bool(pending) and bool(_FENCE.fullmatch(pending[0])))
+        text = "".join([*self._without_protocol(pending, is_middle=is_middle), text])
         text = text if is_middle else text.lstrip()
         self._has_text = self._has_text or bool(text)
         self._last = text[-1:] or self._last

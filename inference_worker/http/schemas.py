@@ -280,9 +280,10 @@ def found_fields(findings: Findings) -> dict[str, Any]:
 
 
 class FoundEvent(BaseModel):
-    """The `passages` event: all passages found so far, before the first token.
+    """The `passages` event: all passages found so far, before they are used.
 
-    It is sent again if the language model searches again; passages keep their numbers.
+    It is sent again if they change: the language model searches again, or the answer is quoted.
+    `[n]` in the text refers to the last of these events.
     """
 
     model_config = with_example(examples.FOUND)

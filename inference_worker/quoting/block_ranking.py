@@ -45,8 +45,8 @@ _REFERS_ON = re.compile(
     re.IGNORECASE,
 )
 _WHAT_IS = re.compile(
-    r"\W*(?:what(?:'s| is| are)|define|describe|explain|tell me about)\s+(?:an? |the )?"
-    r"(?:(?:amazon|aws|sagemaker)\s+)*(?P<name>[\w-]+(?:\s+[\w-]+){0,2}?)s?\W*",
+    r"\W{0,9}(?:what(?:'s| is| are)|define|describe|explain|tell me about) (?:an? |the )?"
+    r"(?:(?:amazon|aws|sagemaker) ){0,3}(?P<name>\w[\w-]{0,60}(?: \w[\w-]{0,60}){0,2})\W{0,9}",
     re.IGNORECASE,
 )
 _DEFINES = (
@@ -95,8 +95,8 @@ def _lexical_worth(
     def share(found: set[str]) -> float:
         return sum(rarity[term] for term in rarity.keys() & found) / whole
 
-    asked = _WHAT_IS.fullmatch(question)
-    name = re.escape(asked["name"]) if asked else ""
+    asked = _WHAT_IS.fullmatch(" ".join(question.split()))
+    name = re.escape(asked["name"].removesuffix("s")) if asked else ""
     definition = re.compile(rf"(?:\w+ ){{0,3}}{name}{_DEFINES}", re.IGNORECASE)
     worth = {}
     for at, (block, own) in enumerate(zip(blocks, contained, strict=True)):

@@ -1,55 +1,65 @@
 """Extracts the blocks of passages that can be quoted: paragraphs, list items, rows and code.
 
-Nothing is reworded: links become their text, and images, HTML tags and line breaks are removed.
-Left out is what does not answer by itself: headings, lists of links, references to other pages,
-questions, and lead-ins without the list that they announce.
+Nothing is reworded: outside of code, links become their text, and images, HTML tags and line breaks
+are removed. Left out is what does not answer by itself: headings, lists of links, references to
+other pages, questions, and announcements of what does not follow.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise, zip_longest
 from textwrap import dedent, indent
 
 from database.searching.passage import Passage
-from dataset.markdown.syntax import IMAGE, LINK, SourceBlock, blocks
+from dataset.markdown.syntax import CODE_SPAN, IMAGE, LINK, SourceBlock, blocks
 from dataset.sentences import sentences
 
 MAX_LEAD_CHARACTERS = 300
-"""Of a longer paragraph that ends in a colon, only the last sentence leads into the list."""
-
+"""Of a longer paragraph or item that leads into a list, only the last sentence is the lead-in."""
 MAX_ITEM_CHARACTERS = 600
 """Of a longer list item, the nested ones are quoted by themselves, under the end of its text."""
 
-_MENU = re.compile(
-    r"(?:\W*(?:topics|see also|related|learn more|more information|next steps)\b)", re.IGNORECASE
+_MARKUP = re.compile(
+    rf"(?P<span>{CODE_SPAN})|{IMAGE}|\\?\[Image NOT FOUND\\?\]|{LINK}"
+    r"|(?P<tag></?(?:a|br|p|div|span|b|i|em|strong|sup|sub)\b[^<>]{0,500}>)",
+    re.DOTALL,
 )
-_IMAGE = re.compile(rf"{IMAGE}|\\?\[Image NOT FOUND\\?\]", re.DOTALL)
-"""Also the text that AWS's markdown has in place of some."""
-_LINK = re.compile(LINK, re.DOTALL)
-_ONLY_LINK = re.compile(rf"\s*{LINK}[\s.]*", re.DOTALL)
+_REMOVED_IMAGE = "\0"
+_IMAGE_PLACE = re.compile(rf" ?\( ?{_REMOVED_IMAGE} ?\)|{_REMOVED_IMAGE}")
+_ONLY_LINK = re.compile(rf"\s{{0,9}}{LINK}[\s.]{{0,9}}", re.DOTALL)
 _ADDRESS = re.compile(r"^https?://\S*/(?:API_)?([\w.-]+?)(?:\.html)?(?:#\S*)?$")
-_TAG = re.compile(r"</?(?:a|br|p|div|span|b|i|em|strong|sup|sub)\b[^<>]*>", re.IGNORECASE)
 _PATTERN = re.compile(r" Pattern: `[^`]*`\.")
 _SPEAKER = re.compile(r"^[QA]: ")
-_EMPTY = re.compile(r"\s*\(\s*\)")
-_WHOLE_START = re.compile(r"^[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
-_WHOLE_END = re.compile(r"[.!?:][\"')\]*_`”]*$")
+
+_MENU = re.compile(
+    r"\W*(?:(?:related )?(?:topics|information|pages|resources|links)|in this section|see also"
+    r"|learn more|more information|next steps)\W*",
+    re.IGNORECASE,
+)
+"""The heading or lead-in of a list of other pages."""
 _ASIDE = re.compile(r"(?:note|important|tip|warning|caution)s?", re.IGNORECASE)
 """Labels of the next paragraph, not headings."""
 _LABEL_LEVEL = 9
 """Of a bold line used as a heading: below all headings, 1 to 6."""
-_LEADS_ON = re.compile(r":$|\b(?:the following|as follows|shown below)\b", re.IGNORECASE)
-"""A sentence that announces a list, table or code."""
-_MAX_CUT_CHARACTERS = 300
-"""Only a longer sentence may have been cut by the chunk's end."""
-_POINTER = re.compile(
-    r"^(?:\*\*)?(?:(?:for|to)\b.{0,160}?\b(?:see|refer to|visit|go to|consult|read)\b"
-    r"|(?:also |please )?(?:see|refer to|visit)\b|to learn more\b"
-    r"|use the following (?:topics|sections|pages)\b"
-    r"|you can (?:also )?find (?:more|the)|for (?:more|additional|further|detailed)\b)",
+_LEADS_ON = re.compile(r":$|\b(?:the following|as follows|below)\b", re.IGNORECASE)
+"""A sentence that announces the list, table or code that follows it."""
+_ANNOUNCES = re.compile(
+    r":$|\bfollowing (?:\w+ )?(?:screenshot|image|diagram|figure|picture|video|table|example|code"
+    r"|command|list|procedure|step|topic|section|page)s?\b",
     re.IGNORECASE,
 )
+"""A sentence that is not understood without what it announces."""
+_POINTER = re.compile(
+    r"\W{0,9}(?:(?i:for (?:more|additional|further|detailed)\b|to learn more\b|see also\b"
+    r"|you can (?:also )?find (?:more|additional)\b)"
+    r"|(?:(?i:for|to)\b.{0,160}?,? )?(?i:see|refer to|visit) (?:the )?[A-Z`\"“][^.;]{2,200}\.?$)",
+    re.DOTALL,
+)
+_WHOLE_START = re.compile(r"[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
+_WHOLE_END = re.compile(r"[.!?:][\"')\]*_`”]*$")
+_MAX_CUT_CHARACTERS = 300
+"""Only a longer sentence may have been cut by the chunk's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,8 @@ class QuotableBlock:
     lead: str
     """The sentence or the table's head above it, without which it is not understood; or ""."""
     text: str
+    is_omitted: bool = False
+    """True if it is a part of its group that must not be quoted, such as one quoted elsewhere."""
 
     @property
     def is_row(self) -> bool:
@@ -78,33 +90,42 @@ class QuotableBlock:
 
 
 def extract_blocks(passages: Sequence[Passage]) -> list[QuotableBlock]:
-    """The blocks of all passages, in order; each text only once."""
-    found: dict[str, QuotableBlock] = {}
+    """The blocks of all passages, in order; of equal ones, all but the first are omitted."""
+    found: list[QuotableBlock] = []
+    known: set[str] = set()
     for at, passage in enumerate(passages):
         for block in _Extractor(at, passage).blocks():
-            found.setdefault(block.with_lead, block)
-    return list(found.values())
+            found.append(replace(block, is_omitted=True) if block.with_lead in known else block)
+            known.add(block.with_lead)
+    return found
 
 
 def quotable_text(markdown: str) -> str:
-    """Replace links by their text; remove images, HTML tags and line breaks."""
-    text = _LINK.sub(_link_text, _IMAGE.sub("", markdown))
-    return _SPEAKER.sub("", " ".join(_EMPTY.sub("", _TAG.sub(" ", text)).split()))
+    """Replace links by their text; remove images, HTML tags and line breaks, but not in code."""
+    text = " ".join(_MARKUP.sub(_plain, " ".join(markdown.split())).split())
+    return _SPEAKER.sub("", " ".join(_IMAGE_PLACE.sub("", text).split()))
 
 
 def is_pointer(sentence: str) -> bool:
     """True if a sentence only refers to another page."""
-    return bool(_POINTER.search(sentence))
+    return bool(_POINTER.match(sentence))
 
 
-def _link_text(link: re.Match[str]) -> str:
-    address = _ADDRESS.match(link["words"])
-    return f"`{address[1]}`" if address else link["words"]
+def _plain(found: re.Match[str]) -> str:
+    if found["span"]:
+        return found["span"]
+    if found["tag"]:
+        return " "
+    words: str | None = found["words"]
+    if words is None:
+        return _REMOVED_IMAGE
+    address = _ADDRESS.match(words)
+    return f"`{address[1]}`" if address else words
 
 
 @dataclass(slots=True)
 class _Item:
-    """An item of the open list, nested ones and code included."""
+    """An item of the open list, with the blocks in it."""
 
     block: SourceBlock
     markdown: str
@@ -112,7 +133,7 @@ class _Item:
 
 
 class _Extractor:
-    """Reads a passage block by block; a list stays open until another block ends it."""
+    """Reads a passage block by block; a list stays open until a block outside of it."""
 
     def __init__(self, at: int, passage: Passage) -> None:
         self._at = at
@@ -124,118 +145,155 @@ class _Extractor:
         self._lead = ""
         self._group = 0
         self._items: list[_Item] = []
+        self._parts = list(blocks(passage.text))
+        begins_in_list = [block.kind in ("item", "table_head") for block in self._parts[:1]]
+        self._is_cut_before = passage.begins_inside and any(begins_in_list)
+        self._is_cut_after = passage.ends_inside
 
     def blocks(self) -> Iterator[QuotableBlock]:
         """Yield the blocks in order."""
-        for block in blocks(self._source):
+        for block, following in zip_longest(self._parts, self._parts[1:]):
             markdown = self._source[block.span]
-            if self._extends_list(block, markdown):
+            if self._lead.startswith("|") and block.kind not in ("row", "table_rule"):
+                self._begin_group()
+            if self._extends_list(block, markdown, following):
                 continue
             yield from self._close_list()
             if block.kind in ("heading", "label"):
                 self._add_heading(block, markdown)
             elif block.kind == "text":
-                yield from self._paragraph(block, quotable_text(markdown))
+                yield from self._paragraph(block, quotable_text(markdown), following)
             elif block.kind == "table_head":
-                self._group += 1
-                self._lead = quotable_text(markdown)
+                self._begin_group(quotable_text(markdown))
             elif block.kind == "table_rule" and self._lead:
                 self._lead += f"\n{markdown.strip()}"
             elif block.kind == "row" and self._lead.startswith("|"):
+                yield from self._cut_before()
                 yield self._block(quotable_text(markdown))
+                if self._is_cut_after and following is None:
+                    yield self._block("", is_omitted=True)
             elif block.kind == "code":
-                yield from self._code(block, markdown)
-        yield from self._close_list()
+                if block.is_closed:
+                    yield self._block(_dedented(markdown))
+                self._begin_group()
+        yield from self._close_list(is_last=True)
 
-    def _block(self, text: str) -> QuotableBlock:
-        return QuotableBlock(self._at, self._group, self._path, self._lead, text)
+    def _cut_before(self) -> Iterator[QuotableBlock]:
+        """Yield a mark of omission if the passage begins in the middle of its list or table."""
+        if self._is_cut_before:
+            self._is_cut_before = False
+            yield self._block("", is_omitted=True)
+
+    def _begin_group(self, lead: str = "") -> None:
+        self._group += 1
+        self._lead = lead
+
+    def _block(self, text: str, *, is_omitted: bool = False) -> QuotableBlock:
+        return QuotableBlock(self._at, self._group, self._path, self._lead, text, is_omitted)
 
     def _add_heading(self, block: SourceBlock, markdown: str) -> None:
+        self._begin_group()
         label = block.kind == "label"
         text = quotable_text(markdown.strip().removesuffix(":")[2:-2] if label else markdown)
-        self._lead = ""
-        if _ASIDE.fullmatch(text):
-            return
+        text = text.strip("[]: ")
         level = _LABEL_LEVEL if label else len(block.mark)
-        above = [each for each in self._headings if each[0] < level]
-        self._headings = [*above, (level, text.strip("[] "))]
-        self._path = tuple(text for _, text in self._headings)
+        if not _ASIDE.fullmatch(text):
+            above = [each for each in self._headings if each[0] < level]
+            self._headings = [*above, (level, text)]
+            self._path = tuple(text for _, text in self._headings)
 
-    def _paragraph(self, block: SourceBlock, text: str) -> Iterator[QuotableBlock]:
-        """Yield a paragraph; its end may lead into a list, and is quoted with that."""
-        self._group += 1
-        self._lead = ""
+    def _paragraph(
+        self, block: SourceBlock, text: str, following: SourceBlock | None
+    ) -> Iterator[QuotableBlock]:
+        """Yield a paragraph; an end that leads into what follows is quoted with that."""
+        self._begin_group()
         split = sentences(text)
-        if split and _LEADS_ON.search(split[-1]):
-            self._lead = _end_of(text)
-            split = [] if self._lead == text else split[:-1]
+        is_lead = following is not None and following.kind in ("item", "code")
+        if split and is_lead and _LEADS_ON.search(split[-1]):
+            lead = _end_of(text)
+            split = [] if lead == text else split[:-1]
+        else:
+            lead = ""
+            split = split[: len(split) - bool(split and _ANNOUNCES.search(split[-1]))]
         is_cut = (block.start == 0 and not _WHOLE_START.match(text)) or (
             block.end == len(self._source)
             and len(text) > _MAX_CUT_CHARACTERS
             and not _WHOLE_END.search(text)
         )
         if split and not (is_cut or all(each.endswith("?") or is_pointer(each) for each in split)):
-            lead, self._lead = self._lead, ""
             yield self._block(" ".join(split))
-            self._lead = lead
-            self._group += bool(lead)
+        self._begin_group(lead)
 
-    def _code(self, block: SourceBlock, markdown: str) -> Iterator[QuotableBlock]:
-        """Yield code, unless its end is in another chunk."""
-        if block.is_closed:
-            yield self._block(_dedented(markdown))
-        self._lead = ""
-        self._group += 1
-
-    def _extends_list(self, block: SourceBlock, markdown: str) -> bool:
+    def _extends_list(
+        self, block: SourceBlock, markdown: str, following: SourceBlock | None
+    ) -> bool:
         """Add a block to the open list if it belongs to it; an item opens one."""
         if block.kind == "item":
             self._items.append(_Item(block, markdown, quotable_text(markdown)))
             return True
         if not self._items:
             return False
-        if block.kind == "text" and (block.indent or not block.after_blank):
-            self._items[-1].text += f" {quotable_text(markdown)}"
-            return True
-        if block.kind == "code" and block.is_closed and markdown[:1].isspace():
-            self._items[-1].text += f"\n{indent(_dedented(markdown), '   ')}\n  "
+        last = self._items[-1]
+        if block.kind == "code":
+            between = following is not None and following.kind == "item" and bool(following.mark)
+            is_step = last.block.mark[0].isdigit() and between
+            if block.is_closed and (markdown[:1].isspace() or is_step):
+                last.text += f"\n{indent(_dedented(markdown), '   ')}"
+                return True
+            return False
+        if block.indent or (block.kind == "text" and not block.after_blank):
+            is_sentence = block.kind == "text" and "\n" not in last.text
+            last.text += (" " if is_sentence else "\n   ") + quotable_text(markdown)
             return True
         return False
 
-    def _close_list(self) -> Iterator[QuotableBlock]:
+    def _close_list(self, *, is_last: bool = False) -> Iterator[QuotableBlock]:
         """Yield the items of the open list, unless it is a menu of other pages."""
         items, self._items = self._items, []
         if not items:
             return
         is_menu = all(_ONLY_LINK.fullmatch(item.markdown) for item in items) or any(
-            _MENU.match(text) for text in (self._lead, *self._path[-1:])
+            _MENU.fullmatch(text) for text in (self._lead, *self._path[-1:])
         )
-        self._group += not self._lead
         if not is_menu:
-            yield from self._list(items)
-        self._lead = ""
-        self._group += 1
+            yield from self._cut_before()
+            nested: list[tuple[str, list[_Item]]] = []
+            for text, within in _outline(items):
+                whole = "\n".join([text, *_indented(within)])
+                if not within or len(whole) <= MAX_ITEM_CHARACTERS:
+                    yield self._block(whole)
+                else:
+                    yield self._block(text, is_omitted=text.endswith(":"))
+                    nested.append((text, within))
+            if is_last and self._is_cut_after:
+                yield self._block("", is_omitted=True)
+            for text, within in nested:
+                self._begin_group(_end_of(text.partition(" ")[2]))
+                yield from (self._block("\n".join([each, *_indented(under)]))
+                            for each, under in _outline(within))  # fmt: skip
+        self._begin_group()
 
-    def _list(self, items: list[_Item]) -> Iterator[QuotableBlock]:
-        """Yield the items; of one that is long with those nested in it, each by itself."""
-        top = min(item.block.indent for item in items)
-        starts = [at for at, item in enumerate(items) if item.block.indent == top or not at]
-        for number, (start, end) in enumerate(pairwise([*starts, len(items)]), start=1):
-            item, nested = items[start], items[start + 1 : end]
-            mark = f"{number}." if item.block.mark[0].isdigit() else "-"
-            text = f"{mark} {_without_pointers(item.text)}".rstrip()
-            lines = [text, *(f"   - {_without_pointers(each.text)}" for each in nested)]
-            whole = "\n".join(lines)
-            if not nested or len(whole) <= MAX_ITEM_CHARACTERS:
-                yield self._block(whole)
-                continue
-            if not text.endswith(":"):
-                yield self._block(text)
-            lead, self._lead = self._lead, _end_of(item.text)
-            self._group += 1
-            yield from self._list(nested)
-            self._lead = lead
-            self._group += 1
+
+def _outline(items: Sequence[_Item]) -> Iterator[tuple[str, list[_Item]]]:
+    """The outermost items with their marks, each with the items nested in it.
+
+    Markdown may number all items alike; then they are counted.
+    """
+    top = min(item.block.indent for item in items)
+    starts = [at for at, item in enumerate(items) if item.block.indent == top or not at]
+    marks = [items[at].block.mark for at in starts]
+    first = int(marks[0][:-1]) if marks[0][0].isdigit() else 0
+    for number, (start, end) in enumerate(pairwise([*starts, len(items)]), start=first):
+        item = items[start]
+        mark = f"{number}." if item.block.mark[0].isdigit() else "-"
+        yield f"{mark} {_without_pointers(item.text)}", list(items[start + 1 : end])
+
+
+def _indented(items: Sequence[_Item]) -> Iterator[str]:
+    """The lines of nested items."""
+    for text, within in _outline(items) if items else ():
+        yield indent(text, "   ")
+        yield from (indent(line, "   ") for line in _indented(within))
 
 
 def _end_of(text: str) -> str:
@@ -250,7 +308,9 @@ def _dedented(code: str) -> str:
 
 def _without_pointers(item: str) -> str:
     """Remove an API field's pattern, and references to other pages at an item's end."""
-    kept = sentences(_PATTERN.sub("", item)) if "\n" not in item else [item]
+    if "\n" in item:
+        return item
+    kept = sentences(_PATTERN.sub("", item))
     while len(kept) > 1 and is_pointer(kept[-1]):
         kept.pop()
     return " ".join(kept)

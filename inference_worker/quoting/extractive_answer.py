@@ -13,7 +13,7 @@ from inference_worker.quoting.block_ranking import CosinesOf, RankedBlock, rank_
 from inference_worker.quoting.blocks import QuotableBlock, extract_blocks
 
 MAX_CHARACTERS = 1200
-"""Of the quoted blocks together."""
+"""Of the quoted blocks together; a longer block is not quoted."""
 MAX_GROUPS = 3
 """Paragraphs, lists, tables and pieces of code that are quoted."""
 MAX_WHOLE_CHARACTERS = 600
@@ -22,6 +22,9 @@ MIN_SCORE_SHARE = 0.5
 """Of the best block's score, that each quoted block needs."""
 OMITTED = "…"
 
+Groups = dict[tuple[int, int], list[QuotableBlock]]
+"""The blocks by passage and group, in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
@@ -29,6 +32,7 @@ class Quotation:
 
     text: str
     citations: Sequence[Citation]
+    """Empty if nothing could be quoted."""
     passages: list[Passage]
     """The quoted passages, in the order of the text, then the others: `[n]` is the n-th."""
 
@@ -37,12 +41,17 @@ def extract_answer(question: str, passages: Sequence[Passage], cosines: CosinesO
     """Quote the blocks that answer the question best; the passages are ordered best first."""
     # Extract what can be quoted, and rank it
     blocks = extract_blocks(passages)
-    ranked = rank_blocks(question, blocks, passages, cosines)
+    groups: Groups = {}
+    for block in blocks:
+        groups.setdefault((block.passage, block.group), []).append(block)
+    candidates = [block for block in blocks if not block.is_omitted]
+    candidates = [block for block in candidates if len(block.with_lead) <= MAX_CHARACTERS]
+    ranked = rank_blocks(question, candidates, passages, cosines)
     if not ranked:
         return Quotation(_where_to_read(passages), (), list(passages))
 
     # Choose the best blocks, and order them by passage
-    chosen = _choose(ranked, blocks)
+    chosen = _choose(ranked, groups)
     order = list(dict.fromkeys(block.passage for block in chosen))
     others = [at for at in range(len(passages)) if at not in order]
 
@@ -50,51 +59,56 @@ def extract_answer(question: str, passages: Sequence[Passage], cosines: CosinesO
     text = ""
     citations = []
     for number, at in enumerate(order, start=1):
-        found = [block for block in blocks if block.passage == at]
+        found = [group for (passage, _), group in groups.items() if passage == at]
         text += f"{_format(found, chosen, passages[at].chunk.title)}\n\n"
         marker = f"[{number}]"
-        words = "\n\n".join(block.text for block in found if block in chosen)
+        words = "\n\n".join(block.text for group in found for block in group if block in chosen)
         citations.append(Citation(number, len(text), len(text) + len(marker), words))
         text += f"{marker} {_source(passages[at])}\n\n"
     return Quotation(text.rstrip(), citations, [passages[at] for at in order + others])
 
 
-def _choose(ranked: Sequence[RankedBlock], blocks: Sequence[QuotableBlock]) -> list[QuotableBlock]:
+def _choose(ranked: Sequence[RankedBlock], groups: Groups) -> dict[QuotableBlock, None]:
     """The best blocks that fit, best first; the short lists and tables among them whole."""
     chosen: dict[QuotableBlock, None] = {}
-    groups: set[tuple[int, int]] = set()
+    used: set[tuple[int, int]] = set()
     left = MAX_CHARACTERS
+    best = ranked[0].score
     for each in ranked:
-        group = (each.block.passage, each.block.group)
-        if each.score < MIN_SCORE_SHARE * ranked[0].score:
+        if each.score < best - (1 - MIN_SCORE_SHARE) * abs(best):
             break
-        if each.block in chosen or (group not in groups and len(groups) == MAX_GROUPS):
+        group = (each.block.passage, each.block.group)
+        if each.block in chosen or (group not in used and len(used) == MAX_GROUPS):
             continue
-        whole = [block for block in blocks if (block.passage, block.group) == group]
-        lead = 0 if group in groups else len(each.block.lead)
-        for wanted in (whole, [each.block]):
-            added = [block for block in wanted if block not in chosen]
+        lead = 0 if group in used else len(each.block.lead)
+        whole = groups[group]
+        for candidates in (whole, [each.block]):
+            added = [block for block in candidates if block not in chosen]
             length = lead + sum(len(block.text) for block in added)
-            if length <= left and (wanted is not whole or length <= MAX_WHOLE_CHARACTERS):
+            is_short = length <= MAX_WHOLE_CHARACTERS and not any(b.is_omitted for b in added)
+            if length <= left and (is_short or candidates is not whole):
                 chosen.update(dict.fromkeys(added))
-                groups.add(group)
+                used.add(group)
                 left -= length
                 break
-    return list(chosen)
+    return chosen
 
 
-def _format(blocks: Sequence[QuotableBlock], chosen: Sequence[QuotableBlock], title: str) -> str:
+def _format(
+    groups: Sequence[Sequence[QuotableBlock]], chosen: dict[QuotableBlock, None], title: str
+) -> str:
     """Format the chosen ones of a passage's blocks, in order, under their headings."""
     parts: list[str] = []
     path: tuple[str, ...] = ()
-    for group in dict.fromkeys(block.group for block in blocks if block in chosen):
-        members = [block for block in blocks if block.group == group]
-        first = members[0]
+    for group in groups:
+        if not any(block in chosen for block in group):
+            continue
+        first = group[0]
         if first.path and first.path != path:
             parts.append(f"**{' > '.join((title, *first.path))}**")
         path = first.path
         lines: list[str] = []
-        for is_chosen, run in groupby(members, key=chosen.__contains__):
+        for is_chosen, run in groupby(group, key=chosen.__contains__):
             lines += [block.text for block in run] if is_chosen else [OMITTED]
         separator = "\n" if first.is_row else "\n\n"
         parts.append(separator.join(filter(None, (first.lead, "\n".join(lines)))))
@@ -107,9 +121,6 @@ def _source(passage: Passage) -> str:
 
 
 def _where_to_read(passages: Sequence[Passage]) -> str:
+    text = "No passage can be quoted as an answer."
     sources = list(dict.fromkeys(map(_source, passages)))[:3]
-    if not sources:
-        return "Nothing was found that answers this question."
-    return "\n".join(
-        ["The answer is not in plain text there; read:", *(f"- {each}" for each in sources)]
-    )
+    return "\n- ".join((f"{text} Read:", *sources)) if sources else text

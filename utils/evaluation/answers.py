@@ -49,6 +49,7 @@ class ObservedModel(LanguageModel):
     inner: LanguageModel | None
     replies: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     name: str = "recorded"
+    is_offered: bool = True
     question: str = ""
     """The id of the question that is being answered."""
     calls: list[tuple[str, Generation]] = field(default_factory=list)

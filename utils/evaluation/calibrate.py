@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STRENGTH = 1.0
 """Inverse of the regularization; a few dozen unanswerable questions do not support more."""
 FOLDS = 10
-CALLED = 0.995
+MIN_SHARE_CALLED = 0.995
 """Share of all answerable questions for which a language model is called."""
 
 
@@ -134,7 +134,7 @@ def fit(
         question_length=question_length,
         intercept=float(logistic.intercept_[0] - weights @ scaler.mean_),
         threshold=threshold,
-        call_threshold=min(threshold, lowest(confidence[answerable], CALLED)),
+        call_threshold=min(threshold, lowest(confidence[answerable], MIN_SHARE_CALLED)),
     )
     return model, unseen
 

@@ -54,7 +54,7 @@ def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
 
 def _note(answer: Answer) -> str:
     if answer.truncated:
-        return "\n\n(The answer was cut at its longest length.)"
+        return "\n\n(The answer was cut off at its token limit.)"
     if answer.finish_reason == "content_filter":
         return "\n\n(The language model's content filter cut the answer.)"
     return ""

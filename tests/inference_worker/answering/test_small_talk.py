@@ -21,7 +21,7 @@ from inference_worker.answering.small_talk import small_talk_reply
     ],
 )
 def test_small_talk_gets_one_line_that_names_product_and_corpus(text: str) -> None:
-    reply = small_talk_reply(text, "Kilns", "the kiln manual")
+    reply = small_talk_reply(text, "Kilns", "the kiln manual", is_follow_up=False)
     assert reply
     assert "questions about Kilns from the kiln manual" in reply
     assert "\n" not in reply
@@ -37,4 +37,10 @@ def test_small_talk_gets_one_line_that_names_product_and_corpus(text: str) -> No
     ],
 )
 def test_a_question_to_the_documents_is_not_small_talk(text: str) -> None:
-    assert small_talk_reply(text, "Kilns", "the kiln manual") is None
+    assert small_talk_reply(text, "Kilns", "the kiln manual", is_follow_up=False) is None
+
+
+@pytest.mark.parametrize("text", ["How does this work?", "What is this?", "help"])
+def test_in_a_conversation_this_refers_to_its_subject(text: str) -> None:
+    assert small_talk_reply(text, "Kilns", "the kiln manual", is_follow_up=True) is None
+    assert small_talk_reply("Thanks!", "Kilns", "the kiln manual", is_follow_up=True)

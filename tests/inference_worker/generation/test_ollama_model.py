@@ -89,7 +89,7 @@ async def test_interrupted_pull_is_resumed(
     assert requested(server) == ["/api/tags", "/api/pull"] * 2
     shares = re.findall(r"Pulling granite4.1:3b: (\d+)%", caplog.text)
     assert list(map(int, shares)) == list(range(5, 101, 5)), "it began anew"
-    assert caplog.text.count("Cannot pull granite4.1:3b") == 1
+    assert caplog.text.count("Cannot use granite4.1:3b") == 1
 
 
 async def test_model_is_offered_and_unavailable_while_it_is_pulled(server: OllamaServer) -> None:
@@ -114,7 +114,7 @@ async def test_failing_pull_is_tried_again_and_logged_once(
         assert not llm.unavailable_reason
 
     assert requested(server).count("/api/pull") == 4
-    assert caplog.text.count("Cannot pull granite4.1:3b") == 1
+    assert caplog.text.count("Cannot use granite4.1:3b") == 1
 
 
 @pytest.mark.parametrize("page", [b"<html>A proxy's error page</html>", b"{}", b"[]"])

@@ -1,6 +1,7 @@
 """Answers without a language model. The texts are invented."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,9 +90,9 @@ def test_a_block_that_only_repeats_the_question_is_not_quoted() -> None:
     assert quoted("My kiln fails with a fan error", passage(text)).startswith("Replace the belt")
 
 
-def test_without_passages_the_answer_says_that_nothing_was_found() -> None:
+def test_without_passages_nothing_is_quoted() -> None:
     answer = quote("What is a kiln?")
-    assert answer.text.startswith("Nothing was found")
+    assert answer.text == "No passage can be quoted as an answer."
     assert not answer.citations
 
 
@@ -125,6 +126,44 @@ def test_what_does_not_answer_by_itself_is_left_out(debris: str) -> None:
     assert quoted("What temperature does a kiln hold?", passage(text)) == (
         "**Kilns > Values**\n\nA kiln holds a temperature of 60 degrees, as the plan says."
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "To open the kiln, go to the yard and pull the lever.",
+        "To use the kiln, see that its status is cold.",
+        "The kiln opens in the following Region only, us-east-1.",
+        "**Kilns that open:** all of Ann's.",
+    ],
+)
+def test_an_instruction_is_not_mistaken_for_a_reference(text: str) -> None:
+    assert quoted("When does the kiln open?", passage(text)) == text
+
+
+@pytest.mark.parametrize(
+    "code", ["`kiln.open()`", "`kilns[0](oak)`", "`<p>`", "`List<a>`", "``a ` b``"]
+)
+def test_code_in_a_sentence_is_unchanged(code: str) -> None:
+    text = f"Open the kiln with {code} (![picture](kiln.png)) <br> from [the yard](yard.md)."
+    assert quoted("How do I open the kiln?", passage(text)) == (
+        f"Open the kiln with {code} from the yard."
+    )
+
+
+def test_a_block_that_is_too_long_is_not_quoted() -> None:
+    long = "The kiln opens. " + "It is a kiln of red brick, which opens by itself. " * 30
+    code = "```\n" + "kiln open --slowly\n" * 80 + "```"
+    answer = quote("When does the kiln open?", passage(f"{long}\n\n{code}", title="Kilns"))
+    assert answer.text == "No passage can be quoted as an answer. Read:\n- Kilns"
+
+
+def test_the_best_block_is_quoted_even_if_nothing_matches() -> None:
+    def opposite(question: str, texts: Sequence[str]) -> list[float]:
+        return [-0.5] * len(texts)
+
+    answer = extract_answer("Zebra?", [passage("A kiln dries oak.")], opposite)
+    assert answer.text.startswith("A kiln dries oak.")
 
 
 def test_link_texts_that_are_addresses_become_names() -> None:
@@ -167,6 +206,71 @@ def test_steps_are_numbered_and_keep_their_code_and_nested_items() -> None:
    - In winter, one hour.
 3. Open the door of the kiln."""
     )
+
+
+def test_steps_keep_their_numbers_notes_and_code_between_them() -> None:
+    text = """Open the kiln:
+
+3. Run this:
+
+```
+kiln open
+```
+4. Wait.
+
+   **Note**
+
+   It takes an hour.
+5. Enter."""
+    assert (
+        quoted("How do I open the kiln?", passage(text))
+        == """Open the kiln:
+
+3. Run this:
+   ```
+   kiln open
+   ```
+4. Wait.
+   **Note**
+   It takes an hour.
+5. Enter."""
+    )
+
+
+def test_nested_steps_keep_their_marks_and_depth() -> None:
+    text = """1. Create the kiln:
+   1. Enter the yard.
+      - If you can.
+   1. Build it."""
+    assert (
+        quoted("How do I create a kiln?", passage(text))
+        == """1. Create the kiln:
+   1. Enter the yard.
+      - If you can.
+   2. Build it."""
+    )
+
+
+def test_a_list_or_table_that_the_passage_cuts_is_marked() -> None:
+    for source in ("- Oak dries.\n- Ash dries.", "| Wood |\n| --- |\n| Oak dries |"):
+        part = replace(passage(source), begins_inside=True, ends_inside=True)
+        *_, before, first = quoted("Which wood dries?", part).split("Oak")[0].split("\n")
+        assert (before, first.strip("| -")) == (OMITTED, "")
+        assert quoted("Which wood dries?", part).endswith(f"\n{OMITTED}")
+
+
+def test_a_list_after_a_table_is_not_one_of_its_rows() -> None:
+    text = "| Wood |\n| --- |\n| Oak dries |\n\n- The kiln dries wood in a week."
+    answer = quoted("When does the kiln dry wood?", passage(text))
+    assert "|\n- The kiln" not in answer
+
+
+def test_equal_items_of_two_lists_are_quoted_once_and_marked_in_the_second() -> None:
+    texts = [f"The kiln has these fields:\n\n- `Name`: oak.\n- `{n}`: wood." for n in "AB"]
+    pages = [passage(text, title=f"Page {n}") for n, text in enumerate(texts)]
+    answer = quote("Which fields does the kiln have?", *pages)
+    assert answer.text.count("`Name`") == 1
+    assert f"fields:\n\n{OMITTED}\n- `B`: wood." in answer.text
 
 
 def test_of_a_long_list_the_best_items_are_quoted_and_the_others_marked_as_omitted() -> None:
@@ -265,7 +369,17 @@ def test_malformed_text_raises_no_error() -> None:
         assert quote("what? \x00 [", passage(text)).text
 
 
-@pytest.mark.parametrize("text", ["[a](" * 20_000, "what is " * 20_000, "- a\n  - b\n" * 10_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](" * 20_000,
+        "what is " * 20_000,
+        "- a\n  - b\n" * 10_000,
+        "x" + " " * 80_000 + "y",
+        "what is " + "-" * 80_000 + " x y z",
+        "to " * 20_000,
+    ],
+)
 def test_hostile_text_takes_time_in_proportion_to_its_size(text: str) -> None:
     with takes_less_than(5):
         assert quote(text[:4000], passage(text)).text

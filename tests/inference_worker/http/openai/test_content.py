@@ -100,7 +100,7 @@ def test_quoted_answer_has_its_sources_in_its_text() -> None:
 
 
 def test_truncated_answer_has_a_notice() -> None:
-    assert "cut at its longest length" in closing_notes(answered(finish_reason="length"))
+    assert "cut off at its token limit" in closing_notes(answered(finish_reason="length"))
 
 
 def test_unanswerable_question_links_the_three_nearest_pages_without_repetition() -> None:
