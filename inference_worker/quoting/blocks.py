@@ -22,9 +22,12 @@ MAX_ITEM_CHARACTERS = 600
 
 _MARKUP = re.compile(
     rf"(?P<span>{CODE_SPAN})|{IMAGE}|\\?\[Image NOT FOUND\\?\]|{LINK}"
-    r"|(?P<tag></?(?:a|br|p|div|span|b|i|em|strong|sup|sub)\b[^<>]{0,500}>)",
+    r"|(?P<tag></?(?:a|br|p|div|span|b|i|em|strong|sup|sub)\b[^<>]{0,500}>)"
+    r"|https?://[^\s<>()]{1,300}/API_(?P<operation>\w{1,100})\.html(?:#[\w-]{0,100})?",
     re.DOTALL,
 )
+_LINK_IN_CODE = re.compile(r"\[([^\[\]]{1,200})\]\(https?://[^()\s]{1,500}\)")
+"""AWS's markdown writes linked names in code like this."""
 _REMOVED_IMAGE = "\0"
 _IMAGE_PLACE = re.compile(rf" ?\( ?{_REMOVED_IMAGE} ?\)|{_REMOVED_IMAGE}")
 _ONLY_LINK = re.compile(rf"\s{{0,9}}{LINK}[\s.]{{0,9}}", re.DOTALL)
@@ -58,6 +61,8 @@ _POINTER = re.compile(
 )
 _WHOLE_START = re.compile(r"[\"'(\[*_“]*(?:[A-Z0-9`]|[a-z]+(?:[._:-]\w|[A-Z]))")
 _WHOLE_END = re.compile(r"[.!?:][\"')\]*_`”]*$")
+_MAX_WHOLE_CODE = 500
+"""Characters; longer code at the edge of a passage may be a part."""
 _MAX_CUT_CHARACTERS = 300
 """Only a longer sentence may have been cut by the chunk's end."""
 
@@ -113,9 +118,11 @@ def is_pointer(sentence: str) -> bool:
 
 def _plain(found: re.Match[str]) -> str:
     if found["span"]:
-        return found["span"]
+        return _LINK_IN_CODE.sub(r"\1", found["span"])
     if found["tag"]:
         return " "
+    if found["operation"]:
+        return f"`{found['operation']}`"
     words: str | None = found["words"]
     if words is None:
         return _REMOVED_IMAGE
@@ -147,12 +154,13 @@ class _Extractor:
         self._items: list[_Item] = []
         self._parts = list(blocks(passage.text))
         begins_in_list = [block.kind in ("item", "table_head") for block in self._parts[:1]]
+        self._begins_inside = passage.begins_inside
         self._is_cut_before = passage.begins_inside and any(begins_in_list)
         self._is_cut_after = passage.ends_inside
 
     def blocks(self) -> Iterator[QuotableBlock]:
         """Yield the blocks in order."""
-        for block, following in zip_longest(self._parts, self._parts[1:]):
+        for at, (block, following) in enumerate(zip_longest(self._parts, self._parts[1:])):
             markdown = self._source[block.span]
             if self._lead.startswith("|") and block.kind not in ("row", "table_rule"):
                 self._begin_group()
@@ -173,10 +181,22 @@ class _Extractor:
                 if self._is_cut_after and following is None:
                     yield self._block("", is_omitted=True)
             elif block.kind == "code":
-                if block.is_closed:
+                if not self._is_cut_code(at):
                     yield self._block(_dedented(markdown))
                 self._begin_group()
         yield from self._close_list(is_last=True)
+
+    def _is_cut_code(self, at: int) -> bool:
+        """Whether code may be a piece of a longer one, which was split between chunks."""
+        block = self._parts[at]
+        beside = self._parts[max(0, at - 1) : at] + self._parts[at + 1 : at + 2]
+        at_cut = (self._begins_inside and at == 0) or (
+            self._is_cut_after and block is self._parts[-1]
+        )
+        is_long = block.end - block.start > _MAX_WHOLE_CODE
+        return (
+            not block.is_closed or "code" in {each.kind for each in beside} or (at_cut and is_long)
+        )
 
     def _cut_before(self) -> Iterator[QuotableBlock]:
         """Yield a mark of omission if the passage begins in the middle of its list or table."""
@@ -256,9 +276,10 @@ class _Extractor:
             _MENU.fullmatch(text) for text in (self._lead, *self._path[-1:])
         )
         if not is_menu:
+            is_cut = self._is_cut_before
             yield from self._cut_before()
             nested: list[tuple[str, list[_Item]]] = []
-            for text, within in _outline(items):
+            for text, within in _outline(items, is_numbered=not is_cut):
                 whole = "\n".join([text, *_indented(within)])
                 if not within or len(whole) <= MAX_ITEM_CHARACTERS:
                     yield self._block(whole)
@@ -274,10 +295,12 @@ class _Extractor:
         self._begin_group()
 
 
-def _outline(items: Sequence[_Item]) -> Iterator[tuple[str, list[_Item]]]:
+def _outline(
+    items: Sequence[_Item], *, is_numbered: bool = True
+) -> Iterator[tuple[str, list[_Item]]]:
     """The outermost items with their marks, each with the items nested in it.
 
-    Markdown may number all items alike; then they are counted.
+    Markdown may number all items alike: they are counted, unless the first ones are missing.
     """
     top = min(item.block.indent for item in items)
     starts = [at for at, item in enumerate(items) if item.block.indent == top or not at]
@@ -285,7 +308,7 @@ def _outline(items: Sequence[_Item]) -> Iterator[tuple[str, list[_Item]]]:
     first = int(marks[0][:-1]) if marks[0][0].isdigit() else 0
     for number, (start, end) in enumerate(pairwise([*starts, len(items)]), start=first):
         item = items[start]
-        mark = f"{number}." if item.block.mark[0].isdigit() else "-"
+        mark = f"{number}." if is_numbered and item.block.mark[0].isdigit() else "-"
         yield f"{mark} {_without_pointers(item.text)}", list(items[start + 1 : end])
 
 

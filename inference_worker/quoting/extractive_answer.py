@@ -83,10 +83,10 @@ def _choose(ranked: Sequence[RankedBlock], groups: Groups) -> dict[QuotableBlock
         lead = 0 if group in used else len(each.block.lead)
         whole = groups[group]
         for candidates in (whole, [each.block]):
-            added = [block for block in candidates if block not in chosen]
+            added = [each for each in candidates if each not in chosen and not each.is_omitted]
             length = lead + sum(len(block.text) for block in added)
-            is_short = length <= MAX_WHOLE_CHARACTERS and not any(b.is_omitted for b in added)
-            if length <= left and (is_short or candidates is not whole):
+            limit = MAX_WHOLE_CHARACTERS if candidates is whole else left
+            if length <= min(limit, left):
                 chosen.update(dict.fromkeys(added))
                 used.add(group)
                 left -= length

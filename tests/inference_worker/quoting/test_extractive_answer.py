@@ -166,12 +166,13 @@ def test_the_best_block_is_quoted_even_if_nothing_matches() -> None:
     assert answer.text.startswith("A kiln dries oak.")
 
 
-def test_link_texts_that_are_addresses_become_names() -> None:
+def test_addresses_and_links_in_code_become_names() -> None:
     text = (
-        "Call the [https://docs.example.com/API_OpenKiln.html](https://x.example) operation first."
+        "Call the [https://docs.example.com/API_OpenKiln.html](https://x.example) operation, then "
+        "https://docs.example.com/API_Close.html with `[Name](https://x.example/name)`."
     )
     assert quoted("Which operation opens a kiln?", passage(text)) == (
-        "Call the `OpenKiln` operation first."
+        "Call the `OpenKiln` operation, then `Close` with `Name`."
     )
 
 
@@ -257,6 +258,21 @@ def test_a_list_or_table_that_the_passage_cuts_is_marked() -> None:
         *_, before, first = quoted("Which wood dries?", part).split("Oak")[0].split("\n")
         assert (before, first.strip("| -")) == (OMITTED, "")
         assert quoted("Which wood dries?", part).endswith(f"\n{OMITTED}")
+
+
+def test_steps_of_which_the_first_are_missing_have_no_numbers() -> None:
+    part = replace(passage("1. Enter the kiln.\n1. Leave the kiln."), begins_inside=True)
+    assert quoted("How do I leave the kiln?", part) == (
+        f"{OMITTED}\n- Enter the kiln.\n- Leave the kiln."
+    )
+
+
+def test_code_that_a_chunk_cut_is_not_quoted() -> None:
+    code = "```\n" + "yard unlock\n" * 60 + "```"
+    short = "```\nyard unlock\n```"
+    for text, is_quoted in ((code, False), (f"{short}\n\n{short}", False), (short, True)):
+        part = replace(passage(text), begins_inside=True)
+        assert ("yard unlock" in quote("Which command opens the kiln?", part).text) is is_quoted
 
 
 def test_a_list_after_a_table_is_not_one_of_its_rows() -> None:
