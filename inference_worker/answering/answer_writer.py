@@ -4,25 +4,21 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
 from database.searching.confidence import shipped_model
-from database.searching.passage import Findings, Passage, merge_passages
+from database.searching.passage import Findings, merge_passages
 from database.searching.terms import terms_of, words
 from inference_worker.answer import (
     EXTRACTIVE,
-    Citation,
-    Coverage,
-    FinishReason,
     PassagesFound,
     SearchQuery,
     Token,
-    TokenUsage,
-    Turn,
 )
+from inference_worker.answering.draft import Draft, not_covered_text
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.prompt import Prompt, write_instructions, write_prompt
@@ -42,50 +38,6 @@ PASSAGES_PER_QUERY = 6
 
 Writing = AsyncGenerator[PassagesFound | Token, None]
 Search = Callable[[str], Awaitable[Findings]]
-
-
-@dataclass(slots=True)
-class Draft:
-    """An answer while it is being written."""
-
-    question: str
-    history: Sequence[Turn]
-    query: str
-    """The question, and the earlier ones that it continues."""
-    findings: Findings
-    """The first search's."""
-    passages: list[Passage]
-    """The passages to answer from: of the first search, then of further ones."""
-    searches: list[SearchQuery]
-    added: int = 0
-    """The number of passages at the end of `passages` that the latest further search added."""
-    has_failed_search: bool = False
-    text: str = ""
-    is_refusal: bool = False
-    """The text is `not_covered_text`."""
-    generator: str = EXTRACTIVE
-    degraded_reason: str | None = None
-    finish_reason: FinishReason = "stop"
-    coverage: Coverage | None = None
-    removed_citations: int = 0
-    quoted: Sequence[Citation] = ()
-    """Of a text that quotes the passages."""
-    usage: TokenUsage | None = None
-
-    @property
-    def found(self) -> PassagesFound:
-        """The event for the passages so far."""
-        return PassagesFound(replace(self.findings, passages=self.passages), tuple(self.searches))
-
-    def shorten(self) -> None:
-        """Remove half of the passages: of the earlier searches, which the model found lacking."""
-        split = len(self.passages) - self.added
-        earlier, added = self.passages[:split], self.passages[split:]
-        if len(earlier) > 1:
-            earlier = earlier[: len(earlier) // 2]
-        else:
-            added = added[: len(added) // 2]
-        self.passages, self.added = earlier + added, len(added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,18 +258,3 @@ def _is_english(question: str) -> bool:
     found = words(question)
     stop_words = sum(not terms_of(word) for word in found)
     return 0 < len(found) <= 2 * stop_words or stop_words >= max(3, len(found) / 3)
-
-
-def not_covered_text(passages: Sequence[Passage], corpus_description: str) -> str:
-    """The answer to a question that the documentation does not cover."""
-    titles = list(dict.fromkeys(passage.chunk.title for passage in passages))[:3]
-    if not titles:
-        return "No document matches what was asked for."
-    pages = "pages are" if len(titles) > 1 else "page is"
-    nearest = f"The nearest {pages} {', '.join(titles)}."
-    return f"Nothing in {corpus_description} seems to answer this. {nearest}"
-
-
-def document_names(passages: Sequence[Passage]) -> list[str]:
-    """The passages' documents, unique, in the order of the passages."""
-    return list(dict.fromkeys(passage.chunk.document for passage in passages))

@@ -27,13 +27,9 @@ from inference_worker.answer import (
     Token,
     Turn,
 )
-from inference_worker.answering.answer_writer import (
-    PASSAGES_PER_QUERY,
-    Draft,
-    Writer,
-    document_names,
-)
+from inference_worker.answering.answer_writer import PASSAGES_PER_QUERY, Writer
 from inference_worker.answering.cache import AnswerCache, compatibility_form, normalize_question
+from inference_worker.answering.draft import Draft, document_names
 from inference_worker.answering.follow_up import retrieval_queries
 from inference_worker.answering.metrics import Metrics
 from inference_worker.answering.small_talk import small_talk_reply

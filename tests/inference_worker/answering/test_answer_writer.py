@@ -5,7 +5,8 @@ from typing import Any
 
 from database.searching.confidence import ConfidenceFeatures
 from database.searching.passage import Findings, Passage
-from inference_worker.answering.answer_writer import Draft, Writer
+from inference_worker.answering.answer_writer import Writer
+from inference_worker.answering.draft import Draft
 from inference_worker.answering.metrics import Metrics
 from tests.files.pages import chunk
 from utils.errors import DocsQAError
