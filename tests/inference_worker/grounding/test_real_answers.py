@@ -25,7 +25,8 @@ Sample = tuple[list[Passage], list[tuple[str, int]]]
 def whole_sentences(passage: Passage) -> list[str]:
     blocks = (block.text for block in extract_blocks([passage]) if not block.lead)
     found = (sentence for text in blocks for sentence in sentences(text))
-    return [text for text in found if re.fullmatch(r"[A-Z][^\n\[]{20,}[.!]", text)]
+    whole = re.compile(r"[A-Z][^\n\[]{20,}[.!]")
+    return [text for text in found if whole.fullmatch(text) and text in passage.text]
 
 
 @pytest.fixture(scope="module")
