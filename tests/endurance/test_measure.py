@@ -193,11 +193,16 @@ async def test_change_never_visible_in_the_other_worker_is_a_violation(
 
 async def test_load_is_sent_at_its_rate_to_every_worker_and_route(tmp_path: Path) -> None:
     replicas = Replicas()
+    start = time.perf_counter()
     async with running(replicas, tmp_path) as run, run.under_load(100):
-        await asyncio.sleep(0.5)
+        for _ in range(300):  # a busy machine falls behind
+            await asyncio.sleep(0.1)
+            if sum(run.checker.counts.values()) >= 40:
+                break
+    elapsed = time.perf_counter() - start
 
     searches = [each for each in replicas.asked if each[1] == "/v1/search"]
-    assert 40 <= sum(run.checker.counts.values()) <= 52
+    assert 40 <= sum(run.checker.counts.values()) <= 100 * elapsed + 2
     assert {worker for worker, _ in searches} == {"first", "second"}
     assert ("first", "/v1/answers") in replicas.asked
     assert run.checker.violations == []
