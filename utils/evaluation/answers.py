@@ -27,7 +27,7 @@ from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from utils.errors import DocsQAError, GenerationError
 from utils.evaluation.configurations import open_reader
-from utils.evaluation.metrics import comparable
+from utils.evaluation.metrics import facts_in
 from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
 from utils.figures import aligned_table, now, print_progress, run_measurement, write_report
 from utils.settings import load_settings
@@ -107,11 +107,6 @@ class AnswerOutcome:
     def is_refused_unasked(self) -> bool:
         """Whether the search alone decided that the documents do not answer."""
         return not (self.calls or self.answer.answerable)
-
-    def facts_in(self, text: str) -> int:
-        """How many of the answer's facts a text contains."""
-        text = comparable(text)
-        return sum(comparable(fact) in text for fact in self.question.answer_facts)
 
 
 def digest(prompt: str) -> str:
@@ -281,9 +276,10 @@ def _figures(outcomes: Sequence[AnswerOutcome]) -> dict[str, str]:
     labelled = [each for each in outcomes if each.question.answer_facts]
     if labelled:
         facts = sum(len(each.question.answer_facts) for each in labelled)
-        shown = sum(each.facts_in(each.passages) for each in labelled)
+        shown = sum(facts_in(each.passages, each.question) for each in labelled)
         missing = [
-            len(each.question.answer_facts) - each.facts_in(each.answer.text) for each in labelled
+            len(each.question.answer_facts) - facts_in(each.answer.text, each.question)
+            for each in labelled
         ]
         found["facts in the passages given"] = f"{shown / facts:.3f}"
         found["facts in the answer"] = f"{1 - sum(missing) / facts:.3f}"

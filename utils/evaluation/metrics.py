@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from utils.evaluation.questions import KINDS
+from utils.evaluation.questions import KINDS, LabelledQuestion
 from utils.evaluation.runs import QuestionOutcome
 
 if TYPE_CHECKING:
@@ -96,8 +96,14 @@ def ranked_metrics(outcomes: Sequence[QuestionOutcome]) -> dict[str, list[float]
 
 def count_facts(outcome: QuestionOutcome, count: int) -> int:
     """The number of the answer's facts in the first `count` passages."""
-    text = comparable("\n".join(each.text for each in outcome.findings.passages[:count]))
-    return sum(comparable(fact) in text for fact in outcome.question.answer_facts)
+    text = "\n".join(each.text for each in outcome.findings.passages[:count])
+    return facts_in(text, outcome.question)
+
+
+def facts_in(text: str, question: LabelledQuestion) -> int:
+    """The number of the answer's facts that a text contains."""
+    text = comparable(text)
+    return sum(comparable(fact) in text for fact in question.answer_facts)
 
 
 def comparable(text: str) -> str:
