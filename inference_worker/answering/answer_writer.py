@@ -12,12 +12,7 @@ from langchain_core.messages import BaseMessage
 from database.searching.confidence import shipped_model
 from database.searching.passage import Findings, merge_passages
 from database.searching.terms import terms_of, words
-from inference_worker.answer import (
-    EXTRACTIVE,
-    PassagesFound,
-    SearchQuery,
-    Token,
-)
+from inference_worker.answer import EXTRACTIVE, PassagesFound, SearchQuery, Token
 from inference_worker.answering.draft import Draft, not_covered_text
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import Generation, LanguageModel
@@ -134,15 +129,14 @@ class Writer:
         deadline, rounds = llm.deadline(), self.settings.max_search_rounds
         for searched in range(rounds + 1):
             max_tokens = self.settings.prompt_max_tokens * (searched + 1)
-            may_search = searched < rounds
-            reply = ReplyParser(may_search=may_search)
-            call = _Call(may_search, max_tokens, deadline, streaming, reply)
+            reply = ReplyParser(may_search=searched < rounds)
+            call = _Call(reply, max_tokens, deadline, streaming)
             async with aclosing(self._prompted(llm, draft, call)) as events:
                 async for event in events:
                     yield event
-            if not call.reply.is_request:
+            if not reply.is_request:
                 return
-            await self._search_again(draft, call.reply.queries, search)
+            await self._search_again(draft, reply.queries, search)
 
     async def _search_again(self, draft: Draft, queries: Sequence[str], search: Search) -> None:
         """Add the passages found for the model's queries; those it has keep their numbers."""
@@ -172,7 +166,7 @@ class Writer:
                 draft.passages,
                 draft.history,
                 instructions=self._instructions(),
-                may_search=call.may_search,
+                may_search=call.reply.may_search,
                 max_tokens=call.max_tokens,
                 count_tokens=count_tokens,
             )
@@ -232,11 +226,10 @@ class Writer:
 class _Call:
     """One call of the language model, and its reply."""
 
-    may_search: bool
+    reply: ReplyParser
     max_tokens: int
     deadline: float
     streaming: bool
-    reply: ReplyParser
 
 
 async def _pieces(

@@ -67,7 +67,7 @@ class ReplyParser:
         """None if the model does not report it."""
         self.is_request = False
         """True if the reply requests searches instead of answering."""
-        self._may_search = may_search
+        self.may_search = may_search
         self._request = ""
         self._line = ""
         """The end of the current line that may be part of the protocol, and is not emitted yet."""
@@ -136,7 +136,7 @@ class ReplyParser:
         is_fence, is_whole = self._is_fence(), self._last == "\n"
         line, self._line = self._line, ""
         request = _REQUEST.fullmatch(line) if is_whole else None
-        if request and self._may_search and not self._has_text:
+        if request and self.may_search and not self._has_text:
             self.is_request, self._request, self._pending = True, request["queries"], []
             return ""
         is_cut = not line.endswith("\n") and _CUT.fullmatch(line)
