@@ -153,10 +153,10 @@ class _Extractor:
         self._group = 0
         self._items: list[_Item] = []
         self._parts = list(blocks(passage.text))
-        begins_in_list = [block.kind in ("item", "table_head") for block in self._parts[:1]]
+        first = self._parts[0].kind if self._parts else ""
         self._begins_inside = passage.begins_inside
-        self._is_cut_before = passage.begins_inside and any(begins_in_list)
-        self._is_cut_after = passage.ends_inside
+        self._ends_inside = passage.ends_inside
+        self._is_cut_before = passage.begins_inside and first in ("item", "table_head")
 
     def blocks(self) -> Iterator[QuotableBlock]:
         """Yield the blocks in order."""
@@ -178,7 +178,7 @@ class _Extractor:
             elif block.kind == "row" and self._lead.startswith("|"):
                 yield from self._cut_before()
                 yield self._block(quotable_text(markdown))
-                if self._is_cut_after and following is None:
+                if self._ends_inside and following is None:
                     yield self._block("", is_omitted=True)
             elif block.kind == "code":
                 if not self._is_cut_code(at):
@@ -190,13 +190,11 @@ class _Extractor:
         """Whether code may be a piece of a longer one, which was split between chunks."""
         block = self._parts[at]
         beside = self._parts[max(0, at - 1) : at] + self._parts[at + 1 : at + 2]
-        at_cut = (self._begins_inside and at == 0) or (
-            self._is_cut_after and block is self._parts[-1]
-        )
+        is_last = block is self._parts[-1]
+        is_at_edge = (self._begins_inside and at == 0) or (self._ends_inside and is_last)
         is_long = block.end - block.start > _MAX_WHOLE_CODE
-        return (
-            not block.is_closed or "code" in {each.kind for each in beside} or (at_cut and is_long)
-        )
+        is_in_pieces = any(each.kind == "code" for each in beside)
+        return not block.is_closed or is_in_pieces or (is_at_edge and is_long)
 
     def _cut_before(self) -> Iterator[QuotableBlock]:
         """Yield a mark of omission if the passage begins in the middle of its list or table."""
@@ -255,8 +253,8 @@ class _Extractor:
             return False
         last = self._items[-1]
         if block.kind == "code":
-            between = following is not None and following.kind == "item" and bool(following.mark)
-            is_step = last.block.mark[0].isdigit() and between
+            is_between = following is not None and following.kind == "item"
+            is_step = last.block.mark[0].isdigit() and is_between
             if block.is_closed and (markdown[:1].isspace() or is_step):
                 last.text += f"\n{indent(_dedented(markdown), '   ')}"
                 return True
@@ -286,7 +284,7 @@ class _Extractor:
                 else:
                     yield self._block(text, is_omitted=text.endswith(":"))
                     nested.append((text, within))
-            if is_last and self._is_cut_after:
+            if is_last and self._ends_inside:
                 yield self._block("", is_omitted=True)
             for text, within in nested:
                 self._begin_group(_end_of(text.partition(" ")[2]))
