@@ -14,7 +14,7 @@ from database.reading.reader import Reader, reader_from
 from inference_worker.answering.answerer import Answerer
 from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
-from inference_worker.generation.ollama_model import OllamaModel
+from inference_worker.generation.ollama_model import ollama_model_from
 from inference_worker.generation.providers import language_model_from
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
@@ -47,7 +47,7 @@ def create_app(
     """
     reader = reader or reader_from(settings)
     llm = llm or language_model_from(settings)
-    ollama = OllamaModel(llm, settings) if llm and settings.ollama_url else None
+    ollama = ollama_model_from(llm, settings)
     metrics = Metrics()
     answerer = Answerer(reader, llm, settings, metrics)
     changes = ChangeQueue(reader, answerer, settings, splitter)

@@ -39,12 +39,12 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings()
         from database.reading.reader import reader_from
         from inference_worker.answering.answerer import Answerer
-        from inference_worker.generation.ollama_model import OllamaModel
+        from inference_worker.generation.ollama_model import ollama_model_from
         from inference_worker.generation.providers import language_model_from
 
         reader = reader_from(settings)
         llm = language_model_from(settings)
-        ollama = OllamaModel(llm, settings) if llm and settings.ollama_url else None
+        ollama = ollama_model_from(llm, settings)
         answerer = Answerer(reader, llm, settings)
         # From here on there is something to close: Ctrl-C cancels the answer.
         if signal.getsignal(signal.SIGINT) == exit_quietly:

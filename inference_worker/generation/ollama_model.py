@@ -27,6 +27,11 @@ _MIN_LAYER_BYTES = 50_000_000
 """The progress of smaller parts of a model, such as its licence, is not logged."""
 
 
+def ollama_model_from(llm: LanguageModel | None, settings: Settings) -> "OllamaModel | None":
+    """What makes the language model available if it is that of OLLAMA_URL, else None."""
+    return OllamaModel(llm, settings) if llm and settings.ollama_url else None
+
+
 class OllamaModel:
     """Makes a language model available as soon as its Ollama server answers and has the model.
 
