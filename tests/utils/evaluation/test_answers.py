@@ -109,15 +109,19 @@ def test_changed_prompts_are_reported(tmp_path: Path, capsys: pytest.CaptureFixt
     assert digest(again[0].calls[0][0]) == digest(outcomes[0].calls[0][0])
 
 
+def replay(path: Path, text: str) -> int:
+    """Replay a file with this text; returns the command's exit status."""
+    path.write_text(text)
+    asked = labelled("key", "Which?", "written", ["a.md"], [])
+    return main(["answers", "-q", write_questions(path.parent, [asked]), "--replay", str(path)])
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"id": "a"}'])
 def test_invalid_replies_are_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     path = tmp_path / "replies.jsonl"
-    path.write_text(text)
-    questions = write_questions(tmp_path, [labelled("key", "Which?", "written", ["a.md"], [])])
-
-    assert main(["answers", "-q", questions, "--replay", str(path)]) == 1
+    assert replay(path, text) == 1
     assert capsys.readouterr().err.startswith(f"Cannot read the replies {path} (")
 
 
@@ -126,10 +130,7 @@ def test_replies_to_other_questions_are_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     path = tmp_path / "replies.jsonl"
-    path.write_text(text)
-    questions = write_questions(tmp_path, [labelled("key", "Which?", "written", ["a.md"], [])])
-
-    assert main(["answers", "-q", questions, "--replay", str(path)]) == 1
+    assert replay(path, text) == 1
     assert capsys.readouterr().err == f"{path} has no replies to these questions.\n"
 
 
