@@ -84,7 +84,7 @@ class Writer:
         confidence = draft.findings.confidence
         if self.settings.min_confidence is not None:
             return confidence >= self.settings.min_confidence
-        # The search's terms are English: its confidence says little about other languages.
+        # The search's terms are English: its confidence is unreliable for other languages.
         return confidence >= shipped_model().call_threshold or not _is_english(draft.question)
 
     async def _quote(self, draft: Draft) -> None:

@@ -14,15 +14,14 @@ _ABOUT = re.compile(
     r"|(?:who|what) are you|what is this(?: service| bot| thing)?|how does this work"
     r"|(?:can you )?help(?: me)?)\W*"
 )
-
-
 _MAX_CHARACTERS = 100
+"""A longer text is a question."""
 
 
 def small_talk_reply(
     question: str, product_name: str, corpus_description: str, *, is_follow_up: bool
 ) -> str | None:
-    """One line on what the service does if it is no question about the documents, else None.
+    """A one-line description of the service; None if the question is about the documents.
 
     In a conversation, "How does this work?" is about its subject, not about the service.
     """
