@@ -87,7 +87,8 @@ def test_passages_of_the_requested_searches_are_added_to_a_second_prompt(
 def test_question_in_another_language_is_searched_for_in_english(
     written: httpx.Client, mistral: MistralServer
 ) -> None:
-    question = "Wie sichere ich den Fortschritt, falls der Lauf abbricht?"
+    # The test's embeddings put the page on checkpoints last for these words.
+    question = "Was geht bei einem Abbruch des Laufs verloren?"
     mistral.script(replies.answer("SEARCH: spot training checkpoints"), ANSWER)
 
     body = ask(written, question)
