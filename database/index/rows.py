@@ -21,6 +21,7 @@ PAGE = 250
 """Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
 
 Vector = npt.NDArray[np.float32]
+Vectors = npt.NDArray[np.float32]
 Metadata = dict[str, Any]
 
 StoredDocuments = Mapping[str, tuple[str, int]]
@@ -113,6 +114,20 @@ def read_chunks(collection: "Collection") -> Iterator[Chunk]:
     for some in in_pages(ids, PAGE * 4):
         page: Any = collection.get(ids=some, include=["documents", "metadatas"])
         yield from map(to_chunk, page["ids"], page["documents"], page["metadatas"])
+
+
+def read_vectors(collection: "Collection", ids: Sequence[str]) -> Vectors:
+    """Read vectors by id, (ids, dimension); zeros for missing ones."""
+    places = {id_: place for place, id_ in enumerate(ids)}
+    vectors = np.zeros((len(ids), 0), dtype=np.float32)
+    for some in in_pages(ids, PAGE * 4):
+        page: Any = collection.get(ids=some, include=["embeddings"])
+        if page["ids"]:
+            found = np.asarray(page["embeddings"], dtype=np.float32)
+            if not vectors.shape[1]:
+                vectors = np.zeros((len(ids), found.shape[1]), dtype=np.float32)
+            vectors[[places[id_] for id_ in page["ids"]]] = found
+    return vectors
 
 
 def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.query_embeddings import embed_words
@@ -13,6 +14,7 @@ from database.index import rows, word_vectors
 from database.index.live_pointer import LivePointer
 from database.index.store import Store
 from database.journal.uploads import JournalEntry, Uploads
+from database.searching.dense import MAX_EXACT_CHUNKS, Vectors, unit_vectors
 from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus
 from database.searching.synonyms import RelatedWords
@@ -54,7 +56,7 @@ def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry
 def read_corpus(
     store: Store, live: LivePointer, collection: "Collection", embeddings: Embeddings
 ) -> SearchCorpus:
-    """Read what a search needs of an index: its chunks, and the vectors of its words."""
+    """Read what a search needs of an index: its chunks with their vectors, and its words'."""
     chunks = current_chunks(store, live, collection)
     words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
@@ -65,6 +67,7 @@ def read_corpus(
         chunks=chunks,
         places=_places(chunks),
         lexical=LexicalIndex(chunks),
+        vectors=_vectors(store, collection, chunks),
         related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
     )
 
@@ -87,13 +90,37 @@ def follow_changes(
     whole = {chunk.document: chunk.siblings for chunk in found}
     if whole.keys() != wanted.keys() or sum(whole.values()) != len(found):
         raise OvertakenError
+    found = in_order(found)
     chunks = in_order([*(c for c in corpus.chunks if c.document not in shown), *found])
     return replace(
         corpus,
         chunks=chunks,
         places=_places(chunks),
-        lexical=corpus.lexical.changed(shown.keys(), in_order(found)),
+        lexical=corpus.lexical.changed(shown.keys(), found),
+        vectors=_changed_vectors(store, corpus, chunks, found),
     )
+
+
+def _vectors(store: Store, collection: "Collection", chunks: Sequence[Chunk]) -> Vectors | None:
+    """The unit vectors of chunks, in order; None if they are too many to keep in memory."""
+    if len(chunks) > MAX_EXACT_CHUNKS:
+        return None
+    with store.translate_errors():
+        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks]))
+
+
+def _changed_vectors(
+    store: Store, corpus: SearchCorpus, chunks: Sequence[Chunk], added: Sequence[Chunk]
+) -> Vectors | None:
+    """The vectors of `chunks`, of which those `added` are read and the others known."""
+    if corpus.vectors is None or len(chunks) > MAX_EXACT_CHUNKS:
+        return None
+    if not added:
+        return corpus.vectors[[corpus.places[chunk.id] for chunk in chunks]]
+    new = _vectors(store, corpus.collection, added)
+    places = dict(corpus.places)
+    places.update((chunk.id, len(corpus.chunks) + n) for n, chunk in enumerate(added))
+    return np.concatenate([corpus.vectors, new])[[places[chunk.id] for chunk in chunks]]
 
 
 def _places(chunks: Sequence[Chunk]) -> dict[str, int]:

@@ -201,15 +201,19 @@ class Reader:
     def search(self, question: str, top_k: int, filters: Filters = EVERYTHING) -> Findings:
         """Find the `top_k` best passages, and the probability that they answer the question.
 
+        An index whose vectors are in memory is searched even while its store is unreachable.
+
         Raises:
             IndexUnavailableError: there is no index to read.
         """
         from chromadb.errors import NotFoundError
 
-        # `refresh` detects that an unreachable store is back; no request waits for it.
-        self._raise_problem(StoreUnreachableError)
+        state = self.current()
+        if state.corpus.vectors is None:
+            # `refresh` detects that an unreachable store is back; no request waits for it.
+            self._raise_problem(StoreUnreachableError)
         try:
-            return self._search(self.current(), question, top_k, filters)
+            return self._search(state, question, top_k, filters)
         except (NotFoundError, IndexDamagedError) as error:
             # The collection was deleted after the pointer moved, or rows were deleted during the
             # query; Chroma reports both as an internal error.

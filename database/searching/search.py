@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from database.embedding.query_embeddings import embed_queries
 from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
-from database.searching.dense import nearest_chunks
+from database.searching.dense import Vectors, exact_cosines, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking, Scores, standardize
 from database.searching.lexical_index import LexicalIndex, Query
@@ -38,6 +38,8 @@ class SearchCorpus:
     """Index in `chunks` of each chunk id."""
     lexical: LexicalIndex
     related: RelatedWords | None
+    vectors: Vectors | None = None
+    """The chunks' unit vectors, (chunks, dimension); None if they are too many to compare each."""
 
 
 def search(
@@ -123,27 +125,33 @@ def _dense_scores(
     """Normalised cosine of each chunk, to the question and to its best clause."""
     parts = clauses(question) if ranking.clauses else []
     whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, eligible)
-    near = _normalised(corpus, whole, ranking.candidates)
+    near = _normalised_at(corpus, eligible, whole[eligible], ranking.candidates)
     if not others:
         return near
-    best: dict[int, float] = {}
-    for cosines in others:
-        for place, cosine in cosines.items():
-            best[place] = max(cosine, best.get(place, -1.0))
+    best = np.maximum.reduce(others)
     share = ranking.clauses
-    mixed: Scores = (1 - share) * near + share * _normalised(corpus, best, ranking.candidates)
+    mixed: Scores = (1 - share) * near + share * _normalised_at(
+        corpus, eligible, best[eligible], ranking.candidates
+    )
     return mixed
 
 
 def _cosines(
     corpus: SearchCorpus, texts: list[str], candidates: int, eligible: ChunkIndexes
-) -> list[dict[int, float]]:
-    """For each text, the nearest eligible chunks by index, with their cosine."""
-    vectors = embed_queries(corpus.embeddings, texts)
+) -> list[Scores]:
+    """For each text, the cosine of each chunk; 0 for chunks that the graph did not find."""
+    asked = embed_queries(corpus.embeddings, texts)
+    if corpus.vectors is not None:
+        return [exact_cosines(corpus.vectors, vector) for vector in asked]
     chunks, places = corpus.chunks, corpus.places
     if len(eligible) < len(chunks):
         places = {chunks[place].id: place for place in eligible.tolist()}
-    return nearest_chunks(corpus.collection, vectors, places, candidates, of=len(chunks))
+    scores = []
+    for near in nearest_chunks(corpus.collection, asked, places, candidates, of=len(chunks)):
+        cosines = np.zeros(len(chunks), dtype=np.float32)
+        cosines[list(near)] = list(near.values())
+        scores.append(cosines)
+    return scores
 
 
 def _normalised_at(
@@ -153,12 +161,6 @@ def _normalised_at(
     total = np.zeros(len(corpus.chunks), dtype=np.float32)
     total[places] = standardize(scores, candidates)
     return total
-
-
-def _normalised(corpus: SearchCorpus, cosines: Mapping[int, float], candidates: int) -> Scores:
-    places = np.fromiter(cosines, dtype=np.intp, count=len(cosines))
-    values = np.fromiter(cosines.values(), dtype=np.float32, count=len(cosines))
-    return _normalised_at(corpus, places, values, candidates)
 
 
 def _ranked(scores: Scores) -> list[int]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from database.changing.changer import Changer, IndexingTools
@@ -12,6 +13,7 @@ from database.index.store import Store
 from database.journal.jobs import Job, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
+from database.searching.dense import unit_vectors
 from database.searching.search import SearchCorpus
 from dataset.documents import Document
 from tests.database.changing.steps import (
@@ -52,6 +54,10 @@ def followed(store: Store, opened: tuple[int, SearchCorpus]) -> State:
     state = by_document(corpus.chunks)
     assert sorted(state) == sorted(corpus.lexical.documents)
     assert [corpus.places[chunk.id] for chunk in corpus.chunks] == [*range(len(corpus.chunks))]
+    assert corpus.vectors is not None
+    texts = [chunk.text_to_embed for chunk in corpus.chunks]
+    embedded = unit_vectors(WordEmbeddings().embed_documents(texts))
+    assert np.allclose(corpus.vectors, embedded, atol=1e-6)
     return state
 
 

@@ -72,6 +72,12 @@ def reader_of() -> Iterator[Open]:
 
 
 @pytest.fixture
+def graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes readers search Chroma's graph, as for an index with too many chunks to compare each."""
+    monkeypatch.setattr("database.reading.read_corpus.MAX_EXACT_CHUNKS", 0)
+
+
+@pytest.fixture
 def failing_queries(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes the next queries fail as they do if rows are deleted during a query."""
     query = chromadb.Collection.query
@@ -134,6 +140,7 @@ def test_reader_follows_a_new_index_without_reopening(
     assert "new.md" in reader.documents()
 
 
+@pytest.mark.usefixtures("graph")
 def test_reader_recovers_if_its_collection_was_deleted(
     served: ChromaServer, folder: Path, reader_of: Open
 ) -> None:
@@ -169,6 +176,7 @@ def test_model_is_not_reloaded_if_only_the_chunks_change(embedded: str, folder: 
     assert loaded == [first, first, "another"]
 
 
+@pytest.mark.usefixtures("graph")
 def test_search_is_retried_once_after_an_internal_error(
     served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
@@ -183,6 +191,7 @@ def test_search_is_retried_once_after_an_internal_error(
         reader.search(QUESTION, 3)
 
 
+@pytest.mark.usefixtures("graph")
 def test_opening_is_retried_after_an_internal_error(
     served: ChromaServer, reader_of: Open, failing_queries: Callable[[int], None]
 ) -> None:
@@ -194,6 +203,27 @@ def test_opening_is_retried_after_an_internal_error(
     assert reader.problem is None
 
 
+def test_index_in_memory_is_searched_while_its_store_is_away_or_its_collection_is_deleted(
+    served: ChromaServer, folder: Path, reader_of: Open
+) -> None:
+    reader = reader_of(served.url)
+    before = reader.search(QUESTION, 5)
+    for word in ("one", "two"):  # the second build deletes the reader's collection
+        (folder / "new.md").write_text(f"# New page\n\nSomething {word}.\n")
+        build(served.url, folder)
+    assert reader.search(QUESTION, 5) == before
+
+    served.kill()
+    with pytest.raises(StoreUnreachableError, match="No Chroma server answers"):
+        reader.refresh()
+    assert reader.search(QUESTION, 5) == before
+    served.start()
+    reader.refresh()
+
+    assert reader.search("Something two", 1).passages[0].chunk.text == "Something two."
+
+
+@pytest.mark.usefixtures("graph")
 def test_each_call_raises_a_new_exception(served: ChromaServer, reader_of: Open) -> None:
     """An exception that is raised repeatedly collects traceback entries."""
     reader = reader_of(served.url)
@@ -262,6 +292,7 @@ def test_missing_or_damaged_index_is_reported_and_found_once_built(
     assert reader.search(QUESTION, 1).passages
 
 
+@pytest.mark.usefixtures("graph")
 def test_server_down_at_start_or_later_is_reported_and_reader_recovers(
     served: ChromaServer, reader_of: Open
 ) -> None:
@@ -296,6 +327,7 @@ def test_server_down_at_start_or_later_is_reported_and_reader_recovers(
         (HTTPStatus.FORBIDDEN, "refused the CHROMA_TOKEN"),
     ],
 )
+@pytest.mark.usefixtures("graph")
 def test_refusing_gateway_is_reported_and_reader_recovers(
     served: ChromaServer, reader_of: Open, status: HTTPStatus, reason: str
 ) -> None:

@@ -41,9 +41,9 @@ FILTERED = Filters(documents=("yew.md", "oak.md"))
 Index = Callable[..., SearchCorpus]
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    """Creates a corpus of chunks, with or without related words."""
+@pytest.fixture(params=["exact", "graph"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    """Creates a corpus of chunks, with or without related words, that either search reads."""
     with ExitStack() as stores:
 
         def make(chunks: list[Chunk], words: dict[str, str] | None = None) -> SearchCorpus:
@@ -58,7 +58,8 @@ def index(tmp_path: Path) -> Iterator[Index]:
                     store, collection.name, words, embeddings.embed_documents, []
                 )
             live = LivePointer(collection.name, "", 1, 1)
-            return read_corpus(store, live, collection, WordEmbeddings())
+            corpus = read_corpus(store, live, collection, WordEmbeddings())
+            return corpus if request.param == "exact" else replace(corpus, vectors=None)
 
         yield make
 
@@ -305,7 +306,7 @@ def test_evidence_comes_from_the_filtered_documents(index: Index) -> None:
 
 def test_empty_index_finds_nothing(index: Index) -> None:
     corpus = index(PAGES)
-    empty = replace(corpus, chunks=[], places={}, lexical=LexicalIndex([]))
+    empty = replace(corpus, chunks=[], places={}, lexical=LexicalIndex([]), vectors=None)
     assert search(empty, "How hot is a kiln?", 5, Ranking()).passages == []
 
 

@@ -16,7 +16,7 @@ from tests.files.pages import WordEmbeddings, builder, write_pages
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer, failed, rate_limited, silence
 from tests.servers.chroma import ChromaServer
-from tests.servers.service import FOREIGN, QUESTION, REFUSAL, Service, serve, with_mistral
+from tests.servers.service import FOREIGN, QUESTION, REFUSAL, Service, serve, until, with_mistral
 from utils.errors import IndexMismatchError, ModelError
 
 pytestmark = pytest.mark.process
@@ -245,7 +245,14 @@ def test_mismatched_or_missing_model_is_503(database: str, error: Exception, slu
         assert "/secret/folder" not in str(body)
 
 
-def test_service_recovers_from_a_store_outage(chroma_server: ChromaServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_exact_chunks", [100_000, 0])
+def test_service_recovers_from_a_store_outage(
+    chroma_server: ChromaServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    max_exact_chunks: int,
+) -> None:
+    monkeypatch.setattr("database.reading.read_corpus.MAX_EXACT_CHUNKS", max_exact_chunks)
     with closing(open_store(chroma_server.url)) as store:
         builder(store).build(write_pages(tmp_path / "pages"))
     with serve(chroma_server.url) as running:
@@ -253,7 +260,11 @@ def test_service_recovers_from_a_store_outage(chroma_server: ChromaServer, tmp_p
         assert before.status_code == 200
 
         chroma_server.kill()
-        assert_problem(ask(running.http), 503, "store-unreachable")
+        if max_exact_chunks:
+            until(lambda: running.http.get("/readyz").status_code == 503)
+            assert ask(running.http).json() == before.json()
+        else:
+            assert_problem(ask(running.http), 503, "store-unreachable")
 
         chroma_server.start()
         running.wait_until_ready()
