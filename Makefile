@@ -94,7 +94,7 @@ evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUEST
 		-o $(if $(QUESTIONS)$(DATABASE)$(COMPARE),build/evaluation.md,utils/evaluation/figures.md)
 
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
-	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions.jsonl)" \
+	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions/api_reference.jsonl)" \
 		-db "$(or $(DATABASE),database/chroma)"
 
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)

@@ -24,7 +24,12 @@ from utils.evaluation.configurations import (
     open_reader,
     parse_configuration,
 )
-from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
+from utils.evaluation.questions import (
+    DEFAULT_QUESTIONS,
+    LabelledQuestion,
+    load_questions,
+    questions_of,
+)
 from utils.evaluation.report import Runs, list_misses, print_tables, runs_sections
 from utils.evaluation.runs import run_questions
 from utils.figures import print_progress, run_measurement, write_report
@@ -41,7 +46,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         metavar="FILE",
         help="labelled questions, one JSON object per line; repeatable "
-        "(default: dataset/questions.jsonl)",
+        "(default: those in dataset/questions to develop with)",
     )
     add_database_argument(parser)
     several = parser.add_mutually_exclusive_group()
@@ -63,7 +68,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--misses must be 0 or more")
     if arguments.compare and len(arguments.compare) < 2:
         parser.error("--compare needs two or more configurations; the first is the baseline")
-    arguments.questions = arguments.questions or [DEFAULT_QUESTIONS]
+    arguments.questions = arguments.questions or [*DEFAULT_QUESTIONS]
     return arguments
 
 
@@ -89,14 +94,12 @@ def _evaluate(arguments: argparse.Namespace, opening: OpenReader, argv: list[str
     questions = load_questions(arguments.questions)
     configurations = _configurations(arguments)
     runs: Runs = {}
-    checked: set[str | None] = set()
     for configuration in configurations:
-        print_progress(f"{configuration.label}: {len(questions)} questions ...")
         place = configuration.database or arguments.database_path
         with closing(opening(place, configuration.ranking)) as reader:
-            if place not in checked:
-                checked.add(place)
-                _warn_of_missing(questions, reader.documents())
+            if not runs:
+                questions = _asked(questions, reader.documents())
+            print_progress(f"{configuration.label}: {len(questions)} questions ...")
             runs[configuration.label] = run_questions(reader, questions)
     baseline, *others = runs
     comparisons = {other: compare_runs(runs[baseline], runs[other]) for other in others}
@@ -136,13 +139,18 @@ def _configurations(arguments: argparse.Namespace) -> list[Configuration]:
     return configurations
 
 
-def _warn_of_missing(questions: list[LabelledQuestion], indexed: set[str]) -> None:
-    named = {name for question in questions for name in question.gold_docs}
-    if missing := sorted(named - indexed):
-        print_progress(
-            f"Warning: the index lacks {len(missing)} of the {len(named)} documents that the "
-            f"questions name, such as {missing[0]}: these questions belong to another corpus."
-        )
+def _asked(questions: list[LabelledQuestion], indexed: set[str]) -> list[LabelledQuestion]:
+    """The questions about documents of the first index; reports how many are left out.
+
+    Raises:
+        DocsQAError: none of the answerable ones is.
+    """
+    asked = questions_of(questions, indexed)
+    if missing := len(questions) - len(asked):
+        print_progress(f"{missing} questions about documents that the index lacks are left out.")
+    if missing and not any(each.answerable for each in asked):
+        raise DocsQAError("The index contains none of the documents that the questions name.")
+    return asked
 
 
 if __name__ == "__main__":

@@ -28,7 +28,12 @@ from inference_worker.generation.token_counter import count_tokens
 from utils.errors import DocsQAError, GenerationError
 from utils.evaluation.configurations import open_reader
 from utils.evaluation.metrics import facts_in
-from utils.evaluation.questions import DEFAULT_QUESTIONS, LabelledQuestion, load_questions
+from utils.evaluation.questions import (
+    DEFAULT_QUESTIONS,
+    LabelledQuestion,
+    load_questions,
+    questions_of,
+)
 from utils.figures import aligned_table, now, print_progress, run_measurement, write_report
 from utils.settings import load_settings
 
@@ -127,7 +132,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m utils.evaluation answers", description=__doc__)
     add = parser.add_argument
     add("-q", "--questions", type=Path, action="append", metavar="FILE",
-        help="labelled questions; repeatable (default: dataset/questions.jsonl)")  # fmt: skip
+        help="labelled questions; repeatable (default: those to develop with)")  # fmt: skip
     add_database_argument(parser)
     replies = parser.add_mutually_exclusive_group()
     replies.add_argument("--record", type=Path, metavar="FILE", help="write the replies")
@@ -135,7 +140,7 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     replies.add_argument("--replay", type=Path, metavar="FILE", help="use recorded replies")
     add("-o", "--output", type=Path, metavar="FILE", help="write the table as markdown")
     arguments = parser.parse_args(argv)
-    arguments.questions = arguments.questions or [DEFAULT_QUESTIONS]
+    arguments.questions = arguments.questions or [*DEFAULT_QUESTIONS]
     return arguments
 
 
@@ -152,6 +157,7 @@ async def _measure(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
         if not questions:
             raise DocsQAError(f"{arguments.replay} has no replies to these questions.")
     with closing(open_reader(arguments.database_path, {})) as reader:
+        questions = questions_of(questions, reader.documents())
         if arguments.quote:
             outcomes = await quote_answers(reader, questions)
         else:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from database.searching.confidence import MODEL_FILE, ConfidenceFeatures, ConfidenceModel
 from utils.errors import DocsQAError
 from utils.evaluation.configurations import open_reader
-from utils.evaluation.questions import load_questions
+from utils.evaluation.questions import load_questions, questions_of
 from utils.figures import run_measurement
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise DocsQAError("Not installed: scikit-learn. Run: pip install -r requirements.txt")
     features, labels, sizes = [], [], []
     for path, database in zip(arguments.questions, arguments.database_path, strict=True):
-        questions = load_questions([path])
         with closing(open_reader(database, {})) as reader:
+            questions = questions_of(load_questions([path]), reader.documents())
             features += [reader.search(each.question, 1).features for each in questions]
         labels += [each.answerable for each in questions]
         sizes.append(len(questions))

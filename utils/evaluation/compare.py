@@ -1,8 +1,8 @@
-"""The differences between two configurations, with their 95% intervals.
+"""The 95% intervals of metrics, and of their differences between two configurations.
 
-The intervals are those of a paired bootstrap (Efron and Tibshirani, An Introduction to the
-Bootstrap, chapter 13): the questions are resampled with replacement, both configurations are
-compared on the same resample, and the middle 95% of the differences is the interval.
+The intervals are those of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap,
+chapter 13): the questions are resampled with replacement, and the middle 95% of the metric's values
+is the interval. Two configurations are compared on the same resamples.
 """
 
 import warnings
@@ -65,6 +65,20 @@ class Difference:
             return "real"  # longer is neither better nor worse in itself
         better = (self.change > 0) != (self.metric in LESS_IS_BETTER)
         return "real, better" if better else "real, worse"
+
+
+def intervals_of(outcomes: Sequence[QuestionOutcome]) -> dict[str, Interval]:
+    """The interval of each metric of a run, except the latencies."""
+
+    def ratio(part: "Floats", whole: "Floats", axis: int) -> "Floats":
+        result: Floats = part.sum(axis) / whole.sum(axis)
+        return result
+
+    intervals = {
+        metric: _interval(ratio, share.part[share.whole > 0], share.whole[share.whole > 0])
+        for metric, share in shares(outcomes).items()
+    }
+    return intervals | {AUROC: _interval(area_under_roc, *labels_and_confidences(outcomes))}
 
 
 def compare_runs(

@@ -1,15 +1,17 @@
 """Labelled questions: one JSON object per line."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from utils.errors import DocsQAError
 from utils.settings import PROJECT_ROOT
 
-DEFAULT_QUESTIONS = PROJECT_ROOT / "dataset" / "questions.jsonl"
+_FOLDER = PROJECT_ROOT / "dataset" / "questions"
+DEFAULT_QUESTIONS = (_FOLDER / "api_reference.jsonl", _FOLDER / "guide.jsonl")
+"""Questions to develop with. `untouched.jsonl` beside them is only measured, never looked at."""
 KINDS = ("real", "written", "keyword", "identifier", "unanswerable")
 
 
@@ -50,6 +52,20 @@ def load_questions(paths: Iterable[Path]) -> list[LabelledQuestion]:
         if len(questions) == before:
             raise DocsQAError(f"{path} contains no question.")
     return questions
+
+
+def questions_of(
+    questions: Iterable[LabelledQuestion], indexed: Container[str]
+) -> list[LabelledQuestion]:
+    """The questions that an index can be asked, with those of their documents that it contains.
+
+    Unanswerable questions stay; answerable ones of which it lacks every document are left out.
+    """
+    labelled = (
+        replace(each, gold_docs=tuple(name for name in each.gold_docs if name in indexed))
+        for each in questions
+    )
+    return [each for each in labelled if each.gold_docs or not each.answerable]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

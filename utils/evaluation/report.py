@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dataset.markdown.writer import pipe_table
-from utils.evaluation.compare import Difference
+from utils.evaluation.compare import Difference, Interval, intervals_of
 from utils.evaluation.metrics import AUROC, P50, Values, summaries
 from utils.evaluation.runs import QuestionOutcome
 from utils.figures import aligned_table
@@ -47,11 +47,15 @@ def runs_sections(runs: Runs, comparisons: Comparisons) -> list[str]:
 
 
 def _metrics(outcomes: Sequence[QuestionOutcome]) -> Rows:
-    """All metrics: a row each, a column for all questions and for each kind."""
+    """All metrics: a row each, a column for all questions, its interval, and for each kind."""
     groups = summaries(outcomes)
-    rows = [["", *groups]]
-    for name in groups["all"]:
-        rows.append([name, *(_number(name, values[name]) for values in groups.values())])
+    intervals = intervals_of(outcomes)
+    all_questions, *kinds = groups.values()
+    rows = [["", "all", "95% interval", *list(groups)[1:]]]
+    for name, value in all_questions.items():
+        ends = _ends(name, intervals.get(name, (None, None)))
+        others = (_number(name, values[name]) for values in kinds)
+        rows.append([name, _number(name, value), ends, *others])
     return rows
 
 
@@ -75,10 +79,12 @@ def _differences(baseline: str, other: str, differences: Sequence[Difference]) -
 
 
 def _interval(difference: Difference) -> str:
-    if difference.low is None or difference.high is None:
-        return ""
-    ends = (_number(difference.metric, end, "+") for end in (difference.low, difference.high))
-    return " to ".join(ends)
+    return _ends(difference.metric, (difference.low, difference.high), "+")
+
+
+def _ends(metric: str, interval: Interval, sign: str = "") -> str:
+    """The ends of an interval; empty if there is none."""
+    return " to ".join(_number(metric, end, sign) for end in interval if end is not None)
 
 
 def _overview(runs: Runs, comparisons: Comparisons, real: str) -> Rows:

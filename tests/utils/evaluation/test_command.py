@@ -89,14 +89,15 @@ def test_table_has_all_questions_and_each_kind(
 
     printed, warned = capsys.readouterr()
     header = next(line for line in printed.splitlines() if "all " in line)
-    assert header.split() == ["all", "written", "identifier", "unanswerable"]
+    interval = ["0.000", "to", "1.000"]
+    assert header.split() == ["all", "95%", "interval", "written", "identifier", "unanswerable"]
     assert row(printed, "questions") == ["5", "2", "1", "2"]
-    assert row(printed, "hit@5") == ["0.667", "0.500", "1.000", "-"]
-    assert row(printed, "facts@8") == ["0.667", "0.500", "1.000", "-"]
-    assert row(printed, "answerable answered") == ["0.667", "1.000", "0.000", "-"]
-    assert row(printed, "unanswerable refused") == ["0.500", "-", "-", "0.500"]
+    assert row(printed, "hit@5") == ["0.667", *interval, "0.500", "1.000", "-"]
+    assert row(printed, "facts@8") == ["0.667", *interval, "0.500", "1.000", "-"]
+    assert row(printed, "answerable answered") == ["0.667", *interval, "1.000", "0.000", "-"]
+    assert row(printed, "unanswerable refused") == ["0.500", *interval, "-", "-", "0.500"]
     # Of the 6 pairs 0.9 is above both, 0.7 and 0.4 above one.
-    assert row(printed, "AUROC") == ["0.667", "-", "-", "-"]
+    assert row(printed, "AUROC") == ["0.667", *interval, "-", "-", "-"]
     assert float(row(printed, "p50 ms")[0]) >= 0
     assert warned == "shipped: 5 questions ...\n"
     database, ranking, reader = indexes.opened[0]
@@ -191,19 +192,19 @@ def test_report_states_command_commit_and_machine_without_paths(
     assert re.search(r"^- 20\d\d-\d\d-\d\dT\S+, commit \S+$", text, re.MULTILINE)
     assert re.search(r"^- .+, \d+ cores, ", text, re.MULTILINE)
     assert "5 questions: questions.jsonl." in text
-    assert "| hit@5 | 0.667 | 0.500 | 1.000 | - |" in text
+    assert "| hit@5 | 0.667 | 0.000 to 1.000 | 0.500 | 1.000 | - |" in text
     assert str(tmp_path) not in text
     assert socket.gethostname() not in text
 
 
-def test_questions_of_another_corpus_cause_a_warning(
+def test_questions_about_documents_that_the_index_lacks_are_left_out(
     questions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["-q", questions], Indexes(documents={"endpoints.md", "training.md"})) == 0
+    assert main(["-q", questions], Indexes(documents={"endpoints.md"})) == 0
+    assert "questions about documents that the index lacks are left out" in capsys.readouterr().err
 
-    warned = capsys.readouterr().err
-    assert "lacks 2 of the 4 documents" in warned
-    assert "another corpus" in warned
+    assert main(["-q", questions], Indexes(documents={"other.md"})) == 1
+    assert "none of the documents that the questions name" in capsys.readouterr().err
 
 
 def error_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

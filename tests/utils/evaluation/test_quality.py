@@ -17,7 +17,13 @@ from database.reading.reader import Reader
 from dataset.sources.api_reference import write_api_reference
 from utils.evaluation.answers import answer_questions, figures, quote_answers, read_replies
 from utils.evaluation.metrics import Values, comparable, summaries
-from utils.evaluation.questions import DEFAULT_QUESTIONS, KINDS, LabelledQuestion, load_questions
+from utils.evaluation.questions import (
+    DEFAULT_QUESTIONS,
+    KINDS,
+    LabelledQuestion,
+    load_questions,
+    questions_of,
+)
 from utils.evaluation.runs import run_questions
 from utils.settings import PROJECT_ROOT
 
@@ -54,15 +60,17 @@ QUOTED_CHARACTERS = 1500
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[LabelledQuestion]:
-    return load_questions([DEFAULT_QUESTIONS])
-
-
-@pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documentation")
     write_api_reference(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def questions(pages: Path) -> list[LabelledQuestion]:
+    """Those about the API reference, with the documents of it that answer them."""
+    indexed = {str(page.relative_to(pages)) for page in pages.rglob("*.md")}
+    return questions_of(load_questions([DEFAULT_QUESTIONS[0]]), indexed)
 
 
 def test_question_set_is_large_and_has_all_kinds(questions: list[LabelledQuestion]) -> None:
