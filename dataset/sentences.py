@@ -10,7 +10,6 @@ results are fixed by stored or fitted data:
 | `chunking_sentences` | chunk boundaries        | `:`               | capital, digit, opening  |
 | `scoring_sentences`  | confidence              | `:`, newline      | anything                 |
 | `prose_sentences`    | adapter training        | newline           | capital                  |
-| `question_clauses`   | embedding a question    | `: `, `; `, ` - ` | anything                 |
 """
 
 import re
@@ -27,7 +26,6 @@ _MAX_ABBREVIATION_CHARACTERS = 8
 _CHUNKING_END = re.compile(rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])")
 _SCORING_END = re.compile(rf"{_STOP_OR_COLON}\s+|\n+")
 _PROSE_END = re.compile(rf"{_STOP}\s+(?=[A-Z])|\n")
-_CLAUSE_END = re.compile(rf"{_STOP}\s+|: | - |; ")
 
 
 def sentences(text: str) -> list[str]:
@@ -74,8 +72,3 @@ def prose_sentences(text: str) -> list[str]:
 def prose_sentence_starts(text: str) -> Iterator[int]:
     """Yield the offset at which each of the `prose_sentences` but the first starts."""
     return (end.end() for end in _PROSE_END.finditer(text))
-
-
-def question_clauses(question: str) -> list[str]:
-    """Split a question into clauses: "My job fails: how do I retry it?" has two."""
-    return [clause.strip() for clause in _CLAUSE_END.split(question)]

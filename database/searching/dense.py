@@ -27,9 +27,8 @@ _GROWTH = 4
 """Growth of the number requested while too few of the results are eligible."""
 
 Vectors = npt.NDArray[np.float32]
-QueryVectors = Sequence[Sequence[float]]
-Cosines = list[dict[int, float]]
-"""For each vector, the indexes of the nearest chunks with their cosine, nearest first."""
+Cosines = dict[int, float]
+"""The indexes of the nearest chunks with their cosine, nearest first."""
 
 
 def unit_vectors(vectors: npt.ArrayLike) -> Vectors:
@@ -52,18 +51,18 @@ def exact_cosines(vectors: Vectors, asked: Sequence[float]) -> Vectors:
 
 def nearest_chunks(
     collection: "Collection",
-    vectors: QueryVectors,
+    asked: Sequence[float],
     eligible: Mapping[str, int],
     wanted: int,
     of: int,
 ) -> Cosines:
-    """Find the eligible chunks nearest to each vector; none is missed, however few there are.
+    """Find the eligible chunks nearest to a vector; none is missed, however few there are.
 
     Args:
         collection: The live collection.
-        vectors: The query vectors.
+        asked: The question's vector.
         eligible: Ids and indexes of the eligible chunks.
-        wanted: Results per vector, if there are as many.
+        wanted: Results, if there are as many.
         of: Number of all chunks.
     """
     from chromadb.errors import InternalError
@@ -71,56 +70,48 @@ def nearest_chunks(
     requested = wanted = min(wanted, len(eligible))
     if len(eligible) < of:
         if len(eligible) <= _MAX_FETCHED:
-            return _compare(collection, vectors, eligible, wanted)
+            return _compare(collection, asked, eligible, wanted)
         share = len(eligible) / of
         if share <= _MAX_ID_SHARE:
             try:
-                return _query(collection, vectors, wanted, eligible, ids=list(eligible))[0]
+                return _query(collection, asked, wanted, eligible, ids=list(eligible))[0]
             except InternalError:  # a row was deleted: its document has just changed
                 pass
         requested = max(wanted, round(1.2 * wanted / share))
     while True:
-        found, came = _query(collection, vectors, requested, eligible)
-        if all(
-            len(own) >= wanted or all_of < requested
-            for own, all_of in zip(found, came, strict=True)
-        ):
-            return [dict(islice(own.items(), wanted)) for own in found]
+        found, came = _query(collection, asked, requested, eligible)
+        if len(found) >= wanted or came < requested:
+            return dict(islice(found.items(), wanted))
         requested *= _GROWTH
 
 
 def _query(
     collection: "Collection",
-    vectors: QueryVectors,
+    asked: Sequence[float],
     count: int,
     eligible: Mapping[str, int],
     ids: list[str] | None = None,
-) -> tuple[Cosines, list[int]]:
-    """Query Chroma: the eligible results, and the number of all results per vector."""
+) -> tuple[Cosines, int]:
+    """Query Chroma: the eligible results, and the number of all results."""
     found: Any = collection.query(
-        query_embeddings=list(vectors), ids=ids, n_results=count, include=["distances"]
+        query_embeddings=[asked], ids=ids, n_results=count, include=["distances"]
     )
-    cosines = [
-        {
-            eligible[id_]: 1.0 - distance
-            for id_, distance in zip(*each, strict=True)
-            if id_ in eligible
-        }
-        for each in zip(found["ids"], found["distances"], strict=True)
-    ]
-    return cosines, [len(each) for each in found["ids"]]
+    (came,), (distances,) = found["ids"], found["distances"]
+    cosines = {
+        eligible[id_]: 1.0 - distance
+        for id_, distance in zip(came, distances, strict=True)
+        if id_ in eligible
+    }
+    return cosines, len(came)
 
 
 def _compare(
-    collection: "Collection", vectors: QueryVectors, eligible: Mapping[str, int], wanted: int
+    collection: "Collection", asked: Sequence[float], eligible: Mapping[str, int], wanted: int
 ) -> Cosines:
     """Fetch the eligible vectors and compare them here, exactly."""
     stored: Any = collection.get(ids=list(eligible), include=["embeddings"])
     if not stored["ids"]:
-        return [{} for _ in vectors]
+        return {}
     places = [eligible[id_] for id_ in stored["ids"]]
-    theirs = unit_vectors(stored["embeddings"])
-    return [
-        {places[at]: float(cosines[at]) for at in np.argsort(-cosines, kind="stable")[:wanted]}
-        for cosines in (exact_cosines(theirs, vector) for vector in vectors)
-    ]
+    cosines = exact_cosines(unit_vectors(stored["embeddings"]), asked)
+    return {places[at]: float(cosines[at]) for at in np.argsort(-cosines, kind="stable")[:wanted]}

@@ -27,10 +27,6 @@ class Ranking:
     """Weight of cosine similarity."""
     lexical: float = 1.0
     """Weight of BM25."""
-    clauses: float = 0.8
-    """Share of the best clause's cosine, the rest being the whole question's, if it has several."""
-    titles: float = 0.1
-    """Weight of BM25 over document titles, added to that of the chunk."""
     documents: float = 0.4
     """Weight of BM25 over whole documents, added to that of the chunk."""
     related: float = 1.2
@@ -43,7 +39,7 @@ class Ranking:
     """Jaccard similarity of words from which a passage of another document is a duplicate."""
     gap: int = 2
     """Maximum distance, in chunks, of found chunks joined to one passage; 0 joins none."""
-    characters: int = 9000
+    characters: int = 12_000
     """Maximum characters of the first eight passages together."""
 
 
@@ -51,8 +47,6 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "without lexical": {"lexical": 0.0},
     "without dense": {"dense": 0.0},
     "without related words": {"related": 0.0},
-    "without clauses": {"clauses": 0.0},
-    "without title evidence": {"titles": 0.0},
     "without document evidence": {"documents": 0.0},
     "without a limit per document": {"per_document": 100},
     "with near-duplicates": {"duplicates": 1.1},

@@ -1,4 +1,4 @@
-"""Lexical search: BM25 over chunks, titles and whole documents, in memory.
+"""Lexical search: BM25 over chunks and whole documents, in memory.
 
 Built from the chunks when a reader opens the index, and derived from the previous one when
 documents change. The formula is in `bm25`; a query adds up postings.
@@ -84,7 +84,6 @@ class _Read:
     document_of: list[int] = field(default_factory=list)
     """The document of each chunk, by index."""
     chunks: Texts = field(default_factory=Texts)
-    titles: Texts = field(default_factory=Texts)
     whole: Texts = field(default_factory=Texts)
     headed: Texts = field(default_factory=Texts)
     """Distinct terms of each document's title, headings and list definitions."""
@@ -101,14 +100,13 @@ class _Read:
             self.document_of.append(len(self.names))
             whole += headings + body
             headed.update(headings, vocabulary.read(" ".join(_LABEL.findall(chunk.text))))
-        self.titles.add(title)
         self.whole.add(whole)
         self.headed.add(headed)
         self.names.append(name)
 
 
 class LexicalIndex:
-    """BM25 over the chunks, document titles and whole documents of one index."""
+    """BM25 over the chunks and whole documents of one index."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         """Index chunks, grouped by document; sorted `in_order` if the index will be updated."""
@@ -116,7 +114,7 @@ class LexicalIndex:
         self._document_of: TextIndexes = np.zeros(0, dtype=np.int32)
         self._numbers: Mapping[str, int] = {}
         self._terms: Sequence[str] = ()
-        self._chunks = self._titles = self._whole = self._headed = Field.empty()
+        self._chunks = self._whole = self._headed = Field.empty()
         self._change(set(), chunks)
 
     def changed(self, removed: Collection[str], added: Sequence[Chunk]) -> "LexicalIndex":
@@ -143,7 +141,6 @@ class LexicalIndex:
         self._document_of = np.insert(moved, places.before, document_of)
         size = len(vocabulary.terms)
         self._chunks = self._chunks.changed(places, read.chunks, size)
-        self._titles = self._titles.changed(documents, read.titles, size)
         self._whole = self._whole.changed(documents, read.whole, size)
         self._headed = self._headed.changed(documents, read.headed, size)
         vocabulary.forget(np.flatnonzero(~(self._chunks.held | self._headed.held)).tolist())
@@ -176,12 +173,11 @@ class LexicalIndex:
             return max(_RARE, math.log1p(len(self)))
         return self._chunks.rarity(self._numbers[term])
 
-    def scores(self, query: Query, *, titles: float, documents: float) -> Scores:
+    def scores(self, query: Query, *, documents: float) -> Scores:
         """Score every chunk.
 
         Args:
             query: The parsed question.
-            titles: Weight of a match in the document's title.
             documents: Weight of a match in the whole document.
 
         Returns:
@@ -192,10 +188,9 @@ class LexicalIndex:
             self._add(total, term, related)
         about = np.zeros(len(self.documents), dtype=np.float32)
         known = [self._numbers[term] for term in query.terms if term in self._numbers]
-        for texts, weight in ((self._titles, titles), (self._whole, documents)):
-            for number in known if weight else ():
-                holders, scores = texts.column(number, weight)
-                about[holders] += scores
+        for number in known if documents else ():
+            holders, scores = self._whole.column(number, documents)
+            about[holders] += scores
         total += about[self._document_of]
         return total
 

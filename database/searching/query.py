@@ -1,4 +1,4 @@
-"""Query parsing: terms with synonyms and names for BM25, clauses for dense search."""
+"""Query parsing: terms with synonyms, and names, for BM25."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -7,14 +7,9 @@ from database.searching.confidence import names_in
 from database.searching.lexical_index import Query
 from database.searching.synonyms import RelatedWords
 from database.searching.terms import terms_of, word_parts, words
-from dataset.sentences import question_clauses
 
-MAX_CLAUSES = 3
-"""Clauses of a question that are embedded beside the whole question."""
 MAX_RELATED = 40
 """Words of a question for which synonyms are looked up; each may cost an inference."""
-_MIN_CLAUSE_WORDS = 3
-"""Words."""
 
 
 def read_question(question: str, related: RelatedWords | None, weight: float) -> Query:
@@ -29,12 +24,3 @@ def read_question(question: str, related: RelatedWords | None, weight: float) ->
             (stem,) = terms_of(part)
             near[stem] = {other: min(1.0, weight * cosine**2) for other, cosine in others.items()}
     return Query(near, names_in(asked))
-
-
-def clauses(question: str) -> list[str]:
-    """The clauses of a question with several; [] if it has one.
-
-    Users often write context or a title before the actual question.
-    """
-    found = [part for part in question_clauses(question) if len(part.split()) >= _MIN_CLAUSE_WORDS]
-    return found[:MAX_CLAUSES] if len(found) > 1 else []

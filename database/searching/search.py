@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.embedding.query_embeddings import embed_queries
 from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
 from database.searching.dense import Vectors, exact_cosines, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
@@ -15,7 +14,7 @@ from database.searching.fusion import Ranking, Scores, standardize
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.passage import Findings, Passage
 from database.searching.passage_selection import select_passages, text_of
-from database.searching.query import clauses, read_question
+from database.searching.query import read_question
 from database.searching.synonyms import RelatedWords
 from dataset.chunks import Chunk
 
@@ -114,44 +113,34 @@ def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:
 def _lexical_scores(
     corpus: SearchCorpus, query: Query, ranking: Ranking, eligible: ChunkIndexes
 ) -> Scores:
-    """Normalised BM25 of each chunk, with its title and document."""
-    scores = corpus.lexical.scores(query, titles=ranking.titles, documents=ranking.documents)
+    """Normalised BM25 of each chunk, with its document."""
+    scores = corpus.lexical.scores(query, documents=ranking.documents)
     return _normalised_at(corpus, eligible, scores[eligible], ranking.candidates)
 
 
 def _dense_scores(
     corpus: SearchCorpus, question: str, ranking: Ranking, eligible: ChunkIndexes
 ) -> Scores:
-    """Normalised cosine of each chunk, to the question and to its best clause."""
-    parts = clauses(question) if ranking.clauses else []
-    whole, *others = _cosines(corpus, [question, *parts], ranking.candidates, eligible)
-    near = _normalised_at(corpus, eligible, whole[eligible], ranking.candidates)
-    if not others:
-        return near
-    best = np.maximum.reduce(others)
-    share = ranking.clauses
-    mixed: Scores = (1 - share) * near + share * _normalised_at(
-        corpus, eligible, best[eligible], ranking.candidates
-    )
-    return mixed
-
-
-def _cosines(
-    corpus: SearchCorpus, texts: list[str], candidates: int, eligible: ChunkIndexes
-) -> list[Scores]:
-    """For each text, the cosine of each chunk; 0 for chunks that the graph did not find."""
-    asked = embed_queries(corpus.embeddings, texts)
+    """Normalised cosine of each chunk to the question."""
+    asked = corpus.embeddings.embed_query(question)
     if corpus.vectors is not None:
-        return [exact_cosines(corpus.vectors, vector) for vector in asked]
+        cosines = exact_cosines(corpus.vectors, asked)
+    else:
+        cosines = _graph_cosines(corpus, asked, ranking.candidates, eligible)
+    return _normalised_at(corpus, eligible, cosines[eligible], ranking.candidates)
+
+
+def _graph_cosines(
+    corpus: SearchCorpus, asked: Sequence[float], candidates: int, eligible: ChunkIndexes
+) -> Scores:
+    """The cosine of each chunk that Chroma's graph finds; 0 for all others."""
     chunks, places = corpus.chunks, corpus.places
     if len(eligible) < len(chunks):
         places = {chunks[place].id: place for place in eligible.tolist()}
-    scores = []
-    for near in nearest_chunks(corpus.collection, asked, places, candidates, of=len(chunks)):
-        cosines = np.zeros(len(chunks), dtype=np.float32)
-        cosines[list(near)] = list(near.values())
-        scores.append(cosines)
-    return scores
+    near = nearest_chunks(corpus.collection, asked, places, candidates, of=len(chunks))
+    cosines = np.zeros(len(chunks), dtype=np.float32)
+    cosines[list(near)] = list(near.values())
+    return cosines
 
 
 def _normalised_at(

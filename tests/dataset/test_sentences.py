@@ -6,7 +6,6 @@ from dataset.sentences import (
     chunking_sentences,
     prose_sentence_starts,
     prose_sentences,
-    question_clauses,
     scoring_sentences,
     sentences,
 )
@@ -34,8 +33,3 @@ def test_the_variants_differ_in_colons_line_breaks_and_what_follows() -> None:
     assert scoring_sentences(text) == ["Note:", "Use it.", "then", "Stop.", "Go"]
     assert prose_sentences(text) == ["Note: Use it. then", "Stop.", "Go"]
     assert [text[start:][:4] for start in prose_sentence_starts(text)] == ["Stop", "Go"]
-    assert question_clauses("My job fails: what now; retry it?") == [
-        "My job fails",
-        "what now",
-        "retry it?",
-    ]

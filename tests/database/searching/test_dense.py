@@ -68,6 +68,14 @@ def rows(tmp_path: Path) -> Iterator[Rows]:
         yield rows
 
 
+def nearest(rows: Rows, filtered: dict[str, int], limit: int) -> list[dict[int, float]]:
+    """The nearest of the filtered rows to each question."""
+    return [
+        nearest_chunks(rows.collection, question, filtered, limit, of=ROWS)
+        for question in rows.questions
+    ]
+
+
 def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], count: int) -> None:
     """Assert that the best of these rows were found for each question, in order."""
     assert len(found) == len(rows.questions)
@@ -78,7 +86,7 @@ def assert_best(rows: Rows, found: list[dict[int, float]], places: list[int], co
 
 
 def assert_all_found(rows: Rows, filtered: dict[str, int], limit: int) -> None:
-    found = nearest_chunks(rows.collection, rows.questions, filtered, limit, of=ROWS)
+    found = nearest(rows, filtered, limit)
     assert_best(rows, found, list(filtered.values()), limit)
 
 
@@ -102,7 +110,7 @@ def test_deleted_rows_do_not_hide_the_others(rows: Rows, count: int) -> None:
     deleted = list(filtered)[:7]
     rows.collection.delete(ids=deleted)
 
-    found = nearest_chunks(rows.collection, rows.questions, filtered, 30, of=ROWS)
+    found = nearest(rows, filtered, 30)
 
     left = [place for id_, place in filtered.items() if id_ not in deleted]
     assert_best(rows, found, left, 30)
@@ -111,7 +119,7 @@ def test_deleted_rows_do_not_hide_the_others(rows: Rows, count: int) -> None:
 def test_nothing_is_found_if_all_filtered_rows_were_deleted(rows: Rows) -> None:
     filtered = rows.some(5)
     rows.collection.delete(ids=list(filtered))
-    assert nearest_chunks(rows.collection, rows.questions, filtered, 3, of=ROWS) == [{}, {}]
+    assert nearest(rows, filtered, 3) == [{}, {}]
 
 
 @pytest.mark.parametrize("unknown", [3, 100, 700])
@@ -119,7 +127,7 @@ def test_unknown_rows_do_not_displace_known_ones(rows: Rows, unknown: int) -> No
     rows.add_unknown(unknown)
     filtered = dict(zip(rows.ids, range(ROWS), strict=True))
 
-    found = nearest_chunks(rows.collection, rows.questions, filtered, 30, of=ROWS)
+    found = nearest(rows, filtered, 30)
 
     assert_best(rows, found, list(range(ROWS)), 30)
     assert_all_found(rows, rows.some(450), limit=30)
@@ -128,5 +136,5 @@ def test_unknown_rows_do_not_displace_known_ones(rows: Rows, unknown: int) -> No
 def test_fewer_rows_than_requested_are_found_if_there_are_no_more(rows: Rows) -> None:
     filtered = dict(zip(rows.ids, range(ROWS), strict=True))
     rows.collection.delete(ids=rows.ids[3:])
-    found = nearest_chunks(rows.collection, rows.questions, filtered, 30, of=ROWS)
+    found = nearest(rows, filtered, 30)
     assert [set(places) for places in found] == [{0, 1, 2}] * 2

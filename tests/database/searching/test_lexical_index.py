@@ -24,10 +24,8 @@ def query(question: str, related: Mapping[str, Mapping[str, float]] | None = Non
     return Query({term: (related or {}).get(term, {}) for term in terms(question)})
 
 
-def scores(
-    index: LexicalIndex, question: str, *, titles: float = 0.0, documents: float = 0.0
-) -> Scores:
-    return index.scores(query(question), titles=titles, documents=documents)
+def scores(index: LexicalIndex, question: str, *, documents: float = 0.0) -> Scores:
+    return index.scores(query(question), documents=documents)
 
 
 def pages(*texts: str) -> LexicalIndex:
@@ -94,21 +92,19 @@ def test_score_is_bm25_with_title_counted_three_times_and_headings_twice() -> No
     assert scores(index, "oak kiln")[0] == pytest.approx(title + rarity * twice)
 
 
-def test_score_adds_weighted_title_and_document_scores() -> None:
+def test_score_adds_weighted_document_scores() -> None:
     index = LexicalIndex(
         [
             chunk("wood", document="a.md", title="Oak"),
             chunk("wood wood", document="a.md", title="Oak", ordinal=1),
             chunk("stove", document="b.md", title="Ash"),
         ]
-    )  # titles: 1 term each; documents: 5 titles and the texts, 8 and 6 terms
+    )  # documents: 5 titles and the texts, 8 and 6 terms
     rarity = log(1 + 1.5 / 1.5)
-    title = rarity * 1 / (1 + 0.9)
     whole = rarity * 5 / (5 + 0.9 * (0.25 + 0.75 * 8 / 7))
 
     bare = scores(index, "oak")
 
-    assert scores(index, "oak", titles=0.4) - bare == pytest.approx([0.4 * title] * 2 + [0])
     assert scores(index, "oak", documents=0.7) - bare == pytest.approx([0.7 * whole] * 2 + [0])
 
 
@@ -150,7 +146,7 @@ def test_related_word_matches_instead_of_the_word_itself() -> None:
     index = pages("The worker labels logs.", "Wood dries.", "Wood burns.")
     asked = query("annotator", {"annot": {"worker": 0.5, "elf": 0.9}})
 
-    found, *others = index.scores(asked, titles=0, documents=0)
+    found, *others = index.scores(asked, documents=0)
 
     assert found == pytest.approx(0.5 * scores(index, "worker")[0])
     assert others == [0, 0]
@@ -161,7 +157,7 @@ def test_rare_related_word_does_not_outweigh_the_word_itself() -> None:
     asked = query("disk", {"disk": {"volum": 1.0}})
     assert index.rarity("volum") > index.rarity("disk")
 
-    itself, related, *_ = index.scores(asked, titles=0, documents=0)
+    itself, related, *_ = index.scores(asked, documents=0)
 
     assert related == pytest.approx(itself)
     assert scores(index, "volume")[1] > itself
@@ -170,21 +166,21 @@ def test_rare_related_word_does_not_outweigh_the_word_itself() -> None:
 def test_word_and_its_related_word_count_once() -> None:
     index = pages("The disk volume.", "The disk burns.", "Elm.", "Ash.")
     asked = query("disk", {"disk": {"volum": 0.9}})
-    both, one, *_ = index.scores(asked, titles=0, documents=0)
+    both, one, *_ = index.scores(asked, documents=0)
     assert both == pytest.approx(one)
 
 
 @pytest.mark.parametrize("question", ["", "what is it", "elm 7 KilnConfig"])
 def test_question_without_matches_scores_zero(question: str) -> None:
     index = pages("Oak dries.", "Ash burns.")
-    assert np.array_equal(scores(index, question, titles=1, documents=1), [0, 0])
+    assert np.array_equal(scores(index, question, documents=1), [0, 0])
 
 
 def test_texts_without_words_score_zero() -> None:
     empty = LexicalIndex([chunk("", title=""), chunk("| --- |", title="", ordinal=1)])
-    assert np.array_equal(scores(empty, "oak", titles=1, documents=1), [0, 0])
+    assert np.array_equal(scores(empty, "oak", documents=1), [0, 0])
     mixed = LexicalIndex([chunk("", title=""), chunk("Oak.", title="", document="b.md")])
-    first, second = scores(mixed, "oak", titles=1, documents=1)
+    first, second = scores(mixed, "oak", documents=1)
     assert second > first == 0
     assert len(LexicalIndex([])) == 0
 

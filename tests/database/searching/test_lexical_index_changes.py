@@ -24,7 +24,7 @@ def pages(*texts: str) -> LexicalIndex:
 
 def scores(index: LexicalIndex, question: str) -> Scores:
     query = Query({term: RELATED.get(term, {}) for term in terms(question)})
-    return index.scores(query, titles=0.4, documents=0.7)
+    return index.scores(query, documents=0.7)
 
 
 def document(rng: random.Random, name: str, *own: str) -> list[Chunk]:

@@ -1,4 +1,4 @@
-"""Hybrid search: fusion of dense and lexical scores, clauses, related words, filters."""
+"""Hybrid search: fusion of dense and lexical scores, related words, filters."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -17,14 +17,12 @@ from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.passage import Findings, Passage
-from database.searching.query import MAX_CLAUSES, MAX_RELATED, clauses, read_question
+from database.searching.query import MAX_RELATED, read_question
 from database.searching.search import SearchCorpus, search
 from dataset.chunks import Chunk
 from tests.files.pages import WordEmbeddings, chunk
 
-DENSE = Ranking(
-    dense=1.0, lexical=0.0, clauses=0.0, titles=0.1, documents=0.1, related=0.0, candidates=200
-)
+DENSE = Ranking(dense=1.0, lexical=0.0, documents=0.1, related=0.0, candidates=200)
 LEXICAL = replace(DENSE, dense=0.0, lexical=1.0)
 BOTH = replace(DENSE, lexical=1.0)
 
@@ -157,36 +155,6 @@ def test_fused_score_is_the_weighted_sum_of_both_sides(index: Index) -> None:
     assert score(both) == pytest.approx(0.5 * dense + 3.0 * lexical, rel=1e-4)
 
 
-def test_clauses_of_a_long_question_are_searched_separately(index: Index) -> None:
-    story = (
-        "I would like to know the name please and tell me what it all means to you here. "
-        "Yew bends in steam? Please tell me what the name means here."
-    )
-    corpus = index(PAGES)
-    plain = by_document(search(corpus, story, 5, DENSE))
-    assert len(embeddings_of(corpus).queries) == 1
-    built = len(embeddings_of(corpus).documents)
-
-    heard = by_document(search(corpus, story, 5, replace(DENSE, clauses=0.9)))
-
-    assert embeddings_of(corpus).documents[built:] == [story, *clauses(story)]
-    assert heard["yew.md"].score > plain["yew.md"].score
-
-
-@pytest.mark.parametrize(
-    ("question", "expected"),
-    [
-        ("How hot is a kiln?", []),
-        ("Help! How hot is a kiln?", []),
-        ("My kiln is cold. How hot is it?", ["My kiln is cold.", "How hot is it?"]),
-        ("A cold kiln: how hot is it - and how", ["A cold kiln", "how hot is it"]),
-        ("One two three. " * 9, ["One two three."] * MAX_CLAUSES),
-    ],
-)
-def test_question_is_split_into_clauses(question: str, expected: list[str]) -> None:
-    assert clauses(question) == expected
-
-
 @pytest.mark.parametrize("question", ["what is it about?", "???", "", "what of it. And why is it?"])
 def test_question_without_terms_still_finds_passages(index: Index, question: str) -> None:
     findings = search(index(PAGES, {"stove": "stove"}), question, 3, Ranking())
@@ -214,8 +182,8 @@ def test_long_nonsense_is_embedded_a_bounded_number_of_times(index: Index) -> No
     findings = search(corpus, nonsense, 3, Ranking())
 
     assert len(findings.passages) == 3
-    assert len(embeddings_of(corpus).queries) == MAX_RELATED
-    assert len(embeddings_of(corpus).documents) - built == 1 + MAX_CLAUSES
+    assert len(embeddings_of(corpus).queries) == 1 + MAX_RELATED
+    assert len(embeddings_of(corpus).documents) == built
     assert 0 <= findings.confidence <= 1
 
 
