@@ -102,6 +102,8 @@ class Fingerprint:
     """UTC, ISO 8601."""
     sources: tuple[Source, ...] = field(default=(), compare=False)
     """Where the documents come from; () for an index of an older version."""
+    recall: float = field(default=1.0, compare=False)
+    """Share of the nearest chunks that dense search finds, measured before it went live."""
     changed_at: str = ""
     """When documents were last changed in place (UTC, ISO 8601); "" if never."""
 
@@ -148,6 +150,7 @@ class Fingerprint:
             return cls(
                 recipe=Recipe(**{f.name: metadata[f.name] for f in dataclasses.fields(Recipe)}),
                 sources=_sources(metadata.get("sources")),
+                recall=metadata.get("recall", 1.0),
                 changed_at=metadata.get("changed_at", ""),
                 **{name: metadata[name] for name in required},
             )

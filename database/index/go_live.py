@@ -1,18 +1,23 @@
 """Makes a new collection the live one, in one step."""
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from database.index import word_vectors
 from database.index.fingerprint import Fingerprint
+from database.index.graph import MAX_EXACT_CHUNKS
 from database.index.live_pointer import LivePointer
 from database.index.lock import LOCK, BuildLock
+from database.index.recall import DEPTH, MIN_RECALL, measure_recall
 from database.index.store import NEVER_SYNC, Store
 from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
     from chromadb import Collection
+
+log = logging.getLogger(__name__)
 
 
 def go_live(
@@ -25,6 +30,7 @@ def go_live(
 ) -> LivePointer:
     """Finish a collection's metadata, move the pointer, and delete older collections.
 
+    The recall of a collection that readers search through its graph is measured and reported.
     The caller holds the lock. `target` is the fingerprint; its `built_at` is set for an index that
     was built elsewhere. The previous index is kept for rollback unless `keep_previous` is False.
 
@@ -34,7 +40,7 @@ def go_live(
     """
     lock.verify_held()
     built_at = target.built_at or datetime.now(UTC).isoformat(timespec="seconds")
-    built = replace(target, built_at=built_at)
+    built = replace(target, built_at=built_at, recall=_recall(store, collection, target.chunks))
     configuration: Any = {"hnsw": {"sync_threshold": NEVER_SYNC}}
     with store.translate_errors():
         collection.modify(metadata=built.to_metadata(), configuration=configuration)
@@ -49,3 +55,14 @@ def go_live(
         store.delete(name)
     word_vectors.delete_orphans(store)
     return live
+
+
+def _recall(store: Store, collection: "Collection", chunks: int) -> float:
+    """The recall of searches; a low one is reported."""
+    if chunks <= MAX_EXACT_CHUNKS:
+        return 1.0
+    with store.translate_errors():
+        recall = measure_recall(store, collection)
+    level = logging.INFO if recall >= MIN_RECALL else logging.WARNING
+    log.log(level, "Chroma's graph finds %.3f of the %d nearest chunks", recall, DEPTH)
+    return recall

@@ -94,6 +94,14 @@ def add_records(collection: "Collection", records: Sequence[Record]) -> None:
     )
 
 
+def unit_vectors(vectors: npt.ArrayLike) -> Vectors:
+    """Vectors divided by their lengths, (rows, dimension); one of length 0 stays."""
+    given = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(given, axis=-1, keepdims=True)
+    scaled: Vectors = given / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled
+
+
 def read_page(collection: "Collection", offset: int) -> list[Row]:
     """Read a page of a collection, in Chroma's order; [] after the last page."""
     page: Any = collection.get(

@@ -18,6 +18,7 @@ from database.index.connection import (
     translate_chroma_errors,
 )
 from database.index.fingerprint import Fingerprint, InPlaceChange
+from database.index.graph import graph_parameters
 from database.index.live_pointer import LivePointer
 from utils.errors import IndexDamagedError
 from utils.settings import Settings, is_server, load_settings
@@ -115,7 +116,10 @@ class Store:
 
     def create(self, name: str, metadata: dict[str, Any], rows: int = NEVER_SYNC) -> "Collection":
         """Create a collection that writes its HNSW files once, after the last of its `rows`."""
-        configuration: Any = {"hnsw": {"space": "cosine", "sync_threshold": max(rows, 2)}}
+        graph = {"space": "cosine", "sync_threshold": max(rows, 2)}
+        if name.startswith(INDEX_PREFIX):
+            graph |= graph_parameters(rows)
+        configuration: Any = {"hnsw": graph}
         with self.translate_errors():
             return self.client.create_collection(
                 name, metadata=metadata, configuration=configuration, embedding_function=None

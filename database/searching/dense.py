@@ -11,12 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from database.index.rows import Vectors, unit_vectors
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
-MAX_EXACT_CHUNKS = 100_000
 _MAX_FETCHED = 100
 """Up to this many eligible chunks, their vectors are fetched and compared here, in 5 ms. Chroma
 searches its whole graph: 15 ms for 12,600 chunks, 120 ms for 60,000."""
@@ -26,17 +26,8 @@ Beyond, more results than needed are requested, which sends less."""
 _GROWTH = 4
 """Growth of the number requested while too few of the results are eligible."""
 
-Vectors = npt.NDArray[np.float32]
 Cosines = dict[int, float]
 """The indexes of the nearest chunks with their cosine, nearest first."""
-
-
-def unit_vectors(vectors: npt.ArrayLike) -> Vectors:
-    """Vectors divided by their lengths, (rows, dimension); one of length 0 stays."""
-    given = np.asarray(vectors, dtype=np.float32)
-    lengths = np.linalg.norm(given, axis=-1, keepdims=True)
-    scaled: Vectors = given / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return scaled
 
 
 def exact_cosines(vectors: Vectors, asked: Sequence[float]) -> Vectors:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from database.index.rows import Vectors
 from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
-from database.searching.dense import Vectors, exact_cosines, nearest_chunks
+from database.searching.dense import exact_cosines, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking, Scores, standardize
 from database.searching.lexical_index import LexicalIndex, Query

@@ -9,11 +9,11 @@ import pytest
 from database.changing.changer import Changer, IndexingTools
 from database.index import rows
 from database.index.lock import BuildLock
+from database.index.rows import unit_vectors
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs, Precondition
 from database.journal.uploads import Uploads
 from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
-from database.searching.dense import unit_vectors
 from database.searching.search import SearchCorpus
 from dataset.documents import Document
 from tests.database.changing.steps import (
