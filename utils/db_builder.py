@@ -123,7 +123,7 @@ def build(
     from database.building.rollback import return_to_folder
     from database.embedding.models import model_for
     from database.snapshot.initial_pull import pull_configured
-    from dataset.folder import Selection
+    from dataset.folder import Selection, has_documents
     from utils.provision import live_fingerprint, provide_documents, provide_model
 
     cache, device, backend = (
@@ -139,7 +139,7 @@ def build(
         if arguments.provision:
             pull_configured(settings, store)
             live = live_fingerprint(store)
-            model = provide_model(settings, live, _report)
+            model = provide_model(settings, live, _report, documents=has_documents(folder))
             model.prepare(cache=cache, device=device, backend=backend)
         else:
             name = settings.embedding_model_name or arguments.fallback_model

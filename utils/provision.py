@@ -11,6 +11,7 @@ from database.embedding.models import EmbeddingModel, model_for
 from database.index.collection_check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import Store
+from database.reading.index_embeddings import model_of_index
 from dataset.fetch import fetch_missing
 from dataset.folder import has_documents
 from utils.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, ModelError
@@ -27,25 +28,32 @@ def live_fingerprint(store: Store) -> Fingerprint | None:
 
 
 def provide_model(
-    settings: Settings, built: Fingerprint | None, report: Callable[[str], None]
+    settings: Settings,
+    built: Fingerprint | None,
+    report: Callable[[str], None],
+    *,
+    documents: bool = True,
 ) -> EmbeddingModel:
     """Return the model in the settings, else that of the index, else the default.
 
     If the default cannot be downloaded, the packaged model is used, and the index keeps it, so that
-    a network that recovers later does not cause all documents to be embedded again.
+    a network that recovers later does not cause all documents to be embedded again. Without
+    `documents` to build again from, an index built without the adapter keeps the model so.
 
     Raises:
         ModelError: the model is not available.
     """
     path = settings.embedding_model_path
     name = settings.embedding_model_name or (built and built.recipe.embedding_model)
+    if built and not documents:
+        return model_of_index(built.recipe, settings)
     if name:
         return model_for(name, settings, building=True)
     try:
-        return find_model(DEFAULT_EMBEDDING_MODEL, path)
+        return find_model(DEFAULT_EMBEDDING_MODEL, path, settings.embedding_adapter)
     except ModelError as error:
         report(f"{error} Continuing with the packaged {MINILM}.")
-        return find_model(MINILM, path)
+        return find_model(MINILM, path, settings.embedding_adapter)
 
 
 def provide_documents(

@@ -31,6 +31,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATASET = PROJECT_ROOT / "dataset" / "sagemaker_documentation"
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
 DEFAULT_MODEL_FOLDER = PROJECT_ROOT / "all-mpnet-base-v2"
+DEFAULT_ADAPTER = PROJECT_ROOT / "database" / "embedding" / "adapters" / "sagemaker.safetensors"
 SECRETS_FOLDERS = (Path("/run/chroma-gateway"), Path("/run/secrets"))
 """Folders of secret files, each named as its setting in lower case: the token that chroma-gateway
 generated, and the secrets that Docker and Kubernetes mount."""
@@ -76,6 +77,10 @@ def _separated(value: object) -> object:
     return value
 
 
+def _adapter_from_root(value: str | Path) -> str | None:
+    return None if value == "none" else _from_root(value)
+
+
 RootedPath = Annotated[Path, BeforeValidator(_from_root)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
 
@@ -106,6 +111,7 @@ class Settings(BaseSettings):
 
     embedding_model_name: str | None = None
     embedding_model_path: RootedPath = DEFAULT_MODEL_FOLDER
+    embedding_adapter: Annotated[Path | None, BeforeValidator(_adapter_from_root)] = DEFAULT_ADAPTER
     embedding_device: Device = "auto"
     embedding_backend: Backend = "auto"
     embedding_cache_path: RootedPath = Field(default=Path("database/openvino"))

@@ -6,6 +6,7 @@ if __name__ == "__main__":
     exit_on_interrupt()
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -25,6 +26,7 @@ from utils.interrupts import run_command
 from utils.settings import PROJECT_ROOT, build_command, load_settings
 
 if TYPE_CHECKING:
+    from database.adapting.model_card import AdaptationRecord
     from database.adapting.training import Plan
 
 
@@ -52,6 +54,14 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--hold_out", type=float, metavar="SHARE", help="share of documents for evaluation")
     add("--dimension", type=int, metavar="N", help="shorten vectors to N numbers: a smaller index")
     add("--int8", action="store_true", help="also write an int8 program for OpenVINO")
+    add(
+        "--questions",
+        type=Path,
+        metavar="FILE",
+        help="written questions to train with too, one JSON object per line: question, document, "
+        "answer (words of the passage)",
+    )
+    add("--adapter", type=Path, metavar="FILE", help="also write it as an adapter of at most 4 MB")
     add_device_argument(parser)
     return parser.parse_args(argv)
 
@@ -72,7 +82,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     from database.adapting.adaptation import AdaptationRequest, adapt
+    from database.adapting.low_rank import write_adapter
     from database.adapting.model_card import summarize
+    from database.adapting.pairs import read_questions
     from database.embedding.model_finder import find_model, model_name_of
     from database.embedding.models import model_type
     from database.embedding.torch_embeddings import torch_device
@@ -107,13 +119,28 @@ def _run(arguments: argparse.Namespace) -> None:
         dimension=arguments.dimension,
         int8=arguments.int8,
         selection=selection,
+        questions=read_questions(arguments.questions) if arguments.questions else (),
     )
     with report_progress("Training", "pairs") as progress:
         about = adapt(request, progress, _report)
     written = model_name_of(str(request.output))
     print(f"{written}: {name}, adapted\n{summarize(about)}")
+    if arguments.adapter:
+        kept = write_adapter(base, find_model(written), arguments.adapter, _provenance(about))
+        print(f"{arguments.adapter}: keeps {kept:.0%} of the weights' change")
     command = build_command(model=written, documents=str(folder.absolute()))
     print(f"Build an index with it: {command}")
+
+
+def _provenance(record: "AdaptationRecord") -> dict[str, str]:
+    """What an adapter's file states about its training."""
+    fields = {"plan": record.plan, "pairs": record.pairs, "packages": record.packages}
+    return {
+        "base_model": record.base,
+        "corpus": record.corpus,
+        "documents": str(record.documents),
+        "share": f"{record.share:g}",
+    } | {name: json.dumps(value) for name, value in fields.items()}
 
 
 def _plan(arguments: argparse.Namespace) -> "Plan":

@@ -24,7 +24,7 @@ from database.adapting.evaluation import (
 )
 from database.adapting.interpolation import blend
 from database.adapting.model_card import AdaptationRecord, write_card
-from database.adapting.pairs import count_kinds, enough_pairs
+from database.adapting.pairs import WrittenQuestion, count_kinds, enough_pairs
 from database.adapting.publication import publish, read_record, write_record
 from database.adapting.quantization import INT8_PASSAGES, quantize
 from database.adapting.training import Plan, train
@@ -60,6 +60,8 @@ class AdaptationRequest:
     """Dimension to reduce the vectors to, less than the base model's."""
     int8: bool = False
     selection: Selection = ALL_DOCUMENTS
+    questions: Sequence[WrittenQuestion] = ()
+    """Written for the documents, beside those made of them."""
 
 
 def adapt(
@@ -82,7 +84,13 @@ def adapt(
     report(f"Reading {request.folder}")
     corpus = _read(request, report)
     plan = _fitted(request.plan, corpus)
-    pairs = enough_pairs(corpus, pairs=plan.pairs, passes=plan.passes, seed=plan.seed)
+    pairs = enough_pairs(
+        corpus,
+        pairs=plan.pairs,
+        passes=plan.passes,
+        seed=plan.seed,
+        questions=request.questions,
+    )
 
     # Train on them.
     checkpoints = _checkpoints(request, corpus)
@@ -217,7 +225,15 @@ def _fitted(plan: Plan, corpus: TrainingCorpus) -> Plan:
 
 def _checkpoints(request: AdaptationRequest, corpus: TrainingCorpus) -> Path:
     """The checkpoint folder for exactly these inputs, beside the output; delete all others."""
-    inputs = repr((request.base.revision, request.plan, corpus.digest, request.device))
+    inputs = repr(
+        (
+            request.base.revision,
+            request.plan,
+            corpus.digest,
+            tuple(request.questions),
+            request.device,
+        )
+    )
     digest = hashlib.sha256(inputs.encode()).hexdigest()
     stem = f".{request.output.name}.training-"
     own = request.output.parent / f"{stem}{digest[:16]}"

@@ -3,12 +3,16 @@
 Questions are headings (the passage is the text below), sentences (the passage is the rest of their
 text), and links and the sentences around them (the passage is the link's target). The passage loses
 the heading or sentence that became the question, and a question about half of the words it shares
-with its chunk, so that matching words alone does not solve the task.
+with its chunk, so that matching words alone does not solve the task. Written questions can be added
+(the passage is the text around their answer); they are used as they are.
 """
 
+import json
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -17,9 +21,10 @@ from database.searching.terms import terms
 from dataset.chunks import Chunk
 from dataset.markdown.reader import plain_text
 from dataset.sentences import prose_sentences
+from utils.errors import DatasetError
 
-PairKind = Literal["heading", "sentence", "link", "mention"]
-KINDS: tuple[PairKind, ...] = ("heading", "sentence", "link", "mention")
+PairKind = Literal["heading", "sentence", "link", "mention", "question"]
+KINDS: tuple[PairKind, ...] = ("heading", "sentence", "link", "mention", "question")
 
 _SENTENCE_WORDS = range(6, 41)
 """Words of a usable sentence: shorter ones lack context, longer ones are lists."""
@@ -29,6 +34,10 @@ _CRUMBS_DROPPED = 0.5
 """Probability that a passage loses its headings: its text alone must suffice."""
 _WORDS_DROPPED = 0.5
 """Probability that a question loses a word of its chunk: users ask with other words."""
+_QUESTION_PASSES = 2
+"""Times that each written question is used."""
+_BEFORE_ANSWER = 200
+"""Characters kept before an answer: training truncates passages."""
 _MIN_WORDS = 3
 """Minimum number of words left in a shortened question."""
 
@@ -43,6 +52,29 @@ class Pair:
     """Headings and text as an index embeds them, without the source of the question."""
     chunk: str
     """Id of the passage's chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenQuestion:
+    """A question that a person or a language model wrote about a document."""
+
+    question: str
+    document: str
+    answer: str
+    """Text of the passage that answers, verbatim up to white space, backticks and asterisks."""
+
+
+def read_questions(path: Path) -> list[WrittenQuestion]:
+    """Read written questions: one JSON object with these three fields per line.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [WrittenQuestion(**json.loads(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, TypeError) as error:
+        raise DatasetError(f"Cannot read the questions {path} ({type(error).__name__}).") from error
 
 
 def make_pairs(corpus: TrainingCorpus, random: Random) -> list[Pair]:
@@ -66,14 +98,28 @@ def make_pairs(corpus: TrainingCorpus, random: Random) -> list[Pair]:
     return unique
 
 
-def enough_pairs(corpus: TrainingCorpus, *, pairs: int, passes: int, seed: int) -> list[Pair]:
-    """Make `pairs` pairs in at most `passes` passes; each pass omits other sentences and words."""
+def enough_pairs(
+    corpus: TrainingCorpus,
+    *,
+    pairs: int,
+    passes: int,
+    seed: int,
+    questions: Sequence[WrittenQuestion] = (),
+) -> list[Pair]:
+    """Make `pairs` pairs in at most `passes` passes; each pass omits other sentences and words.
+
+    Written questions come first in the count; all are in random order.
+    """
     random = Random(seed)  # noqa: S311  # not cryptographic
+    written = _QUESTION_PASSES * list(_from_questions(corpus, questions))
     made: list[Pair] = []
     for _ in range(passes):
-        if len(made) < pairs:
+        if len(written) + len(made) < pairs:
             made += make_pairs(corpus, random)
-    return made[:pairs]
+    chosen = [*written, *made][:pairs]
+    if written:
+        random.shuffle(chosen)
+    return chosen
 
 
 def count_kinds(pairs: Iterable[Pair]) -> dict[str, int]:
@@ -154,6 +200,27 @@ def _from_mentions(mentions: Sequence[Mention], random: Random) -> Iterator[Pair
         if words in _SENTENCE_WORDS and words > len(mention.words.split()):
             question = _drop_words(mention.sentence, mention.chunk, random)
             yield Pair("mention", question, _target(mention, random), mention.chunk.id)
+
+
+def _from_questions(corpus: TrainingCorpus, questions: Iterable[WrittenQuestion]) -> Iterator[Pair]:
+    """Pair written questions with the passages that contain their answers."""
+    chunks: dict[str, list[Chunk]] = {}
+    for chunk in corpus.learned_chunks:
+        chunks.setdefault(chunk.document, []).append(chunk)
+    for each in questions:
+        answer = _pattern(each.answer)
+        for chunk in chunks.get(each.document, ()):
+            if found := answer.search(chunk.text):
+                start = chunk.text.rfind("\n", 0, max(0, found.start() - _BEFORE_ANSWER) + 1) + 1
+                passage = _passage((chunk.title, *chunk.headings), plain_text(chunk.text[start:]))
+                yield Pair("question", each.question, passage, chunk.id)
+                break
+
+
+def _pattern(answer: str) -> re.Pattern[str]:
+    """Matches a text whatever its white space, emphasis and escapes are."""
+    characters = re.sub(r"[\s`*\\]+", "", answer)
+    return re.compile(r"[\s`*\\]*".join(map(re.escape, characters)), re.IGNORECASE)
 
 
 def _drop_words(question: str, chunk: Chunk, random: Random) -> str:

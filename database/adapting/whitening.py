@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from database.adapting.evaluation import Gain
+from database.embedding.adapter import linear
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense
-    from torch import Tensor
     from torch.nn import Module
 
 TEXTS = 1000
@@ -63,14 +63,6 @@ def shorten(model: "SentenceTransformer", dimension: int) -> "SentenceTransforme
     *before, last, normalize = model
     weight = cast("Dense", last).linear.weight[:dimension].detach().clone()
     return assemble([*before, linear(weight), normalize], like=model)
-
-
-def linear(weight: "Tensor") -> "Dense":
-    """A layer that multiplies vectors by a matrix: (dimension out, dimension in)."""
-    from sentence_transformers.sentence_transformer.modules import Dense
-
-    after, before = weight.shape
-    return Dense(before, after, bias=False, activation_function=None, init_weight=weight)
 
 
 def assemble(modules: "Iterable[Module]", like: "SentenceTransformer") -> "SentenceTransformer":

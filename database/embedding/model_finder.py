@@ -1,12 +1,13 @@
 """Finds the embedding model: in its package, in a folder, in a hub cache or on the Hub."""
 
-import hashlib
 import importlib.util
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from database.embedding.adapter import Adapter
 from database.embedding.local_model import LocalModel
 from database.embedding.model_folder import find_weights
 from dataset.progress import line_bar_class
@@ -31,16 +32,25 @@ _HUB_TIMEOUT = 5.0
 """Seconds."""
 
 
-def find_model(name: str, path: Path | None = None) -> LocalModel:
+def find_model(name: str, path: Path | None = None, adapter: Path | None = None) -> LocalModel:
     """Find a model's folder: by its name, in its package, at `path`, in a hub cache, on the Hub.
 
     Args:
         name: The model's name on the Hub, or a folder as `model_name_of` returns it.
         path: A model folder, or a hub cache folder, to which a missing model is downloaded.
+        adapter: The file of an adapter, for the model that it was made for; other models are
+            returned without it.
 
     Raises:
-        ModelError: the model is not available.
+        ModelError: the model or the adapter is not available.
     """
+    found = _find(name, path)
+    if adapter and Adapter(adapter).base == found.weights_digest:
+        return replace(found, adapter=Adapter(adapter))
+    return found
+
+
+def _find(name: str, path: Path | None) -> LocalModel:
     if name == MINILM and (packaged := _in_package()):
         verify_weights(packaged)
         return _checked(packaged)
@@ -116,8 +126,7 @@ def _in_package() -> LocalModel | None:
 
 def verify_weights(model: LocalModel) -> None:
     """Raise a ModelError if the weights of MiniLM do not match their published hash."""
-    with model.weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = model.weights_digest
     if found != MINILM_WEIGHTS_SHA256:
         raise ModelError(
             f"{model.weights} is not the official {model.name} (sha256 {found[:12]}..., expected "

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from database.embedding.adapter import Adapter
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,21 +24,31 @@ class ModelFolder:
 
     name: str
     folder: Path
+    adapter: Adapter | None = None
+    """Merged into the weights when the model is loaded."""
 
     @cached_property
     def revision(self) -> str:
         """SHA-256 (hexadecimal) of everything the vectors depend on: weights, tokenizer, prompts.
 
-        Empty prompts are left out, so that indexes built before prompts counted still match.
+        The adapter counts as a file, since merged weights depend on the machine's rounding. Empty
+        prompts are left out, so that indexes built before prompts counted still match.
         """
         digest = hashlib.sha256()
         int8 = [self.int8, self.int8.with_suffix(".bin")] if self.int8 else []
-        for path in (self.weights, self.tokenizer_file, *self.layers, *int8):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(self.weights_digest))
+        for path in (self.tokenizer_file, *self.layers, *int8):
+            digest.update(bytes.fromhex(sha256_of(path)))
         if (self.query_prompt, self.document_prompt) != ("", ""):
             digest.update(json.dumps([self.query_prompt, self.document_prompt]).encode())
+        if self.adapter:
+            digest.update(bytes.fromhex(self.adapter.digest))
         return digest.hexdigest()
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights' file, in hexadecimal."""
+        return sha256_of(self.weights)
 
     @cached_property
     def weights(self) -> Path:
@@ -139,6 +150,12 @@ class ModelFolder:
             return int(self._json(name).get(key, default))  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
             raise ModelError(f"No {key} in {self.folder / name}; fetch the model again.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _weights_in(folder: Path) -> Path:

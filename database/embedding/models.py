@@ -27,4 +27,4 @@ def model_for(name: str, settings: Settings, *, building: bool = False) -> Embed
     """
     if model_type(name) is ApiModel:
         return ApiModel.from_settings(name, settings, building=building)
-    return find_model(name, settings.embedding_model_path)
+    return find_model(name, settings.embedding_model_path, settings.embedding_adapter)

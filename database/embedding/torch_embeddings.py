@@ -73,6 +73,8 @@ def load_torch(model: ModelFolder, device: str) -> "TorchEmbeddings":
                 encode_kwargs=options | {"prompt": model.document_prompt},
                 query_encode_kwargs=options | {"prompt": model.query_prompt},
             )
+            if model.adapter:
+                model.adapter.apply(loaded._client)  # noqa: SLF001  # LangChain offers no access
     except ImportError as error:
         raise ModelError(
             f"There is no torch here to run {model.name} with: unset EMBEDDING_BACKEND."
@@ -95,7 +97,10 @@ def read_model(model: ModelFolder, device: str) -> "SentenceTransformer":
     _hide_progress()
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(model.folder), device=device, local_files_only=True)
+    loaded = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
+    if model.adapter:
+        model.adapter.apply(loaded)
+    return loaded
 
 
 @contextmanager
@@ -103,7 +108,7 @@ def _loading(model: ModelFolder) -> Iterator[None]:
     """Translate the errors of loading a model, except that of a missing package."""
     try:
         yield
-    except ImportError:
+    except (ImportError, ModelError):
         raise
     except Exception as error:  # the libraries raise errors of many types
         raise ModelError(

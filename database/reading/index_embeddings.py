@@ -1,11 +1,17 @@
 """The embeddings that fit an index: loads the model it was built with, or reports the mismatch."""
 
+import logging
+from dataclasses import replace
+
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.models import model_for, model_type
-from database.index.fingerprint import Fingerprint
+from database.embedding.local_model import LocalModel
+from database.embedding.models import EmbeddingModel, model_for, model_type
+from database.index.fingerprint import Fingerprint, Recipe
 from utils.errors import IndexMismatchError
 from utils.settings import Settings, build_command
+
+log = logging.getLogger(__name__)
 
 
 def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
@@ -19,20 +25,40 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     configured = settings.embedding_model_name or recipe.embedding_model
     # Without the index's path or address: /readyz shows this.
     repair = f"Build the index again with this model ({build_command(model=configured)})"
-    hint = model_type(recipe.embedding_model).settings_hint(recipe.embedding_model)
-    model = model_for(configured, settings)
+    model = model_of_index(recipe, settings)
+    hint = f"set {model_type(recipe.embedding_model).settings_hint(recipe.embedding_model)}"
+    if isinstance(model, LocalModel) and configured == recipe.embedding_model:
+        hint = "restore the files and the EMBEDDING_ADAPTER that it was built with"
     if differs := recipe.first_difference(model):
         field, theirs, ours = differs
         raise IndexMismatchError(
             f"The index was built with {recipe.embedding_model} and this service is set to "
             f"{configured}: {field} is {_short(theirs)} there and {_short(ours)} here. {repair}, "
-            f"or set {hint}."
+            f"or {hint}."
         )
     return model.load_embeddings(
         device=settings.embedding_device,
         backend=settings.embedding_backend,
         cache=settings.embedding_cache_path,
     )
+
+
+def model_of_index(recipe: Recipe, settings: Settings) -> EmbeddingModel:
+    """The settings' model, else the index's; without the adapter if the index was built so.
+
+    Raises:
+        ModelError, SettingsError: as `model_for`.
+    """
+    model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
+    if isinstance(model, LocalModel) and model.adapter:
+        plain = replace(model, adapter=None)
+        if recipe.model_revision == plain.revision:
+            log.info(
+                "The index was built without EMBEDDING_ADAPTER, which finds more: %s",
+                build_command(),
+            )
+            return plain
+    return model
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,7 @@
 """Checks that a snapshot's embedding model is the one that this machine uses for questions."""
 
-from database.embedding.models import model_for
 from database.index.fingerprint import Fingerprint
+from database.reading.index_embeddings import model_of_index
 from utils.errors import IndexMismatchError, ModelError
 from utils.settings import Settings
 
@@ -20,7 +20,7 @@ def verify_model(fingerprint: Fingerprint, settings: Settings) -> None:
     recipe = fingerprint.recipe
     name = settings.embedding_model_name or recipe.embedding_model
     try:
-        differs = recipe.first_difference(model_for(name, settings))
+        differs = recipe.first_difference(model_of_index(recipe, settings))
     except ModelError as error:
         raise ModelError(f"{error} {_ANY_MODEL}") from error
     if differs:

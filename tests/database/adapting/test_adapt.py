@@ -15,6 +15,7 @@ import pytest
 from database.adapting import __main__ as command
 from database.adapting import adaptation, quantization
 from database.adapting.evaluation import Gain, Trial
+from database.adapting.low_rank import MAX_BYTES, write_adapter
 from database.adapting.publication import publish, read_record
 from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
@@ -23,12 +24,13 @@ from database.embedding.torch_embeddings import load_model
 from database.reading.reader import reader_from
 from tests.files.workshop import PAGES, write_workshop
 from utils import db_builder
-from utils.errors import ModelError
+from utils.errors import IndexMismatchError, ModelError
 from utils.settings import PROJECT_ROOT, Backend, Settings
 
 pytestmark = pytest.mark.model
 
 TEXTS = ["How is the Brimset press cleaned?", "a sleeping lion"]
+BACKENDS: tuple[Backend, ...] = ("torch", "openvino")
 OUTPUTS = [("adapted", 384), ("compressed", 96)]
 
 Refusal = Callable[..., str]
@@ -37,6 +39,12 @@ Refusal = Callable[..., str]
 def vectors(model: LocalModel, backend: Backend, cache: Path) -> np.ndarray:
     loaded = model.load_embeddings(device="cpu", backend=backend, cache=cache)
     return np.array(loaded.embed_documents(TEXTS))
+
+
+def search_first(settings: Settings) -> str:
+    """The document that is found first."""
+    with closing(reader_from(settings)) as reader:
+        return reader.search(TEXTS[0], 1).passages[0].chunk.document
 
 
 def without_int8(folder: Path, copy: Path) -> LocalModel:
@@ -53,7 +61,8 @@ def adapted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder written by the command, run as a user runs it."""
     output = tmp_path_factory.mktemp("models") / "workshop"
     few = ["--pairs", "64", "--learning_rate", "1e-5"]  # too little to lose general knowledge
-    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), *few]
+    adapter = ["--adapter", str(output.parent / "adapters" / "workshop.safetensors")]
+    arguments = ["-d", str(folder), "-m", MINILM, "-o", str(output), *few, *adapter]
     done = subprocess.run(
         [sys.executable, "-m", "database.adapting", *arguments],
         cwd=PROJECT_ROOT,
@@ -93,7 +102,7 @@ def test_adapted_folder_differs_only_in_weights_and_last_layer(
     assert model.revision != minilm.revision
     both = (vectors(each, "torch", tmp_path) for each in (model, minilm))
     assert (np.multiply(*both).sum(axis=1) < 0.999).all()
-    assert not [path for path in adapted.parent.iterdir() if path != adapted]
+    assert {path.name for path in adapted.parent.iterdir()} == {adapted.name, "adapters"}
 
 
 @pytest.mark.parametrize(("output", "dimension"), OUTPUTS)
@@ -117,6 +126,60 @@ def test_adaptation_record_names_base_and_gains(adapted: Path, minilm: LocalMode
     assert 0 < len(record["held_out"]) < record["documents"] == len(PAGES)
     assert "## Evaluation" in (adapted / "README.md").read_text()
     assert read_record(minilm.folder) is None
+
+
+def test_adapter_has_the_adapted_models_vectors(
+    adapted: Path, minilm: LocalModel, tmp_path: Path
+) -> None:
+    file = adapted.parent / "adapters" / "workshop.safetensors"
+    model = find_model(MINILM, None, file)
+
+    assert file.stat().st_size < 1.01 * MAX_BYTES
+    assert model.revision not in {minilm.revision, find_model(str(adapted)).revision}
+    expected = vectors(find_model(str(adapted)), "torch", tmp_path)
+    assert (expected * vectors(minilm, "torch", tmp_path)).sum(axis=1).max() < 0.999
+    for backend in BACKENDS:
+        assert (expected * vectors(model, backend, tmp_path)).sum(axis=1).min() > 0.9999
+
+
+def test_adapter_of_fewer_bytes_keeps_less(
+    adapted: Path, minilm: LocalModel, tmp_path: Path
+) -> None:
+    model, kept = find_model(str(adapted)), []
+    for size in (400_000, 800_000, 1_600_000):
+        file = tmp_path / f"{size}.safetensors"
+        kept.append(write_adapter(minilm, model, file, {}, max_bytes=size))
+        assert 0.99 * size < file.stat().st_size < size + 10_000
+    assert 0 < kept[0] < kept[1] < kept[2] < 1
+
+
+def test_shortened_model_has_no_adapter(
+    compressed: Path, minilm: LocalModel, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no whitening layer of 384 dimensions"):
+        write_adapter(minilm, find_model(str(compressed)), tmp_path / "adapter", {})
+
+
+def test_index_built_without_the_adapter_is_searched_without_it(
+    adapted: Path, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = adapted.parent / "adapters" / "workshop.safetensors"
+    index = str(tmp_path / "index")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("EMBEDDING_ADAPTER", "none")
+        assert db_builder.main(["-d", str(folder), "-db", index, "-m", MINILM]) == 0
+    caplog.set_level("INFO")
+    before = search_first(Settings(database=index, embedding_adapter=None))
+    assert "EMBEDDING_ADAPTER" not in caplog.text
+    assert search_first(Settings(database=index, embedding_adapter=file)) == before
+    assert "built without EMBEDDING_ADAPTER" in caplog.text
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("EMBEDDING_ADAPTER", str(file))
+        assert db_builder.main(["-d", str(folder), "-db", index, "-m", MINILM]) == 0
+    assert search_first(Settings(database=index, embedding_adapter=file)) == before
+    with pytest.raises(IndexMismatchError, match="EMBEDDING_ADAPTER"):
+        search_first(Settings(database=index, embedding_adapter=None))
 
 
 @pytest.mark.parametrize(("output", "dimension"), OUTPUTS)

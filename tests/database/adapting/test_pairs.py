@@ -6,7 +6,15 @@ from random import Random
 
 import pytest
 
-from database.adapting.pairs import Pair, batches, count_kinds, enough_pairs, make_pairs
+from database.adapting.pairs import (
+    Pair,
+    WrittenQuestion,
+    batches,
+    count_kinds,
+    enough_pairs,
+    make_pairs,
+    read_questions,
+)
 from database.adapting.training_corpus import TrainingCorpus
 from database.searching.terms import terms
 from tests.files.workshop import PAGES, corpus_in, write_workshop
@@ -37,7 +45,7 @@ def of(kind: str, pairs: list[Pair]) -> list[Pair]:
 
 
 def test_every_kind_of_pair_is_made(pairs: list[Pair]) -> None:
-    assert all(count_kinds(pairs).values())
+    assert all(count for kind, count in count_kinds(pairs).items() if kind != "question")
     assert sum(count_kinds(pairs).values()) == len(pairs)
 
 
@@ -67,6 +75,34 @@ def test_links_and_their_sentences_are_paired_with_their_targets(
     for pair in of("mention", pairs):
         assert (pair.question, documents[pair.chunk]) in mentioned
     assert {pair.question for pair in of("link", pairs)} == {"the press", "the lathe", "the kiln"}
+
+
+def test_written_questions_are_paired_with_the_text_around_their_answers(folder: Path) -> None:
+    before = "\n\n".join(f"Sentence {n} is about something else." for n in range(12))
+    (folder / "long.md").write_text(f"# Kilns\n\n{before}\n\nAt `900` *degrees* it is off.\n")
+    written = [
+        WrittenQuestion("when does it stop?", "long.md", "at 900 degrees"),
+        WrittenQuestion("what is missing?", "long.md", "no such words"),
+        WrittenQuestion("which page?", "missing.md", "at 900 degrees"),
+    ]
+
+    chosen = enough_pairs(corpus_in(folder), pairs=80, passes=1, seed=1, questions=written)
+
+    found = of("question", chosen)
+    assert [pair.question for pair in found] == ["when does it stop?"] * 2
+    assert "Sentence 11" in found[0].passage
+    assert "900 degrees it is off" in found[0].passage
+    assert "Sentence 0" not in found[0].passage
+    assert len(chosen) == 80
+    assert chosen != enough_pairs(corpus_in(folder), pairs=80, passes=1, seed=1)
+
+
+@pytest.mark.parametrize("line", ["{}", "nothing", '{"question": "Why?", "document": "a.md"}'])
+def test_unusable_questions_are_reported(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text(line)
+    with pytest.raises(DatasetError, match="Cannot read the questions"):
+        read_questions(path)
 
 
 def test_some_words_shared_with_the_passage_are_dropped_from_questions(
