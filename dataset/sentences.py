@@ -8,7 +8,6 @@ results are fixed by stored or fitted data:
 | -------------------- | ----------------------- | ----------------- | ------------------------ |
 | `sentences`          | quotes, citation checks |                   | capital, digit, opening  |
 | `chunking_sentences` | chunk boundaries        | `:`               | capital, digit, opening  |
-| `scoring_sentences`  | confidence              | `:`, newline      | anything                 |
 | `prose_sentences`    | adapter training        | newline           | capital                  |
 """
 
@@ -24,7 +23,6 @@ _ABBREVIATION = re.compile(
 )
 _MAX_ABBREVIATION_CHARACTERS = 8
 _CHUNKING_END = re.compile(rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])")
-_SCORING_END = re.compile(rf"{_STOP_OR_COLON}\s+|\n+")
 _PROSE_END = re.compile(rf"{_STOP}\s+(?=[A-Z])|\n")
 
 
@@ -54,14 +52,6 @@ def chunking_sentences(line: str) -> list[str]:
     Chunk texts depend on it: a change requires a new `dataset.splitting.CHUNKER_VERSION`.
     """
     return _CHUNKING_END.split(line)
-
-
-def scoring_sentences(text: str) -> list[str]:
-    """Split a chunk into the pieces that confidence compares with a question.
-
-    The confidence model is fitted to these pieces: after a change, run `make calibrate`.
-    """
-    return _SCORING_END.split(text)
 
 
 def prose_sentences(text: str) -> list[str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SAMPLE = 1000
+
 
 class OvertakenError(Exception):
     """A newer change was made while an older one was read: read the pointer again."""
@@ -62,13 +64,15 @@ def read_corpus(
     words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
         log.warning("An older version built the index, without word vectors: %s", build_command())
+    vectors = _vectors(store, collection, chunks)
     return SearchCorpus(
         collection=collection,
         embeddings=embeddings,
         chunks=chunks,
         places=_places(chunks),
         lexical=LexicalIndex(chunks),
-        vectors=_vectors(store, collection, chunks),
+        vectors=vectors,
+        sample=_sample(store, collection, chunks, vectors),
         related=RelatedWords(*words, embed=partial(embed_words, embeddings)) if words else None,
     )
 
@@ -108,6 +112,17 @@ def _vectors(store: Store, collection: "Collection", chunks: Sequence[Chunk]) ->
         return None
     with store.translate_errors():
         return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks]))
+
+
+def _sample(
+    store: Store, collection: "Collection", chunks: Sequence[Chunk], vectors: Vectors | None
+) -> Vectors:
+    """The unit vectors of up to about _SAMPLE chunks, evenly distributed."""
+    step = max(1, len(chunks) // _SAMPLE)
+    if vectors is not None:
+        return vectors[::step].copy()
+    with store.translate_errors():
+        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks[::step]]))
 
 
 def _changed_vectors(

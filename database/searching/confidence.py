@@ -1,8 +1,9 @@
 """Confidence: the probability that the documentation answers a question, from a search's results.
 
-Logistic regression over three features (`ConfidenceFeatures`):
+Logistic regression over four features (`ConfidenceFeatures`):
 
-    p = 1 / (1 + exp(-(b0 + b1 term_coverage + b2 topicality + b3 question_length)))
+    p = 1 / (1 + exp(-(b0 + b1 term_coverage + b2 topicality + b3 question_length
+                          + b4 cosine_z_score)))
 
 The coefficients are in `confidence.json`; `make calibrate` fits them to labelled questions.
 """
@@ -17,19 +18,13 @@ from pathlib import Path
 
 from database.searching.lexical_index import LexicalIndex, Query
 from database.searching.terms import terms, terms_of, word_parts
-from dataset.chunks import Chunk
-from dataset.sentences import scoring_sentences
 
 MODEL_FILE = Path(__file__).with_name("confidence.json")
-MAX_SENTENCE_CHUNKS = 5
-"""Best chunks that are searched for a sentence that answers."""
-_IN_HEADINGS = 0.5
-"""Weight of a term that occurs in the headings above a sentence but not in it."""
+MAX_TEXTS = 5
+"""Best passages that are searched for the question's terms."""
 _UNNAMED = 4.0
 """Topicality of a question without names: as if many pages were about it."""
 _NAME_TERMS = 2
-_MIN_TERMS = 3
-"""Terms; a shorter piece is a label."""
 
 TermMatches = dict[str, list[tuple[str, float]]]
 """Terms of a text, each with the question's terms it matches and the similarity, 0 to 1."""
@@ -40,13 +35,16 @@ class ConfidenceFeatures:
     """The features of a question and its search results."""
 
     term_coverage: float
-    """Share of the question's terms in the best single sentence, weighted by idf, 0 to 1."""
+    """Share of the question's terms in the best single passage, weighted by idf, 0 to 1."""
     topicality: float
     """ln(1 + n) for the n documents with the rarest name of the question in their headings or lists
     of definitions: a page that only mentions a service does not answer questions about it."""
     question_length: float
     """ln(1 + terms), at least 2: an answer repeats a smaller share of a long question; a single
     term is a name, as in "What is Canvas?"."""
+    cosine_z_score: float
+    """Standard deviations by which the best chunk's cosine exceeds the mean of the index: unlike a
+    cosine, it means the same with every embedding model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class ConfidenceModel:
     term_coverage: float
     topicality: float
     question_length: float
+    cosine_z_score: float
     intercept: float
     threshold: float
     """Minimum confidence to answer a question without a language model."""
@@ -64,7 +63,7 @@ class ConfidenceModel:
 
     def confidence(self, evidence: ConfidenceFeatures) -> float:
         """Probability p that the documentation answers, 0 to 1."""
-        weights = (self.term_coverage, self.topicality, self.question_length)
+        weights = (self.term_coverage, self.topicality, self.question_length, self.cosine_z_score)
         logit = self.intercept + sum(
             weight * value for weight, value in zip(weights, astuple(evidence), strict=True)
         )
@@ -83,37 +82,27 @@ def shipped_model() -> ConfidenceModel:
 
 
 def extract_features(
-    query: Query, best: Sequence[Chunk], index: LexicalIndex
+    query: Query, texts: Sequence[str], index: LexicalIndex, cosine_z_score: float
 ) -> ConfidenceFeatures:
-    """The features of a question, the chunks found (best first) and their index."""
+    """The features of a question, the passages found (with their headings) and their index."""
     rarity = {term: index.rarity(term) for term in query.terms}
     matches = _term_matches(query)
     named = [terms_of(part)[0] for name in query.names for part in word_parts(name)]
     return ConfidenceFeatures(
         term_coverage=max(
-            (_term_coverage(matches, rarity, chunk) for chunk in best[:MAX_SENTENCE_CHUNKS]),
-            default=0.0,
+            (_term_coverage(matches, rarity, text) for text in texts[:MAX_TEXTS]), default=0.0
         ),
         topicality=min((math.log1p(index.headed(term)) for term in named), default=_UNNAMED),
         question_length=math.log1p(max(len(query.terms), _NAME_TERMS) if query.terms else 0),
+        cosine_z_score=cosine_z_score,
     )
 
 
-def _term_coverage(matches: TermMatches, rarity: Mapping[str, float], chunk: Chunk) -> float:
-    """Coverage of the question by the chunk's best sentence."""
+def _term_coverage(matches: TermMatches, rarity: Mapping[str, float], text: str) -> float:
+    """Coverage of the question by a text."""
     whole = sum(rarity.values())
-    if not whole:
-        return 0.0
-    above = _matched_terms(terms(chunk.breadcrumb), matches)
-    best = 0.0
-    for sentence in scoring_sentences(chunk.text):
-        own = terms(sentence)
-        if len(own) >= _MIN_TERMS:
-            matched = _matched_terms(own, matches)
-            for term, nearness in above.items():
-                matched[term] = max(matched.get(term, 0.0), _IN_HEADINGS * nearness)
-            best = max(best, sum(rarity[term] * nearness for term, nearness in matched.items()))
-    return best / whole
+    matched = _matched_terms(set(terms(text)), matches)
+    return sum(rarity[term] * nearness for term, nearness in matched.items()) / (whole or 1.0)
 
 
 def _term_matches(query: Query) -> TermMatches:

@@ -30,13 +30,13 @@ Cosines = dict[int, float]
 """The indexes of the nearest chunks with their cosine, nearest first."""
 
 
-def exact_cosines(vectors: Vectors, asked: Sequence[float]) -> Vectors:
-    """The cosine of each unit vector to another vector.
+def exact_cosines(vectors: Vectors, asked: Vectors) -> Vectors:
+    """The cosine of each unit vector to another one.
 
     Not `@`: BLAS splits it between threads that wait for each other by spinning, which takes up to
     200 ms when four requests search at once on two cores.
     """
-    cosines: Vectors = np.vecdot(vectors, unit_vectors(asked))
+    cosines: Vectors = np.vecdot(vectors, asked)
     return cosines
 
 
@@ -104,5 +104,5 @@ def _compare(
     if not stored["ids"]:
         return {}
     places = [eligible[id_] for id_ in stored["ids"]]
-    cosines = exact_cosines(unit_vectors(stored["embeddings"]), asked)
+    cosines = exact_cosines(unit_vectors(stored["embeddings"]), unit_vectors(asked))
     return {places[at]: float(cosines[at]) for at in np.argsort(-cosines, kind="stable")[:wanted]}

@@ -23,7 +23,7 @@ import numpy.typing as npt
 class Ranking:
     """Weights and limits of the ranking; the values measured best over both question sets."""
 
-    dense: float = 1.0
+    dense: float = 1.25
     """Weight of cosine similarity."""
     lexical: float = 1.0
     """Weight of BM25."""

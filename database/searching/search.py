@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.index.rows import Vectors
-from database.searching.confidence import MAX_SENTENCE_CHUNKS, extract_features, shipped_model
+from database.index.rows import Vectors, unit_vectors
+from database.searching.confidence import MAX_TEXTS, extract_features, shipped_model
 from database.searching.dense import exact_cosines, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking, Scores, standardize
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 ChunkIndexes = npt.NDArray[np.intp]
 
+_MIN_DEVIATION = 1e-6
+"""Smaller deviations are rounding errors: the sample is of one text."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchCorpus:
@@ -38,8 +41,10 @@ class SearchCorpus:
     """Index in `chunks` of each chunk id."""
     lexical: LexicalIndex
     related: RelatedWords | None
-    vectors: Vectors | None = None
+    vectors: Vectors | None
     """The chunks' unit vectors, (chunks, dimension); None if they are too many to compare each."""
+    sample: Vectors
+    """The unit vectors of some chunks, evenly distributed: what cosines are compared with."""
 
 
 def search(
@@ -61,42 +66,53 @@ def search(
     if filters != EVERYTHING:
         eligible = np.flatnonzero(filters.mask(corpus.chunks))
     if not len(eligible):
-        features = extract_features(query, [], corpus.lexical)
+        features = extract_features(query, [], corpus.lexical, 0.0)
         return Findings([], 0.0, answerable=False, features=features)
     # Score chunks by cosine and by BM25, each normalised over its candidates.
     nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
-    dense = _dense_scores(corpus, question, ranking, eligible) if ranking.dense else nothing
+    asked = unit_vectors(corpus.embeddings.embed_query(question)) if ranking.dense else None
+    cosines = nothing if asked is None else _cosines(corpus, asked, ranking.candidates, eligible)
+    dense = _normalised_at(corpus, eligible, cosines[eligible], ranking.candidates)
     lexical = _lexical_scores(corpus, query, ranking, eligible) if ranking.lexical else nothing
     # Fuse the scores, and rank; without any evidence, all eligible chunks.
     total = ranking.dense * dense + ranking.lexical * lexical
     best = _ranked(total) or eligible.tolist()
     # Select passages from the ranked chunks.
-    spans = select_passages(best, corpus.chunks, ranking, top_k)
-    # Estimate the probability that the best chunks answer the question.
-    model = shipped_model()
-    features = extract_features(
-        query, [corpus.chunks[place] for place in best[:MAX_SENTENCE_CHUNKS]], corpus.lexical
-    )
-    confidence = model.confidence(features)
     dense_rank, lexical_rank = _ranks(dense), _ranks(lexical)
+    passages = [
+        Passage(
+            chunk=corpus.chunks[span.found],
+            text=text_of(corpus.chunks[span.first : span.last + 1]),
+            begins_under=corpus.chunks[span.first].headings,
+            begins_inside=_is_one_section(corpus.chunks, span.first - 1),
+            ends_inside=_is_one_section(corpus.chunks, span.last),
+            score=float(total[span.found]),
+            dense_rank=dense_rank.get(span.found),
+            lexical_rank=lexical_rank.get(span.found),
+        )
+        for span in select_passages(best, corpus.chunks, ranking, max(top_k, MAX_TEXTS))
+    ]
+    # Estimate the probability that the best passages answer the question.
+    features = extract_features(
+        query,
+        [f"{passage.chunk.breadcrumb}\n{passage.text}" for passage in passages],
+        corpus.lexical,
+        0.0 if asked is None else _z_score(float(cosines[best[0]]), corpus.sample @ asked),
+    )
+    model = shipped_model()
+    confidence = model.confidence(features)
     return Findings(
-        passages=[
-            Passage(
-                chunk=corpus.chunks[span.found],
-                text=text_of(corpus.chunks[span.first : span.last + 1]),
-                begins_under=corpus.chunks[span.first].headings,
-                begins_inside=_is_one_section(corpus.chunks, span.first - 1),
-                ends_inside=_is_one_section(corpus.chunks, span.last),
-                score=float(total[span.found]),
-                dense_rank=dense_rank.get(span.found),
-                lexical_rank=lexical_rank.get(span.found),
-            )
-            for span in spans
-        ],
+        passages=passages[:top_k],
         confidence=confidence,
         answerable=confidence >= (model.threshold if min_confidence is None else min_confidence),
         features=features,
     )
+
+
+def _z_score(value: float, sample: Scores) -> float:
+    """Standard deviations by which a value exceeds the mean of a sample."""
+    deviation = float(sample.std())
+    return (value - float(sample.mean())) / deviation if deviation > _MIN_DEVIATION else 0.0
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:
@@ -119,16 +135,13 @@ def _lexical_scores(
     return _normalised_at(corpus, eligible, scores[eligible], ranking.candidates)
 
 
-def _dense_scores(
-    corpus: SearchCorpus, question: str, ranking: Ranking, eligible: ChunkIndexes
+def _cosines(
+    corpus: SearchCorpus, asked: Vectors, candidates: int, eligible: ChunkIndexes
 ) -> Scores:
-    """Normalised cosine of each chunk to the question."""
-    asked = corpus.embeddings.embed_query(question)
+    """The cosine of each chunk to a unit vector; 0 for chunks that the graph does not find."""
     if corpus.vectors is not None:
-        cosines = exact_cosines(corpus.vectors, asked)
-    else:
-        cosines = _graph_cosines(corpus, asked, ranking.candidates, eligible)
-    return _normalised_at(corpus, eligible, cosines[eligible], ranking.candidates)
+        return exact_cosines(corpus.vectors, asked)
+    return _graph_cosines(corpus, asked.tolist(), candidates, eligible)
 
 
 def _graph_cosines(

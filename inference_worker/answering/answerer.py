@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 MAX_PROMPT_PASSAGES = 40
 """How many passages are searched for a language model; PROMPT_MAX_TOKENS limits it further."""
 
-_NO_SEARCH = Findings([], 1.0, answerable=True, features=ConfidenceFeatures(0.0, 0.0, 0.0))
+_NO_SEARCH = Findings([], 1.0, answerable=True, features=ConfidenceFeatures(0.0, 0.0, 0.0, 0.0))
 
 P = ParamSpec("P")
 T = TypeVar("T")

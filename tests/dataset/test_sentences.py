@@ -6,7 +6,6 @@ from dataset.sentences import (
     chunking_sentences,
     prose_sentence_starts,
     prose_sentences,
-    scoring_sentences,
     sentences,
 )
 
@@ -30,6 +29,5 @@ def test_the_variants_differ_in_colons_line_breaks_and_what_follows() -> None:
     text = "Note: Use it. then\nStop. Go"
     assert sentences(text) == ["Note: Use it. then\nStop.", "Go"]
     assert chunking_sentences(text) == ["Note:", "Use it. then\nStop.", "Go"]
-    assert scoring_sentences(text) == ["Note:", "Use it.", "then", "Stop.", "Go"]
     assert prose_sentences(text) == ["Note: Use it. then", "Stop.", "Go"]
     assert [text[start:][:4] for start in prose_sentence_starts(text)] == ["Stop", "Go"]

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import astuple, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 STRENGTH = 1.0
 """Inverse of the regularization; a few dozen unanswerable questions do not support more."""
 FOLDS = 10
+_FEATURES = tuple(field.name for field in fields(ConfidenceFeatures))
 MIN_SHARE_CALLED = 0.995
 """Share of all answerable questions for which a language model is called."""
 
@@ -44,7 +46,7 @@ def _parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--answer",
         type=float,
-        default=0.98,
+        default=0.975,
         metavar="SHARE",
         help="share of the first file's answerable questions to answer (default: %(default)s)",
     )
@@ -114,9 +116,7 @@ def fit(
         raise DocsQAError(
             f"At least {FOLDS} answerable and {FOLDS} unanswerable questions are needed; add some."
         )
-    features = np.array(
-        [[each.term_coverage, each.topicality, each.question_length] for each in found]
-    )
+    features = np.array([astuple(each) for each in found])
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     unseen: Floats = cross_val_predict(
@@ -125,13 +125,11 @@ def fit(
     regression.fit(features, answerable)
     scaler, logistic = regression[0], regression[1]
     weights = logistic.coef_[0] / scaler.scale_  # for unscaled features
-    term_coverage, topicality, question_length = map(float, weights)
+    named = dict(zip(_FEATURES, map(float, weights), strict=True))
     confidence = regression.predict_proba(features)[:, 1]
     threshold = lowest(confidence[:first][answerable[:first]], share)
     model = ConfidenceModel(
-        term_coverage=term_coverage,
-        topicality=topicality,
-        question_length=question_length,
+        **named,
         intercept=float(logistic.intercept_[0] - weights @ scaler.mean_),
         threshold=threshold,
         call_threshold=min(threshold, lowest(confidence[answerable], MIN_SHARE_CALLED)),
@@ -146,10 +144,9 @@ def summary(model: ConfidenceModel, unseen: "Floats", labels: Sequence[bool]) ->
 
     answerable = np.array(labels)
     answered = unseen >= model.threshold
+    weighted = "".join(f" + {getattr(model, name):.2f} {name}" for name in _FEATURES)
     return (
-        f"confidence = 1 / (1 + exp(-({model.intercept:.2f} "
-        f"+ {model.term_coverage:.2f} term_coverage + {model.topicality:.2f} topicality "
-        f"+ {model.question_length:.2f} question_length)))\n"
+        f"confidence = 1 / (1 + exp(-({model.intercept:.2f}{weighted})))\n"
         f"threshold {model.threshold:.2f}, with a language model {model.call_threshold:.2f}\n"
         f"unseen: AUROC {roc_auc_score(answerable, unseen):.3f}, "
         f"Brier {brier_score_loss(answerable, unseen):.3f}, "

@@ -1,4 +1,4 @@
-"""Confidence that the documentation answers a question, from the best sentences."""
+"""Confidence that the documentation answers a question, from the best passages."""
 
 from collections.abc import Mapping, Sequence
 from math import log1p
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from database.searching.confidence import (
-    MAX_SENTENCE_CHUNKS,
+    MAX_TEXTS,
     MODEL_FILE,
     ConfidenceFeatures,
     ConfidenceModel,
@@ -24,6 +24,7 @@ MODEL = ConfidenceModel(
     term_coverage=6.0,
     topicality=0.5,
     question_length=1.0,
+    cosine_z_score=0.5,
     intercept=-4.0,
     threshold=0.5,
     call_threshold=0.2,
@@ -42,7 +43,8 @@ def evidence(
     """The features of a question over the best chunks, in an index of these and others."""
     near = {term: (related or {}).get(term, {}) for term in terms(question)}
     query = Query(near, names_in(words(question)))
-    return extract_features(query, best, LexicalIndex([*best, *others]))
+    texts = [each.text_to_embed for each in best]
+    return extract_features(query, texts, LexicalIndex([*best, *others]), 2.5)
 
 
 def term_coverage(question: str, *texts: str, title: str = "Page") -> float:
@@ -50,8 +52,19 @@ def term_coverage(question: str, *texts: str, title: str = "Page") -> float:
     return evidence(question, [chunk(text, title=title) for text in texts]).term_coverage
 
 
-def test_sentence_with_all_terms_has_full_coverage() -> None:
+def test_passage_with_all_terms_has_full_coverage() -> None:
     assert term_coverage("hot oak kiln", "Stoves glow.\nIn a hot kiln the oak dries.") == 1.0
+    assert term_coverage("hot oak kiln", "The kiln dries. Wood of oak dries. It is hot.") == 1.0
+
+
+def test_row_of_a_table_is_covered_with_its_header() -> None:
+    sheet = "| Service | Owner |\n| --- | --- |\n| Elm cache | Team Yew |"
+    assert term_coverage("who is the owner of the elm cache", sheet) == 1.0
+
+
+def test_terms_spread_over_passages_give_less_coverage() -> None:
+    spread = term_coverage("hot oak kiln", "The kiln dries wood.", "Wood of oak is hot today.")
+    assert 0 < spread < 1
 
 
 def test_repeated_term_counts_once() -> None:
@@ -63,14 +76,6 @@ def test_repeated_term_counts_once() -> None:
     assert evidence("annotator", best, related=near).term_coverage == 1.0
 
 
-def test_terms_spread_over_sentences_give_less_coverage() -> None:
-    whole = term_coverage("hot oak kiln", "In a hot kiln the oak dries.")
-    spread = term_coverage(
-        "hot oak kiln", "The kiln dries wood. Wood of oak dries. It is hot today now."
-    )
-    assert 0 < spread < whole
-
-
 def test_rare_terms_weigh_more() -> None:
     common = [chunk("Kilns glow red.", document=f"{n}.md") for n in range(99)]
     rare = evidence("kiln yew", [chunk("Felled yew dries.")], common).term_coverage
@@ -78,9 +83,9 @@ def test_rare_terms_weigh_more() -> None:
     assert rare > 2 * frequent > 0
 
 
-def test_terms_in_title_or_headings_count_half() -> None:
-    assert term_coverage("oak kiln", "Then oak dries slowly.", title="Kiln") == 0.75
-    assert term_coverage("oak kiln", "Stoves glow red today.", title="Kiln oak") == 0.5
+def test_terms_in_title_or_headings_count() -> None:
+    assert term_coverage("oak kiln", "Then oak dries slowly.", title="Kiln") == 1.0
+    assert term_coverage("oak kiln", "Stoves glow red today.", title="Kiln oak") == 1.0
 
 
 def test_related_word_counts_by_its_weight() -> None:
@@ -90,14 +95,8 @@ def test_related_word_counts_by_its_weight() -> None:
     assert evidence("annotator", best).term_coverage == 0.0
 
 
-def test_too_short_sentence_is_ignored() -> None:
-    assert term_coverage("kiln", "Kilns:") == 0.0
-    assert term_coverage("kiln", "Hot kilns:") == 0.0
-    assert term_coverage("kiln", "Hot dry kilns:") == 1.0
-
-
-def test_only_the_first_chunks_are_evidence() -> None:
-    silent = [UNRELATED] * (MAX_SENTENCE_CHUNKS - 1)
+def test_only_the_first_passages_are_evidence() -> None:
+    silent = [UNRELATED] * (MAX_TEXTS - 1)
     assert evidence("oak kiln", [*silent, ANSWER]).term_coverage == 1.0
     assert evidence("oak kiln", [UNRELATED, *silent, ANSWER]).term_coverage == 0.0
 
@@ -120,33 +119,38 @@ def test_question_without_names_has_the_default_topicality() -> None:
 
 @pytest.mark.parametrize("question", ["", "what is it about?"])
 def test_question_without_terms_has_no_evidence(question: str) -> None:
-    assert evidence(question, [chunk("Ash burns in stoves.")]) == ConfidenceFeatures(0.0, 4.0, 0.0)
+    assert evidence(question, [chunk("Ash burns in stoves.")]) == ConfidenceFeatures(
+        0.0, 4.0, 0.0, 2.5
+    )
 
 
 def test_no_chunks_give_no_coverage() -> None:
-    assert extract_features(Query({"ash": {}}), [], LexicalIndex([])).term_coverage == 0.0
+    assert extract_features(Query({"ash": {}}), [], LexicalIndex([]), 0.0).term_coverage == 0.0
 
 
-def test_confidence_rises_with_coverage() -> None:
+def test_confidence_rises_with_coverage_and_cosine() -> None:
     for model in (MODEL, shipped_model()):
-        rising = [
-            model.confidence(ConfidenceFeatures(tenths / 10, 2.0, 1.5)) for tenths in range(11)
-        ]
-        assert rising == sorted(set(rising))
-        assert 0 < rising[0] < rising[-1] < 1
+        for coverage, z_score in ((0.1, 0.0), (0.0, 0.5)):
+            rising = [
+                model.confidence(ConfidenceFeatures(n * coverage, 2.0, 1.5, n * z_score))
+                for n in range(11)
+            ]
+            assert rising == sorted(set(rising))
+            assert 0 < rising[0] < rising[-1] < 1
 
 
 def test_confidence_is_the_logistic_of_the_weighted_features() -> None:
-    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 1.0)) == 0.5
-    assert MODEL.confidence(ConfidenceFeatures(0.5, 2.0, 1.0)) == pytest.approx(0.7310586)
-    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 0.0)) == pytest.approx(0.2689414)
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 1.0, 0.0)) == 0.5
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 2.0, 1.0, 0.0)) == pytest.approx(0.7310586)
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 0.0, 0.0)) == pytest.approx(0.2689414)
+    assert MODEL.confidence(ConfidenceFeatures(0.5, 0.0, 0.0, 2.0)) == 0.5
 
 
 def test_shipped_model_separates_answerable_from_unanswerable() -> None:
     model = shipped_model()
     assert 0 < model.threshold < 1
-    assert model.confidence(ConfidenceFeatures(1.0, 4.0, 2.0)) > model.threshold
-    assert model.confidence(ConfidenceFeatures(0.0, 0.0, 2.0)) < model.threshold
+    assert model.confidence(ConfidenceFeatures(1.0, 4.0, 2.0, 6.0)) > model.threshold
+    assert model.confidence(ConfidenceFeatures(0.0, 0.0, 2.0, 2.0)) < model.threshold
 
 
 def test_saved_model_equals_the_shipped_file(tmp_path: Path) -> None:

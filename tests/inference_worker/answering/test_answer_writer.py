@@ -28,7 +28,7 @@ def failing_cosines(question: str, texts: Sequence[str]) -> list[float]:
 async def test_without_embeddings_the_words_decide_what_is_quoted() -> None:
     texts = ["Owls sleep in the kiln house by day.", "A kiln dries oak in nine days."]
     passages = [Passage(chunk(text, ordinal=at), text, 0.5) for at, text in enumerate(texts)]
-    findings = Findings(passages, 0.9, answerable=True, features=ConfidenceFeatures(1, 1, 1))
+    findings = Findings(passages, 0.9, answerable=True, features=ConfidenceFeatures(1, 1, 1, 1))
     draft = Draft("How long does oak dry?", (), "How long does oak dry?", findings, passages, [])
     writer = Writer(None, Settings(), Metrics(), failing_cosines, at_once)
 

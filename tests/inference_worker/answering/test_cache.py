@@ -11,7 +11,7 @@ from database.searching.passage import Findings
 from inference_worker.answer import Answer, Event, Grounding, PassagesFound, Token, TokenUsage
 from inference_worker.answering.cache import AnswerCache, merge_tokens, normalize_question
 
-FOUND = PassagesFound(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0)), ())
+FOUND = PassagesFound(Findings([], 0.9, True, ConfidenceFeatures(0, 0, 0, 0)), ())
 ANSWER = Answer(
     text="one two",
     docs=[],

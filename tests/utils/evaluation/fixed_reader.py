@@ -22,7 +22,7 @@ def findings(*passages: tuple[str, str], confidence: float) -> Findings:
         Passage(chunk(text, document=name, title="Guide", headings=(name,)), text, 1.0 - at / 100)
         for at, (name, text) in enumerate(passages)
     ]
-    return Findings(found, confidence, confidence >= 0.5, ConfidenceFeatures(0, 0, 0))
+    return Findings(found, confidence, confidence >= 0.5, ConfidenceFeatures(0, 0, 0, 0))
 
 
 @dataclass

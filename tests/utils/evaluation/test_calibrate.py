@@ -16,7 +16,10 @@ def features(count: int, term_coverage: float, seed: int) -> list[ConfidenceFeat
     draw = random.Random(seed)
     return [
         ConfidenceFeatures(
-            term_coverage + draw.uniform(-0.2, 0.2), draw.uniform(0, 4), draw.uniform(1, 3)
+            term_coverage + draw.uniform(-0.2, 0.2),
+            draw.uniform(0, 4),
+            draw.uniform(1, 3),
+            draw.uniform(2, 8),
         )
         for _ in range(count)
     ]
@@ -30,6 +33,7 @@ def test_discriminating_feature_gets_the_weight() -> None:
     assert model.term_coverage > 5
     assert abs(model.topicality) < 0.5
     assert abs(model.question_length) < 0.5
+    assert abs(model.cosine_z_score) < 0.5
     assert unseen[:60].mean() > 0.8
     assert unseen[60:].mean() < 0.3
 
@@ -83,6 +87,7 @@ def test_model_is_saved_rounded(tmp_path: Path) -> None:
         term_coverage=1.23456,
         topicality=0.5,
         question_length=2.0,
+        cosine_z_score=0.3,
         intercept=-3.0,
         threshold=0.6,
         call_threshold=0.2,

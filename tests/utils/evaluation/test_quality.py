@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from database.building.build import make_builder
-from database.embedding.local_model import LocalModel
-from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.embedding.model_finder import MINILM, find_model
 from database.index.store import open_store
 from database.reading.reader import Reader
 from dataset.sources.api_reference import write_api_reference
@@ -25,7 +24,7 @@ from utils.evaluation.questions import (
     questions_of,
 )
 from utils.evaluation.runs import run_questions
-from utils.settings import PROJECT_ROOT
+from utils.settings import DEFAULT_ADAPTER, PROJECT_ROOT
 
 SAMPLING_STEP = 20
 """Every twentieth page that answers no question is indexed too: embedding all of them would take
@@ -97,19 +96,19 @@ def reader(
     questions: list[LabelledQuestion],
     pages: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    minilm: LocalModel,
-    embeddings: OpenVINOEmbeddings,
     openvino_cache: Path,
 ) -> Iterator[Reader]:
-    """An index of the gold pages and some of the others."""
+    """An index of the gold pages and some others, with the packaged model and its adapter."""
     gold = {name for question in questions for name in question.gold_docs}
     others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - gold)
     for number, name in enumerate(others):
         if number % SAMPLING_STEP:
             (pages / name).unlink()
     database = str(tmp_path_factory.mktemp("quality") / "index")
+    model = find_model(MINILM, None, DEFAULT_ADAPTER)
+    embeddings = model.load_embeddings(device="cpu", cache=openvino_cache)
     store = open_store(database, create=True)
-    make_builder(minilm, store, cache=openvino_cache, device="cpu", skipped=print).build(pages)
+    make_builder(model, store, cache=openvino_cache, device="cpu", skipped=print).build(pages)
     store.close()
     made = Reader(lambda: open_store(database), lambda fingerprint: embeddings, database)
     yield made
