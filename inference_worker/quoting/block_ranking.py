@@ -26,7 +26,7 @@ from database.searching.passage import Passage
 from database.searching.terms import terms
 from inference_worker.quoting.blocks import QuotableBlock, is_pointer
 
-MAX_EMBEDDED = 12
+MAX_EMBEDDED = 16
 MAX_EMBEDDED_CHARACTERS = 600
 OVERLAP_WEIGHT = 0.5
 HEADING_WEIGHT = 0.35
