@@ -77,8 +77,8 @@ def _separated(value: object) -> object:
     return value
 
 
-def _adapter_from_root(value: str | Path) -> str | None:
-    return None if value == "none" else _from_root(value)
+def _adapter_from_root(value: str | Path | None) -> str | None:
+    return None if value in (None, "none") else _from_root(value)
 
 
 RootedPath = Annotated[Path, BeforeValidator(_from_root)]

@@ -4,21 +4,21 @@ from collections.abc import Callable
 
 from langchain_core.embeddings import Embeddings
 
-Vectors = list[list[float]]
+_Vectors = list[list[float]]
 _BATCH = 4
 """Texts; the largest batch that OpenVINOEmbeddings runs with its program for questions."""
 
 
-def embed_queries(embeddings: Embeddings, texts: list[str]) -> Vectors:
+def embed_queries(embeddings: Embeddings, texts: list[str]) -> _Vectors:
     """Embed a question and its clauses, in one request where the embeddings can."""
     if len(texts) == 1:
         return [embeddings.embed_query(texts[0])]
-    embed: Callable[[list[str]], Vectors]
+    embed: Callable[[list[str]], _Vectors]
     embed = getattr(embeddings, "embed_queries", embeddings.embed_documents)
     return embed(texts)
 
 
-def embed_few(embeddings: Embeddings, texts: list[str]) -> Vectors:
+def embed_few(embeddings: Embeddings, texts: list[str]) -> _Vectors:
     """Embed a few dozen texts like questions: in one request to an API, else four at a time.
 
     A large batch would make OpenVINO compile the program for documents in the service.
@@ -26,7 +26,7 @@ def embed_few(embeddings: Embeddings, texts: list[str]) -> Vectors:
     if hasattr(embeddings, "embed_words"):
         return embed_queries(embeddings, texts)
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # less padding
-    vectors: Vectors = [[] for _ in texts]
+    vectors: _Vectors = [[] for _ in texts]
     for start in range(0, len(order), _BATCH):
         batch = order[start : start + _BATCH]
         embedded = embed_queries(embeddings, [texts[at] for at in batch])
@@ -35,10 +35,10 @@ def embed_few(embeddings: Embeddings, texts: list[str]) -> Vectors:
     return vectors
 
 
-def embed_words(embeddings: Embeddings, words: list[str]) -> Vectors:
+def embed_words(embeddings: Embeddings, words: list[str]) -> _Vectors:
     """Embed a question's words: in one request to an API, one by one on this machine.
 
     A large batch would make OpenVINO compile the program for documents in the service.
     """
-    embed: Callable[[list[str]], Vectors] | None = getattr(embeddings, "embed_words", None)
+    embed: Callable[[list[str]], _Vectors] | None = getattr(embeddings, "embed_words", None)
     return embed(words) if embed else [embeddings.embed_query(word) for word in words]

@@ -1,4 +1,4 @@
-"""Checks that a collection can be read, by opening and querying it.
+"""Checks that a collection can be read, by opening and querying it; measures its recall.
 
 An embedded store is checked in a child process (`embedded_check`), since opening a damaged one can
 kill the process.
@@ -8,15 +8,28 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from database.index import rows, word_vectors
 from database.index.connection import damaged_index_error
+from database.index.rows import Vectors, unit_vectors
 from database.index.store import Store
 from utils.errors import IndexDamagedError
 from utils.settings import PROJECT_ROOT, is_server
 
+if TYPE_CHECKING:
+    from chromadb import Collection
+
 _TIMEOUT = 900
 """Seconds; replaying a million rows from Chroma's write-ahead log takes minutes."""
+MIN_RECALL = 0.97
+"""A recall below it is reported as a problem."""
+RECALL_DEPTH = 250
+"""Results per vector, as in a search."""
+_RECALL_SAMPLE = 50
+"""Chunks, and as many words: the graph misses most for short questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,42 @@ def is_readable(store: Store, name: str) -> bool:
     except IndexDamagedError:
         return False
     return True
+
+
+def measure_recall(store: Store, collection: "Collection") -> float:
+    """The share of the RECALL_DEPTH nearest chunks that the graph finds, on average over a sample.
+
+    The sample are vectors of chunks and of single words. All vectors are read once.
+    """
+    asked = _sample(store, collection)
+    best = np.full((len(asked), RECALL_DEPTH), -np.inf, dtype=np.float32)
+    nearest = np.zeros((len(asked), RECALL_DEPTH), dtype=object)
+    for page in rows.pages(collection, ["embeddings"]):
+        cosines = asked @ unit_vectors(page["embeddings"]).T
+        best = np.concatenate([best, cosines], axis=1)
+        ids = np.broadcast_to(np.array(page["ids"], dtype=object), cosines.shape)
+        nearest = np.concatenate([nearest, ids], axis=1)
+        order = np.argpartition(-best, RECALL_DEPTH - 1, axis=1)[:, :RECALL_DEPTH]
+        best = np.take_along_axis(best, order, axis=1)
+        nearest = np.take_along_axis(nearest, order, axis=1)
+    shares = []
+    for vector, ids, cosines in zip(asked, nearest, best, strict=True):
+        true = set(ids[np.isfinite(cosines)])
+        found: Any = collection.query(query_embeddings=[vector], n_results=RECALL_DEPTH, include=[])
+        shares.append(len(true.intersection(found["ids"][0])) / len(true))
+    return float(np.mean(shares))
+
+
+def _sample(store: Store, collection: "Collection") -> Vectors:
+    """Unit vectors to search for, (vectors, dimension)."""
+    ids: list[str] = collection.get(include=[])["ids"]
+    some = ids[:: max(1, len(ids) // _RECALL_SAMPLE)][:_RECALL_SAMPLE]
+    chunks = rows.read_vectors(collection, some)
+    words = word_vectors.read_word_vectors(store, collection.name)
+    if words is None or not len(words[1]):
+        return unit_vectors(chunks)
+    step = max(1, len(words[1]) // _RECALL_SAMPLE)
+    return unit_vectors(np.concatenate([chunks, words[1][::step][:_RECALL_SAMPLE]]))
 
 
 def _count_and_query(store: Store, name: str) -> int:

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from database.index import word_vectors
+from database.index.collection_check import MIN_RECALL, RECALL_DEPTH, measure_recall
 from database.index.fingerprint import Fingerprint
-from database.index.graph import MAX_EXACT_CHUNKS
 from database.index.live_pointer import LivePointer
 from database.index.lock import LOCK, BuildLock
-from database.index.recall import DEPTH, MIN_RECALL, measure_recall
-from database.index.store import NEVER_SYNC, Store
+from database.index.store import MAX_EXACT_CHUNKS, NEVER_SYNC, Store
 from database.index.vector_files import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -64,5 +63,5 @@ def _recall(store: Store, collection: "Collection", chunks: int) -> float:
     with store.translate_errors():
         recall = measure_recall(store, collection)
     level = logging.INFO if recall >= MIN_RECALL else logging.WARNING
-    log.log(level, "Chroma's graph finds %.3f of the %d nearest chunks", recall, DEPTH)
+    log.log(level, "Chroma's graph finds %.3f of the %d nearest chunks", recall, RECALL_DEPTH)
     return recall

@@ -18,7 +18,6 @@ from database.index.connection import (
     translate_chroma_errors,
 )
 from database.index.fingerprint import Fingerprint, InPlaceChange
-from database.index.graph import graph_parameters
 from database.index.live_pointer import LivePointer
 from utils.errors import IndexDamagedError
 from utils.settings import Settings, is_server, load_settings
@@ -39,6 +38,10 @@ OUTGOING = "-outgoing"
 LONG_REQUEST_SECONDS = 600.0
 """Timeout for builds, purges and pulls: their last request makes the server write all vectors to
 disk."""
+MAX_EXACT_CHUNKS = 100_000
+"""Chunks up to which readers compare all vectors in memory: at 384 dimensions in 0.8 ms and 19 MB
+for 12,600, and in 12 ms and 154 MB for 100,000 (numpy, one thread). Beyond, they search Chroma's
+graph."""
 _MAX_CREATE_ATTEMPTS = 5
 """Attempts to create a collection that can neither be created nor found."""
 
@@ -242,3 +245,21 @@ def open_store(
     if not create and not (path / "chroma.sqlite3").is_file():
         raise missing_index_error(database)
     return Store(open_folder(path), database)
+
+
+def graph_parameters(chunks: int) -> dict[str, Any]:
+    """Chroma's settings of the graph (HNSW) of an index; the defaults if readers do not search it.
+
+    Measured with all-MiniLM-L6-v2 over 20,959 chunks of the SageMaker documentation and 240
+    questions; neighbours per node (M), candidates while building and while searching:
+
+    | M, building, searching | recall@250 | lowest | below 0.9 | build | search  |
+    | ---------------------- | ---------- | ------ | --------- | ----- | ------- |
+    | 16, 100, 100 (default) | 0.927      | 0.300  | 50        | 17 s  | 2.4 ms  |
+    | 16, 100, 500           | 0.976      | 0.312  | 5         | 16 s  | 2.9 ms  |
+    | 32, 200, 500           | 0.991      | 0.872  | 1         | 18 s  | 3.8 ms  |
+    | 48, 400, 500           | 0.995      | 0.888  | 1         | 30 s  | 5.9 ms  |
+    """
+    if chunks <= MAX_EXACT_CHUNKS:
+        return {}
+    return {"max_neighbors": 48, "ef_construction": 400, "ef_search": 800}

@@ -11,10 +11,9 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.query_embeddings import embed_words
 from database.index import rows, word_vectors
-from database.index.graph import MAX_EXACT_CHUNKS
 from database.index.live_pointer import LivePointer
 from database.index.rows import Vectors, unit_vectors
-from database.index.store import Store
+from database.index.store import MAX_EXACT_CHUNKS, Store
 from database.journal.uploads import JournalEntry, Uploads
 from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus

@@ -161,7 +161,7 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
         raise _WrongError("its fingerprint is incomplete")
     known = asdict(fingerprint)
     for name, value in (known.pop("recipe") | known).items():
-        if name != "sources" and type(value) not in (str, int):
+        if name != "sources" and type(value) not in (str, int, float):
             raise _WrongError(f"{name} of its fingerprint is neither text nor number")
     for source in fingerprint.sources:
         if any(type(value) not in (str, int) for value in asdict(source).values()):

@@ -150,7 +150,7 @@ def test_replies_of_the_language_model_are_recorded(
 ) -> None:
     asked = labelled("key", KEY.question, "written", ["a.md"], ["KmsKeyId"])
     replies, report = tmp_path / "replies.jsonl", tmp_path / "report.md"
-    monkeypatch.setattr(answers, "open_reader", lambda *_: FixedReader(SHEET))
+    monkeypatch.setattr(answers, "open_reader", lambda *_: FixedReader(SHEET, {"a.md"}))
     monkeypatch.setenv("MISTRAL_API_KEY", "test-key")
     with MistralServer() as server:
         monkeypatch.setenv("MISTRAL_BASE_URL", server.url)
