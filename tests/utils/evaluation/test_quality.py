@@ -31,19 +31,19 @@ SAMPLING_STEP = 20
 ten times as long."""
 
 FLOORS = {
-    "hit@1": 0.78,
-    "hit@5": 0.89,
-    "hit@10": 0.935,
-    "nDCG@10": 0.85,
-    "facts@8": 0.875,
-    "AUROC": 0.775,
-    "answerable answered": 0.8,
-    "unanswerable refused": 0.54,
+    "hit@1": 0.825,
+    "hit@5": 0.945,
+    "hit@10": 0.95,
+    "nDCG@10": 0.885,
+    "facts@8": 0.935,
+    "AUROC": 0.84,
+    "answerable answered": 0.86,
+    "unanswerable refused": 0.6,
 }
 REPLIES = PROJECT_ROOT / "utils" / "evaluation" / "replies" / "api_sample.jsonl"
 ANSWERS = {
     "facts in the passages given": (0.98, 1.0),
-    "answers with every fact": (0.55, 1.0),
+    "answers with every fact": (0.61, 1.0),
     "coverage none": (0.0, 0.03),
     "refused without a call": (0.0, 0.03),
     "degraded": (0.0, 0.0),
@@ -53,7 +53,7 @@ ANSWERS = {
 """Bounds of the answers to answerable questions, with recorded replies in both rounds."""
 
 
-QUOTED_FACTS = 0.6
+QUOTED_FACTS = 0.69
 QUOTED_CHARACTERS = 1500
 """Bounds of the answers to answerable questions without a language model."""
 
