@@ -96,12 +96,14 @@ def follow_changes(
         raise OvertakenError
     found = in_order(found)
     chunks = in_order([*(c for c in corpus.chunks if c.document not in shown), *found])
+    vectors = _changed_vectors(store, corpus, chunks, found)
     return replace(
         corpus,
         chunks=chunks,
         places=_places(chunks),
         lexical=corpus.lexical.changed(shown.keys(), found),
-        vectors=_changed_vectors(store, corpus, chunks, found),
+        vectors=vectors,
+        sample=corpus.sample if vectors is None else _some(vectors),
     )
 
 
@@ -117,11 +119,15 @@ def _sample(
     store: Store, collection: "Collection", chunks: Sequence[Chunk], vectors: Vectors | None
 ) -> Vectors:
     """The unit vectors of up to about _SAMPLE chunks, evenly distributed."""
-    step = max(1, len(chunks) // _SAMPLE)
     if vectors is not None:
-        return vectors[::step].copy()
+        return _some(vectors)
+    some = chunks[:: max(1, len(chunks) // _SAMPLE)]
     with store.translate_errors():
-        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks[::step]]))
+        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in some]))
+
+
+def _some(vectors: Vectors) -> Vectors:
+    return vectors[:: max(1, len(vectors) // _SAMPLE)].copy()
 
 
 def _changed_vectors(

@@ -97,7 +97,7 @@ def search(
         query,
         [f"{passage.chunk.breadcrumb}\n{passage.text}" for passage in passages],
         corpus.lexical,
-        0.0 if asked is None else _z_score(float(cosines[best[0]]), corpus.sample @ asked),
+        0.0 if asked is None else _z_score(cosines[best[0]], exact_cosines(corpus.sample, asked)),
     )
     model = shipped_model()
     confidence = model.confidence(features)
@@ -109,10 +109,10 @@ def search(
     )
 
 
-def _z_score(value: float, sample: Scores) -> float:
+def _z_score(value: np.float32, sample: Scores) -> float:
     """Standard deviations by which a value exceeds the mean of a sample."""
     deviation = float(sample.std())
-    return (value - float(sample.mean())) / deviation if deviation > _MIN_DEVIATION else 0.0
+    return float(value - sample.mean()) / deviation if deviation > _MIN_DEVIATION else 0.0
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:
