@@ -13,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # PORT overrides the setting PORT.
 # DIMENSION: length of an adapted model's vectors. INT8=1: quantize it to int8 as well.
 
+DEVELOPMENT := dataset/questions/api_reference.jsonl dataset/questions/guide.jsonl
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 TORCH_VERSION := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -94,8 +95,8 @@ evaluate: $(VENV)/.ready-dev ## measure retrieval with labelled questions (QUEST
 		-o $(if $(QUESTIONS)$(DATABASE)$(COMPARE),build/evaluation.md,utils/evaluation/figures.md)
 
 calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questions (QUESTIONS= DATABASE=)
-	$(BIN)/python -m utils.evaluation.calibrate -q "$(or $(QUESTIONS),dataset/questions/api_reference.jsonl)" \
-		-db "$(or $(DATABASE),database/chroma)"
+	$(BIN)/python -m utils.evaluation.calibrate \
+		$(foreach each,$(or $(QUESTIONS),$(DEVELOPMENT)),-q "$(each)" -db "$(or $(DATABASE),database/chroma)")
 
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")

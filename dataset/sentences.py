@@ -2,7 +2,7 @@
 
 A sentence ends with a full stop, question mark or exclamation mark followed by white space.
 `sentences()` refines that for text that users read. The other functions are cheaper variants whose
-results are fixed by stored or fitted data:
+results are fixed by stored data:
 
 | function             | used for                | it also ends at   | the next one starts with |
 | -------------------- | ----------------------- | ----------------- | ------------------------ |

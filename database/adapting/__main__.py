@@ -108,6 +108,8 @@ def _run(arguments: argparse.Namespace) -> None:
             f"--dimension {arguments.dimension}: must be greater than 0 and less than "
             f"{base.dimension}, the dimension of {name}."
         )
+    if arguments.adapter and (arguments.dimension or arguments.adapter.is_dir()):
+        raise SettingsError("--adapter names a file, and has the base model's dimension.")
     folder = arguments.input_data_path
     default = PROJECT_ROOT / "models" / f"{name.rpartition('/')[2]}-{folder.absolute().name}"
     request = AdaptationRequest(

@@ -47,6 +47,7 @@ def write_adapter(
     Raises:
         ModelError: a model cannot be loaded, they do not fit, or the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if not adapted.layers or adapted.dimension != base.dimension:
@@ -71,8 +72,8 @@ def write_adapter(
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors | factors, path, metadata)
         path.chmod(0o644)  # safetensors permits only its owner
-    except OSError as error:
-        raise ModelError(f"Cannot write {path} ({error.strerror}).") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"Cannot write {path} ({type(error).__name__}).") from error
     return kept
 
 

@@ -72,9 +72,17 @@ def read_questions(path: Path) -> list[WrittenQuestion]:
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-        return [WrittenQuestion(**json.loads(line)) for line in lines if line.strip()]
-    except (OSError, ValueError, TypeError) as error:
+        questions = [WrittenQuestion(**json.loads(line)) for line in lines if line.strip()]
+        complete = all(
+            part.strip()
+            for each in questions
+            for part in (each.question, each.document, each.answer)
+        )
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DatasetError(f"Cannot read the questions {path} ({type(error).__name__}).") from error
+    if not complete:
+        raise DatasetError(f"Cannot read the questions {path} (a field is blank).")
+    return questions
 
 
 def make_pairs(corpus: TrainingCorpus, random: Random) -> list[Pair]:

@@ -8,7 +8,7 @@ vectors, and a whitening layer at the end:
     x' = T x / |T x|    T: (dimension, dimension)
 
 The file is in the safetensors format, in f16: `NAME.up` (B) and `NAME.down` (A), or `NAME.update`
-(d), for a parameter NAME of the base model's weights, and `whitening` (T). Its metadata contain
+(d), for a parameter NAME of the base model's weights, and `whitening` (T). Its metadata contains
 `base`, the SHA-256 of the weights that it fits.
 """
 
@@ -86,7 +86,7 @@ class Adapter:
     def _unreadable(self, reason: str | None) -> ModelError:
         return ModelError(
             f"EMBEDDING_ADAPTER: {self.path} is not an adapter of this model ({reason}). Restore "
-            "the file, or leave the setting empty."
+            "the file, or set EMBEDDING_ADAPTER=none."
         )
 
 

@@ -10,7 +10,7 @@ _BATCH = 4
 
 
 def embed_queries(embeddings: Embeddings, texts: list[str]) -> _Vectors:
-    """Embed a question and its clauses, in one request where the embeddings can."""
+    """Embed questions, in one request where the embeddings can."""
     if len(texts) == 1:
         return [embeddings.embed_query(texts[0])]
     embed: Callable[[list[str]], _Vectors]

@@ -37,9 +37,10 @@ def go_live(
         IndexLockedError: another writer took over the lock after our heartbeat lapsed; nothing
             went live.
     """
+    recall = _recall(store, collection, target.chunks)
     lock.verify_held()
     built_at = target.built_at or datetime.now(UTC).isoformat(timespec="seconds")
-    built = replace(target, built_at=built_at, recall=_recall(store, collection, target.chunks))
+    built = replace(target, built_at=built_at, recall=recall)
     configuration: Any = {"hnsw": {"sync_threshold": NEVER_SYNC}}
     with store.translate_errors():
         collection.modify(metadata=built.to_metadata(), configuration=configuration)

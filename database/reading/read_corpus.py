@@ -133,15 +133,22 @@ def _some(vectors: Vectors) -> Vectors:
 def _changed_vectors(
     store: Store, corpus: SearchCorpus, chunks: Sequence[Chunk], added: Sequence[Chunk]
 ) -> Vectors | None:
-    """The vectors of `chunks`, of which those `added` are read and the others known."""
+    """The vectors of `chunks`, of which those `added` are read and the others known.
+
+    Raises:
+        OvertakenError: some of those to read were deleted in the meantime.
+    """
     if corpus.vectors is None or len(chunks) > MAX_EXACT_CHUNKS:
         return None
     if not added:
         return corpus.vectors[[corpus.places[chunk.id] for chunk in chunks]]
     new = _vectors(store, corpus.collection, added)
+    if new is None or not new.any(axis=1).all():  # deleted since the chunks were read
+        raise OvertakenError
+    known = np.concatenate([corpus.vectors, new]) if len(corpus.vectors) else new
     places = dict(corpus.places)
     places.update((chunk.id, len(corpus.chunks) + n) for n, chunk in enumerate(added))
-    return np.concatenate([corpus.vectors, new])[[places[chunk.id] for chunk in chunks]]
+    return known[[places[chunk.id] for chunk in chunks]]
 
 
 def _places(chunks: Sequence[Chunk]) -> dict[str, int]:

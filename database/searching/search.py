@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from database.index.rows import Vectors, unit_vectors
+from database.index.rows import Vectors, read_vectors, unit_vectors
 from database.searching.confidence import MAX_TEXTS, extract_features, shipped_model
 from database.searching.dense import exact_cosines, nearest_chunks
 from database.searching.filters import EVERYTHING, Filters
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 ChunkIndexes = npt.NDArray[np.intp]
 
+AVERAGE_Z_SCORE = 6.2
+"""Of the labelled questions; used where there is no better estimate."""
+_MIN_SAMPLE = 100
+"""Chunks; the cosines of fewer have no meaningful deviation."""
 _MIN_DEVIATION = 1e-6
-"""Smaller deviations are rounding errors: the sample is of one text."""
+"""Smaller deviations are rounding errors: all texts of the sample are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def search(
     if filters != EVERYTHING:
         eligible = np.flatnonzero(filters.mask(corpus.chunks))
     if not len(eligible):
-        features = extract_features(query, [], corpus.lexical, 0.0)
+        features = extract_features(query, [], corpus.lexical, AVERAGE_Z_SCORE)
         return Findings([], 0.0, answerable=False, features=features)
     # Score chunks by cosine and by BM25, each normalised over its candidates.
     nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
@@ -97,7 +101,7 @@ def search(
         query,
         [f"{passage.chunk.breadcrumb}\n{passage.text}" for passage in passages],
         corpus.lexical,
-        0.0 if asked is None else _z_score(cosines[best[0]], exact_cosines(corpus.sample, asked)),
+        AVERAGE_Z_SCORE if asked is None else _z_score(corpus, asked, best[0]),
     )
     model = shipped_model()
     confidence = model.confidence(features)
@@ -109,10 +113,17 @@ def search(
     )
 
 
-def _z_score(value: np.float32, sample: Scores) -> float:
-    """Standard deviations by which a value exceeds the mean of a sample."""
-    deviation = float(sample.std())
-    return float(value - sample.mean()) / deviation if deviation > _MIN_DEVIATION else 0.0
+def _z_score(corpus: SearchCorpus, asked: Vectors, place: int) -> float:
+    """Standard deviations by which a chunk's cosine exceeds the mean of the sample."""
+    if len(corpus.sample) < _MIN_SAMPLE:
+        return AVERAGE_Z_SCORE
+    if corpus.vectors is not None:
+        vector = corpus.vectors[place]
+    else:  # the graph may not have found it
+        found = read_vectors(corpus.collection, [corpus.chunks[place].id])
+        vector = unit_vectors(found)[0] if found.any() else asked
+    cosines = exact_cosines(corpus.sample, asked)
+    return float((vector @ asked - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:

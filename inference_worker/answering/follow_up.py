@@ -44,8 +44,7 @@ def retrieval_queries(question: str, history: Sequence[Turn]) -> list[str]:
     context = _continued(question, [text for text in reversed(asked) if _content_words(text)])
     if not context:
         return [question]
-    # The question first: embeddings weight the beginning of a text most. Joined by commas, because
-    # the search also runs each clause of a question by itself.
+    # The question first: embeddings weight the beginning of a text most.
     together = ", ".join(text.strip().rstrip(" ?.!") for text in [question, *context])
     return [together] if _points_back(question) else [together, question]
 

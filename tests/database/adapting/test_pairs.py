@@ -97,7 +97,16 @@ def test_written_questions_are_paired_with_the_text_around_their_answers(folder:
     assert chosen != enough_pairs(corpus_in(folder), pairs=80, passes=1, seed=1)
 
 
-@pytest.mark.parametrize("line", ["{}", "nothing", '{"question": "Why?", "document": "a.md"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "nothing",
+        '{"question": "Why?", "document": "a.md"}',
+        '{"question": "Why?", "document": "a.md", "answer": " "}',
+        '{"question": "Why?", "document": "a.md", "answer": 7}',
+    ],
+)
 def test_unusable_questions_are_reported(tmp_path: Path, line: str) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text(line)

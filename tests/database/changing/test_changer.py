@@ -188,6 +188,28 @@ def test_writer_that_lost_its_lock_writes_no_more_rows(store: Store) -> None:
     assert rows_of(store, "kilns.md") == stored
 
 
+def test_reader_of_an_emptied_index_follows_the_first_document(store: Store) -> None:
+    for name in seen(store):
+        delete(store, name)
+    opened = reader(store)
+    assert not opened[1].chunks
+
+    put(store, "kilns.md", NEW)
+
+    assert followed(store, opened).keys() == {"kilns.md"}
+
+
+def test_reader_detects_vectors_deleted_while_it_reads(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision, corpus = reader(store)
+    put(store, "kilns.md", NEW)
+    live, _, _ = store.live_collection()
+    monkeypatch.setattr(rows, "read_vectors", lambda collection, ids: np.zeros((len(ids), 4)))
+    with pytest.raises(OvertakenError):
+        follow_changes(store, corpus, Uploads(store).visible(live, revision))
+
+
 def test_reader_detects_rows_deleted_while_it_reads(store: Store) -> None:
     revision, corpus = reader(store)
     accept_job(store, "put", [document("kilns.md", NEW)])
