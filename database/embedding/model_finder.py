@@ -45,9 +45,10 @@ def find_model(name: str, path: Path | None = None, adapter: Path | None = None)
         ModelError: the model or the adapter is not available.
     """
     found = _find(name, path)
-    if adapter and Adapter(adapter).base == found.weights_digest:
-        return replace(found, adapter=Adapter(adapter))
-    return found
+    if adapter is None:
+        return found
+    fitting = Adapter(adapter)
+    return replace(found, adapter=fitting) if fitting.base == found.weights_digest else found
 
 
 def _find(name: str, path: Path | None) -> LocalModel:

@@ -96,7 +96,7 @@ def is_readable(store: Store, name: str) -> bool:
 def measure_recall(store: Store, collection: "Collection") -> float:
     """The share of the RECALL_DEPTH nearest chunks that the graph finds, on average over a sample.
 
-    The sample are vectors of chunks and of single words. All vectors are read once.
+    The sample consists of vectors of chunks and of single words. All vectors are read once.
     """
     asked = _sample(store, collection)
     best = np.full((len(asked), RECALL_DEPTH), -np.inf, dtype=np.float32)

@@ -50,7 +50,8 @@ def model_of_index(recipe: Recipe, settings: Settings) -> EmbeddingModel:
         ModelError, SettingsError: as `model_for`.
     """
     model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
-    if isinstance(model, LocalModel) and model.adapter:
+    # Compared first, because each revision reads all of the model's files.
+    if isinstance(model, LocalModel) and model.adapter and recipe.model_revision != model.revision:
         plain = replace(model, adapter=None)
         if recipe.model_revision == plain.revision:
             log.info(

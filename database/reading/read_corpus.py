@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 1000
+"""Chunks with whose cosines that of the best chunk is compared."""
 
 
 class OvertakenError(Exception):
@@ -58,7 +59,7 @@ def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry
 def read_corpus(
     store: Store, live: LivePointer, collection: "Collection", embeddings: Embeddings
 ) -> SearchCorpus:
-    """Read what a search needs of an index: its chunks with their vectors, and its words'."""
+    """Read what a search needs of an index: its chunks and its words, with their vectors."""
     chunks = current_chunks(store, live, collection)
     words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
@@ -103,7 +104,7 @@ def follow_changes(
         places=_places(chunks),
         lexical=corpus.lexical.changed(shown.keys(), found),
         vectors=vectors,
-        sample=corpus.sample if vectors is None else _some(vectors),
+        sample=corpus.sample if vectors is None else vectors[_evenly(chunks)],
     )
 
 
@@ -118,16 +119,17 @@ def _vectors(store: Store, collection: "Collection", chunks: Sequence[Chunk]) ->
 def _sample(
     store: Store, collection: "Collection", chunks: Sequence[Chunk], vectors: Vectors | None
 ) -> Vectors:
-    """The unit vectors of up to about _SAMPLE chunks, evenly distributed."""
+    """The unit vectors of some chunks, evenly distributed."""
+    some = _evenly(chunks)
     if vectors is not None:
-        return _some(vectors)
-    some = chunks[:: max(1, len(chunks) // _SAMPLE)]
+        return vectors[some]
     with store.translate_errors():
-        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in some]))
+        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks[some]]))
 
 
-def _some(vectors: Vectors) -> Vectors:
-    return vectors[:: max(1, len(vectors) // _SAMPLE)].copy()
+def _evenly(chunks: Sequence[Chunk]) -> slice:
+    """Selects about _SAMPLE of the chunks."""
+    return slice(None, None, max(1, len(chunks) // _SAMPLE))
 
 
 def _changed_vectors(

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -63,9 +63,8 @@ class ConfidenceModel:
 
     def confidence(self, evidence: ConfidenceFeatures) -> float:
         """Probability p that the documentation answers, 0 to 1."""
-        weights = (self.term_coverage, self.topicality, self.question_length, self.cosine_z_score)
         logit = self.intercept + sum(
-            weight * value for weight, value in zip(weights, astuple(evidence), strict=True)
+            getattr(self, feature) * value for feature, value in asdict(evidence).items()
         )
         return 1 / (1 + math.exp(-logit))
 

@@ -101,7 +101,7 @@ def search(
         query,
         [f"{passage.chunk.breadcrumb}\n{passage.text}" for passage in passages],
         corpus.lexical,
-        AVERAGE_Z_SCORE if asked is None else _z_score(corpus, asked, best[0]),
+        AVERAGE_Z_SCORE if asked is None else _z_score(corpus, asked, best[0], cosines[best[0]]),
     )
     model = shipped_model()
     confidence = model.confidence(features)
@@ -113,17 +113,17 @@ def search(
     )
 
 
-def _z_score(corpus: SearchCorpus, asked: Vectors, place: int) -> float:
+def _z_score(corpus: SearchCorpus, asked: Vectors, place: int, cosine: np.float32) -> float:
     """Standard deviations by which a chunk's cosine exceeds the mean of the sample."""
     if len(corpus.sample) < _MIN_SAMPLE:
         return AVERAGE_Z_SCORE
-    if corpus.vectors is not None:
-        vector = corpus.vectors[place]
-    else:  # the graph may not have found it
+    if corpus.vectors is None and not cosine:  # BM25 found it, the graph did not
         found = read_vectors(corpus.collection, [corpus.chunks[place].id])
-        vector = unit_vectors(found)[0] if found.any() else asked
+        if not found.any():  # just deleted
+            return AVERAGE_Z_SCORE
+        (cosine,) = exact_cosines(unit_vectors(found), asked)
     cosines = exact_cosines(corpus.sample, asked)
-    return float((vector @ asked - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
+    return float((cosine - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:

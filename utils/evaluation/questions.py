@@ -60,12 +60,19 @@ def questions_of(
     """The questions that an index can be asked, with those of their documents that it contains.
 
     Unanswerable questions stay; answerable ones of which it lacks every document are left out.
+
+    Raises:
+        DocsQAError: all answerable questions are left out.
     """
+    questions = list(questions)
     labelled = (
         replace(each, gold_docs=tuple(name for name in each.gold_docs if name in indexed))
         for each in questions
     )
-    return [each for each in labelled if each.gold_docs or not each.answerable]
+    asked = [each for each in labelled if each.gold_docs or not each.answerable]
+    if len(asked) < len(questions) and not any(each.answerable for each in asked):
+        raise DocsQAError("The index contains none of the documents that the questions name.")
+    return asked
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -137,7 +137,8 @@ def test_replies_to_other_questions_are_refused_in_one_line(
 def test_missing_key_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "open_reader", lambda *_: FixedReader(SHEET))
+    index = FixedReader(SHEET, {"api-reference/CreateEndpointConfig.md"})
+    monkeypatch.setattr(answers, "open_reader", lambda *_: index)
     assert main(["answers"]) == 1
     assert capsys.readouterr().err == (
         "No language model: set MISTRAL_API_KEY, or replay with --replay FILE.\n"
