@@ -61,12 +61,13 @@ def minilm() -> LocalModel:
     return find_model(MINILM)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def openvino_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of exported models, shared by parallel workers since an export takes long."""
+    """The folder of exported models, shared by all processes since an export takes long."""
     own = tmp_path_factory.getbasetemp()
     cache = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "openvino"
     cache.mkdir(exist_ok=True)
+    os.environ["EMBEDDING_CACHE_PATH"] = str(cache)
     return cache
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _CLIENTS = 32
 _RETURN_SECONDS = 120.0
-"""The timeout for the first answer by the language model after an outage."""
+"""The timeout for a first answer by the language model, and for the first answer in a phase."""
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,12 @@ def measure_outage(
         timeout: INFERENCE_TIMEOUT and BREAKER_SECONDS of the service.
 
     Raises:
-        DocsQAError: the service did not start, or did not return to the provider.
+        DocsQAError: the service did not start, or did not use the provider.
     """
     settings = {"INFERENCE_TIMEOUT": f"{timeout:g}", "BREAKER_SECONDS": f"{timeout:g}"}
     with our_service(run, provider.settings | settings) as service:
         load = _OutageLoad(questions, seconds)
-        return asyncio.run(load.measure(service.address, provider, run.answer_seconds))
+        return asyncio.run(load.measure(service.address, provider))
 
 
 class _OutageLoad:
@@ -77,13 +78,12 @@ class _OutageLoad:
         self._seconds = seconds
         self._requests: list[OutageRequest] = []
 
-    async def measure(
-        self, address: str, provider: SimulatedProvider, warm_up: float
-    ) -> list[Measure]:
+    async def measure(self, address: str, provider: SimulatedProvider) -> list[Measure]:
         async with http_clients(address, _CLIENTS) as http:
+            begin = time.perf_counter()
             clients = [asyncio.create_task(self._run_client(http)) for _ in range(_CLIENTS)]
             try:
-                await asyncio.sleep(warm_up)
+                await self._first_written(begin)
                 measures = await self._phase("provider healthy")
                 returns = []
                 for kind in (REFUSED, SILENCE):
@@ -121,10 +121,14 @@ class _OutageLoad:
             self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
 
     async def _phase(self, name: str) -> list[Measure]:
+        """Measure for the phase's length, or until a request ended if none has by then."""
         begin = time.perf_counter()
         await asyncio.sleep(self._seconds)
+        requests: list[OutageRequest] = []
+        while not requests and time.perf_counter() < begin + self._seconds + _RETURN_SECONDS:
+            await asyncio.sleep(_POLL_SECONDS)
+            requests = [each for each in self._requests if each.ended >= begin]
         end = time.perf_counter()
-        requests = [each for each in self._requests if begin <= each.ended < end]
         return phase_measures(Phase(name, end - begin, requests))
 
     async def _first_written(self, after: float) -> float:
@@ -133,8 +137,8 @@ class _OutageLoad:
             written = [each.ended for each in self._requests if each.written and each.ended > after]
             if written:
                 return min(written)
-            await asyncio.sleep(0.02)
-        raise DocsQAError("The service did not return to the benchmark's language model.")
+            await asyncio.sleep(_POLL_SECONDS)
+        raise DocsQAError("The service did not answer with the benchmark's language model.")
 
 
 def phase_measures(phase: Phase) -> list[Measure]:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.process
 
 QUESTION = "Set KmsKeyId in the endpoint configuration"
 PROMPT = ChatPromptTemplate.from_template("{passages}\n\n{question}")
-RUNS = 4
+RUNS = 2
 
 
 @pytest.fixture(scope="module")
