@@ -2,11 +2,29 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 
 _Vectors = list[list[float]]
 _BATCH = 4
 """Texts; the largest batch that OpenVINOEmbeddings runs with its program for questions."""
+
+
+_PART_CHARACTERS = 600
+"""About as much as every model reads; of pasted logs and code, which have more tokens, as well."""
+
+
+def embed_question(embeddings: Embeddings, question: str) -> list[float]:
+    """Embed a question; a long one, such as a stack trace, by the mean of its parts' unit vectors.
+
+    A model ignores what exceeds its input, and the cause is often in the last line.
+    """
+    parts = _parts(question)
+    vectors = np.array(embed_few(embeddings, parts))
+    if len(parts) > 1:
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    mean: list[float] = vectors.mean(axis=0).tolist()
+    return mean
 
 
 def embed_queries(embeddings: Embeddings, texts: list[str]) -> _Vectors:
@@ -42,3 +60,15 @@ def embed_words(embeddings: Embeddings, words: list[str]) -> _Vectors:
     """
     embed: Callable[[list[str]], _Vectors] | None = getattr(embeddings, "embed_words", None)
     return embed(words) if embed else [embeddings.embed_query(word) for word in words]
+
+
+def _parts(question: str) -> list[str]:
+    """Whole lines of up to _PART_CHARACTERS together; a longer line is cut."""
+    parts = [""]
+    for line in question.splitlines(keepends=True):
+        for start in range(0, len(line), _PART_CHARACTERS):
+            piece = line[start : start + _PART_CHARACTERS]
+            if parts[-1] and len(parts[-1]) + len(piece) > _PART_CHARACTERS:
+                parts.append("")
+            parts[-1] += piece
+    return [part for part in parts if part.strip()] or [question]

@@ -109,9 +109,8 @@ class Field:
         return int(self._starts[number + 1] - self._starts[number])
 
     def rarity(self, number: int) -> float:
-        """idf: the inverse document frequency of a term."""
-        holders = self.holders(number)
-        return math.log1p((self.size - holders + 0.5) / (holders + 0.5))
+        """The idf of a term."""
+        return idf(self.holders(number), self.size)
 
     def column(self, number: int, weight: float = 1.0) -> tuple[TextIndexes, Scores]:
         """The texts that contain a term, and its contribution to each score times a weight."""
@@ -136,6 +135,11 @@ class Field:
             texts=np.insert(moved, at, new_texts),
             counts=np.insert(self._counts[kept], at, new_counts),
         )
+
+
+def idf(holders: int, texts: int) -> float:
+    """Inverse document frequency of a term that so many of the texts contain."""
+    return math.log1p((texts - holders + 0.5) / (holders + 0.5))
 
 
 def _counted(

@@ -4,7 +4,6 @@ Built from the chunks when a reader opens the index, and derived from the previo
 documents change. The formula is in `bm25`; a query adds up postings.
 """
 
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from itertools import chain, compress, groupby
 
 import numpy as np
 
-from database.searching.bm25 import Field, Splice, TextIndexes, Texts
+from database.searching.bm25 import Field, Splice, TextIndexes, Texts, idf
 from database.searching.fusion import Scores
 from database.searching.terms import terms_of, words
 from dataset.chunks import Chunk
@@ -24,8 +23,6 @@ TITLE_REPEATS, HEADING_REPEATS, TITLE_REPEATS_IN_DOCUMENT = 3, 2, 5
 _LINK_TARGET = re.compile(r"\]\([^()\s]*\)")
 _LABEL = re.compile(r"^[ \t]*(?:[-+*] )?\*\*([^*\n]{1,80})\*\*", re.MULTILINE)
 """Names defined by a list, `- **Name** ...`: pages of an API have fields instead of headings."""
-_RARE = 9.0
-"""Minimum idf of a term that occurs nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +165,8 @@ class LexicalIndex:
         return 0 if number is None else self._headed.holders(number)
 
     def rarity(self, term: str) -> float:
-        """Idf of a term over the chunks; at least _RARE if no chunk contains it."""
-        if not self.holders(term):
-            return max(_RARE, math.log1p(len(self)))
-        return self._chunks.rarity(self._numbers[term])
+        """Idf of a term over the chunks; highest if no chunk contains it."""
+        return idf(self.holders(term), len(self))
 
     def scores(self, query: Query, *, documents: float) -> Scores:
         """Score every chunk.

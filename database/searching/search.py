@@ -1,5 +1,6 @@
 """One search: question -> dense and lexical scores -> fusion -> passages and confidence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from database.embedding.query_embeddings import embed_question
 from database.index.rows import Vectors, read_vectors, unit_vectors
 from database.searching.confidence import MAX_TEXTS, extract_features, shipped_model
 from database.searching.dense import exact_cosines, nearest_chunks
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 
 ChunkIndexes = npt.NDArray[np.intp]
 
-AVERAGE_Z_SCORE = 6.2
+AVERAGE_Z_SCORE = 1.5
 """Of the labelled questions; used where there is no better estimate."""
 _MIN_SAMPLE = 100
 """Chunks; the cosines of fewer have no meaningful deviation."""
+_CHANCE = 0.5
+"""Measured between indexes of 126 and 20,959 chunks."""
 _MIN_DEVIATION = 1e-6
 """Smaller deviations are rounding errors: all texts of the sample are the same."""
 
@@ -64,7 +68,7 @@ def search(
     It is answerable from `min_confidence` on; None means the calibrated threshold.
     """
     # Parse the question: terms with their synonyms, and names.
-    query = read_question(question, corpus.related, ranking.related)
+    query = read_question(question, corpus.lexical, corpus.related, ranking.related)
     # Apply the filters: the indexes of the chunks that pass, ascending.
     eligible = np.arange(len(corpus.chunks))
     if filters != EVERYTHING:
@@ -74,7 +78,7 @@ def search(
         return Findings([], 0.0, answerable=False, features=features)
     # Score chunks by cosine and by BM25, each normalised over its candidates.
     nothing = np.zeros(len(corpus.chunks), dtype=np.float32)
-    asked = unit_vectors(corpus.embeddings.embed_query(question)) if ranking.dense else None
+    asked = unit_vectors(embed_question(corpus.embeddings, question)) if ranking.dense else None
     cosines = nothing if asked is None else _cosines(corpus, asked, ranking.candidates, eligible)
     dense = _normalised_at(corpus, eligible, cosines[eligible], ranking.candidates)
     lexical = _lexical_scores(corpus, query, ranking, eligible) if ranking.lexical else nothing
@@ -114,7 +118,10 @@ def search(
 
 
 def _z_score(corpus: SearchCorpus, asked: Vectors, place: int, cosine: np.float32) -> float:
-    """Standard deviations by which a chunk's cosine exceeds the mean of the sample."""
+    """Standard deviations by which a chunk's cosine exceeds the mean of the sample.
+
+    Less what the best of so many chunks has by chance: _CHANCE for each factor of e.
+    """
     if len(corpus.sample) < _MIN_SAMPLE:
         return AVERAGE_Z_SCORE
     if corpus.vectors is None and not cosine:  # BM25 found it, the graph did not
@@ -123,7 +130,8 @@ def _z_score(corpus: SearchCorpus, asked: Vectors, place: int, cosine: np.float3
             return AVERAGE_Z_SCORE
         (cosine,) = exact_cosines(unit_vectors(found), asked)
     cosines = exact_cosines(corpus.sample, asked)
-    return float((cosine - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
+    z_score = float((cosine - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
+    return z_score - _CHANCE * math.log(len(corpus.chunks))
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:

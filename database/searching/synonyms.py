@@ -1,7 +1,7 @@
 """Synonyms: words of the documentation with nearly the meaning of a question's word.
 
 Users ask with other words than the pages: `annotator` for worker, `disk` for volume. A build embeds
-each word that occurs in at least MIN_CHUNKS chunks; synonyms of a question's word are the words
+each word that several chunks contain; synonyms of a question's word are the words
 whose vectors have a cosine of at least MIN_COSINE to its own, at most MAX_SYNONYMS. In BM25 a
 synonym s counts for the question's term t with (`query.read_question`, `LexicalIndex.scores`)
 
@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from database.searching.terms import STOP_WORDS, terms_of
+from database.searching.terms import STOP_WORDS, terms_of, without_accents
 
 MIN_CHUNKS = 5
-"""Rarer words are left out: mostly names and typing errors."""
+"""Words of fewer chunks are left out: mostly names and typing errors."""
+_MIN_SHARE = 0.001
+"""In a small index, words of fewer than this share of the chunks, but at least two of them."""
 MAX_SYNONYMS = 16
 """Synonyms per word."""
 MIN_COSINE = 0.45
@@ -35,19 +37,25 @@ _NAME = re.compile(r"[a-z][A-Z]")
 
 
 def corpus_words(texts: Iterable[str]) -> dict[str, str]:
-    """The words of at least MIN_CHUNKS texts: each stem with its most frequent form."""
+    """The words of at least MIN_CHUNKS texts, fewer of few: each stem with its commonest form."""
     holders: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {}
-    for text in texts:
-        here = {word.lower() for word in set(_WORD.findall(text)) if not _NAME.search(word)}
+    size = 0
+    for size, text in enumerate(texts, start=1):  # noqa: B007  # counts an iterator
+        here = {
+            word.lower()
+            for word in set(_WORD.findall(without_accents(text)))
+            if not _NAME.search(word)
+        }
         stems = {form: terms_of(form)[0] for form in here - STOP_WORDS}
         for form, stem in stems.items():
             forms.setdefault(stem, Counter())[form] += 1
         holders.update(set(stems.values()))
+    fewest = max(2, min(MIN_CHUNKS, int(_MIN_SHARE * size)))
     return {
         stem: min(forms[stem], key=lambda form: (-forms[stem][form], form))
         for stem in sorted(holders)
-        if holders[stem] >= MIN_CHUNKS
+        if holders[stem] >= fewest
     }
 
 

@@ -2,13 +2,33 @@
 
 import re
 import threading
+import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
-_WORD = re.compile(r"[A-Za-z0-9]\w*(?:[.:/@-]\w+)*")
-_PART = re.compile(r"[A-Z]{2,}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_IDENTIFIER = re.compile(r"[a-z][A-Z]|\w[._:/]\w|\d[a-z]|[a-z]\d")
+_LANGUAGE = r"(?:\+\+|#(?!\w))"
+"""Distinguishes C++ and C# from C."""
+_WORD = re.compile(rf"[^\W_]\w*(?:[.:/@-]\w+)*{_LANGUAGE}?")
+_PART = re.compile(
+    rf"[^\W_]+{_LANGUAGE}|[A-Z]{{2,}}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
+    r"|[^\W\dA-Za-z_]+"
+)
+_IDENTIFIER = re.compile(r"[a-z][A-Z]|\w[._:/]\w|\d[a-z]|[a-z]\d|[+#]$")
+_ADDRESS = re.compile(r"/|:.*:")
+_BETWEEN_NAMES = re.compile(r"[.:/@]")
+_BETWEEN_WORDS = re.compile(r"[_-]")
+_SPELLED = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d"}
+    | {"Đ": "D", "ł": "l", "Ł": "L", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
+    | {"\u0131": "i"}
+    | dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", "")
+    | dict.fromkeys("\u2010\u2011\u2012\u2212", "-")
+)
+"""Letters that Unicode does not decompose, characters that are not visible, and hyphens."""
 _MAX_PARTS = 4
-"""A name with more parts is a path or an address, which has no other spelling."""
+"""A word with a slash or two colons and more parts is an address, with fewer a name."""
+_MAX_NAME_PARTS = 8
+"""A name with more parts has no other spelling."""
 _MAX_WORD_CHARACTERS = 200
 """Longer words are data; only this many characters count."""
 STOP_WORDS = frozenset(
@@ -26,9 +46,17 @@ _stemmers = threading.local()
 """Snowball's stemmer is not thread-safe."""
 
 
+def without_accents(text: str) -> str:
+    """Letters without marks, and variants such as full-width letters or ligatures as plain ones."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKD", text.translate(_SPELLED))
+    return "".join(each for each in plain if not unicodedata.combining(each))
+
+
 def words(text: str) -> list[str]:
-    """The words of a text, in order; an identifier is one word."""
-    return _WORD.findall(text)
+    """The words of a text, in order, without accents; an identifier is one word."""
+    return _WORD.findall(without_accents(text))
 
 
 def word_parts(word: str) -> list[str]:
@@ -39,18 +67,22 @@ def word_parts(word: str) -> list[str]:
 
 @lru_cache(maxsize=200_000)
 def terms_of(word: str) -> tuple[str, ...]:
-    """The terms of one word; of a name: itself, its parts joined, and its parts.
+    """The terms of one word; of an identifier: itself, the names in it, and its parts.
 
-    `CreateEndpointConfig` and `create_endpoint_config` match by their joined parts.
+    A name's parts are joined, so `CreateEndpointConfig` and `create_endpoint_config` are one term.
     """
     if word.lower() in STOP_WORDS:
         return ()
-    found = stems = tuple(_stem(part) for part in word_parts(word))
-    if 1 < len(stems) <= _MAX_PARTS:
-        found = ("".join(stems) + "_", *found)
-    if len(stems) > 1 or _IDENTIFIER.search(word):
-        found = (word[:_MAX_WORD_CHARACTERS].lower(), *found)
-    return found
+    whole = word[:_MAX_WORD_CHARACTERS]
+    found = [_stem(part) for part in word_parts(whole)]
+    if len(found) > 1 or _IDENTIFIER.search(whole):
+        found = [whole.lower(), *map(_stem, _names(whole)), *found]
+    return tuple(dict.fromkeys(found))
+
+
+def is_address(word: str) -> bool:
+    """True if a word is a path, a URL, an ARN or the like: the names of something in a place."""
+    return bool(_ADDRESS.search(word)) and len(_PART.findall(word)) > _MAX_PARTS
 
 
 def terms(text: str) -> list[str]:
@@ -66,6 +98,20 @@ def is_identifier(term: str) -> bool:
 def identifiers(text: str) -> set[str]:
     """The identifiers of a text, whole and in lower case."""
     return {word.lower() for word in words(text) if _IDENTIFIER.search(word)}
+
+
+def _names(word: str) -> Iterator[str]:
+    """The names of several parts in a word, each joined in lower case.
+
+    `sm.create_job` -> `smcreatejob`, `createjob`; `API_CreateJob` -> `apicreatejob`, `createjob`.
+    """
+    names = [] if is_address(word) else [word]
+    for name in _BETWEEN_NAMES.split(word):
+        names += [name, *_BETWEEN_WORDS.split(name)]
+    for name in names:
+        parts = _PART.findall(name)
+        if 1 < len(parts) <= _MAX_NAME_PARTS:
+            yield "".join(parts).lower()
 
 
 def _stem(word: str) -> str:

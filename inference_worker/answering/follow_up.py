@@ -64,7 +64,7 @@ def _points_back(text: str) -> bool:
     """Whether the text has no content words, or a pronoun for something that it does not name."""
     content = _content_words(text)
     if not content:
-        return bool(words(text))  # a text without any word is in another script
+        return bool(_latin_words(text))  # a text without any is in another script
     pronoun = _PRONOUN.search(text)
     if not pronoun or len(content) > _LONG:
         return False
@@ -80,5 +80,9 @@ def _is_short(text: str) -> bool:
 
 def _content_words(text: str) -> list[str]:
     """The words that are neither grammar nor courtesy; a compound counts as several."""
-    found = words(_COURTESY.sub("", text))
+    found = _latin_words(_COURTESY.sub("", text))
     return [part for word in found if terms_of(word) for part in word_parts(word)]
+
+
+def _latin_words(text: str) -> list[str]:
+    return [word for word in words(text) if word.isascii()]

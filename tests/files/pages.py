@@ -85,8 +85,11 @@ class WordEmbeddings(Embeddings):
         return [_vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
-        self.queries.append(text)
-        return _vector(text)
+        return self.embed_queries([text])[0]
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        self.queries += texts
+        return [_vector(text) for text in texts]
 
 
 def _vector(text: str) -> list[float]:

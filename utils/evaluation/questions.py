@@ -12,7 +12,7 @@ from utils.settings import PROJECT_ROOT
 _FOLDER = PROJECT_ROOT / "dataset" / "questions"
 DEFAULT_QUESTIONS = (_FOLDER / "api_reference.jsonl", _FOLDER / "guide.jsonl")
 """Questions to develop with. `untouched.jsonl` beside them is only measured, never looked at."""
-KINDS = ("real", "written", "keyword", "identifier", "unanswerable")
+KINDS = ("real", "written", "keyword", "identifier", "pasted", "unanswerable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """A few texts are embedded as a search needs it: in few requests, or in small batches."""
 
+import pytest
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.query_embeddings import embed_few
+from database.embedding.query_embeddings import embed_few, embed_question
+from tests.files.pages import WordEmbeddings
 
 
 class LengthEmbeddings(Embeddings):
@@ -45,3 +47,30 @@ def test_api_embeds_all_texts_in_one_request() -> None:
     embeddings = ApiEmbeddings()
     assert embed_few(embeddings, TEXTS) == [[float(len(text))] for text in TEXTS]
     assert embeddings.batches == [TEXTS]
+
+
+def test_short_question_is_embedded_as_it_is() -> None:
+    embeddings = WordEmbeddings()
+    for question in ("How hot\nis a kiln?", "", " \n "):
+        assert embed_question(embeddings, question) == WordEmbeddings().embed_query(question)
+    assert embeddings.queries == ["How hot\nis a kiln?", "", " \n "]
+
+
+def test_long_question_is_the_mean_of_its_parts_of_whole_lines() -> None:
+    lines = [f"line {number} of a trace, {'x' * 60}\n" for number in range(20)]
+    embeddings = WordEmbeddings()
+
+    vector = embed_question(embeddings, "".join(lines) + "KilnError: too hot")
+
+    parts = embeddings.queries
+    assert sum(map(len, parts)) == len("".join(lines) + "KilnError: too hot")
+    assert all(len(part) <= 600 for part in parts)
+    assert all(part.endswith(("\n", "too hot")) for part in parts)
+    vectors = [WordEmbeddings().embed_query(part) for part in parts]
+    assert vector == pytest.approx([sum(each) / len(parts) for each in zip(*vectors, strict=True)])
+
+
+def test_line_longer_than_a_part_is_cut() -> None:
+    embeddings = WordEmbeddings()
+    embed_question(embeddings, "kiln " * 300)
+    assert sorted(map(len, embeddings.queries)) == [300, 600, 600]

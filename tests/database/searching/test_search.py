@@ -131,16 +131,27 @@ def test_related_word_finds_chunk_that_neither_side_finds(index: Index) -> None:
 
 
 def test_weight_of_a_related_word_is_its_squared_cosine_times_the_setting(index: Index) -> None:
-    related = index(PAGES, {"stove": "oven hot", "oven": "oven"}).related  # 45 degrees apart
-    assert related is not None
+    corpus = index(PAGES, {"stove": "oven hot", "oven": "oven"})  # 45 degrees apart
+    lexical = corpus.lexical
 
     def worth(weight: float) -> Mapping[str, float]:
-        return read_question("Oven", related, weight).terms["oven"]
+        return read_question("Oven", lexical, corpus.related, weight).terms["oven"]
 
     assert worth(0.6) == {"stove": pytest.approx(0.6 * 0.5, abs=0.02)}
     assert worth(3.0) == {"stove": 1.0}
     assert worth(0.0) == {}
-    assert read_question("Is an Oven hot", None, 1.0) == Query({"oven": {}, "hot": {}}, ("Oven",))
+    query = Query({"oven": {}, "hot": {}}, ("Oven",))
+    assert read_question("Is an Oven hot", lexical, None, 1.0) == query
+
+
+def test_only_what_the_index_contains_of_an_address_is_asked_for(index: Index) -> None:
+    lexical = index([chunk("A kiln-stove burns.", document="a.md")]).lexical
+
+    address = "arn:wood:eu-west-1:640912387755:kiln-stove/KilnOfMine"
+    query = read_question(f"What is {address} or BigKiln?", lexical, None, 1.0)
+
+    assert set(query.terms) == {"kilnstov", "kiln", "stove", "bigkiln", "big"}
+    assert query.names == ("BigKiln",)
 
 
 def test_fused_score_is_the_weighted_sum_of_both_sides(index: Index) -> None:
@@ -176,13 +187,14 @@ def test_long_nonsense_is_embedded_a_bounded_number_of_times(index: Index) -> No
     nonsense = " ".join(f"{word}." if n % 5 == 0 else word for n, word in enumerate(letters * 3))
     nonsense = nonsense[:4000]
     assert len(nonsense) == 4000
+    parts = 7  # of at most 600 characters
 
     built = len(embeddings_of(corpus).documents)
 
     findings = search(corpus, nonsense, 3, Ranking())
 
     assert len(findings.passages) == 3
-    assert len(embeddings_of(corpus).queries) == 1 + MAX_RELATED
+    assert len(embeddings_of(corpus).queries) == parts + MAX_RELATED
     assert len(embeddings_of(corpus).documents) == built
     assert 0 <= findings.confidence <= 1
 

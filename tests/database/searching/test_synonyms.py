@@ -42,12 +42,21 @@ def near(words: RelatedWords, word: str) -> Mapping[str, float]:
     return words.near([word])[word]
 
 
+MANY = ["Other words entirely."] * 5000
+"""Texts of an index that is large enough for MIN_CHUNKS."""
+
+
 def times(text: str, count: int = MIN_CHUNKS) -> list[str]:
     return [text] * count
 
 
 def test_word_in_enough_chunks_is_listed_by_its_stem() -> None:
     texts = times("Kilns burn.") + times("Stoves glow.", MIN_CHUNKS - 1)
+    assert corpus_words(texts + MANY).keys() - corpus_words(MANY).keys() == {"burn", "kiln"}
+
+
+def test_two_chunks_are_enough_in_a_small_index() -> None:
+    texts = [*times("Kilns burn.", 2), "Stoves glow."]
     assert corpus_words(texts) == {"burn": "burn", "kiln": "kilns"}
 
 
@@ -61,7 +70,8 @@ def test_most_frequent_form_represents_a_stem() -> None:
 )
 def test_repetitions_within_a_text_count_once(text: str) -> None:
     assert corpus_words([text]) == {}
-    assert corpus_words(times(text, MIN_CHUNKS - 1)) == {}
+    found = corpus_words(times(text, MIN_CHUNKS - 1) + MANY)
+    assert found == corpus_words(MANY)
 
 
 def test_snake_case_parts_are_words_and_camel_case_is_not() -> None:

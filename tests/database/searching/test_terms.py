@@ -2,7 +2,15 @@
 
 import pytest
 
-from database.searching.terms import identifiers, is_identifier, terms, terms_of, word_parts, words
+from database.searching.terms import (
+    identifiers,
+    is_address,
+    is_identifier,
+    terms,
+    terms_of,
+    word_parts,
+    words,
+)
 
 IDENTIFIERS = [
     ("CreateEndpointConfig", ["create", "endpoint", "config"]),
@@ -47,6 +55,76 @@ def test_identifier_gives_the_whole_and_then_its_parts(name: str) -> None:
 def test_camel_and_snake_case_share_the_joined_term(one: str, other: str) -> None:
     plain = {term for part in word_parts(one) for term in terms_of(part)}
     assert (set(terms(one)) & set(terms(other))) - plain
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("fine-tuning", "finetuning"),
+        ("multi_kiln", "multikilns"),
+        ("MultiKiln", "multi-kiln"),
+        ("node.js", "NodeJS"),
+        ("kilns.create_kiln_config", "CreateKilnConfig"),
+        ("https://kiln.example/API_CreateKilnConfig.html", "create_kiln_config"),
+        ("arn:aws:oak:eu-west-1:123456789012:kiln-group/mine", "KilnGroup"),
+        ("oak:InvokeKiln", "invoke-kiln"),
+        ("max_kilns_per_oak_tree_and_year", "MaxKilnsPerOakTreeAndYear"),
+    ],
+)
+def test_spellings_of_a_name_share_the_joined_term(one: str, other: str) -> None:
+    plain = {term for part in word_parts(one) for term in terms_of(part)}
+    assert (set(terms(one)) & set(terms(other))) - plain
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Zürich", "Zurich"),
+        ("Zu\u0308rich", "ZÜRICH"),
+        ("Łódź", "lodz"),
+        ("Straße", "Strasse"),
+        ("Ålesund", "A\u030alesund"),
+        ("œuvre", "oeuvre"),
+        ("Tromsø", "TROMSO"),
+        ("con\ufb01guration", "configuration"),
+        ("\uff23\uff52\uff45\uff41\uff54\uff45\uff2b\uff49\uff4c\uff4e", "CreateKiln"),
+        ("kiln\u2011heat", "kiln-heat"),
+        ("Create\u200bKiln", "CreateKiln"),
+        ("kil\u00adns", "kilns"),
+        ("naïve", "naive"),
+        ("Москва", "москва"),
+    ],
+)
+def test_accents_and_variants_of_letters_are_the_same_word(one: str, other: str) -> None:
+    assert terms(one) == terms(other) != []
+
+
+def test_letters_of_other_scripts_are_words() -> None:
+    assert terms("Цена für 東京 kiln") == ["цена", "fur", "東京", "kiln"]
+
+
+def test_languages_named_by_one_letter_are_different_words() -> None:
+    assert terms("C") == ["c"]
+    assert terms("C++") == terms("c++17")[:1] == ["c++"]
+    assert terms("C#, F#.") == ["c#", "f#"]
+    assert words("C#7 and page#anchor") == ["C", "7", "and", "page", "anchor"]
+    assert identifiers("In C++ or C, not C#") == {"c++", "c#"}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("https://kiln.example/a/b-c", True),
+        ("arn:aws:oak:eu-west-1:1:kiln", True),
+        ("opt/kiln/input/data/train", True),
+        ("ml.k3.48xlarge", False),
+        ("oak:InvokeKiln", False),
+        ("and/or", False),
+        ("max_kilns_per_oak_tree", False),
+    ],
+)
+def test_address_is_distinguished_from_a_name(word: str, *, expected: bool) -> None:
+    assert is_address(words(word)[0] if "//" not in word else word) == expected
 
 
 def test_path_is_not_joined_into_one_term() -> None:

@@ -26,6 +26,8 @@ from utils.evaluation.questions import (
 from utils.evaluation.runs import run_questions
 from utils.settings import DEFAULT_ADAPTER, PROJECT_ROOT
 
+PASTED = DEFAULT_QUESTIONS[0].with_name("pasted.jsonl")
+
 SAMPLING_STEP = 20
 """Every twentieth page that answers no question is indexed too: embedding all of them would take
 ten times as long."""
@@ -40,6 +42,7 @@ FLOORS = {
     "answerable answered": 0.86,
     "unanswerable refused": 0.6,
 }
+PASTED_FLOORS = {"hit@1": 0.7, "hit@5": 0.85, "nDCG@10": 0.75, "answerable answered": 0.9}
 REPLIES = PROJECT_ROOT / "utils" / "evaluation" / "replies" / "api_sample.jsonl"
 ANSWERS = {
     "facts in the passages given": (0.98, 1.0),
@@ -72,9 +75,19 @@ def questions(pages: Path) -> list[LabelledQuestion]:
     return questions_of(load_questions([DEFAULT_QUESTIONS[0]]), indexed)
 
 
-def test_question_set_is_large_and_has_all_kinds(questions: list[LabelledQuestion]) -> None:
+@pytest.fixture(scope="module")
+def pasted(pages: Path) -> list[LabelledQuestion]:
+    """Stack traces, addresses, code and unusual spellings that pages of the reference answer."""
+    indexed = {str(page.relative_to(pages)) for page in pages.rglob("*.md")}
+    return questions_of(load_questions([PASTED]), indexed)
+
+
+def test_question_sets_are_large_and_have_all_kinds(
+    questions: list[LabelledQuestion], pasted: list[LabelledQuestion]
+) -> None:
     assert len(questions) >= 80
-    assert {question.kind for question in questions} == set(KINDS)
+    assert len(pasted) >= 40
+    assert {question.kind for question in [*questions, *pasted]} == set(KINDS)
 
 
 def test_every_fact_is_in_a_gold_document(questions: list[LabelledQuestion], pages: Path) -> None:
@@ -94,12 +107,13 @@ def test_every_fact_is_in_a_gold_document(questions: list[LabelledQuestion], pag
 @pytest.fixture(scope="module")
 def reader(
     questions: list[LabelledQuestion],
+    pasted: list[LabelledQuestion],
     pages: Path,
     tmp_path_factory: pytest.TempPathFactory,
     openvino_cache: Path,
 ) -> Iterator[Reader]:
     """An index of the gold pages and some others, with the packaged model and its adapter."""
-    gold = {name for question in questions for name in question.gold_docs}
+    gold = {name for question in [*questions, *pasted] for name in question.gold_docs}
     others = sorted({str(p.relative_to(pages)) for p in pages.rglob("*.md")} - gold)
     for number, name in enumerate(others):
         if number % SAMPLING_STEP:
@@ -132,6 +146,22 @@ def test_quality_does_not_regress(metric: str, measured: Values) -> None:
 
 
 @pytest.fixture(scope="module")
+def pasted_measured(reader: Reader, pasted: list[LabelledQuestion]) -> Values:
+    return summaries(run_questions(reader, pasted))["all"]
+
+
+@pytest.mark.model
+@pytest.mark.process
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("metric", PASTED_FLOORS)
+def test_pasted_text_finds_its_page(metric: str, pasted_measured: Values) -> None:
+    value = pasted_measured[metric]
+
+    assert value is not None
+    assert value >= PASTED_FLOORS[metric]
+
+
+@pytest.fixture(scope="module")
 def answered(reader: Reader, questions: list[LabelledQuestion]) -> dict[str, list[str]]:
     outcomes = asyncio.run(answer_questions(reader, questions, read_replies(REPLIES)))
     return {name: columns for name, *columns in figures(outcomes)}
@@ -148,7 +178,7 @@ def test_answers_do_not_regress(metric: str, answered: dict[str, list[str]]) -> 
 @pytest.mark.model
 @pytest.mark.process
 def test_quoted_answers_do_not_regress(reader: Reader, questions: list[LabelledQuestion]) -> None:
-    outcomes = asyncio.run(quote_answers(reader, questions))
+    outcomes = asyncio.run(quote_answers(reader, questions[::2]))  # all take twice as long
     found = {name: columns for name, *columns in figures(outcomes)}
     assert float(found["facts in the answer"][0]) >= QUOTED_FACTS
     assert float(found["characters"][0]) <= QUOTED_CHARACTERS
