@@ -1,6 +1,7 @@
 """Chunks as rows of a Chroma collection, and back."""
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_HEADINGS = "section"
 PAGE = 250
 """Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
 
@@ -55,20 +57,26 @@ def in_pages(items: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
 
 
 def to_metadata(chunk: Chunk) -> dict[str, Any]:
-    """A chunk's fields other than its id and text, as metadata."""
-    stored = {}
+    """A chunk's fields other than its id and text, as metadata.
+
+    The headings are one string: Chroma keeps the lists of a deleted collection's rows, and returns
+    them with new rows (github.com/chroma-core/chroma/issues/7594).
+    """
+    stored: dict[str, Any] = {_HEADINGS: json.dumps(chunk.headings)}
     for field in dataclasses.fields(chunk):
         value = getattr(chunk, field.name)
-        # Defaults are not stored: every chunk of the guide has them. Chroma refuses empty lists.
-        if field.name not in ("id", "text") and value not in (field.default, ()):
-            stored[field.name] = list(value) if field.name == "headings" else value
+        # Defaults are not stored: every chunk of the guide has them.
+        if field.name not in ("id", "text", "headings") and value != field.default:
+            stored[field.name] = value
     return stored
 
 
 def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
-    """The chunk of a stored row."""
+    """The chunk of a stored row; the rows of older versions have their headings as a list."""
     fields = dict(metadata)
-    return Chunk(id=id_, text=text, headings=tuple(fields.pop("headings", ())), **fields)
+    listed, written = fields.pop("headings", ()), fields.pop(_HEADINGS, None)
+    headings = listed if written is None else json.loads(written)
+    return Chunk(id=id_, text=text, headings=tuple(headings), **fields)
 
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
