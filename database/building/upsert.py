@@ -1,6 +1,7 @@
 """Writes a collection: copied rows, newly embedded rows and the vectors of its words."""
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -33,7 +34,7 @@ class CollectionWriter:
 
     store: Store
     progress: Progress
-    """Called with the number of chunks stored, and the total."""
+    """Called with the number of chunks that are embedded and being stored, and the total."""
     watch: Stopwatch
     load_embeddings: Callable[[], Embeddings]
     """Called once, if there is something to embed."""
@@ -68,22 +69,33 @@ class CollectionWriter:
     def embed(
         self, collection: "Collection", spool: ChunkSpool, window: int, done: int, total: int
     ) -> int:
-        """Embed and store the spooled chunks that are missing; returns how many were embedded."""
+        """Embed and store the spooled chunks that are missing; returns how many were embedded.
+
+        One window is stored while the next is embedded: a kill loses at most these two.
+        """
         embedded = 0
-        for chunks in spool.windows(window):
-            # Skip the chunks that an interrupted build has stored.
-            missing = self._missing(collection, [chunk.id for chunk in chunks])
-            new = [chunk for chunk in chunks if chunk.id in missing]
-            if new:
-                model = self._embeddings  # loaded outside the measured time
-                with self.watch("embed"):
-                    vectors = model.embed_documents([chunk.text_to_embed for chunk in new])
-                with self.watch("store"):
-                    self._add(collection, [*map(Row, new, vectors)])
-                embedded += len(new)
-            done += len(chunks)
-            self.progress(done, total)
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            storing: Future[None] | None = None
+            for chunks in spool.windows(window):
+                # Skip the chunks that an interrupted build has stored.
+                missing = self._missing(collection, [chunk.id for chunk in chunks])
+                new = [chunk for chunk in chunks if chunk.id in missing]
+                if new:
+                    model = self._embeddings  # loaded outside the measured time
+                    with self.watch("embed"):
+                        vectors = model.embed_documents([chunk.text_to_embed for chunk in new])
+                    self._wait(storing)
+                    storing = thread.submit(self._add, collection, [*map(Row, new, vectors)])
+                    embedded += len(new)
+                done += len(chunks)
+                self.progress(done, total)
+            self._wait(storing)
         return embedded
+
+    def _wait(self, storing: "Future[None] | None") -> None:
+        if storing:
+            with self.watch("store"):
+                storing.result()
 
     def write_words(self, index: str, known: Iterable[str]) -> None:
         """Write the vectors of an index's words, unless they exist.

@@ -21,6 +21,10 @@ T = TypeVar("T")
 _HEADINGS = "section"
 PAGE = 250
 """Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
+_MAX_ADDED = 1024
+"""Rows added in one request."""
+_MAX_NUMBERS = 1_000_000
+"""Numbers in the vectors of one request; as JSON, each takes about 20 bytes."""
 
 Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -81,7 +85,8 @@ def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
     """Add rows; existing ones are left unchanged, so that an interrupted call can be repeated."""
-    for page in in_pages(rows):
+    longest = max((len(row.vector) for row in rows), default=1)
+    for page in in_pages(rows, max(1, min(_MAX_ADDED, _MAX_NUMBERS // longest))):
         collection.add(
             ids=[row.chunk.id for row in page],
             embeddings=[row.vector for row in page],

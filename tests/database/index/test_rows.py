@@ -41,3 +41,12 @@ def test_new_row_has_no_headings_of_a_deleted_collection(either_store: Store) ->
     either_store.delete("index-older")
 
     assert stored(either_store, "index-newer", BARE, HEADED) == [BARE, HEADED]
+
+
+@pytest.mark.process
+def test_rows_with_long_vectors_are_added_in_small_requests(
+    either_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_MAX_NUMBERS", 4)
+    chunks = [chunk(f"Kiln {n}.", document="kiln.md", ordinal=n) for n in range(5)]
+    assert stored(either_store, "index-kilns", *chunks) == chunks
