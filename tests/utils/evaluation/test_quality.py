@@ -33,16 +33,16 @@ SAMPLING_STEP = 20
 ten times as long."""
 
 FLOORS = {
-    "hit@1": 0.825,
+    "hit@1": 0.795,
     "hit@5": 0.945,
-    "hit@10": 0.95,
-    "nDCG@10": 0.885,
+    "hit@10": 0.945,
+    "nDCG@10": 0.875,
     "facts@8": 0.935,
-    "AUROC": 0.84,
-    "answerable answered": 0.86,
-    "unanswerable refused": 0.6,
+    "AUROC": 0.86,
+    "answerable answered": 0.905,
+    "unanswerable refused": 0.5,
 }
-PASTED_FLOORS = {"hit@1": 0.7, "hit@5": 0.85, "nDCG@10": 0.75, "answerable answered": 0.9}
+PASTED_FLOORS = {"hit@1": 0.77, "hit@5": 0.94, "nDCG@10": 0.86, "answerable answered": 0.94}
 REPLIES = PROJECT_ROOT / "utils" / "evaluation" / "replies" / "api_sample.jsonl"
 ANSWERS = {
     "facts in the passages given": (0.98, 1.0),
