@@ -25,6 +25,7 @@ _SPELLED = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2212", "-")
 )
 """Letters that Unicode does not decompose, characters that are not visible, and hyphens."""
+_MARKS = re.compile("[\u0300-\u036f]+")
 _MAX_PARTS = 4
 """A word with a slash or two colons and more parts is an address, with fewer a name."""
 _MAX_NAME_PARTS = 8
@@ -50,8 +51,7 @@ def without_accents(text: str) -> str:
     """Letters without marks, and variants such as full-width letters or ligatures as plain ones."""
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFKD", text.translate(_SPELLED))
-    return "".join(each for each in plain if not unicodedata.combining(each))
+    return _MARKS.sub("", unicodedata.normalize("NFKD", text.translate(_SPELLED)))
 
 
 def words(text: str) -> list[str]:
@@ -108,7 +108,7 @@ def _names(word: str) -> Iterator[str]:
     names = [] if is_address(word) else [word]
     for name in _BETWEEN_NAMES.split(word):
         names += [name, *_BETWEEN_WORDS.split(name)]
-    for name in names:
+    for name in dict.fromkeys(names):
         parts = _PART.findall(name)
         if 1 < len(parts) <= _MAX_NAME_PARTS:
             yield "".join(parts).lower()
