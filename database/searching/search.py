@@ -32,7 +32,8 @@ AVERAGE_Z_SCORE = 1.5
 _MIN_SAMPLE = 100
 """Chunks; the cosines of fewer have no meaningful deviation."""
 _CHANCE = 0.5
-"""Measured between indexes of 126 and 20,959 chunks."""
+"""Growth of the best z-score with the logarithm of the number of chunks, which the best of more of
+them exceeds by chance; measured between indexes of 126 and 20,959."""
 _MIN_DEVIATION = 1e-6
 """Smaller deviations are rounding errors: all texts of the sample are the same."""
 
@@ -120,7 +121,7 @@ def search(
 def _z_score(corpus: SearchCorpus, asked: Vectors, place: int, cosine: np.float32) -> float:
     """Standard deviations by which a chunk's cosine exceeds the mean of the sample.
 
-    Less what the best of so many chunks has by chance: _CHANCE for each factor of e.
+    Less what the best of so many chunks has by chance.
     """
     if len(corpus.sample) < _MIN_SAMPLE:
         return AVERAGE_Z_SCORE

@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-_LANGUAGE = r"(?:\+\+|#(?!\w))"
-"""Distinguishes C++ and C# from C."""
-_WORD = re.compile(rf"[^\W_]\w*(?:[.:/@-]\w+)*{_LANGUAGE}?")
+_LANGUAGE = r"[A-Za-z](?:\+\+|#(?!\w))"
+"""A word such as C++ or C#, which is not C."""
+_WORD = re.compile(rf"(?<!\w){_LANGUAGE}|[^\W_]\w*(?:[.:/@-]\w+)*")
 _PART = re.compile(
-    rf"[^\W_]+{_LANGUAGE}|[A-Z]{{2,}}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
+    rf"{_LANGUAGE}|[A-Z]{{2,}}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
     r"|[^\W\dA-Za-z_]+"
 )
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|\w[._:/]\w|\d[a-z]|[a-z]\d|[+#]$")
@@ -18,9 +18,8 @@ _ADDRESS = re.compile(r"/|:.*:")
 _BETWEEN_NAMES = re.compile(r"[.:/@]")
 _BETWEEN_WORDS = re.compile(r"[_-]")
 _SPELLED = str.maketrans(
-    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d"}
-    | {"Đ": "D", "ł": "l", "Ł": "L", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
-    | {"\u0131": "i"}
+    dict(zip("øØłŁđĐðÐ\u0131", "oOlLdDdDi", strict=True))
+    | {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th"}
     | dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", "")
     | dict.fromkeys("\u2010\u2011\u2012\u2212", "-")
 )

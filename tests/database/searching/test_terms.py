@@ -107,6 +107,7 @@ def test_languages_named_by_one_letter_are_different_words() -> None:
     assert terms("C") == ["c"]
     assert terms("C++") == terms("c++17")[:1] == ["c++"]
     assert terms("C#, F#.") == ["c#", "f#"]
+    assert terms("Count++; kiln# burns") == ["count", "kiln", "burn"]
     assert words("C#7 and page#anchor") == ["C", "7", "and", "page", "anchor"]
     assert identifiers("In C++ or C, not C#") == {"c++", "c#"}
 
