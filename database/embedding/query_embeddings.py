@@ -1,8 +1,12 @@
 """Embeds a search's texts: LangChain's interface has a batch of passages, but none of questions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
 from langchain_core.embeddings import Embeddings
 
 _Vectors = list[list[float]]
@@ -60,6 +64,31 @@ def embed_words(embeddings: Embeddings, words: list[str]) -> _Vectors:
     """
     embed: Callable[[list[str]], _Vectors] | None = getattr(embeddings, "embed_words", None)
     return embed(words) if embed else [embeddings.embed_query(word) for word in words]
+
+
+class RememberedTexts:
+    """Embeds texts that many questions share, each once while it is remembered; thread-safe.
+
+    Of the texts it keeps only hashes: they may be deleted.
+    """
+
+    def __init__(self, embeddings: Embeddings, size: int) -> None:
+        """Remember the vectors of so many texts; one of 384 numbers takes about 2 kB."""
+        self.embeddings = embeddings
+        self._known: LRUCache[bytes, npt.NDArray[np.float32]] = LRUCache(size)
+        self._lock = Lock()
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts; returns (texts, dimension)."""
+        keys = {text: blake2b(text.encode(), digest_size=16).digest() for text in texts}
+        with self._lock:
+            vectors = {text: self._known.get(key) for text, key in keys.items()}
+        if new := [text for text, vector in vectors.items() if vector is None]:
+            embedded = np.array(embed_few(self.embeddings, new), dtype=np.float32)
+            vectors |= zip(new, embedded, strict=True)
+            with self._lock:
+                self._known.update(zip(map(keys.__getitem__, new), embedded, strict=True))
+        return np.array([vectors[text] for text in texts], dtype=np.float32)
 
 
 def _parts(question: str) -> list[str]:

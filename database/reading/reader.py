@@ -12,14 +12,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.query_embeddings import embed_few
+from database.embedding.query_embeddings import RememberedTexts, embed_question
 from database.index.collection_check import check_collection
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
+from database.index.rows import unit_vectors
 from database.index.store import Store, connect
 from database.journal.uploads import Uploads
 from database.reading.index_embeddings import embeddings_for
@@ -34,6 +34,8 @@ from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_MAX_TEXTS = 8192
+"""Texts of `cosines` whose vectors are remembered, in 12 MB with all-MiniLM-L6-v2."""
 _MAX_CATCH_UPS = 10
 """Attempts to read changes while newer ones keep arriving; the next refresh continues."""
 
@@ -98,6 +100,7 @@ class Reader:
         self.problem: DocsQAError | None = None
         """Why the last refresh failed; None if it succeeded."""
         self._refreshing = threading.Lock()
+        self._texts: RememberedTexts | None = None
 
     def refresh(self) -> IndexState:
         """Follow the pointer. Searches use the old state until the new one has answered a query.
@@ -258,11 +261,11 @@ class Reader:
             DocsQAError: there is no index to read, or the texts cannot be embedded.
         """
         embeddings = self.current().corpus.embeddings
-        first, *others = np.array(embed_few(embeddings, [question, *texts]))
-        return [
-            float(first @ each / (np.linalg.norm(first) * np.linalg.norm(each) or 1.0))
-            for each in others
-        ]
+        remembered = self._texts
+        if remembered is None or remembered.embeddings is not embeddings:
+            remembered = self._texts = RememberedTexts(embeddings, _MAX_TEXTS)
+        asked = unit_vectors(embed_question(embeddings, question))
+        return [float(each @ asked) for each in unit_vectors(remembered.embed(texts))]
 
     def documents(self) -> set[str]:
         """The names of the indexed documents.

@@ -1,9 +1,10 @@
 """A few texts are embedded as a search needs it: in few requests, or in small batches."""
 
+import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.query_embeddings import embed_few, embed_question
+from database.embedding.query_embeddings import RememberedTexts, embed_few, embed_question
 from tests.files.pages import WordEmbeddings
 
 
@@ -74,3 +75,29 @@ def test_line_longer_than_a_part_is_cut() -> None:
     embeddings = WordEmbeddings()
     embed_question(embeddings, "kiln " * 300)
     assert sorted(map(len, embeddings.queries)) == [300, 600, 600]
+
+
+def test_remembered_texts_are_embedded_once() -> None:
+    embeddings = WordEmbeddings()
+    remembered = RememberedTexts(embeddings, 3)
+
+    first = remembered.embed(["ash", "oak", "ash"])
+    second = remembered.embed(["oak", "elm"])
+
+    assert embeddings.queries == ["ash", "oak", "elm"]
+    assert first.tolist() == pytest.approx(
+        np.array([_vector("ash"), _vector("oak"), _vector("ash")])
+    )
+    assert second.tolist() == pytest.approx(np.array([_vector("oak"), _vector("elm")]))
+
+
+def test_oldest_texts_are_forgotten() -> None:
+    embeddings = WordEmbeddings()
+    remembered = RememberedTexts(embeddings, 2)
+    for text in ("ash", "oak", "elm", "ash"):
+        remembered.embed([text])
+    assert embeddings.queries == ["ash", "oak", "elm", "ash"]
+
+
+def _vector(text: str) -> list[float]:
+    return WordEmbeddings().embed_query(text)
