@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINDOW = 1024
-"""Chunks embedded and stored at a time. Of 12,597 chunks, storing took 28 s with 256, 15 with 1024
-and 13 with 4096: each time, SQLite writes its journal."""
+"""Chunks embedded and stored at a time. Larger requests store faster, because each is a transaction
+of SQLite: 12,597 chunks took 28 s with 256, 15 s with 1024, 13 s with 4096."""
 
 
 @dataclass(frozen=True)

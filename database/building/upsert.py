@@ -74,7 +74,7 @@ class CollectionWriter:
         One window is stored while the next is embedded: a kill loses at most these two.
         """
         embedded = 0
-        with ThreadPoolExecutor(max_workers=1) as thread:
+        with ThreadPoolExecutor(max_workers=1) as executor:
             storing: Future[None] | None = None
             for chunks in spool.windows(window):
                 # Skip the chunks that an interrupted build has stored.
@@ -85,7 +85,7 @@ class CollectionWriter:
                     with self.watch("embed"):
                         vectors = model.embed_documents([chunk.text_to_embed for chunk in new])
                     self._wait(storing)
-                    storing = thread.submit(self._add, collection, [*map(Row, new, vectors)])
+                    storing = executor.submit(self._add, collection, [*map(Row, new, vectors)])
                     embedded += len(new)
                 done += len(chunks)
                 self.progress(done, total)
@@ -93,6 +93,7 @@ class CollectionWriter:
         return embedded
 
     def _wait(self, storing: "Future[None] | None") -> None:
+        """Wait; only this counts as the time of storing, which otherwise costs none."""
         if storing:
             with self.watch("store"):
                 storing.result()

@@ -12,22 +12,22 @@ from langchain_core.embeddings import Embeddings
 _Vectors = list[list[float]]
 _BATCH = 4
 """Texts; the largest batch that OpenVINOEmbeddings runs with its program for questions."""
-
-
 _PART_CHARACTERS = 600
-"""About as much as every model reads; of pasted logs and code, which have more tokens, as well."""
+"""What the packaged model reads (256 tokens), even of logs and code, which have more tokens per
+character."""
 
 
 def embed_question(embeddings: Embeddings, question: str) -> list[float]:
-    """Embed a question; a long one, such as a stack trace, by the mean of its parts' unit vectors.
+    """Embed a question; a long one by the mean of its parts' unit vectors, weighted by length.
 
-    A model ignores what exceeds its input, and the cause is often in the last line.
+    A model ignores what exceeds its input, and the cause in a stack trace is often its last line.
     """
     parts = _parts(question)
+    if len(parts) == 1:
+        return embed_queries(embeddings, parts)[0]
     vectors = np.array(embed_few(embeddings, parts))
-    if len(parts) > 1:
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    mean: list[float] = vectors.mean(axis=0).tolist()
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    mean: list[float] = np.average(vectors, axis=0, weights=[*map(len, parts)]).tolist()
     return mean
 
 
@@ -66,28 +66,28 @@ def embed_words(embeddings: Embeddings, words: list[str]) -> _Vectors:
     return embed(words) if embed else [embeddings.embed_query(word) for word in words]
 
 
-class RememberedTexts:
-    """Embeds texts that many questions share, each once while it is remembered; thread-safe.
+class EmbeddingCache:
+    """Embeds texts that many questions share, each once while its vector is cached; thread-safe.
 
-    Of the texts it keeps only hashes: they may be deleted.
+    Keys are hashes, so that no deleted text stays in memory.
     """
 
     def __init__(self, embeddings: Embeddings, size: int) -> None:
-        """Remember the vectors of so many texts; one of 384 numbers takes about 2 kB."""
+        """Cache the vectors of so many texts; one of 384 numbers takes about 2 kB."""
         self.embeddings = embeddings
-        self._known: LRUCache[bytes, npt.NDArray[np.float32]] = LRUCache(size)
+        self._cache: LRUCache[bytes, npt.NDArray[np.float32]] = LRUCache(size)
         self._lock = Lock()
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts; returns (texts, dimension)."""
         keys = {text: blake2b(text.encode(), digest_size=16).digest() for text in texts}
         with self._lock:
-            vectors = {text: self._known.get(key) for text, key in keys.items()}
+            vectors = {text: self._cache.get(key) for text, key in keys.items()}
         if new := [text for text, vector in vectors.items() if vector is None]:
-            embedded = np.array(embed_few(self.embeddings, new), dtype=np.float32)
+            embedded = [np.array(each, np.float32) for each in embed_few(self.embeddings, new)]
             vectors |= zip(new, embedded, strict=True)
             with self._lock:
-                self._known.update(zip(map(keys.__getitem__, new), embedded, strict=True))
+                self._cache.update(zip(map(keys.__getitem__, new), embedded, strict=True))
         return np.array([vectors[text] for text in texts], dtype=np.float32)
 
 

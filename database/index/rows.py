@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_HEADINGS = "section"
+_HEADINGS = "heading_path"
 PAGE = 250
 """Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
 _MAX_ADDED = 1024
 """Rows added in one request."""
-_MAX_NUMBERS = 1_000_000
-"""Numbers in the vectors of one request; as JSON, each takes about 20 bytes."""
+_MAX_REQUEST_BYTES = 20_000_000
+"""Of one request, estimated: 20 bytes of JSON for a number of a vector, 4 for a character."""
 
 Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -85,8 +85,8 @@ def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
     """Add rows; existing ones are left unchanged, so that an interrupted call can be repeated."""
-    longest = max((len(row.vector) for row in rows), default=1)
-    for page in in_pages(rows, max(1, min(_MAX_ADDED, _MAX_NUMBERS // longest))):
+    largest = max((20 * len(row.vector) + 4 * len(row.chunk.text) for row in rows), default=1)
+    for page in in_pages(rows, max(1, min(_MAX_ADDED, _MAX_REQUEST_BYTES // largest))):
         collection.add(
             ids=[row.chunk.id for row in page],
             embeddings=[row.vector for row in page],

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.query_embeddings import RememberedTexts, embed_question
+from database.embedding.query_embeddings import EmbeddingCache, embed_question
 from database.index.collection_check import check_collection
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
@@ -34,8 +34,8 @@ from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_MAX_TEXTS = 8192
-"""Texts of `cosines` whose vectors are remembered, in 12 MB with all-MiniLM-L6-v2."""
+_MAX_CACHED = 8192
+"""Texts of `cosines` whose vectors are cached, in 12 MB with all-MiniLM-L6-v2."""
 _MAX_CATCH_UPS = 10
 """Attempts to read changes while newer ones keep arriving; the next refresh continues."""
 
@@ -100,7 +100,7 @@ class Reader:
         self.problem: DocsQAError | None = None
         """Why the last refresh failed; None if it succeeded."""
         self._refreshing = threading.Lock()
-        self._texts: RememberedTexts | None = None
+        self._cache: EmbeddingCache | None = None
 
     def refresh(self) -> IndexState:
         """Follow the pointer. Searches use the old state until the new one has answered a query.
@@ -261,11 +261,11 @@ class Reader:
             DocsQAError: there is no index to read, or the texts cannot be embedded.
         """
         embeddings = self.current().corpus.embeddings
-        remembered = self._texts
-        if remembered is None or remembered.embeddings is not embeddings:
-            remembered = self._texts = RememberedTexts(embeddings, _MAX_TEXTS)
+        cache = self._cache
+        if cache is None or cache.embeddings is not embeddings:
+            cache = self._cache = EmbeddingCache(embeddings, _MAX_CACHED)
         asked = unit_vectors(embed_question(embeddings, question))
-        return [float(each @ asked) for each in unit_vectors(remembered.embed(texts))]
+        return [float(each @ asked) for each in unit_vectors(cache.embed(texts))]
 
     def documents(self) -> set[str]:
         """The names of the indexed documents.

@@ -20,20 +20,21 @@ def read_question(
     What an address contains and the index does not is left out: it names a user's own things.
     """
     asked = words(question)
+    addresses = {word for word in asked if is_address(word)}
     near: dict[str, Mapping[str, float]] = {
         term: {}
         for word in asked
         for term in terms_of(word)
-        if not is_address(word) or index.holders(term)
+        if word not in addresses or index.holders(term)
     }
     if related and weight:
-        spoken = dict.fromkeys(
+        plain_words = dict.fromkeys(
             part
             for word in asked
             for part in word_parts(word)
             if part.isalpha() and terms_of(part)[0] in near
         )
-        for part, others in related.near(islice(spoken, MAX_RELATED)).items():
+        for part, others in related.near(islice(plain_words, MAX_RELATED)).items():
             (stem,) = terms_of(part)
             near[stem] = {other: min(1.0, weight * cosine**2) for other, cosine in others.items()}
-    return Query(near, names_in(word for word in asked if not is_address(word)))
+    return Query(near, names_in(word for word in asked if word not in addresses))

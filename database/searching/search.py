@@ -32,8 +32,8 @@ AVERAGE_Z_SCORE = 1.5
 _MIN_SAMPLE = 100
 """Chunks; the cosines of fewer have no meaningful deviation."""
 _CHANCE = 0.5
-"""Growth of the best z-score with the logarithm of the number of chunks, which the best of more of
-them exceeds by chance; measured between indexes of 126 and 20,959."""
+"""Increase of the best chunk's z-score per unit of ln(chunks): the maximum of more cosines is
+larger by chance. Measured between indexes of 126 and 20,959 chunks."""
 _MIN_DEVIATION = 1e-6
 """Smaller deviations are rounding errors: all texts of the sample are the same."""
 
@@ -106,7 +106,7 @@ def search(
         query,
         [f"{passage.chunk.breadcrumb}\n{passage.text}" for passage in passages],
         corpus.lexical,
-        AVERAGE_Z_SCORE if asked is None else _z_score(corpus, asked, best[0], cosines[best[0]]),
+        _z_score(corpus, asked, best[0], cosines, len(eligible)),
     )
     model = shipped_model()
     confidence = model.confidence(features)
@@ -118,21 +118,24 @@ def search(
     )
 
 
-def _z_score(corpus: SearchCorpus, asked: Vectors, place: int, cosine: np.float32) -> float:
-    """Standard deviations by which a chunk's cosine exceeds the mean of the sample.
+def _z_score(
+    corpus: SearchCorpus, asked: Vectors | None, place: int, found: Scores, searched: int
+) -> float:
+    """The best chunk's (cosine - mean) / deviation - _CHANCE * ln(chunks searched).
 
-    Less what the best of so many chunks has by chance.
+    Mean and deviation are those of the sample's cosines; `found` has the cosine of each chunk.
     """
-    if len(corpus.sample) < _MIN_SAMPLE:
+    if asked is None or len(corpus.sample) < _MIN_SAMPLE:
         return AVERAGE_Z_SCORE
+    cosine = found[place]
     if corpus.vectors is None and not cosine:  # BM25 found it, the graph did not
-        found = read_vectors(corpus.collection, [corpus.chunks[place].id])
-        if not found.any():  # just deleted
+        vectors = read_vectors(corpus.collection, [corpus.chunks[place].id])
+        if not vectors.any():  # just deleted
             return AVERAGE_Z_SCORE
-        (cosine,) = exact_cosines(unit_vectors(found), asked)
+        (cosine,) = exact_cosines(unit_vectors(vectors), asked)
     cosines = exact_cosines(corpus.sample, asked)
     z_score = float((cosine - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
-    return z_score - _CHANCE * math.log(len(corpus.chunks))
+    return z_score - _CHANCE * math.log(searched)
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:

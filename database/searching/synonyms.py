@@ -25,7 +25,7 @@ from database.searching.terms import STOP_WORDS, terms_of, without_accents
 MIN_CHUNKS = 5
 """Words of fewer chunks are left out: mostly names and typing errors."""
 _MIN_SHARE = 0.001
-"""In a small index, words of fewer than this share of the chunks, but at least two of them."""
+"""In a small index the minimum is this share of the chunks, and at least 2."""
 MAX_SYNONYMS = 16
 """Synonyms per word."""
 MIN_COSINE = 0.45

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-_LANGUAGE = r"[A-Za-z](?:\+\+|#(?!\w))"
-"""A word such as C++ or C#, which is not C."""
+_LANGUAGE = r"(?:[Cc]\+\+|[CcFfJjQq]#(?!\w))"
+"""Languages whose names are not a letter: C++ is not C."""
 _WORD = re.compile(rf"(?<!\w){_LANGUAGE}|[^\W_]\w*(?:[.:/@-]\w+)*")
 _PART = re.compile(
     rf"{_LANGUAGE}|[A-Z]{{2,}}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
@@ -19,14 +19,14 @@ _BETWEEN_NAMES = re.compile(r"[.:/@]")
 _BETWEEN_WORDS = re.compile(r"[_-]")
 _SPELLED = str.maketrans(
     dict(zip("øØłŁđĐðÐ\u0131", "oOlLdDdDi", strict=True))
-    | {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th"}
+    | {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th"}
     | dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", "")
     | dict.fromkeys("\u2010\u2011\u2012\u2212", "-")
 )
 """Letters that Unicode does not decompose, characters that are not visible, and hyphens."""
 _MARKS = re.compile("[\u0300-\u036f]+")
 _MAX_PARTS = 4
-"""A word with a slash or two colons and more parts is an address, with fewer a name."""
+"""With more parts, a word with a slash or two colons is an address; else it is a name."""
 _MAX_NAME_PARTS = 8
 """A name with more parts has no other spelling."""
 _MAX_WORD_CHARACTERS = 200
@@ -50,7 +50,8 @@ def without_accents(text: str) -> str:
     """Letters without marks, and variants such as full-width letters or ligatures as plain ones."""
     if text.isascii():
         return text
-    return _MARKS.sub("", unicodedata.normalize("NFKD", text.translate(_SPELLED)))
+    plain = _MARKS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFC", plain.translate(_SPELLED))
 
 
 def words(text: str) -> list[str]:
@@ -80,7 +81,7 @@ def terms_of(word: str) -> tuple[str, ...]:
 
 
 def is_address(word: str) -> bool:
-    """True if a word is a path, a URL, an ARN or the like: the names of something in a place."""
+    """True for a long path, URL or ARN: more than _MAX_PARTS parts, a slash or two colons."""
     return bool(_ADDRESS.search(word)) and len(_PART.findall(word)) > _MAX_PARTS
 
 
@@ -100,7 +101,7 @@ def identifiers(text: str) -> set[str]:
 
 
 def _names(word: str) -> Iterator[str]:
-    """The names of several parts in a word, each joined in lower case.
+    """Each name in a word that has several parts: its parts joined, in lower case.
 
     `sm.create_job` -> `smcreatejob`, `createjob`; `API_CreateJob` -> `apicreatejob`, `createjob`.
     """

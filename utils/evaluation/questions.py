@@ -11,7 +11,8 @@ from utils.settings import PROJECT_ROOT
 
 _FOLDER = PROJECT_ROOT / "dataset" / "questions"
 DEFAULT_QUESTIONS = (_FOLDER / "api_reference.jsonl", _FOLDER / "guide.jsonl")
-"""Questions to develop with. `untouched.jsonl` beside them is only measured, never looked at."""
+"""Questions to develop with. Beside them, `pasted.jsonl` has text that users paste, and
+`untouched.jsonl` is only measured, never looked at."""
 KINDS = ("real", "written", "keyword", "identifier", "pasted", "unanswerable")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.query_embeddings import RememberedTexts, embed_few, embed_question
+from database.embedding.query_embeddings import EmbeddingCache, embed_few, embed_question
 from tests.files.pages import WordEmbeddings
 
 
@@ -68,7 +68,8 @@ def test_long_question_is_the_mean_of_its_parts_of_whole_lines() -> None:
     assert all(len(part) <= 600 for part in parts)
     assert all(part.endswith(("\n", "too hot")) for part in parts)
     vectors = [WordEmbeddings().embed_query(part) for part in parts]
-    assert vector == pytest.approx([sum(each) / len(parts) for each in zip(*vectors, strict=True)])
+    weights = [len(part) for part in parts]
+    assert vector == pytest.approx(np.average(vectors, axis=0, weights=weights))
 
 
 def test_line_longer_than_a_part_is_cut() -> None:
@@ -77,12 +78,12 @@ def test_line_longer_than_a_part_is_cut() -> None:
     assert sorted(map(len, embeddings.queries)) == [300, 600, 600]
 
 
-def test_remembered_texts_are_embedded_once() -> None:
+def test_cached_texts_are_embedded_once() -> None:
     embeddings = WordEmbeddings()
-    remembered = RememberedTexts(embeddings, 3)
+    cache = EmbeddingCache(embeddings, 3)
 
-    first = remembered.embed(["ash", "oak", "ash"])
-    second = remembered.embed(["oak", "elm"])
+    first = cache.embed(["ash", "oak", "ash"])
+    second = cache.embed(["oak", "elm"])
 
     assert embeddings.queries == ["ash", "oak", "elm"]
     assert first.tolist() == pytest.approx(
@@ -91,12 +92,12 @@ def test_remembered_texts_are_embedded_once() -> None:
     assert second.tolist() == pytest.approx(np.array([_vector("oak"), _vector("elm")]))
 
 
-def test_oldest_texts_are_forgotten() -> None:
+def test_least_recently_used_texts_are_embedded_again() -> None:
     embeddings = WordEmbeddings()
-    remembered = RememberedTexts(embeddings, 2)
-    for text in ("ash", "oak", "elm", "ash"):
-        remembered.embed([text])
-    assert embeddings.queries == ["ash", "oak", "elm", "ash"]
+    cache = EmbeddingCache(embeddings, 2)
+    for text in ("ash", "oak", "ash", "elm", "ash", "oak"):
+        cache.embed([text])
+    assert embeddings.queries == ["ash", "oak", "elm", "oak"]
 
 
 def _vector(text: str) -> list[float]:

@@ -1,5 +1,8 @@
 """Chunks as rows of a Chroma collection, and back."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -29,7 +32,7 @@ def test_row_has_the_whole_chunk(made: Chunk) -> None:
 
 def test_row_of_an_older_version_has_its_headings_as_a_list() -> None:
     older = to_metadata(HEADED) | {"headings": list(HEADED.headings)}
-    del older["section"]
+    del older["heading_path"]
     assert to_chunk(HEADED.id, HEADED.text, older) == HEADED
 
 
@@ -43,10 +46,26 @@ def test_new_row_has_no_headings_of_a_deleted_collection(either_store: Store) ->
     assert stored(either_store, "index-newer", BARE, HEADED) == [BARE, HEADED]
 
 
-@pytest.mark.process
-def test_rows_with_long_vectors_are_added_in_small_requests(
-    either_store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows, "_MAX_NUMBERS", 4)
-    chunks = [chunk(f"Kiln {n}.", document="kiln.md", ordinal=n) for n in range(5)]
-    assert stored(either_store, "index-kilns", *chunks) == chunks
+class RecordingCollection:
+    """Records how many rows each request adds."""
+
+    def __init__(self) -> None:
+        self.added: list[int] = []
+
+    def add(self, ids: list[str], **_columns: Any) -> None:
+        self.added.append(len(ids))
+
+
+def test_rows_with_long_vectors_or_texts_are_added_in_small_requests() -> None:
+    many = [chunk(f"Kiln {n}.", document="kiln.md", ordinal=n) for n in range(2000)]
+    long = [replace(each, text="kiln " * 5000) for each in many]
+    sizes = []
+    for chunks, dimension in ((many, 2), (many, 5000), (long, 2)):
+        collection: Any = RecordingCollection()
+        rows.add(collection, [Row(each, [1.0] * dimension) for each in chunks])
+        assert sum(collection.added) == len(many)
+        sizes.append(max(collection.added))
+
+    assert sizes[0] == 1024
+    assert 5000 * 20 * sizes[1] <= 20_000_000
+    assert 25_000 * 4 * sizes[2] <= 20_000_000

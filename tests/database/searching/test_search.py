@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from math import log
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -273,6 +274,19 @@ def test_filter_without_matches_finds_and_embeds_nothing(index: Index) -> None:
     )
     assert (found.passages, found.confidence, found.answerable) == ([], 0.0, False)
     assert embeddings_of(corpus).queries == []
+
+
+def test_z_score_is_less_for_the_best_of_more_chunks(index: Index) -> None:
+    others = [chunk(f"Log {n} is wood.", document=f"{n}.md", title="Logs") for n in range(120)]
+    corpus = index([*others, PAGES[3]])
+
+    def z_score(filters: Filters) -> float:
+        found = search(corpus, "stove", 1, Ranking(), filters=filters)
+        assert documents(found) == ["ash.md"]
+        return found.features.cosine_z_score
+
+    difference = z_score(Filters(documents=("ash.md",))) - z_score(EVERYTHING)
+    assert difference == pytest.approx(0.5 * log(121), abs=0.01)
 
 
 def test_evidence_comes_from_the_filtered_documents(index: Index) -> None:

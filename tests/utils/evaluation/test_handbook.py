@@ -88,7 +88,7 @@ def test_every_fact_is_indexed(reader: Reader, questions: list[LabelledQuestion]
         ("\u0141\u00f3d\u017a office lunch", "Lodz office lunch"),
     ],
 )
-def test_accents_change_no_confidence(reader: Reader, accented: str, plain: str) -> None:
+def test_accents_do_not_change_term_coverage(reader: Reader, accented: str, plain: str) -> None:
     with_accents, without = reader.search(accented, 3), reader.search(plain, 3)
     assert with_accents.passages[0].chunk.document == without.passages[0].chunk.document
     assert with_accents.features.term_coverage == without.features.term_coverage
