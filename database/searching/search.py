@@ -34,6 +34,8 @@ _MIN_SAMPLE = 100
 _CHANCE = 0.5
 """Increase of the best chunk's z-score per unit of ln(chunks): the maximum of more cosines is
 larger by chance. Measured between indexes of 126 and 20,959 chunks."""
+_MAX_Z_SCORE = 5.0
+"""About the highest of labelled questions (99% are below 5.2); more is not more evidence."""
 _MIN_DEVIATION = 1e-6
 """Smaller deviations are rounding errors: all texts of the sample are the same."""
 
@@ -135,7 +137,7 @@ def _z_score(
         (cosine,) = exact_cosines(unit_vectors(vectors), asked)
     cosines = exact_cosines(corpus.sample, asked)
     z_score = float((cosine - cosines.mean()) / max(float(cosines.std()), _MIN_DEVIATION))
-    return z_score - _CHANCE * math.log(searched)
+    return min(z_score - _CHANCE * math.log(searched), _MAX_Z_SCORE)
 
 
 def _is_one_section(chunks: Sequence[Chunk], at: int) -> bool:

@@ -25,7 +25,9 @@ from database.searching.terms import STOP_WORDS, terms_of, without_accents
 MIN_CHUNKS = 5
 """Words of fewer chunks are left out: mostly names and typing errors."""
 _MIN_SHARE = 0.001
-"""In a small index the minimum is this share of the chunks, and at least 2."""
+"""In an index of fewer than 5,000 chunks the minimum is this share of them, and at least 2."""
+_TINY = 100
+"""Chunks; in an index of fewer, words that two of them share say nothing about its language."""
 MAX_SYNONYMS = 16
 """Synonyms per word."""
 MIN_COSINE = 0.45
@@ -51,7 +53,7 @@ def corpus_words(texts: Iterable[str]) -> dict[str, str]:
         for form, stem in stems.items():
             forms.setdefault(stem, Counter())[form] += 1
         holders.update(set(stems.values()))
-    fewest = max(2, min(MIN_CHUNKS, int(_MIN_SHARE * size)))
+    fewest = MIN_CHUNKS if size < _TINY else max(2, min(MIN_CHUNKS, int(_MIN_SHARE * size)))
     return {
         stem: min(forms[stem], key=lambda form: (-forms[stem][form], form))
         for stem in sorted(holders)

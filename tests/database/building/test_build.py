@@ -108,7 +108,7 @@ def test_changed_recipe_embeds_everything_again(store: Store, folder: Path) -> N
     builder(store, second, model_revision="words-2").build(folder)
 
     assert second.documents == first.documents
-    assert len(first.documents) > 5
+    assert len(first.documents) == 5
     _, _, fingerprint = store.live_collection()
     assert fingerprint.recipe == recipe(model_revision="words-2")
 

@@ -54,6 +54,7 @@ class Rows:
 def make_rows(database: str) -> Iterator[Rows]:
     store = open_store(database, create=True)
     collection = store.create("index-numbers", {"model": "numbers"}, ROWS)
+    collection.modify(configuration={"hnsw": {"ef_search": 2 * ROWS}})  # as good as exact
     rng = np.random.default_rng(6)
     vectors = rng.standard_normal((ROWS, DIMENSION))
     ids = [f"row-{n}" for n in range(ROWS)]

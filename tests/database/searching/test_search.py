@@ -277,11 +277,15 @@ def test_filter_without_matches_finds_and_embeds_nothing(index: Index) -> None:
 
 
 def test_z_score_is_less_for_the_best_of_more_chunks(index: Index) -> None:
-    others = [chunk(f"Log {n} is wood.", document=f"{n}.md", title="Logs") for n in range(120)]
+    words = ("ash", "bright", "stove", "wood", "log")
+    others = [
+        chunk(f"Log {words[n % 5]} {words[n // 5 % 5]} {n}.", document=f"{n}.md", title="Logs")
+        for n in range(120)
+    ]
     corpus = index([*others, PAGES[3]])
 
     def z_score(filters: Filters) -> float:
-        found = search(corpus, "stove", 1, Ranking(), filters=filters)
+        found = search(corpus, "Ash burns bright in a stove", 1, Ranking(), filters=filters)
         assert documents(found) == ["ash.md"]
         return found.features.cosine_z_score
 
