@@ -1,13 +1,12 @@
 """Embeds a search's texts: LangChain's interface has a batch of passages, but none of questions."""
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache
 from langchain_core.embeddings import Embeddings
+
+from database.embedding.batch_cache import BatchCache
 
 _Vectors = list[list[float]]
 _BATCH = 4
@@ -69,26 +68,22 @@ def embed_words(embeddings: Embeddings, words: list[str]) -> _Vectors:
 class EmbeddingCache:
     """Embeds texts that many questions share, each once while its vector is cached; thread-safe.
 
-    Keys are hashes, so that no deleted text stays in memory.
+    Args:
+        embeddings: Embeds the others.
+        size: How many vectors are kept; one of 384 numbers takes about 2 kB.
     """
 
     def __init__(self, embeddings: Embeddings, size: int) -> None:
-        """Cache the vectors of so many texts; one of 384 numbers takes about 2 kB."""
         self.embeddings = embeddings
-        self._cache: LRUCache[bytes, npt.NDArray[np.float32]] = LRUCache(size)
-        self._lock = Lock()
+        self._vectors = BatchCache(size, self._embed)
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts; returns (texts, dimension)."""
-        keys = {text: blake2b(text.encode(), digest_size=16).digest() for text in texts}
-        with self._lock:
-            vectors = {text: self._cache.get(key) for text, key in keys.items()}
-        if new := [text for text, vector in vectors.items() if vector is None]:
-            embedded = [np.array(each, np.float32) for each in embed_few(self.embeddings, new)]
-            vectors |= zip(new, embedded, strict=True)
-            with self._lock:
-                self._cache.update(zip(map(keys.__getitem__, new), embedded, strict=True))
+        vectors = self._vectors.get(texts)
         return np.array([vectors[text] for text in texts], dtype=np.float32)
+
+    def _embed(self, texts: list[str]) -> list[npt.NDArray[np.float32]]:
+        return [np.array(vector, np.float32) for vector in embed_few(self.embeddings, texts)]
 
 
 def _parts(question: str) -> list[str]:

@@ -14,12 +14,11 @@ cf. Kuzi, Shtok and Kurland 2016, doi:10.1145/2983323.2983876.)
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache
 
+from database.embedding.batch_cache import BatchCache
 from database.searching.terms import STOP_WORDS, terms_of, without_accents
 
 MIN_CHUNKS = 5
@@ -78,8 +77,7 @@ class RelatedWords:
         self._places = {stem: place for place, stem in enumerate(stems)}
         self._vectors = vectors
         self._embed = embed
-        self._known: LRUCache[str, Mapping[str, float]] = LRUCache(_REMEMBERED)
-        self._lock = Lock()
+        self._near = BatchCache(_REMEMBERED, self._look)
 
     def __len__(self) -> int:
         return len(self._stems)
@@ -89,16 +87,11 @@ class RelatedWords:
 
         Words that are not cached are embedded in one call, which may be a network request.
         """
-        with self._lock:
-            known = {word: self._known.get(word) for word in words}
-        new = self._look([word for word, near in known.items() if near is None])
-        with self._lock:
-            self._known.update(new)
-        return {word: new[word] if near is None else near for word, near in known.items()}
+        return self._near.get(words)
 
-    def _look(self, words: list[str]) -> dict[str, Mapping[str, float]]:
+    def _look(self, words: list[str]) -> list[Mapping[str, float]]:
         if not self._stems:
-            return {word: {} for word in words}
+            return [{} for _ in words]
         stems = {word: terms_of(word) for word in words}
         vectors = {
             word: self._vectors[self._places[own[0]]]
@@ -109,7 +102,7 @@ class RelatedWords:
         if unknown:
             embedded = np.asarray(self._embed(unknown), dtype=np.float32)
             vectors |= zip(unknown, embedded, strict=True)
-        return {word: self._nearest(vectors[word], own) for word, own in stems.items()}
+        return [self._nearest(vectors[word], own) for word, own in stems.items()]
 
     def _nearest(self, vector: npt.NDArray[np.float32], own: Sequence[str]) -> Mapping[str, float]:
         """The words nearest to a vector, without the word's own stems."""
