@@ -124,21 +124,28 @@ class _OutageLoad:
         """Measure for the phase's length, or until a request ended if none has by then."""
         begin = time.perf_counter()
         await asyncio.sleep(self._seconds)
-        requests: list[OutageRequest] = []
-        while not requests and time.perf_counter() < begin + self._seconds + _RETURN_SECONDS:
-            await asyncio.sleep(_POLL_SECONDS)
-            requests = [each for each in self._requests if each.ended >= begin]
+        requests = await self._ended(begin)
         end = time.perf_counter()
         return phase_measures(Phase(name, end - begin, requests))
 
     async def _first_written(self, after: float) -> float:
         """Wait for the first answer by the language model after a moment; returns its time."""
-        while time.perf_counter() < after + _RETURN_SECONDS:
-            written = [each.ended for each in self._requests if each.written and each.ended > after]
-            if written:
-                return min(written)
-            await asyncio.sleep(_POLL_SECONDS)
+        if written := await self._ended(after, written=True):
+            return min(each.ended for each in written)
         raise DocsQAError("The service did not answer with the benchmark's language model.")
+
+    async def _ended(self, after: float, *, written: bool = False) -> list[OutageRequest]:
+        """The requests that ended after a moment; waits for one, but not without end.
+
+        With `written`, only those that the language model answered.
+        """
+        deadline = time.perf_counter() + _RETURN_SECONDS
+        while True:
+            ended = [each for each in self._requests if each.ended > after]
+            ended = [each for each in ended if each.written or not written]
+            if ended or time.perf_counter() > deadline:
+                return ended
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def phase_measures(phase: Phase) -> list[Measure]:
