@@ -50,16 +50,6 @@ def test_identifier_gives_the_whole_and_then_its_parts(name: str) -> None:
         ("CreateKilnConfig", "createkilnconfig"),
         ("XGBoost", "xgboost"),
         ("MXNet", "mxnet"),
-    ],
-)
-def test_camel_and_snake_case_share_the_joined_term(one: str, other: str) -> None:
-    plain = {term for part in word_parts(one) for term in terms_of(part)}
-    assert (set(terms(one)) & set(terms(other))) - plain
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
         ("fine-tuning", "finetuning"),
         ("multi_kiln", "multikilns"),
         ("MultiKiln", "multi-kiln"),

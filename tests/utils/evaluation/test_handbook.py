@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from database.building.build import make_builder
-from database.embedding.model_finder import MINILM, find_model
-from database.index.store import open_store
 from database.reading.reader import Reader
 from tests.files.handbook import write_handbook
-from utils.evaluation.metrics import Values, comparable, summaries
+from tests.utils.evaluation.quality import assert_reaches, indexed, lacking_facts
+from utils.evaluation.metrics import Values, summaries
 from utils.evaluation.questions import LabelledQuestion, load_questions
 from utils.evaluation.runs import run_questions
-from utils.settings import DEFAULT_ADAPTER
 
 pytestmark = [pytest.mark.model, pytest.mark.process]
 
@@ -40,17 +37,8 @@ def questions() -> list[LabelledQuestion]:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, openvino_cache: Path) -> Iterator[Reader]:
     folder = write_handbook(tmp_path_factory.mktemp("handbook") / "pages")
-    database = str(folder.parent / "index")
-    model = find_model(MINILM, None, DEFAULT_ADAPTER)
-    embeddings = model.load_embeddings(device="cpu", cache=openvino_cache)
-    store = open_store(database, create=True)
-    make_builder(model, store, cache=openvino_cache, device="cpu", skipped=pytest.fail).build(
-        folder
-    )
-    store.close()
-    made = Reader(lambda: open_store(database), lambda fingerprint: embeddings, database)
-    yield made
-    made.close()
+    with indexed(folder, folder.parent / "index", openvino_cache, pytest.fail) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -60,24 +48,14 @@ def measured(reader: Reader, questions: list[LabelledQuestion]) -> Values:
 
 @pytest.mark.parametrize("metric", FLOORS)
 def test_quality_holds_over_another_corpus(metric: str, measured: Values) -> None:
-    value = measured[metric]
-
-    assert value is not None
-    assert value >= FLOORS[metric]
+    assert_reaches(metric, measured, FLOORS)
 
 
 def test_every_fact_is_indexed(reader: Reader, questions: list[LabelledQuestion]) -> None:
-    lacking = [
-        (question.id, fact)
-        for question in questions
-        for fact in question.answer_facts
-        if not any(
-            comparable(fact) in comparable(chunk.text)
-            for name in question.gold_docs
-            for chunk in reader.document(name)
-        )
-    ]
-    assert not lacking
+    def texts(document: str) -> list[str]:
+        return [chunk.text for chunk in reader.document(document)]
+
+    assert not lacking_facts(questions, texts)
 
 
 @pytest.mark.parametrize(
