@@ -211,7 +211,7 @@ def make_builder(
         chunk_overlap: Tokens that a chunk repeats of the previous one where a section is cut.
         device: The device to embed on.
         backend: The runtime to embed with.
-        progress: Called with the number of chunks embedded and being stored, and the total.
+        progress: Called with the number of chunks so far and the total; see CollectionWriter.
         skipped: Called with a line for each document or option that cannot be used as given.
 
     Raises:

@@ -34,7 +34,8 @@ class CollectionWriter:
 
     store: Store
     progress: Progress
-    """Called with the number of chunks that are embedded and being stored, and the total."""
+    """Called with the number of chunks so far, the last of which are still being stored, and the
+    total."""
     watch: Stopwatch
     load_embeddings: Callable[[], Embeddings]
     """Called once, if there is something to embed."""
@@ -93,7 +94,7 @@ class CollectionWriter:
         return embedded
 
     def _wait(self, storing: "Future[None] | None") -> None:
-        """Wait; only this counts as the time of storing, which otherwise costs none."""
+        """Wait until a window is stored; the time of storing counts only as far as it delays."""
         if storing:
             with self.watch("store"):
                 storing.result()

@@ -49,7 +49,7 @@ class Adapter:
     @cached_property
     def base(self) -> str:
         """SHA-256 of the weights that it fits; raises a ModelError if it cannot be read."""
-        # Without the safetensors package, which a service without torch lacks.
+        # Parsed by hand: a service without torch lacks the safetensors package.
         try:
             with self.path.open("rb") as file:
                 (length,) = struct.unpack("<Q", file.read(8))

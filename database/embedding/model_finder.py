@@ -47,8 +47,8 @@ def find_model(name: str, path: Path | None = None, adapter: Path | None = None)
     found = _find(name, path)
     if adapter is None:
         return found
-    fitting = Adapter(adapter)
-    return replace(found, adapter=fitting) if fitting.base == found.weights_digest else found
+    candidate = Adapter(adapter)
+    return replace(found, adapter=candidate) if candidate.base == found.weights_digest else found
 
 
 def _find(name: str, path: Path | None) -> LocalModel:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _HEADINGS = "heading_path"
+"""The metadata field of the headings."""
 PAGE = 250
-"""Rows per request; Chroma refuses more than 5461, and bodies over 40 MiB."""
+"""Rows per request other than `add`; Chroma refuses more than 5461, and bodies over 40 MiB."""
 _MAX_ADDED = 1024
-"""Rows added in one request."""
+"""Rows that one request of `add` has at most."""
 _MAX_REQUEST_BYTES = 20_000_000
 """Of one request, estimated: 20 bytes of JSON for a number of a vector, 4 for a character."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE = 1000
-"""Chunks with whose cosines that of the best chunk is compared."""
+"""Minimum size of the sample that the cosine z-score is computed from, if there are as many."""
 
 
 class OvertakenError(Exception):
@@ -128,7 +128,7 @@ def _sample(
 
 
 def _evenly(chunks: Sequence[Chunk]) -> slice:
-    """Selects about _SAMPLE of the chunks."""
+    """Selects _SAMPLE to 2 * _SAMPLE of the chunks, evenly distributed; all if there are fewer."""
     return slice(None, None, max(1, len(chunks) // _SAMPLE))
 
 

@@ -138,7 +138,7 @@ class Field:
 
 
 def idf(holders: int, texts: int) -> float:
-    """Inverse document frequency of a term that so many of the texts contain."""
+    """The inverse document frequency of a term; `holders` of all `texts` contain it."""
     return math.log1p((texts - holders + 0.5) / (holders + 0.5))
 
 

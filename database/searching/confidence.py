@@ -43,8 +43,8 @@ class ConfidenceFeatures:
     """ln(1 + terms), at least 2: an answer repeats a smaller share of a long question; a single
     term is a name, as in "What is Canvas?"."""
     cosine_z_score: float
-    """Standard deviations by which the best chunk's cosine exceeds the mean of the index, less what
-    chance gives the best of so many: it means the same for every embedding model and index."""
+    """Standard deviations by which the best chunk's cosine exceeds the mean of the index, less the
+    excess expected by chance: comparable between embedding models and sizes of the index."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Synonyms: words of the documentation with nearly the meaning of a question's word.
 
 Users ask with other words than the pages: `annotator` for worker, `disk` for volume. A build embeds
-each word that several chunks contain; synonyms of a question's word are the words
-whose vectors have a cosine of at least MIN_COSINE to its own, at most MAX_SYNONYMS. In BM25 a
-synonym s counts for the question's term t with (`query.read_question`, `LexicalIndex.scores`)
+each word that several chunks contain; synonyms of a question's word are the words whose vectors
+have a cosine of at least MIN_COSINE to its own, at most MAX_SYNONYMS. In BM25 a synonym s counts
+for the question's term t with (`query.read_question`, `LexicalIndex.scores`)
 
     w(s, t) = min(1, Ranking.related * cos(s, t)^2) * min(1, idf(t) / idf(s))
 
@@ -26,7 +26,7 @@ MIN_CHUNKS = 5
 _MIN_SHARE = 0.001
 """In an index of fewer than 5,000 chunks the minimum is this share of them, and at least 2."""
 _TINY = 100
-"""Chunks; in an index of fewer, words that two of them share say nothing about its language."""
+"""Chunks; in an index of fewer, MIN_CHUNKS is not reduced: two of them are weak evidence."""
 MAX_SYNONYMS = 16
 """Synonyms per word."""
 MIN_COSINE = 0.45
@@ -38,7 +38,10 @@ _NAME = re.compile(r"[a-z][A-Z]")
 
 
 def corpus_words(texts: Iterable[str]) -> dict[str, str]:
-    """The words of at least MIN_CHUNKS texts, fewer of few: each stem with its commonest form."""
+    """The words of several texts: each stem with its most frequent form.
+
+    MIN_CHUNKS texts must contain a word; in a small index fewer, see _MIN_SHARE and _TINY.
+    """
     holders: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {}
     size = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 _LANGUAGE = r"(?:[Cc]\+\+|[CcFfJjQq]#(?!\w))"
-"""Languages whose names are not a letter: C++ is not C."""
+"""A programming language named by a letter and a sign: C++ is not C."""
 _WORD = re.compile(rf"(?<!\w){_LANGUAGE}|[^\W_]\w*(?:[.:/@-]\w+)*")
 _PART = re.compile(
     rf"{_LANGUAGE}|[A-Z]{{2,}}(?=s(?![a-z]))|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
@@ -28,7 +28,7 @@ _MARKS = re.compile("[\u0300-\u036f]+")
 _MAX_PARTS = 4
 """With more parts, a word with a slash or two colons is an address; else it is a name."""
 _MAX_NAME_PARTS = 8
-"""A name with more parts has no other spelling."""
+"""Names with more parts are not joined."""
 _MAX_WORD_CHARACTERS = 200
 """Longer words are data; only this many characters count."""
 STOP_WORDS = frozenset(

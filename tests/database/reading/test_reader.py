@@ -254,7 +254,7 @@ def test_words_are_loaded_with_the_index(
     reader = reader_of(served.url)
     related = reader.refresh().corpus.related
     assert related is not None
-    few = len(related)
+    assert len(related) == 0
     for name in "abcde":
         (folder / f"{name}.md").write_text(f"# Kilns\n\nKilns of kind {name}.\n")
 
@@ -262,7 +262,7 @@ def test_words_are_loaded_with_the_index(
 
     grown = reader.refresh().corpus.related
     assert grown is not None
-    assert len(grown) == few + 2
+    assert len(grown) == 2
     assert "without word vectors" not in caplog.text
 
 

@@ -52,6 +52,7 @@ def times(text: str, count: int = MIN_CHUNKS) -> list[str]:
 
 def test_word_in_enough_chunks_is_listed_by_its_stem() -> None:
     texts = times("Kilns burn.") + times("Stoves glow.", MIN_CHUNKS - 1)
+    assert corpus_words(texts) == {"burn": "burn", "kiln": "kilns"}
     assert corpus_words(texts + MANY).keys() - corpus_words(MANY).keys() == {"burn", "kiln"}
 
 
@@ -72,6 +73,7 @@ def test_most_frequent_form_represents_a_stem() -> None:
 )
 def test_repetitions_within_a_text_count_once(text: str) -> None:
     assert corpus_words([text]) == {}
+    assert corpus_words(times(text, MIN_CHUNKS - 1)) == {}
     found = corpus_words(times(text, MIN_CHUNKS - 1) + MANY)
     assert found == corpus_words(MANY)
 
