@@ -12,7 +12,8 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.model_folder import ModelFolder
-from database.embedding.openvino_export import disable_telemetry, program_of
+from database.embedding.openvino_conversion import disable_telemetry
+from database.embedding.openvino_export import program_of
 from utils.errors import ModelError
 
 if TYPE_CHECKING:

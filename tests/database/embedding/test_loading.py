@@ -208,6 +208,45 @@ def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None
         shutil.rmtree(broken)
 
 
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
+        ("import os; os.abort()", "ended with status -6"),
+        ("import sys; sys.exit('Cannot export the embedding model.')", "Cannot export"),
+        ("import nothing_of_this_name", "No module named 'nothing_of_this_name'"),
+    ],
+)
+def test_failed_conversion_is_reported_in_one_line(
+    program: str,
+    reason: str,
+    mpnet: LocalModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if the kernel killed it for memory, or a library failed."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert reason in refusal(mpnet, "openvino", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_disk_that_is_full_is_reported_in_one_line(mpnet: LocalModel, tmp_path: Path) -> None:
+    folder = str(mpnet.folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "database.embedding.openvino_conversion", folder, "/dev/full/m.xml"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(f"Cannot export the embedding model in {folder} to /dev/full (")
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_export_is_repeated(
