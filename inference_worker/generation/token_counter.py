@@ -2,7 +2,7 @@
 
 from functools import cache, lru_cache
 
-from database.embedding.model_finder import packaged_tokenizer
+from database.embedding.packaged_models import packaged_tokenizer
 
 CHARACTERS_PER_TOKEN = 3
 """Estimate without a tokenizer: fewer than a token of any language model has in English, so that a

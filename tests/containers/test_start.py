@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
+from database.embedding.packaged_models import MINILM
 from tests.containers.checkout import (
     PYTHON,
     QUESTION,

@@ -127,7 +127,8 @@ def main(argv: list[str] | None = None) -> int:
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[tuple[BenchmarkRun, Path]]:
     """A temporary folder for everything that the run creates."""
-    from database.embedding.model_finder import MINILM, find_model, model_name_of
+    from database.embedding.model_finder import find_model, model_name_of
+    from database.embedding.packaged_models import MINILM
 
     other = model_name_of(arguments.other_model)
     with tempfile.TemporaryDirectory(prefix="endurance-") as scratch:

@@ -22,7 +22,8 @@ from safetensors.numpy import save_file
 from database.adapting.publication import publish
 from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
+from database.embedding.packaged_models import MINILM
 from database.embedding.torch_embeddings import load_model
 from dataset.conversion.converter import convert
 from tests.endurance.__main__ import parse_arguments

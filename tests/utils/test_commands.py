@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from database.embedding.model_finder import MINILM
+from database.embedding.packaged_models import MINILM
 from inference_worker import ask
 from tests.files.pages import many_pages, write_pages
 from tests.servers.chat import replies

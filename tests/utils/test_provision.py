@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from database.embedding.model_finder import MINILM
+from database.embedding import model_finder
+from database.embedding.local_model import LocalModel
+from database.embedding.packaged_models import MINILM, MPNET
 from database.index.fingerprint import Fingerprint
 from database.index.store import Store, open_store
 from dataset import fetch
+from tests.files.model_folder import folder_of
 from tests.files.pages import builder, recipe, write_pages
 from utils import db_builder, provision
 from utils.errors import DatasetError, IndexMismatchError, ModelError
@@ -85,8 +88,24 @@ def test_model_from_the_settings_is_not_replaced() -> None:
         provision.provide_model(settings, None, print)
 
 
+@pytest.fixture
+def _no_packaged_mpnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without requirements-mpnet.txt."""
+    monkeypatch.setattr(model_finder, "unpack_mpnet", lambda _: None)
+
+
+def test_packaged_mpnet_comes_before_minilm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = LocalModel(MPNET, folder_of(tmp_path / "model"))
+    monkeypatch.setattr(model_finder, "unpack_mpnet", lambda _: unpacked)
+    settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
+    assert provision.provide_model(settings, None, pytest.fail).name == MPNET
+
+
 @pytest.mark.model
-def test_packaged_model_is_used_if_the_download_fails(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_no_packaged_mpnet")
+def test_packaged_minilm_is_used_if_the_download_fails(tmp_path: Path) -> None:
     messages: list[str] = []
     settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
 
@@ -94,7 +113,7 @@ def test_packaged_model_is_used_if_the_download_fails(tmp_path: Path) -> None:
 
     assert model.name == MINILM
     (line,) = messages
-    assert "all-mpnet-base-v2" in line
+    assert f"make setup MODEL={MPNET}" in line
     assert line.endswith(f"Continuing with the packaged {MINILM}.")
 
 
@@ -107,6 +126,7 @@ def test_empty_folder_without_a_source_is_an_error(
 
 
 @pytest.mark.model
+@pytest.mark.usefixtures("_no_packaged_mpnet")
 def test_first_start_second_start_and_start_without_documents(
     tmp_path: Path,
     openvino_cache: Path,

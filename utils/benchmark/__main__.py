@@ -122,7 +122,8 @@ def _measure_parts(
 @contextmanager
 def _scratch(arguments: argparse.Namespace) -> Iterator[BenchmarkRun]:
     """A temporary folder for everything that the run creates."""
-    from database.embedding.model_finder import MINILM, find_model, model_name_of
+    from database.embedding.model_finder import find_model, model_name_of
+    from database.embedding.packaged_models import MINILM
 
     name = model_name_of(arguments.embedding_model_name)
     # The packaged MiniLM needs no folder; the folder in the settings may contain another model.

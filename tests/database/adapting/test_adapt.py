@@ -19,7 +19,8 @@ from database.adapting.low_rank import MAX_BYTES, write_adapter
 from database.adapting.publication import publish, read_record
 from database.adapting.whitening import whiten
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
+from database.embedding.packaged_models import MINILM
 from database.embedding.torch_embeddings import load_model
 from database.reading.reader import reader_from
 from tests.files.workshop import PAGES, write_workshop

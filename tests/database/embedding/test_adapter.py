@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from database.embedding.adapter import Adapter
-from database.embedding.model_finder import MINILM, MINILM_WEIGHTS_SHA256, find_model
+from database.embedding.model_finder import find_model
+from database.embedding.packaged_models import MINILM, WEIGHTS_SHA256
 from utils.errors import ModelError
 from utils.settings import DEFAULT_ADAPTER
 
@@ -13,7 +14,7 @@ MAX_BYTES = 4_000_000
 
 
 def test_shipped_adapter_is_small_and_fits_the_packaged_model() -> None:
-    assert Adapter(DEFAULT_ADAPTER).base == MINILM_WEIGHTS_SHA256
+    assert Adapter(DEFAULT_ADAPTER).base == WEIGHTS_SHA256[MINILM]
     assert DEFAULT_ADAPTER.stat().st_size < MAX_BYTES
     assert DEFAULT_ADAPTER.with_suffix(".md").is_file()
 

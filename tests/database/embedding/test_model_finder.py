@@ -14,50 +14,19 @@ import pytest
 
 from database.embedding import model_finder as models
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import (
-    MINILM,
-    find_model,
-    model_name_of,
-    verify_weights,
-)
-from tests.files.mpnet import MODULES, NAME
+from database.embedding.model_finder import find_model, model_name_of
+from database.embedding.packaged_models import MINILM, verify_weights
+from tests.files.model_folder import FILES, contents, folder_of
+from tests.files.mpnet import NAME
 from tests.servers.hub import REVISION, HubServer, hub_server
 from utils.benchmark.processes import free_port
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT
 
-FILES: dict[str, object] = {
-    "config.json": {"model_type": "mpnet", "hidden_size": 64, "max_position_embeddings": 514},
-    "modules.json": MODULES,
-    "sentence_bert_config.json": {"max_seq_length": 384, "do_lower_case": False},
-    "1_Pooling/config.json": {"word_embedding_dimension": 64, "pooling_mode_mean_tokens": True},
-    "tokenizer.json": {"truncation": None},
-    "model.safetensors": b"weights",
-}
-
 DENSE: dict[str, object] = {
     "2_Dense/config.json": {"out_features": 32},
     "2_Dense/model.safetensors": b"a layer",
 }
-
-
-def contents(changes: Mapping[str, object] | None = None) -> dict[str, bytes]:
-    """A model's files as bytes; None in `changes` omits a file."""
-    files = {
-        name: value for name, value in {**FILES, **(changes or {})}.items() if value is not None
-    }
-    return {
-        name: value if isinstance(value, bytes) else json.dumps(value).encode()
-        for name, value in files.items()
-    }
-
-
-def folder_of(path: Path, changes: Mapping[str, object] | None = None) -> Path:
-    for name, content in contents(changes).items():
-        file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    return path
 
 
 def model_of(path: Path, changes: Mapping[str, object] | None = None) -> LocalModel:

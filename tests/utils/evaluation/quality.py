@@ -5,7 +5,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from database.building.build import make_builder
-from database.embedding.model_finder import MINILM, find_model
+from database.embedding.model_finder import find_model
+from database.embedding.packaged_models import MINILM
 from database.index.store import open_store
 from database.reading.reader import Reader
 from utils.evaluation.metrics import Values, comparable
