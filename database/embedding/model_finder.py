@@ -71,6 +71,8 @@ def model_name_of(model: str) -> str:
     A folder below the project's `models/` becomes relative to the project's root, so that an index
     built with it can be served elsewhere; any other folder becomes absolute; a name is unchanged.
     """
+    if len(names := split_name(model)) > 1:
+        return "+".join(map(model_name_of, names))
     if not model.startswith((*_FOLDERS, ".", "~")):
         return model
     folder = Path(model).expanduser().absolute().resolve()
@@ -81,6 +83,11 @@ def model_name_of(model: str) -> str:
     except ValueError:
         return str(folder)
     return relative if relative.startswith(_ADAPTED) else str(folder)
+
+
+def split_name(name: str) -> list[str]:
+    """The models that a name joins by "+", which the name of a folder may contain too."""
+    return [name] if (PROJECT_ROOT / Path(name).expanduser()).is_dir() else name.split("+")
 
 
 def _folder_of(name: str) -> Path:

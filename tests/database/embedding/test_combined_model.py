@@ -1,0 +1,105 @@
+"""Several models in one index: the cosine of joined vectors is the mean of the models' cosines."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import Embeddings
+
+from database.embedding.combined_model import CombinedEmbeddings, CombinedModel
+from database.embedding.local_model import LocalModel
+from database.embedding.model_finder import model_name_of
+from database.embedding.models import model_for, model_type
+from database.embedding.packaged_models import MINILM
+from tests.files.model_folder import folder_of
+from tests.files.mpnet import NAME
+from tests.files.pages import DIMENSION, WordEmbeddings
+from utils.settings import PROJECT_ROOT, Settings
+
+TEXTS = ["Oak dries slowly.", "Kilns dry oak.", "Where is the key?", "Oak.", "A kiln."]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> tuple[LocalModel, LocalModel]:
+    small = {
+        "config.json": {"model_type": "mpnet", "hidden_size": 32},
+        "sentence_bert_config.json": {"max_seq_length": 128},
+        "model.safetensors": b"other weights",
+    }
+    return (
+        LocalModel("kilns/a", folder_of(tmp_path / "a")),
+        LocalModel("kilns/b", folder_of(tmp_path / "b", small)),
+    )
+
+
+def test_fingerprint_names_all_models(models: tuple[LocalModel, ...]) -> None:
+    combined = CombinedModel(models)
+    assert combined.name == "kilns/a+kilns/b"
+    assert (combined.dimension, combined.max_tokens) == (64 + 32, 128)
+    assert combined.pooling == "mean, mean"
+    revisions = {
+        combined.revision,
+        models[0].revision,
+        CombinedModel(models[::-1]).revision,
+        CombinedModel((models[0], models[0])).revision,
+    }
+    assert len(revisions) == 4
+    renamed = replace(models[0], name="another/name")
+    assert CombinedModel((renamed, models[1])).revision == combined.revision
+
+
+class ProjectedEmbeddings(WordEmbeddings):
+    """Another model: unit vectors of a few dimensions."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self._projected(super().embed_documents(texts))
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        return self._projected(super().embed_queries(texts))
+
+    def _projected(self, vectors: list[list[float]]) -> list[list[float]]:
+        found = vectors @ np.random.default_rng(3).normal(size=(DIMENSION, 7))
+        projected: list[list[float]] = (found / np.linalg.norm(found, axis=1)[:, None]).tolist()
+        return projected
+
+
+def embed_all(embeddings: Embeddings) -> np.ndarray:
+    return np.array(embeddings.embed_documents(TEXTS))
+
+
+def test_cosine_is_the_mean_of_the_models_cosines() -> None:
+    parts: list[Embeddings] = [WordEmbeddings(), ProjectedEmbeddings()]
+    joined = embed_all(CombinedEmbeddings(parts))
+    assert joined.shape == (len(TEXTS), DIMENSION + 7)
+    cosines = [vectors @ vectors.T for vectors in map(embed_all, parts)]
+    assert np.abs(cosines[0] - cosines[1]).max() > 0.1
+    np.testing.assert_allclose(joined @ joined.T, np.mean(cosines, axis=0), atol=1e-6)
+
+
+def test_questions_are_embedded_by_all_models() -> None:
+    joined = CombinedEmbeddings([WordEmbeddings(), ProjectedEmbeddings()])
+    np.testing.assert_allclose(joined.embed_queries(TEXTS), embed_all(joined))
+    np.testing.assert_allclose(joined.embed_query(TEXTS[0]), embed_all(joined)[0])
+
+
+def test_folders_in_a_combination_are_named_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT_ROOT)
+    assert model_name_of(f"./models/mine+{MINILM}") == f"models/mine+{MINILM}"
+
+
+def test_folder_may_have_a_plus_in_its_name(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "c++" / "model")
+    assert model_name_of(str(folder)) == str(folder)
+    assert model_type(str(folder)) is LocalModel
+    assert model_for(str(folder), Settings(_env_file=None)).dimension == 64
+
+
+@pytest.mark.model
+def test_combination_is_found_by_its_name(minilm: LocalModel, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a")
+    settings = Settings(_env_file=None, embedding_model_path=folder, embedding_adapter="none")
+    name = f"{MINILM}+{NAME}"
+    assert model_type(name) is CombinedModel
+    found = model_for(name, settings)
+    assert found == CombinedModel((minilm, LocalModel(NAME, folder)))
