@@ -65,8 +65,8 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     add_model_arguments(
         parser,
-        "embedding model: a name on the Hub, a folder such as models/NAME, or provider:model for "
-        "an API",
+        "embedding model: a name on the Hub, a folder such as models/NAME, local ones joined by +, "
+        "or provider:model for an API",
     )
     add(
         "--provision",

@@ -1,5 +1,6 @@
 """Several models in one index: the cosine of joined vectors is the mean of the models' cosines."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import model_name_of
 from database.embedding.models import model_for, model_type
 from database.embedding.packaged_models import MINILM
+from database.reading.reader import reader_from
 from tests.files.model_folder import folder_of
-from tests.files.mpnet import NAME
-from tests.files.pages import DIMENSION, WordEmbeddings
-from utils.settings import PROJECT_ROOT, Settings
+from tests.files.mpnet import NAME, make_mpnet
+from tests.files.pages import DIMENSION, WordEmbeddings, write_pages
+from utils import db_builder
+from utils.settings import PROJECT_ROOT, Settings, load_settings
 
 TEXTS = ["Oak dries slowly.", "Kilns dry oak.", "Where is the key?", "Oak.", "A kiln."]
 
@@ -103,3 +106,20 @@ def test_combination_is_found_by_its_name(minilm: LocalModel, tmp_path: Path) ->
     assert model_type(name) is CombinedModel
     found = model_for(name, settings)
     assert found == CombinedModel((minilm, LocalModel(NAME, folder)))
+
+
+@pytest.mark.model
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore:.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_index_of_two_models_is_built_and_searched(tmp_path: Path, openvino_cache: Path) -> None:
+    other = make_mpnet(tmp_path / "model")
+    pages, index = str(write_pages(tmp_path / "pages")), str(tmp_path / "index")
+    name = f"{MINILM}+{other.folder}"
+    assert db_builder.main(["-d", pages, "-db", index, "-m", name]) == 0
+
+    with closing(reader_from(load_settings(database=index))) as reader:
+        found = reader.search("Which key encrypts the storage volume of an endpoint?", 3)
+        recipe = reader.current().fingerprint.recipe
+    assert (recipe.embedding_model, recipe.dimension) == (name, 384 + 64)
+    assert "encrypt" in found.passages[0].chunk.text.lower()
