@@ -30,7 +30,9 @@ _HUB_TIMEOUT = 5.0
 
 
 def find_model(name: str, path: Path | None = None, adapter: Path | None = None) -> LocalModel:
-    """Find a model's folder: by its name, in its package, at `path`, in a hub cache, on the Hub.
+    """Find a model: at `path`, in a hub cache, in its packages, or on the Hub.
+
+    all-MiniLM-L6-v2 is in its package wherever that is installed.
 
     Args:
         name: The model's name on the Hub, or a folder as `model_name_of` returns it.
@@ -54,12 +56,11 @@ def _find(name: str, path: Path | None) -> LocalModel:
         return _checked(packaged)
     if name.startswith(_FOLDERS):
         return _checked(LocalModel(name, _folder_of(name)))
-    for folder in (path, DEFAULT_MODEL_FOLDER):
-        if folder and _is_folder_of(folder, name):
-            return _checked(LocalModel(name, folder))
-    found = path and _from_hub_cache(name, path)
-    if found := found or _from_hub_cache(name, None):
-        return _checked(LocalModel(name, found))
+    for place in dict.fromkeys((path, DEFAULT_MODEL_FOLDER, None)):
+        if place and _is_folder_of(place, name):
+            return _checked(LocalModel(name, place))
+        if found := _from_hub_cache(name, place):
+            return _checked(LocalModel(name, found))
     if name == MPNET and (packaged := unpack_mpnet(DEFAULT_MODEL_FOLDER)):
         return _checked(packaged)
     return _checked(LocalModel(name, _from_hub(name, path)))

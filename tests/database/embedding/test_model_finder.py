@@ -102,6 +102,14 @@ def test_default_folder_is_used_only_for_the_model_of_its_name(
     refusal(lambda: find_model("some/other-model", folder))
 
 
+def test_path_precedes_the_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = folder_of(tmp_path / NAME)
+    monkeypatch.setattr(models, "DEFAULT_MODEL_FOLDER", default)
+
+    assert find_model(NAME, hub_cache(tmp_path / "cache")).folder.name == REVISION
+    assert find_model(NAME, tmp_path / "empty").folder == default
+
+
 def test_hub_cache_folder_is_read_without_the_hub(tmp_path: Path) -> None:
     model = find_model(NAME, hub_cache(tmp_path))
     assert model.folder.name == REVISION
