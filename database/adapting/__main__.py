@@ -85,6 +85,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from database.adapting.low_rank import write_adapter
     from database.adapting.model_card import summarize
     from database.adapting.pairs import read_questions
+    from database.embedding.api.api_model import ApiModel
     from database.embedding.model_finder import find_model, model_name_of
     from database.embedding.models import model_type
     from database.embedding.torch_embeddings import torch_device
@@ -100,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> None:
         embedding_backend="torch",
     )
     name = model_name_of(settings.embedding_model_name or arguments.fallback_model)
-    if not model_type(name).has_weights:
+    if model_type(name) is ApiModel:
         raise ModelError(f"{name} is an API model; only a model with local weights can be adapted.")
     base = find_model(name, settings.embedding_model_path)
     if arguments.dimension is not None and not 0 < arguments.dimension < base.dimension:

@@ -1,6 +1,6 @@
 """Several models in one index, named `a+b`: each text's vectors are joined to one.
 
-The cosine of two joined vectors is the mean of the models' cosines, so passages are found that
+The cosine of two joined vectors is the mean of the models' cosines, so a search finds passages that
 either model alone ranks too low.
 """
 
@@ -8,7 +8,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -23,12 +22,16 @@ class CombinedModel:
     """Local models, used together; see `LocalModel` for the meaning of each property."""
 
     models: tuple[LocalModel, ...]
-    has_weights: ClassVar[bool] = True
 
     @staticmethod
     def settings_hint(name: str) -> str:
         """What to set so that the service uses the models of this name."""
         return LocalModel.settings_hint(name)
+
+    def without_adapter(self) -> "CombinedModel | None":
+        """The same models without adapters; None if none has one."""
+        plain = tuple(model.without_adapter() or model for model in self.models)
+        return CombinedModel(plain) if plain != self.models else None
 
     @property
     def name(self) -> str:
@@ -62,7 +65,7 @@ class CombinedModel:
         return min(model.max_chunk_tokens for model in self.models)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text in the vocabulary in which it has most."""
+        """The largest of the models' token counts of a text."""
         return max(model.count_tokens(text) for model in self.models)
 
     def window(self, chunk_size: int, default: int) -> int:

@@ -1,10 +1,10 @@
 """An embedding model whose files are on this machine, and how to load it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 
@@ -25,12 +25,14 @@ log = logging.getLogger(__name__)
 class LocalModel(ModelFolder):
     """A sentence-transformers model folder; the counterpart of `ApiModel`."""
 
-    has_weights: ClassVar[bool] = True
-
     @staticmethod
     def settings_hint(name: str) -> str:
         """What to set so that the service uses the model of this name."""
         return f"EMBEDDING_MODEL_NAME={name}"
+
+    def without_adapter(self) -> "LocalModel | None":
+        """The same model without its adapter; None if it has none."""
+        return replace(self, adapter=None) if self.adapter else None
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":

@@ -1,4 +1,4 @@
-"""Finds the embedding model: in its package, in a folder, in a hub cache or on the Hub."""
+"""Finds the embedding model: in a folder, in a hub cache, in its packages or on the Hub."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from database.embedding.packaged_models import (
 )
 from dataset.progress import line_bar_class
 from utils.errors import ModelError
-from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT
+from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT, SECRETS_FOLDERS
 
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB in all."""
@@ -32,7 +32,7 @@ _HUB_TIMEOUT = 5.0
 def find_model(name: str, path: Path | None = None, adapter: Path | None = None) -> LocalModel:
     """Find a model: at `path`, in a hub cache, in its packages, or on the Hub.
 
-    all-MiniLM-L6-v2 is in its package wherever that is installed.
+    all-MiniLM-L6-v2 is loaded from its package if that is installed.
 
     Args:
         name: The model's name on the Hub, or a folder as `model_name_of` returns it.
@@ -51,6 +51,8 @@ def find_model(name: str, path: Path | None = None, adapter: Path | None = None)
 
 
 def _find(name: str, path: Path | None) -> LocalModel:
+    if len(split_name(name)) > 1:
+        raise ModelError(f"{name} is several models, and this needs one.")
     if name == MINILM and (packaged := packaged_minilm()):
         verify_weights(packaged)
         return _checked(packaged)
@@ -166,7 +168,8 @@ def _from_hub(name: str, cache: Path | None) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""
-        install = f"install it (make setup MODEL={name}), " if name == MPNET else ""
+        is_packaged = name == MPNET and not SECRETS_FOLDERS[0].is_dir()  # no make in a container
+        install = f"install it (make setup MODEL={name}), " if is_packaged else ""
         raise ModelError(
             f"Embedding model {name} is not{where} on this machine and could not be downloaded "
             f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder with it, {install}or "

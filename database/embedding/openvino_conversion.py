@@ -1,8 +1,9 @@
-"""Converts a model to an OpenVINO program; a process of its own, so that torch's memory is freed.
+"""Converts a model to an OpenVINO program in a separate process, so that torch's memory is freed.
 
 python -m database.embedding.openvino_conversion MODEL_FOLDER PROGRAM [ADAPTER]
 """
 
+import logging
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,11 @@ from database.embedding.model_folder import ModelFolder
 from database.embedding.torch_embeddings import read_model
 from utils.errors import ModelError
 from utils.settings import PROJECT_ROOT
+
+log = logging.getLogger(__name__)
+
+_REPORTED = 3
+"""Exit status after a reported error; Python's own is 1."""
 
 
 def disable_telemetry() -> None:
@@ -41,12 +47,13 @@ def export_program(model: ModelFolder, program: Path) -> None:
         errors="replace",
         check=False,
     )
-    if done.returncode == 1 and (lines := done.stderr.splitlines()):
-        raise ModelError(lines[-1])
+    if done.returncode == _REPORTED:
+        raise ModelError(done.stderr.splitlines()[-1])
     if done.returncode != 0:
+        log.debug("%s", done.stderr)
         raise ModelError(
-            f"Converting the embedding model in {folder} ended with status {done.returncode}; "
-            "is there enough memory?"
+            f"Exporting the embedding model in {folder} ended with status {done.returncode}. Free "
+            "memory, or set EMBEDDING_BACKEND=torch."
         )
 
 
@@ -80,17 +87,20 @@ def _export(model: ModelFolder, path: Path) -> None:
 
 
 def main(folder: str, path: str, adapter: str | None = None) -> None:
-    """Convert; ends with one line that states the reason if it is not possible."""
+    """Convert; if that fails, write the reason as one line and end with status _REPORTED."""
     model = ModelFolder(folder, Path(folder), Adapter(Path(adapter)) if adapter else None)
     try:
         _export(model, Path(path))
     except ModelError as error:
-        sys.exit(str(error))
+        _report(str(error))
     except Exception as error:  # noqa: BLE001  # the libraries raise errors of many types
         reason = getattr(error, "strerror", None) or type(error).__name__
-        sys.exit(
-            f"Cannot export the embedding model in {folder} to {Path(path).parent} ({reason})."
-        )
+        _report(f"Cannot export the embedding model in {folder} to {Path(path).parent} ({reason}).")
+
+
+def _report(reason: str) -> None:
+    sys.stderr.write(f"{reason}\n")
+    sys.exit(_REPORTED)
 
 
 if __name__ == "__main__":

