@@ -11,8 +11,10 @@ import pytest
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+from database.embedding import openvino_export
 from database.embedding.local_model import LocalModel
 from database.embedding.model_finder import find_model
+from database.embedding.openvino_conversion import write_program
 from database.embedding.openvino_embeddings import OpenVINOEmbeddings
 from database.embedding.packaged_models import MINILM
 from tests.containers.checkout import Checkout, engine_missing
@@ -77,6 +79,12 @@ def embeddings(minilm: LocalModel, openvino_cache: Path) -> OpenVINOEmbeddings:
     loaded = minilm.load_embeddings(device="cpu", backend="openvino", cache=openvino_cache)
     assert isinstance(loaded, OpenVINOEmbeddings)
     return loaded
+
+
+@pytest.fixture
+def converted_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are converted in this process, which has loaded torch; another one takes 10 s."""
+    monkeypatch.setattr(openvino_export, "export_program", write_program)
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ def export_program(model: ModelFolder, program: Path) -> None:
         )
 
 
-def _export(model: ModelFolder, path: Path) -> None:
+def write_program(model: ModelFolder, path: Path) -> None:
+    """Do what `export_program` does in this process, with the libraries' own errors."""
     disable_telemetry()
     import openvino
     import torch
@@ -90,7 +91,7 @@ def main(folder: str, path: str, adapter: str | None = None) -> None:
     """Convert; if that fails, write the reason as one line and end with status _REPORTED."""
     model = ModelFolder(folder, Path(folder), Adapter(Path(adapter)) if adapter else None)
     try:
-        _export(model, Path(path))
+        write_program(model, Path(path))
     except ModelError as error:
         _report(str(error))
     except Exception as error:  # noqa: BLE001  # the libraries raise errors of many types

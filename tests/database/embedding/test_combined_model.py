@@ -144,6 +144,7 @@ def test_combination_is_found_by_its_name(minilm: LocalModel, tmp_path: Path) ->
 
 @pytest.mark.model
 @pytest.mark.process
+@pytest.mark.usefixtures("converted_here")
 @pytest.mark.filterwarnings("ignore:.*:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_index_of_two_models_is_built_and_searched(tmp_path: Path, openvino_cache: Path) -> None:

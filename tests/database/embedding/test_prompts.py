@@ -17,6 +17,7 @@ from utils.settings import Backend
 
 pytestmark = [
     pytest.mark.model,
+    pytest.mark.usefixtures("converted_here"),
     # Raised inside PyTorch, by its export and pytrees.
     pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
