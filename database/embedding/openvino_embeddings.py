@@ -24,8 +24,8 @@ _BATCH_TOKENS = 800
 800, 127 with 1600, 123 with 3200."""
 _LENGTH_STEP = 16
 """Tokens; the lengths of batches are multiples of it, as OpenVINO keeps memory for each shape and
-compiles it anew. Embedding the Developer Guide with mpnet took 2.5 GB and rising without it, and
-1.6 GB with it, 8% faster."""
+compiles it anew: 600 texts of random lengths took mpnet's program 0.93 instead of 1.31 GB, at 3,600
+instead of 3,000 tokens per second."""
 _FEW = 4
 """Up to this number, texts are embedded like a question: in half the time, without compiling the
 program for documents."""
@@ -192,7 +192,8 @@ class OpenVINOEmbeddings(Embeddings):
         return _inputs(encodings, self._padded_length(max(map(len, encodings))))
 
     def _padded_length(self, tokens: int) -> int:
-        return min(tokens + -tokens % _LENGTH_STEP, self._max_tokens)
+        steps = -(-max(tokens, 1) // _LENGTH_STEP)  # an empty text may have no tokens
+        return min(steps * _LENGTH_STEP, self._max_tokens)
 
 
 def _inputs(encodings: "list[Encoding]", length: int) -> dict[str, np.ndarray]:

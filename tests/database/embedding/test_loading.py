@@ -1,5 +1,6 @@
 """Embeddings are unit vectors that do not depend on backend or batch."""
 
+import json
 import logging
 import os
 import shutil
@@ -220,6 +221,7 @@ def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None
     broken = tmp_path / "broken"
     for file, content in {
         "model.safetensors": b"no weights",
+        "config.json": b"{never closed",
         "modules.json": b"{never closed",
     }.items():
         shutil.copytree(mpnet.folder, broken)
@@ -332,6 +334,20 @@ def test_unwritable_cache_is_bypassed(
     assert len(loaded.embed_query("kiln")) == 64
     assert "cannot be written" in caplog.text
     assert list(temporary.iterdir()) == [], "a copy of the model was left"
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_text_without_tokens_is_embedded(mpnet: LocalModel, tmp_path: Path) -> None:
+    """A tokenizer without special tokens makes none of an empty text."""
+    folder = Path(shutil.copytree(mpnet.folder, tmp_path / "model"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer | {"post_processor": None}))
+    embeddings = LocalModel(NAME, folder).load_embeddings(
+        device="cpu", backend="openvino", cache=tmp_path / "cache"
+    )
+    vectors = vectors_of(embeddings, ["kiln", *[""] * 99])
+    assert vectors.shape == (100, 64)
+    assert np.isfinite(vectors).all()
 
 
 @pytest.mark.parametrize("file", ["model.xml", "model.bin"])
