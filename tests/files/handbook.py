@@ -12,6 +12,9 @@ from pathlib import Path
 from tests.files.office import saved, xlsx_of
 
 # Name | team | place | what they do
+QUESTIONS = Path(__file__).with_suffix(".jsonl")
+"""Labelled questions about it."""
+
 PEOPLE = """
 Zoë Brandt | Storage | Zürich | leads the team and approves every change of a database schema
 Łukasz Wójcik | Storage | Łódź | tunes indexes and runs the yearly restore exercise

@@ -12,7 +12,7 @@ import pytest
 from database.embedding.packaged_models import MINILM, MPNET, unpack_mpnet
 from database.reading.reader import Reader, reader_from
 from database.snapshot import __main__ as snapshot
-from tests.files.handbook import write_handbook
+from tests.files.handbook import QUESTIONS, write_handbook
 from tests.utils.evaluation.quality import assert_reaches
 from utils import db_builder
 from utils.evaluation.metrics import Values, summaries
@@ -22,7 +22,6 @@ from utils.settings import load_settings
 
 pytestmark = [pytest.mark.mpnet, pytest.mark.process]
 
-QUESTIONS = Path(__file__).parents[1] / "files" / "handbook.jsonl"
 FLOORS = {"hit@1": 0.64, "hit@5": 0.9, "nDCG@10": 0.78}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from database.reading.reader import Reader
-from tests.files.handbook import write_handbook
+from tests.files.handbook import QUESTIONS, write_handbook
 from tests.utils.evaluation.quality import assert_reaches, indexed, lacking_facts
 from utils.evaluation.metrics import Values, summaries
 from utils.evaluation.questions import LabelledQuestion, load_questions
@@ -17,7 +17,6 @@ from utils.evaluation.runs import run_questions
 
 pytestmark = [pytest.mark.model, pytest.mark.process]
 
-QUESTIONS = Path(__file__).parents[2] / "files" / "handbook.jsonl"
 FLOORS = {
     "hit@1": 0.64,
     "hit@5": 0.93,
