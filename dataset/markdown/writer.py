@@ -22,6 +22,9 @@ _UNSAFE_IN_ADDRESS = str.maketrans(
     {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", "\\": "%5C", "\n": "", "\t": ""}
 )
 _LIST_MARK = re.compile(r"^[ \t]*-[ \t]+")
+_JOINED_WHEN_RAISED = re.compile(r"(?:st|nd|rd|th|er?|re|ème|TM|SM|[^\w\s]*)", re.IGNORECASE)
+"""Superscripts that mean the same on the line: ordinals, trademarks, marks such as `*`."""
+_NOT_IN_LABELS = re.compile(r"[^\w*†‡§-]")
 _NOT_INLINE = ("- ", "1. ", "```", "|", ">")
 """How lists, code, tables and quotations start; they cannot follow a label on its line."""
 
@@ -71,6 +74,27 @@ def emphasis(mark: str, text: str) -> str:
     if words.startswith(("*", "\\*")) or words.endswith("*"):
         return text
     return f"{before}{mark}{words}{mark}{after}"
+
+
+def raised(before: str, text: str) -> str:
+    """A superscript after the text `before`: `2^32`, `x^(n-1)`, but `1st` and `word*`."""
+    inside = text.strip()
+    if not before[-1:].strip() or _JOINED_WHEN_RAISED.fullmatch(inside):
+        return text
+    return f"^{inside}" if inside.isalnum() else f"^({inside})"
+
+
+def lowered(before: str, text: str) -> str:
+    """A subscript after the text `before`: `H2O`, but `x_max` and `101_2`."""
+    inside = text.strip()
+    if not before[-1:].strip() or not inside or (before[-1:].isalpha() and inside.isdigit()):
+        return text
+    return f"_{inside}" if inside.isalnum() else f"_({inside})"
+
+
+def note_mark(label: str) -> str:
+    """The mark of a footnote, in the text and, followed by a colon, before the footnote."""
+    return f"[^{_NOT_IN_LABELS.sub('', label)}]"
 
 
 def link(words: str, address: str) -> str:
