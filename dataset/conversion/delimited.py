@@ -1,54 +1,104 @@
 """Converts CSV and TSV to a pipe table; formulas are kept as text."""
 
-import codecs
 import csv
 import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
-from dataset.markdown.writer import check_table_size, pipe_table, text_cell
+from dataset.markdown.writer import (
+    check_table_size,
+    escape,
+    escape_line_starts,
+    pipe_table,
+    text_cell,
+)
 from utils.errors import DocumentError
 
 _DELIMITERS = ",;\t|"
+_NO_DELIMITER = "\x1f"
+"""For files of a single column: a character that text does not contain."""
+_SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?[ \t]*(?:\n|\Z)', re.IGNORECASE)
+"""The first line by which Excel learns the delimiter."""
+_COMMENTS = re.compile(r"\A(?:#(?:[ \t][^\n]*)?(?:\n|\Z)|[ \t]*\n)*")
+_ESCAPED_QUOTE = re.compile(r"""\\"(?=[^\s,;|]|"")""")
 _SAMPLE_LINES = 50
 _MAX_SAMPLE_CHARACTERS = 1 << 16
 _MAX_CELL_MIB = 1
-_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    delimiter: str
+    backslash: bool
+    """True if quotes within quotes are written `\\"`."""
+
+    def rows(self, text: str) -> Iterator[list[str]]:
+        if self.backslash:
+            text = text.replace('\\"', '""')
+        lines = io.StringIO(text, newline="")
+        return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True)
 
 
 def read_delimited(content: bytes, _: str) -> Converted:
-    """Convert a file to one table, with its first row as the header."""
-    text = decode_text(content, _UTF_16.get(content[:2], "utf-8-sig"))
+    """Convert a file to one table, with its first row as the header and comments above it."""
+    text = decode_text(content)
+    separator = _SEPARATOR_LINE.match(text)
+    text = text[separator.end() :] if separator else text
+    comments, text = _split_comments(text)
     csv.field_size_limit(_MAX_CELL_MIB << 20)
+    dialect = _dialect(text, separator[1] if separator else "")
     rows: list[list[str]] = []
     cells = 0
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
+        for row in dialect.rows(text):
             cells += len(row)
             check_table_size(len(row), cells)
-            rows.append([text_cell(value) for value in row])
+            rows.append(row)
     except csv.Error as error:
         too_large = f"contains a cell of more than {_MAX_CELL_MIB} MiB, or an unclosed quote"
         reason = too_large if "field larger" in str(error) else unreadable("csv")
         raise DocumentError(reason) from error
-    rows = [row for row in rows if any(row)]
-    if not rows:
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    blocks = [escape_line_starts(escape(comment)) for comment in comments]
+    if rows:
+        blocks.append(pipe_table([[text_cell(value) for value in row] for row in rows]))
+    if not blocks:
         raise DocumentError(NO_TEXT)
-    return Converted(pipe_table(rows) + "\n")
+    return Converted("\n\n".join(blocks) + "\n")
 
 
-def _delimiter(text: str) -> str:
-    """The delimiter that splits the most of the first lines into the same number of columns."""
-    sample = text[:_MAX_SAMPLE_CHARACTERS].splitlines()[:_SAMPLE_LINES]
+def _split_comments(text: str) -> tuple[list[str], str]:
+    """Separate the comments before the header: lines of a `#` and a space."""
+    found = _COMMENTS.match(text)
+    lines = found[0].split("\n") if found else []
+    comments = [line.lstrip("#").strip() for line in lines]
+    return [comment for comment in comments if comment], text[found.end() if found else 0 :]
 
-    def consistency(delimiter: str) -> tuple[int, int]:
-        """The number of rows of the most common width, and that width."""
-        try:
-            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
-        except csv.Error:
-            return 0, 0
-        width = max(set(widths), key=widths.count, default=1)
-        return (widths.count(width), width) if width > 1 else (0, 0)
 
-    return max(_DELIMITERS, key=consistency)
+def _dialect(text: str, delimiter: str) -> _Dialect:
+    """The dialect by which most of the first lines have the same number of columns."""
+    sample = "\n".join(text[:_MAX_SAMPLE_CHARACTERS].split("\n")[:_SAMPLE_LINES])
+    backslash = _ESCAPED_QUOTE.search(sample) is not None
+    known = [_Dialect(mark, backslash) for mark in delimiter or _DELIMITERS]
+    best = max(known, key=lambda dialect: _consistency(dialect, sample))
+    if delimiter or _consistency(best, sample) > (0, 0):
+        return best
+    return _Dialect(_NO_DELIMITER, backslash)
+
+
+def _consistency(dialect: _Dialect, sample: str) -> tuple[int, int]:
+    """The number of rows of the most common width, and that width; zeros for a single column."""
+    try:
+        rows = [row for row in dialect.rows(sample) if row]
+    except csv.Error:
+        return 0, 0
+    widths = [len(row) for row in rows]
+    width = max(set(widths), key=widths.count, default=1)
+    mark = dialect.delimiter
+    # Below a header of one column, commas with a space after them are those of sentences.
+    is_prose = widths[:1] == [1] and sample.count(mark) == sample.count(f"{mark} ")
+    return (0, 0) if width == 1 or is_prose else (widths.count(width), width)

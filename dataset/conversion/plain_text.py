@@ -1,22 +1,39 @@
 """Decodes files that are text."""
 
+import codecs
 import re
 
 from utils.errors import DocumentError
 
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""Byte order mark -> encoding."""
 _LINE_END = re.compile(r"\r\n?")
 
 
-def decode_text(content: bytes, encoding: str = "utf-8-sig") -> str:
-    r"""Decode a text file, its line ends as `\n`.
+def mark_of(content: bytes) -> bytes:
+    """The byte order mark that a file starts with; empty if it has none."""
+    return next(filter(content.startswith, MARKS), b"")
+
+
+def decode_text(content: bytes) -> str:
+    r"""Decode a text file by its byte order mark, or else as UTF-8, its line ends as `\n`.
 
     Raises:
         DocumentError: it is in another encoding, or binary.
     """
+    mark = mark_of(content)
+    encoding = MARKS.get(mark, "utf-8")
     try:
-        text = content.decode(encoding).removeprefix("\ufeff")
+        text = content[len(mark) :].decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"not UTF-8 text (byte {error.start}); convert it") from error
+        at = len(mark) + error.start
+        raise DocumentError(f"not {encoding.upper()} text (byte {at}); convert it") from error
     if "\0" in text:
         raise DocumentError(f"is not text: a NUL at byte {content.index(0)}")
     return _LINE_END.sub("\n", text)

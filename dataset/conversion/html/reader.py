@@ -1,6 +1,6 @@
 """Converts HTML pages: the main content alone, headings with their anchors."""
 
-import codecs
+import contextlib
 import re
 
 from dataset.conversion.error_texts import NO_TEXT
@@ -8,21 +8,12 @@ from dataset.conversion.html.blocks import Blocks, holders_of
 from dataset.conversion.html.content import address_of, base_of, changed_of, content_of, page_title
 from dataset.conversion.html.inline import Inline
 from dataset.conversion.html.tree import Element, parse_html
+from dataset.conversion.plain_text import MARKS, mark_of
 from dataset.conversion.result import Converted
 from utils.errors import DocumentError
 
 _CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9._:-]{2,40})""")
 _MAX_BYTES_BEFORE_CHARSET = 2048
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_TEXT_ENCODINGS = re.compile(
-    r"utf-(?:8|16(?:-[bl]e)?)|ascii|iso8859-\d+|cp(?:12|8|9|4|5)\d+|koi8-[rtu]|gb(?:k|2312|18030)"
-    r"|big5\w*|shift_jis\w*|euc_\w+|mac-\w+|tis-620"
-)
-"""Encodings of pages; Python's other codecs (`idna`, `unicode_escape`) are refused."""
 
 
 def read_html(content: bytes, url: str) -> Converted:
@@ -54,16 +45,21 @@ def markdown_of(element: Element, base: str = "") -> str:
 
 
 def decoded(content: bytes) -> str:
-    """Decode a page by its byte order mark, its declared encoding, UTF-8 or Windows-1252."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace")
+    """Decode a page by its byte order mark, its declared encoding, UTF-8 or Windows-1252.
+
+    Labels mean what the WHATWG encoding standard defines: `iso-8859-1` is Windows-1252.
+    """
+    from webencodings import lookup
+
+    if mark := mark_of(content):
+        return content[len(mark) :].decode(MARKS[mark], errors="replace")
     declared = _CHARSET.search(content[:_MAX_BYTES_BEFORE_CHARSET])
-    for label in (declared[1].decode() if declared else "", "utf-8"):
-        try:
-            encoding = codecs.lookup(label).name
-            if _TEXT_ENCODINGS.fullmatch(encoding):
-                return content.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return content.decode("windows-1252", errors="replace")
+    encoding = lookup(declared[1].decode()) if declared else None
+    # A page that was read as ASCII is not in UTF-16, whatever it declares.
+    if encoding is None or encoding.name.startswith("utf-"):
+        encoding = lookup("utf-8")
+    for decoder in (encoding.codec_info, lookup("utf-8").codec_info):
+        with contextlib.suppress(UnicodeDecodeError):
+            return str(decoder.decode(content, "strict")[0])
+    fallback = encoding if encoding.name != "utf-8" else lookup("windows-1252")
+    return str(fallback.codec_info.decode(content, "replace")[0])

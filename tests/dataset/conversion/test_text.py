@@ -198,6 +198,9 @@ def test_invalid_notebook_is_refused(content: bytes) -> None:
         b"Wind\tLoad\n10\t40\n\n",
         b'"Wind"|"Load"\n10|40',
         "\ufeffWind\tLoad\n10\t40\n".encode("utf-16-le"),
+        b"sep=;\r\nWind;Load\r\n10;40\r\n",
+        b'"sep=|"\nWind|Load\n10|40\n',
+        b'Wind, "Load"\n10, "40"\n',
     ],
 )
 def test_delimiter_and_encoding_are_detected(content: bytes) -> None:
@@ -211,6 +214,26 @@ def test_cells_are_escaped() -> None:
         '| 1,5 | x<br>y | say "hi" |',
         "| =1+1 | \\<b> | a\\|b |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"# of 2026, by Ada\n#\nWind,Load\n10,40", ["of 2026, by Ada", "", "| Wind | Load |"]),
+        (b"#,Load\n1,40", ["| # | Load |"]),
+        (b"#id,Load\n1,40", ["| #id | Load |"]),
+        (b'Wind,"a \\"b, c\\" d"\n', ['| Wind | a "b, c" d |']),
+        (b'"C:\\dir\\",Load\n', ["| C:\\dir\\ | Load |"]),
+        (
+            b"Words\nGood, but slow\nBad\nOdd, very, odd",
+            ["| Words |", "| --- |", "| Good, but slow |"],
+        ),
+        (b"Name\nLace, Ada\nHopp, Eve\n", ["| Name |", "| --- |", "| Lace, Ada |"]),
+        (b'Name\n"Lace,\nAda"\n', ["| Name |", "| --- |", "| Lace,<br>Ada |"]),
+    ],
+)
+def test_comments_quotes_and_single_columns_are_read(content: bytes, rows: list[str]) -> None:
+    assert delimited.read_delimited(content, "").text.split("\n")[: len(rows)] == rows
 
 
 @pytest.mark.parametrize(
