@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
-from dataset.conversion.html.content import ADMONITION
+from dataset.conversion.html.content import ADMONITION, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.conversion.html.tree import Element
-from dataset.markdown.writer import callout, indent, list_item, quotation
+from dataset.markdown.writer import callout, indent, list_item, note_mark, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset((
@@ -92,6 +92,8 @@ class Blocks:
         if kind := _note_kind(element):
             return self._note(kind, element)
         self.waiting_anchor = anchor_of(element) or self.waiting_anchor
+        if is_footnote(element) and (label := _label_of_footnote(element)):
+            return callout(note_mark(label), self.write(element.children, in_item))
         return self.write(element.children, in_item)
 
     def _heading(self, element: Element, in_item: bool) -> list[str]:
@@ -111,10 +113,10 @@ class Blocks:
         return [f"{'#' * _HEADINGS[element.tag]} {words}{named}"]
 
     def _list(self, element: Element) -> list[str]:
-        start = element.get("start")
-        number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
+        number = _number(element.get("start"), 1)
         items: list[str] = []
         for child in element.elements():
+            number = _number(child.get("value"), number)
             mark = f"{number}. " if element.tag == "ol" else "- "
             nested = child.tag in ("ul", "ol")  # a nested list beside the items instead of in one
             blocks = self._list(child) if nested else self.write(child.children, in_item=True)
@@ -166,6 +168,15 @@ class Blocks:
         return ""
 
 
+def _label_of_footnote(note: Element) -> str:
+    """Remove and return the label of a footnote, as docutils writes it."""
+    first = next(note.elements(), None)
+    if first is None or "label" not in first.classes():
+        return ""
+    note.children.remove(first)
+    return first.words()
+
+
 def holders_of(root: Element) -> set[Element]:
     """All elements that contain blocks, so that a link around a heading is split."""
     holders: set[Element] = set()
@@ -173,6 +184,11 @@ def holders_of(root: Element) -> set[Element]:
         if element.tag in _BLOCKS:
             holders.update(takewhile(lambda above: above not in holders, element.ancestors()))
     return holders
+
+
+def _number(stated: str, default: int) -> int:
+    """The number of a list item that an attribute states."""
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 9 else default
 
 
 def anchor_of(element: Element) -> str:

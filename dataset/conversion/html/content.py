@@ -8,11 +8,11 @@ from urllib.parse import urljoin
 from dataset.conversion.html.tree import Element, HtmlPage
 from dataset.dates import first_date
 
-_DROPPED_TAGS = frozenset(("nav", "footer", "menu", "label", "fieldset"))
 _DROPPED_ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",
      "toolbar", "tablist")
 )  # fmt: skip
+_CONTROLS = frozenset(("button", "input", "select", "textarea"))
 _NOISE = re.compile(
     r"(?:.*[-_])?(?:cookies?|consent|gdpr|onetrust|breadcrumbs?|pagination|pager|feedback|newsletter"
     r"|social|share|sharing|skip-?(?:link|nav|to-?content)|advert(?:isement)?s?|ads"
@@ -29,7 +29,15 @@ _CONTENTS = re.compile(
     r"(?:on|in) this (?:page|article|section|guide)|(?:table of |page )?contents|topics?",
     re.IGNORECASE,
 )
-_NEVER_NOISE = ("h1", "h2", "h3", "h4", "h5", "h6", "a", "pre", "code")
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_NEVER_NOISE = (*_HEADINGS, "a", "pre", "code")
+_SECTIONING = ("main", "article", "section", "figure", "td", "details")
+_QUESTION_BUTTON = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
+_SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.:;!\u3002\uff01][\"')\]]?(?:\s|$)|[\u3002\uff01]")
+_IMPRINT = re.compile(r"\u00a9|copyright|all rights reserved|privacy|imprint", re.IGNORECASE)
+_FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
+_MIN_RUNNING_WORDS = 8
+_MAX_BANNER_WORDS = 60
 _MIN_CONTENT_SHARE = 0.6
 """Minimum share of a candidate in the text of all outermost candidates."""
 
@@ -49,11 +57,15 @@ _PUBLISHED = ("article:published_time", "dcterms.date", "date")
 
 def content_of(page: HtmlPage) -> Element:
     """The main content, without what surrounds and interrupts it."""
-    _drop(page.body, _is_noise_of_any_size)
+    _keep_questions(page.body)
+    opened = _opened_by_controls(page.body)
+    _drop(page.body, lambda element: element not in opened and _is_hidden(element))
+    _drop(page.body, _is_furniture)
     lengths = _lengths(page.body)
     half = lengths[page.body] / 2
     # An element with half of the text is content, whatever its class.
     _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
+    _drop(page.body, lambda element: element.tag in _CONTROLS)
     main = _main(page.body)
     _drop_contents_lists(main)
     if main.find("h1") is None:
@@ -61,6 +73,44 @@ def content_of(page: HtmlPage) -> Element:
         if len(titles) == 1:
             main.children.insert(0, titles[0])
     return main
+
+
+def _keep_questions(body: Element) -> None:
+    """Make the buttons that are text, such as the questions of a collapsed FAQ, summaries."""
+    for element in list(body.walk()):
+        if element.tag != "button":
+            continue
+        opens = {"aria-expanded", "aria-controls", "data-target", "data-bs-target"}
+        marked = any(map(_QUESTION_BUTTON.fullmatch, element.classes()))
+        asked = element.words().endswith(("?", "\uff1f"))
+        above = element.parent.tag if element.parent else ""
+        if above in (*_HEADINGS, "summary", "dt"):
+            element.tag = "span"
+        elif element.words() and (opens & element.attributes.keys() or marked or asked):
+            element.tag = "summary"
+
+
+def _opened_by_controls(body: Element) -> set[Element]:
+    """The hidden elements that a reader can open: the answers of an FAQ, tabs, details."""
+    targets: set[str] = set()
+    opened: set[Element] = set()
+    for element in body.walk():
+        for name in ("aria-controls", "data-target", "data-bs-target"):
+            targets.update(part.removeprefix("#") for part in element.get(name).split())
+        if element.tag in ("summary", "a"):
+            targets.add(element.get("href").removeprefix("#"))
+        for opener, panel in pairwise(list(element.elements())):
+            if _is_opener(opener):
+                opened.add(panel)
+    known = (one for one in body.walk() if one.get("id") in targets - {""})
+    return opened.union(known)
+
+
+def _is_opener(element: Element) -> bool:
+    """True for an element that may open the hidden one after it: a heading, button or question."""
+    if element.tag in (*_HEADINGS, "summary", "dt") or element.find("summary", *_HEADINGS):
+        return True
+    return element.words().endswith(("?", "\uff1f"))
 
 
 def _main(body: Element) -> Element:
@@ -75,26 +125,65 @@ def _main(body: Element) -> Element:
     return body
 
 
-def _is_noise_of_any_size(element: Element) -> bool:
+def _is_hidden(element: Element) -> bool:
     role, style = element.get("role").lower(), element.get("style").replace(" ", "").lower()
-    if element.tag in _DROPPED_TAGS or role in _DROPPED_ROLES:
-        return True
+    unseen = "hidden" in element.attributes or "display:none" in style
     if element.get("aria-hidden") == "true":
         return True
-    unseen = "hidden" in element.attributes or "display:none" in style
     # Tabs that are not open are hidden, but content.
-    return unseen and role != "tabpanel" and element.tag not in ("dl", "dd", "body")
+    findable = role == "tabpanel" or element.get("hidden").lower() == "until-found"
+    return unseen and not findable and element.tag not in ("dl", "dd", "body")
+
+
+def _is_furniture(element: Element) -> bool:
+    """True for what surrounds the content of a page, by its tag or role and its own content."""
+    if element.tag == "nav" or element.get("role").lower() in _DROPPED_ROLES:
+        return True
+    if element.tag not in ("header", "footer", "aside", "menu"):
+        return False
+    if element.tag == "header" and element.find("h1"):
+        return False
+    if any(ADMONITION.fullmatch(name) for name in element.classes()):
+        return False
+    around = {above.tag for above in element.ancestors()}
+    is_part = not around.isdisjoint(_SECTIONING)
+    if "blockquote" in around or is_footnote(element):  # the footer of a quotation is its source
+        return False
+    if element.tag == "footer" and not is_part and _IMPRINT.search(element.text()):
+        return True
+    if element.tag == "aside" and is_part and len(_unlinked(element).split()) > 1:
+        return False
+    return not _has_running_text(element)
+
+
+def is_footnote(element: Element) -> bool:
+    """True for a footnote or endnote, or a box of them."""
+    declared = f"{element.get('epub:type')} {element.get('role')} {element.get('class')}".lower()
+    return _FOOTNOTE.search(declared) is not None
 
 
 def _is_noise(element: Element) -> bool:
-    if element.tag == "header":
-        return element.find("h1") is None
-    classes = element.classes()
-    if element.tag == "aside":
-        return not any(ADMONITION.fullmatch(name) for name in classes)
-    if element.tag in _NEVER_NOISE:
+    """True for an element that its class or id calls furniture and that contains no prose."""
+    names = (*element.classes(), element.get("id").lower())
+    if element.tag in _NEVER_NOISE or not any(_NOISE.fullmatch(name) for name in names if name):
         return False
-    return any(_NOISE.fullmatch(name) for name in (*classes, element.get("id").lower()) if name)
+    if element.find(*_HEADINGS):
+        return False
+    controls = element.find(*_CONTROLS) and len(element.words().split()) < _MAX_BANNER_WORDS
+    return bool(controls) or not _has_running_text(element)
+
+
+def _has_running_text(element: Element) -> bool:
+    """True if an element contains prose outside links and controls."""
+    words = " ".join(_unlinked(element).split())
+    return len(words.split()) >= _MIN_RUNNING_WORDS or bool(_SENTENCE.search(words))
+
+
+def _unlinked(element: Element) -> str:
+    if element.tag in ("a", *_CONTROLS):
+        return ""
+    parts = (one if isinstance(one, str) else _unlinked(one) for one in element.children)
+    return " ".join(parts)
 
 
 def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from dataset.conversion.html.content import resolve_link
 from dataset.conversion.html.tree import Element
@@ -11,6 +12,8 @@ from dataset.markdown import writer
 _CODE = frozenset(("code", "tt", "kbd", "samp", "literal"))
 _STRONG = frozenset(("strong", "b"))
 _EMPHASIS = frozenset(("em", "i", "cite", "dfn", "var"))
+_DELETED = frozenset(("del", "s", "strike"))
+_WITHIN_WORD = re.compile(r"\A\w\x00\w|\w\x00\w\Z")
 _SPACES = re.compile(r"[ \t\n\r\f\v\u00a0\u2028\u2029\u202f]+")
 _PERMALINK = re.compile(
     r"[¶#§🔗↑↩\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
@@ -41,9 +44,15 @@ class Inline:
         return _SPACES.sub(" ", self._pieces(items).replace("\v", " ")).strip()
 
     def _pieces(self, items: list[Element | str]) -> str:
-        return "".join(
-            self.escape(one) if isinstance(one, str) else self._piece(one) for one in items
-        )
+        text = ""
+        for one, following in zip_longest(items, items[1:]):
+            if isinstance(one, str):
+                text += self.escape(one)
+            elif _is_part_of_word(one, text, following):
+                text += self._pieces(one.children)
+            else:
+                text += self._piece(one)
+        return text
 
     def _piece(self, element: Element) -> str:
         tag = element.tag
@@ -64,8 +73,8 @@ class Inline:
             return writer.emphasis("**" if tag in _STRONG else "*", inside)
         if tag == "q":
             return f'"{inside}"'
-        if tag in ("sup", "sub") and inside.strip().startswith(("[", "\\[")):
-            return ""  # a reference to a footnote
+        if tag in _DELETED:
+            return writer.emphasis("~~", inside)
         return inside
 
     def _link(self, element: Element, inside: str) -> str:
@@ -80,6 +89,15 @@ class Inline:
             return True
         # Without a base, a link to another page still contains its name.
         return not self.base and not address.startswith("#") and ":" not in address.split("/")[0]
+
+
+def _is_part_of_word(element: Element, before: str, following: Element | str | None) -> bool:
+    """True for emphasis that begins or ends within a word, which its marks would cut in two."""
+    if element.tag not in _STRONG | _EMPHASIS:
+        return False
+    inside = element.text()
+    after = following if isinstance(following, str) else following.text() if following else ""
+    return _WITHIN_WORD.search(f"{before[-1:]}\0{inside}\0{after[:1]}") is not None
 
 
 def is_permalink(element: Element) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataset.conversion.error_texts import TOO_DEEP
+from dataset.conversion.html.scripts import write_scripts
 from utils.errors import DocumentError
 
 MAX_DEPTH = 256
@@ -17,10 +18,11 @@ MAX_DEPTH = 256
 
 _NEVER_TEXT = frozenset((
     "script", "style", "template", "noscript", "svg", "canvas", "iframe", "object", "embed",
-    "audio", "video", "map", "dialog", "head", "button", "input", "select", "textarea",
-    "datalist", "option", "progress", "meter", "-comment",
+    "audio", "video", "map", "dialog", "head", "datalist", "progress", "meter", "-comment",
 ))  # fmt: skip
 
+_WITHOUT_CONTENT = frozenset(("input", "select", "textarea"))
+"""Controls: what they are matters, what a user may enter or choose does not."""
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _HEAD = 2000
@@ -115,6 +117,7 @@ def parse_html(html: str) -> HtmlPage:
         # HTML has no syntax errors: only a lack of memory makes the parser fail.
         raise MemoryError from error
     body = Element("body") if parsed.body is None else _tree(parsed.body, None, 1)
+    write_scripts(body)
     head: list[Element] = []
     if parsed.head is not None:
         for below in parsed.head.iter():
@@ -137,6 +140,8 @@ def _tree(node: Any, parent: Element | None, depth: int) -> Element:
     if depth > MAX_DEPTH and node.child is not None:
         raise DocumentError(TOO_DEEP)
     element = Element(node.tag, _attributes(node), parent=parent)
+    if node.tag in _WITHOUT_CONTENT:
+        return element
     for below in node.iter(include_text=True):
         if below.tag == "-text":
             element.children.append(below.text_content or "")

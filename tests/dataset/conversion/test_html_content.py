@@ -1,0 +1,136 @@
+"""HTML: what is content and what surrounds it; what position alone tells apart."""
+
+import pytest
+
+from dataset.conversion.html.reader import read_html
+from utils.errors import DocumentError
+
+REST = f"<p>{'The rest of the page is longer than any part of it. ' * 9}</p>"
+
+
+def text_of(html: str) -> str:
+    return read_html(html.encode(), "").text.strip()
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "id=pagination",
+        "id=session-cookies",
+        "class=share-settings",
+        "id=user-consent class=feedback",
+        "class='toc social'",
+        "id=advertisement",
+        "class=visually-hidden",
+    ],
+)
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<h2>Sharing</h2><p>Seven accounts.</p>",
+        "<p>Seven accounts may read it.</p>",
+        "<ul><li>It is shared with seven accounts, and no more than those</li></ul>",
+    ],
+)
+def test_section_named_like_furniture_is_content(attribute: str, content: str) -> None:
+    assert "even accounts" in text_of(f"<main>{REST}<section {attribute}>{content}</section>")
+
+
+@pytest.mark.parametrize(
+    "furniture",
+    [
+        "<div class=breadcrumbs><a href=/>Home</a> / <a href=/x>Keys</a></div>",
+        "<div class=pagination><a href=1>Previous page</a> 3 of 9 <a href=2>Next page</a></div>",
+        "<div class=feedback>Was this page helpful? <button>Yes</button></div>",
+        "<div class=newsletter><p>Our news reach you by mail each week.</p><input><button>Go</div>",
+        "<div id=cookie-banner><p>We use cookies to improve this.</p><button>OK</button></div>",
+        "<div role=dialog><h2>Cookies</h2><p>We use cookies here.</p></div>",
+        "<aside><ul><li><a href=1>Another page about it</a><li><a href=2>One more</a></ul></aside>",
+        "<footer><p>\u00a9 2026 Kilns Inc. All rights are reserved by it.</p></footer>",
+        "<header><a href=/>Kilns</a> <a href=/docs>Documentation</a></header>",
+        "<nav><p>All of the pages are listed here.</p></nav>",
+    ],
+)
+def test_furniture_is_recognised_by_what_it_contains(furniture: str) -> None:
+    assert text_of(f"{furniture}{REST}{furniture}") == text_of(REST)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<aside><p>A key lives for four days.</p></aside>",
+        "<section><aside>Four days.</aside></section>",
+        "<blockquote><p>Words</p><footer>Four days</footer></blockquote>",
+        "<article><footer><p>A key lives for four days.</p></footer></article>",
+        "<fieldset><legend>Four days</legend></fieldset>",
+        "<label>Four days</label>",
+        "<menu><li>A key lives for four days.</menu>",
+        "<aside epub:type=footnote>Four.<br>days</aside>",
+    ],
+)
+def test_text_beside_the_main_thread_is_content(content: str) -> None:
+    assert "our" in text_of(f"<p>{REST}</p>{content}").removeprefix(text_of(REST))
+
+
+@pytest.mark.parametrize(
+    "collapsed",
+    [
+        "<h3><button aria-expanded=false>How long?</button></h3><div hidden><p>30 days</div>",
+        "<button aria-controls=a>How long?</button><p>Else.</p><div id=a hidden>30 days</div>",
+        "<div class=faq><button>How long?</button></div><div style='display:none'>30 days</div>",
+        "<button class=accordion-button>How long</button><div aria-hidden=true>30 days</div>",
+        "<a href=#a>How long?</a><div>Else.</div><div id=a hidden>30 days</div>",
+        "<p>How long?</p><p hidden>30 days</p>",
+        "<dl><dt><button>How long?</button></dt><dd hidden>30 days</dd></dl>",
+        "<h3>How long?</h3><div hidden=until-found>30 days</div>",
+        "<details><summary>How long?</summary>30 days</details>",
+    ],
+)
+def test_collapsed_questions_and_answers_are_content(collapsed: str) -> None:
+    text = text_of(f"<main>{REST}{collapsed}</main>")
+    assert "How long" in text
+    assert "30 days" in text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("2<sup>32</sup> rows", "2^32 rows"),
+        ("<b>10</b><sup>-6</sup>", "**10**^(-6)"),
+        ("the 1<sup>st</sup> of", "the 1st of"),
+        ("H<sub>2</sub>O, 101<sub>2</sub>", "H2O, 101_2"),
+        ("<code>2<sup>32</sup></code>", "`2^32`"),
+        ("<pre>2<sup>32</sup></pre>", "```\n2^32\n```"),
+        ("100<sup><a href=#n1>1</a></sup> keys", "100[^1] keys"),
+        ("four days<a href=#n1><sup>1</sup></a>", "four days[^1]"),
+        ("four days<a epub:type=noteref href=#n1>1</a>", "four days[^1]"),
+        ("four days<a class=footnote-reference href=#n1>1</a>", "four days[^1]"),
+        ("said<sup><a href=#fn1>[1]</a></sup>", "said[^1]"),
+        ("<p>Words</p><p><sup>1</sup>4 keys</p>", "Words\n\n1 4 keys"),
+        ("<ruby>\u9375<rt>kagi</rt></ruby>", "\u9375(kagi)"),
+        ("<ruby>\u9375<rp>(</rp><rt>kagi</rt><rp>)</rp></ruby>", "\u9375(kagi)"),
+        ("<math><msup><mn>2</mn><mn>32</mn></msup></math>", "2^32"),
+        ("<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math>", "1/2"),
+        (
+            "<aside class=footnote><span class=label>[1]</span><p>Four days.</p></aside>",
+            "[^1]: Four days.",
+        ),
+    ],
+)
+def test_what_is_raised_or_lowered_is_never_a_digit_of_the_number_before(
+    html: str, text: str
+) -> None:
+    assert text_of(f"<main>{html}</main>") == text
+
+
+def test_title_keeps_its_powers() -> None:
+    assert read_html(b"<h1>At most 2<sup>32</sup></h1>", "").title == "At most 2^32"
+
+
+def test_items_keep_the_numbers_that_they_state() -> None:
+    assert text_of("<ol start=3><li value=5>Open<li>Close</ol>") == "5. Open\n6. Close"
+
+
+def test_page_of_furniture_alone_has_no_text() -> None:
+    with pytest.raises(DocumentError, match="contains no text"):
+        text_of("<nav><a href=/>Home</a></nav><footer>\u00a9 2026</footer>")
