@@ -1,17 +1,28 @@
-"""Reads a page's YAML frontmatter: its title, address and date."""
+"""Reads a page's frontmatter, in YAML or TOML: its title, address and date."""
 
 import re
+import tomllib
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import yaml
 
 from dataset.dates import first_date
 
-_FRONTMATTER = re.compile(r"\A---[ \t]*\n(.{0,16000}?)\n---[ \t]*\n", re.DOTALL)
+_FRONTMATTER = re.compile(
+    r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?P<head>.{0,16000}?)\n(?:(?P=fence)|\.\.\.)[ \t]*(?:\n|\Z)",
+    re.DOTALL,
+)
 """Bounded in length, since parsing YAML is slow and a page may be hostile."""
 _TAG = re.compile(r"(?:^|[:\-?,\[{])[ \t]*!", re.MULTILINE)
 """A YAML tag, which gives a value a custom type; no page needs one."""
+_FIELD = re.compile(r"(?P<name>[\w-]{1,60}):(?:[ \t](?P<value>.*))?")
+_QUOTED = re.compile(r"""(["'])(?P<value>.*)\1""")
+_NESTED = ("[", "{", "&", "*", "|", ">")
+"""How values start that are no text of one line."""
+_CONTINUED = re.compile(r"[ \t]+\S.*|-(?:[ \t].*)?|#.*|[ \t]*")
+"""A line of a nested value, a list, a comment, or a blank one."""
 _ADDRESSES = ("url", "source_url", "source", "canonical_url", "permalink")
 _DATES = (
     *("changed", "last_modified", "last-modified", "lastmod", "last_updated", "lastUpdated"),
@@ -31,11 +42,12 @@ class Frontmatter:
 
 
 def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
-    """Separate the frontmatter from the text; an invalid one counts as text."""
+    """Separate the frontmatter from the text; what is none counts as text."""
     found = _FRONTMATTER.match(text)
     if not found:
         return Frontmatter(), text
-    fields = _fields(found.group(1))
+    read_fields = _toml_fields if found["fence"] == "+++" else _yaml_fields
+    fields = read_fields(found["head"])
     if fields is None:
         return Frontmatter(), text
     addresses = (web_address(_line(fields.get(name))) for name in _ADDRESSES)
@@ -47,16 +59,38 @@ def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
     return read, text[found.end() :]
 
 
-def _fields(head: str) -> dict[Any, Any] | None:
-    """Parse YAML into strings and lists and maps of strings; None if it is invalid."""
-    if _TAG.search(head):
-        return None
+def _yaml_fields(head: str) -> dict[Any, Any] | None:
+    """Parse YAML into strings and lists and maps of strings, or else read it line by line."""
     try:
         # The base loader creates strings only: no dates, no numbers, no merge keys that multiply.
-        fields = yaml.load(head, yaml.BaseLoader)  # noqa: S506  # it creates no objects
+        fields = None if _TAG.search(head) else yaml.load(head, yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError):
+        fields = None
+    return fields if isinstance(fields, dict) else _fields_by_line(head)
+
+
+def _fields_by_line(head: str) -> dict[str, str] | None:
+    """The fields that a line states each, as in `title: A: b`; None if a line is no field."""
+    fields: dict[str, str] = {}
+    for line in head.split("\n"):
+        if field := _FIELD.fullmatch(line):
+            value = (field["value"] or "").strip()
+            quoted = _QUOTED.fullmatch(value)
+            text = quoted["value"] if quoted else value
+            fields[field["name"]] = "" if text.startswith(_NESTED) else text
+        elif not _CONTINUED.fullmatch(line):
+            return None
+    return fields or None
+
+
+def _toml_fields(head: str) -> dict[str, Any] | None:
+    """Parse TOML, its dates as text; None if it is invalid."""
+    try:
+        fields = tomllib.loads(head)
+    except (tomllib.TOMLDecodeError, RecursionError):
         return None
-    return fields if isinstance(fields, dict) else None
+    dated = (name for name, value in fields.items() if isinstance(value, date))
+    return fields | {name: fields[name].isoformat() for name in dated}
 
 
 def web_address(url: str) -> str:

@@ -37,7 +37,7 @@ def test_a_page_without_frontmatter_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "title: [", "\ttitle: a", "title: a: b: c", "just words", "- a\n- b", "a: &x", "a: *x",
+        "title: [", "\ttitle: a", "just words", "- a\n- b", "a: &x", "a: *x",
         "%YAML 9\n", "@",
     ],
 )  # fmt: skip
@@ -45,6 +45,27 @@ def test_frontmatter_that_is_not_a_mapping_is_text(head: str) -> None:
     read, text = split_frontmatter(page(head))
     assert read == _NOTHING
     assert text.endswith(_BODY)
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("title: Kilns: first steps", "Kilns: first steps"),
+        ("title: 'Kilns: it''s'", "Kilns: it's"),
+        ("title: Kilns\nimage: !wide kiln.png", "Kilns"),
+        ("title: Kilns\ntags:\n  - a: b: c\n- d\n# comment\n\nx: {", "Kilns"),
+        ('title: "Kilns" and more', '"Kilns" and more'),
+    ],
+)
+def test_frontmatter_that_yaml_cannot_parse_is_read_line_by_line(line: str, title: str) -> None:
+    assert read_frontmatter(line, "url: https://kilns.example/").title == title
+
+
+def test_frontmatter_in_toml_is_read() -> None:
+    head = 'title = "Kilns"\nurl = "https://kilns.example/"\ndate = 2024-03-05\n[extra]\na = 1'
+    read, text = split_frontmatter(f"+++\n{head}\n+++\n{_BODY}")
+    assert read == Frontmatter("Kilns", "https://kilns.example/", "2024-03-05")
+    assert text == _BODY
 
 
 def test_the_most_specific_date_field_takes_precedence() -> None:
