@@ -1,6 +1,7 @@
 """Splits text into sentences: the only place that defines where a sentence ends.
 
-A sentence ends with a full stop, question mark or exclamation mark followed by white space.
+A sentence ends with a full stop, question mark or exclamation mark followed by white space; one of
+Chinese or Japanese with its own marks, which nothing needs to follow.
 `sentences()` refines that for text that users read. The other functions are cheaper variants whose
 results are fixed by stored data:
 
@@ -16,13 +17,20 @@ from collections.abc import Iterator
 
 _STOP = r"(?<=[.!?])"
 _STOP_OR_COLON = r"(?<=[.!?:])"
+_WIDE_STOP = "[\u3002\uff01\uff1f\uff61]"
+_WIDE_CLOSING = "[\u300d\u300f\uff09\u3011\u201d\u2019]"
+_WIDE_END = rf"(?<={_WIDE_STOP})(?!{_WIDE_CLOSING})|(?<={_WIDE_STOP}{_WIDE_CLOSING})"
 
-_SENTENCE_END = re.compile(rf"{_STOP}([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])")
+_SENTENCE_END = re.compile(
+    rf"{_STOP}([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])|(?:{_WIDE_END})()\s*(?=\S)"
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
 )
 _MAX_ABBREVIATION_CHARACTERS = 8
-_CHUNKING_END = re.compile(rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])")
+_CHUNKING_END = re.compile(
+    rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])|(?:{_WIDE_END})[^\S\n]*(?=\S)"
+)
 _PROSE_END = re.compile(rf"{_STOP}\s+(?=[A-Z])|\n")
 
 
@@ -35,7 +43,7 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = counted = ticks = 0
     for boundary in _SENTENCE_END.finditer(text):
-        stop, end = boundary.span(1)
+        stop, end = boundary.span(boundary.lastindex or 1)
         ticks += text.count("`", counted, end)
         counted = end
         abbreviation_start = max(start, stop - _MAX_ABBREVIATION_CHARACTERS)

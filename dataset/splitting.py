@@ -16,7 +16,7 @@ from dataset.markdown.reader import Block, Section, plain_text, sections
 from dataset.markdown.syntax import find_fenced_code
 from dataset.sentences import chunking_sentences
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Increment it with every change that alters chunks, so that existing indexes are rebuilt."""
 
 CountTokens = Callable[[str], int]
@@ -25,6 +25,12 @@ _LIST_ITEM = re.compile(r"\n(?=(?:[+*-]|\d+[.)])\s)")
 _FIELDS = re.compile(r"[+*-] \*\*[\w.]+\*\* \(")
 """An item of a list of API fields: `- **Name** (type, ...): ...`. Fields are unrelated to each
 other, so chunks of them are half as long: a chunk of five fields ranked low for each of them."""
+_SPACE = re.compile(r"[ \t\n]")
+_CLAUSE_END = re.compile(r"(?<=[\u3001\u3002\uff0c\uff1b\uff1a\uff01\uff1f])")
+_WORD = r"[^\W\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+"""A character of a script that separates its words by spaces."""
+_BETWEEN_WORDS = re.compile(rf"(?<!{_WORD})|(?!{_WORD})")
+_ENDS_WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]\Z")
 _HEAD_ROWS = 2
 """A table's header and the rule below it."""
 
@@ -178,7 +184,8 @@ class _Cutter:
         for sentence in chunking_sentences(line):
             for piece, tokens in self._words(sentence, self.budget, inside=inside):
                 yield _Unit(piece, tokens, glue, repeatable=True)
-                glue, inside = " ", True
+                # Scripts without spaces between their words have none between sentences.
+                glue, inside = "" if _ENDS_WIDE.search(piece) else " ", True
 
     def _code_units(self, text: str) -> Iterator[_Unit]:
         """Cut a code block between lines; each part gets its own fences."""
@@ -219,9 +226,7 @@ class _Cutter:
         if tokens <= budget or len(text) <= 1:
             yield text, tokens
             return
-        middle = len(text) // 2
-        space = max(text.rfind(white, 0, middle) for white in " \t\n")
-        at = space if text[: max(space, 0)].strip() else middle
+        at = _boundary(text)
         yield from self._words(text[:at], budget, inside=inside)
         yield from self._words(text[at:].lstrip() or text[at:], budget, inside=True)
 
@@ -238,11 +243,24 @@ class _Cutter:
             yield from (piece for piece, _ in self._words(text, self.budget))
 
 
+def _boundary(text: str) -> int:
+    """The last place before the middle of a text, or else in it, that is not within a word."""
+    middle = len(text) // 2
+    for between in (_SPACE, _CLAUSE_END, _BETWEEN_WORDS):
+        # One character more, so that the end of the range does not look like the end of a word.
+        found = [place.start() for place in between.finditer(text, 1, middle + 2)]
+        before = next((at for at in reversed(found) if at <= middle), 0)
+        if text[:before].strip():
+            return before
+    later = _BETWEEN_WORDS.search(text, middle)
+    return later.start() if later and later.start() < len(text) else middle
+
+
 def _lines_and_code(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the text's lines; those of a code block fenced with backticks together, as True."""
     at = 0
     for code in find_fenced_code(text):
-        if code.is_closed and code.mark.startswith("`"):
+        if code.is_closed:
             yield from ((line, False) for line in text[at : code.start].split("\n")[:-1])
             yield text[code.start : code.end].removesuffix("\n"), True
             at = code.end

@@ -18,6 +18,15 @@ from dataset.sentences import (
         ("Use e.g. A or i.e. B, see Fig. 3.", ["Use e.g. A or i.e. B, see Fig. 3."]),
         ("Run `a. B` now. Done.", ["Run `a. B` now.", "Done."]),
         ("Version 1.2 of it. it goes on", ["Version 1.2 of it. it goes on"]),
+        (
+            "\u5bc6\u94a5\u8fc7\u671f\u3002\u300c\u597d\uff01\u300d\u7136\u540e\u3002 Then. \u5b8c",
+            [
+                "\u5bc6\u94a5\u8fc7\u671f\u3002",
+                "\u300c\u597d\uff01\u300d",
+                "\u7136\u540e\u3002",
+                "Then. \u5b8c",
+            ],
+        ),
         ("", []),
     ],
 )

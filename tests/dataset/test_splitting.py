@@ -124,6 +124,32 @@ def test_chunks_of_random_pages_fit(seed: int, count_tokens: CountTokens) -> Non
     assert max(count_tokens(chunk.text_to_embed) for chunk in chunks) <= 40
 
 
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("\u5bc6\u94a5\u8fc7\u671f\u3002" * 4, ["\u5bc6\u94a5\u8fc7\u671f\u3002" * 2] * 2),
+        (
+            "\u4f7f\u7528SageMaker\u8bad\u7ec3\u6a21\u578b",
+            ["\u4f7f\u7528", "SageMaker\u8bad\u7ec3\u6a21\u578b"],
+        ),
+        ("create-endpoint-configuration", ["endpoint-", "configuration"]),
+    ],
+)
+def test_line_without_spaces_is_cut_at_its_own_marks_and_never_within_a_word(
+    line: str, parts: list[str]
+) -> None:
+    size = ChunkSize(15, 0)
+    chunks = split_document(document(line, title="T"), size, len)
+    assert "".join(chunk.text for chunk in chunks) == line
+    assert set(parts) <= {chunk.text for chunk in chunks}
+
+
+def test_code_between_tildes_in_a_list_is_fenced_in_every_part() -> None:
+    code_lines = "\n".join(f"   ledger put --key k{n} --value {n}" for n in range(60))
+    for text in texts_of(f"1. Run:\n\n   ~~~bash\n{code_lines}\n   ~~~\n\n2. Then.\n"):
+        assert text.count("~~~") in (0, 2)
+
+
 def test_huge_word_is_cut_without_loss(count_tokens: CountTokens) -> None:
     giant = "".join(f"kiln{n}." for n in range(5000))
 
