@@ -1,6 +1,6 @@
 """Converts files to markdown.
 
-Markdown and text are decoded in this process. Every other format needs a parser, which runs in a
+Text, and markdown without HTML, are read in this process. All else needs a parser, which runs in a
 child process with limits (dataset/conversion/isolation): a hostile or broken file may kill it.
 """
 
@@ -8,19 +8,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dataset.conversion.error_texts import SHOWN_FORMATS
-from dataset.conversion.plain_text import decode_text
+from dataset.conversion.markdown.dialects import standard_markdown
+from dataset.conversion.markdown.raw_html import has_html_blocks
+from dataset.conversion.plain_text import decode_text, escaped_text
 from dataset.conversion.result import Converted, Limits
+from dataset.frontmatter import split_frontmatter
 from utils.errors import DocumentError
 
 __all__ = ["FORMATS", "VERSION", "Converted", "Limits", "check_size", "convert", "format_of"]
 
-VERSION = 1
+VERSION = 2
 """Increment it with every change of the output: documents are then converted again."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
         ".md": "markdown",
-        ".markdown": "markdown",
+        ".mdx": "markdown",
         ".txt": "text",
         ".htm": "html",
         ".xhtml": "html",
@@ -55,12 +58,23 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
     check_size(len(content), limits.input_bytes)
     if format_name in ("markdown", "text"):
         check_size(len(content), limits.output_bytes)
-        return Converted(decode_text(content))
+        text = decode_text(content)
+        if format_name == "text":
+            return Converted(escaped_text(text))
+        text = _standard_markdown(text)
+        if not has_html_blocks(text):
+            return Converted(text)
+        content = text.encode()
     if not content.strip():
         raise DocumentError("is empty")
     from dataset.conversion.isolation.parent import convert_in_child
 
     return convert_in_child(content, format_name, limits, url=url)
+
+
+def _standard_markdown(text: str) -> str:
+    body = split_frontmatter(text)[1]
+    return text[: len(text) - len(body)] + standard_markdown(body)
 
 
 def check_size(size: int, limit: int) -> None:

@@ -1,6 +1,7 @@
 """Error texts shared by the child process that converts a file and its parent."""
 
 SHOWN_FORMATS = {
+    "markdown": "markdown",
     "html": "HTML",
     "pdf": "PDF",
     "docx": "Word (docx)",

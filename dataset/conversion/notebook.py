@@ -5,8 +5,13 @@ import re
 from typing import Any
 
 from dataset.conversion.error_texts import unreadable
+from dataset.conversion.html.reader import markdown_of
+from dataset.conversion.html.tree import parse_html
+from dataset.conversion.markdown.dialects import standard_markdown
+from dataset.conversion.markdown.raw_html import converted_html
 from dataset.conversion.metadata import titled_document
 from dataset.conversion.result import Converted
+from dataset.markdown.syntax import find_fenced_code
 from dataset.markdown.writer import fenced_code
 from utils.errors import DocumentError
 
@@ -34,12 +39,22 @@ def read_notebook(content: bytes, _: str) -> Converted:
         elif kind == "heading":
             blocks.append(f"{'#' * min(max(int(cell.get('level', 1)), 1), 6)} {source.strip()}")
         elif kind == "markdown":
-            blocks.append(_ATTACHMENT.sub(r"\1", source).strip())
+            blocks.append(_markdown(source))
         else:
             blocks.append(_fenced(source, ""))
     text = "\n\n".join(block for block in blocks if block.strip())
     title = metadata.get("title")
     return titled_document(f"{text}\n", title if isinstance(title, str) else "")
+
+
+def _markdown(source: str) -> str:
+    """A cell of markdown; code that it leaves open ends with it."""
+    text = standard_markdown(_ATTACHMENT.sub(r"\1", source)).strip("\n")
+    for code in find_fenced_code(text):
+        if not code.is_closed:
+            margin = text[code.start :].partition(code.mark)[0]
+            text = f"{text}\n{margin}{code.mark}"
+    return converted_html(text).strip()
 
 
 def _cells(book: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,12 +89,9 @@ def _output(output: dict[str, Any]) -> str:
     if not isinstance(data, dict):
         return ""
     if markdown := _joined(data.get("text/markdown", "")):
-        return _ATTACHMENT.sub(r"\1", markdown[:_MAX_OUTPUT_CHARACTERS]).strip()
+        return _markdown(markdown[:_MAX_OUTPUT_CHARACTERS])
     html = _joined(data.get("text/html", ""))
     if "<table" in html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
-        from dataset.conversion.html.reader import markdown_of
-        from dataset.conversion.html.tree import parse_html
-
         return markdown_of(parse_html(html).body).strip()
     plain = _joined(data.get("text/plain", data.get("text", "")))
     is_object = re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())

@@ -13,6 +13,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 """Byte order mark -> encoding."""
+_READ_AS_MARKUP = re.compile(r"(?m)^(?! {4}|\t).+$")
+_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{-~])|<(?=!--|/?[A-Za-z])|&(?=#?\w{1,32};)")
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -37,3 +39,8 @@ def decode_text(content: bytes) -> str:
     if "\0" in text:
         raise DocumentError(f"is not text: a NUL at byte {content.index(0)}")
     return _LINE_END.sub("\n", text)
+
+
+def escaped_text(text: str) -> str:
+    """Escape what would get lost if plain text were read as markdown; its lists remain lists."""
+    return _READ_AS_MARKUP.sub(lambda line: _MARKUP.sub(r"\\\g<0>", line[0]), text)

@@ -8,8 +8,9 @@ import re
 from functools import cache
 
 from dataset.conversion.html.blocks import Blocks, definitions_of, holders_of
+from dataset.conversion.html.element import Element
 from dataset.conversion.html.inline import Inline
-from dataset.conversion.html.tree import Element, parse_html
+from dataset.conversion.html.tree import parse_html
 from dataset.markdown.writer import indent
 
 _API_PAGE = re.compile(

@@ -6,9 +6,9 @@ from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
 from dataset.conversion.html.content import ADMONITION, is_footnote
+from dataset.conversion.html.element import Element
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
-from dataset.conversion.html.tree import Element
 from dataset.markdown.writer import callout, indent, list_item, note_mark, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}

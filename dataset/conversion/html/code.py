@@ -3,7 +3,7 @@
 import re
 from itertools import islice
 
-from dataset.conversion.html.tree import Element
+from dataset.conversion.html.element import Element
 from dataset.markdown.writer import fenced_code
 
 _LANGUAGE = re.compile(

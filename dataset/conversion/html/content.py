@@ -5,7 +5,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import urljoin
 
-from dataset.conversion.html.tree import Element, HtmlPage
+from dataset.conversion.html.element import Element
+from dataset.conversion.html.tree import HtmlPage
 from dataset.dates import first_date
 
 _DROPPED_ROLES = frozenset(
@@ -73,6 +74,13 @@ def content_of(page: HtmlPage) -> Element:
         if len(titles) == 1:
             main.children.insert(0, titles[0])
     return main
+
+
+def without_furniture(element: Element) -> Element:
+    """A part of a page without buttons and other controls that are no text."""
+    _keep_questions(element)
+    _drop(element, lambda below: below.tag in _CONTROLS)
+    return element
 
 
 def _keep_questions(body: Element) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from dataset.conversion.html.content import resolve_link
-from dataset.conversion.html.tree import Element
+from dataset.conversion.html.element import Element
 from dataset.markdown import writer
 
 _CODE = frozenset(("code", "tt", "kbd", "samp", "literal"))
 _STRONG = frozenset(("strong", "b"))
 _EMPHASIS = frozenset(("em", "i", "cite", "dfn", "var"))
 _DELETED = frozenset(("del", "s", "strike"))
-_WITHIN_WORD = re.compile(r"\A\w\x00\w|\w\x00\w\Z")
+_WITHIN_WORD = re.compile(r"\w\x00\w|\d[.,:/-]\x00\d|\d\x00[.,:/-]\d")
 _SPACES = re.compile(r"[ \t\n\r\f\v\u00a0\u2028\u2029\u202f]+")
 _PERMALINK = re.compile(
     r"[¶#§🔗↑↩\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
@@ -97,7 +97,7 @@ def _is_part_of_word(element: Element, before: str, following: Element | str | N
         return False
     inside = element.text()
     after = following if isinstance(following, str) else following.text() if following else ""
-    return _WITHIN_WORD.search(f"{before[-1:]}\0{inside}\0{after[:1]}") is not None
+    return _WITHIN_WORD.search(f"{before[-2:]}\0{inside}\0{after[:2]}") is not None
 
 
 def is_permalink(element: Element) -> bool:

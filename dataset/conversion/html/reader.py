@@ -6,8 +6,9 @@ import re
 from dataset.conversion.error_texts import NO_TEXT
 from dataset.conversion.html.blocks import Blocks, holders_of
 from dataset.conversion.html.content import address_of, base_of, changed_of, content_of, page_title
+from dataset.conversion.html.element import Element
 from dataset.conversion.html.inline import Inline
-from dataset.conversion.html.tree import Element, parse_html
+from dataset.conversion.html.tree import parse_html
 from dataset.conversion.plain_text import MARKS, mark_of
 from dataset.conversion.result import Converted
 from utils.errors import DocumentError

@@ -4,12 +4,9 @@ Without it, the text of `2<sup>32</sup>` would be "232".
 """
 
 import re
-from typing import TYPE_CHECKING
 
+from dataset.conversion.html.element import Element
 from dataset.markdown import writer
-
-if TYPE_CHECKING:
-    from dataset.conversion.html.tree import Element
 
 _INLINE = frozenset((
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i",
@@ -21,7 +18,7 @@ _NOTE_CLASSES = re.compile(r"(?:foot|end)?note[-_]?(?:ref(?:erence)?|link|anchor
 _MAX_MARK_CHARACTERS = 12
 
 
-def write_scripts(element: "Element", before: str = "") -> str:
+def write_scripts(element: Element, before: str = "") -> str:
     """Replace raised, lowered and similar elements below by text.
 
     Args:
@@ -47,7 +44,7 @@ def write_scripts(element: "Element", before: str = "") -> str:
     return before[-_MAX_MARK_CHARACTERS:]
 
 
-def _text_of(element: "Element", before: str) -> str | None:
+def _text_of(element: Element, before: str) -> str | None:
     """The text that an element is replaced by; None for one that stays."""
     match element.tag:
         case "sup":  # at the start of a line, the mark of the note that follows
@@ -63,7 +60,7 @@ def _text_of(element: "Element", before: str) -> str | None:
     return None
 
 
-def _formula(element: "Element") -> str:
+def _formula(element: Element) -> str:
     """A power, index or fraction of MathML, whose two parts are elements."""
     parts = [child.words() for child in element.elements()]
     if len(parts) != 2:
@@ -76,7 +73,7 @@ def _formula(element: "Element") -> str:
     return first + (writer.raised if element.tag == "msup" else writer.lowered)(first, second)
 
 
-def _is_note_mark(element: "Element") -> bool:
+def _is_note_mark(element: Element) -> bool:
     """True for the mark of a footnote: a raised link, or a link that is declared to be one."""
     words = element.words()
     if not 0 < len(words) <= _MAX_MARK_CHARACTERS or element.tag not in ("a", "sup", "span"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dataset.conversion.html.tree import Element
+from dataset.conversion.html.element import Element
 from dataset.markdown.writer import block_cell, check_table_size, pipe_table
 
 _SPAN_LIMIT = 100

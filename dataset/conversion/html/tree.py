@@ -5,11 +5,11 @@ nested too deep are refused here, so that all later stages may recurse.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dataset.conversion.error_texts import TOO_DEEP
+from dataset.conversion.html.element import Element
 from dataset.conversion.html.scripts import write_scripts
 from utils.errors import DocumentError
 
@@ -38,57 +38,6 @@ _NEVER_CLOSED_BY_OTHERS = re.compile(
     r"|center|fieldset|form|details|figure|main|aside|nav|header|footer|svg|g|math|template)\b",
     re.IGNORECASE,
 )
-
-
-@dataclass(slots=True, eq=False)
-class Element:
-    """A tag with its content."""
-
-    tag: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    children: list["Element | str"] = field(default_factory=list)
-    parent: "Element | None" = None
-
-    def get(self, name: str) -> str:
-        """An attribute's value; "" if it is missing."""
-        return self.attributes.get(name, "")
-
-    def elements(self) -> Iterator["Element"]:
-        """Yield the child elements."""
-        return (child for child in self.children if isinstance(child, Element))
-
-    def walk(self) -> Iterator["Element"]:
-        """Yield this element and all below it, in document order."""
-        waiting = [self]
-        while waiting:
-            element = waiting.pop()
-            yield element
-            waiting.extend(reversed(list(element.elements())))
-
-    def ancestors(self) -> Iterator["Element"]:
-        """Yield the elements around this one, innermost first."""
-        above = self.parent
-        while above is not None:
-            yield above
-            above = above.parent
-
-    def find(self, *tags: str) -> "Element | None":
-        """The first element below with one of these tags."""
-        return next(
-            (found for found in self.walk() if found is not self and found.tag in tags), None
-        )
-
-    def text(self) -> str:
-        """All text below, unchanged."""
-        return "".join([one if isinstance(one, str) else one.text() for one in self.children])
-
-    def words(self) -> str:
-        """All text below in one line."""
-        return " ".join(self.text().split())
-
-    def classes(self) -> list[str]:
-        """Its classes, in lower case."""
-        return self.get("class").lower().split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from utils.errors import DocumentError
 
 _READERS = {
     "html": ("html.reader", "read_html"),
+    "markdown": ("markdown.raw_html", "read_raw_html"),
     "pdf": ("pdf.reader", "read_pdf"),
     "docx": ("docx", "read_docx"),
     "pptx": ("pptx", "read_pptx"),

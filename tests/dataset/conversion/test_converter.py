@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from dataset.conversion.converter import FORMATS, Converted, Limits, convert, format_of
+from dataset.markdown.reader import sections
 from tests.files.office import docx_of, xlsx_of
 from tests.files.pdf import paragraph, pdf_of
 from utils.errors import DatasetError, DocumentError
@@ -60,13 +61,28 @@ def test_document_error_is_a_dataset_error() -> None:
     assert issubclass(DocumentError, DatasetError)
 
 
-@pytest.mark.parametrize("name", ["page.md", "page.markdown", "page.txt"])
+@pytest.mark.parametrize(
+    ("name", "tag"), [("page.md", "<b>"), ("page.mdx", "<b>"), ("page.txt", "\\<b>")]
+)
 def test_plain_text_is_decoded_without_a_child_process(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, tag: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a child was started"))
     content = b"\xef\xbb\xbf---\r\ntitle: T\r\n---\r# K\xc3\xb6ln <b>\r\n"
-    assert convert(content, name) == Converted("---\ntitle: T\n---\n# Köln <b>\n")
+    assert convert(content, name) == Converted(f"---\ntitle: T\n---\n# Köln {tag}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["page.md", "page.txt"])
+def test_byte_order_mark_states_the_encoding(name: str, encoding: str) -> None:
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    assert convert(f"{mark}Köln".encode(encoding), name).text == "Köln"
+
+
+@pytest.mark.parametrize("text", [r"C:\new\-temp", "<!-- kept -->", "AT&amp;T", "List<String>"])
+def test_plain_text_is_read_literally(text: str) -> None:
+    (section,) = sections(convert(f"Words\n{text}".encode(), "page.txt").text)
+    assert section.blocks[0].text == f"Words\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +96,7 @@ def test_bytes_that_are_not_text_are_refused(content: bytes, reason: str) -> Non
     assert refusal(content, "page.md") == reason
 
 
-@pytest.mark.parametrize("ending", sorted(set(FORMATS) - {".md", ".markdown", ".txt"}))
+@pytest.mark.parametrize("ending", sorted(set(FORMATS) - {".md", ".markdown", ".mdx", ".txt"}))
 def test_empty_file_is_refused_without_a_child_process(
     ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

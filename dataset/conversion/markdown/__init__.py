@@ -1,0 +1,1 @@
+"""Brings the dialects of markdown, and the HTML within it, to plain CommonMark."""

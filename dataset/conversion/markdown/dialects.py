@@ -1,0 +1,256 @@
+"""Rewrites dialects of markdown as CommonMark, so that only their prose is left.
+
+They are admonitions and tabs (`:::`, `!!!`, `===`, `> [!NOTE]`), MDX (imports and JSX tags),
+includes (which are named, since they cannot be followed), attribute lists, and pictures that are
+data. Code is never changed.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import dedent
+
+from dataset.markdown.syntax import CODE_SPAN
+from dataset.markdown.writer import indent
+
+_FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})(?P<info>.*)$")
+_DIRECTIVE_INFO = re.compile(r"\{(?P<kind>[\w:-]{1,40})\}[ \t]*(?P<title>.*)")
+_COLONS = re.compile(
+    r"^(?P<indent>[ \t]*):{3,}[ \t]*\{?\.?(?P<kind>[A-Za-z][\w-]*)[^}\[\s]*\}?"
+    r"(?:\[(?P<bracketed>[^\[\]]*)\])?[ \t]*(?P<title>[^{]*?)[ \t]*(?:\{[^{}]*\})?$"
+)
+_COLONS_END = re.compile(r"^[ \t]*:{3,}[ \t]*$")
+_DIRECTIVE_OPTION = re.compile(r"^[ \t]*:[\w-]+:(?:[ \t].*)?$")
+_INDENTED = re.compile(
+    r"^(?P<indent>[ \t]*)(?:!!!|\?\?\?\+?)[ \t]+(?P<kind>[A-Za-z][\w-]*)(?:[ \t]+[\w-]+)*"
+    r'(?:[ \t]+"(?P<title>[^"]*)")?[ \t]*$'
+)
+_TAB = re.compile(r'^(?P<indent>[ \t]*)===[!+]?[ \t]+(?P<kind>)"(?P<title>[^"]*)"[ \t]*$')
+_ALERT = re.compile(
+    r"^(?P<quote>[ \t]*(?:>[ \t]?)+)\[!(?P<kind>\w{1,40})\][+-]?[ \t]*(?P<title>.*)$"
+)
+_NOTE_NAMES = """
+    abstract attention bug caution check danger error example failure hint important info note
+    question quote seealso success summary tip todo warning
+"""
+_NOTES = frozenset(_NOTE_NAMES.split())
+_CODE_DIRECTIVES = ("code", "code-block", "code-cell", "sourcecode")
+_INCLUDES = tuple(
+    map(
+        re.compile,
+        (
+            r'^[ \t]*;?-+8<-+[ \t]*"(?P<file>[^"]+)"[ \t]*$',  # Python Markdown
+            r"^[ \t]*\{!>?[ \t]*(?P<file>[^!{}]+?)[ \t]*!\}[ \t]*$",
+            r"^[ \t]*\{\{[<%][ \t]*include[ \t]+\"?(?P<file>[^\"{}<>%]+?)\"?[ \t]*[%>]\}\}[ \t]*$",
+            r"^[ \t]*\{%-?[ \t]*include\w*[ \t]+[\"']?(?P<file>[^\"'{}%\s]+).*%\}[ \t]*$",
+            r"^[ \t]*\{\{#include[ \t]+(?P<file>[^{}]+?)[ \t]*\}\}[ \t]*$",  # mdBook
+            r"^[ \t]*<<<[ \t]+@?/?(?P<file>\S+).*$",  # VitePress
+            r"^[ \t]*<!--[ \t]*@include:[ \t]*(?P<file>\S+)[ \t]*-->[ \t]*$",
+            r"^[ \t>]*\[!INCLUDE[ \t]*\[[^\[\]]*\]\((?P<file>[^()]+)\)\][ \t]*$",  # Microsoft
+        ),
+    )
+)
+_NAMES = r"(?:[\w$]+|\*\s+as\s+[\w$]+|\{[^{}]{0,1000}\})"
+_IMPORT = re.compile(
+    rf"""^import[ \t]+(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?["'][^"'\n]+["'];?[ \t]*$"""
+)
+_EXPORT = re.compile(r"^export[ \t]+(?:default|const|let|var|function|async)\b")
+_ATTRIBUTE = (
+    r"""[\w:.-]+(?:=(?:"[^"]{0,500}"|'[^']{0,500}'|\{(?:[^{}]|\{[^{}]{0,500}\}){0,1000}\}))?"""
+    r"|\{[^{}]{0,500}\}"
+)
+_TAG = re.compile(
+    rf"<(?P<end>/?)(?P<name>[A-Z][\w.]{{0,60}})(?P<attributes>(?:\s+(?:{_ATTRIBUTE})){{0,30}})"
+    r"\s*(?P<single>/?)>"
+)
+_TAG_START = re.compile(r"^ {0,3}<[A-Z]")
+_SHOWN_ATTRIBUTE = re.compile(
+    r"""\b(?:title|label|header|heading|summary|caption|alt|text|description)=["']([^"']+)["']"""
+)
+_ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
+_DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
+_INLINE = re.compile(
+    rf"""{CODE_SPAN}
+    |!?\[(?P<words>[^\[\]]{{0,500}})\]\([\ \t]*<?data:[^)\s>]*>?(?:[\ \t]+"[^"]*")?[\ \t]*\)
+    |\{{/\*.{{0,2000}}?\*/\}}
+    |\bdata:[\w/.+-]{{3,80}};base64,[A-Za-z0-9+/=]{{16,}}
+    |{_TAG.pattern}""",
+    re.VERBOSE,
+)
+_MAY_HAVE_INLINE = re.compile(r"data:|\{/\*|</?[A-Z]")
+_MAX_TAG_LINES = 20
+
+
+def standard_markdown(text: str) -> str:
+    """Rewrite a text without its front matter as CommonMark."""
+    return "\n".join(_rewritten(text.split("\n")))
+
+
+def _rewritten(lines: Sequence[str]) -> Iterator[str]:
+    """Rewrite lines: fences and containers first, then what stands on a line of its own."""
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if opening := _FENCE.match(line):
+            end = _end_of_fence(lines, at, opening["fence"])
+            yield from _fenced(lines[at:end], opening)
+            at = end
+        elif opening := _INDENTED.match(line) or _TAB.match(line):
+            end = _end_of_indented(lines, at + 1, _width(opening["indent"]) + 1)
+            body = dedent("\n".join(lines[at + 1 : end])).split("\n")
+            yield from _labelled(opening["indent"], _label(opening), body)
+            at = end
+        elif opening := _COLONS.match(line):
+            at += 1
+            while at < len(lines) and _DIRECTIVE_OPTION.match(lines[at]):
+                at += 1
+            if opening["kind"] in ("include", "literalinclude") and opening["title"]:
+                yield _included(opening["title"])
+            yield from _labelled(opening["indent"], _label(opening), [])
+        elif element := _element_at(lines, at):
+            body = dedent("\n".join(lines[element.body])).split("\n")
+            yield from _labelled("", element.label, body)
+            at = element.end
+        elif _EXPORT.match(line):
+            at = next((end for end in range(at, len(lines)) if not lines[end].strip()), len(lines))
+        else:
+            yield from _rewritten_line(line)
+            at += 1
+
+
+def _rewritten_line(line: str) -> Iterator[str]:
+    if _IMPORT.match(line) or _ATTRIBUTE_LIST.match(line):
+        return
+    if defined := _DATA_DEFINITION.match(line):
+        yield f"{defined['label']} <>"
+    elif _COLONS_END.match(line):
+        yield ""
+    elif included := next((found for one in _INCLUDES if (found := one.match(line))), None):
+        yield _included(included["file"])
+    elif alert := _ALERT.match(line):
+        yield f"{alert['quote']}**{alert['title'] or alert['kind'].capitalize()}**"
+    else:
+        yield _INLINE.sub(_readable, line) if _MAY_HAVE_INLINE.search(line) else line
+
+
+def _fenced(lines: Sequence[str], opening: re.Match[str]) -> Iterator[str]:
+    """Keep a code block; unwrap a fenced directive of MyST that is no code."""
+    directive = _DIRECTIVE_INFO.fullmatch(opening["info"].strip())
+    if directive is None:
+        yield from lines
+    elif directive["kind"] in _CODE_DIRECTIVES:
+        yield f"{opening['indent']}{opening['fence']}{directive['title']}"
+        yield from (line for line in lines[1:] if not _DIRECTIVE_OPTION.match(line))
+    elif directive["kind"] in ("include", "literalinclude"):
+        yield _included(directive["title"])
+    elif directive["kind"] in _NOTES:
+        body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
+        yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body)
+    else:
+        yield from lines
+
+
+def _labelled(before: str, label: str, body: Sequence[str]) -> Iterator[str]:
+    """A container as its label in bold and its rewritten content, indented as it was."""
+    if label:
+        yield from ("", f"{before}**{label}**")
+    yield ""
+    if body:
+        yield from indent("\n".join(_rewritten(body)), _width(before)).split("\n")
+        yield ""
+
+
+def _label(opening: re.Match[str]) -> str:
+    groups = opening.groupdict()
+    title = groups.get("bracketed") or groups["title"]
+    if title is None or (not title and groups["kind"]):
+        kind: str = groups["kind"].replace("-", " ")
+        is_note = kind.lower().split()[-1] in _NOTES and '""' not in opening[0]
+        return kind.split()[-1].capitalize() if is_note else ""
+    return title
+
+
+def _included(file: str) -> str:
+    return f"(This page includes {file.strip()}, which is not part of it.)"
+
+
+def _width(before: str) -> int:
+    return len(before.expandtabs(4))
+
+
+def _end_of_fence(lines: Sequence[str], start: int, fence: str) -> int:
+    """The line after a code block's closing fence, or after the last one."""
+    for at in range(start + 1, len(lines)):
+        mark = lines[at].lstrip(" \t>").rstrip()
+        if mark.startswith(fence) and not mark.strip(fence[0]):
+            return at + 1
+    return len(lines)
+
+
+def _end_of_indented(lines: Sequence[str], start: int, width: int) -> int:
+    """The line after those that are blank or indented by at least `width` columns."""
+    end = start
+    for at in range(start, len(lines)):
+        if lines[at].strip():
+            if _width(lines[at]) - len(lines[at].expandtabs(4).lstrip()) < width:
+                break
+            end = at + 1
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class _JsxElement:
+    """A JSX element whose tags stand on lines of their own."""
+
+    label: str
+    body: slice
+    """The lines between its tags."""
+    end: int
+    """The line after it."""
+
+
+def _element_at(lines: Sequence[str], at: int) -> _JsxElement | None:
+    """The element that begins at a line; None for what may be code or a placeholder `<Name>`."""
+    if not _TAG_START.match(lines[at]):
+        return None
+    first = next(
+        (one for one in range(at, at + _MAX_TAG_LINES) if ">" in "".join(lines[one : one + 1])), at
+    )
+    opening = " ".join(lines[at : first + 1]).strip()
+    tag = _TAG.fullmatch(opening)
+    if tag is None or tag["end"]:
+        return None
+    end = first if tag["single"] else _end_of_element(lines, at, first, tag["name"])
+    if end == first and not tag["single"] and "=" not in tag["attributes"]:
+        return None
+    return _JsxElement(_shown(tag["attributes"]), slice(first + 1, end), end + 1)
+
+
+def _end_of_element(lines: Sequence[str], start: int, first: int, name: str) -> int:
+    """The line of an element's end tag; `first`, the last line of its start tag, if it has none."""
+    depth = 1
+    for at in range(first + 1, len(lines)):
+        for found in _TAG.finditer(lines[at]):
+            if found["name"] == name and not found["single"]:
+                depth += -1 if found["end"] else 1
+        if depth == 0:
+            return at
+    return first
+
+
+def _shown(attributes: str) -> str:
+    return ", ".join(_SHOWN_ATTRIBUTE.findall(attributes))
+
+
+def _readable(found: re.Match[str]) -> str:
+    """The text of inline code, a picture, a comment or a JSX tag."""
+    if found["code"]:
+        return found[0]
+    if found["words"] is not None:
+        return found["words"]
+    if found["name"] is None:
+        return ""
+    is_jsx = found["end"] or found["single"] or "=" in found["attributes"]
+    if is_jsx or f"</{found['name']}>" in found.string:
+        return _shown(found["attributes"])
+    return found[0]
