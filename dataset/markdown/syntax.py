@@ -29,7 +29,7 @@ SourceKind = Literal[
 
 # Every repetition has an upper bound or cannot overlap its neighbours, so that a hostile page costs
 # time in proportion to its size.
-_WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
+WORDS = r"(?:\\.|[^\[\]\\]|\[[^\[\]]{0,200}\]){0,500}"
 
 
 def target_pattern(group: str, max_characters: int) -> str:
@@ -43,7 +43,7 @@ def target_pattern(group: str, max_characters: int) -> str:
 def _link_pattern(words: str, target: str) -> str:
     title = r"(?:\s{1,100}(?:\"[^\"]{0,300}\"|'[^']{0,300}'))?"
     return (
-        rf"\[(?P<{words}>{_WORDS})\]\(\s{{0,100}}{target_pattern(target, 500)}{title}\s{{0,100}}\)"
+        rf"\[(?P<{words}>{WORDS})\]\(\s{{0,100}}{target_pattern(target, 500)}{title}\s{{0,100}}\)"
     )
 
 

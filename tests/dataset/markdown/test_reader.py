@@ -135,7 +135,71 @@ def test_links_that_are_content_are_kept() -> None:
 
 def test_topics_that_are_not_navigation_are_kept() -> None:
     text = "# Kilns\n\n**Topics**\n\nTopics are named here.\n\n+ [Oak](oak.md) is hard, and dry\n"
-    assert readable(text) == "Topics are named here.\n\n+ Oak is hard, and dry"
+    assert readable(text) == "**Topics**\n\nTopics are named here.\n\n+ Oak is hard, and dry"
+
+
+@pytest.mark.parametrize("title", ["**Topics**", "Contents:"])
+def test_list_that_is_no_list_of_links_is_kept_below_its_title(title: str) -> None:
+    text = f"# Kilns\n\n{title}\n\n- oak.tar with wood\n- [Ash](ash.md)\n"
+    assert readable(text) == f"{title}\n\n- oak.tar with wood\n- Ash"
+
+
+def test_reference_links_have_the_address_that_the_page_defines() -> None:
+    text = (
+        "See [the guide][1], [Rules][], [rules] and ![a kiln][1]; [not] [this][one] [x] [^2].\n\n"
+        "[1]: https://x.example/g 'Title'\n[RULES]: <https://x.example/r>\n\n[^2]: Forty\n"
+    )
+    assert readable(text) == (
+        "See [the guide](https://x.example/g), [Rules](https://x.example/r), "
+        "[rules](https://x.example/r) and a kiln; [not] [this][one] [x] [^2].\n\n[^2]: Forty"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "words", "anchor"),
+    [
+        ("## Install {#install-now}", "Install", "install-now"),
+        ("## Install {: #now .wide }", "Install", "now"),
+        ("## Install {.unnumbered}", "Install", ""),
+        ("## Use {braces}", "Use {braces}", ""),
+        ("## Run \\*\\*a\\*\\* or `**b**` **now**", "Run **a** or `**b**` now", ""),
+        ("## The _first_ of __init__", "The first of __init__", ""),
+    ],
+)
+def test_heading_states_its_anchor_and_keeps_its_signs(
+    heading: str, words: str, anchor: str
+) -> None:
+    (_, section) = sections(f"{heading}\n\nx") if heading else ()
+    assert (section.headings, section.anchor) == ((words,), anchor)
+
+
+def test_bar_within_a_cell_stays_within_it() -> None:
+    table = "| Name | Type |\n| --- | --- |\n| mode | fast \\| slow\\. |"
+    assert blocks(table) == [Block("table", table.replace("\\.", "."))]
+    assert blocks("Name | Type\n--- | ---\na | b\\|c") == [
+        Block("table", "| Name | Type\n| --- | ---\n| a | b\\|c")
+    ]
+    assert plain_text(table) == " Name Type \n mode fast slow\\. "
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2<sup>32</sup>, H<sub>2</sub>O", "2^32, H2O"),
+        ("<b>Bold</b> <kbd>Ctrl</kbd> <span class='x'>x</span>", "Bold `Ctrl` x"),
+        ("AT&amp;T &lt;b&gt; &#8364; \\&amp;", "AT&T <b> € &amp;"),
+        ("<a href='https://x.example/y'>words</a>", "[words](https://x.example/y)"),
+        ("<img src=x alt='A kiln'>", "A kiln"),
+        ("at <time> in <region> of List<String>", "at <time> in <region> of List<String>"),
+        ("an _odd_ and __very odd__ (_one_).", "an *odd* and **very odd** (*one*)."),
+        (
+            "__init__ a_b_c _a_b_ https://x.example/_a_/ \\_x\\_",
+            "__init__ a_b_c _a_b_ https://x.example/_a_/ _x_",
+        ),
+    ],
+)
+def test_inline_html_entities_and_underscores_are_read(written: str, read: str) -> None:
+    assert readable(written) == read
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+r"""Cleans up inline markup for readers.
+
+AWS escapes all punctuation (`\-`, `\.`) and names its anchors with `<a name="...">`; other pages
+contain HTML, entities and links whose addresses are elsewhere on the page.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import unescape
+
+from markdown_it.common.utils import normalizeReference
+
+from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, WORDS
+from dataset.markdown.writer import code, link, lowered, raised
+
+EMPHASIS = (
+    r"(?<![\w*\\])(?P<stars>\*{1,3})(?=[^\s*])(?P<emphasised>[^*\n]{1,500})"
+    r"(?<=[^\s*\\])(?P=stars)(?![\w*])"
+)
+_STRESS = (
+    r"(?<![^\s(\[{\"'*~])(?P<stress>_{1,2})(?=[^\W_])(?P<stressed>(?:[^_\n]|(?<=\w)_(?=\w)){1,500})"
+    r"(?<=[^\W_])(?P=stress)(?![^\s.,;:!?)\]}\"'*~])"
+)
+_HTML = (
+    r"<(?P<script>su[bp])>(?P<scripted>[^<>]{0,200})</su[bp]>"
+    r"|<(?:code|kbd|samp|tt)>(?P<html_code>[^<>]{1,500})</(?:code|kbd|samp|tt)>"
+    r"|<a\s[^<>]{0,500}?href=[\"'](?P<href>https?://[^\"'<>\s]{1,500})[\"'][^<>]{0,500}>"
+    r"(?P<linked>[^<>]{1,500})</a>"
+    r"|<img\s(?:[^<>]{0,1000}?\s)?alt=[\"'](?P<image_alt>[^\"'<>]{0,500})[\"'][^<>]{0,1000}>"
+    r"|(?P<tag><!--.{0,2000}?-->|</?a(?:\s[^<>]{0,200})?>"
+    r"|</?(?P<element>abbr|b|bdi|big|center|cite|del|dfn|em|font|i|img|ins|mark|picture|q|s|small"
+    r"|source|span|strike|strong|sub|sup|time|u|var|wbr)(?P<attributes>\s[^<>]{0,1000})?/?>)"
+)
+_INLINE = re.compile(
+    f"{CODE_SPAN}|{ESCAPE}"
+    r"|(?P<space><br\s*/?>|&nbsp;)"
+    r"|(?P<entity>&(?:[A-Za-z][A-Za-z0-9]{1,30}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});)"
+    f"|{_HTML}|{IMAGE}|{LINK}"
+    rf"|(?P<shown>!?)\[(?P<referring>{WORDS})\]\[(?P<reference>[^\[\]\n]{{0,200}})\]"
+    r"|\[(?P<shortcut>[^\[\]\n^][^\[\]\n]{0,200})\](?![\[(:])"
+    f"|{_STRESS}",
+    re.DOTALL,
+)
+MARKUP = re.compile(f"{CODE_SPAN}|{LINK}", re.DOTALL)
+_HEADING_EMPHASIS = re.compile(f"{CODE_SPAN}|{ESCAPE}|{EMPHASIS}|{_STRESS}", re.DOTALL)
+_ANCHOR = re.compile(r"""<a\s+(?:name|id)\s*=\s*["']?([^"'<>\s]{1,200})""")
+_HEADING_ID = re.compile(
+    r"[ \t]*\{:?[ \t]*(?:#(?P<id>[^\s{}]{1,200})|\.[\w-]+)(?:[ \t][^{}]{0,200})?\}[ \t]*$"
+)
+_IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
+_MAX_HEADING_CHARACTERS = 120
+"""Characters; each breadcrumb below a heading repeats it."""
+_PYTHON_NAMES = frozenset(
+    (*dir(type), *dir(int), *dir(dict), *dir(range), "__main__", "__all__", "__file__",
+     "__version__", "__next__", "__enter__", "__exit__", "__del__", "__future__", "__path__")
+)  # fmt: skip
+"""Names with two underscores at both ends, which are seldom meant as emphasis."""
+
+
+@dataclass(frozen=True, slots=True)
+class InlineReader:
+    """Reads the inline markup of one page."""
+
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The addresses that the page defines, by their normalized labels."""
+
+    def read(self, text: str) -> str:
+        """Clean up the lines of a block that is no code."""
+        return "\n".join(line.rstrip() for line in self._inside(text).split("\n"))
+
+    def heading(self, line: str) -> tuple[str, str]:
+        """A heading's text and the name of its anchor."""
+        anchor = _ANCHOR.search(line)
+        identity = _HEADING_ID.search(line)
+        line = line[: identity.start()] if identity else line
+        words = self.read(_HEADING_EMPHASIS.sub(_without_emphasis, line))
+        words = " ".join(MARKUP.sub(lambda found: found["words"] or found[0], words).split())
+        if len(words) > _MAX_HEADING_CHARACTERS:
+            words = words[: _MAX_HEADING_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
+        stated = identity["id"] if identity and identity["id"] else ""
+        return words, anchor[1] if anchor else stated
+
+    def _inside(self, text: str) -> str:
+        return _INLINE.sub(self._readable, text)
+
+    def _readable(self, found: re.Match[str]) -> str:
+        """The readable text of a piece of inline markup."""
+        if found["code"]:
+            return found[0]
+        if found["escaped"]:
+            return found[0] if _is_in_row(found) else found["escaped"]
+        if found["space"]:
+            return " "
+        if found["entity"]:
+            return unescape(found["entity"])
+        if found["stress"]:
+            return self._stressed(found)
+        if found["alt"] is not None:
+            return self._picture(found["alt"])
+        if found["words"] is not None:
+            return self._link(found["words"], found["target_bracketed"] or found["target"] or "")
+        if found["referring"] is not None or found["shortcut"]:
+            return self._reference(found)
+        return self._html(found)
+
+    def _link(self, words: str, target: str) -> str:
+        words = self._inside(words)
+        if not target.startswith(("http://", "https://")) or not words:
+            return words
+        return target if words == target else f"[{words}]({target})"
+
+    def _picture(self, alt: str) -> str:
+        words = self._inside(alt)
+        return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
+
+    def _reference(self, found: re.Match[str]) -> str:
+        """A link whose address is defined elsewhere on the page; just text if it is not."""
+        words = found["referring"] if found["shortcut"] is None else found["shortcut"]
+        target = self.references.get(normalizeReference(found["reference"] or words))
+        if target is None:
+            return found[0][0] + self._inside(found[0][1:])
+        return self._picture(words) if found["shown"] else self._link(words, target)
+
+    def _stressed(self, found: re.Match[str]) -> str:
+        """Emphasis by underscores, which would be read as part of the words, by asterisks."""
+        words: str = found["stressed"]
+        if found[0] in _PYTHON_NAMES or ("_" in words and " " not in words):
+            return found[0]
+        mark = "*" * len(found["stress"])
+        return f"{mark}{self._inside(words)}{mark}"
+
+    def _html(self, found: re.Match[str]) -> str:
+        if found["script"]:
+            before = found.string[: found.start()][-1:].strip("*_`")
+            return (raised if found["script"] == "sup" else lowered)(
+                before, unescape(found["scripted"])
+            )
+        if found["html_code"]:
+            return code(unescape(found["html_code"]))
+        if found["href"]:
+            return link(self._inside(found["linked"]), found["href"])
+        if found["image_alt"] is not None:
+            return self._picture(unescape(found["image_alt"]))
+        # A name between angle brackets that nothing closes may be a placeholder.
+        name = found["element"]
+        is_tag = not name or found["attributes"] or name in ("img", "wbr")
+        return "" if is_tag or f"</{name}>" in found.string else found[0]
+
+
+def _is_in_row(found: re.Match[str]) -> bool:
+    """True for a bar within a cell: unescaped, it would end the cell."""
+    line_start = found.string.rfind("\n", 0, found.start()) + 1
+    return found["escaped"] == "|" and found.string[line_start:].lstrip().startswith("|")
+
+
+def _without_emphasis(found: re.Match[str]) -> str:
+    if found["code"] or found["escaped"]:
+        return found[0]
+    return found["emphasised"] or (found[0] if found[0] in _PYTHON_NAMES else found["stressed"])
