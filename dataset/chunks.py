@@ -1,6 +1,8 @@
 """A chunk: the piece of a document that is embedded, retrieved and quoted."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from dataset.markdown.reader import plain_text
 
@@ -44,3 +46,17 @@ class Chunk:
     def text_to_embed(self) -> str:
         """The embedding model's input: breadcrumb and text without markup."""
         return f"{self.breadcrumb}\n\n{plain_text(self.text)}"
+
+
+def document_text(chunks: Iterable[Chunk]) -> str:
+    """The text of consecutive chunks of a document, with every heading above them once."""
+    parts: list[str] = []
+    above: tuple[str, ...] = ()
+    for chunk in chunks:
+        pairs = zip(above, chunk.headings, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        levels = range(shared, len(chunk.headings))
+        parts += [f"{'#' * (level + 2)} {chunk.headings[level]}" for level in levels]
+        parts.append(chunk.text)
+        above = chunk.headings
+    return "\n\n".join(parts)

@@ -10,6 +10,7 @@ from database.building.build import Builder
 from database.index.fingerprint import Recipe
 from database.index.store import Store
 from dataset.chunks import Chunk
+from dataset.splitting import CHUNKER_VERSION
 
 DIMENSION = 64
 
@@ -107,7 +108,7 @@ def recipe(**changes: object) -> Recipe:
         "dimension": DIMENSION,
         "pooling": "mean",
         "max_tokens": 256,
-        "chunker_version": 1,
+        "chunker_version": CHUNKER_VERSION,
         "chunk_size": 60,
         "chunk_overlap": 0,
     }

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from database.journal.jobs import DocumentOutcome, Job, Precondition
 from database.reading.reader import Reader
-from database.searching.passage_selection import text_of
+from dataset.chunks import document_text
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -110,7 +110,7 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
         raise ProblemError(DOCUMENT_NOT_FOUND)
     response.headers["ETag"] = f'"{chunks[0].document_hash}"'
     shown = DocumentOut.of(chunks[0], snapshot)
-    return DocumentText(**shown.model_dump(), text=text_of(chunks))
+    return DocumentText(**shown.model_dump(), text=document_text(chunks))
 
 
 @router.put(

@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from database.searching.passage import Findings, Passage
-from database.searching.passage_selection import text_of
-from dataset.chunks import Chunk
+from dataset.chunks import Chunk, document_text
 from inference_worker.answer import EXTRACTIVE, Answer, Citation, FinishReason
 from inference_worker.http.schemas import Confidence, CoverageOut, answer_fields, shallow_dict
 
@@ -100,15 +99,15 @@ class FetchResult(Result):
     @classmethod
     def of(cls, requested: str, chunks: list[Chunk], first: int) -> "FetchResult":
         """The document with these chunks: whole if it fits, else as much as fits from `first`."""
-        if len(text_of(chunks)) <= PART_CHARACTERS:
+        if len(document_text(chunks)) <= PART_CHARACTERS:
             first = 0
         end = first + 1
-        while end < len(chunks) and len(text_of(chunks[first : end + 1])) <= PART_CHARACTERS:
+        while end < len(chunks) and len(document_text(chunks[first : end + 1])) <= PART_CHARACTERS:
             end += 1
         return cls(
             id=requested,
             title=chunks[first].title,
-            text=text_of(chunks[first:end]),
+            text=document_text(chunks[first:end]),
             url=chunks[first].url,
             metadata=DocumentPart(
                 document=chunks[first].document,

@@ -141,7 +141,7 @@ async def test_long_document_is_fetched_from_the_given_passage(service: Service)
     found = await called(service, "search", {"query": "What is zebra41 about?", "top_k": 1})
     part = await called(service, "fetch", {"id": found["results"][0]["id"]})
 
-    assert part["text"].startswith("Part 41 is about zebra41.")
+    assert part["text"].startswith("## Part 41\n\nPart 41 is about zebra41.")
     assert part["metadata"]["headings"] == "A long page > Part 41"
     assert f"long.md#{part['metadata']['first']}" == found["results"][0]["id"]
 
