@@ -51,6 +51,7 @@ _HEADING_ID = re.compile(
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _MAX_HEADING_CHARACTERS = 120
 """Characters; each breadcrumb below a heading repeats it."""
+_MAX_ELEMENT_CHARACTERS = 1000
 _PYTHON_NAMES = frozenset(
     (*dir(type), *dir(int), *dir(dict), *dir(range), "__main__", "__all__", "__file__",
      "__version__", "__next__", "__enter__", "__exit__", "__del__", "__future__", "__path__")
@@ -145,7 +146,15 @@ class InlineReader:
         # A name between angle brackets that nothing closes may be a placeholder.
         name = found["element"]
         is_tag = not name or found["attributes"] or name in ("img", "wbr")
-        return "" if is_tag or f"</{name}>" in found.string else found[0]
+        return "" if is_tag or _has_counterpart(found) else found[0]
+
+
+def _has_counterpart(tag: re.Match[str]) -> bool:
+    """True if the start tag before an end tag, or the end tag after a start tag, is near."""
+    name, start, end = tag["element"], tag.start(), tag.end()
+    if tag[0].startswith("</"):
+        return f"<{name}" in tag.string[max(start - _MAX_ELEMENT_CHARACTERS, 0) : start]
+    return f"</{name}>" in tag.string[end : end + _MAX_ELEMENT_CHARACTERS]
 
 
 def _is_in_row(found: re.Match[str]) -> bool:

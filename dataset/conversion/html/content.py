@@ -108,7 +108,7 @@ def _opened_by_controls(body: Element) -> set[Element]:
         if element.tag in ("summary", "a"):
             targets.add(element.get("href").removeprefix("#"))
         for opener, panel in pairwise(list(element.elements())):
-            if _is_opener(opener):
+            if _is_hidden(panel) and _is_opener(opener):
                 opened.add(panel)
     known = (one for one in body.walk() if one.get("id") in targets - {""})
     return opened.union(known)

@@ -6,8 +6,10 @@ data. Code is never changed.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from textwrap import dedent
 
 from dataset.markdown.syntax import CODE_SPAN
@@ -63,7 +65,7 @@ _TAG = re.compile(
     rf"<(?P<end>/?)(?P<name>[A-Z][\w.]{{0,60}})(?P<attributes>(?:\s+(?:{_ATTRIBUTE})){{0,30}})"
     r"\s*(?P<single>/?)>"
 )
-_TAG_START = re.compile(r"^ {0,3}<[A-Z]")
+_TAG_START = re.compile(r"^ {0,3}<[A-Z]", re.MULTILINE)
 _SHOWN_ATTRIBUTE = re.compile(
     r"""\b(?:title|label|header|heading|summary|caption|alt|text|description)=["']([^"']+)["']"""
 )
@@ -71,14 +73,16 @@ _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
 _INLINE = re.compile(
     rf"""{CODE_SPAN}
-    |!?\[(?P<words>[^\[\]]{{0,500}})\]\([\ \t]*<?data:[^)\s>]*>?(?:[\ \t]+"[^"]*")?[\ \t]*\)
-    |\{{/\*.{{0,2000}}?\*/\}}
+    |!?\[(?P<words>[^\[\]]{{0,500}})\]\([\ \t]*<?data:[^()\[\]\s<>]*>?(?:[\ \t]+"[^"]*")?[\ \t]*\)
+    |\{{/\*[^{{}}]{{0,2000}}?\*/\}}
     |\bdata:[\w/.+-]{{3,80}};base64,[A-Za-z0-9+/=]{{16,}}
     |{_TAG.pattern}""",
     re.VERBOSE,
 )
 _MAY_HAVE_INLINE = re.compile(r"data:|\{/\*|</?[A-Z]")
-_MAX_TAG_LINES = 20
+_CODE_INDENT = 4
+_MAX_DEPTH = 20
+"""Containers within containers; what is nested deeper stays as it is written."""
 
 
 def standard_markdown(text: str) -> str:
@@ -86,19 +90,21 @@ def standard_markdown(text: str) -> str:
     return "\n".join(_rewritten(text.split("\n")))
 
 
-def _rewritten(lines: Sequence[str]) -> Iterator[str]:
+def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
     """Rewrite lines: fences and containers first, then what stands on a line of its own."""
-    at = 0
+    at = 0 if depth < _MAX_DEPTH else len(lines)
+    yield from lines[:at]
+    elements = _elements(lines)
     while at < len(lines):
         line = lines[at]
         if opening := _FENCE.match(line):
             end = _end_of_fence(lines, at, opening["fence"])
-            yield from _fenced(lines[at:end], opening)
+            yield from _fenced(lines[at:end], opening, depth)
             at = end
         elif opening := _INDENTED.match(line) or _TAB.match(line):
             end = _end_of_indented(lines, at + 1, _width(opening["indent"]) + 1)
             body = dedent("\n".join(lines[at + 1 : end])).split("\n")
-            yield from _labelled(opening["indent"], _label(opening), body)
+            yield from _labelled(opening["indent"], _label(opening), body, depth)
             at = end
         elif opening := _COLONS.match(line):
             at += 1
@@ -106,10 +112,10 @@ def _rewritten(lines: Sequence[str]) -> Iterator[str]:
                 at += 1
             if opening["kind"] in ("include", "literalinclude") and opening["title"]:
                 yield _included(opening["title"])
-            yield from _labelled(opening["indent"], _label(opening), [])
-        elif element := _element_at(lines, at):
+            yield from _labelled(opening["indent"], _label(opening), [], depth)
+        elif element := elements.get(at):
             body = dedent("\n".join(lines[element.body])).split("\n")
-            yield from _labelled("", element.label, body)
+            yield from _labelled("", element.label, body, depth)
             at = element.end
         elif _EXPORT.match(line):
             at = next((end for end in range(at, len(lines)) if not lines[end].strip()), len(lines))
@@ -133,7 +139,7 @@ def _rewritten_line(line: str) -> Iterator[str]:
         yield _INLINE.sub(_readable, line) if _MAY_HAVE_INLINE.search(line) else line
 
 
-def _fenced(lines: Sequence[str], opening: re.Match[str]) -> Iterator[str]:
+def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterator[str]:
     """Keep a code block; unwrap a fenced directive of MyST that is no code."""
     directive = _DIRECTIVE_INFO.fullmatch(opening["info"].strip())
     if directive is None:
@@ -145,18 +151,18 @@ def _fenced(lines: Sequence[str], opening: re.Match[str]) -> Iterator[str]:
         yield _included(directive["title"])
     elif directive["kind"] in _NOTES:
         body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
-        yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body)
+        yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body, depth)
     else:
         yield from lines
 
 
-def _labelled(before: str, label: str, body: Sequence[str]) -> Iterator[str]:
+def _labelled(before: str, label: str, body: Sequence[str], depth: int) -> Iterator[str]:
     """A container as its label in bold and its rewritten content, indented as it was."""
     if label:
         yield from ("", f"{before}**{label}**")
     yield ""
     if body:
-        yield from indent("\n".join(_rewritten(body)), _width(before)).split("\n")
+        yield from indent("\n".join(_rewritten(body, depth + 1)), _width(before)).split("\n")
         yield ""
 
 
@@ -209,33 +215,48 @@ class _JsxElement:
     """The line after it."""
 
 
-def _element_at(lines: Sequence[str], at: int) -> _JsxElement | None:
-    """The element that begins at a line; None for what may be code or a placeholder `<Name>`."""
-    if not _TAG_START.match(lines[at]):
-        return None
-    first = next(
-        (one for one in range(at, at + _MAX_TAG_LINES) if ">" in "".join(lines[one : one + 1])), at
-    )
-    opening = " ".join(lines[at : first + 1]).strip()
-    tag = _TAG.fullmatch(opening)
-    if tag is None or tag["end"]:
-        return None
-    end = first if tag["single"] else _end_of_element(lines, at, first, tag["name"])
-    if end == first and not tag["single"] and "=" not in tag["attributes"]:
-        return None
-    return _JsxElement(_shown(tag["attributes"]), slice(first + 1, end), end + 1)
+def _elements(lines: Sequence[str]) -> dict[int, _JsxElement]:
+    """The JSX elements whose tags stand on lines of their own, by their first line.
+
+    A tag without attributes that nothing closes may be a placeholder such as `<Name>`.
+    """
+    text = "\n".join(lines)
+    found: dict[int, _JsxElement] = {}
+    if not _TAG_START.search(text):
+        return found
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    opened: dict[str, list[re.Match[str]]] = {}
+    for tag in _TAG.finditer(text):
+        if not _is_alone(tag):
+            continue
+        name, last = tag["name"], bisect_right(starts, tag.end() - 1) - 1
+        if tag["end"] and opened.get(name):
+            first = opened[name].pop()
+            found |= _element(first, starts, last)
+        elif tag["single"] or "=" in tag["attributes"]:
+            found |= _element(tag, starts, last)
+        if not tag["end"] and not tag["single"]:
+            opened.setdefault(name, []).append(tag)
+    return found
 
 
-def _end_of_element(lines: Sequence[str], start: int, first: int, name: str) -> int:
-    """The line of an element's end tag; `first`, the last line of its start tag, if it has none."""
-    depth = 1
-    for at in range(first + 1, len(lines)):
-        for found in _TAG.finditer(lines[at]):
-            if found["name"] == name and not found["single"]:
-                depth += -1 if found["end"] else 1
-        if depth == 0:
-            return at
-    return first
+def _element(tag: re.Match[str], starts: Sequence[int], last: int) -> dict[int, _JsxElement]:
+    """The element of a start tag that ends with the line `last`, with its first line."""
+    first = bisect_right(starts, tag.start()) - 1
+    inside = bisect_right(starts, tag.end() - 1)
+    return {first: _JsxElement(_shown(tag["attributes"]), slice(inside, last), last + 1)}
+
+
+def _is_alone(tag: re.Match[str]) -> bool:
+    """True for a tag with nothing else on its lines, which are not indented as code is."""
+    before = tag.string[tag.string.rfind("\n", 0, tag.start()) + 1 : tag.start()]
+    after = tag.string[tag.end() : _end_of_line(tag.string, tag.end())]
+    return not before.strip() and len(before) < _CODE_INDENT and not after.strip()
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return end if end >= 0 else len(text)
 
 
 def _shown(attributes: str) -> str:

@@ -27,7 +27,7 @@ _ELEMENTS = frozenset(_ELEMENT_NAMES.split())
 _TAG_NAME = re.compile(r"<(?=/?([A-Za-z][\w-]*))")
 _MAY_BE_BLOCK = re.compile(r"^[ \t>*+\-.)\d]*</?([A-Za-z][\w-]*)", re.MULTILINE)
 _ONLY_ANCHOR = re.compile(r"\s*(?:</?a(?:\s[^<>]*)?>\s*|<!--.*?-->\s*)+", re.DOTALL)
-_TABLE = re.compile(r"<table\b.{0,200000}?</table\s*>", re.DOTALL | re.IGNORECASE)
+_TABLE_TAG = re.compile(r"<(?P<end>/?)table\b", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _MARK = re.compile(r"[^\s>]")
 
@@ -85,14 +85,16 @@ def _escaped_unless_known(tag: re.Match[str]) -> str:
 
 def _joined_tables(text: str) -> str:
     """Remove blank lines within tables: CommonMark ends a block of HTML there."""
+    codes = [code.span for code in find_fenced_code(text)]
     parts: list[str] = []
-    at = 0
-    for code in find_fenced_code(text):
-        outside, inside = text[at : code.start], text[code.span]
-        parts += [_TABLE.sub(_without_blank_lines, outside), inside]
-        at = code.end
-    return "".join([*parts, _TABLE.sub(_without_blank_lines, text[at:])])
-
-
-def _without_blank_lines(table: re.Match[str]) -> str:
-    return _BLANK_LINES.sub("\n", table[0])
+    depth = at = 0
+    for tag in _TABLE_TAG.finditer(text):
+        if any(code.start <= tag.start() < code.stop for code in codes):
+            continue
+        if depth:
+            parts.append(_BLANK_LINES.sub("\n", text[at : tag.start()]))
+        else:
+            parts.append(text[at : tag.start()])
+        at = tag.start()
+        depth = max(depth - 1, 0) if tag["end"] else depth + 1
+    return "".join([*parts, text[at:]])
