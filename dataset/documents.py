@@ -76,6 +76,11 @@ def read_document(
     )
 
 
+def normal_name(name: str) -> str:
+    """A name in the one form that names are stored and compared in, NFC; macOS writes NFD."""
+    return unicodedata.normalize("NFC", name)
+
+
 def check_name(name: str) -> None:
     """Validate a document's name.
 

@@ -57,6 +57,7 @@ OTHERS_VARIABLES = {
     *("AWS_ENDPOINT_URL", "COMPOSE_PROFILES", "GOOGLE_APPLICATION_CREDENTIALS", "PIP_FIND_LINKS"),
 }
 CONSTANTS = {"CHUNKER_VERSION"}
+MAKE_VARIABLES = {"ALLOW_DELETIONS"}
 
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
@@ -258,7 +259,7 @@ def test_make_targets_exist(readme: Path) -> None:
 def test_settings_exist(readme: Path) -> None:
     example = (PROJECT_ROOT / ".env.example").read_text()
     known = set(re.findall(r"^([A-Z_0-9]+)=", example, re.MULTILINE))
-    known |= OTHERS_VARIABLES | CONSTANTS
+    known |= OTHERS_VARIABLES | CONSTANTS | MAKE_VARIABLES
     for line in code(readme):
         for name in re.findall(r"(?<![\w.])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)", line):
             assert name in known, line

@@ -80,9 +80,20 @@ def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         help="discard what was added, replaced or deleted through the API: index the folder alone",
     )
     add(
+        "--allow-deletions",
+        action="store_true",
+        help="also delete more than half of the documents in the index, or all of one source, such "
+        "as a top-level folder: without this option such a build stops and changes nothing",
+    )
+    add(
         "--rollback",
         action="store_true",
         help="build nothing: return to the index that was live before the last build",
+    )
+    add(
+        "--verbose",
+        action="store_true",
+        help="list every file that is skipped; those that cannot be converted always are",
     )
     add_device_argument(parser)
     add(
@@ -120,10 +131,10 @@ def build(
         DocsQAError: the model, the store or the documents are unavailable, or the build failed.
     """
     from database.building.build import make_builder
-    from database.building.rollback import return_to_folder
     from database.embedding.models import model_for
     from database.snapshot.initial_pull import pull_configured
-    from dataset.folder import Selection, has_documents
+    from dataset.folder import has_documents
+    from dataset.listing import Selection
     from utils.provision import live_fingerprint, provide_documents, provide_model
 
     cache, device, backend = (
@@ -133,8 +144,6 @@ def build(
     )
     folder, live = arguments.input_data_path, None
     with closing(_connect(settings)) as store:
-        if arguments.folder_only:
-            return_to_folder(store)
         # The model: the settings' one, or with --provision one that is sure to be available.
         if arguments.provision:
             pull_configured(settings, store)
@@ -158,7 +167,12 @@ def build(
         # The documents, and the build.
         if arguments.provision and not provide_documents(folder, store, builder.recipe, live):
             return None
-        return builder.build(folder, Selection(tuple(arguments.include), tuple(arguments.exclude)))
+        return builder.build(
+            folder,
+            Selection(tuple(arguments.include), tuple(arguments.exclude)),
+            folder_only=arguments.folder_only,
+            allow_deletions=arguments.allow_deletions,
+        )
 
 
 def roll_back(settings: Settings) -> str:
@@ -207,6 +221,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         from dataset.folder import document_paths
         from dataset.progress import report_progress
+        from dataset.skipped import SkipReason
 
         if not arguments.provision:
             document_paths(arguments.input_data_path)
@@ -215,6 +230,10 @@ def main(argv: list[str] | None = None) -> int:
     except DocsQAError as error:
         _report(str(error))
         return 1
+    if report and arguments.verbose:
+        for one in report.skipped:
+            if one.reason != SkipReason.UNCONVERTIBLE:  # reported already
+                _report(str(one))
     outcome = report or "  used as it is; there are no documents beside it"
     sys.stdout.write(f"Index at {settings.database}:\n{outcome}\n")
     return 0

@@ -89,7 +89,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from database.embedding.model_finder import find_model, model_name_of
     from database.embedding.models import model_type
     from database.embedding.torch_embeddings import torch_device
-    from dataset.folder import Selection, document_paths
+    from dataset.folder import document_paths
+    from dataset.listing import Selection
 
     plan = _plan(arguments)
     selection = Selection(tuple(arguments.include), tuple(arguments.exclude))

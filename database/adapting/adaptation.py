@@ -32,7 +32,8 @@ from database.adapting.training_corpus import TrainingCorpus, read_training_corp
 from database.adapting.whitening import TEXTS, Shortened, shorten
 from database.embedding.local_model import LocalModel
 from database.embedding.torch_embeddings import load_model
-from dataset.folder import ALL_DOCUMENTS, Selection, load_documents
+from dataset.folder import load_documents
+from dataset.listing import ALL_DOCUMENTS, Selection
 from dataset.progress import Progress
 from dataset.splitting import ChunkSize
 from utils.errors import ModelError

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from database.building.chunk_spool import ChunkSpool
+from database.building.deletions import check_deletions
 from database.building.desired_state import DesiredState, read_desired_state
 from database.building.report import BuildReport, Stopwatch, SyncChanges
 from database.building.reuse import collections_to_copy, read_live_documents
@@ -28,7 +29,7 @@ from database.index.go_live import go_live
 from database.index.lock import BuildLock
 from database.index.rows import StoredDocuments
 from database.index.store import Store
-from dataset.folder import ALL_DOCUMENTS, Selection
+from dataset.listing import ALL_DOCUMENTS, Selection
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.provenance import sources_of
 from dataset.splitting import CHUNKER_VERSION, ChunkSize, CountTokens, split_document
@@ -58,11 +59,25 @@ class Builder:
     skipped: Callable[[str], None] = log.warning
     window: int = WINDOW
 
-    def build(self, folder: Path, selection: Selection = ALL_DOCUMENTS) -> BuildReport:
+    def build(
+        self,
+        folder: Path,
+        selection: Selection = ALL_DOCUMENTS,
+        *,
+        folder_only: bool = False,
+        allow_deletions: bool = False,
+    ) -> BuildReport:
         """Make the index equal to the folder plus the changes made through the API.
 
+        Args:
+            folder: The documents.
+            selection: Selects some of them.
+            folder_only: Discard the changes made through the API.
+            allow_deletions: Also delete most documents, or all of one source.
+
         Raises:
-            DatasetError: the folder is missing or contains no document with text.
+            DatasetError: the folder is missing, contains no document with text, cannot be read in
+                part, or lacks too many of the documents in the index.
             IndexLockedError: another build is running.
             IndexUnavailableError: the store cannot be read or written.
             ModelError: the embedding model cannot be loaded.
@@ -72,7 +87,9 @@ class Builder:
         with BuildLock(self.store) as lock, closing(ChunkSpool()) as spool:
             # Load: the documents that the index must contain, and those that the live one contains.
             with watch("read"):
-                desired = read_desired_state(self.store, folder, selection, self.skipped)
+                desired = read_desired_state(
+                    self.store, folder, selection, self.skipped, folder_only=folder_only
+                )
                 live_name, before, live_recipe = read_live_documents(self.store)
             target = self._target(desired, folder)
 
@@ -81,9 +98,20 @@ class Builder:
                 sources = collections_to_copy(
                     self.store, self.recipe, desired.contents, [target.collection_name, live_name]
                 )
+            is_same_recipe = live_recipe and live_recipe.digest() == self.recipe.digest()
             with watch("split"):
                 after = self._split(desired, sources, spool)
-            if after == before and live_recipe and live_recipe.digest() == self.recipe.digest():
+                # What cannot be converted any more stays as it is in the live index.
+                if kept := self._kept(desired, after, before if is_same_recipe else {}):
+                    sources[live_name] = {**sources.get(live_name, {}), **kept}
+                    after |= kept
+            if not after:
+                raise DatasetError(f"No document in {folder} contains any text.")
+            if not allow_deletions:
+                check_deletions(before, after)
+            if folder_only:
+                self.store.return_to_folder()
+            if after == before and is_same_recipe:
                 writer.write_words(live_name, [])
                 return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
 
@@ -141,7 +169,7 @@ class Builder:
 
     def _split(
         self, desired: DesiredState, sources: dict[str, StoredDocuments], spool: ChunkSpool
-    ) -> StoredDocuments:
+    ) -> dict[str, tuple[str, int]]:
         """Split the documents that no source contains; returns the documents of the new index."""
         size = ChunkSize(self.recipe.chunk_size, self.recipe.chunk_overlap)
         after = {name: stored for source in sources.values() for name, stored in source.items()}
@@ -150,9 +178,20 @@ class Builder:
             if chunks:
                 after[document.name] = (document.content_hash, len(chunks))
                 spool.extend(chunks)
-        if not after:
-            raise DatasetError(f"No document in {desired.folder} contains any text.")
         return after
+
+    def _kept(
+        self, desired: DesiredState, after: StoredDocuments, before: StoredDocuments
+    ) -> StoredDocuments:
+        """The documents to keep because their files cannot be converted; each file is reported."""
+        kept = {}
+        for one in desired.unconvertible:
+            line = str(one)
+            if one.name in before and one.name not in after:
+                kept[one.name] = before[one.name]
+                line += ". The index keeps its previous version"
+            self.skipped(line)
+        return kept
 
     def _new_collection(self, target: Fingerprint) -> "Collection":
         """The collection to write to: the one that an interrupted build left, or an empty one."""
@@ -186,6 +225,7 @@ def _report(
         seconds_to_open=check.seconds_to_open,
         from_api=len(desired.uploaded),
         left_out=desired.left_out,
+        skipped=tuple(desired.skipped),
     )
 
 

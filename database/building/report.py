@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from database.index.rows import StoredDocuments
+from dataset.skipped import SkippedFile, skipped_summary
 
 _MAX_NAMES = 5
 """Documents that the report lists by name."""
@@ -65,6 +66,8 @@ class BuildReport:
     """Documents added through the API."""
     left_out: tuple[str, ...] = ()
     """Documents of the folder that were deleted through the API."""
+    skipped: tuple[SkippedFile, ...] = ()
+    """Files of the folder that are no documents, or none that can be converted."""
 
     @property
     def chunks_per_second(self) -> float:
@@ -94,6 +97,8 @@ class BuildReport:
         ]
         if self.seconds_to_open:
             lines.append(f"The new index opens in {self.seconds_to_open:.2f} s")
+        if self.skipped:
+            lines.append(skipped_summary(self.skipped))
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Returns to the previous index, or to the folder's documents alone."""
+"""Returns to the previous index."""
 
 from database.index import rows
 from database.index.collection_check import check_collection
@@ -37,14 +37,3 @@ def rollback(store: Store) -> tuple[LivePointer, int]:
         changed = Uploads(store).visible(live, live.since)
         lock.verify_held()
         return store.set_live(previous.name), len(changed)
-
-
-def return_to_folder(store: Store) -> None:
-    """Make builds ignore all changes made through the API so far.
-
-    Raises:
-        IndexLockedError: a build or change is running.
-    """
-    with BuildLock(store):
-        recover_in_other_process(store)  # before the changes to recover are ignored
-        store.return_to_folder()

@@ -7,7 +7,8 @@ import pytest
 
 from dataset.conversion.converter import Limits
 from dataset.documents import Document
-from dataset.folder import Selection, document_paths, load_documents
+from dataset.folder import document_paths, load_documents
+from dataset.listing import Selection
 from dataset.web.request import GUIDE_URL
 from utils.errors import DatasetError
 
@@ -52,7 +53,7 @@ def test_hidden_files_and_other_formats_are_ignored(tmp_path: Path) -> None:
             "a/.cache/b/notes.md": "# Hidden",
             "program.exe": "no document",
             "LICENSE": "says whose they are",
-            "LICENSE-guide.txt": "says whose they are",
+            "LICENSE.txt": "says whose they are",
             "a/NOTICE.md": "says whose they are",
         },
     )
@@ -106,18 +107,25 @@ def test_file_at_the_limit_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not UNREADABLE.is_file(), reason="needs /proc")
-def test_files_that_cannot_be_read_are_skipped(tmp_path: Path) -> None:
-    names = ("good.md", "huge.md", "unreadable.md", os.fsdecode(b"caf\xe9.md"))
+def test_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, {"good.md": "# T"})
+    (tmp_path / "unreadable.md").symlink_to(UNREADABLE)
+
+    with pytest.raises(DatasetError, match=r"unreadable\.md: input/output error") as failed:
+        list(load_documents(tmp_path, pytest.fail))
+
+    assert "\n" not in str(failed.value)
+
+
+def test_files_that_are_no_documents_are_skipped(tmp_path: Path) -> None:
+    names = ("good.md", "huge.md", os.fsdecode(b"caf\xe9.md"))
     write(tmp_path, dict.fromkeys(names, "# T") | {"latin.md": "# Größe".encode("latin-1")})
     os.truncate(tmp_path / "huge.md", 50 * 1024 * 1024)
-    (tmp_path / "unreadable.md").unlink()
-    (tmp_path / "unreadable.md").symlink_to(UNREADABLE)
     skipped: list[str] = []
 
     assert [document.name for document in load_documents(tmp_path, skipped.append)] == ["good.md"]
 
-    reasons = ("caf?.md: its name is not UTF-8", "huge.md: 50 MiB", "latin.md: not UTF-8",
-               "unreadable.md: cannot be read")  # fmt: skip
+    reasons = ("caf?.md: its name is not UTF-8", "huge.md: 50 MiB", "latin.md: not UTF-8")
     for line, reason in zip(sorted(skipped), reasons, strict=True):
         assert line.startswith(f"Skipped {reason}")
         assert "\n" not in line

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from database.building.rollback import return_to_folder
 from database.index.store import Store
 from database.journal.jobs import Job, Jobs
 from tests.database.changing.steps import accept_job, kill_once_visible, running, seen
@@ -43,8 +42,7 @@ def test_deletion_that_cannot_be_confirmed_fails_and_the_next_job_runs(
     """The writer is killed, and a build restores the page before the job is repeated."""
     job = accept_job(store, "delete", name="training.md")
     kill_once_visible(store, job)
-    return_to_folder(store)
-    builder(store).build(built / "pages")
+    builder(store).build(built / "pages", folder_only=True)
     later = accept_job(store, "put", [document("later.md", "# Later\n\nLater.\n")])
 
     with running(store):

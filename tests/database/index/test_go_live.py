@@ -12,7 +12,7 @@ from database.index.lock import BuildLock
 from database.index.store import Store
 from database.index.vector_files import segment_folders
 from database.journal.uploads import Uploads
-from dataset.folder import Selection
+from dataset.listing import Selection
 from tests.database.changing.steps import (
     KILNS,
     WITH_TEXT,

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from dataset.documents import check_name
-from dataset.folder import Selection
+from dataset.listing import Selection
 from dataset.web.file_names import file_of, folded
 from dataset.web.http.addresses import normal
 from utils.errors import DocumentError
