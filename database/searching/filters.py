@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dataset.chunks import Chunk
 from dataset.dates import parse_instant
+from dataset.documents import normal_name
 
 _WILD = re.compile(r"[*?]")
 
@@ -69,6 +70,7 @@ def _test_of(filters: Filters) -> Callable[[Chunk], bool]:
 
 
 def _name_test(patterns: Sequence[str]) -> Callable[[Chunk], bool]:
+    patterns = [normal_name(pattern) for pattern in patterns]
     names = frozenset(pattern for pattern in patterns if not _WILD.search(pattern))
     # Names may hold brackets. Python's translation never goes back behind a `*` once passed, so
     # that no pattern takes longer than its length times the name's.

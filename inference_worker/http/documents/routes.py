@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import AfterValidator
 
 from database.journal.jobs import DocumentOutcome, Job, Precondition
 from database.reading.reader import Reader
 from dataset.chunks import document_text
+from dataset.documents import normal_name
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -34,8 +36,12 @@ from utils.errors import IndexLockedError
 
 router = APIRouter(tags=["documents"])
 
+AnyForm = AfterValidator(normal_name)
+"""A name may be sent in any Unicode form."""
 DocumentName = Annotated[
-    str, Path(description="The document's name: a path like `guides/page.md`.", max_length=500)
+    str,
+    AnyForm,
+    Path(description="The document's name: a path like `guides/page.md`.", max_length=500),
 ]
 IfMatch = Annotated[
     str, Header(description="Change it only if its ETag is this one; `*`: only if it exists.")
@@ -84,8 +90,10 @@ Parser = Annotated[UploadParser, from_app("upload_parser")]
 @router.get("/v1/documents", responses=_READ)
 async def list_documents(
     reader: LiveReader,
-    prefix: Annotated[str, Query(description="How the names begin.", max_length=500)] = "",
-    after: Annotated[str, Query(description="`next` of the previous page.", max_length=500)] = "",
+    prefix: Annotated[str, AnyForm, Query(description="How the names begin.", max_length=500)] = "",
+    after: Annotated[
+        str, AnyForm, Query(description="`next` of the previous page.", max_length=500)
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DocumentList:
     """List the documents of the index by name."""

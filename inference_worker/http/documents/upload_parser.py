@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from database.journal.jobs import DocumentOutcome
 from dataset.conversion.converter import Limits
 from dataset.dates import iso_date
-from dataset.documents import Document, check_name, read_document
+from dataset.documents import Document, check_name, normal_name, read_document
 from dataset.frontmatter import Frontmatter, web_address
 from inference_worker.http.documents.problems import DOCUMENT_REFUSED
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
@@ -81,7 +81,7 @@ class UploadParser:
         documents: dict[str, Document] = {}
         refused: list[DocumentOutcome] = []
         for file in files:
-            name = file.filename or ""
+            name = normal_name(file.filename or "")
             try:
                 check_name(name)
                 _check_new(name, documents)

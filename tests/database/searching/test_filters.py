@@ -46,6 +46,8 @@ def passes(filters: Filters, chunk: Chunk) -> bool:
         ("a\\*.md", "a\\b.md", True),
         ("*", "two\nlines.md", True),
         ("öfen*", "öfen.md", True),
+        ("o\u0308fen.md", "\u00f6fen.md", True),
+        ("o\u0308*", "\u00f6fen.md", True),
     ],
 )
 def test_document_name_is_matched_by_a_pattern(pattern: str, name: str, *, matches: bool) -> None:

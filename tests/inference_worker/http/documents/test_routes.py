@@ -172,6 +172,24 @@ def test_page_is_added_replaced_and_unchanged(either: tuple[httpx.Client, str]) 
     assert names(client, prefix="new/") == ["new/kilns.md"]
 
 
+def test_name_is_one_document_in_every_unicode_form(service: httpx.Client) -> None:
+    composed, macos = "forms/Z\u00fcrich.md", "forms/Zu\u0308rich.md"
+    added = put(service, macos, page("zqzurich"))
+    assert (added.status_code, added.json()["documents"][0]["name"]) == (201, composed)
+    files = {"files": (macos, page("zqzurich"))}
+    assert service.post("/v1/documents", files=files).json()["documents"][0]["name"] == composed
+
+    for name in (composed, macos):
+        assert service.get(f"/v1/documents/{name}").json()["name"] == composed
+        assert names(service, prefix=name[:-5]) == [composed]
+        filtered = {"query": "zqzurich", "filters": {"documents": [name]}}
+        (hit,) = service.post("/v1/search", json=filtered).json()["passages"]
+        assert hit["document"] == composed
+    assert put(service, composed, page("zqzurich")).json()["documents"][0]["outcome"] == "unchanged"
+    assert delete(service, macos).status_code == 200
+    assert names(service, prefix="forms/") == []
+
+
 def test_unchanged_content_is_not_embedded_again(
     service: httpx.Client, words: WordEmbeddings
 ) -> None:
