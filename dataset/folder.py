@@ -151,7 +151,7 @@ def _check_readable(folder: Path, listing: Listing) -> None:
         name = min(listing.unreadable)
         more = len(listing.unreadable) - 1
         reason = listing.unreadable[name] + (f" (and {more:,} more)" if more else "")
-        raise _unreadable(folder / name, reason)
+        raise _unreadable(folder / name, reason, f"{name}*" if name.endswith("/") else name)
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -166,17 +166,17 @@ def _content(path: Path, name: str) -> bytes:
             content = file.read(MAX_DOCUMENT_BYTES + 1)
             after = os.fstat(file.fileno())
     except OSError as error:
-        raise _unreadable(path, reason_of(error)) from error
+        raise _unreadable(path, reason_of(error), name) from error
     check_size(len(content), MAX_DOCUMENT_BYTES)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise _changed(name)
     return content
 
 
-def _unreadable(path: Path, reason: str) -> DatasetError:
+def _unreadable(path: Path, reason: str, pattern: str) -> DatasetError:
+    leave_out = f", or leave it out: --exclude '{printable(pattern)}'" if pattern else ""
     return DatasetError(
-        f"Cannot read {printable(str(path))}: {reason}. Nothing was changed; restore it, or leave "
-        "it out with --exclude."
+        f"Cannot read {printable(str(path))}: {reason}. Nothing was changed; restore it{leave_out}."
     )
 
 

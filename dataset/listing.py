@@ -5,11 +5,13 @@ there and a document has the name of its real place. Names are in NFC, whatever 
 """
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from dataset.conversion.converter import format_of
 from dataset.documents import normal_name
@@ -17,6 +19,9 @@ from dataset.skipped import SkippedFile, SkipReason
 
 _LICENCES = {"LICENSE", "LICENCE", "NOTICE", "COPYING"}
 _LICENCE_EXTENSIONS = {"", ".md", ".markdown", ".rst", ".txt"}
+_SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
+"""Folders of file systems, which only their administrators can read."""
+_WILD = re.compile(r"[*?[]")
 _LICENCE_OF_GUIDE = "LICENSE-developer-guide.txt"
 """Written by `dataset.fetch` next to the guide."""
 
@@ -32,14 +37,21 @@ class Selection:
 
     def matches(self, name: str) -> bool:
         """True if the document is selected."""
-        return (not self.include or _matches(name, self.include)) and not self.excludes(name)
+        included = not self.include or _matches(name, self.include)
+        return included and not _matches(name, self.exclude)
 
-    def excludes(self, name: str) -> bool:
-        """True if the document, or all documents of the folder `name/`, are left out."""
-        patterns = self.exclude
-        if name.endswith("/"):  # what follows the name can only be matched by a `*` at the end
-            patterns = tuple(pattern for pattern in patterns if pattern.endswith("*"))
-        return _matches(name, patterns)
+    def may_match_below(self, folder: str) -> bool:
+        """False if no document of a folder, whose name ends in `/`, can be selected."""
+        # Whatever follows the name is matched by a `*` at the end.
+        whole = [pattern for pattern in self.exclude if pattern.endswith("*")]
+        begins = [normal_name(_WILD.split(pattern)[0]) for pattern in self.include]
+        reached = [begin.startswith(folder) or folder.startswith(begin) for begin in begins]
+        return (any(reached) or not begins) and not _matches(folder, whole)
+
+    def may_match(self, name: str) -> bool:
+        """False if neither the document, nor one of the folder, of this name can be selected."""
+        is_left_out = _matches(name, self.exclude)
+        return not is_left_out and (self.matches(name) or self.may_match_below(f"{name}/"))
 
 
 ALL_DOCUMENTS = Selection()
@@ -113,25 +125,21 @@ def _folders_above(folder: Path) -> set[tuple[int, int]]:
 
 def _add(listing: Listing, entry: "os.DirEntry[str]", name: str, selection: Selection) -> str:
     """Add an entry to the listing, unless it is a folder to list: returns that one's name."""
-    # What is hidden or left out by --exclude may be unreadable.
-    if reason := _ignored(entry.name, name, selection):
-        listing.skipped.append(SkippedFile(name, reason))
+    if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
+        listing.skipped.append(SkippedFile(name, SkipReason.HIDDEN))
         return ""
-    try:
-        is_folder, is_file = entry.is_dir(), entry.is_file()
-    except OSError as error:
-        listing.unreadable[name] = reason_of(error)
-        return ""
-    if is_folder and not selection.excludes(f"{name}/"):
-        return f"{name}/"
-    if is_folder:
-        listing.skipped.append(SkippedFile(f"{name}/", SkipReason.NOT_SELECTED))
-    elif not is_file and entry.is_symlink():  # to a document or a folder, as far as one can know
-        listing.unreadable[name] = "it is a link to nothing"
-    elif reason := _skipped(entry.name, name, selection):
+    kind, problem = _kind(entry)
+    below = f"{name}/"
+    if kind == "folder" and selection.may_match_below(below):
+        return below
+    if kind == "folder":
+        listing.skipped.append(SkippedFile(below, SkipReason.NOT_SELECTED))
+    elif kind == "unknown" and not selection.may_match(name):
+        listing.skipped.append(SkippedFile(name, SkipReason.NOT_SELECTED))
+    elif kind == "file" and (reason := _skipped(entry.name, name, selection)):
         listing.skipped.append(SkippedFile(name, reason))
-    elif not is_file:
-        listing.unreadable[name] = "it is not a regular file"
+    elif problem:
+        listing.unreadable[name] = problem
     elif other := listing.documents.get(name):
         names = f"{other.name!a} and {entry.name!a}"
         listing.unreadable[name] = f"two files have this name, written differently: {names}"
@@ -140,10 +148,18 @@ def _add(listing: Listing, entry: "os.DirEntry[str]", name: str, selection: Sele
     return ""
 
 
-def _ignored(file: str, name: str, selection: Selection) -> SkipReason | None:
-    if file.startswith("."):
-        return SkipReason.HIDDEN
-    return SkipReason.NOT_SELECTED if selection.excludes(name) else None
+def _kind(entry: "os.DirEntry[str]") -> tuple[Literal["folder", "file", "unknown"], str]:
+    """What an entry is, folder, file or unknown, and why it cannot be read."""
+    try:
+        if entry.is_dir():
+            return "folder", ""
+        if entry.is_file():
+            return "file", ""
+    except OSError as error:
+        return "unknown", reason_of(error)
+    if entry.is_symlink():
+        return "unknown", "it is a link to nothing"
+    return "file", "it is not a regular file"
 
 
 def _skipped(file: str, name: str, selection: Selection) -> SkipReason | None:

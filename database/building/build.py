@@ -98,11 +98,11 @@ class Builder:
                 sources = collections_to_copy(
                     self.store, self.recipe, desired.contents, [target.collection_name, live_name]
                 )
-            is_same_recipe = live_recipe and live_recipe.digest() == self.recipe.digest()
+            is_same_recipe = bool(live_recipe and live_recipe.digest() == self.recipe.digest())
             with watch("split"):
                 after = self._split(desired, sources, spool)
                 # What cannot be converted any more stays as it is in the live index.
-                if kept := self._kept(desired, after, before if is_same_recipe else {}):
+                if kept := self._kept(desired, after, before, is_same_recipe=is_same_recipe):
                     sources[live_name] = {**sources.get(live_name, {}), **kept}
                     after |= kept
             if not after:
@@ -181,17 +181,22 @@ class Builder:
         return after
 
     def _kept(
-        self, desired: DesiredState, after: StoredDocuments, before: StoredDocuments
+        self,
+        desired: DesiredState,
+        after: StoredDocuments,
+        before: StoredDocuments,
+        *,
+        is_same_recipe: bool,
     ) -> StoredDocuments:
         """The documents to keep because their files cannot be converted; each file is reported."""
-        kept = {}
+        kept, deleted = (
+            ". The index keeps its previous version",
+            ". Its previous version is deleted",
+        )
+        gone = {one.name for one in desired.unconvertible if one.name in before.keys() - after}
         for one in desired.unconvertible:
-            line = str(one)
-            if one.name in before and one.name not in after:
-                kept[one.name] = before[one.name]
-                line += ". The index keeps its previous version"
-            self.skipped(line)
-        return kept
+            self.skipped(f"{one}{(kept if is_same_recipe else deleted) * (one.name in gone)}")
+        return {name: before[name] for name in gone} if is_same_recipe else {}
 
     def _new_collection(self, target: Fingerprint) -> "Collection":
         """The collection to write to: the one that an interrupted build left, or an empty one."""

@@ -189,6 +189,38 @@ def test_unreadable_parts_that_are_left_out_are_no_error() -> None:
     assert found == ["guides/a.md", "page.md"]
 
 
+def test_unreadable_parts_that_include_cannot_select_are_no_error() -> None:
+    with public_folder() as folder:
+        docs = write(folder / "docs", "guides/a.md", "secret/b.md")
+        (docs / "secret").chmod(0)
+        (docs / "gone.md").symlink_to("/mnt/nowhere")
+        with without_privileges():
+            found = list(load_documents(docs, pytest.fail, Selection(include=("guides/*.md",))))
+
+    assert [document.name for document in found] == ["guides/a.md"]
+
+
+def test_message_names_the_pattern_that_leaves_out(tmp_path: Path) -> None:
+    write(tmp_path, "other.md")
+    (tmp_path / "gone").symlink_to("/mnt/nowhere")
+
+    assert failure(tmp_path).endswith("restore it, or leave it out: --exclude 'gone'.")
+    assert names(tmp_path, Selection(exclude=("gone",))) == ["other.md"]
+
+
+def test_pattern_that_matches_a_folder_keeps_its_documents(tmp_path: Path) -> None:
+    write(tmp_path, "v1.md/a.txt", "page.md")
+
+    assert names(tmp_path, Selection(exclude=("*.md",))) == ["v1.md/a.txt"]
+
+
+def test_folders_of_the_file_system_are_skipped(tmp_path: Path) -> None:
+    write(tmp_path, "lost+found/a.md", "page.md")
+
+    assert names(tmp_path) == ["page.md"]
+    assert reasons(tmp_path) == {"lost+found": SkipReason.HIDDEN}
+
+
 def test_names_in_messages_are_one_line(tmp_path: Path) -> None:
     write(tmp_path, "other.md")
     (tmp_path / "a\nb\x1b[31m.md").symlink_to("/mnt/nowhere")

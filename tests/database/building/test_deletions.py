@@ -206,9 +206,11 @@ def test_file_that_cannot_be_converted_any_more_keeps_its_previous_version(
 
 def test_previous_version_of_another_model_is_not_kept(store: Store, folder: Path) -> None:
     (folder / "table.csv").write_bytes(b"")
-    other = builder(store, model_revision="words-2")
+    messages: list[str] = []
+    other = replace(builder(store, model_revision="words-2"), skipped=messages.append)
 
-    assert other.build(folder, allow_deletions=True).changes.deleted.documents == 1
+    assert other.build(folder).changes.deleted.documents == 1
+    assert messages == ["Skipped table.csv: is empty. Its previous version is deleted"]
 
 
 def test_documents_of_websites_and_the_guide_are_sources_of_their_own() -> None:
