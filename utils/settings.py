@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from utils.errors import SettingsError
+from utils.proxies import prepare_proxies
 
 VERSION = "1"
 """Version of the project, as `--version` and the API's description state it."""
@@ -186,6 +187,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an http(s) address that ends in /v1")
         return url
 
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, database: str) -> str:
+        if is_server(database):
+            try:
+                HttpUrl(database)
+            except ValueError:
+                raise ValueError("must be a folder, or http://host:port of a server") from None
+        return database
+
     @field_validator("inference_base_url", "embedding_base_url", "ollama_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
@@ -222,14 +233,14 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: Any) -> Settings:
-    """Read and validate the settings.
+    """Read and validate the settings, and prepare the proxies for their addresses.
 
     Args:
         options: Command-line options by the name of their setting; those that are given, that is
             neither None nor "", override the setting.
 
     Raises:
-        SettingsError: one line that names the first invalid or unknown setting.
+        SettingsError: one line that names the first invalid or unknown setting or proxy.
     """
     env_file = Settings.model_config.get("env_file")
     overrides = {name: value for name, value in options.items() if value not in (None, "")}
@@ -237,7 +248,7 @@ def load_settings(**options: Any) -> Settings:
         if isinstance(env_file, Path) and env_file.is_file():
             _reject_unknown_names(env_file)
         folders = [folder for folder in SECRETS_FOLDERS if folder.is_dir()]
-        return Settings(_secrets_dir=folders, **overrides)
+        settings = Settings(_secrets_dir=folders, **overrides)
     except (OSError, SourceError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         raise SettingsError(f"Cannot read a settings or secret file: {cause}.") from None
@@ -248,6 +259,9 @@ def load_settings(**options: Any) -> Settings:
         name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
         reason = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{name}{reason}. See .env.example.") from None
+    texts = [value for _, value in settings if isinstance(value, str)]
+    prepare_proxies(filter(is_server, texts))
+    return settings
 
 
 def _reject_unknown_names(env_file: Path) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from utils.errors import DocsQAError, IndexDamagedError, IndexMissingError, StoreUnreachableError
+from utils.proxies import proxy_advice
 from utils.settings import build_command
 
 if TYPE_CHECKING:
@@ -60,11 +60,14 @@ def _http_error(database: str, error: Exception) -> StoreUnreachableError:
     reason = f"status {status}" if status else type(error).__name__
     return StoreUnreachableError(
         f"No Chroma server answers at {database} ({reason}). Start it, or set DATABASE."
+        f"{proxy_advice(database)}"
     )
 
 
 def _unauthorized(database: str) -> StoreUnreachableError:
-    return StoreUnreachableError(f"{database} refused the CHROMA_TOKEN. Set the server's token.")
+    return StoreUnreachableError(
+        f"{database} refused the CHROMA_TOKEN. Set the server's token.{proxy_advice(database)}"
+    )
 
 
 def _damaged(database: str, error: Exception) -> IndexDamagedError:
@@ -109,8 +112,6 @@ def open_server(
     import httpx
     from chromadb.config import Settings as ChromaSettings
 
-    address = urlsplit(database)
-    secure = address.scheme == "https"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with translate_chroma_errors(database):
         # Check the server first: Chroma's client sends a request in its constructor, untimed.
@@ -118,9 +119,8 @@ def open_server(
         httpx.get(heartbeat, headers=headers, timeout=timeout).raise_for_status()
         try:
             client = chromadb.HttpClient(
-                host=address.hostname or "",
-                port=address.port or (443 if secure else 80),
-                ssl=secure,
+                host=database,  # not a host alone, as it takes no IPv6 address
+                ssl=database.startswith("https"),
                 headers=headers,
                 settings=ChromaSettings(anonymized_telemetry=False),
             )

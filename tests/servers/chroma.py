@@ -17,14 +17,16 @@ _CHROMA = "import sys, chromadb_rust_bindings as chroma; chroma.cli(sys.argv)"
 class ChromaServer:
     """`chroma run` on a folder and a port that restarts keep."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -34,7 +36,8 @@ class ChromaServer:
         self.kill()
 
     def start(self) -> None:
-        arguments = ["run", "--path", str(self.folder), "--port", str(self.port)]
+        arguments = ["run", "--path", str(self.folder), "--host", self.host]
+        arguments += ["--port", str(self.port)]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHROMA, *arguments],
             stdout=subprocess.DEVNULL,
@@ -43,7 +46,7 @@ class ChromaServer:
         deadline = time.monotonic() + 60
         while True:
             try:
-                httpx.get(f"{self.url}/api/v2/heartbeat").raise_for_status()
+                httpx.get(f"{self.url}/api/v2/heartbeat", trust_env=False).raise_for_status()
             except httpx.HTTPError:
                 assert time.monotonic() < deadline, "the Chroma server did not start"
                 time.sleep(0.05)

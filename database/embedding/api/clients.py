@@ -8,7 +8,7 @@ ProviderError, which only has a status.
 import importlib.util
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -48,6 +48,8 @@ class EmbeddingClient:
     close: Callable[[], None]
     unreachable: tuple[type[Exception], ...]
     """Raised by the client if there is no answer."""
+    address: str = ""
+    """Base URL of the API."""
 
     def embed(self, texts: list[str]) -> list[list[float]]:
         """Embed texts in one request.
@@ -93,7 +95,7 @@ def connect_provider(
             f"{provider}:{model} needs a package that is not installed: "
             f"pip install {' '.join(missing)}"
         )
-    return PROVIDERS[provider].connect(model, address, key, seconds)
+    return replace(PROVIDERS[provider].connect(model, address, key, seconds), address=address)
 
 
 def _refusal(error: Exception) -> tuple[int, Any]:

@@ -20,6 +20,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from database.embedding.api import clients
 from database.embedding.api.clients import EmbeddingClient, ProviderError
 from utils.errors import EmbeddingApiError, EmbeddingRefusedError
+from utils.proxies import proxy_advice
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class ApiEmbeddings(Embeddings):
             case clients.UNREACHABLE:
                 return transient(
                     f"{api} does not answer. Check the network and EMBEDDING_BASE_URL, or wait "
-                    "until it is back."
+                    f"until it is back.{proxy_advice(self._client.address)}"
                 )
             case clients.UNREADABLE:
                 return self._unreadable("an answer that cannot be read")
