@@ -6,7 +6,7 @@ again, it resumes, since the collection's name is derived from its content.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,20 +91,24 @@ class Builder:
                     self.store, folder, selection, self.skipped, folder_only=folder_only
                 )
                 live_name, before, live_recipe = read_live_documents(self.store)
-            target = self._target(desired, folder)
+            contents = desired.contents
+            target = self._target(contents, folder)
 
             # Split the documents that no existing collection contains.
             with watch("copy"):
                 sources = collections_to_copy(
-                    self.store, self.recipe, desired.contents, [target.collection_name, live_name]
+                    self.store, self.recipe, contents, [target.collection_name, live_name]
                 )
             is_same_recipe = bool(live_recipe and live_recipe.digest() == self.recipe.digest())
             with watch("split"):
                 after = self._split(desired, sources, spool)
-                # What cannot be converted any more stays as it is in the live index.
-                if kept := self._kept(desired, after, before, is_same_recipe=is_same_recipe):
-                    sources[live_name] = {**sources.get(live_name, {}), **kept}
-                    after |= kept
+            # What cannot be converted any more stays as it is in the live index.
+            if kept := self._kept(desired, after, before, is_same_recipe=is_same_recipe):
+                sources[live_name] = {**sources.get(live_name, {}), **kept}
+                after |= kept
+                target = self._target(contents | {name: kept[name][0] for name in kept}, folder)
+
+            # Stop before an unexpected loss, or if nothing changed.
             if not after:
                 raise DatasetError(f"No document in {folder} contains any text.")
             if not allow_deletions:
@@ -156,15 +160,15 @@ class Builder:
         check_new_collection(self.store, collection.name, target.chunks)
         go_live(self.store, lock, collection, target, keep_previous=False)
 
-    def _target(self, desired: DesiredState, folder: Path) -> Fingerprint:
+    def _target(self, contents: Mapping[str, str], folder: Path) -> Fingerprint:
         """The fingerprint of the new index; its chunks are not counted yet."""
         return Fingerprint(
             recipe=self.recipe,
-            corpus_hash=corpus_hash(desired.contents),
-            documents=len(desired.contents),
+            corpus_hash=corpus_hash(contents),
+            documents=len(contents),
             chunks=0,
             built_at="",
-            sources=sources_of(desired.contents, folder),
+            sources=sources_of(contents, folder),
         )
 
     def _split(
@@ -221,8 +225,9 @@ def _report(
     watch: Stopwatch,
     check: CollectionCheck,
 ) -> BuildReport:
+    documents = desired.contents.keys() - {one.name for one in desired.unconvertible} | after.keys()
     return BuildReport(
-        changes=SyncChanges.between(before, after, len(desired.contents)),
+        changes=SyncChanges.between(before, after, len(documents)),
         chunks=sum(chunks for _, chunks in after.values()),
         embedded=embedded,
         seconds=watch.total,

@@ -258,6 +258,7 @@ def test_invalid_file_is_reported_and_the_rest_is_built(store: Store, folder: Pa
     report = replace(builder(store), skipped=messages.append).build(folder)
 
     assert report.changes.new.documents == 3
+    assert report.changes.without_text == 1  # index.md
     assert len(messages) == 1
     assert "latin.md" in messages[0]
 
