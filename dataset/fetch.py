@@ -1,8 +1,8 @@
 """Fetch the documents to answer from: `python -m dataset.fetch`.
 
 The API reference comes from an installed package and needs no network; the Developer Guide is
-downloaded. If one of them fails, the command reports it and fetches the other. Web pages are
-fetched only on request.
+fetched as it is now or, if that fails, as it was when AWS archived it. A source that fails is
+reported, and the others are fetched. Pages of other websites are fetched only on request.
 """
 
 if __name__ == "__main__":
@@ -13,39 +13,108 @@ if __name__ == "__main__":
 import argparse
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.folder import document_paths, has_documents
-from dataset.progress import report_progress
+from dataset.page_files import FileChanges
+from dataset.progress import Progress, report_progress
 from dataset.sources.api_reference import write_api_reference
-from dataset.sources.developer_guide import ARCHIVE_URL, fetch_developer_guide
-from dataset.web.arguments import add_arguments, names_pages, request_of
+from dataset.sources.developer_guide import ARCHIVE_URL, AS_OF, fetch_developer_guide
+from dataset.sources.live_guide import fetch_live_guide, is_complete
+from dataset.web.arguments import add_arguments, needs_web, request_of
+from dataset.web.problems import Problems
+from dataset.web.request import GUIDE_URL, FetchRequest, live_request
 from utils.errors import DatasetError
 from utils.interrupts import run_command
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT, VERSION
 
-API_REFERENCE, DEVELOPER_GUIDE = "api-reference", "developer-guide"
-SOURCES = [API_REFERENCE, DEVELOPER_GUIDE]
-"""The sources that `all` selects."""
+API_REFERENCE, LIVE, DEVELOPER_GUIDE = "api-reference", "live", "developer-guide"
+SOURCES = [API_REFERENCE, LIVE, DEVELOPER_GUIDE]
+"""The sources that `all` selects. The last one, an archive, only stands in for the live guide."""
 WEB = "web"
 UNFINISHED = ".fetch-unfinished"
 """File in the documents' folder that names the sources which `fetch_missing` still has to fetch."""
+
+
+@dataclass(frozen=True)
+class _Fetches:
+    """Fetches sources into a folder."""
+
+    folder: Path
+    guide_url: str
+    """Address of the archive."""
+    request: FetchRequest
+    """The pages of the web: the live guide, or what --source web names."""
+
+    def fetch(self, names: Sequence[str]) -> dict[str, bool]:
+        """Fetch sources, the archive only if the live guide is not complete; True for successes."""
+        outcomes: dict[str, bool] = {}
+        for name in names:
+            if name == DEVELOPER_GUIDE and LIVE in outcomes and is_complete(self.folder):
+                continue
+            outcomes[name] = self._fetch(name, names)
+        return outcomes
+
+    def _fetch(self, name: str, names: Sequence[str]) -> bool:
+        """Fetch a source and report the outcome; False if it failed."""
+        started = time.monotonic()
+        problems, changes, failure = Problems(), None, []
+        try:
+            with report_progress(name, "B" if name == DEVELOPER_GUIDE else "page") as progress:
+                changes = self._changes(name, problems, progress)
+        except DatasetError as error:
+            failure = [f"{error}{self._remedy(name, names)}"]
+        sys.stderr.writelines(f"{name}: {line}\n" for line in [*problems.summary(), *failure])
+        if changes:
+            sys.stdout.write(f"{name}: {changes} in {time.monotonic() - started:.1f} s\n")
+            sys.stdout.flush()
+        return changes is not None
+
+    def _changes(self, name: str, problems: Problems, progress: Progress) -> FileChanges:
+        folder = self.folder
+        match name:
+            case "api-reference":
+                return write_api_reference(folder)
+            case "developer-guide":
+                return fetch_developer_guide(folder, archive_url=self.guide_url, progress=progress)
+            case "live":
+                return fetch_live_guide(folder, self.request, problems, progress=progress)
+        from dataset.web.fetch_web import fetch_web
+
+        return fetch_web(folder, self.request, problems, progress=progress)
+
+    def _remedy(self, name: str, names: Sequence[str]) -> str:
+        """What happens without a source, and how to retry."""
+        if name == WEB:
+            return ""
+        without = "without it"
+        if name == LIVE and is_complete(self.folder):
+            without = "with the pages fetched before"
+        elif name == LIVE and DEVELOPER_GUIDE in names:
+            without = f"with the archive of {AS_OF}"
+        again = f"python -m dataset.fetch --source {name} -d {self.folder}"
+        return f" Continuing {without}. To retry: {again}"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch the chosen sources; return 0 if at least one was fetched."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if arguments.source != WEB and names_pages(arguments):
-        parser.error(f"web pages are named without --source {WEB}; add it")
-    if arguments.source == WEB:
-        return 0 if _fetch_web(arguments) else 1
+    if arguments.source != WEB and needs_web(arguments):
+        parser.error(f"there are options that only --source {WEB} has; add it")
+    try:
+        request = request_of(arguments, live=arguments.source != WEB)
+    except DatasetError as error:
+        sys.stderr.write(f"{arguments.source}: {error}\n")
+        return 1
     chosen = SOURCES if arguments.source == "all" else [arguments.source]
-    fetched = [_fetch(name, arguments.folder, arguments.guide_url) for name in chosen]
-    return 0 if any(fetched) else 1
+    outcomes = _Fetches(arguments.folder, arguments.guide_url, request).fetch(chosen)
+    return 0 if any(outcomes.values()) else 1
 
 
-def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
+def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL, live_url: str = GUIDE_URL) -> None:
     """Fetch all sources into an empty folder; a later call retries those that failed.
 
     A folder with other documents is left unchanged.
@@ -64,7 +133,9 @@ def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
         if missing:
             folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_text("\n".join(missing))
-            missing = [name for name in missing if not _fetch(name, folder, guide_url)]
+            outcomes = _Fetches(folder, guide_url, live_request(live_url)).fetch(missing)
+            outcomes[LIVE] = is_complete(folder)
+            missing = [name for name in missing if not outcomes.get(name, True)]
             unfinished.write_text("\n".join(missing))
         if not missing:
             unfinished.unlink(missing_ok=True)
@@ -73,47 +144,6 @@ def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL) -> None:
             f"Cannot write to {folder}: {error.strerror}. Give a folder that can be written."
         ) from error
     document_paths(folder)
-
-
-def _fetch(name: str, folder: Path, guide_url: str) -> bool:
-    started = time.monotonic()
-    try:
-        if name == API_REFERENCE:
-            changes = write_api_reference(folder)
-        else:
-            with report_progress(DEVELOPER_GUIDE, "B") as progress:
-                changes = fetch_developer_guide(folder, archive_url=guide_url, progress=progress)
-    except DatasetError as error:
-        again = f"python -m dataset.fetch --source {name} -d {folder}"
-        sys.stderr.write(f"{name}: {error} Continuing without it. To retry: {again}\n")
-        return False
-    sys.stdout.write(f"{name}: {changes} in {time.monotonic() - started:.1f} s\n")
-    sys.stdout.flush()
-    return True
-
-
-def _fetch_web(arguments: argparse.Namespace) -> bool:
-    from dataset.sources.provenance import duplicates_line
-    from dataset.web.fetch_web import Problems, fetch_web
-
-    started = time.monotonic()
-    problems = Problems()
-    failure = ""
-    try:
-        request = request_of(arguments)
-        with report_progress(WEB, "page") as progress:
-            changes = fetch_web(arguments.folder, request, problems, progress=progress)
-    except DatasetError as error:
-        failure = str(error)
-    lines = [*problems.summary(), *([failure] if failure else [])]
-    sys.stderr.writelines(f"{WEB}: {line}\n" for line in lines)
-    if failure:
-        return False
-    sys.stdout.write(f"{WEB}: {changes} in {time.monotonic() - started:.1f} s\n")
-    if arguments.preset and (line := duplicates_line(arguments.folder, request.guide)):
-        sys.stdout.write(f"{WEB}: {line}\n")
-    sys.stdout.flush()
-    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         "--source",
         choices=[*SOURCES, "all", WEB],
         default="all",
-        help="which documents to fetch (default: all, which is both except web pages)",
+        help="which documents to fetch (default: all, which is the API reference and the guide: "
+        "live, or from its archive if the site cannot be reached)",
     )
     parser.add_argument(
         "-d",
@@ -142,6 +173,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="mirror of the Developer Guide's archive, for networks that cannot reach GitHub "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--live-url",
+        default=GUIDE_URL,
+        metavar="URL",
+        help="mirror of the live guide: a folder with its llms.txt (default: %(default)s)",
     )
     add_arguments(parser)
     return parser

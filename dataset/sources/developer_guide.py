@@ -7,6 +7,7 @@ changes nothing.
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from dataset.page_files import FileChanges, remove_temporary_files, write_atomic
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from dataset.web.request import GUIDE_URL
+from dataset.web.state import fetched_files
 from utils.errors import DatasetError
 
 COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"
@@ -22,6 +24,8 @@ REPOSITORY = "https://github.com/awsdocs/amazon-sagemaker-developer-guide"
 ARCHIVE_URL = (
     f"https://codeload.github.com/awsdocs/amazon-sagemaker-developer-guide/tar.gz/{COMMIT}"
 )
+AS_OF = "2023-06"
+"""The month of the commit."""
 MANIFEST = Path(__file__).with_name("developer_guide.blobs")
 
 _FOLDER_IN_ARCHIVE = "doc_source"
@@ -62,6 +66,8 @@ def fetch_developer_guide(
 ) -> FileChanges:
     """Bring all files of the guide in the folder up to date; without a download if they are.
 
+    Pages of the live guide are not replaced by archived ones.
+
     Raises:
         DatasetError: that failed; the message states what to do.
     """
@@ -69,6 +75,8 @@ def fetch_developer_guide(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(folder, ".*.md.*.tmp")  # others may be writing there
+        live = fetched_files(folder)
+        expected = {name: blob for name, blob in expected.items() if name not in live}
         stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
         pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
         outcomes = Counter[str](
@@ -82,6 +90,20 @@ def fetch_developer_guide(
             "Give a folder that can be written, with room for 30 MB."
         ) from error
     return FileChanges(**outcomes)
+
+
+def archived_pages(folder: Path, manifest: Path = MANIFEST) -> set[str]:
+    """Names of the archive's files in a folder that are unchanged."""
+    files = _read_manifest(manifest).items()
+    return {name for name, blob in files if _blob_at(folder / name) == blob}
+
+
+def remove_archived_pages(folder: Path, names: Iterable[str], manifest: Path = MANIFEST) -> None:
+    """Remove pages of the archive, and its licence with the last one."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if not archived_pages(folder, manifest):
+        (folder / _LICENSE_NAME).unlink(missing_ok=True)
 
 
 def blob_id(content: bytes) -> str:

@@ -1,7 +1,4 @@
-"""Where documents are from, and as of when, by the files beside them.
-
-Pages of the Developer Guide can be in the dataset twice: archived and live.
-"""
+"""Where documents are from, and as of when, by the files beside them."""
 
 import re
 from collections import Counter
@@ -12,11 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from dataset.sources.api_reference import FOLDER
-from dataset.sources.developer_guide import guide_names
+from dataset.sources.developer_guide import AS_OF, guide_names
 from dataset.web.file_names import FOLDER as WEB_FOLDER
-from dataset.web.file_names import file_of
-from dataset.web.request import GUIDE_URL, Guide, live_guide
-from dataset.web.state import checked_pages
+from dataset.web.request import GUIDE_URL
+from dataset.web.state import checked_pages, fetched_files
 
 GUIDE = "Amazon SageMaker Developer Guide"
 LIVE_GUIDE = "AWS SageMaker Developer Guide, live"
@@ -28,7 +24,6 @@ _GUIDE_HISTORY = "doc-history.md"
 _DATE_COLUMN = re.compile(r"\|\s*([A-Z][a-z]+ \d{1,2}, \d{4})\s*\|?\s*$", re.MULTILINE)
 """The last column of the history's table; its texts contain other dates."""
 _GENERATED_FROM = re.compile(r"\bbotocore (\d[\w.]*\w)")
-_MAX_DUPLICATES_SHOWN = 3
 _MAX_HOSTS = 20
 """Hosts listed by name, those with most documents; the index stores all sources in one field."""
 
@@ -47,52 +42,49 @@ class Source:
 
 def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
     """The sources of named documents, by the files that were written with them in their folder."""
-    guide_pages = guide_names()
-    live = folder_of(live_guide())
+    guide_pages, live = guide_names(), fetched_files(folder)
     counts: Counter[str] = Counter()
     hosts: Counter[str] = Counter()
+    checks: list[str] = []
     for name in names:
-        if name in guide_pages:
+        if name in live:
+            checks.append(live[name][:10])
+        elif name in guide_pages:
             counts[GUIDE] += 1
         elif name.startswith(f"{FOLDER}/"):
             counts[API_REFERENCE] += 1
         elif name.startswith(f"{WEB_FOLDER}/") and name.count("/") > 1:
-            hosts[_website(name, live)] += 1
+            hosts[name.split("/")[1]] += 1
         else:
             counts[OTHERS] += 1
     named = dict(hosts.most_common(_MAX_HOSTS))
     counts[OTHERS] += hosts.total() - sum(named.values())
+    archived_as_of = AS_OF if _GUIDE_HISTORY in live else _newest_change(folder)
     sources = (
-        Source(GUIDE, counts[GUIDE], GUIDE_URL, _newest_change(folder)),
+        # As of the check that is longest ago: every page is at least as current.
+        Source(LIVE_GUIDE, len(checks), GUIDE_URL, min(checks, default="")),
+        Source(GUIDE, counts[GUIDE], GUIDE_URL, archived_as_of),
         Source(API_REFERENCE, counts[API_REFERENCE], _API_REFERENCE_URL, _version(folder)),
-        *_of_hosts(named, live, folder),
+        *_of_hosts(named, folder),
         Source(OTHERS, counts[OTHERS], "", ""),
     )
     return tuple(source for source in sources if source.documents)
 
 
-def _of_hosts(counts: dict[str, int], live: str, folder: Path) -> list[Source]:
+def _of_hosts(counts: dict[str, int], folder: Path) -> list[Source]:
     """The websites, each as of the last check of one of its pages."""
     known: dict[str, tuple[str, str]] = {}
     if counts:
         for file, url, checked in checked_pages(folder / WEB_FOLDER):
-            website = _website(f"{WEB_FOLDER}/{file}", live)
-            known[website] = max(known.get(website, ("", "")), (checked[:10], url))
+            place = file.split("/")[0]
+            known[place] = max(known.get(place, ("", "")), (checked[:10], url))
     sources = []
     for place, documents in sorted(counts.items()):
         as_of, url = known.get(place, ("", ""))
-        if place == live:
-            sources.append(Source(LIVE_GUIDE, documents, GUIDE_URL, as_of))
-            continue
-        host = place.split("/")[1].replace("~", ":")
+        host = place.replace("~", ":")
         root = f"{url.partition('://')[0] or 'https'}://{host}/"
         sources.append(Source(host, documents, root, as_of))
     return sources
-
-
-def _website(name: str, live: str) -> str:
-    """The folder of a web page's website: the live guide, or its host."""
-    return live if name.startswith(live) else "/".join(name.split("/")[:2]) + "/"
 
 
 def _newest_change(folder: Path) -> str:
@@ -115,25 +107,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def folder_of(guide: Guide) -> str:
-    """The folder of a live guide's pages, below the dataset's root."""
-    return f"{WEB_FOLDER}/{file_of(guide.root).removesuffix('index.md')}"
-
-
-def duplicates_line(folder: Path, guide: Guide) -> str:
-    """A line on pages of the archived guide that are also in the live one; "" if there are none."""
-    live = folder / folder_of(guide)
-    both = sorted(
-        name for name in guide_names() if (folder / name).is_file() and (live / name).is_file()
-    )
-    if not both:
-        return ""
-    some = ", ".join(both[:_MAX_DUPLICATES_SHOWN])
-    more = ", …" if len(both) > _MAX_DUPLICATES_SHOWN else ""
-    return (
-        f"{len(both)} pages of the guide are there twice, live and from the archive of 2023 "
-        f"({some}{more}). To answer without the archive, build "
-        f"the index with --include '{WEB_FOLDER}/*' --include 'api-reference/*'"
-    )

@@ -3,11 +3,12 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -15,12 +16,14 @@ from dataset.conversion import converter
 from dataset.page_files import FileChanges, remove_temporary_files
 from dataset.progress import Progress, ignore_progress
 from dataset.web.file_names import FOLDER
+from dataset.web.http.addresses import host_of
 from dataset.web.http.client import WebClient
 from dataset.web.http.guard import Guard
 from dataset.web.http.hosts import HostLeftError, Sleep
 from dataset.web.lists import PageListReader
 from dataset.web.page_fetcher import PageFetcher
 from dataset.web.pages import ConvertWebPage, convert_web_page
+from dataset.web.problems import Problems
 from dataset.web.removals import remove_vanished
 from dataset.web.request import FetchRequest, PageList
 from dataset.web.state import NAME, WebState
@@ -30,26 +33,6 @@ HOSTS_AT_ONCE = 4
 _FILE_VERSION = 1
 """Increment it when the same page is written as another file."""
 _LOCK = ".lock"
-_MAX_PROBLEM_LINES = 20
-
-
-@dataclass
-class Problems:
-    """Problems with single pages and lists: the first ones, and their number."""
-
-    lines: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, line: str) -> None:
-        """Add a problem."""
-        self.count += 1
-        if len(self.lines) < _MAX_PROBLEM_LINES:
-            self.lines.append(line)
-
-    def summary(self) -> list[str]:
-        """The first lines, and how many more there are."""
-        more = self.count - len(self.lines)
-        return [*self.lines, *([f"and {more} more of the kind"] if more else [])]
 
 
 def fetch_web(
@@ -65,21 +48,26 @@ def fetch_web(
 ) -> FileChanges:
     """Bring the requested pages in the dataset up to date.
 
-    They are written to the `web` folder below `folder`, the dataset's root. `problems` receives
-    what could not be fetched, `progress` the number of pages done.
+    They are written to the `web` folder below `folder`, the dataset's root; those of a guide to
+    `folder` itself. `problems` receives what could not be fetched, `progress` the number of pages
+    done.
 
     Raises:
         DatasetError: no page could be fetched, or none written; the message states why.
     """
-    web = folder / FOLDER
+    root = request.guide.root
+    web = folder if root else folder / FOLDER
     given = (source.where for source in request.lists if source.kind != "urls")
     guard = guard or Guard(given, intranet=request.intranet)
     version = f"{_FILE_VERSION}.{converter.VERSION}"
     try:
         web.mkdir(parents=True, exist_ok=True)
-        with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web)) as state:
-            remove_temporary_files(web, "**/.*.tmp")
-            client = WebClient(guard, rate=request.rate, contact=request.contact, sleep=sleep)
+        with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web, root)) as state:
+            remove_temporary_files(web, ".*.md.*.tmp" if root else "**/.*.tmp")
+            client = WebClient(
+                guard, rate=request.rate, at_once=request.at_once, contact=request.contact,
+                sleep=sleep,
+            )  # fmt: skip
             fetcher = PageFetcher(web, state, client, request, convert, version, now)
             return asyncio.run(_Run(fetcher, problems, progress).fetch_all())
     except Timeout as error:
@@ -105,28 +93,21 @@ class _Run:
     problems: Problems
     progress: Progress
     outcomes: Counter[str] = field(default_factory=Counter)
-    done: int = 0
+    underway: set[str] = field(default_factory=set)
+    done: Counter[str] = field(default_factory=Counter)
+    """Pages by host."""
     total: int = 0
 
     async def fetch_all(self) -> FileChanges:
         state, request = self.fetcher.state, self.fetcher.request
         async with aclosing(self.fetcher.client):
             # Read the lists, and note the pages that they name.
-            read = await self._read_lists()
+            read = await self._read_lists_in_time()
             hosts = state.pages_by_host()
             self.total = sum(hosts.values())
             # Fetch the pages that are not current, several hosts at once.
             slots = asyncio.Semaphore(HOSTS_AT_ONCE)
-            tasks = [
-                asyncio.create_task(self._fetch_host(host, pages, slots))
-                for host, pages in hosts.items()
-            ]
-            try:
-                await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await _all(self._fetch_host(host, pages, slots) for host, pages in hosts.items())
         # Remove the pages that are gone, or that no list names any more.
         removed = remove_vanished(
             state, self.fetcher.folder, read,
@@ -137,11 +118,23 @@ class _Run:
             raise DatasetError("No page could be fetched.")
         return changes
 
+    async def _read_lists_in_time(self) -> list[tuple[PageList, int]]:
+        request = self.fetcher.request
+        try:
+            async with asyncio.timeout(request.answer_seconds) as patience:
+                self.fetcher.client.on_success = lambda: patience.reschedule(None)
+                return await self._read_lists()
+        except TimeoutError as error:
+            raise DatasetError(
+                f"{request.lists[0].where} is not answered within {request.answer_seconds:g} s."
+            ) from error
+        finally:
+            self.fetcher.client.on_success = lambda: None
+
     async def _read_lists(self) -> list[tuple[PageList, int]]:
         """Note the pages of the lists; return the completely read ones, with their size before."""
         state, client, request = self.fetcher.state, self.fetcher.client, self.fetcher.request
         complete = []
-        missing: list[str] = []
         for source in request.lists:
             before = state.count(source.name)
             reader = PageListReader(source, request, client, self.problems.add)
@@ -151,8 +144,10 @@ class _Run:
                         client.guard.allow_named(url for url, _ in batch)
                     state.add_named(source.name, batch)
             except DocumentError as error:
-                optional = source.optional and not before
-                (missing.append if optional else self.problems.add)(f"{source.where} {error}")
+                left = isinstance(error, HostLeftError)
+                self._report(
+                    f"{host_of(source.where)}: {error}" if left else f"{source.where} {error}"
+                )
                 continue
             if reader.elsewhere:
                 self.problems.add(
@@ -160,30 +155,59 @@ class _Run:
                     "left out; --other-hosts takes them"
                 )
             if not state.count(source.name, in_this_run=True):
-                self.problems.add(f"{source.where} names no page that is requested")
+                self._report(f"{source.where} names no page that is requested")
             if reader.complete:
                 complete.append((source, before))
-        if not complete:
-            for line in missing:
-                self.problems.add(line)
         return complete
 
+    def _report(self, problem: str) -> None:
+        """Add a problem with a list; a guide's only list is needed."""
+        if self.fetcher.request.guide.root:
+            raise DatasetError(f"{problem}.")
+        self.problems.add(problem)
+
     async def _fetch_host(self, host: str, pages: int, slots: asyncio.Semaphore) -> None:
-        fetcher, limit = self.fetcher, self.fetcher.request.limit
         async with slots:
-            done = 0
-            while due := fetcher.state.due(host):
-                for url, listed in due:
-                    if limit is not None and fetcher.requested >= limit:
-                        return
-                    try:
-                        if outcome := await fetcher.fetch(url, listed):
-                            self.outcomes[outcome] += 1
-                    except HostLeftError as error:
-                        self.problems.add(f"{host}: {error}; {pages - done} pages not requested")
-                        return
-                    except DocumentError as error:
-                        self.problems.add(f"{url} {error}")
-                    done += 1
-                    self.done += 1
-                    self.progress(self.done, self.total)
+            due = self._due(host)
+            try:
+                await _all(
+                    self._fetch_pages(host, due) for _ in range(self.fetcher.request.at_once)
+                )
+            except HostLeftError as error:
+                left = pages - self.done[host]
+                self.problems.add(f"{host}: {error}; {left} pages not requested")
+
+    def _due(self, host: str) -> Iterator[tuple[str, str]]:
+        while due := [
+            page for page in self.fetcher.state.due(host) if page[0] not in self.underway
+        ]:
+            yield from due
+
+    async def _fetch_pages(self, host: str, due: Iterator[tuple[str, str]]) -> None:
+        fetcher, limit = self.fetcher, self.fetcher.request.limit
+        for url, listed in due:
+            if limit is not None and fetcher.requested >= limit:
+                return
+            self.underway.add(url)
+            try:
+                if outcome := await fetcher.fetch(url, listed):
+                    self.outcomes[outcome] += 1
+            except HostLeftError:
+                raise
+            except DocumentError as error:
+                self.problems.add(f"{url} {error}")
+            finally:
+                self.underway.discard(url)
+            self.done[host] += 1
+            self.progress(self.done.total(), self.total)
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines at the same time; if one fails, the others are cancelled."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

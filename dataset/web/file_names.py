@@ -19,7 +19,7 @@ _NOT_A_DOCUMENT = re.compile(r"LICEN[SC]E|NOTICE|COPYING")
 
 
 def file_of(url: str, *, unique: bool = False) -> str:
-    """The file name of a page, `/`-separated, below the web folder.
+    """The file name of a page, `/`-separated: its host and path.
 
     `unique` adds a hash of the normalized address, because another page has the plain name.
     """
@@ -39,6 +39,11 @@ def file_of(url: str, *, unique: bool = False) -> str:
     if len(name.encode()) > _MAX_BYTES:
         name = f"{host}/{_hash(url)}"
     return f"{name}.md"
+
+
+def folder_of(root: str) -> str:
+    """The folder of the pages below an address that ends with a slash."""
+    return file_of(root).removesuffix("index.md")
 
 
 def folded(name: str) -> str:

@@ -1,13 +1,11 @@
-"""Reads lists of pages: sitemaps, llms.txt, a guide's table of contents, files."""
+"""Reads lists of pages: sitemaps, llms.txt, files."""
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from dataset.web import sitemap
 from dataset.web.http.addresses import host_of, normal, shown
@@ -78,9 +76,9 @@ class PageListReader:
             case "sitemap":
                 async for found in self._sitemaps():
                     yield found
-            case "llms.txt" | "contents" as kind:
+            case "llms.txt":
                 response = await self._get(where, _TEXT)
-                for target in (_links if kind == "llms.txt" else _contents)(response):
+                for target in _links(response):
                     yield target, response.url, ""
 
     async def _sitemaps(self) -> AsyncIterator[tuple[str, str, str]]:
@@ -135,7 +133,7 @@ class PageListReader:
             if self.source.kind == "urls":
                 self._incomplete(f"names {shown(address)!r}, which {error}")
             return None
-        if self.source.optional and not self.request.guide.has_page(url):
+        if self.request.guide.root and not self.request.guide.has_page(url):
             return None
         if not self._is_own(url):
             self.elsewhere += 1
@@ -167,19 +165,3 @@ def _links(response: Response) -> Iterator[str]:
     if page_kind(response) == "html":
         raise DocumentError("is HTML, not markdown")
     return link_targets(response.content.decode(errors="replace"))
-
-
-def _contents(response: Response) -> Iterator[str]:
-    """Yield the pages of a table of contents, at any depth."""
-    try:
-        waiting: list[Any] = [json.loads(response.content)]
-    except (ValueError, RecursionError) as error:
-        raise DocumentError("is not the JSON of a table of contents") from error
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting.extend(reversed(node))
-        elif isinstance(node, dict):
-            if isinstance(node.get("href"), str):
-                yield node["href"]
-            waiting.append(node.get("contents"))

@@ -13,7 +13,7 @@ from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Response, Validators
-from dataset.web.pages import ConvertWebPage, WebPage, page_from_response, page_kind
+from dataset.web.pages import ConvertWebPage, WebPage, is_titled_markdown, page_from_response
 from dataset.web.request import FetchRequest
 from dataset.web.state import PageRecord, WebState
 from utils.errors import DocumentError
@@ -27,7 +27,7 @@ class PageFetcher:
     """Fetches the pages of one run."""
 
     folder: Path
-    """The web folder."""
+    """The folder of the pages."""
     state: WebState
     client: WebClient
     request: FetchRequest
@@ -62,6 +62,7 @@ class PageFetcher:
             if response.status == HTTPStatus.NOT_MODIFIED:
                 self._update(record, response, asked=form)
                 return "unchanged"
+            self._check_final(response)
             page = await asyncio.to_thread(
                 page_from_response, response, self.convert, listed, self.request.guide.spelled
             )
@@ -69,7 +70,9 @@ class PageFetcher:
             if not isinstance(error, HostLeftError):
                 self._note_tried(url, gone=0)
             raise
-        return self._write(record, page, response, form, intact=intact)
+        # Another page that was fetched meanwhile may have taken over its file, or left its own.
+        current = self.state.record(url)
+        return self._write(current, page, response, form, intact=intact and current == record)
 
     async def _request_page(self, record: PageRecord, known: Validators) -> tuple[str, Response]:
         """Request the page in its forms, starting with the one that succeeded last time.
@@ -107,7 +110,12 @@ class PageFetcher:
             return False
         # A host may respond with an error page (200) to a form that it lacks.
         right = self.request.guide.spelled(response.url) == record.url
-        return form == record.url or (right and page_kind(response) == "text")
+        return form == record.url or (right and is_titled_markdown(response))
+
+    def _check_final(self, response: Response) -> None:
+        guide = self.request.guide
+        if guide.root and not guide.has_page(response.url):
+            raise DocumentError(f"is redirected to {response.url}, outside the guide")
 
     def _note_gone(self, record: PageRecord, response: Response) -> None:
         """Note that a page is gone; its file is removed at the end of the run."""

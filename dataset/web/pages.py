@@ -27,7 +27,11 @@ _UNSPECIFIC = ("", "application/octet-stream", "binary/octet-stream")
 """Media types of hosts that do not know the kind of a file; its address then decides."""
 _MARKDOWN_ADDRESS = re.compile(r"\.(?:md|markdown)\Z", re.IGNORECASE)
 _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
-_HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s{0,100}<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_HTML_START = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?(?:\s{1,100}|<\?[^>]{0,200}>|<!--.{0,2000}?-->){0,9}"
+    rb"<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _LINE_END = re.compile(r"\r\n?")
 _MAX_TITLE_CHARACTERS = 300
 _MAX_BYTES_BEFORE_TITLE = 20_000
@@ -82,6 +86,17 @@ def page_kind(response: Response) -> Literal["html", "text", ""]:
     return "text" if response.media in _UNSPECIFIC and _MARKDOWN_ADDRESS.search(address) else ""
 
 
+def is_titled_markdown(response: Response) -> bool:
+    """True for text with a title, in its frontmatter or a heading: not a notice of an error."""
+    if page_kind(response) != "text":
+        return False
+    try:
+        head, text = split_frontmatter(_decoded(response))
+    except DocumentError:
+        return False
+    return bool(head.title or _first_heading(text))
+
+
 def page_from_response(
     response: Response, convert: ConvertWebPage, listed: str, spelled: Callable[[str], str]
 ) -> WebPage:
@@ -111,7 +126,7 @@ def page_from_response(
     return WebPage(
         text=text,
         title=" ".join(title.split())[:_MAX_TITLE_CHARACTERS],
-        url=_canonical(own, url),
+        url=spelled(_canonical(own, url)),
         changed=next((date for date in dates if date and date[:10] <= tomorrow), ""),
     )
 

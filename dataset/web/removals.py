@@ -48,12 +48,12 @@ def remove_vanished(
             path = folder / file
             removed += path.is_file()
             path.unlink(missing_ok=True)
-            _prune(path.parent, folder)
+            remove_empty_folders(path.parent, folder)
         state.forget(url)
     return removed
 
 
-def _prune(emptied: Path, folder: Path) -> None:
+def remove_empty_folders(emptied: Path, folder: Path) -> None:
     """Delete empty folders upwards, below `folder`."""
     with suppress(OSError):
         while emptied != folder:

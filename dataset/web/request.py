@@ -1,15 +1,15 @@
 """What to fetch: lists of pages, and how to fetch them."""
 
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 from dataset.web.http.addresses import normal
 from utils.errors import DatasetError, DocumentError
 
-ListKind = Literal["url", "urls", "sitemap", "llms.txt", "contents"]
+ListKind = Literal["url", "urls", "sitemap", "llms.txt"]
 
-PRESETS = ("aws-live",)
 GUIDE_URL = "https://docs.aws.amazon.com/sagemaker/latest/dg/"
 """The live SageMaker Developer Guide."""
 
@@ -21,8 +21,6 @@ class PageList:
     kind: ListKind
     where: str
     """A normalized address; for `urls` a file's path."""
-    optional: bool = False
-    """True for one of several lists of the same pages, any of which may be missing."""
 
     @property
     def name(self) -> str:
@@ -37,25 +35,17 @@ class Guide:
     root: str
     """The address of its folder; "" for a guide without pages."""
 
-    @property
-    def lists(self) -> tuple[PageList, ...]:
-        """The lists of its pages."""
-        return (
-            PageList("sitemap", f"{self.root}sitemap.xml", optional=True),
-            PageList("llms.txt", f"{self.root}llms.txt", optional=True),
-            PageList("contents", f"{self.root}toc-contents.json", optional=True),
-        )
-
     def has_page(self, url: str) -> bool:
         """True if an address is one of its pages."""
         return bool(self.root) and url.startswith(self.root) and url.endswith((".html", ".md"))
 
     def spelled(self, url: str) -> str:
-        """The address for readers of a page of the guide; other addresses unchanged."""
+        """The address for readers of a page, also of the site's other guides; others unchanged."""
         page, hash_sign, fragment = url.partition("#")
-        if not self.has_page(page):
+        site = "/".join((*self.root.split("/")[:3], ""))
+        if not self.root or not page.endswith(".md") or not page.startswith(site):
             return url
-        return page.removesuffix(".md").removesuffix(".html") + ".html" + hash_sign + fragment
+        return page.removesuffix(".md") + ".html" + hash_sign + fragment
 
     def forms(self, url: str) -> tuple[str, ...]:
         """The addresses to request a page from, the best first."""
@@ -78,6 +68,10 @@ class FetchRequest:
     """Maximum pages to request in one run."""
     rate: float = 2.0
     """Requests per second to one host."""
+    at_once: int = 1
+    """Requests at a time to one host, unless its robots.txt requires a delay."""
+    answer_seconds: float | None = None
+    """Maximum wait for the first list."""
     contact: str = ""
     other_hosts: bool = False
     """True if a list may name pages of other hosts."""
@@ -90,10 +84,16 @@ class FetchRequest:
         return included and not any(fnmatchcase(url, one) for one in self.exclude)
 
 
-def live_guide(root: str | None = None) -> Guide:
-    """The live SageMaker Developer Guide, or a mirror of it."""
-    root = root or GUIDE_URL
-    return Guide(parse_address(root if root.endswith("/") else f"{root}/"))
+def live_request(root: str = GUIDE_URL, **options: Any) -> FetchRequest:
+    """Requests the live SageMaker Developer Guide, or a mirror of it; `options` are its fields.
+
+    Raises:
+        DatasetError: `root` is not a web address.
+    """
+    guide = Guide(parse_address(root if root.endswith("/") else f"{root}/"))
+    pages = PageList("llms.txt", f"{guide.root}llms.txt")
+    defaults = {"rate": math.inf, "at_once": 8, "answer_seconds": 10.0}
+    return FetchRequest((pages,), guide, **defaults | options)
 
 
 def parse_address(address: str) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
-from dataset.web.file_names import file_of, folded
+from dataset.web.file_names import file_of, folded, folder_of
 from dataset.web.http.addresses import host_of
 from dataset.web.http.responses import Validators
 from utils.errors import DatasetError
@@ -50,7 +50,7 @@ class PageRecord:
     final: str
     """The address for readers, after redirects."""
     file: str | None
-    """Below the web folder; None if it has none yet, or is a duplicate of another page."""
+    """Below the state's folder; None if it has none yet, or is a duplicate of another page."""
     answered: str
     """The address that responded with it."""
     etag: str
@@ -71,10 +71,12 @@ class PageRecord:
 
 
 class WebState:
-    """The web pages of one dataset, and the lists that name them, during one run."""
+    """The web pages in one folder, and the lists that name them, during one run."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, root: str = "") -> None:
         self._db = connection
+        self._root = root
+        self._prefix = folder_of(root) if root else ""
         last = connection.execute(
             "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
             " (SELECT ifnull(max(tried), 0) FROM pages))"
@@ -83,8 +85,10 @@ class WebState:
         """The number of this run."""
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Open the state in the web folder; create it if it is missing.
+    def open(cls, folder: Path, root: str = "") -> Self:
+        """Open the state in the folder of the pages; create it if it is missing.
+
+        The files of pages below the address `root` are named relative to it.
 
         Raises:
             DatasetError: it cannot be read.
@@ -108,7 +112,7 @@ class WebState:
                 f"{path} is of another version of this project. Delete it: all pages are then "
                 "fetched again."
             )
-        return cls(connection)
+        return cls(connection, root)
 
     def close(self) -> None:
         """Close the file."""
@@ -248,9 +252,14 @@ class WebState:
 
     def _reserve(self, url: str, final: str) -> str:
         for unique in (False, True):
-            file = file_of(final, unique=unique)
-            taken = self._db.execute("SELECT 1 FROM pages WHERE folded = ?", (folded(file),))
-            if not taken.fetchone():
+            file = file_of(final, unique=unique).removeprefix(self._prefix)
+            sql = "SELECT url FROM pages WHERE folded = ?"
+            taken = self._db.execute(sql, (folded(file),)).fetchone()
+            if taken and not taken[0].startswith(self._root):
+                # The same page of another mirror.
+                self._hand_over(taken[0], url)
+                break
+            if not taken:
                 break
         self.update(url, file=file, folded=folded(file), final=final)
         return file
@@ -258,11 +267,27 @@ class WebState:
 
 def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yield file, address and time of the last check of each page; nothing without a state."""
+    yield from _read_state(folder, "SELECT file, final, checked FROM pages WHERE file <> ''")
+
+
+def fetched_files(folder: Path) -> dict[str, str]:
+    """The fetched files in a folder, each with the time of its last check."""
+    pages = checked_pages(folder)
+    return {file: checked for file, _, checked in pages if checked and (folder / file).is_file()}
+
+
+def unfetched_pages(folder: Path) -> Iterator[str]:
+    """Yield the addresses of listed pages that have never been fetched."""
+    for (url,) in _read_state(folder, "SELECT url FROM pages WHERE checked = ''"):
+        yield url
+
+
+def _read_state(folder: Path, sql: str) -> Iterator[Any]:
     path = folder / NAME
     if not path.is_file():
         return
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            yield from connection.execute("SELECT file, final, checked FROM pages WHERE file <> ''")
+            yield from connection.execute(sql)
     except sqlite3.Error:
         return

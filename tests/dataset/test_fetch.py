@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from dataset import fetch
 from dataset.progress import line_bar_class, report_progress
 from tests.interrupts import interruptible
 from tests.servers.archive import PAGES, archive_of, archive_server
+from tests.servers.web import Served, WebServer, markdown, web_server
 from utils.errors import DatasetError
 from utils.settings import PROJECT_ROOT
 
@@ -30,15 +31,83 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_continues_without_a_source_that_fails(tmp_path: Path, nowhere: str, run: Run) -> None:
-    code, output, errors = run("--guide-url", nowhere)
+    started = time.monotonic()
+    code, output, errors = run("--guide-url", nowhere, "--live-url", nowhere)
 
     assert code == 0
     assert output.startswith("api-reference: ")
     assert output.count("\n") == 1
-    assert errors.startswith("developer-guide: ")
-    assert errors.count("\n") == 1
-    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in errors
+    live, archive = errors.splitlines()
+    assert live.startswith("live: 127.0.0.1")
+    assert "Continuing with the archive of 2023-06." in live
+    assert f"python -m dataset.fetch --source live -d {tmp_path}" in live
+    assert archive.startswith("developer-guide: ")
+    assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in archive
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
+    assert time.monotonic() - started < 10, "a refused connection was tried again"
+
+
+@pytest.fixture
+def site() -> Iterator[WebServer]:
+    """A live guide of 40 pages."""
+    names = [f"page-{number}" for number in range(40)]
+    pages = {f"/dg/{name}.md": markdown(f"# {name}\n\nWords.\n") for name in names}
+    listed = "".join(f"- [{name}]({name}.html): About it.\n" for name in names)
+    with web_server(pages | {"/dg/llms.txt": Served(listed, "text/plain")}) as server:
+        yield server
+
+
+def test_live_guide_makes_the_archive_unnecessary(
+    tmp_path: Path, site: WebServer, nowhere: str, run: Run
+) -> None:
+    with archive_server() as archive:
+        code, output, errors = run("--guide-url", archive.url, "--live-url", f"{site.url}/dg")
+        assert not archive.asked
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[1].startswith("live: 40 pages: 40 new, 0 changed, 0 unchanged")
+    assert (tmp_path / "page-7.md").is_file()
+
+    # A site that is down later leaves the pages as they are, and nothing is fetched instead.
+    with archive_server() as archive:
+        code, output, errors = run("--guide-url", archive.url, "--live-url", nowhere)
+        assert not archive.asked
+    assert "Continuing with the pages fetched before." in errors
+    assert errors.count("\n") == 1
+    assert len(list(tmp_path.glob("*.md"))) == 40
+
+
+def test_archive_completes_a_live_guide_that_breaks_off(
+    tmp_path: Path, site: WebServer, run: Run
+) -> None:
+    for number in range(20, 40):
+        site.pages[f"/dg/page-{number}.md"] = Served(status=503, headers={"Retry-After": "9999"})
+    with archive_server() as archive:
+        _, output, errors = run("--guide-url", archive.url, "--live-url", f"{site.url}/dg")
+        assert archive.asked
+    assert "requires a pause of 9999 s" in errors
+    assert "pages not requested" in errors
+    pages = len(list(tmp_path.glob("*.md")))
+    assert 10 < pages <= 20
+    assert f"live: {pages} pages: {pages} new" in output
+
+
+@pytest.mark.process
+def test_killed_live_fetch_continues(tmp_path: Path, site: WebServer) -> None:
+    site.delay = 0.05
+    command = [sys.executable, "-m", "dataset.fetch", "--source", "live", "-d", str(tmp_path)]
+    command += ["--live-url", f"{site.url}/dg"]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT) as process:
+        while len(site.paths) < 20 and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+    before = {path.name for path in tmp_path.glob("*.md")}
+    site.asked.clear()
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("live: 40 pages: ")
+    assert len(list(tmp_path.glob("*.md"))) == 40
+    assert not list(tmp_path.glob(".*.tmp"))
+    conditional = {one.path for one in site.asked if "If-None-Match" in one.headers}
+    assert len(before) - len(conditional) <= 8, "more than the pages in flight were fetched again"
 
 
 def test_fails_if_every_source_fails(tmp_path: Path, nowhere: str, run: Run) -> None:
@@ -119,13 +188,26 @@ def test_progress_without_a_terminal_is_an_occasional_line(
 def test_failed_sources_of_missing_documents_are_retried(tmp_path: Path, nowhere: str) -> None:
     folder = tmp_path / "pages"
 
-    fetch.fetch_missing(folder, nowhere)
+    fetch.fetch_missing(folder, nowhere, nowhere)
 
     assert (folder / "api-reference" / "CreateEndpoint.md").is_file()
-    assert (folder / fetch.UNFINISHED).read_text() == fetch.DEVELOPER_GUIDE
+    assert (folder / fetch.UNFINISHED).read_text().split() == [fetch.LIVE, fetch.DEVELOPER_GUIDE]
     with archive_server() as server:
-        fetch.fetch_missing(folder, server.url)
+        fetch.fetch_missing(folder, server.url, nowhere)
         assert server.asked, "the guide was not retried"
+
+
+def test_live_guide_of_missing_documents_is_fetched_or_retried(
+    tmp_path: Path, nowhere: str, site: WebServer
+) -> None:
+    folder = tmp_path / "pages"
+    fetch.fetch_missing(folder, nowhere, nowhere)
+    fetch.fetch_missing(folder, nowhere, f"{site.url}/dg")
+    assert (folder / "page-7.md").is_file()
+    assert not (folder / fetch.UNFINISHED).exists()
+    site.asked.clear()
+    fetch.fetch_missing(folder, nowhere, f"{site.url}/dg")
+    assert not site.asked, "complete documents were fetched again"
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
@@ -136,7 +218,7 @@ def test_the_users_own_documents_are_left_unchanged(
         (tmp_path / fetch.UNFINISHED).write_text(fetch.DEVELOPER_GUIDE)
     (tmp_path / "own.md").write_text("# Ours\n\nText.\n")
 
-    fetch.fetch_missing(tmp_path, nowhere)
+    fetch.fetch_missing(tmp_path, nowhere, nowhere)
 
     assert [path.name for path in tmp_path.iterdir()] == ["own.md"]
 
@@ -145,7 +227,7 @@ def test_a_killed_fetch_is_completed(tmp_path: Path, nowhere: str) -> None:
     (tmp_path / fetch.UNFINISHED).write_text("\n".join(fetch.SOURCES))
     (tmp_path / "half.md").write_text("# Half\n")
 
-    fetch.fetch_missing(tmp_path, nowhere)
+    fetch.fetch_missing(tmp_path, nowhere, nowhere)
 
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
 

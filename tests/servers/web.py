@@ -1,11 +1,12 @@
 """A local web server of sample pages, with correct behaviour or scripted failures."""
 
+import asyncio
 import gzip
 import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +19,9 @@ from typing import Any, Literal
 from dataset.conversion.converter import Converted
 from dataset.page_files import FileChanges
 from dataset.progress import ignore_progress
-from dataset.web.fetch_web import Problems, fetch_web
+from dataset.web.fetch_web import fetch_web
 from dataset.web.http.guard import Guard
+from dataset.web.problems import Problems
 from dataset.web.request import FetchRequest, PageList, parse_address
 from tests.servers.threaded import QuietHandler, http_server
 
@@ -102,6 +104,8 @@ class WebServer:
     pages: dict[str, Served] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     delay: float = 0.0
+    refuse: Callable[[str], Served | None] = lambda _: None
+    """Returns what is served for a path in place of its page."""
     at_once: int = 0
     most_at_once: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
@@ -131,7 +135,8 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         try:
             time.sleep(site.delay)
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._answer(site.pages.get(self.path) or Served(status=404, etag=None))
+                page = site.refuse(self.path) or site.pages.get(self.path)
+                self._answer(page or Served(status=404, etag=None))
         finally:
             site.at_once -= 1
 
@@ -212,12 +217,16 @@ class Fetches:
     slept: list[float] = field(default_factory=list)
     now: datetime = NOW
     guard: Guard | None = None
+    wait: bool = False
+    """Pauses take their time."""
 
     def __call__(self, *lists: PageList, **options: Any) -> FileChanges:
         """Fetch the pages of the lists."""
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
+            if self.wait:
+                await asyncio.sleep(seconds)
 
         problems = Problems()
         progress = options.pop("progress", ignore_progress)

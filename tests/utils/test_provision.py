@@ -11,7 +11,6 @@ from database.embedding.local_model import LocalModel
 from database.embedding.packaged_models import MINILM, MPNET
 from database.index.fingerprint import Fingerprint
 from database.index.store import Store, open_store
-from dataset import fetch
 from tests.files.model_folder import folder_of
 from tests.files.pages import builder, recipe, write_pages
 from utils import db_builder, provision
@@ -122,7 +121,7 @@ def test_packaged_minilm_is_used_if_the_download_fails(tmp_path: Path) -> None:
 def test_empty_folder_without_a_source_is_an_error(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_fetch", lambda *_: False)
+    monkeypatch.setattr("dataset.fetch._Fetches._fetch", lambda *_: False)
     with pytest.raises(DatasetError):
         provision.provide_documents(tmp_path / "empty", store, recipe(), None)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,7 @@ MAX_REDIRECTS = 5
 _MAX_ATTEMPTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _RETRY_STATUSES = (429, 500, 502, 503, 504)
+_TOO_MANY = (429, 503)
 _ACCEPT = "text/html, text/markdown, text/plain;q=0.9, */*;q=0.1"
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _NO_VALIDATORS = Validators()
@@ -53,16 +55,21 @@ _ROBOTS = Bounds(MAX_ROBOTS_BYTES, cut=True)
 class WebClient:
     """Fetches pages within robots.txt, the rate and the time limits."""
 
-    def __init__(self, guard: Guard, *, rate: float, contact: str, sleep: Sleep) -> None:
+    def __init__(
+        self, guard: Guard, *, rate: float, contact: str, sleep: Sleep, at_once: int = 1
+    ) -> None:
+        """Create a client; `rate` and `at_once` limit the requests to each host."""
         agent = f"{AGENT}/1 (+{contact})" if contact else f"{AGENT}/1"
         self.guard = guard
+        self.on_success: Callable[[], None] = lambda: None
+        """Called when a host starts to send what was requested; a robots.txt does not count."""
         self._http = httpx.AsyncClient(
             transport=Transport(guard),
             headers={"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"},
             timeout=_TIMEOUT,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, sleep))
+        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, at_once, sleep))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -132,9 +139,12 @@ class WebClient:
                     response = await self._send(url, known, bounds)
                 except httpx.RequestError as error:
                     response, problem = None, _reason(error)
+                    if isinstance(error, httpx.ConnectError) and not host.reached:
+                        raise DocumentError(problem) from error
                 except TimeoutError as error:
                     host.count(failed=True)
                     raise DocumentError(f"takes longer than {bounds.seconds:g} s") from error
+            host.reached = host.reached or response is not None
             if response and response.status not in _RETRY_STATUSES:
                 host.count(failed=False)
                 return response
@@ -142,7 +152,10 @@ class WebClient:
                 problem = response.problem()
             if attempt < _MAX_ATTEMPTS - 1:
                 retry_after = response.retry_after if response else ""
-                host.back_off(retry_after_seconds(retry_after, default=float(2**attempt)))
+                host.back_off(
+                    retry_after_seconds(retry_after, default=float(2**attempt)),
+                    too_many=response is not None and response.status in _TOO_MANY,
+                )
         host.count(failed=True)
         raise DocumentError(problem)
 
@@ -152,6 +165,8 @@ class WebClient:
                 asyncio.timeout(bounds.seconds),
                 self._http.stream("GET", url, headers=known.headers()) as response,
             ):
+                if response.status_code == HTTPStatus.OK and bounds is not _ROBOTS:
+                    self.on_success()
                 return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:
             raise DocumentError("is not the address of a page") from error

@@ -5,16 +5,18 @@ a name may resolve to another address a moment later. So the very address that i
 checked.
 """
 
+import asyncio
 import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
+from threading import Thread
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
-import anyio
 import httpcore
 import httpx
 
@@ -28,9 +30,18 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Resolve a host name."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(where[4][0]) for where in found))
+    """Resolve a host name, in a thread for which nothing waits: a lookup cannot be interrupted."""
+    found: Future[list[Any]] = Future()
+    found.set_running_or_notify_cancel()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    Thread(target=look_up, daemon=True).start()
+    return list(dict.fromkeys(str(where[4][0]) for where in await asyncio.wrap_future(found)))
 
 
 class Guard(httpcore.AsyncNetworkBackend):
@@ -80,7 +91,7 @@ class Guard(httpcore.AsyncNetworkBackend):
         """
         try:
             found = await self._resolve(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"its name cannot be resolved: {host}") from error
         if (host, port) in self._named:
             return found

@@ -1,4 +1,4 @@
-"""Limits the requests to each host: one at a time, at an interval."""
+"""Limits the requests to each host: their number at a time, and the interval between them."""
 
 import asyncio
 import time
@@ -12,6 +12,9 @@ MAX_DELAY = 30.0
 MAX_WAIT = 120.0
 """Maximum Retry-After in seconds; above it, the host is skipped for the rest of the run."""
 _FAILURES_IN_A_ROW = 3
+"""For each of the requests at a time."""
+_FIRST_SLOW_INTERVAL, _LAST_SLOW_INTERVAL = 0.05, 0.5
+"""Seconds between two requests to a host that refuses them as too many."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -23,14 +26,18 @@ class HostLeftError(DocumentError):
 class Host:
     """The state of a host in this run."""
 
-    def __init__(self, rate: float, sleep: Sleep) -> None:
-        self.turn = asyncio.Lock()
-        """Locked during a request and its response."""
+    def __init__(self, rate: float, at_once: int, sleep: Sleep) -> None:
+        self.turn = asyncio.Semaphore(at_once)
+        """Acquired during a request and its response."""
+        self.reached = False
+        """True once it has responded."""
         self.reading_robots = asyncio.Lock()
         self.robots: Robots | None = None
         """None until they are read."""
         self._interval = 1 / rate
+        self._max_failures = _FAILURES_IN_A_ROW * at_once
         self._sleep = sleep
+        self._starting = asyncio.Lock()
         self._last = float("-inf")
         self._paused_until = float("-inf")
         self._failures = 0
@@ -39,17 +46,20 @@ class Host:
     def obey(self, robots: Robots) -> None:
         """Set the host's rules."""
         self.robots = robots
-        self._interval = max(self._interval, min(robots.delay, MAX_DELAY))
+        if robots.delay:
+            self.turn = asyncio.Semaphore()
+            self._interval = max(self._interval, min(robots.delay, MAX_DELAY))
 
     async def wait(self) -> None:
         """Wait until the next request may start."""
-        pause = max(self._last + self._interval, self._paused_until) - time.monotonic()
-        if pause > 0:
-            await self._sleep(pause)
-        self._last = time.monotonic()
+        async with self._starting:
+            pause = max(self._last + self._interval, self._paused_until) - time.monotonic()
+            if pause > 0:
+                await self._sleep(pause)
+            self._last = time.monotonic()
 
-    def back_off(self, seconds: float) -> None:
-        """Send no request for some seconds.
+    def back_off(self, seconds: float, *, too_many: bool) -> None:
+        """Send no request for some seconds, and fewer afterwards if there were `too_many`.
 
         Raises:
             HostLeftError: the pause exceeds MAX_WAIT.
@@ -57,13 +67,18 @@ class Host:
         if seconds > MAX_WAIT:
             self.leave(f"requires a pause of {seconds:.0f} s")
             self.check()
-        self._paused_until = time.monotonic() + seconds
+        now = time.monotonic()
+        # Several requests that are refused together count once.
+        if too_many and now >= self._paused_until:
+            slower = min(max(2 * self._interval, _FIRST_SLOW_INTERVAL), _LAST_SLOW_INTERVAL)
+            self._interval = max(self._interval, slower)
+        self._paused_until = max(self._paused_until, now + seconds)
 
     def count(self, *, failed: bool) -> None:
-        """Count consecutive failures; after three the host counts as down."""
+        """Count consecutive failures; after some the host counts as down."""
         self._failures = self._failures + 1 if failed else 0
-        if self._failures >= _FAILURES_IN_A_ROW:
-            self.leave(f"failed {_FAILURES_IN_A_ROW} times in a row")
+        if self._failures >= self._max_failures:
+            self.leave(f"failed {self._failures} times in a row")
 
     def leave(self, reason: str) -> None:
         """Skip the host for the rest of the run."""

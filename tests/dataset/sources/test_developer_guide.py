@@ -1,6 +1,7 @@
 """Fetching the Developer Guide from a server that may misbehave."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from dataset.page_files import FileChanges
 from dataset.sources.developer_guide import MANIFEST, blob_id, fetch_developer_guide, guide_names
+from dataset.web.state import WebState
 from tests.servers.archive import (
     PAGES,
     ArchiveServer,
@@ -45,6 +47,25 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def fetch(server: ArchiveServer, manifest: Path, folder: Path) -> Fetch:
     return partial(fetch_developer_guide, folder, archive_url=server.url, manifest=manifest)
+
+
+def test_live_page_is_not_replaced_by_the_archived_one(folder: Path, fetch: Fetch) -> None:
+    folder.mkdir()
+    with closing(WebState.open(folder, "https://h.example/dg/")) as state:
+        for name in ("endpoints", "models"):
+            url = f"https://h.example/dg/{name}.html"
+            state.add_named("a list", [(url, "")])
+            state.claim(state.record(url), url)
+    (folder / "endpoints.md").write_bytes(b"# Live\n")
+    with closing(WebState.open(folder, "https://h.example/dg/")) as state:
+        state.update("https://h.example/dg/endpoints.html", checked="2026-11-28T00:00:00Z")
+    (folder / "models.md").write_bytes(b"# Half written by a killed run\n")
+
+    assert fetch() == FileChanges(new=1, changed=1)
+    found = contents(folder)
+    assert found["endpoints.md"] == b"# Live\n"
+    assert found["models.md"] == PAGES["models.md"]
+    assert fetch() == FileChanges(unchanged=2)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
-"""The live guide: pages fetched as `.md`, recorded as `.html`, from any of its lists."""
+"""The live guide: pages fetched as `.md`, recorded as `.html`, in place of archived ones."""
 
-import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +8,10 @@ import pytest
 
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
-from dataset.sources.developer_guide import guide_names
-from dataset.sources.provenance import duplicates_line, folder_of
-from dataset.web.request import live_guide
+from dataset.sources.live_guide import fetch_live_guide, is_complete
+from dataset.web.problems import Problems
+from dataset.web.request import Guide, live_request
+from tests.servers.archive import manifest_of
 from tests.servers.web import (
     Fetches,
     Served,
@@ -19,7 +20,6 @@ from tests.servers.web import (
     markdown,
     page,
     redirect,
-    sitemap,
     web_server,
 )
 from utils.errors import DatasetError
@@ -39,20 +39,29 @@ def server() -> Iterator[WebServer]:
     with web_server(pages) as serving:
         root = serving.url + ROOT
         serving.pages[f"{ROOT}ash.md"] = markdown(f"# Ash\n\nWords\\. [k]({root}kilns.md)\n")
-        serving.pages[f"{ROOT}sitemap.xml"] = sitemap(
-            f"{root}kilns.html", f"{root}ash.html", f"{root}old.html", f"{serving.url}/s3/a.html"
-        )
+        name_pages(serving, f"{root}kilns.html", f"{root}ash.md", "old.html", "../../../s3/a.html")
         yield serving
 
 
+def name_pages(server: WebServer, *addresses: str) -> None:
+    """List pages in the guide's llms.txt."""
+    lines = "".join(f"- [Page](<{address}>): What it is about.\n" for address in addresses)
+    server.pages[f"{ROOT}llms.txt"] = Served(f"# Guide\n\n> About it.\n\n{lines}", "text/plain")
+
+
 def run(fetch: Fetches, server: WebServer) -> FileChanges:
-    guide = live_guide(server.url + ROOT.rstrip("/"))
-    return fetch(*guide.lists, guide=guide)
+    request = live_request(server.url + ROOT.rstrip("/"))
+    return fetch(*request.lists, guide=request.guide)
+
+
+def stored(fetch: Fetches) -> dict[str, str]:
+    """The documents by name."""
+    return {path.name: path.read_text() for path in sorted(fetch.folder.glob("*.md"))}
 
 
 def test_markdown_is_recorded_under_the_html_address(fetch: Fetches, server: WebServer) -> None:
     assert run(fetch, server) == FileChanges(new=3)
-    files = {name.removeprefix(ROOT[1:]): text for name, text in fetch.files().items()}
+    files = stored(fetch)
     assert set(files) == {"kilns.md", "ash.md", "old.md"}
     root = server.url + ROOT
     head, text = split_frontmatter(files["kilns.md"])
@@ -82,6 +91,9 @@ def test_second_run_requests_the_form_found_before(fetch: Fetches, server: WebSe
         Served(status=403),
         Served(html("Sorry, no such page")),
         Served(html("Sorry"), "text/markdown"),
+        Served("<!-- s -->\n<?x?><head><title>Sorry</title></head># Sorry", "text/markdown"),
+        Served("Sorry, there is no such page.", "text/markdown"),
+        Served("---\nstatus: 404\n---\n\nNot found.", "text/markdown"),
         redirect(f"{ROOT}ash.md"),
         redirect(f"{ROOT}kilns.html"),
         redirect("/errors/404.html"),
@@ -95,7 +107,7 @@ def test_missing_markdown_is_replaced_by_html(
     server.pages[f"{ROOT}kilns.md"] = missing
     server.pages["/errors/404.html"] = page("Not found")
     assert run(fetch, server) == FileChanges(new=3)
-    assert "title: Kilns of HTML" in fetch.files()[f"{ROOT[1:]}kilns.md"]
+    assert "title: Kilns of HTML" in stored(fetch)["kilns.md"]
     assert not fetch.troubles
 
 
@@ -106,60 +118,180 @@ def test_page_is_removed_when_all_its_forms_are_gone(fetch: Fetches, server: Web
     del server.pages[f"{ROOT}kilns.html"]
     server.pages[f"{ROOT}kilns.md"] = Served(status=500)
     assert run(fetch, server) == FileChanges(unchanged=2)
-    assert len(fetch.files()) == 3
+    assert len(stored(fetch)) == 3
     del server.pages[f"{ROOT}kilns.md"]
     assert run(fetch, server) == FileChanges(unchanged=2, removed=1)
 
 
-def test_pages_of_all_available_lists_are_fetched(fetch: Fetches, server: WebServer) -> None:
-    contents = {"contents": [{"title": "Old", "href": "old.html"}, {"href": "../other/a.html"}]}
-    del server.pages[f"{ROOT}sitemap.xml"]
-    server.pages[f"{ROOT}toc-contents.json"] = Served(json.dumps(contents), "application/json")
-    server.pages[f"{ROOT}llms.txt"] = Served(
-        f"# Guide\n\n- [Kilns]({server.url}{ROOT}kilns.md)\n- [Else](https://h.example/a)\n",
-        "text/plain",
+def test_links_to_other_guides_lead_to_pages_for_readers(fetch: Fetches, server: WebServer) -> None:
+    server.pages[f"{ROOT}ash.md"] = markdown(
+        "# Ash\n\n[s3](../../../AmazonS3/latest/ug/keys.md#two) "
+        "[far](https://h.example/a.md) [x](#y)\n"
     )
-    assert run(fetch, server) == FileChanges(new=2)
-    assert not fetch.troubles
-
-    # A list that existed before and is missing now is an error, and its pages are kept.
-    del server.pages[f"{ROOT}llms.txt"]
-    assert run(fetch, server) == FileChanges(unchanged=1)
-    assert len(fetch.files()) == 2
-    assert "llms.txt answers 404 Not Found" in fetch.troubles[0]
+    run(fetch, server)
+    text = stored(fetch)["ash.md"]
+    assert f"[s3]({server.url}/AmazonS3/latest/ug/keys.html#two)" in text
+    assert "[far](https://h.example/a.md)" in text
+    assert f"[x]({server.url}{ROOT}ash.html#y)" in text
 
 
-def test_guide_without_lists_is_reported(fetch: Fetches, server: WebServer) -> None:
-    del server.pages[f"{ROOT}sitemap.xml"]
-    with pytest.raises(DatasetError):
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        (Served(status=404), "answers 404 Not Found"),
+        (Served(status=500), "answers 500 Internal Server Error"),
+        (Served(html("Guide")), "is HTML, not markdown"),
+        (Served("# Guide\n\nNo links.\n", "text/plain"), "names no page that is requested"),
+    ],
+)
+def test_guide_without_its_list_is_one_error_and_removes_nothing(
+    fetch: Fetches, server: WebServer, listed: Served, reason: str
+) -> None:
+    run(fetch, server)
+    server.pages[f"{ROOT}llms.txt"] = listed
+    with pytest.raises(DatasetError) as failure:
         run(fetch, server)
-    assert [line.rpartition("/")[2] for line in fetch.troubles] == [
-        "sitemap.xml answers 404 Not Found",
-        "llms.txt answers 404 Not Found",
-        "toc-contents.json answers 404 Not Found",
-    ]
+    assert str(failure.value) == f"{server.url}{ROOT}llms.txt {reason}."
+    assert not fetch.troubles
+    assert len(stored(fetch)) == 3
 
 
-def test_preset_is_the_aws_guide() -> None:
-    guide = live_guide()
+def test_page_that_moved_out_of_the_guide_is_reported(fetch: Fetches, server: WebServer) -> None:
+    server.pages[f"{ROOT}old.html"] = redirect("/unified/new.html")
+    server.pages["/unified/new.html"] = page("New")
+    assert run(fetch, server) == FileChanges(new=2)
+    assert "is redirected to" in fetch.troubles[0]
+    assert "outside the guide" in fetch.troubles[0]
+    assert [path.name for path in fetch.folder.rglob("*.md")] == ["kilns.md", "ash.md"]
+
+
+def test_renamed_page_is_one_document(fetch: Fetches, server: WebServer) -> None:
+    server.pages[f"{ROOT}old.html"] = redirect("ash.html")
+    assert run(fetch, server) == FileChanges(new=2)
+    assert set(stored(fetch)) == {"kilns.md", "ash.md"}
+
+
+def test_guide_of_aws_is_the_default() -> None:
+    guide = live_request().guide
     assert guide.root == "https://docs.aws.amazon.com/sagemaker/latest/dg/"
     assert guide.forms(f"{guide.root}a.html") == (f"{guide.root}a.md", f"{guide.root}a.html")
     assert guide.spelled(f"{guide.root}a.md#b") == f"{guide.root}a.html#b"
     assert guide.spelled("https://h.example/a.md") == "https://h.example/a.md"
-    assert folder_of(guide) == "web/docs.aws.amazon.com/sagemaker/latest/dg/"
+    assert Guide("").spelled(f"{guide.root}a.md") == f"{guide.root}a.md"
 
 
-def test_pages_also_in_the_archive_are_reported(tmp_path: Path) -> None:
-    guide = live_guide()
-    live = tmp_path / folder_of(guide)
-    live.mkdir(parents=True)
-    names = sorted(guide_names())[:5]
-    for name in names[:4]:
-        (tmp_path / name).write_text("# Old\n")
-    assert duplicates_line(tmp_path, guide) == ""
-    for name in names[1:]:
-        (live / name).write_text("# New\n")
-    line = duplicates_line(tmp_path, guide)
-    assert line.startswith("3 pages of the guide are there twice")
-    assert ", ".join(names[1:4]) in line
-    assert "--include" in line
+@pytest.mark.parametrize("silent", ["/robots.txt", f"{ROOT}llms.txt"])
+def test_site_that_does_not_answer_in_time_is_given_up(
+    fetch: Fetches, server: WebServer, silent: str
+) -> None:
+    def stall(path: str) -> None:
+        if path == silent:
+            server.closing.wait(20)
+
+    server.refuse = stall
+    request = live_request(server.url + ROOT)
+    started = time.monotonic()
+    with pytest.raises(DatasetError, match=r"llms\.txt is not answered within 0\.3 s"):
+        fetch(*request.lists, guide=request.guide, answer_seconds=0.3)
+    assert time.monotonic() - started < 3
+
+
+def test_list_that_arrives_slowly_is_read(fetch: Fetches, server: WebServer) -> None:
+    server.pages[f"{ROOT}llms.txt"].conduct = "trickling"
+    server.pages[f"{ROOT}llms.txt"].content = "- [Page](ash.md)\n"
+    request = live_request(server.url + ROOT)
+    changes = fetch(*request.lists, guide=request.guide, answer_seconds=0.3)
+    assert changes == FileChanges(new=1)
+
+
+ARCHIVED = {f"{name}.md": f"# {name} of 2023\n".encode() for name in ("ash", "gone", "kilns")}
+
+
+@pytest.fixture
+def manifest(fetch: Fetches) -> Path:
+    """Writes archived pages to the folder; returns their manifest."""
+    for name, content in ARCHIVED.items():
+        (fetch.folder / name).write_bytes(content)
+    return manifest_of(ARCHIVED, fetch.folder / ".manifest")
+
+
+def bring_up_to_date(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> tuple[FileChanges, list[str]]:
+    """Fetch the live guide over the archive; returns the changes and the problems."""
+    problems = Problems()
+    request = live_request(server.url + ROOT)
+    changes = fetch_live_guide(fetch.folder, request, problems, manifest=manifest)
+    return changes, problems.summary()
+
+
+def test_live_pages_replace_the_archived_ones(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> None:
+    name_pages(server, "ash.html", "kilns.html")
+    (fetch.folder / "own.md").write_text("# Ours\n")
+    (fetch.folder / "LICENSE-developer-guide.txt").write_text("Of the archive.")
+    copies = fetch.folder / "web" / server.url.removeprefix("http://").replace(":", "~") / ROOT[1:]
+    copies.mkdir(parents=True)
+    (copies / "ash.md").write_text("# Ash of a website\n")
+
+    assert bring_up_to_date(fetch, server, manifest) == (FileChanges(changed=2, removed=1), [])
+
+    assert sorted(path.name for path in fetch.folder.rglob("[!.]*")) == [
+        "ash.md",
+        "kilns.md",
+        "own.md",
+    ]
+    assert "2023" not in stored(fetch)["ash.md"]
+    assert is_complete(fetch.folder)
+
+
+def test_archived_pages_stay_until_their_live_ones_are_fetched(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> None:
+    name_pages(server, "ash.html", "kilns.html")
+    failing = {f"{ROOT}kilns.md", f"{ROOT}kilns.html"}
+    server.refuse = lambda path: Served(status=403) if path in failing else None
+
+    changes, problems = bring_up_to_date(fetch, server, manifest)
+
+    assert changes == FileChanges(changed=1)
+    assert problems == [f"{server.url}{ROOT}kilns.html answers 403 Forbidden"]
+    assert not is_complete(fetch.folder)
+    found = stored(fetch)
+    assert {name for name in found if "2023" in found[name]} == {"gone.md", "kilns.md"}
+    server.refuse = lambda _: None
+    assert bring_up_to_date(fetch, server, manifest)[0] == FileChanges(
+        changed=1, unchanged=1, removed=1
+    )
+
+
+def test_archive_is_not_removed_for_a_few_live_pages(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> None:
+    name_pages(server, "old.md")
+    server.pages[f"{ROOT}old.md"] = markdown("# Old\n\nWords.\n")
+    changes, problems = bring_up_to_date(fetch, server, manifest)
+    assert changes == FileChanges(new=1)
+    assert "has only 1 pages: 3 pages of its archive that it lacks are kept" in problems[0]
+    assert len(stored(fetch)) == 4
+
+
+def test_file_changed_by_hand_is_no_archived_page(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> None:
+    (fetch.folder / "gone.md").write_text("# Ours now\n")
+    name_pages(server, "ash.html", "kilns.html")
+    assert bring_up_to_date(fetch, server, manifest)[0].removed == 0
+    assert "gone.md" in stored(fetch)
+
+
+def test_other_mirror_of_the_guide_does_not_duplicate_it(fetch: Fetches, server: WebServer) -> None:
+    run(fetch, server)
+    with web_server(server.pages) as mirror:
+        name_pages(mirror, "ash.html", "kilns.html", "old.html")
+        assert run(fetch, mirror).present == 3
+    assert set(stored(fetch)) == {"kilns.md", "ash.md", "old.md"}
+    assert mirror.url in stored(fetch)["kilns.md"]
+    assert run(fetch, server).present == 3
+    assert set(stored(fetch)) == {"kilns.md", "ash.md", "old.md"}

@@ -85,22 +85,39 @@ def test_websites_are_named_by_their_hosts_and_dated_by_the_newest_fetch(tmp_pat
         ("https://kilns.example/a.html", "2021-05-06T07:08:09Z"),
         ("https://kilns.example/b.html", "2021-07-08T07:08:09Z"),
         ("http://127.0.0.1:8000/c", "2021-01-01T00:00:00Z"),
-        (f"{GUIDE_URL}whatis.html", "2021-09-10T00:00:00Z"),
         ("https://docs.aws.amazon.com/s3/a.html", ""),
     )
     names = [
         "web/kilns.example/a.md",
         "web/kilns.example/b.md",
         "web/127.0.0.1~8000/c.md",
-        "web/docs.aws.amazon.com/sagemaker/latest/dg/whatis.md",
         "web/docs.aws.amazon.com/s3/a.md",
         "web/loose.md",
     ]
     assert sources_of(names, tmp_path) == (
         Source("127.0.0.1:8000", 1, "http://127.0.0.1:8000/", "2021-01-01"),
         Source("docs.aws.amazon.com", 1, "https://docs.aws.amazon.com/", ""),
-        Source("AWS SageMaker Developer Guide, live", 1, GUIDE_URL, "2021-09-10"),
         Source("kilns.example", 2, "https://kilns.example/", "2021-07-08"),
+        Source("other documents", 1, "", ""),
+    )
+
+
+def test_live_pages_are_told_from_archived_ones_and_dated_by_the_oldest_check(
+    tmp_path: Path,
+) -> None:
+    checks = {GUIDE_PAGES[0]: "2026-11-28T07:08:09Z", "doc-history.md": "2026-11-29T00:00:00Z"}
+    checks |= {"new-page.md": "2026-11-29T00:00:00Z", GUIDE_PAGES[1]: ""}
+    with closing(WebState.open(tmp_path, GUIDE_URL)) as state:
+        for name, checked in checks.items():
+            url = f"{GUIDE_URL}{name.removesuffix('.md')}.html"
+            state.add_named("a list", [(url, "")])
+            state.claim(state.record(url), url)
+            state.update(url, checked=checked)
+            write(tmp_path, name, HISTORY)
+
+    assert sources_of([*checks, GUIDE_PAGES[2], "own.md"], tmp_path) == (
+        Source("AWS SageMaker Developer Guide, live", 3, GUIDE_URL, "2026-11-28"),
+        Source("Amazon SageMaker Developer Guide", 2, GUIDE_URL, "2023-06"),
         Source("other documents", 1, "", ""),
     )
 

@@ -4,6 +4,7 @@ import gzip
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from math import inf
 
 import pytest
 
@@ -11,6 +12,7 @@ from dataset.page_files import FileChanges
 from dataset.web.http import client
 from dataset.web.http.client import Bounds
 from dataset.web.http.responses import Unpacking
+from dataset.web.request import PageList
 from tests.servers.web import Fetches, Served, WebServer, at, page, redirect, web_server
 from utils.errors import DatasetError
 
@@ -111,6 +113,65 @@ def test_requests_to_a_host_share_one_connection(server: WebServer, fetch: Fetch
         assert other.most_at_once == 1
     assert server.most_at_once == 1
     assert len({one.connection for one in server.asked}) == 1
+
+
+def test_pages_are_requested_several_at_a_time(server: WebServer, fetch: Fetches) -> None:
+    server.pages = {f"/{number}": page(f"P {number}") for number in range(130)}
+    server.delay = 0.1
+    server.sitemap()
+    seen: list[tuple[int, int | None]] = []
+    listed = at(server, "/sitemap.xml", "sitemap")
+    changes = fetch(listed, at_once=8, rate=inf, progress=lambda *done: seen.append(done))
+    assert changes == FileChanges(new=130)
+    assert server.most_at_once == 8
+    assert len(server.paths) == 131, "a page was requested twice"
+    assert seen == [(number, 130) for number in range(1, 131)]
+
+
+def test_crawl_delay_precedes_several_at_a_time(server: WebServer, fetch: Fetches) -> None:
+    server.pages["/robots.txt"] = robots("User-agent: *\nCrawl-delay: 7\n")
+    server.delay = 0.02
+    assert fetch(*all_of(server), at_once=8, rate=inf).new == 3
+    assert server.most_at_once == 1
+    assert [round(pause) for pause in fetch.slept] == [7, 7, 7]
+
+
+def test_refused_requests_are_repeated_after_a_pause_and_more_slowly(
+    server: WebServer, fetch: Fetches
+) -> None:
+    server.pages = {f"/{number}": page(f"P {number}") for number in range(60)}
+    paths = list(server.pages)
+    answered: list[float] = []
+
+    def refuse(path: str) -> Served | None:
+        """As a host that answers 15 requests within a second."""
+        now = time.monotonic()
+        if path not in paths or sum(1 for at in answered if at > now - 1) < 15:
+            answered.append(now)
+            return None
+        return Served(status=429, headers={"Retry-After": "1"}, etag=None)
+
+    server.refuse = refuse
+    fetch.wait = True
+    assert fetch(*all_of(server), at_once=8, rate=inf) == FileChanges(new=60)
+    assert not fetch.troubles
+    assert len(server.paths) < 60 + 4 * 8, "the requests did not become fewer"
+
+
+def test_several_failing_pages_at_a_time_are_not_a_failing_host(
+    server: WebServer, fetch: Fetches
+) -> None:
+    server.pages |= {f"/{number}": Served(status=500, etag=None) for number in range(8)}
+    server.pages |= {f"/late-{number}": page("Late") for number in range(20)}
+    broken = [at(server, f"/{number}") for number in range(8)]
+    assert fetch(*broken, *all_of(server), at_once=8, rate=inf).new == 23
+    assert len(fetch.troubles) == 8
+
+
+def test_closed_port_is_noticed_at_once(fetch: Fetches, nowhere: str) -> None:
+    with pytest.raises(DatasetError):
+        fetch(PageList("url", nowhere))
+    assert fetch.slept == []
 
 
 def test_retry_after_is_honoured(server: WebServer, fetch: Fetches) -> None:

@@ -84,7 +84,8 @@ def test_invalid_page_list_is_reported(run: Run, options: list[str], reason: str
     "options",
     [
         ["--source", "all", "--url", "https://h.example/"],
-        ["--preset", "aws-live"],
+        ["--include", "*/a"],
+        ["--source", "live", "--other-hosts"],
         ["--source", "web", "--rate", "0"],
         ["--source", "web", "--rate", "nan"],
         ["--source", "web", "--limit", "0"],
@@ -100,19 +101,6 @@ def test_invalid_options_are_refused(
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def test_preset_is_fetched_and_duplicates_are_reported(
-    server: WebServer, tmp_path: Path, run: Run
-) -> None:
-    server.pages["/dg/whatis.md"] = markdown("# What it is\n\nWords.\n")
-    server.pages["/dg/llms.txt"] = Served("- [w](whatis.html)\n", "text/plain")
-    (tmp_path / "whatis.md").write_text("# Old\n\nWords.\n")
-    code, output, _ = run("--preset", "aws-live", "--preset-url", f"{server.url}/dg")
-    first, second = output.splitlines()
-    assert code == 0
-    assert first.startswith("web: 1 pages: 1 new")
-    assert second.startswith("web: 1 pages of the guide are there twice")
 
 
 def test_concurrent_fetch_into_a_folder_fails(server: WebServer, tmp_path: Path, run: Run) -> None:

@@ -1,6 +1,9 @@
 """Public pages cannot lead requests to this machine or to a private network."""
 
 import asyncio
+import socket
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import httpcore
 import httpx
 import pytest
 
-from dataset.web.http.guard import Guard, Transport
+from dataset.web.http.guard import Guard, Transport, resolve
 from dataset.web.request import PageList
 from tests.servers.web import Fetches, at, page, redirect, sitemap, web_server
 from utils.errors import DatasetError, DocumentError
@@ -153,6 +156,21 @@ def test_unknown_host_and_closed_port_are_reported_in_one_line(tmp_path: Path) -
     with pytest.raises(DatasetError):
         fetch(closed)
     assert "cannot be connected to" in fetch.troubles[0]
+
+
+def test_name_lookup_that_hangs_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(20) and [])
+
+    async def look_up() -> None:
+        async with asyncio.timeout(0.2):
+            await resolve("h.example", 80)
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(look_up())
+    assert time.monotonic() - started < 3
+    ended.set()
 
 
 def test_proxy_is_used_and_private_names_are_refused_without_it() -> None:

@@ -1,7 +1,6 @@
-"""Page lists: sitemaps, llms.txt, tables of contents and URL files, and their limits."""
+"""Page lists: sitemaps, llms.txt and URL files, and their limits."""
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest
@@ -106,13 +105,6 @@ def test_links_of_llms_txt_are_pages(server: WebServer, fetch: Fetches) -> None:
     assert not fetch.troubles
 
 
-def test_table_of_contents_is_read_at_any_depth(server: WebServer, fetch: Fetches) -> None:
-    inner = {"title": "B", "href": "b", "contents": [{"title": "C", "href": "c#x"}, 5, None]}
-    contents = {"contents": [{"title": "A", "href": "a", "contents": [inner]}, {"href": 7}]}
-    server.pages["/toc.json"] = Served(json.dumps(contents), "application/json")
-    assert fetch(at(server, "/toc.json", "contents")).new == 3
-
-
 def test_url_file_lists_one_page_per_line(
     server: WebServer, fetch: Fetches, tmp_path: Path
 ) -> None:
@@ -134,8 +126,6 @@ def test_url_file_lists_one_page_per_line(
         ("llms.txt", Served("<!doctype html><html></html>"), "is HTML, not markdown"),
         ("llms.txt", Served("No links here.", "text/plain"), "names no page"),
         ("sitemap", sitemap(), "names no page"),
-        ("contents", Served("[" * 100_000, "application/json"), "not the JSON"),
-        ("contents", Served("not json"), "not the JSON"),
         ("sitemap", Served(status=500), "answers 500"),
         ("sitemap", Served(status=404), "answers 404"),
     ],
