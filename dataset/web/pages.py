@@ -28,7 +28,7 @@ _UNSPECIFIC = ("", "application/octet-stream", "binary/octet-stream")
 _MARKDOWN_ADDRESS = re.compile(r"\.(?:md|markdown)\Z", re.IGNORECASE)
 _HTML_ADDRESS = re.compile(r"\.x?html?\Z", re.IGNORECASE)
 _HTML_START = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?(?:\s{1,100}|<\?[^>]{0,200}>|<!--.{0,2000}?-->){0,9}"
+    rb"\A(?:\xef\xbb\xbf)?(?>\s{1,100}|<\?[^>]{0,200}>|<!--.{0,2000}?-->){0,9}"
     rb"<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )

@@ -1,5 +1,6 @@
 """Web pages are fetched as documents and kept up to date with conditional requests."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -7,6 +8,8 @@ import pytest
 
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
+from dataset.web.http.responses import Response
+from dataset.web.pages import page_kind
 from tests.servers.web import (
     MAY,
     NOW,
@@ -107,6 +110,14 @@ def test_only_text_media_types_are_accepted(
     assert changes.new == (2 if taken else 1)
     assert len(fetch.troubles) == (0 if taken else 1)
     assert all("not a page of text" in line for line in fetch.troubles)
+
+
+@pytest.mark.parametrize("start", [b" ", b"<!-- x -->", b"<!--", b"<?x?>", b"\n<!-- -->"])
+def test_hostile_start_of_a_page_is_checked_quickly(start: bytes) -> None:
+    started = time.monotonic()
+    response = Response("https://h.example/a.md", 200, "text/markdown", content=start * 100_000)
+    assert page_kind(response) == "text"
+    assert time.monotonic() - started < 0.5
 
 
 def test_charset_in_the_content_type_is_used(server: WebServer, fetch: Fetches) -> None:
