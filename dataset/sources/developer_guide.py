@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from dataset.page_files import FileChanges, remove_temporary_files, write_atomically
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
+from dataset.web.fetched_pages import fetched_files
 from dataset.web.request import GUIDE_URL
-from dataset.web.state import fetched_files
 from utils.errors import DatasetError
 
 COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"

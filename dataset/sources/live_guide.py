@@ -10,11 +10,11 @@ from pathlib import Path
 from dataset.page_files import FileChanges
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.developer_guide import MANIFEST, archived_pages, remove_archived_pages
+from dataset.web.fetched_pages import fetched_files, unfetched_pages
 from dataset.web.file_names import FOLDER, file_of, folder_of
 from dataset.web.problems import Problems
 from dataset.web.removals import remove_empty_folders
 from dataset.web.request import FetchRequest
-from dataset.web.state import fetched_files, unfetched_pages
 
 _MAX_UNFETCHED = 0.01
 """Share of its pages that a complete guide may lack: some are listed but cannot be fetched."""

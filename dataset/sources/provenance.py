@@ -10,9 +10,9 @@ from pathlib import Path
 
 from dataset.sources.api_reference import FOLDER
 from dataset.sources.developer_guide import AS_OF, guide_names
+from dataset.web.fetched_pages import checked_pages, fetched_files
 from dataset.web.file_names import FOLDER as WEB_FOLDER
 from dataset.web.request import GUIDE_URL
-from dataset.web.state import checked_pages, fetched_files
 
 GUIDE = "Amazon SageMaker Developer Guide"
 LIVE_GUIDE = "AWS SageMaker Developer Guide, live"

@@ -6,11 +6,10 @@ written before its file, so that every file has a row.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Self
 
 from dataset.web.file_names import file_of, folded, folder_of
 from dataset.web.http.addresses import host_of
@@ -263,31 +262,3 @@ class WebState:
                 break
         self.update(url, file=file, folded=folded(file), final=final)
         return file
-
-
-def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield file, address and time of the last check of each page; nothing without a state."""
-    yield from _read_state(folder, "SELECT file, final, checked FROM pages WHERE file <> ''")
-
-
-def fetched_files(folder: Path) -> dict[str, str]:
-    """The fetched files in a folder, each with the time of its last check."""
-    pages = checked_pages(folder)
-    return {file: checked for file, _, checked in pages if checked and (folder / file).is_file()}
-
-
-def unfetched_pages(folder: Path) -> Iterator[str]:
-    """Yield the addresses of listed pages that have never been fetched."""
-    for (url,) in _read_state(folder, "SELECT url FROM pages WHERE checked = ''"):
-        yield url
-
-
-def _read_state(folder: Path, sql: str) -> Iterator[Any]:
-    path = folder / NAME
-    if not path.is_file():
-        return
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            yield from connection.execute(sql)
-    except sqlite3.Error:
-        return

@@ -102,18 +102,23 @@ def test_websites_are_named_by_their_hosts_and_dated_by_the_newest_fetch(tmp_pat
     )
 
 
-def test_live_pages_are_told_from_archived_ones_and_dated_by_the_oldest_check(
-    tmp_path: Path,
-) -> None:
-    checks = {GUIDE_PAGES[0]: "2026-11-28T07:08:09Z", "doc-history.md": "2026-11-29T00:00:00Z"}
-    checks |= {"new-page.md": "2026-11-29T00:00:00Z", GUIDE_PAGES[1]: ""}
-    with closing(WebState.open(tmp_path, GUIDE_URL)) as state:
+def record_live(folder: Path, checks: dict[str, str]) -> None:
+    """Record pages of the live guide as fetched: name and time of the fetch."""
+    with closing(WebState.open(folder, GUIDE_URL)) as state:
         for name, checked in checks.items():
             url = f"{GUIDE_URL}{name.removesuffix('.md')}.html"
             state.add_named("a list", [(url, "")])
             state.claim(state.record(url), url)
             state.update(url, checked=checked)
-            write(tmp_path, name, HISTORY)
+            write(folder, name, HISTORY)
+
+
+def test_live_pages_are_told_from_archived_ones_and_dated_by_the_oldest_check(
+    tmp_path: Path,
+) -> None:
+    checks = {GUIDE_PAGES[0]: "2026-11-28T07:08:09Z", "doc-history.md": "2026-11-29T00:00:00Z"}
+    checks |= {"new-page.md": "2026-11-29T00:00:00Z", GUIDE_PAGES[1]: ""}
+    record_live(tmp_path, checks)
 
     assert sources_of([*checks, GUIDE_PAGES[2], "own.md"], tmp_path) == (
         Source("AWS SageMaker Developer Guide, live", 3, GUIDE_URL, "2026-11-28"),
@@ -196,6 +201,14 @@ def test_build_records_its_sources(chroma_server: ChromaServer, folder: Path) ->
         builder(store).build(folder)
 
         assert sources(store) == [("Amazon SageMaker Developer Guide", 1), ("other documents", 1)]
+
+        record_live(folder, {GUIDE_PAGES[0]: "2026-11-28T07:08:09Z"})
+        report = builder(store).build(folder)
+
+        live, others = store.live_collection()[2].sources
+        assert live == Source("AWS SageMaker Developer Guide, live", 1, GUIDE_URL, "2026-11-28")
+        assert others.documents == 1
+        assert report.changes.replaced.documents == 1, "the archived page was not replaced"
 
 
 def test_index_without_sources_is_current_and_not_rewritten(

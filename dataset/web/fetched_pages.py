@@ -1,0 +1,38 @@
+"""Lists the pages that earlier runs fetched into a folder, by its state; nothing without one."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dataset.web.state import NAME
+
+
+def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield file, address and time of the last check of each page."""
+    yield from _read_state(folder, "SELECT file, final, checked FROM pages WHERE file <> ''")
+
+
+def fetched_files(folder: Path) -> dict[str, str]:
+    """The fetched files in a folder, each with the time of its last check."""
+    pages = checked_pages(folder)
+    return {file: checked for file, _, checked in pages if checked and (folder / file).is_file()}
+
+
+def unfetched_pages(folder: Path) -> Iterator[str]:
+    """Yield the addresses of listed pages that have never been fetched."""
+    for (url,) in _read_state(folder, "SELECT url FROM pages WHERE checked = ''"):
+        yield url
+
+
+def _read_state(folder: Path, sql: str) -> Iterator[Any]:
+    path = folder / NAME
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            yield from connection.execute(sql)
+    except sqlite3.Error:
+        return
