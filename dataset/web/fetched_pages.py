@@ -32,7 +32,8 @@ def _read_state(folder: Path, sql: str) -> Iterator[Any]:
     if not path.is_file():
         return
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        # Only a writable connection can roll back what a killed run left unfinished.
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as connection:
             yield from connection.execute(sql)
     except sqlite3.Error:
         return

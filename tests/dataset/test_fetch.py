@@ -76,6 +76,13 @@ def test_live_guide_makes_the_archive_unnecessary(
     assert len(list(tmp_path.glob("*.md"))) == 40
 
 
+def test_invalid_address_of_the_live_guide_is_reported(run: Run) -> None:
+    code, output, errors = run("--source", "live", "--live-url", "ftp://h.example/dg")
+    assert (code, output) == (1, "")
+    assert errors.startswith("live: 'ftp://h.example/dg/' is not an http or https address")
+    assert errors.count("\n") == 1
+
+
 def test_archive_completes_a_live_guide_that_breaks_off(
     tmp_path: Path, site: WebServer, run: Run
 ) -> None:

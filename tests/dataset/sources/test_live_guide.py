@@ -97,6 +97,7 @@ def test_second_run_requests_the_form_found_before(fetch: Fetches, server: WebSe
         redirect(f"{ROOT}ash.md"),
         redirect(f"{ROOT}kilns.html"),
         redirect("/errors/404.html"),
+        redirect("http://169.254.169.254/latest/meta-data.md"),
         Served("x", "application/pdf"),
         Served(b"x" * (6 << 20), "text/markdown"),
     ],

@@ -1,6 +1,7 @@
 """The sources of an index's documents and their dates."""
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -144,6 +145,18 @@ def test_state_in_a_read_only_folder_is_read(tmp_path: Path) -> None:
     finally:
         (tmp_path / "web").chmod(0o700)
     assert source.as_of == "2021-05-06"
+
+
+def test_state_of_a_killed_run_is_read(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "pages", tmp_path / "copy"
+    folder.mkdir()
+    record_live(folder, {"a.md": "2026-11-28T00:00:00Z", "b.md": "2026-11-28T00:00:00Z"})
+    with closing(WebState.open(folder, GUIDE_URL)) as state, state.transaction():
+        state.update(f"{GUIDE_URL}a.html", checked="2026-11-29T00:00:00Z")
+        shutil.copytree(folder, copy)
+    assert list(copy.glob(".*-journal"))
+    (live,) = sources_of(["a.md", "b.md"], copy)
+    assert (live.documents, live.as_of) == (2, "2026-11-28")
 
 
 def test_websites_beyond_the_first_twenty_count_as_other_documents(tmp_path: Path) -> None:
