@@ -26,8 +26,9 @@ from dataset.sources.live_guide import fetch_live_guide, is_complete
 from dataset.web.arguments import add_arguments, needs_web, request_of
 from dataset.web.problems import Problems
 from dataset.web.request import GUIDE_URL, FetchRequest, live_request
-from utils.errors import DatasetError
+from utils.errors import DatasetError, SettingsError
 from utils.interrupts import run_command
+from utils.proxies import prepare_proxies
 from utils.settings import DEFAULT_DATASET, PROJECT_ROOT, VERSION
 
 API_REFERENCE, LIVE, DEVELOPER_GUIDE = "api-reference", "live", "developer-guide"
@@ -105,8 +106,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.source != WEB and needs_web(arguments):
         parser.error(f"there are options that only --source {WEB} has; add it")
     try:
+        prepare_proxies([])
         request = request_of(arguments, live=arguments.source != WEB)
-    except DatasetError as error:
+    except (DatasetError, SettingsError) as error:
         sys.stderr.write(f"{arguments.source}: {error}\n")
         return 1
     chosen = SOURCES if arguments.source == "all" else [arguments.source]

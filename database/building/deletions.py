@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 from dataset.documents import normal_name
 from dataset.skipped import printable
 from dataset.sources.developer_guide import guide_names
-from dataset.sources.provenance import GUIDE, folder_of
+from dataset.sources.provenance import GUIDE
 from dataset.web.file_names import FOLDER as WEB_FOLDER
-from dataset.web.request import live_guide
 from utils.errors import DatasetError
 from utils.settings import in_container
 
@@ -52,11 +51,10 @@ def _refusal(what: str, gone: list[str]) -> DatasetError:
 
 
 def _source_of(name: str) -> str:
-    """The archived or live guide, a website, or a top-level folder."""
+    """The guide, a website, or a top-level folder."""
     folder, slash, rest = name.partition("/")
     if not slash:
         return GUIDE if name in guide_names() else _TOP
     if folder != WEB_FOLDER or "/" not in rest:
         return f"{folder}/"
-    live = folder_of(live_guide())
-    return live if name.startswith(live) else f"{folder}/{rest.partition('/')[0]}/"
+    return f"{folder}/{rest.partition('/')[0]}/"

@@ -124,14 +124,14 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxies = {
             scheme: httpx.AsyncHTTPTransport(proxy=proxy)
             for scheme, proxy in (getproxies() if proxies is None else proxies).items()
-            if scheme in ("http", "https")
+            if scheme in ("http", "https", "all")
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
         url = request.url
         host, port = endpoint(str(url))
-        proxy = self._proxies.get(url.scheme)
+        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         if proxy is None or self._guard.is_named(host, port) or proxy_bypass(host):
             return await self._direct.handle_async_request(request)
         # A proxy resolves names itself; only our own resolution can be checked.

@@ -173,9 +173,10 @@ def test_name_lookup_that_hangs_does_not_delay_the_end(monkeypatch: pytest.Monke
     ended.set()
 
 
-def test_proxy_is_used_and_private_names_are_refused_without_it() -> None:
+@pytest.mark.parametrize("scheme", ["http", "all"])
+def test_proxy_is_used_and_private_names_are_refused_without_it(scheme: str) -> None:
     async def get(url: str) -> int:
-        with_proxy = Transport(guard, {"http": proxy.url, "no": "h.example"})
+        with_proxy = Transport(guard, {scheme: proxy.url, "no": "h.example"})
         async with httpx.AsyncClient(transport=with_proxy) as client:
             return (await client.get(url)).status_code
 
