@@ -31,7 +31,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate endurance clean
+	evaluate calibrate endurance fuzz clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -104,8 +104,13 @@ calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questio
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")
 
+# Each night; `make test` runs 300 per format.
+fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a hundred varied documents (FUZZ=)
+	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) tests/dataset/conversion/test_fuzzing.py \
+		tests/dataset/conversion/test_conservation.py
+
 clean: ## remove the environment and the caches; keep documents and index
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 export Q
