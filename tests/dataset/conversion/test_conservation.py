@@ -14,6 +14,7 @@ from tests.files.documents.checker import faults_in, read_text
 from tests.files.documents.formats import SAMPLE_FORMATS, SampleFormat
 from tests.files.documents.model import Cell, Grid, Paragraph, Piece, SampleDocument
 from tests.files.pandoc import PANDOC, PANDOC_FORMATS, pandoc_file
+from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
 
@@ -21,13 +22,18 @@ NIGHTLY = int(os.environ.get("FUZZ", "0"))
 EXAMPLES = NIGHTLY // 100 or 2
 SHOWN = 30
 """Faults that a failure lists."""
+SAVED = PROJECT_ROOT / "build" / "conservation"
 
 
 def check(form: SampleFormat, document: SampleDocument) -> None:
     """Write a document, read it as the product does, and compare."""
-    read = read_document(form.write(document), f"sample.{form.extension}")
-    faults = faults_in(document, read_text(read.text))
-    assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults[:SHOWN])
+    name = f"sample.{form.extension}"
+    content = form.write(document)
+    faults = faults_in(document, read_text(read_document(content, name).text))
+    if faults:
+        SAVED.mkdir(parents=True, exist_ok=True)
+        (SAVED / name).write_bytes(content)
+    assert not faults, "\n".join([f"{len(faults)} faults in {SAVED / name}:", *faults[:SHOWN]])
 
 
 @pytest.mark.parametrize("form", SAMPLE_FORMATS.values(), ids=SAMPLE_FORMATS)
@@ -40,6 +46,7 @@ def test_every_word_and_number_of_a_long_sample_is_read(form: SampleFormat) -> N
     max_examples=EXAMPLES,
     derandomize=not NIGHTLY,
     database=None,
+    print_blob=True,
     deadline=None,
     phases=[Phase.generate],  # a failure lists what is wrong; to make it smaller takes minutes
     suppress_health_check=list(HealthCheck),

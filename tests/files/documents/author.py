@@ -34,7 +34,6 @@ _PARAGRAPH = 7
 _SAMPLE_BLOCKS = 120
 _VARIATION_BLOCKS = 12
 
-
 Choose = Callable[[Sequence[Any], str], Any]
 """Chooses one of several options; the second argument names what is chosen."""
 
@@ -52,9 +51,7 @@ class Author:
         """A document of a title, a paragraph and so many blocks."""
         title = Heading(1, (self._word(), self._word()))
         blocks = (self._block() for _ in range(size))
-        return SampleDocument(
-            (title, Paragraph(self._line(_PARAGRAPH)), *blocks), tuple(self._notes)
-        )
+        return SampleDocument((title, self._paragraph(), *blocks), tuple(self._notes))
 
     def _block(self) -> Block:
         kinds = ["paragraph", *(kind for kind in _BLOCKS if kind in self._features)]
@@ -68,7 +65,10 @@ class Author:
             case "code block":
                 return CodeBlock((self._code(), f"    {self._code()}", self._code()))
             case kind:
-                return Paragraph(self._line(_PARAGRAPH), quoted=kind == "quote")
+                return self._paragraph(quoted=kind == "quote")
+
+    def _paragraph(self, *, quoted: bool = False) -> Paragraph:
+        return Paragraph((*self._line(_PARAGRAPH), Piece(".", glued=True)), quoted)
 
     def _list(self) -> Listing:
         numbered = self._choose((False, True), "numbered")
@@ -168,6 +168,5 @@ def sample(
 @st.composite
 def variations(draw: st.DrawFn, features: frozenset[Feature]) -> SampleDocument:
     """Short documents of what a format can express."""
-    return Author(features, lambda options, _: draw(st.sampled_from(options))).document(
-        _VARIATION_BLOCKS
-    )
+    author = Author(features, lambda options, _: draw(st.sampled_from(options)))
+    return author.document(_VARIATION_BLOCKS)

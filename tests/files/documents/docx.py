@@ -49,6 +49,10 @@ _NAMESPACES = (
 )
 _NOTES_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
 _FIELD = "<w:r><w:fldChar w:fldCharType='{}'/></w:r>"
+_SPACES = (
+    "<w:t xml:space='preserve'> </w:t>", "<w:t xml:space='preserve'>\u00a0</w:t>", "<w:tab/>",
+    "<w:br/>", "<w:cr/>", "<w:ptab w:alignment='right' w:relativeTo='margin' w:leader='none'/>",
+)  # fmt: skip
 _PLAIN = (
     "{}",
     "<w:ins w:id='1' w:author='x'>{}</w:ins>",
@@ -94,7 +98,7 @@ class _DocxWriter:
     def __init__(self) -> None:
         self._document: Any = Document()
         _remove_unused(self._document)
-        self._plain, self._boxes = cycle(_PLAIN), cycle(_BOXES)
+        self._plain, self._boxes, self._spaces = cycle(_PLAIN), cycle(_BOXES), cycle(_SPACES)
         self._link = self._document.part.relate_to(
             ADDRESS, RELATIONSHIP_TYPE.HYPERLINK, is_external=True
         )
@@ -165,26 +169,25 @@ class _DocxWriter:
 
     def _pieces(self, line: Line) -> Iterator[str]:
         for at, piece in enumerate(line):
-            space = "" if piece.glued or not at else " "
+            space = "" if piece.glued or not at else f"<w:r>{next(self._spaces)}</w:r>"
             followed = at + 1 < len(line) and line[at + 1].glued
-            yield self._piece(piece, space, bare=piece.glued or followed)
+            yield space + self._piece(piece, bare=piece.glued or followed)
             if piece.note:
                 yield (
                     "<w:r><w:rPr><w:vertAlign w:val='superscript'/></w:rPr>"
                     f"<w:footnoteReference w:id='{piece.note}'/></w:r>"
                 )
 
-    def _piece(self, piece: Piece, space: str, *, bare: bool) -> str:
-        runs = _run(space, "") if space else ""
+    def _piece(self, piece: Piece, *, bare: bool) -> str:
         # Word cuts runs anywhere: at each correction, and at each change of language.
         properties = _PROPERTIES.get(piece.mark, "")
         cut = len(piece.text) // 2
         halves = _run(piece.text[:cut], properties) + _run(piece.text[cut:], properties)
         if piece.mark == "link":
-            return f"{runs}<w:hyperlink r:id='{self._link}'>{halves}</w:hyperlink>"
+            return f"<w:hyperlink r:id='{self._link}'>{halves}</w:hyperlink>"
         if piece.mark == "plain" and not bare:
-            return runs + next(self._plain).format(halves)
-        return runs + halves
+            return next(self._plain).format(halves)
+        return halves
 
     def _add_notes(self, notes: tuple[Line, ...]) -> None:
         mark = "<w:r><w:rPr><w:vertAlign w:val='superscript'/></w:rPr><w:footnoteRef/></w:r>"

@@ -47,6 +47,7 @@ _PLAIN = (
     f"{{}}<template>{UNSEEN}</template>", "<nobr>{}</nobr>", "<ruby>{}</ruby>",
 )  # fmt: skip
 """What a plain piece may be in."""
+_SPACES = (" ", "\n    ", "&nbsp;", "<br>", " ", "&#8239;")
 _BOXES = (
     "{}", "<div>{}</div>", "<section>{}</section>", "<aside>{}</aside>", "<article>{}</article>",
     "<details><summary>More</summary>{}</details>", "<details open>{}</details>",
@@ -70,6 +71,7 @@ class HtmlWriter:
 
     def __init__(self, *, variety: bool = True) -> None:
         self._plain = cycle(_PLAIN if variety else ("{}",))
+        self._spaces = cycle(_SPACES if variety else (" ",))
         self._boxes = cycle(_BOXES if variety else ("{}",))
         self._sections = cycle(_SECTIONS if variety else ("",))
         self._marks = {mark: cycle(tags if variety else tags[:1]) for mark, tags in _MARKS.items()}
@@ -126,11 +128,11 @@ class HtmlWriter:
 
     def line(self, line: Line) -> str:
         """The content of a paragraph."""
-        return "".join(self._pieces(line)).strip()
+        return "".join(self._pieces(line))
 
     def _pieces(self, line: Line) -> Iterator[str]:
         for at, piece in enumerate(line):
-            yield "" if piece.glued else " "
+            yield "" if piece.glued or not at else next(self._spaces)
             followed = at + 1 < len(line) and line[at + 1].glued
             yield self._piece(piece, bare=piece.glued or followed)
             if piece.note:

@@ -12,4 +12,4 @@ def text_file(document: SampleDocument) -> bytes:
 
 
 def _text(line: Line) -> str:
-    return " ".join(piece.text for piece in line)
+    return "".join(f"{'' if piece.glued else ' '}{piece.text}" for piece in line).strip()

@@ -2,6 +2,7 @@
 # The library that makes the files ships no types.
 # mypy: disable-error-code="import-untyped"
 
+from itertools import cycle
 from typing import Any
 
 from pptx import Presentation
@@ -38,6 +39,7 @@ class _PptxWriter:
         self._show: Any = Presentation()
         self._slide: Any = None
         self._down = 0.0
+        self._spaces = cycle((" ", " ", "\t", "\u00a0", ""))
 
     def write(self, document: SampleDocument) -> bytes:
         for block in document.blocks:
@@ -92,11 +94,17 @@ class _PptxWriter:
 
     def _fill(self, paragraph: Any, line: Line) -> None:
         for at, piece in enumerate(line):
-            self._add_run(paragraph, piece, "" if piece.glued or not at else " ")
+            if at and not piece.glued:
+                self._add_space(paragraph)
+            self._add_runs(paragraph, piece)
 
-    def _add_run(self, paragraph: Any, piece: Piece, space: str) -> None:
-        if space:
+    def _add_space(self, paragraph: Any) -> None:
+        if space := next(self._spaces):
             paragraph.add_run().text = space
+        else:
+            paragraph.add_line_break()
+
+    def _add_runs(self, paragraph: Any, piece: Piece) -> None:
         # PowerPoint cuts runs anywhere: at each correction, and at each change of language.
         cut = len(piece.text) // 2
         for text in filter(None, (piece.text[:cut], piece.text[cut:])):
