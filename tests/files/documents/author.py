@@ -1,5 +1,6 @@
 """Writes sample documents of unique facts: one long sample, and variations by Hypothesis."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -8,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.files.documents.facts import NUMBERS, SHAPES, WORDS, word
+from tests.files.documents.facts import SHAPES, WORDS, word
 from tests.files.documents.model import (
     Block,
     Cell,
@@ -29,6 +30,9 @@ _BLOCKS = ("heading", "list", "quote", "code block", "table")
 _PIECES = (
     "emphasis", "strong", "code", "link", "raised", "lowered", "split word", "note", "noted number",
 )  # fmt: skip
+_SPLIT = (*WORDS, "integer", "thousands", "hexadecimal", "percent", "version", "date", "network")
+_SPLIT_PLACE = re.compile(r"[^\W_](?=[^\W_])")
+"""Inside a word or number; beside its punctuation (`n=`) bold may begin."""
 _PARAGRAPH = 7
 """Facts in a paragraph."""
 _SAMPLE_BLOCKS = 120
@@ -120,8 +124,10 @@ class Author:
                 text, below = self._choose((("word", "2"), ("word", "max")), kind)
                 return self._glued(text, below, "subscript")
             case "split word":
-                text = self._fact((*WORDS, *NUMBERS), kind)
-                return Piece(text[:2]), Piece(text[2:], "strong", glued=True)
+                text = self._fact(_SPLIT, kind)
+                cut = _SPLIT_PLACE.search(text)
+                assert cut
+                return Piece(text[: cut.end()]), Piece(text[cut.end() :], "strong", glued=True)
             case "note" | "noted number":
                 text = self._fact(["word"] if kind == "note" else ["integer", "percent"], kind)
                 self._notes.append(self._line(2, notes=False))
