@@ -106,7 +106,7 @@ endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and k
 
 # Each night; `make test` runs 300 per format.
 fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a hundred varied documents (FUZZ=)
-	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) tests/dataset/conversion/test_fuzzing.py \
+	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) --dist load tests/dataset/conversion/test_fuzzing.py \
 		tests/dataset/conversion/test_conservation.py
 
 clean: ## remove the environment and the caches; keep documents and index

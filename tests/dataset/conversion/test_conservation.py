@@ -42,6 +42,7 @@ def test_every_word_and_number_of_a_long_sample_is_read(form: SampleFormat) -> N
 
 
 @pytest.mark.parametrize("form", SAMPLE_FORMATS.values(), ids=SAMPLE_FORMATS)
+@pytest.mark.timeout(300 + 10 * EXAMPLES)
 @settings(
     max_examples=EXAMPLES,
     derandomize=not NIGHTLY,
