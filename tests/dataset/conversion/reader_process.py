@@ -17,7 +17,9 @@ from types import SimpleNamespace
 from typing import Self, cast
 
 from dataset.conversion.isolation import child, sandbox
-from dataset.conversion.result import Limits
+from dataset.conversion.isolation.parent import convert_in_child
+from dataset.conversion.result import Converted, Limits
+from utils.errors import DocumentError
 from utils.settings import PROJECT_ROOT
 
 _MODULE = "tests.dataset.conversion.reader_process"
@@ -44,6 +46,15 @@ class ReaderProcess:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def convert(self, content: bytes, format_name: str, limits: Limits, *, url: str) -> Converted:
+        """Stand in for `convert_in_child`, which reads a file that ends this process."""
+        answer = self.read(content)
+        if answer is None:
+            return convert_in_child(content, format_name, limits, url=url)
+        if "refusal" in answer:
+            raise DocumentError(answer["refusal"])
+        return Converted(**answer)
 
     def read(self, content: bytes) -> dict[str, str] | None:
         """What the child process answers; None if it ended, or exceeded the time limit."""

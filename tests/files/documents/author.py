@@ -35,7 +35,7 @@ _SPLIT_PLACE = re.compile(r"[^\W_](?=[^\W_])")
 """Inside a word or number; beside its punctuation (`n=`) bold may begin."""
 _PARAGRAPH = 7
 """Facts in a paragraph."""
-_SAMPLE_BLOCKS = 120
+_SAMPLE_BLOCKS = 100
 _VARIATION_BLOCKS = 12
 
 Choose = Callable[[Sequence[Any], str], Any]
