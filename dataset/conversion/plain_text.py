@@ -14,7 +14,7 @@ MARKS = {
 }
 """Byte order mark -> encoding."""
 _READ_AS_MARKUP = re.compile(r"(?m)^(?! {4}|\t).+$")
-_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{-~])|<(?=!--|/?[A-Za-z])|&(?=#?\w{1,32};)")
+_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{-~])|<(?=!--|/?[A-Za-z])|&(?=#?\w{1,32};)|(?<!\w)_|_(?!\w)")
 _LINE_END = re.compile(r"\r\n?")
 
 

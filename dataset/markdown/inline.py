@@ -7,6 +7,7 @@ contain HTML, entities and links whose addresses are elsewhere on the page.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from html import unescape
 
 from markdown_it.common.utils import normalizeReference
@@ -19,8 +20,8 @@ EMPHASIS = (
     r"(?<=[^\s*\\])(?P=stars)(?![\w*])"
 )
 _STRESS = (
-    r"(?<![^\s(\[{\"'*~])(?P<stress>_{1,2})(?=[^\W_])(?P<stressed>(?:[^_\n]|(?<=\w)_(?=\w)){1,500})"
-    r"(?<=[^\W_])(?P=stress)(?![^\s.,;:!?)\]}\"'*~])"
+    r"(?<![^\s(\[{\"'*~])(?P<stress>_{1,2})(?=[^\s_])(?P<stressed>(?:[^_\n]|(?<=\w)_(?=\w)){1,500})"
+    r"(?<=[^\s_\\])(?P=stress)(?![^\s.,;:!?)\]}\"'*~])"
 )
 _HTML = (
     r"<(?P<script>su[bp])>(?P<scripted>[^<>]{0,200})</su[bp]>"
@@ -51,6 +52,7 @@ _HEADING_ID = re.compile(
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _MAX_HEADING_CHARACTERS = 120
 """Characters; each breadcrumb below a heading repeats it."""
+_ROW = re.compile(r"[ \t]*\|")
 _MAX_ELEMENT_CHARACTERS = 1000
 _PYTHON_NAMES = frozenset(
     (*dir(type), *dir(int), *dir(dict), *dir(range), "__main__", "__all__", "__file__",
@@ -82,15 +84,19 @@ class InlineReader:
         stated = identity["id"] if identity and identity["id"] else ""
         return words, anchor[1] if anchor else stated
 
-    def _inside(self, text: str) -> str:
-        return _INLINE.sub(self._readable, text)
+    def _inside(self, text: str, around: re.Match[str] | None = None) -> str:
+        """Clean up text, which is part of the markup `around` it."""
+        in_row = around is not None and _is_in_row(around)
+        return _INLINE.sub(partial(self._readable, in_row=in_row), text)
 
-    def _readable(self, found: re.Match[str]) -> str:
+    def _readable(self, found: re.Match[str], *, in_row: bool) -> str:
         """The readable text of a piece of inline markup."""
         if found["code"]:
             return found[0]
         if found["escaped"]:
-            return found[0] if _is_in_row(found) else found["escaped"]
+            # Unescaped, a bar would end its cell.
+            is_bar = found["escaped"] == "|" and (in_row or _is_in_row(found))
+            return found[0] if is_bar else found["escaped"]
         if found["space"]:
             return " "
         if found["entity"]:
@@ -98,21 +104,20 @@ class InlineReader:
         if found["stress"]:
             return self._stressed(found)
         if found["alt"] is not None:
-            return self._picture(found["alt"])
+            return self._picture(self._inside(found["alt"], found))
         if found["words"] is not None:
-            return self._link(found["words"], found["target_bracketed"] or found["target"] or "")
+            target = found["target_bracketed"] or found["target"] or ""
+            return self._link(self._inside(found["words"], found), target)
         if found["referring"] is not None or found["shortcut"]:
             return self._reference(found)
         return self._html(found)
 
     def _link(self, words: str, target: str) -> str:
-        words = self._inside(words)
         if not target.startswith(("http://", "https://")) or not words:
             return words
         return target if words == target else f"[{words}]({target})"
 
-    def _picture(self, alt: str) -> str:
-        words = self._inside(alt)
+    def _picture(self, words: str) -> str:
         return words if _IMAGE_WITHOUT_WORDS.sub("", words).strip(" .") else ""
 
     def _reference(self, found: re.Match[str]) -> str:
@@ -120,7 +125,8 @@ class InlineReader:
         words = found["referring"] if found["shortcut"] is None else found["shortcut"]
         target = self.references.get(normalizeReference(found["reference"] or words))
         if target is None:
-            return found[0][0] + self._inside(found[0][1:])
+            return found[0][0] + self._inside(found[0][1:], found)
+        words = self._inside(words, found)
         return self._picture(words) if found["shown"] else self._link(words, target)
 
     def _stressed(self, found: re.Match[str]) -> str:
@@ -129,18 +135,18 @@ class InlineReader:
         if found[0] in _PYTHON_NAMES or ("_" in words and " " not in words):
             return found[0]
         mark = "*" * len(found["stress"])
-        return f"{mark}{self._inside(words)}{mark}"
+        return f"{mark}{self._inside(words, found)}{mark}"
 
     def _html(self, found: re.Match[str]) -> str:
         if found["script"]:
             before = found.string[: found.start()][-1:].strip("*_`")
             return (raised if found["script"] == "sup" else lowered)(
-                before, unescape(found["scripted"])
+                before, self._inside(found["scripted"], found)
             )
         if found["html_code"]:
             return code(unescape(found["html_code"]))
         if found["href"]:
-            return link(self._inside(found["linked"]), found["href"])
+            return link(self._inside(found["linked"], found), found["href"])
         if found["image_alt"] is not None:
             return self._picture(unescape(found["image_alt"]))
         # A name between angle brackets that nothing closes may be a placeholder.
@@ -158,9 +164,9 @@ def _has_counterpart(tag: re.Match[str]) -> bool:
 
 
 def _is_in_row(found: re.Match[str]) -> bool:
-    """True for a bar within a cell: unescaped, it would end the cell."""
+    """True for markup in a row of a table."""
     line_start = found.string.rfind("\n", 0, found.start()) + 1
-    return found["escaped"] == "|" and found.string[line_start:].lstrip().startswith("|")
+    return _ROW.match(found.string, line_start) is not None
 
 
 def _without_emphasis(found: re.Match[str]) -> str:

@@ -12,6 +12,8 @@ _UNSEEN = re.compile(r"[\u00ad\u200b\u2060\ufeff\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _MARKUP = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])"  # a backslash that would escape what follows
     r"|`|\*(?=\S)|(?<=\S)\*"
+    r"|(?<!\w)_|_(?!\w)"
+    r"|&(?=#?\w{1,32};)"
     r"|<(?=[A-Za-z/!?])"
     r"|\[(?=[^\[\]]{0,300}\]\()"
 )

@@ -6,19 +6,12 @@ from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
 from dataset.conversion.html.content import ADMONITION, is_footnote
-from dataset.conversion.html.element import Element
+from dataset.conversion.html.element import BLOCK_TAGS, Element
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.markdown.writer import callout, indent, list_item, note_mark, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_BLOCKS = frozenset((
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
-    "dialog", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form",
-    "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main",
-    "menu", "nav", "ol", "optgroup", "p", "pre", "search", "section", "summary", "table", "tbody",
-    "td", "tfoot", "th", "thead", "tr", "ul",
-))  # fmt: skip
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
 _MAX_NOTE_CHARACTERS = 6000
 """A longer box is part of the page, not a note."""
@@ -54,7 +47,7 @@ class Blocks:
             line.clear()
 
         for item in items:
-            if isinstance(item, Element) and (item.tag in _BLOCKS or item in self.holders):
+            if isinstance(item, Element) and (item.tag in BLOCK_TAGS or item in self.holders):
                 end_line()
                 if blocks := self.block(item, in_item):
                     written += blocks
@@ -181,7 +174,7 @@ def holders_of(root: Element) -> set[Element]:
     """All elements that contain blocks, so that a link around a heading is split."""
     holders: set[Element] = set()
     for element in root.walk():
-        if element.tag in _BLOCKS:
+        if element.tag in BLOCK_TAGS:
             holders.update(takewhile(lambda above: above not in holders, element.ancestors()))
     return holders
 

@@ -129,8 +129,16 @@ def _main(body: Element) -> Element:
         total = sum(sizes[one] for one in outermost)
         largest = max(found, key=lambda element: sizes[element], default=None)
         if largest and sizes[largest] > _MIN_CONTENT_SHARE * total:
-            return largest
+            is_declared = is_candidate is _CANDIDATES[0]
+            return largest if is_declared or _is_most_of(largest, body) else body
     return body
+
+
+def _is_most_of(part: Element, body: Element) -> bool:
+    """True for a part of a page with most of its text, or beside which there are no headings."""
+    inside, total = len(_unlinked(part).split()), len(_unlinked(body).split())
+    headings = [element for element in body.walk() if element.tag in _HEADINGS]
+    return 2 * inside >= total or all(part in heading.ancestors() for heading in headings)
 
 
 def _is_hidden(element: Element) -> bool:

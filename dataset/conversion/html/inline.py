@@ -16,7 +16,7 @@ _DELETED = frozenset(("del", "s", "strike"))
 _WITHIN_WORD = re.compile(r"\w\x00\w|\d[.,:/-]\x00\d|\d\x00[.,:/-]\d")
 _SPACES = re.compile(r"[ \t\n\r\f\v\u00a0\u2028\u2029\u202f]+")
 _PERMALINK = re.compile(
-    r"[¶#§🔗↑↩\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
+    r"[¶#§🔗↑↩\ufe0e\ufe0f\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
 )
 _NO_WORDS = re.compile(
     r"(?:image|img|icon|logo|screenshot)?|.*NOT AVAILABLE.*|\S+\.(?:png|jpe?g|gif|svg|webp)",
@@ -104,6 +104,8 @@ def is_permalink(element: Element) -> bool:
     """True for a link that only leads to the heading that contains it."""
     if element.tag != "a" or not element.get("href").startswith("#"):
         return False
+    if element.get("role") == "doc-backlink":
+        return True
     known = {"headerlink", "anchor", "anchor-link", "hash-link", "heading-anchor", "anchorjs-link"}
     words = element.words()
     return bool(known.intersection(element.classes())) or (

@@ -4,16 +4,13 @@ Without it, the text of `2<sup>32</sup>` would be "232".
 """
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 
-from dataset.conversion.html.element import Element
+from dataset.conversion.html.element import BLOCK_TAGS, Element
 from dataset.markdown import writer
 
-_INLINE = frozenset((
-    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i",
-    "ins", "kbd", "label", "literal", "mark", "math", "mi", "mn", "mo", "mrow", "msqrt", "mstyle",
-    "mtext", "q", "rb", "ruby", "s", "samp", "semantics", "small", "span", "strike", "strong",
-    "sub", "sup", "time", "tt", "u", "var",
-))  # fmt: skip
+_ENDS_LINE = BLOCK_TAGS | {"br"}
 _NOTE_CLASSES = re.compile(r"(?:foot|end)?note[-_]?(?:ref(?:erence)?|link|anchor|mark)s?|fn-?ref")
 _MAX_MARK_CHARACTERS = 12
 
@@ -30,7 +27,7 @@ def write_scripts(element: Element, before: str = "") -> str:
     """
     for at, child in enumerate(element.children):
         if not isinstance(child, str):
-            in_line = child.tag in _INLINE
+            in_line = child.tag not in _ENDS_LINE
             if before.strip() and _is_note_mark(child):
                 text: str | None = writer.note_mark(child.words())
             else:
@@ -41,7 +38,17 @@ def write_scripts(element: Element, before: str = "") -> str:
                 continue
             element.children[at] = child = text
         before += child[-_MAX_MARK_CHARACTERS:]
+    element.children = _joined(element.children)
     return before[-_MAX_MARK_CHARACTERS:]
+
+
+def _joined(children: Sequence[Element | str]) -> list[Element | str]:
+    """Join neighbouring texts, so that each is escaped as a whole."""
+    joined: list[Element | str] = []
+    for is_text, group in groupby(children, lambda child: isinstance(child, str)):
+        members = list(group)
+        joined += ["".join(map(str, members))] if is_text else members
+    return joined
 
 
 def _text_of(element: Element, before: str) -> str | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataset.conversion.html.element import Element
 from dataset.markdown.writer import block_cell, check_table_size, pipe_table
 
-_SPAN_LIMIT = 100
+_MAX_SPANS = {"rowspan": 65_534, "colspan": 1000}
+"""The limits of the HTML standard."""
 _PARTS = ("thead", "tbody", "tfoot")
 _HEADINGS = ("h1", "h2", "h3")
 
@@ -83,4 +84,4 @@ def _span(cell: Element, name: str) -> int:
     value = cell.get(name)
     if not (value.isascii() and value.isdigit()):
         return 1
-    return min(int(value[:9]), _SPAN_LIMIT) or 1
+    return min(int(value[:9]), _MAX_SPANS[name]) or 1

@@ -217,7 +217,7 @@ def test_admonitions_are_labelled_with_their_kind(html: str) -> None:
         ("a <b> bold </b>b <em>it</em> <b></b>", "a **bold** b *it*"),
         ("<code>a`b</code> <kbd>Ctrl</kbd>", "``a`b`` `Ctrl`"),
         ("11<b>08</b> <i>Gr</i>\u00f6\u00dfe <b>a</b>-b", "1108 Gr\u00f6\u00dfe **a**-b"),
-        ("2 * 3 *x* a_b_c __d__", "2 * 3 \\*x\\* a_b_c __d__"),
+        ("2 * 3 *x* a_b_c __d__", "2 * 3 \\*x\\* a_b_c \\__d_\\_"),
         ("&lt;script&gt; a < b", "\\<script> a < b"),
         ("[a](b) `c` \\*", "\\[a](b) \\`c\\` \\\\\\*"),
         ("# no heading", "\\# no heading"),

@@ -103,6 +103,8 @@ def test_collapsed_questions_and_answers_are_content(collapsed: str) -> None:
         ("<pre>2<sup>32</sup></pre>", "```\n2^32\n```"),
         ("100<sup><a href=#n1>1</a></sup> keys", "100[^1] keys"),
         ("four days<a href=#n1><sup>1</sup></a>", "four days[^1]"),
+        ("four <nobr>days</nobr><wbr><sup><a href=#n1>1</a></sup>", "four days[^1]"),
+        ("days <a href=#r1 role=doc-backlink>\u21a9\ufe0e</a>", "days"),
         ("four days<a epub:type=noteref href=#n1>1</a>", "four days[^1]"),
         ("four days<a class=footnote-reference href=#n1>1</a>", "four days[^1]"),
         ("said<sup><a href=#fn1>[1]</a></sup>", "said[^1]"),
@@ -129,6 +131,17 @@ def test_title_keeps_its_powers() -> None:
 
 def test_items_keep_the_numbers_that_they_state() -> None:
     assert text_of("<ol start=3><li value=5>Open<li>Close</ol>") == "5. Open\n6. Close"
+
+
+def test_text_around_an_article_is_content_if_it_has_headings_and_is_longer() -> None:
+    page = f"<h1>Kilns</h1>{REST}<article><p>A key lives for four days.</p></article>"
+    assert text_of(f"<body>{page}").startswith("# Kilns\n\nThe rest of the page")
+
+
+def test_cell_may_span_hundreds_of_rows() -> None:
+    rows = "<tr><td>a<td>b" * 300
+    text = text_of(f"<table><tr><th>A<th>B<th>C<tr><td rowspan=301>s<td>a<td>b{rows}</table>")
+    assert text.split("\n")[2:] == ["| s | a | b |"] * 301
 
 
 def test_page_of_furniture_alone_has_no_text() -> None:

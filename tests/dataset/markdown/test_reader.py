@@ -179,6 +179,8 @@ def test_bar_within_a_cell_stays_within_it() -> None:
     assert blocks("Name | Type\n--- | ---\na | b\\|c") == [
         Block("table", "| Name | Type\n| --- | ---\n| a | b\\|c")
     ]
+    linked = "| [a\\|b](https://x.example) | Words of a cell |\n| --- | --- |"
+    assert blocks(linked) == [Block("table", linked)]
     assert plain_text(table) == " Name Type \n mode fast slow\\. "
 
 
@@ -191,6 +193,7 @@ def test_bar_within_a_cell_stays_within_it() -> None:
         ("<a href='https://x.example/y'>words</a>", "[words](https://x.example/y)"),
         ("<img src=x alt='A kiln'>", "A kiln"),
         ("at <time> in <region> of List<String>", "at <time> in <region> of List<String>"),
+        ("_-27_, __\u20ac4__ n<sup>n\\-1</sup>", "*-27*, **\u20ac4** n^(n-1)"),
         ("an _odd_ and __very odd__ (_one_).", "an *odd* and **very odd** (*one*)."),
         (
             "__init__ a_b_c _a_b_ https://x.example/_a_/ \\_x\\_",
