@@ -1,0 +1,1 @@
+"""Converts Word, PowerPoint and Excel files to markdown."""
