@@ -25,6 +25,9 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _ENCODING = re.compile(rb"""^[^<]*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]+)""")
 _PLAIN_ENCODINGS = (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"utf-16")
 _ODD_XML = "contains XML with a document type or an odd encoding; save it again with Office"
+_PLAIN_DOCTYPE = re.compile(rb"""<!DOCTYPE\s(?:[^\[<>"']|"[^"]*"|'[^']*')*>""")
+"""A document type that declares nothing itself; what it refers to is never fetched."""
+_STRICT = re.compile(r"\{http://purl\.oclc\.org/ooxml/(\w+)/")
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 
 
@@ -81,6 +84,8 @@ class ZipContainer:
 
     def _checked_xml(self, name: str) -> bytes:
         content = self.read(name)
+        if self._format == "epub":  # Office never writes a document type
+            content = _PLAIN_DOCTYPE.sub(b"", content, count=1)
         letters = content.replace(b"\0", b"")  # UTF-16 has one beside each
         encoding = _ENCODING.match(letters[:400])
         odd = encoding is not None and encoding[1].lower() not in _PLAIN_ENCODINGS
@@ -91,13 +96,20 @@ class ZipContainer:
     def xml(self, name: str) -> ElementTree.Element:
         """Parse a part as XML, without document type or entities.
 
+        The namespaces of Strict Open XML become those that Office writes by default.
+
         Raises:
             DocumentError: it is missing, or no XML.
         """
         try:
-            return ElementTree.fromstring(self._checked_xml(name))  # noqa: S314 (no DTD is let in)
+            root = ElementTree.fromstring(self._checked_xml(name))  # noqa: S314 (no DTD is let in)
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise DocumentError(unreadable(self._format)) from error
+        if _STRICT.match(root.tag):
+            for element in root.iter():
+                element.tag = _transitional(element.tag)
+                element.attrib = {_transitional(key): at for key, at in element.attrib.items()}
+        return root
 
     def relationships(self, name: str) -> dict[str, Relationship]:
         """The references of a part ("" for the whole file), by the ids that it uses."""
@@ -114,6 +126,10 @@ class ZipContainer:
             kind = element.get("Type", "").rpartition("/")[2]
             found[element.get("Id", "")] = Relationship(kind, target, external)
         return found
+
+
+def _transitional(name: str) -> str:
+    return _STRICT.sub(r"{http://schemas.openxmlformats.org/\1/2006/", name)
 
 
 def _check(parts: list[zipfile.ZipInfo]) -> None:

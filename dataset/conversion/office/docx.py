@@ -7,6 +7,9 @@ from typing import Any
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import office_document
+from dataset.conversion.office.word.elements import LABEL
+from dataset.conversion.office.word.lists import number_lists
+from dataset.conversion.office.word.package import word_package
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 
@@ -41,19 +44,21 @@ def read_docx(content: bytes, _: str) -> Converted:
     container = ZipContainer(content, "docx")
     container.check_xml()
     html = mammoth.convert_to_html(
-        io.BytesIO(content),
+        io.BytesIO(word_package(container)),
         style_map=_STYLES,
         include_embedded_style_map=False,
         external_file_access=False,
         convert_image=mammoth.images.img_element(lambda _: {}),
         transform_document=mammoth.transforms.paragraph(_marked_code),
     ).value
-    return office_document(container, markdown_of(parse_html(html).body))
+    body = parse_html(html).body
+    number_lists(body)
+    return office_document(container, markdown_of(body))
 
 
 def _marked_code(paragraph: Any) -> Any:
     """Mark what is set in a monospaced font as code: Word has no other way to state it."""
-    runs = [run for run in _runs(paragraph) if _words(run).strip()]
+    runs = [run for run in _runs(paragraph) if LABEL.sub("", _words(run)).strip()]
     named = bool(_CODE_STYLE.search(paragraph.style_name or ""))
     if runs and (named or all(_is_code(run) for run in runs)):
         return paragraph.copy(style_id=None, style_name=_BLOCK, numbering=None)

@@ -1,0 +1,1 @@
+"""Rewrites Word files so that mammoth reads what Word shows."""
