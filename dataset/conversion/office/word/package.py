@@ -41,6 +41,8 @@ def word_package(container: ZipContainer) -> bytes:
     for kind in found.keys() & _TEXTS:
         numbering = WordNumbering(found.get("numbering"), styles)
         WordText(styles, numbering, partial(_linked, container, names[kind])).rewrite(found[kind])
+    for style in found.get("styles", ()):
+        style[:] = style.findall(f"{W}name")  # all that mammoth reads of the largest part
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as package:
         package.writestr("word/numbering.xml", _LISTS)
