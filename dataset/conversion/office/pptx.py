@@ -6,24 +6,31 @@ neither the text of SmartArt nor which paragraphs are list items.
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import office_document
+from dataset.conversion.office.charts import chart_data, diagram_lines
+from dataset.conversion.office.formulas import formula_text
+from dataset.conversion.office.namespaces import A14, DIAGRAM, MC, A, C, P, R
+from dataset.conversion.office.word.numbering import numeral
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
-from dataset.markdown.writer import MAX_CELLS, block_cell, escape, pipe_table, web_link
+from dataset.markdown.writer import block_cell, escape, lowered, pipe_table, raised, web_link
 from utils.errors import DocumentError
 
-_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
-_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
-_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
-_DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
-_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _TITLES = ("title", "ctrTitle")
 _SURROUNDINGS = ("dt", "ftr", "sldNum", "hdr")
-_BULLETS = {f"{_A}pPr/{_A}buNone": "", f"{_A}pPr/{_A}buAutoNum": "1.", f"{_A}pPr/{_A}buChar": "-"}
+_BULLETS = {f"{A}pPr/{A}buNone": "", f"{A}pPr/{A}buChar": "-"}
+_KINDS = (
+    ("alphaLc", "lowerLetter"),
+    ("alphaUc", "upperLetter"),
+    ("romanLc", "lowerRoman"),
+    ("romanUc", "upperRoman"),
+)
+"""Automatic numbers that are no digits, by the start of their type."""
 _FILE_NAME = re.compile(r"\S+\.\w{3,4}|(?:picture|image|grafik|bild) \d+", re.IGNORECASE)
 
 
@@ -44,8 +51,8 @@ def _slides(container: ZipContainer) -> Iterator[str]:
     top = container.relationships("").values()
     main = next((one.target for one in top if one.kind == "officeDocument"), "")
     parts = container.relationships(main)
-    for listed in container.xml(main).iter(f"{_P}sldId"):
-        slide = parts.get(listed.get(f"{_R}id", ""))
+    for listed in container.xml(main).iter(f"{P}sldId"):
+        slide = parts.get(listed.get(f"{R}id", ""))
         if slide is None or slide.external or slide.target not in container.names:
             raise DocumentError(unreadable("pptx"))
         yield slide.target
@@ -58,9 +65,9 @@ class _Slide:
         self._parts = container.relationships(name)
 
     def blocks(self, number: int) -> list[str]:
-        if self._xml.get("show") == "0":
+        if self._xml.get("show") in ("0", "false"):
             return []
-        shapes = list(_shapes(self._xml.find(f".//{_P}spTree")))
+        shapes = list(_shapes(self._xml.find(f".//{P}spTree")))
         titles = [one for one in shapes if _placeholder(one) in _TITLES]
         title = " ".join(self._lines(titles[0])) if titles else ""
         level = "#" if titles and _placeholder(titles[0]) == "ctrTitle" else "##"
@@ -74,23 +81,24 @@ class _Slide:
         kind = _placeholder(shape)
         if kind in _SURROUNDINGS:
             return []
-        if shape.tag == f"{_P}graphicFrame":
+        if shape.tag == f"{P}graphicFrame":
             return self._graphic(shape)
-        if shape.tag == f"{_P}pic":
-            about = shape.find(f".//{_P}cNvPr")
+        if shape.tag == f"{P}pic":
+            about = shape.find(f".//{P}cNvPr")
             words = " ".join((about.get("descr") or "").split()) if about is not None else ""
             return [] if not words or _FILE_NAME.fullmatch(words) else [escape(words)]
-        body = shape.find(f"{_P}txBody")
+        body = shape.find(f"{P}txBody")
         return [] if body is None else self._paragraphs(body, listed=kind in ("body", "obj", ""))
 
     def _paragraphs(self, body: Element, *, listed: bool) -> list[str]:
         """A text's paragraphs: lines, or the items of lists as deep as they are indented."""
         blocks: list[str] = []
         in_list = False
-        for paragraph in body.iter(f"{_A}p"):
+        counts: dict[int, int] = {}
+        for paragraph in body.iter(f"{A}p"):
             if not (words := self._line(paragraph)):
                 continue
-            mark = _bullet(paragraph, listed=listed)
+            mark = _mark(paragraph, counts, listed=listed)
             item = f"{'  ' * _level(paragraph)}{mark} {words}".replace("\n", " ")
             if mark and in_list:
                 blocks[-1] += f"\n{item}"
@@ -100,37 +108,59 @@ class _Slide:
         return blocks
 
     def _lines(self, shape: Element) -> list[str]:
-        found = (self._line(one).replace("\n", " ") for one in shape.iter(f"{_A}p"))
+        found = (self._line(one).replace("\n", " ") for one in shape.iter(f"{A}p"))
         return [line for line in found if line]
 
     def _line(self, paragraph: Element) -> str:
-        parts: list[str] = []
-        for piece in paragraph:
-            if piece.tag == f"{_A}br":
-                parts.append("\n")
-            elif piece.tag in (f"{_A}r", f"{_A}fld"):
-                words = escape(piece.findtext(f"{_A}t") or "")
-                link = piece.find(f"{_A}rPr/{_A}hlinkClick")
-                target = None if link is None else self._parts.get(link.get(f"{_R}id", ""))
-                parts.append(web_link(words, target.target if target and target.external else ""))
-        lines = (" ".join(line.split()) for line in "".join(parts).replace("\v", "\n").split("\n"))
+        text = ""
+        pieces = ((_baseline(piece), self._piece(piece)) for piece in paragraph)
+        for offset, group in groupby(pieces, key=itemgetter(0)):
+            words = "".join(piece for _, piece in group)
+            text += raised(text, words) if offset > 0 else lowered(text, words) if offset else words
+        lines = (" ".join(line.split()) for line in text.replace("\v", "\n").split("\n"))
         return "\n".join(line for line in lines if line)
 
+    def _piece(self, piece: Element) -> str:
+        if piece.tag == f"{A}br":
+            return "\n"
+        if piece.tag == f"{A14}m":
+            return escape(f" {formula_text(piece)} ")
+        if piece.tag not in (f"{A}r", f"{A}fld"):
+            return ""
+        words = escape(piece.findtext(f"{A}t") or "")
+        link = piece.find(f"{A}rPr/{A}hlinkClick")
+        target = None if link is None else self._parts.get(link.get(f"{R}id", ""))
+        return web_link(words, target.target if target and target.external else "")
+
     def _graphic(self, frame: Element) -> list[str]:
-        if (table := frame.find(f".//{_A}tbl")) is not None:
-            rows = [
-                [block_cell(self._lines(cell)) for cell in row.findall(f"{_A}tc")]
-                for row in table.findall(f"{_A}tr")
-            ]
+        if (table := frame.find(f".//{A}tbl")) is not None:
+            rows = self._rows(table)
             return [pipe_table(rows)] if any(map(any, rows)) else []
-        if (chart := frame.find(f".//{_C}chart")) is not None:
-            part = self._part(chart.get(f"{_R}id", ""))
-            return [] if part is None else _chart_table(part)
-        if (diagram := frame.find(f".//{_DIAGRAM}relIds")) is not None:
-            part = self._part(diagram.get(f"{_R}dm", ""))
-            lines = [] if part is None else self._lines(part)
-            return ["\n".join(f"- {line}" for line in lines)] if lines else []
+        if (chart := frame.find(f".//{C}chart")) is not None:
+            part = self._part(chart.get(f"{R}id", ""))
+            title, data = ("", []) if part is None else chart_data(part)
+            table_of_data = [pipe_table([list(map(escape, row)) for row in data])] if data else []
+            return [escape(title), *table_of_data] if title else table_of_data
+        if (diagram := frame.find(f".//{DIAGRAM}relIds")) is not None:
+            part = self._part(diagram.get(f"{R}dm", ""))
+            lines = [] if part is None else [f"- {escape(one)}" for one in diagram_lines(part)]
+            return ["\n".join(lines)] if lines else []
         return []
+
+    def _rows(self, table: Element) -> list[list[str]]:
+        """The cells of a table; one that spans rows counts in each of them."""
+        rows: list[list[str]] = [[]]
+        for row in table.findall(f"{A}tr"):
+            above = rows[-1]
+            rows.append(
+                [
+                    above[at] if _is_on(cell, "vMerge") and at < len(above)
+                    else "" if _is_on(cell, "hMerge")
+                    else block_cell(self._lines(cell))
+                    for at, cell in enumerate(row.findall(f"{A}tc"))
+                ]
+            )  # fmt: skip
+        return rows[1:]
 
     def _part(self, identity: str) -> Element | None:
         named = self._parts.get(identity)
@@ -142,75 +172,72 @@ class _Slide:
         for part in self._parts.values():
             if part.kind == "notesSlide" and part.target in self._container.names:
                 notes = self._container.xml(part.target)
-                shapes = [one for one in notes.iter(f"{_P}sp") if _placeholder(one) == "body"]
+                shapes = [one for one in notes.iter(f"{P}sp") if _placeholder(one) == "body"]
                 lines = [line for shape in shapes for line in self._lines(shape)]
                 return [f"Notes: {lines[0]}", *lines[1:]] if lines else []
         return []
 
 
 def _shapes(tree: Element | None) -> Iterator[Element]:
-    """Yield a slide's shapes, also those in groups; of alternatives the first."""
+    """Yield a slide's visible shapes, also those in groups; of alternatives the first."""
     for shape in tree if tree is not None else ():
-        if shape.tag == f"{_P}grpSp":
+        about = shape.find(f"*/{P}cNvPr")
+        if about is not None and _is_on(about, "hidden"):
+            continue
+        if shape.tag == f"{P}grpSp":
             yield from _shapes(shape)
-        elif shape.tag == _ALTERNATIVES:
-            yield from _shapes(shape[0] if len(shape) else None)
-        elif shape.tag in (f"{_P}sp", f"{_P}pic", f"{_P}graphicFrame"):
+        elif shape.tag == f"{MC}AlternateContent":
+            yield from next(filter(None, (list(_shapes(one)) for one in shape)), [])
+        elif shape.tag in (f"{P}sp", f"{P}pic", f"{P}graphicFrame"):
             yield shape
+
+
+def _is_on(element: Element, name: str) -> bool:
+    return element.get(name) in ("1", "true")
+
+
+def _baseline(piece: Element) -> int:
+    """1 for a superscript, -1 for a subscript, else 0."""
+    about = piece.find(f"{A}rPr")
+    offset = "" if about is None else about.get("baseline", "")
+    return 0 if not offset.strip("-0%.") else -1 if offset.startswith("-") else 1
 
 
 def _placeholder(shape: Element) -> str | None:
     """The type of the layout placeholder that a shape fills; None for a free shape."""
-    found = shape.find(f".//{_P}nvPr/{_P}ph")
+    found = shape.find(f".//{P}nvPr/{P}ph")
     return None if found is None else found.get("type", "")
 
 
 def _position(shape: Element) -> tuple[int, int]:
     """A sort key from top to bottom; shapes positioned by the layout are first."""
-    at = shape.find(f"{_P}spPr/{_A}xfrm/{_A}off")
+    at = shape.find(f"{P}spPr/{A}xfrm/{A}off")
     if at is None:
-        at = shape.find(f"{_P}xfrm/{_A}off")
+        at = shape.find(f"{P}xfrm/{A}off")
     try:
         return (0, 0) if at is None else (int(at.get("y", "0")), int(at.get("x", "0")))
     except ValueError:
         return (0, 0)
 
 
-def _bullet(paragraph: Element, *, listed: bool) -> str:
-    stated = (mark for name, mark in _BULLETS.items() if paragraph.find(name) is not None)
-    return next(stated, "-" if listed else "")
+def _mark(paragraph: Element, counts: dict[int, int], *, listed: bool) -> str:
+    """The mark of a list item, "" for other paragraphs; `counts` are the numbers by level."""
+    level = _level(paragraph)
+    for deeper in [at for at in counts if at > level]:
+        del counts[deeper]
+    automatic = paragraph.find(f"{A}pPr/{A}buAutoNum")
+    if automatic is None:
+        counts.pop(level, None)
+        stated = (mark for name, mark in _BULLETS.items() if paragraph.find(name) is not None)
+        return next(stated, "-" if listed else "")
+    start = automatic.get("startAt", "1")
+    first = int(start) if start.isdecimal() and len(start) < 6 else 1
+    counts[level] = counts.get(level, first - 1) + 1
+    kind = next((kind for name, kind in _KINDS if automatic.get("type", "").startswith(name)), "")
+    return f"- {numeral(counts[level], kind)})" if kind else f"{counts[level]}."
 
 
 def _level(paragraph: Element) -> int:
-    about = paragraph.find(f"{_A}pPr")
+    about = paragraph.find(f"{A}pPr")
     level = "0" if about is None else about.get("lvl", "0")
     return min(int(level), 8) if level.isascii() and level.isdigit() else 0
-
-
-def _chart_table(chart: Element) -> list[str]:
-    """Convert a chart part to blocks: its title, and a table with a column per series."""
-    title = chart.find(f"{_C}chart/{_C}title")
-    words = "" if title is None else " ".join(one.text or "" for one in title.iter(f"{_A}t"))
-    columns: list[dict[int, str]] = [{}]
-    names = [""]
-    for series in chart.iter(f"{_C}ser"):
-        columns[0] |= _points(series.find(f"{_C}cat"), series.find(f"{_C}xVal"))
-        columns.append(_points(series.find(f"{_C}val"), series.find(f"{_C}yVal")))
-        name = series.find(f"{_C}tx")
-        names.append(" ".join(one.text or "" for one in name.iter(f"{_C}v")) if name else "")
-    places = sorted({at for column in columns for at in column})
-    blocks = [escape(" ".join(words.split()))] if words.strip() else []
-    if not places or len(places) * len(columns) > MAX_CELLS:
-        return blocks
-    rows = [[column.get(at, "") for column in columns] for at in places]
-    return [*blocks, pipe_table([[escape(name) for name in names], *rows])]
-
-
-def _points(*found: Element | None) -> dict[int, str]:
-    points: dict[int, str] = {}
-    for element in found:
-        for point in element.iter(f"{_C}pt") if element is not None else ():
-            at = point.get("idx", "")
-            if at.isascii() and at.isdigit() and len(at) < 9:
-                points[int(at)] = escape(" ".join((point.findtext(f"{_C}v") or "").split()))
-    return points
