@@ -8,6 +8,7 @@ import io
 import posixpath
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -110,6 +111,14 @@ class ZipContainer:
                 element.tag = _transitional(element.tag)
                 element.attrib = {_transitional(key): at for key, at in element.attrib.items()}
         return root
+
+    def with_parts(self, changes: Mapping[str, bytes]) -> bytes:
+        """The file with other content in some of its parts."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as changed:
+            for name in self._zip.namelist():
+                changed.writestr(name, changes[name] if name in changes else self.read(name))
+        return packed.getvalue()
 
     def relationships(self, name: str) -> dict[str, Relationship]:
         """The references of a part ("" for the whole file), by the ids that it uses."""

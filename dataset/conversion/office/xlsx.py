@@ -1,16 +1,31 @@
 """Converts Excel files: each sheet becomes a heading, each block of cells a table."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from dataset.conversion.metadata import office_document
+from dataset.conversion.office.stray_cells import without_gaps
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 from dataset.markdown.writer import check_table_size, escape, pipe_table, text_cell
 
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
+
 Cell = int | float | str | bool | time | date | datetime | timedelta
+
+
+_NUMERIC = re.compile(r"[-+.,:/%\s\d]*")
+
+
+class _Copy(str):
+    """The value of a merged cell, in a further row that it spans."""
+
+    __slots__ = ()
 
 
 def read_xlsx(content: bytes, _: str) -> Converted:
@@ -19,6 +34,9 @@ def read_xlsx(content: bytes, _: str) -> Converted:
 
     container = ZipContainer(content, "xlsx")
     container.check_xml()
+    moved = {name: without_gaps(container.read(name)) for name in _sheets(container)}
+    if changes := {name: sheet for name, sheet in moved.items() if sheet is not None}:
+        content = container.with_parts(changes)
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     blocks: list[str] = []
     cells = 0
@@ -26,16 +44,35 @@ def read_xlsx(content: bytes, _: str) -> Converted:
         if sheet.visible != SheetVisibleEnum.Visible:
             continue
         found = book.get_sheet_by_name(sheet.name)
-        check_table_size(found.width, cells)
         rows: list[list[str]] = []
         for row in found.iter_rows():
             rows.append([_shown(cell) for cell in row])
             cells += sum(1 for cell in rows[-1] if cell)
-            check_table_size(found.width, cells)
+            check_table_size(0, cells)
+        _repeat_merged(rows, found)
         tables = list(_tables(rows))
         if tables:
             blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]
     return office_document(container, "\n\n".join(blocks) + "\n")
+
+
+def _sheets(container: ZipContainer) -> Iterator[str]:
+    """Yield the names of the sheets' parts."""
+    top = container.relationships("").values()
+    main = next((one.target for one in top if one.kind == "officeDocument"), "")
+    for part in container.relationships(main).values():
+        if part.kind == "worksheet" and part.target in container.names:
+            yield part.target
+
+
+def _repeat_merged(rows: Sequence[list[str]], sheet: "CalamineSheet") -> None:
+    """Repeat the value of each merged cell in all rows that it spans."""
+    left = sheet.start[1] if sheet.start else 0
+    for (top, column), (bottom, _) in sheet.merged_cell_ranges or ():
+        at = column - left
+        if top < len(rows) and 0 <= at < len(rows[top]):
+            for row in rows[top + 1 : bottom + 1]:
+                row[at] = row[at] or _Copy(rows[top][at])
 
 
 def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -43,12 +80,47 @@ def _tables(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for filled, run in groupby(rows, any):
         if not filled:
             continue
-        block = list(run)
+        block = [row for row in run if not all(isinstance(cell, _Copy) for cell in row if cell)]
         while block and sum(1 for cell in block[0] if cell) == 1 and len(block[0]) > 1:
             yield next(cell for cell in block.pop(0) if cell).replace("<br>", " ")
-        if block:
-            first = min(next(at for at, cell in enumerate(row) if cell) for row in block)
-            yield pipe_table([row[first:] for row in block])
+        parts = list(_side_by_side(block))
+        if len(parts) > 1:
+            for part in parts:
+                yield from _tables(part)
+        elif block:
+            check_table_size(len(parts[0][0]), 0)
+            yield pipe_table(parts[0])
+
+
+def _side_by_side(block: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
+    """Split a block at empty columns between two tables; drop the other empty columns."""
+    filled = [any(row[at] for row in block) for at in range(len(block[0]))] if block else []
+    columns: list[int] = []
+    before: list[int] = []
+    for is_filled, run in groupby(range(len(filled)), filled.__getitem__):
+        if is_filled:
+            beside = list(run)
+            if before and _is_table(_part(block, before)) and _is_table(_part(block, beside)):
+                yield _part(block, columns)
+                columns = []
+            columns += beside
+            before = beside
+    if columns:
+        yield _part(block, columns)
+
+
+def _part(block: Sequence[Sequence[str]], columns: Sequence[int]) -> list[list[str]]:
+    return [[row[at] for at in columns] for row in block]
+
+
+def _is_table(part: Sequence[Sequence[str]]) -> bool:
+    """True if columns are a table of their own: full head, and rows that begin with their names."""
+    rows = [row for row in part if any(row)]
+    while rows and sum(1 for cell in rows[0] if cell) == 1:
+        rows = rows[1:]  # a title
+    return (
+        len(rows) > 1 and all(rows[0]) and not all(_NUMERIC.fullmatch(row[0]) for row in rows[1:])
+    )
 
 
 def _shown(cell: Cell) -> str:

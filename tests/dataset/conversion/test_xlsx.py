@@ -2,13 +2,16 @@
 # The libraries that make the files ship no types.
 # mypy: disable-error-code="import-untyped, no-untyped-call"
 
+import re
 from datetime import UTC, date, datetime, time
 
 import pytest
 from openpyxl import Workbook
 
 from dataset.conversion.office import xlsx
+from tests.files.hostile import part_of, repacked
 from tests.files.office import saved, xlsx_of
+from tests.files.word import strict
 from utils.errors import DocumentError
 
 
@@ -43,3 +46,78 @@ def test_each_sheet_is_a_heading_and_each_block_of_cells_a_table() -> None:
 def test_sheet_with_too_many_columns_is_refused() -> None:
     with pytest.raises(DocumentError, match="1,000 columns"):
         xlsx.read_xlsx(xlsx_of([range(1001)]), "")
+
+
+def text_of(cells: dict[str, object], *merged: str) -> str:
+    """The text of a workbook of one sheet with these cells."""
+    book = Workbook()
+    for name, value in cells.items():
+        book.active[name] = value
+    for cells_merged in merged:
+        book.active.merge_cells(cells_merged)
+    text = xlsx.read_xlsx(saved(book), "").text
+    return text.removeprefix("## Sheet\n\n").strip()
+
+
+PLANS = {"A1": "Plan", "B1": "Seats", "A2": "small", "B2": 3, "A3": "large", "B3": 9}
+PLANS_TABLE = "| Plan | Seats |\n| --- | --- |\n| small | 3 |\n| large | 9 |"
+REGIONS_TABLE = "| Region | Port |\n| --- | --- |\n| Oslo | 1 |\n| Lima | 2 |"
+
+
+@pytest.mark.parametrize("name", ["XFD1048576", "AAA9000", "A1048576", "D600000"])
+def test_stray_cell_far_away_is_a_text_of_its_own(name: str) -> None:
+    assert text_of({**PLANS, name: "stray"}) == f"{PLANS_TABLE}\n\nstray"
+
+
+def test_stray_cell_far_to_the_right_adds_one_column() -> None:
+    assert text_of({**PLANS, "XFD2": "stray"}) == (
+        "| Plan | Seats |  |\n| --- | --- | --- |\n| small | 3 | stray |\n| large | 9 |  |"
+    )
+
+
+def test_far_table_keeps_its_columns_and_merged_cells() -> None:
+    far = {"ZZ900000": "Plan", "AAA900000": "Limit", "ZZ900001": "small"}
+    limits = {"AAA900001": "3 seats", "AAA900002": "4 GB"}
+    assert text_of({**PLANS, **far, **limits}, "ZZ900001:ZZ900002", "A5:B9") == (
+        f"{PLANS_TABLE}\n\n| Plan | Limit |\n| --- | --- |\n| small | 3 seats |\n| small | 4 GB |"
+    )
+
+
+def test_merged_cell_counts_in_each_row_that_it_spans() -> None:
+    cells = {"A1": "Plan", "B1": "Limit", "A2": "small", "B2": "3 seats", "B3": "4 GB"}
+    note = {"A6": "Valid for all regions."}
+    assert text_of({**cells, **note}, "A2:A4", "A6:F9") == (
+        "| Plan | Limit |\n| --- | --- |\n| small | 3 seats |\n| small | 4 GB |"
+        "\n\nValid for all regions."
+    )
+
+
+def test_tables_side_by_side_are_two_tables() -> None:
+    regions = {"D1": "Region", "E1": "Port", "D2": "Oslo", "E2": 1, "D3": "Lima", "E3": 2}
+    assert text_of({**PLANS, **regions}) == f"{PLANS_TABLE}\n\n{REGIONS_TABLE}"
+
+
+def test_tables_side_by_side_may_differ_in_height_and_have_titles() -> None:
+    plans = {f"{name[0]}{int(name[1]) + 1}": value for name, value in PLANS.items()}
+    regions = {"E2": "Regions", "E3": "Region", "F3": "Port", "E4": "Oslo", "F4": 1, "E5": "Lima"}
+    assert text_of({"A1": "Plans", **plans, **regions, "F5": 2, "E7": "Rome"}) == (
+        f"Plans\n\n{PLANS_TABLE}\n\nRegions\n\n{REGIONS_TABLE}\n\nRome"
+    )
+
+
+def test_empty_column_between_labels_and_values_does_not_part_them() -> None:
+    cells = {"A1": "Item", "C1": 2024, "D1": 2025, "A2": "Rent", "C2": 1, "D2": 2}
+    assert text_of(cells) == "| Item | 2024 | 2025 |\n| --- | --- | --- |\n| Rent | 1 | 2 |"
+    cells = {"A1": "Item", "B1": "Unit", "D1": 2024, "E1": 2025, "A2": "Rent", "B2": "EUR"}
+    table = text_of({**cells, "D2": 1, "E2": 2})
+    assert table.splitlines()[-1] == "| Rent | EUR | 1 | 2 |"
+
+
+def test_strict_open_xml_is_read() -> None:
+    package = strict(xlsx_of([["When"], [date(2026, 1, 2)]]))
+    assert xlsx.read_xlsx(package, "").text == "## Sheet\n\n| When |\n| --- |\n| 2026-01-02 |\n"
+    name = "xl/worksheets/sheet1.xml"
+    dated = re.sub(
+        rb'<c r="A2"[^>]*>.*?</c>', b'<c r="A2" t="d"><v>2026-01-02</v></c>', part_of(package, name)
+    )
+    assert "| 2026-01-02 |\n" in xlsx.read_xlsx(repacked(package, {name: dated}), "").text
