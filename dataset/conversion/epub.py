@@ -1,23 +1,25 @@
 """Converts EPUB books: their chapters in reading order."""
 
 import posixpath
+import re
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.html.content import content_of
 from dataset.conversion.html.reader import decoded, markdown_of
-from dataset.conversion.html.tree import parse_html
+from dataset.conversion.html.tree import Element, parse_html
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 from dataset.dates import first_date
 from utils.errors import DocumentError
 
-_BOOK = "{http://www.idpf.org/2007/opf}"
 _ABOUT = "{http://purl.org/dc/elements/1.1/}"
 _ROOT = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
-_PAGES = ("application/xhtml+xml", "text/html")
+_PAGES = ("application/xhtml+xml", "text/html", "text/x-oeb1-document")
+
+_NOTE = re.compile(r"\b(?:foot|end|rear)notes?\b")
 
 
 def read_epub(content: bytes, _: str) -> Converted:
@@ -33,7 +35,9 @@ def read_epub(content: bytes, _: str) -> Converted:
     for part in _reading_order(book, posixpath.dirname(name)):
         if part in locked:
             raise DocumentError(PROTECTED)
-        chapters.append(markdown_of(content_of(parse_html(decoded(container.read(part))))).strip())
+        page = parse_html(decoded(container.read(part)))
+        _show_whole(page.body)
+        chapters.append(markdown_of(content_of(page)).strip())
     text = "\n\n".join(chapter for chapter in chapters if chapter)
     if not text:
         raise DocumentError(NO_TEXT)
@@ -44,11 +48,25 @@ def read_epub(content: bytes, _: str) -> Converted:
 def _reading_order(book: ElementTree.Element, folder: str) -> list[str]:
     parts = {
         item.get("id"): posixpath.normpath(posixpath.join(folder, unquote(item.get("href", ""))))
-        for item in book.iter(f"{_BOOK}item")
+        for item in book.iterfind(".//{*}item")
         if item.get("media-type") in _PAGES and "nav" not in item.get("properties", "").split()
     }
-    order = (item.get("idref") for item in book.iter(f"{_BOOK}itemref"))
+    order = (item.get("idref") for item in book.iterfind(".//{*}itemref"))
     return [parts[name] for name in dict.fromkeys(order) if name in parts]
+
+
+def _show_whole(body: Element) -> None:
+    """Make a chapter's head, foot and hidden notes content, as in a book; drop page numbers."""
+    for element in body.walk():
+        if element.tag in ("header", "footer"):
+            element.tag = "div"
+        if _NOTE.search(element.get("epub:type")):
+            element.attributes.pop("hidden", None)
+        element.children = [
+            child
+            for child in element.children
+            if isinstance(child, str) or child.get("epub:type") != "pagebreak"
+        ]
 
 
 def _encrypted(container: ZipContainer) -> set[str]:
@@ -60,6 +78,6 @@ def _encrypted(container: ZipContainer) -> set[str]:
 
 
 def _changed(book: ElementTree.Element) -> str:
-    about = book.iter(f"{_BOOK}meta")
+    about = book.iterfind(".//{*}meta")
     modified = (one for one in about if one.get("property") == "dcterms:modified")
     return first_date(one.text for one in (*modified, *book.iter(f"{_ABOUT}date")))
