@@ -53,6 +53,8 @@ def with_own_styles() -> str:
     ("content", "expected"),
     [
         (f'<w:fldSimple w:instr="REF x">{run("page 7")}</w:fldSimple>', "page 7"),
+        (f'<w:fldSimple w:instr="HYPERLINK &quot;https://x.example/&quot;">{run("site")}'
+         "</w:fldSimple> ", "[site](https://x.example/)"),
         (field(" DOCPROPERTY v ", "71"), "71"),
         (field(f"{run('no')}{field('PAGE', 'never')}", "shown"), "shown"),
         (f'<w:bdo w:val="rtl">{run("one")}</w:bdo><w:dir w:val="rtl">{run(" two")}</w:dir>',
@@ -72,6 +74,7 @@ def with_own_styles() -> str:
         ('<w:r><w:t>on</w:t><w:noBreakHyphen/><w:t>call</w:t></w:r>', "on-call"),
         ('<w:r><w:sym w:font="Arial" w:char="00B5"/><w:sym w:font="Symbol" w:char="f06d"/></w:r>',
          "µμ"),
+        (run("at \uf0b3 9", '<w:rFonts w:ascii="Symbol"/>'), "at ≥ 9"),
         ('<w:r><w:ruby><w:rubyPr/><w:rt><w:r><w:t>かぎ</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>鍵'
          '</w:t></w:r></w:rubyBase></w:ruby></w:r>', "鍵(かぎ)"),
     ],
@@ -188,6 +191,13 @@ def test_cell_that_spans_rows_counts_in_each_and_a_shifted_row_keeps_its_columns
     assert text_of(shown) == (
         "| Plan | Limit |\n| --- | --- |\n| small | 3 seats |\n| small | 4 GB |\n|  | for all |"
     )
+
+
+def test_rows_stay_apart_if_all_are_marked_as_heads() -> None:
+    shown = "| a | b |\n| --- | --- |\n| c | d |\n| e | f |"
+    for mark in ("<w:tblHeader/>", '<w:tblHeader w:val="0"/>'):
+        rows = (row(cell(one), cell(other), properties=mark) for one, other in ("ab", "cd", "ef"))
+        assert text_of(table(*rows)) == shown
 
 
 def test_cells_of_a_table_in_a_table_stay_apart() -> None:

@@ -6,7 +6,7 @@ Paragraphs in lists state their label between two marks.
 """
 
 import re
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
@@ -33,9 +33,7 @@ def _tags(names: str) -> frozenset[str]:
     return frozenset(f"{W}{name}" for name in names.split())
 
 
-_CONTAINERS = _tags("fldSimple bdo dir smartTag customXml ins moveTo sdt sdtContent") | {
-    f"{M}oMathPara"
-}
+_CONTAINERS = _tags("bdo dir smartTag customXml ins moveTo sdt sdtContent") | {f"{M}oMathPara"}
 _DROPPED = _tags("del moveFrom sdtPr sdtEndPr smartTagPr customXmlPr commentReference")
 _PROPERTIES = _tags("pPr rPr tblPr tblGrid trPr tcPr sectPr")
 _FIELDS = _tags("fldChar instrText")
@@ -43,6 +41,7 @@ _NOTES = _tags("footnoteReference endnoteReference")
 _SHOWN = _tags("t sym drawing") | _NOTES
 _MAX_DEPTH = 4
 """Mammoth knows five levels of lists."""
+_PRIVATE = re.compile("[\uf020-\uf0ff]")
 _SYMBOL_FONTS = ("Symbol", "Webdings", "Wingdings", "Wingdings 2", "Wingdings 3")
 
 
@@ -55,6 +54,7 @@ class WordText:
         self._numbering = numbering
         self._part = part
         self._style = ""
+        self._font = ""
 
     def rewrite(self, element: Element) -> None:
         """Rewrite the content of an element."""
@@ -109,6 +109,7 @@ class WordText:
             element[:] = [child for child in element if child.tag in _FIELDS]
             return [element] if len(element) else []
         is_note = any(child.tag in _NOTES for child in element)
+        self._font = next((one.get(f"{W}ascii", "") for one in element.iter(f"{W}rFonts")), "")
         alignment = "" if is_note else self._styles.alignment(element, self._style)
         self.rewrite(element)
         about = element.find(f"{W}rPr")
@@ -123,6 +124,10 @@ class WordText:
     def _table(self, element: Element) -> list[Element]:
         self.rewrite(element)
         element[:] = [child for child in element if child.tag in _PROPERTIES | {f"{W}tr"}]
+        rows = element.findall(f"{W}tr")
+        heads = len(list(takewhile(_is_head, rows)))
+        for row in rows[1 if heads == len(rows) else heads :]:
+            row[:] = [child for child in row if child.tag != f"{W}trPr"]
         return [element]
 
     def _row(self, element: Element) -> list[Element]:
@@ -157,6 +162,17 @@ class WordText:
     def _formula(self, element: Element) -> list[Element]:
         return [word_element(f"{W}r", word_characters(formula_text(element)))]
 
+    def _simple_field(self, element: Element) -> list[Element]:
+        """Write a field as the runs of a complex one, from which mammoth reads links."""
+        self.rewrite(element)
+        code = Element(f"{W}instrText")
+        code.text = element.get(f"{W}instr")
+        begin, middle, end = (
+            Element(f"{W}fldChar", {f"{W}fldCharType": kind})
+            for kind in ("begin", "separate", "end")
+        )
+        return [word_element(f"{W}r", begin, code, middle), *element, word_element(f"{W}r", end)]
+
     def _ruby(self, element: Element) -> list[Element]:
         """Write a word's reading after it in parentheses."""
         base = "".join(text.text or "" for text in element.iterfind(f"{W}rubyBase//{W}t"))
@@ -181,6 +197,18 @@ class WordText:
     def _hyphen(self, _: Element) -> list[Element]:
         return [word_characters("-")]
 
+    def _characters(self, element: Element) -> list[Element]:
+        """Replace the characters of a symbol font, which are private ones, by symbols."""
+        text = element.text or ""
+        if self._font not in _SYMBOL_FONTS or not _PRIVATE.search(text):
+            return [element]
+        return [
+            Element(f"{W}sym", {f"{W}font": self._font, f"{W}char": f"{ord(one):04X}"})
+            if _PRIVATE.match(one)
+            else word_characters(one)
+            for one in text
+        ]
+
     def _symbol(self, element: Element) -> list[Element]:
         """Replace a symbol of a text font by its character; mammoth knows the symbol fonts."""
         font, code = element.get(f"{W}font", ""), element.get(f"{W}char", "")
@@ -193,6 +221,7 @@ class WordText:
 
     _REPLACED: ClassVar = {
         f"{W}p": _paragraph,
+        f"{W}fldSimple": _simple_field,
         f"{W}r": _run,
         f"{W}tbl": _table,
         f"{W}tr": _row,
@@ -206,6 +235,7 @@ class WordText:
         f"{W}cr": _break,
         f"{W}ptab": _tab,
         f"{W}noBreakHyphen": _hyphen,
+        f"{W}t": _characters,
         f"{W}sym": _symbol,
     }
 
@@ -218,3 +248,8 @@ def _end_joining(element: Element) -> None:
         if about is not None and (following is None or following.tag == f"{W}tbl"):
             for mark in about.findall(f"{W}del"):
                 about.remove(mark)
+
+
+def _is_head(row: Element) -> bool:
+    mark = row.find(f"{W}trPr/{W}tblHeader")
+    return mark is not None and is_on(mark.get(f"{W}val", "1"))
