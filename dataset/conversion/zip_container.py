@@ -112,12 +112,13 @@ class ZipContainer:
                 element.attrib = {_transitional(key): at for key, at in element.attrib.items()}
         return root
 
-    def with_parts(self, changes: Mapping[str, bytes]) -> bytes:
-        """The file with other content in some of its parts."""
+    def xml_with(self, changes: Mapping[str, bytes]) -> bytes:
+        """A file of the XML parts alone, some with other content."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as changed:
-            for name in self._zip.namelist():
-                changed.writestr(name, changes[name] if name in changes else self.read(name))
+            for name in self.names:
+                if name in changes or name.endswith((".xml", ".rels")):
+                    changed.writestr(name, changes[name] if name in changes else self.read(name))
         return packed.getvalue()
 
     def relationships(self, name: str) -> dict[str, Relationship]:

@@ -36,7 +36,7 @@ def read_xlsx(content: bytes, _: str) -> Converted:
     container.check_xml()
     moved = {name: without_gaps(container.read(name)) for name in _sheets(container)}
     if changes := {name: sheet for name, sheet in moved.items() if sheet is not None}:
-        content = container.with_parts(changes)
+        content = container.xml_with(changes)
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     blocks: list[str] = []
     cells = 0

@@ -21,9 +21,8 @@ def drop_field_codes(paragraph: Element) -> None:
                 if kind == "separate":
                     fields.append(None)
             elif child.tag == f"{W}t":
-                for code in fields:
-                    if code is not None:
-                        code.append((run, child))
+                outermost = next((code for code in fields if code is not None), [])
+                outermost.append((run, child))
 
 
 def form_state(mark: Element) -> str:
