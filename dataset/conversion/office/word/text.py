@@ -108,17 +108,12 @@ class WordText:
         if self._styles.is_hidden(element, self._style):
             element[:] = [child for child in element if child.tag in _FIELDS]
             return [element] if len(element) else []
-        is_note = any(child.tag in _NOTES for child in element)
         self._font = next((one.get(f"{W}ascii", "") for one in element.iter(f"{W}rFonts")), "")
-        alignment = "" if is_note else self._styles.alignment(element, self._style)
+        alignment = self._styles.alignment(element, self._style)
         self.rewrite(element)
-        about = element.find(f"{W}rPr")
-        if about is None:
-            element.insert(0, about := Element(f"{W}rPr"))
-        for stated in about.findall(f"{W}vertAlign"):
-            about.remove(stated)
         if alignment:
-            about.append(Element(f"{W}vertAlign", {f"{W}val": alignment}))
+            is_note = any(child.tag in _NOTES for child in element)  # mammoth raises its mark
+            _align(element, "" if is_note else alignment)
         return [element]
 
     def _table(self, element: Element) -> list[Element]:
@@ -253,3 +248,12 @@ def _end_joining(element: Element) -> None:
 def _is_head(row: Element) -> bool:
     mark = row.find(f"{W}trPr/{W}tblHeader")
     return mark is not None and is_on(mark.get(f"{W}val", "1"))
+
+
+def _align(run: Element, alignment: str) -> None:
+    about = run.find(f"{W}rPr")
+    if about is None:
+        run.insert(0, about := Element(f"{W}rPr"))
+    for stated in about.findall(f"{W}vertAlign"):
+        about.remove(stated)
+    about.append(Element(f"{W}vertAlign", {f"{W}val": alignment}))
