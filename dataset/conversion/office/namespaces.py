@@ -3,6 +3,7 @@
 _OFFICE = "http://schemas.openxmlformats.org"
 
 W = f"{{{_OFFICE}/wordprocessingml/2006/main}}"
+S = f"{{{_OFFICE}/spreadsheetml/2006/main}}"
 P = f"{{{_OFFICE}/presentationml/2006/main}}"
 A = f"{{{_OFFICE}/drawingml/2006/main}}"
 C = f"{{{_OFFICE}/drawingml/2006/chart}}"

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dataset.conversion.metadata import office_document
+from dataset.conversion.office.rich_cells import with_offsets
 from dataset.conversion.office.stray_cells import without_gaps
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
@@ -34,8 +35,7 @@ def read_xlsx(content: bytes, _: str) -> Converted:
 
     container = ZipContainer(content, "xlsx")
     container.check_xml()
-    moved = {name: without_gaps(container.read(name)) for name in _sheets(container)}
-    if changes := {name: sheet for name, sheet in moved.items() if sheet is not None}:
+    if changes := dict(_changed_parts(container)):
         content = container.xml_with(changes)
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     blocks: list[str] = []
@@ -56,13 +56,18 @@ def read_xlsx(content: bytes, _: str) -> Converted:
     return office_document(container, "\n\n".join(blocks) + "\n")
 
 
-def _sheets(container: ZipContainer) -> Iterator[str]:
-    """Yield the names of the sheets' parts."""
+def _changed_parts(container: ZipContainer) -> Iterator[tuple[str, bytes]]:
+    """Yield the parts that calamine would misread or need too much memory for, put right."""
     top = container.relationships("").values()
     main = next((one.target for one in top if one.kind == "officeDocument"), "")
     for part in container.relationships(main).values():
-        if part.kind == "worksheet" and part.target in container.names:
-            yield part.target
+        if part.kind in ("worksheet", "sharedStrings") and part.target in container.names:
+            content = original = container.read(part.target)
+            if b"vertAlign" in content:
+                content = with_offsets(container.xml(part.target))
+            content = without_gaps(content) or content
+            if content is not original:
+                yield part.target, content
 
 
 def _repeat_merged(rows: Sequence[list[str]], sheet: "CalamineSheet") -> None:

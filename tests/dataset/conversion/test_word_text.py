@@ -139,6 +139,14 @@ def test_superscripts_of_a_style_and_notes_reach_the_html() -> None:
     assert '<li id="footnote-2"><p>For small plans. ' in html
 
 
+def test_text_raised_by_hand_is_a_superscript() -> None:
+    def html(height: int) -> str:
+        return html_of(paragraph(run("2") + run("32", f'<w:position w:val="{height}"/>')))
+
+    assert html(8) == "<p>2<sup>32</sup></p>"
+    assert html(1) == html(-8) == "<p>232</p>"
+
+
 def test_formula_keeps_its_structure() -> None:
     def part(name: str, text: str) -> str:
         return f"<m:{name}><m:r><m:t>{text}</m:t></m:r></m:{name}>"

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 
 from dataset.conversion.office import xlsx
 from tests.files.hostile import part_of, repacked
@@ -111,6 +113,15 @@ def test_empty_column_between_labels_and_values_does_not_part_them() -> None:
     cells = {"A1": "Item", "B1": "Unit", "D1": 2024, "E1": 2025, "A2": "Rent", "B2": "EUR"}
     table = text_of({**cells, "D2": 1, "E2": 2})
     assert table.splitlines()[-1] == "| Rent | EUR | 1 | 2 |"
+
+
+def test_raised_and_lowered_characters_keep_their_meaning() -> None:
+    up, down = InlineFont(vertAlign="superscript"), InlineFont(vertAlign="subscript")
+    power = CellRichText("2", TextBlock(up, "3"), TextBlock(up, "2"), " rows")
+    index = CellRichText("x", TextBlock(down, "max"), " of H", TextBlock(down, "2"), "O")
+    assert text_of({"A1": power, "B1": index, "A2": "plain"}) == (
+        "| 2^32 rows | x_max of H2O |\n| --- | --- |\n| plain |  |"
+    )
 
 
 def test_strict_open_xml_is_read() -> None:

@@ -5,6 +5,8 @@ from xml.etree.ElementTree import Element
 
 from dataset.conversion.office.namespaces import W
 
+_RAISED = 4
+"""Half points above the line from which text is a superscript."""
 _OFF = ("0", "false", "off")
 
 
@@ -41,7 +43,9 @@ class WordStyles:
     def alignment(self, run: Element, paragraph_style: str) -> str:
         """The vertical alignment of a run: `superscript`, `subscript` or another word."""
         direct, by_styles = self._found(run, paragraph_style, "vertAlign")
-        return direct or next(iter(by_styles), "")
+        height = value(run, "rPr", "position")
+        by_hand = height.isdecimal() and int(height[:4]) >= _RAISED
+        return direct or next(iter(by_styles), "superscript" if by_hand else "")
 
     def _found(self, run: Element, paragraph_style: str, name: str) -> tuple[str | None, list[str]]:
         """A property's direct value, and its values in the style of characters and paragraph."""
