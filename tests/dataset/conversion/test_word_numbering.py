@@ -27,10 +27,12 @@ LISTS = numbering(
     OUTLINE,
     CLAUSES,
     definition(2, level(0, "bullet", "·")),
+    definition(3, level(0, "bullet", " "), '<w:lvl w:ilvl="1"><w:numFmt w:val="decimal"/></w:lvl>'),
     list_of(1, 0),
     list_of(2, 1),
     list_of(3, 0, START_AT_FIVE),
     list_of(4, 2),
+    list_of(5, 3),
 )
 
 
@@ -66,6 +68,15 @@ def test_labels_that_are_not_plain_numbers_are_kept() -> None:
 
 def test_bullets_and_numbers_of_one_level_stay_apart() -> None:
     assert text_of(item("a", 4), item("b", 1), item("c", 4)) == "- a\n\n1. b\n\n- c"
+
+
+def test_paragraph_whose_bullet_is_blank_is_no_item() -> None:
+    body = (item("one", 1), item("More about it.", 5), item("two", 1))
+    assert text_of(*body) == "1. one\n\nMore about it.\n\n2. two"
+
+
+def test_level_without_a_text_has_plain_numbers() -> None:
+    assert text_of(item("a", 5, 1), item("b", 5, 1)) == "- 1. a\n  2. b"
 
 
 def test_numbered_heading_has_its_number() -> None:

@@ -125,8 +125,10 @@ class WordNumbering:
         self, definition: Element, number: str, level: int, counts: dict[int, int]
     ) -> ListLabel | None:
         about = self._level(definition, number, level)
+        text = None if about is None else about.find(f"{W}lvlText")
+        shown = f"%{level + 1}." if text is None else text.get(f"{W}val", "").strip()
         if value(about, "numFmt") == "bullet":
-            return ListLabel(level, "")
+            return ListLabel(level, "") if shown else None
         legal = about is not None and about.find(f"{W}isLgl") is not None
 
         def numeral_at(found: re.Match[str]) -> str:
@@ -134,8 +136,8 @@ class WordNumbering:
             kind = value(self._level(definition, number, at), "numFmt")
             return numeral(counts.get(at, 1), "decimal" if legal and at < level else kind)
 
-        text = _PLACE.sub(numeral_at, value(about, "lvlText")).strip()
-        return ListLabel(level, text) if text else None
+        label = _PLACE.sub(numeral_at, shown).strip()
+        return ListLabel(level, label) if label else None
 
 
 def numeral(number: int, kind: str) -> str:
