@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.office.namespaces import A, C
+from dataset.conversion.office.namespaces import MC, A, C
 from dataset.markdown.writer import MAX_CELLS
 
 
@@ -26,9 +26,11 @@ def chart_data(chart: Element) -> tuple[str, list[list[str]]]:
     return " ".join(words.split()), [names, *rows]
 
 
-def diagram_lines(diagram: Element) -> Iterator[str]:
-    """Yield the paragraphs of SmartArt."""
-    for paragraph in diagram.iter(f"{A}p"):
+def drawn_lines(drawing: Element) -> Iterator[str]:
+    """Yield the paragraphs of SmartArt or of shapes; of alternatives the first."""
+    for alternatives in list(drawing.iter(f"{MC}AlternateContent")):
+        del alternatives[1:]
+    for paragraph in drawing.iter(f"{A}p"):
         words = "".join(one.text or "" for one in paragraph.iter(f"{A}t"))
         if words.strip():
             yield " ".join(words.split())

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import office_document
-from dataset.conversion.office.charts import chart_data, diagram_lines
+from dataset.conversion.office.charts import chart_data, drawn_lines
 from dataset.conversion.office.formulas import formula_text
 from dataset.conversion.office.namespaces import A14, DIAGRAM, MC, A, C, P, R
 from dataset.conversion.office.word.numbering import numeral
@@ -143,7 +143,7 @@ class _Slide:
             return [escape(title), *table_of_data] if title else table_of_data
         if (diagram := frame.find(f".//{DIAGRAM}relIds")) is not None:
             part = self._part(diagram.get(f"{R}dm", ""))
-            lines = [] if part is None else [f"- {escape(one)}" for one in diagram_lines(part)]
+            lines = [] if part is None else [f"- {escape(one)}" for one in drawn_lines(part)]
             return ["\n".join(lines)] if lines else []
         return []
 

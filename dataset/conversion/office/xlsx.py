@@ -8,6 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dataset.conversion.metadata import office_document
+from dataset.conversion.office.charts import drawn_lines
+from dataset.conversion.office.namespaces import R, S
 from dataset.conversion.office.rich_cells import with_offsets
 from dataset.conversion.office.stray_cells import without_gaps
 from dataset.conversion.result import Converted
@@ -35,6 +37,7 @@ def read_xlsx(content: bytes, _: str) -> Converted:
 
     container = ZipContainer(content, "xlsx")
     container.check_xml()
+    parts = _sheet_parts(container)
     if changes := dict(_changed_parts(container)):
         content = container.xml_with(changes)
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
@@ -50,17 +53,32 @@ def read_xlsx(content: bytes, _: str) -> Converted:
             cells += sum(1 for cell in rows[-1] if cell)
             check_table_size(0, cells)
         _repeat_merged(rows, found)
-        tables = list(_tables(rows))
-        if tables:
-            blocks += [f"## {escape(' '.join(sheet.name.split()))}", *tables]
+        shown = [*_tables(rows), *_boxes(container, parts.get(sheet.name, ""))]
+        if shown:
+            blocks += [f"## {escape(' '.join(sheet.name.split()))}", *shown]
     return office_document(container, "\n\n".join(blocks) + "\n")
+
+
+def _book(container: ZipContainer) -> str:
+    """The name of the part that lists the sheets."""
+    top = container.relationships("").values()
+    return next((one.target for one in top if one.kind == "officeDocument"), "xl/workbook.xml")
+
+
+def _sheet_parts(container: ZipContainer) -> dict[str, str]:
+    """The name of each sheet's part, by the sheet's name."""
+    book = _book(container)
+    links = container.relationships(book)
+    return {
+        sheet.get("name", ""): links[identity].target
+        for sheet in container.xml(book).iter(f"{S}sheet")
+        if (identity := sheet.get(f"{R}id", "")) in links
+    }
 
 
 def _changed_parts(container: ZipContainer) -> Iterator[tuple[str, bytes]]:
     """Yield the parts that calamine would misread or need too much memory for, put right."""
-    top = container.relationships("").values()
-    main = next((one.target for one in top if one.kind == "officeDocument"), "")
-    for part in container.relationships(main).values():
+    for part in container.relationships(_book(container)).values():
         if part.kind in ("worksheet", "sharedStrings") and part.target in container.names:
             content = original = container.read(part.target)
             if b"vertAlign" in content:
@@ -68,6 +86,13 @@ def _changed_parts(container: ZipContainer) -> Iterator[tuple[str, bytes]]:
             content = without_gaps(content) or content
             if content is not original:
                 yield part.target, content
+
+
+def _boxes(container: ZipContainer, part: str) -> Iterator[str]:
+    """Yield the paragraphs in the text boxes and shapes of a sheet."""
+    for link in container.relationships(part).values():
+        if link.kind == "drawing" and link.target in container.names:
+            yield from map(escape, drawn_lines(container.xml(link.target)))
 
 
 def _repeat_merged(rows: Sequence[list[str]], sheet: "CalamineSheet") -> None:

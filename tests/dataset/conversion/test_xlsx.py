@@ -9,11 +9,12 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
+from openpyxl.chart import BarChart, Reference
 
 from dataset.conversion.office import xlsx
 from tests.files.hostile import part_of, repacked
 from tests.files.office import saved, xlsx_of
-from tests.files.word import strict
+from tests.files.word import NAMESPACES, strict
 from utils.errors import DocumentError
 
 
@@ -122,6 +123,22 @@ def test_raised_and_lowered_characters_keep_their_meaning() -> None:
     assert text_of({"A1": power, "B1": index, "A2": "plain"}) == (
         "| 2^32 rows | x_max of H2O |\n| --- | --- |\n| plain |  |"
     )
+
+
+def test_text_boxes_follow_the_tables_of_their_sheet() -> None:
+    book = Workbook()
+    book.active.append(["Plan", "Seats"])
+    chart = BarChart()
+    chart.add_data(Reference(book.active, min_col=2, min_row=1))
+    book.active.add_chart(chart, "D1")
+    package = saved(book)
+    words = "<a:p><a:r><a:t>{}</a:t></a:r></a:p>"
+    choices = f"<mc:Choice>{words.format('At most 9.')}</mc:Choice><mc:Fallback>"
+    choices += f"{words.format('Old programs read this.')}</mc:Fallback>"
+    box = f"<x {NAMESPACES}><mc:AlternateContent>{choices}</mc:AlternateContent></x>"
+    package = repacked(package, {"xl/drawings/drawing1.xml": box.encode()})
+    table = "| Plan | Seats |\n| --- | --- |"
+    assert xlsx.read_xlsx(package, "").text == f"## Sheet\n\n{table}\n\nAt most 9.\n"
 
 
 def test_strict_open_xml_is_read() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
-from dataset.conversion.office.charts import chart_data, diagram_lines
+from dataset.conversion.office.charts import chart_data, drawn_lines
 from dataset.conversion.office.namespaces import DIAGRAM, MC, C, M, R, V, W
 from dataset.conversion.office.word.elements import word_element, word_paragraph
 
@@ -42,7 +42,7 @@ def drawn_text(drawn: Element, part: GetPart) -> Iterator[Element]:
         yield word_paragraph(drawn.get("string", ""))
     elif drawn.tag == _DIAGRAM:
         diagram = part(drawn.get(f"{R}dm", ""))
-        yield from map(word_paragraph, () if diagram is None else diagram_lines(diagram))
+        yield from map(word_paragraph, () if diagram is None else drawn_lines(diagram))
     elif (chart := part(drawn.get(f"{R}id", ""))) is not None:
         title, rows = chart_data(chart)
         if title:
