@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.html.content import content_of
+from dataset.conversion.html.element import Element
 from dataset.conversion.html.reader import decoded, markdown_of
-from dataset.conversion.html.tree import Element, parse_html
+from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import document_title
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer

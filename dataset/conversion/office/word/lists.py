@@ -2,7 +2,7 @@
 
 import re
 
-from dataset.conversion.html.tree import Element
+from dataset.conversion.html.element import Element
 from dataset.conversion.office.word.elements import LABEL
 
 _COUNTED = re.compile(r"(\d{1,8})[.)]")
