@@ -72,7 +72,13 @@ def _write_rows(sheet: Any, at: int, rows: tuple[tuple[Cell, ...], ...]) -> int:
 
 
 def _fill(place: Any, line: Line) -> None:
-    text = _text(line)
+    if any(piece.mark != "plain" for piece in line):
+        place.value = CellRichText(*_runs(line))
+    elif text := _text(line):
+        _fill_plain(place, text)
+
+
+def _fill_plain(place: Any, text: str) -> None:
     for pattern, shown in _FORMATS:
         if re.fullmatch(pattern, text):
             number = float(re.sub(r"[^\d.-]", "", text))
@@ -81,9 +87,7 @@ def _fill(place: Any, line: Line) -> None:
             return
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         place.value = date.fromisoformat(text)
-    elif any(piece.mark != "plain" for piece in line):
-        place.value = CellRichText(*_runs(line))
-    elif text:
+    else:
         place.value = text
         place.data_type = "s"  # not a formula, whatever its first character
 
