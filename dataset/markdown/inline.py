@@ -20,8 +20,9 @@ EMPHASIS = (
     r"(?<=[^\s*\\])(?P=stars)(?![\w*])"
 )
 _STRESS = (
-    r"(?<![^\s(\[{\"'*~])(?P<stress>_{1,2})(?=[^\s_])(?P<stressed>(?:[^_\n]|(?<=\w)_(?=\w)){1,500})"
-    r"(?<=[^\s_\\])(?P=stress)(?![^\s.,;:!?)\]}\"'*~])"
+    r"(?<![^\s(\[{\"'*~])(?P<stress>_{1,2})(?=[^\s_])"
+    r"(?P<stressed>(?:\\.|[^_\n\\]|\\(?!_)|(?<=\w)_(?=\w)){1,500})"
+    r"(?:(?<=[^\s_\\])|(?<=\\_))(?P=stress)(?![^\s.,;:!?)\]}\"'*~])"
 )
 _HTML = (
     r"<(?P<script>su[bp])>(?P<scripted>[^<>]{0,200})</su[bp]>"
@@ -132,7 +133,7 @@ class InlineReader:
     def _stressed(self, found: re.Match[str]) -> str:
         """Emphasis by underscores, which would be read as part of the words, by asterisks."""
         words: str = found["stressed"]
-        if found[0] in _PYTHON_NAMES or ("_" in words and " " not in words):
+        if found[0] in _PYTHON_NAMES:
             return found[0]
         mark = "*" * len(found["stress"])
         return f"{mark}{self._inside(words, found)}{mark}"
