@@ -4,11 +4,12 @@
 
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from PIL import Image
 from reportlab import platypus
 from reportlab.lib import colors, pdfencrypt
 from reportlab.lib.pagesizes import A4
@@ -72,15 +73,47 @@ def pdf_of(*flow: platypus.Flowable, columns: int = 1, running: str = "", **opti
     return file.getvalue()
 
 
-def drawn_row_by_row(left: Sequence[str], right: Sequence[str]) -> bytes:
-    """Two columns drawn line by line across both, as some printers do."""
+def drawn(*pages: Callable[[Canvas], object]) -> bytes:
+    """A PDF whose pages are drawn by functions."""
     file = io.BytesIO()
     canvas = Canvas(file, pagesize=A4)
-    for at, (one, other) in enumerate(zip(left, right, strict=True)):
-        canvas.drawString(50, 760 - 14 * at, one)
-        canvas.drawString(320, 760 - 14 * at, other)
+    for draw in pages:
+        draw(canvas)
+        canvas.showPage()
     canvas.save()
     return file.getvalue()
+
+
+def lines_at(
+    canvas: Canvas, lines: Sequence[str], x: float = 60, y: float = 700, size: float = 12
+) -> None:
+    """Draw lines of text below one another."""
+    canvas.setFont("Helvetica", size)
+    for at, line in enumerate(lines):
+        canvas.drawString(x, y - 1.2 * size * at, line)
+
+
+def turned(canvas: Canvas, degrees: int) -> None:
+    """Turn what is drawn next counterclockwise, by a multiple of 90 degrees, on the same page."""
+    width, height = A4
+    canvas.translate(*{90: (width, 0), 180: (width, height), 270: (0, height)}[degrees])
+    canvas.rotate(degrees)
+
+
+def image_at(canvas: Canvas, x: float, y: float, width: float, height: float) -> None:
+    """Draw a grey image."""
+    canvas.drawInlineImage(Image.new("L", (8, 8), 128), x, y, width, height)
+
+
+def drawn_row_by_row(left: Sequence[str], right: Sequence[str]) -> bytes:
+    """Two columns drawn line by line across both, as some printers do."""
+
+    def draw(canvas: Canvas) -> None:
+        for at, (one, other) in enumerate(zip(left, right, strict=True)):
+            canvas.drawString(50, 760 - 14 * at, one)
+            canvas.drawString(320, 760 - 14 * at, other)
+
+    return drawn(draw)
 
 
 def in_other_scripts(*texts: tuple[str, str]) -> bytes:
@@ -94,13 +127,7 @@ def in_other_scripts(*texts: tuple[str, str]) -> bytes:
 
 def scanned(pages: int = 1) -> bytes:
     """Pages with a drawing on them and no text."""
-    file = io.BytesIO()
-    canvas = Canvas(file, pagesize=A4)
-    for _ in range(pages):
-        canvas.rect(100, 100, 300, 400, fill=1)
-        canvas.showPage()
-    canvas.save()
-    return file.getvalue()
+    return drawn(*[lambda canvas: canvas.rect(100, 100, 300, 400, fill=1)] * pages)
 
 
 def protected(password: str) -> bytes:
@@ -129,13 +156,15 @@ def stream(content: bytes, more: bytes = b"") -> bytes:
     return b"<<%s/Length %d>>\nstream\n%s\nendstream" % (more, len(content), content)
 
 
-def one_page(drawing: bytes, *more: bytes, catalog: bytes = b"", copies: int = 1) -> bytes:
+def one_page(
+    drawing: bytes, *more: bytes, catalog: bytes = b"", page: bytes = b"", copies: int = 1
+) -> bytes:
     """A PDF of one page, repeated; `drawing` is its content stream, the fourth object."""
     return of_objects(
         b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
         b"<</Type/Pages/Kids[%s]/Count %d>>" % (b"3 0 R " * copies, copies),
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 "
-        b"5 0 R>>/XObject<</X1 6 0 R>>>>>>",
+        b"5 0 R>>/XObject<</X1 6 0 R>>>>%s>>" % page,
         drawing,
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
         *more,

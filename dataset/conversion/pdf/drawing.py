@@ -1,11 +1,12 @@
-"""Reads what a PDF page draws beside its text: ruled lines, and the areas of links."""
+"""Reads what a PDF page draws beside its text: ruled lines, images, and the areas of links."""
 
 import ctypes
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-_PATH = 2
+_PATH, _IMAGE, _FORM = 2, 3, 5
+_MAX_DEPTH = 5
 _LINE_TO, _MOVE_TO = 0, 2
 _MAX_RULES = 20_000
 _MAX_ADDRESS_CHARACTERS = 2000
@@ -31,6 +32,19 @@ class Box(NamedTuple):
         left, bottom, right, top = zip(*boxes, strict=True)
         return cls(min(left), min(bottom), max(right), max(top))
 
+    def turned(self, page: "Box", quarters: int) -> "Box":
+        """The box on a page turned clockwise by quarters, measured from the new lower left."""
+        left, right = self.left - page.left, self.right - page.left
+        bottom, top = self.bottom - page.bottom, self.top - page.bottom
+        width, height = page.right - page.left, page.top - page.bottom
+        if quarters == 1:
+            return Box(bottom, width - right, top, width - left)
+        if quarters == 2:
+            return Box(width - right, height - top, width - left, height - bottom)
+        if quarters == 3:
+            return Box(height - top, left, height - bottom, right)
+        return Box(left, bottom, right, top)
+
 
 def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]:
     """Yield the areas of a page that link to a web address."""
@@ -44,6 +58,21 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
             url = address.value.decode(errors="replace")
             if url.startswith(("http://", "https://")):
                 yield Box(area.left, area.bottom, area.right, area.top), url
+
+
+def has_image(pdfium: Any, page: Any) -> bool:
+    """True if a page contains an image, also within a form object."""
+    places = range(pdfium.FPDFPage_CountObjects(page.raw))
+    return any(_is_image(pdfium, pdfium.FPDFPage_GetObject(page.raw, at), 0) for at in places)
+
+
+def _is_image(pdfium: Any, drawn: Any, depth: int) -> bool:
+    kind = pdfium.FPDFPageObj_GetType(drawn)
+    if kind != _FORM or depth > _MAX_DEPTH:
+        return bool(kind == _IMAGE)
+    places = range(pdfium.FPDFFormObj_CountObjects(drawn))
+    within = (pdfium.FPDFFormObj_GetObject(drawn, at) for at in places)
+    return any(_is_image(pdfium, one, depth + 1) for one in within)
 
 
 def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:

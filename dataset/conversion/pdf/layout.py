@@ -1,22 +1,20 @@
 """Converts a PDF's lines: headings by their font size, paragraphs by their spacing."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.tables import Table
 from dataset.markdown import writer
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
 _NUMBER = re.compile(r"\s*\(?(\d{1,3})[.)]\s+(?=\S)")
-_NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]?\s+")
 _ITEM = re.compile(r"(?:-|\d+\.) ")
 _ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
-_HYPHENATED = re.compile(r"[^\W\d_]-$")
 _MAX_LEADING = 2.6
 _LARGER = 1.12
 """Minimum font size of a heading, by that of the text."""
@@ -68,43 +66,61 @@ class _Block:
     """Of an item or heading: `-`, `1.`, `##`."""
 
 
-def markdown_blocks(items: Iterable[Line | Table], measured: Measures) -> list[str]:
+def markdown_blocks(
+    items: Iterable[Line | Table], measured: Measures, joiner: LineJoiner
+) -> list[str]:
     """Convert lines and tables in reading order to blocks of markdown."""
-    blocks: list[_Block | Table] = []
-    for item in items:
-        last = blocks[-1] if blocks and isinstance(blocks[-1], _Block) else None
-        if isinstance(item, Table):
-            blocks.append(item)
-        elif last is not None and _continues(last, item, measured):
-            last.lines.append(item)
-        else:
-            blocks.append(_begun(item, last, measured))
     written: list[str] = []
     in_list: list[float] = []
-    for block in blocks:
+    for block in _blocks(items, measured):
         if isinstance(block, Table):
             written.append(block.markdown)
         elif block.kind == "item":
             indent = _indent(block.lines[0].box.left, in_list)
-            text = f"{'  ' * indent}{block.mark} {_paragraph(block)}"
+            text = f"{'  ' * indent}{block.mark} {_paragraph(block, joiner)}"
             if indent or (written and _ITEM.match(written[-1])):
                 written[-1] += f"\n{text}"
             else:
                 written.append(text)
             continue
-        elif text := _written(block, measured):
+        elif text := _written(block, measured, joiner):
             written.append(text)
         in_list.clear()
     return written
 
 
+def _blocks(items: Iterable[Line | Table], measured: Measures) -> list[_Block | Table]:
+    """Group lines; what stands aside does not end the block before it."""
+    blocks: list[_Block | Table] = []
+    last: _Block | None = None
+    aside: _Block | None = None
+    for item in items:
+        if isinstance(item, Table):
+            blocks.append(item)
+            last = None
+            continue
+        before = aside if item.aside else last
+        if before is not None and _continues(before, item, measured):
+            before.lines.append(item)
+            continue
+        block = _begun(item, before, measured)
+        blocks.append(block)
+        if item.aside:
+            aside = block
+        else:
+            last = block
+    return blocks
+
+
 def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
+    if line.aside or line.field:
+        return _Block("paragraph", [line])
     if line.code:
         return _Block("code", [line])
     if line.size in measured.sizes and _is_title(line.text):
         level = min(measured.sizes.index(line.size) + 1, _MAX_LEVELS)
         return _Block("heading", [line], "#" * level)
-    if mark := _item_mark(line, last):
+    if mark := _item_mark(line):
         return _Block("item", [line], mark)
     if line.bold and len(line.text) < _MAX_BOLD_HEADING_CHARACTERS and _is_title(line.text):
         level = min(len(measured.sizes) + 1, _MAX_LEVELS + 1)
@@ -115,6 +131,10 @@ def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
 
 def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     last = block.lines[-1]
+    if line.field or last.field:
+        return _is_level(last, line)
+    if line.aside:
+        return line.page == last.page and not line.text.startswith("[^")
     if block.kind == "code":
         return line.code and line.page == last.page and _down(last, line) < 3 * last.size
     if line.code or abs(line.size - last.size) > 1:
@@ -122,7 +142,7 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     if block.kind == "heading":
         alike = line.size == last.size and line.bold == last.bold
         return alike and line.size in measured.sizes and _close(block, line, measured)
-    if _item_mark(line, block) or (line.bold and not last.bold):
+    if _item_mark(line) or (line.bold and not last.bold):
         return False
     if not _close(block, line, measured):
         # The sentence may continue in the next column or on the next page.
@@ -134,16 +154,12 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     return not (indented and _ENDS_SENTENCE.search(last.text))
 
 
-def _item_mark(line: Line, last: _Block | None) -> str:
+def _item_mark(line: Line) -> str:
     """The mark of the list item that a line begins; "" for any other line."""
     if _BULLET.match(line.text):
         return "-"
-    if number := _NUMBER.match(line.text):
-        return f"{number[1]}."
-    # After an item, the next number needs no dot.
-    above = last.mark[:-1] if last else ""
-    following = str(int(above) + 1) if above.isdigit() else ""
-    return f"{following}." if following and line.text.startswith(f"{following} ") else ""
+    number = _NUMBER.match(line.text)
+    return f"{number[1]}." if number else ""
 
 
 def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
@@ -151,9 +167,15 @@ def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
     if block is None or block.lines[-1].page != line.page:
         return False
     last = block.lines[-1]
-    if abs(last.box.bottom - line.box.bottom) < last.size / 2:  # at the same height
+    if _is_level(last, line):
         return 0 <= line.box.left - last.box.right < 3 * line.size
     return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
+
+
+def _is_level(last: Line, line: Line) -> bool:
+    middle = (line.box.bottom + line.box.top) / 2
+    level = last.box.bottom < middle < last.box.top
+    return line.page == last.page and level and line.box.left > last.box.left
 
 
 def _down(last: Line, line: Line) -> float:
@@ -173,21 +195,21 @@ def _indent(left: float, in_list: list[float]) -> int:
     return len(in_list) - 1
 
 
-def _written(block: _Block, measured: Measures) -> str:
+def _written(block: _Block, measured: Measures, joiner: LineJoiner) -> str:
     if block.kind == "code":
         return _code(block.lines, measured)
-    text = _paragraph(block)
+    text = _paragraph(block, joiner)
     heading = block.kind == "heading" and text
     return f"{block.mark} {' '.join(text.split())}" if heading else text
 
 
-def _paragraph(block: _Block) -> str:
+def _paragraph(block: _Block, joiner: LineJoiner) -> str:
     text = ""
     for at, line in enumerate(block.lines):
         words = _words(line)
         if at == 0 and block.kind == "item":
-            words = (_BULLET if block.mark == "-" else _NUMBERED).sub("", words, count=1)
-        text = join_lines(text, words.strip())
+            words = (_BULLET if block.mark == "-" else _NUMBER).sub("", words, count=1)
+        text = joiner.join(text, words.strip())
     return writer.escape_line_starts(text) if block.kind == "paragraph" else text
 
 
@@ -200,22 +222,6 @@ def _words(line: Line) -> str:
         else:
             parts.append(writer.web_link(writer.escape(run.text), run.link))
     return "".join(parts)
-
-
-def join_lines(text: str, words: str) -> str:
-    """Append a line to a paragraph; a hyphen at the end is removed before a lower-case letter."""
-    if not text or not words:
-        return text or words
-    if _HYPHENATED.search(text) and words[0].islower():
-        return text[:-1] + words
-    if _is_wide(text[-1]) and _is_wide(words[0]):
-        return text + words
-    return f"{text} {words}"
-
-
-def _is_wide(character: str) -> bool:
-    """True for scripts written without spaces, as Chinese and Japanese are."""
-    return unicodedata.east_asian_width(character) in "WF"
 
 
 def _code(lines: Sequence[Line], measured: Measures) -> str:

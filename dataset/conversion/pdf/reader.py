@@ -4,9 +4,13 @@ from typing import Any
 
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.metadata import document_title
+from dataset.conversion.pdf.drawing import Box
+from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.layout import markdown_blocks, measures
-from dataset.conversion.pdf.lines import read_sheet
-from dataset.conversion.pdf.reading_order import readable_lines, running_lines
+from dataset.conversion.pdf.lines import Line, TextRun
+from dataset.conversion.pdf.reading_order import in_reading_order
+from dataset.conversion.pdf.running import without_running_lines
+from dataset.conversion.pdf.sheets import Sheet, read_sheet
 from dataset.conversion.pdf.tables import with_tables
 from dataset.conversion.result import Converted
 from dataset.dates import pdf_date
@@ -23,26 +27,30 @@ def read_pdf(content: bytes, _: str) -> Converted:
     if b"%PDF-" not in content[:_MAX_BYTES_BEFORE_HEADER]:
         raise DocumentError(unreadable("pdf"))
     document = _opened(content)
+    document.init_forms()
     if len(document) > MAX_PAGES:
         raise DocumentError(
             f"has {len(document):,} pages, over the limit of {MAX_PAGES:,}; split it"
         )
     # Read the lines of each page.
     sheets = [read_sheet(document, number) for number in range(len(document))]
-    unread = sum(1 for page in sheets if not page.lines)
+    unread = sum(1 for sheet in sheets if sheet.has_image and not sheet.lines)
     if len(sheets) / 2 < unread < len(sheets):
         raise DocumentError(f"{NO_TEXT} on {unread} of {len(sheets)} pages{_SCANNED}")
     # Drop headers, footers and page numbers, and order what remains.
-    running = running_lines(sheets)
-    pages = [readable_lines(page, running) for page in sheets]
+    kept = zip(sheets, without_running_lines(sheets), strict=True)
+    pages = [in_reading_order(sheet, lines) for sheet, lines in kept]
+    if not any(pages):
+        raise DocumentError(NO_TEXT + _SCANNED)
     # Find the tables, and the headings by the font sizes of the whole document.
     measured = measures(pages)
+    joiner = LineJoiner(line.text for lines in pages for line in lines)
     items = (
-        item for page, lines in zip(sheets, pages, strict=True) for item in with_tables(page, lines)
+        item
+        for sheet, lines in zip(sheets, pages, strict=True)
+        for item in (with_tables(sheet, lines, joiner) or _unread_page(sheet))
     )
-    text = "\n\n".join(markdown_blocks(items, measured)) + "\n"
-    if not text.strip():
-        raise DocumentError(NO_TEXT + _SCANNED)
+    text = "\n\n".join(markdown_blocks(items, measured, joiner)) + "\n"
     # Read title and date from the properties.
     about: dict[str, str] = document.get_metadata_dict()
     dates = (pdf_date(about.get(name, "")) for name in ("ModDate", "CreationDate"))
@@ -52,6 +60,13 @@ def read_pdf(content: bytes, _: str) -> Converted:
         title=document_title(text, "" if title.startswith("(") else title),
         changed=next((date for date in dates if date), ""),
     )
+
+
+def _unread_page(sheet: Sheet) -> list[Line]:
+    """What the text states in place of a scanned page."""
+    note = TextRun(f"Page {sheet.number + 1} has no text (scanned?)")
+    place = Box(0, 0, sheet.width, sheet.height)
+    return [Line([note], place, 0, sheet.number, aside=True)] if sheet.has_image else []
 
 
 def _opened(content: bytes) -> Any:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from dataset.conversion.pdf.drawing import Box
-from dataset.conversion.pdf.lines import Line, Sheet
+from dataset.conversion.pdf.hyphens import LineJoiner
+from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.sheets import Sheet
 from dataset.markdown.writer import escape, pipe_table
 
 _TOUCH = 3.0
@@ -28,11 +30,11 @@ class Table:
     box: Box
 
 
-def with_tables(sheet: Sheet, lines: Sequence[Line]) -> list[Line | Table]:
+def with_tables(sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
     """A page's lines in order, with the lines of tables replaced by the tables."""
     ruled: list[Line | Table] = list(lines)
     for columns, rows in _grids(sheet.rules):
-        ruled = _filled(ruled, columns, rows)
+        ruled = _filled(ruled, columns, rows, joiner)
     found: list[Line | Table] = []
     for _, run in groupby(ruled, type):
         items = list(run)
@@ -79,7 +81,7 @@ def _distinct(values: Iterable[float]) -> list[float]:
 
 
 def _filled(
-    items: Sequence[Line | Table], columns: list[float], rows: list[float]
+    items: Sequence[Line | Table], columns: list[float], rows: list[float], joiner: LineJoiner
 ) -> list[Line | Table]:
     """Replace the lines between the rules by a table, at the place of the first."""
     box = Box(columns[0], rows[0], columns[-1], rows[-1])
@@ -95,7 +97,7 @@ def _filled(
         row = len(rows) - 1 - bisect_right(rows, y, 1, len(rows) - 1)
         column = bisect_right(columns, x, 1, len(columns) - 1) - 1
         words = escape(item.text).strip()
-        cells[row][column] = f"{cells[row][column]} {words}".strip()
+        cells[row][column] = joiner.join(cells[row][column], words)
     filled = [row for row in cells if any(row)]
     if len(filled) < 2 or not any(sum(map(bool, row)) > 1 for row in filled):
         return list(items)

@@ -1,0 +1,159 @@
+"""Drops what a PDF repeats: running heads and feet, page numbers, tables of contents.
+
+A line is dropped only if other pages prove that it adds nothing: they have the same words at the
+same place, and the only number that differs is the page's.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.sheets import Sheet
+
+_MARGIN = 0.1
+"""Share of a page's height that running heads and page numbers use."""
+_DETACHED = 0.7
+"""Of the font size: the least gap between a running head and the text."""
+_OF_PAGES = r"(?: ?(?:/|of|von) ?\d{1,4})?"
+_ONLY_NUMBER = re.compile(
+    rf"\W*(?P<word>page |seite )?(?:\d{{1,4}}|[ivxl]{{1,7}}){_OF_PAGES}\W*", re.IGNORECASE
+)
+_NUMBERED = re.compile(
+    r"(?P<before>(?:.*(?:\b(?:page|seite|p\.)|[|\u2013\u2014·•]| -) ?)?\W{0,2})"
+    r"(?P<number>\d{1,4}|[ivxl]{1,7})"
+    rf"(?P<after>{_OF_PAGES}(?:\W{{0,2}}| ?(?:[|\u2013\u2014·•]|- ).*))",
+    re.IGNORECASE,
+)
+_ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
+_TENS = ("", "x", "xx", "xxx", "xl", "l")
+_ROMAN = {ten + one: 10 * tens + ones for tens, ten in enumerate(_TENS)
+          for ones, one in enumerate(_ONES)}  # fmt: skip
+_CONTENTS_LINE = re.compile(r"\s*(?P<title>.*?)\s*(?:\. ?){4,}\s*(?P<number>\d{1,4})\s*")
+_ENDS_SENTENCE = re.compile(r"[.!?]\W*$")
+_MAX_CHARACTERS = 500
+_MIN_PAGES = 3
+_MIN_CONTENTS = 3
+
+_Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Lines at one height, at the edge of a page and apart from its text."""
+
+    lines: Sequence[Line]
+    key: _Key
+    """The same on two pages if only the page number differs."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(line.text.strip() for line in self.lines)
+
+
+def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
+    """The lines of each page without running heads and feet, page numbers and contents."""
+    rows = [row for sheet in sheets for row in _marginal_rows(sheet)]
+    pages = Counter(row.key for row in rows)
+    text_size = _text_size(sheets)
+    dropped: set[int] = set()
+    seen: set[_Key] = set()
+    for row in rows:
+        share = pages[row.key] / len(sheets)
+        once = share < 1 / 3 or _says_something(row, text_size)
+        if _is_repeated(row, pages[row.key]) and not (once and row.key not in seen):
+            dropped.update(map(id, row.lines))
+        elif pages[row.key] > 1 and row.lines[0].size <= text_size:
+            for line in row.lines:
+                line.aside = True
+        seen.add(row.key)
+    titles = Counter(_folded(line.text) for sheet in sheets for line in sheet.lines)
+    for sheet in sheets:
+        dropped.update(_contents_of(sheet.lines, titles))
+    return [
+        [line for line in sheet.lines if line.text.strip() and id(line) not in dropped]
+        for sheet in sheets
+    ]
+
+
+def _is_repeated(row: _Row, pages: int) -> bool:
+    if number := _ONLY_NUMBER.fullmatch(row.text):
+        return pages > 1 or bool(number["word"])
+    return pages >= _MIN_PAGES
+
+
+def _says_something(row: _Row, text_size: float) -> bool:
+    """True for what is kept once: a stamp, a title, a sentence."""
+    first = row.lines[0]
+    numbers = _ONLY_NUMBER.fullmatch(row.text)
+    says = first.aside or first.size > text_size or _ENDS_SENTENCE.search(row.text)
+    return bool(says and not numbers)
+
+
+def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
+    """Yield the rows at the edges of a page, until one that is near to the text."""
+    level = [line for line in sheet.lines if not line.aside and line.text.strip()]
+    level.sort(key=lambda line: (-round(line.box.bottom), line.box.left))
+    rows = [list(row) for _, row in groupby(level, lambda line: round(line.box.bottom))]
+    edge = _MARGIN * sheet.height
+    tops = [row for row in rows if row[0].box.bottom > sheet.height - edge]
+    feet = [row for row in rows if row[0].box.top < edge]
+    for marginal, inward in ((tops, rows), (feet[::-1], rows[::-1])):
+        apart = 0
+        for at, row in enumerate(marginal, start=1):
+            if at == len(inward) or _gap(row[0], inward[at][0]) > _DETACHED * row[0].size:
+                apart = at
+        yield from (_Row(row, _key(row, sheet)) for row in marginal[:apart])
+    for line in sheet.lines:
+        if line.aside:
+            yield _Row([line], _key([line], sheet))
+
+
+def _gap(one: Line, other: Line) -> float:
+    return max(one.box.bottom - other.box.top, other.box.bottom - one.box.top)
+
+
+def _key(row: Sequence[Line], sheet: Sheet) -> _Key:
+    return (round(row[0].box.bottom), *(_shape(line.text, sheet.number) for line in row))
+
+
+def _shape(text: str, page: int) -> object:
+    """A text, in which a page number is replaced by its distance from the page's place."""
+    folded = _folded(text)
+    found = _NUMBERED.fullmatch(folded) if len(folded) < _MAX_CHARACTERS else None
+    if not found:
+        return folded
+    shown = found["number"]
+    number = int(shown) if shown.isdecimal() else _ROMAN.get(shown)
+    return folded if number is None else (found["before"], number - page, found["after"])
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _text_size(sheets: Sequence[Sheet]) -> float:
+    letters: Counter[float] = Counter()
+    for sheet in sheets:
+        for line in sheet.lines:
+            letters[line.size] += len(line.text)
+    return max(letters, key=letters.__getitem__, default=0.0)
+
+
+def _contents_of(lines: Sequence[Line], titles: Mapping[str, int]) -> set[int]:
+    """The lines of a table of contents, whose titles are all found elsewhere."""
+    found: set[int] = set()
+    numbers: list[int] = []
+    for before, line in pairwise([lines[0], *lines] if lines else []):
+        short = len(line.text) < _MAX_CHARACTERS
+        entry = _CONTENTS_LINE.fullmatch(line.text) if short else None
+        if not entry:
+            continue
+        title = _folded(entry["title"] or before.text)
+        if titles[title] > (not entry["title"]):
+            numbers.append(int(entry["number"]))
+            found |= {id(line)} if entry["title"] else {id(line), id(before)}
+    ascending = all(one <= other for one, other in pairwise(numbers))
+    return found if len(numbers) >= _MIN_CONTENTS and ascending else set()

@@ -1,0 +1,249 @@
+"""PDF pages: turned, with stamps and forms, scanned, with running heads."""
+# The libraries that make the files ship no types.
+# mypy: disable-error-code="import-untyped"
+
+from collections.abc import Callable
+
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from dataset.conversion.pdf.reader import read_pdf
+from tests.files.pdf import (
+    SENTENCE,
+    drawn,
+    image_at,
+    lines_at,
+    one_page,
+    paragraph,
+    pdf_of,
+    stream,
+    table,
+    turned,
+)
+
+WORDS = [f"Sentence {n} states that shard {n} of the ledger expires" for n in range(8)]
+DrawPage = Callable[[Canvas], object]
+
+
+def text_of(content: bytes) -> str:
+    return read_pdf(content, "").text.strip()
+
+
+def page_of(*lines: str, head: str = "", foot: str = "") -> DrawPage:
+    """A page of text between a running head and foot."""
+
+    def draw(canvas: Canvas) -> None:
+        lines_at(canvas, [head], y=800)
+        lines_at(canvas, lines)
+        lines_at(canvas, [foot], y=30)
+
+    return draw
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["rotate entry", "text alone"])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_turned_page_is_read_as_an_upright_one(degrees: int, stated: bool) -> None:
+    def draw(canvas: Canvas) -> None:
+        if stated:
+            canvas.setPageRotation(degrees)
+        turned(canvas, degrees)
+        lines_at(canvas, ["Key rules"], size=20, y=500)
+        lines_at(canvas, WORDS, y=460)
+
+    assert text_of(drawn(draw)) == "# Key rules\n\n" + " ".join(WORDS)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_table_and_link_of_a_turned_page_are_read(degrees: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        turned(canvas, degrees)
+        grid = table([["Wind", "Load"], ["10 m/s", "40 t"], ["15 m/s", "30 t"]], ruled=True)
+        grid.wrapOn(canvas, 300, 300)
+        grid.drawOn(canvas, 60, 400)
+        linked = paragraph('See <a href="https://x.example/a">the page</a>.')
+        linked.wrapOn(canvas, 300, 300)
+        linked.drawOn(canvas, 60, 300)
+
+    assert text_of(drawn(draw)) == (
+        "| Wind | Load |\n| --- | --- |\n| 10 m/s | 40 t |\n| 15 m/s | 30 t |\n\n"
+        "See [the page](https://x.example/a)."
+    )
+
+
+def test_upright_text_on_a_page_with_a_rotate_entry_is_read() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setPageRotation(90)
+        lines_at(canvas, WORDS)
+
+    assert text_of(drawn(draw)) == " ".join(WORDS)
+
+
+@pytest.mark.parametrize("degrees", [90, 270, 45])
+def test_stamp_is_neither_heading_nor_break_of_a_sentence(degrees: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.saveState()
+        canvas.translate(30, 400)
+        canvas.rotate(degrees)
+        lines_at(canvas, ["arXiv:2401.01234v1 [cs.DB] 5 Mar 2024"], 0, 0, 20)
+        canvas.restoreState()
+        lines_at(canvas, ["The sentence is", "not yet at its end,"])
+
+    text = text_of(drawn(draw, page_of("and continues on the next page.")))
+    assert text.split("\n\n") == [
+        "The sentence is not yet at its end, and continues on the next page.",
+        "arXiv:2401.01234v1 [cs.DB] 5 Mar 2024",
+    ]
+
+
+def test_stamp_on_every_page_is_read_once() -> None:
+    def draw(canvas: Canvas) -> None:
+        lines_at(canvas, WORDS)
+        canvas.translate(30, 300)
+        canvas.rotate(90)
+        lines_at(canvas, ["Downloaded for the harbour office"], 0, 0)
+
+    assert text_of(drawn(*[draw] * 4)).count("harbour office") == 1
+
+
+def test_sideways_head_of_a_ruled_table_is_its_head() -> None:
+    def draw(canvas: Canvas) -> None:
+        lines_at(canvas, WORDS, y=780)
+        grid = table([["", ""], ["10 m/s", "40 t"]], ruled=True, rowHeights=[60, 20], colWidths=60)
+        grid.wrapOn(canvas, 300, 300)
+        grid.drawOn(canvas, 60, 400)
+        for words, x in (("Wind", 90), ("Load", 150)):
+            canvas.saveState()
+            canvas.translate(x, 430)
+            canvas.rotate(90)
+            lines_at(canvas, [words], 0, 0)
+            canvas.restoreState()
+
+    assert text_of(drawn(draw)).endswith("| Wind | Load |\n| --- | --- |\n| 10 m/s | 40 t |")
+
+
+def form(canvas: Canvas) -> None:
+    """Fields to the right of their labels, below one, and without any."""
+    lines_at(canvas, ["Name of the server:"], y=700)
+    canvas.acroForm.textfield(name="server", value="ledger-oslo-7", x=200, y=695, height=20)
+    lines_at(canvas, ["Region:"], y=660)
+    canvas.acroForm.choice(
+        name="region", value="li", options=[("Oslo", "os"), ("Lima", "li")], x=200, y=655, height=20
+    )
+    lines_at(canvas, ["Encrypted:"], y=620)
+    canvas.acroForm.checkbox(name="encrypted", checked=True, x=200, y=615)
+    canvas.acroForm.checkbox(name="public", checked=False, x=60, y=575)
+    lines_at(canvas, ["Public"], x=85, y=580)
+    lines_at(canvas, ["Owner"], y=540)
+    canvas.acroForm.textfield(name="owner", value="Ada", x=60, y=510, height=20)
+    canvas.acroForm.textfield(name="empty", value="", x=60, y=480, height=20)
+    lines_at(canvas, ["Signed by all."], y=440)
+
+
+def test_form_fields_are_read_beside_their_labels() -> None:
+    assert text_of(drawn(form)).split("\n\n") == [
+        "Name of the server: ledger-oslo-7",
+        "Region: Lima",
+        "Encrypted: [x]",
+        "[ ] Public",
+        "Owner",
+        "owner: Ada",
+        "Signed by all.",
+    ]
+
+
+def test_form_field_of_a_turned_page_is_read_beside_its_label() -> None:
+    drawing = stream(b"BT /F1 12 Tf 0 1 -1 0 300 100 Tm (Name:) Tj ET")
+    field = b"<</Type/Annot/Subtype/Widget/FT/Tx/T(n)/V(Ada)/Rect[290 150 305 300]/P 3 0 R>>"
+    content = one_page(
+        drawing, field, catalog=b"/AcroForm<</Fields[6 0 R]>>", page=b"/Annots[6 0 R]"
+    )
+    assert text_of(content) == "Name: Ada"
+
+
+def test_text_added_to_a_page_is_read_and_hidden_text_is_not() -> None:
+    shown = b"<</Type/Annot/Subtype/FreeText/Contents(Approved)/Rect[150 690 300 710]>>"
+    hidden = b"<</Type/Annot/Subtype/FreeText/F 2/Contents(Draft)/Rect[150 590 300 610]>>"
+    drawing = stream(b"BT /F1 12 Tf 50 695 Td (State:) Tj ET")
+    content = one_page(drawing, shown, hidden, page=b"/Annots[6 0 R 7 0 R]")
+    assert text_of(content) == "State: Approved"
+
+
+def test_scanned_page_among_others_is_named() -> None:
+    def scan(canvas: Canvas) -> None:
+        image_at(canvas, 0, 0, 595, 842)
+        lines_at(canvas, ["3"], x=300, y=30)
+
+    def blank(_: Canvas) -> None:
+        """Draw nothing."""
+
+    text = text_of(
+        drawn(
+            page_of("One sentence goes", foot="1"),
+            blank,
+            scan,
+            page_of("on here.", foot="4"),
+        )
+    )
+    assert text == "One sentence goes on here.\n\nPage 3 has no text (scanned?)"
+
+
+def test_lines_that_differ_by_a_number_are_not_running_heads() -> None:
+    seconds = [30, 90, 45, 60]
+    pages = [page_of(*WORDS, head=f"The timeout of queue A is {n} seconds.") for n in seconds]
+    text = text_of(drawn(*pages))
+    assert all(f"queue A is {n} seconds" in text for n in seconds)
+
+
+def test_repeated_sentence_at_the_edge_is_kept_once() -> None:
+    text = text_of(drawn(*[page_of(*WORDS, head="Never lift people.")] * 4))
+    assert text.count("Never lift people.") == 1
+
+
+@pytest.mark.parametrize(
+    "foot", ["{n}", "- {n} -", "Page {n} of 4", "Harbour manual | {n}", "{n} / 4"]
+)
+def test_page_number_that_counts_the_pages_is_dropped(foot: str) -> None:
+    pages = [page_of(f"Words {n} are", foot=foot.format(n=n + 5)) for n in range(4)]
+    assert text_of(drawn(*pages)) == "\n\n".join(f"Words {n} are" for n in range(4))
+
+
+def test_roman_page_numbers_are_dropped() -> None:
+    pages = [page_of(f"Words {n} are", foot=n) for n in ("iii", "iv", "v")]
+    assert text_of(drawn(*pages)) == "Words iii are\n\nWords iv are\n\nWords v are"
+
+
+def test_number_at_the_edge_that_counts_nothing_is_kept() -> None:
+    pages = [page_of(f"Load of crane {n} in tons:", foot=str(n * n)) for n in range(3, 6)]
+    text = text_of(drawn(*pages))
+    assert [n for n in ("9", "16", "25") if n in text.split()] == ["9", "16", "25"]
+
+
+def test_numbers_in_the_cells_of_a_table_at_the_edge_are_kept() -> None:
+    def draw(canvas: Canvas) -> None:
+        grid = table([["Crane", "Tons"], *([f"C{n}", str(n)] for n in range(40))], ruled=True)
+        grid.wrapOn(canvas, 300, 800)
+        grid.drawOn(canvas, 60, 20)
+
+    text = text_of(drawn(draw, draw))
+    assert all(text.count(f"| C{n} | {n} |") == 2 for n in range(40))
+
+
+def test_table_of_contents_is_dropped_and_a_list_of_values_is_not() -> None:
+    titles = ["Brakes", "Cables", "Drums", "Engines"]
+    contents = [f"{title} {'.' * 40} {at + 2}" for at, title in enumerate(titles)]
+    values = [f"Retries {'.' * 40} 5", f"Seconds {'.' * 40} 30", f"Shards {'.' * 40} 64"]
+    pages = [page_of(*contents), *(page_of(title, "", SENTENCE) for title in titles)]
+    text = text_of(drawn(*pages, page_of(*values)))
+    assert text.startswith("Brakes The harbour")
+    assert all(value in text for value in values)
+
+
+def test_running_head_on_two_pages_is_no_break_of_a_sentence() -> None:
+    pages = [page_of(words, head="Harbour works") for words in ("The sentence goes", "on here.")]
+    assert "The sentence goes on here." in text_of(drawn(*pages))
+
+
+def test_contents_of_flowing_text_with_running_heads_are_complete() -> None:
+    flow = [paragraph(f"Part {n} of it. {SENTENCE}") for n in range(80)]
+    text = text_of(pdf_of(*flow, running="Harbour Works"))
+    assert [n for n in range(80) if f"Part {n} of it." not in text] == []

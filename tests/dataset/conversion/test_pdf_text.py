@@ -1,0 +1,147 @@
+"""Words and numbers of a PDF: hyphens at line ends, superscripts, marks of lists."""
+# The libraries that make the files ship no types.
+# mypy: disable-error-code="import-untyped"
+
+import pytest
+from reportlab.platypus import ListFlowable, PageBreak, Spacer
+
+from dataset.conversion.pdf.reader import read_pdf
+from tests.files.pdf import SENTENCE, drawn, lines_at, paragraph, pdf_of, table
+
+
+def text_of(content: bytes) -> str:
+    return read_pdf(content, "").text.strip()
+
+
+def lines_text(*lines: str) -> str:
+    """The text of lines below one another."""
+    return text_of(drawn(lambda canvas: lines_at(canvas, lines)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "joined"),
+    [
+        ("the configu-", "ration of", "the configuration of"),
+        ("some infor-", "mation, and", "some information, and"),
+        ("(authen-", "tication) of", "(authentication) of"),
+        ("a real-", "ization of", "a realization of"),
+        ("set --max-", "retries to", "set --max-retries to"),
+        ("the file ledger-", "agent.yaml is", "the file ledger-agent.yaml is"),
+        ("the host ledger-", "oslo-7 is", "the host ledger-oslo-7 is"),
+        ("type ml-", "p3 is", "type ml-p3 is"),
+        ("region us-east-", "1 is", "region us-east-1 is"),
+        ("on 2024-01-", "15 at", "on 2024-01-15 at"),
+        ("in UTF-", "8 and", "in UTF-8 and"),
+        ("an X-", "ray of", "an X-ray of"),
+        ("the early-", "stopping option", "the early-stopping option"),
+        ("the multi-", "model endpoint", "the multi-model endpoint"),
+        ("a read-", "only replica", "a read-only replica"),
+        ("a token-", "based lock", "a token-based lock"),
+        ("the short-", "and long-term plan", "the short- and long-term plan"),
+        ("state-of-", "the-art methods", "state-of-the-art methods"),
+        ("the crane -", "a big one", "the crane - a big one"),
+    ],
+)
+def test_hyphen_at_a_line_end_stays_if_it_belongs_to_the_word(
+    one: str, other: str, joined: str
+) -> None:
+    assert lines_text(f"They took {one}", f"{other} the harbour.") == (
+        f"They took {joined} the harbour."
+    )
+
+
+@pytest.mark.parametrize(("word", "shown"), [("cable-car", "cable-car"), ("cablecar", "cablecar")])
+def test_the_rest_of_the_document_decides_on_a_hyphen(word: str, shown: str) -> None:
+    text = lines_text(f"The {word} stops.", "Call the cable-", "car again.")
+    assert text == f"The {word} stops. Call the {shown} again."
+
+
+def test_hyphen_between_two_words_of_the_document_stays() -> None:
+    text = lines_text("The shard has a keeper.", "Ask the shard-", "keeper first.")
+    assert text.endswith("Ask the shard-keeper first.")
+
+
+def test_lines_of_a_cell_are_joined_as_those_of_a_paragraph() -> None:
+    rows = [["File", "Use"], ["a", "the configu-\nration of\nledger-\nagent.yaml"]]
+    text = text_of(pdf_of(table(rows, ruled=True)))
+    assert "| a | the configuration of ledger-agent.yaml |" in text
+
+
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("at most 2<super>32</super> keys", "at most 2^32 keys"),
+        ("in 10<super>-3</super> s", "in 10^(-3) s"),
+        ("on the 1<super>st</super> of May", "on the 1st of May"),
+        ("of H<sub>2</sub>O and x<sub>max</sub> = 5", "of H2O and x_max = 5"),
+        ("the number 101<sub>2</sub>", "the number 101_2"),
+        ("<font name=Courier>2<super>16</super></font> ports", "`2^16` ports"),
+        ("2<super rise=5 size=10>8</super> bytes", "2^8 bytes"),
+        ("5 m<super>2</super>. Then", "5 m^2. Then"),
+    ],
+)
+def test_raised_and_lowered_characters_are_no_digits_of_the_number_before(
+    markup: str, shown: str
+) -> None:
+    assert text_of(pdf_of(paragraph(f"They took {markup} away."))) == f"They took {shown} away."
+
+
+def test_raised_characters_in_a_cell_and_a_heading_are_kept_apart() -> None:
+    rows = [["Keys", "Size"], [paragraph("2<super>32</super>"), paragraph("10<super>9</super> B")]]
+    head = paragraph("Limits of 2<super>16</super>", "Heading1")
+    text = text_of(pdf_of(head, paragraph(SENTENCE), table(rows, ruled=True)))
+    assert text.startswith("# Limits of 2^16\n\n")
+    assert text.endswith("| 2^32 | 10^9 B |")
+
+
+def test_note_mark_is_apart_from_its_number_and_the_note_from_the_text() -> None:
+    note = (
+        "<font size=8><super size=6>1</super> The rules of 2024 state that no lease lasts.</font>"
+    )
+    text = text_of(
+        pdf_of(
+            paragraph(SENTENCE),
+            Spacer(1, 12),
+            paragraph("The lease lasts 30<super>1</super> days and the"),
+            Spacer(1, 400),
+            paragraph(note),
+            PageBreak(),
+            paragraph("lease ends."),
+        )
+    )
+    assert text.split("\n\n") == [
+        SENTENCE,
+        "The lease lasts 30[^1] days and the lease ends.",
+        "[^1]: The rules of 2024 state that no lease lasts.",
+    ]
+
+
+def test_power_is_no_note_mark_where_the_note_has_its_own() -> None:
+    note = "<font size=8><super size=6>2</super> The rules of 2024.</font>"
+    loads = paragraph(f"Loads<super>2</super> are 10<super>2</super> t. {SENTENCE}")
+    text = text_of(pdf_of(loads, paragraph(note)))
+    assert text == f"Loads[^2] are 10^2 t. {SENTENCE}\n\n[^2]: The rules of 2024."
+
+
+@pytest.mark.parametrize("ruled", [True, False])
+def test_cell_of_few_digits_is_no_mark_of_a_list(ruled: bool) -> None:
+    rows = [["Name", "Limit", "Unit"], ["alpha", "12", "MB"], ["beta", "3", "GB"], ["c", "-", "B"]]
+    text = text_of(pdf_of(paragraph(SENTENCE), table(rows, ruled=ruled)))
+    assert "| alpha | 12 | MB |\n| beta | 3 | GB |\n| c | - | B |" in text
+
+
+def test_numbers_in_the_first_column_of_a_table_are_no_marks_of_a_list() -> None:
+    rows = [["No", "Name"], ["1", "alpha"], ["2", "beta"], ["3", "gamma"]]
+    text = text_of(pdf_of(paragraph(SENTENCE), table(rows, ruled=False)))
+    assert "1. " not in text
+
+
+def test_numbers_without_dots_that_count_are_marks_of_a_list() -> None:
+    items = [paragraph(f"Item {n}. {SENTENCE}") for n in range(1, 13)]
+    text = text_of(pdf_of(paragraph("First."), ListFlowable(items, bulletType="1")))
+    assert text == "First.\n\n" + "\n".join(f"{n}. Item {n}. {SENTENCE}" for n in range(1, 13))
+
+
+def test_number_at_the_start_of_an_items_line_is_no_next_item() -> None:
+    text = lines_text("1. The timer waits for", "2 seconds, then it stops.")
+    assert "2 seconds, then it stops." in text
