@@ -6,9 +6,10 @@ import io
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
+from matplotlib.figure import Figure
 from PIL import Image
 from reportlab import platypus
 from reportlab.lib import colors, pdfencrypt
@@ -47,6 +48,7 @@ def code(text: str) -> platypus.Preformatted:
 def table(rows: Sequence[Sequence[Any]], *, ruled: bool, **options: Any) -> platypus.Table:
     """A table with or without rules around its cells."""
     style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if ruled else []
+    style += options.pop("style", [])
     return platypus.Table([list(row) for row in rows], style=style, **options)
 
 
@@ -91,6 +93,53 @@ def lines_at(
     canvas.setFont("Helvetica", size)
     for at, line in enumerate(lines):
         canvas.drawString(x, y - 1.2 * size * at, line)
+
+
+def cells_at(
+    canvas: Canvas,
+    rows: Sequence[Sequence[str]],
+    places: Sequence[float],
+    alignments: str,
+    pitch: float,
+    *,
+    by_column: bool = False,
+    font: str = "Helvetica",
+    size: float = 10,
+    bold_head: bool = True,
+) -> None:
+    """Draw cells of one or more lines, with their edges or middles at places; l, r or c each."""
+    draw = {"l": canvas.drawString, "r": canvas.drawRightString, "c": canvas.drawCentredString}
+    pieces = []
+    y = 700.0
+    for at, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            for line, text in enumerate(cell.split("\n") if cell else []):
+                pieces.append((column, at, y - 1.2 * size * line, text))
+        y -= pitch + 1.2 * size * max(cell.count("\n") for cell in row)
+    for column, at, height, text in sorted(pieces) if by_column else pieces:
+        canvas.setFont(f"{font}-Bold" if bold_head and at == 0 else font, size)
+        draw[alignments[column]](places[column], height, text)
+
+
+def plotted_table(
+    rows: Sequence[Sequence[str]],
+    edges: Literal["open", "horizontal", "closed"],
+    alignment: Literal["left", "center", "right"],
+) -> bytes:
+    """A table in a figure of matplotlib."""
+    figure = Figure(figsize=(8, 6))
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.table(
+        [list(row) for row in rows[1:]],
+        colLabels=list(rows[0]),
+        loc="center",
+        edges=edges,
+        cellLoc=alignment,
+    ).scale(1, 1.4)
+    file = io.BytesIO()
+    figure.savefig(file, format="pdf")
+    return file.getvalue()
 
 
 def turned(canvas: Canvas, degrees: int) -> None:

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+")
+_EDGES = re.compile(r"^[^\w-]+|[^\w]+$")
 _HYPHENS = ("-", "\u2010")
 _DIVIDED = re.compile(r"[^\w\-./\\@#$%&+=~]*([^\W\d_]+)[-\u2010]")
 _REST = re.compile(
@@ -50,12 +51,11 @@ class LineJoiner:
         self._words: set[str] = set()
         divided = False
         for line in lines:
-            found = [word.casefold() for word in _WORD.findall(line)]
+            found = [_bare(word) for word in line.casefold().split()]
             divided_before, divided = divided, line.rstrip().endswith(_HYPHENS)
             # Do not learn the halves of divided words.
-            whole = found[divided_before : len(found) - divided]
-            self._words.update(whole)
-            self._words.update(part for word in whole for part in word.split("-"))
+            for word in found[divided_before : len(found) - divided]:
+                self._words.update((word, *_WORD.findall(word)))
 
     def join(self, text: str, words: str) -> str:
         """Append a line to a text."""
@@ -76,15 +76,18 @@ class LineJoiner:
 
     def _is_division(self, text: str, words: str) -> bool:
         """True if a hyphen is only there because the line ends."""
-        before, after = _DIVIDED.fullmatch(text.rsplit(None, 1)[-1]), _REST.match(words)
-        if not before or not after or not after[1].islower():
-            return False
-        first, second = before[1].casefold(), after[1]
-        if len(first) == 1 or before[1].isupper() or f"{first}-{second}" in self._words:
+        last, following = text.rsplit(None, 1)[-1], words.split(None, 1)[0]
+        first, second = _bare(last[:-1].casefold()), _bare(following.casefold())
+        if f"{first}-{second}" in self._words:
             return False
         if f"{first}{second}" in self._words:
             return True
-        return not self._is_compound(first, second)
+        before, after = _DIVIDED.fullmatch(last), _REST.match(words)
+        if not before or not after or not after[1].islower():
+            return False
+        if len(first) == 1 or before[1].isupper():
+            return False
+        return not self._is_compound(before[1].casefold(), after[1])
 
     def _is_compound(self, first: str, second: str) -> bool:
         suffix = _SUFFIX.fullmatch(second)
@@ -95,6 +98,11 @@ class LineJoiner:
         if second in _SECOND or (first in self._words and second in self._words):
             return True
         return first in self._words and len(first) > _MIN_HALF and not suffix
+
+
+def _bare(word: str) -> str:
+    """A word without the punctuation around it."""
+    return _EDGES.sub("", word)
 
 
 def _is_wide(character: str) -> bool:

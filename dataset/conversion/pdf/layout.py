@@ -21,6 +21,7 @@ _LARGER = 1.12
 _MAX_HEADING_CHARACTERS = 200
 _MAX_BOLD_HEADING_CHARACTERS = 90
 _MAX_LEVELS = 5
+_MAX_CODE_COLUMN = 120
 _WIDTH_OF_CODE = 0.6
 """Width of a monospaced character, by its font size."""
 
@@ -229,12 +230,13 @@ def _code(lines: Sequence[Line], measured: Measures) -> str:
     written: list[str] = []
     last: Line | None = None
     for line in lines:
+        column = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
+        indent = min(max(column, 0), _MAX_CODE_COLUMN)
         if last is not None and _down(last, line) < line.size / 2:
-            written[-1] += f" {line.text.rstrip()}"
+            written[-1] = f"{written[-1]} ".ljust(indent) + line.text.strip()
         else:
             if last is not None and _down(last, line) > 1.6 * measured.leading * line.size:
                 written.append("")
-            indent = round((line.box.left - left) / (_WIDTH_OF_CODE * line.size))
-            written.append(" " * min(max(indent, 0), 80) + line.text.strip())
+            written.append(" " * indent + line.text.strip())
         last = line
     return writer.fenced_code("\n".join(written).strip("\n"))

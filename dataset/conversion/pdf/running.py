@@ -31,7 +31,9 @@ _ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 _TENS = ("", "x", "xx", "xxx", "xl", "l")
 _ROMAN = {ten + one: 10 * tens + ones for tens, ten in enumerate(_TENS)
           for ones, one in enumerate(_ONES)}  # fmt: skip
-_CONTENTS_LINE = re.compile(r"\s*(?P<title>.*?)\s*(?:\. ?){4,}\s*(?P<number>\d{1,4})\s*")
+_LEADER = re.compile(r"\s*(?:\. ?){4,}\s*")
+_CONTENTS_LINE = re.compile(rf"(?P<title>.*?){_LEADER.pattern}(?P<number>\d{{1,4}})\s*")
+_SECTION_NUMBER = re.compile(r"\s*(?:appendix )?[\da-z]?(?:\.?\d+)*\.?\s")
 _ENDS_SENTENCE = re.compile(r"[.!?]\W*$")
 _MAX_CHARACTERS = 500
 _MIN_PAGES = 3
@@ -69,7 +71,11 @@ def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
             for line in row.lines:
                 line.aside = True
         seen.add(row.key)
-    titles = Counter(_folded(line.text) for sheet in sheets for line in sheet.lines)
+    titles = Counter(
+        _title(" ".join(line.text for line in row))
+        for sheet in sheets
+        for row in _level_rows(sheet.lines)
+    )
     for sheet in sheets:
         dropped.update(_contents_of(sheet.lines, titles))
     return [
@@ -94,9 +100,7 @@ def _says_something(row: _Row, text_size: float) -> bool:
 
 def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
     """Yield the rows at the edges of a page, until one that is near to the text."""
-    level = [line for line in sheet.lines if not line.aside and line.text.strip()]
-    level.sort(key=lambda line: (-round(line.box.bottom), line.box.left))
-    rows = [list(row) for _, row in groupby(level, lambda line: round(line.box.bottom))]
+    rows = _level_rows(sheet.lines)
     edge = _MARGIN * sheet.height
     tops = [row for row in rows if row[0].box.bottom > sheet.height - edge]
     feet = [row for row in rows if row[0].box.top < edge]
@@ -109,6 +113,13 @@ def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
     for line in sheet.lines:
         if line.aside:
             yield _Row([line], _key([line], sheet))
+
+
+def _level_rows(lines: Sequence[Line]) -> list[list[Line]]:
+    """A page's lines by their height, from top to bottom and from left to right."""
+    upright = [line for line in lines if not line.aside and line.text.strip()]
+    upright.sort(key=lambda line: (-round(line.box.bottom), line.box.left))
+    return [list(row) for _, row in groupby(upright, lambda line: round(line.box.bottom))]
 
 
 def _gap(one: Line, other: Line) -> float:
@@ -134,6 +145,12 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _title(text: str) -> str:
+    """A title without its number."""
+    folded = _folded(text)
+    return _SECTION_NUMBER.sub("", folded, count=1) or folded
+
+
 def _text_size(sheets: Sequence[Sheet]) -> float:
     letters: Counter[float] = Counter()
     for sheet in sheets:
@@ -143,17 +160,17 @@ def _text_size(sheets: Sequence[Sheet]) -> float:
 
 
 def _contents_of(lines: Sequence[Line], titles: Mapping[str, int]) -> set[int]:
-    """The lines of a table of contents, whose titles are all found elsewhere."""
+    """The lines of a table of contents: most of its titles are found elsewhere."""
     found: set[int] = set()
     numbers: list[int] = []
-    for before, line in pairwise([lines[0], *lines] if lines else []):
-        short = len(line.text) < _MAX_CHARACTERS
-        entry = _CONTENTS_LINE.fullmatch(line.text) if short else None
-        if not entry:
-            continue
-        title = _folded(entry["title"] or before.text)
-        if titles[title] > (not entry["title"]):
+    known = 0
+    for row in _level_rows(lines):
+        text = " ".join(line.text.strip() for line in row)
+        entry = _CONTENTS_LINE.fullmatch(text) if len(text) < _MAX_CHARACTERS else None
+        if entry:
             numbers.append(int(entry["number"]))
-            found |= {id(line)} if entry["title"] else {id(line), id(before)}
+            known += titles[_title(entry["title"])] > 0
+            found.update(map(id, row))
     ascending = all(one <= other for one, other in pairwise(numbers))
-    return found if len(numbers) >= _MIN_CONTENTS and ascending else set()
+    is_contents = len(numbers) >= _MIN_CONTENTS and ascending and 2 * known >= len(numbers)
+    return found if is_contents else set()

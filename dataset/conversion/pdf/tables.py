@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
+from dataset.conversion.pdf.aligned import cells_of, is_prose, is_table, regions_of
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
@@ -13,13 +14,7 @@ from dataset.markdown.writer import escape, pipe_table
 
 _TOUCH = 3.0
 """Points between two rules that still meet, and between two edges of one column."""
-_EDGE = 6.0
 _MAX_RULES = 600
-_MIN_ROWS = 3
-_MAX_WORDS = 12
-"""Mean words in a cell of a table without rules; columns of prose have more."""
-_WIDEST = 0.45
-"""Maximum width of a cell of a table without rules, as a share of the page's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ def with_tables(sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner) -> list
     for _, run in groupby(ruled, type):
         items = list(run)
         lines = [item for item in items if isinstance(item, Line)]
-        found += _aligned(lines, sheet.width) if lines else items
+        found += _with_aligned(lines, joiner) if lines else items
     return found
 
 
@@ -105,71 +100,26 @@ def _filled(
     return kept
 
 
-def _aligned(lines: Sequence[Line], width: float) -> Iterator[Line | Table]:
-    """Find rows of short pieces that are aligned below one another."""
-    rows = list(_rows(lines))
-    at = 0
-    while at < len(rows):
-        till = at + 1
-        columns = _columns_of(rows[at], width)
-        while columns and till < len(rows) and _fits(rows[till], rows[till - 1], columns, width):
-            till += 1
-        cells = [line for row in rows[at:till] for line in row]
-        words = sum(len(line.text.split()) for line in cells)
-        if till - at >= _MIN_ROWS and words < _MAX_WORDS * len(cells):
-            yield _table(rows[at:till], columns)
+def _with_aligned(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
+    """Replace pieces that are aligned in columns by a table, at the place of the first."""
+    text = [line for line in lines if not line.aside]
+    replaced: dict[int, Sequence[Line | Table]] = {}
+    taken: set[int] = set()
+    for region in regions_of(text):
+        if is_table(region, text):
+            box = Box.around([line.box for line in region.lines])
+            shown: Sequence[Line | Table] = [Table(pipe_table(cells_of(region, joiner)), box)]
+        elif is_prose(region):
+            shown = [line for column in region.by_column() for line in column]
         else:
-            till = at + 1
-            yield from rows[at]
-        at = till
-
-
-def _rows(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Yield neighbours at the same height."""
-    row: list[Line] = []
+            continue
+        taken.update(map(id, region.lines))
+        first = next(line for line in text if id(line) in taken and id(line) not in replaced)
+        replaced[id(first)] = shown
+    kept: list[Line | Table] = []
     for line in lines:
-        if row and not _is_beside(row[-1], line):
-            yield row
-            row = []
-        row.append(line)
-    if row:
-        yield row
-
-
-def _is_beside(one: Line, other: Line) -> bool:
-    return abs(one.box.bottom - other.box.bottom) < one.size / 2 and other.box.left > one.box.right
-
-
-def _columns_of(row: Sequence[Line], width: float) -> list[Box]:
-    marked = len(row[0].text.strip()) < 2
-    prose = marked or len(row) < 2 or any(line.code for line in row) or not _narrow(row, width)
-    return [] if prose else [line.box for line in row]
-
-
-def _fits(row: Sequence[Line], above: Sequence[Line], columns: list[Box], width: float) -> bool:
-    if not 2 <= len(row) <= len(columns) or not _narrow(row, width):
-        return False
-    near = above[0].box.bottom - row[0].box.top < 2 * row[0].size
-    places = [_column(line.box, columns) for line in row]
-    return near and places[0] >= 0 and all(one < other for one, other in pairwise(places))
-
-
-def _narrow(row: Sequence[Line], width: float) -> bool:
-    return all(line.box.right - line.box.left < _WIDEST * width for line in row)
-
-
-def _column(box: Box, columns: Sequence[Box]) -> int:
-    """The column whose left edge, right edge or middle a cell is aligned with; -1 for none."""
-    for at, column in enumerate(columns):
-        middle = abs(box.left + box.right - column.left - column.right) / 2
-        if min(abs(box.left - column.left), abs(box.right - column.right), middle) < _EDGE:
-            return at
-    return -1
-
-
-def _table(block: Sequence[Sequence[Line]], columns: Sequence[Box]) -> Table:
-    grid = [["" for _ in columns] for _ in block]
-    for row, lines in zip(grid, block, strict=True):
-        for line in lines:
-            row[_column(line.box, columns)] = escape(line.text).strip()
-    return Table(pipe_table(grid), Box.around([line.box for row in block for line in row]))
+        if id(line) in replaced:
+            kept += replaced[id(line)]
+        elif id(line) not in taken:
+            kept.append(line)
+    return kept
