@@ -1,9 +1,11 @@
 """Finds tables without rules on a PDF page: rows of pieces that are aligned in columns."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from math import inf
 from statistics import median
 
 from dataset.conversion.pdf.drawing import Box
@@ -13,6 +15,7 @@ from dataset.markdown.writer import escape
 
 _MIN_ROWS = 3
 _MAX_COLUMNS = 50
+_MAX_CELL_LINES = 20
 _MAX_PITCH = 4.0
 """Of the font size: the distance between two rows of a table."""
 _MAX_LEADING = 1.4
@@ -94,7 +97,7 @@ def _region(rows: Sequence[_Row], start: int) -> Region:
         if len(row) > 1 or (further and _column(row[0].box, columns) > 0):
             taken += [*waiting, row]
             waiting = []
-        elif taken:
+        elif taken and len(waiting) < _MAX_CELL_LINES:
             # One piece is the first line of a cell if a full row follows, or else a paragraph.
             waiting.append(row)
         else:
@@ -154,11 +157,9 @@ def _merged(columns: _Columns, rows: Sequence[_Row]) -> _Columns:
 
 
 def _column(box: Box, columns: _Columns) -> int:
+    """The column that a piece is in."""
     middle = (box.left + box.right) / 2
-    return min(
-        range(len(columns)),
-        key=lambda at: max(columns[at][0] - middle, middle - columns[at][1]),
-    )
+    return max(bisect_right(columns, (middle, inf)) - 1, 0)
 
 
 def is_prose(region: Region) -> bool:
