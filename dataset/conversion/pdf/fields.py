@@ -100,8 +100,7 @@ def with_fields(lines: list[Line], fields: Iterable[FilledField], page: int) -> 
     placed = list(lines)
     for field in fields:
         left, right = _neighbours(placed, field.box)
-        above = [line for line in placed if line.box.bottom > field.box.bottom and not line.aside]
-        follows = left or min(above, key=lambda line: line.box.bottom, default=None)
+        follows = left or _last_above(placed, field.box)
         size = follows.size if follows else _DEFAULT_SIZE
         labelled = left is not None and not left.field
         if right and field.checks and right.box.left - field.box.right < _NEAR * right.size:
@@ -111,6 +110,14 @@ def with_fields(lines: list[Line], fields: Iterable[FilledField], page: int) -> 
         text = field.value if labelled or not field.name else f"{field.name}: {field.value}"
         placed.insert(place, Line([TextRun(text)], field.box, size, page, field=True))
     return placed
+
+
+def _last_above(lines: Iterable[Line], box: Box) -> Line | None:
+    """The last of the lowest lines above a field."""
+    above = [line for line in lines if line.box.bottom > box.bottom and not line.aside]
+    lowest = min((line.box.bottom for line in above), default=0.0)
+    level = [line for line in above if line.box.bottom < lowest + line.size / 2]
+    return level[-1] if level else None
 
 
 def _neighbours(lines: Iterable[Line], box: Box) -> tuple[Line | None, Line | None]:

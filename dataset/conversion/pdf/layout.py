@@ -135,7 +135,8 @@ def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     if line.field or last.field:
         return _is_level(last, line)
     if line.aside:
-        return line.page == last.page and not line.text.startswith("[^")
+        alike = line.page == last.page and line.size == last.size
+        return alike and not line.text.startswith("[^")
     if block.kind == "code":
         return line.code and line.page == last.page and _down(last, line) < 3 * last.size
     if line.code or abs(line.size - last.size) > 1:

@@ -151,6 +151,37 @@ def test_form_fields_are_read_beside_their_labels() -> None:
     ]
 
 
+def test_buttons_and_lists_of_a_form_are_read_with_their_labels() -> None:
+    def draw(canvas: Canvas) -> None:
+        lines_at(canvas, ["Tier:"], y=660)
+        for at, label in enumerate(("Gold", "Silver")):
+            x = 120 + 100 * at
+            canvas.acroForm.radio(name="tier", value=label, selected=at == 1, x=x, y=655, size=16)
+            lines_at(canvas, [label], x=x + 22, y=660)
+        lines_at(canvas, ["I accept the rules"], x=85, y=600)
+        canvas.acroForm.checkbox(name="rules", checked=True, x=60, y=596, size=16)
+        canvas.acroForm.listbox(
+            name="zones", tooltip="Zones", value="Lima", options=["Oslo", "Lima"], x=60, y=500
+        )
+
+    assert text_of(drawn(draw)).split("\n\n") == [
+        "Tier: [ ] Gold [x] Silver",
+        "[x] I accept the rules",
+        "Zones: Lima",
+    ]
+
+
+def test_form_field_in_a_cell_is_its_text() -> None:
+    def draw(canvas: Canvas) -> None:
+        grid = table([["Server", ""], ["Region", ""]], ruled=True, colWidths=120, rowHeights=24)
+        grid.wrapOn(canvas, 300, 300)
+        grid.drawOn(canvas, 60, 700)
+        for name, value, y in (("s", "oslo-7", 726), ("r", "eu-north-1", 702)):
+            canvas.acroForm.textfield(name=name, value=value, x=185, y=y, height=18, width=100)
+
+    assert text_of(drawn(draw)) == "| Server | oslo-7 |\n| --- | --- |\n| Region | eu-north-1 |"
+
+
 def test_form_field_of_a_turned_page_is_read_beside_its_label() -> None:
     drawing = stream(b"BT /F1 12 Tf 0 1 -1 0 300 100 Tm (Name:) Tj ET")
     field = b"<</Type/Annot/Subtype/Widget/FT/Tx/T(n)/V(Ada)/Rect[290 150 305 300]/P 3 0 R>>"
