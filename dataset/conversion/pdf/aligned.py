@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import inf
@@ -42,6 +42,8 @@ class Region:
 
     rows: list[_Row]
     columns: _Columns
+    by_columns: bool = False
+    """True if the page draws one column after the other."""
 
     @property
     def lines(self) -> list[Line]:
@@ -57,7 +59,12 @@ class Region:
 
 
 def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
-    """Yield the regions of a page with several columns, from top to bottom."""
+    """Yield the regions of a page with several columns, from top to bottom.
+
+    Args:
+        lines: In the order in which the page draws them.
+    """
+    place = {id(line): at for at, line in enumerate(lines)}
     ordered = sorted(lines, key=lambda line: -line.box.bottom)
     rows = [sorted(row, key=lambda line: line.box.left) for row in _level_rows(ordered)]
     at = above = 0
@@ -65,9 +72,28 @@ def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
         region = _region(rows, at)
         end = at + max(len(region.rows), 1)
         if len(region.rows) >= _MIN_ROWS:
-            yield _with_head(region, rows[above:at])
+            yield from _drawn_apart(_with_head(region, rows[above:at]), place)
             above = end
         at = end
+
+
+def _drawn_apart(region: Region, place: Mapping[int, int]) -> Iterator[Region]:
+    """Yield the groups of columns that the page draws one after the other."""
+    columns = region.by_column()
+    first = [min(place[id(line)] for line in column) for column in columns]
+    last = [max(place[id(line)] for line in column) for column in columns]
+    breaks = [
+        at for at in range(1, len(columns))
+        if max(last[:at]) < min(first[at:]) or max(last[at:]) < min(first[:at])
+    ]  # fmt: skip
+    region.by_columns = len(breaks) == len(columns) - 1
+    if not breaks or region.by_columns:
+        yield region
+        return
+    for start, end in pairwise([0, *breaks, len(columns)]):
+        within = {id(line) for column in columns[start:end] for line in column}
+        rows = [[line for line in row if id(line) in within] for row in region.rows]
+        yield Region([row for row in rows if row], region.columns[start:end])
 
 
 def _level_rows(lines: Sequence[Line]) -> Iterator[_Row]:
@@ -172,27 +198,20 @@ def is_prose(region: Region) -> bool:
     return all(full) and len(region.rows) >= _MIN_PROSE_ROWS
 
 
-def is_table(region: Region, order: Sequence[Line]) -> bool:
-    """True if a region's pieces are cells, given the order in which the page draws them."""
-    lines, columns = region.lines, region.by_column()
-    words = [len(line.text.split()) for line in lines]
+def is_table(region: Region) -> bool:
+    """True if a region's pieces are cells."""
+    columns = region.by_column()
+    words = sum(len(line.text.split()) for line in region.lines)
+    most = _MAX_WORDS_DRAWN_BY_COLUMN if region.by_columns else _MAX_WORDS
     full = sum(1 for rows in _cell_rows(region) if _fills_several(rows, region.columns))
-    if full < _MIN_ROWS or sum(words) >= _MAX_WORDS * len(words):
+    if full < _MIN_ROWS or words >= most * len(region.lines) or is_prose(region):
         return False
     marks = sum(1 for line in columns[0] if _LIST_MARK.match(line.text))
-    if marks > len(columns[0]) / 2 or is_prose(region):
-        return False
-    place = {id(line): at for at, line in enumerate(order)}
-    drawn_by_column = all(
-        max(place[id(line)] for line in one) < min(place[id(line)] for line in other)
-        for one, other in pairwise(columns)
-    )
-    if not drawn_by_column:
-        return True
-    if sum(words) >= _MAX_WORDS_DRAWN_BY_COLUMN * len(words):
+    if marks > len(columns[0]) / 2:
         return False
     quantities = [_holds_quantities(column) for column in columns]
-    return _is_level_and_wide(region) or (any(quantities) and not quantities[0])
+    numbers = any(quantities) and not quantities[0]
+    return not region.by_columns or numbers or _is_level_and_wide(region)
 
 
 def _is_level_and_wide(region: Region) -> bool:

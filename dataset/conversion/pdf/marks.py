@@ -13,6 +13,8 @@ _MARK = re.compile(r"\s*(?:[^\w\s(\[{\"'<$€£%]|\d{1,3}[.)]?)\s*")
 _GAP = 2.5
 """Maximum gap between a mark and its item, in font sizes."""
 _ALIGNED = 6.0
+_MIN_WORDS = 4
+"""Mean words in the first lines of items that do not start at 1; cells have fewer."""
 
 
 def with_marks(lines: Sequence[Line], rules: Sequence[Box]) -> list[Line]:
@@ -76,7 +78,10 @@ def _counted(lines: Sequence[Line], marked: Sequence[int]) -> Iterator[int]:
     for at, following in pairwise([*numbers, -1]):
         run.append(at)
         if following < 0 or int(lines[following].text) != int(lines[at].text) + 1:
-            if len(run) > 1 and not _has_head(lines, run[0]):
+            words = sum(len(lines[item + 1].text.split()) for item in run)
+            long = words >= _MIN_WORDS * len(run)
+            listed = long or int(lines[run[0]].text) == 1
+            if listed and len(run) > 1 and not _has_head(lines, run[0]):
                 yield from run
             run = []
 

@@ -103,19 +103,20 @@ def _filled(
 def _with_aligned(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
     """Replace pieces that are aligned in columns by a table, at the place of the first."""
     text = [line for line in lines if not line.aside]
+    place = {id(line): at for at, line in enumerate(text)}
     replaced: dict[int, Sequence[Line | Table]] = {}
     taken: set[int] = set()
     for region in regions_of(text):
-        if is_table(region, text):
+        if is_table(region):
             box = Box.around([line.box for line in region.lines])
             shown: Sequence[Line | Table] = [Table(pipe_table(cells_of(region, joiner)), box)]
-        elif is_prose(region):
+        elif is_prose(region) and not region.by_columns:
             shown = [line for column in region.by_column() for line in column]
         else:
             continue
-        taken.update(map(id, region.lines))
-        first = next(line for line in text if id(line) in taken and id(line) not in replaced)
-        replaced[id(first)] = shown
+        within = {id(line) for line in region.lines}
+        replaced[min(within, key=place.__getitem__)] = shown
+        taken |= within
     kept: list[Line | Table] = []
     for line in lines:
         if id(line) in replaced:

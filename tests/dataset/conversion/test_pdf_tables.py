@@ -132,6 +132,37 @@ def test_columns_of_prose_are_no_table_and_are_read_in_order(
     ] * count
 
 
+@pytest.mark.parametrize("table_first", [True, False])
+def test_table_beside_a_column_of_prose_has_none_of_it(*, table_first: bool) -> None:
+    prose = COLUMNS[0] * 2
+
+    def draw(canvas: Canvas) -> None:
+        left, right = (40.0, 300.0) if table_first else (300.0, 40.0)
+        if not table_first:
+            lines_at(canvas, prose, right, 700, 10)
+        places = [left + width for width in (0, 80, 130, 190)]
+        cells_at(canvas, ROWS, places, "llll", 12)
+        if table_first:
+            lines_at(canvas, prose, right, 700, 10)
+
+    content = drawn(draw)
+    assert cells_in(content) == ROWS
+    assert " ".join(prose) in " ".join(read_pdf(content, "").text.split())
+
+
+def test_text_between_two_tables_stays_between_them() -> None:
+    def draw(canvas: Canvas) -> None:
+        cells_at(canvas, ROWS, PLACES, "llll", 20)
+        lines_at(canvas, [SENTENCE[:80]], y=590, size=10)
+        canvas.translate(0, -150)
+        cells_at(canvas, GAPS, PLACES, "llll", 20)
+
+    text = read_pdf(drawn(draw), "").text
+    assert [text.index(word) for word in ("m5.large", SENTENCE[:80], "--shard")] == sorted(
+        text.index(word) for word in ("m5.large", SENTENCE[:80], "--shard")
+    )
+
+
 def test_columns_of_list_items_are_no_table() -> None:
     flow = [paragraph(f"• item {n}") for n in range(100)]
     content = pdf_of(*flow, columns=2)
