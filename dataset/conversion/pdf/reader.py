@@ -27,7 +27,6 @@ def read_pdf(content: bytes, _: str) -> Converted:
     if b"%PDF-" not in content[:_MAX_BYTES_BEFORE_HEADER]:
         raise DocumentError(unreadable("pdf"))
     document = _opened(content)
-    document.init_forms()
     if len(document) > MAX_PAGES:
         raise DocumentError(
             f"has {len(document):,} pages, over the limit of {MAX_PAGES:,}; split it"
@@ -74,7 +73,9 @@ def _opened(content: bytes) -> Any:
     import pypdfium2.raw as pdfium  # type: ignore[import-untyped, unused-ignore]
 
     try:
-        return pypdfium2.PdfDocument(content)
+        document = pypdfium2.PdfDocument(content)
+        document.init_forms()  # before any page is read, or the fields have no values
     except pypdfium2.PdfiumError as error:
         locked = pdfium.FPDF_GetLastError() == _NEEDS_PASSWORD
         raise DocumentError(PROTECTED if locked else unreadable("pdf")) from error
+    return document
