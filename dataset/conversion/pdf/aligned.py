@@ -2,10 +2,12 @@
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import inf
+from operator import or_
 from statistics import median
 
 from dataset.conversion.pdf.drawing import Box
@@ -26,6 +28,8 @@ _MAX_WORDS = 12
 """Mean words in a line of a cell."""
 _MIN_PROSE_ROWS = 5
 _PROSE_WORDS = 4
+_EDGE = 3.0
+"""Points between two edges that are aligned."""
 _FILLED = 0.6
 _FULL = 0.8
 _MAX_WORDS_DRAWN_BY_COLUMN = 4
@@ -207,9 +211,10 @@ def is_table(region: Region) -> bool:
     if full < _MIN_ROWS or words >= most * len(region.lines) or is_prose(region):
         return False
     marks = sum(1 for line in columns[0] if _LIST_MARK.match(line.text))
-    if marks > len(columns[0]) / 2:
-        return False
     quantities = [_holds_quantities(column) for column in columns]
+    straight = map(_is_straight, columns)
+    if marks > len(columns[0]) / 2 or not all(map(or_, quantities, straight)):
+        return False
     numbers = any(quantities) and not quantities[0]
     return not region.by_columns or numbers or _is_level_and_wide(region)
 
@@ -223,6 +228,16 @@ def _is_level_and_wide(region: Region) -> bool:
 
 def _fills_several(rows: Sequence[_Row], columns: _Columns) -> bool:
     return len({_column(line.box, columns) for row in rows for line in row}) > 1
+
+
+def _is_straight(column: _Row) -> bool:
+    """True if most pieces are aligned, unlike the words of a line that is stretched."""
+    edges = (
+        Counter(round((line.box.left + share * (line.box.right - line.box.left)) / _EDGE)
+                for line in column)
+        for share in (0, 0.5, 1)
+    )  # fmt: skip
+    return any(2 * max(counts.values()) >= len(column) for counts in edges)
 
 
 def _holds_quantities(column: _Row) -> bool:

@@ -66,7 +66,7 @@ def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Ite
     """Compose a page's words of one direction; vertical rules separate cells."""
     line: list[Word] = []
     for word in words:
-        if line and _is_split(line[-1], word, uprights):
+        if line and _is_split(line, word, uprights):
             yield _line(line, number)
             line = []
         line.append(word)
@@ -74,23 +74,28 @@ def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Ite
         yield _line(line, number)
 
 
-def _is_split(last: Word, word: Word, uprights: Sequence[Box]) -> bool:
+def _is_split(line: Sequence[Word], word: Word, uprights: Sequence[Box]) -> bool:
     if word.typeface.turn == SLANTED:
         return word.broken
+    last = line[-1]
     height = max(min(word.typeface.size, last.typeface.size), 1.0)
     middle = (word.box.bottom + word.box.top) / 2
     up = abs(middle - (last.box.bottom + last.box.top) / 2)
     ahead = word.box.left - last.box.right
-    larger = max(word.typeface.size, last.typeface.size)
-    scripted = _script(last, word) or _script(word, last)
-    if not (scripted and abs(ahead) < _BESIDE * larger) and (
-        word.broken or up > height or ahead > _GAP * height or ahead < -height
-    ):
+    apart = word.broken or up > height or ahead > _GAP * height or ahead < -height
+    if apart and not any(_is_beside(one, word) for one in line[-2:]):
         return True
     return any(
         last.box.right - 1 <= rule.left <= word.box.left + 1 and rule.bottom <= middle <= rule.top
         for rule in uprights
     )
+
+
+def _is_beside(last: Word, word: Word) -> bool:
+    """True if one of two words is a script of the other."""
+    size = max(last.typeface.size, word.typeface.size)
+    near = abs(word.box.left - last.box.right) < _BESIDE * size
+    return near and bool(_script(last, word) or _script(word, last))
 
 
 def _script(base: Word, word: Word) -> int:

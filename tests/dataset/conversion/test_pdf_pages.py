@@ -191,6 +191,15 @@ def test_form_field_of_a_turned_page_is_read_beside_its_label() -> None:
     assert text_of(content) == "Name: Ada"
 
 
+def test_form_field_that_is_its_own_parent_is_no_endless_loop() -> None:
+    drawing = stream(b"BT /F1 12 Tf 50 695 Td (Name:) Tj ET")
+    field = b"<</Subtype/Widget/FT/Tx/T(n)/V(Ada)/Parent 6 0 R/Kids[6 0 R]/Rect[90 690 200 710]>>"
+    content = one_page(
+        drawing, field, catalog=b"/AcroForm<</Fields[6 0 R]>>", page=b"/Annots[6 0 R]"
+    )
+    assert text_of(content).startswith("Name:")
+
+
 def test_text_added_to_a_page_is_read_and_hidden_text_is_not() -> None:
     shown = b"<</Type/Annot/Subtype/FreeText/Contents(Approved)/Rect[150 690 300 710]>>"
     hidden = b"<</Type/Annot/Subtype/FreeText/F 2/Contents(Draft)/Rect[150 590 300 610]>>"

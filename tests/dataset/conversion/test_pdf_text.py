@@ -6,7 +6,7 @@ import pytest
 from reportlab.platypus import ListFlowable, PageBreak, Spacer
 
 from dataset.conversion.pdf.reader import read_pdf
-from tests.files.pdf import SENTENCE, drawn, lines_at, paragraph, pdf_of, table
+from tests.files.pdf import SENTENCE, drawn, lines_at, one_page, paragraph, pdf_of, stream, table
 
 
 def text_of(content: bytes) -> str:
@@ -84,6 +84,12 @@ def test_raised_and_lowered_characters_are_no_digits_of_the_number_before(
     markup: str, shown: str
 ) -> None:
     assert text_of(pdf_of(paragraph(f"They took {markup} away."))) == f"They took {shown} away."
+
+
+def test_scripts_above_one_another_stay_in_their_line() -> None:
+    drawing = b"BT /F1 12 Tf 50 700 Td (where x) Tj /F1 8 Tf 5 Ts (2) Tj 46 0 Td -3 Ts (i) Tj "
+    drawing += b"0 Ts /F1 12 Tf 8 0 Td (is the load) Tj ET"
+    assert text_of(one_page(stream(drawing))) == "where x^2_i is the load"
 
 
 def test_raised_characters_in_a_cell_and_a_heading_are_kept_apart() -> None:
