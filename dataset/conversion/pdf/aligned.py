@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from math import inf
 from operator import or_
 from statistics import median
@@ -23,16 +23,18 @@ _MAX_PITCH = 4.0
 _MAX_LEADING = 1.4
 """Of the font size: the distance between two lines of a cell."""
 _WIDER = 1.15
-"""By how much the distance between rows is larger than that between the lines of a cell."""
+"""How many times the distance of a cell's lines that of rows is at least."""
 _MAX_WORDS = 12
 """Mean words in a line of a cell."""
+_MAX_WORDS_DRAWN_BY_COLUMN = 4
 _MIN_PROSE_ROWS = 5
 _PROSE_WORDS = 4
 _EDGE = 3.0
 """Points between two edges that are aligned."""
 _FILLED = 0.6
+"""Of its column's width: what most lines of prose have at least."""
 _FULL = 0.8
-_MAX_WORDS_DRAWN_BY_COLUMN = 4
+"""Share of the rows that have all cells, in a table drawn column by column."""
 _LIST_MARK = re.compile(r"\W(?:\s|$)")
 _QUANTITY = re.compile(r"\W*\d[\d.,:/-]*\s?(?:[^\W\d]{0,4}|\W)")
 
@@ -84,6 +86,8 @@ def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
 def _drawn_apart(region: Region, place: Mapping[int, int]) -> Iterator[Region]:
     """Yield the groups of columns that the page draws one after the other."""
     columns = region.by_column()
+    if not all(columns):  # a piece without width is within another
+        return
     first = [min(place[id(line)] for line in column) for column in columns]
     last = [max(place[id(line)] for line in column) for column in columns]
     breaks = [
@@ -143,10 +147,9 @@ def _with_head(region: Region, above: Sequence[_Row]) -> Region:
     """A region with the upper lines of its head; one in the first column may be of a paragraph."""
     for row in reversed(above):
         columns = _with_row(region.columns, row)
-        pitch = _pitch(row, region.rows[0]) / row[0].size
-        if len(columns) != len(region.columns) or pitch > _MAX_LEADING:
-            break
-        if _is_first(row, columns) and pitch > 1:
+        most = 1 if columns and _is_first(row, columns) else _MAX_LEADING
+        near = _pitch(row, region.rows[0]) <= most * row[0].size
+        if not near or len(columns) != len(region.columns):
             break
         region = Region([row, *region.rows], columns)
     return region
@@ -270,8 +273,7 @@ def _cell_rows(region: Region) -> Iterator[list[_Row]]:
         first = _is_first(row, region.columns)
         sparse = len(row) < len(region.columns) - 1
         starts.append(not near or not (tighter or (not first and sparse)))
-    numbers = [sum(starts[: at + 1]) for at in range(len(starts))]
-    numbered = groupby(zip(numbers, region.rows, strict=True), lambda one: one[0])
+    numbered = groupby(zip(accumulate(starts), region.rows, strict=True), lambda one: one[0])
     groups = [[row for _, row in group] for _, group in numbered]
     lines = [sum(_is_first(row, region.columns) for row in group) for group in groups]
     head = len(groups) > _MIN_ROWS - 1 and max(lines[1:]) == 1

@@ -127,7 +127,8 @@ class WordReader:
         if last != first and box_of(self._text, last, area):
             left, bottom = min(left, area.left), min(bottom, area.bottom)
             right, top = max(right, area.right), max(top, area.top)
-        return Box(left, bottom, right, top)
+        box = Box(left, bottom, right, top)
+        return box if all(map(math.isfinite, box)) else None
 
     def _upright(self, area: Box, typeface: Typeface) -> Box:
         return area.turned(self._page, typeface.turn % SLANTED)

@@ -151,3 +151,10 @@ def test_numbers_without_dots_that_count_are_marks_of_a_list() -> None:
 def test_number_at_the_start_of_an_items_line_is_no_next_item() -> None:
     text = lines_text("1. The timer waits for", "2 seconds, then it stops.")
     assert "2 seconds, then it stops." in text
+
+
+def test_text_without_size_or_place_is_no_error() -> None:
+    drawing = b"BT /F1 0 Tf 1 0 0 1 50 700 Tm (no) Tj (size) Tj /F1 12 Tf 1e30 0 0 1e30 1e30 9 Tm "
+    drawing += b"(no place) Tj " + b"0 0 0 0 50 650 Tm (x) Tj " * 5
+    drawing += b"1 0 0 1 50 600 Tm (Words on a page.) Tj ET"
+    assert text_of(one_page(stream(drawing))).endswith("Words on a page.")
