@@ -37,6 +37,8 @@ _SECTION_NUMBER = re.compile(r"\s*(?:appendix )?[\da-z]?(?:\.?\d+)*\.?\s")
 _ENDS_SENTENCE = re.compile(r"[.!?]\W*$")
 _MAX_CHARACTERS = 500
 _MIN_PAGES = 3
+_MIN_SHARE = 1 / 3
+"""Of the pages: a running head that fewer have may be of one chapter."""
 _MIN_CONTENTS = 3
 
 _Key = tuple[object, ...]
@@ -63,8 +65,7 @@ def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
     dropped: set[int] = set()
     seen: set[_Key] = set()
     for row in rows:
-        share = pages[row.key] / len(sheets)
-        once = share < 1 / 3 or _says_something(row, text_size)
+        once = _is_kept_once(row, pages[row.key] / len(sheets), text_size)
         if _is_repeated(row, pages[row.key]) and not (once and row.key not in seen):
             dropped.update(map(id, row.lines))
         elif pages[row.key] > 1 and row.lines[0].size <= text_size:
@@ -90,12 +91,11 @@ def _is_repeated(row: _Row, pages: int) -> bool:
     return pages >= _MIN_PAGES
 
 
-def _says_something(row: _Row, text_size: float) -> bool:
-    """True for what is kept once: a stamp, a title, a sentence."""
+def _is_kept_once(row: _Row, share: float, text_size: float) -> bool:
+    """True for a stamp, a title, a sentence, and what few of the pages have."""
     first = row.lines[0]
-    numbers = _ONLY_NUMBER.fullmatch(row.text)
     says = first.aside or first.size > text_size or _ENDS_SENTENCE.search(row.text)
-    return bool(says and not numbers)
+    return not _ONLY_NUMBER.fullmatch(row.text) and bool(says or share < _MIN_SHARE)
 
 
 def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
