@@ -40,6 +40,11 @@ _SUFFIX = re.compile(
     r"|lights?|pl(?:e|y|ied|ex|ier)|plication|tude|ther"
 )
 """Ends of one word, after a word of _FIRST: really, failure, endpoint, multiple."""
+_TAIL = re.compile(
+    r"[^\W\d_]{0,3}(?:[aiu]tion(?:s|al|ally)?|[ai]bilit(?:y|ies)|ivit(?:y|ies)|[ae]nc(?:es|y|ies)"
+    r"|[ao]rs?|ative(?:ly)?|ure[ds]?|uring)"
+)
+"""Ends of one word, after another word: config-uration, depend-encies, connect-ivity."""
 _MIN_HALF = 4
 """Letters of half a compound: shorter words are syllables as well (in-put, for-mat)."""
 
@@ -97,7 +102,8 @@ class LineJoiner:
             return False
         if second in _SECOND or (first in self._words and second in self._words):
             return True
-        return first in self._words and len(first) > _MIN_HALF and not suffix
+        long = first in self._words and len(first) > _MIN_HALF
+        return long and not suffix and not _TAIL.fullmatch(second)
 
 
 def _bare(word: str) -> str:

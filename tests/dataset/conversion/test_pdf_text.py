@@ -61,6 +61,14 @@ def test_hyphen_between_two_words_of_the_document_stays() -> None:
     assert text.endswith("Ask the shard-keeper first.")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("config", "uration"), ("depend", "encies"), ("connect", "ivity")]
+)
+def test_word_that_begins_as_another_is_joined(first: str, second: str) -> None:
+    text = lines_text(f"They {first} it.", f"Look at the {first}-", f"{second} of it.")
+    assert text.endswith(f"Look at the {first}{second} of it.")
+
+
 def test_lines_of_a_cell_are_joined_as_those_of_a_paragraph() -> None:
     rows = [["File", "Use"], ["a", "the configu-\nration of\nledger-\nagent.yaml"]]
     text = text_of(pdf_of(table(rows, ruled=True)))
