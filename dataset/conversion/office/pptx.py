@@ -7,7 +7,6 @@ neither the text of SmartArt nor which paragraphs are list items.
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from operator import itemgetter
 from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
@@ -113,24 +112,27 @@ class _Slide:
 
     def _line(self, paragraph: Element) -> str:
         text = ""
-        pieces = ((_baseline(piece), self._piece(piece)) for piece in paragraph)
-        for offset, group in groupby(pieces, key=itemgetter(0)):
-            words = "".join(piece for _, piece in group)
+        # PowerPoint cuts runs anywhere, also within a link.
+        for (offset, target), group in groupby(paragraph, self._shared):
+            words = web_link("".join(map(self._words, group)), target)
             text += raised(text, words) if offset > 0 else lowered(text, words) if offset else words
         lines = (" ".join(line.split()) for line in text.replace("\v", "\n").split("\n"))
         return "\n".join(line for line in lines if line)
 
-    def _piece(self, piece: Element) -> str:
+    def _shared(self, piece: Element) -> tuple[int, str]:
+        """What the runs of one word have in common: their baseline and the target of a link."""
+        link = piece.find(f"{A}rPr/{A}hlinkClick")
+        target = None if link is None else self._parts.get(link.get(f"{R}id", ""))
+        return _baseline(piece), target.target if target and target.external else ""
+
+    def _words(self, piece: Element) -> str:
         if piece.tag == f"{A}br":
             return "\n"
         if piece.tag == f"{A14}m":
             return escape(f" {formula_text(piece)} ")
         if piece.tag not in (f"{A}r", f"{A}fld"):
             return ""
-        words = escape(piece.findtext(f"{A}t") or "")
-        link = piece.find(f"{A}rPr/{A}hlinkClick")
-        target = None if link is None else self._parts.get(link.get(f"{R}id", ""))
-        return web_link(words, target.target if target and target.external else "")
+        return escape(piece.findtext(f"{A}t") or "")
 
     def _graphic(self, frame: Element) -> list[str]:
         if (table := frame.find(f".//{A}tbl")) is not None:

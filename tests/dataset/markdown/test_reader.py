@@ -194,7 +194,7 @@ def test_bar_within_a_cell_stays_within_it() -> None:
         ("<img src=x alt='A kiln'>", "A kiln"),
         ("at <time> in <region> of List<String>", "at <time> in <region> of List<String>"),
         ("_-27_, __\u20ac4__ n<sup>n\\-1</sup>", "*-27*, **\u20ac4** n^(n-1)"),
-        ("an _odd_ and __very odd__ (_one_).", "an *odd* and **very odd** (*one*)."),
+        ("an _odd_ and __very odd__ (_one_)\\.", "an *odd* and **very odd** (*one*)."),
         (
             "__init__ a_b_c _a_b_ __\\_a__ https://x.example/_a_/ \\_x\\_",
             "__init__ a_b_c *a_b* **_a** https://x.example/_a_/ _x_",
