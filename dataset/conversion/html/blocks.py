@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
-from dataset.conversion.html.content import ADMONITION, is_footnote
 from dataset.conversion.html.element import BLOCK_TAGS, Element
+from dataset.conversion.html.furniture import ADMONITION, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.markdown.writer import callout, indent, list_item, note_mark, quotation

@@ -5,40 +5,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import urljoin
 
-from dataset.conversion.html.element import Element
+from dataset.conversion.html.element import HEADINGS, Element
+from dataset.conversion.html.furniture import drop_furniture, unlinked_text
 from dataset.conversion.html.tree import HtmlPage
 from dataset.dates import first_date
 
-_DROPPED_ROLES = frozenset(
-    ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",
-     "toolbar", "tablist")
-)  # fmt: skip
-_CONTROLS = frozenset(("button", "input", "select", "textarea"))
-_NOISE = re.compile(
-    r"(?:.*[-_])?(?:cookies?|consent|gdpr|onetrust|breadcrumbs?|pagination|pager|feedback|newsletter"
-    r"|social|share|sharing|skip-?(?:link|nav|to-?content)|advert(?:isement)?s?|ads"
-    r"|on-?this-?page|in-?this-?(?:page|article)|page-?toc|table-?of-?contents|tocbot|toc|localtoc"
-    r"|edit-?(?:this-?page|link)|copy-?(?:button|btn)|copybtn|screen-?reader-?only|sr-only"
-    r"|visually-?hidden|prev-?next|related-?links|navbar|site-?(?:header|footer|nav)"
-    r"|line-?numbers?(?:-rows)?|linenos?|gutter|edit-?section|headerlink-?icon)(?:[-_].*)?"
-)
-ADMONITION = re.compile(
-    r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
-    r"|seealso|admonition|callout|alert|versionadded|versionchanged|deprecated)(?:[-_].*)?"
-)
 _CONTENTS = re.compile(
     r"(?:on|in) this (?:page|article|section|guide)|(?:table of |page )?contents|topics?",
     re.IGNORECASE,
 )
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_NEVER_NOISE = (*_HEADINGS, "a", "pre", "code")
-_SECTIONING = ("main", "article", "section", "figure", "td", "details")
-_QUESTION_BUTTON = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
-_SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.:;!\u3002\uff01][\"')\]]?(?:\s|$)|[\u3002\uff01]")
-_IMPRINT = re.compile(r"\u00a9|copyright|all rights reserved|privacy|imprint", re.IGNORECASE)
-_FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
-_MIN_RUNNING_WORDS = 8
-_MAX_BANNER_WORDS = 60
 _MIN_CONTENT_SHARE = 0.6
 """Minimum share of a candidate in the text of all outermost candidates."""
 
@@ -58,15 +33,7 @@ _PUBLISHED = ("article:published_time", "dcterms.date", "date")
 
 def content_of(page: HtmlPage) -> Element:
     """The main content, without what surrounds and interrupts it."""
-    _keep_questions(page.body)
-    opened = _opened_by_controls(page.body)
-    _drop(page.body, lambda element: element not in opened and _is_hidden(element))
-    _drop(page.body, _is_furniture)
-    lengths = _lengths(page.body)
-    half = lengths[page.body] / 2
-    # An element with half of the text is content, whatever its class.
-    _drop(page.body, lambda element: lengths[element] <= half and _is_noise(element))
-    _drop(page.body, lambda element: element.tag in _CONTROLS)
+    drop_furniture(page.body)
     main = _main(page.body)
     _drop_contents_lists(main)
     if main.find("h1") is None:
@@ -74,51 +41,6 @@ def content_of(page: HtmlPage) -> Element:
         if len(titles) == 1:
             main.children.insert(0, titles[0])
     return main
-
-
-def without_furniture(element: Element) -> Element:
-    """A part of a page without buttons and other controls that are no text."""
-    _keep_questions(element)
-    _drop(element, lambda below: below.tag in _CONTROLS)
-    return element
-
-
-def _keep_questions(body: Element) -> None:
-    """Make the buttons that are text, such as the questions of a collapsed FAQ, summaries."""
-    for element in list(body.walk()):
-        if element.tag != "button":
-            continue
-        opens = {"aria-expanded", "aria-controls", "data-target", "data-bs-target"}
-        marked = any(map(_QUESTION_BUTTON.fullmatch, element.classes()))
-        asked = element.words().endswith(("?", "\uff1f"))
-        above = element.parent.tag if element.parent else ""
-        if above in (*_HEADINGS, "summary", "dt"):
-            element.tag = "span"
-        elif element.words() and (opens & element.attributes.keys() or marked or asked):
-            element.tag = "summary"
-
-
-def _opened_by_controls(body: Element) -> set[Element]:
-    """The hidden elements that a reader can open: the answers of an FAQ, tabs, details."""
-    targets: set[str] = set()
-    opened: set[Element] = set()
-    for element in body.walk():
-        for name in ("aria-controls", "data-target", "data-bs-target"):
-            targets.update(part.removeprefix("#") for part in element.get(name).split())
-        if element.tag in ("summary", "a"):
-            targets.add(element.get("href").removeprefix("#"))
-        for opener, panel in pairwise(list(element.elements())):
-            if _is_hidden(panel) and _is_opener(opener):
-                opened.add(panel)
-    known = (one for one in body.walk() if one.get("id") in targets - {""})
-    return opened.union(known)
-
-
-def _is_opener(element: Element) -> bool:
-    """True for an element that may open the hidden one after it: a heading, button or question."""
-    if element.tag in (*_HEADINGS, "summary", "dt") or element.find("summary", *_HEADINGS):
-        return True
-    return element.words().endswith(("?", "\uff1f"))
 
 
 def _main(body: Element) -> Element:
@@ -136,88 +58,9 @@ def _main(body: Element) -> Element:
 
 def _is_most_of(part: Element, body: Element) -> bool:
     """True for a part of a page with most of its text, or beside which there are no headings."""
-    inside, total = len(_unlinked(part).split()), len(_unlinked(body).split())
-    headings = [element for element in body.walk() if element.tag in _HEADINGS]
+    inside, total = len(unlinked_text(part).split()), len(unlinked_text(body).split())
+    headings = [element for element in body.walk() if element.tag in HEADINGS]
     return 2 * inside >= total or all(part in heading.ancestors() for heading in headings)
-
-
-def _is_hidden(element: Element) -> bool:
-    role, style = element.get("role").lower(), element.get("style").replace(" ", "").lower()
-    unseen = "hidden" in element.attributes or "display:none" in style
-    if element.get("aria-hidden") == "true":
-        return True
-    # Tabs that are not open are hidden, but content.
-    findable = role == "tabpanel" or element.get("hidden").lower() == "until-found"
-    return unseen and not findable and element.tag not in ("dl", "dd", "body")
-
-
-def _is_furniture(element: Element) -> bool:
-    """True for what surrounds the content of a page, by its tag or role and its own content."""
-    if element.tag == "nav" or element.get("role").lower() in _DROPPED_ROLES:
-        return True
-    if element.tag not in ("header", "footer", "aside", "menu"):
-        return False
-    if element.tag == "header" and element.find("h1"):
-        return False
-    if any(ADMONITION.fullmatch(name) for name in element.classes()):
-        return False
-    around = {above.tag for above in element.ancestors()}
-    is_part = not around.isdisjoint(_SECTIONING)
-    if "blockquote" in around or is_footnote(element):  # the footer of a quotation is its source
-        return False
-    if element.tag == "footer" and not is_part and _IMPRINT.search(element.text()):
-        return True
-    if element.tag == "aside" and is_part and len(_unlinked(element).split()) > 1:
-        return False
-    return not _has_running_text(element)
-
-
-def is_footnote(element: Element) -> bool:
-    """True for a footnote or endnote, or a box of them."""
-    declared = f"{element.get('epub:type')} {element.get('role')} {element.get('class')}".lower()
-    return _FOOTNOTE.search(declared) is not None
-
-
-def _is_noise(element: Element) -> bool:
-    """True for an element that its class or id calls furniture and that contains no prose."""
-    names = (*element.classes(), element.get("id").lower())
-    if element.tag in _NEVER_NOISE or not any(_NOISE.fullmatch(name) for name in names if name):
-        return False
-    if element.find(*_HEADINGS):
-        return False
-    controls = element.find(*_CONTROLS) and len(element.words().split()) < _MAX_BANNER_WORDS
-    return bool(controls) or not _has_running_text(element)
-
-
-def _has_running_text(element: Element) -> bool:
-    """True if an element contains prose outside links and controls."""
-    words = " ".join(_unlinked(element).split())
-    return len(words.split()) >= _MIN_RUNNING_WORDS or bool(_SENTENCE.search(words))
-
-
-def _unlinked(element: Element) -> str:
-    if element.tag in ("a", *_CONTROLS):
-        return ""
-    parts = (one if isinstance(one, str) else _unlinked(one) for one in element.children)
-    return " ".join(parts)
-
-
-def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
-    for element in root.walk():
-        element.children = [
-            child for child in element.children if isinstance(child, str) or not unwanted(child)
-        ]
-
-
-def _lengths(root: Element) -> dict[Element, int]:
-    """The number of characters of text in each element."""
-    found: dict[Element, int] = {}
-    for element in reversed(list(root.walk())):
-        found[element] = sum(
-            len(child.strip()) if isinstance(child, str) else found[child]
-            for child in element.children
-        )
-    return found
 
 
 def _drop_contents_lists(main: Element) -> None:

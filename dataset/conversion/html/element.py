@@ -11,6 +11,7 @@ BLOCK_TAGS = frozenset((
     "td", "tfoot", "th", "thead", "tr", "ul",
 ))  # fmt: skip
 """The elements that begin and end a line."""
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
 @dataclass(slots=True, eq=False)

@@ -6,12 +6,10 @@ data. Code is never changed.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
 from textwrap import dedent
 
+from dataset.conversion.markdown.jsx import JSX_TAG, jsx_elements, shown_attributes
 from dataset.markdown.syntax import CODE_SPAN
 from dataset.markdown.writer import indent
 
@@ -57,18 +55,6 @@ _IMPORT = re.compile(
     rf"""^import[ \t]+(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?["'][^"'\n]+["'];?[ \t]*$"""
 )
 _EXPORT = re.compile(r"^export[ \t]+(?:default|const|let|var|function|async)\b")
-_ATTRIBUTE = (
-    r"""[\w:.-]+(?:=(?:"[^"]{0,500}"|'[^']{0,500}'|\{(?:[^{}]|\{[^{}]{0,500}\}){0,1000}\}))?"""
-    r"|\{[^{}]{0,500}\}"
-)
-_TAG = re.compile(
-    rf"<(?P<end>/?)(?P<name>[A-Z][\w.]{{0,60}})(?P<attributes>(?:\s+(?:{_ATTRIBUTE})){{0,30}})"
-    r"\s*(?P<single>/?)>"
-)
-_TAG_START = re.compile(r"^ {0,3}<[A-Z]", re.MULTILINE)
-_SHOWN_ATTRIBUTE = re.compile(
-    r"""\b(?:title|label|header|heading|summary|caption|alt|text|description)=["']([^"']+)["']"""
-)
 _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
 _INLINE = re.compile(
@@ -76,11 +62,10 @@ _INLINE = re.compile(
     |!?\[(?P<words>[^\[\]]{{0,500}})\]\([\ \t]*<?data:[^()\[\]\s<>]*>?(?:[\ \t]+"[^"]*")?[\ \t]*\)
     |\{{/\*[^{{}}]{{0,2000}}?\*/\}}
     |\bdata:[\w/.+-]{{3,80}};base64,[A-Za-z0-9+/=]{{16,}}
-    |{_TAG.pattern}""",
+    |{JSX_TAG.pattern}""",
     re.VERBOSE,
 )
 _MAY_HAVE_INLINE = re.compile(r"data:|\{/\*|</?[A-Z]")
-_CODE_INDENT = 4
 _MAX_DEPTH = 20
 """Containers within containers; what is nested deeper stays as it is written."""
 
@@ -94,7 +79,7 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
     """Rewrite lines: fences and containers first, then what stands on a line of its own."""
     at = 0 if depth < _MAX_DEPTH else len(lines)
     yield from lines[:at]
-    elements = _elements(lines)
+    elements = jsx_elements(lines)
     while at < len(lines):
         line = lines[at]
         if opening := _FENCE.match(line):
@@ -204,65 +189,6 @@ def _end_of_indented(lines: Sequence[str], start: int, width: int) -> int:
     return end
 
 
-@dataclass(frozen=True, slots=True)
-class _JsxElement:
-    """A JSX element whose tags stand on lines of their own."""
-
-    label: str
-    body: slice
-    """The lines between its tags."""
-    end: int
-    """The line after it."""
-
-
-def _elements(lines: Sequence[str]) -> dict[int, _JsxElement]:
-    """The JSX elements whose tags stand on lines of their own, by their first line.
-
-    A tag without attributes that nothing closes may be a placeholder such as `<Name>`.
-    """
-    text = "\n".join(lines)
-    found: dict[int, _JsxElement] = {}
-    if not _TAG_START.search(text):
-        return found
-    starts = [0, *accumulate(len(line) + 1 for line in lines)]
-    opened: dict[str, list[re.Match[str]]] = {}
-    for tag in _TAG.finditer(text):
-        if not _is_alone(tag):
-            continue
-        name, last = tag["name"], bisect_right(starts, tag.end() - 1) - 1
-        if tag["end"] and opened.get(name):
-            first = opened[name].pop()
-            found |= _element(first, starts, last)
-        elif tag["single"] or "=" in tag["attributes"]:
-            found |= _element(tag, starts, last)
-        if not tag["end"] and not tag["single"]:
-            opened.setdefault(name, []).append(tag)
-    return found
-
-
-def _element(tag: re.Match[str], starts: Sequence[int], last: int) -> dict[int, _JsxElement]:
-    """The element of a start tag that ends with the line `last`, with its first line."""
-    first = bisect_right(starts, tag.start()) - 1
-    inside = bisect_right(starts, tag.end() - 1)
-    return {first: _JsxElement(_shown(tag["attributes"]), slice(inside, last), last + 1)}
-
-
-def _is_alone(tag: re.Match[str]) -> bool:
-    """True for a tag with nothing else on its lines, which are not indented as code is."""
-    before = tag.string[tag.string.rfind("\n", 0, tag.start()) + 1 : tag.start()]
-    after = tag.string[tag.end() : _end_of_line(tag.string, tag.end())]
-    return not before.strip() and len(before) < _CODE_INDENT and not after.strip()
-
-
-def _end_of_line(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return end if end >= 0 else len(text)
-
-
-def _shown(attributes: str) -> str:
-    return ", ".join(_SHOWN_ATTRIBUTE.findall(attributes))
-
-
 def _readable(found: re.Match[str]) -> str:
     """The text of inline code, a picture, a comment or a JSX tag."""
     if found["code"]:
@@ -273,5 +199,5 @@ def _readable(found: re.Match[str]) -> str:
         return ""
     is_jsx = found["end"] or found["single"] or "=" in found["attributes"]
     if is_jsx or f"</{found['name']}>" in found.string:
-        return _shown(found["attributes"])
+        return shown_attributes(found["attributes"])
     return found[0]
