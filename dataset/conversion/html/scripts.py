@@ -15,7 +15,7 @@ _NOTE_CLASSES = re.compile(r"(?:foot|end)?note[-_]?(?:ref(?:erence)?|link|anchor
 _MAX_MARK_CHARACTERS = 12
 
 
-def write_scripts(element: Element, before: str = "") -> str:
+def scripts_as_text(element: Element, before: str = "") -> str:
     """Replace raised, lowered and similar elements below by text.
 
     Args:
@@ -31,7 +31,7 @@ def write_scripts(element: Element, before: str = "") -> str:
             if before.strip() and _is_note_mark(child):
                 text: str | None = writer.note_mark(child.words())
             else:
-                inside = write_scripts(child, before if in_line else "")
+                inside = scripts_as_text(child, before if in_line else "")
                 text = _text_of(child, before)
             if text is None:
                 before = inside if in_line else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataset.conversion.error_texts import TOO_DEEP
 from dataset.conversion.html.element import Element
-from dataset.conversion.html.scripts import write_scripts
+from dataset.conversion.html.scripts import scripts_as_text
 from utils.errors import DocumentError
 
 MAX_DEPTH = 256
@@ -66,7 +66,7 @@ def parse_html(html: str) -> HtmlPage:
         # HTML has no syntax errors: only a lack of memory makes the parser fail.
         raise MemoryError from error
     body = Element("body") if parsed.body is None else _tree(parsed.body, None, 1)
-    write_scripts(body)
+    scripts_as_text(body)
     head: list[Element] = []
     if parsed.head is not None:
         for below in parsed.head.iter():
