@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dataset.folder import document_paths, has_documents
@@ -22,7 +23,7 @@ from dataset.page_files import FileChanges
 from dataset.progress import Progress, report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, AS_OF, fetch_developer_guide
-from dataset.sources.live_guide import fetch_live_guide, is_complete
+from dataset.sources.live_guide import fetch_live_guide, is_complete, is_current
 from dataset.web.arguments import add_arguments, needs_web, request_of
 from dataset.web.problems import Problems
 from dataset.web.request import GUIDE_URL, FetchRequest, live_request
@@ -50,9 +51,18 @@ class _Fetches:
     """The pages of the web: the live guide, or what --source web names."""
 
     def fetch(self, names: Sequence[str]) -> dict[str, bool]:
-        """Fetch sources, the archive only if the live guide is not complete; True for successes."""
+        """Fetch sources; True for successes.
+
+        Among several, the live guide is fetched at most once a day, and the archive only if the
+        live guide is not complete.
+        """
         outcomes: dict[str, bool] = {}
         for name in names:
+            if name == LIVE and len(names) > 1 and is_current(self.folder, datetime.now(UTC)):
+                again = f"python -m dataset.fetch --source {LIVE} -d {self.folder}"
+                sys.stdout.write(f"{LIVE}: checked within a day; to check it again: {again}\n")
+                outcomes[name] = True
+                continue
             if name == DEVELOPER_GUIDE and LIVE in outcomes and is_complete(self.folder):
                 continue
             outcomes[name] = self._fetch(name, names)

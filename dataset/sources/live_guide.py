@@ -5,6 +5,7 @@ are outdated, so that they are removed once the live guide is complete, and not 
 """
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from dataset.page_files import FileChanges
@@ -16,6 +17,7 @@ from dataset.web.problems import Problems
 from dataset.web.removals import remove_empty_folders
 from dataset.web.request import FetchRequest
 
+_CURRENT_FOR = timedelta(days=1)
 _MAX_UNFETCHED = 0.01
 """Share of its pages that a complete guide may lack: some are listed but cannot be fetched."""
 
@@ -25,6 +27,13 @@ def is_complete(folder: Path) -> bool:
     unfetched = sum(1 for _ in unfetched_pages(folder))
     fetched = len(fetched_files(folder))
     return fetched > 0 and unfetched <= _MAX_UNFETCHED * fetched
+
+
+def is_current(folder: Path, now: datetime) -> bool:
+    """True if the live guide is complete and all of its pages were checked within a day."""
+    checks = fetched_files(folder).values()
+    since = (now - _CURRENT_FOR).isoformat()
+    return is_complete(folder) and min(checks) > since
 
 
 def fetch_live_guide(

@@ -1,16 +1,19 @@
 """The command that fetches the documents."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dataset import fetch
 from dataset.progress import line_bar_class, report_progress
+from dataset.web.state import NAME
 from tests.interrupts import interruptible
 from tests.servers.archive import PAGES, archive_of, archive_server
 from tests.servers.web import Served, WebServer, markdown, web_server
@@ -67,7 +70,17 @@ def test_live_guide_makes_the_archive_unnecessary(
     assert output.splitlines()[1].startswith("live: 40 pages: 40 new, 0 changed, 0 unchanged")
     assert (tmp_path / "page-7.md").is_file()
 
+    # It is not checked again on the same day.
+    requests = len(site.asked)
+    _, output, _ = run("--live-url", f"{site.url}/dg")
+    assert output.splitlines()[1].startswith("live: checked within a day")
+    assert len(site.asked) == requests
+
     # A site that is down later leaves the pages as they are, and nothing is fetched instead.
+    with closing(sqlite3.connect(tmp_path / NAME)) as state, state:
+        state.execute(
+            "UPDATE pages SET checked = '2026-01-01T00:00:00+00:00' WHERE file LIKE '%7%'"
+        )
     with archive_server() as archive:
         code, output, errors = run("--guide-url", archive.url, "--live-url", nowhere)
         assert not archive.asked
