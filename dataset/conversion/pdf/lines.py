@@ -1,5 +1,6 @@
 """Composes the lines of a PDF page: words on one baseline, without a wide gap between them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ _SMALLEST = 0.45
 _SHIFT = 0.12
 _SHIFT_AT_FULL_SIZE = 0.25
 """Of the font size: how far a script's baseline is from that of its base."""
+
+_COUNTS = re.compile(r"\(?\w{1,4}[.)]")
+"""A mark that may be so wide that its item touches it."""
 
 
 @dataclass(slots=True)
@@ -114,12 +118,14 @@ def _line(words: list[Word], number: int) -> Line:
     for word in words:
         sizes[word.typeface.size] += len(word.text)
     size = sizes.most_common(1)[0][0]
-    scripts = _scripts(words, size)
+    mark, scripts = _mark(words, size), _scripts(words, size)
     spaced = [word.spaced for word in words]
     for at, (one, other) in enumerate(pairwise(scripts)):
         if one != other:
             gap = words[at + 1].box.left - words[at].box.right
             spaced[at + 1] = spaced[at + 1] and gap > _SPACE * size
+    if mark:
+        spaced[1] = True
     runs: list[TextRun] = []
     for alike, group in groupby(
         zip(words, scripts, spaced, strict=True),
@@ -129,7 +135,8 @@ def _line(words: list[Word], number: int) -> Line:
         if runs and text.startswith(" "):
             runs[-1].text += " "
         runs.append(TextRun(text.removeprefix(" "), *alike))
-    level = [word.box for word, script in zip(words, scripts, strict=True) if not script]
+    shown = zip(words, scripts, strict=True)
+    level = [word.box for word, script in shown if not script and word is not mark]
     box, across = Box.around(level), Box.around([word.box for word in words])
     return Line(runs, Box(across.left, box.bottom, across.right, box.top), size, number)
 
@@ -137,10 +144,22 @@ def _line(words: list[Word], number: int) -> Line:
 def _scripts(words: Sequence[Word], size: float) -> list[int]:
     """For each word of a line whether it is a superscript or a subscript."""
     base = next(word for word in words if word.typeface.size == size)
+    mark = _mark(words, size)
     scripts: list[int] = []
     for word in words:
         script = _script(base, word) if word is not base else 0
         scripts.append(script)
-        if not script:
+        if not script and word is not mark:
             base = word
     return scripts
+
+
+def _mark(words: Sequence[Word], size: float) -> Word | None:
+    """The mark of a list that is larger than its item, and has its own baseline."""
+    first = words[0]
+    if first.typeface.size <= size or not _script(first, words[1]):
+        return None
+    apart = abs(words[1].box.left - first.box.right) > _SPACE * size
+    up = abs(words[1].baseline - first.baseline)
+    counts = up < _SHIFT_AT_FULL_SIZE * size and _COUNTS.fullmatch(first.text)
+    return first if apart or counts else None

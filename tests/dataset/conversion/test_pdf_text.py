@@ -156,6 +156,19 @@ def test_numbers_without_dots_that_count_are_marks_of_a_list() -> None:
     assert text == "First.\n\n" + "\n".join(f"{n}. Item {n}. {SENTENCE}" for n in range(1, 13))
 
 
+@pytest.mark.parametrize(
+    ("form", "first"), [("%s.", 1), ("%s)", 1), ("%s", 1), ("%s.", 10), ("%s)", 10), ("%s.", 100)]
+)
+def test_words_beside_a_larger_mark_are_not_raised_but_their_scripts_are(
+    form: str, first: int
+) -> None:
+    item = paragraph("Set 0<b>xDEF</b> of 10<super>9</super> x<sub>max</sub> for wide loads")
+    numbered = ListFlowable([item] * 2, bulletType="1", bulletFormat=form, start=first)
+    lines = text_of(pdf_of(paragraph(SENTENCE), numbered)).split("\n")[2:]
+    shown = "Set 0xDEF of 10^9 x_max for wide loads"
+    assert lines == [f"{first}. {shown}", f"{first + 1}. {shown}"]
+
+
 def test_number_at_the_start_of_an_items_line_is_no_next_item() -> None:
     text = lines_text("1. The timer waits for", "2 seconds, then it stops.")
     assert "2 seconds, then it stops." in text
