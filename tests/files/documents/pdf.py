@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from pypdfium2 import PdfDocument
 from reportlab import platypus
 from reportlab.lib import colors
 from reportlab.lib.styles import ParagraphStyle
@@ -49,6 +50,8 @@ _MARKS = {
     "superscript": "<super>{}</super>",
     "subscript": "<sub>{}</sub>",
 }
+_MIN_PAGES = 3
+"""With a line at the same place: on fewer pages it may be of the text, and is read."""
 _SIZES = {1: 22, 2: 17, 3: 14, 4: 12}
 _LISTS: dict[bool, dict[str, str]] = {
     False: {"bulletType": "bullet", "start": "•"},
@@ -58,13 +61,19 @@ _RULES = [("GRID", (0, 0), (-1, -1), 0.5, colors.black), ("VALIGN", (0, 0), (-1,
 
 
 def pdf_file(document: SampleDocument, *, columns: int = 1) -> bytes:
-    """A PDF of pages with a running foot, with the notes at its end."""
+    """A PDF of pages with the notes at its end, and a running foot where enough pages prove it."""
+    file = _of_pages(document, columns, UNSEEN)
+    with PdfDocument(file) as read:
+        return file if len(read) >= _MIN_PAGES else _of_pages(document, columns, "")
+
+
+def _of_pages(document: SampleDocument, columns: int, running: str) -> bytes:
     _register_fonts()
     flow = [_flowable(block) for block in document.blocks]
     for at, note in enumerate(document.notes, start=1):
         flow.append(_paragraph((Piece(str(at), "superscript"), *note), 7))
     # Uncompressed, so that damage reaches what the pages draw.
-    return pdf_of(*flow, columns=columns, running=UNSEEN, pageCompression=0)
+    return pdf_of(*flow, columns=columns, running=running, pageCompression=0)
 
 
 def two_columns(document: SampleDocument) -> bytes:
