@@ -11,7 +11,7 @@ from dataset.conversion.pdf.lines import Line, TextRun
 from dataset.conversion.pdf.reading_order import in_reading_order
 from dataset.conversion.pdf.running import without_running_lines
 from dataset.conversion.pdf.sheets import Sheet, read_sheet
-from dataset.conversion.pdf.tables import with_tables
+from dataset.conversion.pdf.tables import Table, with_tables
 from dataset.conversion.result import Converted
 from dataset.dates import pdf_date
 from utils.errors import DocumentError
@@ -44,11 +44,10 @@ def read_pdf(content: bytes, _: str) -> Converted:
     # Find the tables, and the headings by the font sizes of the whole document.
     measured = measures(pages)
     joiner = LineJoiner(line.text for lines in pages for line in lines)
-    items = (
-        item
-        for sheet, lines in zip(sheets, pages, strict=True)
-        for item in (with_tables(sheet, lines, joiner) or _unread_page(sheet))
-    )
+    items: list[Line | Table] = []
+    for sheet, lines in zip(sheets, pages, strict=True):
+        before = items[-1] if items else None
+        items += with_tables(sheet, lines, joiner, before) or _unread_page(sheet)
     text = "\n\n".join(markdown_blocks(items, measured, joiner)) + "\n"
     # Read title and date from the properties.
     about: dict[str, str] = document.get_metadata_dict()

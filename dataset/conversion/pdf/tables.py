@@ -15,6 +15,8 @@ from dataset.markdown.writer import escape, pipe_table
 _TOUCH = 3.0
 """Points between two rules that still meet, and between two edges of one column."""
 _MAX_RULES = 600
+_MAX_LINES = 5
+"""Mean lines in a cell of the only row: more are of columns of text in a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,16 @@ class Table:
     box: Box
 
 
-def with_tables(sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
-    """A page's lines in order, with the lines of tables replaced by the tables."""
+def with_tables(
+    sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner, before: Line | Table | None = None
+) -> list[Line | Table]:
+    """A page's lines in order, with the lines of tables replaced by the tables.
+
+    `before` is the last item of the page before: a table that may continue.
+    """
     ruled: list[Line | Table] = list(lines)
     for columns, rows in _grids(sheet.rules):
-        ruled = _filled(ruled, columns, rows, joiner)
+        ruled = _filled(ruled, columns, rows, joiner, before)
     found: list[Line | Table] = []
     for _, run in groupby(ruled, type):
         items = list(run)
@@ -54,7 +61,7 @@ def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
     for flats, uprights in groups:
         columns = _distinct(rule.left for rule in uprights)
         rows = _distinct(rule.bottom for rule in flats)
-        if len(columns) > 2 and len(rows) > 2:
+        if len(columns) > 1 and len(rows) > 1:
             yield columns, rows
 
 
@@ -76,28 +83,41 @@ def _distinct(values: Iterable[float]) -> list[float]:
 
 
 def _filled(
-    items: Sequence[Line | Table], columns: list[float], rows: list[float], joiner: LineJoiner
+    items: Sequence[Line | Table],
+    columns: list[float],
+    rows: list[float],
+    joiner: LineJoiner,
+    before: Line | Table | None,
 ) -> list[Line | Table]:
     """Replace the lines between the rules by a table, at the place of the first."""
     box = Box(columns[0], rows[0], columns[-1], rows[-1])
     cells = [["" for _ in columns[1:]] for _ in rows[1:]]
     kept: list[Line | Table] = []
     place = -1
+    taken = 0
     for item in items:
         x, y = (item.box.left + item.box.right) / 2, (item.box.bottom + item.box.top) / 2
         if isinstance(item, Table) or not box.has(x, y):
             kept.append(item)
             continue
         place = len(kept) if place < 0 else place
+        taken += 1
         row = len(rows) - 1 - bisect_right(rows, y, 1, len(rows) - 1)
         column = bisect_right(columns, x, 1, len(columns) - 1) - 1
         words = escape(item.text).strip()
         cells[row][column] = joiner.join(cells[row][column], words)
     filled = [row for row in cells if any(row)]
-    if len(filled) < 2 or not any(sum(map(bool, row)) > 1 for row in filled):
+    continued = place == 0 and isinstance(before, Table) and _is_as_wide(before.box, box)
+    several = any(sum(map(bool, row)) > 1 for row in filled)
+    short = len(filled) > 1 or taken <= _MAX_LINES * (len(columns) - 1)
+    if not continued and not (several and short):
         return list(items)
     kept.insert(place, Table(pipe_table(filled), box))
     return kept
+
+
+def _is_as_wide(one: Box, other: Box) -> bool:
+    return abs(one.left - other.left) < _TOUCH and abs(one.right - other.right) < _TOUCH
 
 
 def _with_aligned(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:

@@ -177,3 +177,19 @@ def test_paragraph_below_a_table_is_no_part_of_a_cell() -> None:
     content = drawn(draw)
     assert cells_in(content) == ROWS
     assert read_pdf(content, "").text.endswith("\n\nSee below.\n")
+
+
+def test_rows_of_a_ruled_table_that_a_page_break_divides_are_rows() -> None:
+    rows = [["Port", "Use"], ["9042", "Queries"], ["7000 is closed", ""]]
+    for gap in (655, 637):
+        merged = [("SPAN", (0, 2), (1, 2))]
+        text = read_pdf(pdf_of(Spacer(1, gap), table(rows, ruled=True, style=merged)), "").text
+        assert "| Port | Use |\n" in text
+        assert "| 9042 | Queries |\n" in text
+        assert "| 7000 is closed |" in text
+
+
+def test_columns_of_text_in_a_frame_are_no_row() -> None:
+    cells = [[paragraph(f"{SENTENCE} " * 6), paragraph(f"{SENTENCE} " * 6)]]
+    text = read_pdf(pdf_of(table(cells, ruled=True, colWidths=[200, 200])), "").text
+    assert "|" not in text
