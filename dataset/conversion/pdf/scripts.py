@@ -31,7 +31,10 @@ def _note_label(line: Line) -> str:
 
 
 def _marks_of(lines: Iterable[Line], notes: Iterable[str]) -> dict[str, list[TextRun]]:
-    """The marks of each footnote, of which a power of a number is one only for want of others."""
+    """The marks of each footnote.
+
+    A power of a number is one only for want of others, where no footnote lacks its marks.
+    """
     found: dict[str, list[TextRun]] = defaultdict(list)
     after_numbers: dict[str, list[TextRun]] = defaultdict(list)
     for line in lines:
@@ -40,7 +43,8 @@ def _marks_of(lines: Iterable[Line], notes: Iterable[str]) -> dict[str, list[Tex
             if run.script > 0 and label in notes:
                 powers = before.text[-1:].isdigit()
                 (after_numbers if powers else found)[label].append(run)
-    return after_numbers | found
+    marks = after_numbers | found
+    return marks if marks.keys() == set(notes) else found
 
 
 def _set_aside(lines: Sequence[Line], note: Line) -> None:

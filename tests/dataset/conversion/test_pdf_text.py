@@ -6,7 +6,16 @@ import pytest
 from reportlab.platypus import ListFlowable, PageBreak, Spacer
 
 from dataset.conversion.pdf.reader import read_pdf
-from tests.files.pdf import SENTENCE, drawn, lines_at, one_page, paragraph, pdf_of, stream, table
+from tests.files.pdf import (
+    SENTENCE,
+    drawn,
+    lines_at,
+    one_page,
+    paragraph,
+    pdf_of,
+    stream,
+    table,
+)
 
 
 def text_of(content: bytes) -> str:
@@ -135,6 +144,16 @@ def test_power_is_no_note_mark_where_the_note_has_its_own() -> None:
     loads = paragraph(f"Loads<super>2</super> are 10<super>2</super> t. {SENTENCE}")
     text = text_of(pdf_of(loads, paragraph(note)))
     assert text == f"Loads[^2] are 10^2 t. {SENTENCE}\n\n[^2]: The rules of 2024."
+
+
+def test_power_is_no_note_mark_where_the_notes_have_no_marks_on_their_page() -> None:
+    notes = [
+        paragraph(f"<font size=8><super size=6>{n}</super> The rules of 202{n}.</font>")
+        for n in (2, 3)
+    ]
+    text = text_of(pdf_of(paragraph(f"At most 10<super>2</super> t. {SENTENCE}"), *notes))
+    assert text.startswith(f"At most 10^2 t. {SENTENCE}")
+    assert "2 The rules of 2022." in text
 
 
 @pytest.mark.parametrize("ruled", [True, False])
