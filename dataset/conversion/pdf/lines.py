@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.words import SLANTED, Word
@@ -86,13 +86,21 @@ def _is_split(line: Sequence[Word], word: Word, uprights: Sequence[Box]) -> bool
     middle = (word.box.bottom + word.box.top) / 2
     up = abs(middle - (last.box.bottom + last.box.top) / 2)
     ahead = word.box.left - last.box.right
-    apart = word.broken or up > height or ahead > _GAP * height or ahead < -height
+    broken = word.broken and not _adjoins(last, word)
+    apart = broken or up > height or ahead > _GAP * height or ahead < -height
     if apart and not any(_is_beside(one, word) for one in line[-2:]):
         return True
     return any(
         last.box.right - 1 <= rule.left <= word.box.left + 1 and rule.bottom <= middle <= rule.top
         for rule in uprights
     )
+
+
+def _adjoins(last: Word, word: Word) -> bool:
+    """True if no space is between two words on one baseline."""
+    size = min(last.typeface.size, word.typeface.size)
+    level = abs(word.baseline - last.baseline) < _SHIFT * size
+    return level and abs(word.box.left - last.box.right) < _SPACE * size
 
 
 def _is_beside(last: Word, word: Word) -> bool:
@@ -120,18 +128,24 @@ def _line(words: list[Word], number: int) -> Line:
     size = sizes.most_common(1)[0][0]
     mark, scripts = _mark(words, size), _scripts(words, size)
     spaced = [word.spaced for word in words]
-    for at, (one, other) in enumerate(pairwise(scripts)):
-        if one != other:
-            gap = words[at + 1].box.left - words[at].box.right
-            spaced[at + 1] = spaced[at + 1] and gap > _SPACE * size
+    links = [word.link for word in words]
+    for at in range(1, len(words)):
+        last, word = words[at - 1 : at + 1]
+        if scripts[at] != scripts[at - 1]:
+            gap = word.box.left - last.box.right
+            spaced[at] = spaced[at] and gap > _SPACE * size
+        elif word.broken and _adjoins(last, word):
+            spaced[at] = False
+        if scripts[at] < 0:  # it may reach into a link of the next line
+            links[at] = links[at - 1]
     if mark:
         spaced[1] = True
     runs: list[TextRun] = []
     for alike, group in groupby(
-        zip(words, scripts, spaced, strict=True),
-        lambda one: (one[0].typeface.code, one[0].typeface.bold, one[0].link, one[1]),
+        zip(words, links, scripts, spaced, strict=True),
+        lambda one: (one[0].typeface.code, one[0].typeface.bold, one[1], one[2]),
     ):
-        text = "".join(f" {word.text}" if space else word.text for word, _, space in group)
+        text = "".join(f" {word.text}" if space else word.text for word, _, _, space in group)
         if runs and text.startswith(" "):
             runs[-1].text += " "
         runs.append(TextRun(text.removeprefix(" "), *alike))

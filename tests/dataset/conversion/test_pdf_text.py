@@ -156,6 +156,12 @@ def test_power_is_no_note_mark_where_the_notes_have_no_marks_on_their_page() -> 
     assert "2 The rules of 2022." in text
 
 
+def test_subscript_that_reaches_into_a_link_of_the_next_line_is_not_linked() -> None:
+    link = '<a href="https://docs.example">loads_of_all_cranes</a>'
+    text = text_of(pdf_of(paragraph(f"The value is m<sub>max</sub><br/>{link}")))
+    assert text.startswith("The value is m_max [loads")
+
+
 @pytest.mark.parametrize("ruled", [True, False])
 def test_cell_of_few_digits_is_no_mark_of_a_list(ruled: bool) -> None:
     rows = [["Name", "Limit", "Unit"], ["alpha", "12", "MB"], ["beta", "3", "GB"], ["c", "-", "B"]]
