@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-_PATH, _IMAGE, _FORM = 2, 3, 5
+_TEXT, _PATH, _IMAGE, _FORM = 1, 2, 3, 5
+_FILLED_AND_STROKED = 2
 _MAX_DEPTH = 5
 _LINE_TO, _MOVE_TO = 0, 2
 _MAX_RULES = 20_000
@@ -58,6 +59,21 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
             url = address.value.decode(errors="replace")
             if url.startswith(("http://", "https://")):
                 yield Box(area.left, area.bottom, area.right, area.top), url
+
+
+def widen_unknown_glyphs(pdfium: Any, page: Any) -> None:
+    """Give a page's single glyphs of absent fonts an outline: PDFium skips text without width."""
+    area = [ctypes.c_float() for _ in range(4)]
+    places = range(pdfium.FPDFPage_CountObjects(page.raw))
+    for drawn in (pdfium.FPDFPage_GetObject(page.raw, at) for at in places):
+        if pdfium.FPDFPageObj_GetType(drawn) != _TEXT:
+            continue
+        pdfium.FPDFPageObj_GetBounds(drawn, *area)
+        left, _, right, _ = (edge.value for edge in area)
+        font = pdfium.FPDFTextObj_GetFont(drawn)
+        if left == right and font and not pdfium.FPDFFont_GetIsEmbedded(font):
+            pdfium.FPDFTextObj_SetTextRenderMode(drawn, _FILLED_AND_STROKED)
+            pdfium.FPDFPageObj_Transform(drawn, 1, 0, 0, 1, 0, 0)  # measures it again
 
 
 def has_image(pdfium: Any, page: Any) -> bool:

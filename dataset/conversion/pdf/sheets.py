@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataset.conversion.pdf.drawing import THIN, Box, has_image, links_of, rules_of
+from dataset.conversion.pdf.drawing import (
+    THIN,
+    Box,
+    has_image,
+    links_of,
+    rules_of,
+    widen_unknown_glyphs,
+)
 from dataset.conversion.pdf.fields import fields_of, with_fields
 from dataset.conversion.pdf.lines import Line, lines_of
 from dataset.conversion.pdf.scripts import write_scripts
@@ -32,6 +39,7 @@ def read_sheet(document: Any, number: int) -> Sheet:
     page = document[number]
     try:
         area = Box(*page.get_bbox())
+        widen_unknown_glyphs(pdfium, page)
         reader = WordReader(pdfium, area, list(links_of(pdfium, document, page)))
         words = reader.read(page)
         stated = pdfium.FPDFPage_GetRotation(page.raw)

@@ -9,6 +9,7 @@ from dataset.conversion.pdf.reader import read_pdf
 from tests.files.pdf import (
     SENTENCE,
     drawn,
+    in_other_scripts,
     lines_at,
     one_page,
     paragraph,
@@ -160,6 +161,13 @@ def test_subscript_that_reaches_into_a_link_of_the_next_line_is_not_linked() -> 
     link = '<a href="https://docs.example">loads_of_all_cranes</a>'
     text = text_of(pdf_of(paragraph(f"The value is m<sub>max</sub><br/>{link}")))
     assert text.startswith("The value is m_max [loads")
+
+
+def test_single_character_of_a_font_that_is_not_here_is_read() -> None:
+    text = text_of(in_other_scripts(("The key \u9375", "HeiseiMin-W3")))
+    apart = 'of <font name="HeiseiMin-W3">\u9375</font>\u5929'
+    assert text_of(in_other_scripts((apart, "STSong-Light"))) == "of \u9375\u5929"
+    assert text == "The key \u9375"
 
 
 @pytest.mark.parametrize("ruled", [True, False])
