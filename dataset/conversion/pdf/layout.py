@@ -18,7 +18,8 @@ _ENDS_SENTENCE = re.compile(r"[.!?:;\u3002\uff01\uff1f]['\")\]]?\s*$")
 _MAX_LEADING = 2.6
 _LARGER = 1.12
 """Minimum font size of a heading, by that of the text."""
-_MAX_HEADING_CHARACTERS = 200
+_MAX_HEADING_CHARACTERS = 120
+"""As of the reader, which cuts longer ones."""
 _MAX_BOLD_HEADING_CHARACTERS = 90
 _MAX_LEVELS = 5
 _MAX_CODE_COLUMN = 120
@@ -200,6 +201,8 @@ def _indent(left: float, in_list: list[float]) -> int:
 def _written(block: _Block, measured: Measures, joiner: LineJoiner) -> str:
     if block.kind == "code":
         return _code(block.lines, measured)
+    if len(" ".join(line.text for line in block.lines)) > _MAX_HEADING_CHARACTERS:
+        block.kind = "paragraph"
     text = _paragraph(block, joiner)
     heading = block.kind == "heading" and text
     return f"{block.mark} {' '.join(text.split())}" if heading else text

@@ -170,6 +170,12 @@ def test_single_character_of_a_font_that_is_not_here_is_read() -> None:
     assert text == "The key \u9375"
 
 
+def test_paragraph_larger_than_the_text_of_most_cells_is_no_heading() -> None:
+    small = [[paragraph(f"<font size=8>{SENTENCE}</font>")] * 2] * 9
+    text = text_of(pdf_of(paragraph(f"{SENTENCE} " * 2), table(small, ruled=True)))
+    assert text.startswith(f"{SENTENCE} {SENTENCE}\n\n|")
+
+
 @pytest.mark.parametrize("ruled", [True, False])
 def test_cell_of_few_digits_is_no_mark_of_a_list(ruled: bool) -> None:
     rows = [["Name", "Limit", "Unit"], ["alpha", "12", "MB"], ["beta", "3", "GB"], ["c", "-", "B"]]
