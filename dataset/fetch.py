@@ -23,7 +23,7 @@ from dataset.page_files import FileChanges
 from dataset.progress import Progress, report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, AS_OF, fetch_developer_guide
-from dataset.sources.live_guide import fetch_live_guide, is_complete, is_current
+from dataset.sources.live_guide import fetch_live_guide, is_complete, is_checked_lately
 from dataset.web.arguments import add_arguments, needs_web, request_of
 from dataset.web.problems import Problems
 from dataset.web.request import GUIDE_URL, FetchRequest, live_request
@@ -58,7 +58,11 @@ class _Fetches:
         """
         outcomes: dict[str, bool] = {}
         for name in names:
-            if name == LIVE and len(names) > 1 and is_current(self.folder, datetime.now(UTC)):
+            if (
+                name == LIVE
+                and len(names) > 1
+                and is_checked_lately(self.folder, datetime.now(UTC))
+            ):
                 again = f"python -m dataset.fetch --source {LIVE} -d {self.folder}"
                 sys.stdout.write(f"{LIVE}: checked within a day; to check it again: {again}\n")
                 outcomes[name] = True

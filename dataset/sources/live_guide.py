@@ -29,8 +29,8 @@ def is_complete(folder: Path) -> bool:
     return fetched > 0 and unfetched <= _MAX_UNFETCHED * fetched
 
 
-def is_current(folder: Path, now: datetime) -> bool:
-    """True if the live guide is complete and all of its pages were checked within a day."""
+def is_checked_lately(folder: Path, now: datetime) -> bool:
+    """True if the live guide is complete and all of its pages were checked within 24 hours."""
     checks = fetched_files(folder).values()
     since = (now - _CURRENT_FOR).isoformat()
     return is_complete(folder) and min(checks) > since
