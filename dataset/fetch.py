@@ -23,7 +23,7 @@ from dataset.page_files import FileChanges
 from dataset.progress import Progress, report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, AS_OF, fetch_developer_guide
-from dataset.sources.live_guide import fetch_live_guide, is_complete, is_checked_lately
+from dataset.sources.live_guide import fetch_live_guide, is_checked_lately, is_complete
 from dataset.web.arguments import add_arguments, needs_web, request_of
 from dataset.web.problems import Problems
 from dataset.web.request import GUIDE_URL, FetchRequest, live_request
