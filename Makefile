@@ -24,7 +24,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 
 BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
 	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)") $(if $(MODEL),-m "$(MODEL)")
-DELETIONS = $(if $(ALLOW_DELETIONS),--allow-deletions)
+DELETIONS = $(if $(filter 1,$(ALLOW_DELETIONS)),--allow-deletions)
 SERVE = MALLOC_ARENA_MAX=2 $(BIN)/python -m inference_worker $(if $(PORT),--port "$(PORT)")
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")

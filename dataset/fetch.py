@@ -120,8 +120,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.source != WEB and needs_web(arguments):
         parser.error(f"there are options that only --source {WEB} has; add it")
     try:
-        prepare_proxies([])
         request = request_of(arguments, live=arguments.source != WEB)
+        lists = (source.where for source in request.lists if source.kind != "urls")
+        prepare_proxies([arguments.guide_url, *lists])
     except (DatasetError, SettingsError) as error:
         sys.stderr.write(f"{arguments.source}: {error}\n")
         return 1

@@ -7,6 +7,7 @@ read and is not a document is skipped.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from dataset.conversion.converter import check_size
@@ -151,7 +152,9 @@ def _check_readable(folder: Path, listing: Listing) -> None:
         name = min(listing.unreadable)
         more = len(listing.unreadable) - 1
         reason = listing.unreadable[name] + (f" (and {more:,} more)" if more else "")
-        raise _unreadable(folder / name, reason, f"{name}*" if name.endswith("/") else name)
+        raise _unreadable(
+            folder / name, reason, f"{escape(name)}*" if name.endswith("/") else escape(name)
+        )
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -166,7 +169,7 @@ def _content(path: Path, name: str) -> bytes:
             content = file.read(MAX_DOCUMENT_BYTES + 1)
             after = os.fstat(file.fileno())
     except OSError as error:
-        raise _unreadable(path, reason_of(error), name) from error
+        raise _unreadable(path, reason_of(error), escape(name)) from error
     check_size(len(content), MAX_DOCUMENT_BYTES)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise _changed(name)

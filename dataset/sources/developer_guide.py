@@ -12,11 +12,14 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from filelock import FileLock, Timeout
+
 from dataset.page_files import FileChanges, remove_temporary_files, write_atomically
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from dataset.web.fetched_pages import fetched_files
 from dataset.web.request import GUIDE_URL
+from dataset.web.state import LOCK
 from utils.errors import DatasetError
 
 COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"
@@ -75,21 +78,40 @@ def fetch_developer_guide(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(folder, ".*.md.*.tmp")  # others may be writing there
-        live = fetched_files(folder)
-        expected = {name: blob for name, blob in expected.items() if name not in live}
-        stale = {name: blob for name, blob in expected.items() if _blob_at(folder / name) != blob}
-        pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
-        outcomes = Counter[str](
-            write_atomically(folder / name, content) for name, content in pages.items()
-        )
-        outcomes["unchanged"] = len(expected) - len(stale)
-        write_atomically(folder / _LICENSE_NAME, _LICENSE.encode())
+        with FileLock(folder / LOCK, timeout=0):
+            live = fetched_files(folder)
+            expected = {
+                name: blob
+                for name, blob in expected.items()
+                if name not in live and not _has_frontmatter(folder / name)
+            }
+            blobs = expected.items()
+            stale = {name: blob for name, blob in blobs if _blob_at(folder / name) != blob}
+            pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
+            outcomes = Counter[str](
+                write_atomically(folder / name, content) for name, content in pages.items()
+            )
+            outcomes["unchanged"] = len(expected) - len(stale)
+            write_atomically(folder / _LICENSE_NAME, _LICENSE.encode())
+    except Timeout as error:
+        raise DatasetError(
+            f"Another fetch is writing {folder}. Wait until it has finished, or stop it."
+        ) from error
     except OSError as error:
         raise DatasetError(
             f"Cannot write the Developer Guide to {folder}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 30 MB."
         ) from error
     return FileChanges(**outcomes)
+
+
+def _has_frontmatter(path: Path) -> bool:
+    """True for a page that was fetched elsewhere: the archive's pages have no frontmatter."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"---\n"
+    except FileNotFoundError:
+        return False
 
 
 def archived_pages(folder: Path, manifest: Path = MANIFEST) -> set[str]:

@@ -16,6 +16,7 @@ from dataset.web.file_names import FOLDER, file_of, folder_of
 from dataset.web.problems import Problems
 from dataset.web.removals import remove_empty_folders
 from dataset.web.request import FetchRequest
+from utils.errors import DatasetError
 
 _CURRENT_FOR = timedelta(days=1)
 _MAX_UNFETCHED = 0.01
@@ -24,16 +25,22 @@ _MAX_UNFETCHED = 0.01
 
 def is_complete(folder: Path) -> bool:
     """True if the live guide has been fetched into a folder, apart from a few pages."""
-    unfetched = sum(1 for _ in unfetched_pages(folder))
-    fetched = len(fetched_files(folder))
+    try:
+        unfetched = sum(1 for _ in unfetched_pages(folder))
+        fetched = len(fetched_files(folder))
+    except DatasetError:  # reported when the guide is fetched
+        return False
     return fetched > 0 and unfetched <= _MAX_UNFETCHED * fetched
 
 
 def is_checked_lately(folder: Path, now: datetime) -> bool:
-    """True if the live guide is complete and all of its pages were checked within 24 hours."""
+    """True if the live guide is complete and nearly all pages were checked within 24 hours."""
+    if not is_complete(folder):
+        return False
     checks = fetched_files(folder).values()
-    since = (now - _CURRENT_FOR).isoformat()
-    return is_complete(folder) and min(checks) > since
+    since, until = (now - _CURRENT_FOR).isoformat(), now.isoformat()
+    others = sum(1 for check in checks if not since < check <= until)
+    return others <= _MAX_UNFETCHED * len(checks)
 
 
 def fetch_live_guide(
@@ -60,7 +67,7 @@ def fetch_live_guide(
     if fetched < len(outdated) and not request.allow_removals:
         problems.add(
             f"the live guide has only {fetched} pages: {len(outdated)} pages of its archive that "
-            "it lacks are kept. If they are outdated, run it with --allow-removals"
+            "it lacks are kept. If they are outdated, run it with --source live --allow-removals"
         )
         return changes
     remove_archived_pages(folder, outdated, manifest)

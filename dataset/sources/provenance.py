@@ -13,6 +13,7 @@ from dataset.sources.developer_guide import AS_OF, guide_names
 from dataset.web.fetched_pages import checked_pages, fetched_files
 from dataset.web.file_names import FOLDER as WEB_FOLDER
 from dataset.web.request import GUIDE_URL
+from utils.errors import DatasetError
 
 GUIDE = "Amazon SageMaker Developer Guide"
 LIVE_GUIDE = "AWS SageMaker Developer Guide, live"
@@ -42,7 +43,7 @@ class Source:
 
 def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
     """The sources of named documents, by the files that were written with them in their folder."""
-    guide_pages, live = guide_names(), fetched_files(folder)
+    guide_pages, live = guide_names(), _fetched(folder)
     counts: Counter[str] = Counter()
     hosts: Counter[str] = Counter()
     checks: list[str] = []
@@ -71,11 +72,21 @@ def sources_of(names: Iterable[str], folder: Path) -> tuple[Source, ...]:
     return tuple(source for source in sources if source.documents)
 
 
+def _fetched(folder: Path) -> dict[str, str]:
+    """The fetched pages; a state that cannot be read is reported when pages are fetched."""
+    with suppress(DatasetError):
+        return fetched_files(folder)
+    return {}
+
+
 def _of_hosts(counts: dict[str, int], folder: Path) -> list[Source]:
     """The websites, each as of the last check of one of its pages."""
     known: dict[str, tuple[str, str]] = {}
+    pages: list[tuple[str, str, str]] = []
     if counts:
-        for file, url, checked in checked_pages(folder / WEB_FOLDER):
+        with suppress(DatasetError):
+            pages = list(checked_pages(folder / WEB_FOLDER))
+        for file, url, checked in pages:
             place = file.split("/")[0]
             known[place] = max(known.get(place, ("", "")), (checked[:10], url))
     sources = []

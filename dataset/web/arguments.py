@@ -91,7 +91,7 @@ def request_of(arguments: argparse.Namespace, *, live: bool) -> FetchRequest:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text[:9]) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text[:9])
 
 
@@ -101,7 +101,9 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= _MAX_RATE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to {_MAX_RATE:.0f}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number above 0 and up to {_MAX_RATE:.0f}"
+        )
     return rate
 
 

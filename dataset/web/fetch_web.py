@@ -26,13 +26,12 @@ from dataset.web.pages import ConvertWebPage, convert_web_page
 from dataset.web.problems import Problems
 from dataset.web.removals import remove_vanished
 from dataset.web.request import FetchRequest, PageList
-from dataset.web.state import NAME, WebState
+from dataset.web.state import LOCK, NAME, WebState
 from utils.errors import DatasetError, DocumentError
 
 HOSTS_AT_ONCE = 4
 _FILE_VERSION = 1
 """Increment it when the same page is written as another file."""
-_LOCK = ".lock"
 
 
 def fetch_web(
@@ -62,7 +61,7 @@ def fetch_web(
     version = f"{_FILE_VERSION}.{converter.VERSION}"
     try:
         web.mkdir(parents=True, exist_ok=True)
-        with FileLock(web / _LOCK, timeout=0), closing(WebState.open(web, root)) as state:
+        with FileLock(web / LOCK, timeout=0), closing(WebState.open(web, root)) as state:
             remove_temporary_files(web, ".*.md.*.tmp" if root else "**/.*.tmp")
             client = WebClient(
                 guard, rate=request.rate, at_once=request.at_once, contact=request.contact,

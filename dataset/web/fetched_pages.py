@@ -1,4 +1,7 @@
-"""Lists the pages that earlier runs fetched into a folder, by its state; nothing without one."""
+"""Lists the pages that earlier runs fetched into a folder, by its state; nothing without one.
+
+All functions raise DatasetError if the state cannot be read.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dataset.web.state import NAME
+from utils.errors import DatasetError
 
 
 def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
@@ -35,5 +39,8 @@ def _read_state(folder: Path, sql: str) -> Iterator[Any]:
         # Only a writable connection can roll back what a killed run left unfinished.
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as connection:
             yield from connection.execute(sql)
-    except sqlite3.Error:
-        return
+    except sqlite3.Error as error:
+        raise DatasetError(
+            f"Cannot read {path}: {error}. Wait if another fetch is running; if it is damaged, "
+            "delete it: all pages are then fetched again."
+        ) from error

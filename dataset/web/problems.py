@@ -21,4 +21,4 @@ class Problems:
     def summary(self) -> list[str]:
         """The first lines, and how many more there are."""
         more = self.count - len(self.lines)
-        return [*self.lines, *([f"and {more} more of the kind"] if more else [])]
+        return [*self.lines, *([f"and {more} more problems"] if more else [])]

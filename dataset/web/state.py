@@ -17,6 +17,8 @@ from dataset.web.http.responses import Validators
 from utils.errors import DatasetError
 
 NAME = ".state.sqlite"
+LOCK = ".lock"
+"""The file beside the state that a fetch holds a lock on."""
 _VERSION = 1
 _SCHEMA = f"""
 CREATE TABLE pages (

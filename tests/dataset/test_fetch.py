@@ -89,6 +89,27 @@ def test_live_guide_makes_the_archive_unnecessary(
     assert len(list(tmp_path.glob("*.md"))) == 40
 
 
+def test_live_pages_stay_if_their_state_is_damaged_or_gone(
+    tmp_path: Path, site: WebServer, nowhere: str, run: Run
+) -> None:
+    name = next(iter(PAGES))
+    site.pages[f"/dg/{name}"] = markdown("# Live\n\nWords.\n")
+    listed = site.pages["/dg/llms.txt"]
+    site.pages["/dg/llms.txt"] = Served(
+        f"- [x]({name.removesuffix('.md')}.html): x\n", "text/plain"
+    )
+    assert listed
+    run("--source", "live", "--live-url", f"{site.url}/dg")
+    (tmp_path / NAME).write_bytes(b"damaged" * 1000)
+    with archive_server() as archive:
+        options = ("--guide-url", archive.url, "--live-url", nowhere)
+        _, _, errors = run(*options)
+        assert f"Cannot read {tmp_path / NAME}" in errors
+        (tmp_path / NAME).unlink()
+        run(*options)
+    assert "# Live" in (tmp_path / name).read_text()
+
+
 def test_invalid_address_of_the_live_guide_is_reported(run: Run) -> None:
     code, output, errors = run("--source", "live", "--live-url", "ftp://h.example/dg")
     assert (code, output) == (1, "")

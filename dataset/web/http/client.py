@@ -207,9 +207,11 @@ def _target(response: Response) -> str:
 def _reason(error: httpx.RequestError) -> str:
     """Why a request failed, without httpx's own text."""
     if isinstance(error, httpx.TimeoutException):
-        return "does not response in time"
+        return "does not respond in time"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "presents a certificate that is not trusted"
+    if isinstance(error, httpx.ProxyError):
+        return "is refused by the proxy"
     if isinstance(error, httpx.ConnectError):
         return "cannot be connected to"
     return "ended before it was complete"

@@ -122,7 +122,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._guard = guard
         self._direct = _Direct(guard)
         self._proxies = {
-            scheme: httpx.AsyncHTTPTransport(proxy=proxy)
+            scheme: httpx.AsyncHTTPTransport(proxy=proxy if "://" in proxy else f"http://{proxy}")
             for scheme, proxy in (getproxies() if proxies is None else proxies).items()
             if scheme in ("http", "https", "all")
         }

@@ -214,6 +214,8 @@ def test_previous_version_of_another_model_is_not_kept(store: Store, folder: Pat
 
 
 def test_documents_of_websites_and_the_guide_are_sources_of_their_own() -> None:
+    former = [f"web/docs.aws.amazon.com/sagemaker/latest/dg/{page}.md" for page in "xyz"]
+    check_deletions(former, ["x.md", "y.md", "z.md"])
     websites = [f"web/{host}/{page}.md" for host in ("a.org", "b.org") for page in "xyz"]
     guide = ["realtime-endpoints.md", "notebooks.md", "our-own.md", "another.md"]
     before = [*websites, *guide]

@@ -285,7 +285,7 @@ def test_errors_beyond_twenty_are_only_counted(server: WebServer, fetch: Fetches
     fetch(at(server, "/a"), *(at(server, f"/no-{number}") for number in range(25)))
     assert len(fetch.troubles) == 21
     assert fetch.troubles[0] == f"{server.url}/no-0 answers 404 Not Found"
-    assert fetch.troubles[-1] == "and 5 more of the kind"
+    assert fetch.troubles[-1] == "and 5 more problems"
 
 
 def test_pages_that_differ_in_case_have_separate_files(server: WebServer, fetch: Fetches) -> None:
