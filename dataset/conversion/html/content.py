@@ -6,7 +6,12 @@ from itertools import pairwise
 from urllib.parse import urljoin
 
 from dataset.conversion.html.element import HEADINGS, Element
-from dataset.conversion.html.furniture import drop_furniture, unlinked_text
+from dataset.conversion.html.furniture import (
+    drop_furniture,
+    has_running_text,
+    is_footnote,
+    unlinked_text,
+)
 from dataset.conversion.html.tree import HtmlPage
 from dataset.dates import first_date
 
@@ -47,13 +52,34 @@ def _main(body: Element) -> Element:
     for is_candidate in _CANDIDATES:
         found = [element for element in body.walk() if is_candidate(element)]
         sizes = {element: len(element.words()) for element in found}
-        outermost = (one for one in found if sizes.keys().isdisjoint(one.ancestors()))
+        outermost = [one for one in found if sizes.keys().isdisjoint(one.ancestors())]
         total = sum(sizes[one] for one in outermost)
         largest = max(found, key=lambda element: sizes[element], default=None)
         if largest and sizes[largest] > _MIN_CONTENT_SHARE * total:
-            is_declared = is_candidate is _CANDIDATES[0]
-            return largest if is_declared or _is_most_of(largest, body) else body
+            if is_candidate is _CANDIDATES[0]:
+                return _with_notes(largest, body)
+            return largest if len(outermost) == 1 and _is_most_of(largest, body) else body
     return body
+
+
+def _with_notes(main: Element, body: Element) -> Element:
+    """The main element, with the page's headers, asides and footnotes outside of it."""
+    around = {main, *main.ancestors()}
+    before: list[Element | str] = []
+    after: list[Element | str] = []
+    beside = before
+    for element in body.walk():
+        if element is main:
+            beside = after
+        if main in element.ancestors():
+            continue
+        is_text = element.tag in ("header", "aside") and has_running_text(element)
+        is_taken = any(above in before or above in after for above in element.ancestors())
+        if (is_text or is_footnote(element)) and element not in around and not is_taken:
+            beside.append(element)
+    if before or after:
+        main.children = [*before, *main.children, *after]
+    return main
 
 
 def _is_most_of(part: Element, body: Element) -> bool:

@@ -27,12 +27,26 @@ ADMONITION = re.compile(
     r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
     r"|seealso|admonition|callout|alert|versionadded|versionchanged|deprecated)(?:[-_].*)?"
 )
-_NEVER_NOISE = (*HEADINGS, "a", "pre", "code")
+_NEVER_NOISE = frozenset(
+    (*HEADINGS, "a", "pre", "code", "table", "caption", "thead", "tbody", "tr", "td", "th", "dl",
+     "dt", "dd")
+)  # fmt: skip
 _SECTIONING = ("main", "article", "section", "figure", "td", "details")
 _QUESTION_BUTTON = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.:;!\u3002\uff01][\"')\]]?(?:\s|$)|[\u3002\uff01]")
 _IMPRINT = re.compile(r"\u00a9|copyright|all rights reserved|privacy|imprint", re.IGNORECASE)
 _FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
+_BESIDE_TEXT = re.compile(
+    r"(?:.*[-_])?(?:sr-only|screen-?reader(?:-?only)?|visually-?hidden|line-?numbers?|linenos?"
+    r"|gutter|copy-?btn|copybtn|edit-?section|headerlink-?icon)(?:[-_].*)?"
+)
+"""Classes of small elements that are no part of the text beside them."""
+_DISMISSAL = re.compile(
+    r"(?:i )?(?:accept|agree|allow|reject|decline|deny|ok\b|okay|got it|dismiss|close|subscribe"
+    r"|sign up|submit|send|go$|yes|no$|manage|\W*$)",
+    re.IGNORECASE,
+)
+_MIN_ASIDE_WORDS = 2
 _MIN_RUNNING_WORDS = 8
 _MAX_BANNER_WORDS = 60
 
@@ -47,13 +61,13 @@ def drop_furniture(body: Element) -> None:
     # An element with half of the text is content, whatever its class.
     half = lengths[body] / 2
     _drop(body, lambda element: lengths[element] <= half and _is_noise(element))
-    _drop(body, lambda element: element.tag in _CONTROLS)
+    _drop_controls(body)
 
 
 def without_furniture(element: Element) -> Element:
     """A part of a page without buttons and other controls that are no text."""
     _keep_questions(element)
-    _drop(element, lambda below: below.tag in _CONTROLS)
+    _drop_controls(element)
     return element
 
 
@@ -62,14 +76,21 @@ def _keep_questions(body: Element) -> None:
     for element in list(body.walk()):
         if element.tag != "button":
             continue
-        opens = {"aria-expanded", "aria-controls", "data-target", "data-bs-target"}
+        opens = {"aria-expanded", "aria-controls", "data-target", "data-bs-target", "onclick"}
         marked = any(map(_QUESTION_BUTTON.fullmatch, element.classes()))
         asked = element.words().endswith(("?", "\uff1f"))
         above = element.parent.tag if element.parent else ""
-        if above in (*HEADINGS, "summary", "dt"):
+        if above in (*HEADINGS, "summary", "dt") or _is_in_sentence(element):
             element.tag = "span"
         elif element.words() and (opens & element.attributes.keys() or marked or asked):
             element.tag = "summary"
+
+
+def _is_in_sentence(button: Element) -> bool:
+    """True for a button between the words of a paragraph, as in `Click the [Save] button`."""
+    beside = button.parent.children if button.parent else []
+    text = [child for child in beside if isinstance(child, str) and child.strip(" \n\t|/,")]
+    return bool(text) and button.parent is not None and button.parent.tag in ("p", "li", "td", "dd")
 
 
 def _opened_by_controls(body: Element) -> set[Element]:
@@ -92,6 +113,10 @@ def _is_opener(element: Element) -> bool:
     """True for an element that may open the hidden one after it: a heading, button or question."""
     if element.tag in (*HEADINGS, "summary", "dt") or element.find("summary", *HEADINGS):
         return True
+    if element.get("role") == "button" or "aria-expanded" in element.attributes:
+        return True
+    if any(map(_QUESTION_BUTTON.fullmatch, element.classes())):
+        return True
     return element.words().endswith(("?", "\uff1f"))
 
 
@@ -111,7 +136,7 @@ def _is_furniture(element: Element) -> bool:
         return True
     if element.tag not in ("header", "footer", "aside", "menu"):
         return False
-    if element.tag == "header" and element.find("h1"):
+    if element.tag in ("header", "footer") and element.find(*HEADINGS):
         return False
     if any(ADMONITION.fullmatch(name) for name in element.classes()):
         return False
@@ -121,9 +146,9 @@ def _is_furniture(element: Element) -> bool:
         return False
     if element.tag == "footer" and not is_part and _IMPRINT.search(element.text()):
         return True
-    if element.tag == "aside" and is_part and len(unlinked_text(element).split()) > 1:
-        return False
-    return not _has_running_text(element)
+    if element.tag in ("aside", "menu") or (element.tag == "header" and is_part):
+        return len(unlinked_text(element).split()) < _MIN_ASIDE_WORDS
+    return not has_running_text(element)
 
 
 def is_footnote(element: Element) -> bool:
@@ -139,11 +164,22 @@ def _is_noise(element: Element) -> bool:
         return False
     if element.find(*HEADINGS):
         return False
-    controls = element.find(*_CONTROLS) and len(element.words().split()) < _MAX_BANNER_WORDS
-    return bool(controls) or not _has_running_text(element)
+    if element.tag in ("li", "span") and unlinked_text(element).strip():
+        return any(_BESIDE_TEXT.fullmatch(name) for name in names if name)
+    is_short = len(element.words().split()) < _MAX_BANNER_WORDS
+    return (is_short and _asks_for_input(element)) or not has_running_text(element)
 
 
-def _has_running_text(element: Element) -> bool:
+def _asks_for_input(element: Element) -> bool:
+    """True for a form, and for a banner with buttons that accept or dismiss it."""
+    return any(
+        below.tag in ("input", "select", "textarea")
+        or (below.tag == "button" and _DISMISSAL.match(below.words()))
+        for below in element.walk()
+    )
+
+
+def has_running_text(element: Element) -> bool:
     """True if an element contains prose outside links and controls."""
     words = " ".join(unlinked_text(element).split())
     return len(words.split()) >= _MIN_RUNNING_WORDS or bool(_SENTENCE.search(words))
@@ -161,6 +197,14 @@ def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
     for element in root.walk():
         element.children = [
             child for child in element.children if isinstance(child, str) or not unwanted(child)
+        ]
+
+
+def _drop_controls(root: Element) -> None:
+    for element in root.walk():
+        element.children = [
+            " " if isinstance(child, Element) and child.tag in _CONTROLS else child
+            for child in element.children
         ]
 
 

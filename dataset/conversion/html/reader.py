@@ -56,6 +56,8 @@ def decoded(content: bytes) -> str:
         return content[len(mark) :].decode(MARKS[mark], errors="replace")
     declared = _CHARSET.search(content[:_MAX_BYTES_BEFORE_CHARSET])
     encoding = lookup(declared[1].decode()) if declared else None
+    if encoding is not None and encoding.name == "gbk":  # the standard decodes both alike
+        encoding = lookup("gb18030")
     # A page that was read as ASCII is not in UTF-16, whatever it declares.
     if encoding is None or encoding.name.startswith("utf-"):
         encoding = lookup("utf-8")

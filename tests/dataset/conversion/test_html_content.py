@@ -66,6 +66,17 @@ def test_furniture_is_recognised_by_what_it_contains(furniture: str) -> None:
         "<label>Four days</label>",
         "<menu><li>A key lives for four days.</menu>",
         "<aside epub:type=footnote>Four.<br>days</aside>",
+        "<aside>Maximum: four</aside>",
+        "<menu><li>Four 5<li>Fish 9</menu>",
+        "<article><header><h2>Four</h2></header></article>",
+        "<article><header><p>By four</p></header></article>",
+        "<footer><h2>Four</h2><p>The privacy policy states the rest.</p></footer>",
+        "<table><tr><td>Ash<td class=share>four<td>9</table>",
+        "<ul><li class=toc>Four</ul>",
+        "<p>Rated <span class=social>four</span></p>",
+        "<dl id=cookies><dt>session<dd>four</dl>",
+        "<section id=cookies><p>It is stored for four days.</p><button>Copy</button></section>",
+        "<p>Click the <button>Four</button> button.</p>",
     ],
 )
 def test_text_beside_the_main_thread_is_content(content: str) -> None:
@@ -84,6 +95,9 @@ def test_text_beside_the_main_thread_is_content(content: str) -> None:
         "<dl><dt><button>How long?</button></dt><dd hidden>30 days</dd></dl>",
         "<h3>How long?</h3><div hidden=until-found>30 days</div>",
         "<details><summary>How long?</summary>30 days</details>",
+        "<button onclick='toggle()'>How long it is</button><div hidden>30 days</div>",
+        "<div role=button aria-expanded=false>How long it is</div><div hidden>30 days</div>",
+        "<div class=faq-question>How long it is</div><div style='display:none'>30 days</div>",
     ],
 )
 def test_collapsed_questions_and_answers_are_content(collapsed: str) -> None:
@@ -136,6 +150,21 @@ def test_items_keep_the_numbers_that_they_state() -> None:
 def test_text_around_an_article_is_content_if_it_has_headings_and_is_longer() -> None:
     page = f"<h1>Kilns</h1>{REST}<article><p>A key lives for four days.</p></article>"
     assert text_of(f"<body>{page}").startswith("# Kilns\n\nThe rest of the page")
+
+
+def test_several_articles_are_content() -> None:
+    page = f"<h1>Help</h1><article><h2>One</h2>{REST}</article><article><h2>Two</h2>Words</article>"
+    assert text_of(page).endswith("## Two\n\nWords")
+
+
+def test_notes_and_introduction_beside_the_main_element_are_content() -> None:
+    page = (
+        "<header><h1>Backup</h1><p>This guide explains how to back up the server.</p></header>"
+        f"<main>{REST}</main><section class=footnotes><ol><li>Four days.</ol></section>"
+    )
+    text = text_of(page)
+    assert text.startswith("# Backup\n\nThis guide explains")
+    assert text.endswith("1. Four days.")
 
 
 def test_cell_may_span_hundreds_of_rows() -> None:
