@@ -11,7 +11,8 @@ import yaml
 from dataset.dates import first_date
 
 _FRONTMATTER = re.compile(
-    r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?P<head>.{0,16000}?)\n(?:(?P=fence)|\.\.\.)[ \t]*(?:\n|\Z)",
+    r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?![ \t]*\n)(?P<head>.{0,16000}?)"
+    r"\n(?:(?P=fence)|\.\.\.)[ \t]*(?:\n|\Z)",
     re.DOTALL,
 )
 """Bounded in length, since parsing YAML is slow and a page may be hostile."""
@@ -21,8 +22,8 @@ _FIELD = re.compile(r"(?P<name>[\w-]{1,60}):(?:[ \t](?P<value>.*))?")
 _QUOTED = re.compile(r"""(["'])(?P<value>.*)\1""")
 _NESTED = ("[", "{", "&", "*", "|", ">")
 """How values start that are no text of one line."""
-_CONTINUED = re.compile(r"[ \t]+\S.*|-(?:[ \t].*)?|#.*|[ \t]*")
-"""A line of a nested value, a list, a comment, or a blank one."""
+_CONTINUED = re.compile(r"[ \t]+\S.*|-(?:[ \t].*)?|#.*|[ \t]*|[^\s:#][^\n:]{0,60}:[^\n]*")
+"""A line of a nested value, a list, a comment, a blank one, or a field of another kind."""
 _ADDRESSES = ("url", "source_url", "source", "canonical_url", "permalink")
 _DATES = (
     *("changed", "last_modified", "last-modified", "lastmod", "last_updated", "lastUpdated"),

@@ -99,6 +99,7 @@ def _consistency(dialect: _Dialect, sample: str) -> tuple[int, int]:
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count, default=1)
     mark = dialect.delimiter
-    # Below a header of one column, commas with a space after them are those of sentences.
-    is_prose = widths[:1] == [1] and sample.count(mark) == sample.count(f"{mark} ")
+    # Below a header of one column, commas are those of sentences and numbers.
+    others = len(re.findall(rf"{re.escape(mark)} |(?<=\d){re.escape(mark)}(?=\d{{3}}\b)", sample))
+    is_prose = widths[:1] == [1] and sample.count(mark) == others
     return (0, 0) if width == 1 or is_prose else (widths.count(width), width)

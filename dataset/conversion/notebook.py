@@ -91,11 +91,12 @@ def _output(output: dict[str, Any]) -> str:
     if markdown := _joined(data.get("text/markdown", "")):
         return _markdown(markdown[:_MAX_OUTPUT_CHARACTERS])
     html = _joined(data.get("text/html", ""))
-    if "<table" in html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
-        return markdown_of(parse_html(html).body).strip()
     plain = _joined(data.get("text/plain", data.get("text", "")))
     is_object = re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())
-    return "" if is_object else _fenced(plain, "")
+    shown_as_html = "<table" in html or (html and is_object)
+    if shown_as_html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
+        return markdown_of(parse_html(html).body).strip()
+    return _joined(data.get("text/latex", "")) if is_object else _fenced(plain, "")
 
 
 def _fenced(text: str, language: str) -> str:

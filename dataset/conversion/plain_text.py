@@ -3,6 +3,7 @@
 import codecs
 import re
 
+from dataset.markdown.syntax import CODE_SPAN, find_fenced_code
 from utils.errors import DocumentError
 
 MARKS = {
@@ -14,7 +15,11 @@ MARKS = {
 }
 """Byte order mark -> encoding."""
 _READ_AS_MARKUP = re.compile(r"(?m)^(?! {4}|\t).+$")
-_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{-~])|<(?=!--|/?[A-Za-z])|&(?=#?\w{1,32};)|(?<!\w)_|_(?!\w)")
+_MARKUP = re.compile(
+    rf"{CODE_SPAN}"
+    r"|\\(?=[!-/:-@\[-`{-~])|<(?=!--|/?[A-Za-z])|&(?=#?\w{1,32};)|(?<!\w)_|_(?!\w)"
+    r"|^\[(?=[^\]\n]{1,200}\]:)"
+)
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -43,4 +48,13 @@ def decode_text(content: bytes) -> str:
 
 def escaped_text(text: str) -> str:
     """Escape what would get lost if plain text were read as markdown; its lists remain lists."""
-    return _READ_AS_MARKUP.sub(lambda line: _MARKUP.sub(r"\\\g<0>", line[0]), text)
+    parts: list[str] = []
+    at = 0
+    for code in find_fenced_code(text):
+        parts += [_READ_AS_MARKUP.sub(_escaped_line, text[at : code.start]), text[code.span]]
+        at = code.end
+    return "".join([*parts, _READ_AS_MARKUP.sub(_escaped_line, text[at:])])
+
+
+def _escaped_line(line: re.Match[str]) -> str:
+    return _MARKUP.sub(lambda found: found[0] if found["code"] else f"\\{found[0]}", line[0])

@@ -13,7 +13,7 @@ from html import unescape
 from markdown_it.common.utils import normalizeReference
 
 from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, WORDS
-from dataset.markdown.writer import code, link, lowered, raised
+from dataset.markdown.writer import code, link, lowered, note_mark, raised
 
 EMPHASIS = (
     r"(?<![\w*\\])(?P<stars>\*{1,3})(?=[^\s*])(?P<emphasised>[^*\n]{1,500})"
@@ -25,14 +25,17 @@ _STRESS = (
     r"(?:(?<=[^\s_\\])|(?<=\\_))(?P=stress)(?![^\s.,;:!?)\]}\"'*~\\])"
 )
 _HTML = (
-    r"<(?P<script>su[bp])>(?P<scripted>[^<>]{0,200})</su[bp]>"
-    r"|<(?:code|kbd|samp|tt)>(?P<html_code>[^<>]{1,500})</(?:code|kbd|samp|tt)>"
+    r"(?i:<(?P<script>su[bp])(?:\s[^<>]{0,200})?>(?P<scripted>[^<>]{0,200}|<a\s[^<>]{0,200}>[^<>]{0,20}</a>)"
+    r"</su[bp]>"
+    r"|<(?:code|kbd|samp|tt)(?:\s[^<>]{0,200})?>(?P<html_code>[^<>]{1,500})</(?:code|kbd|samp|tt)>"
+    r"|<(?:del|s|strike)>(?P<deleted>[^<>]{1,500})</(?:del|s|strike)>"
     r"|<a\s[^<>]{0,500}?href=[\"'](?P<href>https?://[^\"'<>\s]{1,500})[\"'][^<>]{0,500}>"
     r"(?P<linked>[^<>]{1,500})</a>"
-    r"|<img\s(?:[^<>]{0,1000}?\s)?alt=[\"'](?P<image_alt>[^\"'<>]{0,500})[\"'][^<>]{0,1000}>"
+    r"|<img\s(?:[^<>]{0,1000}?\s)?alt=(?P<quote>[\"'])(?P<image_alt>[^<>]{0,500}?)(?P=quote)[^<>]{0,1000}>"
     r"|(?P<tag><!--.{0,2000}?-->|</?a(?:\s[^<>]{0,200})?>"
-    r"|</?(?P<element>abbr|b|bdi|big|center|cite|del|dfn|em|font|i|img|ins|mark|picture|q|s|small"
-    r"|source|span|strike|strong|sub|sup|time|u|var|wbr)(?P<attributes>\s[^<>]{0,1000})?/?>)"
+    r"|</?(?P<element>abbr|b|bdi|big|br|center|cite|code|dd|del|details|dfn|div|dl|dt|em|font|hr|i|img"
+    r"|ins|kbd|label|li|mark|ol|p|picture|q|s|samp|small|source|span|strike|strong|sub|summary|sup|time|u"
+    r"|ul|var|wbr)(?P<attributes>\s[^<>]{0,1000})?/?>))"
 )
 _INLINE = re.compile(
     f"{CODE_SPAN}|{ESCAPE}"
@@ -53,6 +56,12 @@ _HEADING_ID = re.compile(
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
 _MAX_HEADING_CHARACTERS = 120
 """Characters; each breadcrumb below a heading repeats it."""
+_VOID = frozenset(("br", "hr", "img", "wbr"))
+_PARTS = frozenset(
+    ("br", "dd", "details", "div", "dl", "dt", "hr", "li", "ol", "p", "summary", "ul")
+)
+"""Elements that keep what is before them apart from what follows."""
+_MAX_MARKS = 5
 _ROW = re.compile(r"[ \t]*\|")
 _MAX_ELEMENT_CHARACTERS = 1000
 _PYTHON_NAMES = frozenset(
@@ -138,22 +147,30 @@ class InlineReader:
         mark = "*" * len(found["stress"])
         return f"{mark}{self._inside(words, found)}{mark}"
 
+    def _script(self, found: re.Match[str]) -> str:
+        """A superscript or subscript; a link within one is the mark of a note."""
+        words = self._inside(found["scripted"], found).strip()
+        before = found.string[max(found.start() - _MAX_MARKS, 0) : found.start()].rstrip("*_`")
+        if "<" in found["scripted"] and before.strip():
+            return note_mark(words)
+        return (raised if found["script"].lower() == "sup" else lowered)(before, words)
+
     def _html(self, found: re.Match[str]) -> str:
         if found["script"]:
-            before = found.string[: found.start()][-1:].strip("*_`")
-            return (raised if found["script"] == "sup" else lowered)(
-                before, self._inside(found["scripted"], found)
-            )
+            return self._script(found)
         if found["html_code"]:
             return code(unescape(found["html_code"]))
+        if found["deleted"]:
+            return f"~~{self._inside(found['deleted'], found)}~~"
         if found["href"]:
             return link(self._inside(found["linked"], found), found["href"])
         if found["image_alt"] is not None:
             return self._picture(unescape(found["image_alt"]))
         # A name between angle brackets that nothing closes may be a placeholder.
-        name = found["element"]
-        is_tag = not name or found["attributes"] or name in ("img", "wbr")
-        return "" if is_tag or _has_counterpart(found) else found[0]
+        name = (found["element"] or "").lower()
+        if name and not found["attributes"] and name not in _VOID and not _has_counterpart(found):
+            return found[0]
+        return " " if name in _PARTS else ""
 
 
 def _has_counterpart(tag: re.Match[str]) -> bool:

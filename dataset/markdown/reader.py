@@ -30,10 +30,6 @@ _KINDS: dict[str, BlockKind] = {
 _EMPHASIS = re.compile(EMPHASIS)
 _CELL_BORDER = re.compile(r"(?<![ \t])[ \t]*\\?\|[ \t]*")
 _LINE_MARK = re.compile(r"^[ \t]*(?:(?:`{3,}|~{3,}).*\n?|[+*-][ \t]+)", re.MULTILINE)
-_FOOTNOTE_OF_A_WORD = re.compile(
-    r"^( {0,3}\[\^[^\[\]\s]{1,60}\]):(?=[ \t]+\S+[ \t]*$)", re.MULTILINE
-)
-"""CommonMark would take it for the address of a link."""
 _ITEM_START = re.compile(r"[ \t]*(?:[+*-]|\d{1,9}[.)])[ \t]")
 _LINK_ITEM = re.compile(rf"[ \t]*(?:[+*-]|\d{{1,9}}[.)])[ \t]+{LINK}[ \t]*\Z", re.DOTALL)
 _RUN = re.compile(r"([^\w\s])\1{2,}")
@@ -65,7 +61,6 @@ class Section:
 
 def sections(text: str) -> list[Section]:
     """Split a page into sections, without navigation; [] for a page that only lists links."""
-    text = _FOOTNOTE_OF_A_WORD.sub(r"\1\\:", text)
     lines = text.split("\n")
     found = [Section((), "")]
     open_headings: list[tuple[int, str]] = []
@@ -73,9 +68,13 @@ def sections(text: str) -> list[Section]:
     tokens = commonmark_parser(inline=False).parse(text, environment)
     references = environment.get("references", {})
     inline = InlineReader({label: one["href"] for label, one in references.items()})
+    # CommonMark takes a short footnote for the address of a link.
+    notes = [one["map"] for label, one in references.items() if label.startswith("^")]
     for token, children in _top_level(tokens):
         if not token.map:
             continue
+        while notes and notes[0][0] < token.map[0]:
+            found[-1].blocks.append(_footnote(lines, notes.pop(0), inline))
         source = lines[token.map[0] : token.map[1]]
         if token.type == "heading_open":
             level, (title, anchor) = int(token.tag[1]), inline.heading(children[0].content)
@@ -84,6 +83,7 @@ def sections(text: str) -> list[Section]:
             found.append(Section(tuple(name for _, name in open_headings), anchor))
         elif block := _block(token, children, source, inline):
             found[-1].blocks.append(block)
+    found[-1].blocks.extend(_footnote(lines, place, inline) for place in notes)
     found = [_without_topics(section) for section in found]
     return [] if _only_links(text, found) else found
 
@@ -146,6 +146,10 @@ def _block(
     return Block(kind, text, only_links) if text else None
 
 
+def _footnote(lines: list[str], place: list[int], inline: InlineReader) -> Block:
+    return Block("text", inline.read("\n".join(lines[slice(*place)])).strip())
+
+
 def _items(source: list[str]) -> list[str]:
     """The items of a list, nested ones included; a line that continues an item belongs to it."""
     items: list[str] = []
@@ -186,5 +190,7 @@ def _only_links(text: str, found: list[Section]) -> bool:
     if not any(section.blocks for section in found):
         return True
     body = re.sub(r"^#.*$|^\*\*Topics\*\*$|[\s+*-]", "", text, flags=re.MULTILINE)
-    linked = sum(len(found[0]) for found in MARKUP.finditer(body) if found["words"] is not None)
-    return linked > _MAX_LINK_SHARE * len(body)
+    words = [found["words"] for found in MARKUP.finditer(body) if found["words"] is not None]
+    linked = sum(map(len, words))
+    unlinked = len(MARKUP.sub(lambda found: "" if found["words"] is not None else found[0], body))
+    return bool(words) and linked > _MAX_LINK_SHARE * (linked + unlinked)

@@ -28,7 +28,8 @@ def test_title_address_and_date_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "---", "---\n", "---\ntitle: a\n", _BODY, f"\n{page('a: b')}"]
+    "text",
+    ["", "---", "---\n", "---\ntitle: a\n", _BODY, f"\n{page('a: b')}", "---\n\nNote: a\n\n---\n"],
 )
 def test_a_page_without_frontmatter_is_text(text: str) -> None:
     assert split_frontmatter(text) == (_NOTHING, text)
@@ -54,6 +55,7 @@ def test_frontmatter_that_is_not_a_mapping_is_text(head: str) -> None:
         ("title: 'Kilns: it''s'", "Kilns: it's"),
         ("title: Kilns\nimage: !wide kiln.png", "Kilns"),
         ("title: Kilns\ntags:\n  - a: b: c\n- d\n# comment\n\nx: {", "Kilns"),
+        ("title: Kilns: steps\nmy key: v\nog:title: x", "Kilns: steps"),
         ('title: "Kilns" and more', '"Kilns" and more'),
     ],
 )

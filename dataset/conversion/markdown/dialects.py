@@ -10,15 +10,22 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 
 from dataset.conversion.markdown.jsx import JSX_TAG, jsx_elements, shown_attributes
+from dataset.markdown.reader import commonmark_parser
 from dataset.markdown.syntax import CODE_SPAN
 from dataset.markdown.writer import indent
 
-_FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})(?P<info>.*)$")
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*)"
+    r"(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$"
+)
 _DIRECTIVE_INFO = re.compile(r"\{(?P<kind>[\w:-]{1,40})\}[ \t]*(?P<title>.*)")
 _COLONS = re.compile(
-    r"^(?P<indent>[ \t]*):{3,}[ \t]*\{?\.?(?P<kind>[A-Za-z][\w-]*)[^}\[\s]*\}?"
-    r"(?:\[(?P<bracketed>[^\[\]]*)\])?[ \t]*(?P<title>[^{]*?)[ \t]*(?:\{[^{}]*\})?$"
+    r"^(?P<indent>[ \t]*):{3,}[ \t]*(?:\{(?P<directive>[A-Za-z][\w-]*)\}|(?P<kind>[A-Za-z][\w-]*))?"
+    r"(?:\[(?P<bracketed>[^\[\]]*)\])?[ \t]*(?P<title>[^{:]*?)[ \t]*"
+    r"(?P<attributes>\{[^{}]*\})?[ \t]*:*$"
 )
+_CLASS = re.compile(r"(?<=[{\s])\.([A-Za-z][\w-]*)")
+_TITLE = re.compile(r"""\btitle=["']([^"']*)["']""")
 _COLONS_END = re.compile(r"^[ \t]*:{3,}[ \t]*$")
 _DIRECTIVE_OPTION = re.compile(r"^[ \t]*:[\w-]+:(?:[ \t].*)?$")
 _INDENTED = re.compile(
@@ -34,6 +41,7 @@ _NOTE_NAMES = """
     question quote seealso success summary tip todo warning
 """
 _NOTES = frozenset(_NOTE_NAMES.split())
+_OTHER_NOTES = ("admonition", "dropdown", "versionadded", "versionchanged", "deprecated", "topic")
 _CODE_DIRECTIVES = ("code", "code-block", "code-cell", "sourcecode")
 _INCLUDES = tuple(
     map(
@@ -52,8 +60,11 @@ _INCLUDES = tuple(
 )
 _NAMES = r"(?:[\w$]+|\*\s+as\s+[\w$]+|\{[^{}]{0,1000}\})"
 _IMPORT = re.compile(
-    rf"""^import[ \t]+(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?["'][^"'\n]+["'];?[ \t]*$"""
+    rf"""^import[ \t]+(?:type[ \t]+)?(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?"""
+    r"""["'][^"'\n]+["'];?[ \t]*$"""
 )
+_MAX_IMPORT_LINES = 50
+_PRE = re.compile(r"^[ \t]*<pre\b", re.IGNORECASE)
 _EXPORT = re.compile(r"^export[ \t]+(?:default|const|let|var|function|async)\b")
 _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
@@ -80,6 +91,7 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
     at = 0 if depth < _MAX_DEPTH else len(lines)
     yield from lines[:at]
     elements = jsx_elements(lines)
+    indented = _indented_code(lines)
     while at < len(lines):
         line = lines[at]
         if opening := _FENCE.match(line):
@@ -91,26 +103,67 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
             body = dedent("\n".join(lines[at + 1 : end])).split("\n")
             yield from _labelled(opening["indent"], _label(opening), body, depth)
             at = end
-        elif opening := _COLONS.match(line):
+        elif not _COLONS_END.match(line) and (opening := _COLONS.match(line)):
             at += 1
             while at < len(lines) and _DIRECTIVE_OPTION.match(lines[at]):
                 at += 1
-            if opening["kind"] in ("include", "literalinclude") and opening["title"]:
+            if opening["directive"] in ("include", "literalinclude") and opening["title"]:
                 yield _included(opening["title"])
-            yield from _labelled(opening["indent"], _label(opening), [], depth)
+            else:
+                yield from _labelled(opening["indent"], _label_of_colons(opening), [], depth)
         elif element := elements.get(at):
             body = dedent("\n".join(lines[element.body])).split("\n")
             yield from _labelled("", element.label, body, depth)
             at = element.end
-        elif _EXPORT.match(line):
-            at = next((end for end in range(at, len(lines)) if not lines[end].strip()), len(lines))
+        elif end := _end_of_code(lines, at):
+            at = end
+        elif at in indented or _PRE.match(line):
+            end = _end_of_pre(lines, at) if _PRE.match(line) else at + 1
+            yield from lines[at:end]
+            at = end
         else:
             yield from _rewritten_line(line)
             at += 1
 
 
+def _indented_code(lines: Sequence[str]) -> set[int]:
+    """The lines of code that is marked by its indentation alone."""
+    if not any(line.startswith(("    ", "\t")) for line in lines):
+        return set()
+    tokens = commonmark_parser(inline=False).parse("\n".join(lines))
+    code = (token.map for token in tokens if token.type == "code_block" and token.map)
+    return {line for first, end in code for line in range(first, end)}
+
+
+def _end_of_pre(lines: Sequence[str], start: int) -> int:
+    ends = (at for at in range(start, len(lines)) if "</pre" in lines[at].lower())
+    return next(ends, start) + 1
+
+
+def _end_of_code(lines: Sequence[str], start: int) -> int:
+    """The line after an import, export or comment of MDX; 0 if none begins here."""
+    first = lines[start]
+    if first.startswith("{/*"):
+        ends = (at for at in range(start, len(lines)) if lines[at].rstrip().endswith("*/}"))
+        return next(ends, -1) + 1
+    if first.startswith("import "):
+        stop = min(start + _MAX_IMPORT_LINES, len(lines))
+        ends = (at for at in range(start, stop) if _IMPORT.match(" ".join(lines[start : at + 1])))
+        return next(ends, -1) + 1
+    if not _EXPORT.match(first):
+        return 0
+    depth = 0
+    for at in range(start, len(lines)):
+        depth += sum(map(lines[at].count, "{([")) - sum(map(lines[at].count, "})]"))
+        if depth <= 0 and (
+            lines[at].rstrip().endswith((";", "}", ")", "]")) or not lines[at].strip()
+        ):
+            return at + 1
+    return len(lines)
+
+
 def _rewritten_line(line: str) -> Iterator[str]:
-    if _IMPORT.match(line) or _ATTRIBUTE_LIST.match(line):
+    if _ATTRIBUTE_LIST.match(line) or line.strip() in ("<>", "</>"):
         return
     if defined := _DATA_DEFINITION.match(line):
         yield f"{defined['label']} <>"
@@ -134,7 +187,7 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
         yield from (line for line in lines[1:] if not _DIRECTIVE_OPTION.match(line))
     elif directive["kind"] in ("include", "literalinclude"):
         yield _included(directive["title"])
-    elif directive["kind"] in _NOTES:
+    elif directive["kind"] in _NOTES or directive["kind"] in _OTHER_NOTES:
         body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
         yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body, depth)
     else:
@@ -152,13 +205,23 @@ def _labelled(before: str, label: str, body: Sequence[str], depth: int) -> Itera
 
 
 def _label(opening: re.Match[str]) -> str:
-    groups = opening.groupdict()
-    title = groups.get("bracketed") or groups["title"]
-    if title is None or (not title and groups["kind"]):
-        kind: str = groups["kind"].replace("-", " ")
-        is_note = kind.lower().split()[-1] in _NOTES and '""' not in opening[0]
-        return kind.split()[-1].capitalize() if is_note else ""
-    return title
+    title: str | None = opening["title"]
+    return _name_of_note(opening["kind"]) if title is None else title
+
+
+def _label_of_colons(opening: re.Match[str]) -> str:
+    """The title of a container between colons, else the kind of note that it is."""
+    attributes = opening["attributes"] or ""
+    stated, classes = _TITLE.search(attributes), _CLASS.findall(attributes)
+    title = opening["bracketed"] or opening["title"] or (stated[1] if stated else "")
+    kind = opening["directive"] or opening["kind"] or next(iter(classes), "")
+    return title or _name_of_note(kind)
+
+
+def _name_of_note(kind: str) -> str:
+    """The name of a kind of note; "" for other containers."""
+    name = kind.lower().replace("-", " ").split()[-1:]
+    return name[0].capitalize() if name and name[0] in _NOTES else ""
 
 
 def _included(file: str) -> str:
@@ -198,6 +261,8 @@ def _readable(found: re.Match[str]) -> str:
     if found["name"] is None:
         return ""
     is_jsx = found["end"] or found["single"] or "=" in found["attributes"]
-    if is_jsx or f"</{found['name']}>" in found.string:
-        return shown_attributes(found["attributes"])
-    return found[0]
+    if not is_jsx and f"</{found['name']}>" not in found.string:
+        return found[0]
+    shown = shown_attributes(found["attributes"])
+    followed = not found["single"] and found.string[found.end() :].strip()
+    return f"{shown}: " if shown and followed else shown

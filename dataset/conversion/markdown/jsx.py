@@ -11,12 +11,12 @@ _ATTRIBUTE = (
     r"|\{[^{}]{0,500}\}"
 )
 JSX_TAG = re.compile(
-    rf"<(?P<end>/?)(?P<name>[A-Z][\w.]{{0,60}})(?P<attributes>(?:\s+(?:{_ATTRIBUTE})){{0,30}})"
+    rf"<(?P<end>/?)(?P<name>(?=[A-Z][\w.]*[a-z])[A-Z][\w.]{{0,60}})(?P<attributes>(?:\s+(?:{_ATTRIBUTE})){{0,30}})"
     r"\s*(?P<single>/?)>"
 )
 _TAG_START = re.compile(r"^ {0,3}<[A-Z]", re.MULTILINE)
 _SHOWN_ATTRIBUTE = re.compile(
-    r"""\b(?:title|label|header|heading|summary|caption|alt|text|description)=["']([^"']+)["']"""
+    r"""\b(?:title|label|header|heading|summary|caption|alt|text|name|description)=["']([^"']+)["']"""
 )
 _CODE_INDENT = 4
 

@@ -79,7 +79,10 @@ def test_byte_order_mark_states_the_encoding(name: str, encoding: str) -> None:
     assert convert(f"{mark}Köln".encode(encoding), name).text == "Köln"
 
 
-@pytest.mark.parametrize("text", [r"C:\new\-temp", "<!-- kept -->", "AT&amp;T", "List<String>"])
+@pytest.mark.parametrize(
+    "text",
+    [r"C:\new\-temp", "<!-- kept -->", "AT&amp;T", "List<String>", "`<x>`", "[2]: x", "__init__"],
+)
 def test_plain_text_is_read_literally(text: str) -> None:
     (section,) = sections(convert(f"Words\n{text}".encode(), "page.txt").text)
     assert section.blocks[0].text == f"Words\n{text}"

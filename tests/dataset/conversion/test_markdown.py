@@ -126,6 +126,47 @@ def test_pictures_that_are_data_are_their_alternative_text() -> None:
     assert shown(text) == ["The kiln and its door a lid"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "- ```bash\n  ls\n  ```\n\n```\nimport x from 'y';\n:::tip\n```",
+        "```npm start```\n\n```\nimport React from 'react';\n```",
+        'Config:\n\n    <Server port="8005">\n      <Service name="x"/>\n    </Server>',
+        "<pre>\nimport a from 'b';\n<Foo x='1'/>\n</pre>",
+    ],
+)
+def test_code_of_every_kind_is_unchanged(code: str) -> None:
+    assert standard_markdown(f"{code}\n\nEnd.") == f"{code}\n\nEnd."
+
+
+@pytest.mark.parametrize(
+    ("mdx", "text"),
+    [
+        ('<Accordion title="How?">Hold it.</Accordion>', ["How?: Hold it."]),
+        ("import {\n  Tabs,\n} from 'x';\nimport type { Y } from 'y';\n\nWords.", ["Words."]),
+        ("{/* over\nlines */}\nWords.", ["Words."]),
+        ("export const A = () => {\n  const a = 1;\n\n  return a;\n};\n\nWords.", ["Words."]),
+        ('<ResponseField name="id" type="string">The id.</ResponseField>', ["id: The id."]),
+        ("<>\nWords.\n</>", ["Words."]),
+        ('::: {.callout-note title="Take care"}\nFour.\n:::', ["**Take care**", "Four."]),
+        ('::: {.column width="50%"}\nFour.\n:::', ["Four."]),
+        (':::info{title="Take care"}\nFour.\n:::', ["**Take care**", "Four."]),
+        ("```{admonition} Take care\nFour.\n```", ["**Take care**", "Four."]),
+    ],
+)
+def test_prose_of_mdx_and_directives_is_kept_apart_from_its_markup(
+    mdx: str, text: list[str]
+) -> None:
+    assert shown(mdx) == text
+
+
+def test_html_in_capitals_is_html() -> None:
+    table = "<TABLE>\n<TR><TH>a</TH><TH>b</TH></TR>\n<TR><TD>c</TD><TD>d</TD></TR>\n</TABLE>"
+    assert blocks_of(converted_html(standard_markdown(table))) == [
+        "| a | b |\n| --- | --- |\n| c | d |"
+    ]
+
+
 def test_lists_of_attributes_are_dropped() -> None:
     assert shown("Words.\n{: .wide}\n") == ["Words."]
 

@@ -228,6 +228,7 @@ def test_cells_are_escaped() -> None:
             b"Words\nGood, but slow\nBad\nOdd, very, odd",
             ["| Words |", "| --- |", "| Good, but slow |"],
         ),
+        (b"Amount\n1,234\n5,678\n", ["| Amount |", "| --- |", "| 1,234 |"]),
         (b"Name\nLace, Ada\nHopp, Eve\n", ["| Name |", "| --- |", "| Lace, Ada |"]),
         (b'Name\n"Lace,\nAda"\n', ["| Name |", "| --- |", "| Lace,<br>Ada |"]),
     ],

@@ -144,6 +144,24 @@ def test_list_that_is_no_list_of_links_is_kept_below_its_title(title: str) -> No
     assert readable(text) == f"{title}\n\n- oak.tar with wood\n- Ash"
 
 
+def test_footnotes_are_no_addresses_of_links() -> None:
+    text = 'Words[^1].\n\n[^1]: Knuth (1974)\n[^2]: RFC "Key words"\n\n# More\n\nx\n\n[^3]: y\n'
+    assert readable(text) == (
+        'Words[^1].\n\n[^1]: Knuth (1974)\n\n[^2]: RFC "Key words"\n\nx\n\n[^3]: y'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Download\n\nGet it [here](https://downloads.example.com/releases/2024/03/long-name.gz).",
+        "[![Built](https://ci.example)](https://ci.example/x) A small parser for logs.",
+    ],
+)
+def test_page_with_long_addresses_is_no_list_of_links(text: str) -> None:
+    assert blocks(text)
+
+
 def test_reference_links_have_the_address_that_the_page_defines() -> None:
     text = (
         "See [the guide][1], [Rules][], [rules] and ![a kiln][1]; [not] [this][one] [x] [^2].\n\n"
@@ -192,6 +210,9 @@ def test_bar_within_a_cell_stays_within_it() -> None:
         ("AT&amp;T &lt;b&gt; &#8364; \\&amp;", "AT&T <b> € &amp;"),
         ("<a href='https://x.example/y'>words</a>", "[words](https://x.example/y)"),
         ("<img src=x alt='A kiln'>", "A kiln"),
+        ("was <del>12</del>, 2<SUP>32</SUP> **2**<sup>8</sup>", "was ~~12~~, 2^32 **2**^8"),
+        ("four<sup><a href='#fn1'>1</a></sup> days", "four[^1] days"),
+        ('<img src=x alt="It\'s a kiln"> a <label> of', "It's a kiln a <label> of"),
         ("at <time> in <region> of List<String>", "at <time> in <region> of List<String>"),
         ("_-27_, __\u20ac4__ n<sup>n\\-1</sup>", "*-27*, **\u20ac4** n^(n-1)"),
         ("an _odd_ and __very odd__ (_one_)\\.", "an *odd* and **very odd** (*one*)."),
