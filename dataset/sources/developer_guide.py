@@ -8,7 +8,7 @@ changes nothing.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,7 @@ from dataset.progress import Progress, ignore_progress
 from dataset.sources.archive import markdown_members
 from dataset.web.fetched_pages import fetched_files
 from dataset.web.request import GUIDE_URL
-from dataset.web.state import LOCK
+from dataset.web.state import LOCK, NAME
 from utils.errors import DatasetError
 
 COMMIT = "a869fa5c9bd1074a85bd23748d0463e322ad8939"
@@ -78,7 +78,9 @@ def fetch_developer_guide(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(folder, ".*.md.*.tmp")  # others may be writing there
-        with FileLock(folder / LOCK, timeout=0):
+        # Only where the live guide has been fetched may its fetch be running.
+        is_live = (folder / NAME).is_file()
+        with FileLock(folder / LOCK, timeout=0) if is_live else nullcontext():
             live = fetched_files(folder)
             expected = {
                 name: blob
