@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -58,6 +59,12 @@ def split_frontmatter(text: str) -> tuple[Frontmatter, str]:
         changed=first_date(fields.get(name) for name in _DATES),
     )
     return read, text[found.end() :]
+
+
+def with_changed_body(text: str, change: Callable[[str], str]) -> str:
+    """Change the text below the frontmatter."""
+    body = split_frontmatter(text)[1]
+    return text[: len(text) - len(body)] + change(body)
 
 
 def _yaml_fields(head: str) -> dict[Any, Any] | None:

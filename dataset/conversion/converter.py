@@ -12,7 +12,7 @@ from dataset.conversion.markdown.dialects import standard_markdown
 from dataset.conversion.markdown.raw_html import has_html_blocks
 from dataset.conversion.plain_text import decode_text, escaped_text
 from dataset.conversion.result import Converted, Limits
-from dataset.frontmatter import split_frontmatter
+from dataset.frontmatter import with_changed_body
 from utils.errors import DocumentError
 
 __all__ = ["FORMATS", "VERSION", "Converted", "Limits", "check_size", "convert", "format_of"]
@@ -61,7 +61,7 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
         text = decode_text(content)
         if format_name == "text":
             return Converted(escaped_text(text))
-        text = _standard_markdown(text)
+        text = with_changed_body(text, standard_markdown)
         if not has_html_blocks(text):
             return Converted(text)
         content = text.encode()
@@ -70,11 +70,6 @@ def convert(content: bytes, name: str, limits: Limits | None = None, *, url: str
     from dataset.conversion.isolation.parent import convert_in_child
 
     return convert_in_child(content, format_name, limits, url=url)
-
-
-def _standard_markdown(text: str) -> str:
-    body = split_frontmatter(text)[1]
-    return text[: len(text) - len(body)] + standard_markdown(body)
 
 
 def check_size(size: int, limit: int) -> None:

@@ -11,7 +11,7 @@ from dataset.conversion.markdown.dialects import standard_markdown
 from dataset.conversion.markdown.raw_html import converted_html
 from dataset.conversion.metadata import titled_document
 from dataset.conversion.result import Converted
-from dataset.markdown.syntax import find_fenced_code
+from dataset.markdown.syntax import closing_fence
 from dataset.markdown.writer import fenced_code
 from utils.errors import DocumentError
 
@@ -50,11 +50,7 @@ def read_notebook(content: bytes, _: str) -> Converted:
 def _markdown(source: str) -> str:
     """A cell of markdown; code that it leaves open ends with it."""
     text = standard_markdown(_ATTACHMENT.sub(r"\1", source)).strip("\n")
-    for code in find_fenced_code(text):
-        if not code.is_closed:
-            margin = text[code.start :].partition(code.mark)[0]
-            text = f"{text}\n{margin}{code.mark}"
-    return converted_html(text).strip()
+    return converted_html(text + closing_fence(text)).strip()
 
 
 def _cells(book: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from dataset.markdown.syntax import CODE_SPAN, find_fenced_code
+from dataset.markdown.syntax import CODE_SPAN, prose_and_code
 from utils.errors import DocumentError
 
 MARKS = {
@@ -48,12 +48,10 @@ def decode_text(content: bytes) -> str:
 
 def escaped_text(text: str) -> str:
     """Escape what would get lost if plain text were read as markdown; its lists remain lists."""
-    parts: list[str] = []
-    at = 0
-    for code in find_fenced_code(text):
-        parts += [_READ_AS_MARKUP.sub(_escaped_line, text[at : code.start]), text[code.span]]
-        at = code.end
-    return "".join([*parts, _READ_AS_MARKUP.sub(_escaped_line, text[at:])])
+    return "".join(
+        _READ_AS_MARKUP.sub(_escaped_line, part) if is_prose else part
+        for part, is_prose in prose_and_code(text)
+    )
 
 
 def _escaped_line(line: re.Match[str]) -> str:

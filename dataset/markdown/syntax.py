@@ -107,6 +107,25 @@ def find_fenced_code(text: str) -> Iterator[SourceBlock]:
         yield SourceBlock("code", start, len(text), mark=fence, is_closed=False)
 
 
+def prose_and_code(text: str) -> Iterator[tuple[str, bool]]:
+    """Split a text into prose (True) and fenced code (False)."""
+    at = 0
+    for code in find_fenced_code(text):
+        yield text[at : code.start], True
+        yield text[code.span], False
+        at = code.end
+    yield text[at:], True
+
+
+def closing_fence(text: str) -> str:
+    """The line that closes the fenced code which a text leaves open; "" if it leaves none."""
+    for code in find_fenced_code(text):
+        if not code.is_closed:
+            margin = text[code.start :].partition(code.mark)[0]
+            return f"\n{margin}{code.mark}"
+    return ""
+
+
 def blocks(text: str) -> Iterator[SourceBlock]:
     """Split a fragment of markdown into its blocks, in order.
 

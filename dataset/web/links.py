@@ -8,7 +8,7 @@ from dataset.markdown.syntax import (
     CODE_SPAN,
     ESCAPE,
     LINK_DEFINITION,
-    find_fenced_code,
+    prose_and_code,
     target_pattern,
 )
 
@@ -24,7 +24,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 def link_targets(text: str) -> Iterator[str]:
     """Yield the targets of a page's links, as written, in order."""
-    for part, is_prose in _parts(text):
+    for part, is_prose in prose_and_code(text):
         if is_prose:
             for found in _LINK.finditer(part):
                 if target := found["target_bracketed"] or found["target"] or found["auto"]:
@@ -47,15 +47,5 @@ def absolute_links(text: str, base: str, spelled: Callable[[str], str] = str) ->
             return found[0]
         return found["before"] + (f"<{address}>" if found["target_bracketed"] else address)
 
-    parts = _parts(text)
+    parts = prose_and_code(text)
     return "".join(_LINK.sub(linked, part) if is_prose else part for part, is_prose in parts)
-
-
-def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """Split a page into prose (True) and fenced code (False)."""
-    at = 0
-    for code in find_fenced_code(text):
-        yield text[at : code.start], True
-        yield text[code.start : code.end], False
-        at = code.end
-    yield text[at:], True

@@ -10,9 +10,9 @@ from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.plain_text import decode_text
 from dataset.conversion.result import Converted
-from dataset.frontmatter import split_frontmatter
+from dataset.frontmatter import with_changed_body
 from dataset.markdown.reader import commonmark_parser
-from dataset.markdown.syntax import find_fenced_code
+from dataset.markdown.syntax import prose_and_code
 
 _ELEMENT_NAMES = """
     a abbr address article aside b blockquote body br button caption center cite code col
@@ -40,9 +40,7 @@ def has_html_blocks(text: str) -> bool:
 
 def read_raw_html(content: bytes, _: str) -> Converted:
     """Convert a page of markdown: its blocks of HTML become markdown."""
-    text = decode_text(content)
-    body = split_frontmatter(text)[1]
-    return Converted(text[: len(text) - len(body)] + converted_html(body))
+    return Converted(with_changed_body(decode_text(content), converted_html))
 
 
 def converted_html(text: str) -> str:
@@ -85,16 +83,20 @@ def _escaped_unless_known(tag: re.Match[str]) -> str:
 
 def _joined_tables(text: str) -> str:
     """Remove blank lines within tables: CommonMark ends a block of HTML there."""
-    codes = [code.span for code in find_fenced_code(text)]
     parts: list[str] = []
     depth = at = 0
-    for tag in _TABLE_TAG.finditer(text):
-        if any(code.start <= tag.start() < code.stop for code in codes):
-            continue
-        if depth:
-            parts.append(_BLANK_LINES.sub("\n", text[at : tag.start()]))
-        else:
-            parts.append(text[at : tag.start()])
-        at = tag.start()
-        depth = max(depth - 1, 0) if tag["end"] else depth + 1
+    for place, is_end in _table_tags(text):
+        before = text[at:place]
+        parts.append(_BLANK_LINES.sub("\n", before) if depth else before)
+        at = place
+        depth = max(depth - 1, 0) if is_end else depth + 1
     return "".join([*parts, text[at:]])
+
+
+def _table_tags(text: str) -> Iterator[tuple[int, bool]]:
+    """Yield the place of each tag of a table outside code; True for an end tag."""
+    at = 0
+    for part, is_prose in prose_and_code(text):
+        if is_prose:
+            yield from ((at + tag.start(), bool(tag["end"])) for tag in _TABLE_TAG.finditer(part))
+        at += len(part)

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
-from dataset.markdown.syntax import find_fenced_code
+from dataset.markdown.syntax import closing_fence
 from inference_worker.answer import Answer
 from inference_worker.http.openai.schemas import Annotation, UrlCitation
 
@@ -27,8 +27,8 @@ def restart_notice(answer: Answer, streamed: str) -> str:
     """
     if answer.text.startswith(streamed):
         return ""
-    close = "".join(f"\n{code.mark}" for code in find_fenced_code(streamed) if not code.is_closed)
-    return f"{close}\n\n---\n\nThe language model broke off. From the documentation:\n\n"
+    notice = "The language model broke off. From the documentation:"
+    return f"{closing_fence(streamed)}\n\n---\n\n{notice}\n\n"
 
 
 def closing_notes(answer: Answer) -> str:
