@@ -7,6 +7,7 @@ data. Code is never changed.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from textwrap import dedent
 
 from dataset.conversion.markdown.jsx import JSX_TAG, jsx_elements, shown_attributes
@@ -91,7 +92,7 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
     at = 0 if depth < _MAX_DEPTH else len(lines)
     yield from lines[:at]
     elements = jsx_elements(lines)
-    indented = _indented_code(lines)
+    indented_code = cache(partial(_indented_code, lines))  # it is seldom needed
     while at < len(lines):
         line = lines[at]
         if opening := _FENCE.match(line):
@@ -117,19 +118,19 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
             at = element.end
         elif end := _end_of_code(lines, at):
             at = end
-        elif at in indented or _PRE.match(line):
-            end = _end_of_pre(lines, at) if _PRE.match(line) else at + 1
+        elif _PRE.match(line):
+            end = _end_of_pre(lines, at)
             yield from lines[at:end]
             at = end
         else:
-            yield from _rewritten_line(line)
+            rewritten = list(_rewritten_line(line))
+            is_code = rewritten != [line] and at in indented_code()
+            yield from [line] if is_code else rewritten
             at += 1
 
 
 def _indented_code(lines: Sequence[str]) -> set[int]:
     """The lines of code that is marked by its indentation alone."""
-    if not any(line.startswith(("    ", "\t")) for line in lines):
-        return set()
     tokens = commonmark_parser(inline=False).parse("\n".join(lines))
     code = (token.map for token in tokens if token.type == "code_block" and token.map)
     return {line for first, end in code for line in range(first, end)}
