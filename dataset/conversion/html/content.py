@@ -1,7 +1,7 @@
 """Finds a page's main content, title, address and date."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from urllib.parse import urljoin
 
@@ -52,7 +52,7 @@ def _main(body: Element) -> Element:
     for is_candidate in _CANDIDATES:
         found = [element for element in body.walk() if is_candidate(element)]
         sizes = {element: len(element.words()) for element in found}
-        outermost = [one for one in found if sizes.keys().isdisjoint(one.ancestors())]
+        outermost = _outermost(found)
         total = sum(sizes[one] for one in outermost)
         largest = max(found, key=lambda element: sizes[element], default=None)
         if largest and sizes[largest] > _MIN_CONTENT_SHARE * total:
@@ -64,22 +64,27 @@ def _main(body: Element) -> Element:
 
 def _with_notes(main: Element, body: Element) -> Element:
     """The main element, with the page's headers, asides and footnotes outside of it."""
-    around = {main, *main.ancestors()}
-    before: list[Element | str] = []
-    after: list[Element | str] = []
-    beside = before
-    for element in body.walk():
-        if element is main:
-            beside = after
-        if main in element.ancestors():
-            continue
-        is_text = element.tag in ("header", "aside") and has_running_text(element)
-        is_taken = any(above in before or above in after for above in element.ancestors())
-        if (is_text or is_footnote(element)) and element not in around and not is_taken:
-            beside.append(element)
-    if before or after:
-        main.children = [*before, *main.children, *after]
+    around = set(main.ancestors())
+    parts = [
+        element
+        for element in body.walk()
+        if element is main
+        or (element not in around and (_is_introduction(element) or is_footnote(element)))
+    ]
+    outermost = _outermost(parts)
+    at = outermost.index(main)
+    main.children = [*outermost[:at], *main.children, *outermost[at + 1 :]]
     return main
+
+
+def _is_introduction(element: Element) -> bool:
+    return element.tag in ("header", "aside") and has_running_text(element)
+
+
+def _outermost(elements: Sequence[Element]) -> list[Element]:
+    """Those elements that are in none of the others."""
+    among = set(elements)
+    return [element for element in elements if among.isdisjoint(element.ancestors())]
 
 
 def _is_most_of(part: Element, body: Element) -> bool:

@@ -15,13 +15,17 @@ _DROPPED_ROLES = frozenset(
      "toolbar", "tablist")
 )  # fmt: skip
 _CONTROLS = frozenset(("button", "input", "select", "textarea"))
+_UNREAD = (
+    r"sr-only|screen-?reader-?only|visually-?hidden|line-?numbers?|linenos?|gutter|copy-?btn"
+    r"|edit-?section|headerlink-?icon"
+)
+"""Classes of small elements that are no part of the text beside them."""
 _NOISE = re.compile(
     r"(?:.*[-_])?(?:cookies?|consent|gdpr|onetrust|breadcrumbs?|pagination|pager|feedback|newsletter"
     r"|social|share|sharing|skip-?(?:link|nav|to-?content)|advert(?:isement)?s?|ads"
     r"|on-?this-?page|in-?this-?(?:page|article)|page-?toc|table-?of-?contents|tocbot|toc|localtoc"
-    r"|edit-?(?:this-?page|link)|copy-?(?:button|btn)|copybtn|screen-?reader-?only|sr-only"
-    r"|visually-?hidden|prev-?next|related-?links|navbar|site-?(?:header|footer|nav)"
-    r"|line-?numbers?(?:-rows)?|linenos?|gutter|edit-?section|headerlink-?icon)(?:[-_].*)?"
+    r"|edit-?(?:this-?page|link)|copy-?button|prev-?next|related-?links|navbar"
+    rf"|site-?(?:header|footer|nav)|{_UNREAD})(?:[-_].*)?"
 )
 ADMONITION = re.compile(
     r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
@@ -32,15 +36,14 @@ _NEVER_NOISE = frozenset(
      "dt", "dd")
 )  # fmt: skip
 _SECTIONING = ("main", "article", "section", "figure", "td", "details")
-_QUESTION_BUTTON = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
+_QUESTIONS = (*HEADINGS, "summary", "dt")
+_TARGETS = ("aria-controls", "data-target", "data-bs-target")
+"""Attributes of a control that name the element which it opens."""
+_QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.:;!\u3002\uff01][\"')\]]?(?:\s|$)|[\u3002\uff01]")
 _IMPRINT = re.compile(r"\u00a9|copyright|all rights reserved|privacy|imprint", re.IGNORECASE)
 _FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
-_BESIDE_TEXT = re.compile(
-    r"(?:.*[-_])?(?:sr-only|screen-?reader(?:-?only)?|visually-?hidden|line-?numbers?|linenos?"
-    r"|gutter|copy-?btn|copybtn|edit-?section|headerlink-?icon)(?:[-_].*)?"
-)
-"""Classes of small elements that are no part of the text beside them."""
+_BESIDE_TEXT = re.compile(rf"(?:.*[-_])?(?:{_UNREAD}|screen-?reader)(?:[-_].*)?")
 _DISMISSAL = re.compile(
     r"(?:i )?(?:accept|agree|allow|reject|decline|deny|ok\b|okay|got it|dismiss|close|subscribe"
     r"|sign up|submit|send|go$|yes|no$|manage|\W*$)",
@@ -76,21 +79,28 @@ def _keep_questions(body: Element) -> None:
     for element in list(body.walk()):
         if element.tag != "button":
             continue
-        opens = {"aria-expanded", "aria-controls", "data-target", "data-bs-target", "onclick"}
-        marked = any(map(_QUESTION_BUTTON.fullmatch, element.classes()))
-        asked = element.words().endswith(("?", "\uff1f"))
+        opens = {"aria-expanded", "onclick", *_TARGETS}
         above = element.parent.tag if element.parent else ""
-        if above in (*HEADINGS, "summary", "dt") or _is_in_sentence(element):
+        if above in _QUESTIONS or _is_in_sentence(element):
             element.tag = "span"
-        elif element.words() and (opens & element.attributes.keys() or marked or asked):
+        elif element.words() and (opens & element.attributes.keys() or _is_question(element)):
             element.tag = "summary"
 
 
 def _is_in_sentence(button: Element) -> bool:
     """True for a button between the words of a paragraph, as in `Click the [Save] button`."""
-    beside = button.parent.children if button.parent else []
-    text = [child for child in beside if isinstance(child, str) and child.strip(" \n\t|/,")]
-    return bool(text) and button.parent is not None and button.parent.tag in ("p", "li", "td", "dd")
+    around = button.parent
+    return (
+        around is not None
+        and around.tag in ("p", "li", "td", "dd")
+        and any(isinstance(one, str) and one.strip(" \n\t|/,") for one in around.children)
+    )
+
+
+def _is_question(element: Element) -> bool:
+    """True for an element with the class of a question, or that ends with a question mark."""
+    marked = any(map(_QUESTION_CLASS.fullmatch, element.classes()))
+    return marked or element.words().endswith(("?", "\uff1f"))
 
 
 def _opened_by_controls(body: Element) -> set[Element]:
@@ -98,7 +108,7 @@ def _opened_by_controls(body: Element) -> set[Element]:
     targets: set[str] = set()
     opened: set[Element] = set()
     for element in body.walk():
-        for name in ("aria-controls", "data-target", "data-bs-target"):
+        for name in _TARGETS:
             targets.update(part.removeprefix("#") for part in element.get(name).split())
         if element.tag in ("summary", "a"):
             targets.add(element.get("href").removeprefix("#"))
@@ -111,13 +121,11 @@ def _opened_by_controls(body: Element) -> set[Element]:
 
 def _is_opener(element: Element) -> bool:
     """True for an element that may open the hidden one after it: a heading, button or question."""
-    if element.tag in (*HEADINGS, "summary", "dt") or element.find("summary", *HEADINGS):
+    if element.tag in _QUESTIONS or element.find("summary", *HEADINGS):
         return True
     if element.get("role") == "button" or "aria-expanded" in element.attributes:
         return True
-    if any(map(_QUESTION_BUTTON.fullmatch, element.classes())):
-        return True
-    return element.words().endswith(("?", "\uff1f"))
+    return _is_question(element)
 
 
 def _is_hidden(element: Element) -> bool:

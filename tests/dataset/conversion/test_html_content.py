@@ -1,4 +1,4 @@
-"""HTML: what is content and what surrounds it; what position alone tells apart."""
+"""HTML: content and page furniture; superscripts, subscripts and note marks."""
 
 import pytest
 
