@@ -63,7 +63,7 @@ class _Fetches:
                 and len(names) > 1
                 and is_checked_lately(self.folder, datetime.now(UTC))
             ):
-                again = f"python -m dataset.fetch --source {LIVE} -d {self.folder}"
+                again = self._command(name)
                 sys.stdout.write(f"{LIVE}: checked within a day; to check it again: {again}\n")
                 outcomes[name] = True
                 continue
@@ -109,8 +109,10 @@ class _Fetches:
             without = "with the pages fetched before"
         elif name == LIVE and DEVELOPER_GUIDE in names:
             without = f"with the archive of {AS_OF}"
-        again = f"python -m dataset.fetch --source {name} -d {self.folder}"
-        return f" Continuing {without}. To retry: {again}"
+        return f" Continuing {without}. To retry: {self._command(name)}"
+
+    def _command(self, name: str) -> str:
+        return f"python -m dataset.fetch --source {name} -d {self.folder}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -76,6 +76,11 @@ def proxy_advice(address: str) -> str:
     return f" It is reached through the proxy of {variable}; NO_PROXY avoids it." * bool(variable)
 
 
+def with_scheme(proxy: str) -> str:
+    """A proxy's address, which may be given without its scheme, as httpx requires it."""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 def _variable(scheme: str) -> str:
     name = f"{scheme}_proxy"
     return name if os.environ.get(name) else name.upper()
@@ -85,7 +90,7 @@ def _check_proxy(variable: str, value: str) -> None:
     import httpx
 
     try:
-        url = httpx.Proxy(value if "://" in value else f"http://{value}").url
+        url = httpx.Proxy(with_scheme(value)).url
         is_valid = bool(url.host) and (url.port or 0) < 65536
     except (ValueError, httpx.InvalidURL):
         is_valid = False

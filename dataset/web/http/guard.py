@@ -22,6 +22,7 @@ import httpx
 
 from dataset.web.http.addresses import endpoint, is_literal
 from utils.errors import DocumentError
+from utils.proxies import with_scheme
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -122,7 +123,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._guard = guard
         self._direct = _Direct(guard)
         self._proxies = {
-            scheme: httpx.AsyncHTTPTransport(proxy=proxy if "://" in proxy else f"http://{proxy}")
+            scheme: httpx.AsyncHTTPTransport(proxy=with_scheme(proxy))
             for scheme, proxy in (getproxies() if proxies is None else proxies).items()
             if scheme in ("http", "https", "all")
         }
