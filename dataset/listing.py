@@ -16,14 +16,13 @@ from typing import Literal
 from dataset.conversion.converter import format_of
 from dataset.documents import normal_name
 from dataset.skipped import SkippedFile, SkipReason
+from dataset.sources.developer_guide import LICENSE_NAME
 
 _LICENCES = {"LICENSE", "LICENCE", "NOTICE", "COPYING"}
 _LICENCE_EXTENSIONS = {"", ".md", ".markdown", ".rst", ".txt"}
 _SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
 """Folders of file systems, which only their administrators can read."""
 _WILD = re.compile(r"[*?[]")
-_LICENCE_OF_GUIDE = "LICENSE-developer-guide.txt"
-"""Written by `dataset.fetch` next to the guide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ def _kind(entry: "os.DirEntry[str]") -> tuple[Literal["folder", "file", "unknown
 
 def _skipped(file: str, name: str, selection: Selection) -> SkipReason | None:
     path = PurePosixPath(file)
-    if (path.stem in _LICENCES and path.suffix in _LICENCE_EXTENSIONS) or file == _LICENCE_OF_GUIDE:
+    if (path.stem in _LICENCES and path.suffix in _LICENCE_EXTENSIONS) or file == LICENSE_NAME:
         return SkipReason.LICENCE
     if format_of(name) is None:
         return SkipReason.FORMAT

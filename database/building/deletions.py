@@ -1,4 +1,4 @@
-"""Stops a build that would delete so many documents that the cause may be a fault of the folder."""
+"""Refuses a build that would delete most documents: the folder may be incomplete by a fault."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable

@@ -32,7 +32,7 @@ AS_OF = "2023-06"
 MANIFEST = Path(__file__).with_name("developer_guide.blobs")
 
 _FOLDER_IN_ARCHIVE = "doc_source"
-_LICENSE_NAME = "LICENSE-developer-guide.txt"
+LICENSE_NAME = "LICENSE-developer-guide.txt"
 _LICENSE = f"""\
 The Amazon SageMaker Developer Guide in this folder is the work of Amazon Web Services.
 
@@ -94,7 +94,7 @@ def fetch_developer_guide(
                 write_atomically(folder / name, content) for name, content in pages.items()
             )
             outcomes["unchanged"] = len(expected) - len(stale)
-            write_atomically(folder / _LICENSE_NAME, _LICENSE.encode())
+            write_atomically(folder / LICENSE_NAME, _LICENSE.encode())
     except Timeout as error:
         raise DatasetError(
             f"Another fetch is writing {folder}. Wait until it has finished, or stop it."
@@ -127,7 +127,7 @@ def remove_archived_pages(folder: Path, names: Iterable[str], manifest: Path = M
     for name in names:
         (folder / name).unlink(missing_ok=True)
     if not archived_pages(folder, manifest):
-        (folder / _LICENSE_NAME).unlink(missing_ok=True)
+        (folder / LICENSE_NAME).unlink(missing_ok=True)
 
 
 def blob_id(content: bytes) -> str:
