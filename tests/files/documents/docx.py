@@ -21,10 +21,10 @@ from docx.oxml import parse_xml
 
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
     CodeBlock,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -36,10 +36,7 @@ from tests.files.documents.model import (
 )
 from tests.files.office import saved
 
-FEATURES: frozenset[Feature] = frozenset((
-    "emphasis", "strong", "code", "link", "raised", "lowered", "split word", "note", "noted number",
-    "heading", "list", "quote", "code block", "table", "merged cells",
-))  # fmt: skip
+FEATURES = ALL_FEATURES
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _NAMESPACES = (
     f'xmlns:w="{_WORD}" xmlns:v="urn:schemas-microsoft-com:vml" '

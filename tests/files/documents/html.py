@@ -10,11 +10,11 @@ from itertools import cycle
 
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
     Cell,
     CodeBlock,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -25,10 +25,7 @@ from tests.files.documents.model import (
     SampleDocument,
 )
 
-FEATURES: frozenset[Feature] = frozenset((
-    "emphasis", "strong", "code", "link", "raised", "lowered", "split word", "note", "noted number",
-    "heading", "list", "quote", "code block", "table", "merged cells",
-))  # fmt: skip
+FEATURES = ALL_FEATURES
 _MARKS = {
     "emphasis": ("em", "i", "cite", "var", "dfn"),
     "strong": ("strong", "b"),

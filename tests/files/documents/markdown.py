@@ -7,11 +7,11 @@ from itertools import cycle
 from tests.files.documents.html import HtmlWriter
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
     Cell,
     CodeBlock,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -22,10 +22,7 @@ from tests.files.documents.model import (
     SampleDocument,
 )
 
-FEATURES: frozenset[Feature] = frozenset((
-    "emphasis", "strong", "code", "link", "raised", "lowered", "note", "noted number",
-    "heading", "list", "quote", "code block", "table", "merged cells",
-))  # fmt: skip
+FEATURES = ALL_FEATURES - {"split word"}
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#&])")
 _LINE_START = re.compile(r"(?m)^([+-])(?=\s)|^(\d+)(?=[.)]\s)")

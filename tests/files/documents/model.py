@@ -5,7 +5,7 @@ Every word and number in it is unique, so that what a reader lost, altered or mo
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Mark = Literal["plain", "emphasis", "strong", "code", "link", "superscript", "subscript"]
 """How a piece is set."""
@@ -14,6 +14,7 @@ Feature = Literal[
     "heading", "list", "quote", "code block", "table", "merged cells",
 ]  # fmt: skip
 """What a document may contain beside paragraphs; each format's writer names what it can express."""
+ALL_FEATURES: frozenset[Feature] = frozenset(get_args(Feature))
 ADDRESS = "https://docs.example/page"
 UNSEEN = "unseen"
 """What the writers put where a person does not see it, or that is no part of the content."""

@@ -19,10 +19,10 @@ from reportlab.pdfbase.ttfonts import TTFont
 
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
     CodeBlock,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -34,10 +34,7 @@ from tests.files.documents.model import (
 )
 from tests.files.pdf import pdf_of
 
-FEATURES: frozenset[Feature] = frozenset((
-    "emphasis", "strong", "code", "link", "raised", "lowered", "split word", "note", "heading",
-    "list", "quote", "code block", "table", "merged cells",
-))  # fmt: skip
+FEATURES = ALL_FEATURES - {"noted number"}
 _FONTS = {"Sans": "DejaVuSans", "Sans-Bold": "DejaVuSans-Bold", "Sans-Italic": "DejaVuSans-Oblique",
           "Mono": "DejaVuSansMono"}  # fmt: skip
 _JAPANESE = "HeiseiMin-W3"

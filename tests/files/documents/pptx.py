@@ -10,9 +10,9 @@ from pptx.util import Inches
 
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -24,10 +24,7 @@ from tests.files.documents.model import (
 )
 from tests.files.office import saved
 
-FEATURES: frozenset[Feature] = frozenset(
-    ("emphasis", "strong", "link", "raised", "lowered", "split word", "heading", "list", "table",
-     "merged cells")
-)  # fmt: skip
+FEATURES = ALL_FEATURES - {"code", "note", "noted number", "quote", "code block"}
 _TITLE_ONLY = 5
 _BASELINES = {"superscript": "30000", "subscript": "-25000"}
 _STEP = 0.4

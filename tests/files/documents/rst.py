@@ -6,11 +6,11 @@ from itertools import cycle
 
 from tests.files.documents.model import (
     ADDRESS,
+    ALL_FEATURES,
     UNSEEN,
     Block,
     Cell,
     CodeBlock,
-    Feature,
     Grid,
     Heading,
     Item,
@@ -21,10 +21,7 @@ from tests.files.documents.model import (
     SampleDocument,
 )
 
-FEATURES: frozenset[Feature] = frozenset((
-    "emphasis", "strong", "code", "link", "raised", "lowered", "split word", "note", "noted number",
-    "heading", "list", "quote", "code block", "table",
-))  # fmt: skip
+FEATURES = ALL_FEATURES - {"merged cells"}
 _MARKUP = re.compile(r"([\\*`_|<>:\[\]~-])")
 _MARKS = {
     "emphasis": "*{}*",
