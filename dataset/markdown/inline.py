@@ -25,17 +25,18 @@ _STRESS = (
     r"(?:(?<=[^\s_\\])|(?<=\\_))(?P=stress)(?![^\s.,;:!?)\]}\"'*~\\])"
 )
 _HTML = (
-    r"(?i:<(?P<script>su[bp])(?:\s[^<>]{0,200})?>(?P<scripted>[^<>]{0,200}|<a\s[^<>]{0,200}>[^<>]{0,20}</a>)"
-    r"</su[bp]>"
+    r"(?i:<(?P<script>su[bp])(?:\s[^<>]{0,200})?>"
+    r"(?P<scripted>[^<>]{0,200}|<a\s[^<>]{0,200}>[^<>]{0,20}</a>)</su[bp]>"
     r"|<(?:code|kbd|samp|tt)(?:\s[^<>]{0,200})?>(?P<html_code>[^<>]{1,500})</(?:code|kbd|samp|tt)>"
     r"|<(?:del|s|strike)>(?P<deleted>[^<>]{1,500})</(?:del|s|strike)>"
     r"|<a\s[^<>]{0,500}?href=[\"'](?P<href>https?://[^\"'<>\s]{1,500})[\"'][^<>]{0,500}>"
     r"(?P<linked>[^<>]{1,500})</a>"
-    r"|<img\s(?:[^<>]{0,1000}?\s)?alt=(?P<quote>[\"'])(?P<image_alt>[^<>]{0,500}?)(?P=quote)[^<>]{0,1000}>"
+    r"|<img\s(?:[^<>]{0,1000}?\s)?alt=(?P<quote>[\"'])(?P<image_alt>[^<>]{0,500}?)(?P=quote)"
+    r"[^<>]{0,1000}>"
     r"|(?P<tag><!--.{0,2000}?-->|</?a(?:\s[^<>]{0,200})?>"
-    r"|</?(?P<element>abbr|b|bdi|big|br|center|cite|code|dd|del|details|dfn|div|dl|dt|em|font|hr|i|img"
-    r"|ins|kbd|label|li|mark|ol|p|picture|q|s|samp|small|source|span|strike|strong|sub|summary|sup|time|u"
-    r"|ul|var|wbr)(?P<attributes>\s[^<>]{0,1000})?/?>))"
+    r"|</?(?P<element>abbr|b|bdi|big|br|center|cite|code|dd|del|details|dfn|div|dl|dt|em|font|hr|i"
+    r"|img|ins|kbd|label|li|mark|ol|p|picture|q|s|samp|small|source|span|strike|strong|sub|summary"
+    r"|sup|time|u|ul|var|wbr)(?P<attributes>\s[^<>]{0,1000})?/?>))"
 )
 _INLINE = re.compile(
     f"{CODE_SPAN}|{ESCAPE}"
