@@ -74,9 +74,9 @@ def read_delimited(content: bytes, _: str) -> Converted:
 def _split_comments(text: str) -> tuple[list[str], str]:
     """Separate the comments before the header: lines of a `#` and a space."""
     found = _COMMENTS.match(text)
-    lines = found[0].split("\n") if found else []
-    comments = [line.lstrip("#").strip() for line in lines]
-    return [comment for comment in comments if comment], text[found.end() if found else 0 :]
+    end = found.end() if found else 0
+    comments = (line.lstrip("#").strip() for line in text[:end].split("\n"))
+    return [comment for comment in comments if comment], text[end:]
 
 
 def _dialect(text: str, delimiter: str) -> _Dialect:
