@@ -66,6 +66,11 @@ class Line:
         return all(run.bold for run in self.runs if run.text.strip())
 
 
+def is_level(one: Line, other: Line) -> bool:
+    """True if two lines have about the same height on the page."""
+    return abs(one.box.bottom - other.box.bottom) < one.size / 2
+
+
 def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Iterator[Line]:
     """Compose a page's words of one direction; vertical rules separate cells."""
     line: list[Word] = []

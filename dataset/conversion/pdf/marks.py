@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from dataset.conversion.pdf.drawing import Box
-from dataset.conversion.pdf.lines import Line, TextRun
+from dataset.conversion.pdf.lines import Line, TextRun, is_level
 
 _BULLETS = "•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043"
 _MARK = re.compile(r"\s*(?:[^\w\s(\[{\"'<$€£%]|\d{1,3}[.)]?)\s*")
@@ -58,7 +58,7 @@ def _is_marked(lines: Sequence[Line], at: int, uprights: Sequence[Box]) -> bool:
     mark, item = lines[at : at + 2]
     text = mark.text.strip()
     ahead = item.box.left - mark.box.right
-    if not _MARK.fullmatch(text) or not _is_level(mark, item) or not 0 < ahead < _GAP * mark.size:
+    if not _MARK.fullmatch(text) or not is_level(mark, item) or not 0 < ahead < _GAP * mark.size:
         return False
     if any(
         mark.box.right - 1 <= rule.left <= item.box.left + 1
@@ -68,7 +68,7 @@ def _is_marked(lines: Sequence[Line], at: int, uprights: Sequence[Box]) -> bool:
     ):
         return False
     beside = (lines[place] for place in (at - 1, at + 2) if 0 <= place < len(lines))
-    return text in _BULLETS or not any(_is_level(mark, line) for line in beside)
+    return text in _BULLETS or not any(is_level(mark, line) for line in beside)
 
 
 def _counted(lines: Sequence[Line], marked: Sequence[int]) -> Iterator[int]:
@@ -91,8 +91,4 @@ def _has_head(lines: Sequence[Line], at: int) -> bool:
         return False
     one, other = lines[at - 2 : at]
     aligned = abs(other.box.left - lines[at + 1].box.left) < _ALIGNED
-    return _is_level(one, other) and aligned
-
-
-def _is_level(one: Line, other: Line) -> bool:
-    return abs(one.box.bottom - other.box.bottom) < one.size / 2
+    return is_level(one, other) and aligned

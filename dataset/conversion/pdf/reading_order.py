@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.lines import Line, is_level
 from dataset.conversion.pdf.marks import with_marks
 from dataset.conversion.pdf.sheets import Sheet
 
@@ -25,7 +25,7 @@ def _gutter(lines: Sequence[Line], width: float) -> float | None:
     pairs = [
         (one, other)
         for one, other in pairwise(lines)
-        if abs(one.box.bottom - other.box.bottom) < one.size / 2
+        if is_level(one, other)
         and other.box.left > one.box.right
         and min(one.box.right - one.box.left, other.box.right - other.box.left) > _WIDE * width
     ]
