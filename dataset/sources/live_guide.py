@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from dataset.dates import iso_instant
 from dataset.page_files import FileChanges
 from dataset.progress import Progress, ignore_progress
 from dataset.sources.developer_guide import MANIFEST, archived_pages, remove_archived_pages
@@ -38,7 +39,7 @@ def is_checked_lately(folder: Path, now: datetime) -> bool:
     if not is_complete(folder):
         return False
     checks = fetched_files(folder).values()
-    since, until = (now - _CURRENT_FOR).isoformat(), now.isoformat()
+    since, until = iso_instant(now - _CURRENT_FOR), iso_instant(now)
     others = sum(1 for check in checks if not since < check <= until)
     return others <= _MAX_UNFETCHED * len(checks)
 

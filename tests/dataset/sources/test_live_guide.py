@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
-from dataset.sources.live_guide import fetch_live_guide, is_complete
+from dataset.sources.live_guide import fetch_live_guide, is_checked_lately, is_complete
 from dataset.web.problems import Problems
 from dataset.web.request import Guide, live_request
 from tests.servers.archive import manifest_of
@@ -296,3 +297,19 @@ def test_other_mirror_of_the_guide_does_not_duplicate_it(fetch: Fetches, server:
     assert mirror.url in stored(fetch)["kilns.md"]
     assert run(fetch, server).present == 3
     assert set(stored(fetch)) == {"kilns.md", "ash.md", "old.md"}
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (timedelta(milliseconds=1), True),
+        (timedelta(hours=23), True),
+        (timedelta(hours=25), False),
+        (timedelta(hours=-1), False),  # the clock was wrong once
+    ],
+)
+def test_pages_count_as_checked_for_a_day(
+    fetch: Fetches, server: WebServer, after: timedelta, expected: bool
+) -> None:
+    run(fetch, server)
+    assert is_checked_lately(fetch.folder, fetch.now + after) is expected
