@@ -35,12 +35,19 @@ class OutageRequest:
     failed: bool = False
     """True without any answer."""
 
+    @property
+    def begun(self) -> float:
+        """On time.perf_counter's clock."""
+        return self.ended - self.seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A span of time, and the requests that ended in it."""
 
     name: str
+    begin: float
+    """On time.perf_counter's clock."""
     seconds: float
     requests: Sequence[OutageRequest]
 
@@ -121,12 +128,13 @@ class _OutageLoad:
             self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
 
     async def _phase(self, name: str) -> list[Measure]:
-        """Measure for the phase's length, or until a request ended if none has by then."""
+        """Measure for the phase's length, and until a request that began in it has ended."""
         begin = time.perf_counter()
         await asyncio.sleep(self._seconds)
-        requests = await self._ended(begin)
+        await self._ended(begin, begun=True)
         end = time.perf_counter()
-        return phase_measures(Phase(name, end - begin, requests))
+        ended = [each for each in self._requests if begin < each.ended <= end]
+        return phase_measures(Phase(name, begin, end - begin, ended))
 
     async def _first_written(self, after: float) -> float:
         """Wait for the first answer by the language model after a moment; returns its time."""
@@ -134,28 +142,35 @@ class _OutageLoad:
             return min(each.ended for each in written)
         raise DocsQAError("The service did not answer with the benchmark's language model.")
 
-    async def _ended(self, after: float, *, written: bool = False) -> list[OutageRequest]:
+    async def _ended(
+        self, after: float, *, written: bool = False, begun: bool = False
+    ) -> list[OutageRequest]:
         """The requests that ended after a moment; waits for one, but not without end.
 
-        With `written`, only those that the language model answered.
+        With `written`, only those that the language model answered; with `begun`, only those that
+        also began after it.
         """
         deadline = time.perf_counter() + _RETURN_SECONDS
         while True:
             ended = [each for each in self._requests if each.ended > after]
             ended = [each for each in ended if each.written or not written]
+            ended = [each for each in ended if each.begun > after or not begun]
             if ended or time.perf_counter() > deadline:
                 return ended
             await asyncio.sleep(_POLL_SECONDS)
 
 
 def phase_measures(phase: Phase) -> list[Measure]:
-    """Throughput, latency, and the share of answers without the language model."""
+    """Throughput, latency, and the share of answers without the language model.
+
+    That share is of the requests that began in the phase: others may have been answered before it.
+    """
     answered = [each for each in phase.requests if not each.failed]
     measures = [Measure(f"{phase.name}, answers a second", len(answered) / phase.seconds)]
     if answered:
-        degraded = sum(each.degraded for each in answered) / len(answered)
         measures += latency_measures(phase.name, [each.seconds for each in answered])
-        measures.append(Measure(f"{phase.name}, degraded, %", 100 * degraded))
+    if begun := [each.degraded for each in answered if each.begun > phase.begin]:
+        measures.append(Measure(f"{phase.name}, degraded, %", 100 * sum(begun) / len(begun)))
     if failures := len(phase.requests) - len(answered):
         measures.append(Measure(f"{phase.name}, failed", failures))
     return measures

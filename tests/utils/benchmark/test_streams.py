@@ -196,18 +196,19 @@ def test_failed_streams_miss_their_target() -> None:
 
 def test_phase_counts_degraded_answers_and_failures() -> None:
     requests = [
-        OutageRequest(0, 1.0, written=True, degraded=False),
-        OutageRequest(0, 3.0, written=False, degraded=True),
-        OutageRequest(0, 9.0, written=False, degraded=False, failed=True),
+        OutageRequest(11, 2.0, written=True, degraded=False),  # began before the phase
+        OutageRequest(12, 1.0, written=True, degraded=False),
+        OutageRequest(14, 3.0, written=False, degraded=True),
+        OutageRequest(19, 9.0, written=False, degraded=False, failed=True),
     ]
 
-    shown = by_name(phase_measures(Phase("gone", 4.0, requests)))
+    shown = by_name(phase_measures(Phase("gone", 10.0, 4.0, requests)))
 
-    assert shown["gone, answers a second"].ours == 0.5
+    assert shown["gone, answers a second"].ours == 0.75
     assert shown["gone, p99 ms"].ours == 3000
     assert shown["gone, degraded, %"].ours == 50
     assert shown["gone, failed"].ours == 1
-    assert list(by_name(phase_measures(Phase("gone", 4.0, [])))) == ["gone, answers a second"]
+    assert list(by_name(phase_measures(Phase("gone", 10.0, 4.0, [])))) == ["gone, answers a second"]
 
 
 @pytest.mark.process
