@@ -118,17 +118,16 @@ class _Run:
         return changes
 
     async def _read_lists_in_time(self) -> list[tuple[PageList, int]]:
-        request = self.fetcher.request
+        client, request = self.fetcher.client, self.fetcher.request
         try:
-            async with asyncio.timeout(request.answer_seconds) as patience:
-                self.fetcher.client.on_success = lambda: patience.reschedule(None)
+            async with asyncio.timeout(request.answer_seconds) as client.patience:
                 return await self._read_lists()
         except TimeoutError as error:
             raise DatasetError(
                 f"{request.lists[0].where} is not answered within {request.answer_seconds:g} s."
             ) from error
         finally:
-            self.fetcher.client.on_success = lambda: None
+            client.patience = None
 
     async def _read_lists(self) -> list[tuple[PageList, int]]:
         """Note the pages of the lists; return the completely read ones, with their size before."""

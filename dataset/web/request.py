@@ -71,7 +71,7 @@ class FetchRequest:
     at_once: int = 1
     """Requests at a time to one host, unless its robots.txt requires a delay."""
     answer_seconds: float | None = None
-    """Maximum wait for the first list."""
+    """Maximum wait for the first list, without our own pauses."""
     contact: str = ""
     other_hosts: bool = False
     """True if a list may name pages of other hosts."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -61,19 +60,28 @@ class WebClient:
         """Create a client; `rate` and `at_once` limit the requests to each host."""
         agent = f"{AGENT}/1 (+{contact})" if contact else f"{AGENT}/1"
         self.guard = guard
-        self.on_success: Callable[[], None] = lambda: None
-        """Called when a host starts to send what was requested; a robots.txt does not count."""
+        self.patience: asyncio.Timeout | None = None
+        """Ends the wait for a first answer. Our own pauses extend it, and it has no end any more
+        once a host starts to send what was requested; a robots.txt does not count."""
+        self._sleep = sleep
         self._http = httpx.AsyncClient(
             transport=Transport(guard),
             headers={"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"},
             timeout=_TIMEOUT,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, at_once, sleep))
+        self._hosts: defaultdict[str, Host] = defaultdict(
+            partial(Host, rate, at_once, self._pause)
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+    async def _pause(self, seconds: float) -> None:
+        if self.patience and (end := self.patience.when()):
+            self.patience.reschedule(end + seconds)
+        await self._sleep(seconds)
 
     async def get(
         self, url: str, known: Validators = _NO_VALIDATORS, bounds: Bounds | None = None
@@ -165,8 +173,8 @@ class WebClient:
                 asyncio.timeout(bounds.seconds),
                 self._http.stream("GET", url, headers=known.headers()) as response,
             ):
-                if response.status_code == HTTPStatus.OK and bounds is not _ROBOTS:
-                    self.on_success()
+                if response.status_code == HTTPStatus.OK and bounds is not _ROBOTS and self.patience:
+                    self.patience.reschedule(None)
                 return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:
             raise DocumentError("is not the address of a page") from error

@@ -198,6 +198,15 @@ def test_site_that_does_not_answer_in_time_is_given_up(
     assert time.monotonic() - started < 3
 
 
+def test_own_pauses_are_no_silence_of_the_site(fetch: Fetches, server: WebServer) -> None:
+    server.pages["/robots.txt"] = Served("User-agent: *\nCrawl-delay: 0.6\n", "text/plain")
+    busy = [Served(status=429, headers={"Retry-After": "1"}, etag=None)]
+    server.refuse = lambda path: busy.pop() if busy and path.endswith("llms.txt") else None
+    fetch.wait = True
+    request = live_request(server.url + ROOT)
+    assert fetch(*request.lists, guide=request.guide, answer_seconds=0.3, limit=1).new == 1
+
+
 def test_list_that_arrives_slowly_is_read(fetch: Fetches, server: WebServer) -> None:
     server.pages[f"{ROOT}llms.txt"].conduct = "trickling"
     server.pages[f"{ROOT}llms.txt"].content = "- [Page](ash.md)\n"
