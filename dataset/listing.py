@@ -1,7 +1,7 @@
 """Lists what a folder contains: documents, what is skipped, and what cannot be read.
 
-Linked folders are followed, each once and after all others, so that a link that leads back ends
-there and a document has the name of its real place. Names are in NFC, whatever the disk has.
+Linked folders are followed after all others, and none is read twice, so that a link that leads back
+ends there and a document has the name of its real place. Names are in NFC, whatever the disk has.
 """
 
 import os
@@ -80,12 +80,14 @@ def list_folder(folder: Path, selection: Selection = ALL_DOCUMENTS) -> Listing:
     found: list[tuple[str, Path]] = [("", folder)]
     linked: list[tuple[str, Path]] = []
     read = _folders_above(folder)
+    has_followed = False
     while found or linked:
-        is_link = not found
-        name, place = linked.pop(0) if is_link else found.pop()
+        # Folders below a link may also be linked to by themselves.
+        has_followed = has_followed or not found
+        name, place = found.pop() if found else linked.pop(0)
         try:
             identity = _identity(place)
-            if is_link and identity in read:
+            if has_followed and identity in read:
                 listing.skipped.append(SkippedFile(name, SkipReason.LINK))
                 continue
             with os.scandir(place) as entries:

@@ -112,6 +112,17 @@ def test_folders_that_link_to_each_other_from_outside_are_read_once(tmp_path: Pa
     assert reasons(folder) == {"linked/other/other/": SkipReason.LINK}
 
 
+def test_folder_within_a_linked_one_is_read_once(tmp_path: Path) -> None:
+    folder = write(tmp_path / "docs", "page.md")
+    write(tmp_path / "all", "a.md", "guides/b.md", "guides/deep/c.md")
+    (folder / "all").symlink_to(tmp_path / "all")
+    (folder / "deep").symlink_to(tmp_path / "all" / "guides" / "deep")
+    (folder / "again").symlink_to(tmp_path / "all" / "guides")
+
+    assert names(folder) == ["again/b.md", "again/deep/c.md", "all/a.md", "page.md"]
+    assert reasons(folder) == dict.fromkeys(("all/guides/", "deep/"), SkipReason.LINK)
+
+
 def test_names_are_in_nfc_whatever_the_disk_has(tmp_path: Path) -> None:
     folder = write(tmp_path, f"{NFD[:-3]}/{NFD}")
 
