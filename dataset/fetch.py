@@ -81,7 +81,9 @@ class _Fetches:
                 changes = self._changes(name, problems, progress)
         except DatasetError as error:
             failure = [f"{error}{self._remedy(name, names)}"]
-        sys.stderr.writelines(f"{name}: {line}\n" for line in [*problems.summary(), *failure])
+        kept = [changes.kept_line] if changes and changes.kept else []
+        lines = [*problems.summary(), *kept, *failure]
+        sys.stderr.writelines(f"{name}: {line}\n" for line in lines)
         if changes:
             sys.stdout.write(f"{name}: {changes} in {time.monotonic() - started:.1f} s\n")
             sys.stdout.flush()

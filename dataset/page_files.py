@@ -1,15 +1,19 @@
 """Writes generated and fetched files atomically, and counts what changed.
 
 A file is written under a hidden temporary name in its own folder and moved into place, so that no
-reader and no killed run leaves a partial file.
+reader and no killed run leaves a partial file. What no fetch wrote is the user's own: it is neither
+replaced nor deleted.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 WriteOutcome = Literal["new", "changed", "unchanged"]
+_MAX_NAMES = 5
+"""Files of the user that are listed by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,17 @@ class FileChanges:
     changed: int = 0
     unchanged: int = 0
     removed: int = 0
+    kept: tuple[str, ...] = ()
+    """Files of the user that have the names of pages, which are therefore not written."""
+
+    @property
+    def kept_line(self) -> str:
+        """Names the user's files; "" if there are none."""
+        if not self.kept:
+            return ""
+        more = len(self.kept) - _MAX_NAMES
+        names = ", ".join(self.kept[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+        return f"what is not its own is kept: {names}. To fetch the pages of these names, move it"
 
     @property
     def present(self) -> int:
@@ -46,6 +61,11 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
     finally:
         temporary.unlink(missing_ok=True)
     return "new" if before is None else "changed"
+
+
+def is_users(path: Path, is_page: Callable[[bytes], bool]) -> bool:
+    """True if there is something at a path which is not a page of the source, by its content."""
+    return not is_page(path.read_bytes()) if path.is_file() else os.path.lexists(path)
 
 
 def remove_temporary_files(folder: Path, pattern: str = ".*.tmp") -> None:

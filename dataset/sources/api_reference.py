@@ -7,12 +7,18 @@ structures are described where they are used, and errors with their operations.
 Nothing is downloaded, and unchanged pages are not rewritten.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset.page_files import FileChanges, remove_temporary_files, write_atomically
+from dataset.page_files import (
+    FileChanges,
+    is_users,
+    remove_temporary_files,
+    write_atomically,
+)
 from dataset.sources.api_pages import ApiShape, Pages
 from utils.errors import DatasetError
 
@@ -21,6 +27,11 @@ FOLDER = "api-reference"
 _SAGEMAKER = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
 _AUGMENTED_AI = "https://docs.aws.amazon.com/augmented-ai/2019-11-07/APIReference/API_"
 
+_GENERATED = re.compile(
+    rb"---\ntitle: (\w+)(?: \(.*\))?\n(?:url: .*\n)?---\n\n# \1\n"
+    rb"|The pages in this folder are generated from "
+)
+"""The beginning of the files that this module writes."""
 _NOTICE = """\
 The pages in this folder are generated from the Amazon SageMaker service models of
 botocore {version} (https://github.com/boto/botocore).
@@ -48,6 +59,8 @@ _PLACES = {
 def write_api_reference(folder: Path) -> FileChanges:
     """Write the pages to `api-reference/` below the folder, and remove those not in the models.
 
+    Files of the user in it are left as they are.
+
     Raises:
         DatasetError: the models are missing, or the folder cannot be written.
     """
@@ -58,13 +71,17 @@ def write_api_reference(folder: Path) -> FileChanges:
         pages = {f"{name}.md": text for name, text in _render()}
         target.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(target)
-        notice = _NOTICE.format(version=botocore.__version__)
-        write_atomically(target / "NOTICE", notice.encode())
+        if not _is_users(target / "NOTICE"):
+            notice = _NOTICE.format(version=botocore.__version__)
+            write_atomically(target / "NOTICE", notice.encode())
+        kept = [name for name in pages if _is_users(target / name)]
         outcomes = Counter[str](
-            write_atomically(target / name, text.encode()) for name, text in pages.items()
+            write_atomically(target / name, text.encode())
+            for name, text in pages.items()
+            if name not in kept
         )
         for path in target.glob("*.md"):
-            if path.name not in pages:
+            if path.name not in pages and not _is_users(path):
                 path.unlink()
                 outcomes["removed"] += 1
     except OSError as error:
@@ -72,7 +89,11 @@ def write_api_reference(folder: Path) -> FileChanges:
             f"Cannot write the API reference to {target}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 10 MB."
         ) from error
-    return FileChanges(**outcomes)
+    return FileChanges(**outcomes, kept=tuple(f"{FOLDER}/{name}" for name in kept))
+
+
+def _is_users(path: Path) -> bool:
+    return is_users(path, lambda content: bool(_GENERATED.match(content)))
 
 
 def _render() -> Iterator[tuple[str, str]]:

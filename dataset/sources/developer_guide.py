@@ -6,6 +6,7 @@ changes nothing.
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing, nullcontext
@@ -67,9 +68,9 @@ def fetch_developer_guide(
     progress: Progress = ignore_progress,
     read_timeout: float = 30.0,
 ) -> FileChanges:
-    """Bring all files of the guide in the folder up to date; without a download if they are.
+    """Fetch the files of the guide that the folder lacks; without a download if it has all.
 
-    Pages of the live guide are not replaced by archived ones.
+    Pages of the live guide, and files of the user, are not replaced by archived ones.
 
     Raises:
         DatasetError: that failed; the message states what to do.
@@ -82,18 +83,15 @@ def fetch_developer_guide(
         is_live = (folder / NAME).is_file()
         with FileLock(folder / LOCK, timeout=0) if is_live else nullcontext():
             live = fetched_files(folder)
-            expected = {
-                name: blob
-                for name, blob in expected.items()
-                if name not in live and not _has_frontmatter(folder / name)
-            }
-            blobs = expected.items()
-            stale = {name: blob for name, blob in blobs if _blob_at(folder / name) != blob}
-            pages = _download(stale, archive_url, progress, read_timeout) if stale else {}
+            expected = {name: blob for name, blob in expected.items() if name not in live}
+            missing = {n: blob for n, blob in expected.items() if not os.path.lexists(folder / n)}
+            present = expected.keys() - missing
+            kept = sorted(name for name in present if _blob_at(folder / name) != expected[name])
+            pages = _download(missing, archive_url, progress, read_timeout) if missing else {}
             outcomes = Counter[str](
                 write_atomically(folder / name, content) for name, content in pages.items()
             )
-            outcomes["unchanged"] = len(expected) - len(stale)
+            outcomes["unchanged"] = len(present) - len(kept)
             write_atomically(folder / LICENSE_NAME, _LICENSE.encode())
     except Timeout as error:
         raise DatasetError(
@@ -104,16 +102,7 @@ def fetch_developer_guide(
             f"Cannot write the Developer Guide to {folder}: {error.strerror or error}. "
             "Give a folder that can be written, with room for 30 MB."
         ) from error
-    return FileChanges(**outcomes)
-
-
-def _has_frontmatter(path: Path) -> bool:
-    """True for a page that was fetched elsewhere: the archive's pages have no frontmatter."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"---\n"
-    except FileNotFoundError:
-        return False
+    return FileChanges(**outcomes, kept=tuple(kept))
 
 
 def archived_pages(folder: Path, manifest: Path = MANIFEST) -> set[str]:
@@ -154,23 +143,23 @@ def _blob_at(path: Path) -> str | None:
 
 
 def _download(
-    stale: dict[str, str], url: str, progress: Progress, read_timeout: float
+    missing: dict[str, str], url: str, progress: Progress, read_timeout: float
 ) -> dict[str, bytes]:
-    """Download the stale files: file name -> content. All files of the guide are 12 MB."""
+    """Download the missing files: file name -> content. All files of the guide are 12 MB."""
     pages: dict[str, bytes] = {}
-    found = markdown_members(url, _FOLDER_IN_ARCHIVE, stale, progress, read_timeout)
+    found = markdown_members(url, _FOLDER_IN_ARCHIVE, missing, progress, read_timeout)
     with closing(found) as members:
         for name, content in members:
-            if blob_id(content) != stale[name]:
+            if blob_id(content) != missing[name]:
                 raise DatasetError(
                     f"The Developer Guide from {url} contains another {name} than commit "
                     f"{COMMIT[:12]}. Take the archive of that commit."
                 )
             pages[name] = content
-            if len(pages) == len(stale):
+            if len(pages) == len(missing):
                 return pages
-    missing = stale.keys() - pages
+    absent = missing.keys() - pages
     raise DatasetError(
-        f"The archive at {url} lacks {len(missing)} of the Developer Guide's files, among them "
-        f"{min(missing)}. Take the archive of commit {COMMIT[:12]}."
+        f"The archive at {url} lacks {len(absent)} of the Developer Guide's files, among them "
+        f"{min(absent)}. Take the archive of commit {COMMIT[:12]}."
     )

@@ -14,6 +14,7 @@ from dataset.progress import Progress, ignore_progress
 from dataset.sources.developer_guide import MANIFEST, archived_pages, remove_archived_pages
 from dataset.web.fetched_pages import fetched_files, unfetched_pages
 from dataset.web.file_names import FOLDER, file_of, folder_of
+from dataset.web.pages import is_users_page
 from dataset.web.problems import Problems
 from dataset.web.removals import remove_empty_folders
 from dataset.web.request import FetchRequest
@@ -59,7 +60,8 @@ def fetch_live_guide(
     """
     from dataset.web.fetch_web import fetch_web
 
-    changes = fetch_web(folder, request, problems, progress=progress)
+    archived = archived_pages(folder, manifest)
+    changes = fetch_web(folder, request, problems, replaceable=archived, progress=progress)
     _remove_copies(folder, request.guide.root)
     if not is_complete(folder):
         return changes
@@ -86,5 +88,6 @@ def _remove_copies(folder: Path, root: str) -> None:
     copies = folder / FOLDER / folder_of(root)
     if copies.is_dir():
         for name in fetched_files(folder):
-            (copies / name).unlink(missing_ok=True)
+            if not is_users_page(copies / name, root):
+                (copies / name).unlink(missing_ok=True)
         remove_empty_folders(copies, folder)

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,13 +43,14 @@ def fetch_web(
     guard: Guard | None = None,
     sleep: Sleep = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    replaceable: Collection[str] = (),
     progress: Progress = ignore_progress,
 ) -> FileChanges:
     """Bring the requested pages in the dataset up to date.
 
     They are written to the `web` folder below `folder`, the dataset's root; those of a guide to
     `folder` itself. `problems` receives what could not be fetched, `progress` the number of pages
-    done.
+    done. Files of the user are kept; the `replaceable` ones are of another source.
 
     Raises:
         DatasetError: no page could be fetched, or none written; the message states why.
@@ -67,7 +68,9 @@ def fetch_web(
                 guard, rate=request.rate, at_once=request.at_once, contact=request.contact,
                 sleep=sleep,
             )  # fmt: skip
-            fetcher = PageFetcher(web, state, client, request, convert, version, now)
+            fetcher = PageFetcher(
+                web, state, client, request, convert, version, now, replaceable=replaceable
+            )
             return asyncio.run(_Run(fetcher, problems, progress).fetch_all())
     except Timeout as error:
         raise DatasetError(
@@ -112,7 +115,8 @@ class _Run:
             state, self.fetcher.folder, read,
             allowed=request.allow_removals, report=self.problems.add,
         )  # fmt: skip
-        changes = FileChanges(**self.outcomes, removed=removed)
+        kept = tuple(sorted(self.fetcher.kept))
+        changes = FileChanges(**self.outcomes, removed=removed, kept=kept)
         if not changes.present and not removed and self.problems.count:
             raise DatasetError("No page could be fetched.")
         return changes

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -13,7 +13,13 @@ from dataset.page_files import WriteOutcome, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Response, Validators
-from dataset.web.pages import ConvertWebPage, WebPage, is_titled_markdown, page_from_response
+from dataset.web.pages import (
+    ConvertWebPage,
+    WebPage,
+    is_titled_markdown,
+    is_users_page,
+    page_from_response,
+)
 from dataset.web.request import FetchRequest
 from dataset.web.state import PageRecord, WebState
 from utils.errors import DocumentError
@@ -35,8 +41,12 @@ class PageFetcher:
     version: str
     """Version of the conversion; pages that another one wrote are fetched again."""
     now: Callable[[], datetime]
+    replaceable: Collection[str] = ()
+    """Files of another source, which the pages replace."""
     requested: int = 0
     """Number of pages requested."""
+    kept: list[str] = field(default_factory=list)
+    """Files of the user that have the names of pages."""
 
     async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
         """Bring a page up to date; None if it has no file of its own (any more).
@@ -127,7 +137,7 @@ class PageFetcher:
         self, record: PageRecord, page: WebPage, response: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
         final = self.request.guide.spelled(response.url)
-        file = self.state.claim(record, final)
+        file = self.state.claim(record, final, lambda name: self._is_taken(name, final))
         if file is None:
             moment = iso_instant(self.now())
             self._note_tried(record.url, checked=moment, status=response.status)
@@ -147,6 +157,12 @@ class PageFetcher:
             fetched=iso_instant(self.now()), version=self.version,
         )  # fmt: skip
         return outcome
+
+    def _is_taken(self, file: str, url: str) -> bool:
+        if file in self.replaceable or not is_users_page(self.folder / file, url):
+            return False
+        self.kept.append(file)
+        return True
 
     def _update(self, record: PageRecord, response: Response, **columns: str | int) -> None:
         checked = iso_instant(self.now())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Literal
 
 import yaml
@@ -16,6 +17,7 @@ from dataset.dates import iso_date, iso_instant
 from dataset.frontmatter import split_frontmatter
 from dataset.markdown.reader import sections
 from dataset.markdown.syntax import blocks
+from dataset.page_files import is_users
 from dataset.web.http.addresses import host_of, normal
 from dataset.web.http.responses import Response
 from dataset.web.links import absolute_links
@@ -50,6 +52,10 @@ def convert_web_page(content: bytes, url: str) -> Converted:
     return converter.convert(content, "page.html", url=url)
 
 
+_FRONTMATTER = re.compile(rb"---\n(?:title: .*\n)?url: '?https?://([^/\s]+)/")
+"""The beginning of a page's file."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebPage:
     """A page as it is written to the dataset."""
@@ -72,6 +78,16 @@ class WebPage:
         given = {name: value for name, value in fields.items() if value}
         head = yaml.safe_dump(given, allow_unicode=True, sort_keys=False, width=10_000)
         return f"---\n{head}---\n\n{self.text.strip()}\n".encode()
+
+
+def is_users_page(path: Path, url: str) -> bool:
+    """True if there is something at a path that is not a page of the host of an address."""
+
+    def is_page(content: bytes) -> bool:
+        found = _FRONTMATTER.match(content)
+        return found is not None and found[1].decode(errors="replace") == host_of(url)
+
+    return is_users(path, is_page)
 
 
 def page_kind(response: Response) -> Literal["html", "text", ""]:

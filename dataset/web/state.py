@@ -5,7 +5,7 @@ written before its file, so that every file has a row.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -167,11 +167,13 @@ class WebState:
         sql = f"SELECT {columns} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
         return PageRecord(*self._db.execute(sql, (url,)).fetchone())
 
-    def claim(self, record: PageRecord, final: str) -> str | None:
-        """Assign a page its file; None for a duplicate of another page.
+    def claim(
+        self, record: PageRecord, final: str, is_taken: Callable[[str], bool] = lambda _: False
+    ) -> str | None:
+        """Assign a page its file; None for a duplicate of another page, or if its file is taken.
 
-        Of several addresses that lead to one page, its own keeps the file if a list names it, else
-        the first.
+        `is_taken` decides about files that no page has. Of several addresses that lead to one page,
+        its own keeps the file if a list names it, else the first.
         """
         with self.transaction():
             other = self._db.execute(
@@ -188,7 +190,7 @@ class WebState:
             if other and other[1]:
                 self._hand_over(other[0], record.url)
                 return str(other[1])
-            return self._reserve(record.url, final)
+            return self._reserve(record.url, final, is_taken)
 
     def update(self, url: str, **columns: str | int) -> None:
         """Update columns of a page."""
@@ -251,7 +253,7 @@ class WebState:
             "UPDATE pages SET file = ?, folded = ? WHERE url = ?", (file, folded(file), taker)
         )
 
-    def _reserve(self, url: str, final: str) -> str:
+    def _reserve(self, url: str, final: str, is_taken: Callable[[str], bool]) -> str | None:
         for unique in (False, True):
             file = file_of(final, unique=unique).removeprefix(self._prefix)
             sql = "SELECT url FROM pages WHERE folded = ?"
@@ -261,6 +263,8 @@ class WebState:
                 self._hand_over(taken[0], url)
                 break
             if not taken:
+                if is_taken(file):
+                    return None
                 break
         self.update(url, file=file, folded=folded(file), final=final)
         return file

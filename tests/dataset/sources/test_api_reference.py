@@ -115,15 +115,35 @@ def test_second_run_rewrites_nothing(folder: Path, pages: dict[str, str]) -> Non
 
 
 def test_altered_files_and_leftovers_are_repaired(folder: Path, pages: dict[str, str]) -> None:
-    (folder / "CreateEndpoint.md").write_text("altered")
+    altered = "---\ntitle: {0}\n---\n\n# {0}\n\nAltered.\n"
+    (folder / "CreateEndpoint.md").write_text(altered.format("CreateEndpoint"))
     (folder / "CreateModel.md").unlink()
-    (folder / "CreateNothing.md").write_text("an operation that is no more")
+    (folder / "CreateNothing.md").write_text(altered.format("CreateNothing"))
     (folder / ".CreateModel.md.1.tmp").write_text("what a killed run left")
 
     changes = write_api_reference(folder.parent)
 
     assert changes == FileChanges(new=1, changed=1, unchanged=len(pages) - 2, removed=1)
     assert {path.name for path in folder.iterdir()} == {*pages, "NOTICE"}
+
+
+def test_files_of_the_user_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "api-reference"
+    folder.mkdir()
+    own = {
+        "CreateModel.md": "# How we create models\n",
+        "NOTICE": "Read this.\n",
+        "notes.md": "---\ntitle: CreateModel\n---\n\n# Our notes\n",
+    }
+    for name, text in own.items():
+        (folder / name).write_text(text)
+
+    changes = [write_api_reference(tmp_path) for _ in range(2)]
+
+    assert {name: (folder / name).read_text() for name in own} == own
+    assert [each.kept for each in changes] == [("api-reference/CreateModel.md",)] * 2
+    assert changes[0].new == changes[1].unchanged > 1000
+    assert changes[0].removed == 0
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,8 @@ def test_live_page_is_not_replaced_by_the_archived_one(folder: Path, fetch: Fetc
     (folder / "endpoints.md").write_bytes(b"# Live\n")
     with closing(WebState.open(folder, "https://h.example/dg/")) as state:
         state.update("https://h.example/dg/endpoints.html", checked="2026-11-28T00:00:00Z")
-    (folder / "models.md").write_bytes(b"# Half written by a killed run\n")
 
-    assert fetch() == FileChanges(new=1, changed=1)
+    assert fetch() == FileChanges(new=2)
     found = contents(folder)
     assert found["endpoints.md"] == b"# Live\n"
     assert found["models.md"] == PAGES["models.md"]
@@ -99,16 +98,19 @@ def test_complete_guide_needs_no_network(server: ArchiveServer, fetch: Fetch) ->
     assert len(server.asked) == 1
 
 
-def test_altered_and_missing_files_are_fetched(folder: Path, fetch: Fetch) -> None:
+def test_missing_files_are_fetched_and_those_of_the_user_kept(folder: Path, fetch: Fetch) -> None:
     fetch()
-    (folder / "endpoints.md").write_text("altered")
+    (folder / "endpoints.md").write_text("# Our endpoints\n")
     (folder / "models.md").unlink()
+    (folder / "pipelines.md").unlink()
+    (folder / "pipelines.md").symlink_to("/mnt/nowhere")
     (folder / "mine.md").write_text("a page of someone's own")
 
     changes = fetch()
 
-    assert changes == FileChanges(new=1, changed=1, unchanged=1)
-    assert (folder / "endpoints.md").read_bytes() == PAGES["endpoints.md"]
+    assert changes == FileChanges(new=1, kept=("endpoints.md", "pipelines.md"))
+    assert (folder / "endpoints.md").read_text() == "# Our endpoints\n"
+    assert (folder / "pipelines.md").is_symlink()
     assert (folder / "mine.md").exists()
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dataset.page_files import FileChanges
 from dataset.sources.live_guide import fetch_live_guide, is_checked_lately, is_complete
 from dataset.web.problems import Problems
 from dataset.web.request import Guide, live_request
+from dataset.web.state import NAME
 from tests.servers.archive import manifest_of
 from tests.servers.web import (
     Fetches,
@@ -244,7 +246,8 @@ def test_live_pages_replace_the_archived_ones(
     (fetch.folder / "LICENSE-developer-guide.txt").write_text("Of the archive.")
     copies = fetch.folder / "web" / server.url.removeprefix("http://").replace(":", "~") / ROOT[1:]
     copies.mkdir(parents=True)
-    (copies / "ash.md").write_text("# Ash of a website\n")
+    head = f"---\ntitle: Ash\nurl: {server.url}{ROOT}ash.html\n---\n\n"
+    (copies / "ash.md").write_text(f"{head}# Ash of a website\n")
 
     assert bring_up_to_date(fetch, server, manifest) == (FileChanges(changed=2, removed=1), [])
 
@@ -295,6 +298,41 @@ def test_file_changed_by_hand_is_no_archived_page(
     name_pages(server, "ash.html", "kilns.html")
     assert bring_up_to_date(fetch, server, manifest)[0].removed == 0
     assert "gone.md" in stored(fetch)
+
+
+def test_files_of_the_user_are_kept(fetch: Fetches, server: WebServer, manifest: Path) -> None:
+    own = {"kilns.md": "# Our kilns\n", "old.md": "---\ntitle: Old\n---\n\n# Our old ones\n"}
+    place = server.url.removeprefix("http://").replace(":", "~") + ROOT
+    own[f"web/{place}ash.md"] = "# Our ash\n"
+    (fetch.folder / "web" / place).mkdir(parents=True)
+    for name, text in own.items():
+        (fetch.folder / name).write_text(text)
+    (fetch.folder / "far.md").symlink_to("/mnt/nowhere")
+    server.pages[f"{ROOT}far.md"] = markdown("# Far\n\nWords.\n")
+    name_pages(server, "ash.html", "kilns.html", "old.html", "far.html")
+
+    for expected in (FileChanges(changed=1), FileChanges(unchanged=1)):
+        changes, problems = bring_up_to_date(fetch, server, manifest)
+        assert replace(changes, removed=0, kept=()) == expected
+        assert changes.kept == ("far.md", "kilns.md", "old.md")
+        assert changes.kept_line == (
+            "what is not its own is kept: far.md, kilns.md, old.md. To fetch the pages of these "
+            "names, move it"
+        )
+        assert not problems
+
+    # Nor are they deleted with the pages, and once they are moved the pages are fetched.
+    name_pages(server, "ash.html", "far.html")
+    (fetch.folder / "far.md").unlink()
+    assert bring_up_to_date(fetch, server, manifest)[0].new == 1
+    assert {name: (fetch.folder / name).read_text() for name in own} == own
+
+
+def test_pages_of_a_lost_state_are_no_files_of_the_user(fetch: Fetches, server: WebServer) -> None:
+    run(fetch, server)
+    (fetch.folder / NAME).unlink()
+    server.pages[f"{ROOT}ash.md"] = markdown("# Ash\n\nOther words.\n")
+    assert run(fetch, server) == FileChanges(changed=1, unchanged=2)
 
 
 def test_other_mirror_of_the_guide_does_not_duplicate_it(fetch: Fetches, server: WebServer) -> None:
