@@ -65,7 +65,7 @@ def fetch_live_guide(
     _remove_copies(folder, request.guide.root)
     if not is_complete(folder):
         return changes
-    outdated = _outdated_pages(folder, manifest)
+    outdated = _outdated_pages(folder, request.guide.root, manifest)
     fetched = len(fetched_files(folder))
     if fetched < len(outdated) and not request.allow_removals:
         problems.add(
@@ -77,9 +77,9 @@ def fetch_live_guide(
     return replace(changes, removed=changes.removed + len(outdated))
 
 
-def _outdated_pages(folder: Path, manifest: Path) -> set[str]:
+def _outdated_pages(folder: Path, root: str, manifest: Path) -> set[str]:
     """The archived pages that the live guide lacks."""
-    expected = {file_of(url).rpartition("/")[2] for url in unfetched_pages(folder)}
+    expected = {file_of(url, root=root) for url in unfetched_pages(folder)}
     return archived_pages(folder, manifest) - expected - fetched_files(folder).keys()
 
 

@@ -73,9 +73,9 @@ def request_of(arguments: argparse.Namespace, *, live: bool) -> FetchRequest:
     if live:
         return live_request(arguments.live_url, **given)
     lists = [
-        *(PageList("url", parse_address(url)) for url in arguments.url),
-        *(PageList("sitemap", parse_address(url)) for url in arguments.sitemap),
-        *(PageList("llms.txt", parse_address(url)) for url in arguments.llms_txt),
+        *(PageList("url", parse_address(url, "--url")) for url in arguments.url),
+        *(PageList("sitemap", parse_address(url, "--sitemap")) for url in arguments.sitemap),
+        *(PageList("llms.txt", parse_address(url, "--llms-txt")) for url in arguments.llms_txt),
         *(PageList("urls", str(path.resolve())) for path in arguments.urls),
     ]
     if not lists:

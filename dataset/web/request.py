@@ -88,16 +88,19 @@ def live_request(root: str = GUIDE_URL, **options: Any) -> FetchRequest:
     """Requests the live SageMaker Developer Guide, or a mirror of it; `options` are its fields.
 
     Raises:
-        DatasetError: `root` is not a web address.
+        DatasetError: `root` is not the address of a folder.
     """
-    guide = Guide(parse_address(root if root.endswith("/") else f"{root}/"))
+    folder = f"{root.partition('#')[0].rstrip('/')}/"
+    guide = Guide(parse_address(folder, "--live-url"))
+    if "?" in guide.root:
+        raise DatasetError(f"{root!r} has a query. Give --live-url a folder, like {GUIDE_URL}")
     pages = PageList("llms.txt", f"{guide.root}llms.txt")
     defaults = {"rate": math.inf, "at_once": 8, "answer_seconds": 10.0}
     return FetchRequest((pages,), guide, **defaults | options)
 
 
-def parse_address(address: str) -> str:
-    """Normalize an address that the user gave.
+def parse_address(address: str, option: str) -> str:
+    """Normalize an address that the user gave with an option.
 
     Raises:
         DatasetError: it is not a web address.
@@ -106,5 +109,5 @@ def parse_address(address: str) -> str:
         return normal(address)
     except DocumentError as error:
         raise DatasetError(
-            f"{address!r} {error}. Give one like https://docs.example.com/page.html"
+            f"{address!r} {error}. Give {option} one like https://docs.example.com/page.html"
         ) from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from dataset.web.file_names import file_of, folded, folder_of
+from dataset.web.file_names import file_of, folded
 from dataset.web.http.addresses import host_of
 from dataset.web.http.responses import Validators
 from utils.errors import DatasetError
@@ -77,7 +77,6 @@ class WebState:
     def __init__(self, connection: sqlite3.Connection, root: str = "") -> None:
         self._db = connection
         self._root = root
-        self._prefix = folder_of(root) if root else ""
         last = connection.execute(
             "SELECT max((SELECT ifnull(max(run), 0) FROM named),"
             " (SELECT ifnull(max(tried), 0) FROM pages))"
@@ -255,7 +254,7 @@ class WebState:
 
     def _reserve(self, url: str, final: str, is_taken: Callable[[str], bool]) -> str | None:
         for unique in (False, True):
-            file = file_of(final, unique=unique).removeprefix(self._prefix)
+            file = file_of(final, root=self._root, unique=unique)
             sql = "SELECT url FROM pages WHERE folded = ?"
             taken = self._db.execute(sql, (folded(file),)).fetchone()
             if taken and not taken[0].startswith(self._root):

@@ -20,9 +20,10 @@ from dataset.conversion.converter import Converted
 from dataset.page_files import FileChanges
 from dataset.progress import ignore_progress
 from dataset.web.fetch_web import fetch_web
+from dataset.web.http.addresses import normal
 from dataset.web.http.guard import Guard
 from dataset.web.problems import Problems
-from dataset.web.request import FetchRequest, PageList, parse_address
+from dataset.web.request import FetchRequest, PageList
 from tests.servers.threaded import QuietHandler, http_server
 
 Conduct = Literal["well", "cut", "stalled", "trickling", "endless"]
@@ -250,4 +251,4 @@ class Fetches:
 
 def at(server: WebServer, path: str, kind: Any = "url") -> PageList:
     """A page or list of a server."""
-    return PageList(kind, parse_address(f"{server.url}{path}"))
+    return PageList(kind, normal(f"{server.url}{path}"))

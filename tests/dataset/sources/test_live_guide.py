@@ -300,6 +300,30 @@ def test_file_changed_by_hand_is_no_archived_page(
     assert "gone.md" in stored(fetch)
 
 
+def test_address_of_a_mirror_may_contain_any_characters(
+    fetch: Fetches, server: WebServer, manifest: Path
+) -> None:
+    root = "/guide f%C3%BCr alle/(1)/".replace(" ", "%20")
+    server.pages = {
+        f"{root}llms.txt": Served("- [K](kilns.html)\n- [A](ash.html)\n- [W](web/a.md)\n"),
+        f"{root}kilns.md": markdown("# Kilns\n\nWords.\n"),
+        f"{root}web/a.md": markdown("# A\n\nWords.\n"),
+    }
+    server.pages[f"{root}llms.txt"].media = "text/plain"
+    request = live_request(f"{server.url}/guide für alle/(1)#top")
+
+    changes = fetch_live_guide(fetch.folder, request, Problems(), manifest=manifest)
+
+    assert changes == FileChanges(new=1, changed=1)
+    assert set(stored(fetch)) == {"ash.md", "gone.md", "kilns.md"}
+    assert len(list(fetch.folder.glob("web_/a-*.md"))) == 1, "among the pages of websites"
+
+
+def test_address_with_a_query_is_refused() -> None:
+    with pytest.raises(DatasetError, match=r"has a query\. Give --live-url a folder"):
+        live_request("https://h.example/dg?x=1")
+
+
 def test_files_of_the_user_are_kept(fetch: Fetches, server: WebServer, manifest: Path) -> None:
     own = {"kilns.md": "# Our kilns\n", "old.md": "---\ntitle: Old\n---\n\n# Our old ones\n"}
     place = server.url.removeprefix("http://").replace(":", "~") + ROOT
