@@ -42,30 +42,31 @@ def prepare_proxies(addresses: Iterable[str]) -> None:
     """
     proxies = getproxies_environment()
     entries = re.split(r"[,\s]+", proxies.get("no", "").strip(", "))
-    if "*" in entries or not proxies.keys() & {*_SCHEMES, "no"}:
+    if "*" in entries:
+        os.environ.update(NO_PROXY="*", no_proxy="*")
+        return
+    if not proxies.keys() & {*_SCHEMES, "no"}:
         return
     for scheme in _SCHEMES:
         if scheme in proxies:
             _check_proxy(_variable(scheme), proxies[scheme])
     networks = [network for entry in entries if (network := _network(entry))]
     addresses = dict.fromkeys(addresses)
-    hosts = [urlsplit(address).hostname or "" for address in addresses]
-    direct = [host for host in hosts if _is_direct(host, networks)]
+    direct = [host for host in map(_host, addresses) if _is_direct(host, networks)]
     readable = [text for entry in entries if (text := _for_httpx(entry))]
     written = ",".join(dict.fromkeys([*readable, *_LOOPBACK, *direct]))
     os.environ.update(NO_PROXY=written, no_proxy=written)
     for address in addresses:
         if variable := proxy_variable(address):
-            log.info("Connections to %s use the proxy of %s", urlsplit(address).hostname, variable)
+            log.info("Connections to %s use the proxy of %s", _host(address), variable)
 
 
 def proxy_variable(address: str) -> str:
     """The variable whose proxy leads to an address; "" if the connection is direct."""
     proxies = getproxies_environment()
-    parts = urlsplit(address)
-    for scheme in (parts.scheme, "all"):
+    for scheme in (address.partition(":")[0].lower(), "all"):
         if scheme in proxies:
-            bypassed = proxy_bypass(parts.hostname or "")
+            bypassed = proxy_bypass(_host(address))
             return "" if bypassed else _variable(scheme)
     return ""
 
@@ -79,6 +80,14 @@ def proxy_advice(address: str) -> str:
 def with_scheme(proxy: str) -> str:
     """A proxy's address, which may be given without its scheme, as httpx requires it."""
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _host(address: str) -> str:
+    """An address's host; "" if it is invalid, which whoever connects to it reports."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _variable(scheme: str) -> str:

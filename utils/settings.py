@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -60,6 +61,14 @@ Backend = Literal["auto", "openvino", "torch"]
 def is_server(database: str) -> bool:
     """Return whether this is the address of a Chroma server rather than an index folder."""
     return database.startswith(("http://", "https://"))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        HttpUrl(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_root(value: str | Path) -> str:
@@ -183,29 +192,33 @@ class Settings(BaseSettings):
     @classmethod
     def _check_base_url(cls, url: str) -> str:
         url = url.rstrip("/")
-        if not is_server(url) or not url.endswith("/v1"):
+        if not _is_address(url) or not url.endswith("/v1"):
             raise ValueError("must be an http(s) address that ends in /v1")
         return url
 
     @field_validator("database")
     @classmethod
     def _check_database(cls, database: str) -> str:
-        if is_server(database):
-            try:
-                HttpUrl(database)
-            except ValueError:
-                raise ValueError("must be a folder, or http://host:port of a server") from None
+        if is_server(database) and not _is_address(database):
+            raise ValueError("must be a folder, or http://host:port of a server")
         return database
+
+    @field_validator("snapshot_url")
+    @classmethod
+    def _check_snapshot(cls, url: str | None) -> str | None:
+        try:
+            urlsplit(url or "")
+        except ValueError:
+            raise ValueError("must be a folder, or an s3://, gs:// or https:// address") from None
+        return url
 
     @field_validator("inference_base_url", "embedding_base_url", "ollama_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        try:
-            HttpUrl(url)
-        except ValueError:
-            raise ValueError("must be an http(s) address") from None
+        if not _is_address(url):
+            raise ValueError("must be an http(s) address")
         return url.rstrip("/")
 
     @model_validator(mode="after")

@@ -41,7 +41,10 @@ class Storage:
         Raises:
             SnapshotError: the address is not supported.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise SnapshotError(f"{url!r} is not an address. {_FORMS}") from error
         self._scheme = parts.scheme if "://" in url else "file"
         self.url = url.rstrip("/")
         """The address; contains no credentials."""

@@ -16,6 +16,8 @@ from database.embedding.api.clients import connect_provider
 from database.embedding.api.embeddings import ApiEmbeddings, Pace
 from database.embedding.packaged_models import MINILM
 from database.index.store import open_store
+from database.snapshot.storage import Storage
+from dataset import fetch
 from inference_worker import ask
 from inference_worker.generation.providers import language_model_from
 from tests.files.pages import write_pages
@@ -27,8 +29,14 @@ from tests.servers.chat.server import ChatServer
 from tests.servers.chroma import ChromaServer
 from tests.servers.embedding import EmbeddingServer
 from tests.servers.proxy import ProxyServer
+from tests.servers.web import markdown, web_server
 from utils import db_builder
-from utils.errors import EmbeddingApiError, SettingsError, StoreUnreachableError
+from utils.errors import (
+    EmbeddingApiError,
+    SettingsError,
+    SnapshotError,
+    StoreUnreachableError,
+)
 from utils.proxies import prepare_proxies, proxy_variable
 from utils.settings import Settings, load_settings
 
@@ -121,6 +129,38 @@ def test_invalid_proxy_is_a_one_line_error_that_names_the_variable(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "address", ["https://[::1/v1", "https://h:x/v1", "http://exa\u2100mple.com/v1"]
+)
+@pytest.mark.parametrize(
+    "name",
+    ["DATABASE", "EMBEDDING_BASE_URL", "INFERENCE_BASE_URL", "MISTRAL_BASE_URL", "OLLAMA_URL"],
+)
+def test_invalid_address_is_a_one_line_error_that_names_the_variable(
+    name: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, address)
+    with pytest.raises(SettingsError, match=rf"^{name}: must be .*See \.env\.example\.$"):
+        load_settings()
+
+
+def test_invalid_address_of_a_snapshot_or_a_mirror_is_a_one_line_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    for source, option in (("developer-guide", "--guide-url"), ("live", "--live-url")):
+        options = ["--source", source, option, "http://[::1", "-d", str(tmp_path)]
+        assert fetch.main(options) == 1
+        error = capsys.readouterr().err
+        assert (option in error, error.count("\n")) == (True, 1)
+    with pytest.raises(SnapshotError, match="is not an address"):
+        Storage("http://[::1/x")
+    monkeypatch.setenv("SNAPSHOT_URL", "http://[::1/x")
+    with pytest.raises(SettingsError, match=r"^SNAPSHOT_URL: must be a folder"):
+        load_settings()
+
+
 @pytest.mark.parametrize("entry", ["[::1", "a:b:c", "host:port", "é\u0301\u200b.com"])
 def test_invalid_no_proxy_is_a_one_line_error_that_names_the_variable(
     entry: str, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +169,18 @@ def test_invalid_no_proxy_is_a_one_line_error_that_names_the_variable(
     with pytest.raises(SettingsError, match=r"^NO_PROXY: '.*' is neither a host name") as refused:
         load_settings()
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("every_host", ["*", "localhost, *"])
+def test_proxies_that_no_proxy_turns_off_are_not_read(
+    every_host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks9://x")
+    monkeypatch.setenv("NO_PROXY", every_host)
+    with web_server({"/a.md": markdown("# A\n\nWords.\n")}) as site:
+        options = ["--source", "web", "--url", f"{site.url}/a.md", "-d", str(tmp_path)]
+        assert fetch.main(options) == 0
+    assert proxy_variable("https://h.example") == ""
 
 
 @pytest.mark.skipif(bool(find_spec("socksio")), reason="socksio is installed")

@@ -70,9 +70,7 @@ class WebClient:
             timeout=_TIMEOUT,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._hosts: defaultdict[str, Host] = defaultdict(
-            partial(Host, rate, at_once, self._pause)
-        )
+        self._hosts: defaultdict[str, Host] = defaultdict(partial(Host, rate, at_once, self._pause))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -173,7 +171,11 @@ class WebClient:
                 asyncio.timeout(bounds.seconds),
                 self._http.stream("GET", url, headers=known.headers()) as response,
             ):
-                if response.status_code == HTTPStatus.OK and bounds is not _ROBOTS and self.patience:
+                if (
+                    response.status_code == HTTPStatus.OK
+                    and bounds is not _ROBOTS
+                    and self.patience
+                ):
                     self.patience.reschedule(None)
                 return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:

@@ -122,10 +122,11 @@ class Transport(httpx.AsyncBaseTransport):
     def __init__(self, guard: Guard, proxies: dict[str, str] | None = None) -> None:
         self._guard = guard
         self._direct = _Direct(guard)
+        proxies = getproxies() if proxies is None else proxies
         self._proxies = {
             scheme: httpx.AsyncHTTPTransport(proxy=with_scheme(proxy))
-            for scheme, proxy in (getproxies() if proxies is None else proxies).items()
-            if scheme in ("http", "https", "all")
+            for scheme, proxy in proxies.items()
+            if scheme in ("http", "https", "all") and proxies.get("no") != "*"
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
