@@ -11,6 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # DATASET, DATABASE, MODEL, OUTPUT and QUESTIONS override the defaults: a folder of documents, an
 # index, an embedding model, the folder of an adapted model, a file of labelled questions.
 # PORT overrides the setting PORT.
+# EXCLUDE: a pattern of documents that a build leaves out, such as 'drafts/*'.
 # ALLOW_DELETIONS=1: a build may delete most documents of the index, or all of one source.
 # DIMENSION: length of an adapted model's vectors. INT8=1: quantize it to int8 as well.
 
@@ -24,7 +25,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 
 BUILD = $(BIN)/python ./utils/db_builder.py --fallback_model $(MINILM) \
 	$(if $(DATASET),-d "$(DATASET)") $(if $(DATABASE),-db "$(DATABASE)") $(if $(MODEL),-m "$(MODEL)")
-DELETIONS = $(if $(filter 1,$(ALLOW_DELETIONS)),--allow-deletions)
+SELECTED = $(if $(EXCLUDE),--exclude "$(EXCLUDE)") $(if $(filter 1,$(ALLOW_DELETIONS)),--allow-deletions)
 SERVE = MALLOC_ARENA_MAX=2 $(BIN)/python -m inference_worker $(if $(PORT),--port "$(PORT)")
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
@@ -39,10 +40,10 @@ help: ## list the commands
 
 setup: $(VENV)/.ready $(if $(findstring $(MPNET),$(MODEL)),$(VENV)/.ready-mpnet) ## create the environment: .venv with everything that ships (MODEL=)
 
-run: setup ## documentation, index and service, on http://localhost:8000 (PORT= DATASET= DATABASE= MODEL= ALLOW_DELETIONS=)
+run: setup ## documentation, index and service, on http://localhost:8000 (PORT= DATASET= DATABASE= MODEL= EXCLUDE= ALLOW_DELETIONS=)
 	@$(SERVE) --check
 	$(if $(DATASET),,$(BIN)/python -m dataset.fetch)
-	$(BUILD) $(DELETIONS)
+	$(BUILD) $(SELECTED)
 	$(WITH_DATABASE) exec env $(SERVE)
 
 up: ## start the whole system in containers, on http://localhost
@@ -56,8 +57,8 @@ down: ## stop the containers; keep documents and index
 dataset: setup ## fetch the documentation
 	$(BIN)/python -m dataset.fetch
 
-index: setup ## bring the index in line with the documentation (DATASET= DATABASE= MODEL= ALLOW_DELETIONS=)
-	$(BUILD) $(DELETIONS)
+index: setup ## bring the index in line with the documentation (DATASET= DATABASE= MODEL= EXCLUDE= ALLOW_DELETIONS=)
+	$(BUILD) $(SELECTED)
 
 adapt: $(VENV)/.ready-adapt ## adapt the embedding model to the documents: models/NAME (DATASET= MODEL= OUTPUT= DIMENSION= INT8=)
 	$(BIN)/python -m database.adapting --fallback_model $(MINILM) $(if $(DATASET),-d "$(DATASET)") \

@@ -108,6 +108,13 @@ def test_make_run_leaves_the_port_to_the_settings_unless_it_is_given() -> None:
     assert make_run(PORT="0").endswith('--port "0"')
 
 
+def test_make_run_passes_on_what_a_build_leaves_out_or_deletes() -> None:
+    (build,) = [line for line in make_run(EXCLUDE="my drafts/*").splitlines() if "builder" in line]
+    assert build.rstrip().endswith('--exclude "my drafts/*"')
+    assert "--allow-deletions" in make_run(ALLOW_DELETIONS="1")
+    assert "--allow-deletions" not in make_run(ALLOW_DELETIONS="0")
+
+
 def test_check_ends_when_settings_and_port_are_usable() -> None:
     checked = python("-m", "inference_worker", "--port", "0", "--check")
 
