@@ -119,13 +119,9 @@ class Builder:
                 writer.write_words(live_name, [])
                 return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
 
-            # Embed and store, in a new collection: copied vectors first, then those of new chunks.
+            # Embed and store, in a new collection.
             target = replace(target, chunks=sum(chunks for _, chunks in after.values()))
-            collection = self._new_collection(target)
-            with watch("copy"):
-                copied = writer.copy(collection, sources, target.chunks)
-            embedded = writer.embed(collection, spool, self.window, copied, target.chunks)
-            writer.write_words(collection.name, sources)
+            collection, embedded = self._write(writer, target, sources, spool)
 
             # Check the new collection, then go live.
             with watch("check"):
@@ -201,6 +197,22 @@ class Builder:
         for one in desired.unconvertible:
             self.skipped(f"{one}{(kept if is_same_recipe else deleted) * (one.name in gone)}")
         return {name: before[name] for name in gone} if is_same_recipe else {}
+
+    def _write(
+        self,
+        writer: CollectionWriter,
+        target: Fingerprint,
+        sources: dict[str, StoredDocuments],
+        spool: ChunkSpool,
+    ) -> "tuple[Collection, int]":
+        """Write a new collection; returns it, and how many of its chunks were embedded."""
+        collection = self._new_collection(target)
+        # Copied vectors first, then those of new chunks.
+        with writer.watch("copy"):
+            copied = writer.copy(collection, sources, target.chunks)
+        embedded = writer.embed(collection, spool, self.window, copied, target.chunks)
+        writer.write_words(collection.name, sources)
+        return collection, embedded
 
     def _new_collection(self, target: Fingerprint) -> "Collection":
         """The collection to write to: the one that an interrupted build left, or an empty one."""
