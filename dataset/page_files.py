@@ -65,7 +65,12 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
 
 def is_users(path: Path, is_page: Callable[[bytes], bool]) -> bool:
     """True if there is something at a path which is not a page of the source, by its content."""
-    return not is_page(path.read_bytes()) if path.is_file() else os.path.lexists(path)
+    try:
+        return not is_page(path.read_bytes())
+    except FileNotFoundError:
+        return path.is_symlink()
+    except OSError:  # unreadable, or no file
+        return True
 
 
 def remove_temporary_files(folder: Path, pattern: str = ".*.tmp") -> None:

@@ -5,7 +5,7 @@ All functions raise DatasetError if the state cannot be read.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ def checked_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
 def fetched_files(folder: Path) -> dict[str, str]:
     """The fetched files in a folder, each with the time of its last check."""
     pages = checked_pages(folder)
-    return {file: checked for file, _, checked in pages if checked and (folder / file).is_file()}
+    return {file: checked for file, _, checked in pages if checked and _is_file(folder / file)}
 
 
 def unfetched_pages(folder: Path) -> Iterator[str]:
@@ -31,9 +31,16 @@ def unfetched_pages(folder: Path) -> Iterator[str]:
         yield url
 
 
+def _is_file(path: Path) -> bool:
+    """True for a file; also False for one that may not be looked at."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
+
+
 def _read_state(folder: Path, sql: str) -> Iterator[Any]:
     path = folder / NAME
-    if not path.is_file():
+    if not _is_file(path):
         return
     try:
         # Only a writable connection can roll back what a killed run left unfinished.

@@ -14,6 +14,7 @@ import pytest
 from dataset import fetch
 from dataset.progress import line_bar_class, report_progress
 from dataset.web.state import NAME
+from tests.files.faults import public_folder, without_privileges
 from tests.interrupts import interruptible
 from tests.servers.archive import PAGES, archive_of, archive_server
 from tests.servers.web import Served, WebServer, markdown, web_server
@@ -179,6 +180,30 @@ def test_unwritable_folder_is_reported_in_one_line(tmp_path: Path, run: Run) -> 
     assert "Cannot write" in errors
     with pytest.raises(DatasetError, match="Cannot write"):
         fetch.fetch_missing(blocked)
+
+
+def test_what_may_not_be_read_is_kept_or_reported(
+    nowhere: str, site: WebServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--live-url", f"{site.url}/dg", "--guide-url", nowhere)
+    with public_folder() as place:
+        docs = place / "docs"
+        docs.mkdir(mode=0o777)
+        docs.chmod(0o777)
+        for name in ("page-7.md", "notebooks.md"):
+            (docs / name).write_text("# Ours\n")
+            (docs / name).chmod(0)
+        with without_privileges():
+            assert fetch.main(["--source", "live", "-d", str(docs), *options]) == 0
+        error = capsys.readouterr().err
+        assert error.startswith("live: what is not its own is kept: page-7.md. ")
+
+        docs.chmod(0)
+        with without_privileges():
+            assert fetch.main(["-d", str(docs), *options]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.partition(": ")[0] for line in lines] == fetch.SOURCES
+        assert all("permission denied" in line.lower() for line in lines)
 
 
 @pytest.mark.process
