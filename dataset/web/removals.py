@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from dataset.web.pages import is_users_page
 from dataset.web.request import PageList
 from dataset.web.state import WebState
 
@@ -43,9 +44,8 @@ def remove_vanished(
                 )
                 state.restore(host)
     removed = 0
-    for url, file in state.removable():
-        if file:
-            path = folder / file
+    for url, final, file in state.removable():
+        if file and not is_users_page(path := folder / file, final or url):
             removed += path.is_file()
             path.unlink(missing_ok=True)
             remove_empty_folders(path.parent, folder)

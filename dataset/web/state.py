@@ -213,10 +213,10 @@ class WebState:
         """Forget what a list named in earlier runs; only valid if it was read completely."""
         self._db.execute("DELETE FROM named WHERE list = ? AND run <> ?", (list_name, self.run))
 
-    def removable(self) -> list[tuple[str, str | None]]:
-        """Address and file of the pages to remove: vanished, or named by no list."""
+    def removable(self) -> list[tuple[str, str, str | None]]:
+        """Address, final address and file of pages to remove: vanished, or named by no list."""
         return self._db.execute(
-            "SELECT url, file FROM pages WHERE gone = ? OR NOT EXISTS"
+            "SELECT url, final, file FROM pages WHERE gone = ? OR NOT EXISTS"
             " (SELECT 1 FROM named WHERE named.url = pages.url)",
             (self.run,),
         ).fetchall()

@@ -49,6 +49,14 @@ def test_missing_page_is_removed(fetch: Fetches, server: WebServer, status: int)
     assert again(fetch, server) == FileChanges(new=1, unchanged=3)
 
 
+def test_file_of_the_user_in_place_of_a_page_is_kept(fetch: Fetches, server: WebServer) -> None:
+    (path,) = (fetch.folder / "web").rglob("b.md")
+    path.write_text("# Our own\n")
+    server.pages["/g/b.html"] = GONE
+    assert again(fetch, server) == FileChanges(unchanged=3)
+    assert path.read_text() == "# Our own\n"
+
+
 def test_folder_is_removed_with_its_last_page(fetch: Fetches, server: WebServer) -> None:
     for name in "abcd":
         server.pages[f"/g/{name}.html"] = GONE
