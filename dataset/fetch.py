@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dataset.folder import document_paths, has_documents
-from dataset.page_files import FileChanges
+from dataset.page_files import FileChanges, write_atomically
 from dataset.progress import Progress, report_progress
 from dataset.sources.api_reference import write_api_reference
 from dataset.sources.developer_guide import ARCHIVE_URL, AS_OF, fetch_developer_guide
@@ -147,17 +147,17 @@ def fetch_missing(folder: Path, guide_url: str = ARCHIVE_URL, live_url: str = GU
     try:
         missing = [] if has_documents(folder) else SOURCES
         if unfinished.is_file():
-            unfinished_names = unfinished.read_text().split()
+            unfinished_names = unfinished.read_text(errors="replace").split()
             # Without the API reference, the documents here are the user's own.
             if API_REFERENCE in unfinished_names or (folder / API_REFERENCE).is_dir():
                 missing = [name for name in SOURCES if name in unfinished_names]
         if missing:
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text("\n".join(missing))
+            write_atomically(unfinished, "\n".join(missing).encode())
             outcomes = _Fetches(folder, guide_url, live_request(live_url)).fetch(missing)
             outcomes[LIVE] = is_complete(folder)
             missing = [name for name in missing if not outcomes.get(name, True)]
-            unfinished.write_text("\n".join(missing))
+            write_atomically(unfinished, "\n".join(missing).encode())
         if not missing:
             unfinished.unlink(missing_ok=True)
     except OSError as error:

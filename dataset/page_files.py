@@ -6,12 +6,14 @@ replaced nor deleted.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 WriteOutcome = Literal["new", "changed", "unchanged"]
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
 _MAX_NAMES = 5
 """Files of the user that are listed by name."""
 
@@ -76,4 +78,5 @@ def is_users(path: Path, is_page: Callable[[bytes], bool]) -> bool:
 def remove_temporary_files(folder: Path, pattern: str = ".*.tmp") -> None:
     """Delete the temporary files of a run that was killed."""
     for path in folder.glob(pattern):
-        path.unlink(missing_ok=True)
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -276,6 +276,15 @@ def test_live_guide_of_missing_documents_is_fetched_or_retried(
     assert not site.asked, "complete documents were fetched again"
 
 
+def test_unreadable_list_of_unfinished_sources_is_replaced(
+    tmp_path: Path, nowhere: str, site: WebServer
+) -> None:
+    (tmp_path / fetch.UNFINISHED).write_bytes(b"\xff\xfe\0")
+    fetch.fetch_missing(tmp_path, nowhere, f"{site.url}/dg")
+    assert (tmp_path / "page-7.md").is_file()
+    assert not (tmp_path / fetch.UNFINISHED).exists()
+
+
 @pytest.mark.parametrize("unfinished", [False, True])
 def test_the_users_own_documents_are_left_unchanged(
     tmp_path: Path, nowhere: str, unfinished: bool

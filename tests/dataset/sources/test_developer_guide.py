@@ -185,10 +185,11 @@ def test_hostile_members_are_not_extracted(
 def test_leftovers_of_a_killed_run_are_removed(folder: Path, fetch: Fetch) -> None:
     folder.mkdir()
     (folder / ".models.md.7.tmp").write_text("half a pa")
+    (folder / ".models.md.of-the-user.tmp").write_text("# Ours")
 
     fetch()
 
-    assert contents(folder).keys() == {*PAGES, LICENSE}
+    assert contents(folder).keys() == {*PAGES, LICENSE, ".models.md.of-the-user.tmp"}
 
 
 def test_interruption_leaves_nothing_behind(folder: Path, fetch: Fetch) -> None:
