@@ -5,6 +5,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataset.folder import document_paths, has_documents, load_documents
 from dataset.listing import Selection, list_folder
@@ -121,6 +123,23 @@ def test_folder_within_a_linked_one_is_read_once(tmp_path: Path) -> None:
 
     assert names(folder) == ["again/b.md", "again/deep/c.md", "all/a.md", "page.md"]
     assert reasons(folder) == dict.fromkeys(("all/guides/", "deep/"), SkipReason.LINK)
+
+
+PLACES = ["docs", "docs/a", "docs/a/b", "far", "far/c", "far/c/d"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(PLACES)), max_size=6))
+def test_no_file_is_listed_twice_whatever_the_links(links: list[tuple[str, str]]) -> None:
+    with public_folder() as top:
+        write(top, *(f"{place}/page.md" for place in PLACES))
+        for number, (place, target) in enumerate(links):
+            (top / place / f"link-{number}").symlink_to(top / target)
+        listing = list_folder(top / "docs")
+        found = [path.resolve() for path in listing.documents.values()]
+
+    assert len(found) == len(set(found))
+    assert {"page.md", "a/page.md", "a/b/page.md"} <= listing.documents.keys()
+    assert not listing.unreadable
 
 
 def test_names_are_in_nfc_whatever_the_disk_has(tmp_path: Path) -> None:
