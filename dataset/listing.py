@@ -156,10 +156,10 @@ def _kind(entry: "os.DirEntry[str]") -> tuple[Literal["folder", "file", "unknown
             return "folder", ""
         if entry.is_file():
             return "file", ""
+        if not Path(entry.path).exists():
+            return "unknown", "it is a link to nothing"
     except OSError as error:
         return "unknown", reason_of(error)
-    if entry.is_symlink():
-        return "unknown", "it is a link to nothing"
     return "file", "it is not a regular file"
 
 

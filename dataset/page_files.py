@@ -14,6 +14,8 @@ from typing import Literal
 
 WriteOutcome = Literal["new", "changed", "unchanged"]
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+_MAX_BEGINNING = 16 * 1024
+"""Bytes; longer than any frontmatter of a page."""
 _MAX_NAMES = 5
 """Files of the user that are listed by name."""
 
@@ -66,12 +68,13 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
 
 
 def is_users(path: Path, is_page: Callable[[bytes], bool]) -> bool:
-    """True if there is something at a path which is not a page of the source, by its content."""
+    """True if there is something at a path which is not a page of the source, by its beginning."""
     try:
-        return not is_page(path.read_bytes())
-    except FileNotFoundError:
-        return path.is_symlink()
-    except OSError:  # unreadable, or no file
+        if not path.is_file():
+            return os.path.lexists(path)
+        with path.open("rb") as file:
+            return not is_page(file.read(_MAX_BEGINNING))
+    except OSError:  # it may not be read
         return True
 
 

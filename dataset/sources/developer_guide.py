@@ -141,7 +141,7 @@ def _read_manifest(manifest: Path) -> dict[str, str]:
 def _blob_at(path: Path) -> str | None:
     """The blob id of a file; None if there is none that can be read."""
     try:
-        return blob_id(path.read_bytes())
+        return blob_id(path.read_bytes()) if path.is_file() else None
     except OSError:
         return None
 

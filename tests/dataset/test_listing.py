@@ -176,8 +176,10 @@ def test_link_to_itself_is_an_error(tmp_path: Path) -> None:
 def test_pipe_is_an_error_and_is_not_opened(tmp_path: Path) -> None:
     write(tmp_path, "other.md")
     os.mkfifo(tmp_path / "page.md")
-
     assert "page.md: it is not a regular file" in failure(tmp_path)
+
+    (tmp_path / "link.md").symlink_to(tmp_path / "page.md")
+    assert "link.md: it is not a regular file (and 1 more)" in failure(tmp_path)
 
 
 def test_folder_too_deep_to_read_is_an_error(tmp_path: Path) -> None:

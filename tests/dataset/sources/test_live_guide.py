@@ -1,5 +1,6 @@
 """The live guide: pages fetched as `.md`, recorded as `.html`, in place of archived ones."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -332,16 +333,17 @@ def test_files_of_the_user_are_kept(fetch: Fetches, server: WebServer, manifest:
     for name, text in own.items():
         (fetch.folder / name).write_text(text)
     (fetch.folder / "far.md").symlink_to("/mnt/nowhere")
-    server.pages[f"{ROOT}far.md"] = markdown("# Far\n\nWords.\n")
-    name_pages(server, "ash.html", "kilns.html", "old.html", "far.html")
+    os.mkfifo(fetch.folder / "pipe.md")
+    server.pages |= {f"{ROOT}{n}.md": markdown(f"# {n}\n\nWords.\n") for n in ("far", "pipe")}
+    name_pages(server, "ash.html", "kilns.html", "old.html", "far.html", "pipe.html")
 
     for expected in (FileChanges(changed=1), FileChanges(unchanged=1)):
         changes, problems = bring_up_to_date(fetch, server, manifest)
         assert replace(changes, removed=0, kept=()) == expected
-        assert changes.kept == ("far.md", "kilns.md", "old.md")
+        assert changes.kept == ("far.md", "kilns.md", "old.md", "pipe.md")
         assert changes.kept_line == (
-            "what is not its own is kept: far.md, kilns.md, old.md. To fetch the pages of these "
-            "names, move it"
+            "what is not its own is kept: far.md, kilns.md, old.md, pipe.md. To fetch the pages of "
+            "these names, move it"
         )
         assert not problems
 
