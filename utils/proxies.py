@@ -100,6 +100,7 @@ def _check_proxy(variable: str, value: str) -> None:
 
     try:
         url = httpx.Proxy(with_scheme(value)).url
+        url.host.encode("idna")  # as a lookup of the name does
         is_valid = bool(url.host) and (url.port or 0) < 65536
     except (ValueError, httpx.InvalidURL):
         is_valid = False

@@ -65,7 +65,7 @@ def is_server(database: str) -> bool:
 
 def _is_address(text: str) -> bool:
     try:
-        HttpUrl(text)
+        (HttpUrl(text).host or "").encode("idna")  # as a lookup of the name does
     except ValueError:
         return False
     return True

@@ -50,7 +50,7 @@ def markdown_members(
         raise DatasetError(f"{url} answers {status}. {_WHAT_TO_DO}") from error
     except httpx.TimeoutException as error:
         raise DatasetError(f"{url} does not answer in time. {_WHAT_TO_DO}") from error
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"Cannot download {url}: {reason}. {_WHAT_TO_DO}") from error
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:

@@ -117,7 +117,8 @@ def test_no_proxy_is_followed(
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize(
     "value", ["socks4://proxy:1080", "ftp://proxy", "http://", "http://proxy:x", "::1",
-              f"ftp://me:{PASSWORD}@proxy", f"http://me:{PASSWORD}@proxy:99999", "http://[::1"],
+              f"ftp://me:{PASSWORD}@proxy", f"http://me:{PASSWORD}@proxy:99999", "http://[::1",
+              "http://proxy..test:3128"],
 )  # fmt: skip
 def test_invalid_proxy_is_a_one_line_error_that_names_the_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
@@ -130,7 +131,8 @@ def test_invalid_proxy_is_a_one_line_error_that_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    "address", ["https://[::1/v1", "https://h:x/v1", "http://exa\u2100mple.com/v1"]
+    "address",
+    ["https://[::1/v1", "https://h:x/v1", "http://exa\u2100mple.com/v1", "http://a..b/v1"],
 )
 @pytest.mark.parametrize(
     "name",

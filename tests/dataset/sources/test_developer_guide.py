@@ -210,6 +210,11 @@ def test_unreachable_server_is_reported(manifest: Path, folder: Path, nowhere: s
     assert nowhere in str(failure.value)
 
 
+def test_name_that_cannot_be_looked_up_is_reported(manifest: Path, folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"^Cannot download http://a\.\.b/: .*--guide-url"):
+        fetch_developer_guide(folder, archive_url="http://a..b/", manifest=manifest)
+
+
 def manifest_blobs() -> dict[str, str]:
     lines = MANIFEST.read_text().splitlines()
     pairs = (line.split() for line in lines if not line.startswith("#"))
