@@ -34,7 +34,7 @@ def file_of(url: str, *, root: str = "", unique: bool = False) -> str:
     kept = [_safe(part) for part in plain]
     # A folder must not have the name of another page's file.
     kept[:-1] = [f"{part}_" if part.lower().endswith(".md") else part for part in kept[:-1]]
-    if root and kept[0].lower() in _OTHER_SOURCES:
+    if root and len(kept) > 1 and kept[0].lower() in _OTHER_SOURCES:
         kept[0] = f"{kept[0]}_"
     if _NOT_A_DOCUMENT.match(kept[-1]):
         kept[-1] = f"_{kept[-1]}"

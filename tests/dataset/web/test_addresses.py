@@ -1,6 +1,7 @@
 """Normalisation of addresses, and portable file names for pages."""
 
 import unicodedata
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_invalid_page_address_is_refused(written: str) -> None:
 )
 def test_file_name_is_derived_from_the_address(url: str, name: str) -> None:
     assert file_of(url) == name
+
+
+@pytest.mark.parametrize(
+    ("page", "pattern"),
+    [
+        ("a.html", "a.md"),
+        ("g/a.html", "g/a.md"),
+        ("web.html", "web.md"),
+        ("web/a.html", "web_/a-*.md"),
+        ("API-reference/a.html", "API-reference_/a-*.md"),
+    ],
+)
+def test_page_of_a_guide_is_named_below_its_root(page: str, pattern: str) -> None:
+    root = normal("https://h.example/Über alle/v 1/")
+    assert fnmatchcase(file_of(f"{root}{page}", root=root), pattern)
 
 
 HOSTILE = [
