@@ -103,7 +103,7 @@ class WebClient:
             except HostLeftError as error:
                 if host_of(url) == first:
                     raise
-                raise DocumentError(f"is redirected to {host_of(url)}, which {error}") from error
+                raise DocumentError(f"is redirected to {host_of(url)}: {error}") from error
             if response.status not in _REDIRECTS:
                 return response
             url = _target(response)
