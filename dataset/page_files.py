@@ -38,7 +38,7 @@ class FileChanges:
             return ""
         more = len(self.kept) - _MAX_NAMES
         names = ", ".join(self.kept[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
-        return f"what is not its own is kept: {names}. To fetch the pages of these names, move it"
+        return f"kept, as not of this source: {names}. To fetch these pages, move the files"
 
     @property
     def present(self) -> int:

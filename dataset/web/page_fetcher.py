@@ -45,7 +45,7 @@ class PageFetcher:
     """Files of another source, which the pages replace."""
     requested: int = 0
     """Number of pages requested."""
-    kept: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
     """Files of the user that have the names of pages."""
 
     async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
@@ -161,7 +161,7 @@ class PageFetcher:
     def _is_taken(self, file: str, url: str) -> bool:
         if file in self.replaceable or not is_users_page(self.folder / file, url):
             return False
-        self.kept.append(file)
+        self.kept.add(file)
         return True
 
     def _update(self, record: PageRecord, response: Response, **columns: str | int) -> None:

@@ -196,7 +196,7 @@ def test_what_may_not_be_read_is_kept_or_reported(
         with without_privileges():
             assert fetch.main(["--source", "live", "-d", str(docs), *options]) == 0
         error = capsys.readouterr().err
-        assert error.startswith("live: what is not its own is kept: page-7.md. ")
+        assert error.startswith("live: kept, as not of this source: page-7.md. ")
 
         docs.chmod(0)
         with without_privileges():

@@ -171,11 +171,8 @@ class WebClient:
                 asyncio.timeout(bounds.seconds),
                 self._http.stream("GET", url, headers=known.headers()) as response,
             ):
-                if (
-                    response.status_code == HTTPStatus.OK
-                    and bounds is not _ROBOTS
-                    and self.patience
-                ):
+                is_ok = response.status_code == HTTPStatus.OK
+                if self.patience and is_ok and bounds is not _ROBOTS:
                     self.patience.reschedule(None)
                 return await _to_response(url, response, bounds)
         except httpx.InvalidURL as error:

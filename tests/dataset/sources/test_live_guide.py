@@ -335,15 +335,17 @@ def test_files_of_the_user_are_kept(fetch: Fetches, server: WebServer, manifest:
     (fetch.folder / "far.md").symlink_to("/mnt/nowhere")
     os.mkfifo(fetch.folder / "pipe.md")
     server.pages |= {f"{ROOT}{n}.md": markdown(f"# {n}\n\nWords.\n") for n in ("far", "pipe")}
-    name_pages(server, "ash.html", "kilns.html", "old.html", "far.html", "pipe.html")
+    server.pages[f"{ROOT}former.html"] = redirect("kilns.html")
+    names = ("ash", "former", "kilns", "old", "far", "pipe")
+    name_pages(server, *(f"{name}.html" for name in names))
 
     for expected in (FileChanges(changed=1), FileChanges(unchanged=1)):
         changes, problems = bring_up_to_date(fetch, server, manifest)
         assert replace(changes, removed=0, kept=()) == expected
         assert changes.kept == ("far.md", "kilns.md", "old.md", "pipe.md")
         assert changes.kept_line == (
-            "what is not its own is kept: far.md, kilns.md, old.md, pipe.md. To fetch the pages of "
-            "these names, move it"
+            "kept, as not of this source: far.md, kilns.md, old.md, pipe.md. To fetch these pages, "
+            "move the files"
         )
         assert not problems
 
