@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 
 _TEXT, _PATH, _IMAGE, _FORM = 1, 2, 3, 5
 _FILLED_AND_STROKED = 2
-_MAX_DEPTH = 5
+_MAX_DEPTH = 40
+"""Of nested form objects, as PDFium reads them."""
 _LINE_TO, _MOVE_TO = 0, 2
 _MAX_RULES = 20_000
 _MAX_ADDRESS_CHARACTERS = 2000
 THIN = 3.0
 """Points: a thinner rectangle is a rule, or the edge of a cell."""
+
+_Point = tuple[float, float]
+_Matrices = tuple[Any, ...]
+"""Of the form objects around what is drawn, from the inner to the outer one."""
 
 
 class Box(NamedTuple):
@@ -64,10 +69,7 @@ def links_of(pdfium: Any, document: Any, page: Any) -> Iterator[tuple[Box, str]]
 def widen_unknown_glyphs(pdfium: Any, page: Any) -> None:
     """Give a page's single glyphs of absent fonts an outline: PDFium skips text without width."""
     area = [ctypes.c_float() for _ in range(4)]
-    places = range(pdfium.FPDFPage_CountObjects(page.raw))
-    for drawn in (pdfium.FPDFPage_GetObject(page.raw, at) for at in places):
-        if pdfium.FPDFPageObj_GetType(drawn) != _TEXT:
-            continue
+    for drawn, _ in _objects(pdfium, page, _TEXT):
         pdfium.FPDFPageObj_GetBounds(drawn, *area)
         left, _, right, _ = (edge.value for edge in area)
         font = pdfium.FPDFTextObj_GetFont(drawn)
@@ -78,43 +80,52 @@ def widen_unknown_glyphs(pdfium: Any, page: Any) -> None:
 
 def has_image(pdfium: Any, page: Any) -> bool:
     """True if a page contains an image, also within a form object."""
-    places = range(pdfium.FPDFPage_CountObjects(page.raw))
-    return any(_is_image(pdfium, pdfium.FPDFPage_GetObject(page.raw, at), 0) for at in places)
-
-
-def _is_image(pdfium: Any, drawn: Any, depth: int) -> bool:
-    kind = pdfium.FPDFPageObj_GetType(drawn)
-    if kind != _FORM or depth > _MAX_DEPTH:
-        return bool(kind == _IMAGE)
-    places = range(pdfium.FPDFFormObj_CountObjects(drawn))
-    within = (pdfium.FPDFFormObj_GetObject(drawn, at) for at in places)
-    return any(_is_image(pdfium, one, depth + 1) for one in within)
+    return any(_objects(pdfium, page, _IMAGE))
 
 
 def rules_of(pdfium: Any, page: Any) -> Iterator[Box]:
     """The straight lines and edges that a page draws, up to a maximum."""
+    paths = _objects(pdfium, page, _PATH)
+    rules = (rule for path, place in paths for rule in _edges(pdfium, path, place))
+    return islice(rules, _MAX_RULES)
+
+
+def _objects(pdfium: Any, page: Any, kind: int) -> Iterator[tuple[Any, _Matrices]]:
+    """Yield what a page draws of a kind, also within form objects, and where it is placed."""
     places = range(pdfium.FPDFPage_CountObjects(page.raw))
-    drawn = (pdfium.FPDFPage_GetObject(page.raw, at) for at in places)
-    paths = (one for one in drawn if pdfium.FPDFPageObj_GetType(one) == _PATH)
-    return islice((rule for path in paths for rule in _edges(pdfium, path)), _MAX_RULES)
+    for drawn in (pdfium.FPDFPage_GetObject(page.raw, at) for at in places):
+        yield from _within(pdfium, drawn, kind, ())
 
 
-def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
+def _within(
+    pdfium: Any, drawn: Any, kind: int, outer: _Matrices
+) -> Iterator[tuple[Any, _Matrices]]:
+    found = pdfium.FPDFPageObj_GetType(drawn)
+    if found == kind:
+        yield drawn, outer
+    elif found == _FORM and len(outer) <= _MAX_DEPTH:
+        matrix = pdfium.FS_MATRIX()
+        pdfium.FPDFPageObj_GetMatrix(drawn, matrix)
+        for at in range(pdfium.FPDFFormObj_CountObjects(drawn)):
+            one = pdfium.FPDFFormObj_GetObject(drawn, at)
+            yield from _within(pdfium, one, kind, (matrix, *outer))
+
+
+def _edges(pdfium: Any, path: Any, outer: _Matrices) -> Iterator[Box]:
     matrix = pdfium.FS_MATRIX()
     if not pdfium.FPDFPageObj_GetMatrix(path, matrix):
         return
     x, y = ctypes.c_float(), ctypes.c_float()
-    last: tuple[float, float] | None = None
-    start: tuple[float, float] | None = None
+    last: _Point | None = None
+    start: _Point | None = None
     for at in range(min(pdfium.FPDFPath_CountSegments(path), _MAX_RULES)):
         segment = pdfium.FPDFPath_GetPathSegment(path, at)
         kind = pdfium.FPDFPathSegment_GetType(segment)
         if not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
             continue
-        point = (
-            matrix.a * x.value + matrix.c * y.value + matrix.e,
-            matrix.b * x.value + matrix.d * y.value + matrix.f,
-        )
+        point = (x.value, y.value)
+        for one in (matrix, *outer):
+            point = _moved(point, one)
         if kind == _MOVE_TO:
             start = point
         elif kind == _LINE_TO and last:
@@ -124,7 +135,12 @@ def _edges(pdfium: Any, path: Any) -> Iterator[Box]:
         last = point
 
 
-def _rule(one: tuple[float, float], other: tuple[float, float]) -> Iterator[Box]:
+def _moved(point: _Point, matrix: Any) -> _Point:
+    x, y = point
+    return matrix.a * x + matrix.c * y + matrix.e, matrix.b * x + matrix.d * y + matrix.f
+
+
+def _rule(one: _Point, other: _Point) -> Iterator[Box]:
     left, right = sorted((one[0], other[0]))
     bottom, top = sorted((one[1], other[1]))
     if min(right - left, top - bottom) < THIN < max(right - left, top - bottom):

@@ -33,7 +33,7 @@ def read_pdf(content: bytes, _: str) -> Converted:
         )
     # Read the lines of each page.
     sheets = [read_sheet(document, number) for number in range(len(document))]
-    unread = sum(1 for sheet in sheets if sheet.has_image and not sheet.lines)
+    unread = sum(sheet.is_unread for sheet in sheets)
     if len(sheets) / 2 < unread < len(sheets):
         raise DocumentError(f"{NO_TEXT} on {unread} of {len(sheets)} pages{_SCANNED}")
     # Drop headers, footers and page numbers, and order what remains.
@@ -61,10 +61,11 @@ def read_pdf(content: bytes, _: str) -> Converted:
 
 
 def _unread_page(sheet: Sheet) -> list[Line]:
-    """What the text states in place of a scanned page."""
+    """What the text states in place of a scanned page, or of one whose glyphs are unknown."""
     note = TextRun(f"Page {sheet.number + 1} has no text (scanned?)")
     place = Box(0, 0, sheet.width, sheet.height)
-    return [Line([note], place, 0, sheet.number, aside=True)] if sheet.has_image else []
+    unread = sheet.has_image or sheet.is_unread
+    return [Line([note], place, 0, sheet.number, aside=True)] if unread else []
 
 
 def _opened(content: bytes) -> Any:

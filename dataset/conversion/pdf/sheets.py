@@ -31,6 +31,12 @@ class Sheet:
     """From 0."""
     has_image: bool
 
+    @property
+    def is_unread(self) -> bool:
+        """True if it has an image or glyphs, and no text: those of unknown glyphs are empty."""
+        is_drawn = self.has_image or len(self.lines) > 0
+        return is_drawn and not any(line.text for line in self.lines)
+
 
 def read_sheet(document: Any, number: int) -> Sheet:
     """Read a page of a pypdfium2 document, by its number from 0."""

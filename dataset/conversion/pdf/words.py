@@ -19,6 +19,7 @@ _FIXED_PITCH = 1
 _BOLD_WEIGHT = 600
 _HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-", "\xad": "-", "\ufffd": ""})
 """What PDFium returns for a hyphen that is drawn at the end of a line."""
+_SPACE = 0x20
 _PIECES = re.compile(r"\s+|\S+")
 SLANTED = 4
 """The turn of a text that runs at no multiple of a right angle, such as a watermark."""
@@ -117,7 +118,12 @@ class WordReader:
         """A page's text, with one character for each that PDFium counts."""
         count = range(self._pdfium.FPDFText_CountChars(self._text))
         code_of, text = self._pdfium.FPDFText_GetUnicode, self._text
-        return "".join([chr(code_of(text, at) or 0xFFFD) for at in count])
+        is_unknown = self._pdfium.FPDFText_HasUnicodeMapError  # the code is of the glyph
+        codes = [code_of(text, at) for at in count]
+        return "".join(
+            chr(code if code >= _SPACE or (code and not is_unknown(text, at)) else 0xFFFD)
+            for at, code in enumerate(codes)
+        )
 
     def _area_of(self, first: int, last: int) -> Box | None:
         area, box_of = self._area, self._pdfium.FPDFText_GetLooseCharBox

@@ -11,6 +11,7 @@ from tests.files.pdf import (
     drawn,
     in_other_scripts,
     lines_at,
+    of_objects,
     one_page,
     paragraph,
     pdf_of,
@@ -168,6 +169,44 @@ def test_single_character_of_a_font_that_is_not_here_is_read() -> None:
     apart = 'of <font name="HeiseiMin-W3">\u9375</font>\u5929'
     assert text_of(in_other_scripts((apart, "STSong-Light"))) == "of \u9375\u5929"
     assert text == "The key \u9375"
+
+
+@pytest.mark.parametrize("inner", [b"/X2 Do", b"q 0 1 -1 0 600 0 cm /X2 Do Q"])
+@pytest.mark.parametrize("outer", [b"/X1 Do", b"q -1 0 0 -1 600 800 cm /X1 Do Q"])
+def test_form_object_is_read_as_the_page_is(outer: bytes, inner: bytes) -> None:
+    form = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<<%s>>"
+    rows = b"0 0 m 200 0 l 0 20 m 200 20 l 0 40 m 200 40 l "
+    columns = b"0 0 m 0 40 l 40 0 m 40 40 l 200 0 m 200 40 l S "
+    text = b"BT /F9 12 Tf 5 25 Td (Key) Tj 0 -20 Td (The) Tj 40 0 Td (keeper) Tj 0 20 Td /F8 12 Tf "
+    fonts = (
+        b"/Font<</F8<</Type/Font/Subtype/Type0/BaseFont/Gone/Encoding/UniJIS-UCS2-H"
+        b"/DescendantFonts[<</Type/Font/Subtype/CIDFontType0/BaseFont/Gone/CIDSystemInfo"
+        b"<</Registry(Adobe)/Ordering(Japan1)/Supplement 2>>/DW 1000>>]>>/F9 5 0 R>>"
+    )
+    table = stream(
+        b"q 1 0 0 1 100 500 cm " + rows + columns + text + b"<9375> Tj ET Q", form % fonts
+    )
+    within = stream(inner, form % b"/XObject<</X2 7 0 R>>")
+    content = one_page(stream(outer), within, table)
+    assert text_of(content) == "| Key | \u9375 |\n| --- | --- |\n| The | keeper |"
+
+
+def test_page_of_unknown_glyphs_is_named_as_a_scanned_one_is() -> None:
+    font = (
+        b"/Font<</F1<</Type/Font/Subtype/Type0/BaseFont/Gone/Encoding/Identity-H/DescendantFonts"
+        b"[<</Type/Font/Subtype/CIDFontType2/BaseFont/Gone/CIDSystemInfo<</Registry(Adobe)"
+        b"/Ordering(Identity)/Supplement 0>>/DW 1000>>]>>>>"
+    )
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents %d 0 R/Resources<<%s>>>>"
+    content = of_objects(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>",
+        page % (5, b"/Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>"),
+        page % (6, font),
+        stream(b"BT /F1 12 Tf 50 700 Td (One sentence.) Tj ET"),
+        stream(b"BT /F1 12 Tf 50 700 Td <000100020003> Tj ET"),
+    )
+    assert text_of(content) == "One sentence.\n\nPage 2 has no text (scanned?)"
 
 
 def test_paragraph_larger_than_the_text_of_most_cells_is_no_heading() -> None:
