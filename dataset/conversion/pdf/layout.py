@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
-from dataset.conversion.pdf.tables import Table
+from dataset.conversion.pdf.tables.table import Table
 from dataset.markdown import writer
 
 _BULLET = re.compile(r"\s*[•◦▪▫‣●○■□➢➤✓✔\uf0b7\uf0a7\uf0d8\uf076\u2043\u2013\u2014·-]\s+(?=\S)")
@@ -134,7 +134,7 @@ def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
 def _continues(block: _Block, line: Line, measured: Measures) -> bool:
     last = block.lines[-1]
     if line.field or last.field:
-        return _is_level(last, line)
+        return _is_right_of(last, line)
     if line.aside:
         alike = line.page == last.page and line.size == last.size
         return alike and not line.text.startswith("[^")
@@ -170,12 +170,12 @@ def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
     if block is None or block.lines[-1].page != line.page:
         return False
     last = block.lines[-1]
-    if _is_level(last, line):
+    if _is_right_of(last, line):
         return 0 <= line.box.left - last.box.right < 3 * line.size
     return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
 
 
-def _is_level(last: Line, line: Line) -> bool:
+def _is_right_of(last: Line, line: Line) -> bool:
     middle = (line.box.bottom + line.box.top) / 2
     level = last.box.bottom < middle < last.box.top
     return line.page == last.page and level and line.box.left > last.box.left

@@ -71,6 +71,20 @@ def is_level(one: Line, other: Line) -> bool:
     return abs(one.box.bottom - other.box.bottom) < one.size / 2
 
 
+def level_rows(lines: Iterable[Line]) -> list[list[Line]]:
+    """Lines by their height, from top to bottom, and each row from left to right."""
+    rows: list[list[Line]] = []
+    for line in sorted(lines, key=lambda line: -line.box.bottom):
+        if (
+            rows
+            and rows[-1][0].box.bottom - line.box.bottom <= min(rows[-1][0].size, line.size) / 2
+        ):
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [sorted(row, key=lambda line: line.box.left) for row in rows]
+
+
 def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Iterator[Line]:
     """Compose a page's words of one direction; vertical rules separate cells."""
     line: list[Word] = []

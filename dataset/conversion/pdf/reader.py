@@ -11,7 +11,8 @@ from dataset.conversion.pdf.lines import Line, TextRun
 from dataset.conversion.pdf.reading_order import in_reading_order
 from dataset.conversion.pdf.running import without_running_lines
 from dataset.conversion.pdf.sheets import Sheet, read_sheet
-from dataset.conversion.pdf.tables import Table, with_tables
+from dataset.conversion.pdf.tables.page import with_tables
+from dataset.conversion.pdf.tables.table import Table
 from dataset.conversion.result import Converted
 from dataset.dates import pdf_date
 from utils.errors import DocumentError

@@ -6,11 +6,11 @@ same place, and the only number that differs is the page's.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
-from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.lines import Line, level_rows
 from dataset.conversion.pdf.sheets import Sheet
 
 _MARGIN = 0.1
@@ -75,7 +75,7 @@ def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
     titles = Counter(
         _title(" ".join(line.text for line in row))
         for sheet in sheets
-        for row in _level_rows(sheet.lines)
+        for row in _upright_rows(sheet.lines)
     )
     for sheet in sheets:
         dropped.update(_contents_of(sheet.lines, titles))
@@ -100,7 +100,7 @@ def _is_kept_once(row: _Row, share: float, text_size: float) -> bool:
 
 def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
     """Yield the rows at the edges of a page, until one that is near to the text."""
-    rows = _level_rows(sheet.lines)
+    rows = _upright_rows(sheet.lines)
     edge = _MARGIN * sheet.height
     tops = [row for row in rows if row[0].box.bottom > sheet.height - edge]
     feet = [row for row in rows if row[0].box.top < edge]
@@ -115,11 +115,8 @@ def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
             yield _Row([line], _key([line], sheet))
 
 
-def _level_rows(lines: Sequence[Line]) -> list[list[Line]]:
-    """A page's lines by their height, from top to bottom and from left to right."""
-    upright = [line for line in lines if not line.aside and line.text.strip()]
-    upright.sort(key=lambda line: (-round(line.box.bottom), line.box.left))
-    return [list(row) for _, row in groupby(upright, lambda line: round(line.box.bottom))]
+def _upright_rows(lines: Iterable[Line]) -> list[list[Line]]:
+    return level_rows(line for line in lines if not line.aside and line.text.strip())
 
 
 def _gap(one: Line, other: Line) -> float:
@@ -164,7 +161,7 @@ def _contents_of(lines: Sequence[Line], titles: Mapping[str, int]) -> set[int]:
     found: set[int] = set()
     numbers: list[int] = []
     known = 0
-    for row in _level_rows(lines):
+    for row in _upright_rows(lines):
         text = " ".join(line.text.strip() for line in row)
         entry = _CONTENTS_LINE.fullmatch(text) if len(text) < _MAX_CHARACTERS else None
         if entry:

@@ -1,15 +1,12 @@
-"""Finds tables on a PDF page: with rules around their cells, or only aligned in columns."""
+"""Finds tables with rules around their cells on a PDF page."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
-from dataset.conversion.pdf.aligned import cells_of, is_prose, is_table, regions_of
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
-from dataset.conversion.pdf.sheets import Sheet
+from dataset.conversion.pdf.tables.table import Table
 from dataset.markdown.writer import escape, pipe_table
 
 _TOUCH = 3.0
@@ -19,30 +16,14 @@ _MAX_LINES = 5
 """Mean lines in a cell of the only row: more are of columns of text in a frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table and its area on the page."""
-
-    markdown: str
-    box: Box
-
-
-def with_tables(
-    sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner, before: Line | Table | None = None
+def with_ruled_tables(
+    rules: Sequence[Box], lines: Sequence[Line], joiner: LineJoiner, before: Line | Table | None
 ) -> list[Line | Table]:
-    """A page's lines in order, with the lines of tables replaced by the tables.
-
-    `before` is the last item of the page before: a table that may continue.
-    """
-    ruled: list[Line | Table] = list(lines)
-    for columns, rows in _grids(sheet.rules):
-        ruled = _filled(ruled, columns, rows, joiner, before)
-    found: list[Line | Table] = []
-    for _, run in groupby(ruled, type):
-        items = list(run)
-        lines = [item for item in items if isinstance(item, Line)]
-        found += _with_aligned(lines, joiner) if lines else items
-    return found
+    """Replace the lines within each grid of rules by a table."""
+    items: list[Line | Table] = list(lines)
+    for columns, rows in _grids(rules):
+        items = _filled(items, columns, rows, joiner, before)
+    return items
 
 
 def _grids(rules: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
@@ -118,29 +99,3 @@ def _filled(
 
 def _is_as_wide(one: Box, other: Box) -> bool:
     return abs(one.left - other.left) < _TOUCH and abs(one.right - other.right) < _TOUCH
-
-
-def _with_aligned(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
-    """Replace pieces that are aligned in columns by a table, at the place of the first."""
-    text = [line for line in lines if not line.aside]
-    place = {id(line): at for at, line in enumerate(text)}
-    replaced: dict[int, Sequence[Line | Table]] = {}
-    taken: set[int] = set()
-    for region in regions_of(text):
-        if is_table(region):
-            box = Box.around([line.box for line in region.lines])
-            shown: Sequence[Line | Table] = [Table(pipe_table(cells_of(region, joiner)), box)]
-        elif is_prose(region) and not region.by_columns:
-            shown = [line for column in region.by_column() for line in column]
-        else:
-            continue
-        within = {id(line) for line in region.lines}
-        replaced[min(within, key=place.__getitem__)] = shown
-        taken |= within
-    kept: list[Line | Table] = []
-    for line in lines:
-        if id(line) in replaced:
-            kept += replaced[id(line)]
-        elif id(line) not in taken:
-            kept.append(line)
-    return kept

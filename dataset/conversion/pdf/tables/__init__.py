@@ -1,0 +1,1 @@
+"""Finds the tables on the pages of a PDF."""
