@@ -11,7 +11,7 @@ from dataset.conversion.pdf.lines import Line, TextRun
 from dataset.conversion.pdf.reading_order import in_reading_order
 from dataset.conversion.pdf.running import without_running_lines
 from dataset.conversion.pdf.sheets import Sheet, read_sheet
-from dataset.conversion.pdf.tables.page import with_tables
+from dataset.conversion.pdf.tables.page import add_page
 from dataset.conversion.pdf.tables.table import Table
 from dataset.conversion.result import Converted
 from dataset.dates import pdf_date
@@ -47,8 +47,8 @@ def read_pdf(content: bytes, _: str) -> Converted:
     joiner = LineJoiner(line.text for lines in pages for line in lines)
     items: list[Line | Table] = []
     for sheet, lines in zip(sheets, pages, strict=True):
-        before = items[-1] if items else None
-        items += with_tables(sheet, lines, joiner, before) or _unread_page(sheet)
+        add_page(items, sheet, lines, joiner)
+        items += [] if lines else _unread_page(sheet)
     text = "\n\n".join(markdown_blocks(items, measured, joiner)) + "\n"
     # Read title and date from the properties.
     about: dict[str, str] = document.get_metadata_dict()

@@ -19,9 +19,10 @@ from dataset.conversion.pdf.tables.regions import (
     is_first,
     pitch_of,
     regions_of,
+    with_row,
 )
-from dataset.conversion.pdf.tables.table import Table
-from dataset.markdown.writer import escape, pipe_table
+from dataset.conversion.pdf.tables.table import Table, continues, is_headed
+from dataset.markdown.writer import escape
 
 _WIDER = 1.15
 """How many times the distance of a cell's lines that of rows is at least."""
@@ -42,16 +43,23 @@ _QUANTITY = re.compile(r"\W*\d[\d.,:/-]*\s?(?:[^\W\d]{0,4}|\W)")
 _Row = list[Line]
 
 
-def with_aligned_tables(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
-    """Replace pieces that are aligned in columns by a table, at the place of the first."""
+def with_aligned_tables(
+    lines: Sequence[Line], joiner: LineJoiner, before: Table | None
+) -> list[Line | Table]:
+    """Replace pieces that are aligned in columns by a table, at the place of the first.
+
+    `before` is a table that they may continue.
+    """
     text = [line for line in lines if not line.aside]
     place = {id(line): at for at, line in enumerate(text)}
+    top = max((line.box.top for line in text), default=0)
     replaced: dict[int, Sequence[Line | Table]] = {}
     taken: set[int] = set()
     for region in regions_of(text):
-        if _is_table(region):
-            box = Box.around([line.box for line in region.lines])
-            shown: Sequence[Line | Table] = [Table(pipe_table(_cells_of(region, joiner)), box)]
+        at_top = max(line.box.top for line in region.lines) == top
+        part = _part_of(region, before, joiner) if before and at_top else None
+        if part or _is_table(region):
+            shown: Sequence[Line | Table] = [part or _table_of(region, joiner)]
         elif _is_prose(region) and not region.by_columns:
             shown = [line for column in region.by_column() for line in column]
         else:
@@ -122,17 +130,38 @@ def _holds_quantities(column: _Row) -> bool:
     return len(cells) > 0 and found > len(cells) / 2
 
 
-def _cells_of(region: Region, joiner: LineJoiner) -> list[list[str]]:
-    """The rows of a table, in which the lines of a cell are joined."""
-    written: list[list[str]] = []
-    for rows in _cell_rows(region):
-        cells = ["" for _ in region.columns]
-        for row in rows:
-            for line in row:
-                at = column_of(line.box, region.columns)
-                cells[at] = joiner.join(cells[at], escape(line.text).strip())
-        written.append(cells)
-    return written
+def _part_of(region: Region, table: Table, joiner: LineJoiner) -> Table | None:
+    """The part of a table that a region is; None if it does not have the table's columns."""
+    columns = table.columns
+    for row in region.rows:
+        columns = with_row(columns, row)
+        if len(columns) != len(table.columns):
+            return None
+    filled = Region(region.rows, columns).by_column()
+    spans = [
+        (min(line.box.left for line in lines), max(line.box.right for line in lines))
+        if lines
+        else known
+        for lines, known in zip(filled, table.columns, strict=True)
+    ]
+    part = _table_of(Region(region.rows, spans), joiner)
+    return part if continues(part, table) else None
+
+
+def _table_of(region: Region, joiner: LineJoiner) -> Table:
+    rows = [[line for row in rows for line in row] for rows in _cell_rows(region)]
+    cells = [_cells_of(row, region.columns, joiner) for row in rows]
+    box, page = Box.around([line.box for line in region.lines]), rows[0][0].page
+    return Table(cells, region.columns, box, page, ruled=False, headed=is_headed(rows))
+
+
+def _cells_of(row: _Row, columns: Columns, joiner: LineJoiner) -> list[str]:
+    """The cells of a row, in which the lines of a cell are joined."""
+    cells = ["" for _ in columns]
+    for line in row:
+        at = column_of(line.box, columns)
+        cells[at] = joiner.join(cells[at], escape(line.text).strip())
+    return cells
 
 
 def _cell_rows(region: Region) -> Iterator[list[_Row]]:
@@ -154,10 +183,10 @@ def _cell_rows(region: Region) -> Iterator[list[_Row]]:
         if at == 0 and head:
             yield group
         else:
-            yield from _split_at_firstcolumn_of(group, region.columns)
+            yield from _split_at_first_column(group, region.columns)
 
 
-def _split_at_firstcolumn_of(rows: list[_Row], columns: Columns) -> Iterator[list[_Row]]:
+def _split_at_first_column(rows: list[_Row], columns: Columns) -> Iterator[list[_Row]]:
     """Yield one row of cells for each line in the first column, or all rows without any."""
     taken: list[_Row] = []
     has_first = False

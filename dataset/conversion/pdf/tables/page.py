@@ -8,20 +8,42 @@ from dataset.conversion.pdf.lines import Line
 from dataset.conversion.pdf.sheets import Sheet
 from dataset.conversion.pdf.tables.aligned import with_aligned_tables
 from dataset.conversion.pdf.tables.ruled import with_ruled_tables
-from dataset.conversion.pdf.tables.table import Table
+from dataset.conversion.pdf.tables.table import Table, continues
 
 
-def with_tables(
-    sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner, before: Line | Table | None = None
+def add_page(
+    items: list[Line | Table], sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner
+) -> None:
+    """Add a page's lines and tables; a table that continues the last one becomes a part of it."""
+    before = _open_table(items, sheet)
+    added = _with_tables(sheet, lines, joiner, before)
+    first = next((item for item in added if not _is_aside(item)), None)
+    if before and isinstance(first, Table) and continues(first, before):
+        before.append(first)
+        added.remove(first)
+    items += added
+
+
+def _is_aside(item: Line | Table) -> bool:
+    return isinstance(item, Line) and item.aside
+
+
+def _open_table(items: Sequence[Line | Table], sheet: Sheet) -> Table | None:
+    """The table that ends the page before, low on it."""
+    last = next((item for item in reversed(items) if not _is_aside(item)), None)
+    if not isinstance(last, Table) or last.page != sheet.number - 1:
+        return None
+    return last if last.box.bottom < sheet.height / 2 else None
+
+
+def _with_tables(
+    sheet: Sheet, lines: Sequence[Line], joiner: LineJoiner, before: Table | None
 ) -> list[Line | Table]:
-    """A page's lines in order, with the lines of tables replaced by the tables.
-
-    `before` is the last item of the page before: a table that may continue.
-    """
-    ruled = with_ruled_tables(sheet.rules, lines, joiner, before)
+    """A page's lines in order, with the lines of tables replaced by the tables."""
     found: list[Line | Table] = []
-    for _, run in groupby(ruled, type):
+    for _, run in groupby(with_ruled_tables(sheet.rules, lines, joiner, before), type):
         items = list(run)
         lines = [item for item in items if isinstance(item, Line)]
-        found += with_aligned_tables(lines, joiner) if lines else items
+        top = before if all(map(_is_aside, found)) else None
+        found += with_aligned_tables(lines, joiner, top) if lines else items
     return found

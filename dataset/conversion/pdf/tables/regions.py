@@ -46,6 +46,8 @@ class Region:
 def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
     """Yield the regions of a page with several columns, from top to bottom.
 
+    The first may have few rows: those of a table that begins on the page before.
+
     Args:
         lines: In the order in which the page draws them.
     """
@@ -55,7 +57,7 @@ def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
     while at < len(rows):
         region = _region(rows, at)
         end = at + max(len(region.rows), 1)
-        if len(region.rows) >= MIN_ROWS:
+        if len(region.rows) >= MIN_ROWS or (at == 0 and region.rows):
             yield from _drawn_apart(_with_head(region, rows[above:at]), place)
             above = end
         at = end
@@ -90,7 +92,7 @@ def _region(rows: Sequence[_Row], start: int) -> Region:
     for row in rows[start:]:
         last = (waiting or taken)[-1] if taken else None
         pitch = pitch_of(last, row) if last else 0.0
-        wider = _with_row(columns, row) or _with_row(_merged(columns, taken), row)
+        wider = with_row(columns, row) or with_row(_merged(columns, taken), row)
         if not wider or pitch > _MAX_PITCH * row[0].size or any(map(_is_other, row)):
             break
         columns = wider
@@ -113,7 +115,7 @@ def _is_other(line: Line) -> bool:
 def _with_head(region: Region, above: Sequence[_Row]) -> Region:
     """A region with the upper lines of its head; one in the first column may be of a paragraph."""
     for row in reversed(above):
-        columns = _with_row(region.columns, row)
+        columns = with_row(region.columns, row)
         most = 1 if columns and is_first(row, columns) else MAX_LEADING
         near = pitch_of(row, region.rows[0]) <= most * row[0].size
         if not near or len(columns) != len(region.columns):
@@ -127,7 +129,7 @@ def pitch_of(above: _Row, row: _Row) -> float:
     return above[0].box.bottom - row[0].box.bottom
 
 
-def _with_row(columns: Columns, row: _Row) -> Columns:
+def with_row(columns: Columns, row: _Row) -> Columns:
     """The columns with those of one more row; none if a piece is in several, or two in one."""
     found = list(columns)
     used: set[int] = set()

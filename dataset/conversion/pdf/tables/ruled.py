@@ -2,12 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
-from dataset.conversion.pdf.tables.table import Table
-from dataset.markdown.writer import escape, pipe_table
+from dataset.conversion.pdf.tables.table import Table, is_headed
+from dataset.markdown.writer import escape
 
 _TOUCH = 3.0
 """Points between two rules that still meet, and between two edges of one column."""
@@ -17,7 +18,7 @@ _MAX_LINES = 5
 
 
 def with_ruled_tables(
-    rules: Sequence[Box], lines: Sequence[Line], joiner: LineJoiner, before: Line | Table | None
+    rules: Sequence[Box], lines: Sequence[Line], joiner: LineJoiner, before: Table | None
 ) -> list[Line | Table]:
     """Replace the lines within each grid of rules by a table."""
     items: list[Line | Table] = list(lines)
@@ -68,32 +69,35 @@ def _filled(
     columns: list[float],
     rows: list[float],
     joiner: LineJoiner,
-    before: Line | Table | None,
+    before: Table | None,
 ) -> list[Line | Table]:
     """Replace the lines between the rules by a table, at the place of the first."""
     box = Box(columns[0], rows[0], columns[-1], rows[-1])
     cells = [["" for _ in columns[1:]] for _ in rows[1:]]
+    lines: list[list[Line]] = [[] for _ in cells]
     kept: list[Line | Table] = []
     place = -1
-    taken = 0
     for item in items:
         x, y = (item.box.left + item.box.right) / 2, (item.box.bottom + item.box.top) / 2
         if isinstance(item, Table) or not box.has(x, y):
             kept.append(item)
             continue
         place = len(kept) if place < 0 else place
-        taken += 1
         row = len(rows) - 1 - bisect_right(rows, y, 1, len(rows) - 1)
         column = bisect_right(columns, x, 1, len(columns) - 1) - 1
+        lines[row].append(item)
         words = escape(item.text).strip()
         cells[row][column] = joiner.join(cells[row][column], words)
     filled = [row for row in cells if any(row)]
-    continued = place == 0 and isinstance(before, Table) and _is_as_wide(before.box, box)
+    first = all(isinstance(item, Line) and item.aside for item in kept[: max(place, 0)])
+    continued = first and before is not None and _is_as_wide(before.box, box)
     several = any(sum(map(bool, row)) > 1 for row in filled)
-    short = len(filled) > 1 or taken <= _MAX_LINES * (len(columns) - 1)
-    if not continued and not (several and short):
+    short = len(filled) > 1 or sum(map(len, lines)) <= _MAX_LINES * (len(columns) - 1)
+    if place < 0 or (not continued and not (several and short)):
         return list(items)
-    kept.insert(place, Table(pipe_table(filled), box))
+    page = next(iter(filter(None, lines)))[0].page
+    spans = list(pairwise(columns))
+    kept.insert(place, Table(filled, spans, box, page, ruled=True, headed=is_headed(lines)))
     return kept
 
 

@@ -1,13 +1,68 @@
-"""One table of a PDF."""
+"""A table of a PDF, and whether it continues that of the page before."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dataset.conversion.pdf.drawing import Box
+from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.tables.regions import Columns
+from dataset.markdown.writer import pipe_table
+
+_TOUCH = 3.0
+"""Points between two edges of one column."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Table:
-    """A table and its area on the page."""
+    """A table; if it is on several pages, its place is that of its last part."""
 
-    markdown: str
+    rows: list[list[str]]
+    columns: Columns
     box: Box
+    page: int
+    ruled: bool
+    headed: bool
+    """True if its first row is bold, and another is not."""
+
+    @property
+    def markdown(self) -> str:
+        """The table in markdown."""
+        return pipe_table(self.rows)
+
+    def append(self, part: "Table") -> None:
+        """Append the rows of the next page, without the repeated head."""
+        self.rows += part.rows[_repeated(part, self) :]
+        self.box, self.page = part.box, part.page
+
+
+def is_headed(rows: Iterable[Sequence[Line]]) -> bool:
+    """True if the first of a table's rows is bold, and another is not."""
+    bold = [all(line.bold for line in row) for row in rows if row]
+    return bold[0] and not all(bold)
+
+
+def continues(part: Table, table: Table) -> bool:
+    """True if the first table of a page has the columns of a table before it, and no other head."""
+    if part.ruled != table.ruled or len(part.columns) != len(table.columns):
+        return False
+    if part.headed and not _repeated(part, table):
+        return False
+    same = all if part.ruled else any
+    return all(same(_aligned(*pair)) for pair in zip(part.columns, table.columns, strict=True))
+
+
+def _aligned(one: tuple[float, float], other: tuple[float, float]) -> Iterator[bool]:
+    """Yield whether two columns are aligned at the left, in the middle and at the right."""
+    for share in (0, 0.5, 1):
+        edge, known = (left + share * (right - left) for left, right in (one, other))
+        yield abs(edge - known) < _TOUCH
+
+
+def _repeated(part: Table, table: Table) -> int:
+    """The number of rows that repeat a table's head; cells that span others are in a row above."""
+    count = 0
+    for row, known in zip(part.rows, table.rows, strict=False):
+        if row != known or row in table.rows[count + 1 :] or (count and all(table.rows[count - 1])):
+            break
+        count += 1
+    return count
