@@ -27,17 +27,12 @@ _SECOND = frozenset(
     tolerant trained tuned""".split()  # noqa: SIM905
 )
 """Words that mostly end compounds with a hyphen: token-based, memory-intensive."""
-_CLOSED = frozenset(
-    """any auto base counter data every file for frame head inter key life mis name net not out over
-    photo pre proto some sub super there time trans under web what when where with work""".split()  # noqa: SIM905
-)
-"""Words that mostly begin compounds without a hyphen: database, timeout, without."""
 _SUFFIX = re.compile(
     r"e?[dsr]|ers|est|ings?|(?:ful|al|ual|ic|ical|ive|ous)?ly|it(?:y|ies)|ness|ments?|ful|less"
     r"|[ai]b(?:le|ly)|u?al|[ais]?tions?|sion|ish|ism|ists?|istic|i[sz](?:e[ds]?|ing|ation)"
     r"|ive|ous|ures?|en(?:ed|ing)?|[ae]n(?:ce|t)|[ao]ry|ics?|ical|ar|ate[ds]?|ages?|wards?"
     r"|ways?|wise|hood|ships?|dom|overs?|most|points?|self|selves|thing|body|where|cuts?"
-    r"|lights?|pl(?:e|y|ied|ex|ier)|plication|tude|ther"
+    r"|lights?|pl(?:e|y|ied|ex|ier)|plication|tude|ther|ets?|wares?|names?"
 )
 """Ends of one word, after a word of _FIRST: really, failure, endpoint, multiple."""
 _TAIL = re.compile(
@@ -98,7 +93,7 @@ class LineJoiner:
         suffix = _SUFFIX.fullmatch(second)
         if first in _FIRST and not suffix:
             return True
-        if first in _CLOSED or min(len(first), len(second)) < _MIN_HALF:
+        if min(len(first), len(second)) < _MIN_HALF:
             return False
         if second in _SECOND or (first in self._words and second in self._words):
             return True

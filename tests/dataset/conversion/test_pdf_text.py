@@ -36,6 +36,8 @@ def lines_text(*lines: str) -> str:
         ("some infor-", "mation, and", "some information, and"),
         ("(authen-", "tication) of", "(authentication) of"),
         ("a real-", "ization of", "a realization of"),
+        ("the soft-", "ware of", "the software of"),
+        ("its user-", "name is", "its username is"),
         ("set --max-", "retries to", "set --max-retries to"),
         ("the file ledger-", "agent.yaml is", "the file ledger-agent.yaml is"),
         ("the host ledger-", "oslo-7 is", "the host ledger-oslo-7 is"),
@@ -67,9 +69,10 @@ def test_the_rest_of_the_document_decides_on_a_hyphen(word: str, shown: str) -> 
     assert text == f"The {word} stops. Call the {shown} again."
 
 
-def test_hyphen_between_two_words_of_the_document_stays() -> None:
-    text = lines_text("The shard has a keeper.", "Ask the shard-", "keeper first.")
-    assert text.endswith("Ask the shard-keeper first.")
+@pytest.mark.parametrize(("first", "second"), [("shard", "keeper"), ("data", "parallel")])
+def test_hyphen_between_two_words_of_the_document_stays(first: str, second: str) -> None:
+    text = lines_text(f"The {first} has a {second}.", f"Ask the {first}-", f"{second} first.")
+    assert text.endswith(f"Ask the {first}-{second} first.")
 
 
 @pytest.mark.parametrize(
