@@ -17,6 +17,8 @@ _MARGIN = 0.1
 """Share of a page's height that running heads and page numbers use."""
 _DETACHED = 0.7
 """Of the font size: the least gap between a running head and the text."""
+_ALIGNED = 3.0
+"""Points between the left edges of cells in one column."""
 _OF_PAGES = r"(?: ?(?:/|of|von) ?\d{1,4})?"
 _ONLY_NUMBER = re.compile(
     rf"\W*(?P<word>page |seite )?(?:\d{{1,4}}|[ivxl]{{1,7}}){_OF_PAGES}\W*", re.IGNORECASE
@@ -51,6 +53,8 @@ class _Row:
     lines: Sequence[Line]
     key: _Key
     """The same on two pages if only the page number differs."""
+    outermost: bool
+    """True if no row is between it and the edge of the page."""
 
     @property
     def text(self) -> str:
@@ -64,9 +68,12 @@ def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
     text_size = _text_size(sheets)
     dropped: set[int] = set()
     seen: set[_Key] = set()
+    running = False
     for row in rows:
         once = _is_kept_once(row, pages[row.key] / len(sheets), text_size)
-        if _is_repeated(row, pages[row.key]) and not (once and row.key not in seen):
+        # A row is a running head only if all between it and the edge are.
+        running = (row.outermost or running) and _is_repeated(row, pages[row.key])
+        if running and not (once and row.key not in seen):
             dropped.update(map(id, row.lines))
         elif pages[row.key] > 1 and row.lines[0].size <= text_size:
             for line in row.lines:
@@ -107,16 +114,26 @@ def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
     for marginal, inward in ((tops, rows), (feet[::-1], rows[::-1])):
         apart = 0
         for at, row in enumerate(marginal, start=1):
-            if at == len(inward) or _gap(row[0], inward[at][0]) > _DETACHED * row[0].size:
+            if at == len(inward) or _is_detached(row, inward[at]):
                 apart = at
-        yield from (_Row(row, _key(row, sheet)) for row in marginal[:apart])
+        for at, row in enumerate(marginal[:apart]):
+            yield _Row(row, _key(row, sheet), outermost=at == 0)
     for line in sheet.lines:
         if line.aside:
-            yield _Row([line], _key([line], sheet))
+            yield _Row([line], _key([line], sheet), outermost=True)
 
 
 def _upright_rows(lines: Iterable[Line]) -> list[list[Line]]:
     return level_rows(line for line in lines if not line.aside and line.text.strip())
+
+
+def _is_detached(row: Sequence[Line], inward: Sequence[Line]) -> bool:
+    """True if a row is far from the next one, and not of the same columns."""
+    cells = len(row) == len(inward) > 1 and all(
+        abs(one.box.left - other.box.left) < _ALIGNED
+        for one, other in zip(row, inward, strict=True)
+    )
+    return not cells and _gap(row[0], inward[0]) > _DETACHED * row[0].size
 
 
 def _gap(one: Line, other: Line) -> float:

@@ -269,6 +269,33 @@ def test_numbers_in_the_cells_of_a_table_at_the_edge_are_kept() -> None:
     assert all(text.count(f"| C{n} | {n} |") == 2 for n in range(40))
 
 
+def test_numbers_of_rows_near_the_edge_that_count_as_the_pages_do_are_kept() -> None:
+    def page(number: int) -> DrawPage:
+        def draw(canvas: Canvas) -> None:
+            lines_at(canvas, WORDS)
+            for y, name, value in ((60, "Valve", f"{number}"), (36, "Torque", f"{number} Nm")):
+                lines_at(canvas, [name], 60, y)
+                lines_at(canvas, [value], 200, y)
+
+        return draw
+
+    text = text_of(drawn(*map(page, (1, 2, 3))))
+    assert all(text.count(f"Valve {n}") == text.count(f"{n} Nm") == 1 for n in (1, 2, 3))
+
+
+def test_rows_of_one_table_on_each_page_are_no_running_feet() -> None:
+    def page(number: int) -> DrawPage:
+        def draw(canvas: Canvas) -> None:
+            for at, name in enumerate(("Valve", "Torque", "Sheet")):
+                lines_at(canvas, [name], 60, y=100 - 24 * at)
+                lines_at(canvas, [str(number + at)], 200, y=100 - 24 * at)
+
+        return draw
+
+    text = text_of(drawn(*map(page, (1, 2, 3))))
+    assert all(f"Sheet | {number + 2} |" in text for number in (1, 2, 3))
+
+
 def test_table_of_contents_is_dropped_and_a_list_of_values_is_not() -> None:
     titles = ["Brakes", "Cables", "Drums", "Engines"]
     contents = [f"{title} {'.' * 40} {at + 2}" for at, title in enumerate(titles)]
