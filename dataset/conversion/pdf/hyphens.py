@@ -17,8 +17,8 @@ _FIRST = frozenset(
     end event fail fault fine first five four full general gpu green half hard high hot instance
     large late left load long low machine memory mid model multi node non object one open peer
     policy quasi rate read real region right role round rule schema second self semi server short
-    single six small soft state task team tenant test third thread three triple two user vendor
-    version warm well write zero zone""".split()  # noqa: SIM905
+    single six small soft state task team tenant test third thread three triple twenty thirty forty
+    fifty sixty seventy eighty ninety two user vendor version warm well write zero zone""".split()  # noqa: SIM905
 )
 """Words that mostly begin compounds with a hyphen: real-time, multi-model, read-only."""
 _SECOND = frozenset(

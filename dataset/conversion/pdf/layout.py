@@ -171,7 +171,9 @@ def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
         return False
     last = block.lines[-1]
     if _is_right_of(last, line):
-        return 0 <= line.box.left - last.box.right < 3 * line.size
+        ahead = line.box.left - last.box.right
+        within = line.box.right <= max(above.box.right for above in block.lines) + 1
+        return ahead >= 0 and (within or ahead < 3 * line.size)
     return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
 
 

@@ -3,7 +3,9 @@
 # mypy: disable-error-code="import-untyped"
 
 import pytest
-from reportlab.platypus import ListFlowable, PageBreak, Spacer
+from reportlab.lib.enums import TA_JUSTIFY
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.platypus import ListFlowable, PageBreak, Paragraph, Spacer
 
 from dataset.conversion.pdf.reader import read_pdf
 from tests.files.pdf import (
@@ -49,6 +51,7 @@ def lines_text(*lines: str) -> str:
         ("the early-", "stopping option", "the early-stopping option"),
         ("the multi-", "model endpoint", "the multi-model endpoint"),
         ("a read-", "only replica", "a read-only replica"),
+        ("for twenty-", "one days", "for twenty-one days"),
         ("a token-", "based lock", "a token-based lock"),
         ("the short-", "and long-term plan", "the short- and long-term plan"),
         ("state-of-", "the-art methods", "state-of-the-art methods"),
@@ -253,6 +256,14 @@ def test_words_beside_a_larger_mark_are_not_raised_but_their_scripts_are(
 def test_number_at_the_start_of_an_items_line_is_no_next_item() -> None:
     text = lines_text("1. The timer waits for", "2 seconds, then it stops.")
     assert "2 seconds, then it stops." in text
+
+
+def test_words_of_a_stretched_line_stay_in_their_paragraph() -> None:
+    narrow = ParagraphStyle("narrow", alignment=TA_JUSTIFY, fontSize=11, leading=13)
+    words = "Interoperability of 12 MB caches requires 3 GB configuration-management databases. "
+    flow = Paragraph(words * 4, narrow)
+    text = text_of(pdf_of(flow, leftMargin=200, rightMargin=200))
+    assert text == (words * 4).strip()
 
 
 def test_text_without_size_or_place_is_no_error() -> None:
