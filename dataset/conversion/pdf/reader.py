@@ -1,5 +1,6 @@
 """Converts PDF files."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
@@ -48,7 +49,7 @@ def read_pdf(content: bytes, _: str) -> Converted:
     items: list[Line | Table] = []
     for sheet, lines in zip(sheets, pages, strict=True):
         add_page(items, sheet, lines, joiner)
-        items += [] if lines else _unread_page(sheet)
+        items += _unread_page(sheet, lines)
     text = "\n\n".join(markdown_blocks(items, measured, joiner)) + "\n"
     # Read title and date from the properties.
     about: dict[str, str] = document.get_metadata_dict()
@@ -61,11 +62,12 @@ def read_pdf(content: bytes, _: str) -> Converted:
     )
 
 
-def _unread_page(sheet: Sheet) -> list[Line]:
-    """What the text states in place of a scanned page, or of one whose glyphs are unknown."""
+def _unread_page(sheet: Sheet, lines: Sequence[Line]) -> list[Line]:
+    """A note on a page that is scanned, or whose glyphs are unknown; it may have a stamp."""
+    marginal = (line.aside or sheet.is_at_top(line) or sheet.is_at_foot(line) for line in lines)
     note = TextRun(f"Page {sheet.number + 1} has no text (scanned?)")
     place = Box(0, 0, sheet.width, sheet.height)
-    unread = sheet.has_image or sheet.is_unread
+    unread = all(marginal) and (sheet.has_image or sheet.is_unread)
     return [Line([note], place, 0, sheet.number, aside=True)] if unread else []
 
 

@@ -13,8 +13,6 @@ from itertools import pairwise
 from dataset.conversion.pdf.lines import Line, level_rows
 from dataset.conversion.pdf.sheets import Sheet
 
-_MARGIN = 0.1
-"""Share of a page's height that running heads and page numbers use."""
 _DETACHED = 0.7
 """Of the font size: the least gap between a running head and the text."""
 _ALIGNED = 3.0
@@ -108,9 +106,8 @@ def _is_kept_once(row: _Row, share: float, text_size: float) -> bool:
 def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
     """Yield the rows at the edges of a page, until one that is near to the text."""
     rows = _upright_rows(sheet.lines)
-    edge = _MARGIN * sheet.height
-    tops = [row for row in rows if row[0].box.bottom > sheet.height - edge]
-    feet = [row for row in rows if row[0].box.top < edge]
+    tops = [row for row in rows if sheet.is_at_top(row[0])]
+    feet = [row for row in rows if sheet.is_at_foot(row[0])]
     for marginal, inward in ((tops, rows), (feet[::-1], rows[::-1])):
         apart = 0
         for at, row in enumerate(marginal, start=1):

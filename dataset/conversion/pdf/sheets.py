@@ -17,6 +17,9 @@ from dataset.conversion.pdf.lines import Line, lines_of
 from dataset.conversion.pdf.scripts import write_scripts
 from dataset.conversion.pdf.words import SLANTED, Word, WordReader, main_turn
 
+_MARGIN = 0.1
+"""Share of a page's height that running heads and page numbers use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -36,6 +39,14 @@ class Sheet:
         """True if it has an image or glyphs, and no text: those of unknown glyphs are empty."""
         is_drawn = self.has_image or len(self.lines) > 0
         return is_drawn and not any(line.text for line in self.lines)
+
+    def is_at_top(self, line: Line) -> bool:
+        """True if a line is where running heads are."""
+        return line.box.bottom > (1 - _MARGIN) * self.height
+
+    def is_at_foot(self, line: Line) -> bool:
+        """True if a line is where running feet are."""
+        return line.box.top < _MARGIN * self.height
 
 
 def read_sheet(document: Any, number: int) -> Sheet:

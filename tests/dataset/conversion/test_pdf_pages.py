@@ -227,6 +227,18 @@ def test_scanned_page_among_others_is_named() -> None:
     assert text == "One sentence goes on here.\n\nPage 3 has no text (scanned?)"
 
 
+def test_scanned_page_with_a_stamp_is_named_beside_it() -> None:
+    def scan(canvas: Canvas) -> None:
+        image_at(canvas, 0, 0, 595, 842)
+        lines_at(canvas, ["Exhibit 000417"], x=480, y=20)
+        canvas.translate(30, 300)
+        canvas.rotate(90)
+        lines_at(canvas, ["Received"], 0, 0)
+
+    text = text_of(drawn(page_of(*WORDS), scan, page_of("The end.")))
+    assert "Exhibit 000417\n\nReceived\n\nPage 2 has no text (scanned?)\n\nThe end." in text
+
+
 def test_lines_that_differ_by_a_number_are_not_running_heads() -> None:
     seconds = [30, 90, 45, 60]
     pages = [page_of(*WORDS, head=f"The timeout of queue A is {n} seconds.") for n in seconds]
