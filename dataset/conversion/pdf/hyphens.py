@@ -7,7 +7,7 @@ from collections.abc import Iterable
 _WORD = re.compile(r"[^\W\d_]+")
 _EDGES = re.compile(r"^[^\w-]+|[^\w]+$")
 _HYPHENS = ("-", "\u2010")
-_DIVIDED = re.compile(r"[^\w\-./\\@#$%&+=~]*([^\W\d_]+)[-\u2010]")
+_DIVIDED = re.compile(r"[^\w\-./\\@#$%&+=~{<]*([^\W\d_]+)[-\u2010]")
 _REST = re.compile(
     r"([^\W\d_]+)(?:['\u2019][^\W\d_]{1,2})?[^\w\-./\\@#$%&+=~]*[.]?[^\w\-/]*(?:\s|$)"
 )

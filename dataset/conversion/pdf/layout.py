@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dataset.conversion.pdf.hyphens import LineJoiner
-from dataset.conversion.pdf.lines import Line
+from dataset.conversion.pdf.lines import Line, join_addresses
 from dataset.conversion.pdf.tables.table import Table
 from dataset.markdown import writer
 
@@ -212,6 +212,7 @@ def _written(block: _Block, measured: Measures, joiner: LineJoiner) -> str:
 
 def _paragraph(block: _Block, joiner: LineJoiner) -> str:
     text = ""
+    join_addresses(block.lines)
     for at, line in enumerate(block.lines):
         words = _words(line)
         if at == 0 and block.kind == "item":

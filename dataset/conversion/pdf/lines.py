@@ -85,6 +85,20 @@ def level_rows(lines: Iterable[Line]) -> list[list[Line]]:
     return [sorted(row, key=lambda line: line.box.left) for row in rows]
 
 
+def join_addresses(lines: Sequence[Line]) -> None:
+    """Join each line that ends within an address, shown as a link, with the next one."""
+    above = lines[0]
+    for line in lines[1:]:
+        last, first = above.runs[-1], line.runs[0]
+        shown = last.text.rstrip() + first.text.lstrip()
+        if last.link == first.link and first.link and shown.strip() in first.link:
+            last.text = shown
+            above.runs += line.runs[1:]
+            line.runs = []
+        else:
+            above = line
+
+
 def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Iterator[Line]:
     """Compose a page's words of one direction; vertical rules separate cells."""
     line: list[Word] = []

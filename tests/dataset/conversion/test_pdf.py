@@ -96,6 +96,12 @@ def test_links_keep_their_targets() -> None:
     assert text_of(content) == "See [the page](https://x.example/a)."
 
 
+def test_address_on_several_lines_is_one_link() -> None:
+    address = f"https://x.example/{'a-very-long/way-to_the-' * 12}page.html"
+    text = text_of(pdf_of(paragraph(f'See <a href="{address}">{address}</a>. And <i>so</i> on.')))
+    assert text.replace("\\", "") == f"See [{address}]({address}). And so on."
+
+
 def test_columns_are_read_one_after_the_other() -> None:
     flow = [paragraph(f"Paragraph {n}. {SENTENCE}") for n in range(40)]
     text = text_of(pdf_of(*flow, columns=2))

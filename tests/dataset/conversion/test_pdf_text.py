@@ -47,6 +47,7 @@ def lines_text(*lines: str) -> str:
         ("region us-east-", "1 is", "region us-east-1 is"),
         ("on 2024-01-", "15 at", "on 2024-01-15 at"),
         ("in UTF-", "8 and", "in UTF-8 and"),
+        ("a {crane-", "name} of", "a {crane-name} of"),
         ("an X-", "ray of", "an X-ray of"),
         ("the early-", "stopping option", "the early-stopping option"),
         ("the multi-", "model endpoint", "the multi-model endpoint"),
