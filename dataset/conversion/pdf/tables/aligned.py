@@ -21,7 +21,7 @@ from dataset.conversion.pdf.tables.regions import (
     regions_of,
     with_row,
 )
-from dataset.conversion.pdf.tables.table import Table, continues, is_headed
+from dataset.conversion.pdf.tables.table import Table, continues, has_same_columns, is_headed
 from dataset.markdown.writer import escape
 
 _WIDER = 1.15
@@ -57,9 +57,11 @@ def with_aligned_tables(
     taken: set[int] = set()
     for region in regions_of(text):
         at_top = max(line.box.top for line in region.lines) == top
-        part = _part_of(region, before, joiner) if before and at_top else None
-        if part or _is_table(region):
-            shown: Sequence[Line | Table] = [part or _table_of(region, joiner)]
+        part = in_columns_of(before, region.rows, joiner) if before and at_top else None
+        if before and part and continues(part, before):
+            shown: Sequence[Line | Table] = [part]
+        elif _is_table(region):
+            shown = [_table_of(region, joiner)]
         elif _is_prose(region) and not region.by_columns:
             shown = [line for column in region.by_column() for line in column]
         else:
@@ -130,22 +132,22 @@ def _holds_quantities(column: _Row) -> bool:
     return len(cells) > 0 and found > len(cells) / 2
 
 
-def _part_of(region: Region, table: Table, joiner: LineJoiner) -> Table | None:
-    """The part of a table that a region is; None if it does not have the table's columns."""
+def in_columns_of(table: Table, rows: list[list[Line]], joiner: LineJoiner) -> Table | None:
+    """The rows of a page as cells in the columns of a table; None if they are not aligned."""
     columns = table.columns
-    for row in region.rows:
+    for row in rows:
         columns = with_row(columns, row)
         if len(columns) != len(table.columns):
             return None
-    filled = Region(region.rows, columns).by_column()
+    filled = Region(rows, columns).by_column()
     spans = [
         (min(line.box.left for line in lines), max(line.box.right for line in lines))
         if lines
         else known
         for lines, known in zip(filled, table.columns, strict=True)
     ]
-    part = _table_of(Region(region.rows, spans), joiner)
-    return part if continues(part, table) else None
+    part = _table_of(Region(rows, spans), joiner)
+    return part if has_same_columns(part, table) else None
 
 
 def _table_of(region: Region, joiner: LineJoiner) -> Table:

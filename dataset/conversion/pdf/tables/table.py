@@ -43,12 +43,16 @@ def is_headed(rows: Iterable[Sequence[Line]]) -> bool:
 
 def continues(part: Table, table: Table) -> bool:
     """True if the first table of a page has the columns of a table before it, and no other head."""
-    if part.ruled != table.ruled or len(part.columns) != len(table.columns):
-        return False
-    if part.headed and not _repeated(part, table):
-        return False
-    same = all if part.ruled else any
-    return all(same(_aligned(*pair)) for pair in zip(part.columns, table.columns, strict=True))
+    headed = part.headed and not _repeated(part, table)
+    return part.ruled == table.ruled and not headed and has_same_columns(part, table)
+
+
+def has_same_columns(one: Table, other: Table) -> bool:
+    """True if the columns are aligned: at all their edges if they have rules."""
+    same = all if one.ruled else any
+    return len(one.columns) == len(other.columns) and all(
+        same(_aligned(*pair)) for pair in zip(one.columns, other.columns, strict=True)
+    )
 
 
 def _aligned(one: tuple[float, float], other: tuple[float, float]) -> Iterator[bool]:

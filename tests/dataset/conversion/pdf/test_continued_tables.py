@@ -40,6 +40,19 @@ def test_table_on_several_pages_is_one_table(
     assert written(rows) in text
 
 
+@pytest.mark.parametrize("ruled", [True, False])
+@pytest.mark.parametrize("style", [BOLD, []], ids=["bold head", "plain head"])
+@pytest.mark.parametrize("repeated", [0, 1])
+@pytest.mark.parametrize("gap", [605, 623, 641])
+def test_table_with_few_rows_on_its_first_page_is_one_table(
+    ruled: bool, style: list[object], repeated: int, gap: float
+) -> None:
+    rows = [HEAD, *rows_of_cranes(25)]
+    grid = table(rows, ruled=ruled, style=style, repeatRows=repeated)
+    text = read_pdf(pdf_of(paragraph(SENTENCE), Spacer(1, gap), grid), "").text
+    assert text.strip() == f"{SENTENCE}\n\n{written(rows)}"
+
+
 def test_repeated_head_of_two_rows_is_no_row() -> None:
     head = [["", "Load", ""], ["Crane", "Tons", "Note"]]
     rows = [*head, *rows_of_cranes(60)]
