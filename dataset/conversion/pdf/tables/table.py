@@ -10,6 +10,8 @@ from dataset.markdown.writer import pipe_table
 
 _TOUCH = 3.0
 """Points between two edges of one column."""
+_MAX_SEARCHED = 100
+"""Rows of a table that are searched for one equal to its head."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +68,8 @@ def _repeated(part: Table, table: Table) -> int:
     """The number of rows that repeat a table's head; cells that span others are in a row above."""
     count = 0
     for row, known in zip(part.rows, table.rows, strict=False):
-        if row != known or row in table.rows[count + 1 :] or (count and all(table.rows[count - 1])):
+        is_head = row not in table.rows[count + 1 : _MAX_SEARCHED]
+        if row != known or not is_head or (count and all(table.rows[count - 1])):
             break
         count += 1
     return count
