@@ -34,6 +34,7 @@ _ROMAN = {ten + one: 10 * tens + ones for tens, ten in enumerate(_TENS)
 _LEADER = re.compile(r"\s*(?:\. ?){4,}\s*")
 _CONTENTS_LINE = re.compile(rf"(?P<title>.*?){_LEADER.pattern}(?P<number>\d{{1,4}})\s*")
 _SECTION_NUMBER = re.compile(r"\s*(?:appendix )?[\da-z]?(?:\.?\d+)*\.?\s")
+_DIGIT = re.compile(r"\d")
 _ENDS_SENTENCE = re.compile(r"[.!?]\W*$")
 _MAX_CHARACTERS = 500
 _MIN_PAGES = 3
@@ -97,9 +98,10 @@ def _is_repeated(row: _Row, pages: int) -> bool:
 
 
 def _is_kept_once(row: _Row, share: float, text_size: float) -> bool:
-    """True for a stamp, a title, a sentence, and what few of the pages have."""
+    """True for a stamp, a title, a sentence, a number, and what few of the pages have."""
     first = row.lines[0]
-    says = first.aside or first.size > text_size or _ENDS_SENTENCE.search(row.text)
+    counts = any(isinstance(shape, str) and _DIGIT.search(shape) for shape in row.key)
+    says = first.aside or first.size > text_size or _ENDS_SENTENCE.search(row.text) or counts
     return not _ONLY_NUMBER.fullmatch(row.text) and bool(says or share < _MIN_SHARE)
 
 
