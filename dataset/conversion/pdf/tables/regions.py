@@ -23,7 +23,7 @@ _Row = list[Line]
 
 @dataclass(slots=True)
 class Region:
-    """_Rows of a page whose pieces are in the same columns."""
+    """Rows of a page whose pieces are in the same columns."""
 
     rows: list[_Row]
     columns: Columns
