@@ -9,10 +9,11 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from dataset.conversion.html.element import HEADINGS, Element
+from dataset.conversion.html.tabs import name_panels
 
 _DROPPED_ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",
-     "toolbar", "tablist")
+     "toolbar")
 )  # fmt: skip
 _CONTROLS = frozenset(("button", "input", "select", "textarea"))
 _UNREAD = (
@@ -56,6 +57,7 @@ _MAX_BANNER_WORDS = 60
 
 def drop_furniture(body: Element) -> None:
     """Drop from a page what is hidden, surrounds the content or interrupts it."""
+    name_panels(body)
     _keep_questions(body)
     opened = _opened_by_controls(body)
     _drop(body, lambda element: element not in opened and _is_hidden(element))
@@ -69,6 +71,7 @@ def drop_furniture(body: Element) -> None:
 
 def without_furniture(element: Element) -> Element:
     """A part of a page without buttons and other controls that are no text."""
+    name_panels(element)
     _keep_questions(element)
     _drop_controls(element)
     return element
@@ -140,8 +143,11 @@ def _is_hidden(element: Element) -> bool:
 
 def _is_furniture(element: Element) -> bool:
     """True for what surrounds the content of a page, by its tag or role and its own content."""
-    if element.tag == "nav" or element.get("role").lower() in _DROPPED_ROLES:
+    role = element.get("role").lower()
+    if element.tag == "nav" or role in _DROPPED_ROLES:
         return True
+    if role == "tablist":  # an accordion contains its panels
+        return all(below.get("role") != "tabpanel" for below in element.walk())
     if element.tag not in ("header", "footer", "aside", "menu"):
         return False
     if element.tag in ("header", "footer") and element.find(*HEADINGS):

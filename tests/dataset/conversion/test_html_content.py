@@ -106,6 +106,50 @@ def test_collapsed_questions_and_answers_are_content(collapsed: str) -> None:
     assert "30 days" in text
 
 
+TAB_LIST = "<ul role=tablist><li role=tab {}>Console</li><li role=tab {}>CLI</li></ul>"
+LABELS = "<input type=radio id=x><input type=radio id=y>{}<label for=x>Console</label>{}"
+
+
+@pytest.mark.parametrize(
+    "tabs",
+    [
+        TAB_LIST.format("aria-controls=a", "aria-controls=b")
+        + "<div id=a role=tabpanel>Open it.</div><div id=b hidden aria-hidden=true>Type it.</div>",
+        TAB_LIST.format("id=a", "id=b") + "<div role=tabpanel aria-labelledby=a>Open it.</div>"
+        "<div role=tabpanel aria-labelledby=b hidden>Type it.</div>",
+        f"<div>{TAB_LIST}</div><div><div role=tabpanel>Open it.</div>"
+        "<div role=tabpanel hidden>Type it.</div></div>",
+        "<ul><li><a data-toggle=tab href=#a>Console</a><li><a data-toggle=tab href=#b>CLI</a></ul>"
+        "<div><div id=a>Open it.</div><div id=b style='display: none'>Type it.</div></div>",
+        LABELS.format("<div>", "<label for=y>CLI</label></div>")
+        + "<div><div>Open it.</div><div>Type it.</div></div>",
+        f"{TAB_LIST}<div role=tabpanel><p><b>Console</b></p><p>Open it.</div>"
+        "<div role=tabpanel>Type it.</div>",
+    ],
+)
+def test_each_panel_is_preceded_by_the_name_of_its_tab(tabs: str) -> None:
+    text = text_of(f"<main>{REST}{tabs}</main>").removeprefix(text_of(REST)).strip()
+    assert text == "**Console**\n\nOpen it.\n\n**CLI**\n\nType it."
+
+
+@pytest.mark.parametrize(
+    ("tabs", "text"),
+    [
+        (
+            "<div role=tablist><h3 role=tab>How?</h3><div role=tabpanel hidden>So.</div></div>",
+            "### How?\n\nSo.",
+        ),
+        (
+            TAB_LIST.format("aria-controls=a", "aria-controls=a") + "<div id=a>Open it.</div>",
+            "Open it.",
+        ),
+        (LABELS.format("", "<p>Open it.</p>"), "Console\n\nOpen it."),
+    ],
+)
+def test_tabs_without_panels_of_their_own_name_none(tabs: str, text: str) -> None:
+    assert text_of(f"<main>{tabs}</main>") == text
+
+
 @pytest.mark.parametrize(
     ("html", "text"),
     [
