@@ -11,6 +11,7 @@ from dataset.conversion.markdown.dialects import standard_markdown
 from dataset.conversion.markdown.raw_html import converted_html
 from dataset.conversion.metadata import titled_document
 from dataset.conversion.result import Converted
+from dataset.markdown.references import resolved_references
 from dataset.markdown.syntax import closing_fence
 from dataset.markdown.writer import fenced_code
 from utils.errors import DocumentError
@@ -48,9 +49,9 @@ def read_notebook(content: bytes, _: str) -> Converted:
 
 
 def _markdown(source: str) -> str:
-    """A cell of markdown; code that it leaves open ends with it."""
+    """A cell of markdown; Jupyter renders each on its own, its open code and its labels too."""
     text = standard_markdown(_ATTACHMENT.sub(r"\1", source)).strip("\n")
-    return converted_html(text + closing_fence(text)).strip()
+    return converted_html(resolved_references(text + closing_fence(text))).strip()
 
 
 def _cells(book: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from html import unescape
 
 from markdown_it.common.utils import normalizeReference
 
-from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, WORDS
+from dataset.markdown.syntax import CODE_SPAN, ESCAPE, IMAGE, LINK, REFERENCE
 from dataset.markdown.writer import code, link, lowered, note_mark, raised
 
 EMPHASIS = (
@@ -43,9 +43,7 @@ _INLINE = re.compile(
     r"|(?P<space><br\s*/?>|&nbsp;)"
     r"|(?P<entity>&(?:[A-Za-z][A-Za-z0-9]{1,30}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});)"
     f"|{_HTML}|{IMAGE}|{LINK}"
-    rf"|(?P<shown>!?)\[(?P<referring>{WORDS})\]\[(?P<reference>[^\[\]\n]{{0,200}})\]"
-    r"|\[(?P<shortcut>[^\[\]\n^][^\[\]\n]{0,200})\](?![\[(:])"
-    f"|{_STRESS}",
+    f"|{REFERENCE}|{_STRESS}",
     re.DOTALL,
 )
 MARKUP = re.compile(f"{CODE_SPAN}|{LINK}", re.DOTALL)

@@ -68,8 +68,10 @@ def sections(text: str) -> list[Section]:
     tokens = commonmark_parser(inline=False).parse(text, environment)
     references = environment.get("references", {})
     inline = InlineReader({label: one["href"] for label, one in references.items()})
-    # CommonMark takes a short footnote for the address of a link.
-    notes = [one["map"] for label, one in references.items() if label.startswith("^")]
+    # CommonMark takes a short footnote for the address of a link; the label may be used again.
+    defined = [{"label": label, **one} for label, one in references.items()]
+    defined += environment.get("duplicate_refs", [])
+    notes = sorted(one["map"] for one in defined if one["label"].startswith("^"))
     for token, children in _top_level(tokens):
         if not token.map:
             continue

@@ -49,6 +49,11 @@ def _link_pattern(words: str, target: str) -> str:
 
 LINK = _link_pattern("words", "target")
 IMAGE = "!" + _link_pattern("alt", "image")
+REFERENCE = (
+    rf"(?P<shown>!?)\[(?P<referring>{WORDS})\]\[(?P<reference>[^\[\]\n]{{0,200}})\]"
+    r"|\[(?P<shortcut>[^\[\]\n^][^\[\]\n]{0,200})\](?![\[(:])"
+)
+"""A link whose address is defined elsewhere."""
 LINK_DEFINITION = r"^ {0,3}\[[^\[\]\n]{1,200}\]:[ \t]{1,9}"
 CODE_SPAN = r"(?<!`)(?P<ticks>`{1,8})(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)"
 ESCAPE = r"\\(?P<escaped>[!-/:-@\[-`{-~])"

@@ -165,6 +165,21 @@ def test_notebook_keeps_prose_code_and_text_outputs() -> None:
     ]
 
 
+def test_labels_of_a_cell_are_its_own() -> None:
+    cells = (
+        "See [the crane][1], ![its hook][Hook] and `[1][1]`.\n\n    [1]\n\n"
+        "[1]: http://a.example/(x) 'A'\n[hook]: b.png\n",
+        "See [1] and [the mast][1].\n\n> [1]: http://b.example\n\n[1]: http://c.example",
+        "Item [1] of [two][].",
+        "So it is.[^1]\n\n[^1]: Oslo",
+    )
+    assert notebook_text(*({"cell_type": "markdown", "source": cell} for cell in cells)) == (
+        "See [the crane](<http://a.example/(x)>), ![its hook](<b.png>) and `[1][1]`.\n\n    [1]\n\n"
+        "See [1](<http://b.example>) and [the mast](<http://b.example>).\n\n"
+        "Item [1] of [two][].\n\nSo it is.[^1]\n\n[^1]: Oslo"
+    )
+
+
 def test_notebook_of_format_3_is_read() -> None:
     cells = [
         {"cell_type": "heading", "level": 2, "source": "Crane"},

@@ -151,6 +151,11 @@ def test_footnotes_are_no_addresses_of_links() -> None:
     )
 
 
+def test_footnotes_of_joined_chapters_share_their_labels() -> None:
+    text = "# A\n\nWords[^1].\n\n[^1]: Oslo\n\n# B\n\nMore[^1].\n\n[^1]: Rome\n"
+    assert readable(text) == "Words[^1].\n\n[^1]: Oslo\n\nMore[^1].\n\n[^1]: Rome"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,0 +1,46 @@
+"""Resolves reference links, whose addresses are defined elsewhere in a text."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markdown_it.common.utils import normalizeReference
+
+from dataset.markdown.reader import commonmark_parser
+from dataset.markdown.syntax import CODE_SPAN, ESCAPE, LINK, REFERENCE
+
+_REFERENCE = re.compile(f"{CODE_SPAN}|{ESCAPE}|{LINK}|{REFERENCE}", re.DOTALL)
+_WITH_INLINE = ("paragraph_open", "heading_open", "table_open")
+
+
+def resolved_references(text: str) -> str:
+    """Write the addresses into the links and drop the definitions.
+
+    Texts that were rendered one by one can then be joined: their labels no longer meet.
+    """
+    environment: dict[str, Any] = {}
+    tokens = commonmark_parser(inline=False).parse(text, environment)
+    defined = environment.get("references", {})
+    addresses = {label: one["href"] for label, one in defined.items() if label[0] != "^"}
+    lines = text.split("\n")
+    for token in tokens:
+        if token.type in _WITH_INLINE and token.map:
+            place = slice(*token.map)
+            lines[place] = _resolved("\n".join(lines[place]), addresses).split("\n")
+    places = [defined[label]["map"] for label in addresses]
+    places += [
+        one["map"] for one in environment.get("duplicate_refs", []) if one["label"][0] != "^"
+    ]
+    dropped = {line for place in places for line in range(*place)}
+    return "\n".join(line for at, line in enumerate(lines) if at not in dropped)
+
+
+def _resolved(text: str, addresses: Mapping[str, str]) -> str:
+    def linked(found: re.Match[str]) -> str:
+        words = found["shortcut"] or found["referring"]
+        address = addresses.get(normalizeReference(found["reference"] or words or ""))
+        if words is None or address is None:
+            return found[0]
+        return f"{found['shown'] or ''}[{_resolved(words, addresses)}](<{address}>)"
+
+    return _REFERENCE.sub(linked, text)
