@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
@@ -23,7 +23,10 @@ _NO_DELIMITER = "\x1f"
 """For files of a single column: a character that text does not contain."""
 _SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?[ \t]*(?:\n|\Z)', re.IGNORECASE)
 """The first line by which Excel learns the delimiter."""
-_COMMENTS = re.compile(r"\A(?:#(?:[ \t][^\n]*)?(?:\n|\Z)|[ \t]*\n)*")
+_LEADING_LINE = re.compile(r"[ \t]*(?:(?P<mark>#|//|%|;)(?P<words>[^\n]*))?(?:\n|\Z)")
+_LEADING_LINES = re.compile(r"(?:[ \t]*(?:(?:#|//|%|;)[^\n]*)?\n)*")
+"""Lines that are blank or start like a comment."""
+_NUMBER = re.compile(r"[-+]?\d[\d.,eE+-]*")
 _ESCAPED_QUOTE = re.compile(r"""\\"(?=[^\s,;|]|"")""")
 _SAMPLE_LINES = 50
 _MAX_SAMPLE_CHARACTERS = 1 << 16
@@ -42,15 +45,22 @@ class _Dialect:
         lines = io.StringIO(text, newline="")
         return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True)
 
+    def first_row(self, text: str) -> list[str]:
+        """The cells of the first row, without the empty ones at its end."""
+        try:
+            row = next(self.rows(text), [])
+        except csv.Error:
+            return []
+        return row[: max((at for at, cell in enumerate(row, 1) if cell.strip()), default=0)]
+
 
 def read_delimited(content: bytes, _: str) -> Converted:
     """Convert a file to one table, with its first row as the header and comments above it."""
     text = decode_text(content)
     separator = _SEPARATOR_LINE.match(text)
     text = text[separator.end() :] if separator else text
-    comments, text = _split_comments(text)
     csv.field_size_limit(_MAX_CELL_MIB << 20)
-    dialect = _dialect(text, separator[1] if separator else "")
+    comments, text, dialect = _split_comments(text, separator[1] if separator else "")
     rows: list[list[str]] = []
     cells = 0
     try:
@@ -71,12 +81,37 @@ def read_delimited(content: bytes, _: str) -> Converted:
     return Converted("\n\n".join(blocks) + "\n")
 
 
-def _split_comments(text: str) -> tuple[list[str], str]:
-    """Separate the comments before the header: lines of a `#` and a space."""
-    found = _COMMENTS.match(text)
-    end = found.end() if found else 0
-    comments = (line.lstrip("#").strip() for line in text[:end].split("\n"))
-    return [comment for comment in comments if comment], text[end:]
+def _split_comments(text: str, delimiter: str) -> tuple[list[str], str, _Dialect]:
+    """Separate the comments before the header; also returns the dialect of the rest."""
+    leading = _LEADING_LINES.match(text)
+    end = leading.end() if leading else 0
+    dialect = _dialect(text[end:] if text[end:].strip() else text, delimiter)
+    below = dialect.first_row(text[end:])
+    comments: list[str] = []
+    at = 0
+    for line in _LEADING_LINE.finditer(text, 0, end):
+        if line["mark"] and not _is_comment(line, dialect, below, is_last=line.end() == end):
+            break
+        comments.append((line["words"] or "").strip("#/%; \t"))
+        at = line.end()
+    return [comment for comment in comments if comment], text[at:], dialect
+
+
+def _is_comment(
+    line: re.Match[str], dialect: _Dialect, below: Sequence[str], *, is_last: bool
+) -> bool:
+    """True for a comment; False where the line may be a row, as which nothing of it is lost.
+
+    A row has as many cells as the one `below`. A `#` or `//` and a space start a comment even so,
+    unless the line names the columns of a table of numbers.
+    """
+    cells = len(dialect.first_row(line[0]))
+    if cells < len(below):
+        return line["mark"] != dialect.delimiter
+    is_header = is_last and cells == len(below) and all(map(_NUMBER.fullmatch, below))
+    return (
+        line["mark"] in ("#", "//") and not line["words"].strip("#")[:1].strip() and not is_header
+    )
 
 
 def _dialect(text: str, delimiter: str) -> _Dialect:
