@@ -133,9 +133,14 @@ def quotation(text: str) -> str:
 
 def callout(label: str, blocks: Sequence[str]) -> list[str]:
     """A note or warning: its label, then its text on the same line where that is a paragraph."""
+    return labelled(f"{label}:", blocks)
+
+
+def labelled(label: str, blocks: Sequence[str]) -> list[str]:
+    """Put a label before blocks, on the same line where the first is a paragraph."""
     if not blocks or blocks[0].startswith(_NOT_INLINE):
-        return [f"{label}:", *blocks]
-    return [f"{label}: {blocks[0]}", *blocks[1:]]
+        return [label, *blocks]
+    return [f"{label} {blocks[0]}", *blocks[1:]]
 
 
 def text_cell(text: str) -> str:

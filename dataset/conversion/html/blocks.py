@@ -8,8 +8,9 @@ from dataset.conversion.html.code import code_block
 from dataset.conversion.html.element import BLOCK_TAGS, Element
 from dataset.conversion.html.furniture import ADMONITION, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
+from dataset.conversion.html.numbering import numbered_items
 from dataset.conversion.html.table import is_layout, table_blocks
-from dataset.markdown.writer import callout, indent, list_item, note_mark, quotation
+from dataset.markdown.writer import callout, indent, labelled, list_item, note_mark, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
@@ -106,18 +107,14 @@ class Blocks:
         return [f"{'#' * _HEADINGS[element.tag]} {words}{named}"]
 
     def _list(self, element: Element) -> list[str]:
-        number = _number(element.get("start"), 1)
         items: list[str] = []
-        for child in element.elements():
-            number = _number(child.get("value"), number)
-            mark = f"{number}. " if element.tag == "ol" else "- "
+        for child, mark, letters in numbered_items(element):
             nested = child.tag in ("ul", "ol")  # a nested list beside the items instead of in one
             blocks = self._list(child) if nested else self.write(child.children, in_item=True)
             if blocks and nested and items:
                 items[-1] += "\n" + indent("\n".join(blocks), len(mark))
             elif blocks:
-                items.append(list_item(mark, blocks))
-                number += 1
+                items.append(list_item(mark, labelled(letters, blocks) if letters else blocks))
         loose = any("\n\n" in item for item in items)
         return [("\n\n" if loose else "\n").join(items)] if items else []
 
@@ -177,11 +174,6 @@ def holders_of(root: Element) -> set[Element]:
         if element.tag in BLOCK_TAGS:
             holders.update(takewhile(lambda above: above not in holders, element.ancestors()))
     return holders
-
-
-def _number(stated: str, default: int) -> int:
-    """The number of a list item that an attribute states."""
-    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 9 else default
 
 
 def anchor_of(element: Element) -> str:

@@ -11,10 +11,10 @@ from xml.etree.ElementTree import Element
 
 from dataset.conversion.error_texts import NO_TEXT, unreadable
 from dataset.conversion.metadata import office_document
+from dataset.conversion.numerals import numeral
 from dataset.conversion.office.charts import chart_data, drawn_lines
 from dataset.conversion.office.formulas import formula_text
 from dataset.conversion.office.namespaces import A14, DIAGRAM, MC, A, C, P, R
-from dataset.conversion.office.word.numbering import numeral
 from dataset.conversion.result import Converted
 from dataset.conversion.zip_container import ZipContainer
 from dataset.markdown.writer import block_cell, escape, lowered, pipe_table, raised, web_link

@@ -187,8 +187,22 @@ def test_title_keeps_its_powers() -> None:
     assert read_html(b"<h1>At most 2<sup>32</sup></h1>", "").title == "At most 2^32"
 
 
-def test_items_keep_the_numbers_that_they_state() -> None:
-    assert text_of("<ol start=3><li value=5>Open<li>Close</ol>") == "5. Open\n6. Close"
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ol start=3><li value=5>Open<li>Close</ol>", "5. Open\n6. Close"),
+        ("<ol reversed><li>Open<li>Close</ol>", "2. Open\n1. Close"),
+        ("<ol><li>Open<li><img src=x><li>Close</ol>", "1. Open\n3. Close"),
+        ("<ol type=a start=2><li>Open<li><p>Close<ul><li>x</ul></ol>",
+         "- b. Open\n- c. Close\n  - x"),
+        ("<ol type=A start=28><li>Open</ol>", "- AB. Open"),
+        ("<ol type=i><li>Open<li><pre>x</pre></ol>", "- i. Open\n\n- ii.\n\n  ```\n  x\n  ```"),
+        ("<ol class='loweralpha simple'><li>Open</ol>", "- a. Open"),
+        ("<ol style='list-style-type: upper-roman'><li value=4>Open</ol>", "- IV. Open"),
+    ],
+)  # fmt: skip
+def test_items_have_the_numbers_that_the_page_shows(html: str, text: str) -> None:
+    assert text_of(html) == text
 
 
 def test_text_around_an_article_is_content_if_it_has_headings_and_is_longer() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from docx import Document  # type: ignore[import-untyped, unused-ignore]
 
+from dataset.conversion.numerals import numeral
 from dataset.conversion.office import docx
-from dataset.conversion.office.word.numbering import numeral
 from tests.files.office import saved
 from tests.files.word import (
     definition,
