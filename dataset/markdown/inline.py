@@ -29,8 +29,8 @@ _HTML = (
     r"(?P<scripted>[^<>]{0,200}|<a\s[^<>]{0,200}>[^<>]{0,20}</a>)</su[bp]>"
     r"|<(?:code|kbd|samp|tt)(?:\s[^<>]{0,200})?>(?P<html_code>[^<>]{1,500})</(?:code|kbd|samp|tt)>"
     r"|<(?:del|s|strike)>(?P<deleted>[^<>]{1,500})</(?:del|s|strike)>"
-    r"|<a\s[^<>]{0,500}?href=[\"'](?P<href>https?://[^\"'<>\s]{1,500})[\"'][^<>]{0,500}>"
-    r"(?P<linked>[^<>]{1,500})</a>"
+    r"|<a\s[^<>]{0,500}?href=[\"'](?P<href>(?:https?://|mailto:|tel:)[^\"'<>\s]{1,500})[\"']"
+    r"[^<>]{0,500}>(?P<linked>[^<>]{1,500})</a>"
     r"|<img\s(?:[^<>]{0,1000}?\s)?alt=(?P<quote>[\"'])(?P<image_alt>[^<>]{0,500}?)(?P=quote)"
     r"[^<>]{0,1000}>"
     r"|(?P<tag><!--.{0,2000}?-->|</?a(?:\s[^<>]{0,200})?>"
@@ -122,6 +122,8 @@ class InlineReader:
         return self._html(found)
 
     def _link(self, words: str, target: str) -> str:
+        if target.lower().startswith(("mailto:", "tel:")):
+            return link(words, target)
         if not target.startswith(("http://", "https://")) or not words:
             return words
         return target if words == target else f"[{words}]({target})"

@@ -85,7 +85,7 @@ class Inline:
         return writer.link(inside.replace("\v", " "), address if self._is_useful(address) else "")
 
     def _is_useful(self, address: str) -> bool:
-        if address.startswith(("http://", "https://")):
+        if address.lower().startswith(("http://", "https://", "mailto:", "tel:")):
             return True
         # Without a base, a link to another page still contains its name.
         return not self.base and not address.startswith("#") and ":" not in address.split("/")[0]

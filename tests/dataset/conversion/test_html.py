@@ -227,7 +227,16 @@ def test_admonitions_are_labelled_with_their_kind(html: str) -> None:
         ('<img alt="A crane lifts"> <img alt="" src=x> <img alt="image.png">', "A crane lifts"),
         ("was <del>12</del> <q>x</q>", 'was ~~12~~ "x"'),
         ("<a href=https://x.example/a_(b)>t</a>", "[t](https://x.example/a_%28b%29)"),
-        ("<a href='javascript:run()'>t</a> <a href='mailto:a@b.example'>m</a>", "t m"),
+        ("<a href='javascript:run()'>t</a> <a href='JavaScript:run()'>u</a>", "t u"),
+        (
+            "<a href='mailto:a_b@c.example?subject=x'><b>Write</b> us</a>.",
+            "**Write** us (a_b@c.example).",
+        ),
+        ("<a href='MAILTO:a_b@c.example'>A_B@c.example</a>", "A_B@c.example"),
+        (
+            "<a href='tel:+4930123'>Call</a> <a href='tel:+4930123'>+49 (30) 1-23</a>",
+            "Call (+4930123) +49 (30) 1-23",
+        ),
         ("<a href='#part'>t</a> <a>u</a> <a href=/x></a>", "t u"),
         ("<a href=https://x.example><h2>T</h2></a>", "## T"),
     ],

@@ -214,6 +214,11 @@ def test_bar_within_a_cell_stays_within_it() -> None:
         ("<b>Bold</b> <kbd>Ctrl</kbd> <span class='x'>x</span>", "Bold `Ctrl` x"),
         ("AT&amp;T &lt;b&gt; &#8364; \\&amp;", "AT&T <b> € &amp;"),
         ("<a href='https://x.example/y'>words</a>", "[words](https://x.example/y)"),
+        ("<a href='mailto:a@x.example'>Write</a>", "Write (a@x.example)"),
+        ("Please [write](mailto:a@x.example?subject=b) to [a@x.example](mailto:a@x.example)",
+         "Please write (a@x.example) to a@x.example"),
+        ("Or else [call](tel:+49%2030123) or [run](javascript:run()) or [none](mailto:)",
+         "Or else call (+4930123) or run or none"),
         ("<img src=x alt='A kiln'>", "A kiln"),
         ("was <del>12</del>, 2<SUP>32</SUP> **2**<sup>8</sup>", "was ~~12~~, 2^32 **2**^8"),
         ("four<sup><a href='#fn1'>1</a></sup> days", "four[^1] days"),
@@ -226,7 +231,7 @@ def test_bar_within_a_cell_stays_within_it() -> None:
             "__init__ a_b_c *a_b* **_a** https://x.example/_a_/ _x_",
         ),
     ],
-)
+)  # fmt: skip
 def test_inline_html_entities_and_underscores_are_read(written: str, read: str) -> None:
     assert readable(written) == read
 
