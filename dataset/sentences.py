@@ -17,20 +17,23 @@ from collections.abc import Iterator
 
 _STOP = r"(?<=[.!?])"
 _STOP_OR_COLON = r"(?<=[.!?:])"
-_WIDE_STOP = "[\u3002\uff01\uff1f\uff61]"
-_WIDE_CLOSING = "[\u300d\u300f\uff09\u3011\u201d\u2019]"
-_WIDE_END = rf"(?<={_WIDE_STOP})(?!{_WIDE_CLOSING})|(?<={_WIDE_STOP}{_WIDE_CLOSING})"
+_WIDE_STOP = r"(?:[\u3002\uff01\uff1f\uff61\ufe12\u203c\u2047-\u2049]|(?<!\d)\uff0e)"
+"""A full stop of full width also stands in numbers and names, as a point."""
+_WIDE_CLOSING = r"[\u300d\u300f\u300b\u3009\u3015\u3017\u3011\uff09\uff3d\uff5d\uff63\u201d\u2019)]"
+_WIDE_END = (
+    "(?:"
+    + "|".join(rf"(?<={_WIDE_STOP}{_WIDE_CLOSING * count})" for count in range(4))
+    + rf")(?!{_WIDE_STOP}|{_WIDE_CLOSING}|(?<=\uff0e)[0-9A-Za-z\uff10-\uff5a])"
+)
 
 _SENTENCE_END = re.compile(
-    rf"{_STOP}([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])|(?:{_WIDE_END})()\s*(?=\S)"
+    rf"{_STOP}([\"')\]*”]*)\s+(?=[\"'(\[*`“]*[A-Z0-9`])|{_WIDE_END}()\s*(?=\S)"
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|Inc|Corp|No|Fig|approx|U\.S|Dr|Mr|Ms|St)\.|\b[A-Z]\.)$"
 )
 _MAX_ABBREVIATION_CHARACTERS = 8
-_CHUNKING_END = re.compile(
-    rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])|(?:{_WIDE_END})[^\S\n]*(?=\S)"
-)
+_CHUNKING_END = re.compile(rf"{_STOP_OR_COLON}\s+(?=[A-Z0-9\"'(\[`*])|{_WIDE_END}[^\S\n]*(?=\S)")
 _PROSE_END = re.compile(rf"{_STOP}\s+(?=[A-Z])|\n")
 
 

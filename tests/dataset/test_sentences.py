@@ -27,11 +27,24 @@ from dataset.sentences import (
                 "Then. \u5b8c",
             ],
         ),
+        ("\u671f\uff0e\u7d42\uff0e", ["\u671f\uff0e", "\u7d42\uff0e"]),
+        ("\uff11\uff0e\u671f\u306f\uff13\uff0e\uff11\u5206\uff0e Next",
+         ["\uff11\uff0e\u671f\u306f\uff13\uff0e\uff11\u5206\uff0e", "Next"]),
+        ("\uff41\uff0e\uff54\uff58\uff54\u3092", ["\uff41\uff0e\uff54\uff58\uff54\u3092"]),
+        ("\u4f55\uff01\uff1f\uff08\u300c\u597d\u3002\u300d\uff09\u7d42\u2049\u671f",
+         ["\u4f55\uff01\uff1f", "\uff08\u300c\u597d\u3002\u300d\uff09", "\u7d42\u2049", "\u671f"]),
+        ("\u300c\u4f55\uff1f\u300d\u3002\u7d42\uff61\uff63\u671f",
+         ["\u300c\u4f55\uff1f\u300d\u3002", "\u7d42\uff61\uff63", "\u671f"]),
         ("", []),
     ],
-)
+)  # fmt: skip
 def test_sentences_keep_abbreviations_and_code_whole(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+def test_sentences_of_full_width_are_cut_alike_for_chunks() -> None:
+    text = "\u671f\uff08\u300c\u597d\u3002\u300d\uff09\u7d42\uff01\uff1f\u671f\uff0e\u7d42"
+    assert chunking_sentences(text) == sentences(text)
 
 
 def test_the_variants_differ_in_colons_line_breaks_and_what_follows() -> None:
