@@ -73,7 +73,9 @@ def split_document(document: Document, size: ChunkSize, count_tokens: CountToken
         if any(_FIELDS.match(block.text) for block in section.blocks):
             budget //= 2
         cutter = _Cutter(budget, count_tokens)
-        units = (unit for block in section.blocks for unit in cutter.units(block))
+        unread = [name for name in section.headings[-1:] if name not in (title, *headings)]
+        blocks = [*(Block("text", name) for name in unread), *section.blocks]
+        units = (unit for block in blocks for unit in cutter.units(block))
         texts += [(section, headings, text) for text in cutter.pack(units, size.overlap)]
 
     # Make each text a chunk that knows its place in the document

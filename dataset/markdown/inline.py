@@ -53,8 +53,6 @@ _HEADING_ID = re.compile(
     r"[ \t]*\{:?[ \t]*(?:#(?P<id>[^\s{}]{1,200})|\.[\w-]+)(?:[ \t][^{}]{0,200})?\}[ \t]*$"
 )
 _IMAGE_WITHOUT_WORDS = re.compile(r"[\[\]]|Image|NOT AVAILABLE")
-_MAX_HEADING_CHARACTERS = 120
-"""Characters; each breadcrumb below a heading repeats it."""
 _VOID = frozenset(("br", "hr", "img", "wbr"))
 _PARTS = frozenset(
     ("br", "dd", "details", "div", "dl", "dt", "hr", "li", "ol", "p", "summary", "ul")
@@ -88,8 +86,6 @@ class InlineReader:
         line = line[: identity.start()] if identity else line
         words = self.read(_HEADING_EMPHASIS.sub(_without_emphasis, line))
         words = " ".join(MARKUP.sub(lambda found: found["words"] or found[0], words).split())
-        if len(words) > _MAX_HEADING_CHARACTERS:
-            words = words[: _MAX_HEADING_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
         stated = identity["id"] if identity and identity["id"] else ""
         return words, anchor[1] if anchor else stated
 

@@ -34,6 +34,8 @@ _ITEM_START = re.compile(r"[ \t]*(?:[+*-]|\d{1,9}[.)])[ \t]")
 _LINK_ITEM = re.compile(rf"[ \t]*(?:[+*-]|\d{{1,9}}[.)])[ \t]+{LINK}[ \t]*\Z", re.DOTALL)
 _RUN = re.compile(r"([^\w\s])\1{2,}")
 """Lines drawn by repeating one character."""
+_MAX_HEADING_CHARACTERS = 120
+"""Each breadcrumb below a heading repeats it; a longer one is cut there, and whole in the text."""
 _MAX_MISSING_CELLS = 4096
 _MAX_LINK_SHARE = 0.85
 """A page with a larger share of its characters in links is only a list of links."""
@@ -81,8 +83,10 @@ def sections(text: str) -> list[Section]:
         if token.type == "heading_open":
             level, (title, anchor) = int(token.tag[1]), inline.heading(children[0].content)
             open_headings = [(at, name) for at, name in open_headings if at < level]
-            open_headings.append((level, title))
+            open_headings.append((level, _shortened(title)))
             found.append(Section(tuple(name for _, name in open_headings), anchor))
+            if len(title) > _MAX_HEADING_CHARACTERS:
+                found[-1].blocks.append(Block("text", title))
         elif block := _block(token, children, source, inline):
             found[-1].blocks.append(block)
     found[-1].blocks.extend(_footnote(lines, place, inline) for place in notes)
@@ -123,6 +127,12 @@ def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:
             yield opened, inside
         else:
             inside.append(token)
+
+
+def _shortened(heading: str) -> str:
+    if len(heading) <= _MAX_HEADING_CHARACTERS:
+        return heading
+    return heading[: _MAX_HEADING_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _block(

@@ -111,10 +111,12 @@ def test_each_section_has_its_path_of_headings(text: str, headings: list[tuple[s
     assert [section.headings for section in sections(text)] == headings
 
 
-def test_long_heading_is_truncated_between_words() -> None:
-    (heading,) = sections("# " + "word " * 100 + "\n\nx")[-1].headings
+def test_long_heading_is_truncated_between_words_and_whole_in_its_section() -> None:
+    section = sections("# " + "word " * 100 + "\n\nx")[-1]
+    (heading,) = section.headings
     assert len(heading) <= 120
     assert heading.endswith("word…")
+    assert [block.text for block in section.blocks] == [" ".join(["word"] * 100), "x"]
 
 
 def test_navigation_is_dropped() -> None:
