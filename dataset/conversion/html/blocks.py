@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
 from dataset.conversion.html.element import BLOCK_TAGS, Element
-from dataset.conversion.html.furniture import ADMONITION, is_footnote
+from dataset.conversion.html.furniture import admonition_kinds, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.numbering import numbered_items
 from dataset.conversion.html.table import is_layout, table_blocks
@@ -16,8 +16,12 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
 _MAX_NOTE_CHARACTERS = 6000
 """A longer box is part of the page, not a note."""
+_NAMES = {
+    "admonition": "Note", "alert": "Note", "callout": "Note", "information": "Info",
+    "seealso": "See also",
+}  # fmt: skip
+"""The names of kinds of notes that are not called like their class."""
 _LABEL = re.compile(r".*(?:title|heading|label|header).*")
-_PART_OF_NOTE = re.compile(r".*(?:title|heading|label|header|text|body|content|icon|inner).*")
 _MAX_LABEL_CHARACTERS = 60
 
 
@@ -194,18 +198,13 @@ def _note_kind(element: Element) -> str:
     role = element.get("role") == "note"
     if element.tag not in ("div", "aside", "section", "details", "blockquote") and not role:
         return ""
-    kinds = {"seealso": "See also", "admonition": "Note", "callout": "Note", "alert": "Note"}
-    found = [
-        kind["kind"]
-        for name in element.classes()
-        if (kind := ADMONITION.fullmatch(name)) and not _PART_OF_NOTE.fullmatch(name)
-    ]
+    found = admonition_kinds(element)
     if not (found or role) or element.find("h1", "h2"):
         return ""
     if len(element.words()) > _MAX_NOTE_CHARACTERS:
         return ""
-    best = min(found, key=lambda kind: kind in kinds, default="note")
-    return kinds.get(best, best.capitalize())
+    best = min(found, key=lambda kind: _NAMES.get(kind) == "Note", default="note")
+    return _NAMES.get(best, best.capitalize())
 
 
 def definitions_of(element: Element) -> list[tuple[list[Element], list[Element | str]]]:

@@ -28,9 +28,11 @@ _NOISE = re.compile(
     r"|edit-?(?:this-?page|link)|copy-?button|prev-?next|related-?links|navbar"
     rf"|site-?(?:header|footer|nav)|{_UNREAD})(?:[-_].*)?"
 )
-ADMONITION = re.compile(
-    r"(?:.*[-_])?(?P<kind>note|warning|tip|important|caution|danger|hint|attention|error|info"
-    r"|seealso|admonition|callout|alert|versionadded|versionchanged|deprecated)(?:[-_].*)?"
+_BOXES = r"admonition(?:block)?|admon|alert|aside|awsdocs|callout|custom-block|hint|macro|notices?"
+_BOX = re.compile(rf"(?:.*[-_])?(?:{_BOXES})(?:[-_].*)?")
+_KINDS = "note|warning|tip|important|caution|danger|hint|attention|seealso|admonition|callout|alert"
+_ADMONITION = re.compile(
+    rf"(?P<kind>{_KINDS})|(?:.*[-_])?(?:{_BOXES})--?(?P<boxed>{_KINDS}|error|info(?:rmation)?)"
 )
 _NEVER_NOISE = frozenset(
     (*HEADINGS, "a", "pre", "code", "table", "caption", "thead", "tbody", "tr", "td", "th", "dl",
@@ -152,7 +154,7 @@ def _is_furniture(element: Element) -> bool:
         return False
     if element.tag in ("header", "footer") and element.find(*HEADINGS):
         return False
-    if any(ADMONITION.fullmatch(name) for name in element.classes()):
+    if admonition_kinds(element):
         return False
     around = {above.tag for above in element.ancestors()}
     is_part = not around.isdisjoint(_SECTIONING)
@@ -169,6 +171,17 @@ def is_footnote(element: Element) -> bool:
     """True for a footnote or endnote, or a box of them."""
     declared = f"{element.get('epub:type')} {element.get('role')} {element.get('class')}".lower()
     return _FOOTNOTE.search(declared) is not None
+
+
+def admonition_kinds(element: Element) -> list[str]:
+    """The kinds of note that the classes of an element state, as generators of pages write them.
+
+    A class such as `info` or `contact-info` is one of a note only beside the class of a box.
+    """
+    names = element.classes()
+    found = [one["kind"] or one["boxed"] for one in map(_ADMONITION.fullmatch, names) if one]
+    in_box = any(map(_BOX.fullmatch, names))
+    return found + [name for name in names if in_box and name in ("error", "info")]
 
 
 def _is_noise(element: Element) -> bool:

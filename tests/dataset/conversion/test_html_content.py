@@ -106,6 +106,43 @@ def test_collapsed_questions_and_answers_are_content(collapsed: str) -> None:
     assert "30 days" in text
 
 
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "div class=contact-info", "section class=info", "div class=info-box", "div class=tip-jar",
+        "div class=release-note", "div class=error", "div class=error-code", "aside class=note-box",
+        "section class=important-dates", "div class=versionadded", "details class=alerts-list",
+    ],
+)  # fmt: skip
+def test_class_that_only_resembles_a_kind_of_note_adds_no_label(opening: str) -> None:
+    box = f"<{opening}><p>Ring twice, please.</p></{opening.split()[0]}>"
+    assert text_of(f"<main>{REST}{box}</main>") == f"{text_of(REST)}\n\nRing twice, please."
+
+
+@pytest.mark.parametrize(
+    ("classes", "label"),
+    [
+        ("admonition info", "Info"),
+        ("custom-block info", "Info"),
+        ("hint-container info", "Info"),
+        ("box notices cstyle info", "Info"),
+        ("theme-admonition theme-admonition-info alert alert--info", "Info"),
+        ("confluence-information-macro confluence-information-macro-information", "Info"),
+        ("confluence-information-macro confluence-information-macro-note", "Note"),
+        ("markdown-alert markdown-alert-caution", "Caution"),
+        ("starlight-aside starlight-aside--tip", "Tip"),
+        ("callout callout-style-default callout-important", "Important"),
+        ("admonitionblock warning", "Warning"),
+        ("awsdocs-note awsdocs-important", "Note"),
+        ("alert alert-danger", "Danger"),
+        ("admonition seealso", "See also"),
+    ],
+)
+def test_notes_of_known_generators_are_labelled(classes: str, label: str) -> None:
+    box = f"<div class='{classes}'><p>Ring twice, please.</p></div>"
+    assert text_of(f"<main>{REST}{box}</main>").endswith(f"\n\n{label}: Ring twice, please.")
+
+
 TAB_LIST = "<ul role=tablist><li role=tab {}>Console</li><li role=tab {}>CLI</li></ul>"
 LABELS = "<input type=radio id=x><input type=radio id=y>{}<label for=x>Console</label>{}"
 
