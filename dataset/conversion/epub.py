@@ -1,13 +1,13 @@
 """Converts EPUB books: their chapters in reading order."""
 
 import posixpath
-import re
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.html.content import content_of
 from dataset.conversion.html.element import Element
+from dataset.conversion.html.furniture import is_footnote
 from dataset.conversion.html.reader import decoded, markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import document_title
@@ -19,8 +19,6 @@ from utils.errors import DocumentError
 _ABOUT = "{http://purl.org/dc/elements/1.1/}"
 _ROOT = "{urn:oasis:names:tc:opendocument:xmlns:container}rootfile"
 _PAGES = ("application/xhtml+xml", "text/html", "text/x-oeb1-document")
-
-_NOTE = re.compile(r"\b(?:foot|end|rear)notes?\b")
 
 
 def read_epub(content: bytes, _: str) -> Converted:
@@ -61,7 +59,7 @@ def _show_whole(body: Element) -> None:
     for element in body.walk():
         if element.tag in ("header", "footer"):
             element.tag = "div"
-        if _NOTE.search(element.get("epub:type")):
+        if is_footnote(element):
             element.attributes.pop("hidden", None)
         element.children = [
             child

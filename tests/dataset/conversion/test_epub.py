@@ -81,13 +81,15 @@ def test_chapter_keeps_its_head_and_foot_and_notes_without_page_numbers() -> Non
         "<header><p>Part 1</p><h2>Keys</h2></header>"
         '<p>They ex<span epub:type="pagebreak">12</span>pire.</p><footer><p>Ask us.</p></footer>'
         '<section epub:type="footnotes" hidden="hidden"><p>After nine days.</p></section>'
+        '<aside role="doc-footnote" hidden="hidden"><p>In Oslo, after ten.</p></aside>'
     )
     assert epub.read_epub(epub_of(chapter), "").text.split("\n\n") == [
         "Part 1",
         "## Keys",
         "They expire.",
         "Ask us.",
-        "After nine days.\n",
+        "After nine days.",
+        "In Oslo, after ten.\n",
     ]
 
 
