@@ -60,7 +60,13 @@ ESCAPE = r"\\(?P<escaped>[!-/:-@\[-`{-~])"
 LIST_MARK = r"(?:[-+*•]|\d{1,9}[.)])"
 """`•` is no markdown, but language models write it."""
 
-_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)\n?", re.MULTILINE)
+FENCE = re.compile(
+    rf"^(?P<margin>(?:[ \t>]|(?P<mark>{LIST_MARK})[ \t])*)"
+    r"(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>[^\n]*)\n?",
+    re.MULTILINE,
+)
+"""A line that opens or closes code; it may open a list item or continue a quotation."""
+_MARK = re.compile(r"[^\s>]")
 _LINE_KIND = re.compile(
     r"(?P<indent>[ \t]*)(?:"
     r"(?P<row>\|)"
@@ -98,18 +104,22 @@ class SourceBlock:
 
 
 def find_fenced_code(text: str) -> Iterator[SourceBlock]:
-    """Find the fenced code blocks of a text, those in list items included."""
+    """Find the fenced code blocks of a text, those in list items and quotations included."""
     fence = ""
     start = 0
-    for found in _FENCE.finditer(text):
-        info = found["info"].strip()
-        if not fence and not (found["fence"][0] == "`" and "`" in info):
+    for found in FENCE.finditer(text):
+        if not fence:
             fence, start = found["fence"], found.start()
-        elif fence and found["fence"].startswith(fence) and not info:
+        elif closes_code(found, fence):
             yield SourceBlock("code", start, found.end(), mark=fence)
             fence = ""
     if fence:
         yield SourceBlock("code", start, len(text), mark=fence, is_closed=False)
+
+
+def closes_code(found: re.Match[str], fence: str) -> bool:
+    """True for a line with a fence, matched by `FENCE`, that closes code opened with `fence`."""
+    return found["fence"].startswith(fence) and not found["mark"] and not found["info"].strip()
 
 
 def prose_and_code(text: str) -> Iterator[tuple[str, bool]]:
@@ -127,7 +137,7 @@ def closing_fence(text: str) -> str:
     for code in find_fenced_code(text):
         if not code.is_closed:
             margin = text[code.start :].partition(code.mark)[0]
-            return f"\n{margin}{code.mark}"
+            return f"\n{_MARK.sub(' ', margin)}{code.mark}"
     return ""
 
 

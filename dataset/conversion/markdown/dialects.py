@@ -12,13 +12,9 @@ from textwrap import dedent
 
 from dataset.conversion.markdown.jsx import JSX_TAG, jsx_elements, shown_attributes
 from dataset.markdown.reader import commonmark_parser
-from dataset.markdown.syntax import CODE_SPAN
+from dataset.markdown.syntax import CODE_SPAN, FENCE, closes_code
 from dataset.markdown.writer import indent
 
-_FENCE = re.compile(
-    r"^(?P<indent>[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*)"
-    r"(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$"
-)
 _DIRECTIVE_INFO = re.compile(r"\{(?P<kind>[\w:-]{1,40})\}[ \t]*(?P<title>.*)")
 _COLONS = re.compile(
     r"^(?P<indent>[ \t]*):{3,}[ \t]*(?:\{(?P<directive>[A-Za-z][\w-]*)\}|(?P<kind>[A-Za-z][\w-]*))?"
@@ -95,7 +91,7 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
     indented_code = cache(partial(_indented_code, lines))  # it is seldom needed
     while at < len(lines):
         line = lines[at]
-        if opening := _FENCE.match(line):
+        if opening := FENCE.match(line):
             end = _end_of_fence(lines, at, opening["fence"])
             yield from _fenced(lines[at:end], opening, depth)
             at = end
@@ -184,7 +180,7 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
     if directive is None:
         yield from lines
     elif directive["kind"] in _CODE_DIRECTIVES:
-        yield f"{opening['indent']}{opening['fence']}{directive['title']}"
+        yield f"{opening['margin']}{opening['fence']}{directive['title']}"
         yield from (line for line in lines[1:] if not _DIRECTIVE_OPTION.match(line))
     elif directive["kind"] in ("include", "literalinclude"):
         yield _included(directive["title"])
@@ -236,8 +232,7 @@ def _width(before: str) -> int:
 def _end_of_fence(lines: Sequence[str], start: int, fence: str) -> int:
     """The line after a code block's closing fence, or after the last one."""
     for at in range(start + 1, len(lines)):
-        mark = lines[at].lstrip(" \t>").rstrip()
-        if mark.startswith(fence) and not mark.strip(fence[0]):
+        if (found := FENCE.match(lines[at])) and closes_code(found, fence):
             return at + 1
     return len(lines)
 

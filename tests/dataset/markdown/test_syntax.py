@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from dataset.markdown.syntax import blocks, find_fenced_code
+from dataset.markdown.syntax import blocks, closing_fence, find_fenced_code
 from dataset.markdown.writer import fenced_code
 
 PAGE = """\
@@ -75,6 +75,31 @@ def test_a_fence_closes_with_its_own_kind_and_nothing_after_it() -> None:
         ("~~~\n```\n~~~ x\n~~~~\n", True),
         ("  ````py\nopen\n```\n", False),
     ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "- ```python\n  x\n  ```\n",
+        "1. - ~~~\n     ```\n     ~~~\n",
+        "> ```\n> - ```\n> ```\n",
+        "- > ```\n  > x\n  > ```\n",
+    ],
+)
+def test_code_opens_a_list_item_and_continues_a_quotation(code: str) -> None:
+    found = [(text.span, text.is_closed) for text in find_fenced_code(f"a\n\n{code}\nb\n")]
+    assert found == [(slice(3, 3 + len(code)), True)]
+
+
+@pytest.mark.parametrize(
+    ("opened", "closing"),
+    [("1. ```\n   x", "\n   ```"), ("> ~~~\n> x", "\n> ~~~"), ("- a\n  ```", "\n  ```")],
+)
+def test_closing_fence_stands_in_the_item_or_quotation_of_its_code(
+    opened: str, closing: str
+) -> None:
+    assert closing_fence(opened) == closing
+    assert closing_fence(opened + closing) == ""
 
 
 @pytest.mark.parametrize("seed", range(50))
