@@ -10,7 +10,7 @@ from dataset.conversion.html.furniture import admonition_kinds, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
 from dataset.conversion.html.numbering import numbered_items
 from dataset.conversion.html.table import is_layout, table_blocks
-from dataset.markdown.writer import callout, indent, labelled, list_item, note_mark, quotation
+from dataset.markdown.writer import callout, code, indent, labelled, list_item, note_mark, quotation
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _ANCHOR = re.compile(r"[^\s\"'<>]{1,200}")
@@ -23,6 +23,8 @@ _NAMES = {
 """The names of kinds of notes that are not called like their class."""
 _LABEL = re.compile(r".*(?:title|heading|label|header).*")
 _MAX_LABEL_CHARACTERS = 60
+_AFTER_SIGNATURE = re.compile(r"(?:\[source\]|[¶\uf0c1\s])+$")
+"""Links."""
 
 
 @dataclass(slots=True)
@@ -129,8 +131,7 @@ class Blocks:
         long = any(len(blocks) > 3 or "```" in "\n".join(blocks) for _, blocks in explained)
         written: list[str] = []
         for terms, blocks in explained:
-            term = ", ".join(filter(None, (self.inline.one_line(one.children) for one in terms)))
-            term = term.rstrip(":")
+            term = ", ".join(filter(None, map(self._term, terms)))
             name = term if not term or "**" in term or term.startswith("`") else f"**{term}**"
             parts = [name, *blocks] if name else blocks
             if long:
@@ -140,6 +141,11 @@ class Blocks:
             elif parts:
                 written.append(list_item("- ", parts))
         return written if long or not written else ["\n".join(written)]
+
+    def _term(self, term: Element) -> str:
+        if "sig" in term.classes():  # the signature of a function, as Sphinx writes it
+            return code(_AFTER_SIGNATURE.sub("", term.words()))
+        return self.inline.one_line(term.children).rstrip(":")
 
     def _note(self, kind: str, element: Element) -> list[str]:
         label = self._own_label(element) or kind
@@ -158,7 +164,8 @@ class Blocks:
                 words = self.inline.one_line(below.children).strip(" :*")
                 if 0 < len(words) <= _MAX_LABEL_CHARACTERS:
                     below.parent.children.remove(below)
-                    return words
+                    if any(map(str.isalnum, words)):  # else an icon
+                        return words
         return ""
 
 
@@ -196,7 +203,7 @@ def _heading_anchor(heading: Element) -> str:
 def _note_kind(element: Element) -> str:
     """The kind of a note, by its class; "" for an element that is none."""
     role = element.get("role") == "note"
-    if element.tag not in ("div", "aside", "section", "details", "blockquote") and not role:
+    if element.tag not in ("div", "aside", "section", "blockquote") and not role:
         return ""
     found = admonition_kinds(element)
     if not (found or role) or element.find("h1", "h2"):

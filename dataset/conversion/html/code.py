@@ -19,7 +19,7 @@ _BARE_LANGUAGES = frozenset((
     "perl", "php", "powershell", "properties", "python", "py", "r", "ruby", "rust", "scala", "sh",
     "shell", "sql", "swift", "toml", "ts", "typescript", "xml", "yaml", "yml",
 ))  # fmt: skip
-_GUTTER = frozenset((
+GUTTER = frozenset((
     "linenos", "lineno", "linenumbers", "gutter", "line-numbers-rows", "hljs-ln-numbers",
     "rouge-gutter",
 ))  # fmt: skip
@@ -54,7 +54,7 @@ def _text(element: Element) -> str:
             parts.append(child)
         elif child.tag == "br":
             parts.append("\n")
-        elif not _GUTTER.intersection(child.classes()):
+        elif not GUTTER.intersection(child.classes()):
             text = _text(child)
             own_line = child.tag in ("div", "p", "li", "tr") and not text.endswith("\n")
             parts.append(text + "\n" if own_line else text)

@@ -41,10 +41,11 @@ def content_of(page: HtmlPage) -> Element:
     drop_furniture(page.body)
     main = _main(page.body)
     _drop_contents_lists(main)
-    if main.find("h1") is None:
-        titles = [element for element in page.body.walk() if element.tag == "h1"]
-        if len(titles) == 1:
-            main.children.insert(0, titles[0])
+    own = next((element.words() for element in page.head if element.tag == "title"), "")
+    inside = set(main.walk())
+    titles = [one for one in page.body.walk() if one.tag == "h1" and one not in inside]
+    if len(titles) == 1 and (main.find("h1") is None or titles[0].words() == own):
+        main.children.insert(0, titles[0])
     return main
 
 
@@ -57,19 +58,21 @@ def _main(body: Element) -> Element:
         largest = max(found, key=lambda element: sizes[element], default=None)
         if largest and sizes[largest] > _MIN_CONTENT_SHARE * total:
             if is_candidate is _CANDIDATES[0]:
-                return _with_notes(largest, body)
-            return largest if len(outermost) == 1 and _is_most_of(largest, body) else body
+                return _with_notes(
+                    largest, body, lambda one: _is_introduction(one) or is_footnote(one)
+                )
+            is_main = len(outermost) == 1 and _is_most_of(largest, body)
+            return _with_notes(largest, body, is_footnote) if is_main else body
     return body
 
 
-def _with_notes(main: Element, body: Element) -> Element:
-    """The main element, with the page's headers, asides and footnotes outside of it."""
+def _with_notes(main: Element, body: Element, is_part: Callable[[Element], bool]) -> Element:
+    """The main element, with the parts of the page outside of it that belong to it."""
     around = set(main.ancestors())
     parts = [
         element
         for element in body.walk()
-        if element is main
-        or (element not in around and (_is_introduction(element) or is_footnote(element)))
+        if element is main or (element not in around and is_part(element))
     ]
     outermost = _outermost(parts)
     at = outermost.index(main)

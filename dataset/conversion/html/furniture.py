@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
-from dataset.conversion.html.element import HEADINGS, Element
+from dataset.conversion.html.code import GUTTER
+from dataset.conversion.html.element import BLOCK_TAGS, HEADINGS, Element
 from dataset.conversion.html.tabs import name_panels
 
 _DROPPED_ROLES = frozenset(
@@ -34,6 +35,12 @@ _KINDS = "note|warning|tip|important|caution|danger|hint|attention|seealso|admon
 _ADMONITION = re.compile(
     rf"(?P<kind>{_KINDS})|(?:.*[-_])?(?:{_BOXES})--?(?P<boxed>{_KINDS}|error|info(?:rmation)?)"
 )
+_EDIT = re.compile(
+    r"(?:edit|improve|suggest|view)(?: this| an?)?(?: page| article| edits?| source)*"
+    r"(?: on git(?:hub|lab))?",
+    re.IGNORECASE,
+)
+_EDIT_ADDRESS = re.compile(r"/(?:edit|blob|tree|_sources)/")
 _NEVER_NOISE = frozenset(
     (*HEADINGS, "a", "pre", "code", "table", "caption", "thead", "tbody", "tr", "td", "th", "dl",
      "dt", "dd")
@@ -150,6 +157,10 @@ def _is_furniture(element: Element) -> bool:
         return True
     if role == "tablist":  # an accordion contains its panels
         return all(below.get("role") != "tabpanel" for below in element.walk())
+    if element.tag == "a":
+        return _is_edit_link(element)
+    if element.tag == "td" and GUTTER.intersection(element.classes()) and element.parent:
+        return any(cell.find("pre") for cell in element.parent.elements() if cell is not element)
     if element.tag not in ("header", "footer", "aside", "menu"):
         return False
     if element.tag in ("header", "footer") and element.find(*HEADINGS):
@@ -165,6 +176,16 @@ def _is_furniture(element: Element) -> bool:
     if element.tag in ("aside", "menu") or (element.tag == "header" and is_part):
         return len(unlinked_text(element).split()) < _MIN_ASIDE_WORDS
     return not has_running_text(element)
+
+
+def _is_edit_link(link: Element) -> bool:
+    """True for a link such as `Edit this page` that is on a line of its own."""
+    if not (_EDIT_ADDRESS.search(link.get("href")) and _EDIT.fullmatch(link.words())):
+        return False
+    beside = link.parent.children if link.parent else []
+    return not any(
+        one.strip() if isinstance(one, str) else one.tag not in ("a", *BLOCK_TAGS) for one in beside
+    )
 
 
 def is_footnote(element: Element) -> bool:
@@ -228,11 +249,26 @@ def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
 
 
 def _drop_controls(root: Element) -> None:
+    """Drop controls, but for the boxes of tasks, which show what is done: `[x]` or `[ ]`."""
     for element in root.walk():
-        element.children = [
-            " " if isinstance(child, Element) and child.tag in _CONTROLS else child
-            for child in element.children
-        ]
+        if element.tag == "pre":
+            _drop(element, lambda below: below.tag in _CONTROLS)
+        element.children = [_box_or_space(child) for child in element.children]
+
+
+def _box_or_space(child: Element | str) -> Element | str:
+    if isinstance(child, str):
+        return child
+    if child.get("type") == "checkbox" and _is_of_task(child):
+        return "[x] " if "checked" in child.attributes else "[ ] "
+    if "checkbox" in child.classes() and not child.children:  # as Notion writes them
+        return "[x] " if "checkbox-on" in child.classes() else "[ ] "
+    return " " if child.tag in _CONTROLS else child
+
+
+def _is_of_task(box: Element) -> bool:
+    around = " ".join(above.get("class") for above in box.ancestors() if above.tag in ("li", "ul"))
+    return "disabled" in box.attributes or "task-list" in around
 
 
 def _lengths(root: Element) -> dict[Element, int]:

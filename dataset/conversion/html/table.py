@@ -16,7 +16,8 @@ def is_layout(table: Element) -> bool:
     if table.get("role") in ("presentation", "none") or table.find("table", *_HEADINGS):
         return True
     rows = _rows(table)
-    if not rows or max(len(_cells(row)) for row in rows) < 2:
+    # An icon may stand beside the text of a note.
+    if not rows or all(sum(bool(cell.words()) for cell in _cells(row)) < 2 for row in rows):
         return True
     # Code may stand beside its line numbers, and a cell would join its lines.
     return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())

@@ -40,11 +40,21 @@ def _rows(elements: Sequence[Element]) -> dict[Element, list[Element]]:
     for element in elements:
         is_toggle = any(element.get(name) in ("tab", "pill") for name in _TOGGLES)
         is_label = element.tag == "label" and element.get("for") in radios
-        if element.parent and (element.get("role") == "tab" or is_toggle or is_label):
+        is_tab = element.get("role") == "tab" or is_toggle or is_label or _is_tab_button(element)
+        if element.parent and is_tab:
             around = {above.get("role"): above for above in element.ancestors()}
             if "tab" not in around:
                 rows.setdefault(around.get("tablist", element.parent), []).append(element)
     return rows
+
+
+def _is_tab_button(element: Element) -> bool:
+    """True for a button in a row that its class calls one of tabs."""
+    return (
+        element.tag == "button"
+        and element.parent is not None
+        and "tab" in f"{element.get('class')} {element.parent.get('class')}".lower()
+    )
 
 
 def _stated_panels(tab: Element, named: dict[str, Element]) -> Iterator[Element]:
@@ -79,4 +89,7 @@ def _name(panel: Element, tab: Element) -> None:
     name = tab.words()
     if name and next(filter(None, lines), "") != name:
         strong = Element("strong", children=[name])
-        panel.children.insert(0, Element("p", children=[strong], parent=panel))
+        around, at = panel, 0
+        if panel.tag == "pre" and panel.parent:
+            around, at = panel.parent, panel.parent.children.index(panel)
+        around.children.insert(at, Element("p", children=[strong], parent=around))

@@ -160,6 +160,8 @@ LABELS = "<input type=radio id=x><input type=radio id=y>{}<label for=x>Console</
         "<div><div id=a>Open it.</div><div id=b style='display: none'>Type it.</div></div>",
         LABELS.format("<div>", "<label for=y>CLI</label></div>")
         + "<div><div>Open it.</div><div>Type it.</div></div>",
+        "<div class=tabs><button>Console</button><button>CLI</button></div>"
+        "<div><div>Open it.</div><div>Type it.</div></div>",
         f"{TAB_LIST}<div role=tabpanel><p><b>Console</b></p><p>Open it.</div>"
         "<div role=tabpanel>Type it.</div>",
     ],
@@ -181,9 +183,13 @@ def test_each_panel_is_preceded_by_the_name_of_its_tab(tabs: str) -> None:
             "Open it.",
         ),
         (LABELS.format("", "<p>Open it.</p>"), "Console\n\nOpen it."),
+        (
+            f"{TAB_LIST}<div><pre>open</pre><pre>type</pre></div>",
+            "**Console**\n\n```\nopen\n```\n\n**CLI**\n\n```\ntype\n```",
+        ),
     ],
 )
-def test_tabs_without_panels_of_their_own_name_none(tabs: str, text: str) -> None:
+def test_panels_are_named_only_by_tabs_of_their_own(tabs: str, text: str) -> None:
     assert text_of(f"<main>{tabs}</main>") == text
 
 

@@ -1,0 +1,95 @@
+"""HTML as the generators of documentation write it."""
+
+import pytest
+
+from dataset.conversion.html.reader import read_html
+
+WORDS = "<p>A kiln dries oak, ash and elm.</p>"
+
+
+def text_of(html: str) -> str:
+    return read_html(html.encode(), "").text.strip()
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [
+        ("<li><input type=checkbox disabled checked> Dry<li><input type=checkbox disabled> Cut",
+         "- [x] Dry\n- [ ] Cut"),
+        ("<li class=task-list-item><label><input type=checkbox checked>Dry</label>", "- [x] Dry"),
+        ("<li><div class='checkbox checkbox-on'></div> Dry", "- [x] Dry"),
+        ("<li><input type=checkbox> Dry", "- Dry"),
+    ],
+)  # fmt: skip
+def test_box_of_a_task_shows_whether_it_is_done(items: str, text: str) -> None:
+    assert text_of(f"<ul>{items}</ul>") == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ("<td class=linenos><pre>1\n2</pre>", "```\na\nb\n```"),
+        ("<td class='rouge-gutter gl'><pre class=lineno>1\n2</pre>", "```\na\nb\n```"),
+        ("<td><pre>1\n2</pre>", "```\n1\n2\n```\n\n```\na\nb\n```"),
+    ],
+)
+def test_numbers_of_lines_beside_code_are_no_text(numbers: str, text: str) -> None:
+    assert text_of(f"<table><tr>{numbers}<td><pre>a\nb</pre></table>") == text
+    assert "| 12 |" in text_of("<table><tr><th>Line<th>By<tr><td class=lineno>12<td>Ada</table>")
+
+
+def test_signature_of_a_function_is_code() -> None:
+    signature = (
+        "<b>put</b>(<em><i>key</i>: <i>str</i></em>, <em>ttl=30</em>)"
+        "<a href=x.html><span>[source]</span></a><a class=headerlink href=#put>¶</a>"
+    )
+    text = text_of(f"<dl class=py><dt class='sig sig-object'>{signature}<dd>Puts.</dl>")
+    assert text == "- `put(key: str, ttl=30)`: Puts."
+
+
+@pytest.mark.parametrize(
+    ("box", "text"),
+    [
+        (
+            "<div class='admonitionblock tip'><table><tr><td><i class=icon></i><td>Dry it.</table>"
+            "</div>",
+            "Tip: Dry it.",
+        ),
+        (
+            "<blockquote class='callout callout_info'><h3>\U0001f4d8</h3><p>Dry it.</blockquote>",
+            "Note: Dry it.",
+        ),
+        (
+            "<details class='alert alert--info'><summary>Why?</summary>So.</details>",
+            "**Why?**\n\nSo.",
+        ),
+    ],
+)
+def test_box_is_labelled_as_its_page_shows_it(box: str, text: str) -> None:
+    assert text_of(f"<main>{WORDS}{box}</main>") == f"{text_of(WORDS)}\n\n{text}"
+
+
+def test_notes_below_the_content_belong_to_it() -> None:
+    page = f"<div id=content>{WORDS}</div><div><div class=footnote>Four days.</div></div>"
+    assert text_of(f"{page}<div>Version 1.2</div>") == f"{text_of(WORDS)}\n\nFour days."
+
+
+def test_heading_that_is_the_title_of_the_page_is_read_above_the_content() -> None:
+    page = f"<h1>{{}}</h1><div id=main-content><h1>Woods</h1>{WORDS}</div>"
+    head = "<title>Kilns : Loads</title>"
+    assert read_html((head + page.format("Kilns : Loads")).encode(), "").title == "Kilns : Loads"
+    assert text_of(head + page.format("Kilns")).startswith("# Woods")
+
+
+@pytest.mark.parametrize(
+    "words", ["Edit this page", "Suggest Edits", "View page source", "Edit on GitHub"]
+)
+def test_link_to_edit_the_page_is_no_text(words: str) -> None:
+    link = f"<a href='https://x.example/edit/a.md'>{words}</a>"
+    assert text_of(f"<main>{WORDS}<div>{link}</div></main>") == text_of(WORDS)
+    assert words in text_of(f"<main>{WORDS}<p>Click {link} then.</p></main>")
+    assert words in text_of(f"<main>{WORDS}<p><b>Click</b>{link}</p></main>")
+
+
+def test_button_in_code_leaves_no_space() -> None:
+    assert text_of("<pre><button>Copy</button><code>a</code></pre>") == "```\na\n```"
