@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from dataset.conversion.error_texts import NO_TEXT, PROTECTED, unreadable
 from dataset.conversion.html.content import content_of
 from dataset.conversion.html.element import Element
-from dataset.conversion.html.furniture import is_footnote
+from dataset.conversion.html.notes import is_footnote
 from dataset.conversion.html.reader import decoded, markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.metadata import document_title

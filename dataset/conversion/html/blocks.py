@@ -6,8 +6,8 @@ from itertools import takewhile
 
 from dataset.conversion.html.code import code_block
 from dataset.conversion.html.element import BLOCK_TAGS, Element
-from dataset.conversion.html.furniture import admonition_kinds, is_footnote
 from dataset.conversion.html.inline import Inline, is_permalink
+from dataset.conversion.html.notes import admonition_kinds, is_footnote
 from dataset.conversion.html.numbering import numbered_items
 from dataset.conversion.html.table import is_layout, table_blocks
 from dataset.markdown.writer import callout, code, indent, labelled, list_item, note_mark, quotation

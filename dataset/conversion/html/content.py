@@ -9,9 +9,9 @@ from dataset.conversion.html.element import HEADINGS, Element
 from dataset.conversion.html.furniture import (
     drop_furniture,
     has_running_text,
-    is_footnote,
     unlinked_text,
 )
+from dataset.conversion.html.notes import is_footnote
 from dataset.conversion.html.tree import HtmlPage
 from dataset.dates import first_date
 

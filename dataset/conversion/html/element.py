@@ -1,6 +1,6 @@
 """One element of a parsed page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 BLOCK_TAGS = frozenset((
@@ -51,6 +51,13 @@ class Element:
         return next(
             (found for found in self.walk() if found is not self and found.tag in tags), None
         )
+
+    def drop(self, unwanted: Callable[["Element"], bool]) -> None:
+        """Drop the elements below of which `unwanted` is true."""
+        for element in self.walk():
+            element.children = [
+                child for child in element.children if isinstance(child, str) or not unwanted(child)
+            ]
 
     def text(self) -> str:
         """All text below, unchanged."""

@@ -5,18 +5,25 @@ open, such as the answers of an FAQ, is content as well.
 """
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 
 from dataset.conversion.html.code import GUTTER
+from dataset.conversion.html.controls import (
+    CONTROLS,
+    QUESTIONS,
+    TARGETS,
+    drop_controls,
+    is_question,
+    keep_questions,
+)
 from dataset.conversion.html.element import BLOCK_TAGS, HEADINGS, Element
+from dataset.conversion.html.notes import admonition_kinds, is_footnote
 from dataset.conversion.html.tabs import name_panels
 
 _DROPPED_ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",
      "toolbar")
 )  # fmt: skip
-_CONTROLS = frozenset(("button", "input", "select", "textarea"))
 _UNREAD = (
     r"sr-only|screen-?reader-?only|visually-?hidden|line-?numbers?|linenos?|gutter|copy-?btn"
     r"|edit-?section|headerlink-?icon"
@@ -29,12 +36,6 @@ _NOISE = re.compile(
     r"|edit-?(?:this-?page|link)|copy-?button|prev-?next|related-?links|navbar"
     rf"|site-?(?:header|footer|nav)|{_UNREAD})(?:[-_].*)?"
 )
-_BOXES = r"admonition(?:block)?|admon|alert|aside|awsdocs|callout|custom-block|hint|macro|notices?"
-_BOX = re.compile(rf"(?:.*[-_])?(?:{_BOXES})(?:[-_].*)?")
-_KINDS = "note|warning|tip|important|caution|danger|hint|attention|seealso|admonition|callout|alert"
-_ADMONITION = re.compile(
-    rf"(?P<kind>{_KINDS})|(?:.*[-_])?(?:{_BOXES})--?(?P<boxed>{_KINDS}|error|info(?:rmation)?)"
-)
 _EDIT = re.compile(
     r"(?:edit|improve|suggest|view)(?: this| an?)?(?: page| article| edits?| source)*"
     r"(?: on git(?:hub|lab))?",
@@ -46,13 +47,8 @@ _NEVER_NOISE = frozenset(
      "dt", "dd")
 )  # fmt: skip
 _SECTIONING = ("main", "article", "section", "figure", "td", "details")
-_QUESTIONS = (*HEADINGS, "summary", "dt")
-_TARGETS = ("aria-controls", "data-target", "data-bs-target")
-"""Attributes of a control that name the element which it opens."""
-_QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.:;!\u3002\uff01][\"')\]]?(?:\s|$)|[\u3002\uff01]")
 _IMPRINT = re.compile(r"\u00a9|copyright|all rights reserved|privacy|imprint", re.IGNORECASE)
-_FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
 _BESIDE_TEXT = re.compile(rf"(?:.*[-_])?(?:{_UNREAD}|screen-?reader)(?:[-_].*)?")
 _DISMISSAL = re.compile(
     r"(?:i )?(?:accept|agree|allow|reject|decline|deny|ok\b|okay|got it|dismiss|close|subscribe"
@@ -67,52 +63,15 @@ _MAX_BANNER_WORDS = 60
 def drop_furniture(body: Element) -> None:
     """Drop from a page what is hidden, surrounds the content or interrupts it."""
     name_panels(body)
-    _keep_questions(body)
+    keep_questions(body)
     opened = _opened_by_controls(body)
-    _drop(body, lambda element: element not in opened and _is_hidden(element))
-    _drop(body, _is_furniture)
+    body.drop(lambda element: element not in opened and _is_hidden(element))
+    body.drop(_is_furniture)
     lengths = _lengths(body)
     # An element with half of the text is content, whatever its class.
     half = lengths[body] / 2
-    _drop(body, lambda element: lengths[element] <= half and _is_noise(element))
-    _drop_controls(body)
-
-
-def without_furniture(element: Element) -> Element:
-    """A part of a page without buttons and other controls that are no text."""
-    name_panels(element)
-    _keep_questions(element)
-    _drop_controls(element)
-    return element
-
-
-def _keep_questions(body: Element) -> None:
-    """Make the buttons that are text, such as the questions of a collapsed FAQ, summaries."""
-    for element in list(body.walk()):
-        if element.tag != "button":
-            continue
-        opens = {"aria-expanded", "onclick", *_TARGETS}
-        above = element.parent.tag if element.parent else ""
-        if above in _QUESTIONS or _is_in_sentence(element):
-            element.tag = "span"
-        elif element.words() and (opens & element.attributes.keys() or _is_question(element)):
-            element.tag = "summary"
-
-
-def _is_in_sentence(button: Element) -> bool:
-    """True for a button between the words of a paragraph, as in `Click the [Save] button`."""
-    around = button.parent
-    return (
-        around is not None
-        and around.tag in ("p", "li", "td", "dd")
-        and any(isinstance(one, str) and one.strip(" \n\t|/,") for one in around.children)
-    )
-
-
-def _is_question(element: Element) -> bool:
-    """True for an element with the class of a question, or that ends with a question mark."""
-    marked = any(map(_QUESTION_CLASS.fullmatch, element.classes()))
-    return marked or element.words().endswith(("?", "\uff1f"))
+    body.drop(lambda element: lengths[element] <= half and _is_noise(element))
+    drop_controls(body)
 
 
 def _opened_by_controls(body: Element) -> set[Element]:
@@ -120,7 +79,7 @@ def _opened_by_controls(body: Element) -> set[Element]:
     targets: set[str] = set()
     opened: set[Element] = set()
     for element in body.walk():
-        for name in _TARGETS:
+        for name in TARGETS:
             targets.update(part.removeprefix("#") for part in element.get(name).split())
         if element.tag in ("summary", "a"):
             targets.add(element.get("href").removeprefix("#"))
@@ -133,11 +92,11 @@ def _opened_by_controls(body: Element) -> set[Element]:
 
 def _is_opener(element: Element) -> bool:
     """True for an element that may open the hidden one after it: a heading, button or question."""
-    if element.tag in _QUESTIONS or element.find("summary", *HEADINGS):
+    if element.tag in QUESTIONS or element.find("summary", *HEADINGS):
         return True
     if element.get("role") == "button" or "aria-expanded" in element.attributes:
         return True
-    return _is_question(element)
+    return is_question(element)
 
 
 def _is_hidden(element: Element) -> bool:
@@ -188,23 +147,6 @@ def _is_edit_link(link: Element) -> bool:
     )
 
 
-def is_footnote(element: Element) -> bool:
-    """True for a footnote or endnote, or a box of them."""
-    declared = f"{element.get('epub:type')} {element.get('role')} {element.get('class')}".lower()
-    return _FOOTNOTE.search(declared) is not None
-
-
-def admonition_kinds(element: Element) -> list[str]:
-    """The kinds of note that the classes of an element state, as generators of pages write them.
-
-    A class such as `info` or `contact-info` is one of a note only beside the class of a box.
-    """
-    names = element.classes()
-    found = [one["kind"] or one["boxed"] for one in map(_ADMONITION.fullmatch, names) if one]
-    in_box = any(map(_BOX.fullmatch, names))
-    return found + [name for name in names if in_box and name in ("error", "info")]
-
-
 def _is_noise(element: Element) -> bool:
     """True for an element that its class or id calls furniture and that contains no prose."""
     names = (*element.classes(), element.get("id").lower())
@@ -235,40 +177,10 @@ def has_running_text(element: Element) -> bool:
 
 def unlinked_text(element: Element) -> str:
     """The text of an element outside of links and controls."""
-    if element.tag in ("a", *_CONTROLS):
+    if element.tag in ("a", *CONTROLS):
         return ""
     parts = (one if isinstance(one, str) else unlinked_text(one) for one in element.children)
     return " ".join(parts)
-
-
-def _drop(root: Element, unwanted: Callable[[Element], bool]) -> None:
-    for element in root.walk():
-        element.children = [
-            child for child in element.children if isinstance(child, str) or not unwanted(child)
-        ]
-
-
-def _drop_controls(root: Element) -> None:
-    """Drop controls, but for the boxes of tasks, which show what is done: `[x]` or `[ ]`."""
-    for element in root.walk():
-        if element.tag == "pre":
-            _drop(element, lambda below: below.tag in _CONTROLS)
-        element.children = [_box_or_space(child) for child in element.children]
-
-
-def _box_or_space(child: Element | str) -> Element | str:
-    if isinstance(child, str):
-        return child
-    if child.get("type") == "checkbox" and _is_of_task(child):
-        return "[x] " if "checked" in child.attributes else "[ ] "
-    if "checkbox" in child.classes() and not child.children:  # as Notion writes them
-        return "[x] " if "checkbox-on" in child.classes() else "[ ] "
-    return " " if child.tag in _CONTROLS else child
-
-
-def _is_of_task(box: Element) -> bool:
-    around = " ".join(above.get("class") for above in box.ancestors() if above.tag in ("li", "ul"))
-    return "disabled" in box.attributes or "task-list" in around
 
 
 def _lengths(root: Element) -> dict[Element, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from markdown_it.token import Token
 
-from dataset.conversion.html.furniture import without_furniture
+from dataset.conversion.html.controls import without_furniture
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.plain_text import decode_text

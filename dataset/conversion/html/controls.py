@@ -1,0 +1,72 @@
+"""Reads buttons and other controls: as text where they are part of it, else not at all."""
+
+import re
+
+from dataset.conversion.html.element import HEADINGS, Element
+from dataset.conversion.html.tabs import name_panels
+
+CONTROLS = frozenset(("button", "input", "select", "textarea"))
+QUESTIONS = (*HEADINGS, "summary", "dt")
+TARGETS = ("aria-controls", "data-target", "data-bs-target")
+"""Attributes of a control that name the element which it opens."""
+_QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
+
+
+def without_furniture(element: Element) -> Element:
+    """A part of a page without buttons and other controls that are no text."""
+    name_panels(element)
+    keep_questions(element)
+    drop_controls(element)
+    return element
+
+
+def keep_questions(body: Element) -> None:
+    """Make the buttons that are text, such as the questions of a collapsed FAQ, summaries."""
+    for element in list(body.walk()):
+        if element.tag != "button":
+            continue
+        opens = {"aria-expanded", "onclick", *TARGETS}
+        above = element.parent.tag if element.parent else ""
+        if above in QUESTIONS or _is_in_sentence(element):
+            element.tag = "span"
+        elif element.words() and (opens & element.attributes.keys() or is_question(element)):
+            element.tag = "summary"
+
+
+def _is_in_sentence(button: Element) -> bool:
+    """True for a button between the words of a paragraph, as in `Click the [Save] button`."""
+    around = button.parent
+    return (
+        around is not None
+        and around.tag in ("p", "li", "td", "dd")
+        and any(isinstance(one, str) and one.strip(" \n\t|/,") for one in around.children)
+    )
+
+
+def is_question(element: Element) -> bool:
+    """True for an element with the class of a question, or that ends with a question mark."""
+    marked = any(map(_QUESTION_CLASS.fullmatch, element.classes()))
+    return marked or element.words().endswith(("?", "\uff1f"))
+
+
+def drop_controls(root: Element) -> None:
+    """Drop controls, but for the boxes of tasks, which show what is done: `[x]` or `[ ]`."""
+    for element in root.walk():
+        if element.tag == "pre":
+            element.drop(lambda below: below.tag in CONTROLS)
+        element.children = [_box_or_space(child) for child in element.children]
+
+
+def _box_or_space(child: Element | str) -> Element | str:
+    if isinstance(child, str):
+        return child
+    if child.get("type") == "checkbox" and _is_of_task(child):
+        return "[x] " if "checked" in child.attributes else "[ ] "
+    if "checkbox" in child.classes() and not child.children:  # as Notion writes them
+        return "[x] " if "checkbox-on" in child.classes() else "[ ] "
+    return " " if child.tag in CONTROLS else child
+
+
+def _is_of_task(box: Element) -> bool:
+    around = " ".join(above.get("class") for above in box.ancestors() if above.tag in ("li", "ul"))
+    return "disabled" in box.attributes or "task-list" in around
