@@ -19,10 +19,9 @@ _BARE_LANGUAGES = frozenset((
     "perl", "php", "powershell", "properties", "python", "py", "r", "ruby", "rust", "scala", "sh",
     "shell", "sql", "swift", "toml", "ts", "typescript", "xml", "yaml", "yml",
 ))  # fmt: skip
-GUTTER = frozenset((
-    "linenos", "lineno", "linenumbers", "gutter", "line-numbers-rows", "hljs-ln-numbers",
-    "rouge-gutter",
-))  # fmt: skip
+_GUTTER = re.compile(
+    r"(?:.*[-_])?(?:gutter|lnt?|line-?(?:no|num|number)s?)(?:[-_].*)?|hljs-ln-numbers"
+)
 
 
 def code_block(pre: Element) -> str:
@@ -47,6 +46,12 @@ def language_of(pre: Element) -> str:
     return ""
 
 
+def is_line_number(element: Element) -> bool:
+    """True for the numbers beside lines of code, or one of them."""
+    is_gutter = any(map(_GUTTER.fullmatch, element.classes()))
+    return is_gutter and not element.text().strip("0123456789 \n\u00a0")
+
+
 def _text(element: Element) -> str:
     parts: list[str] = []
     for child in element.children:
@@ -54,7 +59,7 @@ def _text(element: Element) -> str:
             parts.append(child)
         elif child.tag == "br":
             parts.append("\n")
-        elif not GUTTER.intersection(child.classes()):
+        elif not is_line_number(child):
             text = _text(child)
             own_line = child.tag in ("div", "p", "li", "tr") and not text.endswith("\n")
             parts.append(text + "\n" if own_line else text)

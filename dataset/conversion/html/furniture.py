@@ -7,7 +7,7 @@ open, such as the answers of an FAQ, is content as well.
 import re
 from itertools import pairwise
 
-from dataset.conversion.html.code import GUTTER
+from dataset.conversion.html.code import is_line_number
 from dataset.conversion.html.controls import (
     CONTROLS,
     QUESTIONS,
@@ -118,7 +118,7 @@ def _is_furniture(element: Element) -> bool:
         return all(below.get("role") != "tabpanel" for below in element.walk())
     if element.tag == "a":
         return _is_edit_link(element)
-    if element.tag == "td" and GUTTER.intersection(element.classes()) and element.parent:
+    if element.tag == "td" and element.parent and is_line_number(element):
         return any(cell.find("pre") for cell in element.parent.elements() if cell is not element)
     if element.tag not in ("header", "footer", "aside", "menu"):
         return False
@@ -152,11 +152,11 @@ def _is_noise(element: Element) -> bool:
     names = (*element.classes(), element.get("id").lower())
     if element.tag in _NEVER_NOISE or not any(_NOISE.fullmatch(name) for name in names if name):
         return False
-    if element.find(*HEADINGS):
-        return False
+    is_short = len(element.words().split()) < _MAX_BANNER_WORDS
+    if element.find(*HEADINGS):  # a newsletter to subscribe to may have a title
+        return is_short and any(below.get("type") == "email" for below in element.walk())
     if element.tag in ("li", "span") and unlinked_text(element).strip():
         return any(_BESIDE_TEXT.fullmatch(name) for name in names if name)
-    is_short = len(element.words().split()) < _MAX_BANNER_WORDS
     return (is_short and _asks_for_input(element)) or not has_running_text(element)
 
 

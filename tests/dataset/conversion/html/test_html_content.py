@@ -43,6 +43,7 @@ def test_section_named_like_furniture_is_content(attribute: str, content: str) -
         "<div class=pagination><a href=1>Previous page</a> 3 of 9 <a href=2>Next page</a></div>",
         "<div class=feedback>Was this page helpful? <button>Yes</button></div>",
         "<div class=newsletter><p>Our news reach you by mail each week.</p><input><button>Go</div>",
+        "<div class=newsletter><h3>Our news</h3><form>Twice a year.<input type=email></form></div>",
         "<div id=cookie-banner><p>We use cookies to improve this.</p><button>OK</button></div>",
         "<div role=dialog><h2>Cookies</h2><p>We use cookies here.</p></div>",
         "<aside><ul><li><a href=1>Another page about it</a><li><a href=2>One more</a></ul></aside>",

@@ -38,6 +38,19 @@ def test_numbers_of_lines_beside_code_are_no_text(numbers: str, text: str) -> No
     assert "| 12 |" in text_of("<table><tr><th>Line<th>By<tr><td class=lineno>12<td>Ada</table>")
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        "<span class=ln>{}</span>", "<span class='linenumber react-line-number'>{}</span>",
+        "<span class=line-number>{}\n</span>", "<i class=lnt>{}</i>", "<b class=lineNo> {}</b>",
+    ],
+)  # fmt: skip
+def test_number_of_a_line_is_no_part_of_its_code(number: str) -> None:
+    lines = "\n".join(f"{number.format(n)}{n} + x" for n in (1, 2))
+    assert text_of(f"<pre class=line-numbers>{lines}</pre>") == "```\n1 + x\n2 + x\n```"
+    assert text_of("<pre>a<b class=line-number>x1</b></pre>") == "```\nax1\n```"
+
+
 def test_signature_of_a_function_is_code() -> None:
     signature = (
         "<b>put</b>(<em><i>key</i>: <i>str</i></em>, <em>ttl=30</em>)"
