@@ -10,10 +10,16 @@ from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from textwrap import dedent
 
-from dataset.conversion.markdown.jsx import JSX_TAG, jsx_elements, shown_attributes
+from dataset.conversion.markdown.jsx import JSX_TAG, end_of_mdx_code, jsx_elements, label_of_element
+from dataset.conversion.markdown.template_tags import (
+    closes_highlight,
+    label_of_tag,
+    opens_highlight,
+    template_tag,
+)
 from dataset.markdown.reader import commonmark_parser
 from dataset.markdown.syntax import CODE_SPAN, FENCE, closes_code
-from dataset.markdown.writer import indent
+from dataset.markdown.writer import fenced_code, indent
 
 _DIRECTIVE_INFO = re.compile(r"\{(?P<kind>[\w:-]{1,40})\}[ \t]*(?P<title>.*)")
 _COLONS = re.compile(
@@ -39,6 +45,10 @@ _NOTE_NAMES = """
 """
 _NOTES = frozenset(_NOTE_NAMES.split())
 _OTHER_NOTES = ("admonition", "dropdown", "versionadded", "versionchanged", "deprecated", "topic")
+_MYST_CONTAINERS = frozenset((
+    "tab-set", "tab-item", "grid", "grid-item", "grid-item-card", "card", "list-table", "table",
+    "sidebar", "margin",
+))  # fmt: skip
 _CODE_DIRECTIVES = ("code", "code-block", "code-cell", "sourcecode")
 _INCLUDES = tuple(
     map(
@@ -55,14 +65,7 @@ _INCLUDES = tuple(
         ),
     )
 )
-_NAMES = r"(?:[\w$]+|\*\s+as\s+[\w$]+|\{[^{}]{0,1000}\})"
-_IMPORT = re.compile(
-    rf"""^import[ \t]+(?:type[ \t]+)?(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?"""
-    r"""["'][^"'\n]+["'];?[ \t]*$"""
-)
-_MAX_IMPORT_LINES = 50
 _PRE = re.compile(r"^[ \t]*<pre\b", re.IGNORECASE)
-_EXPORT = re.compile(r"^export[ \t]+(?:default|const|let|var|function|async)\b")
 _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
 _INLINE = re.compile(
@@ -108,11 +111,19 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
                 yield _included(opening["title"])
             else:
                 yield from _labelled(opening["indent"], _label_of_colons(opening), [], depth)
+        elif opening := opens_highlight(line):
+            ends = (end for end in range(at, len(lines)) if closes_highlight(lines[end]))
+            end = next(ends, len(lines))
+            yield fenced_code("\n".join(lines[at + 1 : end]), opening["language"])
+            at = end + 1
+        elif tag := template_tag(line):
+            yield from _labelled(tag["indent"], label_of_tag(tag), [], depth)
+            at += 1
         elif element := elements.get(at):
             body = dedent("\n".join(lines[element.body])).split("\n")
             yield from _labelled("", element.label, body, depth)
             at = element.end
-        elif end := _end_of_code(lines, at):
+        elif end := end_of_mdx_code(lines, at):
             at = end
         elif _PRE.match(line):
             end = _end_of_pre(lines, at)
@@ -135,28 +146,6 @@ def _indented_code(lines: Sequence[str]) -> set[int]:
 def _end_of_pre(lines: Sequence[str], start: int) -> int:
     ends = (at for at in range(start, len(lines)) if "</pre" in lines[at].lower())
     return next(ends, start) + 1
-
-
-def _end_of_code(lines: Sequence[str], start: int) -> int:
-    """The line after an import, export or comment of MDX; 0 if none begins here."""
-    first = lines[start]
-    if first.startswith("{/*"):
-        ends = (at for at in range(start, len(lines)) if lines[at].rstrip().endswith("*/}"))
-        return next(ends, -1) + 1
-    if first.startswith("import "):
-        stop = min(start + _MAX_IMPORT_LINES, len(lines))
-        ends = (at for at in range(start, stop) if _IMPORT.match(" ".join(lines[start : at + 1])))
-        return next(ends, -1) + 1
-    if not _EXPORT.match(first):
-        return 0
-    depth = 0
-    for at in range(start, len(lines)):
-        depth += sum(map(lines[at].count, "{([")) - sum(map(lines[at].count, "})]"))
-        if depth <= 0 and (
-            lines[at].rstrip().endswith((";", "}", ")", "]")) or not lines[at].strip()
-        ):
-            return at + 1
-    return len(lines)
 
 
 def _rewritten_line(line: str) -> Iterator[str]:
@@ -187,6 +176,9 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
     elif directive["kind"] in _NOTES or directive["kind"] in _OTHER_NOTES:
         body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
         yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body, depth)
+    elif directive["kind"] in _MYST_CONTAINERS:
+        body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
+        yield from _labelled("", directive["title"], body, depth)
     else:
         yield from lines
 
@@ -194,7 +186,7 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
 def _labelled(before: str, label: str, body: Sequence[str], depth: int) -> Iterator[str]:
     """A container as its label in bold and its rewritten content, indented as it was."""
     if label:
-        yield from ("", f"{before}**{label}**")
+        yield from ("", f"{before}**{label.replace('**', '')}**")
     yield ""
     if body:
         yield from indent("\n".join(_rewritten(body, depth + 1)), _width(before)).split("\n")
@@ -259,6 +251,6 @@ def _readable(found: re.Match[str]) -> str:
     is_jsx = found["end"] or found["single"] or "=" in found["attributes"]
     if not is_jsx and f"</{found['name']}>" not in found.string:
         return found[0]
-    shown = shown_attributes(found["attributes"])
+    shown = label_of_element(found)
     followed = not found["single"] and found.string[found.end() :].strip()
     return f"{shown}: " if shown and followed else shown

@@ -1,4 +1,4 @@
-"""Finds the tags and elements of JSX, which MDX has beside the prose."""
+"""Finds what MDX has beside the prose: tags and elements of JSX, imports, exports, comments."""
 
 import re
 from bisect import bisect_right
@@ -18,7 +18,15 @@ _TAG_START = re.compile(r"^ {0,3}<[A-Z]", re.MULTILINE)
 _SHOWN_ATTRIBUTE = re.compile(
     r"""\b(?:title|label|header|heading|summary|caption|alt|text|name|description)=["']([^"']+)["']"""
 )
+_VALUE = re.compile(r"""\bvalue=["']([^"']+)["']""")
 _CODE_INDENT = 4
+_NAMES = r"(?:[\w$]+|\*\s+as\s+[\w$]+|\{[^{}]{0,1000}\})"
+_IMPORT = re.compile(
+    rf"""^import[ \t]+(?:type[ \t]+)?(?:{_NAMES}(?:\s*,\s*{_NAMES})?\s+from[ \t]+)?"""
+    r"""["'][^"'\n]+["'];?[ \t]*$"""
+)
+_MAX_IMPORT_LINES = 50
+_EXPORT = re.compile(r"^export[ \t]+(?:default|const|let|var|function|async)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def _element(tag: re.Match[str], starts: Sequence[int], last: int) -> dict[int, 
     """The element of a start tag that ends with the line `last`, with its first line."""
     first = bisect_right(starts, tag.start()) - 1
     inside = bisect_right(starts, tag.end() - 1)
-    return {first: JsxElement(shown_attributes(tag["attributes"]), slice(inside, last), last + 1)}
+    return {first: JsxElement(label_of_element(tag), slice(inside, last), last + 1)}
 
 
 def _is_alone(tag: re.Match[str]) -> bool:
@@ -76,6 +84,35 @@ def _end_of_line(text: str, at: int) -> int:
     return end if end >= 0 else len(text)
 
 
+def label_of_element(tag: re.Match[str]) -> str:
+    """What the page shows of a tag; a tab without a label is called like its value."""
+    shown = shown_attributes(tag["attributes"])
+    value = _VALUE.search(tag["attributes"])
+    return value[1] if tag["name"] == "TabItem" and value and not shown else shown
+
+
 def shown_attributes(attributes: str) -> str:
     """The texts among a tag's attributes, such as its title."""
     return ", ".join(_SHOWN_ATTRIBUTE.findall(attributes))
+
+
+def end_of_mdx_code(lines: Sequence[str], start: int) -> int:
+    """The line after an import, export or comment of MDX; 0 if none begins here."""
+    first = lines[start]
+    if first.startswith("{/*"):
+        ends = (at for at in range(start, len(lines)) if lines[at].rstrip().endswith("*/}"))
+        return next(ends, -1) + 1
+    if first.startswith("import "):
+        stop = min(start + _MAX_IMPORT_LINES, len(lines))
+        ends = (at for at in range(start, stop) if _IMPORT.match(" ".join(lines[start : at + 1])))
+        return next(ends, -1) + 1
+    if not _EXPORT.match(first):
+        return 0
+    depth = 0
+    for at in range(start, len(lines)):
+        depth += sum(map(lines[at].count, "{([")) - sum(map(lines[at].count, "})]"))
+        if depth <= 0 and (
+            lines[at].rstrip().endswith((";", "}", ")", "]")) or not lines[at].strip()
+        ):
+            return at + 1
+    return len(lines)

@@ -26,6 +26,12 @@ def shown(text: str) -> list[str]:
         '??? note "Take care"\n\n    Four days.',
         '=== "Take care"\n    Four days.',
         "```{note} Take care\n:class: wide\nFour days.\n```",
+        "````{tab-set}\n```{tab-item} Take care\nFour days.\n```\n````",
+        ":::note[Take **care**]\nFour days.\n:::",
+        '{% tabs %}\n{% tab title="Take care" %}\nFour days.\n{% endtab %}\n{% endtabs %}',
+        '{{< tabs "t" >}}\n{{< tab name="Take care" >}}\nFour days.\n{{< /tab >}}\n{{< /tabs >}}',
+        '{{% expand "Take care" %}}\nFour days.\n{{% /expand %}}',
+        '<TabItem value="Take care">\n\nFour days.\n\n</TabItem>',
         '<Note title="Take care">\n  Four days.\n</Note>',
         '<TabItem\n  value="x"\n  label="Take care">\n\n    Four days.\n\n</TabItem>',
     ],
@@ -53,6 +59,10 @@ def test_alerts_are_labelled(alert: str) -> None:
         ("::: {.callout-tip}", "**Tip**"),
         ('!!! note ""', None),
         ("::: columns", None),
+        ('{% hint style="warning" %}', "**Warning**"),
+        ("{{% notice tip %}}", "**Tip**"),
+        ("{{< note >}}", "**Note**"),
+        ("{% columns %}", None),
     ],
 )
 def test_admonition_without_title_has_the_name_of_its_kind(opening: str, label: str | None) -> None:
@@ -89,10 +99,26 @@ def test_imports_exports_and_tags_of_mdx_are_dropped() -> None:
         "Type ::: and !!! or ===",
         "a {b} c",
         "The ratio is 3:::4",
+        "{% for note in notes %}",
+        "Write {{< note >}} before it",
+        "{% embed url='https://x.example' %}",
+        "```liquid\n{% note %}\n```",
     ],
 )
 def test_what_only_resembles_a_dialect_is_text(text: str) -> None:
     assert standard_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "{% highlight go linenos %}\n# {% note %}\n{% endhighlight %}",
+        '{{< highlight go "linenos=table" >}}\n# {% note %}\n{{< /highlight >}}',
+        "{% highlight go %}\n# {% note %}",
+    ],
+)
+def test_code_between_tags_is_fenced(code: str) -> None:
+    assert standard_markdown(code) == "```go\n# {% note %}\n```"
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~~"])
