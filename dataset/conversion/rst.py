@@ -54,6 +54,8 @@ _UNSEEN = (
     "tabularcolumns", "default-domain", "mermaid", "graphviz", "digraph", "plot", "testsetup",
     "testcleanup", "role",
 )  # fmt: skip
+_CONDITIONS = ("only", "ifconfig", "hlist", "rst-class", "cssclass")
+"""Directives whose arguments are no text."""
 _NOTES = {
     "seealso": "See also",
     "versionadded": "Added in version",
@@ -101,7 +103,8 @@ class _Sphinx(Directive):
             return self._note(f"{_NOTES[name]} {argument}".strip(), more)
         if _OBJECTS.fullmatch(name):
             return self._object()
-        return [*self._paragraph("".join(self.arguments)), *self._inside()]
+        shown = "" if name in _CONDITIONS else "".join(self.arguments)
+        return [*self._paragraph(shown), *self._inside()]
 
     def _note(self, label: str, more: str) -> list[nodes.Node]:
         inside = [*self._paragraph(more), *self._inside()]

@@ -51,7 +51,9 @@ class Inline:
             elif _is_part_of_word(one, text, following):
                 text += self._pieces(one.children)
             else:
-                text += self._piece(one)
+                # A style sheet puts the colon between a term and its type.
+                is_type = "classifier" in one.classes() and not text.rstrip().endswith(":")
+                text += (" : " if is_type else "") + self._piece(one)
         return text
 
     def _piece(self, element: Element) -> str:
@@ -104,10 +106,10 @@ def is_permalink(element: Element) -> bool:
     """True for a link that only leads to the heading that contains it."""
     if element.tag != "a" or not element.get("href").startswith("#"):
         return False
-    if element.get("role") == "doc-backlink":
-        return True
     known = {"headerlink", "anchor", "anchor-link", "hash-link", "heading-anchor", "anchorjs-link"}
     words = element.words()
+    if element.get("role") == "doc-backlink" and not any(map(str.isalpha, words)):
+        return True
     return bool(known.intersection(element.classes())) or (
         len(words) < 60 and _PERMALINK.fullmatch(words) is not None
     )

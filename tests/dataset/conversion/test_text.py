@@ -80,6 +80,13 @@ Wind Load
             "- `lift(load)`: Lifts.\n  - **param load**: a load",
         ),
         (".. tabs::\n\n   .. tab:: One\n\n      In a tab.", "One\n\nIn a tab."),
+        (".. only:: html\n\n   Words.", "Words."),
+        ("term : integer\n  meaning", "- **term : integer**: meaning"),
+        ("See [Lace]_.\n\n.. [Lace] A book.", "[Lace]\n\nA book."),
+        (
+            ".. contents::\n\nOak\n---\n\nHard.\n\nAsh\n---\n\nTough.",
+            'Oak<a name="oak"></a>\n\nHard.',
+        ),
         (".. toctree::\n   :maxdepth: 2\n\n   a\n   b\n\nx", "x"),
         (".. automodule:: crane\n   :members:\n\nx", "x"),
         (".. math:: a^2\n   :label: eq", "```\na^2\n```"),
@@ -139,7 +146,7 @@ def code_cell(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_notebook_keeps_prose_code_and_text_outputs() -> None:
-    html = "<table><tr><th>a<th>b<tr><td>1<td>2</table>"
+    html = "<table><tr><th>a<th>b<tr><td>1<td>2</table><button>Convert</button>"
     text = notebook_text(
         {"cell_type": "markdown", "source": ["# Crane\n", "![photo](attachment:a.png) Words."]},
         code_cell(
