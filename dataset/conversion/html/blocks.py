@@ -152,7 +152,7 @@ class Blocks:
         blocks = self.write(element.children, in_item=True)
         if blocks and blocks[0].strip("*_: \n").lower() in (label.lower(), f"{label.lower()}s"):
             blocks = blocks[1:]
-        if not blocks or blocks[0].lower().startswith(f"{label.lower()}:"):
+        if not blocks or blocks[0].replace("*", "").lower().startswith(f"{label.lower()}:"):
             return blocks
         return callout(label, blocks)
 

@@ -16,7 +16,7 @@ _DELETED = frozenset(("del", "s", "strike"))
 _WITHIN_WORD = re.compile(r"\w\x00\w|\d[.,:/-]\x00\d|\d\x00[.,:/-]\d")
 _SPACES = re.compile(r"[ \t\n\r\f\v\u00a0\u2028\u2029\u202f]+")
 _PERMALINK = re.compile(
-    r"[¶#§🔗↑↩\ufe0e\ufe0f\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
+    r"[¶#§🔗↑↩^\ufe0e\ufe0f\s]*|(?:permanent |perma)?link(?: to this .{0,40})?", re.IGNORECASE
 )
 _NO_WORDS = re.compile(
     r"(?:image|img|icon|logo|screenshot)?|.*NOT AVAILABLE.*|\S+\.(?:png|jpe?g|gif|svg|webp)",

@@ -1,12 +1,18 @@
 """Converts HTML tables to pipe tables."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from dataset.conversion.html.element import Element
-from dataset.markdown.writer import block_cell, check_table_size, pipe_table
+from dataset.markdown.writer import block_cell, check_table_size, escape, pipe_table
 
 _MAX_SPANS = {"rowspan": 65_534, "colspan": 1000}
 """The limits of the HTML standard."""
+_SIGNS = (
+    (re.compile(r"(?<!un)(?:\b|_)(?:check(?:mark|ed)?|tick)\b"), "✓"),
+    (re.compile(r"(?:\b|_)(?:times|xmark|cross)\b"), "✗"),
+)
+"""Icons without a label, in the sets of common design systems."""
 _PARTS = ("thead", "tbody", "tfoot")
 _HEADINGS = ("h1", "h2", "h3")
 
@@ -32,7 +38,7 @@ def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> lis
         if not in_head and not (cells and all(cell.tag == "th" for cell in cells)):
             break
         head_rows += 1
-    grid = _grid(rows, lambda cell: block_cell(write(cell)))
+    grid = _grid(rows, lambda cell: block_cell(write(cell)) or _icons(cell))
     caption = element.find("caption")
     blocks = write(caption) if caption else []
     return [*blocks, pipe_table(grid, head_rows)] if any(any(row) for row in grid) else blocks
@@ -50,6 +56,16 @@ def _rows(element: Element) -> list[Element]:
 
 def _cells(row: Element) -> list[Element]:
     return [cell for cell in row.elements() if cell.tag in ("td", "th")]
+
+
+def _icons(cell: Element) -> str:
+    """What the icons in a cell without text show, by their labels or else their classes."""
+    shown: list[str] = []
+    for below in cell.walk():
+        names = " ".join(below.classes())
+        sign = next((sign for pattern, sign in _SIGNS if pattern.search(names)), "")
+        shown.append(" ".join((below.get("aria-label") or below.get("title")).split()) or sign)
+    return escape(" ".join(filter(None, shown)))
 
 
 def _grid(rows: Sequence[Element], text_of: Callable[[Element], str]) -> list[list[str]]:

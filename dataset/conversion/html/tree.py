@@ -96,7 +96,13 @@ def _tree(node: Any, parent: Element | None, depth: int) -> Element:
             element.children.append(below.text_content or "")
         elif below.tag not in _NEVER_TEXT:
             element.children.append(_tree(below, element, depth + 1))
+        elif below.tag == "svg" and _is_in_cell(element):  # it may be all that the cell shows
+            element.children.append(Element("svg", _attributes(below), parent=element))
     return element
+
+
+def _is_in_cell(element: Element) -> bool:
+    return any(around.tag in ("td", "th") for around in (element, *element.ancestors()))
 
 
 def _attributes(node: Any) -> dict[str, str]:

@@ -68,6 +68,7 @@ def test_signature_of_a_function_is_code() -> None:
             "</div>",
             "Tip: Dry it.",
         ),
+        ("<aside class=note><b>Note:</b> Dry it.</aside>", "**Note:** Dry it."),
         (
             "<blockquote class='callout callout_info'><h3>\U0001f4d8</h3><p>Dry it.</blockquote>",
             "Note: Dry it.",
@@ -80,6 +81,26 @@ def test_signature_of_a_function_is_code() -> None:
 )
 def test_box_is_labelled_as_its_page_shows_it(box: str, text: str) -> None:
     assert text_of(f"<main>{WORDS}{box}</main>") == f"{text_of(WORDS)}\n\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("icon", "shown"),
+    [
+        ("<i class=icon aria-label=Yes></i>", "Yes"),
+        ("<svg role=img aria-label='In beta'><path/></svg>", "In beta"),
+        ("<i class='fa fa-check text-success'></i>", "✓"),
+        ("<svg class='lucide icon-xmark'></svg>", "✗"),
+        ("<i class='fa fa-check'></i> Yes", "Yes"),
+        ("<i class='fa fa-circle'></i>", ""),
+    ],
+)
+def test_icon_alone_in_a_cell_is_read(icon: str, shown: str) -> None:
+    table = f"<table><tr><th>Wood<th>Dry<th>By<tr><td>Oak<td>{icon}<td>Ada</table>"
+    assert text_of(table).endswith(f"| Oak | {shown} | Ada |")
+
+
+def test_link_back_from_a_reference_is_no_text() -> None:
+    assert text_of("<ol><li><b><a href=#r1>^</a></b> Doe 2020.</ol>") == "1. Doe 2020."
 
 
 def test_notes_below_the_content_belong_to_it() -> None:
