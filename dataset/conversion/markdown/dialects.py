@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from textwrap import dedent
 
-from dataset.conversion.markdown.jsx import JSX_TAG, end_of_mdx_code, jsx_elements, label_of_element
+from dataset.conversion.markdown.jsx import (
+    JSX_TAG,
+    end_of_mdx_code,
+    jsx_elements,
+    label_of_element,
+    shown_attributes,
+)
 from dataset.conversion.markdown.template_tags import (
     closes_highlight,
     label_of_tag,
@@ -29,6 +35,9 @@ _COLONS = re.compile(
 )
 _CLASS = re.compile(r"(?<=[{\s])\.([A-Za-z][\w-]*)")
 _TITLE = re.compile(r"""\btitle=["']([^"']*)["']""")
+_ONLY_ATTRIBUTES = re.compile(r"""(?:[\w-]+=(?:"[^"]*"|'[^']*')[ \t]*)+""")
+"""How Microsoft's documentation states what a container shows."""
+_SOURCE = re.compile(r"""\bsource=["']([^"']+)["']""")
 _COLONS_END = re.compile(r"^[ \t]*:{3,}[ \t]*$")
 _DIRECTIVE_OPTION = re.compile(r"^[ \t]*:[\w-]+:(?:[ \t].*)?$")
 _INDENTED = re.compile(
@@ -107,8 +116,11 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
             at += 1
             while at < len(lines) and _DIRECTIVE_OPTION.match(lines[at]):
                 at += 1
+            source = _SOURCE.search(opening["title"]) if opening["kind"] == "code" else None
             if opening["directive"] in ("include", "literalinclude") and opening["title"]:
                 yield _included(opening["title"])
+            elif source:
+                yield _included(source[1])
             else:
                 yield from _labelled(opening["indent"], _label_of_colons(opening), [], depth)
         elif opening := opens_highlight(line):
@@ -200,9 +212,11 @@ def _label(opening: re.Match[str]) -> str:
 
 def _label_of_colons(opening: re.Match[str]) -> str:
     """The title of a container between colons, else the kind of note that it is."""
-    attributes = opening["attributes"] or ""
+    attributes, title = opening["attributes"] or "", opening["title"]
+    if _ONLY_ATTRIBUTES.fullmatch(title):
+        title = shown_attributes(title)
     stated, classes = _TITLE.search(attributes), _CLASS.findall(attributes)
-    title = opening["bracketed"] or opening["title"] or (stated[1] if stated else "")
+    title = opening["bracketed"] or title or (stated[1] if stated else "")
     kind = opening["directive"] or opening["kind"] or next(iter(classes), "")
     return title or _name_of_note(kind)
 

@@ -175,6 +175,12 @@ def test_code_of_every_kind_is_unchanged(code: str) -> None:
         ('<ResponseField name="id" type="string">The id.</ResponseField>', ["id: The id."]),
         ("<>\nWords.\n</>", ["Words."]),
         ('::: {.callout-note title="Take care"}\nFour.\n:::', ["**Take care**", "Four."]),
+        (':::image type="content" source="a.png" alt-text="A kiln":::', ["**A kiln**"]),
+        (':::column span="2":::\nFour.\n:::column-end:::', ["Four."]),
+        (
+            ':::code language="go" source="a.go" range="1-3":::',
+            ["(This page includes a.go, which is not part of it.)"],
+        ),
         ('::: {.column width="50%"}\nFour.\n:::', ["Four."]),
         (':::info{title="Take care"}\nFour.\n:::', ["**Take care**", "Four."]),
         ("```{admonition} Take care\nFour.\n```", ["**Take care**", "Four."]),
