@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from textwrap import dedent
 
+from dataset.conversion.markdown.includes import included_file, inclusion
 from dataset.conversion.markdown.jsx import (
     JSX_TAG,
     end_of_mdx_code,
@@ -59,21 +60,6 @@ _MYST_CONTAINERS = frozenset((
     "sidebar", "margin",
 ))  # fmt: skip
 _CODE_DIRECTIVES = ("code", "code-block", "code-cell", "sourcecode")
-_INCLUDES = tuple(
-    map(
-        re.compile,
-        (
-            r'^[ \t]*;?-+8<-+[ \t]*"(?P<file>[^"]+)"[ \t]*$',  # Python Markdown
-            r"^[ \t]*\{!>?[ \t]*(?P<file>[^!{}]+?)[ \t]*!\}[ \t]*$",
-            r"^[ \t]*\{\{[<%][ \t]*include[ \t]+\"?(?P<file>[^\"{}<>%]+?)\"?[ \t]*[%>]\}\}[ \t]*$",
-            r"^[ \t]*\{%-?[ \t]*include\w*[ \t]+[\"']?(?P<file>[^\"'{}%\s]+).*%\}[ \t]*$",
-            r"^[ \t]*\{\{#include[ \t]+(?P<file>[^{}]+?)[ \t]*\}\}[ \t]*$",  # mdBook
-            r"^[ \t]*<<<[ \t]+@?/?(?P<file>\S+).*$",  # VitePress
-            r"^[ \t]*<!--[ \t]*@include:[ \t]*(?P<file>\S+)[ \t]*-->[ \t]*$",
-            r"^[ \t>]*\[!INCLUDE[ \t]*\[[^\[\]]*\]\((?P<file>[^()]+)\)\][ \t]*$",  # Microsoft
-        ),
-    )
-)
 _PRE = re.compile(r"^[ \t]*<pre\b", re.IGNORECASE)
 _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
@@ -118,9 +104,9 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
                 at += 1
             source = _SOURCE.search(opening["title"]) if opening["kind"] == "code" else None
             if opening["directive"] in ("include", "literalinclude") and opening["title"]:
-                yield _included(opening["title"])
+                yield inclusion(opening["title"])
             elif source:
-                yield _included(source[1])
+                yield inclusion(source[1])
             else:
                 yield from _labelled(opening["indent"], _label_of_colons(opening), [], depth)
         elif opening := opens_highlight(line):
@@ -167,8 +153,8 @@ def _rewritten_line(line: str) -> Iterator[str]:
         yield f"{defined['label']} <>"
     elif _COLONS_END.match(line):
         yield ""
-    elif included := next((found for one in _INCLUDES if (found := one.match(line))), None):
-        yield _included(included["file"])
+    elif included := included_file(line):
+        yield inclusion(included)
     elif alert := _ALERT.match(line):
         yield f"{alert['quote']}**{alert['title'] or alert['kind'].capitalize()}**"
     else:
@@ -184,7 +170,7 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
         yield f"{opening['margin']}{opening['fence']}{directive['title']}"
         yield from (line for line in lines[1:] if not _DIRECTIVE_OPTION.match(line))
     elif directive["kind"] in ("include", "literalinclude"):
-        yield _included(directive["title"])
+        yield inclusion(directive["title"])
     elif directive["kind"] in _NOTES or directive["kind"] in _OTHER_NOTES:
         body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
         yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body, depth)
@@ -225,10 +211,6 @@ def _name_of_note(kind: str) -> str:
     """The name of a kind of note; "" for other containers."""
     name = kind.lower().replace("-", " ").split()[-1:]
     return name[0].capitalize() if name and name[0] in _NOTES else ""
-
-
-def _included(file: str) -> str:
-    return f"(This page includes {file.strip()}, which is not part of it.)"
 
 
 def _width(before: str) -> int:
