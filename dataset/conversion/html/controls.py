@@ -9,6 +9,7 @@ CONTROLS = frozenset(("button", "input", "select", "textarea"))
 QUESTIONS = (*HEADINGS, "summary", "dt")
 TARGETS = ("aria-controls", "data-target", "data-bs-target")
 """Attributes of a control that name the element which it opens."""
+_OPENS = frozenset(("aria-expanded", "onclick", *TARGETS))
 _QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 
 
@@ -25,11 +26,12 @@ def keep_questions(body: Element) -> None:
     for element in list(body.walk()):
         if element.tag != "button":
             continue
-        opens = {"aria-expanded", "onclick", *TARGETS}
-        above = element.parent.tag if element.parent else ""
-        if above in QUESTIONS or _is_in_sentence(element):
+        opens = not _OPENS.isdisjoint(element.attributes) or is_question(element)
+        in_question = element.parent is not None and element.parent.tag in QUESTIONS
+        is_alone = element.parent is not None and element.parent.words() == element.words()
+        if (in_question and (opens or is_alone)) or _is_in_sentence(element):
             element.tag = "span"
-        elif element.words() and (opens & element.attributes.keys() or is_question(element)):
+        elif element.words() and opens:
             element.tag = "summary"
 
 

@@ -78,6 +78,7 @@ def test_furniture_is_recognised_by_what_it_contains(furniture: str) -> None:
         "<dl id=cookies><dt>session<dd>four</dl>",
         "<section id=cookies><p>It is stored for four days.</p><button>Copy</button></section>",
         "<p>Click the <button>Four</button> button.</p>",
+        "<h3>1. <button aria-expanded=true>Four</button></h3>",
     ],
 )
 def test_text_beside_the_main_thread_is_content(content: str) -> None:

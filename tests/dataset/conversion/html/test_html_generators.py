@@ -125,5 +125,9 @@ def test_link_to_edit_the_page_is_no_text(words: str) -> None:
     assert words in text_of(f"<main>{WORDS}<p><b>Click</b>{link}</p></main>")
 
 
+def test_button_beside_a_heading_is_no_part_of_it() -> None:
+    assert text_of("<h2>Struct Kiln<button>Copy path</button></h2>") == "## Struct Kiln"
+
+
 def test_button_in_code_leaves_no_space() -> None:
     assert text_of("<pre><button>Copy</button><code>a</code></pre>") == "```\na\n```"
