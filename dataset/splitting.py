@@ -16,7 +16,7 @@ from dataset.markdown.reader import Block, Section, plain_text, sections
 from dataset.markdown.syntax import find_fenced_code
 from dataset.sentences import chunking_sentences
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Increment it with every change that alters chunks, so that existing indexes are rebuilt."""
 
 CountTokens = Callable[[str], int]

@@ -17,7 +17,7 @@ from utils.errors import DocumentError
 
 __all__ = ["FORMATS", "VERSION", "Converted", "Limits", "check_size", "convert", "format_of"]
 
-VERSION = 2
+VERSION = 3
 """Increment it with every change of the output: documents are then converted again."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
