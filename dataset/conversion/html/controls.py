@@ -27,9 +27,9 @@ def keep_questions(body: Element) -> None:
         if element.tag != "button":
             continue
         opens = not _OPENS.isdisjoint(element.attributes) or is_question(element)
-        in_question = element.parent is not None and element.parent.tag in QUESTIONS
-        is_alone = element.parent is not None and element.parent.words() == element.words()
-        if (in_question and (opens or is_alone)) or _is_in_sentence(element):
+        above = element.parent if element.parent and element.parent.tag in QUESTIONS else None
+        in_question = above and (opens or len(above.children) == 1)
+        if in_question or _is_in_sentence(element):
             element.tag = "span"
         elif element.words() and opens:
             element.tag = "summary"

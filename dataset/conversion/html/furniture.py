@@ -58,6 +58,8 @@ _DISMISSAL = re.compile(
 _MIN_ASIDE_WORDS = 2
 _MIN_RUNNING_WORDS = 8
 _MAX_BANNER_WORDS = 60
+_MAX_BESIDE = 20
+"""A link to edit the page has few neighbours."""
 
 
 def drop_furniture(body: Element) -> None:
@@ -142,7 +144,7 @@ def _is_edit_link(link: Element) -> bool:
     if not (_EDIT_ADDRESS.search(link.get("href")) and _EDIT.fullmatch(link.words())):
         return False
     beside = link.parent.children if link.parent else []
-    return not any(
+    return len(beside) < _MAX_BESIDE and not any(
         one.strip() if isinstance(one, str) else one.tag not in ("a", *BLOCK_TAGS) for one in beside
     )
 

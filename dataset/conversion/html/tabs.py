@@ -83,13 +83,12 @@ def _name(panel: Element, tab: Element) -> None:
     """Move a tab's name to the start of its panel, unless it starts with this name."""
     for attribute in _HIDING:
         panel.attributes.pop(attribute, None)
-    if tab.parent:
-        tab.parent.children.remove(tab)
     lines = (one.words() for one in panel.walk() if not any(one.elements()))
     name = tab.words()
+    tab.tag, tab.children = "button", []  # a control without text, which is dropped
     if name and next(filter(None, lines), "") != name:
+        if panel.tag == "pre":
+            panel.tag = "div"
+            panel.children = [Element("pre", panel.attributes, panel.children, panel)]
         strong = Element("strong", children=[name])
-        around, at = panel, 0
-        if panel.tag == "pre" and panel.parent:
-            around, at = panel.parent, panel.parent.children.index(panel)
-        around.children.insert(at, Element("p", children=[strong], parent=around))
+        panel.children.insert(0, Element("p", children=[strong], parent=panel))

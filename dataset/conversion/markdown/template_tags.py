@@ -9,8 +9,8 @@ from dataset.conversion.markdown.jsx import shown_attributes
 
 _START = r"(?P<indent>[ \t]*)\{(?:%-?|\{[<%])[ \t]*"
 _TAG = re.compile(
-    rf"{_START}(?P<end>/|end)?(?P<name>[a-z][\w-]*)(?P<attributes>[^{{}}]*?)/?[ \t]*"
-    r"(?:-?%|[>%]\})\}[ \t]*"
+    rf"{_START}(?P<end>/|end)?(?P<name>[a-z][\w-]*)(?P<attributes>[^{{}}]*)"
+    r"(?<=[%>])\}{1,2}[ \t]*"
 )
 _NOTE_NAMES = """
     attention caution danger error hint important info note notice success tip warning
