@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby, zip_longest
+from itertools import compress, groupby, zip_longest
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
@@ -90,8 +90,13 @@ def sections(text: str) -> list[Section]:
         elif block := _block(token, children, source, inline):
             found[-1].blocks.append(block)
     found[-1].blocks.extend(_footnote(lines, place, inline) for place in notes)
+    lone = [_is_lone(*pair) for pair in zip_longest(found, found[1:])]
     found = [_without_topics(section) for section in found]
-    return [] if _only_links(text, found) else found
+    if _only_links(text, found):
+        return []
+    for section in compress(found, lone):
+        section.blocks.append(Block("text", section.headings[-1]))
+    return found
 
 
 def plain_text(text: str) -> str:
@@ -156,6 +161,13 @@ def _block(
     text = _readable(source, code_lines, inline)
     only_links = kind == "list" and all(map(_LINK_ITEM.match, _items(source)))
     return Block(kind, text, only_links) if text else None
+
+
+def _is_lone(section: Section, following: Section | None) -> bool:
+    """True for a heading with nothing below it, such as that of a slide: it is the text."""
+    depth = len(section.headings)
+    has_parts = following is not None and len(following.headings) > depth
+    return depth > 0 and not section.blocks and not has_parts
 
 
 def _footnote(lines: list[str], place: list[int], inline: InlineReader) -> Block:

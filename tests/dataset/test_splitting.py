@@ -323,7 +323,7 @@ def test_text_to_embed_starts_with_the_breadcrumb() -> None:
 def test_title_falls_back_to_the_first_heading_then_the_name(
     page: Document, title: str, breadcrumb: str
 ) -> None:
-    (chunk,) = split_document(page, ChunkSize(60, 0), count_words)
+    chunk = split_document(page, ChunkSize(60, 0), count_words)[0]
     assert (chunk.title, chunk.breadcrumb) == (title, breadcrumb)
 
 

@@ -101,6 +101,19 @@ def test_long_heading_is_truncated_between_words_and_whole_in_its_section() -> N
     assert [block.text for block in section.blocks] == [" ".join(["word"] * 100), "x"]
 
 
+def test_heading_with_nothing_below_it_is_text() -> None:
+    text = "# Deck\n\n## Limits\n\n### At most 40 kilns\n\n## Topics\n\n**Topics**\n- [A](a.md)\n"
+
+    found = [(section.headings, section.blocks) for section in sections(f"Words.\n\n{text}")]
+
+    assert found[1:] == [
+        (("Deck",), []),
+        (("Deck", "Limits"), []),
+        (("Deck", "Limits", "At most 40 kilns"), [Block("text", "At most 40 kilns")]),
+        (("Deck", "Topics"), []),
+    ]
+
+
 def test_navigation_is_dropped() -> None:
     text = (
         "# Kilns\n\nA kiln dries wood, slowly and at a low heat.\n\n"
