@@ -8,6 +8,7 @@ data. Code is never changed.
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
+from itertools import dropwhile
 from textwrap import dedent
 
 from dataset.conversion.markdown.includes import included_file, inclusion
@@ -60,6 +61,7 @@ _MYST_CONTAINERS = frozenset((
     "sidebar", "margin",
 ))  # fmt: skip
 _CODE_DIRECTIVES = ("code", "code-block", "code-cell", "sourcecode")
+_BOLD = re.compile(r"(?<!\w)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)")
 _PRE = re.compile(r"^[ \t]*<pre\b", re.IGNORECASE)
 _ATTRIBUTE_LIST = re.compile(r"^[ \t]*\{:[^{}]*\}[ \t]*$")
 _DATA_DEFINITION = re.compile(r"^(?P<label> {0,3}\[[^\[\]]{1,200}\]:)[ \t]*<?data:\S*[ \t]*$")
@@ -109,12 +111,11 @@ def _rewritten(lines: Sequence[str], depth: int = 0) -> Iterator[str]:
                 yield inclusion(source[1])
             else:
                 yield from _labelled(opening["indent"], _label_of_colons(opening), [], depth)
-        elif opening := opens_highlight(line):
-            ends = (end for end in range(at, len(lines)) if closes_highlight(lines[end]))
-            end = next(ends, len(lines))
-            yield fenced_code("\n".join(lines[at + 1 : end]), opening["language"])
+        elif (opening := opens_highlight(line)) and (end := _end_of_highlight(lines, at)):
+            code = fenced_code(dedent("\n".join(lines[at + 1 : end])), opening["language"])
+            yield from indent(code, _width(opening["indent"])).split("\n")
             at = end + 1
-        elif tag := template_tag(line):
+        elif (tag := template_tag(line)) and at not in indented_code():
             yield from _labelled(tag["indent"], label_of_tag(tag), [], depth)
             at += 1
         elif element := elements.get(at):
@@ -139,6 +140,11 @@ def _indented_code(lines: Sequence[str]) -> set[int]:
     tokens = commonmark_parser(inline=False).parse("\n".join(lines))
     code = (token.map for token in tokens if token.type == "code_block" and token.map)
     return {line for first, end in code for line in range(first, end)}
+
+
+def _end_of_highlight(lines: Sequence[str], start: int) -> int:
+    """The line that closes code to highlight; 0 if none does."""
+    return next((at for at in range(start, len(lines)) if closes_highlight(lines[at])), 0)
 
 
 def _end_of_pre(lines: Sequence[str], start: int) -> int:
@@ -168,15 +174,16 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
         yield from lines
     elif directive["kind"] in _CODE_DIRECTIVES:
         yield f"{opening['margin']}{opening['fence']}{directive['title']}"
-        yield from (line for line in lines[1:] if not _DIRECTIVE_OPTION.match(line))
+        yield from dropwhile(_DIRECTIVE_OPTION.match, lines[1:])
     elif directive["kind"] in ("include", "literalinclude"):
         yield inclusion(directive["title"])
-    elif directive["kind"] in _NOTES or directive["kind"] in _OTHER_NOTES:
-        body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
-        yield from _labelled("", directive["title"] or directive["kind"].capitalize(), body, depth)
-    elif directive["kind"] in _MYST_CONTAINERS:
-        body = [line for line in lines[1:-1] if not _DIRECTIVE_OPTION.match(line)]
-        yield from _labelled("", directive["title"], body, depth)
+    elif directive["kind"] in _NOTES.union(_OTHER_NOTES, _MYST_CONTAINERS):
+        body = list(dropwhile(_DIRECTIVE_OPTION.match, lines[1:]))
+        last = FENCE.match(body[-1]) if body else None
+        if last and closes_code(last, opening["fence"]):
+            body.pop()
+        name = "" if directive["kind"] in _MYST_CONTAINERS else directive["kind"].capitalize()
+        yield from _labelled("", directive["title"] or name, body, depth)
     else:
         yield from lines
 
@@ -184,7 +191,8 @@ def _fenced(lines: Sequence[str], opening: re.Match[str], depth: int) -> Iterato
 def _labelled(before: str, label: str, body: Sequence[str], depth: int) -> Iterator[str]:
     """A container as its label in bold and its rewritten content, indented as it was."""
     if label:
-        yield from ("", f"{before}**{label.replace('**', '')}**")
+        plain = _BOLD.sub(r"\1", label)
+        yield from ("", f"{before}{plain}" if "**" in plain else f"{before}**{plain}**")
     yield ""
     if body:
         yield from indent("\n".join(_rewritten(body, depth + 1)), _width(before)).split("\n")
@@ -218,8 +226,11 @@ def _width(before: str) -> int:
 
 
 def _end_of_fence(lines: Sequence[str], start: int, fence: str) -> int:
-    """The line after a code block's closing fence, or after the last one."""
+    """The line after a code block's closing fence, its quotation, or the last line."""
+    is_quoted = lines[start].lstrip().startswith(">")
     for at in range(start + 1, len(lines)):
+        if is_quoted and not lines[at].lstrip().startswith(">"):
+            return at
         if (found := FENCE.match(lines[at])) and closes_code(found, fence):
             return at + 1
     return len(lines)

@@ -85,7 +85,7 @@ def _end_of_line(text: str, at: int) -> int:
 
 
 def label_of_element(tag: re.Match[str]) -> str:
-    """What the page shows of a tag; a tab without a label is called like its value."""
+    """What the page shows of a tag; a tab without a label shows its value."""
     shown = shown_attributes(tag["attributes"])
     value = _VALUE.search(tag["attributes"])
     return value[1] if tag["name"] == "TabItem" and value and not shown else shown

@@ -9,7 +9,7 @@ from dataset.conversion.markdown.jsx import shown_attributes
 
 _START = r"(?P<indent>[ \t]*)\{(?:%-?|\{[<%])[ \t]*"
 _TAG = re.compile(
-    rf"{_START}(?P<end>/|end)?(?P<name>[a-z][\w-]*)(?P<attributes>[^{{}}]*)"
+    rf"{_START}(?P<end>/|end)?(?P<name>[a-z][\w-]*)(?![\w-])(?P<attributes>[^{{}}]*)"
     r"(?<=[%>])\}{1,2}[ \t]*"
 )
 _NOTE_NAMES = """
@@ -19,9 +19,13 @@ _TITLED_NAMES = "alert callout code content-ref details expand pageinfo step tab
 _NOTES = frozenset(_NOTE_NAMES.split())
 _TITLED = frozenset(_TITLED_NAMES.split())
 _GROUPS = frozenset(("columns", "steps", "stepper", "tabpane", "tabs"))
-_QUOTED = re.compile(r"[\s,]\"([^\"=]+)\"")
+_NAMED_BY_WORDS = ("details", "tab")
+"""Tags whose title may be without quotes."""
+_QUOTED = re.compile(r"""[\s,](?:"([^"]+)"|'([^']+)')""")
 _KIND = re.compile(r"\b(?:style|type|color)=\"?([a-z]+)")
-_HIGHLIGHT = re.compile(rf"{_START}highlight[ \t]+(?P<language>[\w+#.-]+)[^{{}}]*\}}+[ \t]*")
+_HIGHLIGHT = re.compile(
+    rf"{_START}highlight[ \t]+(?P<language>[\w+#.-]+)(?![\w+#.-])[^{{}}]*\}}+[ \t]*"
+)
 _END_OF_HIGHLIGHT = re.compile(rf"{_START}(?:/|end)highlight[^{{}}]*\}}+[ \t]*")
 
 
@@ -47,7 +51,10 @@ def label_of_tag(tag: re.Match[str]) -> str:
         return ""
     title = shown_attributes(tag["attributes"])
     if not title and (quoted := _QUOTED.search(tag["attributes"])):
-        title = quoted[1]
+        title = quoted[1] or quoted[2]
+    if not title and tag["name"] in _NAMED_BY_WORDS:
+        words = tag["attributes"].rstrip("%>-/ \t").split()
+        title = " ".join(word for word in words if "=" not in word)
     kinds = [*_KIND.findall(tag["attributes"]), *tag["attributes"].split(), tag["name"]]
     kind = next((kind for kind in kinds if kind in _NOTES), "")
     return title or kind.capitalize()

@@ -103,6 +103,8 @@ def test_imports_exports_and_tags_of_mdx_are_dropped() -> None:
         "Write {{< note >}} before it",
         "{% embed url='https://x.example' %}",
         "```liquid\n{% note %}\n```",
+        "    {% tabs %}\n    {% tab title='x' %}\n    hello",
+        "{% highlight ruby %}\n\nAfter.\n\n## Next",
     ],
 )
 def test_what_only_resembles_a_dialect_is_text(text: str) -> None:
@@ -114,11 +116,13 @@ def test_what_only_resembles_a_dialect_is_text(text: str) -> None:
     [
         "{% highlight go linenos %}\n# {% note %}\n{% endhighlight %}",
         '{{< highlight go "linenos=table" >}}\n# {% note %}\n{{< /highlight >}}',
-        "{% highlight go %}\n# {% note %}",
+        "{% highlight go %}\n  # {% note %}\n{% endhighlight %}",
     ],
 )
 def test_code_between_tags_is_fenced(code: str) -> None:
     assert standard_markdown(code) == "```go\n# {% note %}\n```"
+    in_item = f"- x\n\n{code}".replace("\n", "\n  ")
+    assert blocks_of(standard_markdown(in_item)) == ["- x\n\n  ```go\n  # {% note %}\n  ```"]
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~~"])
@@ -184,6 +188,21 @@ def test_code_of_every_kind_is_unchanged(code: str) -> None:
         ('::: {.column width="50%"}\nFour.\n:::', ["Four."]),
         (':::info{title="Take care"}\nFour.\n:::', ["**Take care**", "Four."]),
         ("```{admonition} Take care\nFour.\n```", ["**Take care**", "Four."]),
+        (
+            "```{card} Limits\n:width: 2\nFour.\n\n:Default: 30 s\n:Most: 60 s\n```",
+            ["**Limits**", "Four.", ":Default: 30 s\n:Most: 60 s"],
+        ),
+        ("```{sidebar} Limits\nFour.", ["**Limits**", "Four."]),
+        ('!!! tip "Compute 2**10 quickly"\n    Four.', ["Compute 2**10 quickly", "Four."]),
+        ('!!! tip "Take **great** care"\n    Four.', ["**Take great care**", "Four."]),
+        ("{% tab log php %}\nFour.\n{% endtab %}", ["**log php**", "Four."]),
+        (
+            "{% details Why is it slow? %}\nFour.\n{% enddetails %}",
+            ["**Why is it slow?**", "Four."],
+        ),
+        ("{{% tab 'Linux' %}}\nFour.\n{{% /tab %}}", ["**Linux**", "Four."]),
+        ('{{< details "Set a = b" >}}\nFour.\n{{< /details >}}', ["**Set a = b**", "Four."]),
+        ("{% tab id=3 %}\nFour.\n{% endtab %}", ["Four."]),
     ],
 )
 def test_prose_of_mdx_and_directives_is_kept_apart_from_its_markup(
