@@ -92,7 +92,7 @@ def _split_comments(text: str, delimiter: str) -> tuple[list[str], str, _Dialect
     for line in _LEADING_LINE.finditer(text, 0, end):
         if line["mark"] and not _is_comment(line, dialect, below, is_last=line.end() == end):
             break
-        comments.append((line["words"] or "").strip("#/%; \t"))
+        comments.append((line["words"] or "").lstrip(line["mark"]).strip())
         at = line.end()
     return [comment for comment in comments if comment], text[at:], dialect
 
@@ -100,15 +100,15 @@ def _split_comments(text: str, delimiter: str) -> tuple[list[str], str, _Dialect
 def _is_comment(
     line: re.Match[str], dialect: _Dialect, below: Sequence[str], *, is_last: bool
 ) -> bool:
-    """True for a comment; False where the line may be a row, as which nothing of it is lost.
+    """True for a comment; False where the line may be a row, which then keeps all of it.
 
     A row has as many cells as the one `below`. A `#` or `//` and a space start a comment even so,
     unless the line names the columns of a table of numbers.
     """
     cells = len(dialect.first_row(line[0]))
     if cells < len(below):
-        return line["mark"] != dialect.delimiter
-    is_header = is_last and cells == len(below) and all(map(_NUMBER.fullmatch, below))
+        return line["mark"] != dialect.delimiter and not line["words"][:1].isdigit()
+    is_header = is_last and cells == len(below) and any(map(_NUMBER.fullmatch, below))
     return (
         line["mark"] in ("#", "//") and not line["words"].strip("#")[:1].strip() and not is_header
     )
