@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import compress, groupby, zip_longest
+from itertools import groupby, zip_longest
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
@@ -90,13 +90,12 @@ def sections(text: str) -> list[Section]:
         elif block := _block(token, children, source, inline):
             found[-1].blocks.append(block)
     found[-1].blocks.extend(_footnote(lines, place, inline) for place in notes)
-    lone = [_is_lone(*pair) for pair in zip_longest(found, found[1:])]
+    if any(section.blocks for section in found):
+        for section, following in zip_longest(found, found[1:]):
+            if _is_lone(section, following):
+                section.blocks.append(Block("text", section.headings[-1]))
     found = [_without_topics(section) for section in found]
-    if _only_links(text, found):
-        return []
-    for section in compress(found, lone):
-        section.blocks.append(Block("text", section.headings[-1]))
-    return found
+    return [] if _only_links(text, found) else found
 
 
 def plain_text(text: str) -> str:
@@ -165,9 +164,8 @@ def _block(
 
 def _is_lone(section: Section, following: Section | None) -> bool:
     """True for a heading with nothing below it, such as that of a slide: it is the text."""
-    depth = len(section.headings)
-    has_parts = following is not None and len(following.headings) > depth
-    return depth > 0 and not section.blocks and not has_parts
+    has_parts = following is not None and len(following.headings) > len(section.headings)
+    return any(section.headings[-1:]) and not section.blocks and not has_parts
 
 
 def _footnote(lines: list[str], place: list[int], inline: InlineReader) -> Block:
