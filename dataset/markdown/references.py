@@ -16,7 +16,7 @@ _WITH_INLINE = ("paragraph_open", "heading_open", "table_open")
 def resolved_references(text: str) -> str:
     """Write the addresses into the links and drop the definitions.
 
-    Texts that were rendered one by one can then be joined: their labels no longer meet.
+    Texts that were rendered one by one can then be joined, also if they define the same labels.
     """
     environment: dict[str, Any] = {}
     tokens = commonmark_parser(inline=False).parse(text, environment)
@@ -37,6 +37,8 @@ def resolved_references(text: str) -> str:
 
 def _resolved(text: str, addresses: Mapping[str, str]) -> str:
     def linked(found: re.Match[str]) -> str:
+        if found["words"]:  # the words of a link may be a picture
+            return f"[{_resolved(found['words'], addresses)}{found[0][len(found['words']) + 1 :]}"
         words = found["shortcut"] or found["referring"]
         address = addresses.get(normalizeReference(found["reference"] or words or ""))
         if words is None or address is None:

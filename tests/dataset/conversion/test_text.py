@@ -179,11 +179,13 @@ def test_labels_of_a_cell_are_its_own() -> None:
         "See [1] and [the mast][1].\n\n> [1]: http://b.example\n\n[1]: http://c.example",
         "Item [1] of [two][].",
         "So it is.[^1]\n\n[^1]: Oslo",
+        "[![Open][badge]](https://c.example/)\n\n[badge]: https://b.example/b.svg",
     )
     assert notebook_text(*({"cell_type": "markdown", "source": cell} for cell in cells)) == (
         "See [the crane](<http://a.example/(x)>), ![its hook](<b.png>) and `[1][1]`.\n\n    [1]\n\n"
         "See [1](<http://b.example>) and [the mast](<http://b.example>).\n\n"
-        "Item [1] of [two][].\n\nSo it is.[^1]\n\n[^1]: Oslo"
+        "Item [1] of [two][].\n\nSo it is.[^1]\n\n[^1]: Oslo\n\n"
+        "[![Open](<https://b.example/b.svg>)](https://c.example/)"
     )
 
 
@@ -250,6 +252,13 @@ def test_cells_are_escaped() -> None:
         (b"##of 2026\n#Wind\tLoad\n10\t40", ["of 2026", "", "| #Wind | Load |"]),
         (b"# of 2026, by Ada\n# Wind,Load\n10,40", ["of 2026, by Ada", "", "| # Wind | Load |"]),
         (b"% full,Load\n10,40", ["| % full | Load |"]),
+        (
+            b"# In 2023: 5%, https://x.example/\nWind,Load\n10,40",
+            ["In 2023: 5%, https://x.example/"],
+        ),
+        (b"# /etc/\nWind,Load\n10,40", ["/etc/", "", "| Wind | Load |"]),
+        (b"#1 hit,artist\nSong,Bob,1999\nTune,Al,2001", ["| #1 hit | artist |  |"]),
+        (b"# of cranes,Port\n100,Oslo", ["| # of cranes | Port |"]),
         (b"% full\n10\n20", ["| % full |"]),
         (b"//a/b,Load\n//c/d,40", ["| //a/b | Load |", "| --- | --- |", "| //c/d | 40 |"]),
         (b";Load\n10;40;3", ["|  | Load |  |"]),
