@@ -67,6 +67,7 @@ FENCE = re.compile(
 )
 """A line that opens or closes code; it may open a list item or continue a quotation."""
 _MARK = re.compile(r"[^\s>]")
+_UNQUOTED = re.compile(r"^(?![ \t]*>)", re.MULTILINE)
 _LINE_KIND = re.compile(
     r"(?P<indent>[ \t]*)(?:"
     r"(?P<row>\|)"
@@ -106,15 +107,24 @@ class SourceBlock:
 def find_fenced_code(text: str) -> Iterator[SourceBlock]:
     """Find the fenced code blocks of a text, those in list items and quotations included."""
     fence = ""
-    start = 0
+    start, last = 0, len(text)
     for found in FENCE.finditer(text):
+        if fence and found.start() >= last:
+            yield SourceBlock("code", start, last, mark=fence, is_closed=False)
+            fence = ""
         if not fence:
-            fence, start = found["fence"], found.start()
+            fence, start, last = found["fence"], found.start(), _end_of_quotation(text, found)
         elif closes_code(found, fence):
             yield SourceBlock("code", start, found.end(), mark=fence)
             fence = ""
     if fence:
-        yield SourceBlock("code", start, len(text), mark=fence, is_closed=False)
+        yield SourceBlock("code", start, last, mark=fence, is_closed=False)
+
+
+def _end_of_quotation(text: str, opening: re.Match[str]) -> int:
+    """Where the quotation ends that code is in, and the code with it; else the text's end."""
+    after = _UNQUOTED.search(text, opening.end()) if ">" in opening["margin"] else None
+    return after.start() if after else len(text)
 
 
 def closes_code(found: re.Match[str], fence: str) -> bool:

@@ -91,6 +91,13 @@ def test_code_opens_a_list_item_and_continues_a_quotation(code: str) -> None:
     assert found == [(slice(3, 3 + len(code)), True)]
 
 
+def test_code_ends_with_its_quotation() -> None:
+    text = "> ```\n> a\n\nIntro.\n\n> ~~~\n> b\n```\nc\n```\n"
+    assert [text[code.span] for code in find_fenced_code(text)] == [
+        "> ```\n> a\n", "> ~~~\n> b\n", "```\nc\n```\n",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("opened", "closing"),
     [("1. ```\n   x", "\n   ```"), ("> ~~~\n> x", "\n> ~~~"), ("- a\n  ```", "\n  ```")],
