@@ -25,7 +25,7 @@ _LINE_START = re.compile(
 _UNSAFE_IN_ADDRESS = str.maketrans(
     {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", "\\": "%5C", "\n": "", "\t": ""}
 )
-_CONTACT = re.compile(r"(?:mailto|tel):(?P<shown>[^?;]*)", re.IGNORECASE)
+_CONTACT = re.compile(r"(?:mailto|tel):(?P<shown>[^?]*)", re.IGNORECASE)
 _LIST_MARK = re.compile(r"^[ \t]*-[ \t]+")
 _JOINED_WHEN_RAISED = re.compile(r"(?:st|nd|rd|th|er?|re|ème|TM|SM|[^\w\s]*)", re.IGNORECASE)
 """Superscripts that mean the same on the line: ordinals, trademarks, marks such as `*`."""
@@ -105,13 +105,13 @@ def note_mark(label: str) -> str:
 def link(words: str, address: str) -> str:
     """A link; just the words where there are none, or no address.
 
-    An e-mail address or telephone number stands behind the words unless it is one of them.
+    An e-mail address or telephone number follows the words unless it is one of them.
     """
     before, inside, after = split_edges(words)
     if not inside or not address:
         return words
     if contact := _CONTACT.match(address):
-        shown = "".join(unquote(contact["shown"]).split())
+        shown = " ".join(re.split(r"[\s<>]+", unquote(contact["shown"]))).strip()
         known = map(_without_signs, ("", inside, *inside.split()))
         return words if _without_signs(shown) in known else f"{before}{inside} ({shown}){after}"
     return f"{before}[{inside}]({address.translate(_UNSAFE_IN_ADDRESS)}){after}"
