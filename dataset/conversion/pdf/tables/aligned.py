@@ -19,9 +19,8 @@ from dataset.conversion.pdf.tables.regions import (
     is_first,
     pitch_of,
     regions_of,
-    with_row,
 )
-from dataset.conversion.pdf.tables.table import Table, continues, has_same_columns, is_headed
+from dataset.conversion.pdf.tables.table import Table, head_rows
 from dataset.markdown.writer import escape
 
 _WIDER = 1.15
@@ -43,25 +42,15 @@ _QUANTITY = re.compile(r"\W*\d[\d.,:/-]*\s?(?:[^\W\d]{0,4}|\W)")
 _Row = list[Line]
 
 
-def with_aligned_tables(
-    lines: Sequence[Line], joiner: LineJoiner, before: Table | None
-) -> list[Line | Table]:
-    """Replace pieces that are aligned in columns by a table, at the place of the first.
-
-    `before` is a table that they may continue.
-    """
+def with_aligned_tables(lines: Sequence[Line], joiner: LineJoiner) -> list[Line | Table]:
+    """Replace pieces that are aligned in columns by a table, at the place of the first."""
     text = [line for line in lines if not line.aside]
     place = {id(line): at for at, line in enumerate(text)}
-    top = max((line.box.top for line in text), default=0)
     replaced: dict[int, Sequence[Line | Table]] = {}
     taken: set[int] = set()
     for region in regions_of(text):
-        at_top = max(line.box.top for line in region.lines) == top
-        part = in_columns_of(before, region.rows, joiner) if before and at_top else None
-        if before and part and continues(part, before):
-            shown: Sequence[Line | Table] = [part]
-        elif _is_table(region):
-            shown = [_table_of(region, joiner)]
+        if _is_table(region):
+            shown: Sequence[Line | Table] = [_table_of(region, joiner)]
         elif _is_prose(region) and not region.by_columns:
             shown = [line for column in region.by_column() for line in column]
         else:
@@ -132,29 +121,11 @@ def _holds_quantities(column: _Row) -> bool:
     return len(cells) > 0 and found > len(cells) / 2
 
 
-def in_columns_of(table: Table, rows: list[list[Line]], joiner: LineJoiner) -> Table | None:
-    """The rows of a page as cells in the columns of a table; None if they are not aligned."""
-    columns = table.columns
-    for row in rows:
-        columns = with_row(columns, row)
-        if len(columns) != len(table.columns):
-            return None
-    filled = Region(rows, columns).by_column()
-    spans = [
-        (min(line.box.left for line in lines), max(line.box.right for line in lines))
-        if lines
-        else known
-        for lines, known in zip(filled, table.columns, strict=True)
-    ]
-    part = _table_of(Region(rows, spans), joiner)
-    return part if has_same_columns(part, table) else None
-
-
 def _table_of(region: Region, joiner: LineJoiner) -> Table:
     rows = [[line for row in rows for line in row] for rows in _cell_rows(region)]
     cells = [_cells_of(row, region.columns, joiner) for row in rows]
     box, page = Box.around([line.box for line in region.lines]), rows[0][0].page
-    return Table(cells, region.columns, box, page, ruled=False, headed=is_headed(rows))
+    return Table(cells, region.columns, box, page, ruled=False, head=head_rows(rows))
 
 
 def _cells_of(row: _Row, columns: Columns, joiner: LineJoiner) -> list[str]:

@@ -46,8 +46,6 @@ class Region:
 def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
     """Yield the regions of a page with several columns, from top to bottom.
 
-    The first may have few rows: those of a table that begins on the page before.
-
     Args:
         lines: In the order in which the page draws them.
     """
@@ -57,7 +55,7 @@ def regions_of(lines: Sequence[Line]) -> Iterator[Region]:
     while at < len(rows):
         region = _region(rows, at)
         end = at + max(len(region.rows), 1)
-        if len(region.rows) >= MIN_ROWS or (at == 0 and region.rows):
+        if len(region.rows) >= MIN_ROWS:
             yield from _drawn_apart(_with_head(region, rows[above:at]), place)
             above = end
         at = end

@@ -7,7 +7,7 @@ from itertools import pairwise
 from dataset.conversion.pdf.drawing import Box
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line
-from dataset.conversion.pdf.tables.table import Table, is_headed
+from dataset.conversion.pdf.tables.table import Table, head_rows
 from dataset.markdown.writer import escape
 
 _TOUCH = 3.0
@@ -97,7 +97,7 @@ def _filled(
         return list(items)
     page = next(iter(filter(None, lines)))[0].page
     spans = list(pairwise(columns))
-    kept.insert(place, Table(filled, spans, box, page, ruled=True, headed=is_headed(lines)))
+    kept.insert(place, Table(filled, spans, box, page, ruled=True, head=head_rows(lines)))
     return kept
 
 
