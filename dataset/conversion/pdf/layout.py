@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 
 from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.lines import Line, join_addresses
@@ -63,9 +64,15 @@ class _Block:
     """Consecutive lines of one heading, paragraph, item or code block."""
 
     kind: str
-    lines: list[Line] = field(default_factory=list)
     mark: str = ""
     """Of an item or heading: `-`, `1.`, `##`."""
+    lines: list[Line] = field(default_factory=list)
+    right: float = -inf
+    """Where its longest line ends."""
+
+    def append(self, line: Line) -> None:
+        self.lines.append(line)
+        self.right = max(self.right, line.box.right)
 
 
 def markdown_blocks(
@@ -101,12 +108,11 @@ def _blocks(items: Iterable[Line | Table], measured: Measures) -> list[_Block | 
             blocks.append(item)
             last = None
             continue
-        before = aside if item.aside else last
-        if before is not None and _continues(before, item, measured):
-            before.lines.append(item)
-            continue
-        block = _begun(item, before, measured)
-        blocks.append(block)
+        block = aside if item.aside else last
+        if block is None or not _continues(block, item, measured):
+            block = _begun(item, block, measured)
+            blocks.append(block)
+        block.append(item)
         if item.aside:
             aside = block
         else:
@@ -116,19 +122,19 @@ def _blocks(items: Iterable[Line | Table], measured: Measures) -> list[_Block | 
 
 def _begun(line: Line, last: _Block | None, measured: Measures) -> _Block:
     if line.aside or line.field:
-        return _Block("paragraph", [line])
+        return _Block("paragraph")
     if line.code:
-        return _Block("code", [line])
+        return _Block("code")
     if line.size in measured.sizes and _is_title(line.text):
         level = min(measured.sizes.index(line.size) + 1, _MAX_LEVELS)
-        return _Block("heading", [line], "#" * level)
+        return _Block("heading", "#" * level)
     if mark := _item_mark(line):
-        return _Block("item", [line], mark)
+        return _Block("item", mark)
     if line.bold and len(line.text) < _MAX_BOLD_HEADING_CHARACTERS and _is_title(line.text):
         level = min(len(measured.sizes) + 1, _MAX_LEVELS + 1)
         if not line.text.rstrip().endswith((".", ",", ";")) and not _close(last, line, measured):
-            return _Block("heading", [line], "#" * level)
-    return _Block("paragraph", [line])
+            return _Block("heading", "#" * level)
+    return _Block("paragraph")
 
 
 def _continues(block: _Block, line: Line, measured: Measures) -> bool:
@@ -172,8 +178,7 @@ def _close(block: _Block | None, line: Line, measured: Measures) -> bool:
     last = block.lines[-1]
     if _is_right_of(last, line):
         ahead = line.box.left - last.box.right
-        within = line.box.right <= max(above.box.right for above in block.lines) + 1
-        return ahead >= 0 and (within or ahead < 3 * line.size)
+        return ahead >= 0 and (line.box.right <= block.right + 1 or ahead < 3 * line.size)
     return 0 < _down(last, line) <= (measured.leading + 0.25) * max(line.size, last.size)
 
 
