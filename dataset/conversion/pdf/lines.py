@@ -91,12 +91,17 @@ def join_addresses(lines: Sequence[Line]) -> None:
     for line in lines[1:]:
         last, first = above.runs[-1], line.runs[0]
         shown = last.text.rstrip() + first.text.lstrip()
-        if last.link == first.link and first.link and shown.strip() in first.link:
+        if last.link == first.link and _is_address(shown.strip(), first.link):
             last.text = shown
             above.runs += line.runs[1:]
             line.runs = []
         else:
             above = line
+
+
+def _is_address(text: str, link: str) -> bool:
+    """True if a text shows the address that it links to, and not a word of it."""
+    return text in link and ("://" in text or text.startswith("www."))
 
 
 def lines_of(words: Iterable[Word], number: int, uprights: Sequence[Box]) -> Iterator[Line]:

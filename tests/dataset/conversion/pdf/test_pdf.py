@@ -102,6 +102,20 @@ def test_address_on_several_lines_is_one_link() -> None:
     assert text.replace("\\", "") == f"See [{address}]({address}). And so on."
 
 
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ("user<br/>guide", ["user", "guide"]),
+        ("https://x.example/user<br/>guide", ["https://x.example/userguide"]),
+        ("www.x.exam<br/>ple/user", ["www.x.example/user"]),
+    ],
+)
+def test_only_an_address_is_joined_without_a_space(shown: str, words: list[str]) -> None:
+    link = "https://www.x.example/user?to=https://x.example/userguide"
+    links = " ".join(f"[{word}]({link})" for word in words)
+    assert text_of(pdf_of(paragraph(f'See <a href="{link}">{shown}</a>.'))) == f"See {links}."
+
+
 def test_columns_are_read_one_after_the_other() -> None:
     flow = [paragraph(f"Paragraph {n}. {SENTENCE}") for n in range(40)]
     text = text_of(pdf_of(*flow, columns=2))
