@@ -27,6 +27,8 @@ _SECOND = frozenset(
     tolerant trained tuned""".split()  # noqa: SIM905
 )
 """Words that mostly end compounds with a hyphen: token-based, memory-intensive."""
+_CLOSED = frozenset(("every", "over", "some", "there", "under", "what", "when", "where", "with"))
+"""Words that begin others without a hyphen: understanding, therefore, without."""
 _SUFFIX = re.compile(
     r"e?[dsr]|ers|est|ings?|(?:ful|al|ual|ic|ical|ive|ous)?ly|it(?:y|ies)|ness|ments?|ful|less"
     r"|[ai]b(?:le|ly)|u?al|[ais]?tions?|sion|ish|ism|ists?|istic|i[sz](?:e[ds]?|ing|ation)"
@@ -93,7 +95,7 @@ class LineJoiner:
         suffix = _SUFFIX.fullmatch(second)
         if first in _FIRST and not suffix:
             return True
-        if min(len(first), len(second)) < _MIN_HALF:
+        if first in _CLOSED or min(len(first), len(second)) < _MIN_HALF:
             return False
         if second in _SECOND or (first in self._words and second in self._words):
             return True

@@ -80,6 +80,26 @@ def test_hyphen_between_two_words_of_the_document_stays(first: str, second: str)
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("under", "standing"),
+        ("under", "lying"),
+        ("there", "fore"),
+        ("some", "times"),
+        ("when", "ever"),
+        ("over", "view"),
+        ("with", "draw"),
+    ],
+)
+def test_word_whose_halves_are_words_of_the_document_is_joined(first: str, second: str) -> None:
+    known = f"The {first} is {second} of it."
+    text = lines_text(known, f"Look at the {first}-", f"{second} of it.")
+    assert text.endswith(f"Look at the {first}{second} of it.")
+    text = lines_text(known, f"A {first}-{second} is.", f"Look at the {first}-", f"{second} of it.")
+    assert text.endswith(f"Look at the {first}-{second} of it.")
+
+
+@pytest.mark.parametrize(
     ("first", "second"), [("config", "uration"), ("depend", "encies"), ("connect", "ivity")]
 )
 def test_word_that_begins_as_another_is_joined(first: str, second: str) -> None:
