@@ -10,7 +10,7 @@ from dataset.conversion.pdf.hyphens import LineJoiner
 from dataset.conversion.pdf.layout import markdown_blocks, measures
 from dataset.conversion.pdf.lines import Line, TextRun
 from dataset.conversion.pdf.reading_order import in_reading_order
-from dataset.conversion.pdf.running import without_running_lines
+from dataset.conversion.pdf.running import is_page_number, without_running_lines
 from dataset.conversion.pdf.sheets import Sheet, read_sheet
 from dataset.conversion.pdf.tables.page import add_page
 from dataset.conversion.pdf.tables.table import Table
@@ -64,10 +64,10 @@ def read_pdf(content: bytes, _: str) -> Converted:
 
 def _unread_page(sheet: Sheet, lines: Sequence[Line]) -> list[Line]:
     """A note on a page that is scanned, or whose glyphs are unknown; it may have a stamp."""
-    marginal = (line.aside or sheet.is_at_top(line) or sheet.is_at_foot(line) for line in lines)
+    ignored = (line.aside or is_page_number(line, sheet) for line in lines)
     note = TextRun(f"Page {sheet.number + 1} has no text (scanned?)")
     place = Box(0, 0, sheet.width, sheet.height)
-    unread = all(marginal) and (sheet.has_image or sheet.is_unread)
+    unread = all(ignored) and (sheet.has_image or sheet.is_unread)
     return [Line([note], place, 0, sheet.number, aside=True)] if unread else []
 
 

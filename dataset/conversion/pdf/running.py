@@ -37,6 +37,9 @@ _SECTION_NUMBER = re.compile(r"\s*(?:appendix )?[\da-z]?(?:\.?\d+)*\.?\s")
 _DIGIT = re.compile(r"\d")
 _ENDS_SENTENCE = re.compile(r"[.!?]\W*$")
 _MAX_CHARACTERS = 500
+_STAMP = re.compile(r"(?:\S+ ){0,3}\S*(?<!\d)(?:0\d{2,}|\d{5,})\W*")
+"""ABC-000417, Exhibit 0417: a number of the page that a stamp adds."""
+_MAX_STAMP = 40
 _MIN_PAGES = 3
 _MIN_SHARE = 1 / 3
 """Of the pages: a running head that fewer have may be of one chapter."""
@@ -58,6 +61,14 @@ class _Row:
     @property
     def text(self) -> str:
         return " ".join(line.text.strip() for line in self.lines)
+
+
+def is_page_number(line: Line, sheet: Sheet) -> bool:
+    """True if a line at the edge only numbers its page, or is a stamp with a number."""
+    text = line.text.strip()
+    if len(text) > _MAX_STAMP or not (sheet.is_at_top(line) or sheet.is_at_foot(line)):
+        return False
+    return bool(_ONLY_NUMBER.fullmatch(text) or _STAMP.fullmatch(text))
 
 
 def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:

@@ -239,6 +239,31 @@ def test_scanned_page_with_a_stamp_is_named_beside_it() -> None:
     assert "Exhibit 000417\n\nReceived\n\nPage 2 has no text (scanned?)\n\nThe end." in text
 
 
+@pytest.mark.parametrize(
+    "title", ["Network architecture", "Results of 2024", "Figure 12", "Load of 40 t"]
+)
+@pytest.mark.parametrize("y", [20, 400, 800])
+def test_page_of_an_image_that_has_a_title_has_text(title: str, y: float) -> None:
+    def slide(canvas: Canvas) -> None:
+        image_at(canvas, 100, 100, 300, 200)
+        lines_at(canvas, [title], y=y)
+
+    text = text_of(drawn(page_of(*WORDS), slide, page_of("The end.")))
+    assert title in text
+    assert "no text" not in text
+
+
+@pytest.mark.parametrize(
+    "stamp", ["7", "Page 7 of 9", "ABC-000417", "Exhibit 0417", "ACME 12345678"]
+)
+def test_scanned_page_with_a_number_is_named(stamp: str) -> None:
+    def scan(canvas: Canvas) -> None:
+        image_at(canvas, 0, 0, 595, 842)
+        lines_at(canvas, [stamp], x=480, y=20)
+
+    assert "Page 2 has no text" in text_of(drawn(page_of(*WORDS), scan, page_of("The end.")))
+
+
 def test_lines_that_differ_by_a_number_are_not_running_heads() -> None:
     seconds = [30, 90, 45, 60]
     pages = [page_of(*WORDS, head=f"The timeout of queue A is {n} seconds.") for n in seconds]
