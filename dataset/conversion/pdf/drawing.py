@@ -17,7 +17,7 @@ THIN = 3.0
 
 _Point = tuple[float, float]
 _Matrices = tuple[Any, ...]
-"""Of the form objects around what is drawn, from the inner to the outer one."""
+"""The matrices of the enclosing form objects, innermost first."""
 
 
 class Box(NamedTuple):

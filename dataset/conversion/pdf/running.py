@@ -111,9 +111,10 @@ def _is_repeated(row: _Row, pages: int) -> bool:
 def _is_kept_once(row: _Row, share: float, text_size: float) -> bool:
     """True for a stamp, a title, a sentence, a number, and what few of the pages have."""
     first = row.lines[0]
-    counts = any(isinstance(shape, str) and _DIGIT.search(shape) for shape in row.key)
-    says = first.aside or first.size > text_size or _ENDS_SENTENCE.search(row.text) or counts
-    return not _ONLY_NUMBER.fullmatch(row.text) and bool(says or share < _MIN_SHARE)
+    has_value = any(isinstance(shape, str) and _DIGIT.search(shape) for shape in row.key)
+    is_sentence = _ENDS_SENTENCE.search(row.text)
+    is_content = first.aside or first.size > text_size or is_sentence or has_value
+    return not _ONLY_NUMBER.fullmatch(row.text) and bool(is_content or share < _MIN_SHARE)
 
 
 def _marginal_rows(sheet: Sheet) -> Iterator[_Row]:
@@ -138,7 +139,7 @@ def _upright_rows(lines: Iterable[Line]) -> list[list[Line]]:
 
 
 def _is_detached(row: Sequence[Line], inward: Sequence[Line]) -> bool:
-    """True if a row is far from the next one, and not of the same columns."""
+    """True if a row is far from the next one, and not aligned with it in columns."""
     cells = len(row) == len(inward) > 1 and all(
         abs(one.box.left - other.box.left) < _ALIGNED
         for one, other in zip(row, inward, strict=True)
