@@ -43,6 +43,8 @@ _MAX_STAMP = 40
 _MIN_PAGES = 3
 _MIN_SHARE = 1 / 3
 """Of the pages: a running head that fewer have may be of one chapter."""
+_MOST = 0.75
+"""Of the pages: a row below another one that fewer have may tell something of each."""
 _MIN_CONTENTS = 3
 
 _Key = tuple[object, ...]
@@ -62,6 +64,11 @@ class _Row:
     def text(self) -> str:
         return " ".join(line.text.strip() for line in self.lines)
 
+    @property
+    def constant(self) -> bool:
+        """True if it is one piece, without a number that counts the pages."""
+        return len(self.key) == 2 and isinstance(self.key[1], str)
+
 
 def is_page_number(line: Line, sheet: Sheet) -> bool:
     """True if a line at the edge only numbers its page, or is a stamp with a number."""
@@ -78,12 +85,16 @@ def without_running_lines(sheets: Sequence[Sheet]) -> list[list[Line]]:
     text_size = _text_size(sheets)
     dropped: set[int] = set()
     seen: set[_Key] = set()
+    heights = Counter(row.key[0] for row in rows)
     running = False
     for row in rows:
-        once = _is_kept_once(row, pages[row.key] / len(sheets), text_size)
-        # A row is a running head only if all between it and the edge are.
-        running = (row.outermost or running) and _is_repeated(row, pages[row.key])
-        if running and not (once and row.key not in seen):
+        share = pages[row.key] / len(sheets)
+        repeated = _is_repeated(row, pages[row.key])
+        # A row is a running head if all between it and the edge are, or no page has other words.
+        running = (row.outermost or running) and repeated
+        same = row.constant and share >= _MOST and pages[row.key] == heights[row.key[0]]
+        once = not running or _is_kept_once(row, share, text_size)
+        if (running or (repeated and same)) and not (once and row.key not in seen):
             dropped.update(map(id, row.lines))
         elif pages[row.key] > 1 and row.lines[0].size <= text_size:
             for line in row.lines:

@@ -264,6 +264,37 @@ def test_scanned_page_with_a_number_is_named(stamp: str) -> None:
     assert "Page 2 has no text" in text_of(drawn(page_of(*WORDS), scan, page_of("The end.")))
 
 
+@pytest.mark.parametrize(("edge", "inner"), [(815, 795), (30, 50)])
+def test_running_row_below_one_that_differs_is_kept_once(edge: float, inner: float) -> None:
+    def page(chapter: str) -> DrawPage:
+        def draw(canvas: Canvas) -> None:
+            lines_at(canvas, [chapter], y=edge, size=8)
+            lines_at(canvas, ["The potter's handbook"], y=inner, size=8)
+            lines_at(canvas, [f"{word} on {chapter}" for word in WORDS])
+
+        return draw
+
+    chapters = ["kilns", "ash", "glaze", "clay", "water"]
+    text = text_of(drawn(*map(page, chapters)))
+    assert text.count("handbook") == 1
+    assert all(text.count(chapter) == 1 + len(WORDS) for chapter in chapters)
+
+
+@pytest.mark.parametrize("others", [["Status: open"], []], ids=["other words", "no words"])
+def test_row_that_some_pages_have_below_one_that_differs_is_kept(others: list[str]) -> None:
+    def page(name: str, *status: str) -> DrawPage:
+        def draw(canvas: Canvas) -> None:
+            lines_at(canvas, [name], y=815)
+            lines_at(canvas, status, y=790)
+            lines_at(canvas, [f"{word} of {name}" for word in WORDS])
+
+        return draw
+
+    pages = [page(f"Crane {name}", "Status: closed") for name in ("Ada", "Bea", "Cleo")]
+    text = text_of(drawn(*pages, *[page(f"Crane {name}", *others) for name in ("Di", "Eve")]))
+    assert text.count("Status: closed") == 3
+
+
 def test_lines_that_differ_by_a_number_are_not_running_heads() -> None:
     seconds = [30, 90, 45, 60]
     pages = [page_of(*WORDS, head=f"The timeout of queue A is {n} seconds.") for n in seconds]
