@@ -68,14 +68,23 @@ def write_atomically(path: Path, content: bytes) -> WriteOutcome:
 
 
 def is_users(path: Path, is_page: Callable[[bytes], bool]) -> bool:
-    """True if there is something at a path which is not a page of the source, by its beginning."""
+    """True if there is something at a path which is not a page of the source, by its beginning.
+
+    Also if a folder of the path is in fact a file.
+    """
     try:
         if not path.is_file():
-            return os.path.lexists(path)
+            place = nearest(path)
+            return place == path or not place.is_dir()
         with path.open("rb") as file:
             return not is_page(file.read(_MAX_BEGINNING))
     except OSError:  # it may not be read
         return True
+
+
+def nearest(path: Path) -> Path:
+    """What there is at a path, else the lowest of its folders that there is."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
 def remove_temporary_files(folder: Path, pattern: str = ".*.tmp") -> None:

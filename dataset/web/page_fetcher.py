@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from dataset.dates import iso_instant
-from dataset.page_files import WriteOutcome, write_atomically
+from dataset.page_files import WriteOutcome, nearest, write_atomically
 from dataset.web.http.client import WebClient
 from dataset.web.http.hosts import HostLeftError
 from dataset.web.http.responses import Response, Validators
@@ -46,7 +46,7 @@ class PageFetcher:
     requested: int = 0
     """Number of pages requested."""
     kept: set[str] = field(default_factory=set)
-    """Files of the user that have the names of pages."""
+    """Files of the user in the places of pages."""
 
     async def fetch(self, url: str, listed: str) -> WriteOutcome | None:
         """Bring a page up to date; None if it has no file of its own (any more).
@@ -137,7 +137,10 @@ class PageFetcher:
         self, record: PageRecord, page: WebPage, response: Response, form: str, *, intact: bool
     ) -> WriteOutcome | None:
         final = self.request.guide.spelled(response.url)
-        file = self.state.claim(record, final, lambda name: self._is_taken(name, final))
+        file = self.state.claim(record, final)
+        if file and self._is_users(file, record.url, record.final, final, page.url):
+            self._keep(file, record.url)
+            file = None
         if file is None:
             moment = iso_instant(self.now())
             self._note_tried(record.url, checked=moment, status=response.status)
@@ -150,7 +153,7 @@ class PageFetcher:
             path = self.folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
             outcome = write_atomically(path, content)
-            written = hashlib.sha256(content).hexdigest()
+            written = _hash(content)
         self._update(
             record, response, asked=form, final=final, answered=response.url, etag=response.etag,
             modified=response.modified, content=page.content_hash, written=written,
@@ -158,11 +161,14 @@ class PageFetcher:
         )  # fmt: skip
         return outcome
 
-    def _is_taken(self, file: str, url: str) -> bool:
-        if file in self.replaceable or not is_users_page(self.folder / file, url):
-            return False
-        self.kept.add(file)
-        return True
+    def _is_users(self, file: str, *urls: str) -> bool:
+        path, root = self.folder / file, self.request.guide.root
+        return file not in self.replaceable and is_users_page(path, *urls, root=root)
+
+    def _keep(self, file: str, url: str) -> None:
+        """Leave the user what is in the place of a page, which then has no file."""
+        self.kept.add(nearest(self.folder / file).relative_to(self.folder).as_posix())
+        self.state.release(url)
 
     def _update(self, record: PageRecord, response: Response, **columns: str | int) -> None:
         checked = iso_instant(self.now())
@@ -175,11 +181,12 @@ class PageFetcher:
         """True if the file is unchanged, and from the current version of the conversion."""
         if not record.file or not record.written or record.version != self.version:
             return False
+        path = self.folder / record.file
         try:
-            content = (self.folder / record.file).read_bytes()
-        except FileNotFoundError:
+            # A pipe must not be read.
+            return path.is_file() and _hash(path.read_bytes()) == record.written
+        except OSError:
             return False
-        return hashlib.sha256(content).hexdigest() == record.written
 
     def _is_fresh(self, record: PageRecord, listed: str) -> bool:
         """True if the date in a list makes a request unnecessary."""
@@ -189,3 +196,7 @@ class PageFetcher:
             # The page may have changed until the end of that day.
             listed = (date.fromisoformat(listed) + timedelta(days=1)).isoformat()
         return listed < record.checked
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

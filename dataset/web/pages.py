@@ -52,7 +52,7 @@ def convert_web_page(content: bytes, url: str) -> Converted:
     return converter.convert(content, "page.html", url=url)
 
 
-_FRONTMATTER = re.compile(rb"---\n(?:title: .*\n)?url: '?https?://([^/\s]+)/")
+_FRONTMATTER = re.compile(rb"---\n(?:title: .*\n)?url: '?(https?://([^/\s]+)/\S*)")
 """The beginning of a page's file."""
 
 
@@ -80,12 +80,20 @@ class WebPage:
         return f"---\n{head}---\n\n{self.text.strip()}\n".encode()
 
 
-def is_users_page(path: Path, url: str) -> bool:
-    """True if there is something at a path that is not a page of the host of an address."""
+def is_users_page(path: Path, *urls: str, root: str = "") -> bool:
+    """True if there is something at a path that is not a page with one of these addresses.
+
+    A fetched page states an address of the same host, or for a guide below `root` any address that
+    ends with the page's name there: it may be from another mirror.
+    """
+    hosts = {host_of(url) for url in urls}
+    names = tuple(f"/{url.removeprefix(root)}" for url in urls if root and url.startswith(root))
 
     def is_page(content: bytes) -> bool:
-        found = _FRONTMATTER.match(content)
-        return found is not None and found[1].decode(errors="replace") == host_of(url)
+        if not (found := _FRONTMATTER.match(content)):
+            return False
+        stated, host = (part.decode(errors="replace") for part in found.groups())
+        return host in hosts or stated.endswith(names)
 
     return is_users(path, is_page)
 

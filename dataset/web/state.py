@@ -5,7 +5,7 @@ written before its file, so that every file has a row.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -166,13 +166,11 @@ class WebState:
         sql = f"SELECT {columns} FROM pages WHERE url = ?"  # noqa: S608  # ours alone
         return PageRecord(*self._db.execute(sql, (url,)).fetchone())
 
-    def claim(
-        self, record: PageRecord, final: str, is_taken: Callable[[str], bool] = lambda _: False
-    ) -> str | None:
-        """Assign a page its file; None for a duplicate of another page, or if its file is taken.
+    def claim(self, record: PageRecord, final: str) -> str | None:
+        """Assign a page its file; None for a duplicate of another page.
 
-        `is_taken` decides about files that no page has. Of several addresses that lead to one page,
-        its own keeps the file if a list names it, else the first.
+        Of several addresses that lead to one page, its own keeps the file if a list names it, else
+        the first.
         """
         with self.transaction():
             other = self._db.execute(
@@ -189,9 +187,13 @@ class WebState:
             if other and other[1]:
                 self._hand_over(other[0], record.url)
                 return str(other[1])
-            return self._reserve(record.url, final, is_taken)
+            return self._reserve(record.url, final)
 
-    def update(self, url: str, **columns: str | int) -> None:
+    def release(self, url: str) -> None:
+        """Forget which file a page has."""
+        self.update(url, file=None, folded=None)
+
+    def update(self, url: str, **columns: str | int | None) -> None:
         """Update columns of a page."""
         names = ", ".join(f"{name} = ?" for name in columns)
         sql = f"UPDATE pages SET {names} WHERE url = ?"  # noqa: S608  # ours alone
@@ -252,7 +254,7 @@ class WebState:
             "UPDATE pages SET file = ?, folded = ? WHERE url = ?", (file, folded(file), taker)
         )
 
-    def _reserve(self, url: str, final: str, is_taken: Callable[[str], bool]) -> str | None:
+    def _reserve(self, url: str, final: str) -> str:
         for unique in (False, True):
             file = file_of(final, root=self._root, unique=unique)
             sql = "SELECT url FROM pages WHERE folded = ?"
@@ -262,8 +264,6 @@ class WebState:
                 self._hand_over(taken[0], url)
                 break
             if not taken:
-                if is_taken(file):
-                    return None
                 break
         self.update(url, file=file, folded=folded(file), final=final)
         return file

@@ -362,6 +362,17 @@ def test_pages_of_a_lost_state_are_no_files_of_the_user(fetch: Fetches, server: 
     server.pages[f"{ROOT}ash.md"] = markdown("# Ash\n\nOther words.\n")
     assert run(fetch, server) == FileChanges(changed=1, unchanged=2)
 
+    # Nor are those of another mirror, under whatever name a page states.
+    link = f'<link rel="canonical" href="{server.url}{ROOT}older.html">Words'
+    server.pages[f"{ROOT}old.html"] = page("Old", link)
+    run(fetch, server)
+    (fetch.folder / NAME).unlink()
+    (fetch.folder / "ash.md").write_text("---\nurl: https://h.example/ashes.html\n---\n\nOurs.\n")
+    with web_server(server.pages) as mirror:
+        name_pages(mirror, "ash.html", "kilns.html", "old.html")
+        mirror.pages[f"{ROOT}old.html"] = page("Old", link.replace(server.url, mirror.url))
+        assert run(fetch, mirror) == FileChanges(changed=2, kept=("ash.md",))
+
 
 def test_other_mirror_of_the_guide_does_not_duplicate_it(fetch: Fetches, server: WebServer) -> None:
     run(fetch, server)

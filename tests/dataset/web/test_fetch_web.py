@@ -8,6 +8,7 @@ import pytest
 
 from dataset.frontmatter import split_frontmatter
 from dataset.page_files import FileChanges
+from dataset.web.http.guard import Guard
 from dataset.web.http.responses import Response
 from dataset.web.pages import page_kind
 from tests.servers.web import (
@@ -175,10 +176,24 @@ def test_missing_or_altered_file_is_fetched_again(server: WebServer, fetch: Fetc
     before = fetch.files()
     a, b = sorted((fetch.folder / "web").rglob("*.md"))
     a.unlink()
-    b.write_text("scribbled over")
+    b.write_text(b.read_text().replace("Words", "Scribbles"))
 
     assert fetch(at(server, "/a"), at(server, "/b")) == FileChanges(new=1, changed=1)
     assert fetch.files() == before
+
+
+def test_page_that_now_redirects_to_another_host_keeps_its_file(
+    server: WebServer, fetch: Fetches
+) -> None:
+    server.pages["/a"] = page("A")
+    fetch(at(server, "/a"))
+    with web_server({"/a": page("B")}) as other:
+        fetch.guard = Guard([server.url, other.url])
+        server.pages["/a"] = redirect(f"{other.url}/a")
+        fetch(at(server, "/a"))
+        other.pages["/a"] = page("B", "Other words.")
+        assert fetch(at(server, "/a")) == FileChanges(changed=1)
+    assert "Other words." in fetch.files()["a.md"]
 
 
 def test_page_with_an_old_lastmod_is_not_requested(server: WebServer, fetch: Fetches) -> None:
