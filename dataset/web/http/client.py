@@ -175,7 +175,7 @@ class WebClient:
                 if self.patience and is_ok and bounds is not _ROBOTS:
                     self.patience.reschedule(None)
                 return await _to_response(url, response, bounds)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:  # also of a redirect's target
             raise DocumentError("is not the address of a page") from error
 
 

@@ -215,6 +215,19 @@ def test_endless_and_invalid_redirects_are_reported(server: WebServer, fetch: Fe
     assert "/6" not in server.paths
 
 
+@pytest.mark.parametrize("host", ["xn--a", "xn--ls8h.example"])
+def test_invalid_international_host_name_is_reported(
+    server: WebServer, fetch: Fetches, host: str
+) -> None:
+    server.pages["/away"] = redirect(f"http://{host}/")
+    named = PageList("url", f"http://{host}/")
+    assert fetch(at(server, "/a"), at(server, "/away"), named).new == 1
+    assert sorted(fetch.troubles) == [
+        f"{server.url}/away is not the address of a page",
+        f"{host}: its robots.txt is not the address of a page; 1 pages not requested",
+    ]
+
+
 @pytest.mark.parametrize(
     ("served", "reason"),
     [
