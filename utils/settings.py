@@ -68,7 +68,7 @@ def _is_address(text: str) -> bool:
         (HttpUrl(text).host or "").encode("idna")  # as a lookup of the name does
     except ValueError:
         return False
-    return True
+    return is_server(text)  # HttpUrl also takes spaces, backslashes and missing slashes
 
 
 def _from_root(value: str | Path) -> str:
