@@ -81,7 +81,7 @@ class _Fetches:
                 changes = self._changes(name, problems, progress)
         except DatasetError as error:
             failure = [f"{error}{self._remedy(name, names)}"]
-        kept = [changes.kept_line] if changes and changes.kept else []
+        kept = [self._kept_line(changes, name)] if changes and changes.kept else []
         lines = [*problems.summary(), *kept, *failure]
         sys.stderr.writelines(f"{name}: {line}\n" for line in lines)
         if changes:
@@ -101,6 +101,10 @@ class _Fetches:
         from dataset.web.fetch_web import fetch_web
 
         return fetch_web(folder, self.request, problems, progress=progress)
+
+    def _kept_line(self, changes: FileChanges, name: str) -> str:
+        """Names the user's files; the command is needed where a fetch of all sources skips one."""
+        return changes.kept_line + (f": {self._command(name)}" if name != WEB else "")
 
     def _remedy(self, name: str, names: Sequence[str]) -> str:
         """What happens without a source, and how to retry."""

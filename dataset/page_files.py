@@ -29,7 +29,7 @@ class FileChanges:
     unchanged: int = 0
     removed: int = 0
     kept: tuple[str, ...] = ()
-    """Files of the user that have the names of pages, which are therefore not written."""
+    """Files of the user in the places of pages, which are therefore not written."""
 
     @property
     def kept_line(self) -> str:
@@ -38,7 +38,10 @@ class FileChanges:
             return ""
         more = len(self.kept) - _MAX_NAMES
         names = ", ".join(self.kept[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
-        return f"kept, as not of this source: {names}. To fetch these pages, move the files"
+        return (
+            f"kept, because this source did not write them: {names}. "
+            "Move them away to fetch the pages"
+        )
 
     @property
     def present(self) -> int:

@@ -90,6 +90,21 @@ def test_live_guide_makes_the_archive_unnecessary(
     assert len(list(tmp_path.glob("*.md"))) == 40
 
 
+def test_page_is_fetched_by_the_command_that_the_line_on_the_users_file_names(
+    tmp_path: Path, site: WebServer, nowhere: str, run: Run
+) -> None:
+    options = ("--live-url", f"{site.url}/dg", "--guide-url", nowhere)
+    (tmp_path / "page-7.md").write_text("# Ours\n")
+    _, _, errors = run(*options)
+    line, command = errors.splitlines()[0].rsplit(": ", 1)
+    assert line.endswith("page-7.md. Move them away to fetch the pages")
+    assert command == f"python -m dataset.fetch --source live -d {tmp_path}"
+
+    (tmp_path / "page-7.md").unlink()
+    _, output, errors = run(*command.split()[3:], *options)
+    assert (errors, output.startswith("live: 40 pages: 1 new")) == ("", True)
+
+
 def test_live_pages_stay_if_their_state_is_damaged_or_gone(
     tmp_path: Path, site: WebServer, nowhere: str, run: Run
 ) -> None:
@@ -196,7 +211,7 @@ def test_what_may_not_be_read_is_kept_or_reported(
         with without_privileges():
             assert fetch.main(["--source", "live", "-d", str(docs), *options]) == 0
         error = capsys.readouterr().err
-        assert error.startswith("live: kept, as not of this source: page-7.md. ")
+        assert error.startswith("live: kept, because this source did not write them: page-7.md. ")
 
         docs.chmod(0)
         with without_privileges():

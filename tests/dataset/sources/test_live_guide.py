@@ -344,8 +344,8 @@ def test_files_of_the_user_are_kept(fetch: Fetches, server: WebServer, manifest:
         assert replace(changes, removed=0, kept=()) == expected
         assert changes.kept == ("far.md", "kilns.md", "old.md", "pipe.md")
         assert changes.kept_line == (
-            "kept, as not of this source: far.md, kilns.md, old.md, pipe.md. To fetch these pages, "
-            "move the files"
+            "kept, because this source did not write them: far.md, kilns.md, old.md, pipe.md. "
+            "Move them away to fetch the pages"
         )
         assert not problems
 
