@@ -35,7 +35,6 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_continues_without_a_source_that_fails(tmp_path: Path, nowhere: str, run: Run) -> None:
-    started = time.monotonic()
     code, output, errors = run("--guide-url", nowhere, "--live-url", nowhere)
 
     assert code == 0
@@ -48,7 +47,6 @@ def test_continues_without_a_source_that_fails(tmp_path: Path, nowhere: str, run
     assert archive.startswith("developer-guide: ")
     assert f"python -m dataset.fetch --source developer-guide -d {tmp_path}" in archive
     assert (tmp_path / "api-reference" / "CreateEndpoint.md").is_file()
-    assert time.monotonic() - started < 10, "a refused connection was tried again"
 
 
 @pytest.fixture
