@@ -10,6 +10,7 @@ QUESTIONS = (*HEADINGS, "summary", "dt")
 TARGETS = ("aria-controls", "data-target", "data-bs-target")
 """Attributes of a control that name the element which it opens."""
 _OPENS = frozenset(("aria-expanded", "onclick", *TARGETS))
+_NOTION_BOXES = {"checkbox-on": "[x] ", "checkbox-off": "[ ] "}
 _QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 
 
@@ -64,8 +65,9 @@ def _box_or_space(child: Element | str) -> Element | str:
         return child
     if child.get("type") == "checkbox" and _is_of_task(child):
         return "[x] " if "checked" in child.attributes else "[ ] "
-    if "checkbox" in child.classes() and not child.children:  # as Notion writes them
-        return "[x] " if "checkbox-on" in child.classes() else "[ ] "
+    if child.tag in ("div", "span") and not child.children:
+        shown = map(_NOTION_BOXES.get, child.classes())
+        return next(filter(None, shown), child)
     return " " if child.tag in CONTROLS else child
 
 

@@ -69,6 +69,7 @@ def drop_furniture(body: Element) -> None:
     opened = _opened_by_controls(body)
     body.drop(lambda element: element not in opened and _is_hidden(element))
     body.drop(_is_furniture)
+    _drop_line_numbers(body)
     lengths = _lengths(body)
     # An element with half of the text is content, whatever its class.
     half = lengths[body] / 2
@@ -120,8 +121,6 @@ def _is_furniture(element: Element) -> bool:
         return all(below.get("role") != "tabpanel" for below in element.walk())
     if element.tag == "a":
         return _is_edit_link(element)
-    if element.tag == "td" and element.parent and is_line_number(element):
-        return any(cell.find("pre") for cell in element.parent.elements() if cell is not element)
     if element.tag not in ("header", "footer", "aside", "menu"):
         return False
     if element.tag in ("header", "footer") and element.find(*HEADINGS):
@@ -137,6 +136,24 @@ def _is_furniture(element: Element) -> bool:
     if element.tag in ("aside", "menu") or (element.tag == "header" and is_part):
         return len(unlinked_text(element).split()) < _MIN_ASIDE_WORDS
     return not has_running_text(element)
+
+
+def _drop_line_numbers(body: Element) -> None:
+    """Drop the numbers beside code from tables that only lay it out: their columns have no heads."""
+    for table in body.walk():
+        if table.tag != "table" or any(map(_is_column_head, table.walk())):
+            continue
+        for row in table.walk():
+            cells = list(row.elements()) if row.tag == "tr" else []
+            numbers = {
+                cell for cell, code in pairwise(cells) if is_line_number(cell) and code.find("pre")
+            }
+            row.children = [child for child in row.children if child not in numbers]
+
+
+def _is_column_head(element: Element) -> bool:
+    """True for a heading cell, except for the file name that Pygments puts above code."""
+    return element.tag == "th" and "filename" not in element.classes()
 
 
 def _is_edit_link(link: Element) -> bool:

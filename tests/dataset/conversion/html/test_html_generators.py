@@ -18,7 +18,9 @@ def text_of(html: str) -> str:
          "- [x] Dry\n- [ ] Cut"),
         ("<li class=task-list-item><label><input type=checkbox checked>Dry</label>", "- [x] Dry"),
         ("<li><div class='checkbox checkbox-on'></div> Dry", "- [x] Dry"),
+        ("<li><div class='checkbox checkbox-off'></div> Dry", "- [ ] Dry"),
         ("<li><input type=checkbox> Dry", "- Dry"),
+        ("<li><label><input type=checkbox><span class=checkbox></span> Dry</label>", "- Dry"),
     ],
 )  # fmt: skip
 def test_box_of_a_task_shows_whether_it_is_done(items: str, text: str) -> None:
@@ -30,12 +32,21 @@ def test_box_of_a_task_shows_whether_it_is_done(items: str, text: str) -> None:
     [
         ("<td class=linenos><pre>1\n2</pre>", "```\na\nb\n```"),
         ("<td class='rouge-gutter gl'><pre class=lineno>1\n2</pre>", "```\na\nb\n```"),
+        ("<th class=filename colspan=2>f<tr><td class=linenos>1\n2", "f\n\n```\na\nb\n```"),
         ("<td><pre>1\n2</pre>", "```\n1\n2\n```\n\n```\na\nb\n```"),
     ],
 )
 def test_numbers_of_lines_beside_code_are_no_text(numbers: str, text: str) -> None:
     assert text_of(f"<table><tr>{numbers}<td><pre>a\nb</pre></table>") == text
     assert "| 12 |" in text_of("<table><tr><th>Line<th>By<tr><td class=lineno>12<td>Ada</table>")
+
+
+def test_cells_of_a_table_keep_their_columns_whatever_their_class() -> None:
+    heads = "<table><tr><th>Line number<th>Code<tr>"
+    row = "<td class=line-number>42<td><pre>x = 1</pre></table>"
+    assert text_of(heads + row).endswith("| 42 | `x = 1` |")
+    row = "<td class=checkbox-on><td>disk</table>"
+    assert text_of(heads + row).endswith("|  | disk |")
 
 
 @pytest.mark.parametrize(
