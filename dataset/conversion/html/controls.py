@@ -2,7 +2,7 @@
 
 import re
 
-from dataset.conversion.html.element import HEADINGS, Element
+from dataset.conversion.html.element import HEADINGS, Element, text_lengths
 from dataset.conversion.html.tabs import name_panels
 
 CONTROLS = frozenset(("button", "input", "select", "textarea"))
@@ -24,25 +24,27 @@ def without_furniture(element: Element) -> Element:
 
 def keep_questions(body: Element) -> None:
     """Make the buttons that are text, such as the questions of a collapsed FAQ, summaries."""
-    for element in list(body.walk()):
-        if element.tag != "button":
+    lengths = text_lengths(body)
+    for around in list(body.walk()):
+        buttons = [child for child in around.elements() if child.tag == "button"]
+        if not buttons:
             continue
-        opens = not _OPENS.isdisjoint(element.attributes) or is_question(element)
-        above = element.parent if element.parent and element.parent.tag in QUESTIONS else None
-        in_question = above and (opens or len(above.children) == 1)
-        if in_question or _is_in_sentence(element):
-            element.tag = "span"
-        elif element.words() and opens:
-            element.tag = "summary"
+        in_sentence = _is_sentence(around)
+        above = (around, *around.ancestors())
+        question = next((one for one in above if one.tag in QUESTIONS), None)
+        for button in buttons:
+            opens = not _OPENS.isdisjoint(button.attributes) or is_question(button)
+            is_part = question and (opens or lengths[button] == lengths[question])
+            if is_part or in_sentence:
+                button.tag = "span"
+            elif opens and button.words():
+                button.tag = "summary"
 
 
-def _is_in_sentence(button: Element) -> bool:
-    """True for a button between the words of a paragraph, as in `Click the [Save] button`."""
-    around = button.parent
-    return (
-        around is not None
-        and around.tag in ("p", "li", "td", "dd")
-        and any(isinstance(one, str) and one.strip(" \n\t|/,") for one in around.children)
+def _is_sentence(around: Element) -> bool:
+    """True if buttons stand between words of a paragraph, as in `Click the [Save] button`."""
+    return around.tag in ("p", "li", "td", "dd") and any(
+        isinstance(one, str) and one.strip(" \n\t|/,") for one in around.children
     )
 
 

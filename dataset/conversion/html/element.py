@@ -70,3 +70,14 @@ class Element:
     def classes(self) -> list[str]:
         """Its classes, in lower case."""
         return self.get("class").lower().split()
+
+
+def text_lengths(root: Element) -> dict[Element, int]:
+    """The number of letters and digits in each element."""
+    found: dict[Element, int] = {}
+    for element in reversed(list(root.walk())):
+        found[element] = sum(
+            sum(map(str.isalnum, child)) if isinstance(child, str) else found[child]
+            for child in element.children
+        )
+    return found

@@ -16,7 +16,7 @@ from dataset.conversion.html.controls import (
     is_question,
     keep_questions,
 )
-from dataset.conversion.html.element import BLOCK_TAGS, HEADINGS, Element
+from dataset.conversion.html.element import BLOCK_TAGS, HEADINGS, Element, text_lengths
 from dataset.conversion.html.notes import admonition_kinds, is_footnote
 from dataset.conversion.html.tabs import name_panels
 
@@ -70,7 +70,7 @@ def drop_furniture(body: Element) -> None:
     body.drop(lambda element: element not in opened and _is_hidden(element))
     body.drop(_is_furniture)
     _drop_line_numbers(body)
-    lengths = _lengths(body)
+    lengths = text_lengths(body)
     # An element with half of the text is content, whatever its class.
     half = lengths[body] / 2
     body.drop(lambda element: lengths[element] <= half and _is_noise(element))
@@ -200,14 +200,3 @@ def unlinked_text(element: Element) -> str:
         return ""
     parts = (one if isinstance(one, str) else unlinked_text(one) for one in element.children)
     return " ".join(parts)
-
-
-def _lengths(root: Element) -> dict[Element, int]:
-    """The number of characters of text in each element."""
-    found: dict[Element, int] = {}
-    for element in reversed(list(root.walk())):
-        found[element] = sum(
-            len(child.strip()) if isinstance(child, str) else found[child]
-            for child in element.children
-        )
-    return found

@@ -8,9 +8,9 @@ from dataset.markdown.writer import block_cell, check_table_size, escape, pipe_t
 
 _MAX_SPANS = {"rowspan": 65_534, "colspan": 1000}
 """The limits of the HTML standard."""
-_SIGNS = (
-    (re.compile(r"(?<!un)(?:\b|_)(?:check(?:mark|ed)?|tick)\b"), "✓"),
-    (re.compile(r"(?:\b|_)(?:times|xmark|cross)\b"), "✗"),
+_ICON = re.compile(
+    r"(?:fa|bi|glyphicon|icon|lucide|mdi)-(?:circle-|square-)?"
+    r"(?:(?P<yes>check(?:-?mark)?|tick)|times|xmark|cross)(?:-(?:circle|square|fill|lg|o))*"
 )
 """Icons without a label, in the sets of common design systems."""
 _PARTS = ("thead", "tbody", "tfoot")
@@ -62,9 +62,12 @@ def _icons(cell: Element) -> str:
     """What the icons in a cell without text show, by their labels or else their classes."""
     shown: list[str] = []
     for below in cell.walk():
-        names = " ".join(below.classes())
-        sign = next((sign for pattern, sign in _SIGNS if pattern.search(names)), "")
-        shown.append(" ".join((below.get("aria-label") or below.get("title")).split()) or sign)
+        if below.tag not in ("i", "svg", "span"):
+            continue
+        title = below.get("title") if below.tag != "span" else ""
+        icon = next(filter(None, map(_ICON.fullmatch, below.classes())), None)
+        sign = "" if icon is None else "✓" if icon["yes"] else "✗"
+        shown.append(" ".join((below.get("aria-label") or title).split()) or sign)
     return escape(" ".join(filter(None, shown)))
 
 

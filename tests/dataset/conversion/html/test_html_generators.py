@@ -102,12 +102,25 @@ def test_box_is_labelled_as_its_page_shows_it(box: str, text: str) -> None:
         ("<i class='fa fa-check text-success'></i>", "✓"),
         ("<svg class='lucide icon-xmark'></svg>", "✗"),
         ("<i class='fa fa-check'></i> Yes", "Yes"),
+        ("<i class='fa-solid fa-circle-check'></i>", "✓"),
+        ("<i class='bi bi-check-circle-fill'></i>", "✓"),
         ("<i class='fa fa-circle'></i>", ""),
+        ("<i class=not-checked></i>", ""),
+        ("<i class='fa fa-check-slash'></i>", ""),
+        ("<span class=cross-platform></span>", ""),
+        ("<div class=icon-check></div>", ""),
+        ("<span title='Learn more'></span>", ""),
     ],
 )
 def test_icon_alone_in_a_cell_is_read(icon: str, shown: str) -> None:
     table = f"<table><tr><th>Wood<th>Dry<th>By<tr><td>Oak<td>{icon}<td>Ada</table>"
     assert text_of(table).endswith(f"| Oak | {shown} | Ada |")
+
+
+@pytest.mark.parametrize("cell", ["class=check-column", "class=icon-times", "title=Dry"])
+def test_empty_cell_is_no_icon(cell: str) -> None:
+    table = f"<table><tr><th>Wood<th>Dry<th>By<tr><td>Oak<td {cell}><input type=checkbox><td>Ada"
+    assert text_of(table).endswith("| Oak |  | Ada |")
 
 
 def test_link_back_from_a_reference_is_no_text() -> None:
@@ -138,6 +151,22 @@ def test_link_to_edit_the_page_is_no_text(words: str) -> None:
 
 def test_button_beside_a_heading_is_no_part_of_it() -> None:
     assert text_of("<h2>Struct Kiln<button>Copy path</button></h2>") == "## Struct Kiln"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<h3>\n <button class=toggle>Dry it</button>\n</h3>", "### Dry it"),
+        ("<h3><i class=icon></i><button>Dry it</button></h3>", "### Dry it"),
+        (
+            "<h3><span><button>Dry it</button></span><a href=#a>¶</a></h3>",
+            '### Dry it<a name="a"></a>',
+        ),
+        ("<dl><dt><button>Default</button> <dd>5 s</dl>", "- **Default**: 5 s"),
+    ],
+)
+def test_button_that_is_all_of_a_heading_is_its_text(html: str, text: str) -> None:
+    assert text_of(html) == text
 
 
 def test_button_in_code_leaves_no_space() -> None:
