@@ -20,11 +20,9 @@ _NAMES = {
     "admonition": "Note", "alert": "Note", "callout": "Note", "information": "Info",
     "seealso": "See also",
 }  # fmt: skip
-"""The names of kinds of notes that are not called like their class."""
+"""The names of the kinds of notes whose class is not their name."""
 _LABEL = re.compile(r".*(?:title|heading|label|header).*")
 _MAX_LABEL_CHARACTERS = 60
-_AFTER_SIGNATURE = re.compile(r"(?:\[source\]|[¶\uf0c1\s])+$")
-"""Links."""
 
 
 @dataclass(slots=True)
@@ -144,7 +142,7 @@ class Blocks:
 
     def _term(self, term: Element) -> str:
         if "sig" in term.classes():  # the signature of a function, as Sphinx writes it
-            return code(_AFTER_SIGNATURE.sub("", term.words()))
+            return code(_signature(term))
         return self.inline.one_line(term.children).rstrip(":")
 
     def _note(self, kind: str, element: Element) -> list[str]:
@@ -167,6 +165,21 @@ class Blocks:
                     if any(map(str.isalnum, words)):  # else an icon
                         return words
         return ""
+
+
+def _signature(term: Element) -> str:
+    """A signature without the links to itself and to its source, in one line."""
+    term.drop(
+        lambda below: (
+            below.tag == "a" and ("headerlink" in below.classes() or below.words() == "[source]")
+        )
+    )
+    for below in term.walk():
+        below.children = [
+            " " if isinstance(child, Element) and child.tag == "br" else child
+            for child in below.children
+        ]
+    return term.words()
 
 
 def _label_of_footnote(note: Element) -> str:

@@ -37,8 +37,8 @@ _NOISE = re.compile(
     rf"|site-?(?:header|footer|nav)|{_UNREAD})(?:[-_].*)?"
 )
 _EDIT = re.compile(
-    r"(?:edit|improve|suggest|view)(?: this| an?)?(?: page| article| edits?| source)*"
-    r"(?: on git(?:hub|lab))?",
+    r"(?:(?:edit|improve|suggest)(?: this| an?)?(?: page| article| edits?| source)*"
+    r"|view(?: this)?(?: page| article)(?: source)?)(?: on git(?:hub|lab))?",
     re.IGNORECASE,
 )
 _EDIT_ADDRESS = re.compile(r"/(?:edit|blob|tree|_sources)/")
@@ -139,7 +139,7 @@ def _is_furniture(element: Element) -> bool:
 
 
 def _drop_line_numbers(body: Element) -> None:
-    """Drop the numbers beside code from tables that only lay it out: their columns have no heads."""
+    """Drop the numbers beside code in tables that lay it out, without heads of columns."""
     for table in body.walk():
         if table.tag != "table" or any(map(_is_column_head, table.walk())):
             continue
@@ -159,6 +159,8 @@ def _is_column_head(element: Element) -> bool:
 def _is_edit_link(link: Element) -> bool:
     """True for a link such as `Edit this page` that is on a line of its own."""
     if not (_EDIT_ADDRESS.search(link.get("href")) and _EDIT.fullmatch(link.words())):
+        return False
+    if any(above.tag in ("li", "td", "dd") for above in link.ancestors()):
         return False
     beside = link.parent.children if link.parent else []
     return len(beside) < _MAX_BESIDE and not any(

@@ -16,7 +16,7 @@ _FOOTNOTE = re.compile(r"(?<!\S)(?:doc-)?(?:foot|end|rear)notes?(?!\S)")
 def admonition_kinds(element: Element) -> list[str]:
     """The kinds of note that the classes of an element state, as generators of pages write them.
 
-    A class such as `info` or `contact-info` is one of a note only beside the class of a box.
+    A class such as `info` marks a note only beside the class of a box.
     """
     names = element.classes()
     found = [one["kind"] or one["boxed"] for one in map(_ADMONITION.fullmatch, names) if one]

@@ -72,6 +72,23 @@ def test_signature_of_a_function_is_code() -> None:
 
 
 @pytest.mark.parametrize(
+    ("signature", "text"),
+    [
+        ("-v, --verbose<a class=headerlink href=#v>#</a>", "-v, --verbose"),
+        (
+            "array(n)<a href=https://x.example/a.py><span>[source]</span></a>"
+            "<a class=headerlink href=https://x.example/#a>#</a>",
+            "array(n)",
+        ),
+        ("template&lt;typename T&gt;<br>class Kiln", "template<typename T> class Kiln"),
+        ("load(at: <a href=#link>Link</a>)", "load(at: Link)"),
+    ],
+)
+def test_links_of_a_signature_are_no_part_of_it(signature: str, text: str) -> None:
+    assert text_of(f"<dl><dt class=sig>{signature}<dd>Dries.</dl>") == f"- `{text}`: Dries."
+
+
+@pytest.mark.parametrize(
     ("box", "text"),
     [
         (
@@ -147,6 +164,14 @@ def test_link_to_edit_the_page_is_no_text(words: str) -> None:
     assert text_of(f"<main>{WORDS}<div>{link}</div></main>") == text_of(WORDS)
     assert words in text_of(f"<main>{WORDS}<p>Click {link} then.</p></main>")
     assert words in text_of(f"<main>{WORDS}<p><b>Click</b>{link}</p></main>")
+    assert words in text_of(f"<main>{WORDS}<ul><li>{link}</ul></main>")
+
+
+@pytest.mark.parametrize("words", ["View on GitHub", "View source", "View source on GitHub"])
+@pytest.mark.parametrize("around", ["<p>{}", "<table><tr><th>Bert<td>{}</table>", "<div>{}</div>"])
+def test_link_to_the_source_of_a_program_is_content(words: str, around: str) -> None:
+    link = f"<a href='https://x.example/tree/main/bert'>{words}</a>"
+    assert link.split("'")[1] in text_of(f"<main>{WORDS}{around.format(link)}</main>")
 
 
 def test_button_beside_a_heading_is_no_part_of_it() -> None:
