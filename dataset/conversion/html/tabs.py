@@ -1,17 +1,22 @@
 """Puts the name of each tab above its panel, so that a text states to which tab it belongs."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
 from dataset.conversion.html.element import Element
 
 _TOGGLES = ("data-toggle", "data-bs-toggle")
-_TARGETS = ("aria-controls", "data-target", "data-bs-target", "href")
-"""Attributes by which a tab states its panel."""
+_TARGETS = ("aria-controls", "data-target", "data-bs-target", "id")
+"""Attributes by which a tab states its panel, or by which its panel states it."""
 _LABELS = ("aria-labelledby", "aria-labelled-by")
 """Attributes by which a panel states its tab; the second is Docsy's."""
 _HIDING = ("hidden", "aria-hidden", "style")
 _PANELS = ("div", "section", "article", "figure", "pre")
+_TAB_CLASS = re.compile(r"(?:.*[-_])?tabs?(?:[-_].*)?")
+_MAX_BETWEEN = 10
+"""A row of tabs has few other neighbours before its panels."""
 
 
 def name_panels(body: Element) -> None:
@@ -23,10 +28,11 @@ def name_panels(body: Element) -> None:
     everything = list(body.walk())
     named = {element.get("id"): element for element in everything}
     named |= {element.get(name): element for element in everything for name in _LABELS}
-    del named[""]
+    named.pop("", None)
+    after = {one: beside for around in everything for one, beside in pairwise(around.elements())}
     for row, tabs in _rows(everything).items():
         stated = [next(_stated_panels(tab, named), None) for tab in tabs]
-        panels = stated if any(stated) else _panels_after(row, len(tabs))
+        panels = stated if any(stated) else _panels_after(row, len(tabs), after)
         uses = Counter(panels)
         for tab, panel in zip(tabs, panels, strict=False):
             if panel and uses[panel] == 1 and row not in panel.ancestors():
@@ -36,11 +42,15 @@ def name_panels(body: Element) -> None:
 def _rows(elements: Sequence[Element]) -> dict[Element, list[Element]]:
     """The tabs of each row: by their roles, as Bootstrap marks them, or labels of radio buttons."""
     radios = {element.get("id") for element in elements if element.get("type") == "radio"}
+    called_tabs = {one for one in elements if any(map(_TAB_CLASS.fullmatch, one.classes()))}
     rows: dict[Element, list[Element]] = {}
     for element in elements:
         is_toggle = any(element.get(name) in ("tab", "pill") for name in _TOGGLES)
         is_label = element.tag == "label" and element.get("for") in radios
-        is_tab = element.get("role") == "tab" or is_toggle or is_label or _is_tab_button(element)
+        is_button = element.tag == "button" and not called_tabs.isdisjoint(
+            (element, element.parent)
+        )
+        is_tab = element.get("role") == "tab" or is_toggle or is_label or is_button
         if element.parent and is_tab:
             around = {above.get("role"): above for above in element.ancestors()}
             if "tab" not in around:
@@ -48,35 +58,37 @@ def _rows(elements: Sequence[Element]) -> dict[Element, list[Element]]:
     return rows
 
 
-def _is_tab_button(element: Element) -> bool:
-    """True for a button in a row that its class calls one of tabs."""
-    return (
-        element.tag == "button"
-        and element.parent is not None
-        and "tab" in f"{element.get('class')} {element.parent.get('class')}".lower()
-    )
-
-
-def _stated_panels(tab: Element, named: dict[str, Element]) -> Iterator[Element]:
+def _stated_panels(tab: Element, named: Mapping[str, Element]) -> Iterator[Element]:
+    # A link in the label of a radio button leads elsewhere.
+    targets = _TARGETS if tab.tag == "label" else (*_TARGETS, "href")
     for part in tab.walk():
-        for name in (*_TARGETS, "id"):
+        for name in targets:
             panel = named.get(part.get(name).removeprefix("#"))
-            if panel and panel not in (part, tab, *part.ancestors()):
+            is_panel = panel and (panel.tag in _PANELS or panel.get("role") == "tabpanel")
+            if panel and is_panel and panel not in (part, tab, *part.ancestors()):
                 yield panel
 
 
-def _panels_after(row: Element, count: int) -> list[Element]:
+def _panels_after(row: Element, count: int, after: Mapping[Element, Element]) -> list[Element]:
     """The panels that follow a row of tabs, if there are as many of them."""
     if row.get("role") != "tablist" and count < 2:
         return []
-    while row.parent and len(list(row.parent.elements())) == 1:
+    # Radio buttons beside their labels are a question of a form.
+    if any(below.get("type") == "radio" for below in row.walk()):
+        return []
+    while row.parent and row not in after and next(row.parent.elements()) is row:
         row = row.parent
-    beside = list(row.parent.elements()) if row.parent else [row]
-    following = beside[beside.index(row) + 1 :]
+    following = list(islice(_all_after(row, after), count + _MAX_BETWEEN))
     panels = [element for element in following if element.get("role") == "tabpanel"]
     if following and not panels:
         panels = [child for child in following[0].elements() if child.tag in _PANELS]
     return panels if len(panels) == count else []
+
+
+def _all_after(element: Element, after: Mapping[Element, Element]) -> Iterator[Element]:
+    while beside := after.get(element):
+        yield beside
+        element = beside
 
 
 def _name(panel: Element, tab: Element) -> None:

@@ -186,6 +186,27 @@ def test_each_panel_is_preceded_by_the_name_of_its_tab(tabs: str) -> None:
         ),
         (LABELS.format("", "<p>Open it.</p>"), "Console\n\nOpen it."),
         (
+            LABELS.format(
+                "", "<label for=y>CLI</label><div><div>Open it.</div><div>Type it.</div>"
+            ),
+            "ConsoleCLI\n\nOpen it.\n\nType it.",
+        ),
+        (
+            LABELS.format("", "<h2 id=a>Terms</h2><div id=b>So.</div>").replace(
+                "Console", "Console, see <a href=#b>terms</a>"
+            ),
+            'Console, see terms\n\n## Terms<a name="a"></a>\n\nSo.',
+        ),
+        (
+            "<div class=stable><button>Export</button><button>Import</button></div>"
+            "<div><div>Open it.</div><div>Type it.</div></div>",
+            "Open it.\n\nType it.",
+        ),
+        (
+            "<a role=tab href=#a>Get it</a><h2 id=a>Console</h2>So.",
+            'Get it\n\n## Console<a name="a"></a>\n\nSo.',
+        ),
+        (
             f"{TAB_LIST}<div><pre>open</pre><pre>type</pre></div>",
             "**Console**\n\n```\nopen\n```\n\n**CLI**\n\n```\ntype\n```",
         ),
@@ -274,6 +295,10 @@ def test_cell_may_span_hundreds_of_rows() -> None:
     rows = "<tr><td>a<td>b" * 300
     text = text_of(f"<table><tr><th>A<th>B<th>C<tr><td rowspan=301>s<td>a<td>b{rows}</table>")
     assert text.split("\n")[2:] == ["| s | a | b |"] * 301
+
+
+def test_every_element_may_state_an_id_and_labels() -> None:
+    assert text_of("<body id=x aria-labelledby=y aria-labelled-by=z>Dry it.") == "Dry it."
 
 
 def test_page_of_furniture_alone_has_no_text() -> None:
