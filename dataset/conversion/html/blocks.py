@@ -160,9 +160,11 @@ class Blocks:
             titled = below.tag in _HEADINGS or any(map(_LABEL.fullmatch, below.classes()))
             if below is not note and titled and below.parent is not None:
                 words = self.inline.one_line(below.children).strip(" :*")
-                if 0 < len(words) <= _MAX_LABEL_CHARACTERS:
+                is_name = any(map(str.isalnum, words))  # else an icon or a sign
+                is_short = 0 < len(words) <= _MAX_LABEL_CHARACTERS
+                if is_short and (is_name or below.tag in _HEADINGS):
                     below.parent.children.remove(below)
-                    if any(map(str.isalnum, words)):  # else an icon
+                    if is_name:
                         return words
         return ""
 

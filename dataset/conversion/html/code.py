@@ -49,7 +49,7 @@ def language_of(pre: Element) -> str:
 def is_line_number(element: Element) -> bool:
     """True for the numbers beside lines of code, or one of them."""
     is_gutter = any(map(_GUTTER.fullmatch, element.classes()))
-    return is_gutter and not element.text().strip("0123456789 \n\u00a0")
+    return is_gutter and not element.text().strip("0123456789.:| \n\u00a0")
 
 
 def _text(element: Element) -> str:

@@ -175,7 +175,8 @@ def _is_noise(element: Element) -> bool:
         return False
     is_short = len(element.words().split()) < _MAX_BANNER_WORDS
     if element.find(*HEADINGS):  # a newsletter to subscribe to may have a title
-        return is_short and any(below.get("type") == "email" for below in element.walk())
+        asks = any(below.get("type") == "email" for below in element.walk())
+        return is_short and asks and not has_running_text(element, "form", *HEADINGS)
     if element.tag in ("li", "span") and unlinked_text(element).strip():
         return any(_BESIDE_TEXT.fullmatch(name) for name in names if name)
     return (is_short and _asks_for_input(element)) or not has_running_text(element)
@@ -190,15 +191,16 @@ def _asks_for_input(element: Element) -> bool:
     )
 
 
-def has_running_text(element: Element) -> bool:
-    """True if an element contains prose outside links and controls."""
-    words = " ".join(unlinked_text(element).split())
+def has_running_text(element: Element, *without: str) -> bool:
+    """True if an element contains prose outside links, controls and the tags `without`."""
+    words = " ".join(unlinked_text(element, *without).split())
     return len(words.split()) >= _MIN_RUNNING_WORDS or bool(_SENTENCE.search(words))
 
 
-def unlinked_text(element: Element) -> str:
-    """The text of an element outside of links and controls."""
-    if element.tag in ("a", *CONTROLS):
+def unlinked_text(element: Element, *without: str) -> str:
+    """The text of an element outside of links, controls and the tags `without`."""
+    if element.tag in ("a", *CONTROLS, *without):
         return ""
-    parts = (one if isinstance(one, str) else unlinked_text(one) for one in element.children)
-    return " ".join(parts)
+    return " ".join(
+        one if isinstance(one, str) else unlinked_text(one, *without) for one in element.children
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from dataset.conversion.html.content import resolve_link
-from dataset.conversion.html.element import Element
+from dataset.conversion.html.element import HEADINGS, Element
 from dataset.markdown import writer
 
 _CODE = frozenset(("code", "tt", "kbd", "samp", "literal"))
@@ -52,7 +52,8 @@ class Inline:
                 text += self._pieces(one.children)
             else:
                 # A style sheet puts the colon between a term and its type.
-                is_type = "classifier" in one.classes() and not text.rstrip().endswith(":")
+                in_term = one.parent is not None and one.parent.tag == "dt"
+                is_type = in_term and "classifier" in one.classes() and text.rstrip()[-1:] != ":"
                 text += (" : " if is_type else "") + self._piece(one)
         return text
 
@@ -108,8 +109,10 @@ def is_permalink(element: Element) -> bool:
         return False
     known = {"headerlink", "anchor", "anchor-link", "hash-link", "heading-anchor", "anchorjs-link"}
     words = element.words()
-    if element.get("role") == "doc-backlink" and not any(map(str.isalpha, words)):
-        return True
+    if element.get("role") == "doc-backlink":
+        in_heading = any(above.tag in HEADINGS for above in element.ancestors())
+        if not any(map(str.isalnum if in_heading else str.isalpha, words)):
+            return True
     return bool(known.intersection(element.classes())) or (
         len(words) < 60 and _PERMALINK.fullmatch(words) is not None
     )

@@ -15,13 +15,18 @@ _ALPHABET = 26
 def numbered_items(element: Element) -> Iterator[tuple[Element, str, str]]:
     """Yield each child of a list with its mark in markdown, and the letters before its text."""
     kind, step = _kind(element), -1 if "reversed" in element.attributes else 1
-    count = sum(child.tag == "li" for child in element.elements())
+    count = sum(map(_is_item, element.elements()))
     number = _stated(element.get("start"), count if step < 0 else 1)
     for child in element.elements():
         number = _stated(child.get("value"), number)
         mark = f"{number}. " if kind == "decimal" else "- "
         yield child, mark, "" if kind in ("", "decimal") else f"{_letters(number, kind)}."
-        number += step if child.tag == "li" else 0
+        number += step if _is_item(child) else 0
+
+
+def _is_item(child: Element) -> bool:
+    """True for an item, and for an element with text that is written like one."""
+    return child.tag == "li" or (child.tag not in ("ul", "ol") and bool(child.words()))
 
 
 def _kind(element: Element) -> str:

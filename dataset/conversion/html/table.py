@@ -23,10 +23,17 @@ def is_layout(table: Element) -> bool:
         return True
     rows = _rows(table)
     # An icon may stand beside the text of a note.
-    if not rows or all(sum(bool(cell.words()) for cell in _cells(row)) < 2 for row in rows):
+    with_images = table.find("th") is not None
+    filled = (sum(_is_filled(cell, with_images) for cell in _cells(row)) for row in rows)
+    if max(filled, default=0) < 2:
         return True
     # Code may stand beside its line numbers, and a cell would join its lines.
     return any(below.tag == "pre" and "\n" in below.text().strip() for below in table.walk())
+
+
+def _is_filled(cell: Element, with_images: bool) -> bool:
+    images = (below.get("alt").strip() for below in cell.walk() if with_images)
+    return bool(cell.words()) or any(images)
 
 
 def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> list[str]:

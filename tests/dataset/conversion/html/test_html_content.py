@@ -79,6 +79,7 @@ def test_furniture_is_recognised_by_what_it_contains(furniture: str) -> None:
         "<section id=cookies><p>It is stored for four days.</p><button>Copy</button></section>",
         "<p>Click the <button>Four</button> button.</p>",
         "<h3>1. <button aria-expanded=true>Four</button></h3>",
+        "<section id=newsletter><h2>Newsletter</h2><p>At most four a day.</p><input type=email>",
     ],
 )
 def test_text_beside_the_main_thread_is_content(content: str) -> None:
@@ -257,6 +258,8 @@ def test_title_keeps_its_powers() -> None:
     ("html", "text"),
     [
         ("<ol start=3><li value=5>Open<li>Close</ol>", "5. Open\n6. Close"),
+        ("<ol><div><li>Open</div><div><li>Close</div></ol>", "1. Open\n2. Close"),
+        ("<ol reversed><div><li>Open</div><li>Close</ol>", "2. Open\n1. Close"),
         ("<ol reversed><li>Open<li>Close</ol>", "2. Open\n1. Close"),
         ("<ol><li>Open<li><img src=x><li>Close</ol>", "1. Open\n3. Close"),
         ("<ol type=a start=2><li>Open<li><p>Close<ul><li>x</ul></ol>",

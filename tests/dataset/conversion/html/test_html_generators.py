@@ -54,6 +54,7 @@ def test_cells_of_a_table_keep_their_columns_whatever_their_class() -> None:
     [
         "<span class=ln>{}</span>", "<span class='linenumber react-line-number'>{}</span>",
         "<span class=line-number>{}\n</span>", "<i class=lnt>{}</i>", "<b class=lineNo> {}</b>",
+        "<b class=lineno>{}:</b>", "<b class=lineno>{}. </b>", "<b class=lineno>{} | </b>",
     ],
 )  # fmt: skip
 def test_number_of_a_line_is_no_part_of_its_code(number: str) -> None:
@@ -97,6 +98,11 @@ def test_links_of_a_signature_are_no_part_of_it(signature: str, text: str) -> No
             "Tip: Dry it.",
         ),
         ("<aside class=note><b>Note:</b> Dry it.</aside>", "**Note:** Dry it."),
+        ("<div class='alert alert-info'><u class=label>€</u>20</div>", "Info: €20"),
+        (
+            "<div class='admonitionblock tip'><table><td><img alt=Tip><td>Dry it.</table></div>",
+            "Tip: Dry it.",
+        ),
         (
             "<blockquote class='callout callout_info'><h3>\U0001f4d8</h3><p>Dry it.</blockquote>",
             "Note: Dry it.",
@@ -134,6 +140,11 @@ def test_icon_alone_in_a_cell_is_read(icon: str, shown: str) -> None:
     assert text_of(table).endswith(f"| Oak | {shown} | Ada |")
 
 
+def test_image_that_names_a_row_is_a_cell() -> None:
+    table = "<table><tr><th><th>Fee<tr><td><img alt=Oak><td>5 %</table>"
+    assert text_of(table) == "|  | Fee |\n| --- | --- |\n| Oak | 5 % |"
+
+
 @pytest.mark.parametrize("cell", ["class=check-column", "class=icon-times", "title=Dry"])
 def test_empty_cell_is_no_icon(cell: str) -> None:
     table = f"<table><tr><th>Wood<th>Dry<th>By<tr><td>Oak<td {cell}><input type=checkbox><td>Ada"
@@ -142,6 +153,15 @@ def test_empty_cell_is_no_icon(cell: str) -> None:
 
 def test_link_back_from_a_reference_is_no_text() -> None:
     assert text_of("<ol><li><b><a href=#r1>^</a></b> Doe 2020.</ol>") == "1. Doe 2020."
+    link = "<a role=doc-backlink href=#r1>1.2.0</a>"
+    assert text_of(f"<p>Oak {link}</p>") == "Oak"
+    assert text_of(f"<h2>{link}</h2>") == "## 1.2.0"
+
+
+def test_type_of_a_term_follows_a_colon() -> None:
+    word = "<i>load</i> <span class=classifier>int</span>"
+    assert text_of(f"<dl><dt>{word}<dd>Dries.</dl>") == "- ***load* : int**: Dries."
+    assert text_of(f"<p>{word}") == "*load* int"
 
 
 def test_notes_below_the_content_belong_to_it() -> None:
