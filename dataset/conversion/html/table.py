@@ -22,7 +22,7 @@ def is_layout(table: Element) -> bool:
     if table.get("role") in ("presentation", "none") or table.find("table", *_HEADINGS):
         return True
     rows = _rows(table)
-    # An icon may stand beside the text of a note.
+    # An icon may stand beside the text of a note, but not below the head of a column.
     with_images = table.find("th") is not None
     filled = (sum(_is_filled(cell, with_images) for cell in _cells(row)) for row in rows)
     if max(filled, default=0) < 2:
@@ -32,8 +32,9 @@ def is_layout(table: Element) -> bool:
 
 
 def _is_filled(cell: Element, with_images: bool) -> bool:
-    images = (below.get("alt").strip() for below in cell.walk() if with_images)
-    return bool(cell.words()) or any(images)
+    if cell.words():
+        return True
+    return with_images and any(below.get("alt").strip() for below in cell.walk())
 
 
 def table_blocks(element: Element, write: Callable[[Element], list[str]]) -> list[str]:

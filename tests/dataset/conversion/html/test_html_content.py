@@ -187,16 +187,14 @@ def test_each_panel_is_preceded_by_the_name_of_its_tab(tabs: str) -> None:
         ),
         (LABELS.format("", "<p>Open it.</p>"), "Console\n\nOpen it."),
         (
-            LABELS.format(
-                "", "<label for=y>CLI</label><div><div>Open it.</div><div>Type it.</div>"
-            ),
-            "ConsoleCLI\n\nOpen it.\n\nType it.",
+            "<div><input type=radio id=x><label for=x>Console</label> <input type=radio id=y>"
+            "<label for=y>CLI</label></div><div><div>Open it.</div><div>Type it.</div></div>",
+            "Console CLI\n\nOpen it.\n\nType it.",
         ),
         (
-            LABELS.format("", "<h2 id=a>Terms</h2><div id=b>So.</div>").replace(
-                "Console", "Console, see <a href=#b>terms</a>"
-            ),
-            'Console, see terms\n\n## Terms<a name="a"></a>\n\nSo.',
+            "<input type=radio id=x><p><label for=x>Good, see <a href=#b>terms</a></label></p>"
+            "<h2>Terms</h2><div id=b>So.</div>",
+            "Good, see terms\n\n## Terms\n\nSo.",
         ),
         (
             "<div class=stable><button>Export</button><button>Import</button></div>"
@@ -204,7 +202,7 @@ def test_each_panel_is_preceded_by_the_name_of_its_tab(tabs: str) -> None:
             "Open it.\n\nType it.",
         ),
         (
-            "<a role=tab href=#a>Get it</a><h2 id=a>Console</h2>So.",
+            "<p><a role=tab href=#a>Get it</a></p><h2 id=a>Console</h2>So.",
             'Get it\n\n## Console<a name="a"></a>\n\nSo.',
         ),
         (
