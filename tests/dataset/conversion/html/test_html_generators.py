@@ -1,8 +1,12 @@
 """HTML as the generators of documentation write it."""
 
+from contextlib import suppress
+
 import pytest
 
 from dataset.conversion.html.reader import read_html
+from tests.stopwatch import assert_linear_time
+from utils.errors import DocumentError
 
 WORDS = "<p>A kiln dries oak, ash and elm.</p>"
 
@@ -216,3 +220,20 @@ def test_button_that_is_all_of_a_heading_is_its_text(html: str, text: str) -> No
 
 def test_button_in_code_leaves_no_space() -> None:
     assert text_of("<pre><button>Copy</button><code>a</code></pre>") == "```\na\n```"
+
+
+@pytest.mark.parametrize(
+    ("opening", "unit"),
+    [
+        ("<p>", "<button>x</button>"),
+        ("<main>", "<p role=tablist><a role=tab>x</a></p>"),
+        ("<table><tr>", "<td class=ln>1</td>"),
+        ("<dl><dt class=sig>", "\u00b6"),
+    ],
+)
+def test_time_is_in_proportion_to_the_page(opening: str, unit: str) -> None:
+    def read(text: str) -> None:
+        with suppress(DocumentError):  # the table has too many columns
+            text_of(f"{opening}{text * 12}x")
+
+    assert_linear_time(read, unit)
