@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from dataset.conversion.error_texts import unreadable
-from dataset.conversion.html.controls import without_furniture
+from dataset.conversion.html.controls import without_controls
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.markdown.dialects import standard_markdown
@@ -93,7 +93,7 @@ def _output(output: dict[str, Any]) -> str:
     is_object = re.fullmatch(r"<[^<>]*(?:object|Figure|Axes|size)[^<>]*>", plain.strip())
     shown_as_html = "<table" in html or (html and is_object)
     if shown_as_html and len(html) < _MAX_OUTPUT_CHARACTERS * 10:
-        return markdown_of(without_furniture(parse_html(html).body)).strip()
+        return markdown_of(without_controls(parse_html(html).body)).strip()
     return _joined(data.get("text/latex", "")) if is_object else _fenced(plain, "")
 
 

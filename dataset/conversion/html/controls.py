@@ -14,7 +14,7 @@ _NOTION_BOXES = {"checkbox-on": "[x] ", "checkbox-off": "[ ] "}
 _QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")
 
 
-def without_furniture(element: Element) -> Element:
+def without_controls(element: Element) -> Element:
     """A part of a page without buttons and other controls that are no text."""
     name_panels(element)
     keep_questions(element)

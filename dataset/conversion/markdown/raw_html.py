@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from markdown_it.token import Token
 
-from dataset.conversion.html.controls import without_furniture
+from dataset.conversion.html.controls import without_controls
 from dataset.conversion.html.reader import markdown_of
 from dataset.conversion.html.tree import parse_html
 from dataset.conversion.plain_text import decode_text
@@ -64,7 +64,7 @@ def converted_html(text: str) -> str:
 def _converted_block(html: str, before: str, margin: str) -> list[str]:
     """Convert a block that follows the marks `before`; further lines follow the `margin`."""
     page = parse_html(_TAG_NAME.sub(_escaped_unless_known, html))
-    markdown = markdown_of(without_furniture(page.body)).rstrip()
+    markdown = markdown_of(without_controls(page.body)).rstrip()
     first, *more = markdown.split("\n")
     return [f"{before}{first}".rstrip(), *(f"{margin}{line}".rstrip() for line in more)]
 
