@@ -7,8 +7,8 @@ from tests.files.documents import markdown
 from tests.files.documents.model import Feature, SampleDocument
 
 PANDOC = shutil.which("pandoc")
-PANDOC_FORMATS = ("html", "docx", "epub", "ipynb")
-"""Formats that it writes without a fault of its own."""
+PANDOC_FORMATS = ("html", "docx", "epub")
+"""Formats that it writes without a fault of its own; ipynb loses a `-` behind a backslash."""
 FEATURES: frozenset[Feature] = markdown.FEATURES - {"raised", "lowered", "merged cells"}
 """What pandoc reads of the markdown that is written here: not the HTML in it."""
 
