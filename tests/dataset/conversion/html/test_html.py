@@ -3,17 +3,9 @@
 import pytest
 
 from dataset.conversion.html.reader import decoded, read_html
-from dataset.conversion.result import Converted
 from dataset.markdown.reader import sections
+from tests.dataset.conversion.html.converted import converted, text_of
 from utils.errors import DocumentError
-
-
-def converted(html: str, url: str = "") -> Converted:
-    return read_html(html.encode(), url)
-
-
-def text_of(html: str, url: str = "") -> str:
-    return converted(html, url).text.strip()
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,10 @@
 import pytest
 
 from dataset.conversion.html.reader import read_html
+from tests.dataset.conversion.html.converted import text_of
 from utils.errors import DocumentError
 
 REST = f"<p>{'The rest of the page is longer than any part of it. ' * 9}</p>"
-
-
-def text_of(html: str) -> str:
-    return read_html(html.encode(), "").text.strip()
 
 
 @pytest.mark.parametrize(

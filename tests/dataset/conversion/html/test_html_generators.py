@@ -5,14 +5,11 @@ from contextlib import suppress
 import pytest
 
 from dataset.conversion.html.reader import read_html
+from tests.dataset.conversion.html.converted import text_of
 from tests.stopwatch import assert_linear_time
 from utils.errors import DocumentError
 
 WORDS = "<p>A kiln dries oak, ash and elm.</p>"
-
-
-def text_of(html: str) -> str:
-    return read_html(html.encode(), "").text.strip()
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,8 @@
 
 from reportlab.pdfgen.canvas import Canvas
 
-from dataset.conversion.pdf.reader import read_pdf
+from tests.dataset.conversion.pdf.converted import text_of
 from tests.files.pdf import drawn, lines_at, one_page, stream, table
-
-
-def text_of(content: bytes) -> str:
-    return read_pdf(content, "").text.strip()
 
 
 def form(canvas: Canvas) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from dataset.conversion.pdf.reader import read_pdf
+from tests.dataset.conversion.pdf.converted import text_of
 from tests.files.pdf import (
     SENTENCE,
     drawn,
@@ -21,10 +21,6 @@ from tests.files.pdf import (
 
 WORDS = [f"Sentence {n} states that shard {n} of the ledger expires" for n in range(8)]
 DrawPage = Callable[[Canvas], object]
-
-
-def text_of(content: bytes) -> str:
-    return read_pdf(content, "").text.strip()
 
 
 def page_of(*lines: str, head: str = "", foot: str = "") -> DrawPage:

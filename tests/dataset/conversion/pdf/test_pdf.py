@@ -6,6 +6,7 @@ import pytest
 from reportlab.platypus import Spacer
 
 from dataset.conversion.pdf.reader import read_pdf
+from tests.dataset.conversion.pdf.converted import text_of
 from tests.files.pdf import (
     SENTENCE,
     bullets,
@@ -21,10 +22,6 @@ from tests.files.pdf import (
     table,
 )
 from utils.errors import DocumentError
-
-
-def text_of(content: bytes) -> str:
-    return read_pdf(content, "").text.strip()
 
 
 def test_headings_are_derived_from_font_size() -> None:

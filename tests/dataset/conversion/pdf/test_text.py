@@ -7,7 +7,7 @@ from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import ListFlowable, PageBreak, Paragraph, Spacer
 
-from dataset.conversion.pdf.reader import read_pdf
+from tests.dataset.conversion.pdf.converted import text_of
 from tests.files.pdf import (
     SENTENCE,
     drawn,
@@ -20,10 +20,6 @@ from tests.files.pdf import (
     stream,
     table,
 )
-
-
-def text_of(content: bytes) -> str:
-    return read_pdf(content, "").text.strip()
 
 
 def lines_text(*lines: str) -> str:
