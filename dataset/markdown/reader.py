@@ -7,7 +7,7 @@ navigation lists under `**Topics**`: all of that is removed.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby, zip_longest
@@ -68,11 +68,9 @@ def sections(text: str) -> list[Section]:
     open_headings: list[tuple[int, str]] = []
     environment: dict[str, Any] = {}
     tokens = commonmark_parser(inline=False).parse(text, environment)
-    references = environment.get("references", {})
-    inline = InlineReader({label: one["href"] for label, one in references.items()})
-    # CommonMark takes a short footnote for the address of a link; the label may be used again.
-    defined = [{"label": label, **one} for label, one in references.items()]
-    defined += environment.get("duplicate_refs", [])
+    defined = link_definitions(environment)
+    inline = InlineReader({one["label"]: one["href"] for one in reversed(defined)})
+    # CommonMark takes a short footnote for the address of a link.
     notes = sorted(one["map"] for one in defined if one["label"].startswith("^"))
     for token, children in _top_level(tokens):
         if not token.map:
@@ -116,6 +114,13 @@ def commonmark_parser(*, inline: bool) -> MarkdownIt:
     table.MAX_AUTOCOMPLETED_CELLS = _MAX_MISSING_CELLS
     parser = MarkdownIt("commonmark").enable("table")
     return parser if inline else parser.disable("inline")
+
+
+def link_definitions(environment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The definitions of links that a parser found; the first one of a label counts."""
+    first = environment.get("references", {})
+    again = environment.get("duplicate_refs", [])
+    return [*({"label": label, **one} for label, one in first.items()), *again]
 
 
 def _top_level(tokens: list[Token]) -> Iterator[tuple[Token, list[Token]]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from markdown_it.common.utils import normalizeReference
 
-from dataset.markdown.reader import commonmark_parser
+from dataset.markdown.reader import commonmark_parser, link_definitions
 from dataset.markdown.syntax import CODE_SPAN, ESCAPE, LINK, REFERENCE
 
 _REFERENCE = re.compile(f"{CODE_SPAN}|{ESCAPE}|{LINK}|{REFERENCE}", re.DOTALL)
@@ -20,18 +20,14 @@ def resolved_references(text: str) -> str:
     """
     environment: dict[str, Any] = {}
     tokens = commonmark_parser(inline=False).parse(text, environment)
-    defined = environment.get("references", {})
-    addresses = {label: one["href"] for label, one in defined.items() if label[0] != "^"}
+    links = [one for one in link_definitions(environment) if not one["label"].startswith("^")]
+    addresses = {one["label"]: one["href"] for one in reversed(links)}
     lines = text.split("\n")
     for token in tokens:
         if token.type in _WITH_INLINE and token.map:
             place = slice(*token.map)
             lines[place] = _resolved("\n".join(lines[place]), addresses).split("\n")
-    places = [defined[label]["map"] for label in addresses]
-    places += [
-        one["map"] for one in environment.get("duplicate_refs", []) if one["label"][0] != "^"
-    ]
-    dropped = {line for place in places for line in range(*place)}
+    dropped = {line for one in links for line in range(*one["map"])}
     return "\n".join(line for at, line in enumerate(lines) if at not in dropped)
 
 
