@@ -3,12 +3,10 @@
 import re
 
 from dataset.conversion.html.element import HEADINGS, Element, text_lengths
-from dataset.conversion.html.tabs import name_panels
+from dataset.conversion.html.tabs import TARGETS, name_panels
 
 CONTROLS = frozenset(("button", "input", "select", "textarea"))
 QUESTIONS = (*HEADINGS, "summary", "dt")
-TARGETS = ("aria-controls", "data-target", "data-bs-target")
-"""Attributes of a control that name the element which it opens."""
 _OPENS = frozenset(("aria-expanded", "onclick", *TARGETS))
 _NOTION_BOXES = {"checkbox-on": "[x] ", "checkbox-off": "[ ] "}
 _QUESTION_CLASS = re.compile(r".*(?:accordion|collaps|expand|question|faq).*")

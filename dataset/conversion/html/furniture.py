@@ -11,14 +11,13 @@ from dataset.conversion.html.code import is_line_number
 from dataset.conversion.html.controls import (
     CONTROLS,
     QUESTIONS,
-    TARGETS,
     drop_controls,
     is_question,
     keep_questions,
 )
 from dataset.conversion.html.element import BLOCK_TAGS, HEADINGS, Element, text_lengths
 from dataset.conversion.html.notes import admonition_kinds, is_footnote
-from dataset.conversion.html.tabs import name_panels
+from dataset.conversion.html.tabs import TARGETS, name_panels
 
 _DROPPED_ROLES = frozenset(
     ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar",

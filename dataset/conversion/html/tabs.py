@@ -8,8 +8,8 @@ from itertools import islice, pairwise
 from dataset.conversion.html.element import Element
 
 _TOGGLES = ("data-toggle", "data-bs-toggle")
-_TARGETS = ("aria-controls", "data-target", "data-bs-target", "id")
-"""Attributes by which a tab states its panel, or by which its panel states it."""
+TARGETS = ("aria-controls", "data-target", "data-bs-target")
+"""Attributes of a control that name the element which it opens."""
 _LABELS = ("aria-labelledby", "aria-labelled-by")
 """Attributes by which a panel states its tab; the second is Docsy's."""
 _HIDING = ("hidden", "aria-hidden", "style")
@@ -59,8 +59,8 @@ def _rows(elements: Sequence[Element]) -> dict[Element, list[Element]]:
 
 
 def _stated_panels(tab: Element, named: Mapping[str, Element]) -> Iterator[Element]:
-    # A link in the label of a radio button leads elsewhere.
-    targets = _TARGETS if tab.tag == "label" else (*_TARGETS, "href")
+    # A panel may state the tab instead. A link in the label of a radio button leads elsewhere.
+    targets = (*TARGETS, "id") if tab.tag == "label" else (*TARGETS, "id", "href")
     for part in tab.walk():
         for name in targets:
             panel = named.get(part.get(name).removeprefix("#"))
