@@ -33,9 +33,7 @@ class FileChanges:
 
     @property
     def kept_line(self) -> str:
-        """Names the user's files; "" if there are none."""
-        if not self.kept:
-            return ""
+        """Names the user's files, of which there is at least one."""
         more = len(self.kept) - _MAX_NAMES
         names = ", ".join(self.kept[:_MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
         return (

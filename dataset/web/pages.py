@@ -35,6 +35,8 @@ _HTML_START = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LINE_END = re.compile(r"\r\n?")
+_FRONTMATTER = re.compile(rb"---\n(?:title: .*\n)?url: '?(https?://([^/\s]+)/\S*)")
+"""The beginning of a page's file."""
 _MAX_TITLE_CHARACTERS = 300
 _MAX_BYTES_BEFORE_TITLE = 20_000
 
@@ -50,10 +52,6 @@ def convert_web_page(content: bytes, url: str) -> Converted:
         DocumentError: it cannot be converted.
     """
     return converter.convert(content, "page.html", url=url)
-
-
-_FRONTMATTER = re.compile(rb"---\n(?:title: .*\n)?url: '?(https?://([^/\s]+)/\S*)")
-"""The beginning of a page's file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,8 @@ def level_rows(lines: Iterable[Line]) -> list[list[Line]]:
     """Lines by their height, from top to bottom, and each row from left to right."""
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: -line.box.bottom):
-        if (
-            rows
-            and rows[-1][0].box.bottom - line.box.bottom <= min(rows[-1][0].size, line.size) / 2
-        ):
+        first = rows[-1][0] if rows else None
+        if first and first.box.bottom - line.box.bottom <= min(first.size, line.size) / 2:
             rows[-1].append(line)
         else:
             rows.append([line])

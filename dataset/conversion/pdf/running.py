@@ -44,7 +44,7 @@ _MIN_PAGES = 3
 _MIN_SHARE = 1 / 3
 """Of the pages: a running head that fewer have may be of one chapter."""
 _MOST = 0.75
-"""Of the pages: a row below another one that fewer have may tell something of each."""
+"""Of the pages: an inner row that fewer of them share may state a fact about each page."""
 _MIN_CONTENTS = 3
 
 _Key = tuple[object, ...]

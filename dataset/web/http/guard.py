@@ -123,10 +123,11 @@ class Transport(httpx.AsyncBaseTransport):
         self._guard = guard
         self._direct = _Direct(guard)
         proxies = getproxies() if proxies is None else proxies
+        used = () if proxies.get("no") == "*" else ("http", "https", "all")
         self._proxies = {
             scheme: httpx.AsyncHTTPTransport(proxy=with_scheme(proxy))
             for scheme, proxy in proxies.items()
-            if scheme in ("http", "https", "all") and proxies.get("no") != "*"
+            if scheme in used
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -90,7 +90,7 @@ def _region(rows: Sequence[_Row], start: int) -> Region:
     for row in rows[start:]:
         last = (waiting or taken)[-1] if taken else None
         pitch = pitch_of(last, row) if last else 0.0
-        wider = with_row(columns, row) or with_row(_merged(columns, taken), row)
+        wider = _with_row(columns, row) or _with_row(_merged(columns, taken), row)
         if not wider or pitch > _MAX_PITCH * row[0].size or any(map(_is_other, row)):
             break
         columns = wider
@@ -113,7 +113,7 @@ def _is_other(line: Line) -> bool:
 def _with_head(region: Region, above: Sequence[_Row]) -> Region:
     """A region with the upper lines of its head; one in the first column may be of a paragraph."""
     for row in reversed(above):
-        columns = with_row(region.columns, row)
+        columns = _with_row(region.columns, row)
         most = 1 if columns and is_first(row, columns) else MAX_LEADING
         near = pitch_of(row, region.rows[0]) <= most * row[0].size
         if not near or len(columns) != len(region.columns):
@@ -127,7 +127,7 @@ def pitch_of(above: _Row, row: _Row) -> float:
     return above[0].box.bottom - row[0].box.bottom
 
 
-def with_row(columns: Columns, row: _Row) -> Columns:
+def _with_row(columns: Columns, row: _Row) -> Columns:
     """The columns with those of one more row; none if a piece is in several, or two in one."""
     found = list(columns)
     used: set[int] = set()
