@@ -83,7 +83,7 @@ def with_scheme(proxy: str) -> str:
 
 
 def _host(address: str) -> str:
-    """An address's host; "" if it is invalid, which whoever connects to it reports."""
+    """The host of an address; "" for an invalid one, which is reported when it is used."""
     try:
         return urlsplit(address).hostname or ""
     except ValueError:
