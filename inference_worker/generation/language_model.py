@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_rand
 from inference_worker.answer import FinishReason, TokenUsage
 from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
-from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
+from inference_worker.concurrency_limit import ConcurrencyLimit, QueueFullError
 from inference_worker.generation.provider_errors import AttemptError, translate_errors
 from inference_worker.generation.reasoning import ReasoningFilter, without_reasoning
 from utils.settings import Settings

@@ -9,7 +9,7 @@
     any other exception             500
 
 A language model that is overloaded or fails is no error: the answer quotes the passages instead
-(generation/concurrency_limit.py). Responses are problem documents (RFC 9457), or errors in OpenAI's
+(concurrency_limit.py). Responses are problem documents (RFC 9457), or errors in OpenAI's
 format on the OpenAI-compatible routes.
 """
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from inference_worker.generation.concurrency_limit import ConcurrencyLimit, QueueFullError
+from inference_worker.concurrency_limit import ConcurrencyLimit, QueueFullError
 
 
 async def call(slots: ConcurrencyLimit, seconds: float = 0.0, *, patience: float = 60) -> int:
