@@ -42,12 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     # each of its iterations.
     sys.setswitchinterval(_SWITCH_SECONDS)
 
-    import uvicorn
+    from inference_worker.http.server.limited_server import limited_server
 
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_seconds
-    )
-    server = uvicorn.Server(config)
+    server = limited_server(app, settings)
 
     def stop(number: int, frame: FrameType | None) -> None:
         # The server handles signals itself, and raises them again when it has shut down.

@@ -154,6 +154,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    max_connections: int = Field(default=1000, ge=1)
+    max_connections_per_address: int = Field(default=500, ge=1)
+    max_wait_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     max_question_characters: int = Field(default=4000, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     admin_key: SecretStr | None = None

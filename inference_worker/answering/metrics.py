@@ -48,6 +48,14 @@ class Metrics:
             ["route", "status"],
         )
 
+        self._refusals = counter(
+            "docsqa_refusals", "Requests and connections refused or closed by a limit.", ["reason"]
+        )
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a request or connection that a limit refused or closed."""
+        self._refusals.labels(reason).inc()
+
     def register_gauges(self, cache: AnswerCache, llm: LanguageModel | None) -> None:
         """Add the gauges that are read from these when the metrics are requested."""
         self._gauge("docsqa_answers_shared", "Answers in progress.", lambda: cache.in_progress)

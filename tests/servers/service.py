@@ -1,6 +1,7 @@
 """Runs the service in a thread and serves it over real HTTP."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -8,7 +9,6 @@ from typing import Any, Self
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
@@ -19,6 +19,7 @@ from database.index.store import open_store
 from database.reading.reader import Reader
 from inference_worker.app import create_app
 from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.http.server.limited_server import limited_server
 from tests.files.pages import WordEmbeddings
 from tests.servers.chat.server import ChatServer
 from utils.settings import Settings
@@ -34,14 +35,14 @@ class Service:
     http: httpx.Client
 
     def __init__(self, app: FastAPI) -> None:
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._server = limited_server(app, app.state.settings)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._port: int = listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
 
     @property
     def url(self) -> str:
-        port: int = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,0 +1,42 @@
+"""Creates uvicorn's server with the limits on connections that the settings name."""
+
+from functools import partial
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from inference_worker.http.server.connections import (
+    ConnectionLimits,
+    ConnectionRegistry,
+    affordable_connections,
+)
+from inference_worker.http.server.protocol import LimitedProtocol
+from utils.settings import Settings
+
+BACKLOG = 256
+"""Connections that wait to be accepted, and that are accepted at once."""
+
+
+def limited_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """Create the server of an app from `create_app`."""
+    total = affordable_connections(
+        settings.max_connections, BACKLOG, reserved=settings.inference_concurrency
+    )
+    registry = ConnectionRegistry(
+        ConnectionLimits(total, settings.max_connections_per_address),
+        app.state.metrics.count_refusal,
+    )
+    protocol = partial(LimitedProtocol, registry)
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=cast("type[LimitedProtocol]", protocol),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        )
+    )
