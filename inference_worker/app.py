@@ -16,6 +16,7 @@ from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.ollama_model import ollama_model_from
 from inference_worker.generation.providers import language_model_from
+from inference_worker.http.admission import Admission, Load
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
 from inference_worker.http.documents.upload_parser import UploadParser
@@ -50,6 +51,7 @@ def create_app(
     ollama = ollama_model_from(llm, settings)
     metrics = Metrics()
     answerer = Answerer(reader, llm, settings, metrics)
+    load = Load(answerer.capacity, settings.max_wait_seconds, metrics.count_refusal)
     changes = ChangeQueue(reader, answerer, settings, splitter)
     from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
 
@@ -57,7 +59,10 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        background = [asyncio.create_task(_follow_index(settings, reader))]
+        background = [
+            asyncio.create_task(_follow_index(settings, reader)),
+            asyncio.create_task(load.watch()),
+        ]
         if ollama:
             url = settings.ollama_url
             log.info("Answers are quoted: no MISTRAL_API_KEY, and no Ollama at %s yet", url)
@@ -91,19 +96,21 @@ def create_app(
     app.state.reader = reader
     app.state.answerer = answerer
     app.state.metrics = metrics
+    app.state.load = load
     app.state.changes = changes
     app.state.upload_parser = UploadParser(settings)
-    _install_http(app, settings, metrics)
+    _install_http(app, settings, metrics, load)
     app.router.routes.append(mcp.route)
     return app
 
 
-def _install_http(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load) -> None:
     for routes in (router, documents_router, chat.router):
         app.include_router(routes)
     app.add_middleware(
         BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
     )
+    app.add_middleware(Admission, load=load)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
 

@@ -13,6 +13,7 @@ DocsQAError
 │   ├── IndexDamagedError        it exists and cannot be read
 │   └── StoreUnreachableError    the Chroma server does not answer
 ├── IndexLockedError         another build or change is writing the index
+├── OverloadedError          more work waits than can begin in time
 ├── SnapshotError            a snapshot cannot be written, read or trusted
 └── GenerationError          the language model gave no usable answer
 
@@ -71,6 +72,10 @@ class StoreUnreachableError(IndexUnavailableError):
 
 class IndexLockedError(DocsQAError):
     """Another build or change is writing the index; the message names the process."""
+
+
+class OverloadedError(DocsQAError):
+    """More work waits than can begin in time."""
 
 
 class SnapshotError(DocsQAError):

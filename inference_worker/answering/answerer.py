@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from inference_worker.answering.draft import Draft, document_names
 from inference_worker.answering.follow_up import retrieval_queries
 from inference_worker.answering.metrics import Metrics
 from inference_worker.answering.small_talk import small_talk_reply
+from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground
@@ -43,6 +45,8 @@ log = logging.getLogger(__name__)
 MAX_PROMPT_PASSAGES = 40
 """How many passages are searched for a language model; PROMPT_MAX_TOKENS limits it further."""
 
+_WORK_SECONDS = 0.02
+"""Expected duration of a search, until some were measured."""
 _NO_SEARCH = Findings([], 1.0, answerable=True, features=ConfidenceFeatures(0.0, 0.0, 0.0, 0.0))
 
 P = ParamSpec("P")
@@ -70,7 +74,10 @@ class Answerer:
         self._metrics.register_gauges(self._cache, llm)
         # A search spends its time on embedding, which occupies a core: more than two threads per
         # core would only make every search wait for all the others.
-        self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="search")
+        threads = 2 * (os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
+        self.capacity = ConcurrencyLimit(threads, _WORK_SECONDS)
+        """Of the threads, for which all searches and answers wait."""
 
     async def prepare(self) -> None:
         """Load what the first answer would otherwise wait for."""
@@ -83,10 +90,11 @@ class Answerer:
         """Find the passages that answer the question best.
 
         Raises:
-            DocsQAError: the index cannot be read.
+            DocsQAError: the index cannot be read, or too many searches wait.
         """
         top_k = top_k or self._settings.top_k
-        return await self._in_thread(self._reader.search, question, top_k, filters)
+        work = partial(self._reader.search, question, top_k, filters)
+        return await self._run(work, self._settings.max_wait_seconds)
 
     async def document(self, name: str) -> list[Chunk]:
         """The chunks of one document in order; empty if the index has no such document.
@@ -192,7 +200,7 @@ class Answerer:
 
         # Prompt and generate: the language model writes from the passages, perhaps after further
         # searches; or they are quoted.
-        search = partial(self.search, top_k=PASSAGES_PER_QUERY, filters=filters)
+        search = partial(self._search_again, filters=filters)
         writing = self._writer.write(draft, search, top_k=max_quoted, streaming=streaming)
         async with aclosing(writing) as events:
             async for event in events:
@@ -210,6 +218,10 @@ class Answerer:
             "total": _since(start),
         }
         yield self._answer(draft, grounding, max_quoted, milliseconds)
+
+    async def _search_again(self, query: str, filters: Filters) -> Findings:
+        """Search for an answer that was admitted before: it is not refused."""
+        return await self._in_thread(self._reader.search, query, PASSAGES_PER_QUERY, filters)
 
     async def _ground(self, draft: Draft) -> Grounding:
         if draft.is_refusal:
@@ -269,8 +281,16 @@ class Answerer:
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Compute in a thread, so that the event loop is not blocked."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        return await self._run(partial(work, *args, **kwargs), patience=math.inf)
+
+    async def _run(self, work: Callable[[], T], patience: float) -> T:
+        """Compute in a thread, if that is expected to finish within `patience` seconds.
+
+        Raises:
+            OverloadedError: it is not.
+        """
+        async with self.capacity.slot(patience):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def aclose(self) -> None:
         """Release threads and connections."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from tenacity import AsyncRetrying, RetryCallState, stop_before_delay, wait_random_exponential
 
 from inference_worker.answer import FinishReason, TokenUsage
+from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
-from inference_worker.concurrency_limit import ConcurrencyLimit, QueueFullError
 from inference_worker.generation.provider_errors import AttemptError, translate_errors
 from inference_worker.generation.reasoning import ReasoningFilter, without_reasoning
+from utils.errors import OverloadedError
 from utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class LanguageModel:
         except CircuitOpenError:
             message = "the language model failed repeatedly and is not called for a moment"
             raise AttemptError(message, blames_service=False) from None
-        except QueueFullError:
+        except OverloadedError:
             raise AttemptError("the language model is busy", blames_service=False) from None
 
     @asynccontextmanager

@@ -94,6 +94,7 @@ LIVENESS: dict[str, Any] = {"status": "alive"}
 READINESS: dict[str, Any] = {
     "ready": True,
     "checks": {name: {"ok": True, "detail": "ok"} for name in ("store", "index", "model")},
+    "saturated": False,
     "index": {
         "embedding_model": "sentence-transformers/all-MiniLM-L6-v2",
         "documents": 2706,

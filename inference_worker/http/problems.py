@@ -36,6 +36,7 @@ from utils.errors import (
     IndexMissingError,
     IndexUnavailableError,
     ModelError,
+    OverloadedError,
     SettingsError,
     StoreUnreachableError,
 )
@@ -65,6 +66,12 @@ INTERNAL = Problem(
     500,
     "An unexpected error occurred",
     "Try again. If it persists, give the operator the request id: the log has the cause.",
+)
+OVERLOADED = Problem(
+    "overloaded",
+    503,
+    "More questions arrive than can be answered in time",
+    "Try again in a few seconds; the service is working.",
 )
 _MODEL_UNAVAILABLE = Problem(
     "model-unavailable",
@@ -113,6 +120,7 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
         "The index is being built",
         "Try again when the build has ended; it reports its progress where it was started.",
     ),
+    OverloadedError: OVERLOADED,
     SettingsError: _MODEL_UNAVAILABLE,  # while running: the device of the settings does not exist
     IndexUnavailableError: Problem(
         "index-unavailable", 503, "The index cannot be read", "Try again in a few seconds."

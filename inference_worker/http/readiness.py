@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from database.reading.reader import IndexState, Reader
 from inference_worker.http import examples
+from inference_worker.http.admission import Load
 from inference_worker.http.problems import problem_for
 from inference_worker.http.schemas import with_example
 from utils.errors import (
@@ -47,10 +48,14 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[CheckName, ReadinessCheck]
+    saturated: bool = Field(
+        description="Whether questions are refused at the moment because too many wait. Nothing "
+        "has failed: do not restart the service."
+    )
     index: dict[str, str | int] | None = Field(description="The live index's fingerprint.")
 
 
-def readiness(reader: Reader) -> Readiness:
+def readiness(reader: Reader, load: Load) -> Readiness:
     """Check whether questions can be answered now."""
     snapshot, problem = reader.state, reader.problem
     failed = _failed(problem) if problem else None
@@ -65,6 +70,7 @@ def readiness(reader: Reader) -> Readiness:
     return Readiness(
         ready=snapshot is not None and problem is None,
         checks=checks,
+        saturated=load.is_saturated,
         index=_described(snapshot) if snapshot else None,
     )
 

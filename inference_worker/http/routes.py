@@ -37,7 +37,10 @@ def documented_problem(description: str, example: dict[str, Any]) -> dict[str, A
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: documented_problem("The body is too large", examples.TOO_LARGE),
     422: documented_problem("The question is missing, blank or too long", examples.INVALID),
-    503: documented_problem("The index or the store is not available", examples.UNAVAILABLE),
+    503: documented_problem(
+        "The index or the store is not available, or the service is overloaded",
+        examples.UNAVAILABLE,
+    ),
 }
 
 router = APIRouter()
@@ -108,7 +111,8 @@ async def search_passages(
 ) -> SearchResponse:
     """Find the passages that answer a query best, without a language model."""
     check_length(request, ("body", "query"), body.query)
-    findings = await answerer.search(body.query, body.top_k, body.search_filters)
+    searching = answerer.search(body.query, body.top_k, body.search_filters)
+    findings = await while_connected(request, searching)
     return SearchResponse.of(body.query, findings)
 
 
@@ -136,6 +140,6 @@ async def healthz() -> Liveness:
 )
 async def readyz(request: Request, response: Response) -> Readiness:
     """Report whether questions can be answered: store reachable, index present, model matches."""
-    state = readiness(request.app.state.reader)
+    state = readiness(request.app.state.reader, request.app.state.load)
     response.status_code = 200 if state.ready else 503
     return state

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from inference_worker.concurrency_limit import ConcurrencyLimit, QueueFullError
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from utils.errors import OverloadedError
 
 
 async def call(slots: ConcurrencyLimit, seconds: float = 0.0, *, patience: float = 60) -> int:
@@ -25,7 +26,7 @@ async def test_call_that_cannot_finish_in_time_is_refused() -> None:
     slots = ConcurrencyLimit(1)
     await call(slots, 0.2)  # sets the expected duration of a call
     async with slots.slot(patience=60):
-        with pytest.raises(QueueFullError):
+        with pytest.raises(OverloadedError):
             await call(slots, patience=0.3)  # 0.2 s of waiting and 0.2 s of its own exceed it
 
 
@@ -40,7 +41,7 @@ async def test_expected_wait_includes_the_queue() -> None:
     await call(slots, 0.1)
     waiting = [asyncio.create_task(call(slots, 0.1)) for _ in range(5)]
     await asyncio.sleep(0)
-    with pytest.raises(QueueFullError):
+    with pytest.raises(OverloadedError):
         await call(slots, patience=0.3)
     await asyncio.gather(*waiting)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -18,12 +19,14 @@ from dataset.frontmatter import Frontmatter, web_address
 from inference_worker.http.documents.problems import DOCUMENT_REFUSED
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
 from inference_worker.http.problems import BODY_TOO_LARGE, ProblemError
-from utils.errors import DocumentError
+from utils.errors import DocumentError, OverloadedError
 from utils.settings import Settings
 
 MAX_FILES = 100
 _CONVERSIONS = 2
 """Files that are converted at once; each occupies a core."""
+MAX_UPLOADS = 8
+"""Uploads in progress: each may occupy the memory of its body."""
 _WAIT = re.compile(r"\bwait=(\d{1,9})")
 _DEFAULT_WAIT, _MAX_WAIT = 10.0, 60.0
 
@@ -34,17 +37,20 @@ class UploadParser:
 
     settings: Settings
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONVERSIONS))
+    _uploads: int = 0
 
     async def parse_body(self, request: Request, name: str, given: Frontmatter) -> Document:
         """The document in a request's body.
 
         Raises:
             ProblemError: the document is refused.
+            OverloadedError: too many uploads are in progress.
         """
         try:
             check_name(name)
-            content = b"".join([part async for part in request.stream()])
-            return await self._read(content, name, given)
+            with self._upload():
+                content = b"".join([part async for part in request.stream()])
+                return await self._read(content, name, given)
         except ClientDisconnect as error:
             raise HTTPException(CLIENT_CLOSED_REQUEST) from error
         except DocumentError as error:
@@ -55,7 +61,22 @@ class UploadParser:
 
         Raises:
             ProblemError: the form has no files.
+            OverloadedError: too many uploads are in progress.
         """
+        with self._upload():
+            return await self._parse_form(request)
+
+    @contextmanager
+    def _upload(self) -> Iterator[None]:
+        if self._uploads >= MAX_UPLOADS:
+            raise OverloadedError(f"{self._uploads} uploads are in progress")
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
+
+    async def _parse_form(self, request: Request) -> tuple[list[Document], list[DocumentOutcome]]:
         try:
             form = await request.form(max_files=MAX_FILES, max_fields=MAX_FILES)
         except ClientDisconnect as error:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +18,13 @@ from starlette.types import Receive, Scope, Send
 
 from inference_worker.http.server import connections, protocol
 from inference_worker.http.server.connections import (
+    OTHER_FILES,
     ConnectionLimits,
     ConnectionRegistry,
     client_of,
 )
 from inference_worker.http.server.protocol import MAX_HEADER_BYTES, LimitedProtocol
+from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
 
@@ -295,3 +299,22 @@ def test_one_address_gets_its_share_of_connections_only() -> None:
 )
 def test_connections_are_counted_by_address_or_network(address: str, counted: str) -> None:
     assert client_of(address) == counted
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [
+        pytest.param(1024, 1024, 1024 - 100 - 50 - OTHER_FILES, id="reduced"),
+        pytest.param(256, 4096, 1000, id="limit raised"),
+        pytest.param(64, 64, 1, id="nothing left"),
+        pytest.param(4096, 4096, 1000, id="enough"),
+    ],
+)
+def test_connections_fit_the_limit_of_open_files(soft: int, hard: int, expected: int) -> None:
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "from inference_worker.http.server.connections import affordable_connections\n"
+        "print(affordable_connections(1000, backlog=100, reserved=50))"
+    )
+    output = subprocess.check_output([sys.executable, "-c", code], cwd=PROJECT_ROOT, text=True)
+    assert int(output) == expected

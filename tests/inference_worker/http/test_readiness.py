@@ -6,8 +6,12 @@ from typing import cast
 import pytest
 
 from database.reading.reader import Reader
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.http.admission import Load
 from inference_worker.http.readiness import readiness
 from utils.errors import IndexMismatchError
+
+IDLE = Load(ConcurrencyLimit(1), max_wait=1.0, count_refusal=lambda reason: None)
 
 
 class StubFingerprint:
@@ -37,13 +41,17 @@ def reader(model: str, problem: str = "") -> Reader:
     ],
 )
 def test_model_name_excludes_its_absolute_path(name: str, shown: str) -> None:
-    assert readiness(reader(name)).index == {"embedding_model": shown, "chunks": 5, "revision": 7}
+    assert readiness(reader(name), IDLE).index == {
+        "embedding_model": shown,
+        "chunks": 5,
+        "revision": 7,
+    }
 
 
 def test_mismatch_names_both_models_without_absolute_paths() -> None:
     problem = "Built with /srv/ml/mine, asked with org/other; see http://host/models/page."
 
-    shown = readiness(reader("org/other", problem)).checks["model"]
+    shown = readiness(reader("org/other", problem), IDLE).checks["model"]
 
     assert shown.detail == "Built with mine, asked with org/other; see http://host/models/page."
     assert not shown.ok

@@ -1,0 +1,90 @@
+"""Admission control: refuses work that could not begin in time, before its body is read.
+
+Work waits for two things: the threads that search, whose queue and speed are known, and the event
+loop, which is late if it has more to do than it can. The first is checked again when a search
+begins (`answering/answerer.py`), because many requests may arrive between two measurements.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.http.problems import OVERLOADED, problem_response
+
+MAX_LATENESS = 0.02
+"""Seconds that the event loop may be late on average, while requests wait."""
+MEASURING_SECONDS = 0.05
+_NEWEST = 0.2
+"""Weight of the newest measurement in the average."""
+_FEW_REQUESTS = 16
+"""So many at once are never refused for lateness, which then has another cause."""
+_ALWAYS_ADMITTED = ("/healthz", "/readyz", "/metrics")
+"""The operator's view of a saturated service."""
+
+
+class Load:
+    """How much work is in progress, and how late the event loop is.
+
+    Args:
+        capacity: The limit that searches wait for.
+        max_wait: Seconds within which a search must be expected to finish.
+        count_refusal: Counts a refused request.
+    """
+
+    def __init__(
+        self, capacity: ConcurrencyLimit, max_wait: float, count_refusal: Callable[[str], None]
+    ) -> None:
+        self._capacity = capacity
+        self._max_wait = max_wait
+        self._lateness = 0.0
+        self.count_refusal = count_refusal
+        self.in_progress = 0
+        """Admitted requests whose responses are not complete."""
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether work that arrives now is refused."""
+        if self._capacity.expected_seconds > self._max_wait:
+            return True
+        return self.in_progress > _FEW_REQUESTS and self._lateness > MAX_LATENESS
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which it may be admitted."""
+        return max(1, math.ceil(self._capacity.expected_seconds))
+
+    async def watch(self) -> None:
+        """Measure the event loop's lateness until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + MEASURING_SECONDS
+            await asyncio.sleep(MEASURING_SECONDS)
+            self._lateness += _NEWEST * (loop.time() - due - self._lateness)
+
+
+class Admission:
+    """Middleware that refuses requests while the service is saturated."""
+
+    def __init__(self, app: ASGIApp, load: Load) -> None:
+        self._app = app
+        self._load = load
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"].endswith(_ALWAYS_ADMITTED):
+            await self._app(scope, receive, send)
+        elif self._load.is_saturated:
+            self._load.count_refusal(OVERLOADED.type)
+            headers = {"Retry-After": str(self._load.retry_after)}
+            response = problem_response(Request(scope), OVERLOADED, headers=headers)
+            await response(scope, receive, send)
+        else:
+            self._load.in_progress += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._load.in_progress -= 1

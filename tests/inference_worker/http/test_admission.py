@@ -1,0 +1,150 @@
+"""Under more load than it can serve, the service refuses early, and serves what it admitted."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.http.admission import MAX_LATENESS, Load
+from inference_worker.http.documents.upload_parser import MAX_UPLOADS
+from tests.files.pages import WordEmbeddings
+from tests.servers.service import Service, serve
+
+pytestmark = pytest.mark.process
+
+SEARCH_SECONDS = 0.2
+ADMIN_KEY = "k" * 20
+
+
+class SlowEmbeddings(WordEmbeddings):
+    """Takes its time, as a model does, but without a core."""
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        time.sleep(SEARCH_SECONDS)
+        return super().embed_queries(texts)
+
+
+@pytest.fixture
+def embeddings() -> SlowEmbeddings:
+    return SlowEmbeddings()
+
+
+@pytest.fixture
+def slow(database: str, embeddings: SlowEmbeddings) -> Iterator[Service]:
+    """The service with searches that take 0.2 s."""
+    with serve(database, lambda _: embeddings, admin_key=ADMIN_KEY) as running:
+        running.wait_until_ready()
+        yield running
+
+
+REQUESTS = {
+    "/v1/search": {"query": "endpoint number {}"},
+    "/v1/answers": {"question": "Which endpoint has number {}?"},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "endpoint number {}"}]},
+}
+
+
+async def post(client: httpx.AsyncClient, path: str, number: int) -> httpx.Response:
+    body = str(REQUESTS[path]).replace("'", '"').replace("{}", str(number))
+    return await client.post(path, content=body, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+async def test_requests_that_cannot_be_served_in_time_are_refused(slow: Service, path: str) -> None:
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(base_url=slow.url, timeout=30, limits=limits) as client:
+        await asyncio.gather(*(post(client, path, number) for number in range(8)))
+        responses = await asyncio.gather(*(post(client, path, n) for n in range(100, 250)))
+        counts = Counter(response.status_code for response in responses)
+        assert set(counts) == {200, 503}, counts
+        assert counts[200] >= 4
+        refused = next(each for each in responses if each.status_code == 503)
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert "overloaded" in refused.text
+        # At once afterwards, there is room again.
+        assert (await post(client, path, 1000)).status_code == 200
+
+
+async def test_operator_sees_that_the_service_is_saturated_not_broken(slow: Service) -> None:
+    async with httpx.AsyncClient(base_url=slow.url, timeout=30) as client:
+
+        async def keep_asking() -> None:
+            while not is_seen:
+                await post(client, "/v1/search", 1)
+
+        is_seen = False
+        await asyncio.gather(*(post(client, "/v1/search", number) for number in range(8)))
+        load = [asyncio.create_task(keep_asking()) for _ in range(60)]
+        async with asyncio.timeout(20):
+            while not is_seen:
+                ready = await client.get("/readyz")
+                assert ready.status_code == 200
+                is_seen = ready.json()["saturated"]
+        await asyncio.gather(*load)
+        assert (await client.get("/healthz")).status_code == 200
+        metrics = (await client.get("/metrics")).text
+        assert 'docsqa_refusals_total{reason="overloaded"}' in metrics
+        assert not (await client.get("/readyz")).json()["saturated"]
+
+
+async def test_searches_of_disconnected_clients_do_not_begin(
+    slow: Service, embeddings: SlowEmbeddings
+) -> None:
+    at_once = 2 * (os.cpu_count() or 1)
+    request = b'{"query": "endpoint"}'
+    writers = [await begin(slow, "POST /v1/search", request) for _ in range(4 * at_once)]
+    await asyncio.sleep(SEARCH_SECONDS / 2)
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(4 * SEARCH_SECONDS)
+    assert 0 < len(embeddings.queries) <= 2 * at_once
+
+
+async def begin(service: Service, route: str, body: bytes, length: int = 0) -> asyncio.StreamWriter:
+    """Send a request on a connection of its own; with a length, only the beginning of its body."""
+    host, port = service.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    headers = (
+        f"{route} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {ADMIN_KEY}\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    )
+    writer.write(headers.encode() + body)
+    await writer.drain()
+    return writer
+
+
+def test_late_event_loop_saturates_only_while_many_requests_are_in_progress() -> None:
+    load = Load(ConcurrencyLimit(1), max_wait=1.0, count_refusal=lambda reason: None)
+
+    async def block() -> None:
+        watching = asyncio.create_task(load.watch())
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+            time.sleep(10 * MAX_LATENESS)  # noqa: ASYNC251 - that is what makes the loop late
+        watching.cancel()
+
+    asyncio.run(block())
+    assert not load.is_saturated
+    load.in_progress = 100
+    assert load.is_saturated
+
+
+async def test_uploads_in_progress_are_limited(slow: Service) -> None:
+    unfinished = [
+        await begin(slow, f"PUT /v1/documents/{number}.md", b"# A", length=100)
+        for number in range(MAX_UPLOADS)
+    ]
+    async with httpx.AsyncClient(base_url=slow.url, timeout=30) as client:
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        response = await client.put("/v1/documents/other.md", content=b"# A", headers=headers)
+    assert response.status_code == 503
+    assert "overloaded" in response.text
+    for writer in unfinished:
+        writer.close()
+        await writer.wait_closed()
