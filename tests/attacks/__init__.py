@@ -1,0 +1,1 @@
+"""Attacks on the service, and faults around it, that anyone can repeat: `make attack`."""
