@@ -24,6 +24,7 @@ from inference_worker.http.middleware import BodyLimit, RequestTracker
 from inference_worker.http.openai import chat
 from inference_worker.http.problems import install_error_handlers
 from inference_worker.http.routes import router
+from inference_worker.http.trusted_hosts import TrustedHosts
 from utils.errors import DocsQAError
 from utils.settings import VERSION, Settings
 
@@ -111,6 +112,7 @@ def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load
         BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
     )
     app.add_middleware(Admission, load=load)
+    app.add_middleware(TrustedHosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
 

@@ -14,8 +14,8 @@ import yaml
 
 from inference_worker.app import create_app
 from inference_worker.http.documents.problems import ALL as ABOUT_DOCUMENTS
-from inference_worker.http.mcp.server import REFUSALS
-from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, problem_for
+from inference_worker.http.problems import BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, problem_for
+from inference_worker.http.trusted_hosts import HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED
 from utils.errors import (
     EmbeddingApiError,
     IndexDamagedError,
@@ -173,8 +173,9 @@ def test_error_table_matches_the_served_one() -> None:
             INTERNAL,
             BODY_TOO_LARGE,
             *ABOUT_DOCUMENTS,
-            REFUSALS[403],
-            REFUSALS[421],
+            BAD_REQUEST,
+            HOST_NOT_ALLOWED,
+            ORIGIN_NOT_ALLOWED,
             *(problem_for(error("")) for error in errors),
         )
     }

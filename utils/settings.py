@@ -3,6 +3,7 @@
 `.env.example` lists them with a comment each; a test keeps the two equal.
 """
 
+import contextlib
 import difflib
 import re
 import shlex
@@ -53,6 +54,8 @@ DEFAULTS_WITH_OLLAMA = {
 defaults: a small model on a CPU reads some 50 tokens per second, and writes some 10."""
 _OTHER_PROGRAMS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|HF|PIP)_|\w+_PROXY$")
 _OLD_SPELLING = "INFERECE_MODEL"
+_HOST_PATTERN = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+/?")
 
 Device = Literal["auto", "cpu", "cuda"]
 Backend = Literal["auto", "openvino", "torch"]
@@ -85,6 +88,21 @@ def _separated(value: object) -> object:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
+
+
+def _allowed_host(entry: str) -> str:
+    """Normalize an entry of ALLOWED_HOSTS as browsers send it."""
+    entry = entry.lower()
+    if _ORIGIN.fullmatch(entry):
+        return entry.removesuffix("/")
+    with contextlib.suppress(UnicodeError):
+        name = entry.removesuffix(".").encode("idna").decode()
+        if _HOST_PATTERN.fullmatch(name):
+            return name
+    raise ValueError(
+        f"{entry} is neither a host name without a port (docs.example.com, *.example.com or * for "
+        "any) nor an origin of web pages (https://chat.example.com)"
+    )
 
 
 def _adapter_from_root(value: str | Path | None) -> str | None:
@@ -170,8 +188,7 @@ class Settings(BaseSettings):
     model_alias: str = Field(
         default="sagemaker-docs", max_length=100, pattern=r"^\w[\w.:-]*(/\w[\w.:-]*)*$"
     )
-    mcp_allowed_hosts: Names = ("inference_worker",)
-    mcp_allowed_origins: Names = ()
+    allowed_hosts: Names = ()
 
     @field_validator(
         "mistral_api_key", "inference_api_key", "embedding_api_key", "chroma_token", "admin_key"
@@ -223,6 +240,11 @@ class Settings(BaseSettings):
         if not _is_address(url):
             raise ValueError("must be an http(s) address")
         return url.rstrip("/")
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_allowed_host, entries))
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

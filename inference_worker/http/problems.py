@@ -153,6 +153,12 @@ MODEL_NOT_FOUND = Problem(
     "model-not-found", 404, "There is no such model", "GET /v1/models lists the models."
 )
 INVALID_REQUEST = Problem("invalid-request", 422, "The request is not valid", "")
+BAD_REQUEST = Problem(
+    "bad-request",
+    400,
+    "The request is malformed",
+    "Send exactly one valid Host header, and a body of JSON in UTF-8.",
+)
 BODY_TOO_LARGE = Problem("body-too-large", 413, "The request's body is too large", "Send less.")
 
 
@@ -246,6 +252,8 @@ def install_error_handlers(app: FastAPI) -> None:
             return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
         if error.status_code == BODY_TOO_LARGE.status:
             return problem_response(request, BODY_TOO_LARGE, error.detail)
+        if error.status_code == BAD_REQUEST.status:
+            return problem_response(request, BAD_REQUEST)
         status = HTTPStatus(error.status_code)
         slug = status.phrase.lower().replace(" ", "-")
         problem = Problem(

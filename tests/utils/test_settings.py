@@ -249,6 +249,7 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("PROT=80", "PROT", "did you mean PORT?"),
         ("export MISTRAL_API_KY=key", "MISTRAL_API_KY", "did you mean MISTRAL_API_KEY?"),
         ("embeding_model_name=x", "embeding_model_name", "did you mean EMBEDDING_MODEL_NAME?"),
+        ("MCP_ALLOWED_HOSTS=a", "MCP_ALLOWED_HOSTS", "did you mean ALLOWED_HOSTS?"),
         ("ZZZ=1", "ZZZ", "remove it."),
     ],
 )
@@ -391,3 +392,24 @@ def test_secret_file_of_another_user_is_a_one_line_error(monkeypatch: pytest.Mon
             assert str(secret) in refusal()
         finally:
             os.seteuid(this_user)
+
+
+def test_allowed_hosts_are_written_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = "Docs.Example.com., *.Corp.example,m\xfcller.example,https://Chat.example.com:8443/,*"
+    monkeypatch.setenv("ALLOWED_HOSTS", listed)
+    assert load_settings().allowed_hosts == (
+        *("docs.example.com", "*.corp.example", "xn--mller-kva.example"),
+        *("https://chat.example.com:8443", "*"),
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("docs.example.com:8000", "example.*", "*example.com", "a b", "..", "x" * 70 + ".example"),
+        *("https://chat.example.com/path", "https://*.example.com", "https://", "https://a@b"),
+    ],
+)
+def test_invalid_allowed_host_is_refused(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", f"docs.example.com,{entry}")
+    assert refusal().startswith(f"ALLOWED_HOSTS: {entry} is neither a host name")

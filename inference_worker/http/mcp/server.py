@@ -7,7 +7,7 @@ which begin with `initialize`.
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from mcp import MCPError
@@ -15,10 +15,8 @@ from mcp import types as protocol
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -36,29 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATH = "/mcp"
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-"""Always allowed: a foreign page cannot make its own host name resolve to one of these."""
-REFUSALS = {
-    400: Problem(
-        "bad-request",
-        400,
-        "Not a message of the Model Context Protocol",
-        "Send JSON-RPC with Content-Type: application/json.",
-    ),
-    421: Problem(
-        "host-not-allowed",
-        421,
-        "This service does not serve that host name",
-        "The operator must add the host name that clients use to MCP_ALLOWED_HOSTS.",
-    ),
-    403: Problem(
-        "origin-not-allowed",
-        403,
-        "Pages of that origin may not call this service",
-        "The operator must add the origin to MCP_ALLOWED_ORIGINS.",
-    ),
-}
-"""By the status with which the SDK's security check rejects a request."""
+_NOT_JSON = Problem(
+    "bad-request",
+    400,
+    "Not a message of the Model Context Protocol",
+    "Send JSON-RPC with Content-Type: application/json.",
+)
 
 
 class McpEndpoint:
@@ -80,16 +61,9 @@ class McpEndpoint:
             on_call_tool=self._call_tool,
             get_tool_input_schema=self._input_schema,
         )
-        origins = settings.mcp_allowed_origins
-        self._security = TransportSecurityMiddleware(_security(settings.mcp_allowed_hosts, origins))
         self._sessions: StreamableHTTPSessionManager | None = None
-        # Browsers send a preflight request (OPTIONS), and hide responses without CORS headers.
-        shared = CORSMiddleware(
-            self._handle, allow_origins=origins, allow_methods=["POST"], allow_headers=["*"]
-        )
-        self.route = Route(
-            PATH, shared, methods=["POST", "OPTIONS"], name="mcp", include_in_schema=False
-        )
+        # An instance is an ASGI app; a method would be called with a request alone.
+        self.route = Route(PATH, self, methods=["POST"], name="mcp", include_in_schema=False)
         """Without the protocol's GET (opens a stream) and DELETE (ends a session)."""
 
     @contextlib.asynccontextmanager
@@ -104,11 +78,11 @@ class McpEndpoint:
             finally:
                 self._sessions = None
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         request = Request(scope)
-        refusal = await self._security.validate_request(request, is_post=True)
-        if refusal is not None:
-            await problem_response(request, REFUSALS[refusal.status_code])(scope, receive, send)
+        if not request.headers.get("content-type", "").lower().startswith("application/json"):
+            await problem_response(request, _NOT_JSON)(scope, receive, send)
             return
         if self._sessions is None:
             raise RuntimeError("/mcp received a request outside of running()")
@@ -159,19 +133,6 @@ class McpEndpoint:
             content=[protocol.TextContent(text=result.as_text())],
             structured_content=result.model_dump(mode="json"),
         )
-
-
-def _security(hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:
-    """Against DNS rebinding: a foreign page whose host name resolves to this service.
-
-    A host name without a port allows every port.
-    """
-    names = [*LOCAL_HOSTS, *hosts]
-    own = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
-    return TransportSecuritySettings(
-        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
-        allowed_origins=[*own, *(f"{origin}:*" for origin in own), *origins],
-    )
 
 
 def _tool_schema(tool: Tool, max_characters: int) -> protocol.Tool:
