@@ -17,6 +17,7 @@ from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.ollama_model import ollama_model_from
 from inference_worker.generation.providers import language_model_from
 from inference_worker.http.admission import Admission, Load
+from inference_worker.http.conditional_get import ConditionalGet
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.routes import router as documents_router
 from inference_worker.http.documents.upload_parser import UploadParser
@@ -112,6 +113,7 @@ def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load
         BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
     )
     app.add_middleware(Admission, load=load)
+    app.add_middleware(ConditionalGet)
     app.add_middleware(TrustedHosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)

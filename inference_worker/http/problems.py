@@ -24,6 +24,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from inference_worker.http import openai_errors
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
@@ -254,6 +255,8 @@ def install_error_handlers(app: FastAPI) -> None:
             return problem_response(request, BODY_TOO_LARGE, error.detail)
         if error.status_code == BAD_REQUEST.status:
             return problem_response(request, BAD_REQUEST)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"Allow": _allowed_methods(request)}
         status = HTTPStatus(error.status_code)
         slug = status.phrase.lower().replace(" ", "-")
         problem = Problem(
@@ -265,6 +268,19 @@ def install_error_handlers(app: FastAPI) -> None:
     async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
         log.error("Unexpected error, request %s", request.scope.get("request_id"), exc_info=error)
         return problem_response(request, INTERNAL)
+
+
+def _allowed_methods(request: Request) -> str:
+    """The methods of all routes that match the path; the router names those of the first alone."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ] or ["GET"]  # of static files, which are mounted
+    return ", ".join(["HEAD", *found] if "GET" in found else found)
 
 
 def _describe(error: Mapping[str, object]) -> str:
