@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from dataset.dates import first_date
+from dataset.web_address import is_web_address
 
 _FRONTMATTER = re.compile(
     r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?![ \t]*\n)(?P<head>.{0,16000}?)"
@@ -102,8 +103,8 @@ def _toml_fields(head: str) -> dict[str, Any] | None:
 
 
 def web_address(url: str) -> str:
-    """The address if it is http or https, else ""."""
-    return url if url.startswith(("http://", "https://")) else ""
+    """The address if it is a valid one of http or https, else ""."""
+    return url if is_web_address(url) else ""
 
 
 def _line(value: object) -> str:

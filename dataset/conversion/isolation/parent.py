@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dataset.conversion import error_texts
 from dataset.conversion.result import Converted, Limits
+from dataset.web_address import is_web_address
 from utils.errors import DocumentError
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +60,7 @@ def _start_child(
     command = [sys.executable, "-P", "-B", "-s", "-m", "dataset.conversion.isolation.child"]
     allowed = map(str, (limits.seconds, limits.memory_bytes, limits.output_bytes))
     return subprocess.Popen(  # noqa: S603 (this interpreter and our own module)
-        [*command, format_name, *allowed, url if _is_web_address(url) else ""],
+        [*command, format_name, *allowed, url if _is_short_address(url) else ""],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -157,7 +158,7 @@ def _checked_result(output: bytearray, format_name: str, limits: Limits) -> Conv
     return Converted(
         text=text.decode(),
         title=_line(fields.get("title", "")),
-        url=url if _is_web_address(url) else "",
+        url=url if _is_short_address(url) else "",
         changed=changed if _DATE.fullmatch(changed) else "",
     )
 
@@ -166,6 +167,5 @@ def _line(text: str) -> str:
     return " ".join(text.encode(errors="replace").decode().split())[:_MAX_LINE_CHARACTERS]
 
 
-def _is_web_address(url: str) -> bool:
-    plain = url.isprintable() and not any(mark in url for mark in " <>\"'\\")
-    return plain and len(url) <= _MAX_LINE_CHARACTERS and url.startswith(("http://", "https://"))
+def _is_short_address(url: str) -> bool:
+    return len(url) <= _MAX_LINE_CHARACTERS and is_web_address(url)

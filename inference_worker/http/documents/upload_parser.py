@@ -15,7 +15,8 @@ from database.journal.jobs import DocumentOutcome
 from dataset.conversion.converter import Limits
 from dataset.dates import iso_date
 from dataset.documents import Document, check_name, normal_name, read_document
-from dataset.frontmatter import Frontmatter, web_address
+from dataset.frontmatter import Frontmatter
+from dataset.web_address import is_web_address
 from inference_worker.http.documents.problems import DOCUMENT_REFUSED
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
 from inference_worker.http.problems import BODY_TOO_LARGE, ProblemError
@@ -133,8 +134,11 @@ def frontmatter_of(title: str, url: str, changed: str) -> Frontmatter:
     Raises:
         ProblemError: the URL or the date is invalid.
     """
-    if url and (not web_address(url) or not url.isprintable() or " " in url):
-        raise ProblemError(DOCUMENT_REFUSED, "url: must be an http(s) address, without spaces")
+    if url and not is_web_address(url):
+        raise ProblemError(
+            DOCUMENT_REFUSED,
+            "url: must be a valid http(s) address; escape other characters (%20 for a space)",
+        )
     if changed and not iso_date(changed):
         raise ProblemError(
             DOCUMENT_REFUSED, "changed: must be a date in ISO 8601, such as 2026-03-01"

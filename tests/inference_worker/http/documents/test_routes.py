@@ -269,6 +269,8 @@ def test_query_parameters_override_front_matter_and_count_as_content(service: ht
         {"url": "/relative"},
         {"url": "https://a.example/\r\nSet-Cookie: a=b"},
         {"url": "https://a.example/ b"},
+        {"url": 'https://x"><script>alert(1)</script>'},
+        {"url": "https://e.com/a)[x](javascript:1"},
         {"changed": "yesterday"},
         {"changed": "2026-02-30"},
     ],
