@@ -23,6 +23,7 @@ from inference_worker.http.documents.routes import router as documents_router
 from inference_worker.http.documents.upload_parser import UploadParser
 from inference_worker.http.middleware import BodyLimit, RequestTracker
 from inference_worker.http.openai import chat
+from inference_worker.http.openapi import describe_limits
 from inference_worker.http.problems import install_error_handlers
 from inference_worker.http.routes import router
 from inference_worker.http.trusted_hosts import TrustedHosts
@@ -117,6 +118,7 @@ def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load
     app.add_middleware(TrustedHosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
+    describe_limits(app, settings)
 
 
 async def _follow_index(settings: Settings, reader: Reader) -> None:

@@ -14,7 +14,6 @@ from inference_worker.http.schemas import AnswerResponse, FoundEvent, TokenEvent
 
 STREAM_EXAMPLE = {
     "schema": {
-        "type": "string",
         "description": "Events named `passages` (FoundEvent), `token` (TokenEvent), `answer` "
         "(AnswerResponse) and `error` (ProblemDocument); the data of each is JSON.",
     },

@@ -3,11 +3,13 @@
 from typing import Any
 
 from inference_worker.http.problems import (
+    BAD_REQUEST,
     BODY_TOO_LARGE,
     INVALID_REQUEST,
     problem_document,
     problem_for,
 )
+from inference_worker.http.trusted_hosts import HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED
 from utils.errors import StoreUnreachableError
 
 QUESTION = "How to check if an endpoint is KMS encrypted"
@@ -107,6 +109,9 @@ METRICS = 'docsqa_llm_tokens_total{direction="input"} 2143.0\n'
 
 _REQUEST_ID = "5f0c2f6f1d5b4a9c8e3a7b2d4c6e8f01"
 
+MALFORMED = problem_document(BAD_REQUEST, None, "/v1/answers", _REQUEST_ID)
+FOREIGN_HOST = problem_document(HOST_NOT_ALLOWED, None, "/v1/answers", _REQUEST_ID)
+FOREIGN_ORIGIN = problem_document(ORIGIN_NOT_ALLOWED, None, "/v1/answers", _REQUEST_ID)
 TOO_LARGE = problem_document(
     BODY_TOO_LARGE, "Send at most 1,048,576 bytes.", "/v1/answers", _REQUEST_ID
 )

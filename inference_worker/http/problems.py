@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_LISTED_FIELDS = 5
 """How many invalid fields of a request are listed."""
+MAX_FIELD_NAME = 200
+"""How many characters of an invalid field's name are shown: a client may send any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +294,4 @@ def _name(error: Mapping[str, object]) -> str:
     # For a body that is not JSON, the location is the offset of the syntax error.
     place = error["loc"] if error["type"] != "json_invalid" else ()
     parts = [str(part) for part in place] if isinstance(place, tuple) else []
-    return ".".join(parts[1:]) or "body"
+    return ".".join(parts[1:])[:MAX_FIELD_NAME] or "body"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from database.searching.filters import Filters
 from dataset.conversion.converter import FORMATS
@@ -28,9 +28,17 @@ def _moment(text: str) -> str:
     return text
 
 
+MOMENT_FORMATS = [{"format": "date"}, {"format": "date-time"}]
 NamePattern = Annotated[str, Field(min_length=1, max_length=500)]
-Format = Annotated[str, AfterValidator(_format)]
-Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+Format = Annotated[
+    str, AfterValidator(_format), WithJsonSchema({"type": "string", "enum": _FORMATS})
+]
+Moment = Annotated[
+    str,
+    Field(max_length=40),
+    AfterValidator(_moment),
+    WithJsonSchema({"type": "string", "maxLength": 40, "anyOf": MOMENT_FORMATS}),
+]
 
 
 class FiltersIn(BaseModel):

@@ -34,7 +34,17 @@ def documented_problem(description: str, example: dict[str, Any]) -> dict[str, A
     }
 
 
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: documented_problem("The Host header or the body is malformed", examples.MALFORMED),
+    421: documented_problem("The host name is not allowed", examples.FOREIGN_HOST),
+}
+"""Any request may be refused like this."""
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has this response, as its If-None-Match states"}
+}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **REFUSED,
+    403: documented_problem("A web page of another origin sent it", examples.FOREIGN_ORIGIN),
     413: documented_problem("The body is too large", examples.TOO_LARGE),
     422: documented_problem("The question is missing, blank or too long", examples.INVALID),
     503: documented_problem(
@@ -64,6 +74,19 @@ def check_length(request: Request, field: tuple[str, str], text: str) -> None:
         raise RequestValidationError([{"type": "too_long", "loc": field, "msg": message}])
 
 
+async def reject_unknown_parameters(request: Request) -> None:
+    """Reject query parameters that the route does not have: they would have no effect."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    unknown = [
+        {"type": "extra_forbidden", "loc": ("query", name), "msg": "no such parameter"}
+        for name in request.query_params
+        if name not in known
+    ]
+    if unknown:
+        raise RequestValidationError(unknown)
+
+
+OWN_PARAMETERS_ONLY = Depends(reject_unknown_parameters)
 AppAnswerer = Annotated[Answerer, from_app("answerer")]
 
 
@@ -88,6 +111,7 @@ async def inference_endpoint(
 @router.post(
     "/v1/answers",
     tags=["answers"],
+    dependencies=[OWN_PARAMETERS_ONLY],
     response_model=AnswerResponse,
     responses=PROBLEMS | {200: {"content": {EventStream.media_type: STREAM_EXAMPLE}}},
 )
@@ -105,7 +129,13 @@ async def answers(
     return AnswerResponse.of(answer)
 
 
-@router.post("/v1/search", name="search", tags=["answers"], responses=PROBLEMS)
+@router.post(
+    "/v1/search",
+    name="search",
+    tags=["answers"],
+    dependencies=[OWN_PARAMETERS_ONLY],
+    responses=PROBLEMS,
+)
 async def search_passages(
     request: Request, answerer: AppAnswerer, body: SearchRequest
 ) -> SearchResponse:
@@ -120,14 +150,16 @@ async def search_passages(
     "/metrics",
     tags=["operation"],
     response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"example": examples.METRICS}}}},
+    responses=REFUSED
+    | NOT_MODIFIED
+    | {200: {"content": {"text/plain": {"example": examples.METRICS}}}},
 )
 async def metrics(request: Request) -> Response:
     """Return the metrics in Prometheus' text format."""
     return Response(request.app.state.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
-@router.get("/healthz", tags=["operation"])
+@router.get("/healthz", tags=["operation"], responses=REFUSED | NOT_MODIFIED)
 async def healthz() -> Liveness:
     """Report that the process is alive."""
     return Liveness()
@@ -136,7 +168,9 @@ async def healthz() -> Liveness:
 @router.get(
     "/readyz",
     tags=["operation"],
-    responses={503: {"description": "Not ready; `checks` states why", "model": Readiness}},
+    responses=REFUSED
+    | NOT_MODIFIED
+    | {503: {"description": "Not ready; `checks` states why", "model": Readiness}},
 )
 async def readyz(request: Request, response: Response) -> Readiness:
     """Report whether questions can be answered: store reachable, index present, model matches."""

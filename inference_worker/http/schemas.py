@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+)
 
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.passage import Findings, Passage
@@ -24,6 +32,10 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 """JSON can contain one; it is not valid Unicode, and tokenizers reject it."""
 
 
+QUESTION_SCHEMA = {"type": "string", "minLength": 1, "pattern": r"[^\s\u001c-\u001f\u0085]"}
+"""The pattern requires a character that `str.strip` keeps, in every dialect of JSON Schema."""
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank; ask a question")
@@ -32,7 +44,15 @@ def _not_blank(text: str) -> str:
     return text.strip()
 
 
-QuestionText = Annotated[str, AfterValidator(_not_blank)]
+def _not_coerced(value: object) -> object:
+    """Refuse what pydantic converts to an integer, but OpenAPI does not count as one."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be an integer")  # noqa: TRY004 - pydantic reports a ValueError
+    return value
+
+
+QuestionText = Annotated[str, AfterValidator(_not_blank), WithJsonSchema(QUESTION_SCHEMA)]
+NOT_COERCED = BeforeValidator(_not_coerced)
 Answerable = Annotated[
     bool,
     Field(
@@ -53,7 +73,9 @@ CoverageOut = Annotated[
 Confidence = Annotated[
     float, Field(ge=0, le=1, description="Probability that the documentation answers it.")
 ]
-TopK = Annotated[int, Field(ge=1, le=100, description="How many passages to search for.")]
+TopK = Annotated[
+    int, Field(ge=1, le=100, description="How many passages to search for."), NOT_COERCED
+]
 
 
 def with_example(example: dict[str, Any]) -> ConfigDict:
@@ -72,6 +94,8 @@ class LLMResponse(BaseModel):
 
 class _Filtered(BaseModel):
     """A request that can be restricted to some of the documents."""
+
+    model_config = ConfigDict(extra="forbid")  # a misspelt field would have no effect
 
     filters: FiltersIn | None = Field(
         default=None, description="Which documents to search; all by default."
@@ -92,7 +116,7 @@ class AnswerRequest(_Filtered):
         description="How many passages to answer from. By default 8; a language model is given as "
         "many as fit its prompt, and those that its further searches find.",
     )
-    stream: bool = Field(
+    stream: StrictBool = Field(
         default=False,
         description="Send the answer as server-sent events: `passages` first (again after a "
         "further search), `token` for each piece of text, `answer` last; or `error` with a "

@@ -4,18 +4,27 @@ import asyncio
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import AfterValidator
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from database.journal.jobs import DocumentOutcome, Job, Precondition
 from database.reading.reader import Reader
 from dataset.chunks import document_text
-from dataset.documents import normal_name
 from inference_worker.http.documents import examples
 from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.listing import page_of_documents
+from inference_worker.http.documents.parameters import (
+    AnyForm,
+    DocumentName,
+    IfMatch,
+    IfNoneMatch,
+    NewName,
+    UploadDate,
+    UploadTitle,
+    UploadUrl,
+)
 from inference_worker.http.documents.problems import (
+    ADMIN_KEY_MISSING,
     ADMIN_KEY_NOT_SET,
     DOCUMENT_NOT_FOUND,
     DOCUMENT_REFUSED,
@@ -31,22 +40,17 @@ from inference_worker.http.documents.upload_parser import (
 )
 from inference_worker.http.examples import INVALID
 from inference_worker.http.problems import INTERNAL, Problem, ProblemError, problem_for
-from inference_worker.http.routes import PROBLEMS, documented_problem, from_app
+from inference_worker.http.routes import (
+    NOT_MODIFIED,
+    OWN_PARAMETERS_ONLY,
+    PROBLEMS,
+    REFUSED,
+    documented_problem,
+    from_app,
+)
 from utils.errors import IndexLockedError
 
-router = APIRouter(tags=["documents"])
-
-AnyForm = AfterValidator(normal_name)
-"""A name may be sent in any Unicode form."""
-DocumentName = Annotated[
-    str,
-    AnyForm,
-    Path(description="The document's name: a path like `guides/page.md`.", max_length=500),
-]
-IfMatch = Annotated[
-    str, Header(description="Change it only if its ETag is this one; `*`: only if it exists.")
-]
-IfNoneMatch = Annotated[str, Header(description="`*`: only if it does not exist.")]
+router = APIRouter(tags=["documents"], dependencies=[OWN_PARAMETERS_ONLY])
 
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"files": _FILES}, "required": ["files"]}
@@ -61,14 +65,20 @@ def _problem(problem: Problem, description: str) -> dict[str, Any]:
     return documented_problem(description, examples.example_of(problem))
 
 
-_READ: dict[int | str, dict[str, Any]] = {
+_ANY: dict[int | str, dict[str, Any]] = {
+    **REFUSED,
     422: documented_problem("A parameter is not valid", INVALID),
     503: PROBLEMS[503],
 }
+_READ = _ANY | NOT_MODIFIED
 _WRITE: dict[int | str, dict[str, Any]] = {
-    **_READ,
+    **_ANY,
     202: {"model": JobOut, "description": "In progress: GET /v1/jobs/{id} returns its state"},
-    403: _problem(ADMIN_KEY_NOT_SET, "No admin key is set, or the key is wrong"),
+    401: _problem(ADMIN_KEY_MISSING, "The admin key is missing"),
+    403: _problem(
+        ADMIN_KEY_NOT_SET,
+        "No admin key is set, the key is wrong, or a web page of another origin sent the request",
+    ),
     409: _problem(problem_for(IndexLockedError("")), "A build is writing the index"),
 }
 _UPLOAD: dict[int | str, dict[str, Any]] = {
@@ -130,7 +140,7 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
     | {201: {"model": JobOut, "description": "The document was added"}},
     openapi_extra=_request_body(
         "application/octet-stream",
-        {"type": "string"},
+        {"type": "string", "minLength": 1},
         description="The file; the ending of its name determines its format.",
     ),
 )
@@ -139,12 +149,10 @@ async def put_document(
     response: Response,
     parser: Parser,
     queue: Queue,
-    name: DocumentName,
-    title: Annotated[str, Query(max_length=500)] = "",
-    url: Annotated[str, Query(max_length=2000, description="The live page.")] = "",
-    changed: Annotated[
-        str, Query(max_length=40, description="Date or time of its last change (ISO 8601).")
-    ] = "",
+    name: NewName,
+    title: UploadTitle = "",
+    url: UploadUrl = "",
+    changed: UploadDate = "",
     if_match: IfMatch = "",
     if_none_match: IfNoneMatch = "",
 ) -> JobOut:

@@ -88,10 +88,10 @@ class UploadParser:
             raise ProblemError(DOCUMENT_REFUSED, error.detail) from error
         try:
             files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-            if not files:
+            if not files or len(files) < len(form.multi_items()):
                 raise ProblemError(
                     DOCUMENT_REFUSED,
-                    "Send the files as parts named `files`, each with a file name.",
+                    "Send files as parts named `files`, each with a file name, and nothing else.",
                 )
             return await self._all(files)
         finally:

@@ -18,7 +18,7 @@ from inference_worker.http.openai.schemas import ChatCompletion, Model, ModelLis
 from inference_worker.http.openai.stream import Completion
 from inference_worker.http.openai_errors import ErrorResponse
 from inference_worker.http.problems import MODEL_NOT_FOUND, ProblemError
-from inference_worker.http.routes import AppAnswerer, check_length, from_app
+from inference_worker.http.routes import NOT_MODIFIED, AppAnswerer, check_length, from_app
 from utils.settings import Settings
 
 MAX_TURNS = 12
@@ -37,12 +37,16 @@ def _error(description: str, example: dict[str, Any]) -> dict[str, Any]:
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": _error(
-        "400: the request is not valid; 404: there is no such model; 413: the body is too large",
+        "400: the request is not valid; 403: a web page of another origin sent it; 404: there is "
+        "no such model; 413: the body is too large; 421: the host name is not allowed",
         chat_examples.INVALID,
     ),
     503: _error("The index or the store is not available", chat_examples.UNAVAILABLE),
 }
-STREAMED = {"schema": {"type": "string"}, "example": chat_examples.STREAM}
+STREAMED = {
+    "schema": {"description": "Events, the data of each a chunk (JSON); the last is `[DONE]`."},
+    "example": chat_examples.STREAM,
+}
 
 AppSettings = Annotated[Settings, from_app("settings")]
 
@@ -92,14 +96,14 @@ async def chat_completions(
     return completion.whole(answer)
 
 
-@router.get("/models", responses=ERRORS)
+@router.get("/models", responses=ERRORS | NOT_MODIFIED)
 async def models(settings: AppSettings) -> ModelList:
     """List the models."""
     served = settings.model_alias
     return ModelList(data=[Model(id=served, created=0, owned_by=served)])
 
 
-@router.get("/models/{name:path}", responses=ERRORS)
+@router.get("/models/{name:path}", responses=ERRORS | NOT_MODIFIED)
 async def model(settings: AppSettings, name: Annotated[str, Path(examples=[MODEL])]) -> Model:
     """Read one model."""
     if name != settings.model_alias:

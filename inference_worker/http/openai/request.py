@@ -9,12 +9,13 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    StrictBool,
     WithJsonSchema,
     field_validator,
 )
 
 from inference_worker.http.openai import examples as chat_examples
-from inference_worker.http.schemas import LONE_SURROGATE
+from inference_worker.http.schemas import LONE_SURROGATE, NOT_COERCED, QUESTION_SCHEMA
 
 MAX_MESSAGES = 2000
 
@@ -53,10 +54,19 @@ def _only(*supported: object, error: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}
+_PARTS = [
+    {"properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["text"]},
+    {"properties": {"type": {"const": "refusal"}}},
+]
+_PART = {"type": "object", "required": ["type"], "anyOf": _PARTS}
 _CONTENT = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": _PART}, {"type": "null"}],
     "description": "A string, or parts of type `text`.",
+}
+_QUESTION = {"anyOf": [QUESTION_SCHEMA, {"type": "array", "minItems": 1}]}
+_FROM_USER = {
+    "properties": {"role": {"const": "user"}, "content": _QUESTION},
+    "required": ["role", "content"],
 }
 Content = Annotated[
     str, BeforeValidator(_join_parts), AfterValidator(_replace_surrogates), WithJsonSchema(_CONTENT)
@@ -73,7 +83,7 @@ class Message(BaseModel):
 class StreamOptions(BaseModel):
     """Options of a stream."""
 
-    include_usage: bool | None = None
+    include_usage: StrictBool | None = None
 
 
 class ChatRequest(BaseModel):
@@ -82,19 +92,33 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [chat_examples.REQUEST]})
 
     # Fails at the first invalid one, as there may be thousands.
-    messages: Annotated[list[Message], FailFast(), Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[
+        list[Message],
+        FailFast(),
+        Field(min_length=1, max_length=MAX_MESSAGES, json_schema_extra={"contains": _FROM_USER}),
+    ]
     model: str | None = Field(default=None, description="A name that `/v1/models` lists; optional.")
-    stream: bool | None = False
+    stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int | None, _only(1, error="is not 1; only one answer is supported")] = Field(
-        default=None, description="Only 1 is supported."
+    n: Annotated[
+        int | None, NOT_COERCED, _only(1, error="is not 1; only one answer is supported")
+    ] = Field(
+        default=None, description="Only 1 is supported.", json_schema_extra={"enum": [1, None]}
     )
     tool_choice: Annotated[
         Any, _only("none", "auto", error="requires a tool call; this service calls no tools")
-    ] = Field(default=None, description="Any that does not require a tool call.")
+    ] = Field(
+        default=None,
+        description="Any that does not require a tool call.",
+        json_schema_extra={"enum": ["none", "auto", None]},
+    )
     response_format: Annotated[
         Any, _only({"type": "text"}, error="is not text; only text is supported")
-    ] = Field(default=None, description="Only text is supported.")
+    ] = Field(
+        default=None,
+        description="Only text is supported.",
+        json_schema_extra={"enum": [{"type": "text"}, None]},
+    )
 
     @field_validator("messages")
     @classmethod

@@ -157,6 +157,13 @@ def test_message_of_maximum_length_is_answered(client: httpx.Client) -> None:
         (b'{"question": "a", "top_k": 101}', "top_k: "),
         (b'{"question": "a", "stream": "perhaps"}', "stream: "),
         (b'{"question": "\\ud800"}', "question: "),
+        (b'{"question": "a", "stream": 0}', "stream: "),
+        (b'{"question": "a", "top_k": "3"}', "top_k: "),
+        (b'{"question": "a", "top_k": true}', "top_k: "),
+        (b'{"question": "a", "strem": true}', "strem: "),
+        (b'{"question": "a", "filters": {"documnts": ["a"]}}', "filters.documnts: "),
+        (b'{"question": "a", "\\ud800": 1}', "body: "),
+        (b'{"question": "a", "' + b"x" * 5000 + b'": 1}', "x" * 200 + ": "),
     ],
 )
 def test_invalid_question_body_is_refused(client: httpx.Client, body: bytes, detail: str) -> None:
@@ -169,6 +176,21 @@ def test_body_that_is_not_utf_8_is_refused(client: httpx.Client) -> None:
     response = client.post("/v1/answers", content=b'{"question": "\xff"}', headers=AS_JSON)
 
     assert_problem(response, 400, "bad-request")
+
+
+@pytest.mark.parametrize("path", ["/v1/answers", "/v1/search"])
+def test_unknown_parameter_is_refused_by_name(client: httpx.Client, path: str) -> None:
+    body = {"query": QUESTION} if path == "/v1/search" else {"question": QUESTION}
+    response = client.post(path, params={"stream": "true"}, json=body)
+
+    assert assert_problem(response, 422, "invalid-request")["detail"].startswith("stream: ")
+
+
+def test_original_contract_ignores_unknown_parameters(client: httpx.Client) -> None:
+    response = client.post("/inference_endpoint", params={"message": QUESTION, "lang": "en"})
+
+    assert response.status_code == 200
+    assert response.json().keys() == {"answer", "docs"}
 
 
 def test_unknown_routes_and_methods_are_problem_documents(client: httpx.Client) -> None:

@@ -437,12 +437,37 @@ def test_request_with_only_invalid_files_is_refused(service: httpx.Client) -> No
         {"content": b""},
         {"files": [("files", (f"{n}.md", b"# A\n\nText.")) for n in range(101)]},
         {"data": {f"field{n}": "x" for n in range(101)}},
+        {"files": [(name, ("a.md", b"# A\n\nText.")) for name in ("files", "fiels")]},
+        {"files": [("files", ("a.md", b"# A\n\nText."))], "data": {"title": "A"}},
     ],
-    ids=["none", "other field", "no file", "json", "nothing", "101 files", "101 fields"],
+    ids=[
+        *("none", "other field", "no file", "json", "nothing", "101 files", "101 fields"),
+        *("a misspelt part", "a text part"),
+    ],
 )
 def test_form_without_files_is_refused(service: httpx.Client, form: dict[str, Any]) -> None:
     response = service.post("/v1/documents", **form)
     assert (response.status_code, problem(response)) == (422, "document-refused")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "parameter"),
+    [
+        ("GET", "/v1/documents", "prefx"),
+        ("POST", "/v1/documents", "title"),
+        ("GET", "/v1/documents/endpoints.md", "version"),
+        ("PUT", "/v1/documents/endpoints.md", "titel"),
+        ("DELETE", "/v1/documents/endpoints.md", "purg"),
+        ("GET", "/v1/jobs/1", "wait"),
+    ],
+)
+def test_unknown_parameter_is_refused_by_name(
+    service: httpx.Client, method: str, path: str, parameter: str
+) -> None:
+    response = service.request(method, path, params={parameter: "true"})
+    assert (response.status_code, problem(response)) == (422, "invalid-request")
+    assert response.json()["detail"] == f"{parameter}: no such parameter"
+    assert "endpoints.md" in names(service)
 
 
 # The list

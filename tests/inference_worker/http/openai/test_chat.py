@@ -75,6 +75,37 @@ def conversation(*texts: str) -> list[Json]:
     return [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"temperature": 0, "top_p": 1, "user": "a", "seed": 1, "max_tokens": 5, "store": False},),
+        *({"tools": [], "parallel_tool_calls": True, "metadata": {}, "invented": [1]},),
+        {"stream_options": {"include_obfuscation": False}, "stream": None},
+    ],
+)
+def test_fields_of_openai_clients_are_accepted(quoted: httpx.Client, more: Json) -> None:
+    messages = [{"role": "user", "content": QUESTION, "name": "a"}]
+    response = quoted.post(ROUTE, params={"api-version": "1"}, json={"messages": messages, **more})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"stream": 0}, "stream"),
+        ({"stream": "true"}, "stream"),
+        ({"stream_options": {"include_usage": 0}}, "stream_options.include_usage"),
+        ({"n": True}, "n"),
+    ],
+)
+def test_values_are_not_coerced(quoted: httpx.Client, more: Json, param: str) -> None:
+    response = quoted.post(ROUTE, json={"messages": conversation(QUESTION), **more})
+
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param
+
+
 def ask(http: httpx.Client, question: str = QUESTION, **more: Any) -> Json:
     response = http.post(ROUTE, json={"model": MODEL, "messages": conversation(question), **more})
     assert response.status_code == 200, response.text
