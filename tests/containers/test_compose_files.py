@@ -18,10 +18,10 @@ def argument(name: str, dockerfile: str = DOCKERFILE) -> str:
     return found.group(1)
 
 
-def pinned(package: str) -> str:
-    text = "".join(path.read_text() for path in PROJECT_ROOT.glob("requirements*.txt"))
-    (version,) = re.findall(rf"^{package}==(\S+)", text, flags=re.MULTILINE)
-    return str(version)
+def pinned(package: str, file: str) -> str:
+    found = re.search(rf"^{package}==(\S+)", (PROJECT_ROOT / file).read_text(), re.MULTILINE)
+    assert found, package
+    return found.group(1)
 
 
 def composed(path: Any) -> dict[str, Any]:
@@ -38,21 +38,12 @@ def test_defaults_are_those_of_the_dockerfiles() -> None:
 
 
 def test_versions_agree() -> None:
-    makefile = (PROJECT_ROOT / "Makefile").read_text()
+    chroma = pinned("chromadb", "requirements-worker.in")
+    image, _, _ = compose_files.defaults()["CHROMA_IMAGE"].partition("@")
 
-    assert argument("TORCH_VERSION") == pinned("torch")
-    assert f"TORCH_VERSION := {pinned('torch')}\n" in makefile
-    assert compose_files.defaults()["CHROMA_IMAGE"] == f"chromadb/chroma:{pinned('chromadb')}"
-
-
-def test_packages_are_listed_once() -> None:
-    names = [
-        name.lower()
-        for path in PROJECT_ROOT.glob("requirements*.txt")
-        for name in re.findall(r"^([\w.-]+)==", path.read_text(), flags=re.MULTILINE)
-    ]
-
-    assert len(names) == len(set(names))
+    assert image == f"chromadb/chroma:{chroma}"
+    cuda = pinned("torch", "requirements-cuda.in")
+    assert pinned("torch", "requirements-cpu.in") == f"{cuda}+cpu"
 
 
 def test_settings_passed_to_containers_exist() -> None:
