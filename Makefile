@@ -32,7 +32,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate endurance fuzz lock clean
+	evaluate calibrate endurance fuzz audit lock pin-images clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -110,8 +110,14 @@ fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a h
 	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) --dist load tests/dataset/conversion/test_fuzzing.py \
 		tests/dataset/conversion/test_conservation.py
 
+audit: $(VENV)/.ready-dev build/audit/.ready ## check hashes, image digests, licences and known vulnerabilities; write an SBOM
+	$(BIN)/python -m utils.audit
+
 lock: build/audit/.ready ## write requirements*.txt from requirements*.in (UPGRADE=1: the newest of what no .in pins)
 	TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) .ci/lock $(if $(UPGRADE),--upgrade)
+
+pin-images: $(VENV)/.ready ## pin the base images to the digests that their tags have now
+	$(BIN)/python -m utils.audit.images
 
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

@@ -41,6 +41,8 @@ COMMANDS = (
     "inference_worker",
     "inference_worker.ask",
     "tests.endurance",
+    "utils.audit",
+    "utils.audit.images",
     "utils.benchmark",
     "utils.db_builder",
     "utils.evaluation",

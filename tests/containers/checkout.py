@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from utils.audit import images
 from utils.benchmark.processes import free_port
 from utils.settings import PROJECT_ROOT
 
@@ -82,6 +84,7 @@ class Checkout:
             if name and (PROJECT_ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(PROJECT_ROOT / name, folder / name)
+        self._unpin_images()
         self.give_to_owner()
 
     @property
@@ -93,6 +96,11 @@ class Checkout:
         if os.getuid() == 0:
             for path in [self.folder, *self.folder.rglob("*")]:
                 os.chown(path, self.owner, self.owner, follow_symlinks=False)
+
+    def _unpin_images(self) -> None:
+        """Name the base images by tag, as the stand-ins of a machine without internet are."""
+        for path in (self.folder / name for name in images.FILES):
+            path.write_text(re.sub(r"@sha256:[0-9a-f]{64}", "", path.read_text()))
 
     def write_documents(self, pages: dict[str, str]) -> None:
         folder = self.folder / "dataset" / "sagemaker_documentation"

@@ -1,0 +1,1 @@
+"""Audits what this project installs: pins, images, licences, vulnerabilities; writes an SBOM."""
