@@ -68,14 +68,15 @@ def read_digest(image: str) -> str:
                 token = _anonymous_token(client, response.headers.get("WWW-Authenticate", ""))
                 response = client.head(url, headers={"Authorization": f"Bearer {token}"})
             response.raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError) as error:
+    except (httpx.HTTPError, KeyError, ValueError) as error:
+        cause = str(error).partition("\n")[0] or type(error).__name__
         raise DocsQAError(
-            f"Cannot read the digest of {image}: {error or type(error).__name__}. "
-            f"No file was changed{proxy_advice(url)}"
+            f"Cannot read the digest of {image} from {httpx.URL(url).host}: {cause}. "
+            f"No file was changed.{proxy_advice(url)}"
         ) from error
     digest: str = response.headers.get("Docker-Content-Digest", "")
     if not _DIGEST.fullmatch(digest):
-        raise DocsQAError(f"The registry returned no digest of {image}. No file was changed")
+        raise DocsQAError(f"The registry returned no digest of {image}. No file was changed.")
     return digest
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from utils.audit.requirements import Pin, read_pins
 from utils.errors import DocsQAError
 
-_RETRY = "Run it again where https://pypi.org/pypi answers"
+_RETRY = "Run make audit where https://pypi.org/pypi can be reached"
 
 
 def known_vulnerabilities(tool: Path, files: list[Path]) -> Iterator[str]:

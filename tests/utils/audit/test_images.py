@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers import compose_files
-from tests.servers.registry import RegistryServer, registry_server
+from tests.utils.audit.registry import RegistryServer, registry_server
 from utils.audit.images import FILES, manifest_url, pin_images, unpinned_images
 from utils.errors import DocsQAError
 from utils.settings import PROJECT_ROOT
@@ -76,9 +76,10 @@ def test_no_file_changes_unless_every_digest_is_known(tmp_path: Path, answer: st
         python, nginx = names(server)
         write_files(tmp_path, python, nginx)
         before = read_files(tmp_path)
-        with pytest.raises(DocsQAError, match=nginx):
+        with pytest.raises(DocsQAError, match=nginx) as raised:
             pin_images(tmp_path)
 
+    assert "\n" not in str(raised.value)
     assert read_files(tmp_path) == before
 
 

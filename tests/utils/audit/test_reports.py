@@ -52,12 +52,14 @@ def test_a_package_that_was_not_looked_up_is_reported(dependencies: list[dict[st
     (line,) = read_report(report(*dependencies), PINS)
 
     assert "1 packages are unknown, such as second" in line
-    assert "Run it again where" in line
+    assert "Run make audit where" in line
 
 
 def test_a_failure_of_the_tool_is_one_line_with_the_next_step(tmp_path: Path) -> None:
     program = tool(tmp_path, "echo 'Traceback:' >&2; echo 'ConnectionError: no route' >&2; exit 1")
-    with pytest.raises(DocsQAError, match=r"ConnectionError: no route\)\. Run it again") as raised:
+    with pytest.raises(
+        DocsQAError, match=r"ConnectionError: no route\)\. Run make audit"
+    ) as raised:
         list(known_vulnerabilities(program, []))
 
     assert "\n" not in str(raised.value)
