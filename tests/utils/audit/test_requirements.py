@@ -47,7 +47,9 @@ def test_packages_are_listed_once() -> None:
 
 
 def test_environment_has_the_pinned_versions() -> None:
-    installed = {canonicalize_name(each.metadata["Name"]): each.version for each in distributions()}
+    installed: dict[str, str] = {
+        canonicalize_name(each.metadata["Name"]): each.version for each in distributions()
+    }
     for path in PROJECT_ROOT.glob("requirements*.txt"):
         for pin in read_pins(path):
             if pin.applies and path.name not in ALTERNATIVES:
