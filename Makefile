@@ -32,7 +32,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate endurance fuzz audit lock pin-images clean
+	evaluate calibrate endurance fuzz attack audit lock pin-images clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -118,6 +118,9 @@ lock: build/audit/.ready ## write requirements*.txt from requirements*.in (UPGRA
 
 pin-images: $(VENV)/.ready ## pin the base images to the digests that their tags have now
 	$(BIN)/python -m utils.audit.images
+
+attack: $(VENV)/.ready-dev ## repeat the attacks on the service, in their long forms (ATTACKS=)
+	ATTACKS="$(or $(ATTACKS),100)" $(PYTEST) tests/attacks
 
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

@@ -14,7 +14,18 @@ import yaml
 
 from inference_worker.app import create_app
 from inference_worker.http.documents.problems import ALL as ABOUT_DOCUMENTS
-from inference_worker.http.problems import BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, problem_for
+from inference_worker.http.problems import (
+    BAD_REQUEST,
+    BODY_TOO_LARGE,
+    INTERNAL,
+    OVERLOADED,
+    problem_for,
+)
+from inference_worker.http.server.protocol import (
+    HEADERS_TOO_LARGE,
+    REQUEST_TIMEOUT,
+    TOO_MANY_CONNECTIONS,
+)
 from inference_worker.http.trusted_hosts import HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED
 from utils.errors import (
     EmbeddingApiError,
@@ -176,6 +187,10 @@ def test_error_table_matches_the_served_one() -> None:
             BODY_TOO_LARGE,
             *ABOUT_DOCUMENTS,
             BAD_REQUEST,
+            HEADERS_TOO_LARGE,
+            OVERLOADED,
+            REQUEST_TIMEOUT,
+            TOO_MANY_CONNECTIONS,
             HOST_NOT_ALLOWED,
             ORIGIN_NOT_ALLOWED,
             *(problem_for(error("")) for error in errors),

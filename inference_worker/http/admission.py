@@ -20,8 +20,8 @@ MAX_LATENESS = 0.02
 MEASURING_SECONDS = 0.05
 _NEWEST = 0.2
 """Weight of the newest measurement in the average."""
-_FEW_REQUESTS = 16
-"""So many at once are never refused for lateness, which then has another cause."""
+_FEW_REQUESTS = 100
+"""So many at once are never refused for lateness: it may have another cause."""
 _ALWAYS_ADMITTED = ("/healthz", "/readyz", "/metrics")
 """The operator's view of a saturated service."""
 

@@ -160,7 +160,7 @@ BAD_REQUEST = Problem(
     "bad-request",
     400,
     "The request is malformed",
-    "Send exactly one valid Host header, and a body of JSON in UTF-8.",
+    "Send HTTP/1.1 with exactly one valid Host header, and a body of JSON in UTF-8.",
 )
 BODY_TOO_LARGE = Problem("body-too-large", 413, "The request's body is too large", "Send less.")
 

@@ -47,7 +47,7 @@ UploadUrl = Annotated[
     Query(
         description="The live page.",
         max_length=2000,
-        json_schema_extra=_unless_empty({"format": "uri", "pattern": "^https?://"}),
+        json_schema_extra=_unless_empty({"format": "iri", "pattern": "^https?://"}),
     ),
 ]
 UploadDate = Annotated[

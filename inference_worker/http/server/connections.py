@@ -30,13 +30,13 @@ SWEEP_SECONDS = 1.0
 OTHER_FILES = 128
 """File descriptors that are kept free for everything but connections."""
 
-Phase = Literal["waiting", "receiving", "responding", "draining"]
+ConnectionPhase = Literal["waiting", "receiving", "responding", "draining"]
 
 
 class Connection(Protocol):
     """What the registry needs of a connection."""
 
-    phase: Phase
+    phase: ConnectionPhase
     address: str
 
     def close_overdue(self, now: float) -> None:

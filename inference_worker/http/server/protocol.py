@@ -7,15 +7,15 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inference_worker.http.problems import MEDIA_TYPE, Problem, problem_document
+from inference_worker.http.problems import BAD_REQUEST, MEDIA_TYPE, Problem, problem_document
 from inference_worker.http.server.connections import (
     BODY_SECONDS,
     DRAINING_SECONDS,
     MIN_RATE,
     UNREAD_SECONDS,
     WAITING_SECONDS,
+    ConnectionPhase,
     ConnectionRegistry,
-    Phase,
     client_of,
 )
 
@@ -28,9 +28,6 @@ MAX_DISCARDED_BYTES = 262_144
 MAX_CHUNK_OVERHEAD = 8
 """Bytes sent per byte of a body: the smallest chunk is six bytes long."""
 
-BAD_REQUEST = Problem(
-    "bad-request", 400, "Not a valid HTTP request", "Send an HTTP/1.1 request as RFC 9112 states."
-)
 REQUEST_TIMEOUT = Problem(
     "request-timeout", 408, "The request did not arrive in time", "Send it again, without pauses."
 )
@@ -54,7 +51,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, registry: ConnectionRegistry, **options: Any) -> None:
         super().__init__(**options)
         self._registry = registry
-        self.phase: Phase = "waiting"
+        self.phase: ConnectionPhase = "waiting"
         self.address = ""
         self._since = 0.0
         self._in_headers = False
@@ -112,7 +109,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._registry.refuse("unread")
             self.abort()
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ConnectionPhase) -> None:
         self.phase = phase
         self._since = self.loop.time()
         self._registry.update(self)

@@ -131,7 +131,7 @@ def test_late_event_loop_saturates_only_while_many_requests_are_in_progress() ->
 
     asyncio.run(block())
     assert not load.is_saturated
-    load.in_progress = 100
+    load.in_progress = 1000
     assert load.is_saturated
 
 
