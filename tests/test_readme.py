@@ -28,6 +28,7 @@ from inference_worker.http.server.protocol import (
 )
 from inference_worker.http.trusted_hosts import HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED
 from utils.errors import (
+    DiskFullError,
     EmbeddingApiError,
     IndexDamagedError,
     IndexLockedError,
@@ -179,6 +180,7 @@ def test_error_table_matches_the_served_one() -> None:
         EmbeddingApiError,
         IndexUnavailableError,
         StoreUnreachableError,
+        DiskFullError,
     )
     served = {
         (str(problem.status), problem.type)

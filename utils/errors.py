@@ -12,8 +12,10 @@ DocsQAError
 │   ├── IndexMismatchError       it was built with another model or other settings
 │   ├── IndexDamagedError        it exists and cannot be read
 │   └── StoreUnreachableError    the Chroma server does not answer
+│       └── StoreProcessError        the process of an embedded index died, or hung and was ended
 ├── IndexLockedError         another build or change is writing the index
 ├── OverloadedError          more work waits than can begin in time
+├── DiskFullError            a disk has no room for what is to be written
 ├── SnapshotError            a snapshot cannot be written, read or trusted
 └── GenerationError          the language model gave no usable answer
 
@@ -24,6 +26,16 @@ table in inference_worker/http/problems.py maps these exceptions to responses.
 
 class DocsQAError(Exception):
     """Base class of all errors that this project raises."""
+
+    def __init__(self, message: str = "", detail: str = "") -> None:
+        """Create the error.
+
+        Args:
+            message: What happened and what to do, for the operator.
+            detail: The same for clients, without paths; "" if the kind of error says it all.
+        """
+        super().__init__(message)
+        self.detail = detail
 
 
 class SettingsError(DocsQAError):
@@ -70,12 +82,20 @@ class StoreUnreachableError(IndexUnavailableError):
     """The Chroma server does not answer."""
 
 
+class StoreProcessError(StoreUnreachableError):
+    """The process of an embedded index died, or hung and was ended."""
+
+
 class IndexLockedError(DocsQAError):
     """Another build or change is writing the index; the message names the process."""
 
 
 class OverloadedError(DocsQAError):
     """More work waits than can begin in time."""
+
+
+class DiskFullError(DocsQAError):
+    """A disk has no room for what is to be written; the message states how much to free."""
 
 
 class SnapshotError(DocsQAError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from database.embedding.local_model import LocalModel
+from database.index.disk_space import check_space, space_error
 from utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ def publish(model: "SentenceTransformer", base: LocalModel, folder: Path) -> Ite
 
     Raises:
         ModelError: the folder cannot be written.
+        DiskFullError: its disk has no room for the model.
     """
     prefix = f".{folder.name}.writing-"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         for interrupted in folder.parent.glob(f"{prefix}*"):
             shutil.rmtree(interrupted)
+        check_space(folder.parent, sum(path.stat().st_size for path in _weights(base.folder)))
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
     except OSError as error:
         raise ModelError(f"Cannot write to {folder.parent} ({error.strerror}).") from error
@@ -51,7 +54,8 @@ def publish(model: "SentenceTransformer", base: LocalModel, folder: Path) -> Ite
             path.chmod(0o755 if path.is_dir() else 0o644)
         scratch.rename(folder)
     except OSError as error:
-        raise ModelError(f"Cannot write {folder} ({error.strerror}).") from error
+        reason = f"Cannot write {folder} ({error.strerror})."
+        raise space_error(folder, error) or ModelError(reason) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -60,6 +64,10 @@ def write_record(folder: Path, record: Mapping[str, Any], card: str) -> None:
     """Write a model's record and card into its folder."""
     (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
     (folder / _CARD).write_text(card)
+
+
+def _weights(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix in _WEIGHTS]
 
 
 def _copy_configuration(base: Path, folder: Path) -> None:

@@ -24,6 +24,7 @@ from database.embedding.models import EmbeddingModel
 from database.index import rows
 from database.index.collection_check import CollectionCheck, check_new_collection
 from database.index.connection import damaged_index_error
+from database.index.disk_space import BYTES_PER_CHARACTER, check_space
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
@@ -78,6 +79,7 @@ class Builder:
         Raises:
             DatasetError: the folder is missing, contains no document with text, cannot be read in
                 part, or lacks too many of the documents in the index.
+            DiskFullError: the disk has too little room; run again, the build resumes.
             IndexLockedError: another build is running.
             IndexUnavailableError: the store cannot be read or written.
             ModelError: the embedding model cannot be loaded.
@@ -119,7 +121,8 @@ class Builder:
                 writer.write_words(live_name, [])
                 return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
 
-            # Embed and store, in a new collection.
+            # Embed and store, in a new collection, if the disk has room for it.
+            check_space(self.store.database, BYTES_PER_CHARACTER * spool.characters)
             target = replace(target, chunks=sum(chunks for _, chunks in after.values()))
             collection, embedded = self._write(writer, target, sources, spool)
 

@@ -15,6 +15,8 @@ class ChunkSpool:
     def __init__(self) -> None:
         # The file is unlinked on creation, so a killed build leaves nothing behind.
         self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by close()
+        self.characters = 0
+        """Of the chunks' texts."""
 
     def close(self) -> None:
         """Delete the file."""
@@ -24,6 +26,7 @@ class ChunkSpool:
         """Append chunks."""
         for chunk in chunks:
             self._file.write(json.dumps(asdict(chunk)) + "\n")
+            self.characters += len(chunk.text)
 
     def windows(self, size: int) -> Iterator[list[Chunk]]:
         """Read the chunks in order, `size` at a time."""

@@ -37,6 +37,7 @@ from utils.errors import (
     IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
+    StoreProcessError,
     StoreUnreachableError,
 )
 from utils.settings import Settings, build_command, is_server
@@ -48,8 +49,11 @@ POLL_SECONDS = 2.0
 _MAX_RUNNERS = 10
 """How many processes may start a job without ending it, before the job counts as the cause."""
 _MAX_TRIES = 3
-"""How often a job is run that the store aborts. Rows deleted during a query, or a lock of SQLite,
-make it fail once; a full disk makes it fail every time."""
+"""How often a job is run that the store aborts, or hangs in. Rows deleted during a query, or a lock
+of SQLite, make it fail once; damage makes it fail every time."""
+MAX_SILENT_SECONDS = 900.0
+"""How long a job may take for a few chunks; after that no further changes are accepted, as they
+would wait forever."""
 _STOP_SECONDS = 10.0
 _PROGRESS_SECONDS = 1.0
 """Interval at which a job's progress is written to the store."""
@@ -81,6 +85,8 @@ class JobRunner:
         self._last_warning = ""
         self._tries: Counter[str] = Counter()
         self._id = uuid.uuid4().hex
+        self._last_progress: float | None = None
+        """When the running job last made progress; None if none runs."""
 
     def start(self) -> None:
         """Start to run jobs, unfinished ones first."""
@@ -103,8 +109,14 @@ class JobRunner:
         """Make this process the one that changes the index.
 
         Raises:
-            IndexLockedError: another process serves this folder.
+            IndexLockedError: another process serves this folder, or a job hangs in this one.
         """
+        since = self._last_progress
+        if since is not None and time.monotonic() - since > MAX_SILENT_SECONDS:
+            minutes = round((time.monotonic() - since) / 60)
+            reason = f"A change has made no progress for {minutes} minutes"
+            advice = "The operator must restart this service, which then runs the change again."
+            raise IndexLockedError(f"{reason}.", detail=f"{reason}. {advice}")
         self._owner.claim()
 
     def _run(self) -> None:
@@ -145,7 +157,11 @@ class JobRunner:
                     return
                 lock.verify_held()  # recovery would delete the rows of another writer
                 recover(store)  # before each job: the previous one may have failed half-way
-                self._run_job(store, changer, job)
+                self._last_progress = time.monotonic()
+                try:
+                    self._run_job(store, changer, job)
+                finally:
+                    self._last_progress = None
         Jobs(store).delete_old()
 
     def _run_job(self, store: Store, changer: Changer, job: Job) -> None:
@@ -178,11 +194,12 @@ class JobRunner:
 
     def _is_retryable(self, error: DocsQAError, job: Job) -> bool:
         """True if the job may succeed when it is run again."""
+        if isinstance(error, StoreProcessError | IndexDamagedError):
+            return self._has_tries_left(job)
         if isinstance(error, StoreUnreachableError | IndexLockedError | IndexMissingError):
             return True
-        if isinstance(error, EmbeddingApiError):
-            return not isinstance(error, EmbeddingRefusedError)
-        return isinstance(error, IndexDamagedError) and self._has_tries_left(job)
+        is_api = isinstance(error, EmbeddingApiError)
+        return is_api and not isinstance(error, EmbeddingRefusedError)
 
     def _has_tries_left(self, job: Job) -> bool:
         self._tries[job.id] += 1
@@ -220,6 +237,7 @@ class JobRunner:
         return write
 
     def _check_stopping(self) -> None:
+        self._last_progress = time.monotonic()
         if self._stopping.is_set():
             raise IndexLockedError("The service is stopping; the job is run after its restart.")
 

@@ -7,7 +7,14 @@ from database.index.fingerprint import DocumentVersion
 from database.journal.jobs import DocumentOutcome, Job, utc_now
 from database.journal.uploads import JournalEntry
 from dataset.chunks import Chunk
-from utils.errors import DatasetError, EmbeddingRefusedError, IndexMismatchError, ModelError
+from utils.errors import (
+    DatasetError,
+    DiskFullError,
+    EmbeddingRefusedError,
+    IndexMismatchError,
+    ModelError,
+    StoreProcessError,
+)
 from utils.settings import build_command
 
 Versions = Mapping[str, DocumentVersion]
@@ -91,6 +98,10 @@ def fail(job: Job, error: Exception) -> Job:
         detail = "The embedding API rejected the document's text; see the service's log."
     elif isinstance(error, DatasetError):
         problem, detail = "document-refused", str(error)
+    elif isinstance(error, DiskFullError):
+        problem, detail = "disk-full", error.detail
+    elif isinstance(error, StoreProcessError):
+        problem, detail = "store-unreachable", error.detail
     elif isinstance(error, IndexMismatchError | ModelError):
         problem = "model-mismatch"
         detail = f"The operator must build the index again ({build_command()})."

@@ -51,7 +51,13 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
     """
     if is_server(store.database):
         return CollectionCheck(rows=_count_and_query(store, name), seconds_to_open=0.0)
-    command = [sys.executable, "-m", "database.index.embedded_check", store.database, name]
+    command = [
+        sys.executable,
+        "-m",
+        "database.index.isolation.embedded_check",
+        store.database,
+        name,
+    ]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
             command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False

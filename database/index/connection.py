@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from database.index.disk_space import space_error
+from database.index.isolation.isolated_store import IsolatedStore, open_isolated
 from utils.errors import DocsQAError, IndexDamagedError, IndexMissingError, StoreUnreachableError
 from utils.proxies import proxy_advice
-from utils.settings import build_command
+from utils.settings import build_command, is_server
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +36,7 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
     except (AuthorizationError, ChromaAuthError) as error:
         raise _unauthorized(database) from error
     except ChromaError as error:
-        raise _damaged(database, error) from error
+        raise _store_error(database, error) from error
     except httpx.HTTPError as error:  # no answer, or one that is not Chroma's
         raise _http_error(database, error) from error
 
@@ -70,18 +72,23 @@ def _unauthorized(database: str) -> StoreUnreachableError:
     )
 
 
-def _damaged(database: str, error: Exception) -> IndexDamagedError:
-    return IndexDamagedError(
+def _store_error(database: str, error: Exception) -> DocsQAError:
+    """What an error of Chroma's library means: a full disk, or else a damaged store."""
+    full = None if is_server(database) else space_error(database, error)
+    return full or IndexDamagedError(
         f"The store at {database} cannot be read ({type(error).__name__}). Restore it, or move it "
         f"away and build again: {build_command(database)}"
     )
 
 
-def open_folder(path: Path) -> "ClientAPI":
+def open_folder(path: Path, *, isolated: bool = False) -> "tuple[ClientAPI, list[IsolatedStore]]":
     """Open an embedded store; its folder is created if missing.
+
+    The caller must close what is returned beside the client: the store's child process.
 
     Raises:
         IndexDamagedError: the folder contains something else, or a damaged store.
+        DiskFullError, StoreProcessError: see `isolated_store`.
     """
     import chromadb
     from chromadb.config import Settings as ChromaSettings
@@ -90,11 +97,18 @@ def open_folder(path: Path) -> "ClientAPI":
         raise IndexDamagedError(f"Cannot open {path}: it is a file. Name a folder.")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        return chromadb.PersistentClient(path, settings=ChromaSettings(anonymized_telemetry=False))
+        if isolated:
+            client, store = open_isolated(path)
+            return client, [store]
+        settings = ChromaSettings(anonymized_telemetry=False)
+        return chromadb.PersistentClient(path, settings=settings), []
+    except DocsQAError:
+        raise
     except OSError as error:
-        raise IndexDamagedError(f"Cannot open {path} ({error.strerror}).") from error
+        reason = f"Cannot open {path} ({error.strerror})."
+        raise space_error(path, error) or IndexDamagedError(reason) from error
     except Exception as error:  # SQLite and Chroma's Rust code raise errors of many types
-        raise _damaged(str(path), error) from error
+        raise _store_error(str(path), error) from error
 
 
 def open_server(

@@ -40,7 +40,9 @@ class FolderOwner:
                 file.close()
                 raise IndexLockedError(
                     f"Another process serves {self._database} and changes it. Send changes to that "
-                    "process, or use a Chroma server for all."
+                    "process, or use a Chroma server for all.",
+                    detail="Another service changes this index. Send changes to that service; this "
+                    "one follows them. If it has ended, try again.",
                 ) from error
             self._file = file
 

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LOCK = "build-lock"
 HEARTBEAT_SECONDS = 4.0
+_TAKEN_OVER_SECONDS = 4 * HEARTBEAT_SECONDS
+"""After this long at most, the lock of a writer that died on another machine is taken over."""
 _ACQUIRE_SECONDS = 30.0
 """How long a writer waits for the changes of others."""
 _POLL_SECONDS = 0.05
@@ -172,7 +174,10 @@ def read_holder(store: Store) -> dict[str, Any] | None:
 def locked_error(store: Store, holder: dict[str, Any]) -> IndexLockedError:
     """The error of a writer that finds the lock held by a living one."""
     what = "change" if is_change(holder) else "build"
+    until = "" if is_local(holder) else f"; if it died, {_TAKEN_OVER_SECONDS:.0f} seconds later"
     return IndexLockedError(
         f"Another {what} is writing {store.database}: {describe_holder(holder)}. "
-        "Wait for it to end, then run this again."
+        "Wait for it to end, then run this again.",
+        detail=f"A {what} has been writing the index since {holder.get('since')}. Try again when "
+        f"it has ended{until}.",
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chromadb import Collection
     from chromadb.api import ClientAPI
 
+    from database.index.isolation.isolated_store import IsolatedStore
+
 POINTER = "pointer"
 INDEX_PREFIX = "index-"
 NEVER_SYNC = 1_000_000
@@ -50,7 +52,10 @@ class Store:
     """An open Chroma store, a folder or a server."""
 
     def __init__(
-        self, client: "ClientAPI", database: str, sessions: "Sequence[httpx.Client]" = ()
+        self,
+        client: "ClientAPI",
+        database: str,
+        sessions: "Sequence[httpx.Client | IsolatedStore]" = (),
     ) -> None:
         self.client = client
         self._sessions = sessions
@@ -184,7 +189,7 @@ class Store:
         return sorted(name for name in names if name.startswith(prefix))
 
     def close(self) -> None:
-        """Close the folder or the connections."""
+        """Close the folder and its process, or the connections."""
         self.client.close()  # type: ignore[attr-defined]  # every client has it
         for session in self._sessions:
             session.close()
@@ -195,7 +200,7 @@ class Store:
 
 
 def connect(settings: Settings, *, timeout: float | None = None, create: bool = False) -> Store:
-    """Open the store that the settings name, as `open_store` does.
+    """Open the store that the settings name, as `open_store` does; a folder is isolated.
 
     Args:
         settings: Names the folder or server, its token and timeout.
@@ -213,6 +218,7 @@ def connect(settings: Settings, *, timeout: float | None = None, create: bool = 
         renew_token=lambda: token(load_settings()),
         timeout=timeout or settings.chroma_timeout,
         create=create,
+        isolated=True,
     )
 
 
@@ -223,6 +229,7 @@ def open_store(
     renew_token: Callable[[], str | None] = lambda: None,
     timeout: float = 10.0,
     create: bool = False,
+    isolated: bool = False,
 ) -> Store:
     """Open a folder or connect to a server.
 
@@ -232,6 +239,7 @@ def open_store(
         renew_token: Returns the current token; called after one was refused.
         timeout: Seconds per request to the server.
         create: Create the folder if it is missing.
+        isolated: Open a folder in a child process, see `isolated_store`.
 
     Raises:
         IndexMissingError: the folder does not exist.
@@ -244,7 +252,8 @@ def open_store(
     path = Path(database)
     if not create and not (path / "chroma.sqlite3").is_file():
         raise missing_index_error(database)
-    return Store(open_folder(path), database)
+    client, processes = open_folder(path, isolated=isolated)
+    return Store(client, database, processes)
 
 
 def graph_parameters(chunks: int) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import obstore.store
 from obstore import Bytes
 
+from database.index.disk_space import check_space, space_error
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -98,11 +100,21 @@ class LocalFolder:
                 yield chunk
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a temporary file and rename it."""
-        self._path.mkdir(parents=True, exist_ok=True)
+        """Write a temporary file and rename it.
+
+        Raises:
+            DiskFullError: the disk has no room for it.
+        """
+        check_space(self._path, len(content))
         partial = self._path / f"{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(self._path / name)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            partial.replace(self._path / name)
+        except OSError as error:
+            if full := space_error(self._path, error):
+                raise full from error
+            raise
 
 
 def _name(path: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import zstandard
 
+from database.index.disk_space import check_space
 from database.index.rows import Record, Vector
 from database.snapshot.manifest import Role, SnapshotPart
 from utils.errors import SnapshotError
@@ -56,6 +57,7 @@ def _write_part(
     packed += compressor.flush()
     sha256 = hashlib.sha256(packed).hexdigest()
     name = f"part-{number:05d}-{sha256[:16]}.zst"
+    check_space(folder, len(packed))
     (folder / name).write_bytes(packed)
     return SnapshotPart(role, name, rows, len(packed), unpacked, sha256)
 

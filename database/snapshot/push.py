@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from database.index.disk_space import space_error
 from database.index.store import Store
 from database.snapshot.catalogue import (
     Snapshot,
@@ -48,6 +49,7 @@ def push(
     Raises:
         SnapshotError: the snapshot cannot be written, or the index keeps changing.
         IndexUnavailableError: there is no readable index.
+        DiskFullError: the disk has no room for the parts, or for the snapshot.
     """
     # Look for a snapshot of the same state.
     if storage.is_read_only:
@@ -62,9 +64,11 @@ def push(
             state, manifest = export_index(store, Path(folder), reading, part_bytes)
             return _send(storage, state, manifest, Path(folder), sending)
     except OSError as error:
-        raise SnapshotError(
+        reason = (
             f"The snapshot's parts cannot be written: {error.strerror}. Name a folder with --work."
-        ) from error
+        )
+        full = space_error(work or tempfile.gettempdir(), error)
+        raise full or SnapshotError(reason) from error
 
 
 def _already_there(storage: Storage, state: StateIdentity) -> PushResult | None:

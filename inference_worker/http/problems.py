@@ -1,7 +1,7 @@
 """Maps every error to its HTTP response: the only place where statuses such as 429 and 503 are set.
 
-    DocsQAError (utils/errors.py)   by _PROBLEMS: 409 while a build writes the index, or 503;
-                                    500 for a class that is not listed
+    DocsQAError (utils/errors.py)   by _PROBLEMS: 409 while another process writes the index,
+                                    507 for a full disk, or 503; 500 for a class not listed
     ProblemError                    by its Problem: 401, 403, 404, 412, 422
     RequestValidationError          422, naming the invalid fields (400 on OpenAI's routes)
     HTTPException                   its status: 404 and 405 from the router, 413 from middleware.py,
@@ -29,6 +29,7 @@ from starlette.routing import Match, Mount
 from inference_worker.http import openai_errors
 from inference_worker.http.event_stream import CLIENT_CLOSED_REQUEST
 from utils.errors import (
+    DiskFullError,
     DocsQAError,
     EmbeddingApiError,
     IndexDamagedError,
@@ -120,8 +121,14 @@ _PROBLEMS: dict[type[DocsQAError], Problem] = {
     IndexLockedError: Problem(
         "index-locked",
         409,
-        "The index is being built",
-        "Try again when the build has ended; it reports its progress where it was started.",
+        "Another process writes the index",
+        "Try again when it has ended.",
+    ),
+    DiskFullError: Problem(
+        "disk-full",
+        507,
+        "The disk of the index is full",
+        "The operator must free space on it. Searches go on meanwhile.",
     ),
     OverloadedError: OVERLOADED,
     SettingsError: _MODEL_UNAVAILABLE,  # while running: the device of the settings does not exist
@@ -234,7 +241,7 @@ def install_error_handlers(app: FastAPI) -> None:
         problem = problem_for(error)
         log.warning("%s: %s", problem.type, error)
         headers = _RETRY if problem.status == 503 else None
-        return problem_response(request, problem, headers=headers)
+        return problem_response(request, problem, error.detail or None, headers)
 
     @app.exception_handler(ProblemError)
     async def problem_error(request: Request, error: ProblemError) -> JSONResponse:

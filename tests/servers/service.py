@@ -75,7 +75,10 @@ def app_over(
     """The service's app over an index that was built with word embeddings."""
     chosen = Settings(_env_file=None, database=database, **settings)
     reader = Reader(
-        lambda: open_store(database), load, database, min_confidence=chosen.min_confidence
+        lambda: open_store(database, isolated=True),
+        load,
+        database,
+        min_confidence=chosen.min_confidence,
     )
     return create_app(chosen, reader=reader, llm=llm, splitter=splitter)
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from database.changing.changer import SplitDocument
 from database.changing.job_runner import JobRunner, splitter_for_recipe
+from database.index.disk_space import check_space, row_bytes, stored_bytes
 from database.index.fingerprint import Recipe
 from database.index.lock import HEARTBEAT_SECONDS, locked_error, read_holder
 from database.index.lock_holder import is_change
@@ -74,6 +75,7 @@ class ChangeQueue:
 
         Raises:
             IndexLockedError: a build is writing the index.
+            DiskFullError: the disk of the index has too little room.
             IndexUnavailableError: there is no index to change.
         """
         job = Job.new("put", condition=condition, outcomes=tuple(refused))
@@ -82,6 +84,7 @@ class ChangeQueue:
             job,
             lambda store: Uploads(store).add(job.id, documents),
             lambda store: finish_if_unchanged(store, self._reader.state, job, documents),
+            needed=row_bytes([document.text for document in documents]),
         )
 
     async def delete(self, name: str, *, purge: bool, condition: Precondition) -> Job:
@@ -89,11 +92,16 @@ class ChangeQueue:
 
         Raises:
             IndexLockedError: a build is writing the index.
+            DiskFullError: the disk of the index has too little room.
             IndexUnavailableError: there is no index to change.
         """
         job = Job.new("purge" if purge else "delete", condition=condition)
+        database = self._settings.database
         return await asyncio.to_thread(
-            self._accept, job, lambda store: Uploads(store).add_deletion(job.id, name)
+            self._accept,
+            job,
+            lambda store: Uploads(store).add_deletion(job.id, name),
+            needed=stored_bytes(database) if purge else 0,  # it copies everything
         )
 
     async def find(self, id_: str) -> Job | None:
@@ -132,14 +140,17 @@ class ChangeQueue:
         job: Job,
         accept: Callable[[Store], None],
         finish_early: Callable[[Store], Job | None] = lambda store: None,
+        *,
+        needed: int,
     ) -> Job:
-        """Record and queue a job, unless `finish_early` ends it."""
+        """Record and queue a job that needs so much disk, unless `finish_early` ends it."""
         store = self._reader.store()
         holder = read_holder(store)
         # A build that died without releasing the lock does not block: the job runner takes it over.
         if holder and not is_change(holder) and not self._watch.found_dead(store, holder):
             raise locked_error(store, holder)
         self._runner.claim()
+        check_space(store.database, needed)
         if (ended := finish_early(store)) is not None:
             return ended
         job = record_job(store, job, accept)

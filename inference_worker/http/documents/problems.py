@@ -1,6 +1,7 @@
 """The problems of requests that read or change documents."""
 
-from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, Problem
+from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, Problem, problem_for
+from utils.errors import DiskFullError, StoreProcessError
 from utils.settings import build_command
 
 ADMIN_KEY_NOT_SET = Problem(
@@ -53,5 +54,17 @@ ALL = (
     PRECONDITION_FAILED,
     JOB_NOT_FOUND,
 )
-OF_JOBS = {problem.type: problem for problem in (*ALL, MODEL_MISMATCH, INTERNAL, BODY_TOO_LARGE)}
+DISK_FULL = problem_for(DiskFullError())
+STORE_UNREACHABLE = problem_for(StoreProcessError())
+OF_JOBS = {
+    problem.type: problem
+    for problem in (
+        *ALL,
+        MODEL_MISMATCH,
+        DISK_FULL,
+        STORE_UNREACHABLE,
+        INTERNAL,
+        BODY_TOO_LARGE,
+    )
+}
 """The problems that a job may end with, by type."""

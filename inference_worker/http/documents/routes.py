@@ -26,6 +26,7 @@ from inference_worker.http.documents.parameters import (
 from inference_worker.http.documents.problems import (
     ADMIN_KEY_MISSING,
     ADMIN_KEY_NOT_SET,
+    DISK_FULL,
     DOCUMENT_NOT_FOUND,
     DOCUMENT_REFUSED,
     JOB_NOT_FOUND,
@@ -79,7 +80,10 @@ _WRITE: dict[int | str, dict[str, Any]] = {
         ADMIN_KEY_NOT_SET,
         "No admin key is set, the key is wrong, or a web page of another origin sent the request",
     ),
-    409: _problem(problem_for(IndexLockedError("")), "A build is writing the index"),
+    409: _problem(
+        problem_for(IndexLockedError("")), "Another process writes the index; `detail` names it"
+    ),
+    507: _problem(DISK_FULL, "The disk is full; `detail` states how much must be freed"),
 }
 _UPLOAD: dict[int | str, dict[str, Any]] = {
     413: PROBLEMS[413],

@@ -1,17 +1,15 @@
 """Opens and queries one collection of an embedded store, in a process of its own.
 
-`python -m database.index.embedded_check FOLDER NAME` prints the number of rows and the seconds as
-JSON. It calls the library that the chromadb package wraps, as `chromadb.api.rust` does: importing
-that package takes a second, opening a collection milliseconds.
+`python -m database.index.isolation.embedded_check FOLDER NAME` prints the number of rows and the
+seconds as JSON.
 """
 
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import chromadb_rust_bindings as bindings  # type: ignore[import-untyped]
+from database.index.isolation.store_process import open_bindings
 
 _TENANT = "default_tenant"
 _DATABASE = "default_database"
@@ -23,7 +21,7 @@ def main(argv: list[str]) -> int:
     """Count the rows, and query one of them by its own vector."""
     folder, name = argv
     started = time.perf_counter()
-    store = _open(Path(folder))
+    store = open_bindings(Path(folder), _CACHED_COLLECTIONS)
     collection = str(store.get_collection(name, _TENANT, _DATABASE).id)
     rows = store.count(collection, _TENANT, _DATABASE)
     # None: no ids, and no filter by metadata or text.
@@ -37,20 +35,6 @@ def main(argv: list[str]) -> int:
     seconds = round(time.perf_counter() - started, 3)
     sys.stdout.write(json.dumps({"rows": rows, "seconds_to_open": seconds}) + "\n")
     return 0
-
-
-def _open(folder: Path) -> Any:
-    database = bindings.SqliteDBConfig(
-        hash_type=bindings.MigrationHash.MD5,
-        migration_mode=bindings.MigrationMode.Apply,
-        url=str(folder / "chroma.sqlite3"),
-    )
-    return bindings.Bindings(
-        allow_reset=False,
-        sqlite_db_config=database,
-        persist_path=str(folder),
-        hnsw_cache_size=_CACHED_COLLECTIONS,
-    )
 
 
 if __name__ == "__main__":

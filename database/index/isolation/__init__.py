@@ -1,0 +1,1 @@
+"""An embedded store in a process of its own."""
