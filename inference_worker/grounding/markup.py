@@ -5,6 +5,10 @@ undecided: a bracket until it closes (at most 40 characters or the line's end), 
 it closes (500 characters or the line's end), a fence's first line. The decisions do not depend on
 how the text is cut into pieces.
 
+What is code here is code to every reader of CommonMark as well, as only code is delivered as it is
+written: a backtick after a backslash opens none, nor does one that its line does not close; only
+space and a list mark stand before a fence.
+
 A bracket is a citation if it contains passage numbers and nothing else. It is not a citation
 - in code (inline, or fenced, even without a closing fence);
 - as a link (`[1](address)`), a definition (`[1]: ...` at the start of a line) or the second half of
@@ -27,6 +31,8 @@ MarkKind = Literal["text", "code", "fence", "citation"]
 _MAX_BRACKET_CHARACTERS = 40
 _MAX_CODE_CHARACTERS = 500
 _MAX_FENCE_LINE_CHARACTERS = 100
+_MAX_FENCE_CHARACTERS = 63
+"""Of a longer run of backticks or tildes, none is a mark."""
 _CONTEXT = 100
 """Before a mark: its meaning may depend on them."""
 
@@ -34,13 +40,13 @@ INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u
 """Invisible characters: zero-width ones, soft hyphens and direction marks."""
 
 _OPEN, _SHUT = r"\[【\uff3b", r"\]】\uff3d"
-_MARK = re.compile(rf"`{{1,64}}|~{{3,64}}|\\?[{_OPEN}]")
+_MARK = re.compile(rf"\\[\\`]|`{{1,64}}|~{{3,64}}|\\?[{_OPEN}]")
 _TICKS = re.compile(r"`+|\n")
 _INSIDE = rf"[^{_OPEN}{_SHUT}\n\\]{{0,{_MAX_BRACKET_CHARACTERS}}}"
 _SINGLE = re.compile(rf"\\?[{_OPEN}]({_INSIDE})\\?[{_SHUT}]")
 _DOUBLE = re.compile(rf"[{_OPEN}]{{2}}([^\n]{{0,{_MAX_BRACKET_CHARACTERS}}}?)[{_SHUT}]{{2}}")
 _STILL_OPEN = re.compile(rf"\\?[{_OPEN}]{_INSIDE}\\?")
-_BEFORE_FENCE = re.compile(rf"[ \t>]*(?:{LIST_MARK}[ \t]+)?")
+_BEFORE_FENCE = re.compile(rf".*\n[ \t]*(?:{LIST_MARK}[ \t]+)?", re.DOTALL)
 _BRACKETS = re.compile(rf"[{_OPEN}{_SHUT}]")
 
 _DASH = r" ?[-\u2010-\u2015\u2212] ?"
@@ -80,6 +86,8 @@ class Mark:
     text: str
     spans: tuple[tuple[int, int], ...] = ()
     """Of a citation: the cited ranges of numbers, each as first and last."""
+    edge: Literal["", "open", "close"] = ""
+    """Of fenced code: its opening fence, or the line that closes it."""
 
 
 def read_marks(text: str) -> Iterator[Mark]:
@@ -99,7 +107,7 @@ class MarkupReader:
     def __init__(self) -> None:
         self._buffer = ""
         self._at = 0
-        self._before = ""
+        self._before = "\n"
         self._after_citation = False
         self._fence = ""
 
@@ -132,13 +140,15 @@ class MarkupReader:
             return Mark("text", self._buffer[self._at : end])
         if not found:
             return None
+        if found[0] in ("\\\\", "\\`"):
+            return Mark("text", found[0])
         if found[0][-1] not in "`~":
-            if found[0][0] == "\\" and self._before.endswith("\\"):
-                return Mark("text", "\\")  # an escaped backslash escapes nothing
             return self._bracket(found[0], final)
-        if found.end() == len(self._buffer) and not final and len(found[0]) < 64:
+        if len(found[0]) > _MAX_FENCE_CHARACTERS or self._before.endswith(found[0][0]):
+            return Mark("text", found[0])
+        if found.end() == len(self._buffer) and not final:
             return None
-        if len(found[0]) >= 3 and _BEFORE_FENCE.fullmatch(self._line()):
+        if len(found[0]) >= 3 and _BEFORE_FENCE.fullmatch(self._before):
             return self._fence_or_code(found[0], final)
         return self._inline_code(found[0], final)
 
@@ -154,12 +164,13 @@ class MarkupReader:
     def _fence_or_code(self, ticks: str, final: bool) -> Mark | None:
         start = self._at + len(ticks)
         line, end, _ = self._buffer[start : start + _MAX_FENCE_LINE_CHARACTERS].partition("\n")
-        if "`" in line and ticks[0] == "`":
+        is_long = not end and len(line) == _MAX_FENCE_LINE_CHARACTERS
+        if ticks[0] == "`" and ("`" in line or is_long):
             return self._inline_code(ticks, final)
-        if not end and not final and len(line) < _MAX_FENCE_LINE_CHARACTERS:
+        if not (end or final or is_long):
             return None
         self._fence = ticks
-        return Mark("fence", ticks)
+        return Mark("fence", ticks, edge="open")
 
     def _inline_code(self, ticks: str, final: bool) -> Mark | None:
         """Code up to the same number of backticks on the line; else the backticks as text."""
@@ -172,7 +183,7 @@ class MarkupReader:
                 return Mark("text", ticks)
             if found.end() == len(buffer) and not final:
                 return None
-            if len(found[0]) == len(ticks):
+            if found.end() < limit and len(found[0]) == len(ticks):
                 return Mark("code", buffer[self._at : found.end()])
         return Mark("text", ticks) if final or len(buffer) >= limit else None
 
@@ -180,16 +191,17 @@ class MarkupReader:
         """The rest of a line of fenced code; a line of only fence characters closes it."""
         end = self._buffer.find("\n", self._at)
         line = self._buffer[self._at : end + 1 or None]
-        fence = line.strip()
+        fence = line.strip(" \t\r\n")
         may_close = (
             self._before.endswith("\n")
-            and len(line) <= _MAX_FENCE_LINE_CHARACTERS
+            and len(line) - len(line.lstrip(" \t")) <= _MAX_FENCE_LINE_CHARACTERS
             and not fence.strip(self._fence[0])
         )
         if end < 0 and may_close and not final:
             return None
         if may_close and len(fence) >= len(self._fence):
             self._fence = ""
+            return Mark("fence", line, edge="close")
         return Mark("fence", line)
 
     def _bracket(self, opening: str, final: bool) -> Mark | None:

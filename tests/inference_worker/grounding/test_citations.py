@@ -151,6 +151,14 @@ def test_an_unclosed_backtick_does_not_hide_citations() -> None:
     assert cleaned("The ` sign [1, 2].\nNext `` [99].") == ("The ` sign [1][2].\nNext ``.", 1)
 
 
+@pytest.mark.parametrize(
+    "code", [r"\`[99]\`", "`" * 65 + "[99]" + "`" * 64, "a" * 120 + "```\n[99]", "> ```\n[99]"]
+)
+def test_what_only_seems_to_be_code_hides_no_citation(code: str) -> None:
+    assert cleaned(code) == (code.replace("[99]", ""), 1)
+    assert cleaned(*code) == cleaned(code)
+
+
 def test_removing_a_citation_creates_no_new_one() -> None:
     for text in ("[9[99]9]", "[[99]9]", "[1,[99]99]"):
         found, _ = cleaned(text)
