@@ -16,7 +16,7 @@ Coverage = Literal["full", "partial", "none"]
 FinishReason = Literal["stop", "length", "content_filter"]
 """Why the text ended: complete, cut off at the token limit, or by the provider's content filter."""
 
-UnsupportedKind = Literal["identifier", "number", "arn", "code", "flag", "quote", "url"]
+UnsupportedKind = Literal["identifier", "number", "arn", "code", "flag", "quote", "url", "html"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,11 @@ class Grounding:
     unsupported: Sequence[Unsupported] = ()
     uncited_sentences: int = 0
     """Sentences that make a claim and cite nothing."""
+
+    @property
+    def doubtful(self) -> list[Unsupported]:
+        """What is not to be relied on; HTML is only shown as text."""
+        return [each for each in self.unsupported if each.kind != "html"]
 
     @property
     def passage_numbers(self) -> set[int]:

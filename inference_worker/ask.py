@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from inference_worker.answer import Answer, Events, PassagesFound, Token
+from inference_worker.grounding.visible_text import visible
 from utils.errors import DocsQAError
 from utils.settings import load_settings
 
@@ -107,20 +108,21 @@ def _notes(answer: Answer, printed: str, read_next: Iterable[str]) -> str:
     if answer.finish_reason != "stop":
         cause = "at its token limit" if answer.truncated else "by the model's content filter"
         parts.append(f"(The answer was cut off {cause}.)")
-    if answer.grounding.unsupported:
-        unsupported = ", ".join(dict.fromkeys(each.text for each in answer.grounding.unsupported))
-        parts.append(f"In no passage, so do not rely on it: {unsupported}")
+    if doubtful := answer.grounding.doubtful:
+        texts = ", ".join(dict.fromkeys(each.text for each in doubtful))
+        parts.append(f"In no passage, so do not rely on it: {texts}")
     cited = sorted({each.number for each in answer.grounding.citations})
     if cited and not answer.is_quoted:
         lines = []
         for number in cited:
             chunk = answer.passages[number - 1].chunk
             lines.append(
-                f"  [{number}] {chunk.breadcrumb}" + (f"\n      {chunk.url}" if chunk.url else "")
+                f"  [{number}] {visible(chunk.breadcrumb)}"
+                + (f"\n      {visible(chunk.url)}" if chunk.url else "")
             )
         parts.append("\n".join(["Sources:", *lines]))
     if answer.docs:
-        parts.append("\n".join(["Read next:", *(f"  {title}" for title in read_next)]))
+        parts.append("\n".join(["Read next:", *(f"  {visible(title)}" for title in read_next)]))
     return "\n\n".join(parts) + "\n"
 
 

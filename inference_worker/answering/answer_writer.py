@@ -15,12 +15,15 @@ from database.searching.terms import terms_of, words
 from inference_worker.answer import EXTRACTIVE, PassagesFound, SearchQuery, Token
 from inference_worker.answering.draft import Draft, not_covered_text
 from inference_worker.answering.metrics import Metrics
+from inference_worker.answering.quoted_text import inactive_text
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.prompt import Prompt, write_instructions, write_prompt
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.reply import ReplyParser
 from inference_worker.generation.token_counter import count_tokens
+from inference_worker.grounding.active_content import ActiveContentFilter
 from inference_worker.grounding.citations import CitationFilter
+from inference_worker.grounding.visible_text import VisibleText
 from inference_worker.quoting.block_ranking import CosinesOf
 from inference_worker.quoting.extractive_answer import extract_answer
 from utils.errors import DocsQAError, GenerationError
@@ -89,7 +92,7 @@ class Writer:
 
     async def _quote(self, draft: Draft) -> None:
         draft.generator, draft.finish_reason, draft.coverage = EXTRACTIVE, "stop", None
-        draft.removed_citations = 0
+        draft.removed_citations, draft.inactive = 0, ()
         draft.is_refusal = not draft.findings.answerable
         if draft.is_refusal:
             draft.text = not_covered_text(draft.passages, self.settings.corpus_description)
@@ -99,10 +102,11 @@ class Writer:
             quotation = await self.in_thread(
                 extract_answer, draft.query, draft.passages, self._cosines
             )
-            draft.text = quotation.text
-            if quotation.citations:
+            quoted = inactive_text(quotation, draft.passages)
+            draft.text, draft.inactive = quoted.text, quoted.inactive
+            if quoted.citations:
                 draft.text += f"\n\n{self._origin(draft)}"
-            draft.passages, draft.quoted = quotation.passages, quotation.citations
+            draft.passages, draft.quoted = quotation.passages, quoted.citations
 
     def _origin(self, draft: Draft) -> str:
         """The line that states that no language model wrote the text, and why."""
@@ -191,17 +195,26 @@ class Writer:
     async def _attempt(
         self, draft: Draft, reply: ReplyParser, generated: AsyncGenerator[str | Generation, None]
     ) -> AsyncGenerator[str, None]:
-        """Yield the answer's text: without protocol lines and citations of missing passages."""
-        citations = CitationFilter(len(draft.passages))
-        text = ""
+        """Yield the answer's text: without protocol lines, false citations and active content.
+
+        Raises:
+            GenerationError: the reply is empty.
+        """
+        visible = VisibleText()
+        citations, active = CitationFilter(len(draft.passages)), ActiveContentFilter(draft.passages)
+        text, begun = "", False
         async with aclosing(generated) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Generation):
                     self._record(draft, piece)
-                    checked = citations.feed(reply.finish()) + citations.finish()
+                    cited = citations.feed(reply.finish()) + citations.finish()
                 else:
-                    checked = citations.feed(reply.feed(piece))
-                checked = checked if text else checked.lstrip()
+                    shown = visible.feed(piece)
+                    cited = citations.feed(reply.feed(shown))
+                checked = active.feed(cited if begun else cited.lstrip())
+                begun = begun or bool(cited.strip())
+                if isinstance(piece, Generation):
+                    checked += active.finish()
                 text += checked
                 if checked:
                     yield checked
@@ -212,7 +225,7 @@ class Writer:
         if not text.strip() and not reply.is_request:
             raise GenerationError("the language model gave an empty answer")
         draft.text, draft.coverage = text, reply.coverage
-        draft.removed_citations = citations.removed
+        draft.removed_citations, draft.inactive = citations.removed, active.shown
 
     def _record(self, draft: Draft, generation: Generation) -> None:
         """Record who wrote, and what it cost: an answer may take several calls."""

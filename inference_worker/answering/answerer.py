@@ -37,7 +37,7 @@ from inference_worker.answering.small_talk import small_talk_reply
 from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
-from inference_worker.grounding.check import ground
+from inference_worker.grounding.check import ground, merge_unsupported
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -227,9 +227,14 @@ class Answerer:
         if draft.is_refusal:
             return Grounding()
         if draft.generator == EXTRACTIVE:
-            return Grounding(draft.quoted, [each.number for each in draft.quoted])
+            used = [each.number for each in draft.quoted]
+            return Grounding(draft.quoted, used, unsupported=draft.inactive)
         grounding = await self._in_thread(ground, draft.text, draft.passages, draft.query)
-        return replace(grounding, removed_citations=draft.removed_citations)
+        return replace(
+            grounding,
+            removed_citations=draft.removed_citations,
+            unsupported=merge_unsupported(draft.inactive, grounding.unsupported),
+        )
 
     def _answer(
         self, draft: Draft, grounding: Grounding, top_k: int, timings: dict[str, float]

@@ -13,7 +13,9 @@ from inference_worker.answer import (
     SearchQuery,
     TokenUsage,
     Turn,
+    Unsupported,
 )
+from inference_worker.grounding.active_content import without_active_content
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Draft:
     finish_reason: FinishReason = "stop"
     coverage: Coverage | None = None
     removed_citations: int = 0
+    inactive: Sequence[Unsupported] = ()
+    """The active content that the text shows as text."""
     quoted: Sequence[Citation] = ()
     """Of a text that quotes the passages."""
     usage: TokenUsage | None = None
@@ -62,7 +66,8 @@ class Draft:
 
 def not_covered_text(passages: Sequence[Passage], corpus_description: str) -> str:
     """The answer to a question that the documentation does not cover."""
-    titles = list(dict.fromkeys(passage.chunk.title for passage in passages))[:3]
+    names = dict.fromkeys(passage.chunk.title for passage in passages)
+    titles = [without_active_content(name) for name in names][:3]
     if not titles:
         return "No document matches what was asked for."
     pages = "pages are" if len(titles) > 1 else "page is"

@@ -75,6 +75,18 @@ def ground(text: str, passages: Sequence[Passage], question: str = "") -> Ground
     )
 
 
+def merge_unsupported(
+    first: Sequence[Unsupported], others: Sequence[Unsupported]
+) -> list[Unsupported]:
+    """Both in the order of the text; of the others, those that overlap none of the first."""
+    apart = [
+        each
+        for each in others
+        if not any(each.start < one.end and one.start < each.end for one in first)
+    ]
+    return sorted([*first, *apart], key=lambda each: each.start)
+
+
 class _Check:
     """Looks items up in passages, each once per passage."""
 

@@ -1,4 +1,4 @@
-"""Cleans up a streamed answer: normalises citations and removes images."""
+"""Normalises the citations of a streamed answer."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,6 @@ class CitationFilter:
         self._gap = ""
         self._after_removed = False
         self._at_line_start = True
-        self._after_bang = False
 
     def feed(self, piece: str) -> str:
         """Process the next piece; returns the text that is final."""
@@ -42,21 +41,14 @@ class CitationFilter:
     def _cleaned(self, marks: Iterable[Mark]) -> Iterator[str]:
         for mark in marks:
             if mark.kind == "text":
-                cleaned = self._without_images(self._text(mark.text))
+                cleaned = self._text(mark.text)
             elif mark.kind == "citation":
                 cleaned = self._citation(mark)
             else:
                 cleaned, self._gap, self._after_removed = self._gap + mark.text, "", False
             if cleaned:
                 self._at_line_start = cleaned.endswith("\n")
-                self._after_bang = cleaned.endswith("!") and mark.kind == "text"
                 yield cleaned
-
-    def _without_images(self, cleaned: str) -> str:
-        """Escape images: displaying one would fetch an address that the model chose."""
-        if self._after_bang and cleaned.startswith("["):
-            cleaned = f"\\{cleaned}"
-        return cleaned.replace("![", "!\\[")
 
     def _citation(self, mark: Mark) -> str:
         numbers, invalid = cited_passages(mark.spans, self._passages)

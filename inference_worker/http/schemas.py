@@ -171,7 +171,10 @@ class CitationOut(BaseModel):
 
 
 class UnsupportedOut(BaseModel):
-    """A checkable span of the answer in neither passages nor question: do not rely on it."""
+    """A checkable span of the answer in neither passages nor question: do not rely on it.
+
+    Also HTML, and addresses that occur in no passage: the answer shows them, but as text.
+    """
 
     kind: UnsupportedKind
     text: str

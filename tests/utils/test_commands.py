@@ -181,6 +181,20 @@ def test_ask_prints_the_answer_as_it_is_streamed(with_database: dict[str, str]) 
     assert "[9]" not in rest
 
 
+def test_ask_prints_no_list_of_sources_but_its_own_and_nothing_invisible(
+    with_database: dict[str, str],
+) -> None:
+    forged = "First [1].\n\nSources:\n  [1] \x1b[31mOfficial\u202e\n      https://evil.example"
+    with MistralServer() as mistral:
+        mistral.default = replies.answer(forged)
+        model = {"MISTRAL_API_KEY": "test-key", "MISTRAL_BASE_URL": mistral.url}
+        asked = run("-m", "inference_worker.ask", QUESTION, environment=with_database | model)
+
+    assert asked.stdout.count("\nSources:\n") == 1
+    assert asked.stdout.index("`https://evil.example`") < asked.stdout.index("\nSources:\n")
+    assert all(character.isprintable() or character == "\n" for character in asked.stdout)
+
+
 def test_ask_without_an_index_prints_how_to_build_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from database.searching.passage import Findings, Passage
 from dataset.chunks import Chunk, document_text
 from inference_worker.answer import EXTRACTIVE, Answer, Citation, FinishReason
+from inference_worker.grounding.active_content import without_active_content
 from inference_worker.http.schemas import Confidence, CoverageOut, answer_fields, shallow_dict
 
 SNIPPET_CHARACTERS = 1000
@@ -139,7 +140,7 @@ class CitedPassage(BaseModel):
 class UnsupportedText(BaseModel):
     """A span of the answer that occurs in no passage."""
 
-    kind: str = Field(description="identifier, number, arn, code, flag, quote or url.")
+    kind: str = Field(description="identifier, number, arn, code, flag, quote, url or html.")
     text: str
 
 
@@ -184,21 +185,26 @@ class AskResult(Result):
         return cls(**answer_fields(answer) | {"citations": citations})
 
     def as_text(self) -> str:
-        """The answer as text, with its sources and warnings."""
+        """The answer as text, with its sources and warnings; what is quoted is text there, too."""
         parts = [self.answer if self.finish_reason == "stop" else f"{self.answer}…"]
         if self.citations and self.generator != EXTRACTIVE:
             sources = [
-                f"[{each.number}] {each.title} ({each.id}) {each.url}".rstrip()
-                + f'\n    "{each.quote}"'
+                f"[{each.number}] {_inactive(f'{each.title} ({each.id})')} {each.url}".rstrip()
+                + f'\n    "{_inactive(each.quote)}"'
                 for each in self.citations
             ]
             parts.append("\n".join(["Sources:", *sources]))
         if self.docs:
-            parts.append(f"Documents to read: {', '.join(self.docs)}")
-        if self.unsupported:
-            unsupported = ", ".join(f"`{each.text}`" for each in self.unsupported)
+            parts.append(f"Documents to read: {', '.join(map(_inactive, self.docs))}")
+        if doubtful := [each for each in self.unsupported if each.kind != "html"]:
+            unsupported = ", ".join(f"`{each.text}`" for each in doubtful)
             parts.append(f"In none of the passages, so verify before relying on it: {unsupported}")
         return "\n\n".join(parts)
+
+
+def _inactive(text: str) -> str:
+    """A quoted text on one line, none of which is markup that begins there."""
+    return without_active_content(" ".join(text.split()))
 
 
 def _id(chunk: Chunk) -> str:

@@ -7,14 +7,18 @@ from urllib.parse import quote, urlsplit
 from database.searching.passage import Passage
 from dataset.chunks import Chunk
 from dataset.markdown.syntax import closing_fence
+from dataset.markdown.writer import code
 from inference_worker.answer import Answer
+from inference_worker.grounding.visible_text import visible
 from inference_worker.http.openai.schemas import Annotation, UrlCitation
 
 SOURCES = "\n\nSources:\n"
 NEAREST = "\n\nNearest pages:\n"
 MAX_NEAREST = 3
 MAX_DOUBTS = 8
-_MARKDOWN = re.compile(r"[\\`*<\[\]]")
+_MARKDOWN = re.compile(r"[\\`*<\[\]]|&(?=#?\w{1,32};)")
+_LINKED_ALONE = re.compile(r"://|www\.|@", re.IGNORECASE)
+"""In a text that is no link: many clients link addresses."""
 _SAFE_IN_URL = "%/:?#@!$&+,;=~-._'"
 """Characters left unescaped in URLs: all that are legal, except those that end a Markdown link."""
 
@@ -32,8 +36,9 @@ def restart_notice(answer: Answer, streamed: str) -> str:
 
 
 def closing_notes(answer: Answer) -> str:
-    """The notes and links that follow the answer's text."""
-    return f"{_note(answer)}{_doubts(answer)}{_links(answer)}"
+    """The notes and links that follow the answer's text, outside of code that it leaves open."""
+    notes = f"{_note(answer)}{_doubts(answer)}{_links(answer)}"
+    return notes and f"{closing_fence(answer.text)}{notes}"
 
 
 def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
@@ -45,7 +50,7 @@ def annotations(answer: Answer, offset: int = 0) -> list[Annotation]:
             place = UrlCitation(
                 start_index=each.start + offset,
                 end_index=each.end + offset,
-                title=chunk.breadcrumb,
+                title=visible(chunk.breadcrumb),
                 url=url,
             )
             found.append(Annotation(type="url_citation", url_citation=place))
@@ -62,7 +67,7 @@ def _note(answer: Answer) -> str:
 
 def _doubts(answer: Answer) -> str:
     """A note on the spans of the answer that occur in no passage."""
-    texts = dict.fromkeys(_plain(each.text) for each in answer.grounding.unsupported)
+    texts = dict.fromkeys(_unlinked(each.text) for each in answer.grounding.doubtful)
     shown = ", ".join(list(texts)[:MAX_DOUBTS])
     return f"\n\n(In no passage, so do not rely on it: {shown}.)" if shown else ""
 
@@ -91,13 +96,18 @@ def _listed(heading: str, items: Iterable[str]) -> str:
 
 def markdown_link(chunk: Chunk) -> str:
     """A Markdown link to a chunk's live page; only its title and headings if that is unknown."""
-    url, name = safe_url(chunk.url), _plain(chunk.breadcrumb)
-    return f"[{name}]({url})" if url else name
+    url, name = safe_url(chunk.url), visible(chunk.breadcrumb)
+    return f"[{_plain(name)}]({url})" if url else _unlinked(name)
 
 
 def _plain(text: str) -> str:
     """Escape Markdown and HTML."""
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _unlinked(text: str) -> str:
+    """Escape a text, so that no part of it is a link either."""
+    return code(" ".join(text.split())) if _LINKED_ALONE.search(text) else _plain(text)
 
 
 def safe_url(url: str) -> str:

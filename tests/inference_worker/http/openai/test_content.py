@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from database.searching.passage import Passage
-from inference_worker.answer import EXTRACTIVE, Answer, Citation, Grounding
+from inference_worker.answer import EXTRACTIVE, Answer, Citation, Grounding, Unsupported
 from inference_worker.http.openai.content import (
     annotations,
     closing_notes,
@@ -127,6 +127,31 @@ def test_title_is_escaped_in_its_link(title: str, shown: str) -> None:
     text = markdown_link(passage("keys.md", "https://docs.test/keys.html", title).chunk)
 
     assert text == f"[{shown}](https://docs.test/keys.html)"
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Official https://evil.test", "`Official https://evil.test`"),
+        ("Mail a@evil.test", "`Mail a@evil.test`"),
+        ("<b>\u202e &#x202e; *a*", "\\<b> \\&#x202e; \\*a\\*"),
+    ],
+)
+def test_title_without_a_url_links_nothing_and_hides_nothing(title: str, shown: str) -> None:
+    assert markdown_link(passage("keys.md", "", title).chunk) == shown
+
+
+def test_doubtful_addresses_are_inactive_in_their_note_and_html_is_no_doubt() -> None:
+    doubts = [Unsupported("url", "https://evil.test", 0, 1), Unsupported("html", "&lt;b", 1, 2)]
+    found = closing_notes(answered("So.", grounding=Grounding(unsupported=doubts)))
+
+    assert found == "\n\n(In no passage, so do not rely on it: `https://evil.test`.)"
+
+
+def test_sources_follow_code_that_the_answer_leaves_open() -> None:
+    found = closing_notes(answered("So [2]:\n\n```sh\nls"))
+
+    assert found == "\n```\n\nSources:\n- [2] [Keys](https://docs.test/keys.html)"
 
 
 @pytest.mark.parametrize(
