@@ -17,6 +17,7 @@ from inference_worker.answering.draft import Draft, not_covered_text
 from inference_worker.answering.metrics import Metrics
 from inference_worker.answering.quoted_text import inactive_text
 from inference_worker.generation.language_model import Generation, LanguageModel
+from inference_worker.generation.leak_detector import LeakDetector
 from inference_worker.generation.prompt import Prompt, write_instructions, write_prompt
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.reply import ReplyParser
@@ -198,9 +199,9 @@ class Writer:
         """Yield the answer's text: without protocol lines, false citations and active content.
 
         Raises:
-            GenerationError: the reply is empty.
+            GenerationError: the reply is empty, or repeats the instructions.
         """
-        visible = VisibleText()
+        visible, leaks = VisibleText(), LeakDetector(self._instructions())
         citations, active = CitationFilter(len(draft.passages)), ActiveContentFilter(draft.passages)
         text, begun = "", False
         async with aclosing(generated) as pieces:
@@ -209,7 +210,7 @@ class Writer:
                     self._record(draft, piece)
                     cited = citations.feed(reply.finish()) + citations.finish()
                 else:
-                    shown = visible.feed(piece)
+                    shown = leaks.checked(visible.feed(piece))
                     cited = citations.feed(reply.feed(shown))
                 checked = active.feed(cited if begun else cited.lstrip())
                 begun = begun or bool(cited.strip())
