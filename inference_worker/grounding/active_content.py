@@ -209,7 +209,7 @@ class ActiveContentFilter:
             return False
         return None if target is None else not self._is_live(target)
 
-    def _is_live(self, target: patterns.Target) -> bool:
+    def _is_live(self, target: patterns.LinkTarget) -> bool:
         is_linked = target.is_plain and _LINKED.match(target.address)
         return target.address == CODE or bool(is_linked and self._is_known(target.address))
 

@@ -89,7 +89,7 @@ _LABEL_PLACE = re.compile(rf"[ \t>]*(?:{LIST_MARK}[ \t]+)*")
 _INSIDE_LABEL = re.compile(rf"(?:{_LABEL_PLACE.pattern}\[)?[^\[\]]*")
 
 
-class Target(NamedTuple):
+class LinkTarget(NamedTuple):
     """The address in a link's brackets or definition; "" if it is none."""
 
     address: str
@@ -137,7 +137,7 @@ def tag_at(text: str, at: int, *, final: bool) -> re.Match[str] | str | None:
     return tag["name"] if tag else part[1:2]
 
 
-def target_at(text: str, at: int, *, final: bool) -> Target | None:
+def target_at(text: str, at: int, *, final: bool) -> LinkTarget | None:
     """The target of a link, whose bracket is at `at`."""
     depth = 0
     part = text[at : at + _MAX_ADDRESS]
@@ -150,18 +150,22 @@ def target_at(text: str, at: int, *, final: bool) -> Target | None:
         if not final and len(part) < _MAX_ADDRESS:
             return None
     found = _TARGET.match(part)
-    return Target(found["address"], bool(found["closed"])) if found else Target("", is_plain=False)
+    return (
+        LinkTarget(found["address"], bool(found["closed"]))
+        if found
+        else LinkTarget("", is_plain=False)
+    )
 
 
-def definition_at(text: str, at: int, *, final: bool) -> Target | None:
+def definition_at(text: str, at: int, *, final: bool) -> LinkTarget | None:
     """The target that the line after a colon at `at` defines; of any other line, one of code."""
     line = _window(text, at, _MAX_ADDRESS, r"\n", final=final)
     if line is None:
         return None
     found = _DEFINED.fullmatch(line[1:])
     if not found or CODE in line:
-        return Target(CODE, is_plain=False)
-    return Target(found["address"] or "", not found["more"])
+        return LinkTarget(CODE, is_plain=False)
+    return LinkTarget(found["address"] or "", not found["more"])
 
 
 def may_define(line: str, *, has_label: bool) -> bool:
