@@ -120,7 +120,7 @@ pin-images: $(VENV)/.ready ## pin the base images to the digests that their tags
 	$(BIN)/python -m utils.audit.images
 
 attack: $(VENV)/.ready-dev ## repeat the attacks on the service, in their long forms (ATTACKS=; as root, to mount small disks)
-	ATTACKS="$(or $(ATTACKS),100)" $(PYTEST) -rs -m "not containers" tests/attacks
+	ATTACKS="$(or $(ATTACKS),100)" $(PYTEST) -s -rs -m "not containers" tests/attacks
 
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

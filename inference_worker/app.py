@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
 """Interval for polling the pointer, so that a new index is served within two seconds."""
+SCRUB_SECONDS = 60.0
+"""Interval at which the served index is verified as it is stored, or more:"""
+SCRUB_SHARE = 0.05
+"""of the time, verifying takes at most this share."""
 SNAPSHOT_RETRY_SECONDS = 10.0
 
 
@@ -65,6 +70,7 @@ def create_app(
         background = [
             asyncio.create_task(_follow_index(settings, reader)),
             asyncio.create_task(load.watch()),
+            asyncio.create_task(_scrub(reader)),
         ]
         if ollama:
             url = settings.ollama_url
@@ -150,6 +156,23 @@ async def _poll(reader: Reader) -> None:
             if str(error) != logged:
                 log.warning("Not ready: %s", error)
                 logged = str(error)
-        except Exception:
-            log.exception("Unexpected error while polling the index")
+        except Exception as error:
+            if repr(error) != logged:
+                log.exception("Unexpected error while polling the index")
+                logged = repr(error)
         await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _scrub(reader: Reader) -> None:
+    """Verify the served index as it is stored, at intervals."""
+    wait = SCRUB_SECONDS
+    while True:
+        await asyncio.sleep(wait)
+        started = time.monotonic()
+        try:
+            await asyncio.to_thread(reader.scrub)
+        except DocsQAError as error:
+            log.info("The index could not be verified: %s", error)
+        except Exception:
+            log.exception("Unexpected error while verifying the index")
+        wait = max(SCRUB_SECONDS, (time.monotonic() - started) / SCRUB_SHARE)

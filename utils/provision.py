@@ -9,7 +9,7 @@ from pathlib import Path
 from database.embedding.model_finder import find_model
 from database.embedding.models import EmbeddingModel, model_for
 from database.embedding.packaged_models import MINILM
-from database.index.collection_check import check_collection
+from database.index.checks.collection_check import check_collection
 from database.index.fingerprint import Fingerprint, Recipe
 from database.index.store import Store
 from database.reading.index_embeddings import model_of_index

@@ -17,16 +17,16 @@ from langchain_core.embeddings import Embeddings
 from database.building.chunk_spool import ChunkSpool
 from database.building.deletions import check_deletions
 from database.building.desired_state import DesiredState, read_desired_state
+from database.building.intact_documents import read_intact_documents
 from database.building.report import BuildReport, Stopwatch, SyncChanges
-from database.building.reuse import collections_to_copy, read_live_documents
+from database.building.reuse import collections_to_copy, read_live_index
 from database.building.upsert import CollectionWriter
 from database.embedding.models import EmbeddingModel
-from database.index import rows
-from database.index.collection_check import CollectionCheck, check_new_collection
+from database.index.checks.collection_check import CollectionCheck, check_new_collection
 from database.index.connection import damaged_index_error
 from database.index.disk_space import BYTES_PER_CHARACTER, check_space
 from database.index.fingerprint import Fingerprint, Recipe, corpus_hash
-from database.index.go_live import go_live
+from database.index.go_live import go_live, write_missing_digests
 from database.index.lock import BuildLock
 from database.index.rows import StoredDocuments
 from database.index.store import Store
@@ -92,21 +92,22 @@ class Builder:
                 desired = read_desired_state(
                     self.store, folder, selection, self.skipped, folder_only=folder_only
                 )
-                live_name, before, live_recipe = read_live_documents(self.store)
+                live = read_live_index(self.store)
             contents = desired.contents
             target = self._target(contents, folder)
 
             # Split the documents that no existing collection contains.
             with watch("copy"):
                 sources = collections_to_copy(
-                    self.store, self.recipe, contents, [target.collection_name, live_name]
+                    self.store, self.recipe, contents, target.collection_name, live
                 )
-            is_same_recipe = bool(live_recipe and live_recipe.digest() == self.recipe.digest())
+            before = live.documents
+            is_same_recipe = bool(live.recipe and live.recipe.digest() == self.recipe.digest())
             with watch("split"):
                 after = self._split(desired, sources, spool)
             # What cannot be converted any more stays as it is in the live index.
             if kept := self._kept(desired, after, before, is_same_recipe=is_same_recipe):
-                sources[live_name] = {**sources.get(live_name, {}), **kept}
+                sources[live.name] = {**sources.get(live.name, {}), **kept}
                 after |= kept
                 target = self._target(contents | {name: kept[name][0] for name in kept}, folder)
 
@@ -117,8 +118,9 @@ class Builder:
                 check_deletions(before, after)
             if folder_only:
                 self.store.return_to_folder()
-            if after == before and is_same_recipe:
-                writer.write_words(live_name, [])
+            if after == before and is_same_recipe and not live.is_damaged:
+                writer.write_words(live.name, [])
+                write_missing_digests(self.store)
                 return _report(before, before, desired, 0, watch, CollectionCheck(0, 0.0))
 
             # Embed and store, in a new collection, if the disk has room for it.
@@ -146,12 +148,12 @@ class Builder:
         """
         writer = CollectionWriter(self.store, self.progress, Stopwatch(), self.load_embeddings)
         live, source, fingerprint = self.store.live_collection()
-        with self.store.translate_errors():
-            documents = rows.whole_documents(source)
-        if sum(chunks for _, chunks in documents.values()) != fingerprint.chunks:
-            how = "lacks some of its chunks, so it is not rewritten"
+        found = read_intact_documents(self.store, source, fingerprint, live.revision)
+        documents = found.documents
+        if found.is_damaged or sum(n for _, n in documents.values()) != fingerprint.chunks:
+            how = "lacks some of its chunks, or they are damaged, so it is not rewritten"
             raise damaged_index_error(self.store.database, how)
-        target = replace(fingerprint, changed_at="")
+        target = replace(fingerprint, changed_at="", digests="")
         # A new name: a collection of a build's name may have contained documents deleted since.
         collection = self._find_or_create(target, f"{target.collection_name}-r{live.revision}")
         writer.copy(collection, {live.name: documents}, target.chunks)

@@ -1,7 +1,7 @@
 """Returns to the previous index."""
 
 from database.index import rows
-from database.index.collection_check import check_collection
+from database.index.checks.collection_check import check_collection
 from database.index.live_pointer import LivePointer
 from database.index.lock import BuildLock
 from database.index.store import Store

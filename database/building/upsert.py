@@ -57,9 +57,10 @@ class CollectionWriter:
                 done += sum(chunks for _, chunks in documents.values())
                 continue
             offset = 0
-            while page := self._retrying(partial(rows.read_page, source, offset)):
+            while page := self._retrying(partial(rows.read_raw_page, source, offset)):
                 offset += len(page)
-                copied = [_as_built(row) for row in page if _belongs_to(row, documents)]
+                intact = rows.intact(page)
+                copied = [_as_built(row) for row in intact if _belongs_to(row, documents)]
                 # Chroma counts an existing row towards sync_threshold too: it would sync early.
                 missing = self._missing(collection, [row.chunk.id for row in copied])
                 self._add(collection, [row for row in copied if row.chunk.id in missing])

@@ -16,6 +16,7 @@ from langchain_core.embeddings import Embeddings
 from database.changing import outcomes
 from database.changing.outcomes import Versions
 from database.index import rows
+from database.index.digests import Digests
 from database.index.fingerprint import DocumentVersion, Fingerprint
 from database.index.live_pointer import LivePointer
 from database.index.lock import BuildLock
@@ -113,7 +114,8 @@ class Changer:
 
         # Make them visible, and record the job's end.
         if written or claimed:
-            job = self._publish(job, [*claimed, *written], before, live, fingerprint)
+            entries = [*claimed, *written]
+            job = self._publish(job, entries, before, live, collection, fingerprint)
         else:
             job = replace(job, revision=live.revision)
         redundant = [entry for entry in same if entry not in claimed]
@@ -183,7 +185,7 @@ class Changer:
                 for name in (entry.document for entry in entries)
             )
             job = replace(job, state="running", outcomes=deleted)
-            job = self._publish(job, entries, before, live, fingerprint)
+            job = self._publish(job, entries, before, live, collection, fingerprint)
 
         # Purge.
         if job.kind == "purge":
@@ -202,6 +204,7 @@ class Changer:
         entries: Sequence[JournalEntry],
         before: Versions,
         live: LivePointer,
+        collection: "Collection",
         fingerprint: Fingerprint,
     ) -> Job:
         """Move the pointer, and delete what the job has replaced."""
@@ -212,11 +215,26 @@ class Changer:
         changed = fingerprint.after(
             removed=[before[o.name] for o in removed if o.name in before],
             added=[DocumentVersion(o.name, o.etag, o.chunks) for o in added],
+            difference=self._difference(collection, entries, live),
         )
         self.lock.verify_held()
         live = self.store.advance(live, job.id, changed)
         clean_up(self.store, live, entries)
         return replace(job, revision=live.revision)
+
+    def _difference(
+        self, collection: "Collection", entries: Sequence[JournalEntry], live: LivePointer
+    ) -> Digests:
+        """The digests of the rows that a job makes visible less those of the rows it replaces."""
+        current = {entry.document: entry.content_hash for entry in entries}
+        with self.store.translate_errors():
+            found = [*map(rows.to_row, rows.read_raw_rows(collection, [*current]))]
+        before, after = Digests(), Digests()
+        before.add_rows(row for row in found if row.chunk.revision <= live.revision)
+        after.add_rows(
+            row for row in found if row.chunk.document_hash == current[row.chunk.document]
+        )
+        return after - before
 
     def _versions(
         self, collection: "Collection", entries: Sequence[JournalEntry]

@@ -130,8 +130,10 @@ class JobRunner:
                 if str(error) != self._last_warning:
                     log.warning("Jobs wait: %s", error)
                     self._last_warning = str(error)
-            except Exception:
-                log.exception("Unexpected error while looking for jobs")
+            except Exception as error:
+                if repr(error) != self._last_warning:
+                    log.exception("Unexpected error while looking for jobs")
+                    self._last_warning = repr(error)
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from database.index.disk_space import space_error
 from database.index.isolation.isolated_store import IsolatedStore, open_isolated
+from database.index.rows import DamagedRowError
 from utils.errors import DocsQAError, IndexDamagedError, IndexMissingError, StoreUnreachableError
 from utils.proxies import proxy_advice
 from utils.settings import build_command, is_server
@@ -22,7 +23,7 @@ _PROXY_STATUSES = {408, 413, 429, 502, 503, 504}
 
 @contextmanager
 def translate_chroma_errors(database: str) -> Iterator[None]:
-    """Translate errors of Chroma and its HTTP client.
+    """Translate errors of Chroma and its HTTP client, and those of damaged rows.
 
     NotFoundError passes: only the caller can interpret it.
     """
@@ -35,6 +36,8 @@ def translate_chroma_errors(database: str) -> Iterator[None]:
         raise
     except (AuthorizationError, ChromaAuthError) as error:
         raise _unauthorized(database) from error
+    except DamagedRowError as error:
+        raise damaged_index_error(database, "is damaged (a row of it is no chunk)") from error
     except ChromaError as error:
         raise _store_error(database, error) from error
     except httpx.HTTPError as error:  # no answer, or one that is not Chroma's

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
+from database.index.digests import Digests
 from dataset.sources.provenance import Source
 
 
@@ -25,6 +26,10 @@ class EmbeddingModelInfo(Protocol):
     @property
     def dimension(self) -> int:
         """The dimension of its vectors."""
+
+
+_SEAL = "seal"
+"""Hash of the other fields of a collection's metadata, by which damage to them is detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,15 @@ class InPlaceChange:
     documents: int
     chunks: int
     changed_at: str
+    digests: str
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "InPlaceChange | None":
         """Read it from the pointer's metadata; None if nothing was changed in place."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: metadata[name] for name in names}) if "changed_at" in metadata else None
+        if "changed_at" not in metadata:
+            return None
+        found = {"digests": "", **metadata}  # older versions wrote none
+        return cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,10 @@ class Fingerprint:
     """Share of the nearest chunks that dense search finds, measured before it went live."""
     changed_at: str = ""
     """When documents were last changed in place (UTC, ISO 8601); "" if never."""
+    digests: str = field(default="", compare=False)
+    """The digests of its rows, see `Digests`; "" for an index of an older version."""
+    cleaned: int = field(default=0, compare=False)
+    """The last revision whose deletions the digests of a replaced index account for."""
 
     @property
     def collection_name(self) -> str:
@@ -114,13 +126,17 @@ class Fingerprint:
         return f"index-{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
     def after(
-        self, removed: Iterable[DocumentVersion], added: Iterable[DocumentVersion]
+        self,
+        removed: Iterable[DocumentVersion],
+        added: Iterable[DocumentVersion],
+        difference: Digests,
     ) -> InPlaceChange:
         """The updated fields after a change in place.
 
         Args:
             removed: The deleted documents, and the old versions of the replaced ones.
             added: The added documents, and the new versions of the replaced ones.
+            difference: The digests of the added rows less those of the removed ones.
         """
         removed, added = list(removed), list(added)
         terms = [_hashed(v.name, v.content_hash) for v in added]
@@ -130,21 +146,38 @@ class Fingerprint:
             documents=self.documents + len(added) - len(removed),
             chunks=self.chunks + sum(v.chunks for v in added) - sum(v.chunks for v in removed),
             changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            digests=self.digests and str(Digests.parse(self.digests) + difference),
         )
 
     def with_change(self, changed: InPlaceChange | None) -> "Fingerprint":
         """The fingerprint updated by a change in place."""
-        return dataclasses.replace(self, **dataclasses.asdict(changed)) if changed else self
+        if changed is None:
+            return self
+        fields = dataclasses.asdict(changed)
+        # An index of an older version may have got its digests after the change.
+        return dataclasses.replace(self, **fields | {"digests": changed.digests or self.digests})
+
+    def without_rows(self, removed: Digests, revision: int) -> "Fingerprint":
+        """The fingerprint of a replaced index after a deletion, counted once for its revision."""
+        if not self.digests or self.cleaned >= revision:
+            return self
+        digests = str(Digests.parse(self.digests) - removed)
+        return dataclasses.replace(self, digests=digests, cleaned=revision)
 
     def to_metadata(self) -> dict[str, Any]:
         """The fingerprint as a collection's metadata."""
         fields: dict[str, Any] = dataclasses.asdict(self)
         recipe: dict[str, Any] = fields.pop("recipe")
-        return recipe | fields | {"sources": json.dumps(fields["sources"])}
+        metadata = recipe | fields | {"sources": json.dumps(fields["sources"])}
+        return metadata | {_SEAL: _seal(metadata)} if self.digests else metadata
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self | None:
-        """Read it from a collection's metadata; None if fields are missing."""
+        """Read it from a collection's metadata; None if fields are missing or damaged."""
+        if metadata.get("digests") or _SEAL in metadata:
+            sealed = {name: value for name, value in metadata.items() if name != _SEAL}
+            if metadata.get(_SEAL) != _seal(sealed):
+                return None
         required = ("corpus_hash", "documents", "chunks", "built_at")
         try:
             return cls(
@@ -152,10 +185,18 @@ class Fingerprint:
                 sources=_sources(metadata.get("sources")),
                 recall=metadata.get("recall", 1.0),
                 changed_at=metadata.get("changed_at", ""),
+                digests=metadata.get("digests", ""),
+                cleaned=metadata.get("cleaned", 0),
                 **{name: metadata[name] for name in required},
             )
         except KeyError:
             return None
+
+
+def _seal(metadata: Mapping[str, Any]) -> str:
+    """Hash a collection's metadata; numbers as floats, which a store may return for integers."""
+    fields = sorted((k, float(v) if isinstance(v, int) else v) for k, v in metadata.items())
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
 
 def _sources(text: object) -> tuple[Source, ...]:

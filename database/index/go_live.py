@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from database.index import word_vectors
-from database.index.collection_check import MIN_RECALL, RECALL_DEPTH, measure_recall
+from database.index.checks.collection_check import MIN_RECALL, RECALL_DEPTH, measure_recall
+from database.index.digests import digests_of
 from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
 from database.index.lock import LOCK, BuildLock
@@ -29,7 +30,8 @@ def go_live(
 ) -> LivePointer:
     """Finish a collection's metadata, move the pointer, and delete older collections.
 
-    The recall of a collection that readers search through its graph is measured and reported.
+    Its metadata gets the digests of its rows, by which damage is detected. The recall of a
+    collection that readers search through its graph is measured and reported.
     The caller holds the lock. `target` is the fingerprint; its `built_at` is set for an index that
     was built elsewhere. The previous index is kept for rollback unless `keep_previous` is False.
 
@@ -38,9 +40,11 @@ def go_live(
             went live.
     """
     recall = _recall(store, collection, target.chunks)
+    with store.translate_errors():
+        digests = str(digests_of(collection))
     lock.verify_held()
     built_at = target.built_at or datetime.now(UTC).isoformat(timespec="seconds")
-    built = replace(target, built_at=built_at, recall=recall)
+    built = replace(target, built_at=built_at, recall=recall, digests=digests, cleaned=0)
     configuration: Any = {"hnsw": {"sync_threshold": NEVER_SYNC}}
     with store.translate_errors():
         collection.modify(metadata=built.to_metadata(), configuration=configuration)
@@ -55,6 +59,15 @@ def go_live(
         store.delete(name)
     word_vectors.delete_orphans(store)
     return live
+
+
+def write_missing_digests(store: Store) -> None:
+    """Write the digests of a live index of an older version; the caller holds the lock."""
+    live, collection, fingerprint = store.live_collection()
+    if not fingerprint.digests:
+        with store.translate_errors():
+            digests = str(digests_of(collection, live.revision))
+            collection.modify(metadata=replace(fingerprint, digests=digests).to_metadata())
 
 
 def _recall(store: Store, collection: "Collection", chunks: int) -> float:

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,25 @@ _MAX_ADDED = 1024
 _MAX_REQUEST_BYTES = 20_000_000
 """Of one request, estimated: 20 bytes of JSON for a number of a vector, 4 for a character."""
 
+_WHOLE: list[Any] = ["documents", "metadatas", "embeddings"]
+"""What is read of a row."""
+
 Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
 Metadata = dict[str, Any]
 
+RawRow = tuple[str, str | None, Mapping[str, Any] | None, Vector]
+"""Id, text, metadata and vector of a chunk as Chroma returns them; damaged ones may be None."""
+
 StoredDocuments = Mapping[str, tuple[str, int]]
 """Documents all of whose chunks a collection contains: name to (content hash, chunks)."""
+
+
+_TYPES = {field.name: get_origin(field.type) or field.type for field in dataclasses.fields(Chunk)}
+
+
+class DamagedRowError(Exception):
+    """A stored row is no chunk: a field is missing or has another type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,7 @@ class Row:
     """A chunk with its vector."""
 
     chunk: Chunk
-    vector: Sequence[float]
+    vector: Sequence[float] | Vector
 
 
 def in_pages(items: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
@@ -76,21 +89,46 @@ def to_metadata(chunk: Chunk) -> dict[str, Any]:
     return stored
 
 
-def to_chunk(id_: str, text: str, metadata: Mapping[str, Any]) -> Chunk:
-    """The chunk of a stored row; the rows of older versions have their headings as a list."""
-    fields = dict(metadata)
+def to_chunk(id_: str, text: str | None, metadata: Mapping[str, Any] | None) -> Chunk:
+    """The chunk of a stored row; the rows of older versions have their headings as a list.
+
+    Raises:
+        DamagedRowError: the row is no chunk.
+    """
+    fields = dict(metadata or {})
     listed, written = fields.pop("headings", ()), fields.pop(_HEADINGS, None)
-    headings = listed if written is None else json.loads(written)
-    return Chunk(id=id_, text=text, headings=tuple(headings), **fields)
+    try:
+        headings = tuple(listed if written is None else json.loads(written))
+        chunk = Chunk(id=id_, text=text, headings=headings, **fields)  # type: ignore[arg-type]  # checked below
+    except (TypeError, ValueError) as error:
+        raise DamagedRowError(id_) from error
+    are_of_type = all(type(getattr(chunk, name)) is kind for name, kind in _TYPES.items())
+    if not are_of_type or not all(isinstance(heading, str) for heading in headings):
+        raise DamagedRowError(id_)
+    return chunk
+
+
+def to_row(raw: RawRow) -> Row:
+    """A stored row as a chunk with its vector; raises DamagedRowError like `to_chunk`."""
+    id_, text, metadata, vector = raw
+    return Row(to_chunk(id_, text, metadata), vector)
+
+
+def intact(raw: Iterable[RawRow]) -> Iterator[Row]:
+    """The rows that are chunks."""
+    for each in raw:
+        with suppress(DamagedRowError):
+            yield to_row(each)
 
 
 def add(collection: "Collection", rows: Sequence[Row]) -> None:
     """Add rows; existing ones are left unchanged, so that an interrupted call can be repeated."""
     largest = max((20 * len(row.vector) + 4 * len(row.chunk.text) for row in rows), default=1)
     for page in in_pages(rows, max(1, min(_MAX_ADDED, _MAX_REQUEST_BYTES // largest))):
+        vectors: Any = [row.vector for row in page]
         collection.add(
             ids=[row.chunk.id for row in page],
-            embeddings=[row.vector for row in page],
+            embeddings=vectors,
             documents=[row.chunk.text for row in page],
             metadatas=[to_metadata(row.chunk) for row in page],
         )
@@ -116,22 +154,33 @@ def unit_vectors(vectors: npt.ArrayLike) -> Vectors:
     return scaled
 
 
-def read_page(collection: "Collection", offset: int) -> list[Row]:
+def read_raw_page(collection: "Collection", offset: int) -> list[RawRow]:
     """Read a page of a collection, in Chroma's order; [] after the last page."""
-    page: Any = collection.get(
-        include=["documents", "metadatas", "embeddings"], limit=PAGE, offset=offset
-    )
-    columns = zip(
-        page["ids"], page["documents"], page["metadatas"], page["embeddings"], strict=True
-    )
-    return [Row(to_chunk(id_, text, fields), vector) for id_, text, fields, vector in columns]
+    return _raw_rows(collection.get(include=_WHOLE, limit=PAGE, offset=offset))
 
 
-def read_chunks(collection: "Collection") -> Iterator[Chunk]:
-    """Read a collection's chunks without their vectors, in Chroma's order.
+def read_page(collection: "Collection", offset: int) -> list[Row]:
+    """Like `read_raw_page`, as chunks with their vectors."""
+    return [*map(to_row, read_raw_page(collection, offset))]
+
+
+def raw_pages(collection: "Collection", size: int = PAGE * 4) -> Iterator[list[RawRow]]:
+    """Read all of a collection, in Chroma's order.
 
     Pages are read by id, not by offset: a row deleted in the meantime would shift the offsets.
     """
+    ids: list[str] = collection.get(include=[])["ids"]
+    for some in in_pages(ids, size):
+        yield _raw_rows(collection.get(ids=some, include=_WHOLE))
+
+
+def _raw_rows(page: Any) -> list[RawRow]:
+    columns = page["ids"], page["documents"], page["metadatas"], page["embeddings"]
+    return list(zip(*columns, strict=True))
+
+
+def read_chunks(collection: "Collection") -> Iterator[Chunk]:
+    """Read a collection's chunks without their vectors, like `raw_pages`."""
     ids: list[str] = collection.get(include=[])["ids"]
     for some in in_pages(ids, PAGE * 4):
         page: Any = collection.get(ids=some, include=["documents", "metadatas"])
@@ -155,11 +204,31 @@ def read_vectors(collection: "Collection", ids: Sequence[str]) -> Vectors:
 def read_documents(collection: "Collection", names: Sequence[str]) -> list[Chunk]:
     """Read all chunks of some documents in all stored versions, without their vectors."""
     chunks: list[Chunk] = []
-    for some in in_pages(names):
-        where: Any = {"document": {"$in": some}}
-        page: Any = collection.get(where=where, include=["documents", "metadatas"])
+    for page in _pages_of(collection, names, ["documents", "metadatas"]):
         chunks += map(to_chunk, page["ids"], page["documents"], page["metadatas"])
     return chunks
+
+
+def read_metadata(collection: "Collection", names: Sequence[str]) -> dict[str, Metadata]:
+    """Read the metadata of all rows of some documents, by id; damaged rows have it too."""
+    found: dict[str, Metadata] = {}
+    for page in _pages_of(collection, names, ["metadatas"]):
+        found.update(zip(page["ids"], page["metadatas"], strict=True))
+    return found
+
+
+def read_raw_rows(collection: "Collection", names: Sequence[str]) -> list[RawRow]:
+    """Read all rows of some documents in all stored versions."""
+    found: list[RawRow] = []
+    for page in _pages_of(collection, names, _WHOLE):
+        found += _raw_rows(page)
+    return found
+
+
+def _pages_of(collection: "Collection", names: Sequence[str], include: list[Any]) -> Iterator[Any]:
+    for some in in_pages(names):
+        where: Any = {"document": {"$in": some}}
+        yield collection.get(where=where, include=include)
 
 
 def unseen(collection: "Collection", revision: int) -> list[str]:
@@ -192,22 +261,3 @@ def missing(collection: "Collection", ids: list[str]) -> set[str]:
     for page in in_pages(ids):
         found.update(collection.get(ids=page, include=[])["ids"])
     return set(ids) - found
-
-
-def whole_documents(collection: "Collection") -> StoredDocuments:
-    """The documents all of whose chunks a collection contains.
-
-    Memory grows with the number of documents, not of chunks.
-    """
-    expected: dict[str, tuple[str, int]] = {}
-    counted: Counter[tuple[str, str]] = Counter()
-    for page in pages(collection, ["metadatas"]):
-        for fields in page["metadatas"]:
-            counted[fields["document"], fields["document_hash"]] += 1
-            if fields["ordinal"] == 0:
-                expected[fields["document"]] = (fields["document_hash"], fields["siblings"])
-    return {
-        name: (content_hash, siblings)
-        for name, (content_hash, siblings) in expected.items()
-        if counted[name, content_hash] == siblings
-    }

@@ -5,18 +5,24 @@ never changed later: a reader in another process sees all of them or none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from database.index import rows
+from database.index.connection import damaged_index_error
+from database.index.digests import Digests
 from database.index.store import Store
+from utils.errors import IndexDamagedError
 
 if TYPE_CHECKING:
     from chromadb import Collection
 
 _PREFIX = "words-of-"
+_DIGESTS = "digests"
+"""The metadata field of the words' digests; older versions wrote none."""
 
 WordVectors = npt.NDArray[np.float32]
 
@@ -27,17 +33,41 @@ def word_collection_name(index: str) -> str:
 
 
 def read_word_vectors(store: Store, index: str) -> tuple[list[str], WordVectors] | None:
-    """The stems of an index's words and their vectors, (words, dimension); None if missing."""
+    """The stems of an index's words and their vectors, (words, dimension); None if missing.
+
+    Raises:
+        IndexDamagedError: they differ from those written.
+    """
     collection = _find_whole(store, index)
     if collection is None:
         return None
-    stems: list[str] = []
-    vectors: list[WordVectors] = []
     with store.translate_errors():
-        for page in rows.pages(collection, ["embeddings"]):
-            stems += page["ids"]
-            vectors.append(np.asarray(page["embeddings"], dtype=np.float32))
-    return stems, np.concatenate(vectors or [np.zeros((0, 1), dtype=np.float32)])
+        stems, vectors = _read(collection)
+    written = collection.metadata.get(_DIGESTS)
+    if written is not None and written != _digests(stems, vectors):
+        raise damaged_index_error(store.database, "is damaged (the vectors of its words)")
+    return stems, vectors
+
+
+def _read(collection: "Collection") -> tuple[list[str], WordVectors]:
+    stems: list[str] = []
+    vectors = [np.zeros((0, 1), dtype=np.float32)]
+    for page in rows.pages(collection, ["embeddings"]):
+        stems += page["ids"]
+        vectors.append(np.asarray(page["embeddings"], dtype=np.float32))
+    return stems, np.concatenate(vectors[1:] or vectors)
+
+
+def _digests(stems: Sequence[str], vectors: WordVectors) -> str:
+    digests = Digests()
+    digests.add_vectors(stems, stems, vectors)
+    return str(digests)
+
+
+def complete(store: Store, collection: "Collection") -> None:
+    """Record that all words of an index are written, with their digests."""
+    with store.translate_errors():
+        collection.modify(metadata={"whole": True, _DIGESTS: _digests(*_read(collection))})
 
 
 def has_word_vectors(store: Store, index: str) -> bool:
@@ -66,9 +96,10 @@ def write_word_vectors(
     collection = store.find(name) or store.create(name, {"whole": False})
     vectors: dict[str, Sequence[float]] = {}
     for other in known:
-        found = read_word_vectors(store, other) if other != index else None
-        if found:
-            vectors.update(zip(found[0], found[1].tolist(), strict=True))
+        with suppress(IndexDamagedError):
+            found = read_word_vectors(store, other) if other != index else None
+            if found:
+                vectors.update(zip(found[0], found[1].tolist(), strict=True))
     with store.translate_errors():
         stored = {id_ for page in rows.pages(collection, []) for id_ in page["ids"]}
         if obsolete := sorted(stored - words.keys()):  # of an interrupted build, or an older one
@@ -85,8 +116,7 @@ def write_word_vectors(
                 embeddings=[vectors[stem] for stem in page],
                 documents=[words[stem] for stem in page],
             )
-    with store.translate_errors():
-        collection.modify(metadata={"whole": True})
+    complete(store, collection)
     return embedded
 
 

@@ -3,10 +3,12 @@
 Every holder of the lock calls it before it changes anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from database.index import rows
+from database.index.digests import Digests
+from database.index.fingerprint import Fingerprint
 from database.index.folder_owner import FolderOwner
 from database.index.live_pointer import LivePointer
 from database.index.store import Store
@@ -72,7 +74,7 @@ def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -
         collection = store.find(name)
         if collection is not None:
             with store.translate_errors():
-                _delete_replaced_rows(collection, live.job_revision, entries)
+                _delete_replaced_rows(collection, live, entries)
     found = store.live_collection()
     with store.translate_errors():
         found[1].modify(metadata=found[2].to_metadata())
@@ -82,22 +84,42 @@ def clean_up(store: Store, live: LivePointer, entries: Sequence[JournalEntry]) -
 
 
 def _delete_replaced_rows(
-    collection: "Collection", revision: int, entries: Sequence[JournalEntry]
+    collection: "Collection", live: LivePointer, entries: Sequence[JournalEntry]
 ) -> None:
     current = {entry.document: entry.content_hash for entry in entries}
-    chunks = rows.read_documents(collection, list(current))
+    stored = rows.read_metadata(collection, list(current))
     changed_here = {
-        chunk.document
-        for chunk in chunks
-        if chunk.revision == revision and chunk.document_hash == current[chunk.document]
+        fields["document"]
+        for fields in stored.values()
+        if fields.get("revision", 0) == live.job_revision
+        and fields["document_hash"] == current[fields["document"]]
     }
     replaced = [
-        chunk.id
-        for chunk in chunks
-        if not current[chunk.document]
-        or (chunk.document in changed_here and chunk.document_hash != current[chunk.document])
+        id_
+        for id_, fields in stored.items()
+        if not current[fields["document"]]
+        or (
+            fields["document"] in changed_here
+            and fields["document_hash"] != current[fields["document"]]
+        )
     ]
+    if replaced and collection.name != live.name:
+        _account_for(collection, live, set(replaced), list(current))
     rows.delete(collection, replaced)
+
+
+def _account_for(
+    collection: "Collection", live: LivePointer, deleted: Set[str], documents: list[str]
+) -> None:
+    """Subtract rows of the previous index from its digests, before they are deleted."""
+    fingerprint = Fingerprint.from_metadata(collection.metadata or {})
+    if fingerprint is not None:
+        removed = Digests()
+        for row in rows.intact(rows.read_raw_rows(collection, documents)):
+            if row.chunk.id in deleted and row.chunk.revision <= live.previous_revision:
+                removed.add_rows([row])
+        after = fingerprint.without_rows(removed, live.job_revision)
+        collection.modify(metadata=after.to_metadata())
 
 
 def _unmarked(uploads: Uploads, live: LivePointer) -> list[JournalEntry]:

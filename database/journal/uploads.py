@@ -7,13 +7,14 @@ are marked later.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from database.index import rows
 from database.index.live_pointer import LivePointer
 from database.index.store import Store
+from dataset.chunks import Chunk
 from dataset.documents import Document
 
 UPLOADS = "uploads"
@@ -159,6 +160,16 @@ class Uploads:
         for id_, fields in zip(found["ids"], found["metadatas"], strict=True):
             entry = id_.rsplit("/", 1)[0]
             yield JournalEntry(id=entry, **{name: fields[name] for name in names})
+
+
+def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry]) -> bool:
+    """True if a chunk of the live collection is visible to readers.
+
+    `shown` are the visible changes made in place, by document.
+    """
+    changed = shown.get(chunk.document)
+    is_of_now = changed is None or changed.content_hash == chunk.document_hash
+    return chunk.revision <= live.revision and is_of_now
 
 
 def _placeholder(id_: str) -> Sequence[float]:

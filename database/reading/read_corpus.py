@@ -1,7 +1,7 @@
 """Reads what a search needs of an index, and applies changes made to it in place."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,10 +11,12 @@ from langchain_core.embeddings import Embeddings
 
 from database.embedding.query_embeddings import embed_words
 from database.index import rows, word_vectors
+from database.index.digests import Digests
 from database.index.live_pointer import LivePointer
 from database.index.rows import Vectors, unit_vectors
 from database.index.store import MAX_EXACT_CHUNKS, Store
-from database.journal.uploads import JournalEntry, Uploads
+from database.journal.uploads import JournalEntry, Uploads, is_current
+from database.reading.verification import verify_digests
 from database.searching.lexical_index import LexicalIndex, in_order
 from database.searching.search import SearchCorpus
 from database.searching.synonyms import RelatedWords
@@ -46,25 +48,32 @@ def current_chunks(store: Store, live: LivePointer, collection: "Collection") ->
         return in_order(c for c in rows.read_chunks(collection) if is_current(c, live, shown))
 
 
-def is_current(chunk: Chunk, live: LivePointer, shown: Mapping[str, JournalEntry]) -> bool:
-    """True if a chunk of the live collection is visible to readers.
-
-    `shown` are the visible changes made in place, by document.
-    """
-    changed = shown.get(chunk.document)
-    is_of_now = changed is None or changed.content_hash == chunk.document_hash
-    return chunk.revision <= live.revision and is_of_now
-
-
 def read_corpus(
-    store: Store, live: LivePointer, collection: "Collection", embeddings: Embeddings
+    store: Store,
+    live: LivePointer,
+    collection: "Collection",
+    embeddings: Embeddings,
+    digests: str,
 ) -> SearchCorpus:
-    """Read what a search needs of an index: its chunks and its words, with their vectors."""
+    """Read what a search needs of an index: its chunks and its words, with their vectors.
+
+    `digests` are those that were written; "" for an index of an older version.
+
+    Raises:
+        IndexDamagedError: what was read differs from what was written.
+    """
     chunks = current_chunks(store, live, collection)
     words = word_vectors.read_word_vectors(store, live.name)
     if words is None:
         log.warning("An older version built the index, without word vectors: %s", build_command())
-    vectors = _vectors(store, collection, chunks)
+    stored = _stored_vectors(store, collection, chunks)
+    if digests:
+        found = Digests()
+        found.add_chunks(chunks)
+        for some, vectors_of_some in _vector_pages(store, collection, chunks, stored):
+            found.add_vectors((c.document for c in some), [c.id for c in some], vectors_of_some)
+        verify_digests(store, live, digests, found)
+    vectors = None if stored is None else unit_vectors(stored)
     return SearchCorpus(
         collection=collection,
         embeddings=embeddings,
@@ -108,12 +117,26 @@ def follow_changes(
     )
 
 
-def _vectors(store: Store, collection: "Collection", chunks: Sequence[Chunk]) -> Vectors | None:
-    """The unit vectors of chunks, in order; None if they are too many to keep in memory."""
+def _stored_vectors(
+    store: Store, collection: "Collection", chunks: Sequence[Chunk]
+) -> Vectors | None:
+    """The vectors of chunks as stored, in order; None if they are too many to keep in memory."""
     if len(chunks) > MAX_EXACT_CHUNKS:
         return None
     with store.translate_errors():
-        return unit_vectors(rows.read_vectors(collection, [chunk.id for chunk in chunks]))
+        return rows.read_vectors(collection, [chunk.id for chunk in chunks])
+
+
+def _vector_pages(
+    store: Store, collection: "Collection", chunks: Sequence[Chunk], stored: Vectors | None
+) -> Iterator[tuple[Sequence[Chunk], Vectors]]:
+    """Chunks with their vectors as stored: all at once, or read page by page if not kept."""
+    if stored is not None:
+        yield chunks, stored
+        return
+    for some in rows.in_pages(chunks, rows.PAGE * 4):
+        with store.translate_errors():
+            yield some, rows.read_vectors(collection, [chunk.id for chunk in some])
 
 
 def _sample(
@@ -144,9 +167,10 @@ def _changed_vectors(
         return None
     if not added:
         return corpus.vectors[[corpus.places[chunk.id] for chunk in chunks]]
-    new = _vectors(store, corpus.collection, added)
-    if new is None or not new.any(axis=1).all():  # deleted since the chunks were read
+    stored = _stored_vectors(store, corpus.collection, added)
+    if stored is None or not stored.any(axis=1).all():  # deleted since the chunks were read
         raise OvertakenError
+    new = unit_vectors(stored)
     known = np.concatenate([corpus.vectors, new]) if len(corpus.vectors) else new
     places = dict(corpus.places)
     places.update((chunk.id, len(corpus.chunks) + n) for n, chunk in enumerate(added))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from langchain_core.embeddings import Embeddings
 
 from database.embedding.query_embeddings import EmbeddingCache, embed_question
-from database.index.collection_check import check_collection
+from database.index.checks.collection_check import check_collection, verify_recall
 from database.index.connection import missing_index_error, translate_chroma_errors
 from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
@@ -24,18 +24,21 @@ from database.index.store import Store, connect
 from database.journal.uploads import Uploads
 from database.reading.index_embeddings import embeddings_for
 from database.reading.read_corpus import OvertakenError, follow_changes, read_corpus
+from database.reading.scrub import find_damage
 from database.searching.filters import EVERYTHING, Filters
 from database.searching.fusion import Ranking
 from database.searching.passage import Findings
 from database.searching.search import SearchCorpus, search
 from dataset.chunks import Chunk
 from utils.errors import DocsQAError, IndexDamagedError, StoreUnreachableError
-from utils.settings import Settings
+from utils.settings import Settings, build_command
 
 log = logging.getLogger(__name__)
 
 _MAX_CACHED = 8192
 """Texts of `cosines` whose vectors are cached, in 12 MB with all-MiniLM-L6-v2."""
+_RETRY_SECONDS = 30.0
+"""Interval at which a damaged index is read again; a new one is read at once."""
 _MAX_CATCH_UPS = 10
 """Attempts to read changes while newer ones keep arriving; the next refresh continues."""
 
@@ -98,7 +101,14 @@ class Reader:
         self.state: IndexState | None = None
         """What searches use now; None until the index was opened."""
         self.problem: DocsQAError | None = None
-        """Why the last refresh failed; None if it succeeded."""
+        """Why the last refresh failed, or the damage to what it found; None if it succeeded."""
+        self._damage: tuple[LivePointer, IndexDamagedError] | None = None
+        """The damage that the last scrub found, and where."""
+        self._tried: LivePointer | None = None
+        """The index that was opened last, or could not be."""
+        self._refusal: IndexDamagedError | None = None
+        """Why it could not be opened, until `_retry_at`."""
+        self._retry_at = 0.0
         self._refreshing = threading.Lock()
         self._cache: EmbeddingCache | None = None
 
@@ -119,11 +129,37 @@ class Reader:
                     self.state = self._follow(self.state)
             except DocsQAError as error:
                 self.problem = error
+                if isinstance(error, IndexDamagedError) and time.monotonic() >= self._retry_at:
+                    self._refusal = error
+                    self._retry_at = time.monotonic() + _RETRY_SECONDS
                 if self.state is None:
                     self._close_store()
                 raise
-            self.problem = None
+            self.problem = self._damage_of(self.state)
             return self.state
+
+    def scrub(self) -> None:
+        """Read the live index again as it is stored; if it is damaged, `problem` names that.
+
+        Searches of vectors in memory, which were verified when they were read, go on.
+
+        Raises:
+            DocsQAError: it cannot be read at present.
+        """
+        state = self.state
+        if state is None:
+            return
+        damage = find_damage(self.store())
+        is_known = self._damage_of(state) is not None
+        self._damage = (state.live, damage) if damage else None
+        if damage and not is_known and self.refresh() and self.problem is damage:
+            log.error("Not ready: %s", damage)
+
+    def _damage_of(self, state: IndexState) -> IndexDamagedError | None:
+        """The damage that the last scrub found, unless another index is live by now."""
+        if self._damage and self._damage[0].is_same_build(state.live):
+            return self._damage[1]
+        return None
 
     def store(self) -> Store:
         """The open store, for code that reads or writes beside the reader.
@@ -155,6 +191,9 @@ class Reader:
         live = self._opened_store().live()
         if state and live and live.is_same_build(state.live):
             return state if state.live.revision == live.revision else self._caught_up(state)
+        if self._refusal and live == self._tried and time.monotonic() < self._retry_at:
+            raise copy.copy(self._refusal)
+        self._tried = live
         return self._opened(state)
 
     def _opened(self, before: IndexState | None) -> IndexState:
@@ -164,6 +203,12 @@ class Reader:
         # On first use, check that the collection can be read at all.
         if before is None:
             check_collection(store, live.name)
+        if not fingerprint.digests:
+            log.warning(
+                "An older version built the index, without digests, so that damage to it is not "
+                "detected. A build adds them: %s",
+                build_command(),
+            )
         # Keep the loaded model if the new index was built with the same one.
         if before and before.fingerprint.recipe.can_share_model(fingerprint.recipe):
             embeddings = before.corpus.embeddings
@@ -171,7 +216,9 @@ class Reader:
             embeddings = self._load(fingerprint)
         # Read chunks and word vectors into memory.
         started = time.perf_counter()
-        corpus = read_corpus(store, live, collection, embeddings)
+        corpus = read_corpus(store, live, collection, embeddings, fingerprint.digests)
+        if corpus.vectors is None:
+            verify_recall(store, collection, fingerprint)
         uploaded = frozenset(Uploads(store).document_names(live))
         state = IndexState(live, fingerprint, corpus, uploaded)
         # Answer one query before any user does: compiles the model and loads Chroma's graph.
@@ -214,7 +261,7 @@ class Reader:
         state = self.current()
         if state.corpus.vectors is None:
             # `refresh` detects that an unreachable store is back; no request waits for it.
-            self._raise_problem(StoreUnreachableError)
+            self._raise_problem(StoreUnreachableError, IndexDamagedError)
         try:
             return self._search(state, question, top_k, filters)
         except (NotFoundError, IndexDamagedError) as error:
@@ -237,13 +284,13 @@ class Reader:
             return self.refresh()
         return self.state
 
-    def _raise_problem(self, kind: type[DocsQAError]) -> None:
-        """Raise a copy of the last refresh's error if it is of this type.
+    def _raise_problem(self, *kinds: type[DocsQAError]) -> None:
+        """Raise a copy of the last refresh's error if it is of these types.
 
         A copy, because each raise of one exception object adds entries to its traceback.
         """
         problem = self.problem  # another thread may replace it
-        if isinstance(problem, kind):
+        if isinstance(problem, kinds):
             raise copy.copy(problem) from problem.__cause__
 
     def _search(

@@ -16,8 +16,8 @@ from database.index.fingerprint import Fingerprint
 from database.index.live_pointer import LivePointer
 from database.index.rows import Record
 from database.index.store import Store
-from database.journal.uploads import UPLOADS, Uploads
-from database.reading.read_corpus import is_current
+from database.journal.uploads import UPLOADS, Uploads, is_current
+from database.reading.verification import verify_stored
 from database.snapshot import upload_rows
 from database.snapshot.manifest import CollectionShape, Manifest, Role, SnapshotPart
 from database.snapshot.parts import write_parts
@@ -98,6 +98,7 @@ def export_index(
                 f"Documents in {store.database} were changed while it was read. Push again."
             ) from error
         if read_state_identity(store) == state:
+            verify_stored(store)
             return state, manifest
         for part in manifest.parts:
             (folder / part.name).unlink()
@@ -115,7 +116,7 @@ def _export(
     recipe = state.fingerprint.recipe
     words = store.find(word_vectors.word_collection_name(state.live.name))
     contents: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
-    if words is not None and word_vectors.has_word_vectors(store, state.live.name):
+    if words is not None and word_vectors.read_word_vectors(store, state.live.name):
         contents.append(("words", _words(words)))
     if store.find(UPLOADS) is not None:
         contents.append(("uploads", upload_rows.read_upload_rows(store, state.live)))

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from database.index import rows
-from database.index.collection_check import check_new_collection, is_readable
+from database.index import rows, word_vectors
+from database.index.checks.collection_check import check_new_collection, is_readable
 from database.index.fingerprint import Fingerprint
 from database.index.go_live import go_live
 from database.index.lock import BuildLock
 from database.index.rows import Record
 from database.index.store import NEVER_SYNC, Store
-from database.index.word_vectors import word_collection_name
 from database.journal import staging
 from database.journal.purge import has_unfinished_purge
 from database.journal.recovery import finish_purge_in_other_process, recover_in_other_process
@@ -136,7 +135,7 @@ class _Target:
     @property
     def fingerprint(self) -> Fingerprint:
         """The fingerprint of the new index, whose rows are stored as by a build."""
-        return replace(self.snapshot.manifest.fingerprint, changed_at="")
+        return replace(self.snapshot.manifest.fingerprint, changed_at="", digests="")
 
     def download(self) -> Iterator[int]:
         """Write the rows that are missing: those of the index, its words, and the uploads.
@@ -148,10 +147,11 @@ class _Target:
         index = self._open(self.index, self.fingerprint.to_metadata(), rows_in_all)
         yield from self._fill("index", index)
         if "words" in manifest.collections:
-            words = self._open(word_collection_name(self.index), {"whole": False}, NEVER_SYNC)
+            words = self._open(
+                word_vectors.word_collection_name(self.index), {"whole": False}, NEVER_SYNC
+            )
             yield from self._fill("words", words)
-            with self.store.translate_errors():
-                words.modify(metadata={"whole": True})
+            word_vectors.complete(self.store, words)
         if "uploads" in manifest.collections or self.store.find(UPLOADS):
             documents = (row for _, found in read_parts(self.snapshot, "uploads") for row in found)
             staging.stage_uploads(self.store, self.index, documents, self.revision)

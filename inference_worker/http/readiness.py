@@ -78,6 +78,8 @@ def readiness(reader: Reader, load: Load) -> Readiness:
 def _described(snapshot: IndexState) -> dict[str, str | int]:
     """The live index's fingerprint."""
     shown = snapshot.fingerprint.to_metadata() | {"revision": snapshot.live.revision}
+    for internal in ("digests", "cleaned", "seal"):
+        shown.pop(internal, None)
     model = str(shown["embedding_model"])
     return shown | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
 

@@ -64,6 +64,7 @@ def _changed(fingerprint: Fingerprint, added: Sequence[Chunk]) -> InPlaceChange:
         documents=fingerprint.documents + len({chunk.document for chunk in added}),
         chunks=fingerprint.chunks + len(added),
         changed_at="2026-02-03T04:05:06+00:00",
+        digests="",
     )
 
 

@@ -41,8 +41,9 @@ pytestmark = pytest.mark.process
 
 
 def reader(store: Store) -> tuple[int, SearchCorpus]:
-    live, collection, _ = store.live_collection()
-    return live.revision, read_corpus(store, live, collection, WordEmbeddings())
+    live, collection, found = store.live_collection()
+    corpus = read_corpus(store, live, collection, WordEmbeddings(), found.digests)
+    return live.revision, corpus
 
 
 def followed(store: Store, opened: tuple[int, SearchCorpus]) -> State:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from database.index.collection_check import check_collection, is_readable
+from database.index.checks.collection_check import check_collection, is_readable
 from database.index.store import Store, open_store
 from tests.database.made_indexes import damage
 from utils.errors import IndexDamagedError

@@ -7,7 +7,7 @@ import pytest
 
 from database.building import reuse
 from database.building.rollback import rollback
-from database.index.collection_check import CollectionCheck
+from database.index.checks.collection_check import CollectionCheck
 from database.index.lock import BuildLock
 from database.index.store import Store
 from database.index.vector_files import segment_folders

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from database.index import go_live, store, word_vectors
-from database.index.collection_check import RECALL_DEPTH, measure_recall
+from database.index.checks.collection_check import RECALL_DEPTH, measure_recall
 from database.index.rows import unit_vectors
 from database.index.store import Store, open_store
 from tests.files.pages import builder, write_pages

@@ -132,9 +132,9 @@ def test_index_without_words_is_served_with_a_warning(
     rows.add(collection, [*map(Row, chunks, WordEmbeddings().embed_documents(["Oak", "Ash"]))])
 
     with caplog.at_level(logging.WARNING):
-        old = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings())
+        old = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings(), "")
     write(store, INDEX, WORDS)
-    new = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings())
+    new = read_corpus(store, LivePointer(INDEX, "", 1, 1), collection, WordEmbeddings(), "")
 
     assert old.related is None
     assert old.chunks == chunks[::-1]

@@ -57,7 +57,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
                     store, collection.name, words, embeddings.embed_documents, []
                 )
             live = LivePointer(collection.name, "", 1, 1)
-            corpus = read_corpus(store, live, collection, WordEmbeddings())
+            corpus = read_corpus(store, live, collection, WordEmbeddings(), "")
             return corpus if request.param == "exact" else replace(corpus, vectors=None)
 
         yield make

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from database.index.digests import Digests
 from database.index.store import Store, open_store
 from database.journal import purge as purging
 from database.journal import staging
@@ -29,7 +30,7 @@ def test_last_job_is_replaced_even_if_not_marked(store: Store) -> None:
     _, _, fingerprint = store.live_collection()
     accept_job(store, "put", [document("waits.md", "# Waits\n\nOak.\n")])
     Uploads(store).add("job-last", [document("last.md", "Last.")])
-    changed = fingerprint.after(removed=[], added=[])
+    changed = fingerprint.after(removed=[], added=[], difference=Digests())
     store.advance(before, "job-last", changed)
     staging.stage_uploads(store, "index-pulled", [], before.revision + 2)
     make_index(store, chunks_of("Pulled."), "index-pulled")

@@ -14,6 +14,7 @@ import numpy as np
 
 from database.index import rows, word_vectors
 from database.index.connection import damaged_index_error
+from database.index.fingerprint import Fingerprint
 from database.index.rows import Vectors, unit_vectors
 from database.index.store import Store
 from utils.errors import IndexDamagedError
@@ -28,6 +29,8 @@ MIN_RECALL = 0.97
 """A recall below it is reported as a problem."""
 RECALL_DEPTH = 250
 """Results per vector, as in a search."""
+_MAX_RECALL_LOSS = 0.03
+"""A greater one is damage; changes in place vary it by less."""
 _RECALL_SAMPLE = 50
 """Chunks, and as many words: the graph misses most for short questions."""
 
@@ -50,14 +53,8 @@ def check_collection(store: Store, name: str) -> CollectionCheck:
         StoreUnreachableError: the server does not answer, or crashed on the query.
     """
     if is_server(store.database):
-        return CollectionCheck(rows=_count_and_query(store, name), seconds_to_open=0.0)
-    command = [
-        sys.executable,
-        "-m",
-        "database.index.isolation.embedded_check",
-        store.database,
-        name,
-    ]
+        return CollectionCheck(rows=count_and_query(store, name), seconds_to_open=0.0)
+    command = [sys.executable, "-m", "database.index.checks.embedded_check", store.database, name]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
             command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=_TIMEOUT, check=False
@@ -123,6 +120,19 @@ def measure_recall(store: Store, collection: "Collection") -> float:
     return float(np.mean(shares))
 
 
+def verify_recall(store: Store, collection: "Collection", fingerprint: Fingerprint) -> None:
+    """Check that searches of the graph still find what they found when it went live.
+
+    Raises:
+        IndexDamagedError: they find less.
+    """
+    with store.translate_errors():
+        recall = measure_recall(store, collection)
+    if recall < fingerprint.recall - _MAX_RECALL_LOSS:
+        how = f"is damaged: its graph finds {recall:.2f} of the nearest chunks"
+        raise damaged_index_error(store.database, how)
+
+
 def _sample(store: Store, collection: "Collection") -> Vectors:
     """Unit vectors to search for, (vectors, dimension)."""
     ids: list[str] = collection.get(include=[])["ids"]
@@ -135,7 +145,7 @@ def _sample(store: Store, collection: "Collection") -> Vectors:
     return unit_vectors(np.concatenate([chunks, words[1][::step][:_RECALL_SAMPLE]]))
 
 
-def _count_and_query(store: Store, name: str) -> int:
+def count_and_query(store: Store, name: str) -> int:
     """Count the rows, and query one of them by its own vector."""
     with store.translate_errors():
         collection = store.find(name)

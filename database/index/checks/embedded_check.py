@@ -1,6 +1,6 @@
 """Opens and queries one collection of an embedded store, in a process of its own.
 
-`python -m database.index.isolation.embedded_check FOLDER NAME` prints the number of rows and the
+`python -m database.index.checks.embedded_check FOLDER NAME` prints the number of rows and the
 seconds as JSON.
 """
 

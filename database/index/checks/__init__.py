@@ -1,0 +1,1 @@
+"""Checks that a collection can be read and searched."""
