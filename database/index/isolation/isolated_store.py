@@ -46,8 +46,8 @@ call. A write that waits for another process's lock of SQLite gives up sooner.""
 _MAX_CALL_SECONDS = 1800.0
 """No call takes longer: replaying a million rows from Chroma's log takes minutes."""
 _POLL_SECONDS = 1.0
-_MAX_IDLE_CPU_SECONDS = 0.5
-"""What calls that wait use, which ask for SQLite's lock again and again, in HANG_SECONDS."""
+_MAX_IDLE_CPU = 0.025
+"""Share of a core that calls use while they wait: they ask for SQLite's lock again and again."""
 _CLOSE_SECONDS = 10.0
 """How long the calls in progress may take to end when the store is closed."""
 _ROWS = ("add", "upsert", "update")
@@ -202,7 +202,8 @@ class _Child:
                 return result.result(timeout=_POLL_SECONDS)
             except NotYetError:
                 now, usage = time.monotonic(), self._usage()
-                if usage[0] > before[0] + _MAX_IDLE_CPU_SECONDS or usage[1:] != before[1:]:
+                idle = _MAX_IDLE_CPU * HANG_SECONDS
+                if usage[0] > before[0] + idle or usage[1:] != before[1:]:
                     active, before = now, usage
                 if now - active > HANG_SECONDS or now - began > _MAX_CALL_SECONDS:
                     self._kill(function)

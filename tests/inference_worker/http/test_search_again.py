@@ -383,12 +383,15 @@ def test_reasoning_is_not_part_of_the_answer(written: httpx.Client, mistral: Mis
     assert ask(written)["answer"] == "Set `KmsKeyId` [1]."
 
 
-@pytest.mark.parametrize("end", ["<", "<thin", "<think>", "\ud83d"])
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [("<", "<"), ("<thin", r"\<thin"), ("<think>", r"\<think>"), ("\ud83d", "?")],
+)
 def test_answer_that_ends_in_the_beginning_of_a_tag_ends(
-    written: httpx.Client, mistral: MistralServer, end: str
+    written: httpx.Client, mistral: MistralServer, end: str, shown: str
 ) -> None:
     mistral.default = replies.answer(pieces=["Set it [1] ", end], between=0.01)
-    expected = f"Set it [1] {end.replace(chr(0xD83D), '?')}"
+    expected = f"Set it [1] {shown}"
     assert stream(written)[-1][1]["answer"] == ask(written)["answer"] == expected
 
 
