@@ -1,5 +1,6 @@
 """The middleware around every request: its body's limit, its id, and its metrics."""
 
+import math
 import re
 import time
 import uuid
@@ -12,6 +13,10 @@ from inference_worker.answering.metrics import Metrics
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "none"
 """One label for all unknown paths, of which clients can request any number."""
+
+
+MAX_DISCARDED_BYTES = 262_144
+"""Of a body that arrives after its response; with more, the connection is closed."""
 
 
 class BodyLimit:
@@ -31,17 +36,34 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._upload_limit if _is_upload(scope) else self._limit
-        arrived = 0
+        arrived, is_complete = 0, False
 
         async def counted() -> Message:
-            nonlocal arrived
+            nonlocal arrived, is_complete
             message = await receive()
             arrived += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
             if arrived > limit:
                 raise HTTPException(413, f"Send at most {limit:,} bytes.")
             return message
 
-        await self._app(scope, counted, send)
+        async def announced(message: Message) -> None:
+            is_early = message["type"] == "http.response.start" and not is_complete
+            if is_early and _body_bytes(scope) > MAX_DISCARDED_BYTES:
+                # The server closes the connection, rather than read what nobody needs.
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, counted, announced)
+
+
+def _body_bytes(scope: Scope) -> float:
+    """The length of a request's body; infinite if it is not stated."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return math.inf
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
 
 
 def _is_upload(scope: Scope) -> bool:

@@ -51,7 +51,7 @@ class Outcome:
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `pages`, and their `index`, to which a document was added in place."""
     folder = tmp_path_factory.mktemp("intact")
-    in_fork(partial(_build, folder))
+    assert in_process(partial(_build, folder)) == "built"
     return folder
 
 
@@ -79,9 +79,7 @@ def without_ties(found: Results) -> list[tuple[str, list[float]]]:
     return [(each[0][0], [round(score, 3) for _, _, score in each]) for each in found]
 
 
-def served(
-    folder: Path, expected: Results, seen: Callable[[Results], object] = lambda found: found
-) -> str:
+def served(folder: Path, expected: Results, seen: Callable[[Results], object] = list) -> str:
     """Search an index, and compare what was found, as far as it is `seen`."""
     try:
         return "same" if seen(results(folder)) == seen(expected) else "different"
@@ -103,11 +101,13 @@ def _built(folder: Path, pages: Path) -> str:
     return "built"
 
 
-def in_fork(action: Any) -> Any:
+def in_process(action: Any) -> Any:
     """Run an action in a process of its own, which a damaged index may kill."""
-    context = multiprocessing.get_context("fork")
+    # Not a fork of this process, in which Chroma may run threads already.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(action()), daemon=True)
+    process = context.Process(target=_send, args=(sender, action), daemon=True)
     process.start()
     sender.close()
     try:
@@ -120,24 +120,28 @@ def in_fork(action: Any) -> Any:
         process.join()
 
 
+def _send(sender: Any, action: Callable[[], object]) -> None:
+    sender.send(action())
+
+
 def attack(number: int, intact: Path, work: Path, expected: Results) -> Outcome:
     """Damage a copy of the index, search it, build it again, and search that."""
     kind = list(KINDS)[number % len(KINDS)]
     folder = Path(shutil.copytree(intact / "index", work / str(number)))
     KINDS[kind](folder, Random(number))
-    before = in_fork(lambda: served(folder, expected))
+    before = in_process(partial(served, folder, expected))
     after = ""
     if before != "same":
-        after = in_fork(lambda: _built(folder, intact / "pages"))
+        after = in_process(partial(_built, folder, intact / "pages"))
         if after == "built":
-            after = in_fork(lambda: served(folder, expected, without_ties))
+            after = in_process(partial(served, folder, expected, without_ties))
     shutil.rmtree(folder)
     return Outcome(kind, number, before, after)
 
 
 @pytest.fixture(scope="module")
 def outcomes(intact: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    expected = in_fork(lambda: results(intact / "index"))
+    expected = in_process(partial(results, intact / "index"))
     assert len({str(found) for found in expected}) == len(expected)
     step = 1 if len(KINDS) <= ATTACKS else len(KINDS) // ATTACKS
     work = tmp_path_factory.mktemp("damaged")

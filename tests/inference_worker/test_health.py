@@ -6,12 +6,16 @@ import pytest
 from fastapi import FastAPI, Response
 
 from inference_worker import health
+from inference_worker.answering.metrics import Metrics
 from tests.servers.service import Service
+from utils.settings import Settings
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
     app = FastAPI()
+    app.state.settings = Settings(_env_file=None)
+    app.state.metrics = Metrics()
 
     @app.get("/well")
     def well() -> None: ...

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from inference_worker.http.middleware import MAX_DISCARDED_BYTES
 from inference_worker.http.problems import BAD_REQUEST, MEDIA_TYPE, Problem, problem_document
 from inference_worker.http.server.connections import (
     BODY_SECONDS,
@@ -23,8 +24,6 @@ MAX_HEADER_BYTES = 65_536
 """Of a request's first line and headers together."""
 MAX_PIPELINED = 8
 """Requests that a client may send before the response to the first."""
-MAX_DISCARDED_BYTES = 262_144
-"""Of a body that arrives after its response; with more, the connection is closed."""
 MAX_CHUNK_OVERHEAD = 8
 """Bytes sent per byte of a body: the smallest chunk is six bytes long."""
 
