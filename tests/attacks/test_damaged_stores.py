@@ -3,36 +3,30 @@
 `make test` damages a few; `make attack` a hundred (ATTACKS=).
 """
 
-import multiprocessing
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import chromadb  # noqa: F401  # before the fork: importing it takes a second
 import pytest
 
-from database.index.store import open_store
-from database.reading.reader import Reader
 from tests.attacks.store_damage import KINDS, ROW_KINDS
-from tests.database.changing.steps import put
-from tests.files.pages import WordEmbeddings, builder, many_pages, write_pages
-from utils.errors import DocsQAError
+from tests.attacks.store_probe import (
+    Results,
+    build_index,
+    in_process,
+    rebuild,
+    results,
+    served,
+    without_ties,
+)
 
 pytestmark = pytest.mark.process
 
 ATTACKS = int(os.environ.get("ATTACKS", "6"))
-_PAGES = 25
-_SECONDS = 120
-QUESTIONS = [f"Which part of topic {n} is about word{n}x{n % 8}?" for n in range(0, _PAGES, 3)]
-
-Results = list[list[tuple[str, str, float]]]
 
 
 @dataclass(frozen=True)
@@ -51,77 +45,8 @@ class Outcome:
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `pages`, and their `index`, to which a document was added in place."""
     folder = tmp_path_factory.mktemp("intact")
-    assert in_process(partial(_build, folder)) == "built"
+    assert in_process(partial(build_index, folder)) == "built"
     return folder
-
-
-def _build(folder: Path) -> str:
-    pages = write_pages(folder / "pages", many_pages(_PAGES))
-    with closing(open_store(str(folder / "index"), create=True)) as store:
-        builder(store).build(pages)
-        put(store, "kilns.md", "# Kilns\n\nOak burns slowly.\n")
-    return "built"
-
-
-def results(folder: Path) -> Results:
-    """What searches of an index find."""
-    reader = Reader(lambda: open_store(str(folder)), lambda _: WordEmbeddings(), str(folder))
-    found = [
-        [(p.chunk.id, p.text, round(p.score, 5)) for p in reader.search(question, 8).passages]
-        for question in (*QUESTIONS, "Which kilns burn oak slowly?")
-    ]
-    reader.close()
-    return found
-
-
-def without_ties(found: Results) -> list[tuple[str, list[float]]]:
-    """The best chunk and all scores: copied vectors differ in the last bit, which decides ties."""
-    return [(each[0][0], [round(score, 3) for _, _, score in each]) for each in found]
-
-
-def served(folder: Path, expected: Results, seen: Callable[[Results], object] = list) -> str:
-    """Search an index, and compare what was found, as far as it is `seen`."""
-    try:
-        return "same" if seen(results(folder)) == seen(expected) else "different"
-    except DocsQAError as error:
-        has_remedy = "make index" in str(error)
-        return f"refused: {error}" if has_remedy else f"error: without a remedy: {error}"
-    except BaseException as error:  # noqa: BLE001  # Chroma's Rust code panics with its own
-        return f"error: {error!r}"
-
-
-def _built(folder: Path, pages: Path) -> str:
-    try:
-        with closing(open_store(str(folder), create=True)) as store:
-            builder(store).build(pages)
-    except DocsQAError as error:
-        return f"refused: {error}"
-    except BaseException as error:  # noqa: BLE001
-        return f"error: {error!r}"
-    return "built"
-
-
-def in_process(action: Any) -> Any:
-    """Run an action in a process of its own, which a damaged index may kill."""
-    # Not a fork of this process, in which Chroma may run threads already.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(sender, action), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv() if receiver.poll(_SECONDS) else "error: timed out"
-    except EOFError:
-        process.join()
-        return f"error: the process ended with status {process.exitcode}"
-    finally:
-        process.kill()
-        process.join()
-
-
-def _send(sender: Any, action: Callable[[], object]) -> None:
-    sender.send(action())
 
 
 def attack(number: int, intact: Path, work: Path, expected: Results) -> Outcome:
@@ -132,7 +57,7 @@ def attack(number: int, intact: Path, work: Path, expected: Results) -> Outcome:
     before = in_process(partial(served, folder, expected))
     after = ""
     if before != "same":
-        after = in_process(partial(_built, folder, intact / "pages"))
+        after = in_process(partial(rebuild, folder, intact / "pages"))
         if after == "built":
             after = in_process(partial(served, folder, expected, without_ties))
     shutil.rmtree(folder)
