@@ -32,7 +32,7 @@ class DocsQAError(Exception):
 
         Args:
             message: What happened and what to do, for the operator.
-            detail: The same for clients, without paths; "" if the kind of error says it all.
+            detail: The message for clients, without paths; "" if that of its kind suffices.
         """
         super().__init__(message)
         self.detail = detail

@@ -30,7 +30,7 @@ _SIGNS = (
 
 
 def check_space(place: str | Path, needed: int = 0, reserve: int = RESERVE_BYTES) -> None:
-    """Check that a disk has room for so many bytes, and a reserve.
+    """Check that a disk has room for the bytes to be written, and for a reserve.
 
     Args:
         place: A file or folder, which need not exist yet; a server's address is ignored.

@@ -47,7 +47,6 @@ class Metrics:
             "From a request to the end of its response.",
             ["route", "status"],
         )
-
         self._refusals = counter(
             "docsqa_refusals", "Requests and connections refused or closed by a limit.", ["reason"]
         )

@@ -5,7 +5,7 @@ import re
 from dataset.markdown.syntax import LIST_MARK
 
 _MAX_INDENT = 3
-"""Columns; a fence that is indented further is none, except in a list that says so."""
+"""Columns; a fence that is indented further opens no code, except within a list item."""
 MAX_RULE = 200
 """Characters of the line below a table's head; a longer line of its characters is taken for one."""
 _MAX_KEPT = 500

@@ -21,7 +21,7 @@ MEASURING_SECONDS = 0.05
 _NEWEST = 0.2
 """Weight of the newest measurement in the average."""
 _FEW_REQUESTS = 100
-"""So many at once are never refused for lateness: it may have another cause."""
+"""Up to this number in progress, lateness refuses none: it may have another cause."""
 _ALWAYS_ADMITTED = ("/healthz", "/readyz", "/metrics")
 """The operator's view of a saturated service."""
 

@@ -13,8 +13,6 @@ from inference_worker.answering.metrics import Metrics
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "none"
 """One label for all unknown paths, of which clients can request any number."""
-
-
 MAX_DISCARDED_BYTES = 262_144
 """Of a body that arrives after its response; with more, the connection is closed."""
 

@@ -30,7 +30,7 @@ QUESTIONS = (
     "Enable network isolation in training",
 )
 NORMAL = 2.0
-"""The service is normal again once a request takes at most so many times what it took before."""
+"""The service has recovered once a request takes at most this multiple of its time before."""
 
 
 @dataclass
@@ -105,7 +105,7 @@ async def timed(ask: Callable[[], Awaitable[int]], outcomes: Outcomes, patience:
 
 
 async def closed_loop(client: HttpClient, clients: int, seconds: float, patience: float) -> float:
-    """Requests a second that so many clients complete."""
+    """The requests per second that this number of clients complete."""
     outcomes, end = Outcomes(), time.perf_counter() + seconds
 
     async def repeat() -> None:

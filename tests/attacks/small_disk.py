@@ -32,7 +32,7 @@ class SmallDisk:
         return disk.f_bavail * disk.f_frsize
 
     def fill(self, leave: int = 0) -> None:
-        """Let another program write a file that leaves so many bytes."""
+        """Fill the disk with another program's file, except for the bytes to leave."""
         with self._ballast.open("ab") as file:
             file.write(bytes(max(0, self.free - leave)))
 

@@ -1,6 +1,5 @@
 """Requests that a web page of others makes a browser send: DNS rebinding, cross-site POSTs."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from inference_worker.http.trusted_hosts import TrustedHosts
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.documents_service import built, problem
-from tests.servers.service import QUESTION, Service, serve, with_mistral
+from tests.servers.service import QUESTION, RawConnection, Service, serve
 
 pytestmark = pytest.mark.process
 
@@ -21,22 +20,8 @@ EVIL = "https://evil.example"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> str:
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return built(tmp_path_factory.mktemp("attacked"))
-
-
-@pytest.fixture(scope="module")
-def mistral() -> Iterator[MistralServer]:
-    with MistralServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def service(place: str, mistral: MistralServer) -> Iterator[Service]:
-    settings = with_mistral(mistral, min_confidence=0.0, answer_cache_size=0)
-    with serve(place, **settings) as running:
-        running.wait_until_ready()
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +39,9 @@ def get(service: Service, host: str) -> httpx.Response:
 
 def sent(service: Service, *lines: str) -> int:
     """Send a raw request; returns the response's status."""
-    address = (service.http.base_url.host, service.http.base_url.port or 80)
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall("\r\n".join((*lines, "", "")).encode("latin-1"))
-        return int(connection.recv(4096).split(b" ")[1])
+    with RawConnection(service.http) as raw:
+        raw.send(*lines, "", "", encoding="latin-1")
+        return raw.status()
 
 
 # DNS rebinding

@@ -20,7 +20,7 @@ from tests.files.markdown_client import active_parts, shown_text
 from tests.servers.chat import replies
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.mcp_service import call, text_of
-from tests.servers.service import Service, serve, with_mistral
+from tests.servers.service import Service, serve
 from utils.settings import Settings
 
 pytestmark = pytest.mark.process
@@ -70,24 +70,10 @@ PAGE = "# Kilns\n\n## Dryness\n\nA kiln is dry inside, as the heat removes the w
 
 
 @pytest.fixture(scope="module")
-def mistral() -> Iterator[MistralServer]:
-    with MistralServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pages = {"kilns.md": f"---\nurl: https://docs.test/kilns.html\n---\n{PAGE}"}
     with served_index(tmp_path_factory.mktemp("attacks"), pages) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def service(database: str, mistral: MistralServer) -> Iterator[Service]:
-    settings = with_mistral(mistral, min_confidence=0.0, answer_cache_size=0)
-    with serve(database, **settings) as running:
-        running.wait_until_ready()
-        yield running
 
 
 def ask(client: httpx.Client, question: str = QUESTION) -> dict[str, Any]:

@@ -60,6 +60,26 @@ class Service:
         until(lambda: self.http.get("/readyz").status_code == 200, within=30)
 
 
+class RawConnection:
+    """A raw connection to a client's service, for malformed and slow requests."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        address = (client.base_url.host, client.base_url.port or 80)
+        self._socket = socket.create_connection(address, timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, *lines: str, encoding: str = "utf-8") -> None:
+        self._socket.sendall("\r\n".join(lines).encode(encoding))
+
+    def status(self) -> int:
+        return int(self._socket.recv(4096).split(b" ")[1])
+
+
 def load_words(fingerprint: Fingerprint) -> Embeddings:
     return WordEmbeddings()
 

@@ -69,7 +69,7 @@ def open_isolated(folder: Path) -> "tuple[ClientAPI, IsolatedStore]":
     from chromadb.config import System
 
     store = IsolatedStore(folder)
-    # The name only tells clients apart. The system is never started: that would open the folder.
+    # The name only identifies the client. The system is not started, which would open the folder.
     name = f"{folder}-{id(store)}"
     settings = ChromaSettings(
         anonymized_telemetry=False,

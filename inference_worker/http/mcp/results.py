@@ -203,7 +203,7 @@ class AskResult(Result):
 
 
 def _inactive(text: str) -> str:
-    """A quoted text on one line, none of which is markup that begins there."""
+    """A quoted text on one line, with its active content shown as text."""
     return without_active_content(" ".join(text.split()))
 
 

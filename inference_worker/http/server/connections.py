@@ -63,7 +63,7 @@ class ConnectionRegistry:
 
     def __init__(self, limits: ConnectionLimits, count_refusal: Callable[[str], None]) -> None:
         self._limits = limits
-        self._count_refusal = count_refusal
+        self.count_refusal = count_refusal
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
         """In the order in which they began to wait."""
@@ -73,10 +73,10 @@ class ConnectionRegistry:
     def admit(self, connection: Connection) -> bool:
         """Add a new connection; False if it must be refused."""
         if self._by_address[connection.address] >= self._limits.per_address:
-            self.refuse("address")
+            self.count_refusal("address")
             return False
         if len(self._open) >= self._limits.total:
-            self.refuse("connections")
+            self.count_refusal("connections")
             if not self._waiting:
                 return False
             longest = next(iter(self._waiting))
@@ -102,10 +102,6 @@ class ConnectionRegistry:
         self._waiting.pop(connection, None)
         if connection.phase == "waiting" and connection in self._open:
             self._waiting[connection] = None
-
-    def refuse(self, reason: str) -> None:
-        """Count a refusal."""
-        self._count_refusal(reason)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()

@@ -61,7 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         """Bytes beside the body that arrived with it: chunk sizes and trailers."""
         self._unread = (0, 0.0)
-        """Bytes that the client has not read of its response, and since when there are so many."""
+        """Bytes of the response that the client has not read, and since when it has read none."""
         self._refusal = BAD_REQUEST
 
     # The connection.
@@ -105,7 +105,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not unread or unread != self._unread[0]:
             self._unread = (unread, now)
         elif now - self._unread[1] > UNREAD_SECONDS:
-            self._registry.refuse("unread")
+            self._registry.count_refusal("unread")
             self.abort()
 
     def _enter(self, phase: ConnectionPhase) -> None:
@@ -196,7 +196,7 @@ class LimitedProtocol(HttpToolsProtocol):
     # Refusals.
 
     def _give_up(self, problem: Problem) -> None:
-        """Refuse the current request; tell the app that the client is gone."""
+        """Refuse the current request; to the app, its client has disconnected."""
         cycle = self.cycle
         if cycle and not cycle.response_complete:
             cycle.disconnected = True
@@ -209,7 +209,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         if self.transport.is_closing():
             return
-        self._registry.refuse(problem.type)
+        self._registry.count_refusal(problem.type)
         self._socket.write(_response(problem))
         self.drain()
 

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from tests.servers.documents_service import KEY, built, found, names, problem, serving
+from tests.servers.service import RawConnection
 from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
@@ -50,26 +50,6 @@ def put(client: httpx.Client, path: str, content: bytes = _PAGE, **options: Any)
     return client.put(url, content=content, **options)
 
 
-class Raw:
-    """A raw connection, for malformed and slow requests."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        address = (client.base_url.host, client.base_url.port or 80)
-        self._socket = socket.create_connection(address, timeout=10)
-
-    def __enter__(self) -> "Raw":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def send(self, *lines: str) -> None:
-        self._socket.sendall("\r\n".join(lines).encode())
-
-    def status(self) -> int:
-        return int(self._socket.recv(4096).split(b" ")[1])
-
-
 def begin(method: str, path: str, *headers: str) -> tuple[str, ...]:
     return (f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", "")
 
@@ -93,7 +73,7 @@ _AS_ADMIN = f"Authorization: Bearer {KEY}"
 def test_request_without_the_key_is_refused_before_its_body(
     service: httpx.Client, method: str, path: str, length: str, header: str, status: int
 ) -> None:
-    with Raw(service) as raw:
+    with RawConnection(service) as raw:
         raw.send(*begin(method, path, length, header, "Content-Type: multipart/form-data"))
         assert raw.status() == status
 
@@ -105,7 +85,7 @@ def test_endless_body_is_refused_at_the_limit(
     service: httpx.Client, method: str, path: str
 ) -> None:
     kind = "Content-Type: multipart/form-data; boundary=b"
-    with Raw(service) as raw:
+    with RawConnection(service) as raw:
         raw.send(*begin(method, path, _AS_ADMIN, kind, "Transfer-Encoding: chunked"))
         raw.send(
             "64",
@@ -138,7 +118,7 @@ def test_disconnect_during_the_body_is_not_a_server_error(
 ) -> None:
     for method, path in (("PUT", "/v1/documents/left.md"), ("POST", "/v1/documents")):
         kind = "Content-Type: multipart/form-data; boundary=b"
-        with Raw(service) as raw:
+        with RawConnection(service) as raw:
             raw.send(*begin(method, path, _AS_ADMIN, kind, "Content-Length: 1000"))
             raw.send("--b\r\nContent-Disposition: form-data;")
             time.sleep(0.2)
@@ -193,7 +173,7 @@ def test_invalid_name_is_refused(service: httpx.Client, path: str) -> None:
 
 def test_path_traversal_reaches_no_file(service: httpx.Client) -> None:
     for path in ("/v1/documents/../a.md", "/v1/documents/../../etc/a.md", "//etc/a.md"):
-        with Raw(service) as raw:
+        with RawConnection(service) as raw:
             raw.send(*begin("PUT", path, _AS_ADMIN, "Content-Length: 0"))
             assert raw.status() in (404, 422)
 
@@ -251,7 +231,7 @@ def test_line_breaks_cannot_forge_log_lines(
     forged = "%0A2026-03-01%20ERROR%20forged"
     for path in (f"a{forged}.md", f"a.exe?title={forged}", f"a.md?url={forged}"):
         put(service, path)
-    with Raw(service) as raw:
+    with RawConnection(service) as raw:
         raw.send(*begin("DELETE", f"/v1/documents/a{forged}", _AS_ADMIN))
         assert raw.status() == 404
     service.get(f"/v1/jobs/{forged}")
