@@ -128,35 +128,39 @@ class _OutageLoad:
             self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
 
     async def _phase(self, name: str) -> list[Measure]:
-        """Measure for the phase's length, and until a request that began in it has ended."""
+        """Measure for the phase's length, and until a request that began in it is answered."""
         begin = time.perf_counter()
         await asyncio.sleep(self._seconds)
-        await self._ended(begin, begun=True)
+        await self._answered(begin, begun=True)
         end = time.perf_counter()
         ended = [each for each in self._requests if begin < each.ended <= end]
         return phase_measures(Phase(name, begin, end - begin, ended))
 
     async def _first_written(self, after: float) -> float:
         """Wait for the first answer by the language model after a moment; returns its time."""
-        if written := await self._ended(after, written=True):
+        if written := await self._answered(after, written=True):
             return min(each.ended for each in written)
         raise DocsQAError("The service did not answer with the benchmark's language model.")
 
-    async def _ended(
+    async def _answered(
         self, after: float, *, written: bool = False, begun: bool = False
     ) -> list[OutageRequest]:
-        """The requests that ended after a moment; waits for one, but not without end.
+        """The requests answered after a moment; waits for one, but not without end.
 
         With `written`, only those that the language model answered; with `begun`, only those that
         also began after it.
         """
         deadline = time.perf_counter() + _RETURN_SECONDS
         while True:
-            ended = [each for each in self._requests if each.ended > after]
-            ended = [each for each in ended if each.written or not written]
-            ended = [each for each in ended if each.begun > after or not begun]
-            if ended or time.perf_counter() > deadline:
-                return ended
+            answered = [
+                each
+                for each in self._requests
+                if (each.begun if begun else each.ended) > after
+                and not each.failed
+                and (each.written or not written)
+            ]
+            if answered or time.perf_counter() > deadline:
+                return answered
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -50,6 +50,7 @@ def our_service(
         "MISTRAL_API_KEY": _NO_KEY,
         "MIN_CONFIDENCE": "0",  # answer every question, as the original does
         "ANSWER_CACHE_SIZE": "0",  # no answer is shared
+        "MAX_WAIT_SECONDS": f"{_REQUEST_SECONDS:g}",  # none is refused, as by the original
     }
     return running_server("service", command, port, run, settings | (environment or {}))
 
