@@ -3,11 +3,11 @@
 It embeds by words, and takes so many seconds for each page.
 """
 
+import socket
 import sys
 import time
 
-import uvicorn
-
+from inference_worker.http.server.limited_server import limited_server
 from tests.files.pages import WordEmbeddings
 from tests.servers.documents_service import KEY, splitter
 from tests.servers.service import app_over
@@ -22,4 +22,4 @@ if __name__ == "__main__":
         admin_key=KEY,
         min_confidence=0.0,
     )
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    limited_server(app, app.state.settings).run([socket.create_server(("127.0.0.1", port))])
