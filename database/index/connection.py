@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _UNAUTHORIZED = {401, 403}
 _PROXY_STATUSES = {408, 413, 429, 502, 503, 504}
 """Statuses of a proxy in front of Chroma, for which Chroma's client raises a bare Exception."""
+_LOCKED = "database is locked"
+"""Said by a server whose disk was full, until it is restarted (Chroma 1.5)."""
 
 
 @contextmanager
@@ -77,8 +79,12 @@ def _unauthorized(database: str) -> StoreUnreachableError:
 
 def _store_error(database: str, error: Exception) -> DocsQAError:
     """What an error of Chroma's library means: a full disk, or else a damaged store."""
-    full = None if is_server(database) else space_error(database, error)
-    return full or IndexDamagedError(
+    if is_server(database) and _LOCKED in str(error):
+        return StoreUnreachableError(
+            f"The Chroma server at {database} writes nothing any more (its database is locked, as "
+            "after its disk was full). Restart it; what it stores is intact."
+        )
+    return space_error(database, error) or IndexDamagedError(
         f"The store at {database} cannot be read ({type(error).__name__}). Restore it, or move it "
         f"away and build again: {build_command(database)}"
     )

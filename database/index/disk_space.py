@@ -49,6 +49,9 @@ def check_space(place: str | Path, needed: int = 0, reserve: int = RESERVE_BYTES
 
 def space_error(place: str | Path, error: BaseException | None = None) -> DiskFullError | None:
     """The error of a write that failed, or hung, if the disk is the reason; None if it is not."""
+    is_full = error is not None and any(sign in str(error) for sign in _SIGNS)
+    if isinstance(place, str) and is_server(place):
+        return _full_server(place) if is_full else None
     try:
         check_space(place)
     except DiskFullError as full:
@@ -56,7 +59,6 @@ def space_error(place: str | Path, error: BaseException | None = None) -> DiskFu
     except OSError:
         return None
     # Someone has made room since, or a quota is exceeded, which the free space does not show.
-    is_full = error is not None and any(sign in str(error) for sign in _SIGNS)
     return _full(place, RESERVE_BYTES) if is_full else None
 
 
@@ -96,5 +98,14 @@ def _full(place: str | Path, missing: int) -> DiskFullError:
     return DiskFullError(
         f"The disk of {place} is full: {how}, then run this again. What is stored there is intact.",
         detail=f"The operator must {how} on the disk of the index. Searches go on meanwhile; then "
+        "send the change again.",
+    )
+
+
+def _full_server(address: str) -> DiskFullError:
+    return DiskFullError(
+        f"The disk of the Chroma server at {address} is full: free space, restart the server, then "
+        "run this again. What is stored there is intact.",
+        detail="The operator must free space on the disk of the Chroma server and restart it; then "
         "send the change again.",
     )

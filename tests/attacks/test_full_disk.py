@@ -17,6 +17,7 @@ from database.snapshot.storage import Storage
 from dataset.progress import Progress, ignore_progress
 from tests.attacks.small_disk import SmallDisk, small_disk, watched_service
 from tests.files.pages import builder, many_pages, write_pages
+from tests.servers.chroma import ChromaServer
 from tests.servers.documents_service import built, page, problem
 from tests.servers.service import until
 from utils.errors import DiskFullError
@@ -125,6 +126,29 @@ def is_settled(client: httpx.Client, response: httpx.Response) -> bool:
         assert job["problem"]["type"] == "disk-full", job
         assert ADVICE.search(job["problem"]["detail"])
     return bool(job["state"] in ("done", "failed"))
+
+
+@pytest.mark.long
+def test_disk_of_the_chroma_server_is_full(tmp_path: Path) -> None:
+    """Such a server must be restarted; the service must not, and nothing is lost."""
+    with (
+        small_disk(tmp_path / "disk", 12) as disk,
+        ChromaServer(disk.path / "chroma") as server,
+    ):
+        database, log = built(tmp_path, database=server.url), tmp_path / "log"
+        with watched_service(database, log, QUERY) as (client, watch):
+            accepted = [number for number in range(2) if put(client, number).status_code == 201]
+            disk.fill()
+            refused = put(client, 2)
+            assert (refused.status_code, problem(refused)) == (507, "disk-full")
+            assert "restart" in refused.json()["detail"]
+            disk.empty()
+            disk.grow(64)
+            server.kill()
+            server.start()
+            assert_resumes(client, accepted)
+            assert [each for each in watch.problems if "/healthz" in each] == []
+        free_log(log)
 
 
 # Builds

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from chromadb.errors import InternalError
 
 from database.index import disk_space
+from database.index.connection import translate_chroma_errors
 from database.index.disk_space import RESERVE_BYTES, check_space, row_bytes, space_error
 from database.index.store import open_store
-from utils.errors import DiskFullError
+from utils.errors import DiskFullError, StoreUnreachableError
 
 
 @pytest.fixture
@@ -53,6 +55,23 @@ def test_folder_need_not_exist(tmp_path: Path, free: SimpleNamespace) -> None:
 def test_server_is_not_checked(free: SimpleNamespace) -> None:
     free.free = 0
     check_space("http://127.0.0.1:8000", needed=1 << 40)
+
+
+def test_full_disk_of_a_server_is_known_from_its_errors_only(free: SimpleNamespace) -> None:
+    free.free = 0
+    server = "http://127.0.0.1:8000"
+    assert space_error(server, InternalError("other")) is None
+    full = space_error(server, InternalError("Database error: (code: 13) database or disk is full"))
+    assert isinstance(full, DiskFullError)
+    assert "restart" in full.detail
+
+
+def test_server_that_is_locked_since_its_disk_was_full_must_be_restarted() -> None:
+    with (
+        pytest.raises(StoreUnreachableError, match="Restart it"),
+        translate_chroma_errors("http://127.0.0.1:8000"),
+    ):
+        raise InternalError("Database error: (code: 5) database is locked")
 
 
 def test_limit_of_the_size_of_files_counts_as_a_full_disk(tmp_path: Path, file_limit: int) -> None:
