@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,44 +23,72 @@ class ConcurrencyLimit:
 
     def __init__(self, slots: int, mean_seconds: float = 0.0) -> None:
         self._slots = slots
-        self._free = asyncio.Semaphore(slots)
         self.in_use = 0
         """How many calls are running."""
-        self._waiting = 0
+        self._continuing: deque[asyncio.Future[None]] = deque()
+        self._new: deque[asyncio.Future[None]] = deque()
+        """What waits for a slot: futures that are done when it has one."""
         self._mean_seconds = mean_seconds
 
     @property
     def expected_seconds(self) -> float:
-        """Expected waiting time and duration of a call that begins now; 0 if a slot is free."""
-        if not self._free.locked():
+        """Expected waiting time and duration of a new call that begins now; 0 if a slot is free."""
+        if self.in_use < self._slots:
             return 0.0
         rounds = (self._waiting + 1) / self._slots + 1  # those before it, and its own
         return rounds * self._mean_seconds
 
+    @property
+    def _waiting(self) -> int:
+        return len(self._continuing) + len(self._new)
+
     @asynccontextmanager
-    async def slot(self, patience: float = math.inf) -> AsyncIterator[None]:
+    async def slot(
+        self, patience: float = math.inf, *, continues: bool = False
+    ) -> AsyncIterator[None]:
         """Acquire a slot for one call.
 
         Args:
             patience: Seconds in which the call must have finished.
+            continues: It belongs to a request whose earlier call had a slot, and precedes new ones:
+                what was begun is finished first.
 
         Raises:
-            OverloadedError: expected waiting time and duration exceed it.
+            OverloadedError: expected waiting time and duration exceed the patience.
         """
         if self.expected_seconds > patience:
             raise OverloadedError(f"{self._waiting} calls wait for {self._slots} slots")
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        self.in_use += 1
+        await self._acquire(self._continuing if continues else self._new)
         start = time.monotonic()
         try:
             yield
         finally:
-            self.in_use -= 1
-            self._free.release()
+            self._release()
             seconds = time.monotonic() - start
             weight = _NEWEST if self._mean_seconds else 1.0
             self._mean_seconds += weight * (seconds - self._mean_seconds)
+
+    async def _acquire(self, queue: deque[asyncio.Future[None]]) -> None:
+        if self.in_use < self._slots:
+            self.in_use += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had just been given the slot
+                self._release()
+            elif turn in queue:
+                queue.remove(turn)
+            raise
+
+    def _release(self) -> None:
+        """Give the slot to the next call that waits."""
+        for queue in (self._continuing, self._new):
+            while queue:
+                turn = queue.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self.in_use -= 1

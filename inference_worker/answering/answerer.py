@@ -285,16 +285,16 @@ class Answerer:
         )
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Compute in a thread, so that the event loop is not blocked."""
-        return await self._run(partial(work, *args, **kwargs), patience=math.inf)
+        """Compute in a thread, so that the event loop is not blocked; before searches that wait."""
+        return await self._run(partial(work, *args, **kwargs), math.inf, continues=True)
 
-    async def _run(self, work: Callable[[], T], patience: float) -> T:
+    async def _run(self, work: Callable[[], T], patience: float, *, continues: bool = False) -> T:
         """Compute in a thread, if that is expected to finish within `patience` seconds.
 
         Raises:
             OverloadedError: it is not.
         """
-        async with self.capacity.slot(patience):
+        async with self.capacity.slot(patience, continues=continues):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def aclose(self) -> None:

@@ -55,3 +55,32 @@ async def test_cancelled_wait_occupies_no_slot() -> None:
     async with asyncio.timeout(1):
         assert await call(slots) == 1
     assert slots.in_use == 0
+
+
+async def test_slot_given_to_a_call_that_is_just_cancelled_goes_to_the_next() -> None:
+    slots = ConcurrencyLimit(1)
+    async with slots.slot():
+        cancelled, waiting = (asyncio.create_task(call(slots)) for _ in range(2))
+        await asyncio.sleep(0)
+    cancelled.cancel()  # it has the slot since the line above, but has not run
+    async with asyncio.timeout(1):
+        assert await waiting == 1
+    assert cancelled.cancelled()
+    assert slots.in_use == 0
+
+
+async def test_call_that_continues_a_request_precedes_new_ones() -> None:
+    slots = ConcurrencyLimit(1)
+    order: list[str] = []
+
+    async def named(name: str, *, continues: bool = False) -> None:
+        async with slots.slot(continues=continues):
+            order.append(name)
+
+    async with asyncio.TaskGroup() as group, slots.slot():
+        for number in range(2):
+            group.create_task(named(f"new {number}"))
+        await asyncio.sleep(0)
+        group.create_task(named("continued", continues=True))
+        await asyncio.sleep(0)
+    assert order == ["continued", "new 0", "new 1"]
