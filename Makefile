@@ -32,7 +32,7 @@ WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
-	evaluate calibrate endurance fuzz attack audit lock pin-images clean
+	evaluate calibrate endurance fuzz attack load audit lock pin-images clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -121,6 +121,10 @@ pin-images: $(VENV)/.ready ## pin the base images to the digests that their tags
 
 attack: $(VENV)/.ready-dev ## repeat the attacks on the service, in their long forms (ATTACKS=; as root, to mount small disks)
 	ATTACKS="$(or $(ATTACKS),100)" $(PYTEST) -s -rs -m "not containers" tests/attacks
+
+load: setup $(VENV)/.ready-dev ## overload the service, and draw its load curves: build/load.png (DATABASE= SECONDS=)
+	$(BIN)/python -m tests.attacks.load "$(or $(DATABASE),database/chroma)" \
+		$(if $(SECONDS),--seconds "$(SECONDS)") -o build/load.json --picture build/load.png
 
 clean: ## remove the environment and the caches; keep documents and index
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build

@@ -1,204 +1,207 @@
-"""Overloads a running service: python -m tests.attacks.load URL [--route search|answers].
+"""Overloads the service: python -m tests.attacks.load DATABASE.
 
-First measures the peak: requests a second that clients complete who wait for each response. Then
-sends requests at multiples of it, whether or not the earlier ones were answered (an open loop), and
-reports per offered load the goodput (complete responses within --patience), latency, refusals, the
-service's memory, and how soon after the load a single request is answered normally again.
+Starts the service on an index, and measures the peak of each route: requests a second that are
+answered for clients who wait for each response. Then sends requests at multiples of it, whether or
+not the earlier ones were answered (an open loop), and reports for each load the goodput (responses
+within --patience), latency, refusals, memory, and how soon after it a single request is answered as
+fast as before. With --code, measures the service of another checkout, and with --compare, shows
+its figures in the picture.
 """
 
 import argparse
 import asyncio
-import itertools
 import json
+import shutil
 import sys
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import quantiles
-from urllib.parse import urlsplit
 
 from dataset.markdown.writer import pipe_table
-
-ROUTES = {"search": ("/v1/search", "query"), "answers": ("/v1/answers", "question")}
-QUESTIONS = (
-    "How to check if an endpoint is KMS encrypted",
-    "How do I create a notebook instance lifecycle configuration",
-    "What is the maximum payload of a real-time endpoint",
-    "How to delete a model package group",
-    "Enable network isolation in training",
+from tests.attacks.load_client import HttpClient, Outcomes, closed_loop, open_loop, recovery, timed
+from tests.attacks.load_picture import draw_loads
+from utils.benchmark.processes import (
+    BenchmarkRun,
+    RunningServer,
+    child,
+    free_port,
+    wait_until_ready,
 )
-NORMAL = 2.0
-"""The service has recovered once a request takes at most this multiple of its time before."""
+from utils.benchmark.provider import simulated_provider
+from utils.figures import percentile, print_progress, run_measurement
+from utils.settings import PROJECT_ROOT
 
 
-@dataclass
-class Outcomes:
-    """What became of the requests; times in seconds."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is asked."""
 
-    served: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    other: Counter[str] = field(default_factory=Counter)
-
-    def add(self, status: int, seconds: float, patience: float) -> None:
-        """Count a response."""
-        if status == 200 and seconds <= patience:
-            self.served.append(seconds)
-        elif status in (429, 503):
-            self.refused.append(seconds)
-        else:
-            self.other["late" if status == 200 else str(status)] += 1
+    path: str
+    parameter: str
+    clients: int
+    """As many as reach the peak; a language model takes its time."""
+    is_written: bool = False
+    """Whether a language model writes the answers: a stand-in, which takes a second."""
 
 
-class HttpClient:
-    """Sends requests on kept connections; cheaper than a library, as it shares the cores."""
-
-    def __init__(self, url: str, route: str) -> None:
-        address = urlsplit(url)
-        self._host, self._port = address.hostname or "", address.port or 80
-        self._path, self._field = ROUTES[route]
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-        self._numbers = itertools.count()
-
-    async def ask(self) -> int:
-        """Ask a question that was not asked before; the status of the response."""
-        number = next(self._numbers)
-        text = f"{QUESTIONS[number % len(QUESTIONS)]} in case {number}"
-        body = json.dumps({self._field: text}).encode()
-        head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: {self._host}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        while self._free and self._free[-1][0].at_eof():
-            self._free.pop()[1].close()
-        reader, writer = (
-            self._free.pop()
-            if self._free
-            else await asyncio.open_connection(self._host, self._port)
-        )
-        try:
-            writer.write(head.encode() + body)
-            response = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(response.partition("content-length: ")[2].split("\r\n", 1)[0])
-            await reader.readexactly(length)
-        except BaseException:
-            writer.close()
-            raise
-        if "connection: close" in response:
-            writer.close()
-        else:
-            self._free.append((reader, writer))
-        return int(response.split(" ", 2)[1])
+ROUTES = {
+    "searches": Route("/v1/search", "query", 8),
+    "quoted answers": Route("/v1/answers", "question", 8),
+    "written answers": Route("/v1/answers", "question", 64, is_written=True),
+}
+WARM_UP_SECONDS = 5.0
 
 
-async def timed(ask: Callable[[], Awaitable[int]], outcomes: Outcomes, patience: float) -> None:
-    """Ask once, and count the outcome."""
-    begun = time.perf_counter()
-    try:
-        async with asyncio.timeout(patience):
-            status = await ask()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        outcomes.other[type(error).__name__] += 1
-    else:
-        outcomes.add(status, time.perf_counter() - begun, patience)
+@dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """What became of one load; rates per second, times in milliseconds."""
+
+    factor: float
+    """Of the peak."""
+    offered: float
+    goodput: float
+    p50: float | None
+    p99: float | None
+    refused: int
+    refusals_p99: float | None
+    other: dict[str, int]
+    mib_before: int
+    mib_after: int
+    normal_after_seconds: float
 
 
-async def closed_loop(client: HttpClient, clients: int, seconds: float, patience: float) -> float:
-    """The requests per second that this number of clients complete."""
-    outcomes, end = Outcomes(), time.perf_counter() + seconds
-
-    async def repeat() -> None:
-        while time.perf_counter() < end:
-            await timed(client.ask, outcomes, patience)
-
-    await asyncio.gather(*(repeat() for _ in range(clients)))
-    return len(outcomes.served) / seconds
-
-
-async def open_loop(client: HttpClient, rate: float, seconds: float, patience: float) -> Outcomes:
-    """Send requests at a rate, whatever becomes of them."""
-    outcomes = Outcomes()
-    begin = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
-            group.create_task(timed(client.ask, outcomes, patience))
-    return outcomes
-
-
-def memory(process: int | None) -> str:
-    """Resident memory of the service's process, in MiB."""
-    if process is None:
-        return "-"
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return f"{int(next(each for each in lines if each.startswith('VmRSS')).split()[1]) >> 10}"
+@contextmanager
+def running_service(code: Path, database: str, route: Route, logs: str) -> Iterator[RunningServer]:
+    """The service of a checkout, with the stand-in for a language model if the route needs it."""
+    run = BenchmarkRun(
+        *("", "", "", "", ""),
+        logs,
+        first_token_seconds=0.3,
+        tokens_per_second=100.0,
+        answer_tokens=71,
+    )
+    with simulated_provider(run) if route.is_written else nullcontext() as provider:
+        settings = {
+            "DATABASE": database,
+            "ANSWER_CACHE_SIZE": "0",
+            "MIN_CONFIDENCE": "0",
+            "MALLOC_ARENA_MAX": "2",  # as in `make run`
+        }
+        settings |= provider.settings if provider else {"MISTRAL_API_KEY": " "}
+        port, log = free_port(), Path(logs) / "service.log"
+        command = [sys.executable, "-m", "inference_worker", "--port", str(port)]
+        address = f"http://127.0.0.1:{port}"
+        with child(command, log, settings, code) as process:
+            wait_until_ready(process, "service", log, f"{address}/readyz")
+            yield RunningServer(address, process.pid)
 
 
-async def recovery(client: HttpClient, normal: float) -> float:
-    """Seconds until a request is answered as fast as before."""
-    begin = time.perf_counter()
-    while (passed := time.perf_counter() - begin) < 300:
-        outcomes = Outcomes()
-        await timed(client.ask, outcomes, 10.0)
-        if outcomes.served and outcomes.served[0] <= NORMAL * normal:
-            return passed
-        await asyncio.sleep(0.1)
-    return passed
+def memory(process: int) -> int:
+    """Resident memory of a process and its children, in MiB."""
+    folder = Path(f"/proc/{process}")
+    fields = (folder / "status").read_text().partition("VmRSS:")[2].split(maxsplit=1)
+    children = " ".join(each.read_text() for each in folder.glob("task/*/children")).split()
+    return (int(fields[0]) >> 10) + sum(memory(int(each)) for each in children)
 
 
-def percentile(values: list[float], percent: int) -> str:
-    """A percentile in milliseconds."""
-    if len(values) < 2:
-        return "-"
-    return f"{1000 * quantiles(values, n=100, method='inclusive')[percent - 1]:.0f}"
-
-
-async def measure(arguments: argparse.Namespace) -> list[list[str]]:
-    """Measure the peak and each load; a row of figures per load."""
-    client = HttpClient(arguments.url, arguments.route)
-    patience = arguments.patience
-    await closed_loop(client, 4, 3.0, patience)
+async def measure(
+    service: RunningServer, route: Route, arguments: argparse.Namespace
+) -> list[LoadFigures]:
+    """Measure the peak and each load; the first figures are the peak's."""
+    client = HttpClient(service.address, route.path, route.parameter)
+    patience, seconds = arguments.patience, arguments.seconds
+    await closed_loop(client, 4, WARM_UP_SECONDS, patience)
     alone = Outcomes()
     for _ in range(20):
         await timed(client.ask, alone, patience)
-    normal = sorted(alone.served)[len(alone.served) // 2]
-    peak = await closed_loop(client, arguments.clients, arguments.seconds, patience)
-    rows = [["offered /s", "goodput /s", "of the peak", "p50 ms", "p99 ms", "refused",
-             "p99 of refusals ms", "other", "MiB before", "MiB after", "normal after s"],
-            [f"peak, {arguments.clients} clients", f"{peak:.1f}", "1.00",
-             *["-"] * 6, memory(arguments.process), "-"]]  # fmt: skip
+    normal = percentile(alone.served, 0.5)
+    found: list[LoadFigures] = []
+    peak = await closed_loop(client, route.clients, min(seconds, 30.0), patience)
     for factor in arguments.factors:
-        before = memory(arguments.process)
-        outcomes = await open_loop(client, factor * peak, arguments.seconds, patience)
-        goodput = len(outcomes.served) / arguments.seconds
+        before = memory(service.process_id)
+        outcomes = await open_loop(client, factor * peak, seconds, patience)
         normal_after = await recovery(client, normal)
-        other = ", ".join(f"{count} {name}" for name, count in outcomes.other.items())
+        found.append(
+            LoadFigures(
+                factor,
+                factor * peak,
+                len(outcomes.served) / seconds,
+                _milliseconds(outcomes.served, 0.5),
+                _milliseconds(outcomes.served, 0.99),
+                len(outcomes.refused),
+                _milliseconds(outcomes.refused, 0.99),
+                dict(outcomes.other),
+                before,
+                memory(service.process_id),
+                normal_after,
+            )
+        )
+        print_progress(str(found[-1]))
+    return found
+
+
+def _milliseconds(seconds: list[float], share: float) -> float | None:
+    return 1000 * percentile(seconds, share) if seconds else None
+
+
+def table(figures: list[LoadFigures]) -> str:
+    """The figures as a markdown table."""
+    rows = [["offered /s", "goodput /s", "of the peak", "p50 ms", "p99 ms", "refused",
+             "p99 of refusals ms", "other", "MiB before, after", "normal after s"]]  # fmt: skip
+    for each in figures:
+        times = [each.p50, each.p99, each.refusals_p99]
+        p50, p99, refusals = ("-" if each is None else f"{each:.0f}" for each in times)
         rows.append([
-            f"{factor * peak:.0f} ({factor:g} x)", f"{goodput:.1f}", f"{goodput / peak:.2f}",
-            percentile(outcomes.served, 50), percentile(outcomes.served, 99),
-            str(len(outcomes.refused)), percentile(outcomes.refused, 99), other or "none",
-            before, memory(arguments.process), f"{normal_after:.1f}",
+            f"{each.offered:.0f} ({each.factor:g} x)", f"{each.goodput:.1f}",
+            f"{each.goodput / each.offered * each.factor:.2f}", p50, p99,
+            str(each.refused), refusals,
+            ", ".join(f"{count} {name}" for name, count in each.other.items()) or "none",
+            f"{each.mib_before}, {each.mib_after}", f"{each.normal_after_seconds:.1f}",
         ])  # fmt: skip
-    return rows
+    return pipe_table(rows)
+
+
+def attack(arguments: argparse.Namespace) -> None:
+    """Measure each route on a service of its own; print tables, write figures and picture.
+
+    Raises:
+        DocsQAError: a service did not start.
+    """
+    found: dict[str, list[LoadFigures]] = {}
+    with tempfile.TemporaryDirectory(prefix="load-") as scratch:
+        for name in arguments.routes:
+            database = f"{scratch}/index"
+            shutil.copytree(arguments.database, database)
+            print_progress(f"{name} ...")
+            with running_service(arguments.code, database, ROUTES[name], scratch) as service:
+                found[name] = asyncio.run(measure(service, ROUTES[name], arguments))
+            shutil.rmtree(database)
+            sys.stdout.write(f"\n{name}:\n\n{table(found[name])}\n")
+    figures = {name: [asdict(each) for each in loads] for name, loads in found.items()}
+    if arguments.output:
+        arguments.output.write_text(json.dumps(figures, indent=1) + "\n")
+    if arguments.picture:
+        before = json.loads(arguments.compare.read_text()) if arguments.compare else {}
+        draw_loads(arguments.picture, before, figures)
 
 
 def main() -> int:
-    """Overload the service, and print a table."""
+    """Overload the service; 0 whatever the figures, 1 with one line if it does not start."""
     parser = argparse.ArgumentParser(prog="python -m tests.attacks.load", description=__doc__)
     add = parser.add_argument
-    add("url", help="of a service on this machine")
-    add("--route", choices=ROUTES, default="search")
+    add("database", type=Path, help="folder of an index; a copy of it is served")
+    add("--code", type=Path, default=PROJECT_ROOT, help="checkout whose service is measured")
+    add("--routes", choices=ROUTES, nargs="+", default=list(ROUTES))
     add("--factors", type=float, nargs="+", default=[0.5, 1, 2, 5, 10], help="times the peak")
     add("--seconds", type=float, default=30.0, help="per load (default: %(default)g)")
-    add("--clients", type=int, default=8, help="that measure the peak (default: %(default)s)")
     add("--patience", type=float, default=10.0, help="seconds that a client waits")
-    add("--process", type=int, metavar="ID", help="the service's, to measure its memory")
+    add("-o", "--output", type=Path, help="write the figures as JSON")
+    add("--picture", type=Path, help="draw the figures")
+    add("--compare", type=Path, help="figures of an earlier run, drawn beside them")
     arguments = parser.parse_args()
-    if urlsplit(arguments.url).hostname not in ("localhost", "127.0.0.1", "::1"):
-        parser.error("only a service on this machine may be overloaded")
-    sys.stdout.write(pipe_table(asyncio.run(measure(arguments))) + "\n")
-    return 0
+    return run_measurement(lambda: attack(arguments))
 
 
 if __name__ == "__main__":

@@ -131,13 +131,16 @@ def wait_until_ready(
 
 @contextmanager
 def child(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = PROJECT_ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command with its output in a file; kills it and its children at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own commands
             command,
-            cwd=PROJECT_ROOT,
+            cwd=folder,
             env=os.environ | _QUIET | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
