@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -29,6 +31,7 @@ from inference_worker.http.problems import install_error_handlers
 from inference_worker.http.routes import router
 from inference_worker.http.trusted_hosts import TrustedHosts
 from utils.errors import DocsQAError
+from utils.priority import yield_to_event_loop
 from utils.settings import VERSION, Settings
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,8 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(initializer=yield_to_event_loop))
         background = [
             asyncio.create_task(_follow_index(settings, reader)),
             asyncio.create_task(load.watch()),

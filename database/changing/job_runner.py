@@ -40,6 +40,7 @@ from utils.errors import (
     StoreProcessError,
     StoreUnreachableError,
 )
+from utils.priority import yield_to_event_loop
 from utils.settings import Settings, build_command, is_server
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class JobRunner:
         self._owner.claim()
 
     def _run(self) -> None:
+        yield_to_event_loop()
         while not self._stopping.is_set():
             try:
                 if self.reader.state is not None:

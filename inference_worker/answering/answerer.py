@@ -38,6 +38,8 @@ from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground, merge_unsupported
+from utils.errors import OverloadedError
+from utils.priority import yield_to_event_loop
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,9 @@ class Answerer:
         # A search spends its time on embedding, which occupies a core: more than two threads per
         # core would only make every search wait for all the others.
         threads = 2 * (os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
+        self._threads = ThreadPoolExecutor(
+            threads, thread_name_prefix="search", initializer=yield_to_event_loop
+        )
         self.capacity = ConcurrencyLimit(threads, _WORK_SECONDS)
         """Of the threads, for which all searches and answers wait."""
 
