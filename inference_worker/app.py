@@ -112,7 +112,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.load = load
     app.state.changes = changes
-    app.state.upload_parser = UploadParser(settings)
+    app.state.upload_parser = UploadParser(settings, metrics.count_refusal)
     _install_http(app, settings, metrics, load)
     app.router.routes.append(mcp.route)
     return app

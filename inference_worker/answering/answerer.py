@@ -98,7 +98,11 @@ class Answerer:
         """
         top_k = top_k or self._settings.top_k
         work = partial(self._reader.search, question, top_k, filters)
-        return await self._run(work, self._settings.max_wait_seconds)
+        try:
+            return await self._run(work, self._settings.max_wait_seconds)
+        except OverloadedError:
+            self._metrics.count_refusal("overloaded")
+            raise
 
     async def document(self, name: str) -> list[Chunk]:
         """The chunks of one document in order; empty if the index has no such document.

@@ -229,7 +229,7 @@ def problem_response(
 
 
 def _as_openai(request: Request) -> bool:
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return openai_errors.uses_openai_errors(path)
 
 
@@ -239,7 +239,8 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(DocsQAError)
     async def project_error(request: Request, error: DocsQAError) -> JSONResponse:
         problem = problem_for(error)
-        log.warning("%s: %s", problem.type, error)
+        if not isinstance(error, OverloadedError):  # those are counted; there may be thousands
+            log.warning("%s: %s", problem.type, error)
         headers = _RETRY if problem.status == 503 else None
         return problem_response(request, problem, error.detail or None, headers)
 

@@ -25,7 +25,7 @@ from inference_worker.http.event_stream import while_connected
 from inference_worker.http.mcp.arguments import describe_errors, input_schema
 from inference_worker.http.mcp.tools import Tool, ToolCallError, instructions_for, tools_for
 from inference_worker.http.problems import INTERNAL, Problem, problem_for, problem_response
-from utils.errors import DocsQAError
+from utils.errors import DocsQAError, OverloadedError
 from utils.settings import VERSION, Settings
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class McpEndpoint:
             return _failed("The client disconnected.")  # nobody reads it
         except DocsQAError as error:
             problem = problem_for(error)
-            log.warning("%s: %s", problem.type, error)
+            if not isinstance(error, OverloadedError):
+                log.warning("%s: %s", problem.type, error)
             return _failed(f"{problem.title}. {problem.detail}")
         except Exception:
             request_id = request.scope.get("request_id", "") if request else ""

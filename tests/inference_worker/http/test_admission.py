@@ -63,6 +63,8 @@ async def test_requests_that_cannot_be_served_in_time_are_refused(slow: Service,
         counts = Counter(response.status_code for response in responses)
         assert set(counts) == {200, 503}, counts
         assert counts[200] >= 4
+        metrics = (await client.get("/metrics")).text
+        assert f'docsqa_refusals_total{{reason="overloaded"}} {counts[503]}.0' in metrics
         refused = next(each for each in responses if each.status_code == 503)
         assert int(refused.headers["Retry-After"]) >= 1
         assert "overloaded" in refused.text
