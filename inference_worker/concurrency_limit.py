@@ -29,18 +29,20 @@ class ConcurrencyLimit:
         self._new: deque[asyncio.Future[None]] = deque()
         """What waits for a slot: futures that are done when it has one."""
         self._mean_seconds = mean_seconds
+        """Of a new call and the calls that continue its request."""
+        self._continued_seconds = 0.0
+        """Of calls that continued requests since the last new call ended."""
 
     @property
     def expected_seconds(self) -> float:
-        """Expected waiting time and duration of a new call that begins now; 0 if a slot is free."""
+        """Expected waiting time and duration of a new call and those that continue its request.
+
+        0 if a slot is free.
+        """
         if self.in_use < self._slots:
             return 0.0
-        rounds = (self._waiting + 1) / self._slots + 1  # those before it, and its own
+        rounds = (len(self._new) + 1) / self._slots + 1  # those before it, and its own
         return rounds * self._mean_seconds
-
-    @property
-    def _waiting(self) -> int:
-        return len(self._continuing) + len(self._new)
 
     @asynccontextmanager
     async def slot(
@@ -57,16 +59,21 @@ class ConcurrencyLimit:
             OverloadedError: expected waiting time and duration exceed the patience.
         """
         if self.expected_seconds > patience:
-            raise OverloadedError(f"{self._waiting} calls wait for {self._slots} slots")
+            raise OverloadedError(f"{len(self._new)} calls wait for {self._slots} slots")
         await self._acquire(self._continuing if continues else self._new)
         start = time.monotonic()
         try:
             yield
         finally:
             self._release()
-            seconds = time.monotonic() - start
+            self._record(time.monotonic() - start, continues)
+
+    def _record(self, seconds: float, continues: bool) -> None:
+        self._continued_seconds += seconds
+        if not continues:
             weight = _NEWEST if self._mean_seconds else 1.0
-            self._mean_seconds += weight * (seconds - self._mean_seconds)
+            self._mean_seconds += weight * (self._continued_seconds - self._mean_seconds)
+            self._continued_seconds = 0.0
 
     async def _acquire(self, queue: deque[asyncio.Future[None]]) -> None:
         if self.in_use < self._slots:

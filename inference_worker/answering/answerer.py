@@ -110,7 +110,7 @@ class Answerer:
         Raises:
             DocsQAError: the index cannot be read.
         """
-        return await self._in_thread(self._reader.document, name)
+        return await self._run(partial(self._reader.document, name), patience=math.inf)
 
     async def answer(
         self,
@@ -293,7 +293,7 @@ class Answerer:
         )
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Compute in a thread, so that the event loop is not blocked; before searches that wait."""
+        """Compute a part of an answer in a thread, before the searches that wait."""
         return await self._run(partial(work, *args, **kwargs), math.inf, continues=True)
 
     async def _run(self, work: Callable[[], T], patience: float, *, continues: bool = False) -> T:

@@ -84,3 +84,14 @@ async def test_call_that_continues_a_request_precedes_new_ones() -> None:
         group.create_task(named("continued", continues=True))
         await asyncio.sleep(0)
     assert order == ["continued", "new 0", "new 1"]
+
+
+async def test_expected_wait_includes_what_continues_the_requests_that_wait() -> None:
+    slots = ConcurrencyLimit(1)
+    for _ in range(2):
+        await call(slots, 0.01)
+        async with slots.slot(continues=True):
+            await asyncio.sleep(0.2)
+    await call(slots, 0.01)
+    async with slots.slot():
+        assert slots.expected_seconds > 2 * 0.02
