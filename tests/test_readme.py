@@ -42,7 +42,8 @@ from utils.settings import PROJECT_ROOT, Settings
 
 PACKAGES = ("dataset", "database", "inference_worker", "utils", "deploy")
 README = PROJECT_ROOT / "readme.md"
-READMES = (README, *(PROJECT_ROOT / package / "readme.md" for package in PACKAGES))
+ATTACKS = PROJECT_ROOT / "tests" / "attacks" / "readme.md"
+READMES = (README, *(PROJECT_ROOT / package / "readme.md" for package in PACKAGES), ATTACKS)
 MAX_README_BYTES = 10_000
 
 COMMANDS = (
@@ -52,6 +53,7 @@ COMMANDS = (
     "dataset.fetch",
     "inference_worker",
     "inference_worker.ask",
+    "tests.attacks.load",
     "tests.endurance",
     "utils.audit",
     "utils.audit.images",
