@@ -1,5 +1,6 @@
 """Readiness reports the index and its model without exposing local paths."""
 
+import gc
 import time
 from contextlib import closing
 from pathlib import Path
@@ -87,3 +88,11 @@ def test_damaged_index_is_not_ready_and_logged_once(
     (line,) = [each for each in caplog.messages if "Not ready" in each]
     assert "make index" in line
     assert not [each for each in caplog.records if each.exc_info]
+
+
+@pytest.mark.process
+def test_loaded_index_is_exempt_from_garbage_collection(database: str) -> None:
+    gc.unfreeze()
+    with serve(database) as service:
+        service.wait_until_ready()
+        until(lambda: gc.get_freeze_count() > 0)
