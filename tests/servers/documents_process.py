@@ -21,5 +21,6 @@ if __name__ == "__main__":
         splitter=splitter,
         admin_key=KEY,
         min_confidence=0.0,
+        isolated=True,
     )
     limited_server(app, app.state.settings).run([socket.create_server(("127.0.0.1", port))])

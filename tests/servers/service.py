@@ -90,12 +90,17 @@ def app_over(
     *,
     llm: LanguageModel | None = None,
     splitter: Any = None,
+    isolated: bool = False,
     **settings: Any,
 ) -> FastAPI:
-    """The service's app over an index that was built with word embeddings."""
+    """The service's app over an index that was built with word embeddings.
+
+    Unlike the product's, its store is in this process unless it is `isolated`: a process takes a
+    second to start.
+    """
     chosen = Settings(_env_file=None, database=database, **settings)
     reader = Reader(
-        lambda: open_store(database, isolated=True),
+        lambda: open_store(database, isolated=isolated),
         load,
         database,
         min_confidence=chosen.min_confidence,

@@ -38,7 +38,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def service(database: str) -> Iterator[httpx.Client]:
-    with serving(database) as client:
+    with serving(database, isolated=True) as client:
         yield client
 
 
