@@ -30,6 +30,7 @@ from utils.benchmark.processes import (
     wait_until_ready,
 )
 from utils.benchmark.provider import simulated_provider
+from utils.errors import DocsQAError
 from utils.figures import percentile, print_progress, run_measurement
 from utils.settings import PROJECT_ROOT
 
@@ -75,12 +76,9 @@ class LoadFigures:
 @contextmanager
 def running_service(code: Path, database: str, route: Route, logs: str) -> Iterator[RunningServer]:
     """The service of a checkout, with the stand-in for a language model if the route needs it."""
+    folders = dict.fromkeys(("documents", "ours", "original", "model", "model_folder"), "")
     run = BenchmarkRun(
-        *("", "", "", "", ""),
-        logs,
-        first_token_seconds=0.3,
-        tokens_per_second=100.0,
-        answer_tokens=71,
+        **folders, logs=logs, first_token_seconds=0.3, tokens_per_second=100.0, answer_tokens=71
     )
     with simulated_provider(run) if route.is_written else nullcontext() as provider:
         settings = {
@@ -125,17 +123,17 @@ async def measure(
         normal_after = await recovery(client, normal)
         found.append(
             LoadFigures(
-                factor,
-                factor * peak,
-                len(outcomes.served) / seconds,
-                _milliseconds(outcomes.served, 0.5),
-                _milliseconds(outcomes.served, 0.99),
-                len(outcomes.refused),
-                _milliseconds(outcomes.refused, 0.99),
-                dict(outcomes.other),
-                before,
-                memory(service.process_id),
-                normal_after,
+                factor=factor,
+                offered=factor * peak,
+                goodput=len(outcomes.served) / seconds,
+                p50=_milliseconds(outcomes.served, 0.5),
+                p99=_milliseconds(outcomes.served, 0.99),
+                refused=len(outcomes.refused),
+                refusals_p99=_milliseconds(outcomes.refused, 0.99),
+                other=dict(outcomes.other),
+                mib_before=before,
+                mib_after=memory(service.process_id),
+                normal_after_seconds=normal_after,
             )
         )
         print_progress(str(found[-1]))
@@ -167,8 +165,10 @@ def attack(arguments: argparse.Namespace) -> None:
     """Measure each route on a service of its own; print tables, write figures and picture.
 
     Raises:
-        DocsQAError: a service did not start.
+        DocsQAError: there is no index, or a service did not start.
     """
+    if not arguments.database.is_dir():
+        raise DocsQAError(f"No index at {arguments.database}. Build it: make index")
     found: dict[str, list[LoadFigures]] = {}
     with tempfile.TemporaryDirectory(prefix="load-") as scratch:
         for name in arguments.routes:
