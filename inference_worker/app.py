@@ -62,7 +62,12 @@ def create_app(
     ollama = ollama_model_from(llm, settings)
     metrics = Metrics()
     answerer = Answerer(reader, llm, settings, metrics)
-    load = Load(answerer.capacity, settings.max_wait_seconds, metrics.count_refusal)
+    load = Load(
+        answerer.capacity,
+        settings.max_wait_seconds,
+        settings.inference_concurrency,
+        metrics.count_refusal,
+    )
     changes = ChangeQueue(reader, answerer, settings, splitter)
     from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
 

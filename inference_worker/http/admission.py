@@ -21,7 +21,8 @@ MEASURING_SECONDS = 0.05
 _NEWEST = 0.2
 """Weight of the newest measurement in the average."""
 _FEW_REQUESTS = 100
-"""Up to this number in progress, lateness refuses none: it may have another cause."""
+"""Up to this number in progress, or as many as the language model may serve at once, lateness
+refuses none: it may have another cause."""
 _ALWAYS_ADMITTED = ("/healthz", "/readyz", "/metrics")
 """The operator's view of a saturated service."""
 
@@ -32,14 +33,20 @@ class Load:
     Args:
         capacity: The limit that searches wait for.
         max_wait: Seconds within which a search must be expected to finish.
+        llm_calls: How many calls of the language model may be in progress at once.
         count_refusal: Counts a refused request.
     """
 
     def __init__(
-        self, capacity: ConcurrencyLimit, max_wait: float, count_refusal: Callable[[str], None]
+        self,
+        capacity: ConcurrencyLimit,
+        max_wait: float,
+        llm_calls: int,
+        count_refusal: Callable[[str], None],
     ) -> None:
         self._capacity = capacity
         self._max_wait = max_wait
+        self._few = max(_FEW_REQUESTS, llm_calls)
         self._lateness = 0.0
         self.count_refusal = count_refusal
         self.in_progress = 0
@@ -50,7 +57,7 @@ class Load:
         """Whether work that arrives now is refused."""
         if self._capacity.expected_seconds > self._max_wait:
             return True
-        return self.in_progress > _FEW_REQUESTS and self._lateness > MAX_LATENESS
+        return self.in_progress > self._few and self._lateness > MAX_LATENESS
 
     @property
     def retry_after(self) -> int:

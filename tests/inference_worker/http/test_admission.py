@@ -122,7 +122,7 @@ async def begin(service: Service, route: str, body: bytes, length: int = 0) -> a
 
 
 def test_late_event_loop_saturates_only_while_many_requests_are_in_progress() -> None:
-    load = Load(ConcurrencyLimit(1), max_wait=1.0, count_refusal=lambda reason: None)
+    load = Load(ConcurrencyLimit(1), max_wait=1.0, llm_calls=1, count_refusal=lambda reason: None)
 
     async def block() -> None:
         watching = asyncio.create_task(load.watch())

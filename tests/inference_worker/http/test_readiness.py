@@ -21,7 +21,7 @@ from tests.files.pages import builder, write_pages
 from tests.servers.service import serve, until
 from utils.errors import IndexMismatchError
 
-IDLE = Load(ConcurrencyLimit(1), max_wait=1.0, count_refusal=lambda reason: None)
+IDLE = Load(ConcurrencyLimit(1), max_wait=1.0, llm_calls=1, count_refusal=lambda reason: None)
 
 
 class StubFingerprint:
