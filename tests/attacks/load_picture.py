@@ -31,13 +31,14 @@ def draw_loads(path: Path, before: Figures, after: Figures) -> None:
                     _draw_curve(axes, label, found, column)
             axes.set_title(f"{route}: {title}", fontsize=9)
             axes.set_xlabel("requests offered a second", fontsize=8)
+            axes.margins(y=0.1)
             axes.set_ylim(bottom=0)
             axes.tick_params(labelsize=8)
             axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
 
 
 def _draw_curve(axes: "Axes", label: str, loads: Sequence[Mapping[str, Any]], column: str) -> None:
