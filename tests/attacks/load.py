@@ -76,9 +76,16 @@ class LoadFigures:
 @contextmanager
 def running_service(code: Path, database: str, route: Route, logs: str) -> Iterator[RunningServer]:
     """The service of a checkout, with the stand-in for a language model if the route needs it."""
-    folders = dict.fromkeys(("documents", "ours", "original", "model", "model_folder"), "")
     run = BenchmarkRun(
-        **folders, logs=logs, first_token_seconds=0.3, tokens_per_second=100.0, answer_tokens=71
+        documents="",
+        ours=database,
+        original="",
+        model="",
+        model_folder="",
+        logs=logs,
+        first_token_seconds=0.3,
+        tokens_per_second=100.0,
+        answer_tokens=71,
     )
     with simulated_provider(run) if route.is_written else nullcontext() as provider:
         settings = {
