@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
@@ -76,14 +77,15 @@ def outcomes(intact: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Out
 
 
 def _report(found: list[Outcome]) -> None:
+    """Print the outcomes by kind, and each that is wrong; on stderr, as xdist hides stdout."""
     by_kind: dict[str, Counter[str]] = defaultdict(Counter)
     for one in found:
         by_kind[one.kind][f"{one.served.split(':')[0]} > {one.built.split(':')[0]}"] += 1
-    for kind, counts in by_kind.items():
-        print(f"{kind:32} {dict(counts)}")  # noqa: T201
+    lines = [f"{kind:32} {dict(counts)}" for kind, counts in by_kind.items()]
     for one in found:
         if not one.served.startswith(("same", "refused")) or one.built.startswith(("err", "diff")):
-            print(one)  # noqa: T201
+            lines.append(str(one))
+    sys.stderr.write("\n".join(("", *lines, "")))
 
 
 @pytest.mark.timeout(7200)
