@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,8 +33,8 @@ class OutageRequest:
     written: bool
     """True if the language model wrote the answer."""
     degraded: bool
-    failed: bool = False
-    """True without any answer."""
+    failure: str = ""
+    """Why there was no answer at all."""
 
     @property
     def begun(self) -> float:
@@ -120,12 +121,12 @@ class _OutageLoad:
                 response = await http.post("/v1/answers", json={"question": next(self._todo)})
                 answer = response.raise_for_status().json()
                 written, degraded = answer["generator"] != QUOTED, answer["degraded"]
-                failed = False
-            except httpx.HTTPError:
-                written, degraded, failed = False, False, True
+                failure = ""
+            except httpx.HTTPError as error:
+                written, degraded, failure = False, False, _failure(error)
                 await asyncio.sleep(0.1)  # no tight loop if the service is down
             ended = time.perf_counter()
-            self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failed))
+            self._requests.append(OutageRequest(ended, ended - begun, written, degraded, failure))
 
     async def _phase(self, name: str) -> list[Measure]:
         """Measure for the phase's length, and until a request that began in it is answered."""
@@ -156,7 +157,7 @@ class _OutageLoad:
                 each
                 for each in self._requests
                 if (each.begun if begun else each.ended) > after
-                and not each.failed
+                and not each.failure
                 and (each.written or not written)
             ]
             if answered or time.perf_counter() > deadline:
@@ -169,12 +170,21 @@ def phase_measures(phase: Phase) -> list[Measure]:
 
     That share is of the requests that began in the phase: others may have been answered before it.
     """
-    answered = [each for each in phase.requests if not each.failed]
+    answered = [each for each in phase.requests if not each.failure]
     measures = [Measure(f"{phase.name}, answers a second", len(answered) / phase.seconds)]
     if answered:
         measures += latency_measures(phase.name, [each.seconds for each in answered])
     if begun := [each.degraded for each in answered if each.begun > phase.begin]:
         measures.append(Measure(f"{phase.name}, degraded, %", 100 * sum(begun) / len(begun)))
-    if failures := len(phase.requests) - len(answered):
-        measures.append(Measure(f"{phase.name}, failed", failures))
+    failures = Counter(each.failure for each in phase.requests if each.failure)
+    for reason, count in failures.items():
+        measures.append(Measure(f"{phase.name}, failed ({reason})", count))
     return measures
+
+
+def _failure(error: "httpx.HTTPError") -> str:
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"status {error.response.status_code}"
+    return type(error).__name__

@@ -89,7 +89,7 @@ def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
     assert measured["provider healthy, degraded, %"]["ours"] == 0
     assert measured["provider gone (connection refused), degraded, %"]["ours"] == 100
     assert report["settings"]["outage_timeout"] == 2
-    assert not [name for name in measured if name.endswith("failed")]
+    assert not [name for name in measured if ", failed" in name]
     assert report["machine"]["precision"] in ("bf16", "f32")
     assert report["machine"]["cores"] >= 1
     for path in (tmp_path, PROJECT_ROOT):

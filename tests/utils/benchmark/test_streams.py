@@ -199,7 +199,7 @@ def test_phase_counts_degraded_answers_and_failures() -> None:
         OutageRequest(11, 2.0, written=True, degraded=False),  # began before the phase
         OutageRequest(12, 1.0, written=True, degraded=False),
         OutageRequest(14, 3.0, written=False, degraded=True),
-        OutageRequest(19, 9.0, written=False, degraded=False, failed=True),
+        OutageRequest(19, 9.0, written=False, degraded=False, failure="status 503"),
     ]
 
     shown = by_name(phase_measures(Phase("gone", 10.0, 4.0, requests)))
@@ -207,7 +207,7 @@ def test_phase_counts_degraded_answers_and_failures() -> None:
     assert shown["gone, answers a second"].ours == 0.75
     assert shown["gone, p99 ms"].ours == 3000
     assert shown["gone, degraded, %"].ours == 50
-    assert shown["gone, failed"].ours == 1
+    assert shown["gone, failed (status 503)"].ours == 1
     assert list(by_name(phase_measures(Phase("gone", 10.0, 4.0, [])))) == ["gone, answers a second"]
 
 
