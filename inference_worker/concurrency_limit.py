@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 
 from utils.errors import OverloadedError
 
-_NEWEST = 0.1
-"""Weight of the newest call in the moving average of call durations."""
+_KEPT = 0.98
+"""What earlier calls keep of their weight in the average when a call ends: it covers some fifty, so
+that a burst of calls that continue their requests, as when the language model fails, hardly
+changes it."""
 
 
 class ConcurrencyLimit:
@@ -28,10 +30,10 @@ class ConcurrencyLimit:
         self._continuing: deque[asyncio.Future[None]] = deque()
         self._new: deque[asyncio.Future[None]] = deque()
         """What waits for a slot: futures that are done when it has one."""
-        self._mean_seconds = mean_seconds
-        """Of a new call and the calls that continue its request."""
-        self._continued_seconds = 0.0
-        """Of calls that continued requests since the last new call ended."""
+        self._seconds = mean_seconds
+        """Of all calls, the older the less."""
+        self._new_calls = 1.0 if mean_seconds else 0.0
+        """Their number without those that continued a request, weighted alike."""
 
     @property
     def expected_seconds(self) -> float:
@@ -42,7 +44,7 @@ class ConcurrencyLimit:
         if self.in_use < self._slots:
             return 0.0
         rounds = (len(self._new) + 1) / self._slots + 1  # those before it, and its own
-        return rounds * self._mean_seconds
+        return rounds * self._seconds / (self._new_calls or 1.0)
 
     @asynccontextmanager
     async def slot(
@@ -69,11 +71,8 @@ class ConcurrencyLimit:
             self._record(time.monotonic() - start, continues)
 
     def _record(self, seconds: float, continues: bool) -> None:
-        self._continued_seconds += seconds
-        if not continues:
-            weight = _NEWEST if self._mean_seconds else 1.0
-            self._mean_seconds += weight * (self._continued_seconds - self._mean_seconds)
-            self._continued_seconds = 0.0
+        self._seconds = _KEPT * self._seconds + seconds
+        self._new_calls = _KEPT * self._new_calls + (0.0 if continues else 1.0)
 
     async def _acquire(self, queue: deque[asyncio.Future[None]]) -> None:
         if self.in_use < self._slots:

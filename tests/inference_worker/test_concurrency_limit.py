@@ -95,3 +95,18 @@ async def test_expected_wait_includes_what_continues_the_requests_that_wait() ->
     await call(slots, 0.01)
     async with slots.slot():
         assert slots.expected_seconds > 2 * 0.02
+
+
+async def test_burst_of_continued_requests_hardly_changes_the_expected_wait() -> None:
+    slots = ConcurrencyLimit(1)
+    for _ in range(20):
+        await call(slots, 0.001)
+        async with slots.slot(continues=True):
+            await asyncio.sleep(0.01)
+    async with slots.slot():
+        before = slots.expected_seconds
+    for _ in range(32):
+        async with slots.slot(continues=True):
+            await asyncio.sleep(0.01)
+    async with slots.slot():
+        assert slots.expected_seconds < 5 * before
