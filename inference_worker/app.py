@@ -64,9 +64,9 @@ def create_app(
     answerer = Answerer(reader, llm, settings, metrics)
     load = Load(
         answerer.capacity,
-        settings.max_wait_seconds,
-        settings.inference_concurrency,
-        metrics.count_refusal,
+        max_wait=settings.max_wait_seconds,
+        llm_calls=settings.inference_concurrency,
+        count_refusal=metrics.count_refusal,
     )
     changes = ChangeQueue(reader, answerer, settings, splitter)
     from inference_worker.http.mcp.server import McpEndpoint  # takes a second to import
@@ -118,7 +118,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.load = load
     app.state.changes = changes
-    app.state.upload_parser = UploadParser(settings, metrics.count_refusal)
+    app.state.upload_parser = UploadParser(settings)
     _install_http(app, settings, metrics, load)
     app.router.routes.append(mcp.route)
     return app

@@ -38,7 +38,6 @@ from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground, merge_unsupported
-from utils.errors import OverloadedError
 from utils.priority import yield_to_event_loop
 from utils.settings import Settings
 
@@ -98,11 +97,7 @@ class Answerer:
         """
         top_k = top_k or self._settings.top_k
         work = partial(self._reader.search, question, top_k, filters)
-        try:
-            return await self._run(work, self._settings.max_wait_seconds)
-        except OverloadedError:
-            self._metrics.count_refusal("overloaded")
-            raise
+        return await self._run(work, self._settings.max_wait_seconds)
 
     async def document(self, name: str) -> list[Chunk]:
         """The chunks of one document in order; empty if the index has no such document.

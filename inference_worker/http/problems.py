@@ -191,6 +191,19 @@ def problem_body(
     return problem_document(problem, detail, request.url.path, request_id)
 
 
+def record_problem(request: Request | None, error: DocsQAError) -> Problem:
+    """Look up the problem of an error that ends a request, and log it.
+
+    A refusal of work is counted instead: there may be hundreds a second.
+    """
+    problem = problem_for(error)
+    if not isinstance(error, OverloadedError):
+        log.warning("%s: %s", problem.type, error)
+    elif request:
+        request.app.state.metrics.count_refusal(problem.type)
+    return problem
+
+
 def error_event_data(request: Request, error: Exception) -> str:
     """Log an error after the first event of an answer; returns the data of the error event."""
     problem = problem_for(error)
@@ -238,9 +251,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(DocsQAError)
     async def project_error(request: Request, error: DocsQAError) -> JSONResponse:
-        problem = problem_for(error)
-        if not isinstance(error, OverloadedError):  # those are counted; there may be thousands
-            log.warning("%s: %s", problem.type, error)
+        problem = record_problem(request, error)
         headers = _RETRY if problem.status == 503 else None
         return problem_response(request, problem, error.detail or None, headers)
 

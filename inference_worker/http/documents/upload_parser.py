@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,8 +37,6 @@ class UploadParser:
     """Parses uploads, a few files at once."""
 
     settings: Settings
-    count_refusal: Callable[[str], None]
-    """Counts a refused upload."""
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONVERSIONS))
     _uploads: int = 0
 
@@ -72,7 +70,6 @@ class UploadParser:
     @contextmanager
     def _upload(self) -> Iterator[None]:
         if self._uploads >= MAX_UPLOADS:
-            self.count_refusal("overloaded")
             raise OverloadedError(f"{self._uploads} uploads are in progress")
         self._uploads += 1
         try:

@@ -24,8 +24,8 @@ from starlette.types import Receive, Scope, Send
 from inference_worker.http.event_stream import while_connected
 from inference_worker.http.mcp.arguments import describe_errors, input_schema
 from inference_worker.http.mcp.tools import Tool, ToolCallError, instructions_for, tools_for
-from inference_worker.http.problems import INTERNAL, Problem, problem_for, problem_response
-from utils.errors import DocsQAError, OverloadedError
+from inference_worker.http.problems import INTERNAL, Problem, problem_response, record_problem
+from utils.errors import DocsQAError
 from utils.settings import VERSION, Settings
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ class McpEndpoint:
         except HTTPException:
             return _failed("The client disconnected.")  # nobody reads it
         except DocsQAError as error:
-            problem = problem_for(error)
-            if not isinstance(error, OverloadedError):
-                log.warning("%s: %s", problem.type, error)
+            problem = record_problem(request, error)
             return _failed(f"{problem.title}. {problem.detail}")
         except Exception:
             request_id = request.scope.get("request_id", "") if request else ""

@@ -145,8 +145,10 @@ async def test_uploads_in_progress_are_limited(slow: Service) -> None:
     async with httpx.AsyncClient(base_url=slow.url, timeout=30) as client:
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         response = await client.put("/v1/documents/other.md", content=b"# A", headers=headers)
+        metrics = (await client.get("/metrics")).text
     assert response.status_code == 503
     assert "overloaded" in response.text
+    assert 'docsqa_refusals_total{reason="overloaded"} 1.0' in metrics
     for writer in unfinished:
         writer.close()
         await writer.wait_closed()

@@ -8,10 +8,14 @@ import pytest
 from mcp import Client
 from mcp.types import Tool
 
+from database.reading.reader import Reader
+from database.searching.passage import Findings
+from inference_worker.http.problems import OVERLOADED
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer, failed
 from tests.servers.mcp_service import CURRENT, call, called, refused, text_of
 from tests.servers.service import FOREIGN, QUESTION, REFUSAL, Service, serve, with_mistral
+from utils.errors import OverloadedError
 
 pytestmark = pytest.mark.process
 
@@ -274,3 +278,19 @@ async def test_missing_index_is_an_error_with_a_remedy(tmp_path: Path) -> None:
 
             assert message.startswith("There is no index yet. The operator must build the index")
             assert str(tmp_path) not in message
+
+
+async def test_refusal_of_work_is_an_error_and_counted(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> Findings:
+        raise OverloadedError("9 calls wait for 4 slots")
+
+    with serve(database) as service:
+        service.wait_until_ready()
+        monkeypatch.setattr(Reader, "search", refuse)
+        message = await refused(service, "search", {"query": "endpoint"})
+        metrics = service.http.get("/metrics").text
+
+    assert message.startswith(OVERLOADED.title)
+    assert 'docsqa_refusals_total{reason="overloaded"} 1.0' in metrics
