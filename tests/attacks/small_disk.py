@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers.documents_service import AS_ADMIN
-from utils.benchmark.processes import child, free_port, wait_until_ready
+from tests.servers.documents_service import worker
 
 MAX_SECONDS = 5.0
 """No search and no /healthz may take longer, while the disk is full too."""
@@ -99,13 +97,7 @@ class Watch:
 @contextmanager
 def watched_service(database: str, log: Path, query: str) -> Iterator[tuple[httpx.Client, Watch]]:
     """Serve an index in a process of its own, and watch it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "tests.servers.documents_process", database, str(port), "0"]
-    with child(command, log) as process:
-        wait_until_ready(process, "service", log, f"{url}/readyz")
-        with (
-            httpx.Client(base_url=url, headers=AS_ADMIN, timeout=90) as client,
-            Watch(url, query) as watch,
-        ):
+    with worker(database, log) as (_, client):
+        client.timeout = 90
+        with Watch(str(client.base_url), query) as watch:
             yield client, watch

@@ -1,5 +1,7 @@
 """A service with the documents API enabled, over an index of sample pages."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from dataset.documents import Document
 from dataset.splitting import ChunkSize, split_document
 from tests.files.pages import PAGES, builder, write_pages
 from tests.servers.service import serve
+from utils.benchmark.processes import child, free_port, wait_until_ready
 
 KEY = "the-admins-key"
 AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
@@ -45,6 +48,20 @@ def serving(database: str, *arguments: Any, **settings: Any) -> Iterator[httpx.C
         service.http.headers.update(AS_ADMIN)
         service.wait_until_ready()
         yield service.http
+
+
+@contextmanager
+def worker(
+    database: str, log: Path, seconds: float = 0.0
+) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
+    """A service in a process of its own, which takes so many seconds per page; and its client."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.servers.documents_process"]
+    url = f"http://127.0.0.1:{port}"
+    with child([*command, database, str(port), str(seconds)], log) as process:
+        wait_until_ready(process, "worker", log, f"{url}/readyz")
+        with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
+            yield process, client
 
 
 def page(word: str, *lines: str) -> bytes:

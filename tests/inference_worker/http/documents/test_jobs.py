@@ -1,7 +1,5 @@
 """Document changes as jobs: waiting, order, retries, and recovery after a crash."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -27,9 +25,16 @@ from dataset.documents import read_document
 from inference_worker.http.documents import change_queue
 from tests.files.pages import PAGES, WordEmbeddings, builder, write_pages
 from tests.servers.chroma import ChromaServer
-from tests.servers.documents_service import AS_ADMIN, built, found, names, page, problem, serving
+from tests.servers.documents_service import (
+    built,
+    found,
+    names,
+    page,
+    problem,
+    serving,
+    worker,
+)
 from tests.servers.service import until
-from utils.benchmark.processes import child, free_port, wait_until_ready
 
 pytestmark = pytest.mark.process
 
@@ -252,23 +257,9 @@ def test_queued_jobs_are_run_by_the_next_service_that_has_a_key(tmp_path: Path) 
         assert found(client, "zqleft1")[0] == "left1.md"
 
 
-@contextmanager
-def worker(
-    database: str, seconds: float
-) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
-    """A service in a process of its own, and its client."""
-    command = [sys.executable, "-m", "tests.servers.documents_process"]
-    port = free_port()
-    url, log = f"http://127.0.0.1:{port}", Path(database).with_name("worker.log")
-    with child([*command, database, str(port), str(seconds)], log) as process:
-        wait_until_ready(process, "worker", log, f"{url}/readyz")
-        with httpx.Client(base_url=url, headers=AS_ADMIN, timeout=30) as client:
-            yield process, client
-
-
 def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
     database = built(tmp_path)
-    with worker(database, seconds=0.4) as (process, client):
+    with worker(database, tmp_path / "worker.log", seconds=0.4) as (process, client):
         assert put(client, "before.md", "zqbefore").status_code == 201
         jobs = [put(client, f"kept{n}.md", f"zqkept{n}", **AT_ONCE) for n in range(5)]
         jobs.append(client.delete("/v1/documents/before.md", headers=AT_ONCE))
@@ -277,7 +268,7 @@ def test_next_worker_finishes_the_jobs_of_a_killed_one(tmp_path: Path) -> None:
         process.kill()
         process.wait()
 
-    with worker(database, seconds=0.0) as (_, client):
+    with worker(database, tmp_path / "worker.log", seconds=0.0) as (_, client):
         bodies = [finished_job(client, job.headers["Location"]) for job in jobs]
         assert [body["state"] for body in bodies] == ["done"] * 6
         assert [d["outcome"] for body in bodies for d in body["documents"]] == [
