@@ -122,7 +122,7 @@ pin-images: $(VENV)/.ready ## pin the base images to the digests that their tags
 attack: $(VENV)/.ready-dev ## repeat the attacks on the service, in their long forms (ATTACKS=; as root, to mount small disks)
 	ATTACKS="$(or $(ATTACKS),100)" $(PYTEST) -s -rs -m "not containers" tests/attacks
 
-load: setup $(VENV)/.ready-dev ## overload the service, and draw its load curves: build/load.png (DATABASE= SECONDS=)
+load: $(VENV)/.ready-dev ## overload the service, and draw its load curves: build/load.png (DATABASE= SECONDS=)
 	$(BIN)/python -m tests.attacks.load "$(or $(DATABASE),database/chroma)" \
 		$(if $(SECONDS),--seconds "$(SECONDS)") -o build/load.json --picture build/load.png
 

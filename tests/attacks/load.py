@@ -22,14 +22,9 @@ from pathlib import Path
 from dataset.markdown.writer import pipe_table
 from tests.attacks.load_client import HttpClient, Outcomes, closed_loop, open_loop, recovery, timed
 from tests.attacks.load_picture import draw_loads
-from utils.benchmark.processes import (
-    BenchmarkRun,
-    RunningServer,
-    child,
-    free_port,
-    wait_until_ready,
-)
+from utils.benchmark.processes import BenchmarkRun, RunningServer, free_port, running_server
 from utils.benchmark.provider import simulated_provider
+from utils.benchmark.services import NO_KEY
 from utils.errors import DocsQAError
 from utils.figures import percentile, print_progress, run_measurement
 from utils.settings import PROJECT_ROOT
@@ -94,13 +89,11 @@ def running_service(code: Path, database: str, route: Route, logs: str) -> Itera
             "MIN_CONFIDENCE": "0",
             "MALLOC_ARENA_MAX": "2",  # as in `make run`
         }
-        settings |= provider.settings if provider else {"MISTRAL_API_KEY": " "}
-        port, log = free_port(), Path(logs) / "service.log"
+        settings |= provider.settings if provider else {"MISTRAL_API_KEY": NO_KEY}
+        port = free_port()
         command = [sys.executable, "-m", "inference_worker", "--port", str(port)]
-        address = f"http://127.0.0.1:{port}"
-        with child(command, log, settings, code) as process:
-            wait_until_ready(process, "service", log, f"{address}/readyz")
-            yield RunningServer(address, process.pid)
+        with running_server("service", command, port, run, settings, folder=code) as service:
+            yield service
 
 
 def memory(process: int) -> int:
@@ -114,7 +107,7 @@ def memory(process: int) -> int:
 async def measure(
     service: RunningServer, route: Route, arguments: argparse.Namespace
 ) -> list[LoadFigures]:
-    """Measure the peak and each load; the first figures are the peak's."""
+    """Measure the peak, and each load as a multiple of it."""
     client = HttpClient(service.address, route.path, route.parameter)
     patience, seconds = arguments.patience, arguments.seconds
     await closed_loop(client, 4, WARM_UP_SECONDS, patience)
@@ -176,6 +169,8 @@ def attack(arguments: argparse.Namespace) -> None:
     """
     if not arguments.database.is_dir():
         raise DocsQAError(f"No index at {arguments.database}. Build it: make index")
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[LoadFigures]] = {}
     with tempfile.TemporaryDirectory(prefix="load-") as scratch:
         for name in arguments.routes:

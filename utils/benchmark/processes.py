@@ -91,15 +91,16 @@ def running_server(
     run: BenchmarkRun,
     environment: Mapping[str, str],
     seconds: float = _START_SECONDS,
+    folder: Path = PROJECT_ROOT,
 ) -> Iterator[RunningServer]:
-    """Run a server; yields it once it is ready, and kills it at the end.
+    """Run a server in a folder; yields it once it is ready, and kills it at the end.
 
     Raises:
         DocsQAError: it exited, or was not ready in time.
     """
     log = Path(run.logs) / f"{name}.log"
     address = f"http://127.0.0.1:{port}"
-    with child(command, log, environment) as process:
+    with child(command, log, environment, folder) as process:
         wait_until_ready(process, name, log, f"{address}/readyz", seconds)
         yield RunningServer(address, process.pid)
 
