@@ -20,7 +20,7 @@ _UNAUTHORIZED = {401, 403}
 _PROXY_STATUSES = {408, 413, 429, 502, 503, 504}
 """Statuses of a proxy in front of Chroma, for which Chroma's client raises a bare Exception."""
 _LOCKED = "database is locked"
-"""Said by a server whose disk was full, until it is restarted (Chroma 1.5)."""
+"""In the errors of a server whose disk was full, until it is restarted (Chroma 1.5)."""
 
 
 @contextmanager
