@@ -2,7 +2,10 @@
 
 Work waits for two things: the threads that search, whose queue and speed are known, and the event
 loop, which is late if it has more to do than it can. The first is checked again when a search
-begins (`answering/answerer.py`), because many requests may arrive between two measurements.
+begins (`answering/answerer.py`), because its request may have taken long to arrive.
+
+The server refuses most requests itself (`server/protocol.py`), at a quarter of what a request of
+the app costs. Those of web pages reach the middleware, as browsers need its CORS headers.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import math
 from collections.abc import Callable
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference_worker.concurrency_limit import ConcurrencyLimit
@@ -48,7 +52,7 @@ class Load:
         self._max_wait = max_wait
         self._few = max(_FEW_REQUESTS, llm_calls)
         self._lateness = 0.0
-        self.count_refusal = count_refusal
+        self._count_refusal = count_refusal
         self.in_progress = 0
         """Admitted requests whose responses are not complete."""
 
@@ -59,10 +63,19 @@ class Load:
             return True
         return self.in_progress > self._few and self._lateness > MAX_LATENESS
 
-    @property
-    def retry_after(self) -> int:
-        """Seconds after which it may be admitted."""
-        return max(1, math.ceil(self._capacity.expected_seconds))
+    def refusal(self, scope: Scope) -> Response | None:
+        """Admit a request, or count a refusal and return its response.
+
+        Once admitted, it is not refused.
+        """
+        if scope.get("is_admitted") or scope["path"].endswith(_ALWAYS_ADMITTED):
+            return None
+        if not self.is_saturated:
+            scope["is_admitted"] = True
+            return None
+        self._count_refusal(OVERLOADED.type)
+        seconds = max(1, math.ceil(self._capacity.expected_seconds))
+        return problem_response(Request(scope), OVERLOADED, headers={"Retry-After": str(seconds)})
 
     async def watch(self) -> None:
         """Measure the event loop's lateness until cancelled."""
@@ -82,16 +95,12 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["path"].endswith(_ALWAYS_ADMITTED):
+        refusal = self._load.refusal(scope) if scope["type"] == "http" else None
+        if refusal:
+            await refusal(scope, receive, send)
+            return
+        self._load.in_progress += 1
+        try:
             await self._app(scope, receive, send)
-        elif self._load.is_saturated:
-            self._load.count_refusal(OVERLOADED.type)
-            headers = {"Retry-After": str(self._load.retry_after)}
-            response = problem_response(Request(scope), OVERLOADED, headers=headers)
-            await response(scope, receive, send)
-        else:
-            self._load.in_progress += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._load.in_progress -= 1
+        finally:
+            self._load.in_progress -= 1

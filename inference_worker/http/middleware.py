@@ -69,12 +69,20 @@ def _is_upload(scope: Scope) -> bool:
     return scope["method"] in ("PUT", "POST") and path.startswith("/v1/documents")
 
 
-class RequestTracker:
-    """Gives each request an id, for error responses and the log, and times it.
+def identify(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Give a request its id, for error responses and the log: X-Request-ID if that is well-formed.
 
-    The id is the client's X-Request-ID if that is well-formed, or a new one. The response repeats
-    it, and forbids browsers to guess its media type.
+    Returns:
+        The headers of its response: the id, and that browsers must not guess the media type.
     """
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    scope["request_id"] = request_id
+    return [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+
+class RequestTracker:
+    """Gives each request an id, and times it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -87,19 +95,13 @@ class RequestTracker:
             return
         start = time.perf_counter()
         status = 500
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope["request_id"] = request_id
+        headers = identify(scope)
 
         async def observe(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
         try:

@@ -27,7 +27,7 @@ def limited_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         ConnectionLimits(total, settings.max_connections_per_address),
         app.state.metrics.count_refusal,
     )
-    protocol = partial(LimitedProtocol, registry)
+    protocol = partial(LimitedProtocol, registry, app.state.load)
     return uvicorn.Server(
         uvicorn.Config(
             app,

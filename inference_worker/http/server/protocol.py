@@ -1,13 +1,18 @@
-"""uvicorn's HTTP protocol, with limits on what one connection may send and how long it may take."""
+"""uvicorn's HTTP protocol, with limits on what one connection may send and how long it may take.
+
+It also refuses what arrives while the service is saturated, before that becomes a task of the app.
+"""
 
 import asyncio
+import contextlib
 import json
 from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inference_worker.http.middleware import MAX_DISCARDED_BYTES
+from inference_worker.http.admission import Load
+from inference_worker.http.middleware import MAX_DISCARDED_BYTES, identify
 from inference_worker.http.problems import BAD_REQUEST, MEDIA_TYPE, Problem, problem_document
 from inference_worker.http.server.connections import (
     BODY_SECONDS,
@@ -47,9 +52,10 @@ TOO_MANY_CONNECTIONS = Problem(
 class LimitedProtocol(HttpToolsProtocol):
     """One connection; the registry closes it when it is overdue."""
 
-    def __init__(self, registry: ConnectionRegistry, **options: Any) -> None:
+    def __init__(self, registry: ConnectionRegistry, load: Load, **options: Any) -> None:
         super().__init__(**options)
         self._registry = registry
+        self._load = load
         self.phase: ConnectionPhase = "waiting"
         self.address = ""
         self._since = 0.0
@@ -157,10 +163,28 @@ class LimitedProtocol(HttpToolsProtocol):
         """Start the request; its body may follow."""
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop_parsing(TOO_MANY_CONNECTIONS)
-        super().on_headers_complete()
         self._in_headers = False
         self._unfinished_bytes = self._body_bytes = self._framing_bytes = 0
         self._enter("receiving")
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Begin with a request; uvicorn calls this when the responses before it are complete.
+
+        A refusal is sent at once: a task of the app would wait several times for Python's global
+        lock, which the searches hold when the service is saturated.
+        """
+        headers = identify(cycle.scope)
+        is_of_page = any(name == b"origin" for name, _ in cycle.scope["headers"])
+        is_reading = not self._socket.get_write_buffer_size()
+        refusal = self._load.refusal(cycle.scope) if is_reading and not is_of_page else None
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        refusal.raw_headers += headers
+        sending = refusal(cycle.scope, cycle.receive, cycle.send)
+        with contextlib.suppress(StopIteration):
+            sending.send(None)  # runs to its end: it would only wait for a client who does not read
 
     def on_body(self, body: bytes) -> None:
         """Receive a part of the body."""

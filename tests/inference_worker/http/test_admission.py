@@ -94,6 +94,28 @@ async def test_operator_sees_that_the_service_is_saturated_not_broken(slow: Serv
         assert not (await client.get("/readyz")).json()["saturated"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/search"), ("POST", "/v1/chat/completions"), ("HEAD", "/"), ("GET", "/a b?c=d")],
+)
+def test_server_refuses_as_the_app_does(
+    slow: Service, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(Load, "is_saturated", True)
+    headers = {"X-Request-ID": "the-request"}
+    by_server = slow.http.request(method, path, json={}, headers=headers)
+    of_app = 'docsqa_request_seconds_count{route="none",status="503"}'
+    assert of_app not in slow.http.get("/metrics").text
+    by_app = slow.http.request(method, path, json={}, headers=headers | {"Origin": slow.url})
+    assert of_app in slow.http.get("/metrics").text
+    assert by_server.status_code == by_app.status_code == 503
+    assert by_server.text == by_app.text
+    for response in (by_server, by_app):
+        del response.headers["date"]
+    assert by_server.headers == by_app.headers
+    assert by_server.headers["X-Request-ID"] == "the-request"
+
+
 async def test_searches_of_disconnected_clients_do_not_begin(
     slow: Service, embeddings: SlowEmbeddings
 ) -> None:

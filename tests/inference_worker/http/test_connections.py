@@ -15,7 +15,10 @@ from typing import Any, cast
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.http.admission import Load
 from inference_worker.http.server import connections, protocol
 from inference_worker.http.server.connections import (
     OTHER_FILES,
@@ -50,6 +53,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class ChosenLoad(Load):
+    """Is saturated when a test says so."""
+
+    is_saturated = False
+
+
 class Server:
     """The app behind the limits, in a thread."""
 
@@ -57,7 +66,8 @@ class Server:
         self.refusals: list[str] = []
         limits = ConnectionLimits(total, per_address)
         registry = ConnectionRegistry(limits, self.refusals.append)
-        connection = cast("type[LimitedProtocol]", partial(LimitedProtocol, registry))
+        self.load = ChosenLoad(ConcurrencyLimit(1), 1.0, 1, self.refusals.append)
+        connection = cast("type[LimitedProtocol]", partial(LimitedProtocol, registry, self.load))
         config = uvicorn.Config(app, http=connection, ws="none", lifespan="off", log_config=None)
         self._server = uvicorn.Server(config)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -207,6 +217,77 @@ def test_few_requests_may_be_sent_at_once(server: Server) -> None:
     requests = head() * 5 + head(Connection="close")
     assert server.exchange(requests).count(b"200 OK") == 6
     assert server.exchange(head("/slow") + head() * 500) == b""
+
+
+@pytest.fixture
+def saturated(server: Server) -> Iterator[Server]:
+    server.load.is_saturated = True
+    yield server
+    server.load.is_saturated = False
+
+
+def test_refusals_while_saturated_keep_the_connection_and_the_order(saturated: Server) -> None:
+    with closing(saturated.connect()) as client:
+        client.sendall(head("/a", "POST", Content_Length="5"))
+        assert status(client.recv(65536)) == 503  # before the body has arrived
+        client.sendall(b"hello" + head("/b") + head("/c"))
+        time.sleep(0.2)
+        assert client.recv(65536).count(b"HTTP/1.1 503") == 2
+        saturated.load.is_saturated = False
+        client.sendall(head("/d", "POST", Content_Length="5", Connection="close") + b"hello")
+        assert read(client).endswith(b"\r\n\r\n5")
+
+
+def test_refusals_while_saturated_reach_clients_that_still_send(saturated: Server) -> None:
+    request = head("/", "POST", Content_Length="20000000")
+    assert status(saturated.exchange(request, b"a" * 20_000_000)) == 503
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps what is written; `unread` bytes of it have not been sent."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 80)})
+        self.written = b""
+        self.unread = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def is_closing(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+async def test_client_that_does_not_read_is_left_to_the_app_which_can_wait() -> None:
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    refusals: list[str] = []
+    limits = ConnectionRegistry(ConnectionLimits(1, 1), refusals.append)
+    load = ChosenLoad(ConcurrencyLimit(1), 1.0, 1, refusals.append)
+    load.is_saturated = True
+    connection = LimitedProtocol(
+        limits, load, config=config, server_state=ServerState(), app_state={}
+    )
+    transport = RecordingTransport()
+    connection.connection_made(transport)
+    connection.data_received(head())
+    assert status(transport.written) == 503
+    transport.written, transport.unread = b"", 1
+    connection.data_received(head())
+    assert not transport.written
+    await asyncio.gather(*connection.tasks)
+    assert status(transport.written) == 200
+    assert refusals == ["overloaded"]
+    connection.connection_lost(None)
 
 
 @pytest.mark.parametrize(
