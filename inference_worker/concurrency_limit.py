@@ -13,6 +13,8 @@ _KEPT = 0.98
 """What earlier calls keep of their weight in the average when a call ends: it covers some fifty, so
 that a burst of calls that continue their requests, as when the language model fails, hardly
 changes it."""
+ANNOUNCED_SECONDS = 0.2
+"""How long an announced call is expected."""
 
 
 class ConcurrencyLimit:
@@ -30,6 +32,8 @@ class ConcurrencyLimit:
         self._continuing: deque[asyncio.Future[None]] = deque()
         self._new: deque[asyncio.Future[None]] = deque()
         """What waits for a slot: futures that are done when it has one."""
+        self._announced: deque[float] = deque()
+        """When the calls were announced that have not been made."""
         self._seconds = mean_seconds
         """Of all calls, the older the less."""
         self._new_calls = 1.0 if mean_seconds else 0.0
@@ -41,10 +45,21 @@ class ConcurrencyLimit:
 
         0 if a slot is free.
         """
-        if self.in_use < self._slots:
+        oldest = time.monotonic() - ANNOUNCED_SECONDS
+        while self._announced and self._announced[0] < oldest:
+            self._announced.popleft()
+        before = self.in_use + len(self._new) + len(self._announced) - self._slots
+        if before < 0:
             return 0.0
-        rounds = (len(self._new) + 1) / self._slots + 1  # those before it, and its own
+        rounds = (before + 1) / self._slots + 1  # those before it, and its own
         return rounds * self._seconds / (self._new_calls or 1.0)
+
+    def announce(self) -> None:
+        """Count a new call before it is made: its request was admitted, but not yet read.
+
+        Otherwise all requests that arrive together would find the same short queue.
+        """
+        self._announced.append(time.monotonic())
 
     @asynccontextmanager
     async def slot(
@@ -60,6 +75,8 @@ class ConcurrencyLimit:
         Raises:
             OverloadedError: expected waiting time and duration exceed the patience.
         """
+        if self._announced and not continues:
+            self._announced.popleft()
         if self.expected_seconds > patience:
             raise OverloadedError(f"{len(self._new)} calls wait for {self._slots} slots")
         await self._acquire(self._continuing if continues else self._new)

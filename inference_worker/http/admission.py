@@ -72,6 +72,8 @@ class Load:
             return None
         if not self.is_saturated:
             scope["is_admitted"] = True
+            if scope["method"] == "POST":
+                self._capacity.announce()
             return None
         self._count_refusal(OVERLOADED.type)
         seconds = max(1, math.ceil(self._capacity.expected_seconds))

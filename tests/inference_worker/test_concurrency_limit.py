@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.concurrency_limit import ANNOUNCED_SECONDS, ConcurrencyLimit
 from utils.errors import OverloadedError
 
 
@@ -95,6 +95,19 @@ async def test_expected_wait_includes_what_continues_the_requests_that_wait() ->
     await call(slots, 0.01)
     async with slots.slot():
         assert slots.expected_seconds > 2 * 0.02
+
+
+async def test_announced_calls_count_as_if_they_waited() -> None:
+    slots = ConcurrencyLimit(2, mean_seconds=1.0)
+    for _ in range(2):
+        slots.announce()  # for these, slots are free
+    assert slots.expected_seconds == 1.5
+    slots.announce()
+    assert slots.expected_seconds == 2.0
+    async with slots.slot(), slots.slot():
+        assert slots.expected_seconds == 2.0  # they were two of the three
+        await asyncio.sleep(2 * ANNOUNCED_SECONDS)
+        assert slots.expected_seconds == 1.5  # the third was not made
 
 
 async def test_burst_of_continued_requests_hardly_changes_the_expected_wait() -> None:
