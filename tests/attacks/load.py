@@ -4,8 +4,9 @@ Starts the service on an index, and measures the peak of each route: requests a 
 answered for clients who wait for each response. Then sends requests at multiples of it, whether or
 not the earlier ones were answered (an open loop), and reports for each load the goodput (responses
 within --patience), latency, refusals, memory, and how soon after it a single request is answered as
-fast as before. With --code, measures the service of another checkout, and with --compare, shows
-its figures in the picture.
+fast as before. Goodput is compared with the mean of the peaks before and after the loads. With
+--code, measures the service of another checkout, and with --compare, shows its figures in the
+picture.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dataset.markdown.writer import pipe_table
@@ -48,6 +49,7 @@ ROUTES = {
     "written answers": Route("/v1/answers", "question", 64, is_written=True),
 }
 WARM_UP_SECONDS = 5.0
+PEAK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class LoadFigures:
     mib_before: int
     mib_after: int
     normal_after_seconds: float
+    goodput_of_peak: float = 0.0
+    """Goodput as a share of the peak; known when all loads were measured."""
 
 
 @contextmanager
@@ -116,7 +120,11 @@ async def measure(
         await timed(client.ask, alone, patience)
     normal = percentile(alone.served, 0.5)
     found: list[LoadFigures] = []
-    peak = await closed_loop(client, route.clients, min(seconds, 30.0), patience)
+
+    async def measure_peak() -> float:
+        return await closed_loop(client, route.clients, min(seconds, PEAK_SECONDS), patience)
+
+    peak = await measure_peak()
     for factor in arguments.factors:
         before = memory(service.process_id)
         outcomes = await open_loop(client, factor * peak, seconds, patience)
@@ -137,7 +145,8 @@ async def measure(
             )
         )
         print_progress(str(found[-1]))
-    return found
+    peak = (peak + await measure_peak()) / 2
+    return [replace(each, goodput_of_peak=each.goodput / peak) for each in found]
 
 
 def _milliseconds(seconds: list[float], share: float) -> float | None:
@@ -153,7 +162,7 @@ def table(figures: list[LoadFigures]) -> str:
         p50, p99, refusals = ("-" if each is None else f"{each:.0f}" for each in times)
         rows.append([
             f"{each.offered:.0f} ({each.factor:g} x)", f"{each.goodput:.1f}",
-            f"{each.goodput / each.offered * each.factor:.2f}", p50, p99,
+            f"{each.goodput_of_peak:.2f}", p50, p99,
             str(each.refused), refusals,
             ", ".join(f"{count} {name}" for name, count in each.other.items()) or "none",
             f"{each.mib_before}, {each.mib_after}", f"{each.normal_after_seconds:.1f}",
