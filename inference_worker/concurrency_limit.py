@@ -4,8 +4,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 from utils.errors import OverloadedError
 
@@ -14,7 +15,9 @@ _KEPT = 0.98
 that a burst of calls that continue their requests, as when the language model fails, hardly
 changes it."""
 ANNOUNCED_SECONDS = 0.2
-"""How long an announced call is expected."""
+"""How long an announced call counts if it is not made."""
+_announcement: ContextVar[object] = ContextVar("announcement", default=None)
+"""Of the request that is handled."""
 
 
 class ConcurrencyLimit:
@@ -32,8 +35,8 @@ class ConcurrencyLimit:
         self._continuing: deque[asyncio.Future[None]] = deque()
         self._new: deque[asyncio.Future[None]] = deque()
         """What waits for a slot: futures that are done when it has one."""
-        self._announced: deque[float] = deque()
-        """When the calls were announced that have not been made."""
+        self._announced: dict[object, float] = {}
+        """The calls that were announced and not made yet, and when they were announced."""
         self._seconds = mean_seconds
         """Of all calls, the older the less."""
         self._new_calls = 1.0 if mean_seconds else 0.0
@@ -43,23 +46,34 @@ class ConcurrencyLimit:
     def expected_seconds(self) -> float:
         """Expected waiting time and duration of a new call and those that continue its request.
 
-        0 if a slot is free.
+        All announced calls precede it. 0 if there is a slot for each.
         """
         oldest = time.monotonic() - ANNOUNCED_SECONDS
-        while self._announced and self._announced[0] < oldest:
-            self._announced.popleft()
-        before = self.in_use + len(self._new) + len(self._announced) - self._slots
+        while self._announced and next(iter(self._announced.values())) < oldest:
+            del self._announced[next(iter(self._announced))]
+        return self._expected_seconds(len(self._announced))
+
+    def _expected_seconds(self, announced: int) -> float:
+        before = self.in_use + len(self._new) + announced - self._slots
         if before < 0:
             return 0.0
         rounds = (before + 1) / self._slots + 1  # those before it, and its own
         return rounds * self._seconds / (self._new_calls or 1.0)
 
-    def announce(self) -> None:
-        """Count a new call before it is made: its request was admitted, but not yet read.
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Announce the new call that this context may make: its request has yet to be read.
 
         Otherwise all requests that arrive together would find the same short queue.
         """
-        self._announced.append(time.monotonic())
+        announcement = object()
+        self._announced[announcement] = time.monotonic()
+        token = _announcement.set(announcement)
+        try:
+            yield
+        finally:
+            _announcement.reset(token)
+            self._announced.pop(announcement, None)
 
     @asynccontextmanager
     async def slot(
@@ -75,9 +89,8 @@ class ConcurrencyLimit:
         Raises:
             OverloadedError: expected waiting time and duration exceed the patience.
         """
-        if self._announced and not continues:
-            self._announced.popleft()
-        if self.expected_seconds > patience:
+        self._announced.pop(_announcement.get(), None)
+        if self._expected_seconds(announced=0) > patience:
             raise OverloadedError(f"{len(self._new)} calls wait for {self._slots} slots")
         await self._acquire(self._continuing if continues else self._new)
         start = time.monotonic()

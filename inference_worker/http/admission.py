@@ -4,13 +4,14 @@ Work waits for two things: the threads that search, whose queue and speed are kn
 loop, which is late if it has more to do than it can. The first is checked again when a search
 begins (`answering/answerer.py`), because its request may have taken long to arrive.
 
-The server refuses most requests itself (`server/protocol.py`), at a quarter of what a request of
-the app costs. Those of web pages reach the middleware, as browsers need its CORS headers.
+The server refuses most requests itself (`server/protocol.py`), at half of what it costs to refuse
+them here. Those of web pages come here, as browsers need the CORS headers of `TrustedHosts`.
 """
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -63,21 +64,26 @@ class Load:
             return True
         return self.in_progress > self._few and self._lateness > MAX_LATENESS
 
-    def refusal(self, scope: Scope) -> Response | None:
-        """Admit a request, or count a refusal and return its response.
+    def refuses(self, scope: Scope) -> bool:
+        """Whether a request is refused if it arrives now."""
+        return self.is_saturated and not scope["path"].endswith(_ALWAYS_ADMITTED)
 
-        Once admitted, it is not refused.
-        """
-        if scope.get("is_admitted") or scope["path"].endswith(_ALWAYS_ADMITTED):
-            return None
-        if not self.is_saturated:
-            scope["is_admitted"] = True
-            if scope["method"] == "POST":
-                self._capacity.announce()
-            return None
+    def refusal(self, scope: Scope) -> Response:
+        """The response to a request that is refused, which this counts."""
         self._count_refusal(OVERLOADED.type)
         seconds = max(1, math.ceil(self._capacity.expected_seconds))
         return problem_response(Request(scope), OVERLOADED, headers={"Retry-After": str(seconds)})
+
+    @contextmanager
+    def progress(self, scope: Scope) -> Iterator[None]:
+        """Count an admitted request until its response is complete."""
+        self.in_progress += 1
+        may_search = scope["method"] == "POST"
+        try:
+            with self._capacity.announced() if may_search else nullcontext():
+                yield
+        finally:
+            self.in_progress -= 1
 
     async def watch(self) -> None:
         """Measure the event loop's lateness until cancelled."""
@@ -97,12 +103,10 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        refusal = self._load.refusal(scope) if scope["type"] == "http" else None
-        if refusal:
-            await refusal(scope, receive, send)
-            return
-        self._load.in_progress += 1
-        try:
+        if scope["type"] != "http" or scope["path"].endswith(_ALWAYS_ADMITTED):
             await self._app(scope, receive, send)
-        finally:
-            self._load.in_progress -= 1
+        elif self._load.is_saturated:
+            await self._load.refusal(scope)(scope, receive, send)
+        else:
+            with self._load.progress(scope):
+                await self._app(scope, receive, send)

@@ -99,15 +99,23 @@ async def test_expected_wait_includes_what_continues_the_requests_that_wait() ->
 
 async def test_announced_calls_count_as_if_they_waited() -> None:
     slots = ConcurrencyLimit(2, mean_seconds=1.0)
-    for _ in range(2):
-        slots.announce()  # for these, slots are free
-    assert slots.expected_seconds == 1.5
-    slots.announce()
-    assert slots.expected_seconds == 2.0
-    async with slots.slot(), slots.slot():
-        assert slots.expected_seconds == 2.0  # they were two of the three
+    with slots.announced(), slots.announced():  # for these, slots are free
+        assert slots.expected_seconds == 1.5
+        with slots.announced():
+            assert slots.expected_seconds == 2.0
+            async with slots.slot():
+                assert slots.expected_seconds == 2.0  # it was one of the three
+            async with slots.slot(patience=0.0), slots.slot(patience=0.0):
+                assert slots.in_use == 2  # announced calls take no slot
+    assert slots.expected_seconds == 0.0
+
+
+async def test_announced_call_that_is_not_made_counts_for_a_moment_only() -> None:
+    slots = ConcurrencyLimit(1, mean_seconds=1.0)
+    with slots.announced():
+        assert slots.expected_seconds == 2.0
         await asyncio.sleep(2 * ANNOUNCED_SECONDS)
-        assert slots.expected_seconds == 1.5  # the third was not made
+        assert slots.expected_seconds == 0.0
 
 
 async def test_burst_of_continued_requests_hardly_changes_the_expected_wait() -> None:
