@@ -69,6 +69,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread = (0, 0.0)
         """Bytes of the response that the client has not read, and since when it has read none."""
         self._refusal = BAD_REQUEST
+        self._refused_at_once = 0
+        """Requests of the bytes that arrived last which were refused for lack of capacity."""
 
     # The connection.
 
@@ -129,6 +131,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if before == "waiting" and not self._in_headers:
             self._enter("waiting")  # until now, a connection that was kept was idle
         was_in_headers, body_before = self._in_headers, self._body_bytes
+        self._refused_at_once = 0
         super().data_received(data)
         if self._in_headers and was_in_headers:
             self._unfinished_bytes += len(data)
@@ -174,17 +177,23 @@ class LimitedProtocol(HttpToolsProtocol):
         A refusal is sent at once: a task of the app would wait several times for Python's global
         lock, which the searches hold when the service is saturated.
         """
-        headers = identify(cycle.scope)
-        is_of_page = any(name == b"origin" for name, _ in cycle.scope["headers"])
-        is_reading = not self._socket.get_write_buffer_size()
-        refusal = self._load.refusal(cycle.scope) if is_reading and not is_of_page else None
-        if refusal is None:
+        is_for_app = (
+            not self._load.refuses(cycle.scope)
+            or self._refused_at_once == MAX_PIPELINED  # other connections have their turn
+            or self._socket.get_write_buffer_size() > 0  # the app waits until the client reads
+            or any(name == b"origin" for name, _ in cycle.scope["headers"])  # it adds CORS headers
+        )
+        if is_for_app:
+            self._unset_keepalive_if_required()  # of a refusal that preceded it in the same packet
             super()._start_asgi_task(cycle, app)
             return
+        self._refused_at_once += 1
+        headers = identify(cycle.scope)
+        refusal = self._load.refusal(cycle.scope)
         refusal.raw_headers += headers
         sending = refusal(cycle.scope, cycle.receive, cycle.send)
         with contextlib.suppress(StopIteration):
-            sending.send(None)  # runs to its end: it would only wait for a client who does not read
+            sending.send(None)  # to its end: it would only wait for a client that does not read
 
     def on_body(self, body: bytes) -> None:
         """Receive a part of the body."""
@@ -195,6 +204,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Wait for the response; if it was sent already, for the next request."""
         super().on_message_complete()
+        if self.phase == "draining":
+            self._socket.close()  # there is nothing left to discard
+            return
         self._enter("waiting" if self.cycle.response_complete else "responding")
 
     def on_response_complete(self) -> None:
@@ -225,7 +237,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if cycle and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-            if cycle.response_started or self.pipeline or self.phase == "responding":
+            if cycle.response_started or self.pipeline or not cycle.more_body:
                 self.abort()  # the next response is another request's
                 return
         self._refuse(problem)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.http.admission import MAX_LATENESS, Load
 from inference_worker.http.documents.upload_parser import MAX_UPLOADS
 from tests.files.pages import WordEmbeddings
-from tests.servers.service import Service, serve
+from tests.servers.service import Service, serve, until
 
 pytestmark = pytest.mark.process
 
 SEARCH_SECONDS = 0.2
+AT_ONCE = 2 * (os.cpu_count() or 1)
+"""How many searches run."""
 ADMIN_KEY = "k" * 20
 
 
@@ -94,20 +97,44 @@ async def test_operator_sees_that_the_service_is_saturated_not_broken(slow: Serv
         assert not (await client.get("/readyz")).json()["saturated"]
 
 
+@pytest.fixture
+def saturated(database: str) -> Iterator[Service]:
+    """The service whose threads are all occupied, and which may let no search wait."""
+    release = threading.Event()
+
+    class WaitingEmbeddings(WordEmbeddings):
+        def embed_queries(self, texts: list[str]) -> list[list[float]]:
+            if texts[0].startswith("endpoint"):
+                release.wait(60)
+            return super().embed_queries(texts)
+
+    embeddings = WaitingEmbeddings()
+    with serve(database, lambda _: embeddings, max_wait_seconds=1e-6) as service:
+        service.wait_until_ready()
+        threads = [
+            threading.Thread(target=service.http.post, args=("/v1/search",), kwargs={"json": body})
+            for body in ({"query": f"endpoint {number}"} for number in range(AT_ONCE))
+        ]
+        for thread in threads:
+            thread.start()
+        until(lambda: service.http.get("/readyz").json()["saturated"], within=20)
+        yield service
+        release.set()
+        for thread in threads:
+            thread.join(20)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "/v1/search"), ("POST", "/v1/chat/completions"), ("HEAD", "/"), ("GET", "/a b?c=d")],
 )
-def test_server_refuses_as_the_app_does(
-    slow: Service, monkeypatch: pytest.MonkeyPatch, method: str, path: str
-) -> None:
-    monkeypatch.setattr(Load, "is_saturated", True)
-    headers = {"X-Request-ID": "the-request"}
-    by_server = slow.http.request(method, path, json={}, headers=headers)
+def test_server_refuses_as_the_app_does(saturated: Service, method: str, path: str) -> None:
+    http, headers = saturated.http, {"X-Request-ID": "the-request"}
+    by_server = http.request(method, path, json={}, headers=headers)
     of_app = 'docsqa_request_seconds_count{route="none",status="503"}'
-    assert of_app not in slow.http.get("/metrics").text
-    by_app = slow.http.request(method, path, json={}, headers=headers | {"Origin": slow.url})
-    assert of_app in slow.http.get("/metrics").text
+    assert of_app not in http.get("/metrics").text
+    by_app = http.request(method, path, json={}, headers=headers | {"Origin": saturated.url})
+    assert of_app in http.get("/metrics").text
     assert by_server.status_code == by_app.status_code == 503
     assert by_server.text == by_app.text
     for response in (by_server, by_app):
@@ -116,18 +143,25 @@ def test_server_refuses_as_the_app_does(
     assert by_server.headers["X-Request-ID"] == "the-request"
 
 
+async def test_requests_that_do_not_search_refuse_no_search(slow: Service) -> None:
+    async with httpx.AsyncClient(base_url=slow.url, timeout=30) as client:
+        await asyncio.gather(*(post(client, "/v1/search", number) for number in range(8)))
+        others = await asyncio.gather(*(client.post("/nothing") for _ in range(100)))
+        assert {each.status_code for each in others} == {404}
+        assert (await post(client, "/v1/search", 9)).status_code == 200
+
+
 async def test_searches_of_disconnected_clients_do_not_begin(
     slow: Service, embeddings: SlowEmbeddings
 ) -> None:
-    at_once = 2 * (os.cpu_count() or 1)
     request = b'{"query": "endpoint"}'
-    writers = [await begin(slow, "POST /v1/search", request) for _ in range(4 * at_once)]
+    writers = [await begin(slow, "POST /v1/search", request) for _ in range(4 * AT_ONCE)]
     await asyncio.sleep(SEARCH_SECONDS / 2)
     for writer in writers:
         writer.close()
         await writer.wait_closed()
     await asyncio.sleep(4 * SEARCH_SECONDS)
-    assert 0 < len(embeddings.queries) <= 2 * at_once
+    assert 0 < len(embeddings.queries) <= 2 * AT_ONCE
 
 
 async def begin(service: Service, route: str, body: bytes, length: int = 0) -> asyncio.StreamWriter:

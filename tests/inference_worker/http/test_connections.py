@@ -26,7 +26,7 @@ from inference_worker.http.server.connections import (
     ConnectionRegistry,
     client_of,
 )
-from inference_worker.http.server.protocol import MAX_HEADER_BYTES, LimitedProtocol
+from inference_worker.http.server.protocol import MAX_HEADER_BYTES, MAX_PIPELINED, LimitedProtocol
 from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
@@ -232,10 +232,23 @@ def test_refusals_while_saturated_keep_the_connection_and_the_order(saturated: S
         assert status(client.recv(65536)) == 503  # before the body has arrived
         client.sendall(b"hello" + head("/b") + head("/c"))
         time.sleep(0.2)
-        assert client.recv(65536).count(b"HTTP/1.1 503") == 2
+        responses = client.recv(65536)
+        assert responses.count(b"HTTP/1.1 503") == 2
+        assert responses.index(b'"instance":"/b"') < responses.index(b'"instance":"/c"')
         saturated.load.is_saturated = False
         client.sendall(head("/d", "POST", Content_Length="5", Connection="close") + b"hello")
         assert read(client).endswith(b"\r\n\r\n5")
+
+
+def test_few_refusals_are_sent_at_once_while_saturated(saturated: Server) -> None:
+    requests = head(Origin="http://localhost") + head() * 500  # the app serves the first
+    assert saturated.exchange(requests) == b""
+    assert saturated.exchange(head() * 500).count(b"HTTP/1.1 503") <= MAX_PIPELINED
+    assert saturated.exchange(head(Connection="close")).count(b"HTTP/1.1 503") == 1
+
+
+def test_malformed_request_is_not_refused_in_place_of_the_one_before(server: Server) -> None:
+    assert server.exchange(head("/slow"), head("http://host")) == b""
 
 
 def test_refusals_while_saturated_reach_clients_that_still_send(saturated: Server) -> None:
