@@ -27,6 +27,7 @@ from inference_worker.http.server.connections import (
     client_of,
 )
 from inference_worker.http.server.protocol import MAX_HEADER_BYTES, MAX_PIPELINED, LimitedProtocol
+from tests.servers.service import until
 from utils.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.process
@@ -62,13 +63,20 @@ class ChosenLoad(Load):
 class Server:
     """The app behind the limits, in a thread."""
 
-    def __init__(self, total: int = 50, per_address: int = 50) -> None:
+    def __init__(self, total: int = 50, per_address: int = 50, idle_seconds: int = 5) -> None:
         self.refusals: list[str] = []
         limits = ConnectionLimits(total, per_address)
         registry = ConnectionRegistry(limits, self.refusals.append)
         self.load = ChosenLoad(ConcurrencyLimit(1), 1.0, 1, self.refusals.append)
         connection = cast("type[LimitedProtocol]", partial(LimitedProtocol, registry, self.load))
-        config = uvicorn.Config(app, http=connection, ws="none", lifespan="off", log_config=None)
+        config = uvicorn.Config(
+            app,
+            http=connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            timeout_keep_alive=idle_seconds,
+        )
         self._server = uvicorn.Server(config)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
@@ -245,6 +253,25 @@ def test_few_refusals_are_sent_at_once_while_saturated(saturated: Server) -> Non
     assert saturated.exchange(requests) == b""
     assert saturated.exchange(head() * 500).count(b"HTTP/1.1 503") <= MAX_PIPELINED
     assert saturated.exchange(head(Connection="close")).count(b"HTTP/1.1 503") == 1
+
+
+def test_refused_connection_is_closed_at_once_if_the_client_asks_for_it(
+    saturated: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "DRAINING_SECONDS", 60.0)
+    with closing(saturated.connect()) as client:
+        client.sendall(head(Connection="close"))
+        assert status(read(client)) == 503
+        until(lambda: not saturated.state.connections, within=5)  # a waiting one stays for 10 s
+
+
+def test_answer_after_a_refusal_in_the_same_packet_is_not_cut_off() -> None:
+    with Server(idle_seconds=0).running() as server, closing(server.connect()) as client:
+        server.load.is_saturated = True
+        client.sendall(head() + head("/slow", Origin="http://localhost"))
+        responses = read(client)
+    assert responses.count(b"HTTP/1.1 503") == 1
+    assert responses.count(b"HTTP/1.1 200") == 1
 
 
 def test_malformed_request_is_not_refused_in_place_of_the_one_before(server: Server) -> None:
