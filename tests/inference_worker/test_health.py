@@ -7,6 +7,8 @@ from fastapi import FastAPI, Response
 
 from inference_worker import health
 from inference_worker.answering.metrics import Metrics
+from inference_worker.concurrency_limit import ConcurrencyLimit
+from inference_worker.http.admission import Load
 from tests.servers.service import Service
 from utils.settings import Settings
 
@@ -15,7 +17,8 @@ from utils.settings import Settings
 def service() -> Iterator[Service]:
     app = FastAPI()
     app.state.settings = Settings(_env_file=None)
-    app.state.metrics = Metrics()
+    app.state.metrics = metrics = Metrics()
+    app.state.load = Load(ConcurrencyLimit(1), 1.0, 1, metrics.count_refusal)
 
     @app.get("/well")
     def well() -> None: ...
