@@ -17,7 +17,7 @@ changes it."""
 ANNOUNCED_SECONDS = 0.2
 """How long an announced call counts if it is not made."""
 _announcement: ContextVar[object] = ContextVar("announcement", default=None)
-"""Of the request that is handled."""
+"""That of the request in whose context this is read."""
 
 
 class ConcurrencyLimit:
@@ -49,9 +49,7 @@ class ConcurrencyLimit:
         All announced calls precede it. 0 if there is a slot for each.
         """
         oldest = time.monotonic() - ANNOUNCED_SECONDS
-        while self._announced and next(iter(self._announced.values())) < oldest:
-            del self._announced[next(iter(self._announced))]
-        return self._expected_seconds(len(self._announced))
+        return self._expected_seconds(sum(at >= oldest for at in self._announced.values()))
 
     def _expected_seconds(self, announced: int) -> float:
         before = self.in_use + len(self._new) + announced - self._slots
