@@ -69,7 +69,7 @@ class Load:
         return self.is_saturated and not scope["path"].endswith(_ALWAYS_ADMITTED)
 
     def refusal(self, scope: Scope) -> Response:
-        """The response to a request that is refused, which this counts."""
+        """Count a refused request, and create its response."""
         self._count_refusal(OVERLOADED.type)
         seconds = max(1, math.ceil(self._capacity.expected_seconds))
         return problem_response(Request(scope), OVERLOADED, headers={"Retry-After": str(seconds)})

@@ -70,10 +70,12 @@ def _is_upload(scope: Scope) -> bool:
 
 
 def identify(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Give a request its id, for error responses and the log: X-Request-ID if that is well-formed.
+    """Give a request its id, for error responses and the log.
+
+    The id is the client's X-Request-ID if that is well-formed, or a new one.
 
     Returns:
-        The headers of its response: the id, and that browsers must not guess the media type.
+        Headers of the response: the id, and one that forbids browsers to guess the media type.
     """
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
     request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

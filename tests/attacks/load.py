@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dataset.markdown.writer import pipe_table
@@ -120,10 +121,7 @@ async def measure(
         await timed(client.ask, alone, patience)
     normal = percentile(alone.served, 0.5)
     found: list[LoadFigures] = []
-
-    async def measure_peak() -> float:
-        return await closed_loop(client, route.clients, min(seconds, PEAK_SECONDS), patience)
-
+    measure_peak = partial(closed_loop, client, route.clients, min(seconds, PEAK_SECONDS), patience)
     peak = await measure_peak()
     for factor in arguments.factors:
         before = memory(service.process_id)

@@ -1,4 +1,4 @@
-"""A service that is told to stop answers what it has accepted, and then exits."""
+"""On SIGTERM, the service answers the requests that it has accepted, and then exits."""
 
 import signal
 import time

@@ -54,7 +54,10 @@ def serving(database: str, *arguments: Any, **settings: Any) -> Iterator[httpx.C
 def worker(
     database: str, log: Path, seconds: float = 0.0
 ) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
-    """A service in a process of its own, which takes so many seconds per page; and its client."""
+    """Run a service in its own process, which spends these seconds on embedding each page.
+
+    Yields the process and a client of the service.
+    """
     port = free_port()
     command = [sys.executable, "-m", "tests.servers.documents_process"]
     url = f"http://127.0.0.1:{port}"

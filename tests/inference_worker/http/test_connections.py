@@ -55,7 +55,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class ChosenLoad(Load):
-    """Is saturated when a test says so."""
+    """Load that a test declares saturated or not."""
 
     is_saturated = False
 
