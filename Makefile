@@ -31,7 +31,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadf
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down dataset index adapt ask test unit test-containers check format bench \
+.PHONY: help setup run up down dataset index adapt ask test unit test-slow test-containers check format bench \
 	evaluate calibrate endurance fuzz attack load audit lock pin-images clean
 
 help: ## list the commands
@@ -69,11 +69,14 @@ ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is 
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
 
 # One thread each: OpenMP threads beyond the number of cores spin while they wait for each other.
-test: $(VENV)/.ready-dev ## run all tests
+test: $(VENV)/.ready-dev ## run the tests, but for the slow ones and those in containers
 	$(PYTEST)
 
 unit: $(VENV)/.ready-dev ## run the tests that need no model and no other process, in under a minute
-	$(PYTEST) -n 2 -m "not model and not process and not containers"
+	$(PYTEST) -n 2 -m "not model and not process and not containers and not slow"
+
+test-slow: $(VENV)/.ready-dev ## run the slow tests: quality, adaptation, endurance, damaged files, the benchmark
+	$(PYTEST) -m slow
 
 test-containers: $(VENV)/.ready-dev ## run the tests that start the whole system in containers
 	$(BIN)/python -m pytest -q -rs -m containers
@@ -105,9 +108,9 @@ calibrate: $(VENV)/.ready-dev ## fit the model of confidence to labelled questio
 endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and kills, with a checker (DATASET= MINUTES=)
 	$(BIN)/python -m tests.endurance $(if $(DATASET),-d "$(DATASET)") $(if $(MINUTES),--minutes "$(MINUTES)")
 
-# Each night; `make test` runs 300 per format.
+# Each night; `make test-slow` runs 300 per format.
 fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a hundred varied documents (FUZZ=)
-	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) --dist load tests/dataset/conversion/test_fuzzing.py \
+	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) -m "not containers" --dist load tests/dataset/conversion/test_fuzzing.py \
 		tests/dataset/conversion/test_conservation.py
 
 audit: $(VENV)/.ready-dev build/audit/.ready ## check hashes, image digests, licences and known vulnerabilities; write an SBOM

@@ -1,6 +1,6 @@
 """Damaged indexes are never silently wrong: the same results, or not ready with the remedy.
 
-`make test` damages a few; `make attack` a hundred (ATTACKS=).
+`make test-slow` damages a few; `make attack` a hundred (ATTACKS=).
 """
 
 import os
@@ -25,7 +25,7 @@ from tests.attacks.store_probe import (
     without_ties,
 )
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.timeout(7200)]
 
 ATTACKS = int(os.environ.get("ATTACKS", "6"))
 
@@ -88,13 +88,11 @@ def _report(found: list[Outcome]) -> None:
     sys.stderr.write("\n".join(("", *lines, "")))
 
 
-@pytest.mark.timeout(7200)
 def test_damaged_index_is_never_silently_wrong(outcomes: list[Outcome]) -> None:
     wrong = [one for one in outcomes if not one.served.startswith(("same", "refused"))]
     assert not wrong
 
 
-@pytest.mark.timeout(7200)
 def test_build_repairs_a_damaged_index_or_says_that_it_cannot(outcomes: list[Outcome]) -> None:
     built = [one for one in outcomes if one.built]
     assert not [one for one in built if not one.built.startswith(("same", "refused"))]

@@ -9,7 +9,7 @@ from database.embedding.local_model import LocalModel
 from dataset.folder import load_documents
 from dataset.splitting import ChunkSize, split_document
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 PAGES = 1284
 ONLY_LINKS = {"autopilot-reference.md", "index.md"}

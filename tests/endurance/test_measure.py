@@ -333,6 +333,7 @@ def test_measurement_needs_two_workers(capsys: pytest.CaptureFixture[str]) -> No
     assert "--measure needs two workers" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)

@@ -246,6 +246,7 @@ async def test_rest_waits_for_running_actions_and_blocks_new_ones() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.model
 @pytest.mark.timeout(900)

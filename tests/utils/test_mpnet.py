@@ -20,7 +20,7 @@ from utils.evaluation.questions import load_questions
 from utils.evaluation.runs import run_questions
 from utils.settings import load_settings
 
-pytestmark = [pytest.mark.mpnet, pytest.mark.process, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.mpnet, pytest.mark.process, pytest.mark.timeout(900)]
 
 FLOORS = {"hit@1": 0.64, "hit@5": 0.9, "nDCG@10": 0.78}
 

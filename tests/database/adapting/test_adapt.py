@@ -28,7 +28,7 @@ from utils import db_builder
 from utils.errors import IndexMismatchError, ModelError
 from utils.settings import PROJECT_ROOT, Backend, Settings
 
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted_here")]
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.usefixtures("converted_here")]
 
 TEXTS = ["How is the Brimset press cleaned?", "a sleeping lion"]
 BACKENDS: tuple[Backend, ...] = ("torch", "openvino")

@@ -18,7 +18,7 @@ from database.embedding.torch_embeddings import load_model
 from dataset.progress import ignore_progress
 from tests.files.workshop import corpus_in, write_workshop
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 NOTHING = Trial("nothing", {}, ())
 TEXTS = ("How is the Brimset press cleaned?", "a sleeping lion", "Brush it with a dry cloth.")

@@ -217,6 +217,7 @@ def test_cached_export_needs_neither_torch_nor_the_models_weights(
     assert run_python(code, mpnet.folder, openvino_cache).stdout.split() == ["64", "False"]
 
 
+@pytest.mark.slow
 def test_failed_export_leaves_nothing(mpnet: LocalModel, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     for file, content in {
@@ -269,6 +270,7 @@ def test_cache_without_space_is_reported_in_one_line(
     assert "No space left on device" in line
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_export_is_repeated(

@@ -59,6 +59,7 @@ def damaged_files(form: SampleFormat) -> Iterator[tuple[str, bytes]]:
         yield seed, mutated(files, Random(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SAMPLE_FORMATS if " " not in kind])
 def test_damaged_file_gives_text_or_a_one_line_error(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,7 @@ def benchmark(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_benchmark_measures_everything_and_writes_tables_json_and_picture(
     tmp_path: Path, openvino_cache: Path

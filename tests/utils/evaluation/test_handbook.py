@@ -15,7 +15,7 @@ from utils.evaluation.metrics import Values, summaries
 from utils.evaluation.questions import LabelledQuestion, load_questions
 from utils.evaluation.runs import run_questions
 
-pytestmark = [pytest.mark.model, pytest.mark.process]
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.process]
 
 FLOORS = {
     "hit@1": 0.64,

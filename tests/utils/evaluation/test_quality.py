@@ -24,6 +24,11 @@ from utils.evaluation.questions import (
 from utils.evaluation.runs import run_questions
 from utils.settings import PROJECT_ROOT
 
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.model, pytest.mark.process),
+    pytest.mark.timeout(600),
+]
+
 PASTED = DEFAULT_QUESTIONS[0].with_name("pasted.jsonl")
 
 SAMPLING_STEP = 20
@@ -117,9 +122,6 @@ def measured(reader: Reader, questions: list[LabelledQuestion]) -> Values:
     return summaries(run_questions(reader, questions))["all"]
 
 
-@pytest.mark.model
-@pytest.mark.process
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("metric", FLOORS)
 def test_quality_does_not_regress(metric: str, measured: Values) -> None:
     assert_reaches(metric, measured, FLOORS)
@@ -130,9 +132,6 @@ def pasted_measured(reader: Reader, pasted: list[LabelledQuestion]) -> Values:
     return summaries(run_questions(reader, pasted))["all"]
 
 
-@pytest.mark.model
-@pytest.mark.process
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("metric", PASTED_FLOORS)
 def test_pasted_text_finds_its_page(metric: str, pasted_measured: Values) -> None:
     assert_reaches(metric, pasted_measured, PASTED_FLOORS)
@@ -144,16 +143,12 @@ def answered(reader: Reader, questions: list[LabelledQuestion]) -> dict[str, lis
     return {name: columns for name, *columns in figures(outcomes)}
 
 
-@pytest.mark.model
-@pytest.mark.process
 @pytest.mark.parametrize("metric", ANSWERS)
 def test_answers_do_not_regress(metric: str, answered: dict[str, list[str]]) -> None:
     low, high = ANSWERS[metric]
     assert low <= float(answered[metric][0]) <= high
 
 
-@pytest.mark.model
-@pytest.mark.process
 def test_quoted_answers_do_not_regress(reader: Reader, questions: list[LabelledQuestion]) -> None:
     outcomes = asyncio.run(quote_answers(reader, questions[::2]))  # all take twice as long
     found = {name: columns for name, *columns in figures(outcomes)}
@@ -161,15 +156,11 @@ def test_quoted_answers_do_not_regress(reader: Reader, questions: list[LabelledQ
     assert float(found["characters"][0]) <= QUOTED_CHARACTERS
 
 
-@pytest.mark.model
-@pytest.mark.process
 def test_answers_to_unanswerable_questions_say_so(answered: dict[str, list[str]]) -> None:
     unanswered = ("coverage none", "refused without a call")
     assert sum(float(answered[name][1]) for name in unanswered) >= 0.9
 
 
-@pytest.mark.model
-@pytest.mark.process
 def test_first_eight_passages_fit_the_prompt(measured: Values) -> None:
     assert (measured["characters@8, most"] or 0) <= 12_000
 
