@@ -9,7 +9,8 @@ Nothing is downloaded, and unchanged pages are not rewritten.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def write_api_reference(folder: Path) -> FileChanges:
 
     target = folder / FOLDER
     try:
-        pages = {f"{name}.md": text for name, text in _render()}
+        pages = _pages()
         target.mkdir(parents=True, exist_ok=True)
         remove_temporary_files(target)
         if not _is_users(target / "NOTICE"):
@@ -96,8 +97,9 @@ def _is_users(path: Path) -> bool:
     return is_users(path, lambda content: bool(_GENERATED.match(content)))
 
 
-def _render() -> Iterator[tuple[str, str]]:
-    """Yield name and text of every page."""
+@cache
+def _pages() -> Mapping[str, str]:
+    """The text of every page, by file name; the same as long as the process runs."""
     from botocore.exceptions import DataNotFoundError
     from botocore.loaders import Loader
 
@@ -113,8 +115,11 @@ def _render() -> Iterator[tuple[str, str]]:
             "The installed botocore carries no service models. Install it again: "
             "pip install --force-reinstall botocore"
         ) from error
-    for service, model in models.items():
-        yield from _render_service(service, model)
+    return {
+        f"{name}.md": text
+        for service, model in models.items()
+        for name, text in _render_service(service, model)
+    }
 
 
 def _render_service(service: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
