@@ -61,6 +61,7 @@ COMMANDS = (
     "utils.db_builder",
     "utils.evaluation",
     "utils.evaluation.calibrate",
+    "utils.evaluation.sizes",
 )
 SUBCOMMANDS = {
     "database.snapshot": ("push", "pull", "list", "verify"),
