@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the collected tests and modules out of garbage collections, each of which takes 0.5 s."""
+    """Exempt the collected tests from garbage collections, each of which takes 0.5 s with them."""
     gc.freeze()
 
 
