@@ -5,8 +5,8 @@ and Chroma's graph with the settings that an index of this size has. Measured ar
 question, and what the graph takes to build and to open; recall is the share of the nearest chunks
 that it finds.
 
-The vectors are those of the index; beyond their number, vectors near to them, chosen at random with
-a fixed seed. The questions are the labelled ones.
+The vectors are those of the index, and if these are too few, random vectors near them, with a fixed
+seed. The questions are the labelled ones.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class SizeFigures:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its status, see `run_measurement`."""
     arguments = _parse(argv)
-    return run_measurement(lambda: _measure(arguments, argv or sys.argv[1:]))
+    return run_measurement(lambda: _measure(arguments, sys.argv[1:] if argv is None else argv))
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -81,7 +81,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("database", help="folder or address of an index")
     parser.add_argument(
-        *("-n", "--chunks"), type=int, nargs="+", default=[12_600, 100_000], metavar="N"
+        "-n",
+        "--chunks",
+        type=int,
+        nargs="+",
+        default=[12_600, 100_000],
+        metavar="N",
+        help="sizes of the index (default: 12600 100000)",
     )
     parser.add_argument("-o", "--output", type=Path, help="write the table to this markdown file")
     arguments = parser.parse_args(argv)
@@ -120,7 +126,7 @@ def _index_and_questions(database: str) -> tuple[Vectors, Vectors]:
 
 
 def grown(vectors: Vectors, size: int) -> Vectors:
-    """So many unit vectors: a sample of those given, or all of them and others near to them."""
+    """Return `size` unit vectors: a random sample, or all that are given and others near them."""
     random = np.random.default_rng(18)
     if size <= len(vectors):
         return vectors[random.permutation(len(vectors))[:size]]
@@ -138,39 +144,57 @@ def measure_size(vectors: Vectors, asked: Vectors) -> SizeFigures:
         cosines = exact_cosines(vectors, question)
         exact_seconds.append(time.perf_counter() - started)
         nearest.append(set(np.argpartition(-cosines, depth - 1)[:depth].tolist()))
-    places = {str(place): place for place in range(len(vectors))}
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
-        with _store(folder) as store:
-            collection = store.create(_NAME, {"made_for": "sizes"}, rows=len(vectors))
-            for page in in_pages(places, _ROWS):
-                first = places[page[0]]
-                collection.add(ids=page, embeddings=vectors[first : first + len(page)])
+        _build(folder, vectors)
         build_seconds = time.perf_counter() - started
-        with _store(folder) as store:
-            started = time.perf_counter()
-            collection = store.client.get_collection(_NAME)
-            _found(collection, asked[0], places)
-            open_seconds = time.perf_counter() - started
-            graph_seconds, shares = [], []
-            for question, true in zip(asked, nearest, strict=True):
-                started = time.perf_counter()
-                found = _found(collection, question, places)
-                graph_seconds.append(time.perf_counter() - started)
-                shares.append(len(true.intersection(found)) / depth)
-            graph_bytes = sum(child.memory_info().rss for child in psutil.Process().children())
+        graph = _search(folder, asked, len(vectors))
+    shares = [len(true & found) / depth for true, found in zip(nearest, graph.found, strict=True)]
     return SizeFigures(
         chunks=len(vectors),
         exact_mib=vectors.nbytes / MIB,
         exact_ms=1000 * percentile(exact_seconds, 0.5),
         build_seconds=build_seconds,
-        open_seconds=open_seconds,
-        graph_mib=graph_bytes / MIB,
-        graph_ms=1000 * percentile(graph_seconds, 0.5),
+        open_seconds=graph.open_seconds,
+        graph_mib=graph.bytes / MIB,
+        graph_ms=1000 * percentile(graph.seconds, 0.5),
         recall=float(np.mean(shares)),
         lowest_recall=min(shares),
         below=sum(share < 0.9 for share in shares),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _GraphSearches:
+    """What the searches of a graph found and took, each list with an entry per question."""
+
+    found: list[set[int]]
+    seconds: list[float]
+    open_seconds: float
+    bytes: int
+
+
+def _build(folder: str, vectors: Vectors) -> None:
+    with _store(folder) as store:
+        collection = store.create(_NAME, {"made_for": "sizes"}, rows=len(vectors))
+        for page in in_pages(range(len(vectors)), _ROWS):
+            collection.add(ids=[str(place) for place in page], embeddings=vectors[page])
+
+
+def _search(folder: str, asked: Vectors, chunks: int) -> _GraphSearches:
+    places = {str(place): place for place in range(chunks)}
+    with _store(folder) as store:
+        started = time.perf_counter()
+        collection = store.client.get_collection(_NAME)
+        _found(collection, asked[0], places)
+        open_seconds = time.perf_counter() - started
+        found, seconds = [], []
+        for question in asked:
+            started = time.perf_counter()
+            found.append(_found(collection, question, places))
+            seconds.append(time.perf_counter() - started)
+        used = sum(child.memory_info().rss for child in psutil.Process().children())
+    return _GraphSearches(found, seconds, open_seconds, used)
 
 
 @contextmanager
