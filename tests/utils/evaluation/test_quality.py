@@ -24,10 +24,7 @@ from utils.evaluation.questions import (
 from utils.evaluation.runs import run_questions
 from utils.settings import PROJECT_ROOT
 
-pytestmark = [
-    *(pytest.mark.slow, pytest.mark.model, pytest.mark.process),
-    pytest.mark.timeout(600),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.process, pytest.mark.timeout(600)]
 
 PASTED = DEFAULT_QUESTIONS[0].with_name("pasted.jsonl")
 
