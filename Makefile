@@ -31,8 +31,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadf
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down dataset index adapt ask test unit test-slow test-containers check format bench \
-	evaluate calibrate endurance fuzz attack load audit lock pin-images clean
+.PHONY: help setup run up down dataset index adapt ask test unit test-slow test-containers check \
+	format bench evaluate calibrate endurance fuzz attack load audit lock pin-images clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' \
@@ -72,7 +72,7 @@ ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is 
 test: $(VENV)/.ready-dev ## run the tests, but for the slow ones and those in containers
 	$(PYTEST)
 
-unit: $(VENV)/.ready-dev ## run the tests that need no model and no other process, in under a minute
+unit: $(VENV)/.ready-dev ## run the tests that need no model and no other process
 	$(PYTEST) -n 2 -m "not model and not process and not containers and not slow"
 
 test-slow: $(VENV)/.ready-dev ## run the slow tests: quality, adaptation, endurance, damaged files, the benchmark
@@ -110,8 +110,8 @@ endurance: $(VENV)/.ready-dev ## half an hour of searches, changes, builds and k
 
 # Each night; `make test-slow` runs 300 per format.
 fuzz: $(VENV)/.ready-dev ## convert 10,000 damaged files of each format, and a hundred varied documents (FUZZ=)
-	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) -m "not containers" --dist load tests/dataset/conversion/test_fuzzing.py \
-		tests/dataset/conversion/test_conservation.py
+	FUZZ="$(or $(FUZZ),10000)" $(PYTEST) -m "not containers" --dist load \
+		tests/dataset/conversion/test_fuzzing.py tests/dataset/conversion/test_conservation.py
 
 audit: $(VENV)/.ready-dev build/audit/.ready ## check hashes, image digests, licences and known vulnerabilities; write an SBOM
 	$(BIN)/python -m utils.audit
