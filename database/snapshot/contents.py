@@ -9,7 +9,7 @@ from database.index import rows
 from database.index.rows import Record
 from database.snapshot import upload_rows
 from database.snapshot.catalogue import Snapshot
-from database.snapshot.manifest import Role, SnapshotPart
+from database.snapshot.manifest import CollectionRole, SnapshotPart
 from database.snapshot.parts import read_part
 from dataset.chunks import Chunk
 from dataset.documents import check_name
@@ -18,7 +18,7 @@ from utils.errors import DocumentError, SnapshotError
 
 
 def read_parts(
-    snapshot: Snapshot, role: Role, skip: int = 0
+    snapshot: Snapshot, role: CollectionRole, skip: int = 0
 ) -> Iterator[tuple[SnapshotPart, Iterator[Record]]]:
     """The parts of a collection with their rows, downloaded on iteration.
 
@@ -60,7 +60,7 @@ def _rows_of(snapshot: Snapshot, part: SnapshotPart) -> Iterator[Record]:
         raise SnapshotError(f"{snapshot.url}: {error}") from error
 
 
-def _check(role: Role, record: Record) -> None:
+def _check(role: CollectionRole, record: Record) -> None:
     """Check that a row has the fields that its readers need."""
     try:
         if role == "index":

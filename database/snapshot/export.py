@@ -19,7 +19,7 @@ from database.index.store import Store
 from database.journal.uploads import UPLOADS, Uploads, is_current
 from database.reading.verification import verify_stored
 from database.snapshot import upload_rows
-from database.snapshot.manifest import CollectionShape, Manifest, Role, SnapshotPart
+from database.snapshot.manifest import CollectionRole, CollectionShape, Manifest, SnapshotPart
 from database.snapshot.parts import write_parts
 from dataset.progress import Progress
 from utils.errors import IndexDamagedError, SnapshotError
@@ -111,11 +111,11 @@ def export_index(
 def _export(
     store: Store, state: StateIdentity, folder: Path, progress: Progress, part_bytes: int
 ) -> Manifest:
-    collections: dict[Role, CollectionShape] = {}
+    collections: dict[CollectionRole, CollectionShape] = {}
     parts: list[SnapshotPart] = []
     recipe = state.fingerprint.recipe
     words = store.find(word_vectors.word_collection_name(state.live.name))
-    contents: list[tuple[Role, Iterable[Record]]] = [("index", _chunks(store))]
+    contents: list[tuple[CollectionRole, Iterable[Record]]] = [("index", _chunks(store))]
     if words is not None and word_vectors.read_word_vectors(store, state.live.name):
         contents.append(("words", _words(words)))
     if store.find(UPLOADS) is not None:

@@ -23,8 +23,8 @@ MAX_UNPACKED_BYTES = 48 << 20
 """Of a part, uncompressed."""
 _MAX_DIMENSION = 1 << 14
 
-Role = Literal["index", "words", "uploads"]
-ROLES: tuple[Role, ...] = get_args(Role)
+CollectionRole = Literal["index", "words", "uploads"]
+ROLES: tuple[CollectionRole, ...] = get_args(CollectionRole)
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
 _PART = re.compile(r"part-(\d{5})-([0-9a-f]{16})\.zst")
@@ -35,7 +35,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class SnapshotPart:
     """A file of rows of one collection."""
 
-    collection: Role
+    collection: CollectionRole
     name: str
     rows: int
     bytes: int
@@ -65,7 +65,7 @@ class Manifest:
     revision: int
     """The index's revision in its store."""
     fingerprint: Fingerprint
-    collections: Mapping[Role, CollectionShape]
+    collections: Mapping[CollectionRole, CollectionShape]
     parts: tuple[SnapshotPart, ...]
     digest: str = field(default="", compare=False)
     """SHA-256 of all other fields, if it was read."""
@@ -75,7 +75,7 @@ class Manifest:
         """Total size of the compressed parts."""
         return sum(part.bytes for part in self.parts)
 
-    def parts_of(self, role: Role) -> Iterator[SnapshotPart]:
+    def parts_of(self, role: CollectionRole) -> Iterator[SnapshotPart]:
         """The parts of a collection, in order."""
         return (part for part in self.parts if part.collection == role)
 
@@ -170,7 +170,7 @@ def _fingerprint(fields: Mapping[str, Any]) -> Fingerprint:
     return fingerprint
 
 
-def _contents(item: tuple[Any, Any]) -> tuple[Role, CollectionShape]:
+def _contents(item: tuple[Any, Any]) -> tuple[CollectionRole, CollectionShape]:
     role, fields = item
     if role not in ROLES:
         raise _WrongError("it contains an unknown collection")

@@ -12,7 +12,7 @@ import zstandard
 
 from database.index.disk_space import check_space
 from database.index.rows import Record, Vector
-from database.snapshot.manifest import Role, SnapshotPart
+from database.snapshot.manifest import CollectionRole, SnapshotPart
 from utils.errors import SnapshotError
 
 PART_BYTES = 24 << 20
@@ -26,7 +26,7 @@ _MAX_ID_CHARACTERS = 4096
 
 
 def write_parts(
-    role: Role, records: Iterable[Record], folder: Path, first: int, size: int
+    role: CollectionRole, records: Iterable[Record], folder: Path, first: int, size: int
 ) -> Iterator[SnapshotPart]:
     """Write rows to part files, numbered from `first`; the same rows give the same files.
 
@@ -40,7 +40,7 @@ def write_parts(
 
 
 def _write_part(
-    role: Role, lines: Iterator[bytes], folder: Path, number: int, size: int
+    role: CollectionRole, lines: Iterator[bytes], folder: Path, number: int, size: int
 ) -> SnapshotPart | None:
     """Compress lines to a part file until it is full; None if there are no more lines."""
     rows = unpacked = 0

@@ -20,7 +20,7 @@ from database.journal.recovery import finish_purge_in_other_process, recover_in_
 from database.journal.uploads import UPLOADS
 from database.snapshot.catalogue import Snapshot
 from database.snapshot.contents import read_parts
-from database.snapshot.manifest import Manifest, Role
+from database.snapshot.manifest import CollectionRole, Manifest
 from database.snapshot.model_check import verify_model
 from dataset.progress import Progress, ignore_progress
 from utils.errors import IndexDamagedError, IndexMissingError, SnapshotError
@@ -164,7 +164,7 @@ class _Target:
             found = None
         return found or self.store.create(name, metadata, rows_in_all)
 
-    def _fill(self, role: Role, collection: "Collection") -> Iterator[int]:
+    def _fill(self, role: CollectionRole, collection: "Collection") -> Iterator[int]:
         """Add the missing rows. None may be added twice: Chroma would write to disk too early."""
         with self.store.translate_errors():
             existing = collection.count()
