@@ -38,6 +38,7 @@ DEFAULT_ADAPTER = PROJECT_ROOT / "database" / "embedding" / "adapters" / "sagema
 SECRETS_FOLDERS = (Path("/run/chroma-gateway"), Path("/run/secrets"))
 """Folders of secret files, each named as its setting in lower case: the token that chroma-gateway
 generated, and the secrets that Docker and Kubernetes mount."""
+MIN_KEY_CHARACTERS = 16
 COMPOSE_VARIABLES = {
     *("WORKER_PORT", "CHROMA_MEMORY", "BUILDER_MEMORY", "WORKER_MEMORY", "GPU_WORKER_MEMORY"),
     *("OLLAMA_MEMORY", "PYTHON_IMAGE", "NGINX_IMAGE", "CHROMA_IMAGE", "OLLAMA_IMAGE"),
@@ -105,12 +106,17 @@ def _allowed_host(entry: str) -> str:
     )
 
 
+def _path_from_root(value: str | Path | None) -> str | None:
+    return None if value is None else _from_root(value)
+
+
 def _adapter_from_root(value: str | Path | None) -> str | None:
     return None if value in (None, "none") else _from_root(value)
 
 
 RootedPath = Annotated[Path, BeforeValidator(_from_root)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -178,6 +184,8 @@ class Settings(BaseSettings):
     max_question_characters: int = Field(default=4000, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     admin_key: SecretStr | None = None
+    read_keys: Secrets = ()
+    keys_file: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
     max_upload_bytes: int = Field(default=33_554_432, ge=1024)
     conversion_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     conversion_memory_bytes: int = Field(default=1_073_741_824, ge=268_435_456)
@@ -199,6 +207,22 @@ class Settings(BaseSettings):
         if text.startswith(("{", "<", "your")) or text.lower() in {"changeme", "xxx", "..."}:
             raise ValueError("is still the example's placeholder; set the real one or remove it")
         return SecretStr(text) if text else None
+
+    @field_validator("admin_key")
+    @classmethod
+    def _check_length(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and len(secret.get_secret_value()) < MIN_KEY_CHARACTERS:
+            raise ValueError(
+                f"must have at least {MIN_KEY_CHARACTERS} characters, so that it cannot be guessed "
+                "(openssl rand -hex 24)"
+            )
+        return secret
+
+    @field_validator("read_keys")
+    @classmethod
+    def _check_read_keys(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        checked = (cls._check_length(cls._refuse_placeholder(secret)) for secret in secrets)
+        return tuple(secret for secret in checked if secret)
 
     @field_validator("product_name", "corpus_description")
     @classmethod

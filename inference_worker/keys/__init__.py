@@ -1,0 +1,1 @@
+"""Keys: which there are, what each allows, and the command that creates and revokes them."""

@@ -1,0 +1,114 @@
+"""All keys of a service: those of its settings, and those of KEYS_FILE, which it reads again."""
+
+import hmac
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from inference_worker.keys.key import Key, Role, digest_of
+from inference_worker.keys.key_file import read_keys
+from utils.errors import SettingsError
+from utils.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 1.0
+"""Interval at which a change of the file is noticed."""
+
+
+class KeyRing:
+    """Finds the key of a secret.
+
+    A file that becomes unreadable does not end the service: the keys read before stay valid, and
+    the log says why.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the keys.
+
+        Raises:
+            SettingsError: KEYS_FILE cannot be read.
+        """
+        self._fixed = _keys_of_settings(settings)
+        self._file = settings.keys_file
+        self._version: tuple[int, ...] | None = None
+        self._problem = ""
+        self._checked_at = time.monotonic()
+        self._keys = self._fixed
+        if self._file:
+            self._version = _version_of(self._file)
+            self._keys = self._fixed + read_keys(self._file)
+
+    def find(self, secret: bytes) -> Key | None:
+        """The key of a secret, valid or not; None if there is none. It takes the same time."""
+        self._follow_file()
+        digest = digest_of(secret)
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+    def allows(self, role: Role) -> bool:
+        """Whether any key that is valid now has this role."""
+        self._follow_file()
+        now = datetime.now(UTC)
+        return any(key.role.includes(role) and key.state(now) == "valid" for key in self._keys)
+
+    @property
+    def reading_is_open(self) -> bool:
+        """Whether reading needs no key: as long as there never was a key for reading alone.
+
+        Expired and revoked ones count, so that revoking the last one does not admit everyone.
+        """
+        self._follow_file()
+        return all(key.role is not Role.READ for key in self._keys)
+
+    def describe(self) -> str:
+        """Who may do what, as one line for the log."""
+        reading = "needs no key" if self.reading_is_open else "needs a key"
+        changing = "need a key" if self.allows(Role.WRITE) else "are off: no key allows them"
+        return f"Reading {reading}; changes of documents {changing}"
+
+    def _follow_file(self) -> None:
+        now = time.monotonic()
+        if self._file is None or now - self._checked_at < _CHECK_SECONDS:
+            return
+        self._checked_at = now
+        version = _version_of(self._file)
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            keys = read_keys(self._file)
+        except SettingsError as error:
+            if str(error) != self._problem:
+                log.error("%s The keys read before stay valid.", error)  # noqa: TRY400 - one line
+            self._problem = str(error)
+            return
+        self._problem = ""
+        self._keys = self._fixed + keys
+        log.info("KEYS_FILE was read again. %s", self.describe())
+
+
+def _keys_of_settings(settings: Settings) -> tuple[Key, ...]:
+    keys = []
+    if settings.admin_key:
+        keys.append(_fixed("ADMIN_KEY", Role.ADMIN, settings.admin_key.get_secret_value()))
+    for number, secret in enumerate(settings.read_keys, 1):
+        keys.append(_fixed(f"READ_KEYS-{number}", Role.READ, secret.get_secret_value()))
+    return tuple(keys)
+
+
+def _fixed(name: str, role: Role, secret: str) -> Key:
+    return Key(name=name, role=role, sha256=digest_of(secret.encode()))
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    """Changes when the file is replaced or written; () if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
