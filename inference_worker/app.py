@@ -19,6 +19,8 @@ from inference_worker.answering.metrics import Metrics
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.ollama_model import ollama_model_from
 from inference_worker.generation.providers import language_model_from
+from inference_worker.http.access.description import describe_access
+from inference_worker.http.access.key_check import KeyCheck
 from inference_worker.http.admission import Admission, Load
 from inference_worker.http.conditional_get import ConditionalGet
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -30,6 +32,7 @@ from inference_worker.http.openapi import describe_limits
 from inference_worker.http.problems import install_error_handlers
 from inference_worker.http.routes import router
 from inference_worker.http.trusted_hosts import TrustedHosts
+from inference_worker.keys.key_ring import KeyRing
 from utils.errors import DocsQAError
 from utils.priority import yield_to_event_loop
 from utils.settings import VERSION, Settings
@@ -60,6 +63,7 @@ def create_app(
     reader = reader or reader_from(settings)
     llm = llm or language_model_from(settings)
     ollama = ollama_model_from(llm, settings)
+    keys = KeyRing(settings)
     metrics = Metrics()
     answerer = Answerer(reader, llm, settings, metrics)
     load = Load(
@@ -90,6 +94,7 @@ def create_app(
             log.info("Answers are written by %s", llm.name)
         else:
             log.info("Answers are quoted: MISTRAL_API_KEY is not set")
+        log.info("%s", keys.describe())
         await answerer.prepare()
         changes.start()
         async with mcp.running():
@@ -119,12 +124,14 @@ def create_app(
     app.state.load = load
     app.state.changes = changes
     app.state.upload_parser = UploadParser(settings)
-    _install_http(app, settings, metrics, load)
+    _install_http(app, settings, metrics, load, keys)
     app.router.routes.append(mcp.route)
     return app
 
 
-def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load) -> None:
+def _install_http(
+    app: FastAPI, settings: Settings, metrics: Metrics, load: Load, keys: KeyRing
+) -> None:
     for routes in (router, documents_router, chat.router):
         app.include_router(routes)
     app.add_middleware(
@@ -132,10 +139,12 @@ def _install_http(app: FastAPI, settings: Settings, metrics: Metrics, load: Load
     )
     app.add_middleware(Admission, load=load)
     app.add_middleware(ConditionalGet)
+    app.add_middleware(KeyCheck, keys=keys)
     app.add_middleware(TrustedHosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
     describe_limits(app, settings)
+    describe_access(app, keys)
 
 
 async def _follow_index(settings: Settings, reader: Reader) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from inference_worker.app import create_app
+from inference_worker.http.access.problems import ALL as ABOUT_KEYS
 from inference_worker.http.documents.problems import ALL as ABOUT_DOCUMENTS
 from inference_worker.http.problems import (
     BAD_REQUEST,
@@ -53,6 +54,7 @@ COMMANDS = (
     "dataset.fetch",
     "inference_worker",
     "inference_worker.ask",
+    "inference_worker.keys",
     "tests.attacks.load",
     "tests.endurance",
     "utils.audit",
@@ -65,6 +67,7 @@ COMMANDS = (
 )
 SUBCOMMANDS = {
     "database.snapshot": ("push", "pull", "list", "verify"),
+    "inference_worker.keys": ("create", "list", "revoke"),
     "utils.evaluation": ("answers",),
 }
 
@@ -191,6 +194,7 @@ def test_error_table_matches_the_served_one() -> None:
             INTERNAL,
             BODY_TOO_LARGE,
             *ABOUT_DOCUMENTS,
+            *ABOUT_KEYS,
             BAD_REQUEST,
             HEADERS_TOO_LARGE,
             OVERLOADED,

@@ -19,7 +19,7 @@ from tests.files.pages import PAGES, builder, write_pages
 from tests.servers.service import serve
 from utils.benchmark.processes import child, free_port, wait_until_ready
 
-KEY = "the-admins-key"
+KEY = "the-key-of-the-admin"
 AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
 
 

@@ -35,6 +35,7 @@ class Service:
     http: httpx.Client
 
     def __init__(self, app: FastAPI) -> None:
+        self.app = app
         self._server = limited_server(app, app.state.settings)
         listener = socket.create_server(("127.0.0.1", 0))
         self._port: int = listener.getsockname()[1]

@@ -56,9 +56,9 @@ class ChangeQueue:
         )
 
     def start(self) -> None:
-        """Start running jobs; without an admin key none is accepted, and older ones stay queued."""
+        """Start running jobs; if no key can allow changes, older ones stay queued."""
         self._loop = asyncio.get_running_loop()
-        if self._settings.admin_key:
+        if self._settings.admin_key or self._settings.keys_file:
             self._runner.start()
 
     async def stop(self) -> None:

@@ -4,22 +4,6 @@ from inference_worker.http.problems import BODY_TOO_LARGE, INTERNAL, Problem, pr
 from utils.errors import DiskFullError, StoreProcessError
 from utils.settings import build_command
 
-ADMIN_KEY_NOT_SET = Problem(
-    "admin-key-not-set",
-    403,
-    "Documents cannot be changed here",
-    "The operator must set ADMIN_KEY for this service; requests then send "
-    "`Authorization: Bearer <that key>`.",
-)
-ADMIN_KEY_MISSING = Problem(
-    "admin-key-missing",
-    401,
-    "The admin key is missing",
-    "Send `Authorization: Bearer <the service's ADMIN_KEY>`.",
-)
-ADMIN_KEY_WRONG = Problem(
-    "admin-key-wrong", 403, "The admin key is wrong", "Send the value of the service's ADMIN_KEY."
-)
 DOCUMENT_NOT_FOUND = Problem(
     "document-not-found", 404, "There is no such document", "GET /v1/documents lists the documents."
 )
@@ -46,9 +30,6 @@ MODEL_MISMATCH = Problem(
 )
 
 ALL = (
-    ADMIN_KEY_NOT_SET,
-    ADMIN_KEY_MISSING,
-    ADMIN_KEY_WRONG,
     DOCUMENT_NOT_FOUND,
     DOCUMENT_REFUSED,
     PRECONDITION_FAILED,

@@ -10,7 +10,6 @@ from database.journal.jobs import DocumentOutcome, Job, Precondition
 from database.reading.reader import Reader
 from dataset.chunks import document_text
 from inference_worker.http.documents import examples
-from inference_worker.http.documents.admin import Admin
 from inference_worker.http.documents.change_queue import ChangeQueue
 from inference_worker.http.documents.listing import page_of_documents
 from inference_worker.http.documents.parameters import (
@@ -24,8 +23,6 @@ from inference_worker.http.documents.parameters import (
     UploadUrl,
 )
 from inference_worker.http.documents.problems import (
-    ADMIN_KEY_MISSING,
-    ADMIN_KEY_NOT_SET,
     DISK_FULL,
     DOCUMENT_NOT_FOUND,
     DOCUMENT_REFUSED,
@@ -75,11 +72,6 @@ _READ = _ANY | NOT_MODIFIED
 _WRITE: dict[int | str, dict[str, Any]] = {
     **_ANY,
     202: {"model": JobOut, "description": "In progress: GET /v1/jobs/{id} returns its state"},
-    401: _problem(ADMIN_KEY_MISSING, "The admin key is missing"),
-    403: _problem(
-        ADMIN_KEY_NOT_SET,
-        "No admin key is set, the key is wrong, or a web page of another origin sent the request",
-    ),
     409: _problem(
         problem_for(IndexLockedError("")), "Another process writes the index; `detail` names it"
     ),
@@ -137,7 +129,6 @@ async def get_document(response: Response, reader: LiveReader, name: DocumentNam
 
 @router.put(
     "/v1/documents/{name:path}",
-    dependencies=[Admin],
     responses=_WRITE
     | _UPLOAD
     | _CONDITION
@@ -174,7 +165,6 @@ async def put_document(
 
 @router.post(
     "/v1/documents",
-    dependencies=[Admin],
     responses=_WRITE | _UPLOAD,
     openapi_extra=_request_body("multipart/form-data", _FORM),
 )
@@ -194,7 +184,6 @@ async def post_documents(
 
 @router.delete(
     "/v1/documents/{name:path}",
-    dependencies=[Admin],
     responses=_WRITE
     | _NOT_FOUND
     | _CONDITION

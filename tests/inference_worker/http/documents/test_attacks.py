@@ -68,7 +68,7 @@ _AS_ADMIN = f"Authorization: Bearer {KEY}"
     ("method", "path"), [("PUT", "/v1/documents/a.md"), ("POST", "/v1/documents")]
 )
 @pytest.mark.parametrize(
-    ("header", "status"), [("X-Key: none", 401), ("Authorization: Bearer wrong", 403)]
+    ("header", "status"), [("X-Key: none", 401), ("Authorization: Bearer wrong", 401)]
 )
 def test_request_without_the_key_is_refused_before_its_body(
     service: httpx.Client, method: str, path: str, length: str, header: str, status: int

@@ -1,0 +1,94 @@
+"""Checks the key of each request against the table of operations, before its body is read."""
+
+import logging
+import math
+from datetime import UTC, datetime
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inference_worker.http.access.operations import required_role
+from inference_worker.http.access.problems import (
+    CHANGES_OFF,
+    KEY_INVALID,
+    KEY_MISSING,
+    ROLE_MISSING,
+    TOO_MANY_WRONG_KEYS,
+)
+from inference_worker.http.access.wrong_keys import WINDOW_SECONDS, WrongKeys
+from inference_worker.http.problems import Problem, problem_response
+from inference_worker.keys.key import Role, digest_of
+from inference_worker.keys.key_ring import KeyRing
+
+log = logging.getLogger(__name__)
+
+_SCHEME = "bearer "
+
+
+class KeyCheck:
+    """Middleware that refuses requests without the key that they need.
+
+    Sets `key_name` of the scope to the name of the key, or to "" without one. While reading is
+    open, a key that is not valid counts as none: OpenAI's clients cannot send none.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self._app = app
+        self._keys = keys
+        self._wrong_keys = WrongKeys()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        scope["key_name"] = ""
+        problem = None
+        if scope["type"] == "http":
+            problem = self._refusal(scope)
+        if problem is None:
+            await self._app(scope, receive, send)
+            return
+        headers = {}
+        if problem.status == 401:
+            error = ' error="invalid_token"' if problem is KEY_INVALID else ""
+            headers["WWW-Authenticate"] = f"Bearer{error}"
+        if problem is TOO_MANY_WRONG_KEYS:
+            headers["Retry-After"] = str(math.ceil(WINDOW_SECONDS))
+        await problem_response(Request(scope), problem, headers=headers)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        role = required_role(scope, scope["app"].routes)
+        if role is None:
+            return None
+        if role is not Role.READ and not self._keys.allows(Role.WRITE):
+            return CHANGES_OFF
+        is_open = role is Role.READ and self._keys.reading_is_open
+        secret = _secret_in(scope)
+        if not secret:
+            return None if is_open else KEY_MISSING
+        address, digest = _address(scope), digest_of(secret)
+        if self._wrong_keys.refuses(address, digest):
+            return None if is_open else TOO_MANY_WRONG_KEYS
+        key = self._keys.find(secret)
+        if key and key.state(datetime.now(UTC)) == "valid":
+            self._wrong_keys.confirm(address, digest)
+            scope["key_name"] = key.name
+            return None if key.role.includes(role) else ROLE_MISSING
+        if is_open:
+            return None
+        self._wrong_keys.count(address)
+        # Quoted, as it is the client's choice and may contain line breaks.
+        log.warning("Wrong key from %s for %s %r", address, scope["method"], scope["path"])
+        return KEY_INVALID
+
+
+def _address(scope: Scope) -> str:
+    client = scope["client"]
+    return str(client[0]) if client else ""
+
+
+def _secret_in(scope: Scope) -> bytes:
+    """The key that a request sends; b"" if it sends none, or more than one."""
+    given = Headers(scope=scope).getlist("authorization")
+    if len(given) != 1 or not given[0].lower().startswith(_SCHEME):
+        return b""
+    return given[0][len(_SCHEME) :].strip().encode("latin-1")

@@ -1,0 +1,36 @@
+"""The problems of requests without the key that they need."""
+
+from inference_worker.http.problems import Problem
+
+KEY_MISSING = Problem(
+    "key-missing",
+    401,
+    "This needs a key",
+    "Send `Authorization: Bearer <your key>`; the operator of this service issues keys.",
+)
+KEY_INVALID = Problem(
+    "key-invalid",
+    401,
+    "The key is not valid",
+    "It is unknown, expired or revoked. Ask the operator of this service for a new one.",
+)
+ROLE_MISSING = Problem(
+    "role-missing",
+    403,
+    "The key does not allow this",
+    "Use a key of a higher role, or ask the operator of this service for one.",
+)
+CHANGES_OFF = Problem(
+    "changes-off",
+    403,
+    "Documents cannot be changed here",
+    "The operator must set ADMIN_KEY, or create a key that allows it "
+    "(python -m inference_worker.keys); requests then send `Authorization: Bearer <that key>`.",
+)
+TOO_MANY_WRONG_KEYS = Problem(
+    "too-many-wrong-keys",
+    429,
+    "Too many wrong keys came from this address",
+    "Wait as long as Retry-After says, and check the key.",
+)
+ALL = (KEY_MISSING, KEY_INVALID, ROLE_MISSING, CHANGES_OFF, TOO_MANY_WRONG_KEYS)
