@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import re
 import shlex
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -185,6 +186,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     admin_key: SecretStr | None = None
     read_keys: Secrets = ()
+    trusted_proxies: Names = ()
     keys_file: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
     max_upload_bytes: int = Field(default=33_554_432, ge=1024)
     conversion_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
@@ -269,6 +271,18 @@ class Settings(BaseSettings):
     @classmethod
     def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_allowed_host, entries))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                ip_network(entry)
+            except ValueError:
+                raise ValueError(
+                    f"{entry} is neither an IP address nor a network (192.0.2.7, 10.0.0.0/8)"
+                ) from None
+        return entries
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

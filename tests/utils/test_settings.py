@@ -394,6 +394,15 @@ def test_secret_file_of_another_user_is_a_one_line_error(monkeypatch: pytest.Mon
             os.seteuid(this_user)
 
 
+def test_trusted_proxies_are_addresses_or_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "192.0.2.7, 10.0.0.0/8,2001:db8::/32")
+    assert load_settings().trusted_proxies == ("192.0.2.7", "10.0.0.0/8", "2001:db8::/32")
+    for wrong in ("*", "proxy", "10.0.0.1/8", "192.0.2.256"):
+        monkeypatch.setenv("TRUSTED_PROXIES", wrong)
+        with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES: .* neither an IP address nor"):
+            load_settings()
+
+
 def test_allowed_hosts_are_written_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = "Docs.Example.com., *.Corp.example,m\xfcller.example,https://Chat.example.com:8443/,*"
     monkeypatch.setenv("ALLOWED_HOSTS", listed)

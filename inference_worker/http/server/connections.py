@@ -13,9 +13,9 @@ A client that does not read its response is disconnected after UNREAD_SECONDS.
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal, Protocol
 
 WAITING_SECONDS = 10.0
@@ -38,6 +38,7 @@ class Connection(Protocol):
 
     phase: ConnectionPhase
     address: str
+    is_of_proxy: bool
 
     def close_overdue(self, now: float) -> None:
         """Close it if its phase has lasted too long."""
@@ -52,6 +53,7 @@ class ConnectionLimits:
 
     total: int
     per_address: int
+    """Of clients; a trusted proxy may open as many as all."""
 
 
 class ConnectionRegistry:
@@ -72,7 +74,8 @@ class ConnectionRegistry:
 
     def admit(self, connection: Connection) -> bool:
         """Add a new connection; False if it must be refused."""
-        if self._by_address[connection.address] >= self._limits.per_address:
+        others = self._by_address[connection.address]
+        if others >= self._limits.per_address and not connection.is_of_proxy:
             self.count_refusal("address")
             return False
         if len(self._open) >= self._limits.total:
@@ -125,6 +128,21 @@ def client_of(address: str) -> str:
     if not isinstance(ip, IPv6Address):
         return str(ip)
     return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
+
+
+class Networks:
+    """IP addresses and networks, of which an address may be one or part."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self._networks = tuple(map(ip_network, entries))
+
+    def __contains__(self, address: object) -> bool:
+        """Whether an address, as text, is among them."""
+        try:
+            ip = ip_address(str(address))
+        except ValueError:
+            return False
+        return any(ip in network for network in self._networks)
 
 
 def affordable_connections(wanted: int, backlog: int, reserved: int) -> int:

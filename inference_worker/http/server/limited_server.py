@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from inference_worker.http.server.connections import (
     ConnectionLimits,
     ConnectionRegistry,
+    Networks,
     affordable_connections,
 )
 from inference_worker.http.server.protocol import LimitedProtocol
@@ -27,7 +28,8 @@ def limited_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         ConnectionLimits(total, settings.max_connections_per_address),
         app.state.metrics.count_refusal,
     )
-    protocol = partial(LimitedProtocol, registry, app.state.load)
+    proxies = settings.trusted_proxies
+    protocol = partial(LimitedProtocol, registry, app.state.load, Networks(proxies))
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -37,6 +39,9 @@ def limited_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             backlog=BACKLOG,
+            # By default, uvicorn believes what a client on this machine says of its address.
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )
     )

@@ -6,6 +6,7 @@ It also refuses what arrives while the service is saturated, before that becomes
 import asyncio
 import contextlib
 import json
+from collections.abc import Container
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -52,12 +53,20 @@ TOO_MANY_CONNECTIONS = Problem(
 class LimitedProtocol(HttpToolsProtocol):
     """One connection; the registry closes it when it is overdue."""
 
-    def __init__(self, registry: ConnectionRegistry, load: Load, **options: Any) -> None:
+    def __init__(
+        self,
+        registry: ConnectionRegistry,
+        load: Load,
+        proxies: Container[str] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._registry = registry
         self._load = load
+        self._proxies = proxies
         self.phase: ConnectionPhase = "waiting"
         self.address = ""
+        self.is_of_proxy = False
         self._since = 0.0
         self._in_headers = False
         self._header_bytes = 0
@@ -78,7 +87,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Admit or refuse a new connection."""
         self._socket = cast("asyncio.Transport", transport)
         super().connection_made(cast("asyncio.Transport", _DrainingTransport(self._socket, self)))
-        self.address = client_of(self.client[0] if self.client else "")
+        peer = self.client[0] if self.client else ""
+        self.address, self.is_of_proxy = client_of(peer), peer in self._proxies
         if self._registry.admit(self):
             self._enter("waiting")
         else:  # without draining, which would occupy the connection

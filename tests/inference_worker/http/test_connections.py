@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -24,6 +24,7 @@ from inference_worker.http.server.connections import (
     OTHER_FILES,
     ConnectionLimits,
     ConnectionRegistry,
+    Networks,
     client_of,
 )
 from inference_worker.http.server.protocol import MAX_HEADER_BYTES, MAX_PIPELINED, LimitedProtocol
@@ -63,12 +64,19 @@ class ChosenLoad(Load):
 class Server:
     """The app behind the limits, in a thread."""
 
-    def __init__(self, total: int = 50, per_address: int = 50, idle_seconds: int = 5) -> None:
+    def __init__(
+        self,
+        total: int = 50,
+        per_address: int = 50,
+        idle_seconds: int = 5,
+        proxies: Sequence[str] = (),
+    ) -> None:
         self.refusals: list[str] = []
         limits = ConnectionLimits(total, per_address)
         registry = ConnectionRegistry(limits, self.refusals.append)
         self.load = ChosenLoad(ConcurrencyLimit(1), 1.0, 1, self.refusals.append)
-        connection = cast("type[LimitedProtocol]", partial(LimitedProtocol, registry, self.load))
+        protocol = partial(LimitedProtocol, registry, self.load, Networks(proxies))
+        connection = cast("type[LimitedProtocol]", protocol)
         config = uvicorn.Config(
             app,
             http=connection,
@@ -406,6 +414,19 @@ def test_one_address_gets_its_share_of_connections_only() -> None:
         time.sleep(0.2)
         assert status(server.exchange(head(Connection="close"))) == 200
         assert server.refusals == ["address"]
+
+
+def test_trusted_proxy_may_open_all_connections() -> None:
+    limits = {"total": 10, "per_address": 1, "proxies": ["127.0.0.0/8"]}
+    with Server(**limits).running() as server, closing(server.connect()):  # type: ignore[arg-type]
+        assert status(server.exchange(head(Connection="close"))) == 200
+        assert not server.refusals
+
+
+def test_addresses_belong_to_networks() -> None:
+    networks = Networks(["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"])
+    assert all(address in networks for address in ("192.0.2.7", "10.1.2.3", "2001:db8::1"))
+    assert not any(address in networks for address in ("192.0.2.8", "2001:db9::1", "", "proxy"))
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,28 @@ def test_address_with_too_many_wrong_keys_is_slowed(
 
 
 @pytest.mark.process
+@pytest.mark.parametrize(
+    ("proxies", "stated", "address"),
+    [
+        ("", "192.0.2.1", "127.0.0.1"),
+        ("192.0.2.0/24", "192.0.2.1", "127.0.0.1"),
+        ("127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("127.0.0.1", "192.0.2.1, 198.51.100.2", "198.51.100.2"),  # the first is the client's word
+        ("127.0.0.0/8, 198.51.100.2", "192.0.2.1, 198.51.100.2", "192.0.2.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_address_of_a_client_is_what_a_trusted_proxy_states(
+    proxies: str, stated: str, address: str, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Authorization": "Bearer wrong", "X-Forwarded-For": stated}
+    with serve(database, admin_key=SECRETS["admin"], trusted_proxies=proxies) as service:
+        assert service.http.delete("/v1/documents/x.md", headers=headers).status_code == 401
+    (line,) = [each.message for each in caplog.records if "Wrong key" in each.message]
+    assert line.startswith(f"Wrong key from {address} for DELETE")
+
+
+@pytest.mark.process
 def test_useless_keys_of_readers_slow_nobody(database: str) -> None:
     """OpenAI's clients send any key where none is needed, and may share an address with others."""
     documents = next(row for row in REQUESTS if row.path == "/v1/documents")
