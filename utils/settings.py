@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from utils.errors import SettingsError
 from utils.proxies import prepare_proxies
+from utils.rates import format_rates, parse_rates
 
 VERSION = "1"
 """Version of the project, as `--version` and the API's description state it."""
@@ -187,6 +188,13 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = None
     read_keys: Secrets = ()
     trusted_proxies: Names = ()
+    address_limits: str = (
+        "requests 300/minute 20000/day, calls 20/minute 500/day, tokens 3000000/day"
+    )
+    key_limits: str = "requests 3000/minute, calls 300/minute 20000/day, tokens 100000000/day"
+    token_budget: int | None = Field(default=None, ge=1)
+    token_budget_file: RootedPath = Field(default=Path("database/token_budget.sqlite3"))
+    redis_url: SecretStr | None = None
     keys_file: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
     max_upload_bytes: int = Field(default=33_554_432, ge=1024)
     conversion_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
@@ -271,6 +279,18 @@ class Settings(BaseSettings):
     @classmethod
     def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_allowed_host, entries))
+
+    @field_validator("address_limits", "key_limits")
+    @classmethod
+    def _check_rates(cls, text: str) -> str:
+        return format_rates(parse_rates(text))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be an address such as redis://host:6379")
+        return url
 
     @field_validator("trusted_proxies")
     @classmethod
