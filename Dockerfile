@@ -53,6 +53,8 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY . ./
 RUN chmod -R u=rwX,go=rX .
+# What outlasts a container: a new volume here gets this owner.
+RUN install -d -o 10001 -g 10001 state
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
@@ -87,7 +89,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY deploy/as_owner.sh /usr/local/bin/as_owner
 COPY . ./
-RUN chmod -R u=rwX,go=rX . /usr/local/bin/as_owner
+RUN chmod -R u=rwX,go=rX . /usr/local/bin/as_owner && install -d -o 10001 -g 10001 state
 # Starts as root only to switch to the owner of what is mounted on /app.
 ENTRYPOINT ["sh", "/usr/local/bin/as_owner"]
 EXPOSE 8000

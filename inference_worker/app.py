@@ -21,6 +21,7 @@ from inference_worker.generation.ollama_model import ollama_model_from
 from inference_worker.generation.providers import language_model_from
 from inference_worker.http.access.description import describe_access
 from inference_worker.http.access.key_check import KeyCheck
+from inference_worker.http.access.rate_limits import RateLimits
 from inference_worker.http.admission import Admission, Load
 from inference_worker.http.conditional_get import ConditionalGet
 from inference_worker.http.documents.change_queue import ChangeQueue
@@ -33,6 +34,7 @@ from inference_worker.http.problems import install_error_handlers
 from inference_worker.http.routes import router
 from inference_worker.http.trusted_hosts import TrustedHosts
 from inference_worker.keys.key_ring import KeyRing
+from inference_worker.limits.usage import usage_limits_from
 from utils.errors import DocsQAError
 from utils.priority import yield_to_event_loop
 from utils.settings import VERSION, Settings
@@ -64,7 +66,11 @@ def create_app(
     llm = llm or language_model_from(settings)
     ollama = ollama_model_from(llm, settings)
     keys = KeyRing(settings)
+    limits = usage_limits_from(settings)
+    if llm:
+        llm.spending = limits.spending
     metrics = Metrics()
+    metrics.register_budget(limits.budget)
     answerer = Answerer(reader, llm, settings, metrics)
     load = Load(
         answerer.capacity,
@@ -105,6 +111,7 @@ def create_app(
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await answerer.aclose()
+        await limits.aclose()
         await asyncio.to_thread(reader.close)
 
     app: FastAPI = FastAPIOffline(
@@ -124,27 +131,35 @@ def create_app(
     app.state.load = load
     app.state.changes = changes
     app.state.upload_parser = UploadParser(settings)
-    _install_http(app, settings, metrics, load, keys)
+    app.state.keys = keys
+    app.state.limits = limits
+    _install_http(app)
     app.router.routes.append(mcp.route)
     return app
 
 
-def _install_http(
-    app: FastAPI, settings: Settings, metrics: Metrics, load: Load, keys: KeyRing
-) -> None:
+def _install_http(app: FastAPI) -> None:
+    settings: Settings = app.state.settings
+    metrics: Metrics = app.state.metrics
     for routes in (router, documents_router, chat.router):
         app.include_router(routes)
     app.add_middleware(
         BodyLimit, limit=settings.max_body_bytes, upload_limit=settings.max_upload_bytes
     )
-    app.add_middleware(Admission, load=load)
+    app.add_middleware(Admission, load=app.state.load)
     app.add_middleware(ConditionalGet)
-    app.add_middleware(KeyCheck, keys=keys)
+    app.add_middleware(
+        RateLimits,
+        limiter=app.state.limits.limiter,
+        settings=settings,
+        count_refusal=metrics.count_refusal,
+    )
+    app.add_middleware(KeyCheck, keys=app.state.keys)
     app.add_middleware(TrustedHosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestTracker, metrics=metrics)
     install_error_handlers(app)
     describe_limits(app, settings)
-    describe_access(app, keys)
+    describe_access(app, app.state.keys)
 
 
 async def _follow_index(settings: Settings, reader: Reader) -> None:

@@ -29,6 +29,9 @@ for name in (
 ):
     os.environ.pop(name, None)
 
+# All tests come from one address.
+os.environ |= {"ADDRESS_LIMITS": "none", "KEY_LIMITS": "none"}
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 

@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from inference_worker.answer import Answer, TokenUsage
 from inference_worker.answering.cache import AnswerCache
 from inference_worker.generation.language_model import LanguageModel
+from inference_worker.limits.spending import TokenBudget
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -65,6 +66,16 @@ class Metrics:
                 "1 while the circuit breaker blocks calls.",
                 lambda: llm.breaker.is_open,
             )
+
+    def register_budget(self, budget: TokenBudget | None) -> None:
+        """Add the gauges of the token budget, if there is one."""
+        if budget:
+            self._gauge(
+                "docsqa_token_budget",
+                "Tokens that the answers of a month may use.",
+                lambda: budget.monthly,
+            )
+            self._gauge("docsqa_token_budget_spent", "Of these, used.", lambda: budget.spent)
 
     def record_answer(self, answer: Answer, seconds: float) -> None:
         """Count and time a complete answer."""

@@ -18,6 +18,7 @@ from inference_worker.generation import provider_errors
 from inference_worker.generation.circuit_breaker import CircuitBreaker, CircuitOpenError
 from inference_worker.generation.provider_errors import AttemptError, translate_errors
 from inference_worker.generation.reasoning import ReasoningFilter, without_reasoning
+from inference_worker.limits.spending import Spending
 from utils.errors import OverloadedError
 from utils.settings import Settings
 
@@ -71,6 +72,8 @@ class LanguageModel:
         """False while no server offers it: then it is as if there were no language model."""
         self.unavailable_reason = ""
         """Why it cannot be called at the moment; safe to show to clients."""
+        self.spending: Spending | None = None
+        """Admits and counts the calls; None: all are."""
         self.concurrency = ConcurrencyLimit(settings.inference_concurrency)
         self.breaker = CircuitBreaker(
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
@@ -92,6 +95,7 @@ class LanguageModel:
         async with self._answer_time(deadline):
             retry = _retrying(deadline)
             generation: Generation = await retry(self._complete, messages, deadline)
+        await self._record(generation)
         return generation
 
     async def stream(
@@ -115,7 +119,13 @@ class LanguageModel:
                 async with self._answer_time(deadline):
                     with provider_errors.translate_stream_errors():
                         piece = await stream.next()
-            yield stream.generation(self.name)
+            generation = stream.generation(self.name)
+            await self._record(generation)
+            yield generation
+
+    async def _record(self, generation: Generation) -> None:
+        if self.spending and generation.usage:
+            await self.spending.record(generation.usage)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -154,6 +164,8 @@ class LanguageModel:
         try:
             with self.breaker.call():
                 async with self.concurrency.slot(deadline - _now()):
+                    if self.spending and (refusal := await self.spending.refusal()):
+                        raise AttemptError(refusal, blames_service=False)
                     with translate_errors():
                         yield
         except CircuitOpenError:

@@ -48,6 +48,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         help="read: ask, search, read documents; write: also change documents; admin: also purge",
     )
     create.add_argument("--days", type=float, help="how long it is valid (default: until revoked)")
+    create.add_argument(
+        "--limits",
+        default="",
+        help='that differ from KEY_LIMITS, such as "requests 60/minute, calls 1000/day"',
+    )
     create.set_defaults(run=_create)
     revoke = commands.add_parser("revoke", parents=[file], help="refuse a key from now on")
     revoke.add_argument("name")
@@ -66,10 +71,12 @@ def _create(path: Path, arguments: argparse.Namespace) -> None:
             sha256=digest_of(secret.encode()),
             created=now,
             expires=expires,
+            limits=arguments.limits,
         )
     except (ValueError, OverflowError):
         raise SettingsError(
-            "A name has 1 to 64 letters, digits and . _ @ -; --days is a number above 0."
+            "A name has 1 to 64 letters, digits and . _ @ -; --days is a number above 0; "
+            '--limits is such as "requests 60/minute, calls 1000/day".'
         ) from None
     with edited(path) as keys:
         if any(other.name == key.name for other in keys):
@@ -94,13 +101,22 @@ def _revoke(path: Path, arguments: argparse.Namespace) -> None:
 
 def _list(path: Path, arguments: argparse.Namespace) -> None:
     now = datetime.now(UTC)
-    rows = [("name", "role", "state", "created", "expires")]
+    rows = [("name", "role", "state", "created", "expires", "limits")]
     rows += [
-        (key.name, key.role, key.state(now), _day(key.created), _day(key.expires))
+        (
+            key.name,
+            key.role,
+            key.state(now),
+            _day(key.created),
+            _day(key.expires),
+            key.limits or "-",
+        )
         for key in read_keys(path)
     ]
-    for name, role, *others in rows:
-        sys.stdout.write(f"{name:<32} {role:<6} {others[0]:<8} {others[1]:<10} {others[2]}\n")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
 def _day(moment: datetime | None) -> str:

@@ -4,9 +4,19 @@ import hashlib
 import secrets
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from utils.rates import Rates, format_rates, parse_rates
 
 PREFIX = "sdq_"
 """How the secrets begin that `new_secret` makes, so that scanners of code recognise one."""
@@ -44,12 +54,24 @@ class Key(BaseModel):
     created: AwareDatetime | None = None
     expires: AwareDatetime | None = None
     revoked: AwareDatetime | None = None
+    limits: str = ""
+    """Rates that differ from the settings' KEY_LIMITS, in the same form."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.created and self.expires and self.expires <= self.created:
             raise ValueError("expires before it was created")
         return self
+
+    @cached_property
+    def rates(self) -> Rates:
+        """`limits`, by kind."""
+        return parse_rates(self.limits) if self.limits else {}
+
+    @field_validator("limits")
+    @classmethod
+    def _check_limits(cls, text: str) -> str:
+        return format_rates(parse_rates(text)) if text else ""
 
     def state(self, now: datetime) -> str:
         """In words: "valid", "expired" or "revoked"."""

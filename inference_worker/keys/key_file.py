@@ -77,7 +77,7 @@ def edited(path: Path) -> Iterator[list[Key]]:
 
 def _write(path: Path, keys: _Keys) -> None:
     """Write the file whole or not at all; a new one is readable by its owner alone."""
-    text = json.dumps(keys.model_dump(mode="json", exclude_none=True), indent=2) + "\n"
+    text = json.dumps(keys.model_dump(mode="json", exclude_defaults=True), indent=2) + "\n"
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

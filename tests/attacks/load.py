@@ -26,7 +26,7 @@ from tests.attacks.load_client import HttpClient, Outcomes, closed_loop, open_lo
 from tests.attacks.load_picture import draw_loads
 from utils.benchmark.processes import BenchmarkRun, RunningServer, free_port, running_server
 from utils.benchmark.provider import simulated_provider
-from utils.benchmark.services import NO_KEY
+from utils.benchmark.services import NO_KEY, UNLIMITED
 from utils.errors import DocsQAError
 from utils.figures import percentile, print_progress, run_measurement
 from utils.settings import PROJECT_ROOT
@@ -93,6 +93,7 @@ def running_service(code: Path, database: str, route: Route, logs: str) -> Itera
             "ANSWER_CACHE_SIZE": "0",
             "MIN_CONFIDENCE": "0",
             "MALLOC_ARENA_MAX": "2",  # as in `make run`
+            "ADDRESS_LIMITS": UNLIMITED,
         }
         settings |= provider.settings if provider else {"MISTRAL_API_KEY": NO_KEY}
         port = free_port()

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from inference_worker.http.access.operations import OPERATIONS
-from inference_worker.http.access.problems import CHANGES_OFF, KEY_MISSING, TOO_MANY_WRONG_KEYS
+from inference_worker.http.access.problems import CHANGES_OFF, KEY_MISSING, RATE_LIMITED
 from inference_worker.http.problems import Problem, problem_document
 from inference_worker.http.routes import documented_problem
 from inference_worker.keys.key import Role
@@ -53,7 +53,9 @@ def _refusals(role: Role, path: str) -> dict[str, Any]:
 
     responses = {
         "401": refusal(KEY_MISSING, "The key is missing or not valid"),
-        "429": refusal(TOO_MANY_WRONG_KEYS, "Too many wrong keys came from this address"),
+        "429": refusal(
+            RATE_LIMITED, "A limit is used up, or too many wrong keys came from this address"
+        ),
     }
     if role is not Role.READ:
         responses["403"] = refusal(

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference_worker.http.access.operations import required_role
+from inference_worker.http.access.operations import operation_of
 from inference_worker.http.access.problems import (
     CHANGES_OFF,
     KEY_INVALID,
@@ -29,8 +29,8 @@ _SCHEME = "bearer "
 class KeyCheck:
     """Middleware that refuses requests without the key that they need.
 
-    Sets `key_name` of the scope to the name of the key, or to "" without one. While reading is
-    open, a key that is not valid counts as none: OpenAI's clients cannot send none.
+    Sets `operation` of the scope, and `key`: None without a valid one. While reading is open, a key
+    that is not valid counts as none: OpenAI's clients cannot send none.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
@@ -40,7 +40,7 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        scope["key_name"] = ""
+        scope["operation"], scope["key"] = None, None
         problem = None
         if scope["type"] == "http":
             problem = self._refusal(scope)
@@ -56,9 +56,10 @@ class KeyCheck:
         await problem_response(Request(scope), problem, headers=headers)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
-        role = required_role(scope, scope["app"].routes)
-        if role is None:
+        operation = scope["operation"] = operation_of(scope, scope["app"].routes)
+        if operation is None or operation.role is None:
             return None
+        role = operation.role
         if role is not Role.READ and not self._keys.allows(Role.WRITE):
             return CHANGES_OFF
         is_open = role is Role.READ and self._keys.reading_is_open
@@ -71,7 +72,7 @@ class KeyCheck:
         key = self._keys.find(secret)
         if key and key.state(datetime.now(UTC)) == "valid":
             self._wrong_keys.confirm(address, digest)
-            scope["key_name"] = key.name
+            scope["key"] = key
             return None if key.role.includes(role) else ROLE_MISSING
         if is_open:
             return None

@@ -33,6 +33,8 @@ class Operation:
     """None: anyone may."""
     flag: str = ""
     """Only requests in which this query parameter is true."""
+    calls_model: bool = False
+    """Whether it is for answers that a language model writes."""
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -53,10 +55,10 @@ OPERATIONS = (
     Operation("GET", "/docs/oauth2-redirect", None),
     Operation(ANY, "/static-offline-docs/{file:path}", None),
     Operation("GET", "/metrics", Role.READ),
-    Operation("POST", "/inference_endpoint", Role.READ),
-    Operation("POST", "/v1/answers", Role.READ),
+    Operation("POST", "/inference_endpoint", Role.READ, calls_model=True),
+    Operation("POST", "/v1/answers", Role.READ, calls_model=True),
     Operation("POST", "/v1/search", Role.READ),
-    Operation("POST", "/v1/chat/completions", Role.READ),
+    Operation("POST", "/v1/chat/completions", Role.READ, calls_model=True),
     Operation("GET", "/v1/models", Role.READ),
     Operation("GET", "/v1/models/{name:path}", Role.READ),
     Operation("POST", "/mcp", Role.READ),
@@ -72,17 +74,17 @@ OPERATIONS = (
 """The first row that a request fits decides."""
 
 
-def required_role(scope: Scope, routes: Iterable[BaseRoute]) -> Role | None:
-    """The role that a request needs; None if anyone may send it, or if there is no such route."""
+def operation_of(scope: Scope, routes: Iterable[BaseRoute]) -> Operation | None:
+    """The operation that a request is; None if there is no such route."""
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     query = QueryParams(scope.get("query_string", b""))
     for operation in OPERATIONS:
         if operation.fits(method, path, query):
-            return operation.role
+            return operation
     asked = {**scope, "method": method}
     is_served = any(route.matches(asked)[0] is Match.FULL for route in routes)
-    return max(Role, key=list(Role).index) if is_served else None
+    return Operation(method, path, list(Role)[-1]) if is_served else None
 
 
 def _is_true(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The problems of requests without the key that they need."""
+"""The problems of requests without the key that they need, or beyond their client's limits."""
 
 from inference_worker.http.problems import Problem
 
@@ -33,4 +33,18 @@ TOO_MANY_WRONG_KEYS = Problem(
     "Too many wrong keys came from this address",
     "Wait as long as Retry-After says, and check the key.",
 )
-ALL = (KEY_MISSING, KEY_INVALID, ROLE_MISSING, CHANGES_OFF, TOO_MANY_WRONG_KEYS)
+RATE_LIMITED = Problem(
+    "rate-limited",
+    429,
+    "This client has used up its limit",
+    "Wait as long as Retry-After says. The operator of this service sets the limits; a key may "
+    "have higher ones.",
+)
+ALL = (
+    KEY_MISSING,
+    KEY_INVALID,
+    ROLE_MISSING,
+    CHANGES_OFF,
+    TOO_MANY_WRONG_KEYS,
+    RATE_LIMITED,
+)

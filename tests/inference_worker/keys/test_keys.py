@@ -101,15 +101,17 @@ def test_key_expires(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_list_shows_no_secret(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     secret = create(file, capsys, "ci", "--role", "admin")
-    create(file, capsys, "old", "--role", "read", "--days", "1")
+    create(file, capsys, "old", "--role", "read", "--days", "1", "--limits", "calls  5/day")
     assert command.main(["revoke", "old", "--file", str(file)]) == 0
     assert command.main(["list", "--file", str(file)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "role", "state", "created", "expires"]
+    assert head.split() == ["name", "role", "state", "created", "expires", "limits"]
     assert [line.split()[:3] for line in lines] == [
         ["ci", "admin", "valid"],
         ["old", "read", "revoked"],
     ]
+    assert lines[0].endswith(" -")
+    assert lines[1].endswith(" calls 5/day")
     assert digest_of(secret.encode()) not in "".join(lines)
 
 
@@ -132,6 +134,7 @@ def test_keys_created_at_once_are_all_kept(file: Path) -> None:
         (["create", "x", "--role", "read", "--days", "0"], "--days is a number above 0"),
         (["create", "x", "--role", "read", "--days", "nan"], "--days is a number above 0"),
         (["create", "x", "--role", "read", "--days", "1e9"], "--days is a number above 0"),
+        (["create", "x", "--role", "read", "--limits", "5"], '--limits is such as "requests'),
         (["create", "ci", "--role", "read"], "There is a key named ci already"),
         (["revoke", "nobody"], "There is no key named nobody"),
     ],
@@ -166,6 +169,10 @@ def test_missing_place_of_the_keys_is_reported(
         ('{"keys": [{"name": "a", "role": "read", "sha256": "0"}]}', "keys.0.sha256"),
         ('{"keys": [{"name": "a\\nb", "role": "read", "sha256": "%s"}]}' % ("0" * 64), "keys.0.n"),
         ('{"keys": [], "more": 1}', "more"),
+        (
+            '{"keys": [{"name": "a", "role": "read", "sha256": "%s", "limits": "x"}]}' % ("0" * 64),
+            "keys.0.limits",
+        ),
     ],
 )
 def test_invalid_file_is_reported_with_its_place(content: str, reason: str, tmp_path: Path) -> None:
