@@ -11,6 +11,7 @@ import socket
 import sys
 from types import FrameType
 
+from inference_worker.logs.configuration import configure_logs
 from utils.errors import DocsQAError, SettingsError
 from utils.settings import VERSION, load_settings, setting_default
 
@@ -22,11 +23,9 @@ _NOT_STARTED = 3
 def main(argv: list[str] | None = None) -> int:
     """Serve until stopped by a signal; 1, with one line of explanation, if that is impossible."""
     arguments = _parse_arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for verbose in ("httpx", "httpx2", "mcp"):
-        logging.getLogger(verbose).setLevel(logging.WARNING)
     try:
         settings = load_settings(host=arguments.host, port=arguments.port)
+        configure_logs(settings)
         # Before the model and the index are loaded: a port in use is reported at once.
         sockets = _bind(settings.host, settings.port)
         if arguments.check:

@@ -35,6 +35,7 @@ from inference_worker.http.routes import router
 from inference_worker.http.trusted_hosts import TrustedHosts
 from inference_worker.keys.key_ring import KeyRing
 from inference_worker.limits.usage import usage_limits_from
+from inference_worker.logs.audit import audit, changed_settings
 from utils.errors import DocsQAError
 from utils.priority import yield_to_event_loop
 from utils.settings import VERSION, Settings
@@ -101,6 +102,7 @@ def create_app(
         else:
             log.info("Answers are quoted: MISTRAL_API_KEY is not set")
         log.info("%s", keys.describe())
+        audit("service started", version=VERSION, settings=changed_settings(settings))
         await answerer.prepare()
         changes.start()
         async with mcp.running():

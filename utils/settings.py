@@ -178,6 +178,11 @@ class Settings(BaseSettings):
     answer_cache_size: int = Field(default=1000, ge=0)
     answer_cache_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
 
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_questions: bool = False
+    audit_log: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_connections: int = Field(default=1000, ge=1)

@@ -38,6 +38,7 @@ from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground, merge_unsupported
+from inference_worker.logs.request_fields import note
 from utils.priority import yield_to_event_loop
 from utils.settings import Settings
 
@@ -166,7 +167,23 @@ class Answerer:
                     self._metrics.first_token_seconds.observe(seconds)
                 elif isinstance(event, Answer):
                     self._metrics.record_answer(event, seconds)
+                    self._note(question, event)
                 yield event
+
+    def _note(self, question: str, answer: Answer) -> None:
+        """Add the answer to the request's line in the log."""
+        note(
+            generator=answer.generator,
+            coverage=answer.coverage or "",
+            confidence=round(answer.confidence, 3),
+            cached=answer.cached,
+            degraded=answer.degraded_reason or "",
+            input_tokens=answer.usage.input_tokens if answer.usage else 0,
+            output_tokens=answer.usage.output_tokens if answer.usage else 0,
+            **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings.items()},
+        )
+        if self._settings.log_questions:
+            note(question=question)
 
     async def _flow(
         self,

@@ -1,5 +1,6 @@
-"""The middleware around every request: its body's limit, its id, and its metrics."""
+"""The middleware around every request: the limit of its body, its id, metrics and log line."""
 
+import logging
 import math
 import re
 import time
@@ -9,8 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference_worker.answering.metrics import Metrics
+from inference_worker.logs.request_fields import begin_request
+
+log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_POLLED = ("/healthz", "/readyz", "/metrics")
+"""Requested every few seconds by whoever watches the service."""
 _NO_ROUTE = "none"
 """One label for all unknown paths, of which clients can request any number."""
 MAX_DISCARDED_BYTES = 262_144
@@ -84,7 +90,7 @@ def identify(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 class RequestTracker:
-    """Gives each request an id, and times it."""
+    """Gives each request an id, times it, and writes its line in the log."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -98,6 +104,8 @@ class RequestTracker:
         start = time.perf_counter()
         status = 500
         headers = identify(scope)
+        address = scope["client"][0] if scope["client"] else ""
+        fields = begin_request(request_id=scope["request_id"], address=address, key="")
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -109,6 +117,17 @@ class RequestTracker:
         try:
             await self._app(scope, receive, observe)
         finally:
-            route = getattr(scope.get("route"), "path", _NO_ROUTE)
+            # What is refused was not routed, but its operation is known.
+            known = scope.get("route") or scope.get("operation")
+            route = getattr(known, "path", _NO_ROUTE)
             seconds = time.perf_counter() - start
             self._metrics.request_seconds.labels(route, str(status)).observe(seconds)
+            is_polled = route in _POLLED and status < 400
+            log.log(
+                logging.DEBUG if is_polled else logging.INFO,
+                "%s %s %d",
+                scope["method"],
+                route,
+                status,
+                extra={"ms": round(1000 * seconds, 1), **fields},
+            )

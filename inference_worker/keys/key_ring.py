@@ -3,11 +3,13 @@
 import hmac
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from inference_worker.keys.key import Key, Role, digest_of
 from inference_worker.keys.key_file import read_keys
+from inference_worker.logs.audit import audit
 from utils.errors import SettingsError
 from utils.settings import Settings
 
@@ -88,8 +90,22 @@ class KeyRing:
             self._problem = str(error)
             return
         self._problem = ""
+        _audit_changes(self._keys[len(self._fixed) :], keys)
         self._keys = self._fixed + keys
         log.info("KEYS_FILE was read again. %s", self.describe())
+
+
+def _audit_changes(before: Sequence[Key], after: Sequence[Key]) -> None:
+    known = {key.name: key for key in before}
+    for key in after:
+        old = known.pop(key.name, None)
+        if old is None:
+            audit("key created", changed=key.name, role=key.role.value)
+        elif key != old:
+            event = "key revoked" if key.revoked and not old.revoked else "key changed"
+            audit(event, changed=key.name, role=key.role.value)
+    for name in known:
+        audit("key removed", changed=name)
 
 
 def _keys_of_settings(settings: Settings) -> tuple[Key, ...]:

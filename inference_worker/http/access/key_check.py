@@ -1,6 +1,5 @@
 """Checks the key of each request against the table of operations, before its body is read."""
 
-import logging
 import math
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference_worker.http.access.operations import operation_of
+from inference_worker.http.access.operations import Operation, operation_of
 from inference_worker.http.access.problems import (
     CHANGES_OFF,
     KEY_INVALID,
@@ -20,8 +19,8 @@ from inference_worker.http.access.wrong_keys import WINDOW_SECONDS, WrongKeys
 from inference_worker.http.problems import Problem, problem_response
 from inference_worker.keys.key import Role, digest_of
 from inference_worker.keys.key_ring import KeyRing
-
-log = logging.getLogger(__name__)
+from inference_worker.logs.audit import audit
+from inference_worker.logs.request_fields import note
 
 _SCHEME = "bearer "
 
@@ -47,6 +46,9 @@ class KeyCheck:
         if problem is None:
             await self._app(scope, receive, send)
             return
+        if problem not in (KEY_MISSING, TOO_MANY_WRONG_KEYS):
+            operation: Operation = scope["operation"]
+            audit("key refused", reason=problem.type, method=operation.method, path=operation.path)
         headers = {}
         if problem.status == 401:
             error = ' error="invalid_token"' if problem is KEY_INVALID else ""
@@ -73,12 +75,11 @@ class KeyCheck:
         if key and key.state(datetime.now(UTC)) == "valid":
             self._wrong_keys.confirm(address, digest)
             scope["key"] = key
+            note(key=key.name)
             return None if key.role.includes(role) else ROLE_MISSING
         if is_open:
             return None
         self._wrong_keys.count(address)
-        # Quoted, as it is the client's choice and may contain line breaks.
-        log.warning("Wrong key from %s for %s %r", address, scope["method"], scope["path"])
         return KEY_INVALID
 
 

@@ -19,6 +19,7 @@ from dataset.documents import Document
 from inference_worker.answering.answerer import Answerer
 from inference_worker.http.documents.change_acceptance import finish_if_unchanged, record_job
 from inference_worker.http.documents.writer_monitor import WriterMonitor
+from inference_worker.logs.audit import audit
 from utils.errors import DocsQAError, IndexLockedError
 from utils.settings import Settings
 
@@ -82,6 +83,7 @@ class ChangeQueue:
         return await asyncio.to_thread(
             self._accept,
             job,
+            [document.name for document in documents],
             lambda store: Uploads(store).add(job.id, documents),
             lambda store: finish_if_unchanged(store, self._reader.state, job, documents),
             needed=row_bytes([document.text for document in documents]),
@@ -100,6 +102,7 @@ class ChangeQueue:
         return await asyncio.to_thread(
             self._accept,
             job,
+            [name],
             lambda store: Uploads(store).add_deletion(job.id, name),
             needed=stored_bytes(database) if purge else 0,  # it copies everything
         )
@@ -138,6 +141,7 @@ class ChangeQueue:
     def _accept(
         self,
         job: Job,
+        names: Sequence[str],
         accept: Callable[[Store], None],
         finish_early: Callable[[Store], Job | None] = lambda store: None,
         *,
@@ -154,11 +158,14 @@ class ChangeQueue:
         if (ended := finish_early(store)) is not None:
             return ended
         job = record_job(store, job, accept)
+        audit("documents to be changed", kind=job.kind, documents=list(names), job=job.id)
         self._runner.wake()
         return job
 
     def _job_finished(self, job: Job) -> None:
         """Wake the requests that wait; called from the job runner's thread."""
+        outcomes = {each.name: each.outcome for each in job.outcomes}
+        audit("documents changed", job=job.id, outcomes=outcomes, problem=job.problem or "")
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, job)
 

@@ -235,8 +235,10 @@ def test_address_with_too_many_wrong_keys_is_slowed(
         assert slowed.headers["Retry-After"] == "60"
         assert ask(service, row, "read").status_code == 200  # known from this address
         assert ask(service, row).status_code == 401
-    wrong = [each.message for each in caplog.records if "Wrong key" in each.message]
-    assert wrong == ["Wrong key from 127.0.0.1 for GET '/v1/documents'"] * MAX_WRONG
+    wrong = [vars(each) for each in caplog.records if each.message == "key refused"]
+    expected = {"reason": "key-invalid", "address": "127.0.0.1", "path": "/v1/documents"}
+    assert [each | expected for each in wrong] == wrong
+    assert len(wrong) == MAX_WRONG
     assert not any(secret in caplog.text for secret in SECRETS.values())
 
 
@@ -255,11 +257,12 @@ def test_address_with_too_many_wrong_keys_is_slowed(
 def test_address_of_a_client_is_what_a_trusted_proxy_states(
     proxies: str, stated: str, address: str, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     headers = {"Authorization": "Bearer wrong", "X-Forwarded-For": stated}
     with serve(database, admin_key=SECRETS["admin"], trusted_proxies=proxies) as service:
         assert service.http.delete("/v1/documents/x.md", headers=headers).status_code == 401
-    (line,) = [each.message for each in caplog.records if "Wrong key" in each.message]
-    assert line.startswith(f"Wrong key from {address} for DELETE")
+    (line,) = [vars(each) for each in caplog.records if each.message == "key refused"]
+    assert (line["address"], line["method"]) == (address, "DELETE")
 
 
 @pytest.mark.process

@@ -1,0 +1,33 @@
+"""The audit log: who changed documents, keys and settings, and whose keys were refused."""
+
+import logging
+import re
+from typing import Any
+
+from inference_worker.logs.request_fields import noted
+from utils.settings import Settings
+
+AUDIT = "audit"
+"""Name of the logger."""
+_CREDENTIALS = re.compile(r"(://)[^/@]*@")
+_log = logging.getLogger(AUDIT)
+
+
+def audit(event: str, **fields: Any) -> None:
+    """Record an event; of a request, with its key, its address and its id."""
+    _log.info(event, extra={**noted("key", "address", "request_id"), **fields})
+
+
+def changed_settings(settings: Settings) -> dict[str, str]:
+    """The settings that differ from their defaults; of secrets, only that they are set."""
+    shown = settings.model_dump(mode="json")
+    return {
+        name.upper(): _without_credentials(str(shown[name]))
+        for name, field in Settings.model_fields.items()
+        if getattr(settings, name) != field.get_default(call_default_factory=True)
+    }
+
+
+def _without_credentials(text: str) -> str:
+    """An address without user, password and query; other text as it is."""
+    return _CREDENTIALS.sub(r"\1...@", text).partition("?")[0] if "://" in text else text

@@ -1,0 +1,87 @@
+"""Configures the log: its level, its form, and where the audit log goes."""
+
+import json
+import logging
+import re
+from logging.handlers import WatchedFileHandler
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from inference_worker.logs.audit import AUDIT
+from inference_worker.logs.request_fields import noted
+from utils.errors import SettingsError
+from utils.settings import Settings
+
+_PLAIN = re.compile(r"[\w.:/@+*-]+")
+_NO_FIELDS = (*RESERVED_ATTRS, "color_message")
+"""Attributes of a record that are no fields: logging's, and uvicorn's."""
+_VERBOSE = ("httpx", "httpx2", "mcp")
+"""Loggers that write a line for each of their requests."""
+
+
+def configure_logs(settings: Settings) -> None:
+    """Write the log to stderr, and the audit log to its file.
+
+    Raises:
+        SettingsError: AUDIT_LOG cannot be written.
+    """
+    handler = _prepared(logging.StreamHandler(), settings)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    for verbose in _VERBOSE:
+        logging.getLogger(verbose).setLevel(logging.WARNING)
+    audit = logging.getLogger(AUDIT)
+    audit.setLevel(logging.INFO)
+    if settings.audit_log:
+        try:
+            file = WatchedFileHandler(settings.audit_log, encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(
+                f"AUDIT_LOG: cannot write {settings.audit_log}: {error.strerror}."
+            ) from None
+        audit.handlers = [_prepared(file, settings)]
+        audit.propagate = False
+
+
+def _prepared(handler: logging.Handler, settings: Settings) -> logging.Handler:
+    handler.setFormatter(_json_formatter() if settings.log_format == "json" else TextFormatter())
+    handler.addFilter(_add_request_id)
+    return handler
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the request in whose context a line is written."""
+    if not hasattr(record, "request_id"):
+        record.__dict__.update(noted("request_id"))
+    return True
+
+
+def _json_formatter() -> JsonFormatter:
+    return JsonFormatter(
+        ["levelname", "name", "message"],
+        rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+        reserved_attrs=_NO_FIELDS,
+        timestamp="time",
+        json_ensure_ascii=False,
+    )
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level and message; then the fields, as name=value."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """One line, whatever the fields contain."""
+        fields = [
+            f"{name}={_quoted(value)}"
+            for name, value in vars(record).items()
+            if name not in _NO_FIELDS and value != ""
+        ]
+        return " ".join([super().formatMessage(record), *fields])
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,25 @@
+"""The fields of a request's line in the log, which its parts add."""
+
+from contextvars import ContextVar
+from typing import Any
+
+_fields: ContextVar[dict[str, Any] | None] = ContextVar("request_fields", default=None)
+
+
+def begin_request(**fields: Any) -> dict[str, Any]:
+    """Begin with the fields of the request in whose context this is called."""
+    _fields.set(fields)
+    return fields
+
+
+def note(**fields: Any) -> None:
+    """Add fields to those of the current request; outside of one, do nothing."""
+    current = _fields.get()
+    if current is not None:
+        current.update(fields)
+
+
+def noted(*names: str) -> dict[str, Any]:
+    """These fields of the current request, as far as they are there."""
+    current = _fields.get() or {}
+    return {name: current[name] for name in names if current.get(name)}
