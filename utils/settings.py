@@ -192,6 +192,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     admin_key: SecretStr | None = None
     read_keys: Secrets = ()
+    oidc_issuer: str | None = None
+    oidc_audience: str = "sagemaker-docs"
+    oidc_role_claim: str = Field(default="roles", min_length=1)
     trusted_proxies: Names = ()
     address_limits: str = (
         "requests 300/minute 20000/day, calls 20/minute 500/day, tokens 3000000/day"
@@ -270,6 +273,13 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be a folder, or an s3://, gs:// or https:// address") from None
         return url
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_issuer(cls, issuer: str | None) -> str | None:
+        if issuer and not _is_address(issuer):
+            raise ValueError("must be the http(s) address that tokens name as their issuer")
+        return issuer
 
     @field_validator("inference_base_url", "embedding_base_url", "ollama_url")
     @classmethod

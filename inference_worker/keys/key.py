@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -39,6 +40,18 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends a request."""
+
+    name: str
+    """Of the key, or of the bearer of a token."""
+    role: Role | None
+    """None if a token names no role of this service."""
+    rates: Rates = field(default_factory=dict)
+    """Those that differ from the settings'."""
+
+
 class Key(BaseModel):
     """A key without its secret, of which only the SHA-256 is known.
 
@@ -72,6 +85,11 @@ class Key(BaseModel):
     @classmethod
     def _check_limits(cls, text: str) -> str:
         return format_rates(parse_rates(text)) if text else ""
+
+    @property
+    def identity(self) -> Identity:
+        """Who sends this key."""
+        return Identity(self.name, self.role, self.rates)
 
     def state(self, now: datetime) -> str:
         """In words: "valid", "expired" or "revoked"."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from inference_worker.keys.key import Key, Role, digest_of
 from inference_worker.keys.key_file import read_keys
+from inference_worker.keys.sign_on import SignOn
 from inference_worker.logs.audit import audit
 from utils.errors import SettingsError
 from utils.settings import Settings
@@ -32,6 +33,8 @@ class KeyRing:
         Raises:
             SettingsError: KEYS_FILE cannot be read.
         """
+        issuer = settings.oidc_issuer
+        self.sign_on = SignOn(issuer, settings) if issuer else None
         self._fixed = _keys_of_settings(settings)
         self._file = settings.keys_file
         self._version: tuple[int, ...] | None = None
@@ -55,6 +58,8 @@ class KeyRing:
     def allows(self, role: Role) -> bool:
         """Whether any key that is valid now has this role."""
         self._follow_file()
+        if self.sign_on:  # a token may name any role
+            return True
         now = datetime.now(UTC)
         return any(key.role.includes(role) and key.state(now) == "valid" for key in self._keys)
 
@@ -62,10 +67,11 @@ class KeyRing:
     def reading_is_open(self) -> bool:
         """Whether reading needs no key: as long as there never was a key for reading alone.
 
-        Expired and revoked ones count, so that revoking the last one does not admit everyone.
+        Expired and revoked ones count, so that revoking the last one does not admit everyone. With
+        a sign-on, reading needs a token or a key.
         """
         self._follow_file()
-        return all(key.role is not Role.READ for key in self._keys)
+        return not self.sign_on and all(key.role is not Role.READ for key in self._keys)
 
     def describe(self) -> str:
         """Who may do what, as one line for the log."""

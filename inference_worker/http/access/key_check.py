@@ -13,12 +13,14 @@ from inference_worker.http.access.problems import (
     KEY_INVALID,
     KEY_MISSING,
     ROLE_MISSING,
+    SIGN_ON_UNAVAILABLE,
     TOO_MANY_WRONG_KEYS,
 )
 from inference_worker.http.access.wrong_keys import WINDOW_SECONDS, WrongKeys
 from inference_worker.http.problems import Problem, problem_response
-from inference_worker.keys.key import Role, digest_of
+from inference_worker.keys.key import Identity, Role, digest_of
 from inference_worker.keys.key_ring import KeyRing
+from inference_worker.keys.sign_on import SignOnUnavailableError, is_token
 from inference_worker.logs.audit import audit
 from inference_worker.logs.request_fields import note
 
@@ -42,11 +44,11 @@ class KeyCheck:
         scope["operation"], scope["key"] = None, None
         problem = None
         if scope["type"] == "http":
-            problem = self._refusal(scope)
+            problem = await self._refusal(scope)
         if problem is None:
             await self._app(scope, receive, send)
             return
-        if problem not in (KEY_MISSING, TOO_MANY_WRONG_KEYS):
+        if problem not in (KEY_MISSING, TOO_MANY_WRONG_KEYS, SIGN_ON_UNAVAILABLE):
             operation: Operation = scope["operation"]
             audit("key refused", reason=problem.type, method=operation.method, path=operation.path)
         headers = {}
@@ -55,9 +57,11 @@ class KeyCheck:
             headers["WWW-Authenticate"] = f"Bearer{error}"
         if problem is TOO_MANY_WRONG_KEYS:
             headers["Retry-After"] = str(math.ceil(WINDOW_SECONDS))
+        if problem is SIGN_ON_UNAVAILABLE:
+            headers["Retry-After"] = "10"
         await problem_response(Request(scope), problem, headers=headers)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Problem | None:
+    async def _refusal(self, scope: Scope) -> Problem | None:
         operation = scope["operation"] = operation_of(scope, scope["app"].routes)
         if operation is None or operation.role is None:
             return None
@@ -69,18 +73,30 @@ class KeyCheck:
         if not secret:
             return None if is_open else KEY_MISSING
         address, digest = _address(scope), digest_of(secret)
-        if self._wrong_keys.refuses(address, digest):
-            return None if is_open else TOO_MANY_WRONG_KEYS
-        key = self._keys.find(secret)
-        if key and key.state(datetime.now(UTC)) == "valid":
+        is_slowed = self._wrong_keys.refuses(address, digest)
+        try:
+            identity = await self._identify(secret, is_slowed)
+        except SignOnUnavailableError:
+            return SIGN_ON_UNAVAILABLE
+        if identity:
             self._wrong_keys.confirm(address, digest)
-            scope["key"] = key
-            note(key=key.name)
-            return None if key.role.includes(role) else ROLE_MISSING
+            scope["key"] = identity
+            note(key=identity.name)
+            may = identity.role and identity.role.includes(role)
+            return None if may or is_open else ROLE_MISSING
         if is_open:
             return None
+        if is_slowed:
+            return TOO_MANY_WRONG_KEYS
         self._wrong_keys.count(address)
         return KEY_INVALID
+
+    async def _identify(self, secret: bytes, is_slowed: bool) -> Identity | None:
+        """Who sends a key or token; None if it is not valid, or may not be looked at."""
+        if self._keys.sign_on and is_token(secret):  # nobody can guess one
+            return await self._keys.sign_on.identify(secret)
+        key = None if is_slowed else self._keys.find(secret)
+        return key.identity if key and key.state(datetime.now(UTC)) == "valid" else None
 
 
 def _address(scope: Scope) -> str:

@@ -27,6 +27,12 @@ CHANGES_OFF = Problem(
     "The operator must set ADMIN_KEY, or create a key that allows it "
     "(python -m inference_worker.keys); requests then send `Authorization: Bearer <that key>`.",
 )
+SIGN_ON_UNAVAILABLE = Problem(
+    "sign-on-unavailable",
+    503,
+    "The sign-on that issues the tokens does not answer",
+    "Try again in a few seconds; keys of this service work meanwhile.",
+)
 TOO_MANY_WRONG_KEYS = Problem(
     "too-many-wrong-keys",
     429,
@@ -45,6 +51,7 @@ ALL = (
     KEY_INVALID,
     ROLE_MISSING,
     CHANGES_OFF,
+    SIGN_ON_UNAVAILABLE,
     TOO_MANY_WRONG_KEYS,
     RATE_LIMITED,
 )

@@ -10,7 +10,7 @@ from inference_worker.http.access.operations import Operation
 from inference_worker.http.access.problems import RATE_LIMITED
 from inference_worker.http.problems import problem_response
 from inference_worker.http.server.connections import client_of
-from inference_worker.keys.key import Key
+from inference_worker.keys.key import Identity
 from inference_worker.limits.rate_limiter import (
     Admittance,
     Client,
@@ -77,7 +77,7 @@ class RateLimits:
             await self._app(scope, receive, announced)
 
     def _client(self, scope: Scope) -> Client:
-        key: Key | None = scope["key"]
+        key: Identity | None = scope["key"]
         if key:
             return Client(f"key:{key.name}", {**self._key_rates, **key.rates})
         address = client_of(scope["client"][0]) if scope["client"] else ""

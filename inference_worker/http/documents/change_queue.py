@@ -59,7 +59,8 @@ class ChangeQueue:
     def start(self) -> None:
         """Start running jobs; if no key can allow changes, older ones stay queued."""
         self._loop = asyncio.get_running_loop()
-        if self._settings.admin_key or self._settings.keys_file:
+        settings = self._settings
+        if settings.admin_key or settings.keys_file or settings.oidc_issuer:
             self._runner.start()
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from inference_worker.http.mcp.tools import tools_for
 from inference_worker.keys.key import Key, Role, digest_of
 from inference_worker.keys.key_file import edited
 from tests.servers.documents_service import built, splitter
+from tests.servers.oidc import Issuer, oidc_issuer
 from tests.servers.service import Service, serve
 from utils.settings import Settings
 
@@ -43,11 +44,11 @@ def write_key(file: Path, name: str, role: str, **fields: Any) -> None:
         keys.append(Key(name=name, role=Role(role), sha256=digest_of(secret), **fields))
 
 
-def ask(service: Service, operation: Operation, name: str = "") -> httpx.Response:
-    """Send the operation with the key of this name, each time from another address."""
+def ask(service: Service, operation: Operation, name: str = "", token: str = "") -> httpx.Response:
+    """Send the operation with a token, or with the key of this name."""
     headers = {"Content-Type": "application/json"}
-    if name:
-        headers["Authorization"] = f"Bearer the-secret-of-{name}"
+    if name or token:
+        headers["Authorization"] = f"Bearer {token or f'the-secret-of-{name}'}"
     method = "GET" if operation.method == ANY else operation.method
     return service.http.request(method, path_of(operation), headers=headers, content="{}")
 
@@ -81,9 +82,16 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def closed(database: str, keys: Path) -> Iterator[Service]:
-    """A service in which reading needs a key."""
-    with serve(database, splitter=splitter, keys_file=keys) as running:
+def issuer() -> Iterator[Issuer]:
+    with oidc_issuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def closed(database: str, keys: Path, issuer: Issuer) -> Iterator[Service]:
+    """A service in which reading needs a key, or a token of the sign-on."""
+    settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": issuer.url}
+    with serve(database, splitter=splitter, **settings) as running:
         running.wait_until_ready()
         yield running
 
@@ -130,7 +138,9 @@ def test_tools_need_what_their_route_needs() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("operation", REQUESTS, ids=lambda row: f"{row.method} {row.path}")
-def test_each_operation_with_each_kind_of_key(operation: Operation, closed: Service) -> None:
+def test_each_operation_with_each_kind_of_key(
+    operation: Operation, closed: Service, issuer: Issuer
+) -> None:
     without = ask(closed, operation)
     if operation.role is None:
         assert without.status_code not in REFUSED
@@ -141,12 +151,18 @@ def test_each_operation_with_each_kind_of_key(operation: Operation, closed: Serv
         refused = ask(closed, operation, name)
         assert outcome(refused) == (401, "key-invalid")
         assert refused.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    stale = issuer.token(("admin",), exp=int(NOW.timestamp()) - 3600)
+    assert outcome(ask(closed, operation, token=stale)) == (401, "key-invalid")
+    assert outcome(ask(closed, operation, token=issuer.token())) == (403, "role-missing")
     for role in Role:
-        response = ask(closed, operation, role)
-        if role.includes(operation.role):
-            assert response.status_code not in REFUSED
-        else:
-            assert outcome(response) == (403, "role-missing")
+        for response in (
+            ask(closed, operation, role),
+            ask(closed, operation, token=issuer.token((role.value,))),
+        ):
+            if role.includes(operation.role):
+                assert response.status_code not in REFUSED
+            else:
+                assert outcome(response) == (403, "role-missing")
 
 
 @pytest.mark.process
@@ -218,6 +234,17 @@ def test_key_in_another_form_counts_as_none(
 ) -> None:
     response = closed.http.get("/v1/documents", headers=headers)
     assert outcome(response) == (401, "key-missing")
+
+
+@pytest.mark.process
+def test_sign_on_that_does_not_answer_leaves_keys_valid(database: str, keys: Path) -> None:
+    row = next(row for row in REQUESTS if row.path == "/v1/documents")
+    settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": "http://127.0.0.1:9"}
+    with oidc_issuer() as other, serve(database, **settings) as service:
+        response = ask(service, row, token=other.token(("read",)))
+        assert outcome(response) == (503, "sign-on-unavailable")
+        assert response.headers["Retry-After"] == "10"
+        assert ask(service, row, "read").status_code == 200
 
 
 @pytest.mark.process
