@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from database.changing.changer import SplitDocument
@@ -49,6 +50,8 @@ SCRUB_SECONDS = 60.0
 SCRUB_SHARE = 0.05
 """of the time, verifying takes at most this share."""
 SNAPSHOT_RETRY_SECONDS = 10.0
+MIN_COMPRESSED_BYTES = 1024
+"""Of a response; events are never compressed, as they would be held back."""
 
 
 def create_app(
@@ -150,6 +153,7 @@ def _install_http(app: FastAPI) -> None:
     )
     app.add_middleware(Admission, load=app.state.load)
     app.add_middleware(ConditionalGet)
+    app.add_middleware(GZipMiddleware, minimum_size=MIN_COMPRESSED_BYTES, compresslevel=5)
     app.add_middleware(
         RateLimits,
         limiter=app.state.limits.limiter,

@@ -22,16 +22,20 @@ def client(keyless: Service) -> httpx.Client:
     return keyless.http
 
 
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
 @pytest.mark.parametrize("path", GET_ROUTES)
-def test_head_returns_the_headers_of_get(client: httpx.Client, path: str) -> None:
-    whole, head = client.get(path), client.head(path)
+def test_head_returns_the_headers_of_get(client: httpx.Client, path: str, coding: str) -> None:
+    accepted = {"Accept-Encoding": coding}
+    whole, head = client.get(path, headers=accepted), client.head(path, headers=accepted)
 
     assert head.status_code == whole.status_code == 200
     assert head.content == b""
     assert head.headers["content-type"] == whole.headers["content-type"]
     if path in STEADY:
         assert head.headers["etag"] == whole.headers["etag"]
-        assert head.headers["content-length"] == str(len(whole.content))
+        assert head.headers.get("content-length") == whole.headers.get("content-length")
+        if coding == "identity":
+            assert head.headers["content-length"] == str(len(whole.content))
     assert client.get("/healthz").status_code == 200  # the connection is still in order
 
 
@@ -59,6 +63,24 @@ def test_head_and_304_are_counted_by_route(client: httpx.Client) -> None:
     metrics = client.get("/metrics").text
     for status in (200, 304):
         assert f'route="/v1/models",status="{status}"' in metrics
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, gzip;q=0.5", "identity", ""])
+def test_long_responses_are_compressed_for_those_who_accept_it(
+    client: httpx.Client, accepted: str
+) -> None:
+    headers = {"Accept-Encoding": accepted}
+    response = client.post("/v1/search", json={"query": QUESTION}, headers=headers)
+    assert response.json()["passages"]
+    assert response.headers.get("Content-Encoding") == ("gzip" if "gzip" in accepted else None)
+    assert response.headers["Vary"] == "Accept-Encoding"
+    assert "Content-Encoding" not in client.get("/healthz", headers=headers).headers
+
+
+def test_events_are_not_compressed(client: httpx.Client) -> None:
+    headers, body = {"Accept-Encoding": "gzip"}, {"question": QUESTION, "stream": True}
+    response = client.post("/v1/answers", json=body, headers=headers)
+    assert "Content-Encoding" not in response.headers
 
 
 def test_errors_are_not_conditional(client: httpx.Client) -> None:
