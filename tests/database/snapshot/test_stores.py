@@ -21,10 +21,10 @@ from tests.database.snapshot.steps import (
     pulled,
     pushed,
 )
-from tests.servers import gcs as gcs_server
-from tests.servers import s3 as s3_server
-from tests.servers.gcs import GCSServer
-from tests.servers.s3 import S3Server
+from tests.servers.objects import gcs as gcs_server
+from tests.servers.objects import s3 as s3_server
+from tests.servers.objects.gcs import GCSServer
+from tests.servers.objects.s3 import S3Server
 from tests.servers.web_folder import WebFolder, web_folder
 from utils.benchmark.processes import free_port
 from utils.errors import SnapshotError
