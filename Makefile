@@ -31,7 +31,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadf
 WITH_DATABASE = $(if $(DATABASE),DATABASE="$(DATABASE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down dataset index adapt ask test unit test-slow test-containers check \
+.PHONY: help setup run up down dataset index adapt ask doctor test unit test-slow test-containers check \
 	format bench evaluate calibrate endurance fuzz attack load audit lock pin-images clean
 
 help: ## list the commands
@@ -67,6 +67,9 @@ adapt: $(VENV)/.ready-adapt ## adapt the embedding model to the documents: model
 
 ask: setup ## ask from the terminal: make ask Q="How to check if an endpoint is KMS encrypted"
 	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.ask -- "$$Q"
+
+doctor: setup ## examine the installation: settings, keys, disk, index, models, clock (DATABASE=)
+	@$(WITH_DATABASE) $(BIN)/python -m inference_worker.doctor
 
 # One thread each: OpenMP threads beyond the number of cores spin while they wait for each other.
 test: $(VENV)/.ready-dev ## run the tests, but for the slow ones and those in containers

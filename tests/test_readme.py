@@ -54,6 +54,7 @@ COMMANDS = (
     "dataset.fetch",
     "inference_worker",
     "inference_worker.ask",
+    "inference_worker.doctor",
     "inference_worker.keys",
     "tests.attacks.load",
     "tests.endurance",

@@ -60,6 +60,7 @@ class SignOn:
         self._role_claim = settings.oidc_role_claim
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = float("-inf")
+        self._problem = "its keys were not fetched yet"
         self._fetching: asyncio.Task[None] | None = None
 
     async def identify(self, token: bytes) -> Identity | None:
@@ -85,6 +86,16 @@ class SignOn:
             return None
         return Identity(f"oidc:{_subject(claims)}", _highest_role(claims, self._role_claim))
 
+    async def check(self) -> None:
+        """Fetch the issuer's keys.
+
+        Raises:
+            SignOnUnavailableError: they cannot be fetched.
+        """
+        await self._fetch()
+        if not self._keys:
+            raise SignOnUnavailableError(self._problem)
+
     async def _key(self, id_: str | None) -> jwt.PyJWK | None:
         """The issuer's key with this id; a known one at once, even if all are to be fetched again.
 
@@ -98,7 +109,7 @@ class SignOn:
             if id_ not in self._keys:
                 await asyncio.shield(self._fetching)  # others wait for it too
         if not self._keys:
-            raise SignOnUnavailableError
+            raise SignOnUnavailableError(self._problem)
         return self._keys.get(id_)
 
     async def _fetch(self) -> None:
@@ -115,7 +126,8 @@ class SignOn:
                 fetched = await _json(http, described["jwks_uri"])
             keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(fetched).keys}
         except (httpx.HTTPError, httpx.InvalidURL, jwt.PyJWTError, *_MALFORMED) as error:
-            log.warning("Cannot fetch the keys of OIDC_ISSUER: %s: %s", type(error).__name__, error)
+            self._problem = f"its keys cannot be fetched: {type(error).__name__}: {error}"
+            log.warning("OIDC_ISSUER: %s", self._problem)
             return
         self._keys, self._fetched_at = keys, time.monotonic()
 

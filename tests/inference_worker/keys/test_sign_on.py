@@ -150,7 +150,7 @@ async def test_known_keys_serve_while_the_issuer_is_down(
     issuer.is_down = True
     with pytest.raises(SignOnUnavailableError):
         await one.identify(token)
-    assert "Cannot fetch the keys of OIDC_ISSUER" in caplog.text
+    assert "OIDC_ISSUER: its keys cannot be fetched: HTTPStatusError" in caplog.text
     monkeypatch.setattr(sign_on, "_PAUSE", 0.0)
     issuer.is_down = False
     assert await one.identify(token)
