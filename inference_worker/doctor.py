@@ -1,7 +1,8 @@
 """Examines an installation: python -m inference_worker.doctor.
 
 Checks settings, keys, disk, store, index, embedding model, language model (with one short call),
-clock, and what else the settings name; prints a line for each, and what to do about problems.
+clock, and Redis and the sign-on if they are set. Prints a line for each, and what to do about
+problems.
 """
 
 from utils.interrupts import exit_quietly, handle_exit_signals
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 
 Verdict = Literal["ok", "note", "problem"]
 
-LITTLE_SPACE = 1 << 30
+MIN_FREE_BYTES = 1 << 30
 """Bytes; a build of the guide needs a third of it."""
-MAX_SKEW = 60.0
+MAX_SKEW_SECONDS = 60.0
 """Seconds by which the clock may differ: tokens and signed addresses expire by it."""
 _TIMEOUT = 10.0
 _GIB = 1 << 30
@@ -122,9 +123,9 @@ def _disk(settings: Settings) -> Iterator[Diagnosis]:
         existing = next(each for each in (place, *place.parents) if each.exists())
         free = shutil.disk_usage(existing).free
         detail = f"{free / _GIB:.1f} GiB free for the {name}, {place}"
-        if free < LITTLE_SPACE:
+        if free < MIN_FREE_BYTES:
             yield Diagnosis(
-                "disk", "problem", f"{detail}. Free at least {LITTLE_SPACE // _GIB} GiB."
+                "disk", "problem", f"{detail}. Free at least {MIN_FREE_BYTES // _GIB} GiB."
             )
         else:
             yield Diagnosis("disk", "ok", detail)
@@ -147,6 +148,8 @@ def _index(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def _described(state: "IndexState") -> Iterator[Diagnosis]:
+    from database.index.checks.collection_check import MIN_RECALL
+
     fingerprint = state.fingerprint
     detail = (
         f"{fingerprint.chunks:,} chunks of {fingerprint.documents:,} documents, built "
@@ -154,17 +157,19 @@ def _described(state: "IndexState") -> Iterator[Diagnosis]:
     )
     yield Diagnosis("index", "ok", detail)
     yield Diagnosis("embeddings", "ok", fingerprint.recipe.embedding_model)
-    if fingerprint.recall is not None and fingerprint.recall < 0.97:
-        detail = f"Dense search finds {fingerprint.recall:.2f} of what it should: {build_command()}"
+    if fingerprint.recall < MIN_RECALL:
+        detail = (
+            f"Recall of dense search is {fingerprint.recall:.2f}, below {MIN_RECALL}. Build again: "
+            f"{build_command()}"
+        )
         yield Diagnosis("index", "problem", detail)
 
 
 def _part_of(error: DocsQAError) -> str:
     if isinstance(error, IndexMismatchError | ModelError | SettingsError):
         return "embeddings"
-    if isinstance(error, StoreUnreachableError) or not isinstance(error, IndexUnavailableError):
-        return "store"
-    return "index"
+    is_of_store = isinstance(error, StoreUnreachableError)
+    return "index" if isinstance(error, IndexUnavailableError) and not is_of_store else "store"
 
 
 def _redis(settings: Settings) -> Iterator[Diagnosis]:
@@ -226,8 +231,9 @@ def _language_model(settings: Settings, calls_model: bool) -> Iterator[Diagnosis
     try:
         asyncio.run(call())
     except DocsQAError as error:
-        detail = f"{model.name}: {error}. Check its key, its address and the network."
-        yield Diagnosis("language model", "problem", detail.replace("..", "."))
+        reason = str(error).rstrip(".")
+        detail = f"{model.name}: {reason}. Check its key, its address and the network."
+        yield Diagnosis("language model", "problem", detail)
     else:
         detail = f"{model.name} answered within {time.perf_counter() - started:.1f} s"
         yield Diagnosis("language model", "ok", detail)
@@ -244,15 +250,17 @@ def _clock(settings: Settings) -> Iterator[Diagnosis]:
         theirs = parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (httpx.HTTPError, LookupError, ValueError):
         host = urlsplit(address).hostname
-        yield Diagnosis("clock", "note", f"not compared: {host} does not tell the time")
+        yield Diagnosis(
+            "clock", "note", f"not compared: {host} cannot be reached, or sends no date"
+        )
         return
     # Its resolution is a second, and it was read between sending and receiving.
     skew = max(sent - theirs - 1.0, theirs - time.time(), 0.0)
-    if skew > MAX_SKEW:
+    if skew > MAX_SKEW_SECONDS:
         detail = f"{skew:,.0f} s off, compared with {urlsplit(address).hostname}. Set it (NTP)."
         yield Diagnosis("clock", "problem", detail)
     else:
-        yield Diagnosis("clock", "ok", f"as that of {urlsplit(address).hostname}")
+        yield Diagnosis("clock", "ok", f"matches that of {urlsplit(address).hostname}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rates: how much of something a client may use in a minute or a day."""
+"""Rates: how much of something a client may use per minute, hour or day."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ KINDS = ("requests", "calls", "tokens")
 """What is limited: requests, calls of the language model, and the tokens of these calls."""
 PERIODS = {"minute": 60, "hour": 3600, "day": 86_400}
 """Seconds."""
-_AMOUNT = re.compile(r"(\d{1,12})/(minute|hour|day)")
+_AMOUNT = re.compile(r"([0-9]{1,12})/(minute|hour|day)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def parse_rates(text: str) -> dict[str, tuple[Rate, ...]]:
     """Parse rates such as "requests 300/minute 20000/day, calls none".
 
     Raises:
-        ValueError: says how they are written.
+        ValueError: the text is malformed; the message shows the form.
     """
     rates: dict[str, tuple[Rate, ...]] = {}
     if text.strip().lower() == "none":

@@ -38,7 +38,7 @@ from inference_worker.concurrency_limit import ConcurrencyLimit
 from inference_worker.generation.language_model import LanguageModel
 from inference_worker.generation.token_counter import count_tokens
 from inference_worker.grounding.check import ground, merge_unsupported
-from inference_worker.logs.request_fields import note
+from inference_worker.logs.request_fields import add_log_fields
 from utils.priority import yield_to_event_loop
 from utils.settings import Settings
 
@@ -167,12 +167,12 @@ class Answerer:
                     self._metrics.first_token_seconds.observe(seconds)
                 elif isinstance(event, Answer):
                     self._metrics.record_answer(event, seconds)
-                    self._note(question, event)
+                    self._log_answer(question, event)
                 yield event
 
-    def _note(self, question: str, answer: Answer) -> None:
+    def _log_answer(self, question: str, answer: Answer) -> None:
         """Add the answer to the request's line in the log."""
-        note(
+        add_log_fields(
             generator=answer.generator,
             coverage=answer.coverage or "",
             confidence=round(answer.confidence, 3),
@@ -183,7 +183,7 @@ class Answerer:
             **{f"{stage}_ms": milliseconds for stage, milliseconds in answer.timings.items()},
         )
         if self._settings.log_questions:
-            note(question=question)
+            add_log_fields(question=question)
 
     async def _flow(
         self,

@@ -72,10 +72,14 @@ class Metrics:
         if budget:
             self._gauge(
                 "docsqa_token_budget",
-                "Tokens that the answers of a month may use.",
+                "Tokens that all answers of a month may use (TOKEN_BUDGET).",
                 lambda: budget.monthly,
             )
-            self._gauge("docsqa_token_budget_spent", "Of these, used.", lambda: budget.spent)
+            self._gauge(
+                "docsqa_token_budget_spent",
+                "Tokens of it used this month, as of the last call.",
+                lambda: budget.spent,
+            )
 
     def record_answer(self, answer: Answer, seconds: float) -> None:
         """Count and time a complete answer."""

@@ -73,7 +73,7 @@ class LanguageModel:
         self.unavailable_reason = ""
         """Why it cannot be called at the moment; safe to show to clients."""
         self.spending: Spending | None = None
-        """Admits and counts the calls; None: all are."""
+        """Admits calls, and counts their tokens; None: all are admitted, none is counted."""
         self.concurrency = ConcurrencyLimit(settings.inference_concurrency)
         self.breaker = CircuitBreaker(
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
@@ -164,7 +164,7 @@ class LanguageModel:
         try:
             with self.breaker.call():
                 async with self.concurrency.slot(deadline - _now()):
-                    if self.spending and (refusal := await self.spending.refusal()):
+                    if self.spending and (refusal := await self.spending.admit_call()):
                         raise AttemptError(refusal, blames_service=False)
                     with translate_errors():
                         yield

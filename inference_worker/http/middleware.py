@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _POLLED = ("/healthz", "/readyz", "/metrics")
-"""Requested every few seconds by whoever watches the service."""
+"""Requested every few seconds by what monitors the service."""
 _NO_ROUTE = "none"
 """One label for all unknown paths, of which clients can request any number."""
 MAX_DISCARDED_BYTES = 262_144

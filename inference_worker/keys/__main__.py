@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from inference_worker.keys.key import Key, Role, digest_of, new_secret
-from inference_worker.keys.key_file import edited, read_keys
+from inference_worker.keys.key_file import edit_keys, read_keys
 from utils.errors import DocsQAError, SettingsError
 from utils.interrupts import exit_quietly, handle_exit_signals
 from utils.settings import load_settings
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
         path = arguments.file or load_settings().keys_file
         if path is None:
             raise SettingsError(
-                "Where are the keys? Set KEYS_FILE, for the service too, or give --file."
+                "KEYS_FILE is not set. Set it, for the service too, or give --file."
             )
         arguments.run(path, arguments)
     except DocsQAError as error:
@@ -78,7 +78,7 @@ def _create(path: Path, arguments: argparse.Namespace) -> None:
             "A name has 1 to 64 letters, digits and . _ @ -; --days is a number above 0; "
             '--limits is such as "requests 60/minute, calls 1000/day".'
         ) from None
-    with edited(path) as keys:
+    with edit_keys(path) as keys:
         if any(other.name == key.name for other in keys):
             raise SettingsError(f"There is a key named {key.name} already; use another name.")
         keys.append(key)
@@ -88,7 +88,7 @@ def _create(path: Path, arguments: argparse.Namespace) -> None:
 
 def _revoke(path: Path, arguments: argparse.Namespace) -> None:
     read_keys(path)  # a missing file is an error, not a new one
-    with edited(path) as keys:
+    with edit_keys(path) as keys:
         places = [place for place, key in enumerate(keys) if key.name == arguments.name]
         if not places:
             raise SettingsError(f"There is no key named {arguments.name} in {path}.")

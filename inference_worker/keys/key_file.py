@@ -46,11 +46,13 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         if len(content) > _MAX_BYTES:
             raise SettingsError(f"KEYS_FILE: {path} is larger than {_MAX_BYTES:,} bytes.")
         return _Keys.model_validate_json(content).keys
-    except OSError as error:
+    except FileNotFoundError:
         raise SettingsError(
-            f"KEYS_FILE: cannot read {path}: {error.strerror}. Create a first key: "
+            f"KEYS_FILE: {path} does not exist. Create a key: "
             "python -m inference_worker.keys create NAME --role read"
         ) from None
+    except OSError as error:
+        raise SettingsError(f"KEYS_FILE: cannot read {path}: {error.strerror}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -59,7 +61,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 @contextmanager
-def edited(path: Path) -> Iterator[list[Key]]:
+def edit_keys(path: Path) -> Iterator[list[Key]]:
     """Change the keys of a file, which is created if it is missing; written if nothing is raised.
 
     Raises:

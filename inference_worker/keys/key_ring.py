@@ -4,6 +4,7 @@ import hmac
 import logging
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +24,8 @@ _CHECK_SECONDS = 1.0
 class KeyRing:
     """Finds the key of a secret.
 
-    A file that becomes unreadable does not end the service: the keys read before stay valid, and
-    the log says why.
+    A file that becomes unreadable does not stop the service: the keys read before stay valid, and
+    the error is logged.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,7 +47,7 @@ class KeyRing:
             self._keys = self._fixed + read_keys(self._file)
 
     def find(self, secret: bytes) -> Key | None:
-        """The key of a secret, valid or not; None if there is none. It takes the same time."""
+        """The key of a secret, valid or not; None if there is none. Takes constant time."""
         self._follow_file()
         digest = digest_of(secret)
         found = None
@@ -56,16 +57,16 @@ class KeyRing:
         return found
 
     def allows(self, role: Role) -> bool:
-        """Whether any key that is valid now has this role."""
+        """Whether a valid key has this role or a higher one; with an OIDC issuer, a token may."""
         self._follow_file()
-        if self.sign_on:  # a token may name any role
+        if self.sign_on:
             return True
         now = datetime.now(UTC)
         return any(key.role.includes(role) and key.state(now) == "valid" for key in self._keys)
 
     @property
     def reading_is_open(self) -> bool:
-        """Whether reading needs no key: as long as there never was a key for reading alone.
+        """Whether reading needs no key: there is none of the role `read`, valid or not.
 
         Expired and revoked ones count, so that revoking the last one does not admit everyone. With
         a sign-on, reading needs a token or a key.
@@ -96,7 +97,8 @@ class KeyRing:
             self._problem = str(error)
             return
         self._problem = ""
-        _audit_changes(self._keys[len(self._fixed) :], keys)
+        # In an empty context: the request that noticed the change did not make it.
+        Context().run(_audit_changes, self._keys[len(self._fixed) :], keys)
         self._keys = self._fixed + keys
         log.info("KEYS_FILE was read again. %s", self.describe())
 
@@ -117,13 +119,13 @@ def _audit_changes(before: Sequence[Key], after: Sequence[Key]) -> None:
 def _keys_of_settings(settings: Settings) -> tuple[Key, ...]:
     keys = []
     if settings.admin_key:
-        keys.append(_fixed("ADMIN_KEY", Role.ADMIN, settings.admin_key.get_secret_value()))
+        keys.append(_key_of_setting("ADMIN_KEY", Role.ADMIN, settings.admin_key.get_secret_value()))
     for number, secret in enumerate(settings.read_keys, 1):
-        keys.append(_fixed(f"READ_KEYS-{number}", Role.READ, secret.get_secret_value()))
+        keys.append(_key_of_setting(f"READ_KEYS-{number}", Role.READ, secret.get_secret_value()))
     return tuple(keys)
 
 
-def _fixed(name: str, role: Role, secret: str) -> Key:
+def _key_of_setting(name: str, role: Role, secret: str) -> Key:
     return Key(name=name, role=role, sha256=digest_of(secret.encode()))
 
 

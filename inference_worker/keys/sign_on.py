@@ -40,6 +40,8 @@ _TIMEOUT = 5.0
 _MAX_BYTES = 1_000_000
 _SUBJECTS = ("email", "preferred_username", "sub")
 """Claims that name the bearer in the logs; the first that is there."""
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""Raised by responses of another form."""
 
 
 class SignOnUnavailableError(Exception):
@@ -132,10 +134,6 @@ class SignOn:
         self._keys, self._fetched_at = keys, time.monotonic()
 
 
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
-"""Raised by responses of another form."""
-
-
 async def _json(http: httpx.AsyncClient, url: str) -> Any:
     async with http.stream("GET", url) as response:
         response.raise_for_status()
@@ -148,7 +146,7 @@ async def _json(http: httpx.AsyncClient, url: str) -> Any:
 
 
 def is_token(secret: bytes) -> bool:
-    """Whether this has the form of a signed token, which no key has."""
+    """Whether this has the form of a signed token (RFC 7519), which no generated key has."""
     return secret.startswith(b"ey") and secret.count(b".") == 2
 
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 MAX_KEYS = 100_000
 """In memory, after which the one that was used least recently is forgotten."""
 _LOCK_SECONDS = 5.0
-"""How long another process may write a file of counters."""
+"""How long to wait for another process that writes the file."""
 
 
 class Change(NamedTuple):
@@ -66,7 +66,8 @@ class MemoryCounters:
 class FileCounters:
     """Counters in a SQLite file, which several processes may use, and which outlast them.
 
-    If the file cannot be written, as on a full disk, counting goes on in memory.
+    While the file cannot be written, as on a full disk, the values are those that this process has
+    counted since its start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,7 +98,8 @@ class FileCounters:
             in_file = await asyncio.to_thread(self._add, changes)
         except sqlite3.Error as error:
             if not self._is_failing:
-                log.error("TOKEN_BUDGET_FILE: cannot write %s: %s", self._path, error)  # noqa: TRY400 - one line
+                message = "TOKEN_BUDGET_FILE: cannot write %s: %s. Counting in memory"
+                log.error(message, self._path, error)  # noqa: TRY400 - one line
             self._is_failing = True
             return in_memory
         self._is_failing = False

@@ -1,10 +1,9 @@
 """Limits each client's rates: requests, calls of the language model, and their tokens.
 
-A rate is estimated over the period that ends now: what was used in the current window, and of the
-one before the share that the period still covers, as if its use had been even. Two counters
-suffice, whatever the rate; and what was used in a burst becomes free little by little, not all at
-once where a window ends. Windows begin at multiples of their length on the system's clock, so that
-replicas agree on them.
+By sliding-window counters: use = current + previous * (1 - elapsed), which is the current fixed
+window and the share of the one before that the last period still covers, as if its use had been
+even. Two counters suffice for any rate, and after a burst, capacity returns little by little.
+Windows begin at multiples of their length in Unix time, so that replicas share them.
 """
 
 import math
@@ -22,7 +21,7 @@ class Client:
     """Whose use is counted together, and its limits."""
 
     name: str
-    """Of a key, or an address."""
+    """key:NAME or address:IP; the prefix of its counters."""
     rates: Rates = field(hash=False)
 
 
@@ -50,33 +49,34 @@ class RateUse:
         return math.floor(self.rate.amount - self.current - self.previous * (1 - self.elapsed))
 
     @property
-    def seconds(self) -> float:
+    def seconds_left(self) -> float:
         """Until the current window ends."""
         return (1 - self.elapsed) * self.rate.seconds
 
     @property
-    def seconds_to_one(self) -> float:
-        """Until one more may be used, if nothing is used meanwhile."""
+    def seconds_until_one(self) -> float:
+        """Until current + previous * (1 - elapsed) <= amount - 1, if nothing is used meanwhile."""
         free = self.rate.amount - 1 - self.current
-        if free >= 0:  # once the previous window counts for no more than this
-            covered = free / self.previous if self.previous else 1.0
-            return max(0.0, 1 - covered - self.elapsed) * self.rate.seconds
-        covered = (self.rate.amount - 1) / self.current
-        return self.seconds + (1 - covered) * self.rate.seconds
+        if free >= 0:  # in this window, when previous * (1 - elapsed) <= free
+            share = free / self.previous if self.previous else 1.0
+            return max(0.0, 1 - share - self.elapsed) * self.rate.seconds
+        # In the next window, when current * (1 - elapsed) <= amount - 1.
+        share = (self.rate.amount - 1) / self.current
+        return self.seconds_left + (1 - share) * self.rate.seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Admittance:
-    """Whether a client may go on, and its use."""
+class RateDecision:
+    """Whether a request or call is admitted, and its client's use of each rate."""
 
     uses: tuple[RateUse, ...]
     exhausted: tuple[RateUse, ...]
-    """Of which nothing remains; () if the client may go on."""
+    """Those that refuse it; () if it is admitted."""
 
     @property
     def retry_after(self) -> int:
-        """Seconds until it may."""
-        return max(1, math.ceil(max(use.seconds_to_one for use in self.exhausted)))
+        """Seconds until it would be admitted."""
+        return max(1, math.ceil(max(use.seconds_until_one for use in self.exhausted)))
 
 
 class RateLimiter:
@@ -85,11 +85,12 @@ class RateLimiter:
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
-    async def admit(self, client: Client, kind: str, *others: str) -> Admittance:
+    async def admit(self, client: Client, kind: str, *others: str) -> RateDecision:
         """Count one of a kind, if it and the other kinds have some left; else nothing."""
         rates = [rate for each in (kind, *others) for rate in client.rates.get(each, ())]
         amounts = [int(rate.kind == kind) for rate in rates]
         uses = await self._add(client, rates, amounts)
+        # Of the kind that was counted, 0 may remain; of the others, 1 must.
         exhausted = tuple(
             use
             for use, amount in zip(uses, amounts, strict=True)
@@ -98,7 +99,7 @@ class RateLimiter:
         if exhausted:
             uses = await self._add(client, rates, [-amount for amount in amounts])
             exhausted = tuple(use for use in uses if use.remaining < 1) or exhausted
-        return Admittance(tuple(uses), exhausted)
+        return RateDecision(tuple(uses), exhausted)
 
     async def record(self, client: Client, kind: str, amount: int) -> None:
         """Count what was used, even if it exceeds a rate."""
@@ -114,9 +115,9 @@ class RateLimiter:
         windows = [divmod(now / rate.seconds, 1) for rate in rates]
         changes = []
         for rate, amount, (window, _) in zip(rates, amounts, windows, strict=True):
-            key = f"{client.name}:{rate.name}:{{}}".format
-            changes.append(Change(key(int(window)), amount, 2 * rate.seconds))
-            changes.append(Change(key(int(window) - 1), 0, rate.seconds))
+            prefix, number = f"{client.name}:{rate.name}", int(window)
+            changes.append(Change(f"{prefix}:{number}", amount, 2 * rate.seconds))
+            changes.append(Change(f"{prefix}:{number - 1}", 0, rate.seconds))
         values = await self._counters.add(changes)
         return [
             RateUse(rate, values[2 * place], values[2 * place + 1], windows[place][1])

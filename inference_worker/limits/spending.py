@@ -53,12 +53,12 @@ class Spending:
         self._limiter = limiter
         self._budget = budget
 
-    async def refusal(self) -> str:
-        """Count a call of the current client; if it may not be made, why."""
+    async def admit_call(self) -> str:
+        """Count a call of the current client; return why it is refused, or "" if it is admitted."""
         if self._budget and await self._budget.is_spent():
             return BUDGET_SPENT
-        admittance = await self._limiter.admit(current_client.get(), "calls", "tokens")
-        return CLIENT_EXHAUSTED if admittance.exhausted else ""
+        decision = await self._limiter.admit(current_client.get(), "calls", "tokens")
+        return CLIENT_EXHAUSTED if decision.exhausted else ""
 
     async def record(self, usage: TokenUsage) -> None:
         """Count the tokens of a call, as the provider reports them."""

@@ -1,10 +1,10 @@
-"""The audit log: who changed documents, keys and settings, and whose keys were refused."""
+"""The audit log: changes of documents and keys, refused keys, and the settings at each start."""
 
 import logging
 import re
 from typing import Any
 
-from inference_worker.logs.request_fields import noted
+from inference_worker.logs.request_fields import log_fields
 from utils.settings import Settings
 
 AUDIT = "audit"
@@ -15,7 +15,7 @@ _log = logging.getLogger(AUDIT)
 
 def audit(event: str, **fields: Any) -> None:
     """Record an event; of a request, with its key, its address and its id."""
-    _log.info(event, extra={**noted("key", "address", "request_id"), **fields})
+    _log.info(event, extra={**log_fields("key", "address", "request_id"), **fields})
 
 
 def changed_settings(settings: Settings) -> dict[str, str]:

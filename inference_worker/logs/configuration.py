@@ -9,13 +9,13 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from inference_worker.logs.audit import AUDIT
-from inference_worker.logs.request_fields import noted
+from inference_worker.logs.request_fields import log_fields
 from utils.errors import SettingsError
 from utils.settings import Settings
 
 _PLAIN = re.compile(r"[\w.:/@+*-]+")
-_NO_FIELDS = (*RESERVED_ATTRS, "color_message")
-"""Attributes of a record that are no fields: logging's, and uvicorn's."""
+_RECORD_ATTRIBUTES = (*RESERVED_ATTRS, "color_message")
+"""What logging and uvicorn set on records; all else is a field."""
 _VERBOSE = ("httpx", "httpx2", "mcp")
 """Loggers that write a line for each of their requests."""
 
@@ -52,7 +52,7 @@ def _prepared(handler: logging.Handler, settings: Settings) -> logging.Handler:
 def _add_request_id(record: logging.LogRecord) -> bool:
     """Add the id of the request in whose context a line is written."""
     if not hasattr(record, "request_id"):
-        record.__dict__.update(noted("request_id"))
+        record.__dict__.update(log_fields("request_id"))
     return True
 
 
@@ -60,7 +60,7 @@ def _json_formatter() -> JsonFormatter:
     return JsonFormatter(
         ["levelname", "name", "message"],
         rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
-        reserved_attrs=_NO_FIELDS,
+        reserved_attrs=_RECORD_ATTRIBUTES,
         timestamp="time",
         json_ensure_ascii=False,
     )
@@ -77,7 +77,7 @@ class TextFormatter(logging.Formatter):
         fields = [
             f"{name}={_quoted(value)}"
             for name, value in vars(record).items()
-            if name not in _NO_FIELDS and value != ""
+            if name not in _RECORD_ATTRIBUTES and value != ""
         ]
         return " ".join([super().formatMessage(record), *fields])
 

@@ -12,14 +12,14 @@ def begin_request(**fields: Any) -> dict[str, Any]:
     return fields
 
 
-def note(**fields: Any) -> None:
+def add_log_fields(**fields: Any) -> None:
     """Add fields to those of the current request; outside of one, do nothing."""
     current = _fields.get()
     if current is not None:
         current.update(fields)
 
 
-def noted(*names: str) -> dict[str, Any]:
-    """These fields of the current request, as far as they are there."""
+def log_fields(*names: str) -> dict[str, Any]:
+    """The named fields of the current request that are set; {} outside of a request."""
     current = _fields.get() or {}
     return {name: current[name] for name in names if current.get(name)}

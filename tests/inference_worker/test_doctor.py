@@ -11,7 +11,7 @@ import pytest
 
 from database.reading import reader as reading
 from inference_worker import doctor
-from inference_worker.keys.key_file import edited
+from inference_worker.keys.key_file import edit_keys
 from tests.files.pages import WordEmbeddings
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import Request, failed
@@ -138,7 +138,7 @@ def test_little_space_is_a_problem(sound: pytest.MonkeyPatch) -> None:
 
 def test_keys_that_others_may_read_are_a_problem(sound: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    with edited(file):
+    with edit_keys(file):
         pass
     sound.setenv("KEYS_FILE", str(file))
     assert examined("--no-call")[0] == 0

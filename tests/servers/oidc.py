@@ -36,10 +36,18 @@ class Issuer:
             algorithm,
         )
 
-    def token(self, roles: Any = (), *, id_: str = "first", **claims: Any) -> str:
-        """Sign a token; a claim that is None is left out."""
+    def token(
+        self, roles: Any = (), *, id_: str = "first", seconds: int = 300, **claims: Any
+    ) -> str:
+        """Sign a token that is valid for so long; a claim that is None is left out."""
         now = int(time.time())
-        standard = {"iss": self.url, "aud": AUDIENCE, "sub": "anna", "iat": now, "exp": now + 300}
+        standard = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "anna",
+            "iat": now,
+            "exp": now + seconds,
+        }
         known = standard | {"roles": list(roles) if isinstance(roles, tuple) else roles} | claims
         payload = {name: value for name, value in known.items() if value is not None}
         key, algorithm = self.keys[id_]

@@ -5,7 +5,12 @@ from typing import Any
 from fastapi import FastAPI
 
 from inference_worker.http.access.operations import OPERATIONS
-from inference_worker.http.access.problems import CHANGES_OFF, KEY_MISSING, RATE_LIMITED
+from inference_worker.http.access.problems import (
+    CHANGES_OFF,
+    KEY_MISSING,
+    RATE_LIMITED,
+    ROLE_MISSING,
+)
 from inference_worker.http.problems import Problem, problem_document
 from inference_worker.http.routes import documented_problem
 from inference_worker.keys.key import Role
@@ -23,10 +28,11 @@ _ANY_CLIENT_ERROR = "4XX"
 def describe_access(app: FastAPI, keys: KeyRing) -> None:
     """Make the app's description state which operations need a key, and what happens without."""
     describe = app.openapi
+    # Of several rows with the same route, the last one has the lowest role.
     lowest = {
         (operation.method.lower(), operation.path.replace(":path", "")): operation.role
         for operation in OPERATIONS
-    }  # of several rows, the last one has the lowest role
+    }
 
     def described() -> dict[str, Any]:
         schema = describe()
@@ -45,7 +51,7 @@ def describe_access(app: FastAPI, keys: KeyRing) -> None:
 
 
 def _refusals(role: Role, path: str) -> dict[str, Any]:
-    """The responses to requests without the key that they need."""
+    """The responses to requests without the key that they need, or beyond a limit."""
 
     def refusal(problem: Problem, description: str) -> dict[str, Any]:
         example = problem_document(problem, None, path, "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
@@ -57,10 +63,9 @@ def _refusals(role: Role, path: str) -> dict[str, Any]:
             RATE_LIMITED, "A limit is used up, or too many wrong keys came from this address"
         ),
     }
-    if role is not Role.READ:
-        responses["403"] = refusal(
-            CHANGES_OFF,
-            "No key allows changes, this one does not, or a web page of another origin sent the "
-            "request",
-        )
+    responses["403"] = refusal(
+        ROLE_MISSING if role is Role.READ else CHANGES_OFF,
+        "The key's role does not allow this, no key allows changes, or a web page of another "
+        "origin sent the request",
+    )
     return responses

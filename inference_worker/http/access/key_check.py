@@ -22,7 +22,7 @@ from inference_worker.keys.key import Identity, Role, digest_of
 from inference_worker.keys.key_ring import KeyRing
 from inference_worker.keys.sign_on import SignOnUnavailableError, is_token
 from inference_worker.logs.audit import audit
-from inference_worker.logs.request_fields import note
+from inference_worker.logs.request_fields import add_log_fields
 
 _SCHEME = "bearer "
 
@@ -48,7 +48,7 @@ class KeyCheck:
         if problem is None:
             await self._app(scope, receive, send)
             return
-        if problem not in (KEY_MISSING, TOO_MANY_WRONG_KEYS, SIGN_ON_UNAVAILABLE):
+        if problem in (KEY_INVALID, ROLE_MISSING):
             operation: Operation = scope["operation"]
             audit("key refused", reason=problem.type, method=operation.method, path=operation.path)
         headers = {}
@@ -73,29 +73,29 @@ class KeyCheck:
         if not secret:
             return None if is_open else KEY_MISSING
         address, digest = _address(scope), digest_of(secret)
-        is_slowed = self._wrong_keys.refuses(address, digest)
+        is_blocked = self._wrong_keys.blocks(address, digest)
         try:
-            identity = await self._identify(secret, is_slowed)
+            identity = await self._identify(secret, is_blocked)
         except SignOnUnavailableError:
             return SIGN_ON_UNAVAILABLE
         if identity:
-            self._wrong_keys.confirm(address, digest)
+            self._wrong_keys.record_valid(address, digest)
             scope["key"] = identity
-            note(key=identity.name)
+            add_log_fields(key=identity.name)
             may = identity.role and identity.role.includes(role)
             return None if may or is_open else ROLE_MISSING
         if is_open:
             return None
-        if is_slowed:
+        if is_blocked:
             return TOO_MANY_WRONG_KEYS
-        self._wrong_keys.count(address)
+        self._wrong_keys.record_wrong(address)
         return KEY_INVALID
 
-    async def _identify(self, secret: bytes, is_slowed: bool) -> Identity | None:
-        """Who sends a key or token; None if it is not valid, or may not be looked at."""
+    async def _identify(self, secret: bytes, is_blocked: bool) -> Identity | None:
+        """Who sends a key or token; None if it is not valid, or its address is blocked."""
         if self._keys.sign_on and is_token(secret):  # nobody can guess one
             return await self._keys.sign_on.identify(secret)
-        key = None if is_slowed else self._keys.find(secret)
+        key = None if is_blocked else self._keys.find(secret)
         return key.identity if key and key.state(datetime.now(UTC)) == "valid" else None
 
 

@@ -40,7 +40,7 @@ class Operation:
     def _pattern(self) -> re.Pattern[str]:
         return compile_path(self.path)[0]
 
-    def fits(self, method: str, path: str, query: QueryParams) -> bool:
+    def matches(self, method: str, path: str, query: QueryParams) -> bool:
         """Whether a request is this operation."""
         if self.method not in (method, ANY) or not self._pattern.match(path):
             return False
@@ -80,7 +80,7 @@ def operation_of(scope: Scope, routes: Iterable[BaseRoute]) -> Operation | None:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     query = QueryParams(scope.get("query_string", b""))
     for operation in OPERATIONS:
-        if operation.fits(method, path, query):
+        if operation.matches(method, path, query):
             return operation
     asked = {**scope, "method": method}
     is_served = any(route.matches(asked)[0] is Match.FULL for route in routes)

@@ -1,4 +1,4 @@
-"""Limits the rates of each client: of a key, or without one of an address."""
+"""Limits the rates of each client; a client is a key or, without one, an address."""
 
 import math
 from collections.abc import Callable
@@ -12,14 +12,17 @@ from inference_worker.http.problems import problem_response
 from inference_worker.http.server.connections import client_of
 from inference_worker.keys.key import Identity
 from inference_worker.limits.rate_limiter import (
-    Admittance,
     Client,
+    RateDecision,
     RateLimiter,
     RateUse,
     current_client,
 )
 from utils.rates import parse_rates
 from utils.settings import Settings
+
+_KINDS = {"calls": "calls of the language model"}
+"""Kinds of use that clients know by another name."""
 
 
 class RateLimits:
@@ -56,23 +59,23 @@ class RateLimits:
         client = self._client(scope)
         current_client.set(client)
         others = ("calls", "tokens") if operation.calls_model else ()
-        admittance = await self._limiter.admit(client, "requests", *others)
-        headers = _headers(admittance)
+        decision = await self._limiter.admit(client, "requests", *others)
+        headers = _headers(decision)
 
         async def announced(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
-        if admittance.exhausted:
+        if decision.exhausted:
             self._count_refusal(RATE_LIMITED.type)
-            problem = problem_response(
+            response = problem_response(
                 Request(scope),
                 RATE_LIMITED,
-                _detail(admittance),
-                headers={"Retry-After": str(admittance.retry_after)},
+                _detail(decision),
+                headers={"Retry-After": str(decision.retry_after)},
             )
-            await problem(scope, receive, announced)
+            await response(scope, receive, announced)
         else:
             await self._app(scope, receive, announced)
 
@@ -84,24 +87,27 @@ class RateLimits:
         return Client(f"address:{address}", self._address_rates)
 
 
-def _headers(admittance: Admittance) -> list[tuple[bytes, bytes]]:
-    if not admittance.uses:
+def _headers(decision: RateDecision) -> list[tuple[bytes, bytes]]:
+    if not decision.uses:
         return []
     policy = ", ".join(
-        f'"{use.rate.name}";q={use.rate.amount};w={use.rate.seconds}' for use in admittance.uses
+        f'"{use.rate.name}";q={use.rate.amount};w={use.rate.seconds}' for use in decision.uses
     )
     left = ", ".join(
-        f'"{use.rate.name}";r={max(0, use.remaining)};t={_whole_seconds(use)}'
-        for use in admittance.uses
+        f'"{use.rate.name}";r={max(0, use.remaining)};t={_reset_seconds(use)}'
+        for use in decision.uses
     )
     return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
 
 
-def _whole_seconds(use: RateUse) -> int:
-    return math.ceil(use.seconds if use.remaining > 0 else use.seconds_to_one)
+def _reset_seconds(use: RateUse) -> int:
+    """The `t` of a RateLimit header: until more may be used, rounded up."""
+    return math.ceil(use.seconds_left if use.remaining > 0 else use.seconds_until_one)
 
 
-def _detail(admittance: Admittance) -> str:
-    rates = [use.rate for use in admittance.exhausted]
-    limits = " and ".join(f"{rate.amount:,} {rate.kind} per {rate.period}" for rate in rates)
+def _detail(decision: RateDecision) -> str:
+    rates = [use.rate for use in decision.exhausted]
+    limits = " and ".join(
+        f"{rate.amount:,} {_KINDS.get(rate.kind, rate.kind)} per {rate.period}" for rate in rates
+    )
     return f"The limit is {limits}. {RATE_LIMITED.detail}"

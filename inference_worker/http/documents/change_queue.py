@@ -159,14 +159,14 @@ class ChangeQueue:
         if (ended := finish_early(store)) is not None:
             return ended
         job = record_job(store, job, accept)
-        audit("documents to be changed", kind=job.kind, documents=list(names), job=job.id)
+        audit("change accepted", kind=job.kind, documents=list(names), job=job.id)
         self._runner.wake()
         return job
 
     def _job_finished(self, job: Job) -> None:
-        """Wake the requests that wait; called from the job runner's thread."""
+        """Record the outcome, and wake the requests that wait; called from the runner's thread."""
         outcomes = {each.name: each.outcome for each in job.outcomes}
-        audit("documents changed", job=job.id, outcomes=outcomes, problem=job.problem or "")
+        audit("change finished", job=job.id, outcomes=outcomes, problem=job.problem or "")
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, job)
 

@@ -38,7 +38,7 @@ class Connection(Protocol):
 
     phase: ConnectionPhase
     address: str
-    is_of_proxy: bool
+    is_from_proxy: bool
 
     def close_overdue(self, now: float) -> None:
         """Close it if its phase has lasted too long."""
@@ -75,7 +75,7 @@ class ConnectionRegistry:
     def admit(self, connection: Connection) -> bool:
         """Add a new connection; False if it must be refused."""
         others = self._by_address[connection.address]
-        if others >= self._limits.per_address and not connection.is_of_proxy:
+        if others >= self._limits.per_address and not connection.is_from_proxy:
             self.count_refusal("address")
             return False
         if len(self._open) >= self._limits.total:

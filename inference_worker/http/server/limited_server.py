@@ -39,7 +39,7 @@ def limited_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             backlog=BACKLOG,
-            # By default, uvicorn believes what a client on this machine says of its address.
+            # By default, uvicorn trusts X-Forwarded-For from clients on this machine.
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=settings.shutdown_seconds,

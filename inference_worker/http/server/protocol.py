@@ -66,7 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._proxies = proxies
         self.phase: ConnectionPhase = "waiting"
         self.address = ""
-        self.is_of_proxy = False
+        self.is_from_proxy = False
         self._since = 0.0
         self._in_headers = False
         self._header_bytes = 0
@@ -88,7 +88,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._socket = cast("asyncio.Transport", transport)
         super().connection_made(cast("asyncio.Transport", _DrainingTransport(self._socket, self)))
         peer = self.client[0] if self.client else ""
-        self.address, self.is_of_proxy = client_of(peer), peer in self._proxies
+        self.address, self.is_from_proxy = client_of(peer), peer in self._proxies
         if self._registry.admit(self):
             self._enter("waiting")
         else:  # without draining, which would occupy the connection

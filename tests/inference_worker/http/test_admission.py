@@ -131,7 +131,8 @@ def saturated(database: str) -> Iterator[Service]:
 def test_server_refuses_as_the_app_does(saturated: Service, method: str, path: str) -> None:
     http, headers = saturated.http, {"X-Request-ID": "the-request"}
     by_server = http.request(method, path, json={}, headers=headers)
-    of_app = 'docsqa_request_seconds_count{route="none",status="503"}'
+    route = path if method == "POST" else "none"
+    of_app = f'docsqa_request_seconds_count{{route="{route}",status="503"}}'
     assert of_app not in http.get("/metrics").text
     by_app = http.request(method, path, json={}, headers=headers | {"Origin": saturated.url})
     assert of_app in http.get("/metrics").text

@@ -13,7 +13,7 @@ import pytest
 from inference_worker.keys import __main__ as command
 from inference_worker.keys import key_ring
 from inference_worker.keys.key import PREFIX, Key, Role, digest_of
-from inference_worker.keys.key_file import edited, read_keys
+from inference_worker.keys.key_file import edit_keys, read_keys
 from inference_worker.keys.key_ring import KeyRing
 from utils.errors import SettingsError
 from utils.settings import Settings
@@ -117,7 +117,7 @@ def test_list_shows_no_secret(file: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_keys_created_at_once_are_all_kept(file: Path) -> None:
     def add(number: int) -> None:
-        with edited(file) as keys:
+        with edit_keys(file) as keys:
             keys.append(Key(name=f"k{number}", role=Role.READ, sha256=f"{number:064x}"))
 
     with ThreadPoolExecutor(8) as threads:
@@ -153,7 +153,7 @@ def test_missing_place_of_the_keys_is_reported(
 ) -> None:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     monkeypatch.delenv("KEYS_FILE", raising=False)
-    assert "Set KEYS_FILE" in error_of(capsys, "list")
+    assert "KEYS_FILE is not set" in error_of(capsys, "list")
     for arguments in (["list"], ["revoke", "ci"]):
         assert "keys create NAME" in error_of(capsys, *arguments, "--file", str(file))
     assert not file.exists()

@@ -16,7 +16,7 @@ from inference_worker.http.access.operations import ANY, OPERATIONS, TOOL, Opera
 from inference_worker.http.access.wrong_keys import MAX_WRONG, WrongKeys
 from inference_worker.http.mcp.tools import tools_for
 from inference_worker.keys.key import Key, Role, digest_of
-from inference_worker.keys.key_file import edited
+from inference_worker.keys.key_file import edit_keys
 from tests.servers.documents_service import built, splitter
 from tests.servers.oidc import Issuer, oidc_issuer
 from tests.servers.service import Service, serve
@@ -39,7 +39,7 @@ def path_of(operation: Operation) -> str:
 
 
 def write_key(file: Path, name: str, role: str, **fields: Any) -> None:
-    with edited(file) as keys:
+    with edit_keys(file) as keys:
         secret = SECRETS.get(name, f"the-secret-of-{name}").encode()
         keys.append(Key(name=name, role=Role(role), sha256=digest_of(secret), **fields))
 
@@ -68,7 +68,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _unlimited(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong keys are not counted, but where that is what is tested."""
     if "slow" not in request.node.name:
-        monkeypatch.setattr(WrongKeys, "count", lambda *_: None)
+        monkeypatch.setattr(WrongKeys, "record_wrong", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -317,9 +317,9 @@ def test_useless_keys_of_readers_slow_nobody(database: str) -> None:
 def test_addresses_of_one_client_are_slowed_together(one: str, other: str, are_one: bool) -> None:
     wrong = WrongKeys()
     for _ in range(MAX_WRONG):
-        wrong.count(one)
-    assert wrong.refuses(one, "digest")
-    assert wrong.refuses(other, "digest") is are_one
+        wrong.record_wrong(one)
+    assert wrong.blocks(one, "digest")
+    assert wrong.blocks(other, "digest") is are_one
 
 
 @pytest.mark.process

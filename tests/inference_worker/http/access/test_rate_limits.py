@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from inference_worker.keys.key import Key, Role, digest_of
-from inference_worker.keys.key_file import edited
+from inference_worker.keys.key_file import edit_keys
 from inference_worker.limits.spending import BUDGET_SPENT, CLIENT_EXHAUSTED
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer
@@ -24,7 +24,7 @@ KEYS = {name: f"the-secret-of-{name}" for name in ("app", "batch")}
 def keys_file(tmp_path: Path) -> Path:
     file = tmp_path / "keys.json"
     limits = {"app": "", "batch": "requests 5/day, calls none"}
-    with edited(file) as keys:
+    with edit_keys(file) as keys:
         for name, secret in KEYS.items():
             digest = digest_of(secret.encode())
             keys.append(Key(name=name, role=Role.WRITE, sha256=digest, limits=limits[name]))
@@ -129,9 +129,9 @@ def test_calls_of_the_language_model_are_limited(
     error = responses[-1].json()
     if path == "/v1/chat/completions":
         assert error["error"]["type"] == "rate_limit_error"
-        assert "3 calls per day" in error["error"]["message"]
+        assert "3 calls of the language model per day" in error["error"]["message"]
     else:
-        assert "3 calls per day" in error["detail"]
+        assert "3 calls of the language model per day" in error["detail"]
 
 
 def test_calls_beyond_the_limit_of_answers_already_begun_are_not_made(
