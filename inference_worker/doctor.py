@@ -85,6 +85,7 @@ def diagnoses(*, calls_model: bool = True) -> Iterator[Diagnosis]:
     yield Diagnosis("settings", "ok", "valid")
     yield from _guarded("keys", _keys, settings)
     yield from _guarded("disk", _disk, settings)
+    yield from _guarded("files", _files, settings)
     yield from _index(settings)
     if settings.redis_url:
         yield from _guarded("redis", _redis, settings)
@@ -131,13 +132,27 @@ def _disk(settings: Settings) -> Iterator[Diagnosis]:
             yield Diagnosis("disk", "ok", detail)
 
 
+def _files(settings: Settings) -> Iterator[Diagnosis]:
+    """Open what the service writes, besides the index."""
+    from inference_worker.limits.counters import FileCounters
+    from inference_worker.logs.configuration import AuditFile
+
+    if settings.audit_log:
+        AuditFile(settings.audit_log).close()
+        yield Diagnosis("files", "ok", f"the audit log, {settings.audit_log}")
+    if settings.token_budget:
+        FileCounters(settings.token_budget_file)
+        yield Diagnosis("files", "ok", f"the count of tokens, {settings.token_budget_file}")
+
+
 def _index(settings: Settings) -> Iterator[Diagnosis]:
     from database.reading.reader import reader_from
+    from inference_worker.logs.audit import without_credentials
 
     try:
         with contextlib.closing(reader_from(settings)) as reader:
             state = reader.refresh()
-            yield Diagnosis("store", "ok", settings.database.rpartition("@")[2])
+            yield Diagnosis("store", "ok", without_credentials(settings.database))
             yield from _described(state)
             started = time.perf_counter()
             reader.search("How do I encrypt a volume?", 1)
@@ -192,19 +207,22 @@ def _redis(settings: Settings) -> Iterator[Diagnosis]:
 
 def _sign_on(settings: Settings) -> Iterator[Diagnosis]:
     from inference_worker.keys.sign_on import SignOn, SignOnUnavailableError
+    from inference_worker.logs.audit import without_credentials
 
     issuer = settings.oidc_issuer or ""
+    shown = without_credentials(issuer)
     try:
         asyncio.run(SignOn(issuer, settings).check())
     except SignOnUnavailableError as error:
-        yield Diagnosis("sign-on", "problem", f"OIDC_ISSUER={issuer}: {error}.")
+        yield Diagnosis("sign-on", "problem", f"OIDC_ISSUER={shown}: {error}.")
     else:
-        yield Diagnosis("sign-on", "ok", f"{issuer} publishes its keys")
+        yield Diagnosis("sign-on", "ok", f"{shown} publishes its keys")
 
 
 def _language_model(settings: Settings, calls_model: bool) -> Iterator[Diagnosis]:
     from inference_worker.generation.ollama_model import ollama_model_from
     from inference_worker.generation.providers import language_model_from
+    from inference_worker.logs.audit import without_credentials
 
     model = language_model_from(settings)
     if model is None:
@@ -215,28 +233,33 @@ def _language_model(settings: Settings, calls_model: bool) -> Iterator[Diagnosis
         yield Diagnosis("language model", "note", f"{model.name}, not called")
         return
 
-    async def call() -> str:
+    async def call() -> bool:
         from langchain_core.messages import HumanMessage
 
         try:
             if ollama := ollama_model_from(model, settings):
                 await ollama.check()
-                if not model.is_offered:
-                    raise SettingsError(f"No Ollama answers at OLLAMA_URL={settings.ollama_url}.")
-            return (await model.generate([HumanMessage("Reply with one word: yes")])).text
+            if model.is_offered:
+                await model.generate([HumanMessage("Reply with one word: yes")])
+            return model.is_offered
         finally:
             await model.aclose()
 
     started = time.perf_counter()
     try:
-        asyncio.run(call())
+        is_offered = asyncio.run(call())
     except DocsQAError as error:
         reason = str(error).rstrip(".")
         detail = f"{model.name}: {reason}. Check its key, its address and the network."
         yield Diagnosis("language model", "problem", detail)
-    else:
+        return
+    if is_offered:
         detail = f"{model.name} answered within {time.perf_counter() - started:.1f} s"
         yield Diagnosis("language model", "ok", detail)
+    else:
+        address = without_credentials(settings.ollama_url or "")
+        detail = f"No API key, and no Ollama answers at {address}: answers are quoted."
+        yield Diagnosis("language model", "note", detail)
 
 
 def _clock(settings: Settings) -> Iterator[Diagnosis]:

@@ -48,6 +48,8 @@ def parse_rates(text: str) -> dict[str, tuple[Rate, ...]]:
         if kind not in KINDS or kind in rates or not amounts:
             raise ValueError(_form(part))
         rates[kind] = () if amounts == ["none"] else tuple(_rate(kind, each) for each in amounts)
+        if len({rate.period for rate in rates[kind]}) < len(rates[kind]):
+            raise ValueError(_form(part))
     return rates
 
 

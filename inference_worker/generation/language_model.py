@@ -95,7 +95,6 @@ class LanguageModel:
         async with self._answer_time(deadline):
             retry = _retrying(deadline)
             generation: Generation = await retry(self._complete, messages, deadline)
-        await self._record(generation)
         return generation
 
     async def stream(
@@ -114,18 +113,20 @@ class LanguageModel:
                 retry = _retrying(deadline)
                 stream: _Stream = await retry(self._open_stream, messages, call, deadline)
             piece: str | None = stream.text
-            while piece is not None:
-                yield piece
-                async with self._answer_time(deadline):
-                    with provider_errors.translate_stream_errors():
-                        piece = await stream.next()
-            generation = stream.generation(self.name)
-            await self._record(generation)
-            yield generation
+            try:
+                while piece is not None:
+                    yield piece
+                    async with self._answer_time(deadline):
+                        with provider_errors.translate_stream_errors():
+                            piece = await stream.next()
+            finally:
+                await self._record(stream.usage)
+            yield stream.generation(self.name)
 
-    async def _record(self, generation: Generation) -> None:
-        if self.spending and generation.usage:
-            await self.spending.record(generation.usage)
+    async def _record(self, usage: TokenUsage | None) -> None:
+        """Count what a call used, whether or not its text is of use."""
+        if self.spending and usage:
+            await self.spending.record(usage)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -135,6 +136,7 @@ class LanguageModel:
         async with self._call(deadline):
             async with self._attempt_time():
                 message = await self._chat.ainvoke(list(messages))
+            await self._record(_usage(message))
             text = without_reasoning(_valid(str(message.text))).strip()
             reason = _finish_reason(_finish(message))
             if not text:
@@ -150,8 +152,12 @@ class LanguageModel:
             chunks = self._chat.astream(list(messages))
             await opening.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
             stream = _Stream(chunks)
-            async with self._attempt_time():
-                await stream.next()
+            try:
+                async with self._attempt_time():
+                    await stream.next()
+            except AttemptError:
+                await self._record(stream.usage)
+                raise
             self.breaker.close()
             await call.enter_async_context(opening.pop_all())
             return stream
@@ -198,7 +204,8 @@ class _Stream:
     def __init__(self, chunks: "AsyncIterator[AIMessage]") -> None:
         self._chunks = chunks
         self._pieces: list[str] = []
-        self._usage: TokenUsage | None = None
+        self.usage: TokenUsage | None = None
+        """As far as the provider has reported it."""
         self._finish: str | None = None
         self._reasoning = ReasoningFilter()
 
@@ -215,7 +222,7 @@ class _Stream:
         """
         async for chunk in self._chunks:
             if usage := _usage(chunk):
-                self._usage = self._usage + usage if self._usage else usage
+                self.usage = self.usage + usage if self.usage else usage
             self._finish = _finish(chunk) or self._finish
             if text := self._kept(self._reasoning.feed(_valid(str(chunk.text)))):
                 return text
@@ -236,7 +243,7 @@ class _Stream:
     def generation(self, model: str) -> Generation:
         """The completion read so far."""
         text = "".join(self._pieces)
-        return Generation(text, model, self._usage, _finish_reason(self._finish))
+        return Generation(text, model, self.usage, _finish_reason(self._finish))
 
 
 def _now() -> float:

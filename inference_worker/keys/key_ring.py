@@ -52,7 +52,8 @@ class KeyRing:
         digest = digest_of(secret)
         found = None
         for key in self._keys:
-            if hmac.compare_digest(key.sha256, digest):
+            is_same = hmac.compare_digest(key.sha256, digest)
+            if is_same and (found is None or key.role.includes(found.role)):
                 found = key
         return found
 
@@ -88,7 +89,6 @@ class KeyRing:
         version = _version_of(self._file)
         if version == self._version:
             return
-        self._version = version
         try:
             keys = read_keys(self._file)
         except SettingsError as error:
@@ -96,10 +96,11 @@ class KeyRing:
                 log.error("%s The keys read before stay valid.", error)  # noqa: TRY400 - one line
             self._problem = str(error)
             return
-        self._problem = ""
-        # In an empty context: the request that noticed the change did not make it.
-        Context().run(_audit_changes, self._keys[len(self._fixed) :], keys)
+        self._problem, self._version = "", version
+        before = self._keys[len(self._fixed) :]
         self._keys = self._fixed + keys
+        # In an empty context: the request that noticed the change did not make it.
+        Context().run(_audit_changes, before, keys)
         log.info("KEYS_FILE was read again. %s", self.describe())
 
 
@@ -130,9 +131,9 @@ def _key_of_setting(name: str, role: Role, secret: str) -> Key:
 
 
 def _version_of(path: Path) -> tuple[int, ...]:
-    """Changes when the file is replaced or written; () if there is none."""
+    """Changes when the file or its permissions change; () if there is none."""
     try:
         found = path.stat()
     except OSError:
         return ()
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

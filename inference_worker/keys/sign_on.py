@@ -38,8 +38,6 @@ _PAUSE = 10.0
 """Seconds between two fetches, whatever tokens arrive: anyone can invent the id of a key."""
 _TIMEOUT = 5.0
 _MAX_BYTES = 1_000_000
-_SUBJECTS = ("email", "preferred_username", "sub")
-"""Claims that name the bearer in the logs; the first that is there."""
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
 """Raised by responses of another form."""
 
@@ -86,7 +84,7 @@ class SignOn:
             )
         except jwt.PyJWTError:
             return None
-        return Identity(f"oidc:{_subject(claims)}", _highest_role(claims, self._role_claim))
+        return Identity(f"oidc:{claims['sub']}", _highest_role(claims, self._role_claim))
 
     async def check(self) -> None:
         """Fetch the issuer's keys.
@@ -148,10 +146,6 @@ async def _json(http: httpx.AsyncClient, url: str) -> Any:
 def is_token(secret: bytes) -> bool:
     """Whether this has the form of a signed token (RFC 7519), which no generated key has."""
     return secret.startswith(b"ey") and secret.count(b".") == 2
-
-
-def _subject(claims: dict[str, Any]) -> str:
-    return next(str(claims[name]) for name in _SUBJECTS if claims.get(name))
 
 
 def _highest_role(claims: dict[str, Any], path: str) -> Role | None:

@@ -66,8 +66,8 @@ class MemoryCounters:
 class FileCounters:
     """Counters in a SQLite file, which several processes may use, and which outlast them.
 
-    While the file cannot be written, as on a full disk, the values are those that this process has
-    counted since its start.
+    While the file cannot be written, as on a full disk, the changes are kept in memory; the next
+    one that succeeds writes them too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,8 +77,9 @@ class FileCounters:
             SettingsError: it cannot be written.
         """
         self._path = path
-        self._memory = MemoryCounters()
-        self._is_failing = False
+        self._known: dict[str, int] = {}
+        """Values in the file, when they were last read."""
+        self._unwritten: dict[str, Change] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._connected() as connection:
@@ -93,17 +94,27 @@ class FileCounters:
 
     async def add(self, changes: Sequence[Change]) -> list[int]:
         """Change counters; return their values afterwards."""
-        in_memory = await self._memory.add(changes)
+        unwritten = list(self._unwritten.values())
+        self._unwritten = {}
         try:
-            in_file = await asyncio.to_thread(self._add, changes)
+            values = await asyncio.to_thread(self._add, [*unwritten, *changes])
         except sqlite3.Error as error:
-            if not self._is_failing:
+            if not unwritten:
                 message = "TOKEN_BUDGET_FILE: cannot write %s: %s. Counting in memory"
                 log.error(message, self._path, error)  # noqa: TRY400 - one line
-            self._is_failing = True
-            return in_memory
-        self._is_failing = False
-        return in_file
+            return self._kept([*unwritten, *changes])[len(unwritten) :]
+        values = values[len(unwritten) :]
+        self._known |= {each.key: value for each, value in zip(changes, values, strict=True)}
+        return values
+
+    def _kept(self, changes: Sequence[Change]) -> list[int]:
+        """Keep changes until they can be written; the values with them."""
+        values = []
+        for key, amount, seconds in changes:
+            before = self._unwritten.get(key, Change(key, 0, 0))
+            self._unwritten[key] = Change(key, before.amount + amount, seconds)
+            values.append(self._known.get(key, 0) + self._unwritten[key].amount)
+        return values
 
     def _add(self, changes: Sequence[Change]) -> list[int]:
         values = []

@@ -1,8 +1,8 @@
 """Limits each client's rates: requests, calls of the language model, and their tokens.
 
-By sliding-window counters: use = current + previous * (1 - elapsed), which is the current fixed
-window and the share of the one before that the last period still covers, as if its use had been
-even. Two counters suffice for any rate, and after a burst, capacity returns little by little.
+By sliding-window counters: use = current + floor(previous * (1 - elapsed)), which is the current
+fixed window and the share of the one before that the last period still covers, as if its use had
+been even. Two counters suffice for any rate, and after a burst, capacity returns little by little.
 Windows begin at multiples of their length in Unix time, so that replicas share them.
 """
 
@@ -46,7 +46,8 @@ class RateUse:
     @property
     def remaining(self) -> int:
         """What may be used now; below 0 if more was used than is allowed."""
-        return math.floor(self.rate.amount - self.current - self.previous * (1 - self.elapsed))
+        covered = math.floor(self.previous * (1 - self.elapsed))
+        return self.rate.amount - self.current - covered
 
     @property
     def seconds_left(self) -> float:
@@ -55,13 +56,13 @@ class RateUse:
 
     @property
     def seconds_until_one(self) -> float:
-        """Until current + previous * (1 - elapsed) <= amount - 1, if nothing is used meanwhile."""
-        free = self.rate.amount - 1 - self.current
-        if free >= 0:  # in this window, when previous * (1 - elapsed) <= free
+        """After these, one more may be used, if nothing is used meanwhile."""
+        free = self.rate.amount - self.current
+        if free > 0:  # in this window, when previous * (1 - elapsed) < free
             share = free / self.previous if self.previous else 1.0
             return max(0.0, 1 - share - self.elapsed) * self.rate.seconds
-        # In the next window, when current * (1 - elapsed) <= amount - 1.
-        share = (self.rate.amount - 1) / self.current
+        # In the next window, when current * (1 - elapsed) < amount.
+        share = self.rate.amount / self.current
         return self.seconds_left + (1 - share) * self.rate.seconds
 
 
@@ -76,7 +77,7 @@ class RateDecision:
     @property
     def retry_after(self) -> int:
         """Seconds until it would be admitted."""
-        return max(1, math.ceil(max(use.seconds_until_one for use in self.exhausted)))
+        return math.floor(max(use.seconds_until_one for use in self.exhausted)) + 1
 
 
 class RateLimiter:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 _PREFIX = "docsqa:"
 _PATIENCE = 0.25
 """Seconds within which Redis must answer."""
+_MAX_CONNECTIONS = 64
+"""Requests beyond wait for one of them, as long as for an answer."""
 _PAUSE = 5.0
 """Seconds before Redis is tried again."""
 
@@ -36,14 +38,20 @@ class RedisCounters:
             SettingsError: the URL is malformed.
         """
         try:
-            self._redis = Redis.from_url(
+            pool = BlockingConnectionPool.from_url(
                 url,
+                max_connections=_MAX_CONNECTIONS,
+                timeout=_PATIENCE,
                 socket_timeout=_PATIENCE,
                 socket_connect_timeout=_PATIENCE,
                 retry=Retry(NoBackoff(), 1),  # a connection that was idle may be closed
             )
-        except ValueError as error:
-            raise SettingsError(f"REDIS_URL: {error}.") from None
+        except ValueError:  # without its text, which may quote the password
+            raise SettingsError(
+                "REDIS_URL: is malformed; write redis://:PASSWORD@HOST:PORT, and special "
+                "characters of the password as %2F and so on."
+            ) from None
+        self._redis = Redis.from_pool(pool)
         self._own = own
         self._paused_until = 0.0
         self._is_failing = False

@@ -26,7 +26,7 @@ class TokenBudget:
         self.spent = 0
         """In this month, when it was last looked up."""
         self._counters = counters
-        self._logged = ""
+        self._month = self._logged = ""
 
     async def is_spent(self) -> bool:
         """Whether nothing is left."""
@@ -36,7 +36,10 @@ class TokenBudget:
     async def record(self, tokens: int) -> None:
         """Count tokens that were used."""
         month = f"{datetime.now(UTC):%Y-%m}"
-        (self.spent,) = await self._counters.add([Change(f"tokens:{month}", tokens, _KEPT_SECONDS)])
+        (counted,) = await self._counters.add([Change(f"tokens:{month}", tokens, _KEPT_SECONDS)])
+        # What counts while Redis does not answer may know less.
+        self.spent = max(counted, self.spent) if month == self._month else counted
+        self._month = month
         if self.spent >= self.monthly and self._logged != month:
             self._logged = month
             log.warning(

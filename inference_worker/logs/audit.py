@@ -9,7 +9,7 @@ from utils.settings import Settings
 
 AUDIT = "audit"
 """Name of the logger."""
-_CREDENTIALS = re.compile(r"(://)[^/@]*@")
+_CREDENTIALS = re.compile(r"(://)[^?\s]*@")
 _log = logging.getLogger(AUDIT)
 
 
@@ -22,12 +22,12 @@ def changed_settings(settings: Settings) -> dict[str, str]:
     """The settings that differ from their defaults; of secrets, only that they are set."""
     shown = settings.model_dump(mode="json")
     return {
-        name.upper(): _without_credentials(str(shown[name]))
+        name.upper(): without_credentials(str(shown[name]))
         for name, field in Settings.model_fields.items()
         if getattr(settings, name) != field.get_default(call_default_factory=True)
     }
 
 
-def _without_credentials(text: str) -> str:
+def without_credentials(text: str) -> str:
     """An address without user, password and query; other text as it is."""
     return _CREDENTIALS.sub(r"\1...@", text).partition("?")[0] if "://" in text else text

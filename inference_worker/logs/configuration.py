@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from logging.handlers import WatchedFileHandler
+from pathlib import Path
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
@@ -33,14 +34,30 @@ def configure_logs(settings: Settings) -> None:
     audit = logging.getLogger(AUDIT)
     audit.setLevel(logging.INFO)
     if settings.audit_log:
-        try:
-            file = WatchedFileHandler(settings.audit_log, encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(
-                f"AUDIT_LOG: cannot write {settings.audit_log}: {error.strerror}."
-            ) from None
-        audit.handlers = [_prepared(file, settings)]
+        audit.handlers = [_prepared(AuditFile(settings.audit_log), settings)]
         audit.propagate = False
+
+
+class AuditFile(WatchedFileHandler):
+    """A file that may be rotated; an error of writing is reported on stderr, and work goes on."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            SettingsError: it cannot be written.
+        """
+        try:
+            super().__init__(path, encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(f"AUDIT_LOG: cannot write {path}: {error.strerror}.") from None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, to a new file if this one was moved away."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
 
 
 def _prepared(handler: logging.Handler, settings: Settings) -> logging.Handler:

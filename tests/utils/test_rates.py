@@ -26,7 +26,12 @@ def test_none_limits_nothing() -> None:
     [
         *("", ",", "requests", "300/minute", "questions 3/minute", "requests 3", "requests 3/week"),
         *("requests 0/minute", "requests -3/minute", "requests 3.5/minute", "requests 3/minute,"),
-        *("calls 3/minute, calls 4/day", "requests none 3/minute", "requests ٣/minute"),
+        *(
+            "calls 3/minute 4/minute",
+            "calls 3/minute, calls 4/day",
+            "requests none 3/minute",
+            "requests ٣/minute",
+        ),
     ],
 )
 def test_other_text_is_refused_with_an_example(text: str) -> None:

@@ -1,5 +1,6 @@
 """Completes the OpenAPI description with the keys that the operations need."""
 
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -50,6 +51,7 @@ def describe_access(app: FastAPI, keys: KeyRing) -> None:
     app.openapi = described  # type: ignore[method-assign]
 
 
+@cache
 def _refusals(role: Role, path: str) -> dict[str, Any]:
     """The responses to requests without the key that they need, or beyond a limit."""
 

@@ -38,6 +38,8 @@ class KeyCheck:
         self._app = app
         self._keys = keys
         self._wrong_keys = WrongKeys()
+        self._ignored_keys = WrongKeys()
+        """Where none is needed: they block no key where one is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -72,30 +74,31 @@ class KeyCheck:
         secret = _secret_in(scope)
         if not secret:
             return None if is_open else KEY_MISSING
-        address, digest = _address(scope), digest_of(secret)
-        is_blocked = self._wrong_keys.blocks(address, digest)
-        try:
-            identity = await self._identify(secret, is_blocked)
-        except SignOnUnavailableError:
-            return SIGN_ON_UNAVAILABLE
-        if identity:
-            self._wrong_keys.record_valid(address, digest)
-            scope["key"] = identity
-            add_log_fields(key=identity.name)
-            may = identity.role and identity.role.includes(role)
-            return None if may or is_open else ROLE_MISSING
-        if is_open:
-            return None
-        if is_blocked:
-            return TOO_MANY_WRONG_KEYS
-        self._wrong_keys.record_wrong(address)
-        return KEY_INVALID
+        sign_on = self._keys.sign_on
+        if sign_on and is_token(secret):  # nobody can guess one
+            try:
+                identity = await sign_on.identify(secret)
+            except SignOnUnavailableError:
+                return None if is_open else SIGN_ON_UNAVAILABLE
+        else:
+            attempts = self._ignored_keys if is_open else self._wrong_keys
+            address, digest = _address(scope), digest_of(secret)
+            if attempts.blocks(address, digest):
+                return None if is_open else TOO_MANY_WRONG_KEYS
+            identity = self._identify(secret)
+            if identity:
+                attempts.record_valid(address, digest)
+            else:
+                attempts.record_wrong(address)
+        if identity is None:
+            return None if is_open else KEY_INVALID
+        scope["key"] = identity
+        add_log_fields(key=identity.name)
+        may = is_open or (identity.role and identity.role.includes(role))
+        return None if may else ROLE_MISSING
 
-    async def _identify(self, secret: bytes, is_blocked: bool) -> Identity | None:
-        """Who sends a key or token; None if it is not valid, or its address is blocked."""
-        if self._keys.sign_on and is_token(secret):  # nobody can guess one
-            return await self._keys.sign_on.identify(secret)
-        key = None if is_blocked else self._keys.find(secret)
+    def _identify(self, secret: bytes) -> Identity | None:
+        key = self._keys.find(secret)
         return key.identity if key and key.state(datetime.now(UTC)) == "valid" else None
 
 

@@ -13,6 +13,9 @@ from inference_worker.answer import TokenUsage
 from inference_worker.generation.language_model import Generation, LanguageModel
 from inference_worker.generation.provider_errors import PromptTooLongError
 from inference_worker.generation.providers import language_model_from
+from inference_worker.limits.counters import MemoryCounters
+from inference_worker.limits.rate_limiter import RateLimiter
+from inference_worker.limits.spending import Spending, TokenBudget
 from tests.inference_worker.generation.connected_model import KEY, QUESTION, connected_model
 from tests.servers.chat import replies
 from tests.servers.chat.anthropic import AnthropicServer
@@ -71,6 +74,23 @@ async def test_tokens_are_streamed_and_followed_by_what_generate_returns(
     assert generation == Generation(TEXT, name, TokenUsage(6, 5))
     assert text == TEXT
     assert len(tokens) >= 4
+
+
+async def test_tokens_of_every_call_are_counted_even_if_its_text_is_of_no_use(
+    provider: str, server: ChatServer
+) -> None:
+    budget = TokenBudget(1_000_000, MemoryCounters())
+    async with connected_model(provider, server) as llm:
+        llm.spending = Spending(RateLimiter(MemoryCounters()), budget)
+        await llm.generate(QUESTION)
+        await streamed(llm)
+        assert budget.spent > 0
+        server.default = replies.answer("<think>It could be a batch of", finish="length")
+        for ask in (llm.generate(QUESTION), streamed(llm)):
+            before, asked = budget.spent, len(server.requests)
+            with pytest.raises(GenerationError):
+                await ask
+            assert budget.spent - before >= len(server.requests) - asked > 0
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])

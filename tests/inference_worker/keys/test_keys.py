@@ -213,6 +213,46 @@ def test_unreadable_file_leaves_the_keys_of_a_running_service(
     assert running.find(secret) is None
 
 
+def test_file_is_read_again_after_a_passing_error(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = create(file, capsys, "ci", "--role", "read").encode()
+    running = ring(file)
+    assert command.main(["revoke", "ci", "--file", str(file)]) == 0
+
+    def fail(path: Path) -> None:
+        raise SettingsError("KEYS_FILE: too many open files.")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(key_ring, "read_keys", fail)
+        assert running.allows(Role.READ)
+    found = running.find(secret)
+    assert found
+    assert found.state(datetime.now(UTC)) == "revoked"
+
+
+def test_revocation_does_not_depend_on_the_audit_log(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(file, capsys, "ci", "--role", "read")
+    running = ring(file)
+
+    def fail(*_: object, **fields: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(key_ring, "audit", fail)
+    assert command.main(["revoke", "ci", "--file", str(file)]) == 0
+    with pytest.raises(OSError, match="no space"):
+        running.allows(Role.READ)
+    assert not running.allows(Role.READ)
+
+
+def test_secret_of_two_keys_has_the_higher_role() -> None:
+    found = ring(admin_key=SECRET, read_keys=SECRET).find(SECRET.encode())
+    assert found
+    assert found.role is Role.ADMIN
+
+
 def test_keys_of_the_settings(file: Path) -> None:
     keys = ring(admin_key=SECRET, read_keys="the-first-of-two-keys, the-second-of-two-keys")
     roles = {

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -194,6 +195,22 @@ def test_audit_log_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
         configured(audit_log=tmp_path / "missing" / "audit.log")
 
 
+def test_audit_log_may_be_rotated_and_its_loss_stops_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    configured(audit_log=folder / "audit.log")
+    audit("first")
+    (folder / "audit.log").rename(folder / "audit.log.1")
+    audit("second")
+    assert "first" in (folder / "audit.log.1").read_text()
+    assert "second" in (folder / "audit.log").read_text()
+    shutil.rmtree(folder)
+    audit("third")
+    assert "FileNotFoundError" in capfd.readouterr().err
+
+
 @pytest.mark.process
 def test_audit_log_records_changes_and_refused_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -252,6 +269,7 @@ def test_changed_settings_show_no_credentials() -> None:
         Settings(
             _env_file=None,
             database=f"http://user:{CANARIES['userinfo']}@chroma:8000",
+            ollama_url=f"http://user:p@{CANARIES['userinfo']}/x@ollama:1",
             snapshot_url=f"https://bucket/x?sig={CANARIES['userinfo']}",
             admin_key=CANARIES["admin_key"],
             read_keys=CANARIES["read_key"],

@@ -237,6 +237,20 @@ def test_key_in_another_form_counts_as_none(
 
 
 @pytest.mark.process
+def test_expired_tokens_block_no_key_of_others_slow(
+    database: str, keys: Path, issuer: Issuer
+) -> None:
+    """A page that polls with an expired token may share its address with others."""
+    row = next(row for row in REQUESTS if row.path == "/v1/documents")
+    settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": issuer.url}
+    with serve(database, **settings) as service:
+        for _ in range(2 * MAX_WRONG):
+            stale = ask(service, row, token=issuer.token(("read",), seconds=-600))
+            assert outcome(stale) == (401, "key-invalid")
+        assert ask(service, row, "read").status_code == 200
+
+
+@pytest.mark.process
 def test_sign_on_that_does_not_answer_leaves_keys_valid(database: str, keys: Path) -> None:
     row = next(row for row in REQUESTS if row.path == "/v1/documents")
     settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": "http://127.0.0.1:9"}
@@ -297,9 +311,12 @@ def test_useless_keys_of_readers_slow_nobody(database: str) -> None:
     """OpenAI's clients send any key where none is needed, and may share an address with others."""
     documents = next(row for row in REQUESTS if row.path == "/v1/documents")
     purge = next(row for row in REQUESTS if row.role is Role.ADMIN)
-    with serve(database, admin_key=SECRETS["admin"]) as service:
+    limits = {"address_limits": "requests 90/day", "key_limits": "none"}
+    with serve(database, admin_key=SECRETS["admin"], **limits) as service:
         for number in range(2 * MAX_WRONG):
             assert ask(service, documents, f"anything-{number}").status_code == 200
+        guessed = ask(service, documents, "admin")  # not checked any more: it could be a guess
+        assert guessed.headers["RateLimit"].startswith('"requests-per-day";r=')
         assert ask(service, purge, "admin").status_code not in REFUSED
 
 
