@@ -140,8 +140,8 @@ async def test_waiting_for_a_slot_counts_against_the_deadline(server: MistralSer
 
 
 async def test_call_that_would_wait_too_long_is_refused_immediately(server: MistralServer) -> None:
-    server.default = replies.answer("Yes.", delay=0.6)
-    async with connected_model("mistralai", server, seconds=1.0, concurrency=1) as mistral:
+    server.default = replies.answer("Yes.", delay=1.2)
+    async with connected_model("mistralai", server, seconds=2.0, concurrency=1) as mistral:
         await mistral.generate(QUESTION)  # sets the expected duration of a call
         under_way = asyncio.create_task(mistral.generate(QUESTION))
         await asyncio.sleep(0.05)
