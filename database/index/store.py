@@ -41,9 +41,9 @@ LONG_REQUEST_SECONDS = 600.0
 """Timeout for builds, purges and pulls: their last request makes the server write all vectors to
 disk."""
 MAX_EXACT_CHUNKS = 100_000
-"""Chunks up to which readers compare all vectors in memory: at 384 dimensions in 0.8 ms and 19 MB
-for 12,600, and in 12 ms and 154 MB for 100,000 (numpy, one thread). Beyond, they search Chroma's
-graph."""
+"""Chunks up to which readers compare all vectors in memory: at 384 dimensions in 1.5 ms and 18 MiB
+for 12,600, and in 18 ms and 146 MiB for 100,000 (numpy, one thread; utils.evaluation.sizes).
+Beyond, they search Chroma's graph: at a million, comparing all takes 151 ms and 1,465 MiB."""
 _MAX_CREATE_ATTEMPTS = 5
 """Attempts to create a collection that can neither be created nor found."""
 
@@ -268,6 +268,14 @@ def graph_parameters(chunks: int) -> dict[str, Any]:
     | 16, 100, 500           | 0.976      | 0.312  | 5         | 16 s  | 2.9 ms  |
     | 32, 200, 500           | 0.991      | 0.872  | 1         | 18 s  | 3.8 ms  |
     | 48, 400, 500           | 0.995      | 0.888  | 1         | 30 s  | 5.9 ms  |
+
+    With the settings returned, over indexes grown to a size (utils.evaluation.sizes, 324 questions,
+    of which a million leaves 22 below 0.9; a build warns of a recall below MIN_RECALL):
+
+    | chunks    | recall@250 | lowest | build   | open  | memory    | search  |
+    | --------- | ---------- | ------ | ------- | ----- | --------- | ------- |
+    | 100,000   | 0.997      | 0.932  | 196 s   | 0.6 s | 262 MiB   | 12.6 ms |
+    | 1,000,000 | 0.966      | 0.000  | 7,547 s | 7.9 s | 2,206 MiB | 11.4 ms |
     """
     if chunks <= MAX_EXACT_CHUNKS // 2:  # it may grow
         return {}

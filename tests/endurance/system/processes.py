@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.endurance.checker.windows import Windows, worker_window
 from utils.benchmark.processes import BenchmarkRun, child, free_port, wait_until_ready
+from utils.benchmark.services import UNLIMITED
 from utils.settings import is_server
 
 ADMIN_KEY = "endurance-admin-key"
@@ -182,6 +183,7 @@ def make_system(run: BenchmarkRun, windows: Windows, environment: Mapping[str, s
         "HOST": "127.0.0.1",
         "MALLOC_ARENA_MAX": "2",  # as the image and `make run` set it
         "MIN_CONFIDENCE": "0",  # every question reaches the language model
+        "ADDRESS_LIMITS": UNLIMITED,
         **environment,
     }
     store = chroma_server("chroma", run.original, run) if is_server(run.ours) else None
