@@ -52,9 +52,8 @@ FROM worker-packages AS worker
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip \
         /usr/local/lib/python3.11/site-packages/*
 COPY . ./
-RUN chmod -R u=rwX,go=rX .
-# What outlasts a container: a new volume here gets this owner.
-RUN install -d -o 10001 -g 10001 state
+# `state` is for what outlasts a container: a new volume there gets this owner.
+RUN chmod -R u=rwX,go=rX . && install -d -o 10001 -g 10001 state
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
