@@ -120,12 +120,14 @@ class FileCounters:
         values = []
         with self._connected() as connection:
             for key, amount, seconds in changes:
-                row = connection.execute(
-                    "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT (key) "
-                    "DO UPDATE SET value = value + excluded.value RETURNING value",
-                    [key, amount, time.time() + seconds],
-                ).fetchone()
-                values.append(int(row[0]))
+                if amount:
+                    connection.execute(
+                        "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT (key) "
+                        "DO UPDATE SET value = value + excluded.value",
+                        [key, amount, time.time() + seconds],
+                    )
+                row = connection.execute("SELECT value FROM counters WHERE key = ?", [key])
+                values.append(int((row.fetchone() or (0,))[0]))
         return values
 
     @contextmanager

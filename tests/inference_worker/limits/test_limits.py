@@ -267,6 +267,15 @@ def test_file_keeps_what_a_killed_process_counted(tmp_path: Path) -> None:
     assert asyncio.run(FileCounters(file).add([Change("tokens", 0, 60)])) == [100]
 
 
+async def test_reading_a_file_writes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "budget.sqlite3"
+    kept = FileCounters(file)
+    await kept.add([Change("tokens", 5, 60)])
+    before = file.read_bytes()
+    assert await kept.add([Change("tokens", 0, 60), Change("others", 0, 60)]) == [5, 0]
+    assert file.read_bytes() == before
+
+
 async def test_expired_counters_leave_the_file(tmp_path: Path) -> None:
     file = tmp_path / "budget.sqlite3"
     await FileCounters(file).add([Change("old", 1, -1), Change("new", 1, 60)])
