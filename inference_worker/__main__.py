@@ -11,7 +11,7 @@ import socket
 import sys
 from types import FrameType
 
-from inference_worker.logs.configuration import configure_logs
+from inference_worker.logs.configuration import begin_logs, configure_logs
 from utils.errors import DocsQAError, SettingsError
 from utils.settings import VERSION, load_settings, setting_default
 
@@ -23,6 +23,7 @@ _NOT_STARTED = 3
 def main(argv: list[str] | None = None) -> int:
     """Serve until stopped by a signal; 1, with one line of explanation, if that is impossible."""
     arguments = _parse_arguments(argv)
+    begin_logs()
     try:
         settings = load_settings(host=arguments.host, port=arguments.port)
         configure_logs(settings)

@@ -21,6 +21,13 @@ _VERBOSE = ("httpx", "httpx2", "mcp")
 """Loggers that write a line for each of their requests."""
 
 
+def begin_logs() -> None:
+    """Write the log as text until the settings are known: reading them is logged, too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(TextFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
 def configure_logs(settings: Settings) -> None:
     """Write the log to stderr, and the audit log to its file.
 

@@ -121,6 +121,14 @@ def test_check_ends_when_settings_and_port_are_usable() -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+def test_what_reading_the_settings_finds_is_logged() -> None:
+    checked = python(
+        *("-m", "inference_worker", "--port", "0", "--check"), HTTPS_PROXY="http://127.0.0.1:9"
+    )
+    assert checked.returncode == 0
+    assert "INFO Connections to api.mistral.ai use the proxy of HTTPS_PROXY" in checked.stderr
+
+
 @pytest.mark.parametrize("at", ["argparse", "pydantic", "database"])
 @pytest.mark.parametrize(
     ("module", "arguments"),
