@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import shutil
 import stat
 import sys
 import time
@@ -25,14 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from utils.errors import (
-    DocsQAError,
-    IndexMismatchError,
-    IndexUnavailableError,
-    ModelError,
-    SettingsError,
-    StoreUnreachableError,
-)
+from utils.errors import DocsQAError, SettingsError
 from utils.settings import Settings, build_command, is_server, load_settings
 
 if TYPE_CHECKING:
@@ -118,18 +110,16 @@ def _keys(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def _disk(settings: Settings) -> Iterator[Diagnosis]:
+    from database.index.disk_space import available_bytes
+
     places = {"index": Path(settings.database)} if not is_server(settings.database) else {}
     places["exported models"] = settings.embedding_cache_path
     for name, place in places.items():
-        existing = next(each for each in (place, *place.parents) if each.exists())
-        free = shutil.disk_usage(existing).free
+        free = available_bytes(place)
         detail = f"{free / _GIB:.1f} GiB free for the {name}, {place}"
         if free < MIN_FREE_BYTES:
-            yield Diagnosis(
-                "disk", "problem", f"{detail}. Free at least {MIN_FREE_BYTES // _GIB} GiB."
-            )
-        else:
-            yield Diagnosis("disk", "ok", detail)
+            detail += f". Free at least {MIN_FREE_BYTES // _GIB} GiB."
+        yield Diagnosis("disk", "problem" if free < MIN_FREE_BYTES else "ok", detail)
 
 
 def _files(settings: Settings) -> Iterator[Diagnosis]:
@@ -147,6 +137,7 @@ def _files(settings: Settings) -> Iterator[Diagnosis]:
 
 def _index(settings: Settings) -> Iterator[Diagnosis]:
     from database.reading.reader import reader_from
+    from inference_worker.http.readiness import failed_check
     from inference_worker.logs.audit import without_credentials
 
     try:
@@ -159,7 +150,9 @@ def _index(settings: Settings) -> Iterator[Diagnosis]:
             seconds = time.perf_counter() - started
             yield Diagnosis("search", "ok", f"{1000 * seconds:.0f} ms")
     except DocsQAError as error:
-        yield Diagnosis(_part_of(error), "problem", str(error))
+        failed = failed_check(error)
+        subject = "embeddings" if failed == "model" else failed
+        yield Diagnosis(subject, "problem", str(error))
 
 
 def _described(state: "IndexState") -> Iterator[Diagnosis]:
@@ -178,13 +171,6 @@ def _described(state: "IndexState") -> Iterator[Diagnosis]:
             f"{build_command()}"
         )
         yield Diagnosis("index", "problem", detail)
-
-
-def _part_of(error: DocsQAError) -> str:
-    if isinstance(error, IndexMismatchError | ModelError | SettingsError):
-        return "embeddings"
-    is_of_store = isinstance(error, StoreUnreachableError)
-    return "index" if isinstance(error, IndexUnavailableError) and not is_of_store else "store"
 
 
 def _redis(settings: Settings) -> Iterator[Diagnosis]:

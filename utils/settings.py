@@ -113,10 +113,11 @@ def _path_from_root(value: str | Path | None) -> str | None:
 
 
 def _adapter_from_root(value: str | Path | None) -> str | None:
-    return None if value in (None, "none") else _from_root(value)
+    return None if value == "none" else _path_from_root(value)
 
 
 RootedPath = Annotated[Path, BeforeValidator(_from_root)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_path_from_root)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_separated)]
 
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_questions: bool = False
-    audit_log: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
+    audit_log: OptionalPath = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -203,7 +204,7 @@ class Settings(BaseSettings):
     token_budget: int | None = Field(default=None, ge=1)
     token_budget_file: RootedPath = Field(default=Path("database/token_budget.sqlite3"))
     redis_url: SecretStr | None = None
-    keys_file: Annotated[Path | None, BeforeValidator(_path_from_root)] = None
+    keys_file: OptionalPath = None
     max_upload_bytes: int = Field(default=33_554_432, ge=1024)
     conversion_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     conversion_memory_bytes: int = Field(default=1_073_741_824, ge=268_435_456)
@@ -366,13 +367,18 @@ def load_settings(**options: Any) -> Settings:
     except UnicodeDecodeError:
         raise SettingsError(f"{env_file} is not UTF-8 text; save it as UTF-8.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        reason = first["msg"].removeprefix("Value error, ")
+        place, reason = first_invalid(error)
+        name = f"{place[0].upper()}: " if place else ""
         raise SettingsError(f"{name}{reason}. See .env.example.") from None
     texts = [value for _, value in settings if isinstance(value, str)]
     prepare_proxies(filter(is_server, texts))
     return settings
+
+
+def first_invalid(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """The place of the first invalid field, from the outermost one on, and the reason."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return tuple(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
 def _reject_unknown_names(env_file: Path) -> None:

@@ -42,7 +42,7 @@ def check_space(place: str | Path, needed: int = 0, reserve: int = RESERVE_BYTES
     """
     if isinstance(place, str) and is_server(place):
         return
-    missing = reserve + needed - _available(Path(place))
+    missing = reserve + needed - available_bytes(Path(place))
     if missing > 0:
         raise _full(place, missing)
 
@@ -76,7 +76,7 @@ def stored_bytes(database: str) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _available(place: Path) -> int:
+def available_bytes(place: Path) -> int:
     """The bytes that can be added to the disk, or to its largest file if that is less."""
     while not place.exists():
         place = place.parent

@@ -58,7 +58,7 @@ class Readiness(BaseModel):
 def readiness(reader: Reader, load: Load) -> Readiness:
     """Check whether questions can be answered now."""
     snapshot, problem = reader.state, reader.problem
-    failed = _failed(problem) if problem else None
+    failed = failed_check(problem) if problem else None
     checks: dict[CheckName, ReadinessCheck] = {}
     for name in ("store", "index", "model"):
         failure = ""
@@ -84,7 +84,7 @@ def _described(snapshot: IndexState) -> dict[str, str | int]:
     return shown | {"embedding_model": PurePosixPath(model).name if model[0] == "/" else model}
 
 
-def _failed(problem: DocsQAError) -> CheckName:
+def failed_check(problem: DocsQAError) -> CheckName:
     """The check that an error fails."""
     if isinstance(problem, IndexMissingError | IndexDamagedError):
         return "index"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from inference_worker.keys.key import Key
 from utils.errors import SettingsError
+from utils.settings import first_invalid
 
 _MAX_BYTES = 10_000_000
 _NEW_MODE = 0o600
@@ -54,10 +55,9 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     except OSError as error:
         raise SettingsError(f"KEYS_FILE: cannot read {path}: {error.strerror}.") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"KEYS_FILE: {path}: {place}: {reason}.") from None
+        place, reason = first_invalid(error)
+        entry = ".".join(place) or "the file"
+        raise SettingsError(f"KEYS_FILE: {path}: {entry}: {reason}.") from None
 
 
 @contextmanager

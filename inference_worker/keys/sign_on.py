@@ -34,7 +34,7 @@ _LEEWAY = 30
 """Seconds by which the clocks may differ."""
 _KEYS_SECONDS = 600.0
 """How long the issuer's keys are used before they are fetched again."""
-_PAUSE = 10.0
+FETCH_SECONDS = 10.0
 """Seconds between two fetches, whatever tokens arrive: anyone can invent the id of a key."""
 _TIMEOUT = 5.0
 _MAX_BYTES = 1_000_000
@@ -114,7 +114,7 @@ class SignOn:
 
     async def _fetch(self) -> None:
         """Fetch the issuer's keys, not too often; if that fails, those fetched before stay."""
-        if time.monotonic() - self._tried_at < _PAUSE:
+        if time.monotonic() - self._tried_at < FETCH_SECONDS:
             return
         self._tried_at = time.monotonic()
         try:

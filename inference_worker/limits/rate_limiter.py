@@ -56,7 +56,7 @@ class RateUse:
 
     @property
     def seconds_until_one(self) -> float:
-        """After these, one more may be used, if nothing is used meanwhile."""
+        """Until one more may be used, if nothing is used meanwhile."""
         free = self.rate.amount - self.current
         if free > 0:  # in this window, when previous * (1 - elapsed) < free
             share = free / self.previous if self.previous else 1.0

@@ -46,7 +46,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 class AuditFile(WatchedFileHandler):
-    """A file that may be rotated; an error of writing is reported on stderr, and work goes on."""
+    """A file that may be rotated; write errors are reported on stderr and stop nothing."""
 
     def __init__(self, path: Path) -> None:
         """Open the file.

@@ -159,7 +159,7 @@ def test_sign_on_that_answers_is_named(sound: pytest.MonkeyPatch) -> None:
 def test_clock_is_compared_with_the_language_models_server(
     hours: float, verdict: str, sound: pytest.MonkeyPatch
 ) -> None:
-    with oidc_issuer() as issuer:  # any server that tells the time
+    with oidc_issuer() as issuer:  # any server that sends a Date header
         sound.setenv("MISTRAL_BASE_URL", f"{issuer.url}/v1")
         now = time.time
         clock: Any = type("Clock", (), {"time": lambda: now() + 3600 * hours})

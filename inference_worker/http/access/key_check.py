@@ -20,11 +20,12 @@ from inference_worker.http.access.wrong_keys import WINDOW_SECONDS, WrongKeys
 from inference_worker.http.problems import Problem, problem_response
 from inference_worker.keys.key import Identity, Role, digest_of
 from inference_worker.keys.key_ring import KeyRing
-from inference_worker.keys.sign_on import SignOnUnavailableError, is_token
+from inference_worker.keys.sign_on import FETCH_SECONDS, SignOnUnavailableError, is_token
 from inference_worker.logs.audit import audit
 from inference_worker.logs.request_fields import add_log_fields
 
 _SCHEME = "bearer "
+_RETRY_SECONDS = {TOO_MANY_WRONG_KEYS: WINDOW_SECONDS, SIGN_ON_UNAVAILABLE: FETCH_SECONDS}
 
 
 class KeyCheck:
@@ -57,10 +58,8 @@ class KeyCheck:
         if problem.status == 401:
             error = ' error="invalid_token"' if problem is KEY_INVALID else ""
             headers["WWW-Authenticate"] = f"Bearer{error}"
-        if problem is TOO_MANY_WRONG_KEYS:
-            headers["Retry-After"] = str(math.ceil(WINDOW_SECONDS))
-        if problem is SIGN_ON_UNAVAILABLE:
-            headers["Retry-After"] = "10"
+        if problem in _RETRY_SECONDS:
+            headers["Retry-After"] = str(math.ceil(_RETRY_SECONDS[problem]))
         await problem_response(Request(scope), problem, headers=headers)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Problem | None:

@@ -18,7 +18,7 @@ from inference_worker.keys.key import Role
 
 ANY = "any"
 TOOL = "tool"
-"""Stands for the method of what is called over MCP: whoever may use /mcp may call every tool."""
+"""In place of the method, of a tool called over MCP: whoever may use /mcp may call every tool."""
 _BOOLEAN = TypeAdapter(bool)
 
 
@@ -71,7 +71,7 @@ OPERATIONS = (
     Operation("DELETE", "/v1/documents/{name:path}", Role.ADMIN, flag="purge"),
     Operation("DELETE", "/v1/documents/{name:path}", Role.WRITE),
 )
-"""The first row that a request fits decides."""
+"""The first row that matches a request decides."""
 
 
 def operation_of(scope: Scope, routes: Iterable[BaseRoute]) -> Operation | None:

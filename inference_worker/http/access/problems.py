@@ -37,13 +37,13 @@ TOO_MANY_WRONG_KEYS = Problem(
     "too-many-wrong-keys",
     429,
     "Too many wrong keys came from this address",
-    "Wait as long as Retry-After says, and check the key.",
+    "Wait for the seconds in Retry-After, and check the key.",
 )
 RATE_LIMITED = Problem(
     "rate-limited",
     429,
     "This client has used up its limit",
-    "Wait as long as Retry-After says. The operator of this service sets the limits; a key may "
+    "Wait for the seconds in Retry-After. The operator of this service sets the limits; a key may "
     "have higher ones.",
 )
 ALL = (

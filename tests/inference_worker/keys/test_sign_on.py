@@ -138,7 +138,7 @@ async def test_new_key_of_the_issuer_is_fetched_but_not_for_each_invented_id(
     for _ in range(50):
         assert await one.identify(token) is None
     assert len(issuer.asked) == 2  # its description and its keys, once
-    monkeypatch.setattr(sign_on, "_PAUSE", 0.0)
+    monkeypatch.setattr(sign_on, "FETCH_SECONDS", 0.0)
     assert await one.identify(token)
 
 
@@ -150,7 +150,7 @@ async def test_known_keys_serve_while_the_issuer_is_down(
     with pytest.raises(SignOnUnavailableError):
         await one.identify(token)
     assert "OIDC_ISSUER: its keys cannot be fetched: HTTPStatusError" in caplog.text
-    monkeypatch.setattr(sign_on, "_PAUSE", 0.0)
+    monkeypatch.setattr(sign_on, "FETCH_SECONDS", 0.0)
     issuer.is_down = False
     assert await one.identify(token)
     issuer.is_down = True

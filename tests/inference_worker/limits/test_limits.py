@@ -40,7 +40,7 @@ START = 1_800_000_000.0
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """Time that passes only when a test sets it."""
 
     def __init__(self) -> None:
         self.now = START
