@@ -18,7 +18,7 @@ from inference_worker.logs.configuration import TextFormatter, configure_logs
 from inference_worker.logs.request_fields import add_log_fields, begin_request
 from tests.database.served_index import served_index
 from tests.files.pages import PAGES
-from tests.inference_worker.http.access.test_access import SECRETS, write_key
+from tests.servers.access_keys import SECRETS, write_key
 from tests.servers.chat.mistral import MistralServer
 from tests.servers.chat.replies import answer, failed
 from tests.servers.documents_service import splitter

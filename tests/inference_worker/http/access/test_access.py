@@ -1,90 +1,30 @@
-"""Each operation may be used with the keys that the table says, and with no others."""
+"""Each operation may be used with the keys that the table lists, and with no others."""
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
 from inference_worker.app import create_app
-from inference_worker.http.access.operations import ANY, OPERATIONS, TOOL, Operation
-from inference_worker.http.access.wrong_keys import MAX_WRONG, WrongKeys
+from inference_worker.http.access.operations import OPERATIONS, TOOL, Operation
+from inference_worker.http.access.wrong_keys import WrongKeys
 from inference_worker.http.mcp.tools import tools_for
-from inference_worker.keys.key import Key, Role, digest_of
-from inference_worker.keys.key_file import edit_keys
-from tests.servers.documents_service import built, splitter
+from inference_worker.keys.key import Role
+from tests.servers.access_keys import NOW, REFUSED, REQUESTS, SECRETS, ask, outcome
+from tests.servers.documents_service import splitter
 from tests.servers.oidc import Issuer, oidc_issuer
 from tests.servers.service import Service, serve
 from utils.settings import Settings
 
-NOW = datetime.now(UTC)
-SECRETS = {name: f"the-secret-of-{name}" for name in ("read", "write", "admin")}
-STALE: dict[str, dict[str, Any]] = {
-    "expired": {"expires": NOW - timedelta(days=1)},
-    "revoked": {"revoked": NOW},
-}
-REQUESTS = [operation for operation in OPERATIONS if operation.method != TOOL]
-REFUSED = (401, 403, 429)
-
-
-def path_of(operation: Operation) -> str:
-    path = operation.path.replace("{name:path}", "no-such.md").replace("{id}", "no-such")
-    path = path.replace("{file:path}", "swagger-ui.css")
-    return f"{path}?{operation.flag}=on" if operation.flag else path
-
-
-def write_key(file: Path, name: str, role: str, **fields: Any) -> None:
-    with edit_keys(file) as keys:
-        secret = SECRETS.get(name, f"the-secret-of-{name}").encode()
-        keys.append(Key(name=name, role=Role(role), sha256=digest_of(secret), **fields))
-
-
-def ask(service: Service, operation: Operation, name: str = "", token: str = "") -> httpx.Response:
-    """Send the operation with a token, or with the key of this name."""
-    headers = {"Content-Type": "application/json"}
-    if name or token:
-        headers["Authorization"] = f"Bearer {token or f'the-secret-of-{name}'}"
-    method = "GET" if operation.method == ANY else operation.method
-    return service.http.request(method, path_of(operation), headers=headers, content="{}")
-
-
-def outcome(response: httpx.Response) -> tuple[int, str]:
-    body = response.json()
-    kind = body["type"] if "type" in body else body["error"]["code"].replace("_", "-")
-    return response.status_code, kind.rpartition(":")[2]
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return built(tmp_path_factory.mktemp("access"))
-
 
 @pytest.fixture(autouse=True)
-def _unlimited(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong keys are not counted, but where that is what is tested."""
-    if "slow" not in request.node.name:
-        monkeypatch.setattr(WrongKeys, "record_wrong", lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
-    for role in ("read", "write", "admin"):
-        write_key(file, role, role)
-    for name, fields in STALE.items():
-        write_key(file, name, "admin", **fields)
-    return file
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with oidc_issuer() as running:
-        yield running
+def _never_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong keys do not block: these tests send many from one address."""
+    monkeypatch.setattr(WrongKeys, "record_wrong", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -237,20 +177,6 @@ def test_key_in_another_form_counts_as_none(
 
 
 @pytest.mark.process
-def test_expired_tokens_block_no_key_of_others_slow(
-    database: str, keys: Path, issuer: Issuer
-) -> None:
-    """A page that polls with an expired token may share its address with others."""
-    row = next(row for row in REQUESTS if row.path == "/v1/documents")
-    settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": issuer.url}
-    with serve(database, **settings) as service:
-        for _ in range(2 * MAX_WRONG):
-            stale = ask(service, row, token=issuer.token(("read",), seconds=-600))
-            assert outcome(stale) == (401, "key-invalid")
-        assert ask(service, row, "read").status_code == 200
-
-
-@pytest.mark.process
 def test_sign_on_that_does_not_answer_leaves_keys_valid(database: str, keys: Path) -> None:
     row = next(row for row in REQUESTS if row.path == "/v1/documents")
     settings: dict[str, Any] = {"keys_file": keys, "oidc_issuer": "http://127.0.0.1:9"}
@@ -259,28 +185,6 @@ def test_sign_on_that_does_not_answer_leaves_keys_valid(database: str, keys: Pat
         assert outcome(response) == (503, "sign-on-unavailable")
         assert response.headers["Retry-After"] == "10"
         assert ask(service, row, "read").status_code == 200
-
-
-@pytest.mark.process
-def test_address_with_too_many_wrong_keys_is_slowed(
-    database: str, keys: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    row = next(row for row in REQUESTS if row.path == "/v1/documents")
-    with serve(database, keys_file=keys) as service:
-        assert ask(service, row, "read").status_code == 200
-        statuses = [ask(service, row, f"guess-{number}").status_code for number in range(15)]
-        assert statuses == [401] * MAX_WRONG + [429] * (15 - MAX_WRONG)
-        slowed = ask(service, row, "write")  # right, but it could be a guess
-        assert outcome(slowed) == (429, "too-many-wrong-keys")
-        assert slowed.headers["Retry-After"] == "60"
-        assert ask(service, row, "read").status_code == 200  # known from this address
-        assert ask(service, row).status_code == 401
-    wrong = [vars(each) for each in caplog.records if each.message == "key refused"]
-    expected = {"reason": "key-invalid", "address": "127.0.0.1", "path": "/v1/documents"}
-    assert [each | expected for each in wrong] == wrong
-    assert len(wrong) == MAX_WRONG
-    assert not any(secret in caplog.text for secret in SECRETS.values())
 
 
 @pytest.mark.process
@@ -304,39 +208,6 @@ def test_address_of_a_client_is_what_a_trusted_proxy_states(
         assert service.http.delete("/v1/documents/x.md", headers=headers).status_code == 401
     (line,) = [vars(each) for each in caplog.records if each.message == "key refused"]
     assert (line["address"], line["method"]) == (address, "DELETE")
-
-
-@pytest.mark.process
-def test_useless_keys_of_readers_slow_nobody(database: str) -> None:
-    """OpenAI's clients send any key where none is needed, and may share an address with others."""
-    documents = next(row for row in REQUESTS if row.path == "/v1/documents")
-    purge = next(row for row in REQUESTS if row.role is Role.ADMIN)
-    limits = {"address_limits": "requests 90/day", "key_limits": "none"}
-    with serve(database, admin_key=SECRETS["admin"], **limits) as service:
-        for number in range(2 * MAX_WRONG):
-            assert ask(service, documents, f"anything-{number}").status_code == 200
-        guessed = ask(service, documents, "admin")  # not checked any more: it could be a guess
-        assert guessed.headers["RateLimit"].startswith('"requests-per-day";r=')
-        assert ask(service, purge, "admin").status_code not in REFUSED
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "are_one"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("fe80::1%eth0", "fe80::2", True),
-        ("", "testclient", False),
-    ],
-)
-def test_addresses_of_one_client_are_slowed_together(one: str, other: str, are_one: bool) -> None:
-    wrong = WrongKeys()
-    for _ in range(MAX_WRONG):
-        wrong.record_wrong(one)
-    assert wrong.blocks(one, "digest")
-    assert wrong.blocks(other, "digest") is are_one
 
 
 @pytest.mark.process

@@ -75,7 +75,9 @@ def test_address_is_limited_and_learns_what_is_left(service_with: Any) -> None:
     refused = responses[-1]
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert refused.json()["type"].endswith("rate-limited")
-    assert refused.json()["detail"].startswith("The limit is 3 requests per day. Wait as long")
+    assert refused.json()["detail"].startswith(
+        "The limit is 3 requests per day. Wait for the seconds"
+    )
     assert int(refused.headers["Retry-After"]) >= 1
     assert 'docsqa_refusals_total{reason="rate-limited"} ' in metrics_of(service)
 
